@@ -1,0 +1,193 @@
+"""From a run's records to certificates, and from certificates to the field's figures."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from holdfast.errors import RunError
+from holdfast.estimators import certificate, estimator_from_dict
+from holdfast.noises.base import find_guarantee, noise_from_dict
+from holdfast.runs.store import ClaimRecord
+from holdfast.stats.datasets import DEFAULT_CONFIDENCE, Proportion, certified_proportion, proportion
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holdfast.noises.base import Guarantee, Noise
+    from holdfast.runs.manifest import Manifest
+    from holdfast.runs.store import Record, Run, VoteRecord
+    from holdfast.types import Certificate
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run says about one example.
+
+    Attributes:
+        index: of the example in its split.
+        label: its true class.
+        predicted: the certified class, or None (abstain).
+        radius: the certified radius, 0.0 when abstaining.
+        certificate: where the votes are known; None for an imported log.
+        seconds: that an imported log gives; None otherwise.
+    """
+
+    index: int
+    label: int
+    predicted: int | None
+    radius: float
+    certificate: Certificate | None = None
+    seconds: float | None = None
+
+    @property
+    def correct(self) -> bool:
+        """Certified and right. An abstention is never correct."""
+        return self.predicted is not None and self.predicted == self.label
+
+    @property
+    def certified_radius(self) -> float:
+        """The radius within which the example stays correctly classified: minus infinity if it is not."""
+        return self.radius if self.correct else -math.inf
+
+
+def noise_of(manifest: Manifest) -> Noise:
+    """The noise that a manifest promised."""
+    return noise_from_dict(manifest.noise)
+
+
+def theorem_of(manifest: Manifest) -> Guarantee:
+    """The guarantee that a manifest promised."""
+    return find_guarantee(noise_of(manifest), manifest.guarantee)
+
+
+def outcomes(run: Run) -> list[Outcome]:
+    """One outcome for each record, in the order of the indices; radii are computed from the votes, here and now."""
+    return [_outcome(run.manifest, record) for record in run.records]
+
+
+def certified_accuracy(results: Sequence[Outcome], radius: float) -> float:
+    """The share of examples that are correct and certified at `radius` at least."""
+    return sum(result.certified_radius >= radius for result in results) / len(results)
+
+
+def median_certified_radius(results: Sequence[Outcome]) -> float | None:
+    """The largest radius at which certified accuracy is at least one half; None if there is none.
+
+    Misclassified examples and abstentions count as minus infinity (Levine & Feizi 2020, "Results").
+    """
+    ranked = sorted((result.certified_radius for result in results), reverse=True)
+    median = ranked[math.ceil(len(ranked) / 2) - 1]
+    return None if median == -math.inf else median
+
+
+def average_certified_radius(results: Sequence[Outcome]) -> float:
+    """The mean over all examples of the certified radius, where examples that are not correct count 0 (MACER)."""
+    return math.fsum(max(0.0, result.certified_radius) for result in results) / len(results)
+
+
+def abstention_rate(results: Sequence[Outcome]) -> float:
+    """The share of examples on which the procedure abstained."""
+    return sum(result.predicted is None for result in results) / len(results)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One run in numbers: a row of a table.
+
+    Attributes:
+        run: name of the run's folder.
+        noise: as on the command line.
+        norm: in which radii are measured.
+        guarantee: the theorem and its source.
+        examples: how many have a record.
+        subset: in plain words.
+        n: estimation samples of each example.
+        alpha: failure probability of each certificate.
+        accuracy: correct and not abstained.
+        abstention_rate: share of abstentions.
+        average_certified_radius: in the norm's unit.
+        median_certified_radius: likewise; None if fewer than half of the examples are correct.
+        certified_accuracy: at each radius asked for, with its interval.
+        confidence: of all intervals.
+    """
+
+    run: str
+    noise: str
+    norm: str
+    guarantee: str
+    examples: int
+    subset: str
+    n: int
+    alpha: float
+    accuracy: Proportion
+    abstention_rate: Proportion
+    average_certified_radius: float
+    median_certified_radius: float | None
+    certified_accuracy: dict[float, Proportion]
+    confidence: float
+
+
+def summarize(run: Run, radii: Sequence[float], confidence: float = DEFAULT_CONFIDENCE) -> Summary:
+    """The numbers of one run.
+
+    Args:
+        run: with at least one record.
+        radii: at which certified accuracy is wanted, each at least 0.
+        confidence: of the intervals.
+
+    Raises:
+        RunError: the run has no records.
+    """
+    results = outcomes(run)
+    if not results:
+        raise RunError(f"{run.folder} has no records yet: `holdfast certify` with the run's own settings adds them")
+    estimator = estimator_from_dict(run.manifest.estimator)
+    theorem = theorem_of(run.manifest)
+
+    def at(radius: float) -> Proportion:
+        certified = sum(result.certified_radius >= radius for result in results)
+        return certified_proportion(certified, len(results), estimator.alpha, confidence)
+
+    abstained = sum(result.predicted is None for result in results)
+    return Summary(
+        run=run.folder.name,
+        noise=str(noise_of(run.manifest)),
+        norm=theorem.norm.value,
+        guarantee=f"{theorem.name} ({theorem.cite})",
+        examples=len(results),
+        subset=subset_of(run),
+        n=estimator.most_draws,
+        alpha=estimator.alpha,
+        accuracy=at(0.0),
+        abstention_rate=proportion(abstained, len(results), confidence),
+        average_certified_radius=average_certified_radius(results),
+        median_certified_radius=median_certified_radius(results),
+        certified_accuracy={radius: at(radius) for radius in radii},
+        confidence=confidence,
+    )
+
+
+def subset_of(run: Run) -> str:
+    """Which examples the numbers are about, in plain words; says so where some are still missing."""
+    promised = run.manifest.data.subset()
+    return promised if run.missing <= 0 else f"{len(run.records)} so far of {promised}"
+
+
+def _outcome(manifest: Manifest, record: Record) -> Outcome:
+    if isinstance(record, ClaimRecord):
+        return Outcome(record.index, record.label, record.predicted, record.radius, None, record.seconds)
+    proved = _certificate(manifest, record)
+    return Outcome(record.index, record.label, proved.label, proved.radius, proved)
+
+
+def _certificate(manifest: Manifest, record: VoteRecord) -> Certificate:
+    return certificate(
+        noise_of(manifest),
+        estimator_from_dict(manifest.estimator),
+        manifest.data.shape,
+        record.selection,
+        record.estimation,
+        manifest.guarantee,
+    )

@@ -1,0 +1,53 @@
+"""The exceptions of Holdfast. Every message says what was found, what was expected and what to do."""
+
+from __future__ import annotations
+
+
+class HoldfastError(Exception):
+    """Base of all errors that Holdfast raises on purpose; the command line exits with `exit_code`."""
+
+    exit_code = 1
+
+
+class UsageError(HoldfastError):
+    """A call that cannot be right: an unknown name, a value out of range, options that exclude each other."""
+
+    exit_code = 2
+
+
+class InputError(HoldfastError):
+    """An example outside the declared input space, with a wrong shape, or not finite."""
+
+
+class ClassifierError(HoldfastError):
+    """A base classifier that returns something no vote can be taken from."""
+
+
+class DataError(HoldfastError):
+    """A data set that is missing, incomplete or corrupt."""
+
+
+class BundleError(HoldfastError):
+    """A model file that is missing, corrupt, or of another kind than expected."""
+
+
+class RunError(HoldfastError):
+    """A run folder that is missing, corrupt, or promised something else."""
+
+
+class RunLockedError(RunError):
+    """A run folder on which another process is working."""
+
+
+class StorageError(RunError):
+    """The disk refused to take a record; all earlier records are valid."""
+
+
+class MissingExtraError(HoldfastError):
+    """An optional dependency that is not installed."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package {package!r}, which is not installed. "
+            f"Install it with: pip install 'holdfast[{extra}]'"
+        )

@@ -1,0 +1,193 @@
+"""What a noise is, what a guarantee is, and the tables that find them by name.
+
+Nothing here imports torch: a noise makes its tensors from the one it is given.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import MISSING, asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, final
+
+import numpy as np
+
+from holdfast.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+    from torch import Generator, Tensor
+
+    from holdfast.types import ClassBounds, Norm
+
+Shape = tuple[int, ...]
+
+
+class Noise(ABC):
+    """A smoothing distribution: independent randomness, then a function of the input and that randomness.
+
+    A subclass is a frozen dataclass with a class attribute `name` (its name on the command line and in manifests);
+    its fields are its parameters. It writes `draw` and `apply`, and `noisy_shape` where the shape changes.
+    """
+
+    name: ClassVar[str]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.name in _NOISES:
+            raise TypeError(f"two noises are named {cls.name!r}")
+        _NOISES[cls.name] = cls
+
+    @abstractmethod
+    def draw(self, x: Tensor, num: int, generator: Generator) -> Tensor:
+        """`num` independent draws of the randomness for an input like `x`.
+
+        Args:
+            x: one input, `(*event)`; only its shape, dtype and device may matter, never its values.
+            num: how many draws, at least 1.
+            generator: the only source of randomness, on the device of `x`.
+        """
+
+    @abstractmethod
+    def apply(self, x: Tensor, draws: Tensor) -> Tensor:
+        """Noisy inputs `(batch, *noisy event)` from inputs `(batch or 1, *event)` and as many or one draws."""
+
+    @final
+    def sample(self, x: Tensor, num: int, generator: Generator) -> Tensor:
+        """`num` independent noisy copies of one input: `(*event) -> (num, *noisy event)`."""
+        return self.apply(x.unsqueeze(0), self.draw(x, num, generator))
+
+    def noisy_shape(self, shape: Shape) -> Shape:
+        """The shape of a noisy input, `(*noisy event)`, for inputs of `shape`."""
+        return shape
+
+    def check_inputs(self, shape: Shape, low: float, high: float) -> None:
+        """Raise UsageError if inputs of this shape and range cannot be smoothed by this noise."""
+        pixel_count(shape)
+
+    def fitted(self, mean: tuple[float, ...]) -> Noise:
+        """This noise with what it takes from the training set filled in: the mean of each channel."""
+        return self
+
+    def render(self, noisy: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """A noisy image `(channels, height, width)` in [0, 1] units as a picture `(height, width, 3)`."""
+        return grey_or_rgb(noisy)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Name and parameters, for manifests and bundles; `noise_from_dict` is the inverse."""
+        return {"name": self.name, **asdict(cast("Any", self))}
+
+    def __str__(self) -> str:
+        given = (
+            f"{key}={_spell(value)}" for key, value in self.to_dict().items() if key != "name" and value is not None
+        )
+        return f"{self.name}:" + ",".join(given)
+
+
+_NOISES: dict[str, type[Noise]] = {}
+
+
+def noise_names() -> list[str]:
+    """The names of all noises, sorted."""
+    return sorted(_NOISES)
+
+
+def noise_from_dict(description: Mapping[str, Any]) -> Noise:
+    """The noise that `Noise.to_dict` described.
+
+    Raises:
+        UsageError: an unknown noise, or a parameter that is unknown, missing or out of range.
+    """
+    parameters = dict(description)
+    name = parameters.pop("name", None)
+    if name not in _NOISES:
+        raise UsageError(f"unknown noise {name!r}; known are {', '.join(noise_names())}")
+    kind = _NOISES[name]
+    known = {field.name: field for field in fields(cast("Any", kind))}
+    unknown = sorted(set(parameters) - set(known))
+    if unknown:
+        raise UsageError(f"noise {name!r} has no parameter {unknown[0]!r}; it takes {', '.join(known)}")
+    missing = [key for key, field in known.items() if key not in parameters and field.default is MISSING]
+    if missing:
+        raise UsageError(f"noise {name!r} needs the parameter {missing[0]!r}, as in {name}:{missing[0]}=VALUE")
+    # JSON has no tuples.
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in parameters.items()}
+    return kind(**values)
+
+
+@dataclass(frozen=True)
+class Guarantee:
+    """A theorem that turns class bounds into a certified radius.
+
+    Attributes:
+        name: the function's name, as in manifests and tables.
+        norm: the adversary's norm.
+        cite: the source, with the theorem's number.
+        radius: `(noise, bounds, shape) -> radius or None`; None means abstain. Rounded toward zero.
+    """
+
+    name: str
+    norm: Norm
+    cite: str
+    radius: Callable[[Any, ClassBounds, Shape], float | None]
+
+
+_GUARANTEES: dict[type[Noise], list[Guarantee]] = {}
+
+AnyNoise = TypeVar("AnyNoise", bound=Noise)
+Theorem = TypeVar("Theorem", bound="Callable[..., float | None]")
+
+
+def guarantee(noise: type[Noise], *, norm: Norm, cite: str) -> Callable[[Theorem], Theorem]:
+    """Register a function as a guarantee of `noise`; the first one registered is the default."""
+
+    def register(function: Theorem) -> Theorem:
+        name = function.__name__
+        _GUARANTEES.setdefault(noise, []).append(Guarantee(name, norm, cite, function))
+        return function
+
+    return register
+
+
+def guarantees_of(noise: Noise) -> tuple[Guarantee, ...]:
+    """All guarantees of a noise, the default first."""
+    return tuple(_GUARANTEES.get(type(noise), ()))
+
+
+def find_guarantee(noise: Noise, name: str | None = None) -> Guarantee:
+    """The guarantee of that name, or the default one.
+
+    Raises:
+        UsageError: the noise has no such guarantee.
+    """
+    known = guarantees_of(noise)
+    for candidate in known:
+        if name is None or candidate.name == name:
+            return candidate
+    names = ", ".join(candidate.name for candidate in known) or "none"
+    raise UsageError(f"noise {noise.name!r} has no guarantee {name!r}; it has {names}")
+
+
+def pixel_count(shape: Shape) -> int:
+    """The number of positions an L0 adversary counts: height x width, or the number of features."""
+    if len(shape) not in (1, 3) or any(size < 1 for size in shape):
+        raise UsageError(f"inputs have the shape (features,) or (channels, height, width), got {shape}")
+    return shape[0] if len(shape) == 1 else shape[1] * shape[2]
+
+
+def grey_or_rgb(image: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """An image `(1 or 3, height, width)` as `(height, width, 3)` bytes; values outside [0, 1] are shown as the ends."""
+    channels = np.repeat(image, 3, axis=0) if image.shape[0] == 1 else image[:3]
+    return np.rint(np.clip(channels, 0.0, 1.0) * 255.0).astype(np.uint8).transpose(1, 2, 0)
+
+
+def check_positive(name: str, value: float) -> None:
+    """Raise UsageError unless `value` is a finite number above zero."""
+    if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
+        raise UsageError(f"{name} is a positive number in input units, got {value!r}")
+
+
+def _spell(value: object) -> str:
+    return "/".join(str(part) for part in value) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,196 @@
+"""What was promised before the first sample: everything that a guarantee depends on, as one JSON document."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from holdfast.errors import RunError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+FORMAT = 1
+FILE_NAME = "manifest.json"
+
+# What may differ between the sessions of one run, since no result depends on it.
+_NOT_COMPARED = ("created",)
+
+
+@dataclass(frozen=True)
+class DataPromise:
+    """Which examples: the source, its content, and the subset of it, fixed beforehand.
+
+    Attributes:
+        source: short name of the source, `digits` or `mnist` say; no path.
+        split: `train` or `test`.
+        sha256: hash of all inputs and labels of the split, in order.
+        size: number of examples in the split.
+        shape: of one input, `(channels, height, width)` or `(features,)`.
+        low: smallest value that an input may have.
+        high: largest value that an input may have.
+        class_names: one name for each class.
+        every: the subset takes each `every`-th example, from index 0 on,
+        limit: up to this many of them (None: all).
+    """
+
+    source: str
+    split: str
+    sha256: str
+    size: int
+    shape: tuple[int, ...]
+    low: float
+    high: float
+    class_names: tuple[str, ...]
+    every: int = 1
+    limit: int | None = None
+
+    def indices(self) -> range:
+        """The indices of the subset, in order."""
+        chosen = range(0, self.size, self.every)
+        return chosen if self.limit is None else chosen[: self.limit]
+
+    def subset(self) -> str:
+        """The subset in plain words."""
+        count = len(self.indices())
+        if count == self.size:
+            return f"all {self.size} {self.split} examples of {self.source}"
+        step = "" if self.every == 1 else f", every {ordinal(self.every)}"
+        cut = "" if self.limit is None or count < self.limit else f", the first {count}"
+        return f"{count} of {self.size} {self.split} examples of {self.source}{step}{cut}"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything that a run's certificates depend on.
+
+    Attributes:
+        kind: "certify", or "imported" for a log that another tool wrote.
+        noise: name and parameters of the noise.
+        guarantee: name of the theorem.
+        estimator: name and parameters of the estimator, alpha included.
+        n0: selection samples of each input.
+        data: which examples.
+        model: architecture, arguments and the hash of the weights; empty for an imported log.
+        seed: of all noise; None for an imported log.
+        block: samples that one generator draws.
+        precision: in which the base classifier computes.
+        device: kind of device, "cpu" or "cuda".
+        versions: of Holdfast and of the libraries that noise and votes come from.
+        created: when the promise was made, UTC; not compared on resuming.
+        format: of this file and of the records.
+    """
+
+    kind: str
+    noise: dict[str, Any]
+    guarantee: str
+    estimator: dict[str, Any]
+    n0: int
+    data: DataPromise
+    model: dict[str, Any]
+    seed: int | None
+    block: int
+    precision: str
+    device: str
+    versions: dict[str, str]
+    created: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
+    format: int = FORMAT
+
+    def to_json(self) -> str:
+        """The document, indented, with a final newline."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, origin: str) -> Manifest:
+        """The manifest in `text`; `origin` names it in errors.
+
+        Raises:
+            RunError: not a manifest of this format.
+        """
+        try:
+            raw = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise RunError(f"{origin} is not valid JSON ({error}); the run cannot be read") from error
+        if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+            found = raw.get("format") if isinstance(raw, dict) else type(raw).__name__
+            raise RunError(f"{origin} has format {found!r}; this version of Holdfast reads format {FORMAT}")
+        names = {item.name for item in fields(cls)}
+        if set(raw) != names:
+            odd = ", ".join(sorted(set(raw) ^ names))
+            raise RunError(f"{origin} lacks or has unexpected entries: {odd}")
+        data = dict(raw["data"])
+        try:
+            promise = DataPromise(**{**data, "shape": tuple(data["shape"]), "class_names": tuple(data["class_names"])})
+        except (TypeError, KeyError) as error:
+            raise RunError(f"{origin}: the entry 'data' is incomplete ({error})") from error
+        return cls(**{**raw, "data": promise})
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `manifest.json` so that it is whole or not there at all, and on the disk when this returns."""
+    temporary = folder / (FILE_NAME + ".tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(manifest.to_json())
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(folder / FILE_NAME)
+    sync_folder(folder)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a run.
+
+    Raises:
+        RunError: there is none, or it cannot be read.
+    """
+    path = folder / FILE_NAME
+    if not path.is_file():
+        raise RunError(
+            f"{folder} is not a run: there is no {FILE_NAME} in it. `holdfast certify --out {folder}` makes one"
+        )
+    return Manifest.from_json(path.read_text(encoding="utf-8"), str(path))
+
+
+def differences(promised: Manifest, wanted: Manifest) -> list[str]:
+    """One line for each entry in which two manifests differ, without those that no result depends on."""
+    old, new = (_flatten(json.loads(each.to_json())) for each in (promised, wanted))
+    return [
+        f"{key}: the run has {_short(old.get(key))}, this call has {_short(new.get(key))}"
+        for key in dict.fromkeys([*old, *new])
+        if key not in _NOT_COMPARED and old.get(key) != new.get(key)
+    ]
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a new or renamed file in `folder` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def ordinal(number: int) -> str:
+    """2nd, 3rd, 20th."""
+    tens, ones = divmod(number % 100, 10)
+    suffix = "th" if tens == 1 else {1: "st", 2: "nd", 3: "rd"}.get(ones, "th")
+    return f"{number}{suffix}"
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat.update(_flatten(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 70 else text[:67] + "..."

@@ -1,0 +1,323 @@
+"""The append-only record of vote counts: one example a line, on the disk before the next one is taken.
+
+A record is whole when its newline is there. Opening for writing cuts off whatever follows the last newline, so a torn
+line costs one example and the next append cannot glue onto it.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from holdfast.errors import RunError, RunLockedError, StorageError, UsageError
+from holdfast.estimators import estimator_from_dict
+from holdfast.runs.manifest import (
+    FILE_NAME,
+    Manifest,
+    differences,
+    read_manifest,
+    sync_folder,
+    write_manifest,
+)
+from holdfast.types import Counts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from io import FileIO
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+RECORDS = "records.jsonl"
+SESSIONS = "sessions.jsonl"
+_LOCK = "lock"
+
+
+@dataclass(frozen=True)
+class VoteRecord:
+    """The record of a certified example: its votes, from which everything else follows."""
+
+    index: int
+    label: int
+    selection: Counts
+    estimation: Counts
+
+    def to_line(self) -> str:
+        """The record as one line of JSON."""
+        return _line(
+            index=self.index,
+            label=self.label,
+            selection=list(self.selection.votes),
+            estimation=list(self.estimation.votes),
+        )
+
+
+@dataclass(frozen=True)
+class ClaimRecord:
+    """The record of an example in an imported log: what another tool claimed. There are no votes to check it by."""
+
+    index: int
+    label: int
+    predicted: int | None
+    radius: float
+    seconds: float | None
+
+    def to_line(self) -> str:
+        """The record as one line of JSON."""
+        return _line(
+            index=self.index,
+            label=self.label,
+            predicted=self.predicted,
+            radius=self.radius,
+            seconds=self.seconds,
+        )
+
+
+Record = VoteRecord | ClaimRecord
+
+
+@dataclass(frozen=True)
+class Session:
+    """One process's work on a run, for the time column of logs and the speed in reports; no result depends on it."""
+
+    examples: int
+    samples: int
+    seconds: float
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as it lies on the disk: the promise, and the whole records in the order of their indices."""
+
+    folder: Path
+    manifest: Manifest
+    records: tuple[Record, ...]
+    sessions: tuple[Session, ...]
+
+    @property
+    def missing(self) -> int:
+        """How many examples of the subset have no record yet."""
+        return len(self.manifest.data.indices()) - len(self.records)
+
+
+def read_run(folder: Path) -> Run:
+    """The run in `folder`, without touching it; a torn last line is left out.
+
+    Raises:
+        RunError: not a run, or a record in it is corrupt.
+    """
+    manifest = read_manifest(folder)
+    path = folder / RECORDS
+    raw = path.read_bytes() if path.is_file() else b""
+    records = _parse(raw[: raw.rfind(b"\n") + 1], manifest, path)
+    log = folder / SESSIONS
+    sessions = (
+        [json.loads(line) for line in log.read_text().splitlines(True) if line.endswith("\n")] if log.is_file() else []
+    )
+    return Run(
+        folder,
+        manifest,
+        tuple(sorted(records, key=lambda record: record.index)),
+        tuple(Session(**session) for session in sessions),
+    )
+
+
+class RunStore:
+    """A run opened for appending, by one process at a time.
+
+    Args:
+        folder: of the run; made if it is not there.
+        manifest: what is promised. A new run writes it before anything else; an existing one must have made the same
+            promise.
+
+    Raises:
+        RunLockedError: another process has the run open.
+        RunError: the run promised something else, or is corrupt.
+        StorageError: the disk is full or refuses to write.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self._lock: IO[str] | None = None
+        self._file: FileIO | None = None
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = _lock(folder)
+            self._promise()
+            self._file = (folder / RECORDS).open("ab", buffering=0)
+            self._cut_torn_line()
+            sync_folder(folder)
+        except OSError as error:
+            self.close()
+            raise _storage_error(folder, error) from error
+        except RunError:
+            self.close()
+            raise
+        self.done = {record.index for record in read_run(folder).records}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def append(self, records: Iterable[Record]) -> None:
+        """Write records and return when they are on the disk.
+
+        Raises:
+            StorageError: the disk is full; what was recorded before stays valid.
+        """
+        if self._file is None:
+            raise RunError(f"the run {self.folder} is closed; open it again to append")
+        batch = list(records)
+        lines = b"".join(record.to_line().encode() for record in batch)
+        end = os.fstat(self._file.fileno()).st_size
+        try:
+            while lines:
+                lines = lines[self._file.write(lines) :]
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            os.ftruncate(self._file.fileno(), end)
+            self.close()
+            raise _storage_error(self.folder, error) from error
+        self.done.update(record.index for record in batch)
+
+    def log_session(self, session: Session) -> None:
+        """Append what this process did to the session log."""
+        try:
+            with (self.folder / SESSIONS).open("a", encoding="utf-8") as file:
+                file.write(
+                    _line(
+                        examples=session.examples,
+                        samples=session.samples,
+                        seconds=round(session.seconds, 3),
+                        settings=session.settings,
+                    )
+                )
+        except OSError as error:
+            raise _storage_error(self.folder, error) from error
+
+    def close(self) -> None:
+        """Close the files and release the lock; harmless when repeated."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _promise(self) -> None:
+        """Write the manifest of a new run, or compare with that of an existing one."""
+        if not (self.folder / FILE_NAME).exists():
+            strangers = sorted(
+                path.name for path in self.folder.iterdir() if path.name not in (_LOCK, FILE_NAME + ".tmp")
+            )
+            if strangers:
+                raise RunError(
+                    f"{self.folder} is not empty and not a run: it holds {', '.join(strangers[:3])} but no {FILE_NAME}. "
+                    "Choose another --out"
+                )
+            write_manifest(self.folder, self.manifest)
+            return
+        different = differences(read_manifest(self.folder), self.manifest)
+        if different:
+            raise RunError(
+                f"{self.folder} was started with another promise:\n  "
+                + "\n  ".join(different)
+                + "\nRepeat the call with the run's own settings to resume it, or choose another --out"
+            )
+
+    def _cut_torn_line(self) -> None:
+        if self._file is None:
+            return
+        path = self.folder / RECORDS
+        whole = path.read_bytes().rfind(b"\n") + 1
+        if whole < path.stat().st_size:
+            self._file.truncate(whole)
+            os.fsync(self._file.fileno())
+
+
+def _lock(folder: Path) -> IO[str]:
+    """Take the run's lock; the kernel releases it when the process ends, however it ends."""
+    file = (folder / _LOCK).open("a+", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        holder = file.read().strip() or "unknown"
+        file.close()
+        raise RunLockedError(
+            f"another process ({holder}) is working on {folder}. Wait until it has ended, or choose another --out"
+        ) from None
+    file.truncate(0)
+    file.write(f"process {os.getpid()}")
+    file.flush()
+    return file
+
+
+def _parse(raw: bytes, manifest: Manifest, path: Path) -> list[Record]:
+    read = _read_claim if manifest.kind == "imported" else _read_votes
+    indices = set(manifest.data.indices())
+    seen: set[int] = set()
+    records: list[Record] = []
+    for number, line in enumerate(raw.splitlines(), 1):
+        try:
+            record = read(json.loads(line), manifest)
+        except (ValueError, KeyError, TypeError, UsageError) as error:
+            raise RunError(
+                f"{path}, line {number} is not a record ({error}). The line was changed after it was written; "
+                "delete it, and the same command will certify its example again"
+            ) from error
+        if record.index in seen or (manifest.kind != "imported" and record.index not in indices):
+            why = "a second time" if record.index in seen else "although it is not in the run's subset"
+            raise RunError(f"{path}, line {number} records example {record.index} {why}; delete the line")
+        seen.add(record.index)
+        records.append(record)
+    return records
+
+
+def _read_votes(raw: dict[str, Any], manifest: Manifest) -> VoteRecord:
+    selection, estimation = Counts(tuple(raw["selection"])), Counts(tuple(raw["estimation"]))
+    classes = len(manifest.data.class_names)
+    if len(selection.votes) != classes or len(estimation.votes) != classes:
+        raise ValueError(f"expected votes for {classes} classes")
+    if selection.total != manifest.n0:
+        raise ValueError(f"expected {manifest.n0} selection votes, found {selection.total}")
+    missing = estimator_from_dict(manifest.estimator).draws_wanted(selection.top, estimation)
+    if missing:
+        raise ValueError(f"{estimation.total} estimation votes, {missing} fewer than the estimator asks for")
+    if not 0 <= raw["label"] < classes:
+        raise ValueError(f"label {raw['label']} is not one of the {classes} classes")
+    return VoteRecord(int(raw["index"]), int(raw["label"]), selection, estimation)
+
+
+def _read_claim(raw: dict[str, Any], manifest: Manifest) -> ClaimRecord:
+    return ClaimRecord(
+        index=int(raw["index"]),
+        label=int(raw["label"]),
+        predicted=None if raw["predicted"] is None else int(raw["predicted"]),
+        radius=float(raw["radius"]),
+        seconds=None if raw["seconds"] is None else float(raw["seconds"]),
+    )
+
+
+def _line(**entries: Any) -> str:
+    return json.dumps(entries, separators=(",", ":")) + "\n"
+
+
+def _storage_error(folder: Path, error: OSError) -> StorageError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    what = "there is no space left for it" if full else f"it could not be written ({error.strerror})"
+    return StorageError(
+        f"{folder}: {what}. Every record written before is valid; make room or choose a writable folder, then repeat "
+        "the same command to go on where it stopped"
+    )

@@ -1,0 +1,143 @@
+"""From a batch of noisy inputs to one vote for each: the only place where logits become integers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from holdfast.errors import ClassifierError
+
+# What the logits of one input may differ by, relative to the largest of them, when it is computed in another batch:
+# different batch sizes take different kernels. Measured: 3e-7 in float32, 4e-3 in bfloat16.
+_NEAR_TIE = {
+    torch.float64: 2.0**-40,
+    torch.float32: 2.0**-14,
+    torch.bfloat16: 2.0**-6,
+    torch.float16: 2.0**-9,
+}
+# Near ties are decided in batches of exactly this size, on one thread, whatever batch they came from.
+_CANONICAL_BATCH = 32
+# A difference that no rounding explains: the classifier depends on the rest of the batch, or on chance.
+_BATCH_DEPENDENCE = 0.05
+
+BaseClassifier = Callable[[Tensor], Any]
+
+
+class VotingClassifier:
+    """A base classifier f as a function from one noisy input to one class, the same in every batch.
+
+    The vote is the argmax of the logits. Where the two largest logits are so close that the rounding of another batch
+    size could swap them, the input is computed again in a batch of a fixed size; a tie that remains goes to the
+    lowest class index. So the votes for an input do not depend on how inputs were batched.
+
+    Args:
+        function: from `(batch, *noisy event)` to logits `(batch, num_classes)` or integer votes `(batch,)`; a torch
+            module in eval mode, or any callable that takes a tensor and returns a tensor or an array.
+        num_classes: at least 2.
+
+    Raises:
+        ClassifierError: a module in training mode.
+    """
+
+    def __init__(self, function: BaseClassifier, num_classes: int) -> None:
+        if num_classes < 2:
+            raise ClassifierError(f"a classifier has at least 2 classes, got {num_classes}")
+        self.function = function
+        self.num_classes = num_classes
+        self._probed = False
+        if isinstance(function, nn.Module):
+            training = [name or "the module itself" for name, part in function.named_modules() if part.training]
+            if training:
+                raise ClassifierError(
+                    f"the base classifier is in training mode ({training[0]}), where batch normalization and dropout "
+                    "make a vote depend on the batch. Call .eval() on it first."
+                )
+
+    @torch.inference_mode()
+    def votes(self, noisy: Tensor) -> tuple[Tensor, Tensor]:
+        """One vote for each noisy input, and which of the votes are void.
+
+        Args:
+            noisy: `(batch, *noisy event)`.
+
+        Returns:
+            int64 class indices `(batch,)` and a bool tensor `(batch,)` that is True where a logit was NaN or infinite.
+
+        Raises:
+            ClassifierError: the output has another shape or type than expected, a vote outside the classes, or the
+                output for an input changes with the rest of its batch.
+        """
+        output = self._outputs(noisy)
+        if not self._probed:
+            self._probe(noisy, output)
+            self._probed = True
+        if output.ndim == 1:
+            return output, torch.zeros_like(output, dtype=torch.bool)
+        finite = output.isfinite().all(dim=1)
+        leaders, classes = output.topk(2, dim=1)
+        votes = classes[:, 0]
+        scale = output.abs().amax(dim=1)
+        close = (leaders[:, 0] - leaders[:, 1] <= _NEAR_TIE[output.dtype] * scale) & finite
+        rows = close.nonzero().squeeze(1)
+        if len(rows):
+            votes[rows] = self._settle(noisy[rows])
+        return votes, ~finite
+
+    def _outputs(self, noisy: Tensor) -> Tensor:
+        """The function's output as a tensor of logits or votes, with its shape and type checked."""
+        output = self.function(noisy)
+        if isinstance(output, np.ndarray):
+            output = torch.from_numpy(output)
+        if not isinstance(output, Tensor):
+            raise ClassifierError(f"the base classifier returns a tensor or an array, got {type(output).__name__}")
+        output = output.to(noisy.device)
+        if tuple(output.shape) == (len(noisy), self.num_classes) and output.dtype in _NEAR_TIE:
+            return output
+        if tuple(output.shape) == (len(noisy),) and not output.dtype.is_floating_point:
+            output = output.long()
+            if bool(((output < 0) | (output >= self.num_classes)).any()):
+                raise ClassifierError(
+                    f"votes are class indices in 0..{self.num_classes - 1}, "
+                    f"got values from {int(output.min())} to {int(output.max())}"
+                )
+            return output
+        raise ClassifierError(
+            f"for {len(noisy)} inputs the base classifier returns floating-point logits of shape "
+            f"({len(noisy)}, {self.num_classes}) or integer votes of shape ({len(noisy)},); "
+            f"got {tuple(output.shape)} of {output.dtype}. Is num_classes={self.num_classes} right?"
+        )
+
+    def _settle(self, noisy: Tensor) -> Tensor:
+        """Votes for inputs with nearly equal logits, computed in batches of one fixed size."""
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return torch.cat([self._settle_batch(part) for part in noisy.split(_CANONICAL_BATCH)])
+        finally:
+            torch.set_num_threads(threads)
+
+    def _settle_batch(self, noisy: Tensor) -> Tensor:
+        filled = noisy[torch.arange(_CANONICAL_BATCH, device=noisy.device) % len(noisy)]
+        output = self._outputs(filled)[: len(noisy)]
+        is_top = output == output.amax(dim=1, keepdim=True)
+        classes = torch.arange(self.num_classes, device=output.device)
+        return torch.where(is_top, classes, self.num_classes).amin(dim=1)
+
+    def _probe(self, noisy: Tensor, output: Tensor) -> None:
+        """Raise unless a few inputs give nearly the same output alone as they gave in their batch."""
+        for row in {0, len(noisy) // 2, len(noisy) - 1}:
+            alone = self._outputs(noisy[row : row + 1])[0].double()
+            together = output[row].double()
+            scale = float(together.abs().max())
+            difference = float((alone - together).abs().max())
+            allowed = _BATCH_DEPENDENCE * scale if output.ndim == 2 else 0.0
+            if difference > allowed:
+                raise ClassifierError(
+                    f"the base classifier answers differently for the same input alone and in a batch of {len(noisy)} "
+                    f"(by {difference:.3g}, with outputs up to {scale:.3g}): it depends on its batch or on chance, "
+                    "and nothing can be certified. Is batch normalization or dropout left in training mode?"
+                )

@@ -1,0 +1,1 @@
+"""Where the Monte-Carlo loop runs: on this machine's processor or GPU."""

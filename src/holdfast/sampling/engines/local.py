@@ -1,0 +1,139 @@
+"""The Monte-Carlo loop on this machine: one processor or one CUDA device."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from itertools import cycle, islice
+from typing import TYPE_CHECKING
+
+import torch
+
+from holdfast.errors import UsageError
+from holdfast.sampling.counts import MonteCarlo
+from holdfast.sampling.procedure import Predict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from holdfast.noises.base import Noise
+    from holdfast.sampling.classifier import VotingClassifier
+    from holdfast.sampling.procedure import Procedure, Votes
+    from holdfast.types import Example
+
+# A larger batch is taken only if it is faster by this factor, and no burst takes longer than this many seconds.
+_WORTH_IT = 1.05
+_BURST_SECONDS = 1.0
+_BATCH_SIZES = (64, 128, 256, 512, 1024, 2048, 4096, 8192)
+
+
+@dataclass(frozen=True)
+class LocalEngine:
+    """One device of this machine.
+
+    Args:
+        device: "cpu", "cuda" or "cuda:N".
+        batch_size: noisy copies a batch, or None to measure which size is fastest.
+        threads: processor threads; 1 is best as soon as anything else runs on the machine.
+
+    Raises:
+        UsageError: the device is not there, or a number is out of range.
+    """
+
+    device: str = "cpu"
+    batch_size: int | None = None
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        if self.batch_size is not None and self.batch_size < 1:
+            raise UsageError(f"a batch has at least 1 noisy copy, got {self.batch_size}; or leave it to 'auto'")
+        if self.threads < 1:
+            raise UsageError(f"the number of threads is at least 1, got {self.threads}")
+        torch_device(self.device)
+
+    def run(
+        self,
+        classifier: VotingClassifier,
+        noise: Noise,
+        procedure: Procedure,
+        seed: int,
+        examples: Iterable[Example],
+        on_batch: Callable[[int], None] | None = None,
+    ) -> Iterator[tuple[Example, Votes]]:
+        """Votes for every example, as soon as it is finished. See `MonteCarlo.run`."""
+        torch.set_num_threads(self.threads)
+        iterator = iter(examples)
+        head = list(islice(iterator, 16))
+        if not head:
+            return
+        batch_size = self.batch_size or self.fastest_batch(classifier, noise, head)[0]
+        loop = MonteCarlo(classifier, noise, procedure, seed, batch_size, torch_device(self.device), on_batch)
+        yield from loop.run(_chain(head, iterator))
+
+    def fastest_batch(
+        self, classifier: VotingClassifier, noise: Noise, examples: Sequence[Example]
+    ) -> tuple[int, float]:
+        """Measure the loop on a short burst of real work.
+
+        Returns:
+            The batch size with the most samples a second, and that speed.
+        """
+        torch.set_num_threads(self.threads)
+        if self.batch_size is not None:
+            return self.batch_size, self._burst(classifier, noise, examples, self.batch_size)
+        best_size, best_speed = 0, 0.0
+        for size in _BATCH_SIZES:
+            try:
+                speed = self._burst(classifier, noise, examples, size)
+            except torch.OutOfMemoryError:
+                if not best_size:
+                    raise
+                break
+            if speed < best_speed * _WORTH_IT:
+                break
+            best_size, best_speed = size, speed
+            if size / speed > _BURST_SECONDS:
+                break
+        return best_size, best_speed
+
+    def _burst(self, classifier: VotingClassifier, noise: Noise, examples: Sequence[Example], size: int) -> float:
+        """Samples a second at one batch size, the better of two batches after one to warm up."""
+        device = torch_device(self.device)
+        times: list[float] = []
+        for repetition in range(3):
+            loop = MonteCarlo(classifier, noise, Predict(size), repetition, size, device)
+            _wait_for(device)
+            start = time.perf_counter()
+            for _ in loop.run(islice(cycle(examples), 1)):
+                _wait_for(device)
+            times.append(time.perf_counter() - start)
+        return size / min(times[1:])
+
+
+def torch_device(name: str) -> torch.device:
+    """The device of that name, after checking that it is there.
+
+    Raises:
+        UsageError: an unknown or absent device.
+    """
+    kind, _, number = name.partition(":")
+    if kind == "cpu" and not number:
+        return torch.device("cpu")
+    if kind != "cuda" or not (number == "" or number.isdigit()):
+        raise UsageError(f"a device is 'cpu', 'cuda' or 'cuda:0', got {name!r}")
+    available = torch.cuda.device_count()
+    if int(number or 0) >= available:
+        raise UsageError(
+            f"device {name!r} is not on this machine: torch sees {available} CUDA devices; use --device cpu"
+        )
+    return torch.device("cuda", int(number or 0))
+
+
+def _wait_for(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _chain(head: list[Example], tail: Iterator[Example]) -> Iterator[Example]:
+    yield from head
+    yield from tail

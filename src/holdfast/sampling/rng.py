@@ -1,0 +1,93 @@
+"""From (seed, example, stream, block) to a generator: noise that does not depend on batches, order or workers.
+
+A counter-based generator (Philox, Salmon et al. 2011) is keyed with the seed; (example, stream, block) is its
+counter. On a CPU its output fills the whole state of torch's Mersenne Twister, because torch's own seeding there
+keeps 32 bits of the seed only, and two of 100,000 blocks would probably share their noise. On CUDA, where torch
+generates by Philox with a 64-bit key, its first output is that key.
+"""
+
+from __future__ import annotations
+
+import secrets
+from enum import IntEnum
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from holdfast.errors import HoldfastError, UsageError
+
+# Samples that one generator draws, always all of them even where fewer are used.
+BLOCK = 64
+
+SEED_BITS = 63
+
+# torch's CPU generator state: seed, (left, seeded), next as 64-bit words, then the 624 words of the twister.
+_STATE_WORDS = 624
+_LEFT_BYTE = 8
+_FIRST_WORD_BYTE = 24
+
+
+class Stream(IntEnum):
+    """Separate streams of randomness for one example; the numbers are part of the key and never change."""
+
+    SELECTION = 0
+    ESTIMATION = 1
+    PREDICTION = 2
+    TRAINING = 3
+    GALLERY = 4
+
+
+def fresh_seed() -> int:
+    """A seed from the operating system's entropy: nobody can have known it beforehand."""
+    return secrets.randbits(SEED_BITS)
+
+
+def check_seed(seed: int) -> int:
+    """`seed` if it can key the generator, UsageError otherwise."""
+    if type(seed) is not int or not 0 <= seed < 2**SEED_BITS:
+        raise UsageError(f"a seed is a whole number from 0 to 2^{SEED_BITS} - 1, got {seed!r}")
+    return seed
+
+
+def generator(seed: int, example: int, stream: Stream, block: int, device: torch.device) -> torch.Generator:
+    """A new generator on `device` whose output is a function of the key alone (and of the kind of device)."""
+    philox = np.random.Philox(
+        key=np.array([seed, 0], dtype=np.uint64),
+        counter=np.array([0, block, stream, example], dtype=np.uint64),
+    )
+    if device.type == "cpu":
+        return _from_words(philox.random_raw(_STATE_WORDS // 2).view(np.uint32))
+    key = int(philox.random_raw()) >> 1
+    return torch.Generator(device).manual_seed(key)
+
+
+def _from_words(words: np.ndarray[tuple[int, ...], np.dtype[np.uint32]]) -> torch.Generator:
+    state = _state_template().copy()
+    state[_FIRST_WORD_BYTE : _FIRST_WORD_BYTE + 8 * _STATE_WORDS].view(np.uint64)[:] = words
+    made = torch.Generator()
+    made.set_state(torch.from_numpy(state))
+    return made
+
+
+@lru_cache(maxsize=1)
+def _state_template() -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """A freshly seeded state of torch's CPU generator, after checking that it is laid out as expected."""
+    state = torch.Generator().manual_seed(0).get_state().numpy().copy()
+    twister = np.random.MT19937()
+    twister.state = {
+        "bit_generator": "MT19937",
+        "state": {
+            "key": state[_FIRST_WORD_BYTE:][: 8 * _STATE_WORDS].view(np.uint64).astype(np.uint32),
+            "pos": 624,
+        },
+    }
+    left = int(state[_LEFT_BYTE : _LEFT_BYTE + 4].view(np.int32)[0])
+    expected = twister.random_raw(8).astype(np.uint32) & 0xFFFFFF
+    drawn = torch.empty(8).uniform_(generator=torch.Generator().manual_seed(0)).numpy() * 2.0**24
+    if left != 1 or not np.array_equal(drawn.astype(np.uint32), expected):
+        raise HoldfastError(
+            f"torch {torch.__version__} lays out its CPU generator in a way Holdfast does not know; "
+            "its noise could not be keyed. Use a torch release listed in constraints.txt."
+        )
+    return state

@@ -1,0 +1,150 @@
+"""The smoothed classifier g of a base classifier f: predict and certify batches of inputs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+from torch import Tensor
+
+from holdfast.errors import InputError
+from holdfast.estimators import FixedSize, certificate, prediction
+from holdfast.sampling.classifier import BaseClassifier, VotingClassifier
+from holdfast.sampling.engines.local import LocalEngine
+from holdfast.sampling.procedure import Certify, Predict
+from holdfast.sampling.rng import Stream, check_seed, fresh_seed
+from holdfast.stats.binomial import check_alpha
+from holdfast.types import Certificate, Example, Prediction
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from holdfast.noises.base import Noise, Shape
+    from holdfast.sampling.procedure import Procedure, Votes
+
+
+@final
+class SmoothedClassifier:
+    """The classifier that returns what the base classifier most probably says under noise.
+
+    Args:
+        base_classifier: from noisy inputs `(batch, *noisy event)` to logits `(batch, num_classes)` or integer votes
+            `(batch,)`: a torch module in eval mode, or any callable. Normalization belongs inside it.
+        noise: the smoothing noise, `Gaussian(sigma=0.5)` say; its parameters are in input units.
+        num_classes: number of classes, at least 2.
+        input_range: smallest and largest value that an input may have; an input outside is an error, never clipped.
+            For inputs without a range: (-inf, inf).
+        device: where to compute: "cpu", "cuda" or "cuda:N". A module must already be there.
+        batch_size: noisy copies that pass through the classifier at a time; measured if None. Results do not depend
+            on it.
+        threads: processor threads.
+
+    Raises:
+        UsageError, ClassifierError: an argument cannot be right.
+
+    Source: Cohen et al. 2019, equation 1; Levine & Feizi 2020, equation 1.
+    """
+
+    def __init__(
+        self,
+        base_classifier: BaseClassifier,
+        noise: Noise,
+        num_classes: int,
+        *,
+        input_range: tuple[float, float] = (0.0, 1.0),
+        device: str = "cpu",
+        batch_size: int | None = None,
+        threads: int = 1,
+    ) -> None:
+        self.noise = noise
+        self.input_range = input_range
+        self._classifier = VotingClassifier(base_classifier, num_classes)
+        self._engine = LocalEngine(device, batch_size, threads)
+
+    def predict(
+        self, x: Tensor | NDArray[np.floating], *, n: int, alpha: float, seed: int | None = None
+    ) -> list[Prediction]:
+        """The smoothed classifier's class for each input, or None (abstain).
+
+        Args:
+            x: inputs `(batch, *event)` in input units; one input is a batch of one.
+            n: samples of each input.
+            alpha: probability of returning another class than the smoothed classifier's, for each input.
+            seed: for a repeatable result; fresh entropy by default, since an adversary who knows the seed beforehand
+                voids the guarantee.
+
+        Raises:
+            UsageError, InputError, ClassifierError: the call, an input or the classifier's output cannot be right.
+
+        Source: Cohen et al. 2019, Predict.
+        """
+        check_alpha(alpha)
+        votes = self._votes(x, Predict(n), seed)
+        return [prediction(each[Stream.PREDICTION], alpha) for each in votes]
+
+    def certify(
+        self,
+        x: Tensor | NDArray[np.floating],
+        *,
+        n0: int = 100,
+        n: int,
+        alpha: float,
+        seed: int | None = None,
+    ) -> list[Certificate]:
+        """For each input a class and a radius within which no change can alter it, or abstention.
+
+        Args:
+            x: inputs `(batch, *event)` in input units; one input is a batch of one.
+            n0: selection samples of each input.
+            n: estimation samples of each input.
+            alpha: probability that a certificate is false, for each input.
+            seed: as in `predict`.
+
+        Raises:
+            UsageError, InputError, ClassifierError: the call, an input or the classifier's output cannot be right.
+
+        Source: Cohen et al. 2019, Certify; Levine & Feizi 2020, Corollary 1.
+        """
+        estimator = FixedSize(n, alpha)
+        votes = self._votes(x, Certify(n0, estimator), seed)
+        shape = tuple(x.shape[1:])
+        return [
+            certificate(self.noise, estimator, shape, each[Stream.SELECTION], each[Stream.ESTIMATION]) for each in votes
+        ]
+
+    def _votes(self, x: Tensor | NDArray[np.floating], procedure: Procedure, seed: int | None) -> list[Votes]:
+        inputs = x.detach().cpu().numpy() if isinstance(x, Tensor) else np.asarray(x)
+        shape = tuple(inputs.shape[1:])
+        low, high = self.input_range
+        self.noise.check_inputs(shape, low, high)
+        examples = [
+            checked_example(Example(index, np.ascontiguousarray(row, dtype=np.float32), 0), shape, low, high)
+            for index, row in enumerate(inputs)
+        ]
+        chosen = fresh_seed() if seed is None else check_seed(seed)
+        results = self._engine.run(self._classifier, self.noise, procedure, chosen, examples)
+        by_index = {example.index: votes for example, votes in results}
+        return [by_index[index] for index in range(len(examples))]
+
+
+def checked_example(example: Example, shape: Shape, low: float, high: float) -> Example:
+    """`example` itself if it lies in the declared input space.
+
+    Raises:
+        InputError: another shape, a value that is not finite, or one outside [low, high]; names the example.
+    """
+    if example.x.shape != shape:
+        raise InputError(f"example {example.index} has shape {example.x.shape}; the input space has shape {shape}")
+    finite = np.isfinite(example.x)
+    if not finite.all():
+        raise InputError(
+            f"example {example.index} has {int((~finite).sum())} values that are NaN or infinite; "
+            "every value must be finite"
+        )
+    smallest, largest = float(example.x.min()), float(example.x.max())
+    if smallest < low or largest > high:
+        raise InputError(
+            f"example {example.index} has values from {smallest:g} to {largest:g}; the input space is [{low:g}, {high:g}]. "
+            "Nothing is clipped: scale the data, or declare the range that it has"
+        )
+    return example

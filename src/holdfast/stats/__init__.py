@@ -1,0 +1,1 @@
+"""Pure functions on integers and floats: no torch, no files, no state."""

@@ -1,0 +1,119 @@
+"""Exact binomial bounds and tests (Clopper & Pearson 1934), each rounded toward safety."""
+
+from __future__ import annotations
+
+import math
+
+from scipy.special import bdtr, bdtrc, betainccinv, betaincinv
+from scipy.stats import binomtest
+
+from holdfast.errors import UsageError
+from holdfast.stats.rounding import down
+
+# Relative room left for the error of scipy's binomial tail (incomplete beta, near 1e-13 at n = 1e7).
+_TAIL_SLACK = 1e-10
+
+
+def check_alpha(alpha: float) -> float:
+    """`alpha` if it is a failure probability strictly between 0 and 1, an error otherwise (NaN included)."""
+    if not 0.0 < alpha < 1.0:
+        raise UsageError(f"alpha is a failure probability between 0 and 1 (0.001, say), got {alpha}")
+    return alpha
+
+
+def _check_hits(hits: int, n: int) -> None:
+    if type(hits) is not int or type(n) is not int:
+        raise UsageError(f"hits and n are integers, got {hits!r} and {n!r}")
+    if n < 1 or not 0 <= hits <= n:
+        raise UsageError(f"hits lie in 0..n with n at least 1, got {hits} hits among n = {n}")
+
+
+def lower_bound(hits: int, n: int, alpha: float) -> float:
+    """One-sided lower confidence bound for a binomial probability, valid with probability >= 1 - alpha.
+
+    The largest p with P(Binomial(n, p) >= hits) <= alpha, approached from below: the returned float64 satisfies
+    the inequality with room for the error of the tail function itself.
+
+    Args:
+        hits: number of successes, 0..n.
+        n: number of trials, at least 1.
+        alpha: failure probability, in (0, 1).
+
+    Returns:
+        A probability in [0, 1); 0.0 at no hits.
+
+    Raises:
+        UsageError: an argument is out of range.
+
+    Source: Clopper & Pearson 1934; the one-sided form of Cohen et al. 2019, Appendix C.
+    """
+    _check_hits(hits, n)
+    check_alpha(alpha)
+    if hits == 0:
+        return 0.0
+    p = float(betaincinv(hits, n - hits + 1, alpha))
+    if not 0.0 <= p <= 1.0:
+        raise ArithmeticError(f"no quantile of Beta({hits}, {n - hits + 1}) at {alpha}: got {p}")
+    step = max(p * 2.0**-50, 2.0**-1070)
+    while not _upper_tail(hits, n, p) * (1.0 + _TAIL_SLACK) <= alpha:
+        p = max(0.0, down(p - step))
+        step *= 2.0
+    return p
+
+
+def upper_bound(hits: int, n: int, alpha: float) -> float:
+    """One-sided upper confidence bound for a binomial probability, valid with probability >= 1 - alpha.
+
+    The mirror image of `lower_bound`; 1.0 when every trial was a success. Arguments and errors as there.
+    """
+    _check_hits(hits, n)
+    check_alpha(alpha)
+    if hits == n:
+        return 1.0
+    p = float(betainccinv(hits + 1, n - hits, alpha))
+    if not 0.0 <= p <= 1.0:
+        raise ArithmeticError(f"no upper quantile of Beta({hits + 1}, {n - hits}) at {alpha}: got {p}")
+    step = max(p * 2.0**-50, 2.0**-1070)
+    while not _lower_tail(hits, n, p) * (1.0 + _TAIL_SLACK) <= alpha:
+        p = min(1.0, math.nextafter(p + step, math.inf))
+        step *= 2.0
+    return p
+
+
+def top_two_p_value(first: int, second: int) -> float:
+    """Two-sided exact p-value of the hypothesis that two classes are equally likely, from their votes.
+
+    Args:
+        first: votes of the class with the most votes.
+        second: votes of the runner-up.
+
+    Returns:
+        A probability in (0, 1]; 1.0 when there are no votes.
+
+    Source: Hung & Fithian 2019; Cohen et al. 2019, Predict and Proposition 1.
+    """
+    if second > first:
+        raise UsageError(f"the first class has the most votes, got {first} and {second}")
+    if first + second == 0:
+        return 1.0
+    return float(binomtest(first, first + second, 0.5, alternative="two-sided").pvalue)
+
+
+def best_lower_bound(n: int, alpha: float) -> float:
+    """The largest lower bound that n samples can give: all of them hits, alpha^(1/n)."""
+    return lower_bound(n, n, alpha)
+
+
+def alpha_for_lower_bound(n: int, p_lower: float) -> float:
+    """The smallest alpha at which n unanimous samples give `p_lower`: p_lower^n."""
+    return float(p_lower**n)
+
+
+def _upper_tail(hits: int, n: int, p: float) -> float:
+    """P(Binomial(n, p) >= hits) for hits >= 1."""
+    return float(bdtrc(hits - 1, n, p))
+
+
+def _lower_tail(hits: int, n: int, p: float) -> float:
+    """P(Binomial(n, p) <= hits)."""
+    return float(bdtr(hits, n, p))

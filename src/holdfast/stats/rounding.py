@@ -1,0 +1,57 @@
+"""Float64 arithmetic rounded toward safety: what is claimed is never more than what was proved."""
+
+from __future__ import annotations
+
+import math
+from decimal import ROUND_FLOOR, Decimal
+from fractions import Fraction
+
+from scipy.special import ndtri
+
+# scipy's ndtri (Cephes) is accurate to a few units in the last place; this leaves room for fifty times that.
+_QUANTILE_SLACK = 2.0**-46
+
+
+def down(value: float) -> float:
+    """The next float64 below."""
+    return math.nextafter(value, -math.inf)
+
+
+def up(value: float) -> float:
+    """The next float64 above."""
+    return math.nextafter(value, math.inf)
+
+
+def complement_lower(p: float) -> float:
+    """The largest float64 that is at most 1 - p."""
+    rest = 1.0 - p
+    return rest if Fraction(rest) <= 1 - Fraction(p) else down(rest)
+
+
+def complement_upper(p: float) -> float:
+    """The smallest float64 that is at least 1 - p."""
+    rest = 1.0 - p
+    return rest if Fraction(rest) >= 1 - Fraction(p) else up(rest)
+
+
+def normal_quantile_lower(p: float) -> float:
+    """A float64 that is at most the standard normal quantile of p, for p in [0, 1].
+
+    -inf at 0. At 1 the quantile is infinite and so is the result.
+    """
+    if not 0.0 <= p <= 1.0:
+        raise ValueError(f"a probability in [0, 1] is needed, got {p}")
+    quantile = float(ndtri(p))
+    if math.isinf(quantile):
+        return quantile
+    # Near the median the quantile is close to zero while its argument is not: keep an absolute slack too.
+    return down(quantile - abs(quantile) * _QUANTILE_SLACK - 2.0**-52)
+
+
+def show_down(value: float, digits: int) -> str:
+    """`value` in decimal with `digits` places, rounded down: a displayed radius never exceeds the proved one.
+
+    The binary value is converted exactly first, so 0.29 (a float64 below 29/100) shows as 0.28 with two places.
+    """
+    quantum = Decimal(1).scaleb(-digits)
+    return str(Decimal(value).quantize(quantum, rounding=ROUND_FLOOR))

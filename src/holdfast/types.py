@@ -1,0 +1,145 @@
+"""The values that pass between the layers: plain, immutable, free of torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from holdfast.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Norm(str, Enum):
+    """The norm in which an adversary is measured, and with it the unit of a radius."""
+
+    L0 = "L0"
+    L1 = "L1"
+    L2 = "L2"
+    LINF = "Linf"
+
+    @property
+    def unit(self) -> str:
+        """The unit of a radius in this norm, in plain words."""
+        return "pixels" if self is Norm.L0 else "input units"
+
+
+@dataclass(frozen=True)
+class Example:
+    """One labelled input.
+
+    Attributes:
+        index: position in the split it was taken from; part of the key of its noise.
+        x: float32 array of the data set's shape, `(channels, height, width)` or `(features,)`, in input units.
+        label: class index, 0-based.
+    """
+
+    index: int
+    x: NDArray[np.float32]
+    label: int
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Votes of the base classifier for each class. Integers from the argmax to the disk.
+
+    Raises:
+        UsageError: a count is negative or not an integer.
+    """
+
+    votes: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        for vote in self.votes:
+            if type(vote) is not int or vote < 0:
+                raise UsageError(f"vote counts are non-negative integers, got {self.votes!r}")
+
+    @classmethod
+    def of(cls, votes: Sequence[int] | NDArray[np.int64]) -> Counts:
+        """Counts from any sequence of integers (numpy integers included)."""
+        values = tuple(int(vote) for vote in votes)
+        if any(value != vote for value, vote in zip(values, votes, strict=True)):
+            raise UsageError(f"vote counts are integers, got {list(votes)!r}")
+        return cls(values)
+
+    @property
+    def total(self) -> int:
+        """The number of votes."""
+        return sum(self.votes)
+
+    @property
+    def top(self) -> int:
+        """The class with the most votes; ties go to the lowest index."""
+        return self.votes.index(max(self.votes))
+
+    def top_two(self) -> tuple[int, int]:
+        """The two classes with the most votes, ties to the lowest index."""
+        ranked = sorted(range(len(self.votes)), key=lambda label: (-self.votes[label], label))
+        return ranked[0], ranked[1]
+
+
+@dataclass(frozen=True)
+class ClassBounds:
+    """Bounds on class probabilities under noise, jointly valid with probability at least 1 - alpha.
+
+    Attributes:
+        top: the class that the bounds are about.
+        p_lower: lower bound on the probability of `top`.
+        p_upper: upper bound on the probability of every other class.
+    """
+
+    top: int
+    p_lower: float
+    p_upper: float
+
+    def __post_init__(self) -> None:
+        # Written so that a NaN fails: every comparison with NaN is false.
+        if not (0.0 <= self.p_lower <= 1.0 and 0.0 <= self.p_upper <= 1.0):
+            raise UsageError(
+                f"class bounds are probabilities in [0, 1], got p_lower={self.p_lower}, p_upper={self.p_upper}"
+            )
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What was proved about one input.
+
+    Attributes:
+        label: the class that cannot be changed within `radius`, or None (abstain).
+        radius: certified radius in the unit of `norm`, rounded toward zero; 0.0 when abstaining.
+        norm: the adversary's norm.
+        alpha: the probability that this certificate is false.
+        selection: votes of the selection samples (n0 of them).
+        estimation: votes of the estimation samples (n of them).
+        bounds: the class bounds that the radius follows from.
+    """
+
+    label: int | None
+    radius: float
+    norm: Norm
+    alpha: float
+    selection: Counts
+    estimation: Counts
+    bounds: ClassBounds
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The smoothed classifier's answer for one input.
+
+    Attributes:
+        label: the predicted class, or None (abstain).
+        alpha: the probability that a label other than the smoothed classifier's was returned.
+        p_value: two-sided p-value of the test that the top two classes are equally likely.
+        counts: the votes.
+    """
+
+    label: int | None
+    alpha: float
+    p_value: float
+    counts: Counts
