@@ -145,6 +145,21 @@ def best_radius(noise: Noise, estimator: Estimator, shape: Shape) -> tuple[float
     return theorem.radius(noise, estimator.best_bounds(), shape), theorem.norm
 
 
+def fitting_alpha(noise: Noise, n: int, radius: float, shape: Shape) -> float | None:
+    """The smallest alpha, rounded up to one significant digit, at which n samples can certify `radius`.
+
+    For logs whose radii exceed what their documented alpha allows. None if no alpha below 1/2 is enough.
+    """
+
+    def enough(alpha: float) -> bool:
+        best, _ = best_radius(noise, FixedSize(n, alpha), shape)
+        return best is not None and best >= radius
+
+    candidates = (digit * 10.0**power for power in range(-30, 0) for digit in range(1, 10))
+    rounded = (float(f"{candidate:.0e}") for candidate in candidates)
+    return next((alpha for alpha in rounded if alpha < 0.5 and enough(alpha)), None)
+
+
 def prediction(counts: Counts, alpha: float) -> Prediction:
     """The class with the most votes if it leads the runner-up significantly, else abstain.
 

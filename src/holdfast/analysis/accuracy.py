@@ -62,6 +62,12 @@ def theorem_of(manifest: Manifest) -> Guarantee:
     return find_guarantee(noise_of(manifest), manifest.guarantee)
 
 
+def attainable_radius(manifest: Manifest) -> float | None:
+    """The largest radius that the promised noise, estimator and theorem can certify; None if not even radius 0."""
+    best = estimator_from_dict(manifest.estimator).best_bounds()
+    return theorem_of(manifest).radius(noise_of(manifest), best, manifest.data.shape)
+
+
 def outcomes(run: Run) -> list[Outcome]:
     """One outcome for each record, in the order of the indices; radii are computed from the votes, here and now."""
     return [_outcome(run.manifest, record) for record in run.records]

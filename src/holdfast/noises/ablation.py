@@ -142,7 +142,7 @@ def delta(d: int, k: int, rho: int) -> Fraction:
 
 @guarantee(Ablation, norm=Norm.L0, cite="Levine & Feizi 2020, Theorem 1 and Corollary 1")
 def levine(noise: Ablation, bounds: ClassBounds, shape: Shape) -> float | None:
-    """The largest rho with p_lower - Delta(rho) > 1/2, in pixels; None where there is none. Exact integers throughout."""
+    """The largest rho with p_lower - Delta(rho) > 1/2, in pixels, in exact integers; None where there is none."""
     d = pixel_count(shape)
     margin = Fraction(bounds.p_lower) - Fraction(1, 2)
     if not margin > 0:

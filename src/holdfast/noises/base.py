@@ -180,7 +180,8 @@ def pixel_count(shape: Shape) -> int:
 def grey_or_rgb(image: NDArray[np.float32]) -> NDArray[np.uint8]:
     """An image `(1 or 3, height, width)` as `(height, width, 3)` bytes; values outside [0, 1] are shown as the ends."""
     channels = np.repeat(image, 3, axis=0) if image.shape[0] == 1 else image[:3]
-    return np.rint(np.clip(channels, 0.0, 1.0) * 255.0).astype(np.uint8).transpose(1, 2, 0)
+    values = np.rint(np.clip(channels, 0.0, 1.0) * 255.0)
+    return np.ascontiguousarray(values.transpose(1, 2, 0), dtype=np.uint8)
 
 
 def check_positive(name: str, value: float) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from holdfast.noises.base import Noise, Shape, check_positive, guarantee
-from holdfast.stats.rounding import complement_lower, down, normal_quantile_lower
+from holdfast.stats.rounding import down, normal_quantile_lower, normal_quantile_upper
 from holdfast.types import ClassBounds, Norm
 
 if TYPE_CHECKING:
@@ -48,7 +48,5 @@ def cohen(noise: Gaussian, bounds: ClassBounds, shape: Shape) -> float | None:
     """sigma/2 (quantile(p_lower) - quantile(p_upper)), in input units; None where the bounds do not separate."""
     if not bounds.p_lower > bounds.p_upper:
         return None
-    # -quantile(p_upper) = quantile(1 - p_upper)
-    rival = normal_quantile_lower(complement_lower(bounds.p_upper))
-    z = down(normal_quantile_lower(bounds.p_lower) + rival) / 2.0
+    z = down(normal_quantile_lower(bounds.p_lower) - normal_quantile_upper(bounds.p_upper)) / 2.0
     return max(0.0, down(noise.sigma * z))

@@ -102,7 +102,9 @@ class Run:
 
     @property
     def missing(self) -> int:
-        """How many examples of the subset have no record yet."""
+        """How many examples of the subset have no record yet; an imported log is complete as it is."""
+        if self.manifest.kind == "imported":
+            return 0
         return len(self.manifest.data.indices()) - len(self.records)
 
 
@@ -147,12 +149,14 @@ class RunStore:
         self.manifest = manifest
         self._lock: IO[str] | None = None
         self._file: FileIO | None = None
+        _check_folder(folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(folder)
             self._promise()
+            for name in (RECORDS, SESSIONS):
+                _cut_torn_line(folder / name)
             self._file = (folder / RECORDS).open("ab", buffering=0)
-            self._cut_torn_line()
             sync_folder(folder)
         except OSError as error:
             self.close()
@@ -176,9 +180,11 @@ class RunStore:
         Raises:
             StorageError: the disk is full; what was recorded before stays valid.
         """
+        batch = list(records)
+        if not batch:
+            return
         if self._file is None:
             raise RunError(f"the run {self.folder} is closed; open it again to append")
-        batch = list(records)
         lines = b"".join(record.to_line().encode() for record in batch)
         end = os.fstat(self._file.fileno()).st_size
         try:
@@ -218,14 +224,6 @@ class RunStore:
     def _promise(self) -> None:
         """Write the manifest of a new run, or compare with that of an existing one."""
         if not (self.folder / FILE_NAME).exists():
-            strangers = sorted(
-                path.name for path in self.folder.iterdir() if path.name not in (_LOCK, FILE_NAME + ".tmp")
-            )
-            if strangers:
-                raise RunError(
-                    f"{self.folder} is not empty and not a run: it holds {', '.join(strangers[:3])} but no {FILE_NAME}. "
-                    "Choose another --out"
-                )
             write_manifest(self.folder, self.manifest)
             return
         different = differences(read_manifest(self.folder), self.manifest)
@@ -236,14 +234,30 @@ class RunStore:
                 + "\nRepeat the call with the run's own settings to resume it, or choose another --out"
             )
 
-    def _cut_torn_line(self) -> None:
-        if self._file is None:
-            return
-        path = self.folder / RECORDS
-        whole = path.read_bytes().rfind(b"\n") + 1
-        if whole < path.stat().st_size:
-            self._file.truncate(whole)
-            os.fsync(self._file.fileno())
+
+def _cut_torn_line(path: Path) -> None:
+    """Cut off what follows the last newline: a record that a killed process left half written."""
+    if not path.is_file():
+        return
+    whole = path.read_bytes().rfind(b"\n") + 1
+    if whole < path.stat().st_size:
+        with path.open("r+b") as file:
+            file.truncate(whole)
+            os.fsync(file.fileno())
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse, before anything is written, a folder that holds something else than a run."""
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"{folder} is a file; a run is a folder. Choose another --out")
+    if not folder.exists() or (folder / FILE_NAME).exists():
+        return
+    strangers = sorted(path.name for path in folder.iterdir() if path.name not in (_LOCK, FILE_NAME + ".tmp"))
+    if strangers:
+        raise RunError(
+            f"{folder} is not empty and not a run: it holds {', '.join(strangers[:3])} but no {FILE_NAME}. "
+            "Choose another --out"
+        )
 
 
 def _lock(folder: Path) -> IO[str]:

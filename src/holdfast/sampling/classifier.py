@@ -116,7 +116,8 @@ class VotingClassifier:
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
-            return torch.cat([self._settle_batch(part) for part in noisy.split(_CANONICAL_BATCH)])
+            starts = range(0, len(noisy), _CANONICAL_BATCH)
+            return torch.cat([self._settle_batch(noisy[start : start + _CANONICAL_BATCH]) for start in starts])
         finally:
             torch.set_num_threads(threads)
 

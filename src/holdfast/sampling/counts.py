@@ -100,9 +100,8 @@ class MonteCarlo:
         room = self.batch_size
         position = 0
         while room:
-            if position == len(under_way):
-                if not self._free or not self._admit(under_way, waiting):
-                    break
+            if position == len(under_way) and not (self._free and self._admit(under_way, waiting)):
+                break
             item = under_way[position]
             while room and item.drawn < item.until:
                 end = min(item.until, item.drawn + room, (item.drawn // BLOCK + 1) * BLOCK)

@@ -14,6 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from holdfast.errors import HoldfastError, UsageError
 
@@ -36,6 +37,7 @@ class Stream(IntEnum):
     PREDICTION = 2
     TRAINING = 3
     GALLERY = 4
+    TRAINING_CHECK = 5
 
 
 def fresh_seed() -> int:
@@ -62,7 +64,7 @@ def generator(seed: int, example: int, stream: Stream, block: int, device: torch
     return torch.Generator(device).manual_seed(key)
 
 
-def _from_words(words: np.ndarray[tuple[int, ...], np.dtype[np.uint32]]) -> torch.Generator:
+def _from_words(words: NDArray[np.uint32]) -> torch.Generator:
     state = _state_template().copy()
     state[_FIRST_WORD_BYTE : _FIRST_WORD_BYTE + 8 * _STATE_WORDS].view(np.uint64)[:] = words
     made = torch.Generator()
@@ -71,9 +73,9 @@ def _from_words(words: np.ndarray[tuple[int, ...], np.dtype[np.uint32]]) -> torc
 
 
 @lru_cache(maxsize=1)
-def _state_template() -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def _state_template() -> NDArray[np.uint8]:
     """A freshly seeded state of torch's CPU generator, after checking that it is laid out as expected."""
-    state = torch.Generator().manual_seed(0).get_state().numpy().copy()
+    state: NDArray[np.uint8] = torch.Generator().manual_seed(0).get_state().numpy().copy()
     twister = np.random.MT19937()
     twister.state = {
         "bit_generator": "MT19937",

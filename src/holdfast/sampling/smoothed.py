@@ -17,6 +17,8 @@ from holdfast.stats.binomial import check_alpha
 from holdfast.types import Certificate, Example, Prediction
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from holdfast.noises.base import Noise, Shape
@@ -78,8 +80,14 @@ class SmoothedClassifier:
 
         Source: Cohen et al. 2019, Predict.
         """
+        return self.predict_examples(self._examples(x), n=n, alpha=alpha, seed=seed)
+
+    def predict_examples(
+        self, examples: Sequence[Example], *, n: int, alpha: float, seed: int | None = None
+    ) -> list[Prediction]:
+        """`predict` for examples of a data set, whose noise is keyed by their own indices."""
         check_alpha(alpha)
-        votes = self._votes(x, Predict(n), seed)
+        votes = self._votes(examples, Predict(n), seed)
         return [prediction(each[Stream.PREDICTION], alpha) for each in votes]
 
     def certify(
@@ -106,25 +114,27 @@ class SmoothedClassifier:
         Source: Cohen et al. 2019, Certify; Levine & Feizi 2020, Corollary 1.
         """
         estimator = FixedSize(n, alpha)
-        votes = self._votes(x, Certify(n0, estimator), seed)
-        shape = tuple(x.shape[1:])
+        examples = self._examples(x)
+        votes = self._votes(examples, Certify(n0, estimator), seed)
         return [
-            certificate(self.noise, estimator, shape, each[Stream.SELECTION], each[Stream.ESTIMATION]) for each in votes
+            certificate(self.noise, estimator, example.x.shape, each[Stream.SELECTION], each[Stream.ESTIMATION])
+            for example, each in zip(examples, votes, strict=True)
         ]
 
-    def _votes(self, x: Tensor | NDArray[np.floating], procedure: Procedure, seed: int | None) -> list[Votes]:
+    def _examples(self, x: Tensor | NDArray[np.floating]) -> list[Example]:
         inputs = x.detach().cpu().numpy() if isinstance(x, Tensor) else np.asarray(x)
-        shape = tuple(inputs.shape[1:])
-        low, high = self.input_range
+        return [Example(index, np.ascontiguousarray(row, dtype=np.float32), 0) for index, row in enumerate(inputs)]
+
+    def _votes(self, examples: Sequence[Example], procedure: Procedure, seed: int | None) -> list[Votes]:
+        if not examples:
+            return []
+        shape, (low, high) = examples[0].x.shape, self.input_range
         self.noise.check_inputs(shape, low, high)
-        examples = [
-            checked_example(Example(index, np.ascontiguousarray(row, dtype=np.float32), 0), shape, low, high)
-            for index, row in enumerate(inputs)
-        ]
+        checked = [checked_example(example, shape, low, high) for example in examples]
         chosen = fresh_seed() if seed is None else check_seed(seed)
-        results = self._engine.run(self._classifier, self.noise, procedure, chosen, examples)
+        results = self._engine.run(self._classifier, self.noise, procedure, chosen, checked)
         by_index = {example.index: votes for example, votes in results}
-        return [by_index[index] for index in range(len(examples))]
+        return [by_index[example.index] for example in examples]
 
 
 def checked_example(example: Example, shape: Shape, low: float, high: float) -> Example:
@@ -144,7 +154,7 @@ def checked_example(example: Example, shape: Shape, low: float, high: float) -> 
     smallest, largest = float(example.x.min()), float(example.x.max())
     if smallest < low or largest > high:
         raise InputError(
-            f"example {example.index} has values from {smallest:g} to {largest:g}; the input space is [{low:g}, {high:g}]. "
-            "Nothing is clipped: scale the data, or declare the range that it has"
+            f"example {example.index} has values from {smallest:g} to {largest:g}; "
+            f"the input space is [{low:g}, {high:g}]. Nothing is clipped: scale the data, or declare its range"
         )
     return example

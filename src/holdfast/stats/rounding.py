@@ -22,12 +22,6 @@ def up(value: float) -> float:
     return math.nextafter(value, math.inf)
 
 
-def complement_lower(p: float) -> float:
-    """The largest float64 that is at most 1 - p."""
-    rest = 1.0 - p
-    return rest if Fraction(rest) <= 1 - Fraction(p) else down(rest)
-
-
 def complement_upper(p: float) -> float:
     """The smallest float64 that is at least 1 - p."""
     rest = 1.0 - p
@@ -35,17 +29,26 @@ def complement_upper(p: float) -> float:
 
 
 def normal_quantile_lower(p: float) -> float:
-    """A float64 that is at most the standard normal quantile of p, for p in [0, 1].
+    """A float64 that is at most the standard normal quantile of p, for p in [0, 1]; infinite at the ends."""
+    quantile = _normal_quantile(p)
+    return quantile if math.isinf(quantile) else down(quantile - _quantile_slack(quantile))
 
-    -inf at 0. At 1 the quantile is infinite and so is the result.
-    """
+
+def normal_quantile_upper(p: float) -> float:
+    """A float64 that is at least the standard normal quantile of p, for p in [0, 1]; infinite at the ends."""
+    quantile = _normal_quantile(p)
+    return quantile if math.isinf(quantile) else up(quantile + _quantile_slack(quantile))
+
+
+def _normal_quantile(p: float) -> float:
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"a probability in [0, 1] is needed, got {p}")
-    quantile = float(ndtri(p))
-    if math.isinf(quantile):
-        return quantile
-    # Near the median the quantile is close to zero while its argument is not: keep an absolute slack too.
-    return down(quantile - abs(quantile) * _QUANTILE_SLACK - 2.0**-52)
+    return float(ndtri(p))
+
+
+def _quantile_slack(quantile: float) -> float:
+    # Near the median the quantile is close to zero while its argument is not: an absolute slack too.
+    return abs(quantile) * _QUANTILE_SLACK + 2.0**-52
 
 
 def show_down(value: float, digits: int) -> str:

@@ -1,0 +1,190 @@
+"""The interactive chart of a report: a Vega-Lite document, and the one script that draws all of them."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from holdfast.analysis import extras, formats
+from holdfast.analysis.curves import DASHES, PALETTE, axis_title, curves
+from holdfast.types import Norm
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holdfast.analysis.curves import Curve, Step
+    from holdfast.runs.store import Run
+
+_PURPOSE = "Writing a report"
+# More steps than the chart has pixels; radii are rounded down to them.
+_MOST_STEPS = 1500
+
+
+def chart(runs: Sequence[Run], interactive: bool = True) -> dict[str, Any]:
+    """Curves, bands, limits and published figures of runs of one norm, as Vega-Lite.
+
+    Args:
+        runs: at least one, each with records, all of the same norm.
+        interactive: with the numbers of the step nearest to the pointer.
+
+    Raises:
+        UsageError: no runs, or runs of different norms.
+        RunError: a run has no records.
+        MissingExtraError: altair is not installed.
+    """
+    alt = extras.load("altair", _PURPOSE)
+    lines = curves(runs, _MOST_STEPS)
+    names = [line.name for line in lines]
+    scale = alt.Scale(domain=names, range=[PALETTE[number % len(PALETTE)] for number in range(len(names))])
+    legend = (
+        None
+        if len(names) == 1
+        else alt.Legend(title=None, orient="top", labelLimit=300, symbolType="stroke", symbolSize=300, symbolOpacity=1)
+    )
+    colour = alt.Color("run:N", scale=scale, legend=legend)
+    layers = [*_curve_layers(alt, lines, colour, interactive), *_mark_layers(alt, lines, colour)]
+    layered = alt.layer(*layers).properties(width="container", height=340)
+    layered = layered.configure(background="transparent", autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
+    spec: dict[str, Any] = layered.to_dict()
+    # The address of the schema: nothing would load it, but a report names no address on the network.
+    del spec["$schema"]
+    spec["config"] = {**spec["config"], **_theme()}
+    return spec
+
+
+def picture(runs: Sequence[Run]) -> str:
+    """The chart of the same runs as SVG text, for readers without scripts; raises what `chart` raises."""
+    convert = extras.load("vl_convert", _PURPOSE)
+    svg: str = convert.vegalite_to_svg({**chart(runs, interactive=False), "width": 680}, vl_version=_version())
+    return svg
+
+
+@lru_cache
+def script() -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script without addresses to load.
+
+    Raises:
+        MissingExtraError: vl-convert-python or altair is not installed.
+    """
+    bundle: str = extras.load("vl_convert", _PURPOSE).javascript_bundle(vl_version=_version())
+    # Inside an HTML script element this would end it.
+    return bundle.replace("</script", "<\\/script")
+
+
+def _version() -> str:
+    """The version of Vega-Lite that altair writes, as vl-convert names it."""
+    major, minor, *_ = extras.load("altair", _PURPOSE).SCHEMA_VERSION.lstrip("v").split(".")
+    return f"{major}.{minor}"
+
+
+def _curve_layers(alt: Any, lines: Sequence[Curve], colour: Any, interactive: bool) -> list[Any]:
+    """The bands and the curves, and where wanted a point that shows itself and its numbers under the pointer."""
+    norm = lines[0].norm
+    axis = alt.Axis(tickMinStep=1, format="d") if norm is Norm.L0 else alt.Undefined
+    x = alt.X("start:Q", title=axis_title(norm), scale=alt.Scale(domain=[0, _end(lines)], nice=False), axis=axis)
+    y = alt.Y("accuracy:Q", title="certified accuracy", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"))
+    dash_range = [list(DASHES[number % len(DASHES)]) for number in range(len(lines))]
+    dash = alt.StrokeDash("run:N", scale=alt.Scale(domain=[line.name for line in lines], range=dash_range), legend=None)
+    data = alt.InlineData(values=[row for line in lines for row in _rows(line)])
+    base = alt.Chart(data).encode(x=x, color=colour)
+    layers = [
+        base.mark_area(interpolate="step-after", opacity=0.18).encode(y=alt.Y("lower:Q"), y2="upper:Q"),
+        base.mark_line(interpolate="step-after", strokeWidth=2.2).encode(y=y, strokeDash=dash),
+    ]
+    if all(line.whole for line in lines):
+        layers.append(base.mark_point(filled=True, size=22).encode(y=y).transform_filter(alt.datum.drawn))
+    return [*layers, _pointer(alt, base, y)] if interactive else layers
+
+
+def _pointer(alt: Any, base: Any, y: Any) -> Any:
+    """A point on the step nearest to the pointer, with its numbers."""
+    near = alt.selection_point(nearest=True, on="pointerover", clear="pointerout", empty=False)
+    titles = {"run": "run", "at": "radius", "share": "certified accuracy", "interval": "95% interval"}
+    tooltip = [alt.Tooltip(f"{field}:N", title=title) for field, title in titles.items()]
+    shown = alt.condition(near, alt.value(1), alt.value(0))
+    return base.mark_point(filled=True, size=70).encode(y=y, tooltip=tooltip, opacity=shown).add_params(near)
+
+
+def _mark_layers(alt: Any, lines: Sequence[Curve], colour: Any) -> list[Any]:
+    """What is not measured here: the largest radius that n and alpha allow, and published figures."""
+    limits = [
+        {"run": line.name, "radius": line.attainable, "what": "largest radius n and alpha allow"}
+        for line in lines
+        if line.attainable is not None
+    ]
+    medians = [(line, line.median()) for line in lines]
+    middle = [
+        {"run": line.name, "radius": found[0], "what": f"published median: {found[1]}"}
+        for line, found in medians
+        if found is not None
+    ]
+    points = [
+        {"run": line.name, "radius": radius, "accuracy": share, "what": cite, "share": f"{formats.percent(share)}%"}
+        for line in lines
+        for radius, share, cite in line.points()
+    ]
+    told = [
+        alt.Tooltip("what:N", title="mark"),
+        alt.Tooltip("radius:Q", title="radius", format=_axis_format(lines[0].norm)),
+    ]
+    layers = []
+    for values, dash, width in ((limits, [5, 4], 1.3), (middle, [2, 3], 2.0)):
+        if values:
+            rules = alt.Chart(alt.InlineData(values=values)).mark_rule(strokeDash=dash, strokeWidth=width)
+            layers.append(rules.encode(x="radius:Q", color=colour, tooltip=told))
+    if points:
+        marks = alt.Chart(alt.InlineData(values=points)).mark_point(
+            filled=False, shape="diamond", size=80, strokeWidth=1.8
+        )
+        share = alt.Tooltip("share:N", title="published")
+        layers.append(marks.encode(x="radius:Q", y="accuracy:Q", color=colour, tooltip=[*told, share]))
+    return layers
+
+
+def _rows(line: Curve) -> list[dict[str, Any]]:
+    rows = [{**_row(line, step, step.start), "drawn": line.whole} for step in line.steps]
+    # The last step is drawn to the end of the axis.
+    return [*rows, {**_row(line, line.steps[-1], _end([line])), "drawn": False}]
+
+
+def _row(line: Curve, step: Step, start: float) -> dict[str, Any]:
+    beyond = math.isinf(step.radius)
+    at = f"above {formats.radius(line.norm, step.start)}" if beyond else formats.radius(line.norm, step.radius)
+    return {
+        "run": line.name,
+        "start": round(start, 6),
+        "at": f"{at} {line.norm.unit}",
+        "accuracy": round(step.accuracy.value, 6),
+        "lower": round(step.accuracy.lower, 6),
+        "upper": round(step.accuracy.upper, 6),
+        "share": f"{formats.percent(step.accuracy.value)}%",
+        "interval": formats.interval(step.accuracy),
+    }
+
+
+def _end(lines: Sequence[Curve]) -> float:
+    return max(line.end for line in lines) * 1.03 or 1.0
+
+
+def _axis_format(norm: Norm) -> str:
+    return "d" if norm is Norm.L0 else ".3~f"
+
+
+def _theme() -> dict[str, Any]:
+    """Text and lines in the colour of the page's text, so that they follow light and dark mode and the printer."""
+    ink = {"labelColor": "currentColor", "titleColor": "currentColor"}
+    font = "system-ui, sans-serif"
+    axis = {
+        "domainColor": "currentColor",
+        "tickColor": "currentColor",
+        "gridColor": "currentColor",
+        "gridOpacity": 0.13,
+    }
+    size = {"labelFontSize": 12, "titleFontSize": 13, "titleFontWeight": 500, "titlePadding": 10}
+    return {
+        "font": font,
+        "axis": {**ink, **axis, **size, "domainOpacity": 0.4, "tickOpacity": 0.4},
+        "legend": {**ink, "labelFontSize": 12, "columns": 1},
+        "view": {"stroke": None},
+    }

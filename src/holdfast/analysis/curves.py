@@ -1,0 +1,155 @@
+"""Certified accuracy as the step function of the radius that it is, with its pointwise interval."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from holdfast.analysis.accuracy import attainable_radius, outcomes, theorem_of
+from holdfast.analysis.published import comparable
+from holdfast.errors import RunError, UsageError
+from holdfast.estimators import estimator_from_dict
+from holdfast.stats.datasets import DEFAULT_CONFIDENCE, Proportion, certified_proportion
+from holdfast.types import Norm
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holdfast.analysis.published import PublishedFigure
+    from holdfast.runs.store import Run
+
+# Colours of Okabe & Ito: told apart with any of the common colour vision deficiencies, and in grey by dashes.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+DASHES = ((1, 0), (7, 3), (2, 2), (9, 2, 2, 2), (4, 4), (12, 3))
+_MOST_MARKED = 60
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where certified accuracy is constant.
+
+    Attributes:
+        start: where the step is drawn from, to the start of the next one.
+        radius: a radius at which the certified accuracy is exactly this; in L2 the right end of the step, in L0 its
+            left end, since the radii between two whole numbers of pixels mean the smaller number.
+        accuracy: with its interval.
+    """
+
+    start: float
+    radius: float
+    accuracy: Proportion
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One run as a curve.
+
+    Attributes:
+        name: of the run, different from those of the other curves.
+        norm: of the radii.
+        steps: from radius 0 to the end of the curve.
+        attainable: the largest radius that n and alpha allow, None if not even radius 0.
+        published: figures of papers for the same data and noise.
+    """
+
+    name: str
+    norm: Norm
+    steps: tuple[Step, ...]
+    attainable: float | None
+    published: tuple[PublishedFigure, ...]
+
+    @property
+    def end(self) -> float:
+        """Where the axis must reach."""
+        return max(self.steps[-1].start, self.attainable or 0.0)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the radii are whole numbers, few enough to mark each."""
+        return self.norm is Norm.L0 and len(self.steps) <= _MOST_MARKED
+
+    def points(self) -> list[tuple[float, float, str]]:
+        """Published certified accuracies within the axis: radius, share and citation."""
+        return [
+            (figure.radius, figure.share, figure.cite)
+            for figure in self.published
+            if figure.radius is not None and figure.share is not None and figure.radius <= self.end
+        ]
+
+    def median(self) -> tuple[float, str] | None:
+        """A published median certified radius with its citation, if there is one."""
+        for figure in self.published:
+            if figure.metric.startswith("median") and figure.value is not None:
+                return figure.value, figure.cite
+        return None
+
+
+def curves(runs: Sequence[Run], most: int | None = None) -> list[Curve]:
+    """One curve for each run.
+
+    Args:
+        runs: at least one, each with records, all of the same norm.
+        most: if given, radii are rounded down to about so many values, which can only lower the curve.
+
+    Raises:
+        UsageError: no runs, or runs of different norms.
+        RunError: a run has no records.
+    """
+    norms = {theorem_of(run.manifest).norm for run in runs}
+    if len(norms) != 1:
+        found = ", ".join(sorted(norm.value for norm in norms)) or "no run"
+        raise UsageError(f"one curve chart shows runs of one norm, got {found}; draw one chart for each norm")
+    return [_curve(run, name, next(iter(norms)), most) for run, name in zip(runs, distinct_names(runs), strict=True)]
+
+
+def distinct_names(runs: Sequence[Run]) -> list[str]:
+    """The names of the runs' folders, numbered where one occurs again."""
+    names: list[str] = []
+    for run in runs:
+        name, number = run.folder.name, 1
+        while name in names:
+            number += 1
+            name = f"{run.folder.name} ({number})"
+        names.append(name)
+    return names
+
+
+def axis_title(norm: Norm) -> str:
+    """The title of the axis of radii."""
+    return f"certified {norm.value} radius ({norm.unit})"
+
+
+def _curve(run: Run, name: str, norm: Norm, most: int | None) -> Curve:
+    results = outcomes(run)
+    if not results:
+        raise RunError(f"{run.folder} has no records yet, so there is no curve; `holdfast certify` adds them")
+    alpha = estimator_from_dict(run.manifest.estimator).alpha
+    attainable = attainable_radius(run.manifest)
+    radii = sorted(result.certified_radius for result in results)
+    steps = _steps(radii, norm, alpha, attainable or 0.0, most)
+    return Curve(name, norm, tuple(steps), attainable, tuple(comparable(run.manifest)))
+
+
+def _steps(radii: list[float], norm: Norm, alpha: float, attainable: float, most: int | None) -> list[Step]:
+    """The steps of the share of `radii` (sorted, minus infinity where not correct) that reach a radius."""
+
+    @lru_cache
+    def share(certified: int) -> Proportion:
+        return certified_proportion(certified, len(radii), alpha, DEFAULT_CONFIDENCE)
+
+    reached = [value for value in radii if value > -math.inf]
+    last = max([attainable, *reached[-1:]])
+    if norm is Norm.L0:
+        whole = range(math.floor(last) + 2)
+        return [Step(float(rho), float(rho), share(sum(value >= rho for value in reached))) for rho in whole]
+    if most is not None and len(set(reached)) > most:
+        grid = last / most
+        reached = [math.floor(value / grid) * grid for value in reached]
+    steps, start, left = [], 0.0, len(reached)
+    for value, times in sorted(Counter(reached).items()):
+        steps.append(Step(start, value, share(left)))
+        start, left = value, left - times
+    return [*steps, Step(start, math.inf, share(0))]

@@ -1,0 +1,23 @@
+"""Optional packages: loaded where they are used, with an error that says how to install them."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from holdfast.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+
+def load(module: str, purpose: str) -> ModuleType:
+    """The module, imported.
+
+    Raises:
+        MissingExtraError: its package is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingExtraError(module.partition(".")[0], "report", purpose) from error

@@ -1,0 +1,59 @@
+"""How numbers are spelt for readers: percentages as the field prints them, intervals outward, radii rounded down."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from holdfast.stats.rounding import show_down
+from holdfast.types import Norm
+
+if TYPE_CHECKING:
+    from holdfast.stats.datasets import Proportion
+
+NOT_AVAILABLE = "N/A"
+
+
+def percent(fraction: float, digits: int = 1) -> str:
+    """A share in percent, without the sign: 0.748 is 74.8. Only a share of exactly 1 shows as 100."""
+    text = f"{100.0 * fraction:.{digits}f}"
+    return show_down(100.0 - 10.0**-digits / 2, digits) if fraction < 1.0 and float(text) == 100.0 else text
+
+
+def ends(share: Proportion) -> tuple[str, str]:
+    """Both ends of an interval in percent, the lower rounded down and the upper rounded up."""
+    return show_down(100.0 * share.lower, 1), show_down(-100.0 * share.upper, 1).lstrip("-")
+
+
+def interval(share: Proportion) -> str:
+    """An interval in percent: [69.9, 79.1]."""
+    return "[{}, {}]".format(*ends(share))
+
+
+def with_interval(share: Proportion) -> str:
+    """A share with its interval: 74.8% [69.9, 79.1]."""
+    return f"{percent(share.value)}% {interval(share)}"
+
+
+def radius(norm: Norm, value: float | None, digits: int | None = None) -> str:
+    """A certified radius rounded down: whole pixels in L0, three places otherwise; N/A for None or minus infinity."""
+    if value is None or value == -math.inf:
+        return NOT_AVAILABLE
+    places = (0 if norm is Norm.L0 else 3) if digits is None else digits
+    return show_down(value, places)
+
+
+def mean_radius(norm: Norm, value: float) -> str:
+    """An average of radii rounded down; it need not be whole in L0."""
+    return radius(norm, value, 2 if norm is Norm.L0 else 3)
+
+
+def threshold(value: float) -> str:
+    """A radius that was asked for, exactly: 0.25, 4."""
+    text = repr(float(value))
+    return text.removesuffix(".0")
+
+
+def with_unit(norm: Norm, text: str) -> str:
+    """A radius with its unit: `0.25 input units`, `1 pixel`."""
+    return f"{text} {norm.unit.removesuffix('s') if text == '1' else norm.unit}"

@@ -1,0 +1,133 @@
+"""Certified accuracy over the radius as a picture file, by matplotlib: PNG, SVG or PDF."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+from holdfast.analysis import extras, formats
+from holdfast.analysis.accuracy import noise_of, subset_of
+from holdfast.analysis.curves import DASHES, PALETTE, axis_title, curves
+from holdfast.analysis.files import write_whole
+from holdfast.errors import UsageError
+from holdfast.estimators import estimator_from_dict
+from holdfast.types import Norm
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from holdfast.analysis.curves import Curve
+    from holdfast.runs.store import Run
+
+_SUFFIXES = (".png", ".svg", ".pdf")
+_INK = "#222222"
+
+
+def write_plot(runs: Sequence[Run], out: Path) -> None:
+    """Draw certified-accuracy curves with pointwise 95% bands, published figures, and what n and alpha allow.
+
+    Args:
+        runs: at least one, each with records, all of the same norm.
+        out: the file; its suffix, `.png`, `.svg` or `.pdf`, chooses the format.
+
+    Raises:
+        UsageError: another suffix, no runs, or runs of different norms.
+        RunError: a run has no records.
+        MissingExtraError: matplotlib is not installed.
+        StorageError: the file cannot be written.
+    """
+    if out.suffix.lower() not in _SUFFIXES:
+        raise UsageError(f"a plot is written as {', '.join(_SUFFIXES)}; the file is named {out.name!r}")
+    lines = curves(runs)
+    figure = extras.load("matplotlib.figure", "Drawing a plot").Figure(figsize=(7.2, 4.6), layout="constrained")
+    axes = figure.add_subplot()
+    for number, (run, line) in enumerate(zip(runs, lines, strict=True)):
+        _draw(axes, line, _label(run, line.name), number)
+    _finish(axes, lines)
+    figure.supxlabel(_caption(runs), fontsize=7.5, color="#555555", x=0.01, ha="left")
+    file = io.BytesIO()
+    kind = out.suffix.lower().lstrip(".")
+    figure.savefig(file, format=kind, dpi=200, metadata=None if kind == "png" else _undated(kind))
+    write_whole(out, file.getvalue())
+
+
+def _draw(axes: Any, line: Curve, label: str, number: int) -> None:
+    """One run: curve, band, limit and published figures, in one colour."""
+    colour = PALETTE[number % len(PALETTE)]
+    starts = [step.start for step in line.steps] + [_right_end(line)]
+    shares = [step.accuracy for step in line.steps] + [line.steps[-1].accuracy]
+    lower, upper = [share.lower for share in shares], [share.upper for share in shares]
+    dashes = (0, DASHES[number % len(DASHES)]) if number else "solid"
+    axes.fill_between(starts, lower, upper, step="post", color=colour, alpha=0.16, linewidth=0)
+    axes.step(
+        starts,
+        [share.value for share in shares],
+        where="post",
+        color=colour,
+        linestyle=dashes,
+        label=label,
+        linewidth=1.8,
+    )
+    if line.whole:
+        axes.plot(starts[:-1], [step.accuracy.value for step in line.steps], "o", color=colour, markersize=3.5)
+    if line.attainable is not None:
+        axes.axvline(line.attainable, color=colour, linestyle=(0, (4, 3)), linewidth=1.0, alpha=0.8)
+    points = line.points()
+    if points:
+        axes.plot(
+            [radius for radius, _, _ in points],
+            [share for _, share, _ in points],
+            linestyle="none",
+            marker="oDs^v"[number % 5],
+            markerfacecolor="none",
+            markeredgecolor=colour,
+            markersize=6.5,
+            label=f"published: {points[0][2]}",
+            clip_on=False,
+            zorder=5,
+        )
+    median = line.median()
+    if median is not None:
+        axes.axvline(median[0], color=colour, linestyle=":", linewidth=1.6, label=f"published median: {median[1]}")
+
+
+def _finish(axes: Any, lines: Sequence[Curve]) -> None:
+    axes.set_xlabel(axis_title(lines[0].norm), color=_INK)
+    axes.set_ylabel("certified accuracy", color=_INK)
+    axes.set_ylim(0.0, 1.0)
+    axes.set_xlim(0.0, max(_right_end(line) for line in lines))
+    if lines[0].norm is Norm.L0:
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%")
+    axes.grid(alpha=0.25, linewidth=0.6)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    axes.plot([], [], color="#777777", linestyle=(0, (4, 3)), linewidth=1.0, label="largest radius n and alpha allow")
+    axes.figure.legend(loc="outside upper left", frameon=False, fontsize=8, ncols=1 if len(lines) < 3 else 2)
+
+
+def _right_end(line: Curve) -> float:
+    """The end of the axis: a little beyond the last thing on it."""
+    return (line.end * 1.04) or 1.0
+
+
+def _label(run: Run, name: str) -> str:
+    return f"{name}: {noise_of(run.manifest)}"
+
+
+def _caption(runs: Sequence[Run]) -> str:
+    """Subset, n and alpha of each run, once if they are the same."""
+    estimators = [estimator_from_dict(run.manifest.estimator) for run in runs]
+    about = dict.fromkeys(
+        f"{subset_of(run)}; n = {estimator.most_draws:,}, alpha = {estimator.alpha:g}"
+        for run, estimator in zip(runs, estimators, strict=True)
+    )
+    band = f"Band: pointwise {formats.percent(0.95, 0)}% interval, covering alpha and the sampling of the subset."
+    return "\n".join(textwrap.fill(line, 120) for line in [*about, band])
+
+
+def _undated(kind: str) -> dict[str, None]:
+    """The same runs give the same file: no time of writing in it."""
+    return {"svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]

@@ -1,0 +1,7 @@
+"""Figures that papers printed, as data, and the choice of those that a run may be compared with."""
+
+from __future__ import annotations
+
+from holdfast.analysis.published.published import PublishedFigure, comparable
+
+__all__ = ["PublishedFigure", "comparable"]

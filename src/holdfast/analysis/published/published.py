@@ -1,0 +1,122 @@
+"""Which published figures are about the same data set and the same noise as a run."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from holdfast.runs.manifest import DataPromise, Manifest
+
+_SHAPES = {"MNIST": (1, 28, 28), "CIFAR-10": (3, 32, 32), "ImageNet": (3, 224, 224)}
+_SOURCES = {"mnist": "MNIST", "cifar10": "CIFAR-10", "cifar-10": "CIFAR-10", "imagenet": "ImageNet"}
+_CIFAR10 = {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"}
+_AT_RADIUS = "certified accuracy at L2 radius "
+_OF_ABLATION = ("classification accuracy", "abstained", "median certified robustness")
+
+
+@dataclass(frozen=True)
+class PublishedFigure:
+    """One number of one table of one paper.
+
+    Attributes:
+        source: authors and year.
+        table: its number in the paper.
+        dataset: the paper's name for it.
+        method: likewise.
+        param: the setting, as `key=value` pairs between semicolons.
+        metric: what was measured.
+        value: in `unit`; None where the paper prints N/A.
+        unit: "%", "fraction" or "pixels".
+        note: on how to read it; mostly empty.
+    """
+
+    source: str
+    table: str
+    dataset: str
+    method: str
+    param: str
+    metric: str
+    value: float | None
+    unit: str
+    note: str
+
+    @property
+    def radius(self) -> float | None:
+        """The L2 radius that a certified accuracy is about; None for other metrics."""
+        return float(self.metric[len(_AT_RADIUS) :]) if self.metric.startswith(_AT_RADIUS) else None
+
+    @property
+    def share(self) -> float | None:
+        """The value as a fraction of 1; None where it is no share."""
+        if self.value is None or self.unit not in ("%", "fraction"):
+            return None
+        return self.value / 100.0 if self.unit == "%" else self.value
+
+    @property
+    def cite(self) -> str:
+        """Authors, year and table."""
+        return f"{self.source.partition(' (')[0]}, {self.table}"
+
+
+def comparable(manifest: Manifest) -> list[PublishedFigure]:
+    """The published figures for a run's data set and noise, in the order of the papers; empty where there are none.
+
+    Gaussian noise: certified accuracies at L2 radii. Ablation: accuracy, abstentions and the median certified radius.
+    Figures about the test set only; n and alpha may differ and are in `param` where the paper states them.
+    """
+    dataset = _dataset(manifest)
+    if dataset is None:
+        return []
+    wanted = _gaussian if manifest.noise["name"] == "gaussian" else _ablation
+    chosen: dict[tuple[str, str], PublishedFigure] = {}
+    for figure in _figures():
+        if figure.dataset == dataset and wanted(figure, manifest.noise):
+            # Levine & Feizi repeat rows of Tables 1 and 3 in Table 8.
+            chosen.setdefault((figure.source, figure.metric), figure)
+    return list(chosen.values())
+
+
+@lru_cache
+def _figures() -> tuple[PublishedFigure, ...]:
+    text = resources.files(__package__).joinpath("published.csv").read_text(encoding="utf-8")
+    return tuple(_figure(row) for row in csv.DictReader(text.splitlines()))
+
+
+def _figure(row: dict[str, Any]) -> PublishedFigure:
+    return PublishedFigure(**{**row, "value": None if row["value"] == "N/A" else float(row["value"])})
+
+
+def _dataset(manifest: Manifest) -> str | None:
+    """The papers' name for the run's data, None if it is other data, another split or in other units."""
+    data = manifest.data
+    name = _name(data)
+    if name is None or data.split == "train":
+        return None
+    # An imported log does not tell the shape or the range.
+    same = manifest.kind == "imported" or (data.shape == _SHAPES[name] and (data.low, data.high) == (0.0, 1.0))
+    return name if same else None
+
+
+def _name(data: DataPromise) -> str | None:
+    if set(data.class_names) == _CIFAR10:
+        return "CIFAR-10"
+    return _SOURCES.get(data.source.lower())
+
+
+def _gaussian(figure: PublishedFigure, noise: dict[str, Any]) -> bool:
+    return figure.radius is not None and float(_settings(figure)["sigma"]) == float(noise["sigma"])
+
+
+def _ablation(figure: PublishedFigure, noise: dict[str, Any]) -> bool:
+    if noise["name"] != "ablation" or figure.metric not in _OF_ABLATION:
+        return False
+    settings = _settings(figure)
+    return (int(settings["k"]), settings["null"]) == (noise["k"], noise.get("null", "multichannel"))
+
+
+def _settings(figure: PublishedFigure) -> dict[str, str]:
+    return dict(pair.split("=", 1) for pair in figure.param.split(";"))

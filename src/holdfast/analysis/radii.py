@@ -1,0 +1,25 @@
+"""The radii at which a report looks when none are asked for."""
+
+from __future__ import annotations
+
+from holdfast.types import Norm
+
+_MOST = 8
+_STEPS = (0.25, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
+
+
+def default_radii(norm: Norm, attainable: float | None) -> tuple[float, ...]:
+    """Radius 0, then evenly spaced ones (L0: powers of two) up to the largest attainable one.
+
+    Args:
+        norm: of the radii.
+        attainable: the largest radius that can be certified; None if there is none.
+    """
+    if attainable is None or attainable <= 0.0:
+        return (0.0,)
+    if norm is Norm.L0:
+        doubled = [float(2**power) for power in range(64) if 2**power <= attainable]
+        return (0.0, *doubled)
+    step = next((step for step in _STEPS if 2 <= attainable / step < _MOST), attainable / (_MOST - 1))
+    # A hundredth of a step from the end, so that no rounding of the multiples exceeds what is attainable.
+    return tuple(round(step * number, 10) for number in range(int(attainable / step - 0.01) + 1))

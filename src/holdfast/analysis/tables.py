@@ -1,0 +1,179 @@
+"""Summaries of runs as tables: rows of strings, and from them Markdown, LaTeX and CSV; and as JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+from holdfast.analysis import formats
+from holdfast.types import Norm
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holdfast.analysis.accuracy import Summary
+    from holdfast.stats.datasets import Proportion
+
+Table = tuple[list[str], list[list[str]]]
+
+_WIDTH = 80
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+}
+
+
+def table_rows(summaries: Sequence[Summary], intervals_apart: bool = False) -> Table:
+    """Header and rows of strings, one row for each run.
+
+    Args:
+        summaries: of the runs, in the order of the rows.
+        intervals_apart: each share takes three columns (value, lower and upper end, in percent) rather than one, and
+            the subset is always a column.
+    """
+    radii = sorted({radius for summary in summaries for radius in summary.certified_accuracy})
+    shares: dict[str, list[Proportion | None]] = {"Abstains": [summary.abstention_rate for summary in summaries]}
+    if 0.0 not in radii:
+        shares["Accuracy"] = [summary.accuracy for summary in summaries]
+    for radius in radii:
+        at = [summary.certified_accuracy.get(radius) for summary in summaries]
+        shares[f"r = {formats.threshold(radius)}"] = at
+    columns = _facts(summaries, intervals_apart or _subsets_differ(summaries))
+    for name, values in shares.items():
+        columns.update(_share_columns(name, values, intervals_apart))
+    return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
+
+
+def caption(summaries: Sequence[Summary]) -> str:
+    """What the numbers of a table are about: subset, intervals, units. One sentence each."""
+    confidence = formats.percent(summaries[0].confidence, 0)
+    sentences = [
+        "r = x: share certified correct at radius x at least.",
+        f"Intervals: {confidence}%, covering alpha and the sampling of the subset.",
+    ]
+    if not _subsets_differ(summaries):
+        sentences.insert(0, f"Subset: {summaries[0].subset}.")
+    for norm in sorted({summary.norm for summary in summaries}):
+        sentences.append(f"{norm} radii are in {Norm(norm).unit}, rounded down.")
+    return " ".join(sentences)
+
+
+def markdown(summaries: Sequence[Summary]) -> str:
+    """A Markdown table and its caption; turned by a quarter (one column a run) where it would be too wide."""
+    header, rows = _fitted(summaries)
+    lines = [header, *rows]
+    cells = [[cell.replace("|", "\\|") for cell in line] for line in lines]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(header))]
+    text = ["| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in cells]
+    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    return "\n".join([text[0], rule, *text[1:], "", textwrap.fill(caption(summaries), _WIDTH), ""])
+
+
+def latex(summaries: Sequence[Summary]) -> str:
+    """A LaTeX table (package booktabs); turned by a quarter where it would be too wide."""
+    header, rows = _fitted(summaries)
+    lines = [" & ".join(_escaped(cell) for cell in line) + r" \\" for line in (header, *rows)]
+    body = ["  " + line for line in lines]
+    return "\n".join(
+        [
+            r"% needs \usepackage{booktabs}",
+            r"\begin{table}",
+            r"\centering",
+            rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}",
+            r"  \toprule",
+            body[0],
+            r"  \midrule",
+            *body[1:],
+            r"  \bottomrule",
+            r"\end{tabular}",
+            rf"\caption{{{_escaped(caption(summaries))}}}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def csv_text(summaries: Sequence[Summary]) -> str:
+    """CSV with a header line, one line for each run, and the ends of each interval in columns of their own."""
+    file = io.StringIO()
+    header, rows = table_rows(summaries, intervals_apart=True)
+    csv.writer(file, lineterminator="\n").writerows([header, *rows])
+    return file.getvalue()
+
+
+def as_json(summaries: Sequence[Summary]) -> list[dict[str, Any]]:
+    """The numbers unrounded, ready for `json.dumps`; radii are keys as `str` spells them."""
+    return [_as_json(summary) for summary in summaries]
+
+
+def _as_json(summary: Summary) -> dict[str, Any]:
+    return {
+        "run": summary.run,
+        "noise": summary.noise,
+        "norm": summary.norm,
+        "examples": summary.examples,
+        "subset": summary.subset,
+        "n": summary.n,
+        "alpha": summary.alpha,
+        "accuracy": summary.accuracy.value,
+        "abstention_rate": summary.abstention_rate.value,
+        "average_certified_radius": summary.average_certified_radius,
+        "median_certified_radius": summary.median_certified_radius,
+        "certified_accuracy": {
+            str(radius): {"value": share.value, "lower": share.lower, "upper": share.upper}
+            for radius, share in summary.certified_accuracy.items()
+        },
+    }
+
+
+def _facts(summaries: Sequence[Summary], with_subset: bool) -> dict[str, list[str]]:
+    """The columns that are no shares."""
+    columns = {
+        "Run": [summary.run for summary in summaries],
+        "Noise": [summary.noise for summary in summaries],
+        "Norm": [summary.norm for summary in summaries],
+    }
+    if with_subset:
+        columns["Subset"] = [summary.subset for summary in summaries]
+    columns["n"] = [str(summary.n) for summary in summaries]
+    columns["alpha"] = [f"{summary.alpha:g}" for summary in summaries]
+    columns["ACR"] = [
+        formats.mean_radius(Norm(summary.norm), summary.average_certified_radius) for summary in summaries
+    ]
+    columns["Median radius"] = [
+        formats.radius(Norm(summary.norm), summary.median_certified_radius) for summary in summaries
+    ]
+    return columns
+
+
+def _share_columns(name: str, values: Sequence[Proportion | None], apart: bool) -> dict[str, list[str]]:
+    if not apart:
+        return {name: ["" if value is None else formats.with_interval(value) for value in values]}
+    ends = [("", "") if value is None else formats.ends(value) for value in values]
+    return {
+        f"{name} [%]": ["" if value is None else formats.percent(value.value) for value in values],
+        f"{name} lower": [lower for lower, _ in ends],
+        f"{name} upper": [upper for _, upper in ends],
+    }
+
+
+def _subsets_differ(summaries: Sequence[Summary]) -> bool:
+    return len({summary.subset for summary in summaries}) > 1
+
+
+def _fitted(summaries: Sequence[Summary]) -> Table:
+    """The rows if they fit a terminal, else one column for each run."""
+    header, rows = table_rows(summaries)
+    widths = [max(len(line[column]) for line in (header, *rows)) + 3 for column in range(len(header))]
+    if sum(widths) + 1 <= _WIDTH:
+        return header, rows
+    turned = [list(line) for line in zip(header, *rows, strict=True)]
+    return turned[0], turned[1:]
+
+
+def _escaped(text: str) -> str:
+    return "".join(_LATEX.get(sign, sign) for sign in text)

@@ -1,0 +1,251 @@
+"""What a run's numbers mean, in sentences for a reader who must show them to an auditor."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from holdfast.analysis import formats
+from holdfast.analysis.accuracy import noise_of, outcomes, theorem_of
+from holdfast.estimators import estimator_from_dict
+from holdfast.types import Norm
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from holdfast.analysis.accuracy import Summary
+    from holdfast.runs.manifest import DataPromise, Manifest
+    from holdfast.runs.store import Run
+    from holdfast.stats.datasets import Proportion
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One promise of a manifest: what it is called, its value, and what that means."""
+
+    name: str
+    value: str
+    meaning: str = ""
+
+
+def headline(run: Run, summary: Summary) -> str:
+    """The main result in one sentence: at the largest radius that still holds for most examples."""
+    radius, share = _telling(summary)
+    source = "Another tool claims: of " if run.manifest.kind == "imported" else "Of "
+    confidence = formats.percent(summary.confidence, 0)
+    answered = "certified to be answered correctly" if radius == 0.0 else "certified correct against"
+    against = "" if radius == 0.0 else f" {_every_change(Norm(summary.norm), radius)}"
+    return (
+        f"{source}{summary.subset}, {formats.percent(share.value)}% [{confidence}% interval: "
+        f"{' to '.join(formats.ends(share))}] are {answered}{against}."
+    )
+
+
+def second_line(summary: Summary) -> str:
+    """Accuracy without an adversary, and abstentions."""
+    return (
+        f"Unchanged inputs: {formats.with_interval(summary.accuracy)} certified correct, and "
+        f"{formats.with_interval(summary.abstention_rate)} without an answer (abstention). "
+        f"{_median(summary)}"
+    )
+
+
+def adversary(norm: Norm, data: DataPromise | None) -> str:
+    """What an adversary may do in this norm, and how far a radius reaches."""
+    if norm is Norm.L0:
+        return (
+            "The adversary may change some pixels of the input, to any values whatever; the radius is the number of "
+            "changed pixels. All colour channels of a pixel count as one; for tabular data, a pixel is a feature."
+        )
+    span = "" if data is None else f", in which every value lies between {data.low:g} and {data.high:g}"
+    return (
+        f"The adversary may change every value of the input a little; the radius is the {norm.value} length of the "
+        f"change as a whole, in input units{span}."
+    )
+
+
+def limits(manifest: Manifest, attainable: float | None) -> str:
+    """What n and alpha allow at best."""
+    estimator, norm = estimator_from_dict(manifest.estimator), theorem_of(manifest).norm
+    setting = f"With n = {estimator.most_draws:,} samples and alpha = {estimator.alpha:g}"
+    if attainable is None:
+        return (
+            f"{setting} nothing can be certified, even if every vote is for one class: n is too small for this alpha."
+        )
+    best = formats.with_unit(norm, formats.radius(norm, attainable))
+    return f"{setting} no radius above {best} can be certified under {noise_of(manifest)}, even if every vote agrees."
+
+
+def speed(run: Run) -> str | None:
+    """How long it took, from the session log or the imported seconds; None where nobody measured it."""
+    if run.sessions:
+        samples, seconds = sum(each.samples for each in run.sessions), sum(each.seconds for each in run.sessions)
+        examples = sum(each.examples for each in run.sessions)
+        if seconds > 0 and examples > 0:
+            times = "one session" if len(run.sessions) == 1 else f"{len(run.sessions)} sessions"
+            return (
+                f"{samples:,} noisy samples for {examples:,} examples in {_duration(seconds)} ({times}): "
+                f"{_short(samples / seconds)} samples a second, {_short(seconds / examples)} seconds an example."
+            )
+    claimed = [result.seconds for result in outcomes(run) if result.seconds is not None]
+    if claimed:
+        return f"{_short(sum(claimed) / len(claimed))} seconds an example on average, as the imported log says."
+    return None
+
+
+def warnings(run: Run) -> list[str]:
+    """What a reader must know before using the numbers."""
+    found = []
+    data, have = run.manifest.data, len(run.records)
+    if run.manifest.kind == "imported":
+        found.append(
+            "These radii are claims of another tool. Its log holds no vote counts, so Holdfast could not recompute or "
+            "check a single radius; only the accuracies and intervals below are computed here, from the claims."
+        )
+    if run.missing > 0:
+        found.append(
+            f"This run is not finished: {have} so far of {have + run.missing} examples. The numbers are about these "
+            f"{have} alone; if they were taken in order, they need not be like the rest."
+        )
+    if data.split == "train":
+        found.append("These are training examples: the numbers say little about inputs that the classifier never saw.")
+    return found
+
+
+def proved(run: Run, summary: Summary) -> list[str]:
+    """What follows from the numbers, and with which probability."""
+    alpha, norm = summary.alpha, Norm(summary.norm)
+    false = _short(alpha * summary.examples)
+    how = (
+        "as the other tool's log claims; Holdfast has no votes to check it by"
+        if run.manifest.kind == "imported"
+        else "and every radius in this report was computed anew from the stored vote counts"
+    )
+    return [
+        f"For each single input that is certified: whatever the adversary does within the certified radius "
+        f"({norm.value}, {norm.unit}), the smoothed classifier's answer stays the certified class. This rests on "
+        f"{summary.guarantee}, {how}.",
+        f"Each certificate is false with probability at most alpha = {alpha:g}, over the random noise. Among "
+        f"{summary.examples} examples that is {false} false ones at most, on average.",
+        f"Each interval holds with {formats.percent(summary.confidence, 0)}% probability, for one radius at a time, "
+        "and covers both the choice of the subset and alpha: the lower end bounds the share of all such inputs on "
+        "which the smoothed classifier truly is right and robust, the upper end the share that this procedure "
+        "certifies.",
+        "An abstention is never counted as correct, and radii are shown rounded down.",
+    ]
+
+
+def not_proved(run: Run) -> list[str]:
+    """What is assumed, and what no number here says."""
+    found = [
+        "The guarantee is for the smoothed classifier: the one that adds this noise and takes the vote. The base "
+        "classifier alone has no guarantee. In use, the noise must be added in the same input space.",
+        "A larger change than the certified radius, or a change measured in another norm, is not covered. That an "
+        "input is not certified does not mean that an attack on it exists.",
+        "The interval assumes that the subset was chosen without a look at the results and that future inputs are "
+        "like this data set. Neither can be seen from the votes.",
+        _arithmetic(run.manifest),
+        "The base classifier must treat each input by itself (no batch statistics), at the precision named above.",
+    ]
+    if run.manifest.kind != "imported":
+        found.insert(
+            4,
+            "Whoever chose the inputs must not have known the seed beforehand. Holdfast draws a fresh one by default; "
+            "if this one was given by hand, say who knew it. Now that it is printed here, it serves to repeat the "
+            "run, not to defend another one.",
+        )
+    return found
+
+
+def entries(manifest: Manifest) -> list[Entry]:
+    """Everything that the manifest promised before the first sample, in plain words."""
+    data = manifest.data
+    shape = " x ".join(str(size) for size in data.shape)
+    return [
+        Entry("Kind", manifest.kind, "imported: a log of another tool" if manifest.kind == "imported" else ""),
+        Entry("Promised on", manifest.created, "before the first sample (UTC)"),
+        *_how(manifest),
+        Entry("Data", f"{data.source}, {data.split} split, {data.size} examples"),
+        Entry("Subset", data.subset(), "fixed beforehand"),
+        Entry("Hash of the data", data.sha256, "SHA-256 of all inputs and labels, in order"),
+        Entry("Shape of an input", shape, "channels x height x width" if len(data.shape) == 3 else "features"),
+        Entry("Range of an input", f"{data.low:g} to {data.high:g}", "input units; anything outside is refused"),
+        Entry("Classes", f"{len(data.class_names)}: {', '.join(data.class_names)}"),
+        *_flat("Model", manifest.model, "the base classifier"),
+        Entry("Precision", manifest.precision, "in which the base classifier computes"),
+        Entry("Device", manifest.device),
+        *_flat("Version", manifest.versions, ""),
+        Entry("Format of the run", str(manifest.format)),
+    ]
+
+
+def _how(manifest: Manifest) -> list[Entry]:
+    """Noise, theorem, samples and seed."""
+    theorem, estimator = theorem_of(manifest), estimator_from_dict(manifest.estimator)
+    seed = "not known" if manifest.seed is None else str(manifest.seed)
+    return [
+        Entry("Noise", str(noise_of(manifest)), "added in input units, before any normalization"),
+        Entry("Guarantee", theorem.name, theorem.cite),
+        Entry("Selection samples (n0)", f"{manifest.n0:,}", "of each input; they choose the class"),
+        Entry(
+            "Estimation samples (n)", f"{estimator.most_draws:,}", "of each input, drawn apart; they bound its votes"
+        ),
+        Entry("Estimator", str(manifest.estimator["name"]), "when sampling stops, and the bound that is valid then"),
+        Entry("alpha", f"{estimator.alpha:g}", "probability that one certificate is false, at most"),
+        Entry("Seed", seed, "of all noise; with it the run can be repeated"),
+        Entry("Block", f"{manifest.block:,}", "samples that one random generator draws"),
+    ]
+
+
+def _telling(summary: Summary) -> tuple[float, Proportion]:
+    """The largest radius above 0 that at least half of the examples reach; else radius 0."""
+    reached = [radius for radius, share in summary.certified_accuracy.items() if radius > 0 and share.value >= 0.5]
+    return (max(reached), summary.certified_accuracy[max(reached)]) if reached else (0.0, summary.accuracy)
+
+
+def _every_change(norm: Norm, radius: float) -> str:
+    size = formats.with_unit(norm, formats.threshold(radius))
+    if norm is Norm.L0:
+        return f"every change of {'' if radius == 1 else 'up to '}{size}, whatever the new values"
+    return f"every change of {norm.value} length up to {size}"
+
+
+def _median(summary: Summary) -> str:
+    norm = Norm(summary.norm)
+    if summary.median_certified_radius is None:
+        return "Fewer than half are certified correct, so there is no median certified radius."
+    size = formats.with_unit(norm, formats.radius(norm, summary.median_certified_radius))
+    return f"Half of these examples or more are certified correct at {size} (median certified radius)."
+
+
+def _arithmetic(manifest: Manifest) -> str:
+    if manifest.noise["name"] == "gaussian":
+        return (
+            "The theorem is about ideal normal noise. Computers draw it in finite precision (float32 here) from a "
+            "pseudo-random generator, which approximates the ideal one very closely but is not identical to it."
+        )
+    return "The noise comes from a pseudo-random generator, which the theorem takes for ideal randomness."
+
+
+def _flat(name: str, tree: Mapping[str, Any], meaning: str) -> list[Entry]:
+    if not tree:
+        return [Entry(name, "not known", meaning)]
+    found = []
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            found += _flat(f"{name}: {key}", value, meaning)
+        else:
+            found.append(Entry(f"{name}: {key}", value if isinstance(value, str) else json.dumps(value), meaning))
+    return found
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{_short(seconds)} seconds"
+    return f"{seconds / 60:.1f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"
+
+
+def _short(value: float) -> str:
+    """Three significant digits, without an exponent."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -1,0 +1,66 @@
+"""`holdfast info`: what a bundle or a run holds."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from holdfast.cli import console, options
+from holdfast.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("info")(info_command)
+
+
+def info_command(
+    path: Annotated[Path, typer.Argument(help="A bundle (.safetensors) or the folder of a run.")],
+    json: options.Json = False,
+) -> None:
+    """Say what a bundle or a run holds."""
+    if path.is_dir():
+        document = _run(path)
+    elif path.is_file():
+        from holdfast.models.bundle import read_info
+
+        document = {"kind": "bundle", **asdict(read_info(path))}
+    else:
+        raise UsageError(f"{path} does not exist; `holdfast info` takes a bundle (.safetensors) or the folder of a run")
+    if json:
+        console.print_json(document)
+    else:
+        console.print_table(("entry", "value"), _rows(document), str(path))
+
+
+def _run(folder: Path) -> dict[str, Any]:
+    from holdfast.runs.store import read_run
+
+    run = read_run(folder)
+    return {
+        "kind": "run",
+        "subset": run.manifest.data.subset(),
+        "records": len(run.records),
+        "missing": run.missing,
+        "sessions": len(run.sessions),
+        "samples": sum(session.samples for session in run.sessions),
+        "seconds": round(sum(session.seconds for session in run.sessions), 1),
+        "manifest": asdict(run.manifest),
+    }
+
+
+def _rows(document: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for key, value in document.items():
+        if isinstance(value, dict):
+            rows.extend(_rows(value, f"{prefix}{key}."))
+        else:
+            text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            rows.append((prefix + key, text))
+    return rows

@@ -1,0 +1,121 @@
+"""`holdfast import-log` and `export-log`: the field's log format in and out."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from holdfast.cli import console, options
+from holdfast.cli.specs import parse_noise
+from holdfast.errors import UsageError
+
+if TYPE_CHECKING:
+    from holdfast.estimators import FixedSize
+    from holdfast.noises.base import Noise
+    from holdfast.runs.logs import Log, LogLine
+    from holdfast.runs.store import Run
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("import-log")(import_command)
+    app.command("export-log")(export_command)
+
+
+def import_command(
+    file: Annotated[Path, typer.Argument(help="Log with the columns idx label predict radius correct time (TSV).")],
+    noise: Annotated[str, typer.Option("--noise", help="As in gaussian:sigma=0.25.", metavar="SPEC")],
+    n: Annotated[int, typer.Option("--n", help="Estimation samples that the log was made with.", min=1)],
+    alpha: Annotated[float, typer.Option("--alpha", help="Failure probability that the log was made with.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the run to write.", metavar="RUN")],
+    n0: options.Selection = 100,
+    data_name: Annotated[
+        str, typer.Option("--data-name", help="cifar10, mnist, imagenet, or another name.", metavar="NAME")
+    ] = "unknown",
+) -> None:
+    """Import another tool's log, so that `table` and `report` read it like a run. Its radii stay claims."""
+    from holdfast.estimators import FixedSize
+    from holdfast.noises.base import find_guarantee
+    from holdfast.runs.logs import imported_manifest, read_log
+    from holdfast.runs.store import RunStore
+
+    parsed, estimator = parse_noise(noise), FixedSize(n, alpha)
+    log = read_log(file)
+    manifest = imported_manifest(log, parsed, find_guarantee(parsed).name, estimator, n0, data_name, file.name)
+    with RunStore(out, manifest) as store:
+        store.append(claim for claim in log.claims if claim.index not in store.done)
+    if log.disagreements:
+        console.warn(
+            f"{log.disagreements} lines have a `correct` that is not label = predict (cumulative in some tools); "
+            "it was recomputed"
+        )
+    _warn_if_too_large(log, parsed, estimator, manifest.data.shape)
+    console.say(f"{out}: {len(log.claims)} examples imported from {file.name}, {manifest.data.subset()}")
+
+
+def _warn_if_too_large(log: Log, noise: Noise, estimator: FixedSize, shape: tuple[int, ...]) -> None:
+    from holdfast.estimators import best_radius, fitting_alpha
+
+    best, norm = best_radius(noise, estimator, shape)
+    if log.largest <= (best or 0.0):
+        return
+    fitting = fitting_alpha(noise, estimator.n, log.largest, shape)
+    advice = "no alpha below 1/2 would fit" if fitting is None else f"alpha = {fitting:g} would fit"
+    console.warn(
+        f"the largest radius in the log is {log.largest:g} or more; n = {estimator.n} and alpha = {estimator.alpha:g} "
+        f"allow {best or 0.0:.4g} {norm.unit} at most: {advice}"
+    )
+
+
+def export_command(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    format: Annotated[str, typer.Option("--format", help="tsv, or jsonl with the votes.")] = "tsv",
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File to write. Default: standard output.", metavar="FILE")
+    ] = None,
+) -> None:
+    """Write a run as the log that other tools read. Radii are rounded down to 6 decimals."""
+    from holdfast.runs.logs import write_jsonl, write_tsv
+    from holdfast.runs.store import read_run
+
+    writers = {"tsv": write_tsv, "jsonl": write_jsonl}
+    if format not in writers:
+        raise UsageError(f"--format is tsv or jsonl, got {format!r}")
+    lines = _lines(read_run(run))
+    if out is None:
+        writers[format](lines, sys.stdout)
+        return
+    with out.open("w", encoding="utf-8") as file:
+        writers[format](lines, file)
+    console.say(f"{out}: {len(lines)} examples")
+
+
+def _lines(run: Run) -> list[LogLine]:
+    from holdfast.analysis.accuracy import outcomes
+    from holdfast.runs.logs import LogLine
+    from holdfast.stats.rounding import show_down
+
+    # Examples share batches, so a run of ours knows the mean time only.
+    examples = sum(session.examples for session in run.sessions)
+    mean = sum(session.seconds for session in run.sessions) / examples if examples else None
+
+    def time(seconds: float | None) -> str:
+        known = mean if seconds is None else seconds
+        return "" if known is None else f"{known:.4g}"
+
+    return [
+        LogLine(
+            idx=each.index,
+            label=each.label,
+            predict=-1 if each.predicted is None else each.predicted,
+            radius=show_down(each.radius, 6),
+            correct=int(each.correct),
+            time=time(each.seconds),
+            selection=each.certificate.selection.votes if each.certificate else None,
+            estimation=each.certificate.estimation.votes if each.certificate else None,
+        )
+        for each in outcomes(run)
+    ]

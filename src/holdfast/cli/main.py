@@ -1,0 +1,50 @@
+"""The program `holdfast`: its commands, and how an error leaves it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from holdfast.cli import certify, demo, info, logs, plan, predict, report, table, train
+from holdfast.cli.console import err
+from holdfast.errors import HoldfastError
+
+app = typer.Typer(
+    help="Certified robustness of classifiers by randomized smoothing: train, certify, report.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(invoke_without_command=True)
+def _program(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        sys.stdout.write(f"holdfast {installed('holdfast')}\n")
+        raise typer.Exit
+
+
+for _module in (demo, train, plan, certify, predict, report, table, info, logs):
+    _module.add_to(app)
+
+
+def main() -> None:
+    """Run the program: exit code 0 for success, 2 for a wrong call, 1 for a failed run."""
+    try:
+        app()
+    except HoldfastError as error:
+        err.print(f"[bold red]Error:[/] {_escape(str(error))}", soft_wrap=True)
+        sys.exit(error.exit_code)
+
+
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

@@ -1,0 +1,55 @@
+"""Options that several commands share: their names, defaults and help, in one place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DataSpec = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        help="Data set: digits (in the package), mnist:DIR, images:DIR[,size=N], parquet:FILE.",
+        metavar="SPEC",
+    ),
+]
+NoiseSpec = Annotated[
+    str | None,
+    typer.Option(
+        "--noise", help="gaussian:sigma=0.5 or ablation:k=45. Default: the noise of the model.", metavar="SPEC"
+    ),
+]
+ModelFile = Annotated[Path, typer.Option("--model", help="Model bundle (.safetensors).", metavar="FILE")]
+Split = Annotated[str, typer.Option("--split", help="Split to take examples from: test or train.")]
+Alpha = Annotated[float, typer.Option("--alpha", help="Failure probability of each certificate.")]
+Samples = Annotated[int, typer.Option("--n", help="Estimation samples of each input.")]
+Selection = Annotated[int, typer.Option("--n0", help="Selection samples of each input.")]
+Every = Annotated[int, typer.Option("--every", help="Take each such-and-such example of the split.", min=1)]
+Limit = Annotated[int | None, typer.Option("--limit", help="Take so many examples at most.", min=1)]
+Seed = Annotated[
+    int | None,
+    typer.Option("--seed", help="Seed of all noise. Default: fresh entropy, recorded in the run.", min=0),
+]
+BatchSize = Annotated[
+    str, typer.Option("--batch-size", help="Noisy copies a batch, or auto: measured. Results do not depend on it.")
+]
+Device = Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:N.")]
+Threads = Annotated[
+    int,
+    typer.Option("--threads", help="Processor threads. More than 1 helps on an idle machine only.", min=1),
+]
+Precision = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        help="In which the base classifier computes: float32 or bfloat16. The certificate is for that one.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for machines; no progress.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+Radii = Annotated[
+    str | None,
+    typer.Option("--radii", help="Radii at which to state certified accuracy, as in 0,.25,.5.", metavar="R,R,..."),
+]

@@ -1,0 +1,134 @@
+"""`holdfast plan`: what n, alpha and the noise can certify at most, before any sampling; and how long it takes."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from holdfast.cli import console, options
+from holdfast.cli.certify import Material
+from holdfast.cli.specs import open_data_spec, parse_batch_size, parse_noise
+from holdfast.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from holdfast.noises.base import Noise
+
+# Inputs that the speed is measured on.
+_BURST_EXAMPLES = 4
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("plan")(plan_command)
+
+
+def plan_command(
+    noise: options.NoiseSpec = None,
+    model: Annotated[
+        Path | None, typer.Option("--model", help="Bundle; its speed is measured in a short burst.", metavar="FILE")
+    ] = None,
+    data: options.DataSpec = "digits",
+    split: options.Split = "test",
+    every: options.Every = 1,
+    limit: options.Limit = None,
+    n0: options.Selection = 100,
+    n: options.Samples = 10_000,
+    alpha: options.Alpha = 0.001,
+    batch_size: options.BatchSize = "auto",
+    device: options.Device = "cpu",
+    threads: options.Threads = 1,
+    precision: options.Precision = "float32",
+    json: options.Json = False,
+) -> None:
+    """Say what can be certified at most, warn when nothing can, and estimate the time."""
+    material = None if model is None else Material.load(model, data, noise, split, device, precision)
+    if material is None and noise is None:
+        raise UsageError("a plan needs --noise, or --model with the noise it was trained for")
+    chosen = material.noise if material else parse_noise(str(noise))
+    examples = material.data if material else open_data_spec(data, split)
+    document = attainable(chosen, examples.shape, (examples.low, examples.high), n, alpha)
+    document["examples"] = len(range(0, len(examples), every)[:limit])
+    document["samples"] = document["examples"] * (n0 + n)
+    if material:
+        speed = measured_speed(material, parse_batch_size(batch_size), device, threads)
+        document |= {**speed, "seconds": document["samples"] / speed["samples_per_second"]}
+    if json:
+        console.print_json(document)
+    else:
+        _print(document, n0)
+
+
+def attainable(
+    noise: Noise, shape: tuple[int, ...], bounds: tuple[float, float], n: int, alpha: float
+) -> dict[str, Any]:
+    """What n unanimous votes certify at alpha, as a document.
+
+    Raises:
+        UsageError: the noise does not fit the inputs, or n or alpha is out of range.
+    """
+    from holdfast.estimators import FixedSize, best_radius
+
+    noise.check_inputs(shape, *bounds)
+    estimator = FixedSize(n, alpha)
+    radius, norm = best_radius(noise, estimator, shape)
+    return {
+        "noise": str(noise),
+        "norm": norm.value,
+        "unit": norm.unit,
+        "n": n,
+        "alpha": alpha,
+        "best_p_lower": estimator.best_bounds().p_lower,
+        "largest_radius": radius,
+        "least_n": math.floor(math.log(alpha) / math.log(0.5)) + 1,
+    }
+
+
+def measured_speed(material: Material, batch_size: int | None, device: str, threads: int) -> dict[str, Any]:
+    """Samples a second of the loop in a short burst on the first inputs, and the batch size they took."""
+    from holdfast.sampling.classifier import VotingClassifier
+    from holdfast.sampling.engines.local import LocalEngine
+
+    classifier = VotingClassifier(material.bundle.module, len(material.bundle.info.class_names))
+    burst = [material.data[index] for index in range(min(_BURST_EXAMPLES, len(material.data)))]
+    size, speed = LocalEngine(device, batch_size, threads).fastest_batch(classifier, material.noise, burst)
+    return {"batch_size": size, "samples_per_second": speed}
+
+
+def _print(document: Mapping[str, Any], n0: int) -> None:
+    from holdfast.stats.rounding import show_down
+
+    radius, unit = document["largest_radius"], document["unit"]
+    console.say(f"{document['noise']}, n = {document['n']:,}, alpha = {document['alpha']:g}")
+    if radius is None:
+        console.warn(
+            f"nothing can be certified: even if all {document['n']} votes agree, p_lower is "
+            f"{show_down(document['best_p_lower'], 3)}, and more than 0.5 is needed. "
+            f"At this alpha n must be at least {document['least_n']}"
+        )
+    else:
+        digits = 0 if unit == "pixels" else 3
+        console.say(
+            f"  at most: {document['norm']} radius {show_down(radius, digits)} {unit}, where all votes agree "
+            f"(p_lower = {show_down(document['best_p_lower'], 6)})"
+        )
+    console.say(
+        f"  work: {document['examples']:,} examples x ({n0:,} + {document['n']:,}) = {document['samples']:,} samples"
+    )
+    if "seconds" in document:
+        console.say(
+            f"  time: about {_duration(document['seconds'])}, at {document['samples_per_second']:,.0f} samples/s "
+            f"measured in a burst with batches of {document['batch_size']}"
+        )
+    else:
+        console.say("  time: give --model to have the speed measured")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

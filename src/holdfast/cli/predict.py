@@ -1,0 +1,100 @@
+"""`holdfast predict`: the smoothed classifier's class for each input, or abstention."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import typer
+
+from holdfast.cli import console, options
+from holdfast.cli.certify import Material
+from holdfast.cli.specs import parse_batch_size
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holdfast.types import Example, Prediction
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("predict")(predict_command)
+
+
+def predict_command(
+    model: options.ModelFile,
+    data: options.DataSpec = "digits",
+    noise: options.NoiseSpec = None,
+    split: options.Split = "test",
+    every: options.Every = 1,
+    limit: options.Limit = None,
+    n: options.Samples = 1_000,
+    alpha: options.Alpha = 0.001,
+    seed: options.Seed = None,
+    batch_size: options.BatchSize = "auto",
+    device: options.Device = "cpu",
+    threads: options.Threads = 1,
+    precision: options.Precision = "float32",
+    json: options.Json = False,
+) -> None:
+    """Predict with the smoothed classifier. It abstains where the top two classes cannot be told apart at alpha."""
+    from holdfast.sampling.rng import fresh_seed
+    from holdfast.sampling.smoothed import SmoothedClassifier
+
+    material = Material.load(model, data, noise, split, device, precision)
+    space = material.bundle.info.input_space
+    smoothed = SmoothedClassifier(
+        material.bundle.module,
+        material.noise,
+        len(material.bundle.info.class_names),
+        input_range=(space.low, space.high),
+        device=device,
+        batch_size=parse_batch_size(batch_size),
+        threads=threads,
+    )
+    indices = list(range(0, len(material.data), every))[:limit]
+    chosen = fresh_seed() if seed is None else seed
+    examples = [material.data[index] for index in indices]
+    predictions = smoothed.predict_examples(examples, n=n, alpha=alpha, seed=chosen)
+    if json:
+        console.print_json(
+            {
+                "noise": str(material.noise),
+                "n": n,
+                "alpha": alpha,
+                "seed": chosen,
+                "subset": f"{len(indices)} of {len(material.data)} {split} examples of {material.data.source}",
+                "predictions": [
+                    {"index": example.index, "true_label": example.label, **asdict(each)}
+                    for example, each in zip(examples, predictions, strict=True)
+                ],
+            }
+        )
+        return
+    _print(examples, predictions, material)
+
+
+def _print(examples: Sequence[Example], predictions: Sequence[Prediction], material: Material) -> None:
+    from holdfast.stats.datasets import proportion
+
+    names = material.bundle.info.class_names
+    rows = [
+        (
+            str(example.index),
+            names[example.label],
+            "abstains" if each.label is None else names[each.label],
+            f"{max(each.counts.votes)}/{each.counts.total}",
+            f"{each.p_value:.2g}",
+        )
+        for example, each in zip(examples, predictions, strict=True)
+    ]
+    console.print_table(("example", "true", "predicted", "top votes", "p-value"), rows)
+    correct = sum(each.label == example.label for example, each in zip(examples, predictions, strict=True))
+    abstained = sum(each.label is None for each in predictions)
+    share = proportion(correct, len(examples))
+    console.say(
+        f"{correct} of {len(examples)} correct ({100 * share.value:.1f}%, 95% interval {100 * share.lower:.1f} to "
+        f"{100 * share.upper:.1f}), {abstained} abstentions; {len(examples)} of {len(material.data)} "
+        f"{material.data.split} examples of {material.data.source}"
+    )

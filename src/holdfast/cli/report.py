@@ -1,0 +1,40 @@
+"""`holdfast report`: one self-contained HTML file that a third party can read and check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from holdfast.cli import console, options
+from holdfast.cli.specs import parse_radii
+from holdfast.cli.table import Runs
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("report")(report_command)
+
+
+def report_command(
+    runs: Runs,
+    out: Annotated[Path, typer.Option("--out", help="HTML file to write.", metavar="FILE")] = Path("report.html"),
+    plot: Annotated[
+        list[Path] | None,
+        typer.Option("--plot", help="Also write the curves as .png, .svg or .pdf; may be repeated.", metavar="FILE"),
+    ] = None,
+    radii: options.Radii = None,
+    title: Annotated[str | None, typer.Option("--title", help="Heading of the report.")] = None,
+) -> None:
+    """Write a report of one or several runs: curves, tables, gallery, and the manifest in plain words."""
+    from holdfast.analysis.plots import plot_curves
+    from holdfast.analysis.report import write_report
+    from holdfast.runs.store import read_run
+
+    loaded = [read_run(folder) for folder in runs]
+    write_report(loaded, out, None if radii is None else parse_radii(radii), title)
+    console.say(f"report: {out} ({out.stat().st_size / 1e6:.1f} MB, opens without a network)")
+    for file in plot or []:
+        plot_curves(loaded, file)
+        console.say(f"plot: {file}")

@@ -1,0 +1,99 @@
+"""Short specs on the command line, `NAME[:PATH][,key=value...]`, and the objects that they name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from holdfast.errors import UsageError
+
+if TYPE_CHECKING:
+    from holdfast.data.base import DataSet
+    from holdfast.noises.base import Noise
+
+Value = int | float | str | tuple[float, ...]
+
+
+def parse_noise(spec: str) -> Noise:
+    """`gaussian:sigma=0.5`, `ablation:k=45`, `ablation:k=45,null=mean`.
+
+    Raises:
+        UsageError: not a spec of this form, or not one of the noises.
+    """
+    from holdfast.noises.base import noise_from_dict
+
+    name, _, rest = spec.partition(":")
+    return noise_from_dict({"name": name, **{key: _value(text) for key, text in _pairs(rest, spec).items()}})
+
+
+def open_data_spec(spec: str, split: str) -> DataSet:
+    """`digits`, `mnist:DIR`, `images:DIR,size=64`, `parquet:FILE`.
+
+    Raises:
+        UsageError: not a spec of this form, or not one of the sources.
+        DataError: the files are missing or corrupt.
+    """
+    from holdfast.data.base import open_data
+
+    name, colon, rest = spec.partition(":")
+    # Options follow the path: the first comma behind which a `key=value` stands ends it.
+    parts = rest.split(",")
+    first = next((i for i, part in enumerate(parts) if i and "=" in part), len(parts))
+    path = ",".join(parts[:first])
+    return open_data(
+        name, Path(path).expanduser() if colon and path else None, split, _pairs(",".join(parts[first:]), spec)
+    )
+
+
+def parse_radii(text: str) -> list[float]:
+    """`0,.25,.5` as increasing numbers from 0 on.
+
+    Raises:
+        UsageError: something else.
+    """
+    try:
+        radii = sorted({float(part) for part in text.split(",")})
+    except ValueError:
+        raise UsageError(f"radii are numbers separated by commas, as in 0,.25,.5; got {text!r}") from None
+    if not all(0.0 <= radius < float("inf") for radius in radii):
+        raise UsageError(f"radii are finite numbers from 0 on, got {text!r}")
+    return radii
+
+
+def parse_batch_size(text: str) -> int | None:
+    """A number of noisy copies, or `auto` (None): measured.
+
+    Raises:
+        UsageError: something else.
+    """
+    if text == "auto":
+        return None
+    if not text.isdigit() or int(text) < 1:
+        raise UsageError(f"the batch size is 'auto' or a whole number of noisy copies from 1 on, got {text!r}")
+    return int(text)
+
+
+def _pairs(text: str, spec: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for part in filter(None, text.split(",")):
+        key, equals, value = part.partition("=")
+        if not (key and equals and value):
+            raise UsageError(f"cannot read {part!r} in {spec!r}: parameters are written key=value, separated by commas")
+        if key in pairs:
+            raise UsageError(f"{key!r} is given twice in {spec!r}")
+        pairs[key] = value
+    return pairs
+
+
+def _value(text: str) -> Value:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    if "/" in text:
+        try:
+            return tuple(float(part) for part in text.split("/"))
+        except ValueError:
+            return text
+    return text

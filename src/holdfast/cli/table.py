@@ -1,0 +1,57 @@
+"""`holdfast table`: certified accuracy of one or several runs, for people, papers and machines."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from holdfast.cli import console, options
+from holdfast.cli.specs import parse_radii
+from holdfast.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Runs = Annotated[list[Path], typer.Argument(help="Folders of runs.", metavar="RUN...")]
+
+_FORMATS = ("text", "markdown", "latex", "csv")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("table")(table_command)
+
+
+def table_command(
+    runs: Runs,
+    radii: options.Radii = None,
+    format: Annotated[str, typer.Option("--format", help="text, markdown, latex or csv.")] = "text",
+    json: options.Json = False,
+) -> None:
+    """Print accuracy, abstention, certified radii and certified accuracy, each with its subset and interval."""
+    if format not in _FORMATS:
+        raise UsageError(f"--format is one of {', '.join(_FORMATS)}, got {format!r}")
+    print_summaries(runs, radii, as_json=json, style=format)
+
+
+def print_summaries(folders: Sequence[Path], radii: str | None, *, as_json: bool, style: str = "text") -> None:
+    """Print the summaries of runs at the radii of a spec, or at radii that suit them."""
+    from holdfast.analysis import tables
+    from holdfast.analysis.accuracy import default_radii, summarize
+    from holdfast.runs.store import read_run
+
+    runs = [read_run(folder) for folder in folders]
+    at = default_radii(runs) if radii is None else parse_radii(radii)
+    summaries = [summarize(run, at) for run in runs]
+    if as_json:
+        console.print_json(tables.as_json(summaries))
+    elif style == "text":
+        for summary in summaries:
+            title, header, rows = tables.text_block(summary)
+            console.print_table(header, rows, title)
+    else:
+        writers = {"markdown": tables.markdown, "latex": tables.latex, "csv": tables.csv_text}
+        sys.stdout.write(writers[style](summaries))

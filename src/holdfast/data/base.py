@@ -1,0 +1,285 @@
+"""What a data set is, and the table that finds sources of data sets by name."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar, final
+
+import numpy as np
+
+from holdfast.errors import DataError, UsageError
+from holdfast.types import Example
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+SPLITS = ("train", "test")
+
+_VALUES_AT_ONCE = 2**22
+
+
+@final
+class DataSet:
+    """One split of a labelled data set: 8-bit values, given out as float32 in [0, 1].
+
+    It is not subclassed: a source gives it the function that loads its values.
+
+    Args:
+        source: short name of where it comes from, such as "mnist"; no path.
+        split: "train" or "test".
+        class_names: one name a class, in the order of the labels.
+        labels: `(len,)` class indices, 0-based.
+        shape: of one input, `(channels, height, width)` or `(features,)`.
+        load: indices `(num,)` -> values `(num, *shape)`, uint8 from 0 to `peak`.
+        raw: index -> the bytes that identify one input: its values, or the encoded image they are decoded from.
+        peak: the 8-bit value that stands for 1.0.
+
+    Attributes:
+        low: the smallest value that an input can have, 0.0.
+        high: the largest value that an input can have, 1.0.
+
+    Raises:
+        DataError: there are no examples, a label has no class name, or the shape is of neither form.
+    """
+
+    low: float = 0.0
+    high: float = 1.0
+
+    def __init__(
+        self,
+        *,
+        source: str,
+        split: str,
+        class_names: Sequence[str],
+        labels: NDArray[np.integer],
+        shape: tuple[int, ...],
+        load: Callable[[NDArray[np.int64]], NDArray[np.uint8]],
+        raw: Callable[[int], bytes],
+        peak: int = 255,
+    ) -> None:
+        self.source = source
+        self.split = split
+        self.class_names = tuple(class_names)
+        self.labels: NDArray[np.int64] = np.array(labels, dtype=np.int64)
+        self.labels.setflags(write=False)
+        self.shape = tuple(shape)
+        self._load = load
+        self._raw = raw
+        self._peak = peak
+        self._check()
+
+    @classmethod
+    def in_memory(
+        cls,
+        *,
+        source: str,
+        split: str,
+        class_names: Sequence[str],
+        labels: NDArray[np.integer],
+        values: NDArray[np.uint8],
+        peak: int = 255,
+    ) -> DataSet:
+        """A data set whose values `(len, *shape)`, uint8 from 0 to `peak`, are all in memory.
+
+        Raises:
+            DataError: `values` is not uint8, is not as long as `labels`, or exceeds `peak`.
+        """
+        if values.dtype != np.uint8:
+            raise DataError(f"{source}: values are {values.dtype}, expected uint8; scale them to 0..{peak} first")
+        if len(values) != len(labels):
+            raise DataError(f"{source}: {len(values)} inputs and {len(labels)} labels, expected as many of each")
+        if values.size and values.max() > peak:
+            raise DataError(f"{source}: the largest value is {values.max()}, expected at most {peak}; set peak")
+        held = _Values(np.ascontiguousarray(values))
+        return cls(
+            source=source,
+            split=split,
+            class_names=class_names,
+            labels=labels,
+            shape=values.shape[1:],
+            load=held.load,
+            raw=held.raw,
+            peak=peak,
+        )
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the content: shape, scale, every raw input and its label, in order. 64 hexadecimal digits.
+
+        Computed when first asked for, since it reads everything. File names, folders and compression of the files
+        around the raw inputs do not enter. For encoded images it covers the encoded bytes: versions of an image
+        library may decode the same JPEG to values that differ by one or two of 255.
+        """
+        content = hashlib.sha256(f"holdfast data 1: {self.shape} of {self._peak}\n".encode())
+        for index, label in enumerate(self.labels):
+            content.update(hashlib.sha256(self._raw(index)).digest())
+            content.update(int(label).to_bytes(8, "little"))
+        return content.hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> Example:
+        x = self.batch([index])[0]
+        return Example(int(index), x, int(self.labels[index]))
+
+    def __iter__(self) -> Iterator[Example]:
+        return (self[index] for index in range(len(self)))
+
+    def batch(self, indices: Sequence[int] | NDArray[np.integer]) -> NDArray[np.float32]:
+        """Inputs at these positions, `(len(indices), *shape)`, float32 in [0, 1]; positions may repeat.
+
+        Raises:
+            UsageError: `indices` is not a sequence of integers from 0 to len - 1.
+            DataError: a file that they are read from is corrupt or gone.
+        """
+        wanted = np.asarray(indices)
+        if wanted.ndim != 1 or (wanted.size and wanted.dtype.kind not in "iu"):
+            raise UsageError(f"indices are a sequence of integers, got {wanted.dtype} of shape {wanted.shape}")
+        outside = wanted[(wanted < 0) | (wanted >= len(self))]
+        if outside.size:
+            raise UsageError(
+                f"index {outside[0]} is not in the {self.split} split of {self.source}: "
+                f"it has {len(self)} examples, 0 to {len(self) - 1}"
+            )
+        return self._scaled(self._load(wanted.astype(np.int64)))
+
+    def channel_statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and standard deviation (of the population) of each channel, in input units.
+
+        Inputs of shape `(features,)` are one channel. A constant channel has the deviation 0.0 up to rounding: do not
+        divide by it unchecked.
+        """
+        channels = self.shape[0] if len(self.shape) == 3 else 1
+        counts = np.zeros((channels, 256), dtype=np.int64)
+        step = max(1, _VALUES_AT_ONCE // math.prod(self.shape))
+        for start in range(0, len(self), step):
+            values = self._load(np.arange(start, min(start + step, len(self)), dtype=np.int64))
+            for channel, part in enumerate(np.moveaxis(values.reshape(len(values), channels, -1), 1, 0)):
+                counts[channel] += np.bincount(part.ravel(), minlength=256)
+        levels = self._scaled(np.arange(256, dtype=np.uint8)).astype(np.float64)
+        share = counts / counts.sum(axis=1, keepdims=True)
+        mean = share @ levels
+        deviation = np.sqrt((share * (levels - mean[:, None]) ** 2).sum(axis=1))
+        return tuple(mean.tolist()), tuple(deviation.tolist())
+
+    def __repr__(self) -> str:
+        return f"DataSet({self.source!r}, {self.split!r}, {len(self)} examples of shape {self.shape})"
+
+    def _scaled(self, values: NDArray[np.uint8]) -> NDArray[np.float32]:
+        # The only place where 8-bit values become input units.
+        scaled: NDArray[np.float32] = values.astype(np.float32) / np.float32(self._peak)
+        return scaled
+
+    def _check(self) -> None:
+        if self.labels.ndim != 1 or not self.labels.size:
+            raise DataError(
+                f"{self.source}: the {self.split} split has labels of shape {self.labels.shape}, "
+                "expected (len,) with at least one example"
+            )
+        lowest, highest = int(self.labels.min()), int(self.labels.max())
+        if lowest < 0 or highest >= len(self.class_names):
+            raise DataError(
+                f"{self.source}: labels of the {self.split} split go from {lowest} to {highest}, "
+                f"expected 0 to {len(self.class_names) - 1} ({len(self.class_names)} class names)"
+            )
+        if len(self.shape) not in (1, 3) or any(size < 1 for size in self.shape):
+            raise DataError(
+                f"{self.source}: inputs of shape {self.shape}, expected (channels, height, width) or (features,)"
+            )
+
+
+@dataclass(frozen=True)
+class _Values:
+    """Values in memory; an object and not closures, so that a data set can be sent to another process."""
+
+    values: NDArray[np.uint8]
+
+    def load(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        return self.values[indices]
+
+    def raw(self, index: int) -> bytes:
+        value: NDArray[np.uint8] = self.values[index]
+        return value.tobytes()
+
+
+@dataclass(frozen=True)
+class _Source:
+    name: str
+    path: str | None
+    options: tuple[str, ...]
+    load: Callable[..., DataSet]
+
+    @property
+    def spelling(self) -> str:
+        return self.name if self.path is None else f"{self.name}:{self.path}"
+
+
+_SOURCES: dict[str, _Source] = {}
+
+Loader = TypeVar("Loader", bound="Callable[..., DataSet]")
+
+
+def source(name: str, *, path: str | None = None) -> Callable[[Loader], Loader]:
+    """Register a function `(path: Path | None, split: str, *, option: str = ...) -> DataSet` as a source.
+
+    Its keyword-only parameters are the options of the source; their values are strings.
+
+    Args:
+        name: the name of the source on the command line and in manifests.
+        path: what the path is, in capitals, as in "DIR"; None for a source that takes no path.
+    """
+
+    def register(function: Loader) -> Loader:
+        if name in _SOURCES:
+            raise TypeError(f"two sources are named {name!r}")
+        parameters = inspect.signature(function).parameters.values()
+        options = tuple(parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY)
+        _SOURCES[name] = _Source(name, path, options, function)
+        return function
+
+    return register
+
+
+def source_names() -> list[str]:
+    """The names of all sources, sorted."""
+    return sorted(_SOURCES)
+
+
+def open_data(name: str, path: Path | None, split: str, options: Mapping[str, str]) -> DataSet:
+    """One split of a data set.
+
+    Args:
+        name: one of `source_names()`.
+        path: the file or folder it lies in; None for a source that comes with the package.
+        split: "train" or "test".
+        options: what else the source is told, as strings.
+
+    Raises:
+        UsageError: an unknown source, split or option, a value the option cannot have, a path that is missing, or
+            one that the source does not take.
+        DataError: the data are missing, incomplete or corrupt.
+        MissingExtraError: the source needs a package that is not installed.
+    """
+    if name not in _SOURCES:
+        raise UsageError(f"unknown data source {name!r}; known are {', '.join(source_names())}")
+    found = _SOURCES[name]
+    if split not in SPLITS:
+        raise UsageError(f"unknown split {split!r} of {name}; known are {', '.join(SPLITS)}")
+    if found.path is None and path is not None:
+        raise UsageError(f"data source {name!r} comes with the package and takes no path, got '{path}'; write {name}")
+    if found.path is not None and path is None:
+        raise UsageError(f"data source {name!r} needs a path, got none; write {found.spelling}")
+    unknown = sorted(set(options) - set(found.options))
+    if unknown:
+        raise UsageError(
+            f"data source {name!r} has no option {unknown[0]!r}; it takes {', '.join(found.options) or 'none'}"
+        )
+    return found.load(path, split, **options)

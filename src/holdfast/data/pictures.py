@@ -1,0 +1,186 @@
+"""Encoded images (PNG, JPEG and others) as a data set: decoded, resized and cropped when asked for."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from holdfast.data.base import DataSet
+from holdfast.errors import DataError, MissingExtraError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+_PILLOW_MODES = {"rgb": "RGB", "grey": "L"}
+_CHANNELS = {"rgb": 3, "grey": 1}
+# What Pillow converts to 8 bits a channel without loss of range; it clips 16-bit, 32-bit and float images.
+_EIGHT_BIT = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
+
+
+class Encoded(Protocol):
+    """Where encoded images are read from, and how errors name them."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def read(self, index: int) -> bytes:
+        """The encoded bytes of one image."""
+
+    def name(self, index: int) -> str:
+        """What an error calls this image."""
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is done to an image after decoding.
+
+    Attributes:
+        size: the short side is resized to this many pixels (bilinear, antialiased), then the centre `size` x `size`
+            is kept; None leaves the image as it is.
+        mode: "rgb" (3 channels) or "grey" (1 channel, ITU-R 601 luma).
+    """
+
+    size: int | None
+    mode: str
+
+    @classmethod
+    def parse(cls, size: str, mode: str) -> Preparation:
+        """From the options of a source; an empty `size` is none.
+
+        Raises:
+            UsageError: `size` is not a positive whole number, or `mode` is unknown.
+        """
+        if mode not in _CHANNELS:
+            raise UsageError(f"unknown mode {mode!r} of images; known are {', '.join(_CHANNELS)}")
+        if size and not (size.isascii() and size.isdigit() and int(size) > 0):
+            raise UsageError(f"size is the width and height in pixels, a positive whole number, got {size!r}")
+        return cls(int(size) if size else None, mode)
+
+    def apply(self, image: Image) -> NDArray[np.uint8]:
+        """A decoded image as `(channels, height, width)`."""
+        if "transparency" in image.info:
+            image = image.convert("RGBA")
+        image = image.convert(_PILLOW_MODES[self.mode])
+        if self.size is not None:
+            image = _centre(image, self.size)
+        values = np.asarray(image, dtype=np.uint8)
+        return values[np.newaxis] if values.ndim == 2 else values.transpose(2, 0, 1)
+
+
+def picture_data_set(
+    encoded: Encoded,
+    preparation: Preparation,
+    *,
+    source: str,
+    split: str,
+    class_names: Sequence[str],
+    labels: NDArray[np.int64],
+) -> DataSet:
+    """A data set that decodes its images when they are asked for.
+
+    Transparency is dropped, orientation notes in EXIF are not followed, and of an animation the first frame counts.
+
+    Raises:
+        DataError: there are no images, one cannot be decoded, or without `size` they do not all have the same size.
+    """
+    if not len(encoded):
+        raise DataError(
+            f"{source}: the {split} split has no images, expected at least one; check where it is read from"
+        )
+    size = (preparation.size, preparation.size) if preparation.size is not None else _common_size(encoded)
+    shape = (_CHANNELS[preparation.mode], *size)
+    pictures = _Pictures(encoded, preparation, shape)
+    return DataSet(
+        source=source,
+        split=split,
+        class_names=class_names,
+        labels=labels,
+        shape=shape,
+        load=pictures.load,
+        raw=encoded.read,
+    )
+
+
+def require_pillow() -> None:
+    """Raise MissingExtraError unless Pillow can be imported."""
+    try:
+        import PIL.Image  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("pillow", "images", "Decoding images") from error
+
+
+@dataclass(frozen=True)
+class _Pictures:
+    encoded: Encoded
+    preparation: Preparation
+    shape: tuple[int, int, int]
+
+    def load(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        values = np.empty((len(indices), *self.shape), dtype=np.uint8)
+        for row, index in enumerate(indices.tolist()):
+            values[row] = self._decode(index)
+        return values
+
+    def _decode(self, index: int) -> NDArray[np.uint8]:
+        name = self.encoded.name(index)
+        image = _opened(self.encoded.read(index), name)
+        try:
+            values = self.preparation.apply(image)
+        except Exception as error:
+            raise _not_an_image(name, error) from error
+        if values.shape != self.shape:
+            raise DataError(
+                f"{name} now has shape {values.shape}, expected {self.shape} as when the data set was opened; "
+                "leave the files alone while they are in use"
+            )
+        return values
+
+
+def _opened(data: bytes, name: str) -> Image:
+    """The image with its header read; its pixels are decoded later."""
+    import PIL.Image
+
+    try:
+        image = PIL.Image.open(io.BytesIO(data))
+    except Exception as error:
+        raise _not_an_image(name, error) from error
+    if image.mode not in _EIGHT_BIT:
+        raise DataError(f"{name} has the pixel format {image.mode}, expected 8 bits a channel; convert it first")
+    return image
+
+
+def _not_an_image(name: str, error: Exception) -> DataError:
+    # Pillow's decoders raise nearly any exception on corrupt bytes, so its callers catch all and come here.
+    return DataError(f"{name} cannot be decoded, expected an image ({error}); replace it or take it out")
+
+
+def _common_size(encoded: Encoded) -> tuple[int, int]:
+    """Height and width that all images share, from their headers."""
+    width, height = _opened(encoded.read(0), encoded.name(0)).size
+    for index in range(1, len(encoded)):
+        other = _opened(encoded.read(index), encoded.name(index)).size
+        if other != (width, height):
+            raise DataError(
+                f"images differ in size: {encoded.name(0)} is {width} x {height}, {encoded.name(index)} is "
+                f"{other[0]} x {other[1]} (width x height), expected one size; bring them to one with the option "
+                f"size=N, as in size={min(width, height, *other)}"
+            )
+    return height, width
+
+
+def _centre(image: Image, size: int) -> Image:
+    import PIL.Image
+
+    width, height = image.size
+    short = min(width, height)
+    if short != size:
+        width, height = max(size, width * size // short), max(size, height * size // short)
+        image = image.resize((width, height), PIL.Image.Resampling.BILINEAR)
+    left, top = (width - size) // 2, (height - size) // 2
+    return image.crop((left, top, left + size, top + size))

@@ -1,0 +1,92 @@
+"""The table that finds architectures by name, and the checks that their builders share.
+
+An architecture maps a batch of noisy inputs to logits. It has no layer that normalizes inputs by the data set's mean
+and deviation: the bundle puts that in front. Weights are drawn from torch's global generator.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from holdfast.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from torch import nn
+
+Shape = tuple[int, ...]
+
+_ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {}
+
+Builder = TypeVar("Builder", bound="Callable[..., nn.Module]")
+
+
+def architecture(name: str) -> Callable[[Builder], Builder]:
+    """Register a function `(shape, num_classes, *, arg=...) -> nn.Module` as an architecture.
+
+    `shape` is that of a noisy input, such as (2, 28, 28) for ablated MNIST. Its keyword-only parameters are the
+    arguments of the architecture.
+    """
+
+    def register(function: Builder) -> Builder:
+        if name in _ARCHITECTURES:
+            raise TypeError(f"two architectures are named {name!r}")
+        _ARCHITECTURES[name] = function
+        return function
+
+    return register
+
+
+def architecture_names() -> list[str]:
+    """The names of all architectures, sorted."""
+    return sorted(_ARCHITECTURES)
+
+
+def build(name: str, shape: Shape, num_classes: int, args: Mapping[str, Any] | None = None) -> nn.Module:
+    """A new base classifier with random weights.
+
+    Args:
+        name: one of `architecture_names()`.
+        shape: of a noisy input, `(channels, height, width)` or `(features,)`.
+        num_classes: how many logits it returns for an input, at least 2.
+        args: arguments of the architecture.
+
+    Returns:
+        A module from `(batch, *shape)` to logits `(batch, num_classes)`.
+
+    Raises:
+        UsageError: an unknown architecture or argument, a value the argument cannot have, or a shape or class count
+            that the architecture cannot take.
+        MissingExtraError: the architecture needs a package that is not installed.
+    """
+    if name not in _ARCHITECTURES:
+        raise UsageError(f"unknown architecture {name!r}; known are {', '.join(architecture_names())}")
+    builder = _ARCHITECTURES[name]
+    parameters = inspect.signature(builder).parameters.values()
+    known = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    given = dict(args or {})
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise UsageError(f"architecture {name!r} has no argument {unknown[0]!r}; it takes {', '.join(known) or 'none'}")
+    if type(num_classes) is not int or num_classes < 2:
+        raise UsageError(f"architecture {name!r} needs at least 2 classes, got {num_classes!r}")
+    if len(shape) not in (1, 3) or any(type(size) is not int or size < 1 for size in shape):
+        raise UsageError(f"inputs have the shape (features,) or (channels, height, width), got {tuple(shape)}")
+    return builder(tuple(shape), num_classes, **given)
+
+
+def image_size(name: str, shape: Shape, smallest: int = 1) -> tuple[int, int, int]:
+    """`shape` as channels, height, width.
+
+    Raises:
+        UsageError: it is not an image's, or height or width is below `smallest` pixels.
+    """
+    if len(shape) != 3 or min(shape[1:]) < smallest:
+        least = f" of at least {smallest} x {smallest} pixels" if smallest > 1 else ""
+        raise UsageError(
+            f"architecture {name!r} takes images (channels, height, width){least}, got inputs of shape {shape}; "
+            f"choose another of {', '.join(architecture_names())}"
+        )
+    return shape[0], shape[1], shape[2]

@@ -1,0 +1,34 @@
+"""A multilayer perceptron for small inputs of any shape."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from torch import nn
+
+from holdfast.errors import UsageError
+from holdfast.models.architectures.base import Shape, architecture
+
+
+@architecture("digits-mlp")
+def digits_mlp(shape: Shape, num_classes: int, *, widths: int | Sequence[int] = (256, 128)) -> nn.Module:
+    """Fully connected layers with ReLU between them.
+
+    Args:
+        shape: any.
+        num_classes: number of logits.
+        widths: units of the hidden layers, from the input on; one number for one layer.
+
+    Raises:
+        UsageError: `widths` has something other than positive whole numbers.
+    """
+    hidden = list(widths) if isinstance(widths, Sequence) else [widths]
+    if any(type(width) is not int or width < 1 for width in hidden):
+        raise UsageError(f"argument widths of digits-mlp is positive whole numbers, as in 256/128, got {widths!r}")
+    layers: list[nn.Module] = [nn.Flatten()]
+    incoming = math.prod(shape)
+    for width in hidden:
+        layers += [nn.Linear(incoming, width), nn.ReLU()]
+        incoming = width
+    return nn.Sequential(*layers, nn.Linear(incoming, num_classes))

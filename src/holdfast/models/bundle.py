@@ -1,0 +1,201 @@
+"""A model in one `.safetensors` file: weights and everything needed to use them rightly. No pickle is ever loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from holdfast.errors import BundleError, UsageError
+from holdfast.models.architectures.base import build
+from holdfast.noises.base import noise_from_dict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+FORMAT = 1
+_KEY = "holdfast"
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class InputSpace:
+    """What the model takes: inputs in input units, with the normalization that is its first layer.
+
+    Attributes:
+        shape: of one input without noise, `(channels, height, width)` or `(features,)`.
+        low: smallest value of an input.
+        high: largest value of an input.
+        mean: subtracted from each channel of the noisy input, in input units; None for no normalization.
+        std: then divides each channel.
+    """
+
+    shape: tuple[int, ...]
+    low: float
+    high: float
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class BundleInfo:
+    """All that a bundle says of its weights.
+
+    Attributes:
+        architecture: name of the architecture.
+        arguments: of its builder.
+        input_space: what the model takes.
+        noise: name and parameters of the noise it was trained for.
+        class_names: one name for each class.
+        training: how it was trained: data, settings, final figures.
+    """
+
+    architecture: str
+    arguments: dict[str, Any]
+    input_space: InputSpace
+    noise: dict[str, Any]
+    class_names: tuple[str, ...]
+    training: dict[str, Any]
+
+    def build(self) -> nn.Module:
+        """The architecture with fresh weights, normalization included, for noisy inputs."""
+        space = self.input_space
+        noisy_shape = noise_from_dict(self.noise).noisy_shape(space.shape)
+        network = build(self.architecture, noisy_shape, len(self.class_names), self.arguments)
+        return nn.Sequential(Normalization(space.mean, space.std, len(noisy_shape)), network)
+
+
+class Normalization(nn.Module):
+    """Subtract a mean and divide by a standard deviation for each channel; the identity without them."""
+
+    def __init__(self, mean: tuple[float, ...] | None, std: tuple[float, ...] | None, dimensions: int) -> None:
+        super().__init__()
+        self.active = mean is not None and std is not None
+        shape = (-1, *[1] * (dimensions - 1))
+        # The bundle's header holds the values; they are not weights.
+        self.register_buffer("mean", torch.tensor(mean or (0.0,)).view(shape), persistent=False)
+        self.register_buffer("std", torch.tensor(std or (1.0,)).view(shape), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(batch, channels, ...)` to the same shape, in the precision of the weights that follow."""
+        x = x.to(self.get_buffer("mean").dtype)
+        return (x - self.get_buffer("mean")) / self.get_buffer("std") if self.active else x
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A loaded bundle: what it says, the base classifier in eval mode, and the hash of the file."""
+
+    info: BundleInfo
+    module: nn.Module
+    sha256: str
+
+    def promise(self) -> dict[str, Any]:
+        """What a manifest says of the model."""
+        return {
+            "architecture": self.info.architecture,
+            "arguments": self.info.arguments,
+            "sha256": self.sha256,
+            "trained_for": self.info.noise,
+            "normalization": {"mean": self.info.input_space.mean, "std": self.info.input_space.std},
+        }
+
+
+def save_bundle(path: Path, info: BundleInfo, module: nn.Module) -> None:
+    """Write a bundle, whole or not at all.
+
+    Args:
+        path: of the file; ends in `.safetensors`.
+        info: what to say of the weights.
+        module: built by `info.build()`.
+    """
+    header = json.dumps({"format": FORMAT, **asdict(info)})
+    weights = {key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}
+    write_tensors(path, weights, {_KEY: header})
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
+    """Write a safetensors file so that it is whole or not there at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    save_file(tensors, temporary, header)
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and header of a safetensors file.
+
+    Raises:
+        BundleError: there is no such file, or it is not of this kind.
+    """
+    if not path.is_file():
+        raise BundleError(f"there is no model file {path}; `holdfast train --out {path}` makes one")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise BundleError(
+            f"{path} is not a safetensors file, or it is cut off ({error}). Holdfast loads its own bundles only, never "
+            "pickled models (.pt, .pth, .pkl)"
+        ) from error
+
+
+def read_info(path: Path) -> BundleInfo:
+    """What a bundle says, without building the model.
+
+    Raises:
+        BundleError: not a bundle.
+    """
+    return _parse(path, read_tensors(path)[1])
+
+
+def load_bundle(path: Path, device: torch.device | None = None, precision: str = "float32") -> Bundle:
+    """The base classifier of a bundle, in eval mode, on a device and in a precision.
+
+    Args:
+        path: of the file.
+        device: where the module goes; the processor by default.
+        precision: "float32" or "bfloat16", in which the module computes. Another precision is another base
+            classifier: certificates hold for the one that cast the votes.
+
+    Raises:
+        BundleError: not a bundle, or weights that do not fit its architecture.
+        UsageError: an unknown precision.
+    """
+    if precision not in PRECISIONS:
+        raise UsageError(f"the precision is {' or '.join(PRECISIONS)}, got {precision!r}")
+    tensors, header = read_tensors(path)
+    info = _parse(path, header)
+    module = info.build()
+    try:
+        module.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise BundleError(
+            f"the weights in {path} do not fit its architecture {info.architecture!r}: {error}"
+        ) from error
+    module = module.to(device or torch.device("cpu"), PRECISIONS[precision]).eval().requires_grad_(False)
+    return Bundle(info, module, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def _parse(path: Path, header: Mapping[str, str]) -> BundleInfo:
+    if _KEY not in header:
+        raise BundleError(f"{path} is a safetensors file but not a Holdfast bundle: its header has no {_KEY!r} entry")
+    raw = json.loads(header[_KEY])
+    if raw.pop("format", None) != FORMAT:
+        raise BundleError(f"{path} was written by another version of Holdfast; this one reads format {FORMAT}")
+    space: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in raw["input_space"].items()
+    }
+    entries: dict[str, Any] = {**raw, "input_space": InputSpace(**space), "class_names": tuple(raw["class_names"])}
+    return BundleInfo(**entries)

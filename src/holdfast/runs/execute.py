@@ -1,0 +1,200 @@
+"""Doing what a manifest promises: votes for every example of its subset that has no record yet."""
+
+from __future__ import annotations
+
+import platform
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from holdfast.errors import RunError
+from holdfast.estimators import Estimator, estimator_from_dict
+from holdfast.noises.base import Noise, grey_or_rgb, noise_from_dict
+from holdfast.runs.gallery import FILE_NAME, Gallery, write_gallery
+from holdfast.runs.manifest import DataPromise, Manifest
+from holdfast.runs.store import RunStore, Session, VoteRecord
+from holdfast.sampling.procedure import Certify
+from holdfast.sampling.rng import BLOCK, Stream, generator
+from holdfast.sampling.smoothed import checked_example
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from holdfast.sampling.classifier import VotingClassifier
+    from holdfast.sampling.engines.local import LocalEngine
+    from holdfast.types import Example
+
+# Records are flushed to the disk together when this many seconds have passed since the last flush.
+_FLUSH_SECONDS = 0.2
+_GALLERY_EXAMPLES = 12
+_GALLERY_VERSIONS = 3
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is; handed to the caller after each batch."""
+
+    examples_done: int
+    examples_total: int
+    samples: int
+    seconds: float
+
+
+def promise(
+    *,
+    noise: Noise,
+    guarantee: str,
+    estimator: Estimator,
+    n0: int,
+    data: DataPromise,
+    model: dict[str, Any],
+    seed: int,
+    precision: str,
+    device: str,
+) -> Manifest:
+    """The manifest of a certification with this installation of Holdfast and its libraries."""
+    return Manifest(
+        kind="certify",
+        noise=noise.to_dict(),
+        guarantee=guarantee,
+        estimator=estimator.to_dict(),
+        n0=n0,
+        data=data,
+        model=model,
+        seed=seed,
+        block=BLOCK,
+        precision=precision,
+        device=device.partition(":")[0],
+        versions={
+            "holdfast": version("holdfast"),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+            "processor": torch.backends.cpu.get_cpu_capability(),
+        },
+    )
+
+
+def certify_run(
+    folder: Path,
+    manifest: Manifest,
+    classifier: VotingClassifier,
+    examples: Callable[[Sequence[int]], Iterator[Example]],
+    engine: LocalEngine,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> None:
+    """Start or resume a run and return when every example of its subset has a record on the disk.
+
+    Args:
+        folder: of the run.
+        manifest: what is promised; an existing run must have promised the same.
+        classifier: the base classifier.
+        examples: gives the examples of the indices it is called with, in any order.
+        engine: where the loop runs.
+        on_progress: called after each batch.
+
+    Raises:
+        RunError, InputError, ClassifierError: see `RunStore`, `checked_example`, `VotingClassifier`.
+    """
+    noise = noise_from_dict(manifest.noise)
+    data = manifest.data
+    noise.check_inputs(data.shape, data.low, data.high)
+    if manifest.seed is None:
+        raise RunError("a certification needs a seed in its manifest; an imported log cannot be gone on with")
+    procedure = Certify(manifest.n0, estimator_from_dict(manifest.estimator))
+    with RunStore(folder, manifest) as store:
+        if not (folder / FILE_NAME).exists():
+            _record_gallery(folder, manifest.seed, noise, data, examples)
+        todo = [index for index in data.indices() if index not in store.done]
+        meter = _Meter(len(store.done), len(data.indices()), on_progress)
+        if not todo:
+            return
+        checked = (checked_example(example, data.shape, data.low, data.high) for example in examples(todo))
+        votes = engine.run(classifier, noise, procedure, manifest.seed, checked, meter.batch)
+        pending: list[VoteRecord] = []
+
+        def flush() -> None:
+            # Taken out first: what the disk refused once is not tried again on the way out.
+            batch, pending[:] = pending[:], []
+            store.append(batch)
+
+        try:
+            for example, each in votes:
+                pending.append(
+                    VoteRecord(example.index, example.label, each[Stream.SELECTION], each[Stream.ESTIMATION])
+                )
+                meter.example()
+                if meter.flush_is_due():
+                    flush()
+        finally:
+            flush()
+        meter.finish()
+        store.log_session(meter.session(engine))
+
+
+class _Meter:
+    """Counts examples, samples and seconds of one session."""
+
+    def __init__(self, done: int, total: int, on_progress: Callable[[Progress], None] | None) -> None:
+        self._before = self._done = done
+        self._total = total
+        self._samples = 0
+        self._start = self._flushed = time.perf_counter()
+        self._on_progress = on_progress
+
+    def batch(self, samples: int) -> None:
+        self._samples += samples
+        self._tell()
+
+    def example(self) -> None:
+        self._done += 1
+
+    def finish(self) -> None:
+        self._tell()
+
+    def flush_is_due(self) -> bool:
+        now = time.perf_counter()
+        due = now - self._flushed >= _FLUSH_SECONDS
+        if due:
+            self._flushed = now
+        return due
+
+    def session(self, engine: LocalEngine) -> Session:
+        settings = {"device": engine.device, "threads": engine.threads, "batch_size": engine.batch_size or "auto"}
+        seconds = time.perf_counter() - self._start
+        return Session(self._done - self._before, self._samples, seconds, settings)
+
+    def _tell(self) -> None:
+        if self._on_progress:
+            seconds = time.perf_counter() - self._start
+            self._on_progress(Progress(self._done, self._total, self._samples, seconds))
+
+
+def _record_gallery(
+    folder: Path,
+    seed: int,
+    noise: Noise,
+    data: DataPromise,
+    examples: Callable[[Sequence[int]], Iterator[Example]],
+) -> None:
+    """Pictures of the first examples of the subset; none for inputs that are not images."""
+    if len(data.shape) != 3 or data.shape[0] not in (1, 3):
+        return
+    chosen = list(examples(list(data.indices()[:_GALLERY_EXAMPLES])))
+    if not chosen:
+        return
+    rows = [_pictures(seed, noise, checked_example(each, data.shape, data.low, data.high)) for each in chosen]
+    write_gallery(folder, Gallery(np.array([each.index for each in chosen]), np.stack(rows)))
+
+
+def _pictures(seed: int, noise: Noise, example: Example) -> NDArray[np.uint8]:
+    source = generator(seed, example.index, Stream.GALLERY, 0, torch.device("cpu"))
+    noisy = noise.sample(torch.from_numpy(example.x), _GALLERY_VERSIONS, source).numpy()
+    return np.stack([grey_or_rgb(example.x), *(noise.render(each) for each in noisy)])

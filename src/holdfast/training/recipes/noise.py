@@ -1,0 +1,32 @@
+"""Noise augmentation: cross-entropy on one noisy copy of each image (Cohen et al. 2019; Levine & Feizi 2020)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch.nn.functional import cross_entropy
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor, nn
+
+    from holdfast.noises.base import Noise
+    from holdfast.training.config import TrainConfig
+
+
+def noise(
+    module: nn.Module, x: Tensor, labels: Tensor, smoothing: Noise, config: TrainConfig, generator: Generator
+) -> tuple[Tensor, Tensor]:
+    """Loss and logits of one step.
+
+    Args:
+        module: the base classifier, in training mode.
+        x: a minibatch `(batch, *event)` in input units.
+        labels: `(batch,)`.
+        smoothing: the noise that the classifier will be smoothed with.
+        config: of the training; `shared_noise` draws one realization for the whole minibatch, as Levine & Feizi do
+            with the ablated pixels, instead of one for each image.
+        generator: the only source of randomness.
+    """
+    draws = smoothing.draw(x[0], 1 if config.shared_noise else len(x), generator)
+    logits = module(smoothing.apply(x, draws))
+    return cross_entropy(logits.float(), labels, label_smoothing=config.label_smoothing), logits

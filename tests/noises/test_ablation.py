@@ -1,0 +1,143 @@
+"""Levine & Feizi: Delta in exact arithmetic, the thresholds of their Figure 2, the sampler and the encodings."""
+
+from collections import Counter
+from fractions import Fraction
+from itertools import combinations
+from math import comb
+
+import pytest
+import torch
+from scipy.stats import chisquare
+
+from holdfast.errors import UsageError
+from holdfast.noises.ablation import Ablation, delta, levine
+from holdfast.types import ClassBounds
+
+MNIST = (1, 28, 28)
+
+
+@pytest.mark.parametrize(
+    ("d", "k", "rho", "smallest_p"), [(784, 45, 8, 0.8782), (1024, 75, 7, 0.9138), (50176, 1000, 16, 0.7754)]
+)
+def test_delta_against_the_oracles(d: int, k: int, rho: int, smallest_p: float) -> None:
+    assert float(delta(d, k, rho)) + 0.5 == pytest.approx(smallest_p, abs=5e-5)
+
+
+@pytest.mark.parametrize(("d", "k"), [(784, 45), (784, 5), (64, 16), (10, 10), (10, 1)])
+def test_delta_is_the_ratio_of_binomial_coefficients(d: int, k: int) -> None:
+    """Theorem 1, equation 4; Figure 2 is d = 784."""
+    for rho in range(min(d, 40) + 1):
+        assert delta(d, k, rho) == 1 - Fraction(comb(d - rho, k), comb(d, k))
+
+
+def test_delta_by_enumeration() -> None:
+    d, k, rho = 9, 4, 3
+    met = sum(bool(set(kept) & set(range(rho))) for kept in combinations(range(d), k))
+    assert delta(d, k, rho) == Fraction(met, comb(d, k))
+
+
+@pytest.mark.parametrize(("d", "k", "rho"), [(10, 0, 1), (10, 11, 1), (10, 5, -1), (10, 5, 11)])
+def test_delta_out_of_range_is_refused(d: int, k: int, rho: int) -> None:
+    with pytest.raises(UsageError, match="Delta needs"):
+        delta(d, k, rho)
+
+
+@pytest.mark.parametrize(("k", "shape"), [(45, MNIST), (5, MNIST), (784, MNIST), (75, (3, 32, 32)), (3, (10,))])
+def test_radius_is_the_last_rho_whose_delta_fits(k: int, shape: tuple[int, ...]) -> None:
+    d = shape[0] if len(shape) == 1 else shape[1] * shape[2]
+    for p_lower in (0.500001, 0.6, 0.75, 0.9, 0.99, 1.0):
+        radius = levine(Ablation(k), ClassBounds(0, p_lower, 1 - p_lower), shape)
+        assert radius is not None
+        rho = int(radius)
+        assert Fraction(p_lower) - delta(d, k, rho) > Fraction(1, 2)
+        assert rho == d or Fraction(p_lower) - delta(d, k, rho + 1) <= Fraction(1, 2)
+
+
+def test_radius_at_the_threshold_itself_is_not_certified() -> None:
+    """Corollary 1 asks for more than 1/2; d = 4, k = 2 makes p_lower - Delta(1) = 1/2 exactly representable."""
+    assert delta(4, 2, 1) == Fraction(1, 2)
+    assert levine(Ablation(2), ClassBounds(0, 1.0, 0.0), (4,)) == 0.0
+    assert levine(Ablation(1), ClassBounds(0, 0.75, 0.25), (4,)) == 0.0
+    assert levine(Ablation(1), ClassBounds(0, 0.7500000000000001, 0.2499999), (4,)) == 1.0
+
+
+def test_masks_keep_exactly_k_pixels_and_all_channels_together() -> None:
+    x = torch.rand(3, 6, 5)
+    noisy = Ablation(7).sample(x, 200, torch.Generator().manual_seed(0))
+    kept = (noisy[:, :3] + noisy[:, 3:]).round()
+    assert torch.equal(kept.amax(1), kept.amin(1))
+    assert (kept[:, 0].sum((1, 2)) == 7).all()
+
+
+def test_every_set_of_k_pixels_is_equally_likely() -> None:
+    """Chi-square over all C(6, 3) = 20 sets; the failure rate of this test is 1e-4, and its seed is fixed."""
+    masks = Ablation(3).draw(torch.zeros(6), 40_000, torch.Generator().manual_seed(5))
+    seen = Counter(tuple(row) for row in masks.tolist())
+    assert len(seen) == 20
+    assert chisquare(list(seen.values())).pvalue > 1e-4
+
+
+def test_ties_between_keys_are_drawn_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With keys rounded to 3 bits nearly every row ties at the k-th key; the choice must stay uniform."""
+    fine = torch.Tensor.uniform_
+    monkeypatch.setattr(
+        torch.Tensor, "uniform_", lambda self, *, generator: fine(self, generator=generator).mul_(8).floor_()
+    )
+    masks = Ablation(2).draw(torch.zeros(5), 20_000, torch.Generator().manual_seed(1))
+    assert (masks.sum(1) == 2).all()
+    seen = Counter(tuple(row) for row in masks.tolist())
+    assert chisquare([seen[key] for key in sorted(seen)]).pvalue > 1e-4
+    assert len(seen) == 10
+
+
+def test_null_is_a_pair_of_zeros_distinct_from_every_colour() -> None:
+    x = torch.tensor([[[0.0, 0.5, 1.0, 0.25]]])
+    everything = Ablation(4).sample(x, 1, torch.Generator().manual_seed(0))[0]
+    assert everything.tolist() == [[[0.0, 0.5, 1.0, 0.25]], [[1.0, 0.5, 0.0, 0.75]]]
+    one = Ablation(1).sample(x, 1, torch.Generator().manual_seed(0))[0]
+    assert int((one.sum(0) == 1).sum()) == 1
+    assert int((one.sum(0) == 0).sum()) == 3
+
+
+def test_colour_channels_come_before_their_complements() -> None:
+    """Levine & Feizi 2020: (red, green, blue, 1 - red, 1 - green, 1 - blue)."""
+    x = torch.tensor([0.1, 0.2, 0.3]).view(3, 1, 1)
+    noisy = Ablation(1).sample(x, 1, torch.Generator().manual_seed(0))[0].flatten()
+    assert torch.allclose(noisy, torch.tensor([0.1, 0.2, 0.3, 0.9, 0.8, 0.7]))
+
+
+def test_mean_encoding_puts_the_fill_value_of_each_channel() -> None:
+    noise = Ablation(1, null="mean").fitted((0.1, 0.2, 0.3))
+    noisy = noise.sample(torch.ones(3, 2, 2), 1, torch.Generator().manual_seed(0))[0]
+    for channel, fill in enumerate((0.1, 0.2, 0.3)):
+        values = noisy[channel].flatten().tolist()
+        assert sorted(values)[:3] == pytest.approx([fill] * 3)
+        assert max(values) == 1.0
+
+
+@pytest.mark.parametrize("k", [0, -3, 2.5, "7", True])
+def test_k_out_of_range_is_refused(k: int) -> None:
+    with pytest.raises(UsageError, match="retention constant k is a whole number"):
+        Ablation(k)
+
+
+def test_settings_that_cannot_be_right_are_refused() -> None:
+    with pytest.raises(UsageError, match="null is 'multichannel' or 'mean'"):
+        Ablation(3, null="zero")
+    with pytest.raises(UsageError, match="fill belongs to null='mean'"):
+        Ablation(3, fill=(0.5,))
+    with pytest.raises(UsageError, match="k = 65 pixels cannot be kept of the 64"):
+        Ablation(65).check_inputs((1, 8, 8), 0.0, 1.0)
+    with pytest.raises(UsageError, match=r"must lie in \[0, 1\]"):
+        Ablation(3).check_inputs((1, 8, 8), 0.0, 255.0)
+    with pytest.raises(UsageError, match="one fill value for each of the 3 channels"):
+        Ablation(3, null="mean").check_inputs((3, 8, 8), 0.0, 1.0)
+
+
+def test_pictures_show_null_in_a_colour_of_its_own() -> None:
+    noise = Ablation(2)
+    noisy = noise.sample(torch.zeros(1, 4, 4), 1, torch.Generator().manual_seed(0))[0].numpy()
+    picture = noise.render(noisy)
+    colours = Counter(tuple(pixel) for pixel in picture.reshape(-1, 3).tolist())
+    assert colours[(0, 0, 0)] == 2
+    assert max(colours.values()) == 14

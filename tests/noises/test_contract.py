@@ -1,0 +1,126 @@
+"""What every noise must do, for each noise in the table."""
+
+from dataclasses import FrozenInstanceError, fields
+
+import numpy as np
+import pytest
+import torch
+
+from holdfast.errors import UsageError
+from holdfast.noises.ablation import Ablation
+from holdfast.noises.base import (
+    Noise,
+    find_guarantee,
+    guarantees_of,
+    noise_from_dict,
+    noise_names,
+    pixel_count,
+)
+from holdfast.noises.gaussian import Gaussian
+from holdfast.types import ClassBounds
+
+CASES = [
+    (Gaussian(0.25), (1, 8, 8)),
+    (Gaussian(0.5), (3, 5, 7)),
+    (Gaussian(1.0), (11,)),
+    (Ablation(5), (1, 8, 8)),
+    (Ablation(35), (3, 5, 7)),
+    (Ablation(4), (11,)),
+    (Ablation(5, null="mean", fill=(0.1, 0.2, 0.3)), (3, 5, 7)),
+    (Ablation(5, null="mean", fill=(0.5,)), (11,)),
+]
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_every_noise_is_among_the_cases() -> None:
+    assert {noise.name for noise, _ in CASES} == set(noise_names())
+
+
+@pytest.mark.parametrize(("noise", "shape"), CASES, ids=str)
+def test_sample_has_the_promised_shape_and_leaves_the_input_alone(noise: Noise, shape: tuple[int, ...]) -> None:
+    x = torch.rand(shape, generator=generator(1))
+    before = x.clone()
+    noisy = noise.sample(x, 6, generator())
+    assert noisy.shape == (6, *noise.noisy_shape(shape))
+    assert noisy.dtype == x.dtype
+    assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize(("noise", "shape"), CASES, ids=str)
+def test_the_generator_is_the_only_source_of_randomness(noise: Noise, shape: tuple[int, ...]) -> None:
+    x = torch.rand(shape, generator=generator(1))
+    assert torch.equal(noise.sample(x, 4, generator(3)), noise.sample(x, 4, generator(3)))
+    if noise != Ablation(35):
+        assert not torch.equal(noise.sample(x, 4, generator(3)), noise.sample(x, 4, generator(4)))
+
+
+@pytest.mark.parametrize(("noise", "shape"), CASES, ids=str)
+def test_draws_do_not_depend_on_the_input_values(noise: Noise, shape: tuple[int, ...]) -> None:
+    zeros, others = torch.zeros(shape), torch.rand(shape, generator=generator(1))
+    assert torch.equal(noise.draw(zeros, 4, generator(3)), noise.draw(others, 4, generator(3)))
+
+
+@pytest.mark.parametrize(("noise", "shape"), CASES, ids=str)
+def test_one_draw_for_a_batch_is_shared_by_all_its_inputs(noise: Noise, shape: tuple[int, ...]) -> None:
+    x = torch.rand((3, *shape), generator=generator(1))
+    draw = noise.draw(x[0], 1, generator())
+    together = noise.apply(x, draw)
+    for row in range(3):
+        assert torch.equal(together[row], noise.apply(x[row : row + 1], draw)[0])
+
+
+@pytest.mark.parametrize(("noise", "shape"), CASES, ids=str)
+def test_dictionaries_and_back(noise: Noise, shape: tuple[int, ...]) -> None:
+    assert noise_from_dict(noise.to_dict()) == noise
+    assert str(noise).startswith(noise.name + ":")
+
+
+@pytest.mark.parametrize(("noise", "shape"), CASES, ids=str)
+def test_frozen(noise: Noise, shape: tuple[int, ...]) -> None:
+    name = fields(noise)[0].name  # type: ignore[arg-type]
+    with pytest.raises(FrozenInstanceError):
+        setattr(noise, name, 3)
+
+
+@pytest.mark.parametrize(("noise", "shape"), [case for case in CASES if len(case[1]) == 3], ids=str)
+def test_pictures_are_bytes_in_colour(noise: Noise, shape: tuple[int, ...]) -> None:
+    noisy = noise.sample(torch.rand(shape, generator=generator(1)), 1, generator())[0].numpy()
+    picture = noise.render(noisy)
+    assert picture.shape == (*shape[1:], 3)
+    assert picture.dtype == np.uint8
+
+
+@pytest.mark.parametrize(("noise", "shape"), CASES, ids=str)
+def test_guarantees_grow_with_the_bounds_and_abstain_without_a_majority(noise: Noise, shape: tuple[int, ...]) -> None:
+    theorem = find_guarantee(noise)
+    assert theorem in guarantees_of(noise)
+    assert theorem.radius(noise, ClassBounds(0, 0.5, 0.5), shape) is None
+    assert theorem.radius(noise, ClassBounds(0, 0.3, 0.7), shape) is None
+    radii = [theorem.radius(noise, ClassBounds(0, p, 1 - p), shape) for p in (0.51, 0.7, 0.9, 0.999)]
+    assert all(radius is not None and radius >= 0.0 for radius in radii)
+    assert radii == sorted(radii, key=lambda radius: radius or 0.0)
+
+
+def test_unknown_names_and_parameters_are_refused_with_what_is_known() -> None:
+    with pytest.raises(UsageError, match=r"unknown noise 'laplacian'; known are ablation, gaussian"):
+        noise_from_dict({"name": "laplacian"})
+    with pytest.raises(UsageError, match=r"no parameter 'sigm'; it takes sigma"):
+        noise_from_dict({"name": "gaussian", "sigm": 1})
+    with pytest.raises(UsageError, match=r"needs the parameter 'k', as in ablation:k=VALUE"):
+        noise_from_dict({"name": "ablation"})
+    with pytest.raises(UsageError, match=r"no guarantee 'li'; it has cohen"):
+        find_guarantee(Gaussian(1.0), "li")
+
+
+def test_two_noises_of_one_name_are_refused() -> None:
+    with pytest.raises(TypeError, match="two noises are named 'gaussian'"):
+        type("Other", (Noise,), {"name": "gaussian"})
+
+
+@pytest.mark.parametrize("shape", [(), (2, 3), (1, 0, 3), (1, 2, 3, 4)])
+def test_shapes_that_are_no_inputs_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(UsageError, match="inputs have the shape"):
+        pixel_count(shape)

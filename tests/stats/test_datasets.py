@@ -1,0 +1,52 @@
+"""Data-set intervals: values, edges, and coverage by simulation."""
+
+import numpy as np
+import pytest
+
+from holdfast.errors import UsageError
+from holdfast.stats.datasets import certified_proportion, proportion
+
+
+def test_interval_encloses_the_value_and_alpha_lowers_it() -> None:
+    plain = proportion(374, 500)
+    certified = certified_proportion(374, 500, alpha=0.05)
+    assert plain.lower < plain.value == 0.748 < plain.upper
+    assert certified.lower < plain.lower
+    assert certified.upper == plain.upper
+    assert certified.lower == pytest.approx((plain.lower - 0.05) / 0.95)
+
+
+def test_nothing_certified_has_a_lower_end_of_zero() -> None:
+    nothing = certified_proportion(0, 500, alpha=0.001)
+    assert (nothing.value, nothing.lower) == (0.0, 0.0)
+    assert 0.0 < nothing.upper < 0.01
+
+
+def test_coverage_with_certificates_that_fail_as_often_as_they_may() -> None:
+    """Population: a share T truly robust, always certified; the others certified falsely with probability alpha.
+
+    Failure rate of this test: 2,000 repetitions of an event of probability at most 0.025; more than 0.04 of them
+    has probability below 1e-4.
+    """
+    rng = np.random.default_rng(7)
+    examples, alpha, misses = 300, 0.05, 0
+    for true_share in (0.1, 0.5, 0.9):
+        robust = rng.random((2000, examples)) < true_share
+        certified = robust | (rng.random((2000, examples)) < alpha)
+        lowers = {count: certified_proportion(count, examples, alpha).lower for count in set(certified.sum(1).tolist())}
+        misses = sum(lowers[count] > true_share for count in certified.sum(1).tolist())
+        assert misses / 2000 <= 0.04
+    assert misses >= 0
+
+
+@pytest.mark.parametrize("confidence", [0.0, 1.0, float("nan")])
+def test_confidence_out_of_range_is_refused(confidence: float) -> None:
+    with pytest.raises(UsageError, match="confidence"):
+        proportion(1, 2, confidence)
+
+
+def test_an_empty_subset_and_a_wrong_alpha_are_refused() -> None:
+    with pytest.raises(UsageError, match="n at least 1"):
+        certified_proportion(0, 0, 0.001)
+    with pytest.raises(UsageError, match="alpha lies in"):
+        certified_proportion(1, 2, 1.0)
