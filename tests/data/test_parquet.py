@@ -81,13 +81,22 @@ def test_validation_stands_in_for_test(tmp_path):
         assert seeds_of(opened(path, "test")) == [10, 11, 12, 13]
 
 
-@pytest.mark.parametrize("name", ["anything.parquet", VALIDATION, TRAIN])
+@pytest.mark.parametrize("name", ["anything.parquet", "mine-0.parquet"])
 def test_what_has_no_splits_is_split(tmp_path, name):
     write(tmp_path / name)
     for path in (tmp_path, tmp_path / name):
         train, test = seeds_of(opened(path)), seeds_of(opened(path, "test"))
         assert (len(train), len(test)) == (8, 2)
         assert sorted(train + test) == list(range(10))
+
+
+@pytest.mark.parametrize(("name", "there", "absent"), [(VALIDATION, "test", "train"), (TRAIN, "train", "test")])
+def test_a_named_split_is_whole_and_the_other_is_missed(tmp_path, name, there, absent):
+    write(tmp_path / name)
+    for path in (tmp_path, tmp_path / name):
+        assert seeds_of(opened(path, there)) == list(range(10))
+        with pytest.raises(DataError, match=rf"no {absent} split: expected a file {absent}-\*.parquet beside {name}"):
+            opened(path, absent)
 
 
 def test_a_file_of_another_name_stands_alone(tmp_path):
@@ -246,11 +255,9 @@ def test_cifar10(data_folder):
 
 
 def test_imagenet_sample(data_folder):
-    options = {"size": "224"}
-    train, test = (opened(data_folder / "imagenet-sample", split, **options) for split in ("train", "test"))
-    assert (len(train), len(test)) == (160, 40)
-    assert train.shape == (3, 224, 224)
-    assert not set(train.labels.tolist()) & set(test.labels.tolist())
+    test = opened(data_folder / "imagenet-sample", "test", size="224")
+    assert len(test) == 200
+    assert test.shape == (3, 224, 224)
     assert test.batch([0, 1]).shape == (2, 3, 224, 224)
     with pytest.raises(DataError, match="images differ in size"):
-        opened(data_folder / "imagenet-sample")
+        opened(data_folder / "imagenet-sample", "test")

@@ -43,7 +43,7 @@ def chart(runs: Sequence[Run], interactive: bool = True) -> dict[str, Any]:
         else alt.Legend(title=None, orient="top", labelLimit=300, symbolType="stroke", symbolSize=300, symbolOpacity=1)
     )
     colour = alt.Color("run:N", scale=scale, legend=legend)
-    layers = [*_curve_layers(alt, lines, colour, interactive), *_mark_layers(alt, lines, colour)]
+    layers = [*_curve_layers(alt, lines, colour, legend, interactive), *_mark_layers(alt, lines, colour)]
     layered = alt.layer(*layers).properties(width="container", height=340)
     layered = layered.configure(background="transparent", autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
     spec: dict[str, Any] = layered.to_dict()
@@ -78,14 +78,16 @@ def _version() -> str:
     return f"{major}.{minor}"
 
 
-def _curve_layers(alt: Any, lines: Sequence[Curve], colour: Any, interactive: bool) -> list[Any]:
+def _curve_layers(alt: Any, lines: Sequence[Curve], colour: Any, legend: Any, interactive: bool) -> list[Any]:
     """The bands and the curves, and where wanted a point that shows itself and its numbers under the pointer."""
     norm = lines[0].norm
-    axis = alt.Axis(tickMinStep=1, format="d") if norm is Norm.L0 else alt.Undefined
+    axis = alt.Axis(values=_whole_ticks(_end(lines)), format="d") if norm is Norm.L0 else alt.Undefined
     x = alt.X("start:Q", title=axis_title(norm), scale=alt.Scale(domain=[0, _end(lines)], nice=False), axis=axis)
     y = alt.Y("accuracy:Q", title="certified accuracy", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"))
     dash_range = [list(DASHES[number % len(DASHES)]) for number in range(len(lines))]
-    dash = alt.StrokeDash("run:N", scale=alt.Scale(domain=[line.name for line in lines], range=dash_range), legend=None)
+    dash = alt.StrokeDash(
+        "run:N", scale=alt.Scale(domain=[line.name for line in lines], range=dash_range), legend=legend
+    )
     data = alt.InlineData(values=[row for line in lines for row in _rows(line)])
     base = alt.Chart(data).encode(x=x, color=colour)
     layers = [
@@ -100,10 +102,10 @@ def _curve_layers(alt: Any, lines: Sequence[Curve], colour: Any, interactive: bo
 def _pointer(alt: Any, base: Any, y: Any) -> Any:
     """A point on the step nearest to the pointer, with its numbers."""
     near = alt.selection_point(nearest=True, on="pointerover", clear="pointerout", empty=False)
-    titles = {"run": "run", "at": "radius", "share": "certified accuracy", "interval": "95% interval"}
-    tooltip = [alt.Tooltip(f"{field}:N", title=title) for field, title in titles.items()]
     shown = alt.condition(near, alt.value(1), alt.value(0))
-    return base.mark_point(filled=True, size=70).encode(y=y, tooltip=tooltip, opacity=shown).add_params(near)
+    # The whole row, of which the page shows the fields it knows: Vega-Lite 6.4 loses single fields of text here.
+    row = alt.TooltipContent("data")
+    return base.mark_point(filled=True, size=70, tooltip=row).encode(y=y, opacity=shown).add_params(near)
 
 
 def _mark_layers(alt: Any, lines: Sequence[Curve], colour: Any) -> list[Any]:
@@ -154,17 +156,22 @@ def _row(line: Curve, step: Step, start: float) -> dict[str, Any]:
     return {
         "run": line.name,
         "start": round(start, 6),
-        "at": f"{at} {line.norm.unit}",
+        "radius": f"{at} {line.norm.unit}",
         "accuracy": round(step.accuracy.value, 6),
         "lower": round(step.accuracy.lower, 6),
         "upper": round(step.accuracy.upper, 6),
-        "share": f"{formats.percent(step.accuracy.value)}%",
-        "interval": formats.interval(step.accuracy),
+        "certified accuracy": f"{formats.percent(step.accuracy.value)}%",
+        "95% interval": formats.interval(step.accuracy),
     }
 
 
 def _end(lines: Sequence[Curve]) -> float:
     return max(line.end for line in lines) * 1.03 or 1.0
+
+
+def _whole_ticks(end: float) -> list[int]:
+    """A dozen whole numbers at most, from 0 to the end of the axis."""
+    return list(range(0, int(end) + 1, int(end) // 12 + 1))
 
 
 def _axis_format(norm: Norm) -> str:

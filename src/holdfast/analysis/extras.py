@@ -17,7 +17,9 @@ def load(module: str, purpose: str) -> ModuleType:
     Raises:
         MissingExtraError: its package is not installed.
     """
+    package = module.partition(".")[0]
     try:
+        importlib.import_module(package)
         return importlib.import_module(module)
     except ImportError as error:
-        raise MissingExtraError(module.partition(".")[0], "report", purpose) from error
+        raise MissingExtraError(package, "report", purpose) from error

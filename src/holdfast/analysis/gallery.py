@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from holdfast.analysis import extras, formats
 from holdfast.analysis.accuracy import outcomes, theorem_of
-from holdfast.errors import RunError
+from holdfast.runs.gallery import read_gallery
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from holdfast.analysis.accuracy import Outcome
     from holdfast.runs.store import Run
     from holdfast.types import Norm
-
-FILE_NAME = "gallery.npz"
 
 # In the report: as many examples, as wide at most, and as many classes of the votes.
 _MOST = 24
@@ -71,30 +68,20 @@ class Card:
     votes: int
 
 
-def read_gallery(run: Run) -> list[Card]:
+def cards(run: Run) -> list[Card]:
     """The cards of a run, without examples that have no record yet; empty where no pictures were kept.
 
     Raises:
         RunError: the file of pictures is corrupt.
         MissingExtraError: pillow is not installed.
     """
-    path = run.folder / FILE_NAME
-    if not path.is_file():
+    gallery = read_gallery(run.folder)
+    if gallery is None:
         return []
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            indices, pictures = arrays["index"], arrays["pictures"]
-    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
-        raise RunError(f"{path} cannot be read ({error}); delete it to have the report without pictures") from error
-    right = indices.dtype.kind in "iu" and indices.ndim == 1 and pictures.dtype == np.uint8
-    if not right or pictures.ndim != 5 or len(pictures) != len(indices) or pictures.shape[4] != 3:
-        raise RunError(
-            f"{path} holds index {indices.dtype}{indices.shape} and pictures {pictures.dtype}{pictures.shape}; "
-            "expected int64 (g,) and uint8 (g, 1 + v, height, width, 3). Delete it to have the report without pictures"
-        )
     found = {result.index: result for result in outcomes(run)}
-    known = [(int(index), group) for index, group in zip(indices, pictures, strict=True) if int(index) in found]
-    return [_card(run, found[index], group) for index, group in known[:_MOST]]
+    pairs = zip(gallery.index.tolist(), gallery.pictures, strict=True)
+    known = [(index, pictures) for index, pictures in pairs if index in found]
+    return [_card(run, found[index], pictures) for index, pictures in known[:_MOST]]
 
 
 def _card(run: Run, result: Outcome, pictures: NDArray[np.uint8]) -> Card:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import textwrap
 from typing import TYPE_CHECKING, Any
 
 from holdfast.analysis import extras, formats
 from holdfast.analysis.accuracy import noise_of, subset_of
 from holdfast.analysis.curves import DASHES, PALETTE, axis_title, curves
-from holdfast.analysis.files import write_whole
 from holdfast.errors import UsageError
 from holdfast.estimators import estimator_from_dict
+from holdfast.files import whole_file
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
@@ -47,10 +46,9 @@ def write_plot(runs: Sequence[Run], out: Path) -> None:
         _draw(axes, line, _label(run, line.name), number)
     _finish(axes, lines)
     figure.supxlabel(_caption(runs), fontsize=7.5, color="#555555", x=0.01, ha="left")
-    file = io.BytesIO()
     kind = out.suffix.lower().lstrip(".")
-    figure.savefig(file, format=kind, dpi=200, metadata=None if kind == "png" else _undated(kind))
-    write_whole(out, file.getvalue())
+    with whole_file(out) as path:
+        figure.savefig(path, format=kind, dpi=200, metadata=None if kind == "png" else _undated(kind))
 
 
 def _draw(axes: Any, line: Curve, label: str, number: int) -> None:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from holdfast.analysis.accuracy import attainable_radius, theorem_of
 from holdfast.types import Norm
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holdfast.runs.store import Run
 
 _MOST = 8
 _STEPS = (0.25, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)
@@ -23,3 +31,15 @@ def default_radii(norm: Norm, attainable: float | None) -> tuple[float, ...]:
     step = next((step for step in _STEPS if 2 <= attainable / step < _MOST), attainable / (_MOST - 1))
     # A hundredth of a step from the end, so that no rounding of the multiples exceeds what is attainable.
     return tuple(round(step * number, 10) for number in range(int(attainable / step - 0.01) + 1))
+
+
+def radii_for(runs: Sequence[Run], asked: Sequence[float] | None) -> list[tuple[float, ...]]:
+    """For each run the radii that were asked for, or default ones: the same for all runs of one norm."""
+    if asked is not None:
+        return [tuple(sorted(asked)) for _ in runs]
+    best: dict[Norm, float] = {}
+    for run in runs:
+        norm = theorem_of(run.manifest).norm
+        best[norm] = max(best.get(norm, 0.0), attainable_radius(run.manifest) or 0.0)
+    chosen = {norm: default_radii(norm, most) for norm, most in best.items()}
+    return [chosen[theorem_of(run.manifest).norm] for run in runs]

@@ -12,14 +12,13 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from holdfast.analysis import charts, extras, formats, wording
-from holdfast.analysis.accuracy import attainable_radius, certified_accuracy, outcomes, summarize, theorem_of
+from holdfast.analysis.accuracy import attainable_radius, summarize
 from holdfast.analysis.curves import distinct_names
-from holdfast.analysis.files import write_whole
-from holdfast.analysis.gallery import read_gallery
+from holdfast.analysis.gallery import cards
 from holdfast.analysis.published import comparable
-from holdfast.analysis.radii import default_radii
+from holdfast.analysis.radii import radii_for
 from holdfast.errors import UsageError
-from holdfast.stats.datasets import certified_proportion
+from holdfast.files import whole_file
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
@@ -110,7 +109,8 @@ def write_report(
         formats=formats,
         script=charts.script(),
     )
-    write_whole(out, page.encode("utf-8"))
+    with whole_file(out) as path:
+        path.write_text(page, encoding="utf-8")
 
 
 def _template() -> Any:
@@ -128,15 +128,11 @@ def _title(runs: Sequence[Run]) -> str:
 
 
 def _sections(runs: Sequence[Run], radii: Sequence[float] | None) -> list[RunSection]:
-    best: dict[Norm, float] = {}
-    for run in runs:
-        norm = theorem_of(run.manifest).norm
-        best[norm] = max(best.get(norm, 0.0), attainable_radius(run.manifest) or 0.0)
-    chosen = {norm: default_radii(norm, most) if radii is None else tuple(sorted(radii)) for norm, most in best.items()}
-    names = distinct_names(runs)
     return [
-        _section(run, name, f"run-{number}", chosen[theorem_of(run.manifest).norm])
-        for number, (run, name) in enumerate(zip(runs, names, strict=True), 1)
+        _section(run, name, f"run-{number}", chosen)
+        for number, (run, name, chosen) in enumerate(
+            zip(runs, distinct_names(runs), radii_for(runs, radii), strict=True), 1
+        )
     ]
 
 
@@ -154,7 +150,7 @@ def _section(run: Run, name: str, anchor: str, radii: Sequence[float]) -> RunSec
         limits=wording.limits(run.manifest, attainable_radius(run.manifest)),
         speed=wording.speed(run),
         comparisons=_comparisons(run, summary),
-        cards=read_gallery(run),
+        cards=cards(run),
         proved=wording.proved(run, summary),
         entries=wording.entries(run.manifest),
         raw=run.manifest.to_json(),
@@ -176,27 +172,25 @@ def _group(norm: Norm, sections: list[RunSection]) -> Group:
 
 def _comparisons(run: Run, summary: Summary) -> list[Comparison]:
     """Published figures beside ours, without radii at which both are zero."""
-    pairs = [(figure, *_ours(run, summary, figure)) for figure in comparable(run.manifest)]
+    figures = comparable(run.manifest)
+    radii = [figure.radius for figure in figures if figure.radius is not None]
+    ours = summarize(run, radii, summary.confidence) if radii else summary
     return [
-        Comparison(_quantity(figure), ours, _theirs(figure), figure.cite, figure.param)
-        for figure, ours, nonzero in pairs
-        if nonzero or figure.value != 0.0 or figure.radius is None
+        Comparison(_quantity(figure), _ours(ours, figure), _theirs(figure), figure.cite, figure.param)
+        for figure in figures
+        if figure.radius is None or figure.value or ours.certified_accuracy[figure.radius].value
     ]
 
 
-def _ours(run: Run, summary: Summary, figure: PublishedFigure) -> tuple[str, bool]:
-    """Our number for a published one, with its interval, and whether it is above zero."""
-    norm = Norm(summary.norm)
+def _ours(summary: Summary, figure: PublishedFigure) -> str:
+    """Our number for a published one, shares with their interval."""
     if figure.radius is not None:
-        share = certified_accuracy(outcomes(run), figure.radius)
-        certified = round(share * summary.examples)
-        ours = certified_proportion(certified, summary.examples, summary.alpha, summary.confidence)
-        return formats.with_interval(ours), certified > 0
+        return formats.with_interval(summary.certified_accuracy[figure.radius])
     if figure.metric == "abstained":
-        return formats.with_interval(summary.abstention_rate), True
+        return formats.with_interval(summary.abstention_rate)
     if figure.metric == "classification accuracy":
-        return formats.with_interval(summary.accuracy), True
-    return formats.radius(norm, summary.median_certified_radius), True
+        return formats.with_interval(summary.accuracy)
+    return formats.radius(Norm(summary.norm), summary.median_certified_radius)
 
 
 def _quantity(figure: PublishedFigure) -> str:

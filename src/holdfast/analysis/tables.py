@@ -63,8 +63,8 @@ def caption(summaries: Sequence[Summary]) -> str:
 
 
 def markdown(summaries: Sequence[Summary]) -> str:
-    """A Markdown table and its caption; turned by a quarter (one column a run) where it would be too wide."""
-    header, rows = _fitted(summaries)
+    """A Markdown table and its caption; one row for each run, or one column where that is narrower."""
+    header, rows = fitted(summaries)
     lines = [header, *rows]
     cells = [[cell.replace("|", "\\|") for cell in line] for line in lines]
     widths = [max(len(line[column]) for line in cells) for column in range(len(header))]
@@ -74,8 +74,8 @@ def markdown(summaries: Sequence[Summary]) -> str:
 
 
 def latex(summaries: Sequence[Summary]) -> str:
-    """A LaTeX table (package booktabs); turned by a quarter where it would be too wide."""
-    header, rows = _fitted(summaries)
+    """A LaTeX table (package booktabs); one row for each run, or one column where that is narrower."""
+    header, rows = fitted(summaries)
     lines = [" & ".join(_escaped(cell) for cell in line) + r" \\" for line in (header, *rows)]
     body = ["  " + line for line in lines]
     return "\n".join(
@@ -165,14 +165,17 @@ def _subsets_differ(summaries: Sequence[Summary]) -> bool:
     return len({summary.subset for summary in summaries}) > 1
 
 
-def _fitted(summaries: Sequence[Summary]) -> Table:
-    """The rows if they fit a terminal, else one column for each run."""
+def fitted(summaries: Sequence[Summary]) -> Table:
+    """One row for each run, or one column, whichever is narrower: up to three runs fit a terminal as columns."""
     header, rows = table_rows(summaries)
-    widths = [max(len(line[column]) for line in (header, *rows)) + 3 for column in range(len(header))]
-    if sum(widths) + 1 <= _WIDTH:
-        return header, rows
-    turned = [list(line) for line in zip(header, *rows, strict=True)]
-    return turned[0], turned[1:]
+    straight = [header, *rows]
+    turned = [list(line) for line in zip(*straight, strict=True)]
+    first, *others = min(turned, straight, key=_width)
+    return first, others
+
+
+def _width(lines: list[list[str]]) -> int:
+    return sum(max(map(len, column)) + 3 for column in zip(*lines, strict=True))
 
 
 def _escaped(text: str) -> str:

@@ -70,11 +70,9 @@ def limits(manifest: Manifest, attainable: float | None) -> str:
     estimator, norm = estimator_from_dict(manifest.estimator), theorem_of(manifest).norm
     setting = f"With n = {estimator.most_draws:,} samples and alpha = {estimator.alpha:g}"
     if attainable is None:
-        return (
-            f"{setting} nothing can be certified, even if every vote is for one class: n is too small for this alpha."
-        )
+        return f"{setting}, nothing can be certified even if every vote agrees: n is too small for this alpha."
     best = formats.with_unit(norm, formats.radius(norm, attainable))
-    return f"{setting} no radius above {best} can be certified under {noise_of(manifest)}, even if every vote agrees."
+    return f"{setting}, {best} is the largest radius that {noise_of(manifest)} can certify, even if every vote agrees."
 
 
 def speed(run: Run) -> str | None:
@@ -122,7 +120,13 @@ def proved(run: Run, summary: Summary) -> list[str]:
         if run.manifest.kind == "imported"
         else "and every radius in this report was computed anew from the stored vote counts"
     )
+    condition = (
+        ["All of this holds only if the other tool kept to the procedure, the n and the alpha that its log names."]
+        if run.manifest.kind == "imported"
+        else []
+    )
     return [
+        *condition,
         f"For each single input that is certified: whatever the adversary does within the certified radius "
         f"({norm.value}, {norm.unit}), the smoothed classifier's answer stays the certified class. This rests on "
         f"{summary.guarantee}, {how}.",
@@ -145,7 +149,7 @@ def not_proved(run: Run) -> list[str]:
         "input is not certified does not mean that an attack on it exists.",
         "The interval assumes that the subset was chosen without a look at the results and that future inputs are "
         "like this data set. Neither can be seen from the votes.",
-        _arithmetic(run.manifest),
+        noise_of(run.manifest).assumption,
         "The base classifier must treat each input by itself (no batch statistics), at the precision named above.",
     ]
     if run.manifest.kind != "imported":
@@ -164,10 +168,12 @@ def entries(manifest: Manifest) -> list[Entry]:
     shape = " x ".join(str(size) for size in data.shape)
     return [
         Entry("Kind", manifest.kind, "imported: a log of another tool" if manifest.kind == "imported" else ""),
-        Entry("Promised on", manifest.created, "before the first sample (UTC)"),
+        Entry("Imported on", manifest.created, "UTC")
+        if manifest.kind == "imported"
+        else Entry("Promised on", manifest.created, "before the first sample (UTC)"),
         *_how(manifest),
         Entry("Data", f"{data.source}, {data.split} split, {data.size} examples"),
-        Entry("Subset", data.subset(), "fixed beforehand"),
+        Entry("Subset", data.subset(), "" if manifest.kind == "imported" else "fixed beforehand"),
         Entry("Hash of the data", data.sha256, "SHA-256 of all inputs and labels, in order"),
         Entry("Shape of an input", shape, "channels x height x width" if len(data.shape) == 3 else "features"),
         Entry("Range of an input", f"{data.low:g} to {data.high:g}", "input units; anything outside is refused"),
@@ -217,15 +223,6 @@ def _median(summary: Summary) -> str:
         return "Fewer than half are certified correct, so there is no median certified radius."
     size = formats.with_unit(norm, formats.radius(norm, summary.median_certified_radius))
     return f"Half of these examples or more are certified correct at {size} (median certified radius)."
-
-
-def _arithmetic(manifest: Manifest) -> str:
-    if manifest.noise["name"] == "gaussian":
-        return (
-            "The theorem is about ideal normal noise. Computers draw it in finite precision (float32 here) from a "
-            "pseudo-random generator, which approximates the ideal one very closely but is not identical to it."
-        )
-    return "The noise comes from a pseudo-random generator, which the theorem takes for ideal randomness."
 
 
 def _flat(name: str, tree: Mapping[str, Any], meaning: str) -> list[Entry]:

@@ -46,7 +46,7 @@ def certify_command(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Certify the test images. Interrupted? The same command goes on where it stopped and ends with the same records."""
+    """Certify the test images. Interrupted? The same command goes on where it stopped, to the same records."""
     certify_into(
         out,
         Material.load(model, data, noise, split, device, precision),
@@ -87,10 +87,11 @@ class Material:
                 f"{model} takes inputs of shape {space.shape} in [{space.low:g}, {space.high:g}]; {data} has "
                 f"{examples.shape} in [{examples.low:g}, {examples.high:g}]"
             )
-        if examples.class_names != bundle.info.class_names:
+        known, found = bundle.info.class_names, examples.class_names
+        if known != found:
             raise UsageError(
-                f"{model} knows the classes {', '.join(bundle.info.class_names[:4])}, ... ({len(bundle.info.class_names)}"
-                f"); {data} has {', '.join(examples.class_names[:4])}, ... ({len(examples.class_names)})"
+                f"{model} knows {len(known)} classes ({', '.join(known[:4])} ...); "
+                f"{data} has {len(found)} ({', '.join(found[:4])} ...)"
             )
         if chosen.noisy_shape(space.shape) != trained_for.noisy_shape(space.shape):
             raise UsageError(f"{model} was trained for {trained_for}; its first layer cannot take {chosen}")
@@ -161,6 +162,7 @@ def promise_of(out: Path, material: Material, settings: Settings) -> Manifest:
             low=data.low,
             high=data.high,
             class_names=data.class_names,
+            decoder=data.decoder,
             every=settings.every,
             limit=settings.limit,
         ),

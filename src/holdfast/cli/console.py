@@ -37,11 +37,11 @@ def warn(text: str) -> None:
     err.print(f"[yellow]Warning:[/] {escape(text)}")
 
 
-def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], title: str | None = None) -> None:
+def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "") -> None:
     """A table as wide as the terminal allows; the first column is text, the others are numbers."""
-    table = Table(title=title, title_justify="left", header_style="bold")
+    table = Table(header_style="bold", caption=escape(caption), caption_justify="left")
     for number, name in enumerate(header):
-        table.add_column(name, justify="left" if number == 0 else "right", overflow="fold")
+        table.add_column(escape(name), justify="left" if number == 0 else "right", overflow="fold")
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
     out.print(table)

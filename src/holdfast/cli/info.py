@@ -36,7 +36,7 @@ def info_command(
     if json:
         console.print_json(document)
     else:
-        console.print_table(("entry", "value"), _rows(document), str(path))
+        console.print_table((str(path), "value"), _rows(document))
 
 
 def _run(folder: Path) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def report_command(
     title: Annotated[str | None, typer.Option("--title", help="Heading of the report.")] = None,
 ) -> None:
     """Write a report of one or several runs: curves, tables, gallery, and the manifest in plain words."""
-    from holdfast.analysis.plots import plot_curves
+    from holdfast.analysis.plots import write_plot
     from holdfast.analysis.report import write_report
     from holdfast.runs.store import read_run
 
@@ -36,5 +36,5 @@ def report_command(
     write_report(loaded, out, None if radii is None else parse_radii(radii), title)
     console.say(f"report: {out} ({out.stat().st_size / 1e6:.1f} MB, opens without a network)")
     for file in plot or []:
-        plot_curves(loaded, file)
+        write_plot(loaded, file)
         console.say(f"plot: {file}")

@@ -38,20 +38,22 @@ def table_command(
 
 
 def print_summaries(folders: Sequence[Path], radii: str | None, *, as_json: bool, style: str = "text") -> None:
-    """Print the summaries of runs at the radii of a spec, or at radii that suit them."""
+    """Print the summaries of runs at the radii of a spec, or at radii that suit them; a table for each norm."""
     from holdfast.analysis import tables
-    from holdfast.analysis.accuracy import default_radii, summarize
+    from holdfast.analysis.accuracy import summarize
+    from holdfast.analysis.radii import radii_for
     from holdfast.runs.store import read_run
 
     runs = [read_run(folder) for folder in folders]
-    at = default_radii(runs) if radii is None else parse_radii(radii)
-    summaries = [summarize(run, at) for run in runs]
+    at = radii_for(runs, None if radii is None else parse_radii(radii))
+    summaries = [summarize(run, chosen) for run, chosen in zip(runs, at, strict=True)]
     if as_json:
         console.print_json(tables.as_json(summaries))
-    elif style == "text":
-        for summary in summaries:
-            title, header, rows = tables.text_block(summary)
-            console.print_table(header, rows, title)
-    else:
-        writers = {"markdown": tables.markdown, "latex": tables.latex, "csv": tables.csv_text}
-        sys.stdout.write(writers[style](summaries))
+        return
+    writers = {"markdown": tables.markdown, "latex": tables.latex, "csv": tables.csv_text}
+    for norm in dict.fromkeys(summary.norm for summary in summaries):
+        group = [summary for summary in summaries if summary.norm == norm]
+        if style == "text":
+            console.print_table(*tables.fitted(group), caption=tables.caption(group))
+        else:
+            sys.stdout.write(writers[style](group))

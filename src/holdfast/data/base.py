@@ -40,6 +40,7 @@ class DataSet:
         load: indices `(num,)` -> values `(num, *shape)`, uint8 from 0 to `peak`.
         raw: index -> the bytes that identify one input: its values, or the encoded image they are decoded from.
         peak: the 8-bit value that stands for 1.0.
+        decoder: name and version of the library that decodes `raw`, which the values depend on; empty for none.
 
     Attributes:
         low: the smallest value that an input can have, 0.0.
@@ -63,6 +64,7 @@ class DataSet:
         load: Callable[[NDArray[np.int64]], NDArray[np.uint8]],
         raw: Callable[[int], bytes],
         peak: int = 255,
+        decoder: str = "",
     ) -> None:
         self.source = source
         self.split = split
@@ -73,6 +75,7 @@ class DataSet:
         self._load = load
         self._raw = raw
         self._peak = peak
+        self.decoder = decoder
         self._check()
 
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -104,6 +105,7 @@ def picture_data_set(
         shape=shape,
         load=pictures.load,
         raw=encoded.read,
+        decoder=f"pillow {version('pillow')}",
     )
 
 

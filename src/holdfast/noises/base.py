@@ -33,6 +33,10 @@ class Noise(ABC):
     """
 
     name: ClassVar[str]
+    # What the theorem takes for granted of the sampler, for the report: one or two sentences.
+    assumption: ClassVar[str] = (
+        "The noise comes from a pseudo-random generator, which the theorem takes for ideal randomness."
+    )
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

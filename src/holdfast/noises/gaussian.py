@@ -29,6 +29,10 @@ class Gaussian(Noise):
     """
 
     name: ClassVar[str] = "gaussian"
+    assumption: ClassVar[str] = (
+        "The theorem is about ideal normal noise. Computers draw it in finite precision (float32 here) from a "
+        "pseudo-random generator, which approximates the ideal one very closely but is not identical to it."
+    )
     sigma: float
 
     def __post_init__(self) -> None:

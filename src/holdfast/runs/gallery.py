@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
+import zipfile
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from zipfile import BadZipFile
 
 import numpy as np
 
 from holdfast.errors import RunError
+from holdfast.files import whole_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FILE_NAME = "gallery.npz"
+
+# What numpy raises for torn, foreign and incomplete files.
+_UNREADABLE = (
+    ValueError, KeyError, TypeError, AttributeError, EOFError, OSError, zipfile.BadZipFile, zlib.error
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,25 +40,29 @@ class Gallery:
 
 def write_gallery(folder: Path, gallery: Gallery) -> None:
     """Write the gallery of a run, whole or not at all."""
-    temporary = folder / (FILE_NAME + ".tmp")
-    with temporary.open("wb") as file:
+    with whole_file(folder / FILE_NAME) as path, path.open("wb") as file:
         np.savez_compressed(file, index=gallery.index, pictures=gallery.pictures)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(folder / FILE_NAME)
 
 
 def read_gallery(folder: Path) -> Gallery | None:
     """The gallery of a run, or None if it has none.
 
     Raises:
-        RunError: the file is corrupt.
+        RunError: the file is corrupt, or holds something else.
     """
     path = folder / FILE_NAME
     if not path.is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return Gallery(arrays["index"], arrays["pictures"])
-    except (ValueError, KeyError, OSError, BadZipFile) as error:
-        raise RunError(f"{path} cannot be read ({error}); delete it, the report does without") from error
+        # Opened here, since numpy leaves a file that is no archive open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            index, pictures = arrays["index"], arrays["pictures"]
+    except _UNREADABLE as error:
+        raise RunError(f"{path} cannot be read ({error}); delete it to have the report without pictures") from error
+    right = index.dtype.kind in "iu" and index.ndim == 1 and pictures.dtype == np.uint8
+    if not right or pictures.ndim != 5 or len(pictures) != len(index) or pictures.shape[4] != 3:
+        raise RunError(
+            f"{path} holds index {index.dtype}{index.shape} and pictures {pictures.dtype}{pictures.shape}; "
+            "expected int64 (g,) and uint8 (g, 1 + v, height, width, 3). Delete it to have the report without pictures"
+        )
+    return Gallery(index, pictures)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import RunError
+from holdfast.files import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +34,7 @@ class DataPromise:
         low: smallest value that an input may have.
         high: largest value that an input may have.
         class_names: one name for each class.
+        decoder: library and version that decodes the images; empty for raw values.
         every: the subset takes each `every`-th example, from index 0 on,
         limit: up to this many of them (None: all).
     """
@@ -46,6 +47,7 @@ class DataPromise:
     low: float
     high: float
     class_names: tuple[str, ...]
+    decoder: str = ""
     every: int = 1
     limit: int | None = None
 
@@ -132,13 +134,8 @@ class Manifest:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write `manifest.json` so that it is whole or not there at all, and on the disk when this returns."""
-    temporary = folder / (FILE_NAME + ".tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(manifest.to_json())
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(folder / FILE_NAME)
-    sync_folder(folder)
+    with whole_file(folder / FILE_NAME) as path:
+        path.write_text(manifest.to_json(), encoding="utf-8")
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -163,15 +160,6 @@ def differences(promised: Manifest, wanted: Manifest) -> list[str]:
         for key in dict.fromkeys([*old, *new])
         if key not in _NOT_COMPARED and old.get(key) != new.get(key)
     ]
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a new or renamed file in `folder` survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def ordinal(number: int) -> str:

@@ -6,7 +6,6 @@ line costs one example and the next append cannot glue onto it.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import json
 import os
@@ -14,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from holdfast.errors import RunError, RunLockedError, StorageError, UsageError
+from holdfast.errors import RunError, RunLockedError, UsageError
 from holdfast.estimators import estimator_from_dict
+from holdfast.files import storage_error
 from holdfast.runs.manifest import (
     FILE_NAME,
     Manifest,
     differences,
     read_manifest,
-    sync_folder,
     write_manifest,
 )
 from holdfast.types import Counts
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
 RECORDS = "records.jsonl"
 SESSIONS = "sessions.jsonl"
 _LOCK = "lock"
+_SAFE = "Every record written before is valid. "
 
 
 @dataclass(frozen=True)
@@ -157,10 +157,9 @@ class RunStore:
             for name in (RECORDS, SESSIONS):
                 _cut_torn_line(folder / name)
             self._file = (folder / RECORDS).open("ab", buffering=0)
-            sync_folder(folder)
         except OSError as error:
             self.close()
-            raise _storage_error(folder, error) from error
+            raise storage_error(folder, error, _SAFE) from error
         except RunError:
             self.close()
             raise
@@ -186,15 +185,14 @@ class RunStore:
         if self._file is None:
             raise RunError(f"the run {self.folder} is closed; open it again to append")
         lines = b"".join(record.to_line().encode() for record in batch)
-        end = os.fstat(self._file.fileno()).st_size
         try:
             while lines:
                 lines = lines[self._file.write(lines) :]
             os.fsync(self._file.fileno())
         except OSError as error:
-            os.ftruncate(self._file.fileno(), end)
+            # A line that is half written now is cut off when the run is opened again.
             self.close()
-            raise _storage_error(self.folder, error) from error
+            raise storage_error(self.folder, error, _SAFE) from error
         self.done.update(record.index for record in batch)
 
     def log_session(self, session: Session) -> None:
@@ -210,7 +208,7 @@ class RunStore:
                     )
                 )
         except OSError as error:
-            raise _storage_error(self.folder, error) from error
+            raise storage_error(self.folder, error, _SAFE) from error
 
     def close(self) -> None:
         """Close the files and release the lock; harmless when repeated."""
@@ -252,7 +250,9 @@ def _check_folder(folder: Path) -> None:
         raise RunError(f"{folder} is a file; a run is a folder. Choose another --out")
     if not folder.exists() or (folder / FILE_NAME).exists():
         return
-    strangers = sorted(path.name for path in folder.iterdir() if path.name not in (_LOCK, FILE_NAME + ".tmp"))
+    # A process that was killed while it wrote the manifest leaves the lock and a temporary file.
+    ours = [folder / _LOCK, *folder.glob(f".{FILE_NAME}.*.tmp")]
+    strangers = sorted(path.name for path in folder.iterdir() if path not in ours)
     if strangers:
         raise RunError(
             f"{folder} is not empty and not a run: it holds {', '.join(strangers[:3])} but no {FILE_NAME}. "
@@ -326,12 +326,3 @@ def _read_claim(raw: dict[str, Any], manifest: Manifest) -> ClaimRecord:
 
 def _line(**entries: Any) -> str:
     return json.dumps(entries, separators=(",", ":")) + "\n"
-
-
-def _storage_error(folder: Path, error: OSError) -> StorageError:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    what = "there is no space left for it" if full else f"it could not be written ({error.strerror})"
-    return StorageError(
-        f"{folder}: {what}. Every record written before is valid; make room or choose a writable folder, then repeat "
-        "the same command to go on where it stopped"
-    )

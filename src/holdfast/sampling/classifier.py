@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from holdfast.errors import ClassifierError
 
-# What the logits of one input may differ by, relative to the largest of them, when it is computed in another batch:
+# What the logits of one input may differ by, relative to the largest logit, when it is computed in another batch:
 # different batch sizes take different kernels. Measured: 3e-7 in float32, 4e-3 in bfloat16.
 _NEAR_TIE = {
     torch.float64: 2.0**-40,
@@ -19,8 +19,6 @@ _NEAR_TIE = {
     torch.bfloat16: 2.0**-6,
     torch.float16: 2.0**-9,
 }
-# Near ties are decided in batches of exactly this size, on one thread, whatever batch they came from.
-_CANONICAL_BATCH = 32
 # A difference that no rounding explains: the classifier depends on the rest of the batch, or on chance.
 _BATCH_DEPENDENCE = 0.05
 
@@ -31,8 +29,9 @@ class VotingClassifier:
     """A base classifier f as a function from one noisy input to one class, the same in every batch.
 
     The vote is the argmax of the logits. Where the two largest logits are so close that the rounding of another batch
-    size could swap them, the input is computed again in a batch of a fixed size; a tie that remains goes to the
-    lowest class index. So the votes for an input do not depend on how inputs were batched.
+    could swap them, the input is computed again, alone; a tie that remains goes to the lowest class index. So the
+    votes for an input do not depend on how inputs were batched. (A fixed batch size for near ties is not enough: in
+    some matrix products the rounding of a row depends on its position.)
 
     Args:
         function: from `(batch, *noisy event)` to logits `(batch, num_classes)` or integer votes `(batch,)`; a torch
@@ -49,6 +48,7 @@ class VotingClassifier:
         self.function = function
         self.num_classes = num_classes
         self._probed = False
+        self._scale: Tensor | float = 0.0
         if isinstance(function, nn.Module):
             training = [name or "the module itself" for name, part in function.named_modules() if part.training]
             if training:
@@ -80,8 +80,9 @@ class VotingClassifier:
         finite = output.isfinite().all(dim=1)
         leaders, classes = output.topk(2, dim=1)
         votes = classes[:, 0]
-        scale = output.abs().amax(dim=1)
-        close = (leaders[:, 0] - leaders[:, 1] <= _NEAR_TIE[output.dtype] * scale) & finite
+        # The largest logit so far, and not that of the row: logits (s, -s) with s near 0 round as larger ones do.
+        self._scale = torch.where(finite, output.abs().amax(dim=1), 0).amax().clamp(min=self._scale)
+        close = (leaders[:, 0] - leaders[:, 1] <= _NEAR_TIE[output.dtype] * self._scale) & finite
         rows = close.nonzero().squeeze(1)
         if len(rows):
             votes[rows] = self._settle(noisy[rows])
@@ -112,18 +113,13 @@ class VotingClassifier:
         )
 
     def _settle(self, noisy: Tensor) -> Tensor:
-        """Votes for inputs with nearly equal logits, computed in batches of one fixed size."""
+        """Votes for inputs with nearly equal logits: each is computed alone, on one thread."""
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
-            starts = range(0, len(noisy), _CANONICAL_BATCH)
-            return torch.cat([self._settle_batch(noisy[start : start + _CANONICAL_BATCH]) for start in starts])
+            output = torch.cat([self._outputs(noisy[row : row + 1]) for row in range(len(noisy))])
         finally:
             torch.set_num_threads(threads)
-
-    def _settle_batch(self, noisy: Tensor) -> Tensor:
-        filled = noisy[torch.arange(_CANONICAL_BATCH, device=noisy.device) % len(noisy)]
-        output = self._outputs(filled)[: len(noisy)]
         is_top = output == output.amax(dim=1, keepdim=True)
         classes = torch.arange(self.num_classes, device=output.device)
         return torch.where(is_top, classes, self.num_classes).amin(dim=1)

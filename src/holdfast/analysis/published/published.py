@@ -71,7 +71,9 @@ def comparable(manifest: Manifest) -> list[PublishedFigure]:
     dataset = _dataset(manifest)
     if dataset is None:
         return []
-    wanted = _gaussian if manifest.noise["name"] == "gaussian" else _ablation
+    wanted = _COMPARABLE.get(manifest.noise["name"])
+    if wanted is None:
+        return []
     chosen: dict[tuple[str, str], PublishedFigure] = {}
     for figure in _figures():
         if figure.dataset == dataset and wanted(figure, manifest.noise):
@@ -112,7 +114,7 @@ def _gaussian(figure: PublishedFigure, noise: dict[str, Any]) -> bool:
 
 
 def _ablation(figure: PublishedFigure, noise: dict[str, Any]) -> bool:
-    if noise["name"] != "ablation" or figure.metric not in _OF_ABLATION:
+    if figure.metric not in _OF_ABLATION:
         return False
     settings = _settings(figure)
     return (int(settings["k"]), settings["null"]) == (noise["k"], noise.get("null", "multichannel"))
@@ -120,3 +122,7 @@ def _ablation(figure: PublishedFigure, noise: dict[str, Any]) -> bool:
 
 def _settings(figure: PublishedFigure) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in figure.param.split(";"))
+
+
+# By the noise's name: which figures were measured under the same parameters.
+_COMPARABLE = {"gaussian": _gaussian, "ablation": _ablation}

@@ -31,8 +31,8 @@ def parquet(path: Path, split: str, *, size: str = "", mode: str = "rgb") -> Dat
 
     A file whose name begins with `train-`, `test-` or `validation-` is that split alone (for `test`, files named
     `test-` go before `validation-`), and the files beside it give the other; a folder goes by the same names. A file
-    of another name, a folder without such names, and files of one split without the other are split: one image in five
-    is for testing (`holdfast.data.splitting`).
+    of another name and a folder without such names are split: one image in five is for testing
+    (`holdfast.data.splitting`).
 
     Class names are those of the Hugging Face metadata, or else "0" to the largest label of both splits. The encoded
     images of the split are kept in memory and decoded lazily.
@@ -46,14 +46,20 @@ def parquet(path: Path, split: str, *, size: str = "", mode: str = "rgb") -> Dat
 
     Raises:
         UsageError: `size` or `mode` cannot be.
-        DataError: no file, a file that is corrupt or lacks the columns, a missing value, an image that cannot be
-            decoded, or images of different sizes.
+        DataError: no file, no file of this split beside those of the other, a file that is corrupt or lacks the
+            columns, a missing value, an image that cannot be decoded, or images of different sizes.
         MissingExtraError: pyarrow or Pillow is not installed.
     """
     preparation = Preparation.parse(size, mode)
     _require_pyarrow()
     require_pillow()
     parts = _parts(path)
+    if not parts[split]:
+        there = ", ".join(file.name for files in parts.values() for file in files)
+        raise DataError(
+            f"{path} has no {split} split: expected a file {split}-*.parquet beside {there}; add it, or rename the "
+            "file to have one image in five held out for testing"
+        )
     # Both splits are looked at, so that they agree on the classes.
     tables = [_Table.open(file) for file in dict.fromkeys(file for files in parts.values() for file in files)]
     class_names = _class_names(tables)
@@ -96,19 +102,17 @@ def _parts(path: Path) -> dict[str, list[Path]]:
     folder = path if path.is_dir() else path.parent
     beside = sorted(file for file in folder.glob("*.parquet") if file.is_file())
     named = {name: [file for file in beside if _split_name(file) == name] for name in _SPLIT_NAMES}
-    if path.is_dir():
-        train, test = named["train"], named["test"] or named["validation"]
-        pool = train or test or beside
-    else:
+    train, test = named["train"], named["test"] or named["validation"]
+    if path.is_file():
         own = _split_name(path)
-        train = [path] if own == "train" else named["train"]
-        test = [path] if own in ("test", "validation") else named["test"] or named["validation"]
-        if own is None:
-            train = []
-        pool = [path]
+        train = [path] if own == "train" else train if own else []
+        test = [path] if own in ("test", "validation") else test if own else []
+    if train or test:
+        return {"train": train, "test": test}
+    pool = [path] if path.is_file() else beside
     if not pool:
         raise DataError(f"{path} has no files ending in .parquet; give the folder they lie in, or one file")
-    return {"train": train, "test": test} if train and test else {"train": pool, "test": pool}
+    return {"train": pool, "test": pool}
 
 
 def _split_name(file: Path) -> str | None:

@@ -61,7 +61,7 @@ class LocalEngine:
         on_batch: Callable[[int], None] | None = None,
     ) -> Iterator[tuple[Example, Votes]]:
         """Votes for every example, as soon as it is finished. See `MonteCarlo.run`."""
-        torch.set_num_threads(self.threads)
+        self._prepare()
         iterator = iter(examples)
         head = list(islice(iterator, 16))
         if not head:
@@ -78,7 +78,7 @@ class LocalEngine:
         Returns:
             The batch size with the most samples a second, and that speed.
         """
-        torch.set_num_threads(self.threads)
+        self._prepare()
         if self.batch_size is not None:
             return self.batch_size, self._burst(classifier, noise, examples, self.batch_size)
         best_size, best_speed = 0, 0.0
@@ -95,6 +95,13 @@ class LocalEngine:
             if size / speed > _BURST_SECONDS:
                 break
         return best_size, best_speed
+
+    def _prepare(self) -> None:
+        torch.set_num_threads(self.threads)
+        if self.device != "cpu":
+            # float32 means float32: TensorFloat-32 would be another base classifier than the manifest names.
+            torch.backends.cudnn.allow_tf32 = False
+            torch.backends.cuda.matmul.allow_tf32 = False
 
     def _burst(self, classifier: VotingClassifier, noise: Noise, examples: Sequence[Example], size: int) -> float:
         """Samples a second at one batch size, the better of two batches after one to warm up."""

@@ -1,0 +1,130 @@
+"""SmoothedClassifier: the public interface, and the input space it keeps to."""
+
+import numpy as np
+import pytest
+import torch
+
+import holdfast as hf
+from holdfast.errors import InputError, UsageError
+
+WEIGHTS = torch.randn(16, generator=torch.Generator().manual_seed(1))
+
+
+def linear(z: torch.Tensor) -> torch.Tensor:
+    score = z.flatten(1) @ WEIGHTS
+    return torch.stack([score, -score], 1)
+
+
+def inputs(count: int = 5) -> torch.Tensor:
+    return torch.rand(count, 1, 4, 4, generator=torch.Generator().manual_seed(2))
+
+
+def smoothed(noise: object = None) -> hf.SmoothedClassifier:
+    return hf.SmoothedClassifier(linear, noise or hf.Gaussian(0.5), 2, batch_size=256)
+
+
+def test_certify_gives_a_certificate_for_each_input() -> None:
+    certificates = smoothed().certify(inputs(), n0=50, n=2000, alpha=0.001, seed=3)
+    assert len(certificates) == 5
+    for x, certificate in zip(inputs(), certificates, strict=True):
+        assert certificate.norm is hf.Norm.L2
+        assert certificate.alpha == 0.001
+        assert (certificate.selection.total, certificate.estimation.total) == (50, 2000)
+        assert certificate.label in (int(linear(x[None]).argmax()), None)
+
+
+def test_one_input_is_a_batch_of_one_and_arrays_are_inputs_too() -> None:
+    whole = smoothed().certify(inputs(), n=500, alpha=0.01, seed=3)
+    assert smoothed().certify(inputs()[:1], n=500, alpha=0.01, seed=3) == whole[:1]
+    assert smoothed().certify(inputs().numpy().astype(np.float64), n=500, alpha=0.01, seed=3) == whole
+    assert smoothed().certify(inputs()[:0], n=500, alpha=0.01) == []
+
+
+def test_the_default_seed_is_fresh() -> None:
+    first, second = (smoothed().certify(inputs(), n=2000, alpha=0.01) for _ in range(2))
+    assert [c.estimation for c in first] != [c.estimation for c in second]
+
+
+def test_predict_abstains_where_the_classes_cannot_be_told_apart() -> None:
+    even = hf.SmoothedClassifier(lambda z: (z.flatten(1).sum(1) > 0).long(), hf.Gaussian(1.0), 2)
+    (prediction,) = even.predict(torch.zeros(1, 1, 4, 4), n=1000, alpha=0.001, seed=1)
+    assert prediction.label is None
+    assert prediction.p_value > 0.001
+    sure = even.predict(torch.ones(1, 1, 4, 4), n=1000, alpha=0.001, seed=1)[0]
+    assert (sure.label, sure.counts.total) == (1, 1000)
+    assert sure.p_value <= 0.001
+
+
+@pytest.mark.parametrize("value", [1.0001, -0.5, float("nan"), float("inf")])
+def test_inputs_outside_the_input_space_are_an_error_that_names_the_example(value: float) -> None:
+    x = inputs()
+    x[3, 0, 1, 2] = value
+    for call in (smoothed().certify, smoothed().predict):
+        with pytest.raises(InputError, match="example 3 has"):
+            call(x, n=10, alpha=0.1)
+
+
+def test_another_range_can_be_declared() -> None:
+    x = inputs() * 255
+    with pytest.raises(InputError, match=r"the input space is \[0, 1\]. Nothing is clipped"):
+        smoothed().certify(x, n=10, alpha=0.1)
+    wide = hf.SmoothedClassifier(linear, hf.Gaussian(30.0), 2, input_range=(0.0, 255.0))
+    assert len(wide.certify(x, n=10, alpha=0.1)) == 5
+    with pytest.raises(UsageError, match=r"encodes s as \(s, 1 - s\)"):
+        hf.SmoothedClassifier(linear, hf.Ablation(3), 2, input_range=(0.0, 255.0)).certify(x, n=10, alpha=0.1)
+
+
+def test_wrong_shapes_are_refused() -> None:
+    for shape in ((4, 4), (5, 4, 4), (2, 1, 4, 4, 4)):
+        with pytest.raises(UsageError, match=r"inputs have the shape|k = 8 pixels"):
+            hf.SmoothedClassifier(linear, hf.Ablation(8), 2).certify(torch.zeros(shape), n=10, alpha=0.1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"n": 0, "alpha": 0.1}, "n is a whole number"),
+        ({"n": 10, "alpha": 0.0}, "alpha is a failure probability"),
+        ({"n": 10, "alpha": float("nan")}, "alpha is a failure probability"),
+        ({"n": 10, "alpha": 0.1, "n0": 0}, "n0 is a whole number"),
+        ({"n": 10, "alpha": 0.1, "seed": -1}, "a seed is a whole number"),
+    ],
+)
+def test_arguments_out_of_range_are_refused(arguments: dict[str, float], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        smoothed().certify(inputs(), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"device": "tpu"}, "a device is 'cpu', 'cuda'"),
+        (
+            {"device": "cuda:99"},
+            "torch sees 0 CUDA devices" if not torch.cuda.is_available() else "not on this machine",
+        ),
+        ({"batch_size": 0}, "at least 1 noisy copy"),
+        ({"threads": 0}, "number of threads is at least 1"),
+    ],
+)
+def test_engines_that_cannot_be_are_refused(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        hf.SmoothedClassifier(linear, hf.Gaussian(0.5), 2, **arguments)
+
+
+def test_the_batch_size_is_measured_when_none_is_given() -> None:
+    fixed = smoothed().certify(inputs(), n=300, alpha=0.01, seed=3)
+    assert hf.SmoothedClassifier(linear, hf.Gaussian(0.5), 2).certify(inputs(), n=300, alpha=0.01, seed=3) == fixed
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_counts_do_not_depend_on_the_batch_size() -> None:
+    weights = WEIGHTS.cuda()
+    f = lambda z: torch.stack([z.flatten(1) @ weights, -(z.flatten(1) @ weights)], 1)  # noqa: E731
+    results = [
+        hf.SmoothedClassifier(f, hf.Gaussian(0.5), 2, device="cuda", batch_size=size).certify(
+            inputs(), n=1000, alpha=0.01, seed=3
+        )
+        for size in (50, 1000)
+    ]
+    assert results[0] == results[1]
