@@ -48,12 +48,23 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], caption: s
 
 
 @contextmanager
+def resumable() -> Iterator[None]:
+    """Say, when Ctrl-C ends the block, that nothing finished is lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        err.print("Interrupted. What is finished is on the disk; the same command goes on from there.")
+        raise
+
+
+@contextmanager
 def run_progress(title: str, hidden: bool) -> Iterator[Callable[[RunProgress], None] | None]:
     """A bar for a run: images done, images/s, samples/s, time left."""
     if hidden:
-        yield None
+        with resumable():
+            yield None
         return
-    with _bar("{task.fields[speed]}") as bar:
+    with resumable(), _bar("{task.fields[speed]}") as bar:
         task = bar.add_task(title, total=None, speed="")
         before: list[int] = []
 
@@ -71,9 +82,10 @@ def run_progress(title: str, hidden: bool) -> Iterator[Callable[[RunProgress], N
 def train_progress(title: str, hidden: bool) -> Iterator[Callable[[TrainProgress], None] | None]:
     """A bar for a training: loss, accuracy under noise, time left."""
     if hidden:
-        yield None
+        with resumable():
+            yield None
         return
-    with _bar("{task.fields[state]}") as bar:
+    with resumable(), _bar("{task.fields[state]}") as bar:
         task = bar.add_task(title, total=None, state="")
 
         def show(progress: TrainProgress) -> None:

@@ -13,8 +13,8 @@ from holdfast.cli.specs import parse_noise
 
 # For each noise: its spec, and the training that suits it on 8x8 digits.
 _JOBS = {
-    "gaussian": ("gaussian:sigma=0.25", {"epochs": 60, "learning_rate": 0.1}),
-    "ablation": ("ablation:k=16", {"epochs": 60, "learning_rate": 0.1}),
+    "gaussian": ("gaussian:sigma=0.25", {"epochs": 80, "learning_rate": 0.1, "weight_decay": 1e-3}),
+    "ablation": ("ablation:k=16", {"epochs": 100, "learning_rate": 0.1, "batch_size": 64}),
 }
 _N0, _N, _ALPHA = 100, 1_000, 0.001
 

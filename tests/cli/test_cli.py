@@ -1,0 +1,315 @@
+"""The command line, as people and scripts meet it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from holdfast.cli.main import main
+from holdfast.runs.store import RECORDS, read_run
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Run the program in this process; exit code, standard output, standard error without line breaks."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["holdfast", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as leaving:
+            code = int(leaving.code or 0)
+        captured = capsys.readouterr()
+        return code, captured.out, " ".join(captured.err.split())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two small models, one for each noise."""
+    folder = tmp_path_factory.mktemp("models")
+    for name, noise in (("gaussian", "gaussian:sigma=0.25"), ("ablation", "ablation:k=20")):
+        command = [sys.executable, "-c", "from holdfast.cli.main import main; main()", "train", "--noise", noise]
+        command += ["--out", str(folder / f"{name}.safetensors"), "--epochs", "12", "--arch", "digits-mlp", "--quiet"]
+        subprocess.run([*command, "--learning-rate", "0.1"], check=True, capture_output=True)
+    return folder
+
+
+CERTIFY = ("--n", 200, "--n0", 50, "--alpha", 0.01, "--every", 30, "--seed", 5, "--quiet", "--batch-size", 500)
+
+
+def test_from_training_to_a_report(call: Call, models: Path, tmp_path: Path) -> None:
+    runs = []
+    for name in ("gaussian", "ablation"):
+        run = tmp_path / name
+        code, out, _ = call("certify", "--model", models / f"{name}.safetensors", "--out", run, *CERTIFY)
+        assert code == 0
+        assert "12 of 360 test examples of digits, every 30th" in " ".join(out.split())
+        runs.append(run)
+    code, out, err = call("report", *runs, "--out", tmp_path / "r.html", "--plot", tmp_path / "c.png")
+    assert code == 2, "one plot cannot show two norms"
+    assert "norm" in err
+    code, out, _ = call("report", *runs, "--out", tmp_path / "r.html")
+    assert code == 0
+    assert (tmp_path / "r.html").stat().st_size > 100_000
+    code, out, _ = call("report", runs[0], "--out", tmp_path / "r.html", "--plot", tmp_path / "c.png")
+    assert code == 0
+    assert (tmp_path / "c.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_the_same_command_resumes_with_the_recorded_seed(call: Call, models: Path, tmp_path: Path) -> None:
+    command = ["certify", "--model", models / "gaussian.safetensors", "--out", tmp_path / "run"]
+    command += [argument for argument in CERTIFY if argument not in ("--seed", 5)]
+    assert call(*command)[0] == 0
+    expected = read_run(tmp_path / "run").records
+    records = tmp_path / "run" / RECORDS
+    records.write_bytes(records.read_bytes()[:700])
+    assert call(*command)[0] == 0
+    assert read_run(tmp_path / "run").records == expected
+
+
+def test_another_promise_is_a_failed_run(call: Call, models: Path, tmp_path: Path) -> None:
+    """Output path without sigma: a second run into the same folder is refused, not overwritten."""
+    command = ["certify", "--model", models / "gaussian.safetensors", "--out", tmp_path / "run", *CERTIFY]
+    assert call(*command)[0] == 0
+    code, _, err = call(*command, "--noise", "gaussian:sigma=0.5")
+    assert code == 1
+    assert "noise.sigma: the run has 0.25, this call has 0.5" in err
+
+
+def test_table_json_has_the_documented_keys(call: Call, models: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    call("certify", "--model", models / "gaussian.safetensors", "--out", run, *CERTIFY)
+    code, out, _ = call("table", run, "--radii", "0,.25,.5", "--json")
+    (row,) = json.loads(out)
+    assert code == 0
+    assert list(row) == [
+        *("run", "noise", "norm", "examples", "subset", "n", "alpha", "accuracy", "abstention_rate"),
+        *("average_certified_radius", "median_certified_radius", "certified_accuracy"),
+    ]
+    assert list(row["certified_accuracy"]) == ["0.0", "0.25", "0.5"]
+    assert set(row["certified_accuracy"]["0.25"]) == {"value", "lower", "upper"}
+    assert row["examples"] == 12
+    code, out, _ = call("certify", "--model", models / "gaussian.safetensors", "--out", run, *CERTIFY, "--json")
+    assert json.loads(out)[0]["accuracy"] == row["accuracy"]
+
+
+@pytest.mark.parametrize(("style", "sign"), [("markdown", "| Run"), ("latex", r"\toprule"), ("csv", "Run,Noise")])
+def test_table_formats(call: Call, models: Path, tmp_path: Path, style: str, sign: str) -> None:
+    call("certify", "--model", models / "gaussian.safetensors", "--out", tmp_path / "run", *CERTIFY)
+    code, out, _ = call("table", tmp_path / "run", "--format", style)
+    assert code == 0
+    assert sign in out
+
+
+def test_predict_prints_labels_and_abstentions(call: Call, models: Path) -> None:
+    options = ("--model", models / "gaussian.safetensors", "--every", 60, "--n", 100, "--seed", 1)
+    code, out, _ = call("predict", *options)
+    assert code == 0
+    assert "6 of 360 test examples of digits" in " ".join(out.split())
+    code, out, _ = call("predict", *options, "--json")
+    document = json.loads(out)
+    assert [each["index"] for each in document["predictions"]] == [0, 60, 120, 180, 240, 300]
+    assert document["seed"] == 1
+    assert all(sum(each["counts"]["votes"]) == 100 for each in document["predictions"])
+
+
+def test_plan_says_what_can_be_certified_and_warns_when_nothing_can(call: Call, models: Path) -> None:
+    code, out, _ = call("plan", "--noise", "gaussian:sigma=0.25", "--n", 1000)
+    assert code == 0
+    assert "at most: L2 radius 0.615 input units" in out
+    assert "360 examples x (100 + 1,000) = 396,000 samples" in out
+    code, out, err = call("plan", "--noise", "gaussian:sigma=0.25", "--n", 9)
+    assert code == 0
+    assert "nothing can be certified: even if all 9 votes agree" in err
+    assert "n must be at least 10" in err
+    code, out, _ = call("plan", "--model", models / "ablation.safetensors", "--n", 1000, "--json")
+    document = json.loads(out)
+    assert (document["norm"], document["largest_radius"], document["unit"]) == ("L0", 1.0, "pixels")
+    assert document["samples_per_second"] > 0
+    assert document["seconds"] == pytest.approx(document["samples"] / document["samples_per_second"])
+
+
+def test_least_n_of_a_plan_is_the_least(call: Call) -> None:
+    for alpha in (0.05, 0.001, 0.5, 0.25):
+        _, out, _ = call("plan", "--noise", "gaussian:sigma=1", "--alpha", alpha, "--json")
+        least = json.loads(out)["least_n"]
+        for n, possible in ((least, True), (least - 1, False)):
+            if n:
+                _, out, _ = call("plan", "--noise", "gaussian:sigma=1", "--alpha", alpha, "--n", n, "--json")
+                assert (json.loads(out)["largest_radius"] is not None) == possible
+
+
+def test_info_of_bundles_and_runs(call: Call, models: Path, tmp_path: Path) -> None:
+    code, out, _ = call("info", models / "gaussian.safetensors")
+    assert code == 0
+    assert "digits-mlp" in out
+    call("certify", "--model", models / "gaussian.safetensors", "--out", tmp_path / "run", *CERTIFY)
+    document = json.loads(call("info", tmp_path / "run", "--json")[1])
+    assert (document["kind"], document["records"], document["missing"]) == ("run", 12, 0)
+    assert document["samples"] == 12 * 250
+
+
+def test_published_logs_go_through_table_and_report(call: Call, data_folder: Path, tmp_path: Path) -> None:
+    """The shares of the published CIFAR-10 log at sigma = 0.25, computed from the file by hand."""
+    log = data_folder / "cohen-logs" / "cifar10_resnet110_sigma_0.25.tsv"
+    options = ("--noise", "gaussian:sigma=0.25", "--n", 100_000, "--alpha", 0.001, "--data-name", "cifar10")
+    code, out, err = call("import-log", log, *options, "--out", tmp_path / "run")
+    assert code == 0
+    assert "alpha = 0.01 would fit" in err
+    (row,) = json.loads(call("table", tmp_path / "run", "--radii", "0,.25,.5,.75,1", "--json")[1])
+    assert row["subset"] == "500 of 10000 test examples of cifar10, every 20th"
+    shares = [each["value"] for each in row["certified_accuracy"].values()]
+    assert shares == [0.748, 0.6, 0.428, 0.266, 0.0]
+    assert call("report", tmp_path / "run", "--out", tmp_path / "r.html")[0] == 0
+    assert "claims of another tool" in (tmp_path / "r.html").read_text()
+    code, out, _ = call("export-log", tmp_path / "run")
+    ours, theirs = ([line.split("\t") for line in text.splitlines()] for text in (out, log.read_text()))
+    assert ours[0] == theirs[0]
+    for mine, other in zip(ours[1:], theirs[1:], strict=True):
+        assert mine[:3] + mine[4:] == other[:3] + other[4:]
+        assert float(mine[3]) == pytest.approx(float(other[3]), abs=1e-6)
+
+
+def test_our_runs_are_exported_with_their_votes(call: Call, models: Path, tmp_path: Path) -> None:
+    call("certify", "--model", models / "gaussian.safetensors", "--out", tmp_path / "run", *CERTIFY)
+    lines = [json.loads(line) for line in call("export-log", tmp_path / "run", "--format", "jsonl")[1].splitlines()]
+    assert [line["idx"] for line in lines] == list(range(0, 360, 30))
+    assert all(sum(line["estimation"]) == 200 for line in lines)
+    assert call("export-log", tmp_path / "run", "--out", tmp_path / "log.tsv")[0] == 0
+    options = ("--noise", "gaussian:sigma=0.25", "--n", 200, "--alpha", 0.01, "--out", tmp_path / "again")
+    code, _, err = call("import-log", tmp_path / "log.tsv", *options)
+    assert (code, err) == (0, "")
+    ours, again = (json.loads(call("table", tmp_path / run, "--json")[1])[0] for run in ("run", "again"))
+    assert ours["certified_accuracy"] == again["certified_accuracy"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("certify",), "Missing option"),
+        (("fly",), "No such command 'fly'"),
+        (("table", "RUN", "--frobnicate"), "No such option: --frobnicate"),
+        (("plan",), "a plan needs --noise, or --model"),
+        (("plan", "--noise", "gaussian"), "needs the parameter 'sigma', as in gaussian:sigma=VALUE"),
+        (("plan", "--noise", "gaussian:sigma"), "cannot read 'sigma' in 'gaussian:sigma'"),
+        (("plan", "--noise", "gaussian:sigma=1,sigma=2"), "'sigma' is given twice"),
+        (("plan", "--noise", "gaussian:sigma=abc"), "sigma is a positive number"),
+        (("plan", "--noise", "laplace:b=1"), "unknown noise 'laplace'; known are ablation, gaussian"),
+        (("plan", "--noise", "ablation:k=65"), "k = 65 pixels cannot be kept of the 64"),
+        (("plan", "--noise", "gaussian:sigma=1", "--alpha", "2"), "alpha is a failure probability"),
+        (("plan", "--noise", "gaussian:sigma=1", "--alpha", "nan"), "alpha is a failure probability"),
+        (("plan", "--noise", "gaussian:sigma=1", "--data", "imagenot"), "unknown data source 'imagenot'"),
+        (("plan", "--noise", "gaussian:sigma=1", "--data", "mnist"), "needs a path"),
+        (("info", "nowhere"), "nowhere does not exist"),
+        (("train", "--noise", "gaussian:sigma=1", "--out", "model.pt"), "--out names a .safetensors file"),
+        (("train", "--noise", "gaussian:sigma=1", "--out", "m.safetensors", "--arch", "vgg"), "'vgg'"),
+        (("train", "--noise", "gaussian:sigma=1", "--out", "m.safetensors", "--device", "tpu"), "a device is"),
+        (("train", "--noise", "gaussian:sigma=1", "--out", "m.safetensors", "--learning-rate", "0"), "learning rate"),
+    ],
+)
+def test_wrong_calls_exit_with_2_and_say_why(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = call(*arguments)
+    assert code == 2
+    assert message in err.replace("│ ", "")
+    assert not list(tmp_path.iterdir()), "a wrong call writes nothing"
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (("--batch-size", "many"), "the batch size is 'auto' or a whole number"),
+        (("--seed", str(2**63)), "a seed is a whole number from 0"),
+        (("--noise", "ablation:k=20"), "its first layer cannot take ablation:k=20"),
+        (("--precision", "int8"), "the precision is float32 or bfloat16"),
+        (("--n", "0"), "n is a whole number of samples"),
+        (("--split", "valid"), "unknown split 'valid'"),
+    ],
+)
+def test_wrong_certifications_exit_with_2(
+    call: Call, models: Path, tmp_path: Path, extra: tuple[str, ...], message: str
+) -> None:
+    code, _, err = call("certify", "--model", models / "gaussian.safetensors", "--out", tmp_path / "run", *extra)
+    assert code == 2
+    assert message in err
+
+
+def test_failed_runs_exit_with_1(call: Call, models: Path, tmp_path: Path) -> None:
+    code, _, err = call("table", tmp_path)
+    assert (code, "is not a run" in err) == (1, True)
+    code, _, err = call("certify", "--model", tmp_path / "none.safetensors", "--out", tmp_path / "run")
+    assert (code, "there is no model file" in err) == (1, True)
+    (tmp_path / "mnist").mkdir()
+    model = models / "gaussian.safetensors"
+    code, _, err = call("certify", "--model", model, "--data", f"mnist:{tmp_path / 'mnist'}", "--out", tmp_path / "run")
+    assert code == 1
+    assert "t10k-images-idx3-ubyte" in err
+
+
+def test_a_model_and_data_that_do_not_fit_are_refused(
+    call: Call, models: Path, data_folder: Path, tmp_path: Path
+) -> None:
+    model, data = models / "gaussian.safetensors", f"mnist:{data_folder / 'mnist'}"
+    code, _, err = call("certify", "--model", model, "--data", data, "--out", tmp_path / "run")
+    assert code == 2
+    assert "takes inputs of shape (1, 8, 8) in [0, 1]" in err
+    assert "(1, 28, 28)" in err
+
+
+def test_another_noise_than_trained_for_is_warned_of(call: Call, models: Path, tmp_path: Path) -> None:
+    model = models / "gaussian.safetensors"
+    code, _, err = call(
+        "certify", "--model", model, "--out", tmp_path / "run", *CERTIFY, "--noise", "gaussian:sigma=0.5"
+    )
+    assert code == 0
+    assert "was trained for gaussian:sigma=0.25, and is certified with gaussian:sigma=0.5" in err
+
+
+def test_version_and_help(call: Call) -> None:
+    code, out, _ = call("--version")
+    assert (code, out.startswith("holdfast ")) == (0, True)
+    code, out, _ = call("--help")
+    for command in (
+        "demo",
+        "train",
+        "certify",
+        "predict",
+        "report",
+        "table",
+        "plan",
+        "info",
+        "import-log",
+        "export-log",
+    ):
+        assert command in out
+
+
+def test_an_interrupted_run_says_that_its_records_are_safe(
+    call: Call, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from holdfast.sampling.classifier import VotingClassifier
+
+    votes, batches = VotingClassifier.votes, []
+
+    def interrupted(self: VotingClassifier, noisy: object) -> object:
+        batches.append(1)
+        if len(batches) == 5:
+            raise KeyboardInterrupt
+        return votes(self, noisy)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(VotingClassifier, "votes", interrupted)
+    code, _, err = call("certify", "--model", models / "gaussian.safetensors", "--out", tmp_path / "run", *CERTIFY)
+    assert code == 130
+    assert "Interrupted" in err
+    assert "the same command goes on" in err
+    assert read_run(tmp_path / "run").missing > 0
