@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from holdfast.sampling.procedure import Procedure, Votes
     from holdfast.types import Example
 
-# A larger batch is taken only if it is faster by this factor, and no burst takes longer than this many seconds.
-_WORTH_IT = 1.05
-_BURST_SECONDS = 1.0
+# Measuring ends when a size is slower than the best by this factor, or when a batch takes this many seconds.
+_HOPELESS = 0.8
+_BATCH_SECONDS = 0.25
 _BATCH_SIZES = (64, 128, 256, 512, 1024, 2048, 4096, 8192)
 
 
@@ -89,10 +89,9 @@ class LocalEngine:
                 if not best_size:
                     raise
                 break
-            if speed < best_speed * _WORTH_IT:
-                break
-            best_size, best_speed = size, speed
-            if size / speed > _BURST_SECONDS:
+            if speed > best_speed:
+                best_size, best_speed = size, speed
+            if speed < _HOPELESS * best_speed or size / speed > _BATCH_SECONDS:
                 break
         return best_size, best_speed
 
