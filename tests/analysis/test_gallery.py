@@ -15,9 +15,9 @@ def test_cards_say_what_was_found_out(tmp_path):
     run = four(tmp_path / "run")
     add_gallery(run, [0, 1, 2, 3])
     found = cards(run)
-    assert [card.state for card in found] == ["correct", "correct", "wrong", "abstains"]
+    assert [card.state for card in found] == ["correct", "correct", "wrong", "uncertified"]
     assert [card.radius for card in found] == ["0.615 input units", "0.278 input units", "0.615 input units", None]
-    assert [(card.label, card.predicted) for card in found] == [("3", "3"), ("4", "4"), ("5", "6"), ("7", None)]
+    assert [(card.label, card.answer) for card in found] == [("3", "3"), ("4", "4"), ("5", "6"), ("7", "7")]
     assert [(bar.name, bar.votes, bar.share, bar.kind) for bar in found[1].bars] == [
         ("4", 900, "90.0", "top"),
         ("5", 67, "6.7", "other"),

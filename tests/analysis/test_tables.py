@@ -39,7 +39,8 @@ def test_json_has_the_numbers_computed_by_hand(summary):
         0.001,
     )
     assert row["examples"] == 4
-    assert (row["accuracy"], row["abstention_rate"]) == (0.5, 0.25)
+    assert (row["accuracy"], row["abstention_rate"]) == (0.75, 0.0)
+    assert row["certified_accuracy"]["0.0"]["value"] == 0.5
     assert row["average_certified_radius"] == pytest.approx((by_hand(1000) + by_hand(900)) / 4, rel=1e-9)
     assert row["median_certified_radius"] == pytest.approx(by_hand(900), rel=1e-9)
     assert list(row["certified_accuracy"]) == ["0.0", "0.25", "0.5"]
@@ -56,15 +57,10 @@ def test_rows_show_shares_with_intervals_and_radii_rounded_down(summary):
     assert by_hand(900) > 0.2785
     assert row["Median radius"] == "0.278"
     assert row["ACR"] == "0.223"
-    assert row["Abstains"] == "25.0% [0.6, 80.6]"
+    assert row["Abstains"] == "0.0% [0.0, 60.3]"
+    assert row["Accuracy"].startswith("75.0%")
     assert row["r = 0.5"] == "25.0% [0.5, 80.6]"
     assert "Subset" not in row
-    assert "Accuracy" not in row
-
-
-def test_accuracy_is_a_column_where_radius_zero_was_not_asked_for(tmp_path):
-    header, rows = tables.table_rows([summarize(four(tmp_path / "four"), [0.25])])
-    assert rows[0][header.index("Accuracy")].startswith("50.0%")
 
 
 def test_different_subsets_are_shown_in_each_row_and_missing_radii_are_empty(tmp_path):

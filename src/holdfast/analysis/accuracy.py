@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holdfast.errors import RunError
-from holdfast.estimators import certificate, estimator_from_dict
+from holdfast.estimators import certificate, estimator_from_dict, prediction
 from holdfast.noises.base import find_guarantee, noise_from_dict
 from holdfast.runs.store import ClaimRecord
 from holdfast.stats.datasets import DEFAULT_CONFIDENCE, Proportion, certified_proportion, proportion
@@ -28,8 +28,11 @@ class Outcome:
     Attributes:
         index: of the example in its split.
         label: its true class.
-        predicted: the certified class, or None (abstain).
-        radius: the certified radius, 0.0 when abstaining.
+        predicted: the certified class, or None (not certified).
+        radius: the certified radius, 0.0 when not certified.
+        answer: the class that Predict returns on the estimation votes at the same alpha, or None (abstain): more inputs
+            have an answer than a certificate, which asks for a majority of all votes. For an imported log, which has
+            no votes, the certified class.
         certificate: where the votes are known; None for an imported log.
         seconds: that an imported log gives; None otherwise.
     """
@@ -38,12 +41,13 @@ class Outcome:
     label: int
     predicted: int | None
     radius: float
+    answer: int | None
     certificate: Certificate | None = None
     seconds: float | None = None
 
     @property
     def correct(self) -> bool:
-        """Certified and right. An abstention is never correct."""
+        """Certified and right."""
         return self.predicted is not None and self.predicted == self.label
 
     @property
@@ -94,8 +98,13 @@ def average_certified_radius(results: Sequence[Outcome]) -> float:
 
 
 def abstention_rate(results: Sequence[Outcome]) -> float:
-    """The share of examples on which the procedure abstained."""
-    return sum(result.predicted is None for result in results) / len(results)
+    """The share of examples on which Predict abstained."""
+    return sum(result.answer is None for result in results) / len(results)
+
+
+def accuracy(results: Sequence[Outcome]) -> float:
+    """The share of unchanged examples that Predict answers correctly. An abstention is never correct."""
+    return sum(result.answer == result.label for result in results) / len(results)
 
 
 @dataclass(frozen=True)
@@ -111,8 +120,9 @@ class Summary:
         subset: in plain words.
         n: estimation samples of each example.
         alpha: failure probability of each certificate.
-        accuracy: correct and not abstained.
-        abstention_rate: share of abstentions.
+        accuracy: of the smoothed classifier on unchanged examples: Predict answers, and correctly (Levine & Feizi
+            2020, "classification accuracy").
+        abstention_rate: share of examples on which Predict abstains.
         average_certified_radius: in the norm's unit.
         median_certified_radius: likewise; None if fewer than half of the examples are correct.
         certified_accuracy: at each radius asked for, with its interval.
@@ -152,11 +162,10 @@ def summarize(run: Run, radii: Sequence[float], confidence: float = DEFAULT_CONF
     estimator = estimator_from_dict(run.manifest.estimator)
     theorem = theorem_of(run.manifest)
 
-    def at(radius: float) -> Proportion:
-        certified = sum(result.certified_radius >= radius for result in results)
-        return certified_proportion(certified, len(results), estimator.alpha, confidence)
+    def share(hits: int) -> Proportion:
+        return certified_proportion(hits, len(results), estimator.alpha, confidence)
 
-    abstained = sum(result.predicted is None for result in results)
+    abstained = sum(result.answer is None for result in results)
     return Summary(
         run=run.folder.name,
         noise=str(noise_of(run.manifest)),
@@ -166,11 +175,13 @@ def summarize(run: Run, radii: Sequence[float], confidence: float = DEFAULT_CONF
         subset=subset_of(run),
         n=estimator.most_draws,
         alpha=estimator.alpha,
-        accuracy=at(0.0),
+        accuracy=share(sum(result.answer == result.label for result in results)),
         abstention_rate=proportion(abstained, len(results), confidence),
         average_certified_radius=average_certified_radius(results),
         median_certified_radius=median_certified_radius(results),
-        certified_accuracy={radius: at(radius) for radius in radii},
+        certified_accuracy={
+            radius: share(sum(result.certified_radius >= radius for result in results)) for radius in radii
+        },
         confidence=confidence,
     )
 
@@ -183,9 +194,11 @@ def subset_of(run: Run) -> str:
 
 def _outcome(manifest: Manifest, record: Record) -> Outcome:
     if isinstance(record, ClaimRecord):
-        return Outcome(record.index, record.label, record.predicted, record.radius, None, record.seconds)
+        claimed = record.predicted
+        return Outcome(record.index, record.label, claimed, record.radius, claimed, None, record.seconds)
     proved = _certificate(manifest, record)
-    return Outcome(record.index, record.label, proved.label, proved.radius, proved)
+    answer = prediction(record.estimation, proved.alpha).label
+    return Outcome(record.index, record.label, proved.label, proved.radius, answer, proved)
 
 
 def _certificate(manifest: Manifest, record: VoteRecord) -> Certificate:

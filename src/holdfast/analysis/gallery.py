@@ -50,10 +50,10 @@ class Card:
     Attributes:
         index: of the example in its split.
         pictures: PNG files as data addresses: the input, then noisy versions of it.
-        state: "correct", "wrong" or "abstains".
+        state: "correct", "wrong" or "uncertified".
+        answer: name of the class that the smoothed classifier answers, None when abstaining.
         label: name of the true class.
-        predicted: name of the certified class, None when abstaining.
-        radius: certified radius with its unit, rounded down; None when abstaining.
+        radius: certified radius with its unit, rounded down; None when not certified.
         bars: the votes, most first.
         votes: the number of estimation samples.
     """
@@ -62,7 +62,7 @@ class Card:
     pictures: tuple[str, ...]
     state: str
     label: str
-    predicted: str | None
+    answer: str | None
     radius: str | None
     bars: tuple[Bar, ...]
     votes: int
@@ -91,9 +91,9 @@ def _card(run: Run, result: Outcome, pictures: NDArray[np.uint8]) -> Card:
     return Card(
         index=result.index,
         pictures=tuple(_data_address(picture) for picture in pictures),
-        state="abstains" if not certain else "correct" if result.correct else "wrong",
+        state="uncertified" if not certain else "correct" if result.correct else "wrong",
         label=names[result.label],
-        predicted=None if result.predicted is None else names[result.predicted],
+        answer=None if result.answer is None else names[result.answer],
         radius=_radius(norm, result.radius) if certain else None,
         bars=_bars(result, names),
         votes=result.certificate.estimation.total if result.certificate else 0,

@@ -12,7 +12,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from holdfast.analysis import charts, extras, formats, wording
-from holdfast.analysis.accuracy import attainable_radius, summarize
+from holdfast.analysis.accuracy import attainable_radius, noise_of, summarize
 from holdfast.analysis.curves import distinct_names
 from holdfast.analysis.gallery import cards
 from holdfast.analysis.published import comparable
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from holdfast.analysis.published import PublishedFigure
     from holdfast.runs.store import Run
 
-_MARKS = {"correct": "✓", "wrong": "✗", "abstains": "○"}
+_MARKS = {"correct": "✓", "wrong": "✗", "uncertified": "○"}
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ class RunSection:
     speed: str | None
     comparisons: list[Comparison]
     cards: list[Card]
+    legend: str
     proved: list[str]
     entries: list[wording.Entry]
     raw: str
@@ -137,7 +138,7 @@ def _sections(runs: Sequence[Run], radii: Sequence[float] | None) -> list[RunSec
 
 
 def _section(run: Run, name: str, anchor: str, radii: Sequence[float]) -> RunSection:
-    summary = summarize(run, radii)
+    summary, noise = summarize(run, radii), noise_of(run.manifest)
     return RunSection(
         name=name,
         anchor=anchor,
@@ -151,6 +152,7 @@ def _section(run: Run, name: str, anchor: str, radii: Sequence[float]) -> RunSec
         speed=wording.speed(run),
         comparisons=_comparisons(run, summary),
         cards=cards(run),
+        legend=f" ({noise.legend})" if noise.legend else "",
         proved=wording.proved(run, summary),
         entries=wording.entries(run.manifest),
         raw=run.manifest.to_json(),

@@ -36,9 +36,10 @@ def table_rows(summaries: Sequence[Summary], intervals_apart: bool = False) -> T
             the subset is always a column.
     """
     radii = sorted({radius for summary in summaries for radius in summary.certified_accuracy})
-    shares: dict[str, list[Proportion | None]] = {"Abstains": [summary.abstention_rate for summary in summaries]}
-    if 0.0 not in radii:
-        shares["Accuracy"] = [summary.accuracy for summary in summaries]
+    shares: dict[str, list[Proportion | None]] = {
+        "Accuracy": [summary.accuracy for summary in summaries],
+        "Abstains": [summary.abstention_rate for summary in summaries],
+    }
     for radius in radii:
         at = [summary.certified_accuracy.get(radius) for summary in summaries]
         shares[f"r = {formats.threshold(radius)}"] = at
@@ -52,7 +53,7 @@ def caption(summaries: Sequence[Summary]) -> str:
     """What the numbers of a table are about: subset, intervals, units. One sentence each."""
     confidence = formats.percent(summaries[0].confidence, 0)
     sentences = [
-        "r = x: share certified correct at radius x at least.",
+        "Accuracy: unchanged examples answered correctly. r = x: share certified correct at radius x at least.",
         f"Intervals: {confidence}%, covering alpha and the sampling of the subset.",
     ]
     if not _subsets_differ(summaries):

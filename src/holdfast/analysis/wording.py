@@ -34,7 +34,7 @@ def headline(run: Run, summary: Summary) -> str:
     radius, share = _telling(summary)
     source = "Another tool claims: of " if run.manifest.kind == "imported" else "Of "
     confidence = formats.percent(summary.confidence, 0)
-    answered = "certified to be answered correctly" if radius == 0.0 else "certified correct against"
+    answered = "answered correctly while unchanged" if radius == 0.0 else "certified correct against"
     against = "" if radius == 0.0 else f" {_every_change(Norm(summary.norm), radius)}"
     return (
         f"{source}{summary.subset}, {formats.percent(share.value)}% [{confidence}% interval: "
@@ -45,8 +45,8 @@ def headline(run: Run, summary: Summary) -> str:
 def second_line(summary: Summary) -> str:
     """Accuracy without an adversary, and abstentions."""
     return (
-        f"Unchanged inputs: {formats.with_interval(summary.accuracy)} certified correct, and "
-        f"{formats.with_interval(summary.abstention_rate)} without an answer (abstention). "
+        f"Unchanged inputs: {formats.with_interval(summary.accuracy)} are answered correctly, and "
+        f"{formats.with_interval(summary.abstention_rate)} get no answer (abstention). "
         f"{_median(summary)}"
     )
 
@@ -136,7 +136,9 @@ def proved(run: Run, summary: Summary) -> list[str]:
         "and covers both the choice of the subset and alpha: the lower end bounds the share of all such inputs on "
         "which the smoothed classifier truly is right and robust, the upper end the share that this procedure "
         "certifies.",
-        "An abstention is never counted as correct, and radii are shown rounded down.",
+        "Accuracy on unchanged inputs counts answers of the procedure Predict on the estimation votes, each of which "
+        f"is another than the smoothed classifier's with probability at most {alpha:g}. An abstention is never "
+        "counted as correct, and radii are shown rounded down.",
     ]
 
 

@@ -37,9 +37,9 @@ def warn(text: str) -> None:
     err.print(f"[yellow]Warning:[/] {escape(text)}")
 
 
-def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "") -> None:
+def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table as wide as the terminal allows; the first column is text, the others are numbers."""
-    table = Table(header_style="bold", caption=escape(caption), caption_justify="left")
+    table = Table(header_style="bold")
     for number, name in enumerate(header):
         table.add_column(escape(name), justify="left" if number == 0 else "right", overflow="fold")
     for row in rows:

@@ -54,6 +54,7 @@ def print_summaries(folders: Sequence[Path], radii: str | None, *, as_json: bool
     for norm in dict.fromkeys(summary.norm for summary in summaries):
         group = [summary for summary in summaries if summary.norm == norm]
         if style == "text":
-            console.print_table(*tables.fitted(group), caption=tables.caption(group))
+            console.print_table(*tables.fitted(group))
+            console.say(tables.caption(group))
         else:
             sys.stdout.write(writers[style](group))

@@ -115,6 +115,11 @@ class Ablation(Noise):
         picture[noisy.sum(axis=0) == 0] = _NULL_COLOUR
         return picture
 
+    @property
+    def legend(self) -> str:
+        """The NULL colour, where there is one."""
+        return "teal pixels were taken away" if self.null == "multichannel" else ""
+
     def _fill_of(self, channels: int) -> tuple[float, ...]:
         if self.fill is None or len(self.fill) != channels:
             raise UsageError(

@@ -79,6 +79,11 @@ class Noise(ABC):
         """A noisy image `(channels, height, width)` in [0, 1] units as a picture `(height, width, 3)`."""
         return grey_or_rgb(noisy)
 
+    @property
+    def legend(self) -> str:
+        """What a reader of its pictures must know, in a few words; empty if nothing."""
+        return ""
+
     def to_dict(self) -> dict[str, Any]:
         """Name and parameters, for manifests and bundles; `noise_from_dict` is the inverse."""
         return {"name": self.name, **asdict(cast("Any", self))}

@@ -1,0 +1,63 @@
+"""The field's figures, by hand."""
+
+import math
+
+import pytest
+from synthetic_runs import four, imported
+
+from holdfast.analysis.accuracy import (
+    Outcome,
+    abstention_rate,
+    accuracy,
+    average_certified_radius,
+    certified_accuracy,
+    median_certified_radius,
+    outcomes,
+)
+
+
+def result(radius: float | None, correct: bool = True, answer: int | None = 1) -> Outcome:
+    """An outcome with a certificate of that radius, or without one."""
+    predicted = None if radius is None else 1 if correct else 0
+    return Outcome(0, 1, predicted, radius or 0.0, answer)
+
+
+def test_median_counts_misclassified_examples_as_minus_infinity() -> None:
+    """Levine & Feizi 2020, "Results": the median of {N/A, N/A, 1, 2, 3} is 1, not 2."""
+    assert median_certified_radius([result(None), result(7, False), result(1), result(2), result(3)]) == 1
+    assert median_certified_radius([result(2), result(3)]) == 3
+    assert median_certified_radius([result(None), result(3)]) == 3
+    assert median_certified_radius([result(None), result(None), result(3)]) is None
+
+
+def test_median_is_the_largest_radius_with_half_of_the_examples() -> None:
+    results = [result(radius) for radius in (0, 0, 1, 4, 4, 9, 9, None)]
+    median = median_certified_radius(results)
+    assert median is not None
+    assert certified_accuracy(results, median) >= 0.5 > certified_accuracy(results, median + 1)
+
+
+def test_wrong_and_uncertified_examples_count_zero_in_the_average() -> None:
+    assert average_certified_radius([result(1.5), result(2.0, False), result(None), result(0.5)]) == 0.5
+
+
+def test_certified_accuracy_needs_a_correct_certificate() -> None:
+    results = [result(1.0), result(1.0, False), result(None)]
+    assert certified_accuracy(results, 0.0) == certified_accuracy(results, 1.0) == pytest.approx(1 / 3)
+    assert certified_accuracy(results, math.nextafter(1.0, 2)) == 0.0
+
+
+def test_accuracy_is_that_of_the_answers_and_an_abstention_is_never_correct() -> None:
+    results = [result(None, answer=1), result(None, answer=0), result(None, answer=None), result(1.0)]
+    assert accuracy(results) == 0.5
+    assert abstention_rate(results) == 0.25
+
+
+def test_more_examples_have_an_answer_than_a_certificate(tmp_path) -> None:
+    """500 of 1,000 votes do not certify, but their lead over 334 is an answer."""
+    last = outcomes(four(tmp_path / "run"))[3]
+    assert (last.predicted, last.answer, last.label) == (None, 7, 7)
+
+
+def test_claims_answer_what_they_certify(tmp_path) -> None:
+    assert all(each.answer == each.predicted for each in outcomes(imported(tmp_path / "run")))
