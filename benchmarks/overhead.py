@@ -43,7 +43,7 @@ def main(repetitions: int) -> None:
         torch.manual_seed(0)
         network = build("digits-cnn", noise.noisy_shape(data.shape), 10, {}).eval()
         classifier = VotingClassifier(network, 10)
-        size, _ = LocalEngine().fastest_batch(classifier, noise, examples)
+        size, _ = LocalEngine().fastest_batch(classifier, noise, examples[0])
         engine, batch = LocalEngine(batch_size=size), torch.rand(size, *noise.noisy_shape(data.shape))
         times: dict[str, list[float]] = {"plain": [], "engine": [], "forward": []}
         for _ in range(repetitions + 1):

@@ -328,3 +328,12 @@ def test_an_interrupted_run_says_that_its_records_are_safe(
     assert "Interrupted" in err
     assert "the same command goes on" in err
     assert read_run(tmp_path / "run").missing > 0
+
+
+def test_files_that_may_not_be_read_are_named(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").mkdir()
+    code, _, err = call("export-log", tmp_path, "--out", tmp_path)
+    assert code == 1
+    assert str(tmp_path) in err
+    code, _, err = call("plan", "--noise", "gaussian:sigma=1", "--data", f"mnist:{tmp_path / 'manifest.json' / 'x'}")
+    assert code == 1

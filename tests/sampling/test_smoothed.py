@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import holdfast as hf
-from holdfast.errors import InputError, UsageError
+from holdfast.errors import HoldfastError, InputError, UsageError
 
 WEIGHTS = torch.randn(16, generator=torch.Generator().manual_seed(1))
 
@@ -128,3 +128,13 @@ def test_cuda_counts_do_not_depend_on_the_batch_size() -> None:
         for size in (50, 1000)
     ]
     assert results[0] == results[1]
+
+
+def test_no_memory_is_an_error_that_names_a_smaller_batch() -> None:
+    def greedy(z: torch.Tensor) -> torch.Tensor:
+        if len(z) > 1:
+            raise torch.OutOfMemoryError
+        return linear(z)
+
+    with pytest.raises(HoldfastError, match=r"no memory for batches of 256 noisy copies; .*--batch-size 128"):
+        hf.SmoothedClassifier(greedy, hf.Gaussian(0.5), 2, batch_size=256).certify(inputs(), n=500, alpha=0.1)

@@ -37,6 +37,11 @@ def warn(text: str) -> None:
     err.print(f"[yellow]Warning:[/] {escape(text)}")
 
 
+def fail(text: str) -> None:
+    """An error on stderr."""
+    err.print(f"[bold red]Error:[/] {escape(text)}", soft_wrap=True)
+
+
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table as wide as the terminal allows; the first column is text, the others are numbers."""
     table = Table(header_style="bold")

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli import certify, demo, info, logs, plan, predict, report, table, train
-from holdfast.cli.console import err
+from holdfast.cli import certify, console, demo, info, logs, plan, predict, report, table, train
 from holdfast.errors import HoldfastError
 
 app = typer.Typer(
@@ -40,11 +39,8 @@ def main() -> None:
     try:
         app()
     except HoldfastError as error:
-        err.print(f"[bold red]Error:[/] {_escape(str(error))}", soft_wrap=True)
+        console.fail(str(error))
         sys.exit(error.exit_code)
-
-
-def _escape(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
+    except OSError as error:
+        console.fail(f"{error.filename or 'a file'}: {error.strerror or error}. Check the path and who may use it")
+        sys.exit(1)

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
     from holdfast.noises.base import Noise
 
-# Inputs that the speed is measured on.
-_BURST_EXAMPLES = 4
-
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
@@ -89,13 +86,12 @@ def attainable(
 
 
 def measured_speed(material: Material, batch_size: int | None, device: str, threads: int) -> dict[str, Any]:
-    """Samples a second of the loop in a short burst on the first inputs, and the batch size they took."""
+    """Samples a second of the loop in a short burst on the first input, and the batch size it took."""
     from holdfast.sampling.classifier import VotingClassifier
     from holdfast.sampling.engines.local import LocalEngine
 
     classifier = VotingClassifier(material.bundle.module, len(material.bundle.info.class_names))
-    burst = [material.data[index] for index in range(min(_BURST_EXAMPLES, len(material.data)))]
-    size, speed = LocalEngine(device, batch_size, threads).fastest_batch(classifier, material.noise, burst)
+    size, speed = LocalEngine(device, batch_size, threads).fastest_batch(classifier, material.noise, material.data[0])
     return {"batch_size": size, "samples_per_second": speed}
 
 

@@ -69,7 +69,7 @@ class SmoothedClassifier:
         """The smoothed classifier's class for each input, or None (abstain).
 
         Args:
-            x: inputs `(batch, *event)` in input units; one input is a batch of one.
+            x: inputs `(batch, *event)` in input units, taken as float32; one input is a batch of one.
             n: samples of each input.
             alpha: probability of returning another class than the smoothed classifier's, for each input.
             seed: for a repeatable result; fresh entropy by default, since an adversary who knows the seed beforehand
@@ -102,7 +102,7 @@ class SmoothedClassifier:
         """For each input a class and a radius within which no change can alter it, or abstention.
 
         Args:
-            x: inputs `(batch, *event)` in input units; one input is a batch of one.
+            x: inputs `(batch, *event)` in input units, taken as float32; one input is a batch of one.
             n0: selection samples of each input.
             n: estimation samples of each input.
             alpha: probability that a certificate is false, for each input.
@@ -123,7 +123,7 @@ class SmoothedClassifier:
 
     def _examples(self, x: Tensor | NDArray[np.floating]) -> list[Example]:
         inputs = x.detach().cpu().numpy() if isinstance(x, Tensor) else np.asarray(x)
-        return [Example(index, np.ascontiguousarray(row, dtype=np.float32), 0) for index, row in enumerate(inputs)]
+        return [Example(index, np.array(row, dtype=np.float32), 0) for index, row in enumerate(inputs)]
 
     def _votes(self, examples: Sequence[Example], procedure: Procedure, seed: int | None) -> list[Votes]:
         if not examples:

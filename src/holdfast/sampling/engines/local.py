@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from itertools import cycle, islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import torch
 
-from holdfast.errors import UsageError
+from holdfast.errors import HoldfastError, UsageError
 from holdfast.sampling.counts import MonteCarlo
 from holdfast.sampling.procedure import Predict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from holdfast.noises.base import Noise
     from holdfast.sampling.classifier import VotingClassifier
@@ -63,28 +63,32 @@ class LocalEngine:
         """Votes for every example, as soon as it is finished. See `MonteCarlo.run`."""
         self._prepare()
         iterator = iter(examples)
-        head = list(islice(iterator, 16))
+        head = list(islice(iterator, 1))
         if not head:
             return
-        batch_size = self.batch_size or self.fastest_batch(classifier, noise, head)[0]
+        batch_size = self.batch_size or self.fastest_batch(classifier, noise, head[0])[0]
         loop = MonteCarlo(classifier, noise, procedure, seed, batch_size, torch_device(self.device), on_batch)
-        yield from loop.run(_chain(head, iterator))
+        try:
+            yield from loop.run(chain(head, iterator))
+        except torch.OutOfMemoryError as error:
+            raise HoldfastError(
+                f"{self.device} has no memory for batches of {batch_size} noisy copies; "
+                f"repeat the command with --batch-size {max(1, batch_size // 2)}"
+            ) from error
 
-    def fastest_batch(
-        self, classifier: VotingClassifier, noise: Noise, examples: Sequence[Example]
-    ) -> tuple[int, float]:
-        """Measure the loop on a short burst of real work.
+    def fastest_batch(self, classifier: VotingClassifier, noise: Noise, example: Example) -> tuple[int, float]:
+        """Measure the loop on a short burst of real work, noisy copies of one example.
 
         Returns:
             The batch size with the most samples a second, and that speed.
         """
         self._prepare()
         if self.batch_size is not None:
-            return self.batch_size, self._burst(classifier, noise, examples, self.batch_size)
+            return self.batch_size, self._burst(classifier, noise, example, self.batch_size)
         best_size, best_speed = 0, 0.0
         for size in _BATCH_SIZES:
             try:
-                speed = self._burst(classifier, noise, examples, size)
+                speed = self._burst(classifier, noise, example, size)
             except torch.OutOfMemoryError:
                 if not best_size:
                     raise
@@ -102,7 +106,7 @@ class LocalEngine:
             torch.backends.cudnn.allow_tf32 = False
             torch.backends.cuda.matmul.allow_tf32 = False
 
-    def _burst(self, classifier: VotingClassifier, noise: Noise, examples: Sequence[Example], size: int) -> float:
+    def _burst(self, classifier: VotingClassifier, noise: Noise, example: Example, size: int) -> float:
         """Samples a second at one batch size, the better of two batches after one to warm up."""
         device = torch_device(self.device)
         times: list[float] = []
@@ -110,8 +114,8 @@ class LocalEngine:
             loop = MonteCarlo(classifier, noise, Predict(size), repetition, size, device)
             _wait_for(device)
             start = time.perf_counter()
-            for _ in loop.run(islice(cycle(examples), 1)):
-                _wait_for(device)
+            list(loop.run([example]))
+            _wait_for(device)
             times.append(time.perf_counter() - start)
         return size / min(times[1:])
 
@@ -138,8 +142,3 @@ def torch_device(name: str) -> torch.device:
 def _wait_for(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def _chain(head: list[Example], tail: Iterator[Example]) -> Iterator[Example]:
-    yield from head
-    yield from tail
