@@ -39,7 +39,7 @@ def warn(text: str) -> None:
 
 def fail(text: str) -> None:
     """An error on stderr."""
-    err.print(f"[bold red]Error:[/] {escape(text)}", soft_wrap=True)
+    err.print(f"[bold red]Error:[/] {escape(text)}")
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -69,11 +69,12 @@ def run_progress(title: str, hidden: bool) -> Iterator[Callable[[RunProgress], N
         with resumable():
             yield None
         return
-    with resumable(), _bar("{task.fields[speed]}") as bar:
+    with _bar("{task.fields[speed]}") as bar:
         task = bar.add_task(title, total=None, speed="")
         before: list[int] = []
 
         def show(progress: RunProgress) -> None:
+            bar.start()
             before[:1] = before[:1] or [progress.examples_done]
             seconds = max(progress.seconds, 1e-9)
             images = (progress.examples_done - before[0]) / seconds
@@ -90,10 +91,11 @@ def train_progress(title: str, hidden: bool) -> Iterator[Callable[[TrainProgress
         with resumable():
             yield None
         return
-    with resumable(), _bar("{task.fields[state]}") as bar:
+    with _bar("{task.fields[state]}") as bar:
         task = bar.add_task(title, total=None, state="")
 
         def show(progress: TrainProgress) -> None:
+            bar.start()
             state = (
                 f"epoch {progress.epoch}/{progress.epochs} loss {progress.loss:.3f} "
                 f"acc. under noise {100 * progress.accuracy_under_noise:.1f}%"
@@ -103,7 +105,9 @@ def train_progress(title: str, hidden: bool) -> Iterator[Callable[[TrainProgress
         yield show
 
 
-def _bar(state: str) -> Progress:
+@contextmanager
+def _bar(state: str) -> Iterator[Progress]:
+    """A bar that appears when it is started, which may be repeated, and stays when the block ends."""
     # No column is cut at 80 characters: the descriptions are short and the bar is narrow.
     columns: list[ProgressColumn | str] = [
         TextColumn("{task.description}", table_column=Column(no_wrap=True)),
@@ -112,4 +116,9 @@ def _bar(state: str) -> Progress:
         TextColumn(state, table_column=Column(no_wrap=True)),
         TimeRemainingColumn(compact=True, elapsed_when_finished=True, table_column=Column(no_wrap=True)),
     ]
-    return Progress(*columns, console=err, transient=False)
+    bar = Progress(*columns, console=err)
+    try:
+        with resumable():
+            yield bar
+    finally:
+        bar.stop()

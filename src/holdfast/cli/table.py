@@ -50,7 +50,10 @@ def print_summaries(folders: Sequence[Path], radii: str | None, *, as_json: bool
     if as_json:
         console.print_json(tables.as_json(summaries))
         return
-    writers = {"markdown": tables.markdown, "latex": tables.latex, "csv": tables.csv_text}
+    if style == "csv":
+        sys.stdout.write(tables.csv_text(summaries))
+        return
+    writers = {"markdown": tables.markdown, "latex": tables.latex}
     for norm in dict.fromkeys(summary.norm for summary in summaries):
         group = [summary for summary in summaries if summary.norm == norm]
         if style == "text":
