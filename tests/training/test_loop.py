@@ -16,6 +16,7 @@ from holdfast.noises.base import Noise
 from holdfast.noises.gaussian import Gaussian
 from holdfast.training.config import TrainConfig
 from holdfast.training.loop import TrainProgress, train
+from holdfast.training.recipes.noise import noise
 
 QUICK = TrainConfig(epochs=3, batch_size=256, learning_rate=0.1)
 
@@ -33,13 +34,13 @@ class Killed(Exception):
     """Stands for a process that ends between two steps."""
 
 
-@pytest.mark.parametrize("noise", [Gaussian(0.25), Ablation(16), Ablation(16, null="mean")], ids=str)
-def test_it_learns_under_each_noise(tmp_path: Path, digits: DataSet, noise: Noise) -> None:
+@pytest.mark.parametrize("smoothing", [Gaussian(0.25), Ablation(16), Ablation(16, null="mean")], ids=str)
+def test_it_learns_under_each_noise(tmp_path: Path, digits: DataSet, smoothing: Noise) -> None:
     seen: list[TrainProgress] = []
     held_out = open_data("digits", None, "test", {})
     config = replace(QUICK, epochs=40)
     trained = train(
-        start(digits, noise), config, digits, tmp_path / "m.safetensors", held_out=held_out, on_progress=seen.append
+        start(digits, smoothing), config, digits, tmp_path / "m.safetensors", held_out=held_out, on_progress=seen.append
     )
     assert seen[-1].step == seen[-1].steps == 40 * 6
     assert seen[-1].loss < 0.8 * seen[0].loss
@@ -92,6 +93,23 @@ def test_shared_noise_differs_from_noise_for_each_image(tmp_path: Path, digits: 
     assert any(not torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
 
 
+def test_noise_copies_of_an_image_are_different_and_all_learnt_from(tmp_path: Path, digits: DataSet) -> None:
+    x, labels = torch.from_numpy(digits.batch([0, 1])), torch.from_numpy(digits.labels[:2].copy())
+    seen: list[torch.Tensor] = []
+
+    class Watching(torch.nn.Module):
+        def forward(self, z: torch.Tensor) -> torch.Tensor:
+            seen.append(z)
+            return z.flatten(1)[:, :10]
+
+    config = replace(QUICK, noise_copies=3)
+    _, logits, targets = noise(Watching(), x, labels, Gaussian(0.25), config, torch.Generator().manual_seed(0))
+    assert targets.tolist() == [int(labels[0])] * 3 + [int(labels[1])] * 3
+    assert logits.shape == (6, 10)
+    assert len({tuple(row.flatten().tolist()) for row in seen[0]}) == 6
+    assert (seen[0][:3] - x[0]).std() == pytest.approx(0.25, rel=0.2)
+
+
 def test_bfloat16_training_learns(tmp_path: Path, digits: DataSet) -> None:
     config = replace(QUICK, epochs=6, precision="bfloat16")
     trained = train(start(digits, Gaussian(0.25)), config, digits, tmp_path / "m.safetensors")
@@ -119,6 +137,7 @@ def test_training_leaves_the_global_random_state_alone(tmp_path: Path, digits: D
         ({"precision": "int8"}, "the precision is one of"),
         ({"epochs": 0}, "epochs is at least 1"),
         ({"batch_size": 0}, "batch_size is at least 1"),
+        ({"noise_copies": 0}, "noise_copies is at least 1"),
         ({"learning_rate": float("nan")}, "learning rate is a positive number"),
         ({"learning_rate": 0.0}, "learning rate is a positive number"),
         ({"weight_decay": -1.0}, "weight decay"),

@@ -39,8 +39,11 @@ def train_command(
     weight_decay: Annotated[float, typer.Option("--weight-decay")] = 5e-4,
     schedule: Annotated[str, typer.Option("--schedule", help="one-cycle, cosine or constant.")] = "one-cycle",
     label_smoothing: Annotated[float, typer.Option("--label-smoothing")] = 0.0,
+    noise_copies: Annotated[
+        int, typer.Option("--noise-copies", help="Noisy copies of each image in a step.", min=1)
+    ] = 1,
     shared_noise: Annotated[
-        bool, typer.Option("--shared-noise", help="One noise draw for each minibatch, not for each image.")
+        bool, typer.Option("--shared-noise", help="One noise draw for each minibatch, not for each copy.")
     ] = False,
     seed: Annotated[int, typer.Option("--seed", help="Of initialization, order and noise.", min=0)] = 0,
     precision: Annotated[str, typer.Option("--precision", help="float32, or bfloat16 for autocast.")] = "float32",
@@ -63,6 +66,7 @@ def train_command(
         schedule=schedule,
         label_smoothing=label_smoothing,
         precision=precision,
+        noise_copies=noise_copies,
         shared_noise=shared_noise,
         seed=seed,
     )

@@ -26,7 +26,8 @@ class TrainConfig:
             "constant".
         label_smoothing: share of each label that is spread over all classes, in [0, 1).
         precision: "float32", or "bfloat16" for autocast of matrix products.
-        shared_noise: one noise realization for each minibatch instead of one for each image.
+        noise_copies: noisy copies of each image in a step, each under its own noise; the cost grows with it.
+        shared_noise: one noise realization for each minibatch instead of one for each copy.
         seed: of initialization, order and noise.
 
     Raises:
@@ -41,6 +42,7 @@ class TrainConfig:
     schedule: str = "one-cycle"
     label_smoothing: float = 0.0
     precision: str = "float32"
+    noise_copies: int = 1
     shared_noise: bool = False
     seed: int = 0
 
@@ -52,7 +54,11 @@ class TrainConfig:
         ):
             if value not in known:
                 raise UsageError(f"the {name} is one of {', '.join(known)}, got {value!r}")
-        for name, count in (("epochs", self.epochs), ("batch_size", self.batch_size)):
+        for name, count in (
+            ("epochs", self.epochs),
+            ("batch_size", self.batch_size),
+            ("noise_copies", self.noise_copies),
+        ):
             if count < 1:
                 raise UsageError(f"{name} is at least 1, got {count}")
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):

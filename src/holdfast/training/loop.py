@@ -128,15 +128,15 @@ class _Trainer:
             for group in self.optimizer.param_groups:
                 group["lr"] = config.rate(step, steps * config.epochs)
             indices = order[number * config.batch_size : (number + 1) * config.batch_size]
-            loss, hits = self._step(indices, epoch, number)
+            loss, hits, copies = self._step(indices, epoch, number)
             if loss != loss or loss in (float("inf"), float("-inf")):
                 raise ClassifierError(
                     f"the loss became {loss} in epoch {epoch + 1}, step {number + 1}: the training diverged. "
                     f"Lower --learning-rate (it is {config.learning_rate}) or use --precision float32"
                 )
-            loss_sum += loss * len(indices)
+            loss_sum += loss * copies
             correct += hits
-            seen += len(indices)
+            seen += copies
             if on_progress:
                 on_progress(
                     TrainProgress(
@@ -196,17 +196,17 @@ class _Trainer:
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
         self.epoch, self.loss, self.accuracy = position["epoch"], position["loss"], position["accuracy"]
 
-    def _step(self, indices: list[int], epoch: int, number: int) -> tuple[float, int]:
-        """One optimizer step; the loss and the number of hits before it."""
+    def _step(self, indices: list[int], epoch: int, number: int) -> tuple[float, int, int]:
+        """One optimizer step; before it, the loss, the number of hits and the number of noisy copies."""
         x, labels = self._batch(self.data, indices)
         # Block 0 of an epoch is its permutation.
         source = generator(self.config.seed, epoch, Stream.TRAINING, number + 1, self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
-            loss, logits = noise_recipe(self.module, x, labels, self.noise, self.config, source)
+            loss, logits, targets = noise_recipe(self.module, x, labels, self.noise, self.config, source)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
-        return float(loss.detach()), int((logits.argmax(dim=1) == labels).sum())
+        return float(loss.detach()), int((logits.argmax(dim=1) == targets).sum()), len(targets)
 
     def _batch(self, data: DataSet, indices: Any) -> tuple[Tensor, Tensor]:
         chosen = list(indices)

@@ -1,4 +1,7 @@
-"""Noise augmentation: cross-entropy on one noisy copy of each image (Cohen et al. 2019; Levine & Feizi 2020)."""
+"""Noise augmentation: cross-entropy on noisy copies of each image (Cohen et al. 2019; Levine & Feizi 2020).
+
+The papers take one copy of each image in a step. More copies lower the variance of the gradient that the noise adds.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,8 @@ if TYPE_CHECKING:
 
 def noise(
     module: nn.Module, x: Tensor, labels: Tensor, smoothing: Noise, config: TrainConfig, generator: Generator
-) -> tuple[Tensor, Tensor]:
-    """Loss and logits of one step.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Loss, logits and labels of one step, for all noisy copies: `(batch x copies, ...)`.
 
     Args:
         module: the base classifier, in training mode.
@@ -24,9 +27,10 @@ def noise(
         labels: `(batch,)`.
         smoothing: the noise that the classifier will be smoothed with.
         config: of the training; `shared_noise` draws one realization for the whole minibatch, as Levine & Feizi do
-            with the ablated pixels, instead of one for each image.
+            with the ablated pixels, instead of one for each copy.
         generator: the only source of randomness.
     """
+    x, labels = x.repeat_interleave(config.noise_copies, 0), labels.repeat_interleave(config.noise_copies)
     draws = smoothing.draw(x[0], 1 if config.shared_noise else len(x), generator)
     logits = module(smoothing.apply(x, draws))
-    return cross_entropy(logits.float(), labels, label_smoothing=config.label_smoothing), logits
+    return cross_entropy(logits.float(), labels, label_smoothing=config.label_smoothing), logits, labels
