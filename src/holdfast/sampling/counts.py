@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _MOST_UNDER_WAY = 1024
 
 
-@dataclass
+@dataclass(eq=False)
 class _Input:
     """An input under way: the votes it has, and the request that is being served."""
 
