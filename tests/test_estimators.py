@@ -17,7 +17,7 @@ from holdfast.stats.binomial import lower_bound
 from holdfast.types import ClassBounds, Counts, Norm
 
 SHAPE = (1, 8, 8)
-RULE = FixedSize(1000, 0.001)
+RULE = FixedSize(1000, 0.001, "cohen")
 
 
 def test_the_class_comes_from_the_selection_and_the_bound_from_the_estimation() -> None:
@@ -73,7 +73,7 @@ def test_estimators_survive_the_manifest() -> None:
 )
 def test_what_too_few_samples_can_certify(n: int, alpha: float, certifiable: bool) -> None:
     """n = 9 at alpha = 0.001 abstains on everything: 0.001^(1/9) < 1/2."""
-    assert (best_radius(Gaussian(1.0), FixedSize(n, alpha), SHAPE)[0] is not None) == certifiable
+    assert (best_radius(Gaussian(1.0), FixedSize(n, alpha, "cohen"), SHAPE, 2)[0] is not None) == certifiable
 
 
 def test_the_alpha_that_fits_a_radius() -> None:

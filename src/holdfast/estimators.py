@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from holdfast.errors import UsageError
 from holdfast.noises.base import find_guarantee
-from holdfast.stats.binomial import best_lower_bound, check_alpha, lower_bound, top_two_p_value
-from holdfast.stats.rounding import complement_upper
+from holdfast.stats.binomial import check_alpha, top_two_p_value
+from holdfast.stats.class_bounds import METHODS, check_method
 from holdfast.types import Certificate, ClassBounds, Counts, Norm, Prediction
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ class Estimator(ABC):
 
     name: ClassVar[str]
     alpha: float
+    method: str
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -36,9 +37,9 @@ class Estimator(ABC):
     def bounds(self, top: int, counts: Counts) -> ClassBounds:
         """Class bounds for `top`, jointly valid with probability at least 1 - alpha once sampling has stopped."""
 
-    @abstractmethod
-    def best_bounds(self) -> ClassBounds:
+    def best_bounds(self, num_classes: int) -> ClassBounds:
         """The best bounds that this estimator can give: every vote for one class."""
+        return self.bounds(0, Counts((self.most_draws, *[0] * (num_classes - 1))))
 
     @property
     @abstractmethod
@@ -64,11 +65,13 @@ def estimator_from_dict(description: Mapping[str, Any]) -> Estimator:
 
 @dataclass(frozen=True)
 class FixedSize(Estimator):
-    """n samples, then the one-sided Clopper-Pearson bound at alpha (Cohen et al. 2019, Certify).
+    """n samples, then bounds that are valid for exactly that many (Cohen et al. 2019, Certify).
 
     Args:
         n: estimation samples of each input, at least 1.
         alpha: failure probability of each certificate, in (0, 1).
+        method: how the class bounds follow from the votes: "split" bounds every class, "cohen" the top class only, as
+            the papers do (`holdfast.stats.class_bounds`).
 
     Raises:
         UsageError: an argument is out of range.
@@ -77,24 +80,22 @@ class FixedSize(Estimator):
     name: ClassVar[str] = "fixed"
     n: int
     alpha: float
+    method: str = "split"
 
     def __post_init__(self) -> None:
         check_samples("n", self.n)
         check_alpha(self.alpha)
+        check_method(self.method)
 
     def draws_wanted(self, top: int, counts: Counts) -> int:
         """What is missing to n."""
         return self.n - counts.total
 
     def bounds(self, top: int, counts: Counts) -> ClassBounds:
-        """p_lower by Clopper-Pearson on exactly n votes; every other class together has at most 1 - p_lower."""
+        """Bounds from exactly n votes, by the method."""
         if counts.total != self.n:
             raise UsageError(f"the bound holds for exactly n = {self.n} estimation votes, got {counts.total}")
-        return _two_sided(top, lower_bound(counts.votes[top], self.n, self.alpha))
-
-    def best_bounds(self) -> ClassBounds:
-        """p_lower = alpha^(1/n)."""
-        return _two_sided(0, best_lower_bound(self.n, self.alpha))
+        return ClassBounds(top, *METHODS[self.method](top, counts.votes, self.alpha))
 
     @property
     def most_draws(self) -> int:
@@ -139,20 +140,23 @@ def certificate(
     )
 
 
-def best_radius(noise: Noise, estimator: Estimator, shape: Shape) -> tuple[float | None, Norm]:
+def best_radius(
+    noise: Noise, estimator: Estimator, shape: Shape, num_classes: int, guarantee: str | None = None
+) -> tuple[float | None, Norm]:
     """The largest radius that this noise and estimator can certify, None if not even radius 0; and its norm."""
-    theorem = find_guarantee(noise)
-    return theorem.radius(noise, estimator.best_bounds(), shape), theorem.norm
+    theorem = find_guarantee(noise, guarantee)
+    return theorem.radius(noise, estimator.best_bounds(num_classes), shape), theorem.norm
 
 
 def fitting_alpha(noise: Noise, n: int, radius: float, shape: Shape) -> float | None:
     """The smallest alpha, rounded up to one significant digit, at which n samples can certify `radius`.
 
-    For logs whose radii exceed what their documented alpha allows. None if no alpha below 1/2 is enough.
+    For logs whose radii exceed what their documented alpha allows, by the papers' bound. None if no alpha below 1/2 is
+    enough.
     """
 
     def enough(alpha: float) -> bool:
-        best, _ = best_radius(noise, FixedSize(n, alpha), shape)
+        best, _ = best_radius(noise, FixedSize(n, alpha, "cohen"), shape, num_classes=2)
         return best is not None and best >= radius
 
     candidates = (digit * 10.0**power for power in range(-30, 0) for digit in range(1, 10))
@@ -177,7 +181,3 @@ def check_samples(name: str, value: int, least: int = 1) -> None:
     """Raise UsageError unless `value` is a whole number of samples, at least `least`."""
     if type(value) is not int or value < least:
         raise UsageError(f"{name} is a whole number of samples, at least {least}, got {value!r}")
-
-
-def _two_sided(top: int, p_lower: float) -> ClassBounds:
-    return ClassBounds(top, p_lower, complement_upper(p_lower))

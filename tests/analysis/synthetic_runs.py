@@ -43,7 +43,7 @@ def manifest(promise: DataPromise, noise: dict[str, Any] = GAUSSIAN, n: int = 10
         kind="certify",
         noise=noise,
         guarantee="cohen" if noise["name"] == "gaussian" else "levine",
-        estimator={"name": "fixed", "n": n, "alpha": 0.001},
+        estimator={"name": "fixed", "n": n, "alpha": 0.001, "method": "cohen"},
         n0=100,
         data=promise,
         model={"architecture": "small-cnn", "arguments": {"width": 32}, "sha256": "cd" * 32},

@@ -141,3 +141,18 @@ def test_pictures_show_null_in_a_colour_of_its_own() -> None:
     colours = Counter(tuple(pixel) for pixel in picture.reshape(-1, 3).tolist())
     assert colours[(0, 0, 0)] == 2
     assert max(colours.values()) == 14
+
+
+@pytest.mark.parametrize(("p_lower", "p_upper"), [(0.6, 0.1), (0.45, 0.2), (0.95, 0.01), (0.8, 0.2)])
+def test_multi_class_radius_is_corollary_2(p_lower: float, p_upper: float) -> None:
+    radius = levine(Ablation(45), ClassBounds(0, p_lower, p_upper), MNIST)
+    assert radius is not None
+    gap = Fraction(p_lower) - Fraction(p_upper)
+    assert gap > 2 * delta(784, 45, int(radius))
+    assert gap <= 2 * delta(784, 45, int(radius) + 1)
+
+
+def test_corollary_1_is_corollary_2_with_the_rest_as_the_rival() -> None:
+    for p_lower in (0.51, 0.7, 0.8782, 0.99):
+        first = max(rho for rho in range(30) if Fraction(p_lower) - delta(784, 45, rho) > Fraction(1, 2))
+        assert levine(Ablation(45), ClassBounds(0, p_lower, 1 - p_lower), MNIST) == first

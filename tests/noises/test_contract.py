@@ -111,8 +111,8 @@ def test_unknown_names_and_parameters_are_refused_with_what_is_known() -> None:
         noise_from_dict({"name": "gaussian", "sigm": 1})
     with pytest.raises(UsageError, match=r"needs the parameter 'k', as in ablation:k=VALUE"):
         noise_from_dict({"name": "ablation"})
-    with pytest.raises(UsageError, match=r"no guarantee 'li'; it has cohen"):
-        find_guarantee(Gaussian(1.0), "li")
+    with pytest.raises(UsageError, match=r"no guarantee 'wong'; it has cohen, lecuyer, li"):
+        find_guarantee(Gaussian(1.0), "wong")
 
 
 def test_two_noises_of_one_name_are_refused() -> None:

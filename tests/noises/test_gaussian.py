@@ -9,7 +9,7 @@ from scipy.stats import kstest
 
 from holdfast.errors import UsageError
 from holdfast.estimators import FixedSize, best_radius
-from holdfast.noises.gaussian import Gaussian, cohen
+from holdfast.noises.gaussian import Gaussian, cohen, lecuyer, li
 from holdfast.types import ClassBounds
 
 SHAPE = (1, 8, 8)
@@ -44,7 +44,7 @@ def test_two_sided_bounds_reduce_to_sigma_times_the_quantile() -> None:
     [(1_000, 0.001, 2.4632), (10_000, 0.001, 3.1986), (100_000, 0.001, 3.8115), (1_000_000, 0.001, 4.3462)],
 )
 def test_largest_radius_that_n_allows(n: int, alpha: float, in_sigmas: float) -> None:
-    radius, _ = best_radius(Gaussian(0.25), FixedSize(n, alpha), SHAPE)
+    radius, _ = best_radius(Gaussian(0.25), FixedSize(n, alpha, "cohen"), SHAPE, 10)
     assert radius == pytest.approx(0.25 * in_sigmas, rel=2e-4)
 
 
@@ -75,3 +75,39 @@ def test_noise_follows_the_input_precision_and_float64_has_more_digits() -> None
     double = Gaussian(1.0).sample(torch.zeros(1, 8, 8, dtype=torch.float64), 1, torch.Generator().manual_seed(0))
     assert double.dtype == torch.float64
     assert not torch.equal(double, double.float().double())
+
+
+@pytest.mark.parametrize("p_lower", [0.55, 0.7, 0.9, 0.99, 0.999])
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.01])
+def test_older_theorems_certify_less(p_lower: float, share: float) -> None:
+    """Cohen et al. 2019, Figure 5: Lecuyer et al. below Li et al. below Cohen et al., which is tight."""
+    bounds = ClassBounds(0, p_lower, (1 - p_lower) * share)
+    ours, second, first = (theorem(Gaussian(0.5), bounds, SHAPE) for theorem in (cohen, li, lecuyer))
+    assert ours is not None
+    assert second is not None
+    assert first is not None
+    assert 0 < first < second < ours
+
+
+def test_older_theorems_against_their_formulas_in_closed_form() -> None:
+    """At p_lower = 1, p_upper = 0 Lecuyer's best b is 1; Li's supremum at p = .8, .1 is checked by a finer grid."""
+    certain = ClassBounds(0, 1.0, 0.0)
+    assert lecuyer(Gaussian(2.0), certain, SHAPE) == pytest.approx(
+        2.0 / float(mpmath.sqrt(2 * mpmath.log(1.25 * (1 + mpmath.e)))), rel=1e-6
+    )
+    best = max(
+        mpmath.sqrt(
+            -2
+            / a
+            * mpmath.log(
+                1 - 0.9 + 2 * (0.5 * (mpmath.mpf("0.8") ** (1 - a) + mpmath.mpf("0.1") ** (1 - a))) ** (1 / (1 - a))
+            )
+        )
+        for a in (mpmath.mpf(step) / 500 for step in range(503, 5000))
+    )
+    assert li(Gaussian(1.0), ClassBounds(0, 0.8, 0.1), SHAPE) == pytest.approx(float(best), rel=1e-5)
+
+
+@pytest.mark.parametrize("theorem", [cohen, li, lecuyer])
+def test_no_theorem_certifies_without_separation(theorem) -> None:
+    assert theorem(Gaussian(1.0), ClassBounds(0, 0.4, 0.4), SHAPE) is None

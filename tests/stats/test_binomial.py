@@ -12,8 +12,6 @@ from scipy.stats import binomtest
 
 from holdfast.errors import UsageError
 from holdfast.stats.binomial import (
-    alpha_for_lower_bound,
-    best_lower_bound,
     lower_bound,
     top_two_p_value,
     upper_bound,
@@ -73,10 +71,9 @@ def test_lower_bound_against_high_precision(n: int, share: float, alpha: float) 
 
 
 def test_all_hits_give_the_root_of_alpha_rounded_down() -> None:
-    p = best_lower_bound(1000, 0.001)
+    p = lower_bound(1000, 1000, 0.001)
     assert p <= mpmath.mpf("0.001") ** (mpmath.mpf(1) / 1000)
     assert p == pytest.approx(0.001 ** (1 / 1000), rel=1e-10)
-    assert alpha_for_lower_bound(1000, p) == pytest.approx(0.001, rel=1e-6)
 
 
 def test_no_hits_is_zero_and_not_nan() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from holdfast.errors import RunError
-from holdfast.estimators import certificate, estimator_from_dict, prediction
+from holdfast.estimators import best_radius, certificate, estimator_from_dict, prediction
 from holdfast.noises.base import find_guarantee, noise_from_dict
 from holdfast.runs.store import ClaimRecord
+from holdfast.stats.class_bounds import check_method
 from holdfast.stats.datasets import DEFAULT_CONFIDENCE, Proportion, certified_proportion, proportion
 
 if TYPE_CHECKING:
@@ -68,8 +69,25 @@ def theorem_of(manifest: Manifest) -> Guarantee:
 
 def attainable_radius(manifest: Manifest) -> float | None:
     """The largest radius that the promised noise, estimator and theorem can certify; None if not even radius 0."""
-    best = estimator_from_dict(manifest.estimator).best_bounds()
-    return theorem_of(manifest).radius(noise_of(manifest), best, manifest.data.shape)
+    estimator, classes = estimator_from_dict(manifest.estimator), len(manifest.data.class_names)
+    return best_radius(noise_of(manifest), estimator, manifest.data.shape, classes, manifest.guarantee)[0]
+
+
+def compared(run: Run, bounds: str | None = None, guarantee: str | None = None) -> Run:
+    """The same votes under other class bounds or another theorem than the run promised, for comparison.
+
+    The promise was made before the votes were seen; what is picked afterwards for its result is no guarantee.
+
+    Raises:
+        UsageError: the run's estimator or noise does not have them.
+        RunError: an imported log, which has no votes.
+    """
+    manifest = run.manifest
+    if manifest.kind == "imported":
+        raise RunError(f"{run.folder} is an imported log: it has radii and no votes, so no other bound can be computed")
+    estimator = manifest.estimator if bounds is None else {**manifest.estimator, "method": check_method(bounds)}
+    name = find_guarantee(noise_of(manifest), guarantee or manifest.guarantee).name
+    return replace(run, manifest=replace(manifest, estimator=estimator, guarantee=name))
 
 
 def outcomes(run: Run) -> list[Outcome]:
@@ -116,6 +134,7 @@ class Summary:
         noise: as on the command line.
         norm: in which radii are measured.
         guarantee: the theorem and its source.
+        bounds: how the class bounds follow from the votes.
         examples: how many have a record.
         subset: in plain words.
         n: estimation samples of each example.
@@ -133,6 +152,7 @@ class Summary:
     noise: str
     norm: str
     guarantee: str
+    bounds: str
     examples: int
     subset: str
     n: int
@@ -171,6 +191,7 @@ def summarize(run: Run, radii: Sequence[float], confidence: float = DEFAULT_CONF
         noise=str(noise_of(run.manifest)),
         norm=theorem.norm.value,
         guarantee=f"{theorem.name} ({theorem.cite})",
+        bounds=f"{estimator.method}, {theorem.name}",
         examples=len(results),
         subset=subset_of(run),
         n=estimator.most_draws,

@@ -137,6 +137,7 @@ def _facts(summaries: Sequence[Summary], with_subset: bool) -> dict[str, list[st
         "Run": [summary.run for summary in summaries],
         "Noise": [summary.noise for summary in summaries],
         "Norm": [summary.norm for summary in summaries],
+        "Bounds": [summary.bounds for summary in summaries],
     }
     if with_subset:
         columns["Subset"] = [summary.subset for summary in summaries]

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from holdfast.stats.datasets import Proportion
 
 
+_METHODS = {
+    "cohen": "the top class gets all of alpha; every other class has at most the rest (the papers' bound)",
+    "split": "the top class gets 0.9 alpha, and the other classes share 0.1 alpha for bounds of their own",
+}
+
+
 @dataclass(frozen=True)
 class Entry:
     """One promise of a manifest: what it is called, its value, and what that means."""
@@ -199,7 +205,8 @@ def _how(manifest: Manifest) -> list[Entry]:
         Entry(
             "Estimation samples (n)", f"{estimator.most_draws:,}", "of each input, drawn apart; they bound its votes"
         ),
-        Entry("Estimator", str(manifest.estimator["name"]), "when sampling stops, and the bound that is valid then"),
+        Entry("Estimator", str(manifest.estimator["name"]), "when sampling stops"),
+        Entry("Class bounds", estimator.method, _METHODS[estimator.method]),
         Entry("alpha", f"{estimator.alpha:g}", "probability that one certificate is false, at most"),
         Entry("Seed", seed, "of all noise; with it the run can be repeated"),
         Entry("Block", f"{manifest.block:,}", "samples that one random generator draws"),

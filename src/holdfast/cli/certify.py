@@ -14,6 +14,7 @@ from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
     from holdfast.data.base import DataSet
+    from holdfast.estimators import Estimator
     from holdfast.models.bundle import Bundle
     from holdfast.noises.base import Noise
     from holdfast.runs.manifest import Manifest
@@ -38,6 +39,7 @@ def certify_command(
     n0: options.Selection = 100,
     n: options.Samples = 10_000,
     alpha: options.Alpha = 0.001,
+    bounds: options.Bounds = "split",
     seed: options.Seed = None,
     batch_size: options.BatchSize = "auto",
     device: options.Device = "cpu",
@@ -47,14 +49,25 @@ def certify_command(
     quiet: options.Quiet = False,
 ) -> None:
     """Certify the test images. Interrupted? The same command goes on where it stopped, to the same records."""
+    from holdfast.cli.table import print_summaries
+    from holdfast.estimators import FixedSize
+
     certify_into(
         out,
         Material.load(model, data, noise, split, device, precision),
-        Settings(every, limit, n0, n, alpha, seed, parse_batch_size(batch_size), device, threads, precision),
+        Settings(
+            every,
+            limit,
+            n0,
+            FixedSize(n, alpha, bounds),
+            seed,
+            parse_batch_size(batch_size),
+            device,
+            threads,
+            precision,
+        ),
         hidden=json or quiet,
     )
-    from holdfast.cli.table import print_summaries
-
     print_summaries([out], None, as_json=json)
 
 
@@ -107,8 +120,7 @@ class Settings:
     every: int
     limit: int | None
     n0: int
-    n: int
-    alpha: float
+    estimator: Estimator
     seed: int | None
     batch_size: int | None
     device: str
@@ -138,7 +150,6 @@ def certify_into(out: Path, material: Material, settings: Settings, *, hidden: b
 
 def promise_of(out: Path, material: Material, settings: Settings) -> Manifest:
     """The manifest of the run: a resumed run keeps its seed unless another one is asked for."""
-    from holdfast.estimators import FixedSize
     from holdfast.noises.base import find_guarantee
     from holdfast.runs.execute import promise
     from holdfast.runs.manifest import FILE_NAME, DataPromise, read_manifest
@@ -151,7 +162,7 @@ def promise_of(out: Path, material: Material, settings: Settings) -> Manifest:
     return promise(
         noise=material.noise,
         guarantee=find_guarantee(material.noise).name,
-        estimator=FixedSize(settings.n, settings.alpha),
+        estimator=settings.estimator,
         n0=settings.n0,
         data=DataPromise(
             source=data.source,

@@ -36,6 +36,7 @@ def demo_command(
     from holdfast.cli.certify import Material, Settings, certify_into
     from holdfast.cli.table import print_summaries
     from holdfast.cli.train import train_bundle
+    from holdfast.estimators import FixedSize
     from holdfast.runs.store import read_run
     from holdfast.training.config import TrainConfig
 
@@ -52,7 +53,7 @@ def demo_command(
         certify_into(
             run,
             material,
-            Settings(1, None, _N0, _N, _ALPHA, None, None, "cpu", threads, "float32"),
+            Settings(1, None, _N0, FixedSize(_N, _ALPHA), None, None, "cpu", threads, "float32"),
             hidden=quiet,
         )
         runs.append(run)

@@ -42,7 +42,7 @@ def import_command(
     from holdfast.runs.logs import imported_manifest, read_log
     from holdfast.runs.store import RunStore
 
-    parsed, estimator = parse_noise(noise), FixedSize(n, alpha)
+    parsed, estimator = parse_noise(noise), FixedSize(n, alpha, "cohen")
     log = read_log(file)
     manifest = imported_manifest(log, parsed, find_guarantee(parsed).name, estimator, n0, data_name, file.name)
     with RunStore(out, manifest) as store:
@@ -59,7 +59,7 @@ def import_command(
 def _warn_if_too_large(log: Log, noise: Noise, estimator: FixedSize, shape: tuple[int, ...]) -> None:
     from holdfast.estimators import best_radius, fitting_alpha
 
-    best, norm = best_radius(noise, estimator, shape)
+    best, norm = best_radius(noise, estimator, shape, num_classes=2)
     if log.largest <= (best or 0.0):
         return
     fitting = fitting_alpha(noise, estimator.n, log.largest, shape)

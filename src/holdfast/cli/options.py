@@ -24,6 +24,10 @@ NoiseSpec = Annotated[
 ModelFile = Annotated[Path, typer.Option("--model", help="Model bundle (.safetensors).", metavar="FILE")]
 Split = Annotated[str, typer.Option("--split", help="Split to take examples from: test or train.")]
 Alpha = Annotated[float, typer.Option("--alpha", help="Failure probability of each certificate.")]
+Bounds = Annotated[
+    str,
+    typer.Option("--bounds", help="Class bounds: split (every class) or cohen (top class only, as the papers do)."),
+]
 Samples = Annotated[int, typer.Option("--n", help="Estimation samples of each input.")]
 Selection = Annotated[int, typer.Option("--n0", help="Selection samples of each input.")]
 Every = Annotated[int, typer.Option("--every", help="Take each such-and-such example of the split.", min=1)]

@@ -16,6 +16,8 @@ from holdfast.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from holdfast.data.base import DataSet
+    from holdfast.estimators import FixedSize
     from holdfast.noises.base import Noise
 
 
@@ -36,6 +38,7 @@ def plan_command(
     n0: options.Selection = 100,
     n: options.Samples = 10_000,
     alpha: options.Alpha = 0.001,
+    bounds: options.Bounds = "split",
     batch_size: options.BatchSize = "auto",
     device: options.Device = "cpu",
     threads: options.Threads = 1,
@@ -43,12 +46,14 @@ def plan_command(
     json: options.Json = False,
 ) -> None:
     """Say what can be certified at most, warn when nothing can, and estimate the time."""
+    from holdfast.estimators import FixedSize
+
     material = None if model is None else Material.load(model, data, noise, split, device, precision)
     if material is None and noise is None:
         raise UsageError("a plan needs --noise, or --model with the noise it was trained for")
     chosen = material.noise if material else parse_noise(str(noise))
     examples = material.data if material else open_data_spec(data, split)
-    document = attainable(chosen, examples.shape, (examples.low, examples.high), n, alpha)
+    document = attainable(chosen, examples, FixedSize(n, alpha, bounds))
     document["examples"] = len(range(0, len(examples), every)[:limit])
     document["samples"] = document["examples"] * (n0 + n)
     if material:
@@ -60,26 +65,24 @@ def plan_command(
         _print(document, n0)
 
 
-def attainable(
-    noise: Noise, shape: tuple[int, ...], bounds: tuple[float, float], n: int, alpha: float
-) -> dict[str, Any]:
-    """What n unanimous votes certify at alpha, as a document.
+def attainable(noise: Noise, data: DataSet, estimator: FixedSize) -> dict[str, Any]:
+    """What n unanimous votes certify, as a document.
 
     Raises:
-        UsageError: the noise does not fit the inputs, or n or alpha is out of range.
+        UsageError: the noise does not fit the inputs.
     """
-    from holdfast.estimators import FixedSize, best_radius
+    from holdfast.estimators import best_radius
 
-    noise.check_inputs(shape, *bounds)
-    estimator = FixedSize(n, alpha)
-    radius, norm = best_radius(noise, estimator, shape)
+    noise.check_inputs(data.shape, data.low, data.high)
+    classes, alpha = len(data.class_names), estimator.alpha
+    radius, norm = best_radius(noise, estimator, data.shape, classes)
     return {
         "noise": str(noise),
         "norm": norm.value,
         "unit": norm.unit,
-        "n": n,
+        "n": estimator.n,
         "alpha": alpha,
-        "best_p_lower": estimator.best_bounds().p_lower,
+        "best_p_lower": estimator.best_bounds(classes).p_lower,
         "largest_radius": radius,
         "least_n": math.floor(math.log(alpha) / math.log(0.5)) + 1,
     }

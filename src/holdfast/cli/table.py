@@ -28,23 +28,41 @@ def add_to(app: typer.Typer) -> None:
 def table_command(
     runs: Runs,
     radii: options.Radii = None,
+    bounds: Annotated[
+        str | None,
+        typer.Option("--bounds", help="For comparison: other class bounds on the same votes (split, cohen)."),
+    ] = None,
+    theorem: Annotated[
+        str | None, typer.Option("--theorem", help="For comparison: another theorem on the same votes (lecuyer, li).")
+    ] = None,
     format: Annotated[str, typer.Option("--format", help="text, markdown, latex or csv.")] = "text",
     json: options.Json = False,
 ) -> None:
     """Print accuracy, abstention, certified radii and certified accuracy, each with its subset and interval."""
     if format not in _FORMATS:
         raise UsageError(f"--format is one of {', '.join(_FORMATS)}, got {format!r}")
-    print_summaries(runs, radii, as_json=json, style=format)
+    print_summaries(runs, radii, as_json=json, style=format, bounds=bounds, theorem=theorem)
 
 
-def print_summaries(folders: Sequence[Path], radii: str | None, *, as_json: bool, style: str = "text") -> None:
+def print_summaries(
+    folders: Sequence[Path],
+    radii: str | None,
+    *,
+    as_json: bool,
+    style: str = "text",
+    bounds: str | None = None,
+    theorem: str | None = None,
+) -> None:
     """Print the summaries of runs at the radii of a spec, or at radii that suit them; a table for each norm."""
     from holdfast.analysis import tables
-    from holdfast.analysis.accuracy import summarize
+    from holdfast.analysis.accuracy import compared, summarize
     from holdfast.analysis.radii import radii_for
     from holdfast.runs.store import read_run
 
     runs = [read_run(folder) for folder in folders]
+    if bounds or theorem:
+        runs = [compared(run, bounds, theorem) for run in runs]
+        console.warn("these are not the bounds that the runs promised; they are for comparison on the same votes")
     at = radii_for(runs, None if radii is None else parse_radii(radii))
     summaries = [summarize(run, chosen) for run, chosen in zip(runs, at, strict=True)]
     if as_json:

@@ -145,11 +145,14 @@ def delta(d: int, k: int, rho: int) -> Fraction:
     return 1 - untouched
 
 
-@guarantee(Ablation, norm=Norm.L0, cite="Levine & Feizi 2020, Theorem 1 and Corollary 1")
+@guarantee(Ablation, norm=Norm.L0, cite="Levine & Feizi 2020, Theorem 1 and Corollary 2")
 def levine(noise: Ablation, bounds: ClassBounds, shape: Shape) -> float | None:
-    """The largest rho with p_lower - Delta(rho) > 1/2, in pixels, in exact integers; None where there is none."""
+    """The largest rho with p_lower - Delta(rho) > p_upper + Delta(rho), in pixels; None where there is none.
+
+    With p_upper = 1 - p_lower this is Corollary 1, p_lower - Delta > 1/2. Exact integers throughout.
+    """
     d = pixel_count(shape)
-    margin = Fraction(bounds.p_lower) - Fraction(1, 2)
+    margin = (Fraction(bounds.p_lower) - Fraction(bounds.p_upper)) / 2
     if not margin > 0:
         return None
     # C(d - rho, k) / C(d, k) = numerator / denominator, updated by one factor a step;

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
 
 from holdfast.noises.base import Noise, Shape, check_positive, guarantee
 from holdfast.stats.rounding import down, normal_quantile_lower, normal_quantile_upper
@@ -54,3 +57,44 @@ def cohen(noise: Gaussian, bounds: ClassBounds, shape: Shape) -> float | None:
         return None
     z = down(normal_quantile_lower(bounds.p_lower) - normal_quantile_upper(bounds.p_upper)) / 2.0
     return max(0.0, down(noise.sigma * z))
+
+
+# Relative room for the rounding of the two older formulas, which are here for comparison.
+_SLACK = 1e-9
+# Their free parameter; every value of it gives a valid radius, so a grid can only lose a little.
+_GRID = 4096
+
+
+@guarantee(Gaussian, norm=Norm.L2, cite="Lecuyer et al. 2019, as in Cohen et al. 2019, Appendix I.1")
+def lecuyer(noise: Gaussian, bounds: ClassBounds, shape: Shape) -> float | None:
+    """The radius that follows from the differential privacy of Gaussian noise, for comparison; smaller than `cohen`'s.
+
+    The largest sigma b / sqrt(2 ln(1.25 (1 + e^b) / (p_lower - e^(2b) p_upper))) over 0 < b <= 1.
+    """
+    if not bounds.p_lower > bounds.p_upper:
+        return None
+    most = 1.0 if bounds.p_upper == 0.0 else min(1.0, 0.5 * math.log(bounds.p_lower / bounds.p_upper))
+    beta = np.linspace(0.0, most, _GRID)[1:]
+    gap = bounds.p_lower - np.exp(2 * beta) * bounds.p_upper
+    with np.errstate(divide="ignore", invalid="ignore"):
+        radii = noise.sigma * beta / np.sqrt(2 * np.log(1.25 * (1 + np.exp(beta)) / gap))
+    return max(0.0, float(radii[gap > 0].max(initial=0.0)) * (1 - _SLACK))
+
+
+@guarantee(Gaussian, norm=Norm.L2, cite="Li et al. 2018, as in Cohen et al. 2019, Appendix I.2")
+def li(noise: Gaussian, bounds: ClassBounds, shape: Shape) -> float | None:
+    """The radius that follows from Renyi divergence, for comparison; smaller than `cohen`'s.
+
+    The largest sigma sqrt(-2/a ln(1 - p_lower - p_upper + 2 m^(1/(1-a)))) over a > 0, where m is the mean of
+    p_lower^(1-a) and p_upper^(1-a).
+    """
+    first, second = bounds.p_lower, bounds.p_upper
+    if not first > second:
+        return None
+    order = np.concatenate([np.linspace(1e-3, 1 - 1e-3, _GRID), 1 + np.geomspace(1e-3, 1e3, _GRID)])
+    with np.errstate(all="ignore"):
+        mean = (0.5 * (first ** (1 - order) + second ** (1 - order))) ** (1 / (1 - order))
+        inside = 1 - first - second + 2 * mean
+        squares = -2 / order * np.log(inside)
+    usable = squares[np.isfinite(squares) & (inside > 0)]
+    return max(0.0, noise.sigma * math.sqrt(max(0.0, float(usable.max(initial=0.0)))) * (1 - _SLACK))

@@ -97,6 +97,7 @@ class SmoothedClassifier:
         n0: int = 100,
         n: int,
         alpha: float,
+        method: str = "split",
         seed: int | None = None,
     ) -> list[Certificate]:
         """For each input a class and a radius within which no change can alter it, or abstention.
@@ -106,6 +107,7 @@ class SmoothedClassifier:
             n0: selection samples of each input.
             n: estimation samples of each input.
             alpha: probability that a certificate is false, for each input.
+            method: "split" bounds the probability of every class, "cohen" that of the top class only, as the papers do.
             seed: as in `predict`.
 
         Raises:
@@ -113,7 +115,7 @@ class SmoothedClassifier:
 
         Source: Cohen et al. 2019, Certify; Levine & Feizi 2020, Corollary 1.
         """
-        estimator = FixedSize(n, alpha)
+        estimator = FixedSize(n, alpha, method)
         examples = self._examples(x)
         votes = self._votes(examples, Certify(n0, estimator), seed)
         return [

@@ -100,16 +100,6 @@ def top_two_p_value(first: int, second: int) -> float:
     return float(binomtest(first, first + second, 0.5, alternative="two-sided").pvalue)
 
 
-def best_lower_bound(n: int, alpha: float) -> float:
-    """The largest lower bound that n samples can give: all of them hits, alpha^(1/n)."""
-    return lower_bound(n, n, alpha)
-
-
-def alpha_for_lower_bound(n: int, p_lower: float) -> float:
-    """The smallest alpha at which n unanimous samples give `p_lower`: p_lower^n."""
-    return float(p_lower**n)
-
-
 def _upper_tail(hits: int, n: int, p: float) -> float:
     """P(Binomial(n, p) >= hits) for hits >= 1."""
     return float(betainc(hits, n - hits + 1, p))
