@@ -10,6 +10,7 @@ from holdfast.estimators import (
     estimator_from_dict,
     fitting_alpha,
     prediction,
+    scale_of,
 )
 from holdfast.noises.ablation import Ablation
 from holdfast.noises.gaussian import Gaussian
@@ -18,6 +19,7 @@ from holdfast.types import ClassBounds, Counts, Norm
 
 SHAPE = (1, 8, 8)
 RULE = FixedSize(1000, 0.001, "cohen")
+SCALE = scale_of(Gaussian(0.5), "cohen", SHAPE)
 
 
 def test_the_class_comes_from_the_selection_and_the_bound_from_the_estimation() -> None:
@@ -63,9 +65,9 @@ def test_fixed_size_asks_for_what_is_missing() -> None:
 
 
 def test_estimators_survive_the_manifest() -> None:
-    assert estimator_from_dict(RULE.to_dict()) == RULE
-    with pytest.raises(UsageError, match="unknown estimator 'adaptive'; known are fixed"):
-        estimator_from_dict({"name": "adaptive"})
+    assert estimator_from_dict(RULE.to_dict(), SCALE) == RULE
+    with pytest.raises(UsageError, match="unknown estimator 'adaptive'; known are eprocess, fixed, looks"):
+        estimator_from_dict({"name": "adaptive"}, SCALE)
 
 
 @pytest.mark.parametrize(

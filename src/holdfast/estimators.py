@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from holdfast.errors import UsageError
 from holdfast.noises.base import find_guarantee
-from holdfast.stats.binomial import check_alpha, top_two_p_value
+from holdfast.stats.betting import truncated_capital
+from holdfast.stats.binomial import check_alpha, lower_bound, top_two_p_value, upper_bound
 from holdfast.stats.class_bounds import METHODS, check_method
+from holdfast.stats.rounding import complement_upper, down
 from holdfast.types import Certificate, ClassBounds, Counts, Norm, Prediction
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from holdfast.noises.base import Noise, Shape
+
+    Scale = Callable[[ClassBounds], float | None]
+
+
+# No look below this many samples: nothing of interest is decided there.
+_FIRST_LOOK = 30
+# Share of alpha for the last look, where inputs end that no earlier look decided.
+_LAST_SHARE = 0.8
+# One-sided level at which an input is given up for a radius.
+_GIVE_UP = 1e-3
+# Room for rounding in the logarithm of a bet's capital.
+_LOG_SLACK = 1e-9
 
 
 class Estimator(ABC):
@@ -48,19 +64,37 @@ class Estimator(ABC):
 
     def to_dict(self) -> dict[str, Any]:
         """Name and parameters, for the manifest; `estimator_from_dict` is the inverse."""
-        return {"name": self.name, **asdict(cast("Any", self))}
+        stored = {item.name: getattr(self, item.name) for item in fields(cast("Any", self)) if item.name != "scale"}
+        return {"name": self.name, **stored}
 
 
 _ESTIMATORS: dict[str, type[Estimator]] = {}
 
 
-def estimator_from_dict(description: Mapping[str, Any]) -> Estimator:
-    """The estimator that `Estimator.to_dict` described."""
-    parameters = dict(description)
+def estimator_from_dict(description: Mapping[str, Any], scale: Scale) -> Estimator:
+    """The estimator that `Estimator.to_dict` described.
+
+    Args:
+        description: name and parameters.
+        scale: class bounds -> radius, by the theorem and for the noise and input shape of the run; estimators that
+            stop once a radius is certified need it.
+
+    Raises:
+        UsageError: an unknown estimator or a parameter out of range.
+    """
+    parameters = {key: tuple(value) if isinstance(value, list) else value for key, value in description.items()}
     name = parameters.pop("name", None)
     if name not in _ESTIMATORS:
         raise UsageError(f"unknown estimator {name!r}; known are {', '.join(sorted(_ESTIMATORS))}")
-    return _ESTIMATORS[name](**parameters)
+    kind = _ESTIMATORS[name]
+    needs_scale = any(item.name == "scale" for item in fields(cast("Any", kind)))
+    return kind(**parameters, **({"scale": scale} if needs_scale else {}))
+
+
+def scale_of(noise: Noise, guarantee: str | None, shape: Shape) -> Scale:
+    """Class bounds -> radius, for inputs of a shape under a noise, by one of its theorems."""
+    theorem = find_guarantee(noise, guarantee)
+    return lambda bounds: theorem.radius(noise, bounds, shape)
 
 
 @dataclass(frozen=True)
@@ -101,6 +135,150 @@ class FixedSize(Estimator):
     def most_draws(self) -> int:
         """Every input takes n."""
         return self.n
+
+
+@dataclass(frozen=True)
+class Looks(Estimator):
+    """Looks at n_1 < ... < n_K = n in geometric steps, each with its share of alpha: stops as soon as all is decided.
+
+    A radius is decided once it is certified, or once it is hopeless: when even the optimistic ends of intervals at
+    0.001 would not certify it. Giving up spends power, never validity. The last look has 0.8 alpha, the earlier ones
+    share the rest; by a union bound every look's bounds hold together, so sampling may stop at any of them.
+
+    Args:
+        n: estimation samples of each input at most.
+        alpha: failure probability of each certificate, in (0, 1).
+        radii: the radii in question, each above 0, in the unit of the theorem's norm.
+        ratio: between the sample sizes of successive looks, above 1.
+        method: as for `FixedSize`.
+        scale: class bounds -> radius.
+
+    Raises:
+        UsageError: an argument is out of range.
+    """
+
+    name: ClassVar[str] = "looks"
+    n: int
+    alpha: float
+    radii: tuple[float, ...]
+    ratio: float = 1.5
+    method: str = "split"
+    scale: Scale = field(compare=False, repr=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        check_samples("n", self.n)
+        check_alpha(self.alpha)
+        check_method(self.method)
+        check_radii(self.radii)
+        if not 1.0 < self.ratio <= 10.0:
+            raise UsageError(f"the ratio of successive looks lies above 1 and up to 10, got {self.ratio}")
+
+    @cached_property
+    def looks(self) -> tuple[int, ...]:
+        """The sample sizes, increasing; the last is n."""
+        sizes = [self.n]
+        while sizes[-1] / self.ratio >= _FIRST_LOOK:
+            sizes.append(math.floor(sizes[-1] / self.ratio))
+        return tuple(reversed(sizes))
+
+    def draws_wanted(self, top: int, counts: Counts) -> int:
+        """What is missing to the next look; 0 once every radius is decided, or n is reached."""
+        if counts.total == self.n or (counts.total in self.looks and self._decided(top, counts)):
+            return 0
+        return next((look for look in self.looks if look > counts.total), self.n) - counts.total
+
+    def bounds(self, top: int, counts: Counts) -> ClassBounds:
+        """Bounds of the look at which sampling stopped, at that look's share of alpha."""
+        if counts.total not in self.looks:
+            raise UsageError(f"the bounds hold at the looks {self.looks}, got {counts.total} estimation votes")
+        share = _LAST_SHARE if counts.total == self.n else (1.0 - _LAST_SHARE) / max(1, len(self.looks) - 1)
+        return ClassBounds(top, *METHODS[self.method](top, counts.votes, down(share * self.alpha)))
+
+    @property
+    def most_draws(self) -> int:
+        """All looks taken."""
+        return self.n
+
+    def _decided(self, top: int, counts: Counts) -> bool:
+        reached = self.scale(self.bounds(top, counts))
+        open_radii = [radius for radius in self.radii if reached is None or reached < radius]
+        return not open_radii or hopeless(self.scale, top, counts, min(open_radii))
+
+
+@dataclass(frozen=True)
+class EProcess(Estimator):
+    """A bet against "the radius is not certifiable", which may be watched after every sample.
+
+    With p0 the largest probability of the top class that does not certify the radius, the bet is the one-sided
+    truncated beta-binomial mixture: its capital is a supermartingale for every p <= p0, so it reaches 1/alpha with
+    probability at most alpha (Ville), whenever one looks. It answers one question; for radii use `FixedSize`.
+
+    Args:
+        n: estimation samples of each input at most.
+        alpha: failure probability of each certificate, in (0, 1).
+        radius: the radius in question, above 0.
+        scale: class bounds -> radius.
+
+    Raises:
+        UsageError: an argument is out of range, or no probability certifies the radius.
+    """
+
+    name: ClassVar[str] = "eprocess"
+    method: ClassVar[str] = "cohen"  # type: ignore[misc]
+    n: int
+    alpha: float
+    radius: float
+    scale: Scale = field(compare=False, repr=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        check_samples("n", self.n)
+        check_alpha(self.alpha)
+        check_radii((self.radius,))
+        if not self.threshold < 1.0:
+            raise UsageError(f"no probability below 1 certifies a radius of {self.radius}; ask for a smaller one")
+
+    @cached_property
+    def threshold(self) -> float:
+        """The smallest float64 p for which p_lower = p, p_upper = 1 - p certify the radius."""
+        low, high = 0.5, 1.0
+        while math.nextafter(low, high) < high:
+            middle = low + (high - low) / 2
+            reached = self.scale(ClassBounds(0, middle, complement_upper(middle)))
+            low, high = (low, middle) if reached is not None and reached >= self.radius else (middle, high)
+        return high
+
+    def draws_wanted(self, top: int, counts: Counts) -> int:
+        """A tenth more, until the bet is won, hopeless, or n is reached."""
+        if counts.total == self.n or (counts.total and self._stopped(top, counts)):
+            return 0
+        return min(self.n - counts.total, max(_FIRST_LOOK, counts.total // 10))
+
+    def bounds(self, top: int, counts: Counts) -> ClassBounds:
+        """p_lower is the threshold where the bet is won, 0 where it is not."""
+        p_lower = self.threshold if self._won(top, counts) else 0.0
+        return ClassBounds(top, p_lower, complement_upper(p_lower))
+
+    @property
+    def most_draws(self) -> int:
+        """Watched to the end."""
+        return self.n
+
+    def _won(self, top: int, counts: Counts) -> bool:
+        capital = truncated_capital(counts.votes[top], counts.total, self.threshold)
+        return capital >= -math.log(self.alpha) + _LOG_SLACK
+
+    def _stopped(self, top: int, counts: Counts) -> bool:
+        return self._won(top, counts) or hopeless(self.scale, top, counts, self.radius)
+
+
+def hopeless(scale: Scale, top: int, counts: Counts, radius: float) -> bool:
+    """Whether even optimistic class bounds, at 0.001 each, do not certify the radius."""
+    hits, total = counts.votes[top], counts.total
+    rival = max(votes for label, votes in enumerate(counts.votes) if label != top)
+    p_lower = upper_bound(hits, total, _GIVE_UP)
+    p_upper = min(lower_bound(rival, total, _GIVE_UP), complement_upper(p_lower))
+    best = scale(ClassBounds(top, p_lower, p_upper))
+    return best is None or best < radius
 
 
 def certificate(
@@ -175,6 +353,12 @@ def prediction(counts: Counts, alpha: float) -> Prediction:
     first, second = counts.top_two()
     p_value = top_two_p_value(counts.votes[first], counts.votes[second])
     return Prediction(first if p_value <= alpha else None, alpha, p_value, counts)
+
+
+def check_radii(radii: Sequence[float]) -> None:
+    """Raise UsageError unless there are radii and all are finite and above 0."""
+    if not radii or not all(0.0 < radius < math.inf for radius in radii):
+        raise UsageError(f"the radii to decide are finite numbers above 0, got {', '.join(map(str, radii)) or 'none'}")
 
 
 def check_samples(name: str, value: int, least: int = 1) -> None:

@@ -124,12 +124,16 @@ def test_predict_prints_labels_and_abstentions(call: Call, models: Path) -> None
 def test_plan_says_what_can_be_certified_and_warns_when_nothing_can(call: Call, models: Path) -> None:
     code, out, _ = call("plan", "--noise", "gaussian:sigma=0.25", "--n", 1000)
     assert code == 0
-    assert "at most: L2 radius 0.615 input units" in out
+    assert "at most: L2 radius 0.614 input units" in out
+    assert (
+        "L2 radius 0.615 input units"
+        in call("plan", "--noise", "gaussian:sigma=0.25", "--n", 1000, "--bounds", "cohen")[1]
+    )
     assert "360 examples x (100 + 1,000) = 396,000 samples" in out
     code, out, err = call("plan", "--noise", "gaussian:sigma=0.25", "--n", 9)
     assert code == 0
     assert "nothing can be certified: even if all 9 votes agree" in err
-    assert "n must be at least 10" in err
+    assert "n must be at least 11" in err
     code, out, _ = call("plan", "--model", models / "ablation.safetensors", "--n", 1000, "--json")
     document = json.loads(out)
     assert (document["norm"], document["largest_radius"], document["unit"]) == ("L0", 1.0, "pixels")
@@ -337,3 +341,38 @@ def test_files_that_may_not_be_read_are_named(call: Call, tmp_path: Path) -> Non
     assert str(tmp_path) in err
     code, _, err = call("plan", "--noise", "gaussian:sigma=1", "--data", f"mnist:{tmp_path / 'manifest.json' / 'x'}")
     assert code == 1
+
+
+def test_until_radius_stops_early_and_says_what_was_saved(call: Call, models: Path, tmp_path: Path) -> None:
+    options = [argument for argument in CERTIFY if argument not in ("--n", 200)]
+    base = ["certify", "--model", models / "gaussian.safetensors", *options, "--n", 2000]
+    assert call(*base, "--out", tmp_path / "fixed")[0] == 0
+    for name, extra in (("looks", (".1,.3",)), ("eprocess", (".3", "--estimator", "eprocess"))):
+        code, out, err = call(*base, "--out", tmp_path / name, "--until-radius", *extra)
+        assert (code, err) == (0, "")
+        assert "of 2000" in out
+        run = read_run(tmp_path / name)
+        assert sum(record.estimation.total for record in run.records) < 12 * 2000 / 2
+        fixed, early = (
+            json.loads(call("table", tmp_path / each, "--radii", ".3", "--json")[1])[0] for each in ("fixed", name)
+        )
+        assert abs(fixed["certified_accuracy"]["0.3"]["value"] - early["certified_accuracy"]["0.3"]["value"]) <= 1 / 12
+        assert call("report", tmp_path / name, "--out", tmp_path / "r.html")[0] == 0
+        assert "times fewer" in (tmp_path / "r.html").read_text()
+    code, _, err = call(*base, "--out", tmp_path / "x", "--until-radius", ".1,.3", "--estimator", "eprocess")
+    assert (code, "an e-process decides one radius" in err) == (2, True)
+    code, _, err = call(*base, "--out", tmp_path / "x", "--until-radius", ".1", "--estimator", "sprt")
+    assert (code, "--estimator is looks or eprocess" in err) == (2, True)
+
+
+def test_other_bounds_on_the_same_votes_are_for_comparison(call: Call, models: Path, tmp_path: Path) -> None:
+    call("certify", "--model", models / "gaussian.safetensors", "--out", tmp_path / "run", *CERTIFY)
+    radii = {}
+    for options in ((), ("--bounds", "cohen"), ("--theorem", "li"), ("--theorem", "lecuyer")):
+        code, out, err = call("table", tmp_path / "run", "--json", *options)
+        assert code == 0
+        assert ("for comparison" in err) == bool(options)
+        radii[options[-1:]] = json.loads(out)[0]["average_certified_radius"]
+    assert radii[()] >= radii[("li",)] > radii[("lecuyer",)] > 0
+    code, _, err = call("table", tmp_path / "run", "--theorem", "levine")
+    assert (code, "has no guarantee 'levine'" in err) == (2, True)

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from holdfast.errors import RunError
-from holdfast.estimators import best_radius, certificate, estimator_from_dict, prediction
+from holdfast.estimators import best_radius, certificate, prediction
 from holdfast.noises.base import find_guarantee, noise_from_dict
+from holdfast.runs.manifest import estimator_of
 from holdfast.runs.store import ClaimRecord
 from holdfast.stats.class_bounds import check_method
 from holdfast.stats.datasets import DEFAULT_CONFIDENCE, Proportion, certified_proportion, proportion
@@ -69,7 +70,7 @@ def theorem_of(manifest: Manifest) -> Guarantee:
 
 def attainable_radius(manifest: Manifest) -> float | None:
     """The largest radius that the promised noise, estimator and theorem can certify; None if not even radius 0."""
-    estimator, classes = estimator_from_dict(manifest.estimator), len(manifest.data.class_names)
+    estimator, classes = estimator_of(manifest), len(manifest.data.class_names)
     return best_radius(noise_of(manifest), estimator, manifest.data.shape, classes, manifest.guarantee)[0]
 
 
@@ -137,7 +138,8 @@ class Summary:
         bounds: how the class bounds follow from the votes.
         examples: how many have a record.
         subset: in plain words.
-        n: estimation samples of each example.
+        n: estimation samples of each example, at most.
+        mean_draws: estimation samples that an example took on average; None for an imported log.
         alpha: failure probability of each certificate.
         accuracy: of the smoothed classifier on unchanged examples: Predict answers, and correctly (Levine & Feizi
             2020, "classification accuracy").
@@ -156,6 +158,7 @@ class Summary:
     examples: int
     subset: str
     n: int
+    mean_draws: float | None
     alpha: float
     accuracy: Proportion
     abstention_rate: Proportion
@@ -179,7 +182,7 @@ def summarize(run: Run, radii: Sequence[float], confidence: float = DEFAULT_CONF
     results = outcomes(run)
     if not results:
         raise RunError(f"{run.folder} has no records yet: `holdfast certify` with the run's own settings adds them")
-    estimator = estimator_from_dict(run.manifest.estimator)
+    estimator = estimator_of(run.manifest)
     theorem = theorem_of(run.manifest)
 
     def share(hits: int) -> Proportion:
@@ -195,6 +198,7 @@ def summarize(run: Run, radii: Sequence[float], confidence: float = DEFAULT_CONF
         examples=len(results),
         subset=subset_of(run),
         n=estimator.most_draws,
+        mean_draws=_mean_draws(results),
         alpha=estimator.alpha,
         accuracy=share(sum(result.answer == result.label for result in results)),
         abstention_rate=proportion(abstained, len(results), confidence),
@@ -213,6 +217,11 @@ def subset_of(run: Run) -> str:
     return promised if run.missing <= 0 else f"{len(run.records)} so far of {promised}"
 
 
+def _mean_draws(results: Sequence[Outcome]) -> float | None:
+    known = [result.certificate.estimation.total for result in results if result.certificate]
+    return sum(known) / len(known) if known else None
+
+
 def _outcome(manifest: Manifest, record: Record) -> Outcome:
     if isinstance(record, ClaimRecord):
         claimed = record.predicted
@@ -225,7 +234,7 @@ def _outcome(manifest: Manifest, record: Record) -> Outcome:
 def _certificate(manifest: Manifest, record: VoteRecord) -> Certificate:
     return certificate(
         noise_of(manifest),
-        estimator_from_dict(manifest.estimator),
+        estimator_of(manifest),
         manifest.data.shape,
         record.selection,
         record.estimation,

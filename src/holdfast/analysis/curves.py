@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from holdfast.analysis.accuracy import attainable_radius, outcomes, theorem_of
 from holdfast.analysis.published import comparable
 from holdfast.errors import RunError, UsageError
-from holdfast.estimators import estimator_from_dict
+from holdfast.runs.manifest import estimator_of
 from holdfast.stats.datasets import DEFAULT_CONFIDENCE, Proportion, certified_proportion
 from holdfast.types import Norm
 
@@ -126,7 +126,7 @@ def _curve(run: Run, name: str, norm: Norm, most: int | None) -> Curve:
     results = outcomes(run)
     if not results:
         raise RunError(f"{run.folder} has no records yet, so there is no curve; `holdfast certify` adds them")
-    alpha = estimator_from_dict(run.manifest.estimator).alpha
+    alpha = estimator_of(run.manifest).alpha
     attainable = attainable_radius(run.manifest)
     radii = sorted(result.certified_radius for result in results)
     steps = _steps(radii, norm, alpha, attainable or 0.0, most)

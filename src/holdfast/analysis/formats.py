@@ -54,6 +54,11 @@ def threshold(value: float) -> str:
     return text.removesuffix(".0")
 
 
+def draws(most: int, mean: float | None) -> str:
+    """Samples of each example: the number, or the mean of what was spent where sampling could stop early."""
+    return str(most) if mean is None or mean == most else f"{mean:.0f} of {most}"
+
+
 def with_unit(norm: Norm, text: str) -> str:
     """A radius with its unit: `0.25 input units`, `1 pixel`."""
     return f"{text} {norm.unit.removesuffix('s') if text == '1' else norm.unit}"

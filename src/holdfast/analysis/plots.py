@@ -9,8 +9,8 @@ from holdfast.analysis import extras, formats
 from holdfast.analysis.accuracy import noise_of, subset_of
 from holdfast.analysis.curves import DASHES, PALETTE, axis_title, curves
 from holdfast.errors import UsageError
-from holdfast.estimators import estimator_from_dict
 from holdfast.files import whole_file
+from holdfast.runs.manifest import estimator_of
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _label(run: Run, name: str) -> str:
 
 def _caption(runs: Sequence[Run]) -> str:
     """Subset, n and alpha of each run, once if they are the same."""
-    estimators = [estimator_from_dict(run.manifest.estimator) for run in runs]
+    estimators = [estimator_of(run.manifest) for run in runs]
     about = dict.fromkeys(
         f"{subset_of(run)}; n = {estimator.most_draws:,}, alpha = {estimator.alpha:g}"
         for run, estimator in zip(runs, estimators, strict=True)

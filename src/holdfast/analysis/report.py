@@ -58,6 +58,7 @@ class RunSection:
     warnings: list[str]
     limits: str
     speed: str | None
+    spent: str
     comparisons: list[Comparison]
     cards: list[Card]
     legend: str
@@ -150,6 +151,7 @@ def _section(run: Run, name: str, anchor: str, radii: Sequence[float]) -> RunSec
         warnings=wording.warnings(run),
         limits=wording.limits(run.manifest, attainable_radius(run.manifest)),
         speed=wording.speed(run),
+        spent=wording.spent(summary),
         comparisons=_comparisons(run, summary),
         cards=cards(run),
         legend=f" ({noise.legend})" if noise.legend else "",

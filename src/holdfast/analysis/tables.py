@@ -141,7 +141,7 @@ def _facts(summaries: Sequence[Summary], with_subset: bool) -> dict[str, list[st
     }
     if with_subset:
         columns["Subset"] = [summary.subset for summary in summaries]
-    columns["n"] = [str(summary.n) for summary in summaries]
+    columns["n"] = [formats.draws(summary.n, summary.mean_draws) for summary in summaries]
     columns["alpha"] = [f"{summary.alpha:g}" for summary in summaries]
     columns["ACR"] = [
         formats.mean_radius(Norm(summary.norm), summary.average_certified_radius) for summary in summaries

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.analysis import formats
 from holdfast.analysis.accuracy import noise_of, outcomes, theorem_of
-from holdfast.estimators import estimator_from_dict
+from holdfast.runs.manifest import estimator_of
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def adversary(norm: Norm, data: DataPromise | None) -> str:
 
 def limits(manifest: Manifest, attainable: float | None) -> str:
     """What n and alpha allow at best."""
-    estimator, norm = estimator_from_dict(manifest.estimator), theorem_of(manifest).norm
+    estimator, norm = estimator_of(manifest), theorem_of(manifest).norm
     setting = f"With n = {estimator.most_draws:,} samples and alpha = {estimator.alpha:g}"
     if attainable is None:
         return f"{setting}, nothing can be certified even if every vote agrees: n is too small for this alpha."
@@ -98,9 +98,27 @@ def speed(run: Run) -> str | None:
     return None
 
 
+def spent(summary: Summary) -> str:
+    """What early stopping saved; empty where every input took all its samples."""
+    if summary.mean_draws is None or summary.mean_draws == summary.n:
+        return ""
+    return (
+        f"Sampling stopped as soon as the questions were decided: {_short(summary.mean_draws)} of at most "
+        f"{summary.n:,} estimation samples on average, {_short(summary.n / summary.mean_draws)} times fewer."
+    )
+
+
 def warnings(run: Run) -> list[str]:
     """What a reader must know before using the numbers."""
     found = []
+    asked = run.manifest.estimator.get("radii") or run.manifest.estimator.get("radius")
+    if asked is not None:
+        radii = ", ".join(map(formats.threshold, asked if isinstance(asked, list | tuple) else [asked]))
+        found.append(
+            f"Sampling stopped once each input was decided at radius {radii}. Certified accuracy is meant to be read "
+            "at these radii; at others, and in the average and median radius, it is valid but smaller than it could "
+            "be. An input that was given up at a radius is undecided there: that says nothing against it."
+        )
     data, have = run.manifest.data, len(run.records)
     if run.manifest.kind == "imported":
         found.append(
@@ -196,7 +214,7 @@ def entries(manifest: Manifest) -> list[Entry]:
 
 def _how(manifest: Manifest) -> list[Entry]:
     """Noise, theorem, samples and seed."""
-    theorem, estimator = theorem_of(manifest), estimator_from_dict(manifest.estimator)
+    theorem, estimator = theorem_of(manifest), estimator_of(manifest)
     seed = "not known" if manifest.seed is None else str(manifest.seed)
     return [
         Entry("Noise", str(noise_of(manifest)), "added in input units, before any normalization"),

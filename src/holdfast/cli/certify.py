@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli import console, options
-from holdfast.cli.specs import open_data_spec, parse_batch_size, parse_noise
+from holdfast.cli.specs import open_data_spec, parse_batch_size, parse_noise, parse_radii
 from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
     from holdfast.data.base import DataSet
-    from holdfast.estimators import Estimator
+    from holdfast.estimators import Estimator, Scale
     from holdfast.models.bundle import Bundle
     from holdfast.noises.base import Noise
     from holdfast.runs.manifest import Manifest
@@ -40,6 +40,8 @@ def certify_command(
     n: options.Samples = 10_000,
     alpha: options.Alpha = 0.001,
     bounds: options.Bounds = "split",
+    until_radius: options.UntilRadius = None,
+    estimator: options.EstimatorName = "looks",
     seed: options.Seed = None,
     batch_size: options.BatchSize = "auto",
     device: options.Device = "cpu",
@@ -50,22 +52,13 @@ def certify_command(
 ) -> None:
     """Certify the test images. Interrupted? The same command goes on where it stopped, to the same records."""
     from holdfast.cli.table import print_summaries
-    from holdfast.estimators import FixedSize
 
+    material = Material.load(model, data, noise, split, device, precision)
+    rule = make_estimator(n, alpha, bounds, until_radius, estimator, material.scale())
     certify_into(
         out,
-        Material.load(model, data, noise, split, device, precision),
-        Settings(
-            every,
-            limit,
-            n0,
-            FixedSize(n, alpha, bounds),
-            seed,
-            parse_batch_size(batch_size),
-            device,
-            threads,
-            precision,
-        ),
+        material,
+        Settings(every, limit, n0, rule, seed, parse_batch_size(batch_size), device, threads, precision),
         hidden=json or quiet,
     )
     print_summaries([out], None, as_json=json)
@@ -78,6 +71,12 @@ class Material:
     bundle: Bundle
     data: DataSet
     noise: Noise
+
+    def scale(self) -> Scale:
+        """Class bounds -> radius, for these inputs under this noise."""
+        from holdfast.estimators import scale_of
+
+        return scale_of(self.noise, None, self.data.shape)
 
     @classmethod
     def load(cls, model: Path, data: str, noise: str | None, split: str, device: str, precision: str) -> Material:
@@ -111,6 +110,26 @@ class Material:
         if chosen != trained_for:
             console.warn(f"{model.name} was trained for {trained_for}, and is certified with {chosen}")
         return cls(bundle, examples, chosen)
+
+
+def make_estimator(n: int, alpha: float, bounds: str, until_radius: str | None, name: str, scale: Scale) -> Estimator:
+    """The estimator that the options ask for.
+
+    Raises:
+        UsageError: options that exclude each other, or a value out of range.
+    """
+    from holdfast.estimators import EProcess, FixedSize, Looks
+
+    if until_radius is None:
+        return FixedSize(n, alpha, bounds)
+    radii = tuple(parse_radii(until_radius))
+    if name == "looks":
+        return Looks(n, alpha, radii, method=bounds, scale=scale)
+    if name != "eprocess":
+        raise UsageError(f"--estimator is looks or eprocess, got {name!r}")
+    if len(radii) != 1:
+        raise UsageError(f"an e-process decides one radius, got {until_radius}; use --estimator looks for several")
+    return EProcess(n, alpha, radii[0], scale=scale)
 
 
 @dataclass(frozen=True)

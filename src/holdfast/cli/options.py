@@ -28,6 +28,18 @@ Bounds = Annotated[
     str,
     typer.Option("--bounds", help="Class bounds: split (every class) or cohen (top class only, as the papers do)."),
 ]
+UntilRadius = Annotated[
+    str | None,
+    typer.Option(
+        "--until-radius",
+        help="Stop each input once these radii are certified or hopeless, as in .25,.5; --n is then the most.",
+        metavar="R,R,...",
+    ),
+]
+EstimatorName = Annotated[
+    str,
+    typer.Option("--estimator", help="With --until-radius: looks, or eprocess for a single radius."),
+]
 Samples = Annotated[int, typer.Option("--n", help="Estimation samples of each input.")]
 Selection = Annotated[int, typer.Option("--n0", help="Selection samples of each input.")]
 Every = Annotated[int, typer.Option("--every", help="Take each such-and-such example of the split.", min=1)]

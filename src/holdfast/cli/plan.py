@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import math
+import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -74,17 +75,21 @@ def attainable(noise: Noise, data: DataSet, estimator: FixedSize) -> dict[str, A
     from holdfast.estimators import best_radius
 
     noise.check_inputs(data.shape, data.low, data.high)
-    classes, alpha = len(data.class_names), estimator.alpha
+    classes = len(data.class_names)
     radius, norm = best_radius(noise, estimator, data.shape, classes)
     return {
         "noise": str(noise),
         "norm": norm.value,
         "unit": norm.unit,
         "n": estimator.n,
-        "alpha": alpha,
+        "alpha": estimator.alpha,
         "best_p_lower": estimator.best_bounds(classes).p_lower,
         "largest_radius": radius,
-        "least_n": math.floor(math.log(alpha) / math.log(0.5)) + 1,
+        "least_n": next(
+            least
+            for least in itertools.count(1)
+            if best_radius(noise, replace(estimator, n=least), data.shape, classes)[0] is not None
+        ),
     }
 
 

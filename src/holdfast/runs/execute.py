@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from holdfast.errors import RunError
-from holdfast.estimators import Estimator, estimator_from_dict
+from holdfast.estimators import Estimator
 from holdfast.noises.base import Noise, grey_or_rgb, noise_from_dict
 from holdfast.runs.gallery import FILE_NAME, Gallery, write_gallery
-from holdfast.runs.manifest import DataPromise, Manifest
+from holdfast.runs.manifest import DataPromise, Manifest, estimator_of
 from holdfast.runs.store import RunStore, Session, VoteRecord
 from holdfast.sampling.procedure import Certify
 from holdfast.sampling.rng import BLOCK, Stream, generator
@@ -108,7 +108,7 @@ def certify_run(
     noise.check_inputs(data.shape, data.low, data.high)
     if manifest.seed is None:
         raise RunError("a certification needs a seed in its manifest; an imported log cannot be gone on with")
-    procedure = Certify(manifest.n0, estimator_from_dict(manifest.estimator))
+    procedure = Certify(manifest.n0, estimator_of(manifest))
     with RunStore(folder, manifest) as store:
         if not (folder / FILE_NAME).exists():
             _record_gallery(folder, manifest.seed, noise, data, examples)

@@ -8,7 +8,9 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import RunError
+from holdfast.estimators import Estimator, estimator_from_dict, scale_of
 from holdfast.files import whole_file
+from holdfast.noises.base import noise_from_dict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -130,6 +132,12 @@ class Manifest:
         except (TypeError, KeyError) as error:
             raise RunError(f"{origin}: the entry 'data' is incomplete ({error})") from error
         return cls(**{**raw, "data": promise})
+
+
+def estimator_of(manifest: Manifest) -> Estimator:
+    """The estimator that a manifest promised."""
+    scale = scale_of(noise_from_dict(manifest.noise), manifest.guarantee, manifest.data.shape)
+    return estimator_from_dict(manifest.estimator, scale)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from holdfast.errors import RunError, RunLockedError, UsageError
-from holdfast.estimators import estimator_from_dict
 from holdfast.files import storage_error
 from holdfast.runs.manifest import (
     FILE_NAME,
     Manifest,
     differences,
+    estimator_of,
     read_manifest,
     write_manifest,
 )
@@ -306,7 +306,7 @@ def _read_votes(raw: dict[str, Any], manifest: Manifest) -> VoteRecord:
         raise ValueError(f"expected votes for {classes} classes")
     if selection.total != manifest.n0:
         raise ValueError(f"expected {manifest.n0} selection votes, found {selection.total}")
-    missing = estimator_from_dict(manifest.estimator).draws_wanted(selection.top, estimation)
+    missing = estimator_of(manifest).draws_wanted(selection.top, estimation)
     if missing:
         raise ValueError(f"{estimation.total} estimation votes, {missing} fewer than the estimator asks for")
     if not 0 <= raw["label"] < classes:

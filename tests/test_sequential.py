@@ -1,0 +1,165 @@
+"""Estimators that stop early: the oracles of the bet, stopping rules, and failure rates by simulation."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import binom, norm
+
+from holdfast.errors import UsageError
+from holdfast.estimators import EProcess, Estimator, FixedSize, Looks, estimator_from_dict, scale_of
+from holdfast.noises.ablation import Ablation, delta
+from holdfast.noises.gaussian import Gaussian
+from holdfast.stats.betting import truncated_capital
+from holdfast.stats.binomial import lower_bound
+from holdfast.types import Counts
+
+SHAPE = (1, 28, 28)
+SCALE = scale_of(Gaussian(1.0), None, SHAPE)
+
+
+def run_to_the_end(rule: Estimator, p: float, rng: np.random.Generator, classes: int = 2) -> Counts:
+    """Votes as they come from a classifier that says class 0 with probability p and shares the rest evenly."""
+    shares = [p, *[(1 - p) / (classes - 1)] * (classes - 1)]
+    votes = np.zeros(classes, dtype=np.int64)
+    while wanted := rule.draws_wanted(0, Counts.of(votes)):
+        votes += rng.multinomial(wanted, shares)
+    return Counts.of(votes)
+
+
+def test_capital_against_the_oracles() -> None:
+    p0 = float(norm.cdf(1.0))
+    assert truncated_capital(95, 100, p0) == pytest.approx(4.5708, abs=5e-5)
+    first = next(n for n in range(1, 100) if truncated_capital(n, n, p0) >= math.log(1000))
+    assert first == 47
+    assert truncated_capital(10, 1000, 0.99) == -math.inf
+
+
+def test_capital_is_a_supermartingale_at_and_below_the_hypothesis() -> None:
+    """E[capital after one more vote] <= capital, for every p <= p0: exactly, by both outcomes."""
+    p0 = 0.8
+    for n in (1, 5, 40, 200):
+        for hits in range(n + 1):
+            now = math.exp(truncated_capital(hits, n, p0))
+            for p in (0.5, 0.7, p0):
+                up, down = (math.exp(truncated_capital(hits + more, n + 1, p0)) for more in (1, 0))
+                assert p * up + (1 - p) * down <= now * (1 + 1e-9)
+
+
+def test_looks_end_at_n_and_spend_no_more_than_alpha() -> None:
+    rule = Looks(100_000, 0.001, (0.5,), scale=SCALE)
+    assert rule.looks[-1] == 100_000
+    assert list(rule.looks) == sorted(set(rule.looks))
+    assert rule.looks[0] >= 30
+    spent = 0.0
+    for look in rule.looks:
+        p_lower = rule.bounds(0, Counts((look, 0))).p_lower
+        spent += p_lower**look
+    assert spent <= 0.001
+
+
+@pytest.mark.parametrize("rule", [Looks(10_000, 0.001, (0.5,), scale=SCALE), EProcess(10_000, 0.001, 0.5, scale=SCALE)])
+def test_easy_and_hopeless_inputs_stop_early_and_hard_ones_at_n(rule: Estimator) -> None:
+    rng = np.random.default_rng(0)
+    easy, hopeless = (run_to_the_end(rule, p, rng) for p in (0.999, 0.3))
+    hard = run_to_the_end(rule, float(norm.cdf(0.5)), rng)
+    assert easy.total < 300
+    assert SCALE(rule.bounds(0, easy)) >= 0.5
+    assert hopeless.total < 300
+    assert hard.total > 3_000
+    assert (SCALE(rule.bounds(0, hopeless)) or 0.0) < 0.5
+
+
+def test_several_radii_are_all_decided() -> None:
+    rule = Looks(100_000, 0.001, (0.25, 0.5, 1.0), scale=SCALE)
+    counts = run_to_the_end(rule, float(norm.cdf(0.75)), np.random.default_rng(1))
+    reached = SCALE(rule.bounds(0, counts))
+    assert reached is not None
+    assert 0.5 <= reached < 1.0
+    assert counts.total < 10_000
+
+
+def test_the_bounds_hold_at_the_looks_only() -> None:
+    rule = Looks(1000, 0.01, (0.5,), scale=SCALE)
+    with pytest.raises(UsageError, match="the bounds hold at the looks"):
+        rule.bounds(0, Counts((rule.looks[0] + 1, 0)))
+    assert rule.draws_wanted(0, Counts((rule.looks[0] + 1, 0))) == rule.looks[1] - rule.looks[0] - 1
+    assert rule.draws_wanted(0, Counts((1001, 0))) < 0
+
+
+def test_threshold_of_the_bet_certifies_its_radius_and_nothing_below_does() -> None:
+    rule = EProcess(1000, 0.001, 1.0, scale=SCALE)
+    assert rule.threshold == pytest.approx(float(norm.cdf(1.0)), rel=1e-12)
+    assert SCALE(rule.bounds(0, Counts((990, 10)))) >= 1.0
+    assert rule.bounds(0, Counts((600, 400))).p_lower == 0.0
+    pixels = scale_of(Ablation(45), None, SHAPE)
+    exact = EProcess(1000, 0.001, 8.0, scale=pixels).threshold
+    assert exact == pytest.approx(float(delta(784, 45, 8)) + 0.5, rel=1e-12)
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.001])
+@pytest.mark.parametrize("method", ["cohen", "split"])
+def test_looks_fail_at_most_alpha_of_the_time_at_the_hardest_probability(alpha: float, method: str) -> None:
+    """p just below the threshold of the radius: any certificate at it is false. Failure rate of this test: 1e-6."""
+    p = math.nextafter(float(norm.cdf(0.5)), 0.0)
+    rule = Looks(2_000, alpha, (0.5,), method=method, scale=SCALE)
+    rng = np.random.default_rng(5)
+    trials = 4_000
+    false = sum((SCALE(rule.bounds(0, run_to_the_end(rule, p, rng))) or 0.0) >= 0.5 for _ in range(trials))
+    assert false <= binom.isf(1e-6, trials, alpha)
+    if alpha == 0.05:
+        assert false > 0, "a test in which nothing ever failed would prove nothing"
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.001])
+def test_bets_fail_at_most_alpha_of_the_time_at_the_hardest_probability(alpha: float) -> None:
+    p = math.nextafter(float(norm.cdf(0.5)), 0.0)
+    rule = EProcess(2_000, alpha, 0.5, scale=SCALE)
+    rng = np.random.default_rng(6)
+    trials = 4_000
+    false = sum(rule.bounds(0, run_to_the_end(rule, p, rng)).p_lower > p for _ in range(trials))
+    assert false <= binom.isf(1e-6, trials, alpha)
+    if alpha == 0.05:
+        assert false > 0
+
+
+def test_stopping_when_certified_at_full_alpha_would_fail_more_often() -> None:
+    """The fault that the looks' shares of alpha prevent: Clopper-Pearson at alpha, tested again and again."""
+    p, alpha = math.nextafter(float(norm.cdf(0.5)), 0.0), 0.05
+    rule = Looks(2_000, alpha, (0.5,), scale=SCALE)
+    rng = np.random.default_rng(7)
+    false = 0
+    for _ in range(2_000):
+        hits = total = 0
+        for look in rule.looks:
+            hits, total = hits + rng.binomial(look - total, p), look
+            if lower_bound(int(hits), total, alpha) > p:
+                false += 1
+                break
+    assert false > binom.isf(1e-6, 2_000, alpha)
+
+
+def test_sequential_estimators_survive_the_manifest() -> None:
+    for rule in (Looks(1000, 0.01, (0.25, 0.5), scale=SCALE), EProcess(1000, 0.01, 0.5, scale=SCALE)):
+        description = rule.to_dict()
+        assert "scale" not in description
+        assert estimator_from_dict(description, SCALE) == rule
+    assert isinstance(estimator_from_dict({"name": "fixed", "n": 10, "alpha": 0.1}, SCALE), FixedSize)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Looks(100, 0.01, (), scale=SCALE), "got none"),
+        (lambda: Looks(100, 0.01, (0.0,), scale=SCALE), "finite numbers above 0"),
+        (lambda: Looks(100, 0.01, (float("nan"),), scale=SCALE), "finite numbers above 0"),
+        (lambda: Looks(100, 0.01, (0.5,), ratio=1.0, scale=SCALE), "ratio of successive looks"),
+        (lambda: Looks(0, 0.01, (0.5,), scale=SCALE), "n is a whole number"),
+        (lambda: Looks(100, 2.0, (0.5,), scale=SCALE), "alpha is a failure probability"),
+        (lambda: EProcess(100, 0.01, -1.0, scale=SCALE), "finite numbers above 0"),
+        (lambda: EProcess(100, 0.01, 1e6, scale=SCALE), "no probability below 1 certifies"),
+    ],
+)
+def test_arguments_out_of_range_are_refused(make, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        make()
