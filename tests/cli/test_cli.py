@@ -138,6 +138,8 @@ def test_plan_says_what_can_be_certified_and_warns_when_nothing_can(call: Call, 
     document = json.loads(out)
     assert (document["norm"], document["largest_radius"], document["unit"]) == ("L0", 1.0, "pixels")
     assert document["samples_per_second"] > 0
+    assert (document["information_bits"], document["input_bits"]) == (160.0, 512)
+    assert "a noisy copy holds 160 of the 512 bits" in " ".join(call("plan", "--noise", "ablation:k=20")[1].split())
     assert document["seconds"] == pytest.approx(document["samples"] / document["samples_per_second"])
 
 
@@ -221,7 +223,7 @@ def test_our_runs_are_exported_with_their_votes(call: Call, models: Path, tmp_pa
         (("plan", "--noise", "gaussian:sigma"), "cannot read 'sigma' in 'gaussian:sigma'"),
         (("plan", "--noise", "gaussian:sigma=1,sigma=2"), "'sigma' is given twice"),
         (("plan", "--noise", "gaussian:sigma=abc"), "sigma is a positive number"),
-        (("plan", "--noise", "laplace:b=1"), "unknown noise 'laplace'; known are ablation, gaussian"),
+        (("plan", "--noise", "cauchy:b=1"), "unknown noise 'cauchy'; known are ablation, gaussian"),
         (("plan", "--noise", "ablation:k=65"), "k = 65 pixels cannot be kept of the 64"),
         (("plan", "--noise", "gaussian:sigma=1", "--alpha", "2"), "alpha is a failure probability"),
         (("plan", "--noise", "gaussian:sigma=1", "--alpha", "nan"), "alpha is a failure probability"),

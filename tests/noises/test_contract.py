@@ -17,6 +17,9 @@ from holdfast.noises.base import (
     pixel_count,
 )
 from holdfast.noises.gaussian import Gaussian
+from holdfast.noises.laplace import Laplace
+from holdfast.noises.uniform import Uniform
+from holdfast.noises.uniform_flip import UniformFlip
 from holdfast.types import ClassBounds
 
 CASES = [
@@ -28,11 +31,21 @@ CASES = [
     (Ablation(4), (11,)),
     (Ablation(5, null="mean", fill=(0.1, 0.2, 0.3)), (3, 5, 7)),
     (Ablation(5, null="mean", fill=(0.5,)), (11,)),
+    (Laplace(0.3), (1, 8, 8)),
+    (Uniform(0.5), (3, 5, 7)),
+    (UniformFlip(0.5), (1, 8, 8)),
+    (UniformFlip(0.5), (3, 5, 7)),
+    (UniformFlip(0.8), (11,)),
 ]
 
 
 def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+def some_input(*shape: int) -> torch.Tensor:
+    """An 8-bit input in [0, 1]."""
+    return torch.randint(0, 256, shape, generator=generator(1)) / 255
 
 
 def test_every_noise_is_among_the_cases() -> None:
@@ -41,7 +54,7 @@ def test_every_noise_is_among_the_cases() -> None:
 
 @pytest.mark.parametrize(("noise", "shape"), CASES, ids=str)
 def test_sample_has_the_promised_shape_and_leaves_the_input_alone(noise: Noise, shape: tuple[int, ...]) -> None:
-    x = torch.rand(shape, generator=generator(1))
+    x = some_input(*shape)
     before = x.clone()
     noisy = noise.sample(x, 6, generator())
     assert noisy.shape == (6, *noise.noisy_shape(shape))
@@ -51,7 +64,7 @@ def test_sample_has_the_promised_shape_and_leaves_the_input_alone(noise: Noise, 
 
 @pytest.mark.parametrize(("noise", "shape"), CASES, ids=str)
 def test_the_generator_is_the_only_source_of_randomness(noise: Noise, shape: tuple[int, ...]) -> None:
-    x = torch.rand(shape, generator=generator(1))
+    x = some_input(*shape)
     assert torch.equal(noise.sample(x, 4, generator(3)), noise.sample(x, 4, generator(3)))
     if noise != Ablation(35):
         assert not torch.equal(noise.sample(x, 4, generator(3)), noise.sample(x, 4, generator(4)))
@@ -59,13 +72,13 @@ def test_the_generator_is_the_only_source_of_randomness(noise: Noise, shape: tup
 
 @pytest.mark.parametrize(("noise", "shape"), CASES, ids=str)
 def test_draws_do_not_depend_on_the_input_values(noise: Noise, shape: tuple[int, ...]) -> None:
-    zeros, others = torch.zeros(shape), torch.rand(shape, generator=generator(1))
+    zeros, others = torch.zeros(shape), some_input(*shape)
     assert torch.equal(noise.draw(zeros, 4, generator(3)), noise.draw(others, 4, generator(3)))
 
 
 @pytest.mark.parametrize(("noise", "shape"), CASES, ids=str)
 def test_one_draw_for_a_batch_is_shared_by_all_its_inputs(noise: Noise, shape: tuple[int, ...]) -> None:
-    x = torch.rand((3, *shape), generator=generator(1))
+    x = some_input(3, *shape)
     draw = noise.draw(x[0], 1, generator())
     together = noise.apply(x, draw)
     for row in range(3):
@@ -87,7 +100,7 @@ def test_frozen(noise: Noise, shape: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize(("noise", "shape"), [case for case in CASES if len(case[1]) == 3], ids=str)
 def test_pictures_are_bytes_in_colour(noise: Noise, shape: tuple[int, ...]) -> None:
-    noisy = noise.sample(torch.rand(shape, generator=generator(1)), 1, generator())[0].numpy()
+    noisy = noise.sample(some_input(*shape), 1, generator())[0].numpy()
     picture = noise.render(noisy)
     assert picture.shape == (*shape[1:], 3)
     assert picture.dtype == np.uint8
@@ -105,13 +118,13 @@ def test_guarantees_grow_with_the_bounds_and_abstain_without_a_majority(noise: N
 
 
 def test_unknown_names_and_parameters_are_refused_with_what_is_known() -> None:
-    with pytest.raises(UsageError, match=r"unknown noise 'laplacian'; known are ablation, gaussian"):
+    with pytest.raises(UsageError, match=r"unknown noise 'laplacian'; known are ablation, gaussian, laplace, uniform"):
         noise_from_dict({"name": "laplacian"})
     with pytest.raises(UsageError, match=r"no parameter 'sigm'; it takes sigma"):
         noise_from_dict({"name": "gaussian", "sigm": 1})
     with pytest.raises(UsageError, match=r"needs the parameter 'k', as in ablation:k=VALUE"):
         noise_from_dict({"name": "ablation"})
-    with pytest.raises(UsageError, match=r"no guarantee 'wong'; it has cohen, lecuyer, li"):
+    with pytest.raises(UsageError, match=r"no guarantee 'wong'; it has cohen, lecuyer, li, cohen_linf"):
         find_guarantee(Gaussian(1.0), "wong")
 
 

@@ -40,6 +40,9 @@ def certify_command(
     n: options.Samples = 10_000,
     alpha: options.Alpha = 0.001,
     bounds: options.Bounds = "split",
+    theorem: Annotated[
+        str | None, typer.Option("--theorem", help="Guarantee, as in cohen_linf. Default: the noise's first one.")
+    ] = None,
     until_radius: options.UntilRadius = None,
     estimator: options.EstimatorName = "looks",
     seed: options.Seed = None,
@@ -53,7 +56,7 @@ def certify_command(
     """Certify the test images. Interrupted? The same command goes on where it stopped, to the same records."""
     from holdfast.cli.table import print_summaries
 
-    material = Material.load(model, data, noise, split, device, precision)
+    material = Material.load(model, data, noise, split, device, precision, theorem)
     rule = make_estimator(n, alpha, bounds, until_radius, estimator, material.scale())
     certify_into(
         out,
@@ -71,22 +74,32 @@ class Material:
     bundle: Bundle
     data: DataSet
     noise: Noise
+    theorem: str
 
     def scale(self) -> Scale:
         """Class bounds -> radius, for these inputs under this noise."""
         from holdfast.estimators import scale_of
 
-        return scale_of(self.noise, None, self.data.shape)
+        return scale_of(self.noise, self.theorem, self.data.shape)
 
     @classmethod
-    def load(cls, model: Path, data: str, noise: str | None, split: str, device: str, precision: str) -> Material:
+    def load(
+        cls,
+        model: Path,
+        data: str,
+        noise: str | None,
+        split: str,
+        device: str,
+        precision: str,
+        theorem: str | None = None,
+    ) -> Material:
         """Load everything that the options name.
 
         Raises:
             UsageError: the model does not fit the data.
         """
         from holdfast.models.bundle import load_bundle
-        from holdfast.noises.base import noise_from_dict
+        from holdfast.noises.base import find_guarantee, noise_from_dict
         from holdfast.sampling.engines.local import torch_device
 
         bundle = load_bundle(model, torch_device(device), precision)
@@ -109,7 +122,7 @@ class Material:
             raise UsageError(f"{model} was trained for {trained_for}; its first layer cannot take {chosen}")
         if chosen != trained_for:
             console.warn(f"{model.name} was trained for {trained_for}, and is certified with {chosen}")
-        return cls(bundle, examples, chosen)
+        return cls(bundle, examples, chosen, find_guarantee(chosen, theorem).name)
 
 
 def make_estimator(n: int, alpha: float, bounds: str, until_radius: str | None, name: str, scale: Scale) -> Estimator:
@@ -169,7 +182,6 @@ def certify_into(out: Path, material: Material, settings: Settings, *, hidden: b
 
 def promise_of(out: Path, material: Material, settings: Settings) -> Manifest:
     """The manifest of the run: a resumed run keeps its seed unless another one is asked for."""
-    from holdfast.noises.base import find_guarantee
     from holdfast.runs.execute import promise
     from holdfast.runs.manifest import FILE_NAME, DataPromise, read_manifest
     from holdfast.sampling.rng import check_seed, fresh_seed
@@ -180,7 +192,7 @@ def promise_of(out: Path, material: Material, settings: Settings) -> Manifest:
     data = material.data
     return promise(
         noise=material.noise,
-        guarantee=find_guarantee(material.noise).name,
+        guarantee=material.theorem,
         estimator=settings.estimator,
         n0=settings.n0,
         data=DataPromise(

@@ -18,7 +18,10 @@ DataSpec = Annotated[
 NoiseSpec = Annotated[
     str | None,
     typer.Option(
-        "--noise", help="gaussian:sigma=0.5 or ablation:k=45. Default: the noise of the model.", metavar="SPEC"
+        "--noise",
+        help="As in gaussian:sigma=0.5, ablation:k=45, laplace:b=0.3, uniform:half_width=0.5, uniform-flip:kappa=0.8. "
+        "Default: the noise of the model.",
+        metavar="SPEC",
     ),
 ]
 ModelFile = Annotated[Path, typer.Option("--model", help="Model bundle (.safetensors).", metavar="FILE")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -85,6 +86,8 @@ def attainable(noise: Noise, data: DataSet, estimator: FixedSize) -> dict[str, A
         "alpha": estimator.alpha,
         "best_p_lower": estimator.best_bounds(classes).p_lower,
         "largest_radius": radius,
+        "information_bits": noise.information(data.shape),
+        "input_bits": 8 * math.prod(data.shape),
         "least_n": next(
             least
             for least in itertools.count(1)
@@ -119,6 +122,11 @@ def _print(document: Mapping[str, Any], n0: int) -> None:
         console.say(
             f"  at most: {document['norm']} radius {show_down(radius, digits)} {unit}, where all votes agree "
             f"(p_lower = {show_down(document['best_p_lower'], 6)})"
+        )
+    if document["information_bits"] is not None:
+        console.say(
+            f"  information: a noisy copy holds {document['information_bits']:,.0f} of the {document['input_bits']:,} "
+            "bits of a uniformly distributed 8-bit input"
         )
     console.say(
         f"  work: {document['examples']:,} examples x ({n0:,} + {document['n']:,}) = {document['samples']:,} samples"

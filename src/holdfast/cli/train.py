@@ -118,8 +118,8 @@ def train_bundle(
 def describe(data: DataSet, noise: Noise, arch: str | None) -> BundleInfo:
     """The bundle that a training on `data` for `noise` starts from.
 
-    Additive noise gets a normalization by the training set's mean and standard deviation; ablation, whose encoding
-    tells NULL apart by its values, none.
+    Additive noise gets a normalization by the training set's mean and standard deviation; other noises none: ablation's
+    encoding tells NULL apart by its values.
 
     Raises:
         UsageError: the noise does not fit the data, or no architecture was given and none is known to fit.
@@ -132,11 +132,10 @@ def describe(data: DataSet, noise: Noise, arch: str | None) -> BundleInfo:
     chosen = arch or _DEFAULT_ARCHITECTURES.get(data.shape[1:])
     if chosen is None:
         raise UsageError(f"no default architecture for inputs of shape {data.shape}; name one with --arch")
-    normalized = fitted.name == "gaussian"
     return BundleInfo(
         architecture=chosen,
         arguments={},
-        input_space=InputSpace(data.shape, data.low, data.high, *((mean, std) if normalized else (None, None))),
+        input_space=InputSpace(data.shape, data.low, data.high, *((mean, std) if fitted.additive else (None, None))),
         noise=fitted.to_dict(),
         class_names=data.class_names,
         training={},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar
@@ -101,6 +102,11 @@ class Ablation(Noise):
             )
         if self.null == "mean":
             self._fill_of(shape[0] if len(shape) == 3 else 1)
+
+    def information(self, shape: Shape, levels: int = 256) -> float:
+        """All bits of the k pixels kept (Levine & Feizi 2020, equation 20)."""
+        channels = shape[0] if len(shape) == 3 else 1
+        return self.k * channels * math.log2(levels)
 
     def fitted(self, mean: tuple[float, ...]) -> Ablation:
         """With null="mean" and no `fill`: the training set's mean of each channel."""

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 
+# The assumption of theorems about continuous noise that is drawn in floating point.
+IDEAL_FLOATS = (
+    "The theorem is about ideal continuous noise. Computers draw it in finite precision (float32 here) from a "
+    "pseudo-random generator, which approximates the ideal one very closely but is not identical to it."
+)
+
 
 class Noise(ABC):
     """A smoothing distribution: independent randomness, then a function of the input and that randomness.
@@ -33,6 +39,8 @@ class Noise(ABC):
     """
 
     name: ClassVar[str]
+    # Whether a noisy input is an input with something added, so that normalizing it by mean and deviation makes sense.
+    additive: ClassVar[bool] = False
     # What the theorem takes for granted of the sampler, for the report: one or two sentences.
     assumption: ClassVar[str] = (
         "The noise comes from a pseudo-random generator, which the theorem takes for ideal randomness."
@@ -74,6 +82,15 @@ class Noise(ABC):
     def fitted(self, mean: tuple[float, ...]) -> Noise:
         """This noise with what it takes from the training set filled in: the mean of each channel."""
         return self
+
+    def information(self, shape: Shape, levels: int = 256) -> float | None:
+        """Bits about a uniformly distributed input that one noisy copy holds (mutual information); None if not known.
+
+        Args:
+            shape: of the input.
+            levels: values that each channel of a pixel can have.
+        """
+        return None
 
     def render(self, noisy: NDArray[np.float32]) -> NDArray[np.uint8]:
         """A noisy image `(channels, height, width)` in [0, 1] units as a picture `(height, width, 3)`."""

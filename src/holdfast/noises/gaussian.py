@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from holdfast.noises.base import Noise, Shape, check_positive, guarantee
-from holdfast.stats.rounding import down, normal_quantile_lower, normal_quantile_upper
+from holdfast.noises.base import IDEAL_FLOATS, Noise, Shape, check_positive, guarantee
+from holdfast.stats.rounding import down, normal_quantile_lower, normal_quantile_upper, up
 from holdfast.types import ClassBounds, Norm
 
 if TYPE_CHECKING:
@@ -32,10 +32,8 @@ class Gaussian(Noise):
     """
 
     name: ClassVar[str] = "gaussian"
-    assumption: ClassVar[str] = (
-        "The theorem is about ideal normal noise. Computers draw it in finite precision (float32 here) from a "
-        "pseudo-random generator, which approximates the ideal one very closely but is not identical to it."
-    )
+    additive: ClassVar[bool] = True
+    assumption: ClassVar[str] = IDEAL_FLOATS
     sigma: float
 
     def __post_init__(self) -> None:
@@ -98,3 +96,10 @@ def li(noise: Gaussian, bounds: ClassBounds, shape: Shape) -> float | None:
         squares = -2 / order * np.log(inside)
     usable = squares[np.isfinite(squares) & (inside > 0)]
     return max(0.0, noise.sigma * math.sqrt(max(0.0, float(usable.max(initial=0.0)))) * (1 - _SLACK))
+
+
+@guarantee(Gaussian, norm=Norm.LINF, cite="Cohen et al. 2019, Theorem 1, and |d|_2 <= sqrt(d) |d|_inf")
+def cohen_linf(noise: Gaussian, bounds: ClassBounds, shape: Shape) -> float | None:
+    """The Linf radius inside the L2 ball: `cohen`'s divided by the square root of the number of values."""
+    radius = cohen(noise, bounds, shape)
+    return None if radius is None else max(0.0, down(radius / up(math.sqrt(math.prod(shape)))))

@@ -1,0 +1,64 @@
+"""Laplace noise for L1. Derivation: docs/guarantees.md, "Laplace noise"."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from holdfast.noises.base import IDEAL_FLOATS, Noise, Shape, check_positive, guarantee
+from holdfast.stats.rounding import down
+from holdfast.types import ClassBounds, Norm
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+# Relative room for the rounding of a logarithm and of its argument.
+_SLACK = 1e-12
+
+
+@dataclass(frozen=True)
+class Laplace(Noise):
+    """Independent Laplace noise of density exp(-|t|/b) / (2b) added to every value, in input units.
+
+    Args:
+        b: scale, in input units; positive. The standard deviation is sqrt(2) b.
+
+    Raises:
+        UsageError: `b` is not a positive finite number.
+    """
+
+    name: ClassVar[str] = "laplace"
+    additive: ClassVar[bool] = True
+    assumption: ClassVar[str] = IDEAL_FLOATS
+    b: float
+
+    def __post_init__(self) -> None:
+        check_positive("b", self.b)
+
+    def draw(self, x: Tensor, num: int, generator: Generator) -> Tensor:
+        """Laplace noise `(num, *event)`: the difference of two exponential variables."""
+        first, second = (x.new_empty((num, *x.shape)).exponential_(generator=generator) for _ in range(2))
+        return (first - second).mul_(self.b)
+
+    def apply(self, x: Tensor, draws: Tensor) -> Tensor:
+        """`x` plus the noise."""
+        return x + draws
+
+
+@guarantee(Laplace, norm=Norm.L1, cite="Lecuyer et al. 2019; Teng et al. 2020, Theorem 1")
+def dwork(noise: Laplace, bounds: ClassBounds, shape: Shape) -> float | None:
+    """The larger of b/2 ln(p_lower / p_upper) and -b ln(1 - p_lower + p_upper), in input units.
+
+    Both follow from the differential privacy of Laplace noise. With p_upper = 1 - p_lower the second is
+    -b ln(2 (1 - p_lower)) and the larger one.
+    """
+    if not bounds.p_lower > bounds.p_upper:
+        return None
+    if bounds.p_upper == 0.0:
+        return math.inf
+    ratio = 0.5 * math.log(bounds.p_lower / bounds.p_upper)
+    gap = 1.0 - bounds.p_lower + bounds.p_upper
+    # The rounding of a gap near 0 or 1 is absolute: widen it before the logarithm.
+    rest = -math.log(min(1.0, gap + 2.0**-51))
+    return max(0.0, down(noise.b * max(ratio, rest) * (1.0 - _SLACK) - _SLACK * noise.b))

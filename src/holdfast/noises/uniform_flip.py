@@ -1,0 +1,147 @@
+"""Uniform flips of pixels for L0: Lee et al. 2019. Derivation: docs/guarantees.md, "Uniform flips"."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from typing import TYPE_CHECKING, ClassVar
+
+from holdfast.errors import InputError, UsageError
+from holdfast.noises.base import Noise, Shape, guarantee, pixel_count
+from holdfast.types import ClassBounds, Norm
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+# A value further than this from a multiple of 1/(levels - 1) is not on the grid; float32 is off by 1e-7.
+_OFF_GRID = 1e-3
+
+
+@dataclass(frozen=True)
+class UniformFlip(Noise):
+    """Keep each pixel with probability kappa; otherwise give it another value, each of the others equally likely.
+
+    All channels of a pixel are kept or replaced together. Inputs lie on the grid 0, 1/(levels - 1), ..., 1.
+
+    Args:
+        kappa: probability of keeping a pixel, in (0, 1), above that of any other single value.
+        levels: values that a channel can have; 256 for 8-bit images, 17 for the digits in the package.
+
+    Raises:
+        UsageError: a parameter is out of range.
+    """
+
+    name: ClassVar[str] = "uniform-flip"
+    kappa: float
+    levels: int = 256
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.kappa, float) and 0.0 < self.kappa < 1.0):
+            raise UsageError(f"kappa is a probability between 0 and 1, got {self.kappa!r}")
+        if type(self.levels) is not int or not 2 <= self.levels <= 256:
+            raise UsageError(f"levels is a whole number from 2 to 256, got {self.levels!r}")
+
+    def draw(self, x: Tensor, num: int, generator: Generator) -> Tensor:
+        """Steps `(num, pixels)`: 0 keeps a pixel, s in 1..K takes it s values further in the cyclic order of all."""
+        pixels = pixel_count(tuple(x.shape))
+        others = self.others(tuple(x.shape))
+        steps = x.new_empty((num, pixels)).long().random_(1, others + 1, generator=generator)
+        # 53 bits decide, so that kappa is met to 1e-16.
+        kept = x.new_empty((num, pixels)).double().uniform_(generator=generator) < self.kappa
+        return steps.masked_fill_(kept, 0)
+
+    def apply(self, x: Tensor, draws: Tensor) -> Tensor:
+        """Flipped inputs, on the grid, of the input's shape.
+
+        Raises:
+            InputError: a value is not on the grid.
+        """
+        image = x if x.ndim == 4 else x.unsqueeze(1)
+        grid = (image * (self.levels - 1)).round()
+        if float((image * (self.levels - 1) - grid).abs().max()) > _OFF_GRID:
+            raise InputError(f"values must be multiples of 1/{self.levels - 1}; scale the data, or choose other levels")
+        steps = draws.view(draws.shape[0], 1, *image.shape[2:])
+        # The digits of a step in base `levels` are the steps of the channels.
+        bases = steps.new_tensor([self.levels**channel for channel in range(image.shape[1])])
+        digits = steps // bases.view(1, -1, *[1] * (image.ndim - 2)) % self.levels
+        noisy = ((grid.long() + digits) % self.levels).to(x.dtype) / (self.levels - 1)
+        return noisy if x.ndim == 4 else noisy.squeeze(1)
+
+    def check_inputs(self, shape: Shape, low: float, high: float) -> None:
+        """Raise UsageError unless inputs lie in [0, 1] and a pixel is kept more often than it becomes a given other."""
+        self.others(shape)
+        if (low, high) != (0.0, 1.0):
+            raise UsageError(f"uniform flips are for inputs on a grid in [0, 1]; the input space is [{low}, {high}]")
+
+    def information(self, shape: Shape, levels: int = 256) -> float:
+        """d (log2 S + kappa log2 kappa + (1 - kappa) log2((1 - kappa)/(S - 1))) for S values of a pixel.
+
+        Source: Levine & Feizi 2020, equation 21.
+        """
+        values = levels ** (shape[0] if len(shape) == 3 else 1)
+        kept, lost = self.kappa, 1.0 - self.kappa
+        return pixel_count(shape) * (math.log2(values) + kept * math.log2(kept) + lost * math.log2(lost / (values - 1)))
+
+    def others(self, shape: Shape) -> int:
+        """K, the number of other values that a pixel of inputs of this shape can take.
+
+        Raises:
+            UsageError: kappa is not above (1 - kappa)/K, which the theorem takes for granted.
+        """
+        pixel_count(shape)
+        count = int(self.levels ** (shape[0] if len(shape) == 3 else 1)) - 1
+        if not Fraction(self.kappa) * count > 1 - Fraction(self.kappa):
+            raise UsageError(f"kappa = {self.kappa} keeps a pixel less often than it becomes one given other value")
+        return count
+
+
+@lru_cache(maxsize=4096)
+def surviving(kappa: Fraction, others: int, r: int, p: Fraction) -> Fraction:
+    """The least probability at x' of a set that has probability p at x, for any x' that differs from x in r pixels.
+
+    Only the r differing pixels matter. Each agrees with x, with x', or with neither; t, the first number minus the
+    second, orders all outcomes by their likelihood ratio, and the least set takes the largest t first. Exact.
+    """
+    b = (1 - kappa) / others
+    mass: dict[int, Fraction] = {}
+    for i in range(r + 1):
+        for j in range(r + 1 - i):
+            ways = math.comb(r, i) * math.comb(r - i, j)
+            term = ways * kappa**i * b**j * ((others - 1) * b) ** (r - i - j)
+            mass[i - j] = mass.get(i - j, Fraction(0)) + term
+    left, reached = p, Fraction(0)
+    for t in range(r, -r - 1, -1):
+        here, there = mass[t] if t in mass else Fraction(0), mass.get(-t, Fraction(0))
+        if here >= left:
+            return reached + (there * left / here if here else Fraction(0))
+        left -= here
+        reached += there
+    return reached
+
+
+def threshold(kappa: Fraction, others: int, r: int) -> Fraction:
+    """The probability of the top class above which r changed pixels cannot take its majority. Exact."""
+    # The set of outcomes that has probability 1/2 at x', taken from the largest t on, is the complement of the set
+    # that an adversary would take at x: both orders are mirror images.
+    return 1 - surviving(kappa, others, r, Fraction(1, 2))
+
+
+@guarantee(UniformFlip, norm=Norm.L0, cite="Lee et al. 2019, section 4")
+def lee(noise: UniformFlip, bounds: ClassBounds, shape: Shape) -> float | None:
+    """The largest r for which the top class keeps more than any rival can get, in pixels, exactly.
+
+    A rival has at most the complement of what the complement of its set keeps. Independent of the number of pixels.
+    """
+    p_lower, p_rest = Fraction(bounds.p_lower), 1 - Fraction(bounds.p_upper)
+    if not p_lower + p_rest > 1:
+        return None
+    kappa, others = Fraction(noise.kappa), noise.others(shape)
+    r = 0
+    while r < pixel_count(shape):
+        kept = surviving(kappa, others, r + 1, p_lower) + surviving(kappa, others, r + 1, p_rest)
+        if not kept > 1:
+            break
+        r += 1
+    return float(r)
