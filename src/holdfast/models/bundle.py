@@ -127,6 +127,8 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, str]
     """Write a safetensors file so that it is whole or not there at all."""
     with whole_file(path) as temporary:
         save_file(tensors, temporary, header)
+        # safetensors makes files that only their owner may read.
+        temporary.chmod(0o644)
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
