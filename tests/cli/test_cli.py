@@ -378,3 +378,16 @@ def test_other_bounds_on_the_same_votes_are_for_comparison(call: Call, models: P
     assert radii[()] >= radii[("li",)] > radii[("lecuyer",)] > 0
     code, _, err = call("table", tmp_path / "run", "--theorem", "levine")
     assert (code, "has no guarantee 'levine'" in err) == (2, True)
+
+
+def test_joint_certificates_spend_alpha_on_all_examples_together(call: Call, models: Path, tmp_path: Path) -> None:
+    options = ("--model", models / "gaussian.safetensors", *CERTIFY, "--joint")
+    assert call("certify", *options, "--out", tmp_path / "run")[0] == 0
+    manifest = read_run(tmp_path / "run").manifest
+    assert manifest.joint_alpha == 0.01
+    assert manifest.estimator["alpha"] == pytest.approx(0.01 / 12)
+    assert manifest.estimator["alpha"] * 12 <= 0.01
+    assert call("report", tmp_path / "run", "--out", tmp_path / "r.html")[0] == 0
+    text = " ".join((tmp_path / "r.html").read_text().split())
+    assert "All certificates of this run hold together with probability at least 1 - 0.01" in text
+    assert "by the formula of Cohen et al. 2019, Appendix D" in text

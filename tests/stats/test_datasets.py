@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from holdfast.errors import UsageError
-from holdfast.stats.datasets import certified_proportion, proportion
+from holdfast.stats.datasets import certified_proportion, proportion, robust_share_cohen, robust_share_exact
 
 
 def test_interval_encloses_the_value_and_alpha_lowers_it() -> None:
@@ -50,3 +50,32 @@ def test_an_empty_subset_and_a_wrong_alpha_are_refused() -> None:
         certified_proportion(0, 0, 0.001)
     with pytest.raises(UsageError, match="alpha lies in"):
         certified_proportion(1, 2, 1.0)
+
+
+def test_shares_of_these_examples_hold_in_simulation() -> None:
+    """m examples of which R are robust, the others certified falsely with probability alpha, 20,000 times.
+
+    Each statement may fail with probability rho = 0.01; more than 280 of 20,000 has probability below 1e-7.
+    """
+    rng = np.random.default_rng(1)
+    examples, alpha, rho = 400, 0.05, 0.01
+    for robust in (50, 200, 380):
+        certified = robust + rng.binomial(examples - robust, alpha, size=20_000)
+        for bound in (robust_share_exact, robust_share_cohen):
+            known = {count: bound(count, examples, alpha, rho) for count in set(certified.tolist())}
+            assert sum(known[count] > robust / examples for count in certified.tolist()) <= 280
+
+
+def test_the_exact_share_is_tighter_than_the_formula_and_below_the_certified_one() -> None:
+    for certified in (30, 200, 399):
+        exact, formula = (bound(certified, 500, 0.001, 0.001) for bound in (robust_share_exact, robust_share_cohen))
+        assert formula <= exact <= certified / 500
+    assert robust_share_exact(300, 500, 0.0, 0.001) == 0.6
+    assert robust_share_exact(0, 500, 0.05, 0.001) == robust_share_cohen(0, 500, 0.05, 0.001) == 0.0
+
+
+@pytest.mark.parametrize("arguments", [(1, 0, 0.1, 0.1), (3, 2, 0.1, 0.1), (1, 2, 1.0, 0.1), (1, 2, 0.1, 0.0)])
+def test_shares_out_of_range_are_refused(arguments: tuple[int, int, float, float]) -> None:
+    for bound in (robust_share_exact, robust_share_cohen):
+        with pytest.raises(UsageError, match=r"certified examples are|alpha lies in|rho is a failure probability"):
+            bound(*arguments)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from holdfast.analysis import formats
 from holdfast.analysis.accuracy import noise_of, outcomes, theorem_of
 from holdfast.runs.manifest import estimator_of
+from holdfast.stats.datasets import robust_share_cohen, robust_share_exact
+from holdfast.stats.rounding import show_down
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
@@ -24,6 +26,10 @@ _METHODS = {
     "cohen": "the top class gets all of alpha; every other class has at most the rest (the papers' bound)",
     "split": "the top class gets 0.9 alpha, and the other classes share 0.1 alpha for bounds of their own",
 }
+
+
+# Failure probability of statements about the very examples of a run.
+_RHO = 0.001
 
 
 @dataclass(frozen=True)
@@ -156,6 +162,8 @@ def proved(run: Run, summary: Summary) -> list[str]:
         f"{summary.guarantee}, {how}.",
         f"Each certificate is false with probability at most alpha = {alpha:g}, over the random noise. Among "
         f"{summary.examples} examples that is {false} false ones at most, on average.",
+        *_together(run),
+        _on_these(summary),
         f"Each interval holds with {formats.percent(summary.confidence, 0)}% probability, for one radius at a time, "
         "and covers both the choice of the subset and alpha: the lower end bounds the share of all such inputs on "
         "which the smoothed classifier truly is right and robust, the upper end the share that this procedure "
@@ -164,6 +172,33 @@ def proved(run: Run, summary: Summary) -> list[str]:
         f"is another than the smoothed classifier's with probability at most {alpha:g}. An abstention is never "
         "counted as correct, and radii are shown rounded down.",
     ]
+
+
+def _together(run: Run) -> list[str]:
+    alpha = run.manifest.joint_alpha
+    if alpha is None:
+        return []
+    return [
+        f"All certificates of this run hold together with probability at least 1 - {alpha:g}, whatever the dependence "
+        f"between them: alpha for each is {alpha:g} divided by the {len(run.manifest.data.indices())} examples."
+    ]
+
+
+def _on_these(summary: Summary) -> str:
+    """Both bounds on how many of the very examples are robust, at the headline's radius."""
+    radius, share = _telling(summary)
+    certified = round(share.value * summary.examples)
+    exact, formula = (
+        100.0 * bound(certified, summary.examples, summary.alpha, _RHO)
+        for bound in (robust_share_exact, robust_share_cohen)
+    )
+    at = "while unchanged" if radius == 0.0 else f"up to {formats.threshold(radius)}"
+    return (
+        f"On these {summary.examples} examples themselves, with probability {100 * (1 - _RHO):g}% over the noise: the "
+        f"smoothed classifier is right and robust {at} on at least {show_down(exact, 1)}% by the exact binomial "
+        f"quantile of false certificates, and on at least {show_down(formula, 1)}% by the formula of Cohen et al. "
+        "2019, Appendix D."
+    )
 
 
 def not_proved(run: Run) -> list[str]:
@@ -226,6 +261,11 @@ def _how(manifest: Manifest) -> list[Entry]:
         Entry("Estimator", str(manifest.estimator["name"]), "when sampling stops"),
         Entry("Class bounds", estimator.method, _METHODS[estimator.method]),
         Entry("alpha", f"{estimator.alpha:g}", "probability that one certificate is false, at most"),
+        Entry(
+            "Joint alpha",
+            "none" if manifest.joint_alpha is None else f"{manifest.joint_alpha:g}",
+            "probability that any certificate of the run is false, at most; none: promised for each one only",
+        ),
         Entry("Seed", seed, "of all noise; with it the run can be repeated"),
         Entry("Block", f"{manifest.block:,}", "samples that one random generator draws"),
     ]

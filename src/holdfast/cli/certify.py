@@ -43,6 +43,9 @@ def certify_command(
     theorem: Annotated[
         str | None, typer.Option("--theorem", help="Guarantee, as in cohen_linf. Default: the noise's first one.")
     ] = None,
+    joint: Annotated[
+        bool, typer.Option("--joint", help="All certificates of the run hold together at --alpha (alpha/m for each).")
+    ] = False,
     until_radius: options.UntilRadius = None,
     estimator: options.EstimatorName = "looks",
     seed: options.Seed = None,
@@ -55,13 +58,27 @@ def certify_command(
 ) -> None:
     """Certify the test images. Interrupted? The same command goes on where it stopped, to the same records."""
     from holdfast.cli.table import print_summaries
+    from holdfast.stats.rounding import down
 
     material = Material.load(model, data, noise, split, device, precision, theorem)
-    rule = make_estimator(n, alpha, bounds, until_radius, estimator, material.scale())
+    # Bonferroni: under any dependence between the certificates.
+    each = down(alpha / len(range(0, len(material.data), every)[:limit])) if joint else alpha
+    rule = make_estimator(n, each, bounds, until_radius, estimator, material.scale())
     certify_into(
         out,
         material,
-        Settings(every, limit, n0, rule, seed, parse_batch_size(batch_size), device, threads, precision),
+        Settings(
+            every,
+            limit,
+            n0,
+            rule,
+            seed,
+            parse_batch_size(batch_size),
+            device,
+            threads,
+            precision,
+            alpha if joint else None,
+        ),
         hidden=json or quiet,
     )
     print_summaries([out], None, as_json=json)
@@ -158,6 +175,7 @@ class Settings:
     device: str
     threads: int
     precision: str
+    joint_alpha: float | None = None
 
     def engine(self) -> LocalEngine:
         """The engine that these settings ask for."""
@@ -212,4 +230,5 @@ def promise_of(out: Path, material: Material, settings: Settings) -> Manifest:
         seed=fresh_seed() if seed is None else check_seed(seed),
         precision=settings.precision,
         device=settings.device,
+        joint_alpha=settings.joint_alpha,
     )

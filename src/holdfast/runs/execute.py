@@ -58,6 +58,7 @@ def promise(
     seed: int,
     precision: str,
     device: str,
+    joint_alpha: float | None = None,
 ) -> Manifest:
     """The manifest of a certification with this installation of Holdfast and its libraries."""
     return Manifest(
@@ -70,6 +71,7 @@ def promise(
         model=model,
         seed=seed,
         block=BLOCK,
+        joint_alpha=joint_alpha,
         precision=precision,
         device=device.partition(":")[0],
         versions={

@@ -80,6 +80,8 @@ class Manifest:
         n0: selection samples of each input.
         data: which examples.
         model: architecture, arguments and the hash of the weights; empty for an imported log.
+        joint_alpha: where all certificates of the run are to hold together: the failure probability of that. The
+            estimator's alpha is then this one divided by the number of examples.
         seed: of all noise; None for an imported log.
         block: samples that one generator draws.
         precision: in which the base classifier computes.
@@ -103,6 +105,7 @@ class Manifest:
     versions: dict[str, str]
     created: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
     format: int = FORMAT
+    joint_alpha: float | None = None
 
     def to_json(self) -> str:
         """The document, indented, with a final newline."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+from scipy.special import betainc
 
 from holdfast.errors import UsageError
 from holdfast.stats.binomial import lower_bound, upper_bound
@@ -47,6 +50,53 @@ def certified_proportion(
         lower=max(0.0, (observed - alpha) / (1.0 - alpha)),
         upper=upper_bound(certified, examples, side),
     )
+
+
+def robust_share_exact(certified: int, examples: int, alpha: float, rho: float) -> float:
+    """With probability 1 - rho over the noise, at least this share of these very examples is truly robust.
+
+    Among the examples that are not, each is falsely certified with probability <= alpha, independently. If R are
+    robust, the certified ones number at most R + Binomial(examples - R, alpha); the smallest R that the count does not
+    refute at rho is returned. Derivation: docs/guarantees.md, "Data sets".
+
+    Args:
+        certified: examples that were certified and correct.
+        examples: how many there are, at least 1.
+        alpha: failure probability of each certificate, in [0, 1).
+        rho: failure probability of this statement, in (0, 1).
+    """
+    _check_share(certified, examples, alpha, rho)
+
+    def refuted(robust: int) -> bool:
+        others, needed = examples - robust, certified - robust
+        # P(Binomial(others, alpha) >= needed), for needed >= 1.
+        return alpha == 0.0 or float(betainc(needed, others - needed + 1, alpha)) <= rho
+
+    robust = certified
+    while robust > 0 and not refuted(robust - 1):
+        robust -= 1
+    return robust / examples
+
+
+def robust_share_cohen(certified: int, examples: int, alpha: float, rho: float) -> float:
+    """The same by Bernstein's inequality (Cohen et al. 2019, Appendix D): a formula, and a little smaller.
+
+    (A - alpha - sqrt(2 alpha (1 - alpha) ln(1/rho) / m) - ln(1/rho) / (3 m)) / (1 - alpha), A the certified share of
+    the m examples.
+    """
+    _check_share(certified, examples, alpha, rho)
+    room = math.log(1.0 / rho)
+    loss = alpha + math.sqrt(2.0 * alpha * (1.0 - alpha) * room / examples) + room / (3.0 * examples)
+    return max(0.0, (certified / examples - loss) / (1.0 - alpha))
+
+
+def _check_share(certified: int, examples: int, alpha: float, rho: float) -> None:
+    if examples < 1 or not 0 <= certified <= examples:
+        raise UsageError(f"certified examples are some of at least 1, got {certified} of {examples}")
+    if not 0.0 <= alpha < 1.0:
+        raise UsageError(f"alpha lies in [0, 1), got {alpha}")
+    if not 0.0 < rho < 1.0:
+        raise UsageError(f"rho is a failure probability between 0 and 1, got {rho}")
 
 
 def proportion(hits: int, examples: int, confidence: float = DEFAULT_CONFIDENCE) -> Proportion:
