@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binom, norm
 
 from holdfast.errors import UsageError
-from holdfast.estimators import EProcess, Estimator, FixedSize, Looks, estimator_from_dict, scale_of
+from holdfast.estimators import EProcess, Estimator, FixedSize, Looks, estimator_from_dict, outlook, scale_of
 from holdfast.noises.ablation import Ablation, delta
 from holdfast.noises.gaussian import Gaussian
 from holdfast.stats.betting import truncated_capital
@@ -62,12 +62,26 @@ def test_looks_end_at_n_and_spend_no_more_than_alpha() -> None:
 def test_easy_and_hopeless_inputs_stop_early_and_hard_ones_at_n(rule: Estimator) -> None:
     rng = np.random.default_rng(0)
     easy, hopeless = (run_to_the_end(rule, p, rng) for p in (0.999, 0.3))
-    hard = run_to_the_end(rule, float(norm.cdf(0.5)), rng)
+    hard = run_to_the_end(rule, float(norm.cdf(0.5)) + 0.012, rng)
     assert easy.total < 300
     assert SCALE(rule.bounds(0, easy)) >= 0.5
     assert hopeless.total < 300
     assert hard.total > 3_000
     assert (SCALE(rule.bounds(0, hopeless)) or 0.0) < 0.5
+
+
+def test_a_radius_out_of_reach_is_given_up_at_once() -> None:
+    """At n = 1,000 no votes certify 3 sigma: not even unanimous ones are waited for."""
+    for rule in (Looks(1000, 0.001, (3.0,), scale=SCALE), EProcess(1000, 0.001, 3.0, scale=SCALE)):
+        assert run_to_the_end(rule, 1.0, np.random.default_rng(0)).total < 100
+
+
+@pytest.mark.parametrize("votes", [(50, 0), (40, 10), (20, 15, 15), (30, 10, 5, 5), (0, 50), (10, 10, 10, 20)])
+def test_the_outlook_is_a_possible_continuation_and_optimistic(votes: tuple[int, ...]) -> None:
+    expected = outlook(0, Counts(votes), 1000)
+    assert expected.total == 1000
+    assert expected.votes[0] >= round(1000 * votes[0] / sum(votes))
+    assert max(expected.votes[1:]) <= max(1000 * max(votes[1:]) / sum(votes), (1000 - expected.votes[0]) / 1 + 1)
 
 
 def test_several_radii_are_all_decided() -> None:

@@ -141,9 +141,9 @@ class FixedSize(Estimator):
 class Looks(Estimator):
     """Looks at n_1 < ... < n_K = n in geometric steps, each with its share of alpha: stops as soon as all is decided.
 
-    A radius is decided once it is certified, or once it is hopeless: when even the optimistic ends of intervals at
-    0.001 would not certify it. Giving up spends power, never validity. The last look has 0.8 alpha, the earlier ones
-    share the rest; by a union bound every look's bounds hold together, so sampling may stop at any of them.
+    A radius is decided once it is certified, or once it is hopeless: when even the votes that an optimist expects at n
+    (`outlook`) would not certify it. Giving up spends power, never validity. The last look has 0.8 alpha, the earlier
+    ones share the rest; by a union bound every look's bounds hold together, so sampling may stop at any of them.
 
     Args:
         n: estimation samples of each input at most.
@@ -202,7 +202,10 @@ class Looks(Estimator):
     def _decided(self, top: int, counts: Counts) -> bool:
         reached = self.scale(self.bounds(top, counts))
         open_radii = [radius for radius in self.radii if reached is None or reached < radius]
-        return not open_radii or hopeless(self.scale, top, counts, min(open_radii))
+        if not open_radii:
+            return True
+        hoped = self.scale(self.bounds(top, outlook(top, counts, self.n)))
+        return hoped is None or hoped < min(open_radii)
 
 
 @dataclass(frozen=True)
@@ -268,17 +271,23 @@ class EProcess(Estimator):
         return capital >= -math.log(self.alpha) + _LOG_SLACK
 
     def _stopped(self, top: int, counts: Counts) -> bool:
-        return self._won(top, counts) or hopeless(self.scale, top, counts, self.radius)
+        return self._won(top, counts) or not self._won(top, outlook(top, counts, self.n))
 
 
-def hopeless(scale: Scale, top: int, counts: Counts, radius: float) -> bool:
-    """Whether even optimistic class bounds, at 0.001 each, do not certify the radius."""
-    hits, total = counts.votes[top], counts.total
-    rival = max(votes for label, votes in enumerate(counts.votes) if label != top)
-    p_lower = upper_bound(hits, total, _GIVE_UP)
-    p_upper = min(lower_bound(rival, total, _GIVE_UP), complement_upper(p_lower))
-    best = scale(ClassBounds(top, p_lower, p_upper))
-    return best is None or best < radius
+def outlook(top: int, counts: Counts, n: int) -> Counts:
+    """The votes that an optimist expects after n samples, given those so far.
+
+    The top class goes on at the upper end of a one-sided interval at 0.001, and the strongest rival has no more than
+    its lower end or its even share of the rest. An input that this would not certify is given up.
+    """
+    votes, total = counts.votes, counts.total
+    strongest = max(count for label, count in enumerate(votes) if label != top)
+    p_top, p_rival = upper_bound(votes[top], total, _GIVE_UP), lower_bound(strongest, total, _GIVE_UP)
+    expected = min(n, votes[top] + math.ceil(p_top * (n - total)))
+    rest, rivals = n - expected, len(votes) - 1
+    largest = max(min(math.floor(p_rival * n), rest), math.ceil(rest / rivals))
+    spread = [min(largest, max(0, rest - rival * largest)) for rival in range(rivals)]
+    return Counts((*spread[:top], expected, *spread[top:]))
 
 
 def certificate(
