@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import norm
@@ -19,26 +20,25 @@ from holdfast.noises.gaussian import Gaussian
 from holdfast.runs.logs import read_log
 from holdfast.types import Counts
 
+if TYPE_CHECKING:
+    from holdfast.estimators import Scale
+
 N, ALPHA = 100_000, 0.001
 RADII = (0.25, 0.5, 0.75, 1.0)
 
 
-def answer(rule: Estimator, p: float, radius: float, rng: np.random.Generator) -> tuple[int, bool]:
+def answer(rule: Estimator, scale: Scale, p: float, radius: float, rng: np.random.Generator) -> tuple[int, bool]:
     """Samples taken, and whether the radius was certified, for a binary classifier that votes 0 with probability p."""
     votes = np.zeros(2, dtype=np.int64)
     while wanted := rule.draws_wanted(0, Counts.of(votes)):
         votes += rng.multinomial(wanted, [p, 1 - p])
-    reached = SCALES[0](rule.bounds(0, Counts.of(votes)))
+    reached = scale(rule.bounds(0, Counts.of(votes)))
     return int(votes.sum()), reached is not None and reached >= radius
-
-
-SCALES: list = []
 
 
 def main(log: Path, sigma: float, repetitions: int) -> None:
     """Print a line for each radius, and one for all of them decided together."""
-    SCALES[:] = [scale_of(Gaussian(sigma), None, (3, 32, 32))]
-    scale, rng = SCALES[0], np.random.default_rng(0)
+    scale, rng = scale_of(Gaussian(sigma), None, (3, 32, 32)), np.random.default_rng(0)
     shares = [
         float(norm.cdf(claim.radius / sigma)) if claim.predicted is not None else float(rng.uniform(0.3, 0.5))
         for claim in read_log(log).claims
@@ -49,14 +49,16 @@ def main(log: Path, sigma: float, repetitions: int) -> None:
             "looks": Looks(N, ALPHA, (radius,), method="cohen", scale=scale),
             "eprocess": EProcess(N, ALPHA, radius, scale=scale),
         }
-        results = {name: np.array([answer(rule, p, radius, rng) for p in shares]) for name, rule in rules.items()}
+        results = {
+            name: np.array([answer(rule, scale, p, radius, rng) for p in shares]) for name, rule in rules.items()
+        }
         line = ", ".join(
             f"{name} {taken:,.0f} samples ({N / taken:.1f}x fewer), certified {certified:.2%}"
             for name, (taken, certified) in ((name, rows.mean(axis=0)) for name, rows in results.items())
         )
         print(f"r = {radius}: {line}")
     together = Looks(N, ALPHA, RADII, method="cohen", scale=scale)
-    taken = np.array([answer(together, p, RADII[0], rng)[0] for p in shares])
+    taken = np.array([answer(together, scale, p, RADII[0], rng)[0] for p in shares])
     print(f"all of {RADII} together: looks {taken.mean():,.0f} samples ({N / taken.mean():.1f}x fewer)")
 
 

@@ -158,7 +158,9 @@ def test_sequential_estimators_survive_the_manifest() -> None:
         description = rule.to_dict()
         assert "scale" not in description
         assert estimator_from_dict(description, SCALE) == rule
-    assert isinstance(estimator_from_dict({"name": "fixed", "n": 10, "alpha": 0.1}, SCALE), FixedSize)
+    assert isinstance(estimator_from_dict(FixedSize(10, 0.1).to_dict(), SCALE), FixedSize)
+    with pytest.raises(UsageError, match="missing or unknown: method"):
+        estimator_from_dict({"name": "fixed", "n": 10, "alpha": 0.1}, SCALE)
 
 
 @pytest.mark.parametrize(

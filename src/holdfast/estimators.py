@@ -80,13 +80,20 @@ def estimator_from_dict(description: Mapping[str, Any], scale: Scale) -> Estimat
             stop once a radius is certified need it.
 
     Raises:
-        UsageError: an unknown estimator or a parameter out of range.
+        UsageError: an unknown estimator, or a parameter that is missing (no default fills in a promise), unknown or
+            out of range.
     """
     parameters = {key: tuple(value) if isinstance(value, list) else value for key, value in description.items()}
     name = parameters.pop("name", None)
     if name not in _ESTIMATORS:
         raise UsageError(f"unknown estimator {name!r}; known are {', '.join(sorted(_ESTIMATORS))}")
     kind = _ESTIMATORS[name]
+    promised = {item.name for item in fields(cast("Any", kind))} - {"scale"}
+    if set(parameters) != promised:
+        odd = ", ".join(sorted(set(parameters) ^ promised))
+        raise UsageError(
+            f"the estimator {name!r} is described by {', '.join(sorted(promised))}; missing or unknown: {odd}"
+        )
     needs_scale = any(item.name == "scale" for item in fields(cast("Any", kind)))
     return kind(**parameters, **({"scale": scale} if needs_scale else {}))
 

@@ -77,7 +77,10 @@ def test_every_possible_tear_resumes_to_the_same_records(tmp_path: Path) -> None
     ("change", "shown"),
     [
         ({"noise": {"name": "gaussian", "sigma": 0.25}}, "noise.sigma: the run has 0.5, this call has 0.25"),
-        ({"estimator": {"name": "fixed", "n": 300, "alpha": 0.05}}, "estimator.alpha: the run has 0.01"),
+        (
+            {"estimator": {"name": "fixed", "n": 300, "alpha": 0.05, "method": "split"}},
+            "estimator.alpha: the run has 0.01",
+        ),
         ({"model": {"sha256": "2" * 64}}, "model.sha256"),
         ({"data": replace(manifest().data, sha256="3" * 64)}, "data.sha256"),
         ({"data": replace(manifest().data, every=2)}, "data.every: the run has 1, this call has 2"),

@@ -33,7 +33,7 @@ class Outcome:
         predicted: the certified class, or None (not certified).
         radius: the certified radius, 0.0 when not certified.
         answer: the class that Predict returns on the estimation votes at the same alpha, or None (abstain): more inputs
-            have an answer than a certificate, which asks for a majority of all votes. For an imported log, which has
+            have an answer than a certificate, which bounds the shares of all votes. For an imported log, which has
             no votes, the certified class.
         certificate: where the votes are known; None for an imported log.
         seconds: that an imported log gives; None otherwise.

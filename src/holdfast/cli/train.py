@@ -125,6 +125,7 @@ def describe(data: DataSet, noise: Noise, arch: str | None) -> BundleInfo:
         UsageError: the noise does not fit the data, or no architecture was given and none is known to fit.
     """
     from holdfast.models.bundle import BundleInfo, InputSpace
+    from holdfast.noises.base import AdditiveNoise
 
     mean, std = data.channel_statistics()
     fitted = noise.fitted(mean)
@@ -135,7 +136,9 @@ def describe(data: DataSet, noise: Noise, arch: str | None) -> BundleInfo:
     return BundleInfo(
         architecture=chosen,
         arguments={},
-        input_space=InputSpace(data.shape, data.low, data.high, *((mean, std) if fitted.additive else (None, None))),
+        input_space=InputSpace(
+            data.shape, data.low, data.high, *((mean, std) if isinstance(fitted, AdditiveNoise) else (None, None))
+        ),
         noise=fitted.to_dict(),
         class_names=data.class_names,
         training={},

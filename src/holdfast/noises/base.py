@@ -24,12 +24,6 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 
-# The assumption of theorems about continuous noise that is drawn in floating point.
-IDEAL_FLOATS = (
-    "The theorem is about ideal continuous noise. Computers draw it in finite precision (float32 here) from a "
-    "pseudo-random generator, which approximates the ideal one very closely but is not identical to it."
-)
-
 
 class Noise(ABC):
     """A smoothing distribution: independent randomness, then a function of the input and that randomness.
@@ -39,8 +33,6 @@ class Noise(ABC):
     """
 
     name: ClassVar[str]
-    # Whether a noisy input is an input with something added, so that normalizing it by mean and deviation makes sense.
-    additive: ClassVar[bool] = False
     # What the theorem takes for granted of the sampler, for the report: one or two sentences.
     assumption: ClassVar[str] = (
         "The noise comes from a pseudo-random generator, which the theorem takes for ideal randomness."
@@ -48,6 +40,8 @@ class Noise(ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if "name" not in cls.__dict__:
+            return
         if cls.name in _NOISES:
             raise TypeError(f"two noises are named {cls.name!r}")
         _NOISES[cls.name] = cls
@@ -110,6 +104,20 @@ class Noise(ABC):
             f"{key}={_spell(value)}" for key, value in self.to_dict().items() if key != "name" and value is not None
         )
         return f"{self.name}:" + ",".join(given)
+
+
+class AdditiveNoise(Noise):
+    """Noise that is added to every value, so that a noisy input can be normalized like an input."""
+
+    assumption: ClassVar[str] = (
+        "The theorem is about ideal continuous noise. Computers draw it in finite precision (float32 here) from a "
+        "pseudo-random generator, which approximates the ideal one very closely but is not identical to it."
+    )
+
+    @final
+    def apply(self, x: Tensor, draws: Tensor) -> Tensor:
+        """`x` plus the noise."""
+        return x + draws
 
 
 _NOISES: dict[str, type[Noise]] = {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from holdfast.noises.base import IDEAL_FLOATS, Noise, Shape, check_positive, guarantee
+from holdfast.noises.base import AdditiveNoise, Shape, check_positive, guarantee
 from holdfast.stats.rounding import down, normal_quantile_lower, normal_quantile_upper, up
 from holdfast.types import ClassBounds, Norm
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Gaussian(Noise):
+class Gaussian(AdditiveNoise):
     """Independent normal noise with standard deviation `sigma` added to every value, in input units.
 
     The noise is added in the declared input space, before any normalization, and never clipped. It is drawn in the
@@ -32,8 +32,6 @@ class Gaussian(Noise):
     """
 
     name: ClassVar[str] = "gaussian"
-    additive: ClassVar[bool] = True
-    assumption: ClassVar[str] = IDEAL_FLOATS
     sigma: float
 
     def __post_init__(self) -> None:
@@ -42,10 +40,6 @@ class Gaussian(Noise):
     def draw(self, x: Tensor, num: int, generator: Generator) -> Tensor:
         """Normal noise `(num, *event)`."""
         return x.new_empty((num, *x.shape)).normal_(generator=generator).mul_(self.sigma)
-
-    def apply(self, x: Tensor, draws: Tensor) -> Tensor:
-        """`x` plus the noise."""
-        return x + draws
 
 
 @guarantee(Gaussian, norm=Norm.L2, cite="Cohen et al. 2019, Theorem 1")

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from holdfast.noises.base import IDEAL_FLOATS, Noise, Shape, check_positive, guarantee
+from holdfast.noises.base import AdditiveNoise, Shape, check_positive, guarantee
 from holdfast.stats.rounding import down
 from holdfast.types import ClassBounds, Norm
 
@@ -18,7 +18,7 @@ _SLACK = 1e-12
 
 
 @dataclass(frozen=True)
-class Laplace(Noise):
+class Laplace(AdditiveNoise):
     """Independent Laplace noise of density exp(-|t|/b) / (2b) added to every value, in input units.
 
     Args:
@@ -29,8 +29,6 @@ class Laplace(Noise):
     """
 
     name: ClassVar[str] = "laplace"
-    additive: ClassVar[bool] = True
-    assumption: ClassVar[str] = IDEAL_FLOATS
     b: float
 
     def __post_init__(self) -> None:
@@ -40,10 +38,6 @@ class Laplace(Noise):
         """Laplace noise `(num, *event)`: the difference of two exponential variables."""
         first, second = (x.new_empty((num, *x.shape)).exponential_(generator=generator) for _ in range(2))
         return (first - second).mul_(self.b)
-
-    def apply(self, x: Tensor, draws: Tensor) -> Tensor:
-        """`x` plus the noise."""
-        return x + draws
 
 
 @guarantee(Laplace, norm=Norm.L1, cite="Lecuyer et al. 2019; Teng et al. 2020, Theorem 1")

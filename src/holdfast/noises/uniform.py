@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from holdfast.noises.base import IDEAL_FLOATS, Noise, Shape, check_positive, guarantee
+from holdfast.noises.base import AdditiveNoise, Shape, check_positive, guarantee
 from holdfast.stats.rounding import down
 from holdfast.types import ClassBounds, Norm
 
@@ -18,7 +18,7 @@ _SLACK = 1e-12
 
 
 @dataclass(frozen=True)
-class Uniform(Noise):
+class Uniform(AdditiveNoise):
     """Independent noise, uniform between -half_width and half_width, added to every value, in input units.
 
     Args:
@@ -29,8 +29,6 @@ class Uniform(Noise):
     """
 
     name: ClassVar[str] = "uniform"
-    additive: ClassVar[bool] = True
-    assumption: ClassVar[str] = IDEAL_FLOATS
     half_width: float
 
     def __post_init__(self) -> None:
@@ -40,10 +38,6 @@ class Uniform(Noise):
         """Uniform noise `(num, *event)`."""
         drawn = x.new_empty((num, *x.shape))
         return drawn.uniform_(-self.half_width, self.half_width, generator=generator)
-
-    def apply(self, x: Tensor, draws: Tensor) -> Tensor:
-        """`x` plus the noise."""
-        return x + draws
 
 
 @guarantee(Uniform, norm=Norm.L1, cite="Lee et al. 2019; Yang et al. 2020")
