@@ -18,7 +18,7 @@ from holdfast.noises.base import Noise
 from holdfast.noises.gaussian import Gaussian
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.engines.local import LocalEngine
-from holdfast.sampling.procedure import Predict
+from holdfast.sampling.procedure import Burst
 
 IMAGES, SAMPLES = 60, 100
 
@@ -50,7 +50,7 @@ def main(repetitions: int) -> None:
             start = time.perf_counter()
             plain_loop(network, noise, inputs)
             middle = time.perf_counter()
-            list(engine.run(classifier, noise, Predict(SAMPLES), 0, examples))
+            list(engine.run(classifier, noise, Burst(SAMPLES), 0, examples))
             end = time.perf_counter()
             with torch.inference_mode():
                 for _ in range(-(-IMAGES * SAMPLES // size)):

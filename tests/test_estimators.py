@@ -4,6 +4,7 @@ import pytest
 
 from holdfast.errors import UsageError
 from holdfast.estimators import (
+    Exact,
     FixedSize,
     best_radius,
     certificate,
@@ -66,7 +67,7 @@ def test_fixed_size_asks_for_what_is_missing() -> None:
 
 def test_estimators_survive_the_manifest() -> None:
     assert estimator_from_dict(RULE.to_dict(), SCALE) == RULE
-    with pytest.raises(UsageError, match="unknown estimator 'adaptive'; known are eprocess, fixed, looks"):
+    with pytest.raises(UsageError, match="unknown estimator 'adaptive'; known are eprocess, exact, fixed, looks"):
         estimator_from_dict({"name": "adaptive"}, SCALE)
 
 
@@ -83,6 +84,21 @@ def test_the_alpha_that_fits_a_radius() -> None:
     assert fitting_alpha(Gaussian(0.25), 100_000, 3.91 * 0.25, (3, 32, 32)) == 0.01
     assert fitting_alpha(Gaussian(0.25), 100_000, 3.81 * 0.25, (3, 32, 32)) == 0.001
     assert fitting_alpha(Gaussian(0.25), 10, 5.0, (3, 32, 32)) is None
+
+
+def test_exact_shares_count_ties_for_the_lower_class() -> None:
+    rule = Exact(4)
+    assert rule.alpha == 0.0
+    assert rule.chosen(Counts((0, 0, 0)), Counts((1, 2, 1))) == 1
+    bounds = rule.bounds(1, Counts((1, 2, 1)))
+    # Class 0 wins ties against class 1: its vote counts as two.
+    assert (bounds.p_lower, bounds.p_upper, bounds.wins_ties) == (0.5, 0.5, True)
+    assert rule.bounds(0, Counts((2, 1, 1))).p_upper == 0.25
+    assert rule.answer(Counts((2, 2, 0))) == 0
+    assert rule.draws_wanted(0, Counts((1, 0, 0))) == 3
+    with pytest.raises(UsageError, match="known from all n = 4 realizations, got 3 votes"):
+        rule.bounds(0, Counts((1, 1, 1)))
+    assert estimator_from_dict(rule.to_dict(), SCALE) == rule
 
 
 def test_prediction_is_the_top_class_or_abstention() -> None:

@@ -48,11 +48,11 @@ def test_capital_is_a_supermartingale_at_and_below_the_hypothesis() -> None:
 
 def test_looks_end_at_n_and_spend_no_more_than_alpha() -> None:
     rule = Looks(100_000, 0.001, (0.5,), scale=SCALE)
-    assert rule.looks[-1] == 100_000
-    assert list(rule.looks) == sorted(set(rule.looks))
-    assert rule.looks[0] >= 30
+    assert rule.schedule.looks[-1] == 100_000
+    assert list(rule.schedule.looks) == sorted(set(rule.schedule.looks))
+    assert rule.schedule.looks[0] >= 30
     spent = 0.0
-    for look in rule.looks:
+    for look in rule.schedule.looks:
         p_lower = rule.bounds(0, Counts((look, 0))).p_lower
         spent += p_lower**look
     assert spent <= 0.001
@@ -95,9 +95,12 @@ def test_several_radii_are_all_decided() -> None:
 
 def test_the_bounds_hold_at_the_looks_only() -> None:
     rule = Looks(1000, 0.01, (0.5,), scale=SCALE)
-    with pytest.raises(UsageError, match="the bounds hold at the looks"):
-        rule.bounds(0, Counts((rule.looks[0] + 1, 0)))
-    assert rule.draws_wanted(0, Counts((rule.looks[0] + 1, 0))) == rule.looks[1] - rule.looks[0] - 1
+    with pytest.raises(UsageError, match="the bounds hold at one of the looks"):
+        rule.bounds(0, Counts((rule.schedule.looks[0] + 1, 0)))
+    assert (
+        rule.draws_wanted(0, Counts((rule.schedule.looks[0] + 1, 0)))
+        == rule.schedule.looks[1] - rule.schedule.looks[0] - 1
+    )
     assert rule.draws_wanted(0, Counts((1001, 0))) < 0
 
 
@@ -145,7 +148,7 @@ def test_stopping_when_certified_at_full_alpha_would_fail_more_often() -> None:
     false = 0
     for _ in range(2_000):
         hits = total = 0
-        for look in rule.looks:
+        for look in rule.schedule.looks:
             hits, total = hits + rng.binomial(look - total, p), look
             if lower_bound(int(hits), total, alpha) > p:
                 false += 1

@@ -91,11 +91,15 @@ class ClassBounds:
         top: the class that the bounds are about.
         p_lower: lower bound on the probability of `top`.
         p_upper: upper bound on the probability of every other class.
+        wins_ties: whether the smoothed classifier answers `top` also where another class, which may have as much as
+            p_upper, has the same probability. Only where the probabilities are known exactly; then p_upper counts one
+            realization of the noise more for classes that would win a tie.
     """
 
     top: int
     p_lower: float
     p_upper: float
+    wins_ties: bool = False
 
     def __post_init__(self) -> None:
         # Written so that a NaN fails: every comparison with NaN is false.
@@ -113,9 +117,9 @@ class Certificate:
         label: the class that cannot be changed within `radius`, or None (abstain).
         radius: certified radius in the unit of `norm`, rounded toward zero; 0.0 when abstaining.
         norm: the adversary's norm.
-        alpha: the probability that this certificate is false.
-        selection: votes of the selection samples (n0 of them).
-        estimation: votes of the estimation samples (n of them).
+        alpha: the probability that this certificate is false, at most; 0.0 where nothing was sampled.
+        selection: votes of the selection samples (n0 of them; none where nothing was sampled).
+        estimation: votes of the estimation samples (n of them, or all realizations of the noise).
         bounds: the class bounds that the radius follows from.
     """
 
@@ -135,11 +139,12 @@ class Prediction:
     Attributes:
         label: the predicted class, or None (abstain).
         alpha: the probability that a label other than the smoothed classifier's was returned.
-        p_value: two-sided p-value of the test that the top two classes are equally likely.
+        p_value: two-sided p-value of the test that the top two classes are equally likely; None where nothing was
+            sampled.
         counts: the votes.
     """
 
     label: int | None
     alpha: float
-    p_value: float
+    p_value: float | None
     counts: Counts

@@ -111,6 +111,9 @@ def test_table_formats(call: Call, models: Path, tmp_path: Path, style: str, sig
 
 def test_predict_prints_labels_and_abstentions(call: Call, models: Path) -> None:
     options = ("--model", models / "gaussian.safetensors", "--every", 60, "--n", 100, "--seed", 1)
+    early = json.loads(call("predict", *options, "--json")[1])["predictions"]
+    assert sum(sum(each["counts"]["votes"]) for each in early) < 600
+    options += ("--fixed",)
     code, out, _ = call("predict", *options)
     assert code == 0
     assert "6 of 360 test examples of digits" in " ".join(out.split())
@@ -364,7 +367,57 @@ def test_until_radius_stops_early_and_says_what_was_saved(call: Call, models: Pa
     code, _, err = call(*base, "--out", tmp_path / "x", "--until-radius", ".1,.3", "--estimator", "eprocess")
     assert (code, "an e-process decides one radius" in err) == (2, True)
     code, _, err = call(*base, "--out", tmp_path / "x", "--until-radius", ".1", "--estimator", "sprt")
-    assert (code, "--estimator is looks or eprocess" in err) == (2, True)
+    assert (code, "--estimator is auto, exact, fixed, looks, eprocess; got 'sprt'" in err) == (2, True)
+
+
+def test_until_precision_comes_within_the_share_that_was_asked_for(call: Call, models: Path, tmp_path: Path) -> None:
+    options = [argument for argument in CERTIFY if argument not in ("--n", 200)]
+    base = ["certify", "--model", models / "gaussian.safetensors", *options, "--n", 20_000]
+    documents = {}
+    for name, extra in (("fixed", ()), ("near", ("--until-precision", "10%"))):
+        assert call(*base, "--out", tmp_path / name, *extra)[0] == 0
+        documents[name] = json.loads(call("table", tmp_path / name, "--json")[1])[0]
+    assert read_run(tmp_path / "near").manifest.estimator["precision"] == 0.1
+    assert documents["near"]["mean_draws"] < 20_000 / 2
+    assert documents["near"]["average_certified_radius"] >= 0.88 * documents["fixed"]["average_certified_radius"]
+    assert call("report", tmp_path / "near", "--out", tmp_path / "r.html")[0] == 0
+    assert "within 10.0% of the largest" in " ".join((tmp_path / "r.html").read_text().split())
+    for wrong in ("0", "120%", "close"):
+        code, _, err = call(*base, "--out", tmp_path / "x", "--until-precision", wrong)
+        assert (code, "a share lies between 0 and 1" in err) == (2, True)
+    code, _, err = call(*base, "--out", tmp_path / "x", "--until-precision", "5%", "--estimator", "fixed")
+    assert (code, "does not stop early" in err) == (2, True)
+    code, _, err = call(*base, "--out", tmp_path / "x", "--estimator", "looks")
+    assert (code, "say when with --until-radius or --until-precision" in err) == (2, True)
+    code, _, err = call(*base, "--out", tmp_path / "x", "--estimator", "exact")
+    assert (code, "has no end of realizations" in err) == (2, True)
+
+
+def test_a_partition_is_certified_exactly_and_resumed(call: Call, tmp_path: Path) -> None:
+    model, run = tmp_path / "m.safetensors", tmp_path / "run"
+    train = ("train", "--noise", "partition:k=8", "--out", model, "--epochs", 3, "--arch", "digits-mlp", "--quiet")
+    assert call(*train)[0] == 0
+    code, out, err = call("plan", "--model", model)
+    assert (code, "360 examples x (0 + 8) = 2,880 samples" in out) == (0, True)
+    for every in (30, 30):
+        code, out, err = call("certify", "--model", model, "--out", run, "--every", every)
+        assert code == 0
+        assert "partition:k=8,pattern=strided,null=multichannel has 8 realizations: each is taken once" in err
+    document = json.loads(call("table", run, "--json")[1])[0]
+    assert (document["alpha"], document["n"], document["mean_draws"]) == (0.0, 8, 8.0)
+    records = read_run(run).records
+    assert all(sum(record.selection.votes) == 0 and sum(record.estimation.votes) == 8 for record in records)
+    code, out, _ = call("predict", "--model", model, "--every", 30, "--json")
+    predictions = json.loads(out)
+    assert predictions["alpha"] == 0.0
+    assert [each["counts"]["votes"] for each in predictions["predictions"]] == [
+        list(record.estimation.votes) for record in records
+    ]
+    assert call("report", run, "--out", tmp_path / "r.html")[0] == 0
+    text = " ".join((tmp_path / "r.html").read_text().split())
+    assert "no certificate is false (alpha = 0)" in text
+    code, _, err = call("table", run, "--bounds", "cohen")
+    assert (code, "has one kind of class bounds only" in err) == (2, True)
 
 
 def test_other_bounds_on_the_same_votes_are_for_comparison(call: Call, models: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from holdfast.noises.base import (
 )
 from holdfast.noises.gaussian import Gaussian
 from holdfast.noises.laplace import Laplace
+from holdfast.noises.partition import Partition
 from holdfast.noises.uniform import Uniform
 from holdfast.noises.uniform_flip import UniformFlip
 from holdfast.types import ClassBounds
@@ -31,6 +32,9 @@ CASES = [
     (Ablation(4), (11,)),
     (Ablation(5, null="mean", fill=(0.1, 0.2, 0.3)), (3, 5, 7)),
     (Ablation(5, null="mean", fill=(0.5,)), (11,)),
+    (Partition(5), (1, 8, 8)),
+    (Partition(4, pattern="random"), (3, 5, 7)),
+    (Partition(3, null="mean", fill=(0.5,)), (11,)),
     (Laplace(0.3), (1, 8, 8)),
     (Uniform(0.5), (3, 5, 7)),
     (UniformFlip(0.5), (1, 8, 8)),
@@ -118,7 +122,9 @@ def test_guarantees_grow_with_the_bounds_and_abstain_without_a_majority(noise: N
 
 
 def test_unknown_names_and_parameters_are_refused_with_what_is_known() -> None:
-    with pytest.raises(UsageError, match=r"unknown noise 'laplacian'; known are ablation, gaussian, laplace, uniform"):
+    with pytest.raises(
+        UsageError, match=r"unknown noise 'laplacian'; known are ablation, gaussian, laplace, partition, uniform"
+    ):
         noise_from_dict({"name": "laplacian"})
     with pytest.raises(UsageError, match=r"no parameter 'sigm'; it takes sigma"):
         noise_from_dict({"name": "gaussian", "sigm": 1})

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 from holdfast.errors import ClassifierError, UsageError
-from holdfast.estimators import FixedSize
+from holdfast.estimators import FixedSize, TopTwo
 from holdfast.noises.ablation import Ablation
 from holdfast.noises.base import Noise
 from holdfast.noises.gaussian import Gaussian
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.counts import MonteCarlo
-from holdfast.sampling.procedure import Certify, Predict, Procedure, Votes
+from holdfast.sampling.procedure import Burst, Certify, Procedure, Votes
 from holdfast.sampling.rng import BLOCK, Stream, generator
 from holdfast.types import Counts, Example
 
@@ -65,8 +65,8 @@ def test_counts_are_those_of_a_plain_loop_over_the_keyed_blocks() -> None:
 
 
 def test_a_larger_n_extends_the_votes_of_a_smaller_one() -> None:
-    small = counted(Gaussian(0.5), Predict(100), 64)
-    large = counted(Gaussian(0.5), Predict(164), 64)
+    small = counted(Gaussian(0.5), Burst(100), 64)
+    large = counted(Gaussian(0.5), Burst(164), 64)
     for index, votes in small.items():
         pairs = zip(votes[Stream.PREDICTION].votes, large[index][Stream.PREDICTION].votes, strict=True)
         assert all(few <= many for few, many in pairs)
@@ -88,7 +88,7 @@ def test_selection_votes_are_not_part_of_the_estimation_votes() -> None:
 
 
 def test_another_seed_gives_other_votes() -> None:
-    assert counted(Gaussian(0.5), Predict(500), 64, seed=1) != counted(Gaussian(0.5), Predict(500), 64, seed=2)
+    assert counted(Gaussian(0.5), Burst(500), 64, seed=1) != counted(Gaussian(0.5), Burst(500), 64, seed=2)
 
 
 def test_never_more_than_one_batch_of_noisy_copies() -> None:
@@ -113,7 +113,7 @@ def test_examples_are_taken_when_there_is_room_and_not_all_at_once() -> None:
             taken.append(example.index)
             yield example
 
-    loop = MonteCarlo(VotingClassifier(f, 3), Gaussian(0.5), Predict(1000), 0, 100, CPU)
+    loop = MonteCarlo(VotingClassifier(f, 3), Gaussian(0.5), Burst(1000), 0, 100, CPU)
     next(loop.run(source()))
     assert len(taken) <= 3
 
@@ -125,13 +125,13 @@ def test_non_finite_logits_are_an_error_that_names_the_example() -> None:
         return logits
 
     odd = Example(77, np.full((1, 4, 4), 100.0, dtype=np.float32), 0)
-    loop = MonteCarlo(VotingClassifier(diverged, 3), Gaussian(0.5), Predict(100), 0, 64, CPU)
+    loop = MonteCarlo(VotingClassifier(diverged, 3), Gaussian(0.5), Burst(100), 0, 64, CPU)
     with pytest.raises(ClassifierError, match="NaN or infinite logits for 100 of 100 noisy copies of example 77"):
         list(loop.run([*examples(), odd]))
 
 
 def test_no_examples_and_repeated_use() -> None:
-    loop = MonteCarlo(VotingClassifier(f, 3), Gaussian(0.5), Predict(10), 0, 64, CPU)
+    loop = MonteCarlo(VotingClassifier(f, 3), Gaussian(0.5), Burst(10), 0, 64, CPU)
     assert list(loop.run([])) == []
     assert {e.index: v for e, v in loop.run(examples())} == {e.index: v for e, v in loop.run(examples())}
 
@@ -157,6 +157,6 @@ def test_an_estimator_that_asks_again_is_served_from_the_same_stream() -> None:
 
 
 def test_numbers_of_samples_out_of_range_are_refused() -> None:
-    for make in (lambda: Predict(0), lambda: Certify(0, FixedSize(10, 0.1)), lambda: FixedSize(-1, 0.1)):
+    for make in (lambda: TopTwo(0, 0.1), lambda: Certify(0, FixedSize(10, 0.1)), lambda: FixedSize(-1, 0.1)):
         with pytest.raises(UsageError, match="whole number of samples, at least 1"):
             make()

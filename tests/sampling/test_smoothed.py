@@ -50,9 +50,29 @@ def test_predict_abstains_where_the_classes_cannot_be_told_apart() -> None:
     (prediction,) = even.predict(torch.zeros(1, 1, 4, 4), n=1000, alpha=0.001, seed=1)
     assert prediction.label is None
     assert prediction.p_value > 0.001
-    sure = even.predict(torch.ones(1, 1, 4, 4), n=1000, alpha=0.001, seed=1)[0]
-    assert (sure.label, sure.counts.total) == (1, 1000)
-    assert sure.p_value <= 0.001
+    fixed = even.predict(torch.ones(1, 1, 4, 4), n=1000, alpha=0.001, ratio=None, seed=1)[0]
+    assert (fixed.label, fixed.counts.total) == (1, 1000)
+    assert fixed.p_value is not None
+    assert fixed.p_value <= 0.001
+
+
+def test_predict_stops_as_soon_as_the_answer_is_clear() -> None:
+    f = hf.SmoothedClassifier(lambda z: (z.flatten(1).sum(1) > 0).long(), hf.Gaussian(1.0), 2)
+    sure = f.predict(torch.ones(1, 1, 4, 4), n=100_000, alpha=0.001, seed=1)[0]
+    assert sure.label == 1
+    assert sure.counts.total < 100
+    assert sure.alpha == 0.001
+
+
+def test_certify_stops_early_on_request_with_the_same_first_votes() -> None:
+    whole = smoothed().certify(inputs(), n=50_000, alpha=0.001, seed=3)
+    half = smoothed().certify(inputs(), n=50_000, alpha=0.001, until_precision=0.5, seed=3)
+    asked = smoothed().certify(inputs(), n=50_000, alpha=0.001, until_radius=[0.05], seed=3)
+    for full, near, decided in zip(whole, half, asked, strict=True):
+        assert near.estimation.total < 50_000
+        assert decided.estimation.total < 50_000
+        assert near.radius >= 0.4 * full.radius
+        assert (decided.radius >= 0.05) == (full.radius >= 0.05) or abs(full.radius - 0.05) < 0.01
 
 
 @pytest.mark.parametrize("value", [1.0001, -0.5, float("nan"), float("inf")])

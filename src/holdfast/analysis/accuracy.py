@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from holdfast.errors import RunError
-from holdfast.estimators import best_radius, certificate, prediction
+from holdfast.errors import RunError, UsageError
+from holdfast.estimators import best_radius, certificate
 from holdfast.noises.base import find_guarantee, noise_from_dict
 from holdfast.runs.manifest import estimator_of
 from holdfast.runs.store import ClaimRecord
@@ -32,9 +32,9 @@ class Outcome:
         label: its true class.
         predicted: the certified class, or None (not certified).
         radius: the certified radius, 0.0 when not certified.
-        answer: the class that Predict returns on the estimation votes at the same alpha, or None (abstain): more inputs
-            have an answer than a certificate, which bounds the shares of all votes. For an imported log, which has
-            no votes, the certified class.
+        answer: the class that the estimator answers for the unchanged input at the same alpha, or None (abstain): more
+            inputs have an answer than a certificate, which bounds the shares of all votes. For an imported log, which
+            has no votes, the certified class.
         certificate: where the votes are known; None for an imported log.
         seconds: that an imported log gives; None otherwise.
     """
@@ -86,7 +86,11 @@ def compared(run: Run, bounds: str | None = None, guarantee: str | None = None) 
     manifest = run.manifest
     if manifest.kind == "imported":
         raise RunError(f"{run.folder} is an imported log: it has radii and no votes, so no other bound can be computed")
-    estimator = manifest.estimator if bounds is None else {**manifest.estimator, "method": check_method(bounds)}
+    estimator = manifest.estimator
+    if bounds is not None:
+        if "method" not in estimator:
+            raise UsageError(f"the estimator {estimator['name']!r} of {run.folder} has one kind of class bounds only")
+        estimator = {**estimator, "method": check_method(bounds)}
     name = find_guarantee(noise_of(manifest), guarantee or manifest.guarantee).name
     return replace(run, manifest=replace(manifest, estimator=estimator, guarantee=name))
 
@@ -227,7 +231,7 @@ def _outcome(manifest: Manifest, record: Record) -> Outcome:
         claimed = record.predicted
         return Outcome(record.index, record.label, claimed, record.radius, claimed, None, record.seconds)
     proved = _certificate(manifest, record)
-    answer = prediction(record.estimation, proved.alpha).label
+    answer = estimator_of(manifest).answer(record.estimation)
     return Outcome(record.index, record.label, proved.label, proved.radius, answer, proved)
 
 

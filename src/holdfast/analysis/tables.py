@@ -119,6 +119,7 @@ def _as_json(summary: Summary) -> dict[str, Any]:
         "examples": summary.examples,
         "subset": summary.subset,
         "n": summary.n,
+        "mean_draws": summary.mean_draws,
         "alpha": summary.alpha,
         "accuracy": summary.accuracy.value,
         "abstention_rate": summary.abstention_rate.value,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _METHODS = {
     "cohen": "the top class gets all of alpha; every other class has at most the rest (the papers' bound)",
     "split": "the top class gets 0.9 alpha, and the other classes share 0.1 alpha for bounds of their own",
+    "exact": "nothing is estimated: every realization of the noise was taken once",
 }
 
 
@@ -80,6 +81,9 @@ def adversary(norm: Norm, data: DataPromise | None) -> str:
 def limits(manifest: Manifest, attainable: float | None) -> str:
     """What n and alpha allow at best."""
     estimator, norm = estimator_of(manifest), theorem_of(manifest).norm
+    if estimator.exhaustive and attainable is not None:
+        best = formats.with_unit(norm, formats.radius(norm, attainable))
+        return f"{best} is the largest radius that all {estimator.most_draws:,} votes together can certify."
     setting = f"With n = {estimator.most_draws:,} samples and alpha = {estimator.alpha:g}"
     if attainable is None:
         return f"{setting}, nothing can be certified even if every vote agrees: n is too small for this alpha."
@@ -118,7 +122,13 @@ def warnings(run: Run) -> list[str]:
     """What a reader must know before using the numbers."""
     found = []
     asked = run.manifest.estimator.get("radii") or run.manifest.estimator.get("radius")
-    if asked is not None:
+    precision = run.manifest.estimator.get("precision")
+    if precision is not None:
+        found.append(
+            f"Sampling stopped once each input's radius was within {formats.percent(precision, 1)}% of the largest "
+            "that all samples could be expected to give: average and median radius are valid, and smaller by up to that."
+        )
+    if asked:
         radii = ", ".join(map(formats.threshold, asked if isinstance(asked, list | tuple) else [asked]))
         found.append(
             f"Sampling stopped once each input was decided at radius {radii}. Certified accuracy is meant to be read "
@@ -160,18 +170,27 @@ def proved(run: Run, summary: Summary) -> list[str]:
         f"For each single input that is certified: whatever the adversary does within the certified radius "
         f"({norm.value}, {norm.unit}), the smoothed classifier's answer stays the certified class. This rests on "
         f"{summary.guarantee}, {how}.",
-        f"Each certificate is false with probability at most alpha = {alpha:g}, over the random noise. Among "
+        "Every realization of the noise was taken once, so nothing was estimated: no certificate is false (alpha = 0)."
+        if alpha == 0.0
+        else f"Each certificate is false with probability at most alpha = {alpha:g}, over the random noise. Among "
         f"{summary.examples} examples that is {false} false ones at most, on average.",
         *_together(run),
-        _on_these(summary),
+        *_on_these(summary),
         f"Each interval holds with {formats.percent(summary.confidence, 0)}% probability, for one radius at a time, "
         "and covers both the choice of the subset and alpha: the lower end bounds the share of all such inputs on "
         "which the smoothed classifier truly is right and robust, the upper end the share that this procedure "
         "certifies.",
-        "Accuracy on unchanged inputs counts answers of the procedure Predict on the estimation votes, each of which "
-        f"is another than the smoothed classifier's with probability at most {alpha:g}. An abstention is never "
-        "counted as correct, and radii are shown rounded down.",
+        f"{_answers(alpha)} An abstention is never counted as correct, and radii are shown rounded down.",
     ]
+
+
+def _answers(alpha: float) -> str:
+    if alpha == 0.0:
+        return "Accuracy on unchanged inputs counts the smoothed classifier's own answers."
+    return (
+        "Accuracy on unchanged inputs counts answers of the procedure Predict on the estimation votes, each of which "
+        f"is another than the smoothed classifier's with probability at most {alpha:g}."
+    )
 
 
 def _together(run: Run) -> list[str]:
@@ -184,8 +203,10 @@ def _together(run: Run) -> list[str]:
     ]
 
 
-def _on_these(summary: Summary) -> str:
-    """Both bounds on how many of the very examples are robust, at the headline's radius."""
+def _on_these(summary: Summary) -> list[str]:
+    """Both bounds on how many of the very examples are robust, at the headline's radius; none if it is certain."""
+    if summary.alpha == 0.0:
+        return []
     radius, share = _telling(summary)
     certified = round(share.value * summary.examples)
     exact, formula = (
@@ -193,12 +214,12 @@ def _on_these(summary: Summary) -> str:
         for bound in (robust_share_exact, robust_share_cohen)
     )
     at = "while unchanged" if radius == 0.0 else f"up to {formats.threshold(radius)}"
-    return (
+    return [
         f"On these {summary.examples} examples themselves, with probability {100 * (1 - _RHO):g}% over the noise: the "
         f"smoothed classifier is right and robust {at} on at least {show_down(exact, 1)}% by the exact binomial "
         f"quantile of false certificates, and on at least {show_down(formula, 1)}% by the formula of Cohen et al. "
         "2019, Appendix D."
-    )
+    ]
 
 
 def not_proved(run: Run) -> list[str]:
@@ -255,7 +276,9 @@ def _how(manifest: Manifest) -> list[Entry]:
         Entry("Noise", str(noise_of(manifest)), "added in input units, before any normalization"),
         Entry("Guarantee", theorem.name, theorem.cite),
         Entry("Selection samples (n0)", f"{manifest.n0:,}", "of each input; they choose the class"),
-        Entry(
+        Entry("Realizations", f"{estimator.most_draws:,}", "of the noise, each taken once for each input")
+        if estimator.exhaustive
+        else Entry(
             "Estimation samples (n)", f"{estimator.most_draws:,}", "of each input, drawn apart; they bound its votes"
         ),
         Entry("Estimator", str(manifest.estimator["name"]), "when sampling stops"),

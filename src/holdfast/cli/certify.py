@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli import console, options
-from holdfast.cli.specs import open_data_spec, parse_batch_size, parse_noise, parse_radii
+from holdfast.cli.specs import open_data_spec, parse_batch_size, parse_noise, parse_radii, parse_share
 from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
     from holdfast.data.base import DataSet
-    from holdfast.estimators import Estimator, Scale
+    from holdfast.estimators import Estimator
     from holdfast.models.bundle import Bundle
-    from holdfast.noises.base import Noise
+    from holdfast.noises.base import Noise, Shape
     from holdfast.runs.manifest import Manifest
     from holdfast.sampling.engines.local import LocalEngine
+
+
+_ESTIMATORS = ("exact", "fixed", "looks", "eprocess")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -47,7 +50,8 @@ def certify_command(
         bool, typer.Option("--joint", help="All certificates of the run hold together at --alpha (alpha/m for each).")
     ] = False,
     until_radius: options.UntilRadius = None,
-    estimator: options.EstimatorName = "looks",
+    until_precision: options.UntilPrecision = None,
+    estimator: options.EstimatorName = "auto",
     seed: options.Seed = None,
     batch_size: options.BatchSize = "auto",
     device: options.Device = "cpu",
@@ -63,21 +67,31 @@ def certify_command(
     material = Material.load(model, data, noise, split, device, precision, theorem)
     # Bonferroni: under any dependence between the certificates.
     each = down(alpha / len(range(0, len(material.data), every)[:limit])) if joint else alpha
-    rule = make_estimator(n, each, bounds, until_radius, estimator, material.scale())
+    question = Question(
+        n0,
+        n,
+        each,
+        bounds,
+        () if until_radius is None else tuple(parse_radii(until_radius)),
+        None if until_precision is None else parse_share(until_precision),
+    )
+    rule = question.estimator(estimator, material.noise, material.data.shape, material.theorem)
+    if rule.exhaustive and not (json or quiet):
+        console.note(f"{material.noise} has {rule.most_draws:,} realizations: each is taken once, and alpha is 0")
     certify_into(
         out,
         material,
         Settings(
             every,
             limit,
-            n0,
+            0 if rule.exhaustive else n0,
             rule,
             seed,
             parse_batch_size(batch_size),
             device,
             threads,
             precision,
-            alpha if joint else None,
+            alpha if joint and not rule.exhaustive else None,
         ),
         hidden=json or quiet,
     )
@@ -92,12 +106,6 @@ class Material:
     data: DataSet
     noise: Noise
     theorem: str
-
-    def scale(self) -> Scale:
-        """Class bounds -> radius, for these inputs under this noise."""
-        from holdfast.estimators import scale_of
-
-        return scale_of(self.noise, self.theorem, self.data.shape)
 
     @classmethod
     def load(
@@ -135,6 +143,7 @@ class Material:
                 f"{model} knows {len(known)} classes ({', '.join(known[:4])} ...); "
                 f"{data} has {len(found)} ({', '.join(found[:4])} ...)"
             )
+        chosen.check_inputs(space.shape, space.low, space.high)
         if chosen.noisy_shape(space.shape) != trained_for.noisy_shape(space.shape):
             raise UsageError(f"{model} was trained for {trained_for}; its first layer cannot take {chosen}")
         if chosen != trained_for:
@@ -142,24 +151,57 @@ class Material:
         return cls(bundle, examples, chosen, find_guarantee(chosen, theorem).name)
 
 
-def make_estimator(n: int, alpha: float, bounds: str, until_radius: str | None, name: str, scale: Scale) -> Estimator:
-    """The estimator that the options ask for.
+@dataclass(frozen=True)
+class Question:
+    """What is asked of each input, and at what cost and risk.
 
-    Raises:
-        UsageError: options that exclude each other, or a value out of range.
+    Attributes:
+        n0: selection samples.
+        n: estimation samples, at most.
+        alpha: failure probability of each certificate.
+        bounds: how class bounds follow from votes.
+        radii: that are to be decided; empty for none.
+        precision: of the radius that is wanted; None for the radius that n samples give.
     """
-    from holdfast.estimators import EProcess, FixedSize, Looks
 
-    if until_radius is None:
-        return FixedSize(n, alpha, bounds)
-    radii = tuple(parse_radii(until_radius))
-    if name == "looks":
-        return Looks(n, alpha, radii, method=bounds, scale=scale)
-    if name != "eprocess":
-        raise UsageError(f"--estimator is looks or eprocess, got {name!r}")
-    if len(radii) != 1:
-        raise UsageError(f"an e-process decides one radius, got {until_radius}; use --estimator looks for several")
-    return EProcess(n, alpha, radii[0], scale=scale)
+    n0: int
+    n: int
+    alpha: float
+    bounds: str
+    radii: tuple[float, ...]
+    precision: float | None
+
+    def estimator(self, name: str, noise: Noise, shape: Shape, theorem: str | None = None) -> Estimator:
+        """The estimator of that name for this question; "auto" takes the cheapest one that fits.
+
+        Raises:
+            UsageError: an unknown name, one that does not fit the question, or a value out of range.
+        """
+        from holdfast.estimators import EProcess, Exact, FixedSize, Looks, scale_of
+
+        early = bool(self.radii) or self.precision is not None
+        count = noise.realizations(shape)
+        if name == "auto":
+            few = count is not None and count <= self.n0 + self.n
+            name = "exact" if few else "looks" if early else "fixed"
+        if name not in _ESTIMATORS:
+            raise UsageError(f"--estimator is auto, {', '.join(_ESTIMATORS)}; got {name!r}")
+        if name == "exact":
+            if count is None:
+                raise UsageError(f"{noise} has no end of realizations to take once each; choose another --estimator")
+            return Exact(count)
+        if name == "fixed":
+            if early:
+                raise UsageError("--estimator fixed does not stop early: leave it out, or leave out --until-...")
+            return FixedSize(self.n, self.alpha, self.bounds)
+        if not early:
+            raise UsageError(f"--estimator {name} stops early: say when with --until-radius or --until-precision")
+        scale = scale_of(noise, theorem, shape)
+        if name == "looks":
+            return Looks(self.n, self.alpha, self.radii, self.precision, method=self.bounds, scale=scale)
+        if len(self.radii) != 1 or self.precision is not None:
+            raise UsageError("an e-process decides one radius; use --estimator looks for several, or for a precision")
+        return EProcess(self.n, self.alpha, self.radii[0], scale=scale)
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,11 @@ def say(text: str) -> None:
     out.print(escape(text), soft_wrap=False)
 
 
+def note(text: str) -> None:
+    """A line on stderr about what is being done, which is not a result."""
+    err.print(escape(text))
+
+
 def warn(text: str) -> None:
     """A warning on stderr."""
     err.print(f"[yellow]Warning:[/] {escape(text)}")

@@ -19,8 +19,8 @@ NoiseSpec = Annotated[
     str | None,
     typer.Option(
         "--noise",
-        help="As in gaussian:sigma=0.5, ablation:k=45, laplace:b=0.3, uniform:half_width=0.5, uniform-flip:kappa=0.8. "
-        "Default: the noise of the model.",
+        help="As in gaussian:sigma=0.5, ablation:k=45, partition:k=25, laplace:b=0.3, uniform:half_width=0.5, "
+        "uniform-flip:kappa=0.8. Default: the noise of the model.",
         metavar="SPEC",
     ),
 ]
@@ -39,9 +39,21 @@ UntilRadius = Annotated[
         metavar="R,R,...",
     ),
 ]
+UntilPrecision = Annotated[
+    str | None,
+    typer.Option(
+        "--until-precision",
+        help="Stop each input once its radius is this close to what all --n samples would give, as in 5%.",
+        metavar="SHARE",
+    ),
+]
 EstimatorName = Annotated[
     str,
-    typer.Option("--estimator", help="With --until-radius: looks, or eprocess for a single radius."),
+    typer.Option(
+        "--estimator",
+        help="auto, fixed, looks, eprocess (one radius) or exact (each realization of the noise once). auto: exact "
+        "where the noise has no more realizations than samples would be drawn, looks with --until-..., else fixed.",
+    ),
 ]
 Samples = Annotated[int, typer.Option("--n", help="Estimation samples of each input.")]
 Selection = Annotated[int, typer.Option("--n0", help="Selection samples of each input.")]

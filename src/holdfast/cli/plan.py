@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from holdfast.cli import console, options
-from holdfast.cli.certify import Material
+from holdfast.cli.certify import Material, Question
 from holdfast.cli.specs import open_data_spec, parse_batch_size, parse_noise
 from holdfast.errors import UsageError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from holdfast.data.base import DataSet
-    from holdfast.estimators import FixedSize
+    from holdfast.estimators import Estimator
     from holdfast.noises.base import Noise
 
 
@@ -48,47 +48,45 @@ def plan_command(
     json: options.Json = False,
 ) -> None:
     """Say what can be certified at most, warn when nothing can, and estimate the time."""
-    from holdfast.estimators import FixedSize
-
     material = None if model is None else Material.load(model, data, noise, split, device, precision)
     if material is None and noise is None:
         raise UsageError("a plan needs --noise, or --model with the noise it was trained for")
     chosen = material.noise if material else parse_noise(str(noise))
     examples = material.data if material else open_data_spec(data, split)
-    document = attainable(chosen, examples, FixedSize(n, alpha, bounds))
+    chosen.check_inputs(examples.shape, examples.low, examples.high)
+    rule = Question(n0, n, alpha, bounds, (), None).estimator("auto", chosen, examples.shape)
+    document = attainable(chosen, examples, rule)
     document["examples"] = len(range(0, len(examples), every)[:limit])
-    document["samples"] = document["examples"] * (n0 + n)
+    document["n0"] = 0 if rule.exhaustive else n0
+    document["samples"] = document["examples"] * (document["n0"] + rule.most_draws)
     if material:
         speed = measured_speed(material, parse_batch_size(batch_size), device, threads)
         document |= {**speed, "seconds": document["samples"] / speed["samples_per_second"]}
     if json:
         console.print_json(document)
     else:
-        _print(document, n0)
+        _print(document)
 
 
-def attainable(noise: Noise, data: DataSet, estimator: FixedSize) -> dict[str, Any]:
-    """What n unanimous votes certify, as a document.
+def attainable(noise: Noise, data: DataSet, estimator: Estimator) -> dict[str, Any]:
+    """What unanimous votes certify, as a document."""
+    from holdfast.estimators import FixedSize, best_radius
 
-    Raises:
-        UsageError: the noise does not fit the inputs.
-    """
-    from holdfast.estimators import best_radius
-
-    noise.check_inputs(data.shape, data.low, data.high)
     classes = len(data.class_names)
     radius, norm = best_radius(noise, estimator, data.shape, classes)
     return {
         "noise": str(noise),
         "norm": norm.value,
         "unit": norm.unit,
-        "n": estimator.n,
+        "n": estimator.most_draws,
         "alpha": estimator.alpha,
         "best_p_lower": estimator.best_bounds(classes).p_lower,
         "largest_radius": radius,
         "information_bits": noise.information(data.shape),
         "input_bits": 8 * math.prod(data.shape),
-        "least_n": next(
+        "least_n": estimator.most_draws
+        if not isinstance(estimator, FixedSize)
+        else next(
             least
             for least in itertools.count(1)
             if best_radius(noise, replace(estimator, n=least), data.shape, classes)[0] is not None
@@ -106,7 +104,7 @@ def measured_speed(material: Material, batch_size: int | None, device: str, thre
     return {"batch_size": size, "samples_per_second": speed}
 
 
-def _print(document: Mapping[str, Any], n0: int) -> None:
+def _print(document: Mapping[str, Any]) -> None:
     from holdfast.stats.rounding import show_down
 
     radius, unit = document["largest_radius"], document["unit"]
@@ -129,7 +127,8 @@ def _print(document: Mapping[str, Any], n0: int) -> None:
             "bits of a uniformly distributed 8-bit input"
         )
     console.say(
-        f"  work: {document['examples']:,} examples x ({n0:,} + {document['n']:,}) = {document['samples']:,} samples"
+        f"  work: {document['examples']:,} examples x ({document['n0']:,} + {document['n']:,}) = "
+        f"{document['samples']:,} samples"
     )
     if "seconds" in document:
         console.say(

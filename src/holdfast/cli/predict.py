@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -31,6 +31,9 @@ def predict_command(
     limit: options.Limit = None,
     n: options.Samples = 1_000,
     alpha: options.Alpha = 0.001,
+    fixed: Annotated[
+        bool, typer.Option("--fixed", help="Take all --n samples and look once, as Cohen et al. 2019 do.")
+    ] = False,
     seed: options.Seed = None,
     batch_size: options.BatchSize = "auto",
     device: options.Device = "cpu",
@@ -38,7 +41,11 @@ def predict_command(
     precision: options.Precision = "float32",
     json: options.Json = False,
 ) -> None:
-    """Predict with the smoothed classifier. It abstains where the top two classes cannot be told apart at alpha."""
+    """Predict with the smoothed classifier. It abstains where the top two classes cannot be told apart at alpha.
+
+    An input stops as soon as its answer is clear; --n is the most.
+    """
+    from holdfast.estimators import AllVotes, AnswerRule, TopTwo
     from holdfast.sampling.rng import fresh_seed
     from holdfast.sampling.smoothed import SmoothedClassifier
 
@@ -56,13 +63,17 @@ def predict_command(
     indices = list(range(0, len(material.data), every))[:limit]
     chosen = fresh_seed() if seed is None else seed
     examples = [material.data[index] for index in indices]
-    predictions = smoothed.predict_examples(examples, n=n, alpha=alpha, seed=chosen)
+    count = material.noise.realizations(material.data.shape)
+    rule: AnswerRule = (
+        AllVotes(count) if count is not None and count <= n else TopTwo(n, alpha, None if fixed else TopTwo.ratio)
+    )
+    predictions = smoothed.predict_examples(examples, rule, seed=chosen)
     if json:
         console.print_json(
             {
                 "noise": str(material.noise),
-                "n": n,
-                "alpha": alpha,
+                "n": rule.n,
+                "alpha": 0.0 if rule.exhaustive else alpha,
                 "seed": chosen,
                 "subset": f"{len(indices)} of {len(material.data)} {split} examples of {material.data.source}",
                 "predictions": [
@@ -85,7 +96,7 @@ def _print(examples: Sequence[Example], predictions: Sequence[Prediction], mater
             names[example.label],
             "abstains" if each.label is None else names[each.label],
             f"{max(each.counts.votes)}/{each.counts.total}",
-            f"{each.p_value:.2g}",
+            "exact" if each.p_value is None else f"{each.p_value:.2g}",
         )
         for example, each in zip(examples, predictions, strict=True)
     ]
@@ -93,8 +104,10 @@ def _print(examples: Sequence[Example], predictions: Sequence[Prediction], mater
     correct = sum(each.label == example.label for example, each in zip(examples, predictions, strict=True))
     abstained = sum(each.label is None for each in predictions)
     share = proportion(correct, len(examples))
+    spent = sum(each.counts.total for each in predictions) / len(predictions)
     console.say(
         f"{correct} of {len(examples)} correct ({100 * share.value:.1f}%, 95% interval {100 * share.lower:.1f} to "
-        f"{100 * share.upper:.1f}), {abstained} abstentions; {len(examples)} of {len(material.data)} "
+        f"{100 * share.upper:.1f}), {abstained} abstentions; {spent:,.0f} samples each on average; "
+        f"{len(examples)} of {len(material.data)} "
         f"{material.data.split} examples of {material.data.source}"
     )

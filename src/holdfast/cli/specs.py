@@ -60,6 +60,22 @@ def parse_radii(text: str) -> list[float]:
     return radii
 
 
+def parse_share(text: str) -> float:
+    """`5%` or `.05` as a share between 0 and 1.
+
+    Raises:
+        UsageError: something else.
+    """
+    number = text.strip().removesuffix("%")
+    try:
+        share = float(number) / (100.0 if text.strip().endswith("%") else 1.0)
+    except ValueError:
+        share = -1.0
+    if not 0.0 < share < 1.0:
+        raise UsageError(f"a share lies between 0 and 1, as in 5% or .05; got {text!r}")
+    return share
+
+
 def parse_batch_size(text: str) -> int | None:
     """A number of noisy copies, or `auto` (None): measured.
 

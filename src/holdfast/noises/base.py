@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import MISSING, asdict, dataclass, fields
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, final
 
 import numpy as np
@@ -68,6 +69,18 @@ class Noise(ABC):
     def noisy_shape(self, shape: Shape) -> Shape:
         """The shape of a noisy input, `(*noisy event)`, for inputs of `shape`."""
         return shape
+
+    def realizations(self, shape: Shape) -> int | None:
+        """How many realizations the noise has for inputs of `shape`, all equally likely; None where it has no end."""
+        return None
+
+    def enumerate(self, x: Tensor, first: int, end: int) -> Tensor:
+        """The realizations number `first` to `end` - 1 in a fixed order, in the form of `draw`.
+
+        Raises:
+            UsageError: the noise has no countable, equally likely realizations.
+        """
+        raise UsageError(f"the realizations of {self} cannot be taken one by one; draw samples of it")
 
     def check_inputs(self, shape: Shape, low: float, high: float) -> None:
         """Raise UsageError if inputs of this shape and range cannot be smoothed by this noise."""
@@ -202,6 +215,20 @@ def find_guarantee(noise: Noise, name: str | None = None) -> Guarantee:
             return candidate
     names = ", ".join(candidate.name for candidate in known) or "none"
     raise UsageError(f"noise {noise.name!r} has no guarantee {name!r}; it has {names}")
+
+
+def votes_ahead(bounds: ClassBounds, realizations: int) -> int | None:
+    """By how many of its equally likely realizations a noise has the top class ahead of every other one, at least.
+
+    A class probability is a multiple of 1/realizations, so a bound on it rounds to one. One less where a tie would go
+    to another class; None where the bounds do not separate.
+    """
+    if not (bounds.p_lower > bounds.p_upper or bounds.wins_ties):
+        return None
+    most = math.ceil(Fraction(bounds.p_lower) * realizations)
+    other = math.floor(Fraction(bounds.p_upper) * realizations)
+    ahead = most - other - (0 if bounds.wins_ties else 1)
+    return ahead if ahead >= 0 else None
 
 
 def pixel_count(shape: Shape) -> int:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from holdfast.errors import RunError
+from holdfast.errors import RunError, UsageError
 from holdfast.estimators import Estimator
 from holdfast.noises.base import Noise, grey_or_rgb, noise_from_dict
 from holdfast.runs.gallery import FILE_NAME, Gallery, write_gallery
 from holdfast.runs.manifest import DataPromise, Manifest, estimator_of
 from holdfast.runs.store import RunStore, Session, VoteRecord
-from holdfast.sampling.procedure import Certify
+from holdfast.sampling.procedure import Certify, certify_votes
 from holdfast.sampling.rng import BLOCK, Stream, generator
 from holdfast.sampling.smoothed import checked_example
 
@@ -110,7 +110,13 @@ def certify_run(
     noise.check_inputs(data.shape, data.low, data.high)
     if manifest.seed is None:
         raise RunError("a certification needs a seed in its manifest; an imported log cannot be gone on with")
-    procedure = Certify(manifest.n0, estimator_of(manifest))
+    estimator = estimator_of(manifest)
+    if estimator.exhaustive and estimator.most_draws != noise.realizations(data.shape):
+        raise UsageError(
+            f"{noise} has {noise.realizations(data.shape)} realizations for inputs of shape {data.shape}; the manifest "
+            f"promises to take each of {estimator.most_draws} once"
+        )
+    procedure = Certify(manifest.n0, estimator)
     with RunStore(folder, manifest) as store:
         if not (folder / FILE_NAME).exists():
             _record_gallery(folder, manifest.seed, noise, data, examples)
@@ -129,9 +135,7 @@ def certify_run(
 
         try:
             for example, each in votes:
-                pending.append(
-                    VoteRecord(example.index, example.label, each[Stream.SELECTION], each[Stream.ESTIMATION])
-                )
+                pending.append(VoteRecord(example.index, example.label, *certify_votes(each)))
                 meter.example()
                 if meter.flush_is_due():
                     flush()

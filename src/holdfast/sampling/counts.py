@@ -147,6 +147,8 @@ class MonteCarlo:
 
     def _noisy(self, item: _Input, first: int, end: int) -> Tensor:
         """Noisy copies number `first` to `end` of the input's stream; they lie in one block."""
+        if self.procedure.exhaustive:
+            return self.noise.apply(item.x.unsqueeze(0), self.noise.enumerate(item.x, first, end))
         block = first // BLOCK
         source = generator(self.seed, item.example.index, item.stream, block, self.device)
         start = block * BLOCK

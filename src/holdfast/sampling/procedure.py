@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from holdfast.errors import UsageError
 from holdfast.estimators import check_samples
 from holdfast.sampling.rng import Stream
 from holdfast.types import Counts
@@ -13,7 +14,7 @@ from holdfast.types import Counts
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from holdfast.estimators import Estimator
+    from holdfast.estimators import AnswerRule, Estimator
 
 Votes = dict[Stream, Counts]
 
@@ -30,24 +31,39 @@ class Procedure(ABC):
     def most_draws(self) -> int:
         """The largest number of samples that one input can take."""
 
+    @property
+    def exhaustive(self) -> bool:
+        """Whether each realization of the noise is taken once, in order, instead of random draws."""
+        return False
+
 
 @dataclass(frozen=True)
 class Certify(Procedure):
-    """n0 selection samples choose a class, then the estimator's samples from a separate stream are about it."""
+    """n0 selection samples choose a class, then the estimator's samples from a separate stream are about it.
+
+    Where the estimator takes each realization of the noise once, nothing is selected and n0 is 0.
+    """
 
     n0: int
     estimator: Estimator
 
     def __post_init__(self) -> None:
-        check_samples("n0", self.n0)
+        if not self.exhaustive:
+            check_samples("n0", self.n0)
+        elif self.n0:
+            raise UsageError(f"there is no selection where all realizations are taken: n0 is 0, got {self.n0}")
+
+    @property
+    def exhaustive(self) -> bool:
+        """As the estimator has it."""
+        return self.estimator.exhaustive
 
     def next_draws(self, votes: Mapping[Stream, Counts]) -> tuple[Stream, int] | None:
         """Selection first; then whatever the estimator asks for."""
-        if Stream.SELECTION not in votes:
+        if self.n0 and Stream.SELECTION not in votes:
             return Stream.SELECTION, self.n0
-        selection = votes[Stream.SELECTION]
-        estimation = votes.get(Stream.ESTIMATION, Counts((0,) * len(selection.votes)))
-        wanted = self.estimator.draws_wanted(selection.top, estimation)
+        selection, estimation = certify_votes(votes)
+        wanted = self.estimator.draws_wanted(self.estimator.chosen(selection, estimation), estimation)
         return (Stream.ESTIMATION, wanted) if wanted > 0 else None
 
     @property
@@ -58,18 +74,44 @@ class Certify(Procedure):
 
 @dataclass(frozen=True)
 class Predict(Procedure):
-    """n samples from one stream."""
+    """Samples from one stream until the rule has its answer, or gives up."""
+
+    rule: AnswerRule
+
+    @property
+    def exhaustive(self) -> bool:
+        """As the rule has it."""
+        return self.rule.exhaustive
+
+    def next_draws(self, votes: Mapping[Stream, Counts]) -> tuple[Stream, int] | None:
+        """Whatever the rule asks for."""
+        wanted = self.rule.draws_wanted(votes.get(Stream.PREDICTION, Counts((0, 0))))
+        return (Stream.PREDICTION, wanted) if wanted > 0 else None
+
+    @property
+    def most_draws(self) -> int:
+        """All looks taken."""
+        return self.rule.n
+
+
+@dataclass(frozen=True)
+class Burst(Procedure):
+    """n samples at once, to measure how fast they come."""
 
     n: int
 
-    def __post_init__(self) -> None:
-        check_samples("n", self.n)
-
     def next_draws(self, votes: Mapping[Stream, Counts]) -> tuple[Stream, int] | None:
-        """All n at once."""
+        """All of them."""
         return None if Stream.PREDICTION in votes else (Stream.PREDICTION, self.n)
 
     @property
     def most_draws(self) -> int:
-        """Every input takes n."""
+        """All of them."""
         return self.n
+
+
+def certify_votes(votes: Mapping[Stream, Counts]) -> tuple[Counts, Counts]:
+    """Selection and estimation votes; zeros for a stream that nothing was drawn from."""
+    classes = max((len(counts.votes) for counts in votes.values()), default=2)
+    none = Counts((0,) * classes)
+    return votes.get(Stream.SELECTION, none), votes.get(Stream.ESTIMATION, none)

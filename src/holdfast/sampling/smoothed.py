@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 from torch import Tensor
 
-from holdfast.errors import InputError
-from holdfast.estimators import FixedSize, certificate, prediction
+from holdfast.errors import InputError, UsageError
+from holdfast.estimators import AnswerRule, Estimator, Exact, FixedSize, Looks, TopTwo, certificate, scale_of
 from holdfast.sampling.classifier import BaseClassifier, VotingClassifier
 from holdfast.sampling.engines.local import LocalEngine
-from holdfast.sampling.procedure import Certify, Predict
+from holdfast.sampling.procedure import Certify, Predict, certify_votes
 from holdfast.sampling.rng import Stream, check_seed, fresh_seed
-from holdfast.stats.binomial import check_alpha
 from holdfast.types import Certificate, Example, Prediction
 
 if TYPE_CHECKING:
@@ -64,14 +63,22 @@ class SmoothedClassifier:
         self._engine = LocalEngine(device, batch_size, threads)
 
     def predict(
-        self, x: Tensor | NDArray[np.floating], *, n: int, alpha: float, seed: int | None = None
+        self,
+        x: Tensor | NDArray[np.floating],
+        *,
+        n: int,
+        alpha: float,
+        ratio: float | None = 1.5,
+        seed: int | None = None,
     ) -> list[Prediction]:
         """The smoothed classifier's class for each input, or None (abstain).
 
         Args:
             x: inputs `(batch, *event)` in input units, taken as float32; one input is a batch of one.
-            n: samples of each input.
+            n: samples of each input at most.
             alpha: probability of returning another class than the smoothed classifier's, for each input.
+            ratio: between the sample sizes at which it is looked whether the answer is clear (`TopTwo`); None to take
+                all n and look once, as Cohen et al. do.
             seed: for a repeatable result; fresh entropy by default, since an adversary who knows the seed beforehand
                 voids the guarantee.
 
@@ -80,15 +87,14 @@ class SmoothedClassifier:
 
         Source: Cohen et al. 2019, Predict.
         """
-        return self.predict_examples(self._examples(x), n=n, alpha=alpha, seed=seed)
+        return self.predict_examples(self._examples(x), TopTwo(n, alpha, ratio), seed=seed)
 
     def predict_examples(
-        self, examples: Sequence[Example], *, n: int, alpha: float, seed: int | None = None
+        self, examples: Sequence[Example], rule: AnswerRule, *, seed: int | None = None
     ) -> list[Prediction]:
         """`predict` for examples of a data set, whose noise is keyed by their own indices."""
-        check_alpha(alpha)
-        votes = self._votes(examples, Predict(n), seed)
-        return [prediction(each[Stream.PREDICTION], alpha) for each in votes]
+        votes = self._votes(examples, Predict(rule), seed)
+        return [rule.prediction(each[Stream.PREDICTION]) for each in votes]
 
     def certify(
         self,
@@ -98,6 +104,8 @@ class SmoothedClassifier:
         n: int,
         alpha: float,
         method: str = "split",
+        until_radius: Sequence[float] = (),
+        until_precision: float | None = None,
         seed: int | None = None,
     ) -> list[Certificate]:
         """For each input a class and a radius within which no change can alter it, or abstention.
@@ -105,9 +113,11 @@ class SmoothedClassifier:
         Args:
             x: inputs `(batch, *event)` in input units, taken as float32; one input is a batch of one.
             n0: selection samples of each input.
-            n: estimation samples of each input.
+            n: estimation samples of each input; at most, if it is to stop early.
             alpha: probability that a certificate is false, for each input.
             method: "split" bounds the probability of every class, "cohen" that of the top class only, as the papers do.
+            until_radius: stop an input once each of these radii is certified or hopeless (`Looks`).
+            until_precision: stop an input once its radius is within this share, in (0, 1), of what n samples give.
             seed: as in `predict`.
 
         Raises:
@@ -115,11 +125,41 @@ class SmoothedClassifier:
 
         Source: Cohen et al. 2019, Certify; Levine & Feizi 2020, Corollary 1.
         """
-        estimator = FixedSize(n, alpha, method)
         examples = self._examples(x)
+        if not examples:
+            return []
+        if not until_radius and until_precision is None:
+            estimator: Estimator = FixedSize(n, alpha, method)
+        else:
+            scale = scale_of(self.noise, None, examples[0].x.shape)
+            estimator = Looks(n, alpha, tuple(until_radius), until_precision, method=method, scale=scale)
+        return self._certify(examples, n0, estimator, seed)
+
+    def certify_exactly(self, x: Tensor | NDArray[np.floating]) -> list[Certificate]:
+        """`certify` with each realization of the noise taken once: nothing is sampled, and alpha is 0.
+
+        Args:
+            x: inputs `(batch, *event)` in input units, taken as float32; one input is a batch of one.
+
+        Raises:
+            UsageError: the noise has no or too many realizations; InputError, ClassifierError as in `certify`.
+
+        Source: Levine & Feizi 2021 for disjoint blocks; docs/guarantees.md, "Every realization once".
+        """
+        examples = self._examples(x)
+        if not examples:
+            return []
+        count = self.noise.realizations(examples[0].x.shape)
+        if count is None:
+            raise UsageError(f"{self.noise} has no end of realizations; use certify, which samples them")
+        return self._certify(examples, 0, Exact(count), 0)
+
+    def _certify(
+        self, examples: Sequence[Example], n0: int, estimator: Estimator, seed: int | None
+    ) -> list[Certificate]:
         votes = self._votes(examples, Certify(n0, estimator), seed)
         return [
-            certificate(self.noise, estimator, example.x.shape, each[Stream.SELECTION], each[Stream.ESTIMATION])
+            certificate(self.noise, estimator, example.x.shape, *certify_votes(each))
             for example, each in zip(examples, votes, strict=True)
         ]
 

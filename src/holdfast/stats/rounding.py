@@ -22,10 +22,21 @@ def up(value: float) -> float:
     return math.nextafter(value, math.inf)
 
 
+def fraction_down(value: Fraction) -> float:
+    """The largest float64 that is at most `value`."""
+    nearest = float(value)
+    return nearest if Fraction(nearest) <= value else down(nearest)
+
+
+def fraction_up(value: Fraction) -> float:
+    """The smallest float64 that is at least `value`."""
+    nearest = float(value)
+    return nearest if Fraction(nearest) >= value else up(nearest)
+
+
 def complement_upper(p: float) -> float:
     """The smallest float64 that is at least 1 - p."""
-    rest = 1.0 - p
-    return rest if Fraction(rest) >= 1 - Fraction(p) else up(rest)
+    return fraction_up(1 - Fraction(p))
 
 
 def normal_quantile_lower(p: float) -> float:

@@ -11,7 +11,7 @@ import torch
 
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.sampling.counts import MonteCarlo
-from holdfast.sampling.procedure import Predict
+from holdfast.sampling.procedure import Burst
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -111,7 +111,7 @@ class LocalEngine:
         device = torch_device(self.device)
         times: list[float] = []
         for repetition in range(3):
-            loop = MonteCarlo(classifier, noise, Predict(size), repetition, size, device)
+            loop = MonteCarlo(classifier, noise, Burst(size), repetition, size, device)
             _wait_for(device)
             start = time.perf_counter()
             list(loop.run([example]))

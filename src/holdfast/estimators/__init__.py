@@ -1,0 +1,34 @@
+"""When to stop sampling and what may then be concluded: one object, since it is valid only as a pair.
+
+One file for each estimator; every module here is loaded, so that a manifest can name any of them.
+"""
+
+from holdfast.estimators.answers import AllVotes, AnswerRule, TopTwo, prediction
+from holdfast.estimators.base import Estimator, Scale, check_samples, estimator_from_dict, scale_of
+from holdfast.estimators.conclude import best_radius, certificate, fitting_alpha
+from holdfast.estimators.eprocess import EProcess
+from holdfast.estimators.exact import Exact
+from holdfast.estimators.fixed import FixedSize
+from holdfast.estimators.looks import Looks
+from holdfast.estimators.schedule import Schedule, outlook
+
+__all__ = [
+    "AllVotes",
+    "AnswerRule",
+    "EProcess",
+    "Estimator",
+    "Exact",
+    "FixedSize",
+    "Looks",
+    "Scale",
+    "Schedule",
+    "TopTwo",
+    "best_radius",
+    "certificate",
+    "check_samples",
+    "estimator_from_dict",
+    "fitting_alpha",
+    "outlook",
+    "prediction",
+    "scale_of",
+]

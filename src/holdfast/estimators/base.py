@@ -1,0 +1,116 @@
+"""What an estimator is, and how a manifest names one."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from holdfast.errors import UsageError
+from holdfast.noises.base import find_guarantee
+from holdfast.types import ClassBounds, Counts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from holdfast.noises.base import Noise, Shape
+
+# Class bounds -> radius, or None (abstain).
+Scale = Callable[[ClassBounds], float | None]
+
+
+class Estimator(ABC):
+    """A stopping rule with the class bounds that are valid under it. Fixed in the manifest before the first sample."""
+
+    name: ClassVar[str]
+    # Whether each realization of the noise is taken once instead of random draws.
+    exhaustive: ClassVar[bool] = False
+    alpha: float
+    method: str
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        _ESTIMATORS[cls.name] = cls
+
+    @abstractmethod
+    def draws_wanted(self, top: int, counts: Counts) -> int:
+        """How many more samples to draw for the class `top`, given the estimation votes so far; 0 means stop."""
+
+    def chosen(self, selection: Counts, estimation: Counts) -> int:
+        """The class that the bounds are about: the top one of the selection votes."""
+        return selection.top
+
+    @abstractmethod
+    def bounds(self, top: int, counts: Counts) -> ClassBounds:
+        """Class bounds for `top`, jointly valid with probability at least 1 - alpha once sampling has stopped."""
+
+    @abstractmethod
+    def answer(self, counts: Counts) -> int | None:
+        """The smoothed classifier's class on the unchanged input by the estimation votes, or None (abstain).
+
+        Wrong with probability at most alpha, once sampling has stopped.
+        """
+
+    def best_bounds(self, num_classes: int) -> ClassBounds:
+        """The best bounds that this estimator can give: every vote for one class."""
+        return self.bounds(0, Counts((self.most_draws, *[0] * (num_classes - 1))))
+
+    @property
+    @abstractmethod
+    def most_draws(self) -> int:
+        """The largest number of estimation samples that one input can take."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Name and parameters, for the manifest; `estimator_from_dict` is the inverse."""
+        stored = {item.name: getattr(self, item.name) for item in fields(cast("Any", self)) if item.name != "scale"}
+        return {"name": self.name, **stored}
+
+
+_ESTIMATORS: dict[str, type[Estimator]] = {}
+
+
+def estimator_from_dict(description: Mapping[str, Any], scale: Scale) -> Estimator:
+    """The estimator that `Estimator.to_dict` described.
+
+    Args:
+        description: name and parameters.
+        scale: class bounds -> radius, by the theorem and for the noise and input shape of the run; estimators that
+            stop once a radius is certified need it.
+
+    Raises:
+        UsageError: an unknown estimator, or a parameter that is missing (no default fills in a promise), unknown or
+            out of range.
+    """
+    parameters = {key: tuple(value) if isinstance(value, list) else value for key, value in description.items()}
+    name = parameters.pop("name", None)
+    if name not in _ESTIMATORS:
+        raise UsageError(f"unknown estimator {name!r}; known are {', '.join(sorted(_ESTIMATORS))}")
+    kind = _ESTIMATORS[name]
+    promised = {item.name for item in fields(cast("Any", kind))} - {"scale"}
+    if set(parameters) != promised:
+        odd = ", ".join(sorted(set(parameters) ^ promised))
+        raise UsageError(
+            f"the estimator {name!r} is described by {', '.join(sorted(promised))}; missing or unknown: {odd}"
+        )
+    needs_scale = any(item.name == "scale" for item in fields(cast("Any", kind)))
+    return kind(**parameters, **({"scale": scale} if needs_scale else {}))
+
+
+def scale_of(noise: Noise, guarantee: str | None, shape: Shape) -> Scale:
+    """Class bounds -> radius, for inputs of a shape under a noise, by one of its theorems."""
+    theorem = find_guarantee(noise, guarantee)
+    return lambda bounds: theorem.radius(noise, bounds, shape)
+
+
+def check_radii(radii: Sequence[float]) -> None:
+    """Raise UsageError unless there are radii and all are finite and above 0."""
+    if not radii or not all(0.0 < radius < math.inf for radius in radii):
+        raise UsageError(f"the radii to decide are finite numbers above 0, got {', '.join(map(str, radii)) or 'none'}")
+
+
+def check_samples(name: str, value: int, least: int = 1) -> None:
+    """Raise UsageError unless `value` is a whole number of samples, at least `least`."""
+    if type(value) is not int or value < least:
+        raise UsageError(f"{name} is a whole number of samples, at least {least}, got {value!r}")

@@ -1,0 +1,74 @@
+"""From the votes for one input to what they prove."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast.estimators.fixed import FixedSize
+from holdfast.noises.base import find_guarantee
+from holdfast.types import Certificate, Counts, Norm
+
+if TYPE_CHECKING:
+    from holdfast.estimators.base import Estimator
+    from holdfast.noises.base import Noise, Shape
+
+
+def certificate(
+    noise: Noise,
+    estimator: Estimator,
+    shape: Shape,
+    selection: Counts,
+    estimation: Counts,
+    guarantee: str | None = None,
+) -> Certificate:
+    """From the votes for one input to what they prove.
+
+    The class is chosen by the selection votes alone; the bounds see the estimation votes alone, so the choice does
+    not spend any of alpha.
+
+    Args:
+        noise: the noise under which the votes were cast.
+        estimator: the estimator that decided how many estimation votes were cast.
+        shape: of the input, without noise.
+        selection: votes of the selection samples.
+        estimation: votes of the estimation samples, from a separate stream.
+        guarantee: name of the theorem; the noise's default if None.
+
+    Source: Cohen et al. 2019, Certify and Proposition 2.
+    """
+    theorem = find_guarantee(noise, guarantee)
+    bounds = estimator.bounds(estimator.chosen(selection, estimation), estimation)
+    radius = theorem.radius(noise, bounds, shape)
+    return Certificate(
+        label=None if radius is None else bounds.top,
+        radius=0.0 if radius is None else radius,
+        norm=theorem.norm,
+        alpha=estimator.alpha,
+        selection=selection,
+        estimation=estimation,
+        bounds=bounds,
+    )
+
+
+def best_radius(
+    noise: Noise, estimator: Estimator, shape: Shape, num_classes: int, guarantee: str | None = None
+) -> tuple[float | None, Norm]:
+    """The largest radius that this noise and estimator can certify, None if not even radius 0; and its norm."""
+    theorem = find_guarantee(noise, guarantee)
+    return theorem.radius(noise, estimator.best_bounds(num_classes), shape), theorem.norm
+
+
+def fitting_alpha(noise: Noise, n: int, radius: float, shape: Shape) -> float | None:
+    """The smallest alpha, rounded up to one significant digit, at which n samples can certify `radius`.
+
+    For logs whose radii exceed what their documented alpha allows, by the papers' bound. None if no alpha below 1/2 is
+    enough.
+    """
+
+    def enough(alpha: float) -> bool:
+        best, _ = best_radius(noise, FixedSize(n, alpha, "cohen"), shape, num_classes=2)
+        return best is not None and best >= radius
+
+    candidates = (digit * 10.0**power for power in range(-30, 0) for digit in range(1, 10))
+    rounded = (float(f"{candidate:.0e}") for candidate in candidates)
+    return next((alpha for alpha in rounded if alpha < 0.5 and enough(alpha)), None)

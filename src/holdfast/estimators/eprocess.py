@@ -1,0 +1,89 @@
+"""A bet that may be watched after every sample, for one radius."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import ClassVar
+
+from holdfast.errors import UsageError
+from holdfast.estimators.base import Estimator, Scale, check_radii, check_samples
+from holdfast.estimators.schedule import FIRST_LOOK, outlook
+from holdfast.stats.betting import truncated_capital
+from holdfast.stats.binomial import check_alpha
+from holdfast.stats.rounding import complement_upper
+from holdfast.types import ClassBounds, Counts
+
+# Room for rounding in the logarithm of a bet's capital.
+_LOG_SLACK = 1e-9
+
+
+@dataclass(frozen=True)
+class EProcess(Estimator):
+    """A bet against "the radius is not certifiable", which may be watched after every sample.
+
+    With p0 the largest probability of the top class that does not certify the radius, the bet is the one-sided
+    truncated beta-binomial mixture: its capital is a supermartingale for every p <= p0, so it reaches 1/alpha with
+    probability at most alpha (Ville), whenever one looks. It answers one question; for radii use `FixedSize`.
+
+    Args:
+        n: estimation samples of each input at most.
+        alpha: failure probability of each certificate, in (0, 1).
+        radius: the radius in question, above 0.
+        scale: class bounds -> radius.
+
+    Raises:
+        UsageError: an argument is out of range, or no probability certifies the radius.
+    """
+
+    name: ClassVar[str] = "eprocess"
+    method: ClassVar[str] = "cohen"  # type: ignore[misc]
+    n: int
+    alpha: float
+    radius: float
+    scale: Scale = field(compare=False, repr=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        check_samples("n", self.n)
+        check_alpha(self.alpha)
+        check_radii((self.radius,))
+        if not self.threshold < 1.0:
+            raise UsageError(f"no probability below 1 certifies a radius of {self.radius}; ask for a smaller one")
+
+    @cached_property
+    def threshold(self) -> float:
+        """The smallest float64 p for which p_lower = p, p_upper = 1 - p certify the radius."""
+        low, high = 0.5, 1.0
+        while math.nextafter(low, high) < high:
+            middle = low + (high - low) / 2
+            reached = self.scale(ClassBounds(0, middle, complement_upper(middle)))
+            low, high = (low, middle) if reached is not None and reached >= self.radius else (middle, high)
+        return high
+
+    def draws_wanted(self, top: int, counts: Counts) -> int:
+        """A tenth more, until the bet is won, hopeless, or n is reached."""
+        if counts.total == self.n or (counts.total and self._stopped(top, counts)):
+            return 0
+        return min(self.n - counts.total, max(FIRST_LOOK, counts.total // 10))
+
+    def bounds(self, top: int, counts: Counts) -> ClassBounds:
+        """p_lower is the threshold where the bet is won, 0 where it is not."""
+        p_lower = self.threshold if self._won(top, counts) else 0.0
+        return ClassBounds(top, p_lower, complement_upper(p_lower))
+
+    def answer(self, counts: Counts) -> int | None:
+        """The class with the most votes, where a bet on it is won: then it has more than half of all votes."""
+        return counts.top if self._won(counts.top, counts) else None
+
+    @property
+    def most_draws(self) -> int:
+        """Watched to the end."""
+        return self.n
+
+    def _won(self, top: int, counts: Counts) -> bool:
+        capital = truncated_capital(counts.votes[top], counts.total, self.threshold)
+        return capital >= -math.log(self.alpha) + _LOG_SLACK
+
+    def _stopped(self, top: int, counts: Counts) -> bool:
+        return self._won(top, counts) or not self._won(top, outlook(top, counts, self.n))

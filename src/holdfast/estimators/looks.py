@@ -1,0 +1,95 @@
+"""Looks at the votes while sampling: stops as soon as the question is decided, and keeps exact radii valid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import ClassVar
+
+from holdfast.errors import UsageError
+from holdfast.estimators.answers import prediction
+from holdfast.estimators.base import Estimator, Scale, check_radii
+from holdfast.estimators.schedule import Schedule, outlook
+from holdfast.stats.binomial import check_alpha
+from holdfast.stats.class_bounds import METHODS, check_method
+from holdfast.types import ClassBounds, Counts
+
+
+@dataclass(frozen=True)
+class Looks(Estimator):
+    """Looks at n_1 < ... < n_K = n in geometric steps, each with its share of alpha: stops as soon as all is decided.
+
+    A radius is decided once it is certified, or once it is hopeless: when even the votes that an optimist expects at n
+    (`outlook`) would not certify it. A precision is reached once the certified radius is that close to the optimist's.
+    Giving up spends power, never validity: every look's bounds hold together (`Schedule`).
+
+    Args:
+        n: estimation samples of each input at most.
+        alpha: failure probability of each certificate, in (0, 1).
+        radii: the radii in question, each above 0, in the unit of the theorem's norm.
+        precision: relative distance, in (0, 1), within which the radius that n samples would certify is wanted; None
+            if only the radii are in question.
+        ratio: between the sample sizes of successive looks, above 1.
+        method: as for `FixedSize`.
+        scale: class bounds -> radius.
+
+    Raises:
+        UsageError: an argument is out of range, or nothing is in question.
+    """
+
+    name: ClassVar[str] = "looks"
+    n: int
+    alpha: float
+    radii: tuple[float, ...] = ()
+    precision: float | None = None
+    ratio: float = 1.5
+    method: str = "split"
+    scale: Scale = field(compare=False, repr=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        check_alpha(self.alpha)
+        check_method(self.method)
+        if self.radii or self.precision is None:
+            check_radii(self.radii)
+        if self.precision is not None and not 0.0 < self.precision < 1.0:
+            raise UsageError(
+                f"the precision is a share of the radius between 0 and 1 (0.05, say), got {self.precision}"
+            )
+        # Checks n and the ratio.
+        _ = self.schedule
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        """When to look."""
+        return Schedule(self.n, self.ratio)
+
+    def draws_wanted(self, top: int, counts: Counts) -> int:
+        """What is missing to the next look; 0 once all is decided, or n is reached."""
+        if counts.total in self.schedule.looks and self._decided(top, counts):
+            return 0
+        return self.schedule.missing(counts.total)
+
+    def bounds(self, top: int, counts: Counts) -> ClassBounds:
+        """Bounds of the look at which sampling stopped, at that look's share of alpha."""
+        share = self.schedule.share(counts.total, self.alpha)
+        return ClassBounds(top, *METHODS[self.method](top, counts.votes, share))
+
+    def answer(self, counts: Counts) -> int | None:
+        """Predict at the look at which sampling stopped, at its share of alpha."""
+        return prediction(counts, self.schedule.share(counts.total, self.alpha)).label
+
+    @property
+    def most_draws(self) -> int:
+        """All looks taken."""
+        return self.n
+
+    def _decided(self, top: int, counts: Counts) -> bool:
+        reached = self.scale(self.bounds(top, counts))
+        open_radii = [radius for radius in self.radii if reached is None or reached < radius]
+        if not open_radii and self.precision is None:
+            return True
+        hoped = self.scale(self.bounds(top, outlook(top, counts, self.n)))
+        if hoped is None:
+            return True
+        close = self.precision is None or (reached is not None and reached >= (1.0 - self.precision) * hoped)
+        return close and (not open_radii or hoped < min(open_radii))

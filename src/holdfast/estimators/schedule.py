@@ -1,0 +1,86 @@
+"""Looks at the votes while sampling: at which sample sizes, and with which share of alpha."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+from holdfast.errors import UsageError
+from holdfast.estimators.base import check_samples
+from holdfast.stats.binomial import lower_bound, upper_bound
+from holdfast.stats.rounding import down
+from holdfast.types import Counts
+
+# No look below this many samples: nothing of interest is decided there.
+FIRST_LOOK = 30
+# Share of alpha for the last look, where inputs end that no earlier look decided.
+_LAST_SHARE = 0.8
+# One-sided level at which an input is given up.
+_GIVE_UP = 1e-3
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Looks at n_1 < ... < n_K = n samples in geometric steps; the last has 0.8 alpha, the earlier ones share the rest.
+
+    Whatever is concluded at look k holds with probability at least 1 - alpha_k; by a union bound the conclusions of all
+    looks hold together with probability at least 1 - alpha, so sampling may stop at any of them.
+
+    Args:
+        n: the most samples.
+        ratio: between the sizes of successive looks, above 1 and up to 10; None for one look, at n, with all of alpha.
+
+    Raises:
+        UsageError: an argument is out of range.
+    """
+
+    n: int
+    ratio: float | None
+
+    def __post_init__(self) -> None:
+        check_samples("n", self.n)
+        if self.ratio is not None and not 1.0 < self.ratio <= 10.0:
+            raise UsageError(f"the ratio of successive looks lies above 1 and up to 10, got {self.ratio}")
+
+    @cached_property
+    def looks(self) -> tuple[int, ...]:
+        """The sample sizes, increasing; the last is n."""
+        sizes = [self.n]
+        while self.ratio is not None and sizes[-1] / self.ratio >= FIRST_LOOK:
+            sizes.append(math.floor(sizes[-1] / self.ratio))
+        return tuple(reversed(sizes))
+
+    def missing(self, total: int) -> int:
+        """How many samples are missing to the next look after `total`; 0 at the last one."""
+        return next((look for look in self.looks if look > total), self.n) - total
+
+    def share(self, total: int, alpha: float) -> float:
+        """The failure probability that the look at `total` samples may have.
+
+        Raises:
+            UsageError: there is no look at `total`.
+        """
+        if total not in self.looks:
+            looks = f"exactly n = {self.n}" if len(self.looks) == 1 else f"one of the looks {self.looks}"
+            raise UsageError(f"the bounds hold at {looks} estimation votes, got {total}")
+        if self.ratio is None:
+            return alpha
+        share = _LAST_SHARE if total == self.n else (1.0 - _LAST_SHARE) / (len(self.looks) - 1)
+        return down(share * alpha)
+
+
+def outlook(top: int, counts: Counts, n: int) -> Counts:
+    """The votes that an optimist expects after n samples, given those so far.
+
+    The top class goes on at the upper end of a one-sided interval at 0.001, and the strongest rival has no more than
+    its lower end or its even share of the rest. An input that this would not certify is given up.
+    """
+    votes, total = counts.votes, counts.total
+    strongest = max(count for label, count in enumerate(votes) if label != top)
+    p_top, p_rival = upper_bound(votes[top], total, _GIVE_UP), lower_bound(strongest, total, _GIVE_UP)
+    expected = min(n, votes[top] + math.ceil(p_top * (n - total)))
+    rest, rivals = n - expected, len(votes) - 1
+    largest = max(min(math.floor(p_rival * n), rest), math.ceil(rest / rivals))
+    spread = [min(largest, max(0, rest - rival * largest)) for rival in range(rivals)]
+    return Counts((*spread[:top], expected, *spread[top:]))

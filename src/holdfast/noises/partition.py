@@ -1,0 +1,123 @@
+"""Deterministic ablation for L0: disjoint blocks of pixels, one vote each. Derivation: docs/guarantees.md."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from holdfast.errors import UsageError
+from holdfast.noises.base import Shape, guarantee, pixel_count, votes_ahead
+from holdfast.noises.masking import MaskingNoise, channel_count, check_k, check_kept, random_subsets
+from holdfast.types import ClassBounds, Norm
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Generator, Tensor
+
+_PATTERNS = ("random", "strided")
+
+
+@dataclass(frozen=True)
+class Partition(MaskingNoise):
+    """Keep one of ceil(d/k) disjoint blocks that together hold all d pixels; replace all others by NULL.
+
+    Which pixel is in which block is fixed. To certify, each block is classified once: d/k passes and no randomness.
+    Train and certify with the same pattern: the base classifier then sees nothing but these blocks.
+
+    Args:
+        k: pixels in a block, about: blocks may differ by a few.
+        pattern: "random", a fixed pseudo-random partition; or "strided", in which the pixels of a block lie on a
+            regular grid as far from each other as possible, and so show more of an image.
+        null: how NULL is encoded, "multichannel" or "mean" (`MaskingNoise`).
+        fill: for "mean", one value for each channel, in input units; `fitted` takes it from the training set.
+
+    Raises:
+        UsageError: a parameter is out of range.
+    """
+
+    name: ClassVar[str] = "partition"
+    k: int
+    pattern: str = "strided"
+    null: str = "multichannel"
+    fill: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        check_k(self.k)
+        if self.pattern not in _PATTERNS:
+            raise UsageError(f"the pattern is {' or '.join(_PATTERNS)}, got {self.pattern!r}")
+        super().__post_init__()
+
+    def draw(self, x: Tensor, num: int, generator: Generator) -> Tensor:
+        """Masks `(num, pixels)` of blocks, each equally likely."""
+        chosen = random_subsets(x, num, self.realizations(tuple(x.shape)), 1, generator)
+        return self._masks(x, chosen.long().argmax(dim=1))
+
+    def realizations(self, shape: Shape) -> int:
+        """ceil(d/k) blocks."""
+        return -(-pixel_count(shape) // self.k)
+
+    def enumerate(self, x: Tensor, first: int, end: int) -> Tensor:
+        """The masks of the blocks number `first` to `end` - 1."""
+        return self._masks(x, x.new_tensor(range(first, end)).long())
+
+    def blocks(self, shape: Shape) -> NDArray[np.int64]:
+        """The number of the block that each pixel is in, `(pixels,)`, row by row."""
+        count = self.realizations(shape)
+        return _random_blocks(pixel_count(shape), count) if self.pattern == "random" else _strided(shape, count)
+
+    def check_inputs(self, shape: Shape, low: float, high: float) -> None:
+        """Raise UsageError if k exceeds the pixels, or the encoding does not fit the range or the channels."""
+        check_kept(self.k, pixel_count(shape), shape)
+        super().check_inputs(shape, low, high)
+
+    def information(self, shape: Shape, levels: int = 256) -> float:
+        """The bits of the pixels in a block, on average; which block it is says nothing of the input."""
+        return pixel_count(shape) / self.realizations(shape) * channel_count(shape) * math.log2(levels)
+
+    def _masks(self, x: Tensor, chosen: Tensor) -> Tensor:
+        return chosen.unsqueeze(1) == chosen.new_tensor(self.blocks(tuple(x.shape)))
+
+
+@lru_cache(maxsize=8)
+def _random_blocks(pixels: int, count: int) -> NDArray[np.int64]:
+    """Pixels in the order of their hashes, dealt out in turn: the same on every machine and in every release."""
+    order = sorted(range(pixels), key=lambda pixel: sha256(f"holdfast partition {pixel}".encode()).digest())
+    blocks = np.empty(pixels, dtype=np.int64)
+    blocks[order] = np.arange(pixels) % count
+    return blocks
+
+
+@lru_cache(maxsize=8)
+def _strided(shape: Shape, count: int) -> NDArray[np.int64]:
+    """(row x step + column) modulo count: the lattice of a block has the step whose shortest vector is longest."""
+    if len(shape) == 1:
+        return np.arange(shape[0]) % count
+    rows, columns = np.indices(shape[1:])
+    blocks: NDArray[np.int64] = (rows * best_step(count) + columns) % count
+    return blocks.ravel()
+
+
+def best_step(count: int) -> int:
+    """The step for which the points (row, column) with row x step + column = 0 modulo `count` lie furthest apart."""
+    steps = np.arange(count)
+    # Points in the same row are `count` apart; a lattice of that density has a vector no longer than 1.08 sqrt(count).
+    shortest = np.full(count, count**2)
+    for row in range(1, math.isqrt(2 * count) + 2):
+        offset = (row * steps) % count
+        shortest = np.minimum(shortest, row**2 + np.minimum(offset, count - offset) ** 2)
+    return int(shortest.argmax())
+
+
+@guarantee(Partition, norm=Norm.L0, cite="Levine & Feizi 2021, Theorem 1; Hammoudeh & Lowd 2023")
+def partition(noise: Partition, bounds: ClassBounds, shape: Shape) -> float | None:
+    """Half of the votes that the top class is ahead by, rounded down, in pixels: a changed pixel is in one block.
+
+    With all votes known, min over classes c of floor((v_A - v_c - [c < A]) / 2).
+    """
+    ahead = votes_ahead(bounds, noise.realizations(shape))
+    return None if ahead is None else float(min(ahead // 2, pixel_count(shape)))
