@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from holdfast.estimators import FixedSize
     from holdfast.noises.ablation import Ablation
     from holdfast.noises.gaussian import Gaussian
+    from holdfast.noises.lattice_gaussian import LatticeGaussian
     from holdfast.sampling.smoothed import SmoothedClassifier
     from holdfast.types import Certificate, ClassBounds, Counts, Norm, Prediction
 
@@ -22,6 +23,7 @@ _HOME = {
     "Counts": "holdfast.types",
     "FixedSize": "holdfast.estimators",
     "Gaussian": "holdfast.noises.gaussian",
+    "LatticeGaussian": "holdfast.noises.lattice_gaussian",
     "Norm": "holdfast.types",
     "Prediction": "holdfast.types",
     "SmoothedClassifier": "holdfast.sampling.smoothed",
@@ -34,6 +36,7 @@ __all__ = [
     "Counts",
     "FixedSize",
     "Gaussian",
+    "LatticeGaussian",
     "Norm",
     "Prediction",
     "SmoothedClassifier",

@@ -22,10 +22,21 @@ def up(value: float) -> float:
     return math.nextafter(value, math.inf)
 
 
+def float_below(value: Fraction) -> float:
+    """The largest float64 that is at most `value`."""
+    nearest = float(value)
+    return nearest if Fraction(nearest) <= value else down(nearest)
+
+
+def float_above(value: Fraction) -> float:
+    """The smallest float64 that is at least `value`."""
+    nearest = float(value)
+    return nearest if Fraction(nearest) >= value else up(nearest)
+
+
 def complement_upper(p: float) -> float:
     """The smallest float64 that is at least 1 - p."""
-    rest = 1.0 - p
-    return rest if Fraction(rest) >= 1 - Fraction(p) else up(rest)
+    return float_above(1 - Fraction(p))
 
 
 def normal_quantile_lower(p: float) -> float:

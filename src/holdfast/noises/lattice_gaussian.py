@@ -1,0 +1,209 @@
+"""Gaussian noise on the grid of 8-bit inputs, drawn by integers: after Voracek & Hein 2023.
+
+Derivation: docs/guarantees.md, "Gaussian noise on the 8-bit lattice".
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from flint import arb, ctx
+
+from holdfast.errors import UsageError
+from holdfast.noises.base import Noise, Shape, check_positive, grid_steps, guarantee, pixel_count
+from holdfast.noises.gaussian import Gaussian, cohen
+from holdfast.stats.rounding import float_above, float_below
+from holdfast.types import ClassBounds, Norm
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Generator, Tensor
+
+# Bits of the uniform integer behind each step, those that the table decides by, and those drawn for the few left.
+BITS = 60
+_FIRST_BITS = 16
+_REST_BITS = BITS - _FIRST_BITS
+# A table entry from here on is open: the number of thresholds below its bucket is what exceeds this. Exact in float32.
+_OPEN = 2.0**23
+# sigma in grid steps: below, all but one draw in 16,000 would be 0; above, the thresholds take seconds to compute.
+_LEAST_STEPS, _MOST_STEPS = 0.125, 4096.0
+
+
+@dataclass(frozen=True)
+class LatticeGaussian(Noise):
+    """Normal noise with standard deviation `sigma`, rounded to whole steps of the grid that the inputs lie on.
+
+    An input value j/(levels - 1) becomes (j + N)/(levels - 1), N an integer with P(N <= i) =
+    Phi((2i + 1)/(2 (levels - 1) sigma)) up to an error of 2^-61, which the theorem pays for. Nothing is clipped. The
+    noisy value is a function of j + N alone: no trace of j is left in its rounding.
+
+    Args:
+        sigma: standard deviation, in input units; from 1/8 to 4096 steps of the grid.
+        levels: values that an input value can have; 256 for 8-bit images, 17 for the digits in the package.
+
+    Raises:
+        UsageError: a parameter is out of range.
+    """
+
+    name: ClassVar[str] = "lattice-gaussian"
+    normalizable: ClassVar[bool] = True
+    assumption: ClassVar[str] = (
+        "The noise is drawn as whole steps of the inputs' grid, by exact integers. Its distribution differs from the "
+        "rounded normal one of the theorem by less than a known total variation, which is taken off the class bounds. "
+        "The pseudo-random generator is taken for ideal randomness. The guarantee is for inputs on the grid."
+    )
+    sigma: float
+    levels: int = 256
+
+    def __post_init__(self) -> None:
+        check_positive("sigma", self.sigma)
+        if type(self.levels) is not int or not 2 <= self.levels <= 65536:
+            raise UsageError(f"levels is a whole number from 2 to 65536, got {self.levels!r}")
+        steps = self.sigma * (self.levels - 1)
+        if not _LEAST_STEPS <= steps <= _MOST_STEPS:
+            raise UsageError(
+                f"sigma must lie between {_LEAST_STEPS:g} and {_MOST_STEPS:g} steps of the grid; {self.sigma:g} is "
+                f"{steps:g} steps of 1/{self.levels - 1}. Choose another sigma or other levels, or take gaussian noise"
+            )
+
+    def draw(self, x: Tensor, num: int, generator: Generator) -> Tensor:
+        """Steps `(num, *event)`: integers, as float32, which holds them exactly.
+
+        Each is the number of thresholds up to a uniform 60-bit integer, less half their number. 16 bits of it are
+        drawn first; a table says which steps they decide, and only the few left need the other 44.
+        """
+        table, exact = self._tables_for(x)
+        words, count = x.new_empty(0).long(), num * math.prod(x.shape)
+        first = words.new_empty(-(-count // 4)).random_(-(2**63), None, generator=generator)
+        bucket = first.view(x.new_empty(0).short().dtype)[:count].int().add_(2 ** (_FIRST_BITS - 1))
+        steps = table.index_select(0, bucket)
+        places = (steps >= _OPEN).nonzero().squeeze(1)
+        rest = words.new_empty(len(places)).random_(-(2**63), None, generator=generator)
+        uniform = rest.bitwise_and_(2**_REST_BITS - 1).add_(bucket.index_select(0, places).long() << _REST_BITS)
+        reached = self._thresholds_reached(uniform, (steps.index_select(0, places) - _OPEN).long(), exact)
+        steps.index_copy_(0, places, (reached - (len(exact) - 1) // 2).float())
+        return steps.view(num, *x.shape)
+
+    def apply(self, x: Tensor, draws: Tensor) -> Tensor:
+        """(j + N)/(levels - 1): the integers are added exactly, and divided last.
+
+        Raises:
+            InputError: a value is not on the grid.
+        """
+        # Dividing by a tensor: by a number, some devices multiply with the rounded reciprocal.
+        return (grid_steps(x, self.levels) + draws).div_(x.new_full((), self.levels - 1))
+
+    def check_inputs(self, shape: Shape, low: float, high: float) -> None:
+        """Raise UsageError unless inputs lie in [0, 1]."""
+        pixel_count(shape)
+        if (low, high) != (0.0, 1.0):
+            raise UsageError(
+                f"lattice-gaussian noise is for inputs on a grid in [0, 1]; the input space is [{low:g}, {high:g}]. "
+                "Scale the data, or take gaussian noise"
+            )
+
+    def _thresholds_reached(self, uniform: Tensor, below: Tensor, exact: Tensor) -> Tensor:
+        """How many thresholds each 60-bit integer reaches, `below` of which lie below its bucket of 2^44 integers."""
+        reached = below + (uniform >= exact.index_select(0, below))
+        # Far out several thresholds share a bucket, but few draws fall there.
+        far = (uniform >= exact.index_select(0, below + 1)).nonzero().squeeze(1)
+        if len(far):
+            values = uniform.index_select(0, far).cpu().numpy()
+            found = thresholds(self.sigma, self.levels).searchsorted(values, side="right")
+            reached.index_copy_(0, far, reached.new_tensor(found.tolist()))
+        return reached
+
+    def _tables_for(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The table of the first 16 bits and the exact thresholds, on the device of `x`."""
+        if x.device not in self._tables:
+            exact = thresholds(self.sigma, self.levels)
+            # Two values above every uniform integer, for draws that reach the last threshold or the last but one.
+            ends = np.append(exact, [2**BITS, 2**BITS])
+            table = first_bits_table(self.sigma, self.levels)
+            self._tables[x.device] = (
+                x.new_empty(0).float().new_tensor(table.tolist()),
+                x.new_empty(0).long().new_tensor(ends.tolist()),
+            )
+        return self._tables[x.device]
+
+    @cached_property
+    def _tables(self) -> dict[object, tuple[Tensor, Tensor]]:
+        return {}
+
+
+@lru_cache(maxsize=64)
+def thresholds(sigma: float, levels: int = 256) -> NDArray[np.int64]:
+    """2^60 Phi((2i + 1)/(2 (levels - 1) sigma)), rounded to the nearest integer, for every i where 0 < that < 2^60.
+
+    The step N of a uniform u in 0..2^60 - 1 is the number of these up to u, less half of how many there are: they are
+    those of i = -T/2, ..., T/2 - 1, since Phi(-z) = 1 - Phi(z). The rounding is proved by interval arithmetic.
+
+    Args:
+        sigma: standard deviation in input units, taken for the exact value of the float64 that it is.
+        levels: values that an input value can have.
+
+    Returns:
+        T integers in increasing order; T is even. Read-only.
+    """
+    upper_tails: list[int] = []
+    while not upper_tails or upper_tails[-1] > 0:
+        upper_tails.append(_upper_tail(Fraction(sigma) * (levels - 1), len(upper_tails)))
+    tails = np.array(upper_tails[:-1], dtype=np.int64)
+    found = np.concatenate([tails[::-1], 2**BITS - tails])
+    found.setflags(write=False)
+    return found
+
+
+def _upper_tail(steps: Fraction, i: int) -> int:
+    """The integer nearest to 2^60 (1 - Phi((2i + 1)/(2 steps))) = 2^59 erfc((2i + 1)/(2 steps sqrt(2)))."""
+    before, precision = ctx.prec, 128
+    try:
+        while True:
+            ctx.prec = precision
+            z = arb(2 * i + 1) * steps.denominator / (2 * steps.numerator)
+            nearest = ((z / arb(2).sqrt()).erfc() * 2 ** (BITS - 1) + arb(0.5)).floor().unique_fmpz()
+            if nearest is not None:
+                return int(nearest)
+            precision *= 2
+    finally:
+        ctx.prec = before
+
+
+@lru_cache(maxsize=64)
+def first_bits_table(sigma: float, levels: int) -> NDArray[np.float64]:
+    """For each value of the first 16 bits, the step that they decide; `_OPEN` plus the thresholds below if they do not.
+
+    Bucket b holds the integers from b 2^44 to (b + 1) 2^44 - 1; it is open if these do not all give the same step.
+    """
+    exact = thresholds(sigma, levels)
+    starts = np.arange(2**_FIRST_BITS, dtype=np.int64) << _REST_BITS
+    below = exact.searchsorted(starts, side="right")
+    within = exact.searchsorted(starts + (2**_REST_BITS - 1), side="right") - below
+    return np.where(within > 0, below + _OPEN, below - len(exact) // 2.0)
+
+
+def total_variation(noise: LatticeGaussian, shape: Shape) -> Fraction:
+    """An upper bound on the total variation between a noisy input as drawn and one under the ideal rounded noise.
+
+    (T + 2) 2^-61 for each value, T the number of thresholds, which are off by 2^-61 at most, as are the sums of the
+    two tails beyond them; times the number of values (channels x height x width), which are independent.
+    """
+    return math.prod(shape) * Fraction(len(thresholds(noise.sigma, noise.levels)) + 2, 2 ** (BITS + 1))
+
+
+@guarantee(LatticeGaussian, norm=Norm.L2, cite="Cohen et al. 2019, Theorem 1; Voracek & Hein 2023")
+def cohen_lattice(noise: LatticeGaussian, bounds: ClassBounds, shape: Shape) -> float | None:
+    """`cohen`'s radius for class bounds that are wider by the total variation, in input units.
+
+    The votes bound the probabilities under the noise as drawn; under the ideal noise these differ by the total
+    variation at most. Paid once, not for each of n samples, as it would be if alpha were to cover it.
+    """
+    loss = total_variation(noise, shape)
+    p_lower = float_below(max(Fraction(0), Fraction(bounds.p_lower) - loss))
+    p_upper = float_above(min(Fraction(1), Fraction(bounds.p_upper) + loss))
+    return cohen(Gaussian(noise.sigma), ClassBounds(bounds.top, p_lower, p_upper), shape)
