@@ -1,6 +1,6 @@
 """Noise drawn by integers on the 8-bit grid against float32 noise, interleaved on one processor thread.
 
-python benchmarks/lattice_noise.py [REPETITIONS]
+python benchmarks/lattice_noise.py [SECONDS]    (for each of twelve lines; default 2)
 """
 
 from __future__ import annotations
@@ -18,35 +18,34 @@ from holdfast.noises.lattice_gaussian import LatticeGaussian
 COPIES = 64
 SHAPES = ((1, 28, 28), (3, 32, 32), (3, 224, 224))
 SIGMAS = (0.12, 0.25, 0.5, 1.0)
-# Calls of one measurement take this long together: small shapes are repeated, since a single call is too short to time.
-SECONDS = 0.02
 
 
-def seconds(noise: Noise, x: torch.Tensor, source: torch.Generator, calls: int) -> float:
+def seconds(noise: Noise, x: torch.Tensor, source: torch.Generator) -> float:
     start = time.perf_counter()
-    for _ in range(calls):
-        noise.sample(x, COPIES, source)
-    return (time.perf_counter() - start) / calls
+    noise.sample(x, COPIES, source)
+    return time.perf_counter() - start
 
 
-def main(repetitions: int) -> None:
-    """Print the median ratio of the times and the nanoseconds a value, for each shape and sigma."""
+def main(budget: float) -> None:
+    """Print the median over pairs of calls, one of each kind, of the ratio of their times; and its quartiles."""
     torch.set_num_threads(1)
     source = torch.Generator().manual_seed(0)
     for shape in SHAPES:
         x = torch.randint(0, 256, shape, generator=source) / 255
         for sigma in SIGMAS:
-            pair = (LatticeGaussian(sigma), Gaussian(sigma))
-            # The first calls compute the table and warm up.
-            calls = max(1, round(SECONDS / max(seconds(noise, x, source, 2) for noise in pair)))
-            rows = [tuple(seconds(noise, x, source, calls) for noise in pair) for _ in range(repetitions)]
-            ratios = sorted(lattice / floats for lattice, floats in rows)
-            lattice, floats = (statistics.median(column) / COPIES / x.numel() * 1e9 for column in zip(*rows, strict=True))
+            lattice, floats = LatticeGaussian(sigma), Gaussian(sigma)
+            # The first calls compute the tables and warm up.
+            once = [seconds(lattice, x, source) + seconds(floats, x, source) for _ in range(2)][1]
+            pairs = [
+                (seconds(lattice, x, source), seconds(floats, x, source)) for _ in range(max(9, int(budget / once)))
+            ]
+            low, middle, high = statistics.quantiles((ours / theirs for ours, theirs in pairs), n=4)
+            ours, theirs = (statistics.median(times) / COPIES / x.numel() * 1e9 for times in zip(*pairs, strict=True))
             print(
-                f"({COPIES}, {', '.join(map(str, shape))}) sigma {sigma}: lattice / float {statistics.median(ratios):.2f} "
-                f"({ratios[0]:.2f} to {ratios[-1]:.2f}); {lattice:.1f} and {floats:.1f} ns a value"
+                f"({COPIES}, {', '.join(map(str, shape))}) sigma {sigma}: lattice / float {middle:.2f} "
+                f"({low:.2f} to {high:.2f}), {ours:.1f} and {theirs:.1f} ns a value, {len(pairs)} pairs"
             )
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 15)
+    main(float(sys.argv[1]) if len(sys.argv) > 1 else 2.0)
