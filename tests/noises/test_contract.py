@@ -18,6 +18,7 @@ from holdfast.noises.base import (
 )
 from holdfast.noises.gaussian import Gaussian
 from holdfast.noises.laplace import Laplace
+from holdfast.noises.lattice_gaussian import LatticeGaussian
 from holdfast.noises.uniform import Uniform
 from holdfast.noises.uniform_flip import UniformFlip
 from holdfast.types import ClassBounds
@@ -32,6 +33,9 @@ CASES = [
     (Ablation(5, null="mean", fill=(0.1, 0.2, 0.3)), (3, 5, 7)),
     (Ablation(5, null="mean", fill=(0.5,)), (11,)),
     (Laplace(0.3), (1, 8, 8)),
+    (LatticeGaussian(0.25), (1, 8, 8)),
+    (LatticeGaussian(0.5), (3, 5, 7)),
+    (LatticeGaussian(1.0), (11,)),
     (Uniform(0.5), (3, 5, 7)),
     (UniformFlip(0.5), (1, 8, 8)),
     (UniformFlip(0.5), (3, 5, 7)),
@@ -118,7 +122,9 @@ def test_guarantees_grow_with_the_bounds_and_abstain_without_a_majority(noise: N
 
 
 def test_unknown_names_and_parameters_are_refused_with_what_is_known() -> None:
-    with pytest.raises(UsageError, match=r"unknown noise 'laplacian'; known are ablation, gaussian, laplace, uniform"):
+    with pytest.raises(
+        UsageError, match=r"unknown noise 'laplacian'; known are ablation, gaussian, laplace, lattice-gaussian, uniform"
+    ):
         noise_from_dict({"name": "laplacian"})
     with pytest.raises(UsageError, match=r"no parameter 'sigm'; it takes sigma"):
         noise_from_dict({"name": "gaussian", "sigm": 1})

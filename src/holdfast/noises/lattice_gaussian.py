@@ -87,7 +87,7 @@ class LatticeGaussian(Noise):
             flat = steps.numpy()
             where = np.flatnonzero(flat == np.inf)
             rest = words.new_empty(len(where)).random_(_LEAST_WORD, None, generator=generator)
-            flat[where] = self._resolved(bucket.numpy()[where], rest.numpy())
+            flat[where] = self._resolved(bucket.numpy().take(where), rest.numpy())
         else:
             places = steps.isinf().nonzero().squeeze(1)
             rest = words.new_empty(len(places)).random_(_LEAST_WORD, None, generator=generator)
@@ -198,10 +198,10 @@ def tables(sigma: float, levels: int) -> Tables:
 def steps_of(uniform: NDArray[np.int64], sigma: float, levels: int) -> NDArray[np.int64]:
     """The step of each 60-bit integer: the number of thresholds that it reaches, less half of how many there are."""
     found, exact = tables(sigma, levels), thresholds(sigma, levels)
-    below = found.below[uniform >> _REST_BITS]
-    reached: NDArray[np.int64] = below + (uniform >= found.ends[below])
+    below = found.below.take(uniform >> _REST_BITS)
+    reached: NDArray[np.int64] = below + (uniform >= found.ends.take(below))
     # Only far out do several thresholds share a bucket, so that few integers need the search.
-    far = np.flatnonzero(uniform >= found.ends[below + 1])
+    far = np.flatnonzero(uniform >= found.ends.take(below + 1))
     reached[far] = exact.searchsorted(uniform[far], side="right")
     return reached - len(exact) // 2
 
