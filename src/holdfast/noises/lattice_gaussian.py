@@ -30,7 +30,7 @@ _FIRST_BITS = 16
 _REST_BITS = BITS - _FIRST_BITS
 # From here on, `random_` fills all 64 bits of a word.
 _LEAST_WORD = -(2**63)
-# sigma in grid steps: below, all but one draw in 16,000 would be 0; above, the thresholds take seconds to compute.
+# sigma in grid steps: below, all but one draw in 16,000 would be 0; above, the thresholds take over a second to compute.
 _LEAST_STEPS, _MOST_STEPS = 0.125, 4096.0
 
 
@@ -145,9 +145,10 @@ def thresholds(sigma: float, levels: int = 256) -> NDArray[np.int64]:
     Returns:
         T integers in increasing order; T is even. Read-only.
     """
-    upper_tails: list[int] = []
-    while not upper_tails or upper_tails[-1] > 0:
-        upper_tails.append(_upper_tail(Fraction(sigma) * (levels - 1), len(upper_tails)))
+    steps = Fraction(sigma) * (levels - 1)
+    upper_tails = [_upper_tail(steps, 0)]
+    while upper_tails[-1] > 0:
+        upper_tails.append(_upper_tail(steps, len(upper_tails)))
     tails = np.array(upper_tails[:-1], dtype=np.int64)
     found = np.concatenate([tails[::-1], 2**BITS - tails])
     found.setflags(write=False)
