@@ -30,7 +30,7 @@ _FIRST_BITS = 16
 _REST_BITS = BITS - _FIRST_BITS
 # From here on, `random_` fills all 64 bits of a word.
 _LEAST_WORD = -(2**63)
-# sigma in grid steps: below, all but one draw in 16,000 would be 0; above, the thresholds take over a second to compute.
+# sigma in grid steps: below, all but one draw in 16,000 would be 0; above, the thresholds take seconds to compute.
 _LEAST_STEPS, _MOST_STEPS = 0.125, 4096.0
 
 
