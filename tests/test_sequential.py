@@ -7,7 +7,17 @@ import pytest
 from scipy.stats import binom, norm
 
 from holdfast.errors import UsageError
-from holdfast.estimators import EProcess, Estimator, FixedSize, Looks, estimator_from_dict, outlook, scale_of
+from holdfast.estimators import (
+    EProcess,
+    Estimator,
+    FixedSize,
+    Looks,
+    TopTwo,
+    estimator_from_dict,
+    outlook,
+    prediction,
+    scale_of,
+)
 from holdfast.noises.ablation import Ablation, delta
 from holdfast.noises.gaussian import Gaussian
 from holdfast.stats.betting import truncated_capital
@@ -182,3 +192,65 @@ def test_sequential_estimators_survive_the_manifest() -> None:
 def test_arguments_out_of_range_are_refused(make, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         make()
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.001])
+@pytest.mark.parametrize("shares", [(0.5, 0.5), (0.4, 0.4, 0.2)])
+def test_answers_at_looks_are_wrong_at_most_alpha_of_the_time(shares: tuple[float, ...], alpha: float) -> None:
+    """Where the top two classes are equally likely every answer is wrong, by half: neither is the smoothed one's."""
+    rule, rng, trials = TopTwo(2_000, alpha), np.random.default_rng(5), 4_000
+    answered = 0
+    for _ in range(trials):
+        votes = np.zeros(len(shares), dtype=np.int64)
+        while wanted := rule.draws_wanted(Counts.of(votes)):
+            votes += rng.multinomial(wanted, shares)
+        answered += rule.prediction(Counts.of(votes)).label is not None
+    assert answered <= binom.isf(1e-6, trials, alpha)
+
+
+def test_a_test_at_full_alpha_at_every_look_would_fail_more_often() -> None:
+    """The fault that the looks' shares of alpha prevent."""
+    rng, alpha, trials, answered = np.random.default_rng(6), 0.05, 2_000, 0
+    for _ in range(trials):
+        votes, total = np.zeros(2, dtype=np.int64), 0
+        for look in TopTwo(2_000, alpha).schedule.looks:
+            votes, total = votes + rng.multinomial(look - total, (0.5, 0.5)), look
+            if prediction(Counts.of(votes), alpha).label is not None:
+                answered += 1
+                break
+    assert answered > binom.isf(1e-6, trials, alpha)
+
+
+def test_predict_stops_when_clear_and_when_hopeless() -> None:
+    rule = TopTwo(100_000, 0.001)
+    assert rule.draws_wanted(Counts((0, 0))) == rule.schedule.looks[0]
+    assert rule.draws_wanted(Counts((rule.schedule.looks[0], 0))) == 0
+    tied = rule.schedule.looks[-2]
+    assert rule.draws_wanted(Counts((tied // 2, tied - tied // 2))) == 0
+    assert TopTwo(500, 0.01, None).draws_wanted(Counts((300, 0))) == 200
+
+
+def test_a_precision_is_kept_against_what_all_samples_give() -> None:
+    rng = np.random.default_rng(8)
+    rule, whole = Looks(100_000, 0.001, precision=0.05, scale=SCALE), FixedSize(100_000, 0.001)
+    spent = []
+    for p in (0.6, 0.8, 0.95, 0.999):
+        for _ in range(20):
+            counts = run_to_the_end(rule, p, rng)
+            full = Counts.of(rng.multinomial(100_000, (p, 1 - p)))
+            near, far = SCALE(rule.bounds(0, counts)), SCALE(whole.bounds(0, full))
+            assert near is not None
+            assert far is not None
+            # The optimist's interval misses the truth with probability 0.001 a look, by little.
+            assert near >= 0.93 * far
+            spent.append(counts.total)
+    assert np.mean(spent) < 60_000
+
+
+def test_a_precision_alone_gives_up_what_cannot_be_certified() -> None:
+    counts = run_to_the_end(Looks(100_000, 0.001, precision=0.05, scale=SCALE), 0.3, np.random.default_rng(9))
+    assert counts.total < 1_000
+    with pytest.raises(UsageError, match="precision is a share of the radius between 0 and 1"):
+        Looks(100, 0.01, precision=1.5, scale=SCALE)
+    with pytest.raises(UsageError, match="radii to decide"):
+        Looks(100, 0.01, scale=SCALE)

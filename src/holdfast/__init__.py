@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from holdfast.estimators import FixedSize
     from holdfast.noises.ablation import Ablation
     from holdfast.noises.gaussian import Gaussian
+    from holdfast.noises.lattice_gaussian import LatticeGaussian
+    from holdfast.noises.partition import Partition
     from holdfast.sampling.smoothed import SmoothedClassifier
     from holdfast.types import Certificate, ClassBounds, Counts, Norm, Prediction
 
@@ -22,7 +24,9 @@ _HOME = {
     "Counts": "holdfast.types",
     "FixedSize": "holdfast.estimators",
     "Gaussian": "holdfast.noises.gaussian",
+    "LatticeGaussian": "holdfast.noises.lattice_gaussian",
     "Norm": "holdfast.types",
+    "Partition": "holdfast.noises.partition",
     "Prediction": "holdfast.types",
     "SmoothedClassifier": "holdfast.sampling.smoothed",
 }
@@ -34,7 +38,9 @@ __all__ = [
     "Counts",
     "FixedSize",
     "Gaussian",
+    "LatticeGaussian",
     "Norm",
+    "Partition",
     "Prediction",
     "SmoothedClassifier",
 ]

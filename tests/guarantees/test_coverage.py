@@ -14,6 +14,7 @@ from scipy.stats import binom, norm
 
 import holdfast as hf
 from holdfast.noises.ablation import delta
+from holdfast.noises.lattice_gaussian import BITS, thresholds
 from holdfast.stats.binomial import lower_bound
 
 CERTIFICATES = 20_000
@@ -49,6 +50,31 @@ def test_gaussian_certificates_are_false_at_most_alpha_of_the_time(share: float,
     if alpha == 0.05 and share < 0.9:
         # The bound is exact at these p: a test in which nothing ever failed would prove nothing.
         assert false >= int(binom.ppf(TEST_FAILS, CERTIFICATES, alpha / 3))
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.001])
+@pytest.mark.parametrize("share", [0.55, 0.99])
+def test_lattice_certificates_are_false_at_most_alpha_of_the_time(share: float, alpha: float) -> None:
+    """f says 1 above an integer: p is a threshold over 2^60, exactly; the one next below the hardest probability."""
+    n0, n, sigma, trials = 16, 128, 1.0, 8_000
+    hardest = probability_below_a_jump(n, alpha, share)
+    exact = thresholds(sigma, 256)
+    reached = int(exact.searchsorted(int(hardest * 2.0**BITS))) - 1
+    # P(-N <= i) is P(N >= -i), by symmetry.
+    p, least = int(exact[reached]) / 2.0**BITS, len(exact) // 2 - reached
+    smoothed = hf.SmoothedClassifier(
+        lambda z: ((z[:, 0] * 255).round() >= least).long(), hf.LatticeGaussian(sigma), 2, batch_size=8192
+    )
+    inputs = np.zeros((trials, 1), dtype=np.float32)
+    certificates = smoothed.certify(inputs, n0=n0, n=n, alpha=alpha, seed=int(1000 * share))
+    truth = {1: p, 0: 1.0 - p}
+    false = sum(c.label is not None and c.bounds.p_lower > truth[c.label] for c in certificates)
+    too_far = sum(c.label is not None and c.radius > sigma * norm.ppf(truth[c.label]) for c in certificates)
+    assert false <= allowed(alpha, trials)
+    assert too_far <= allowed(alpha, trials)
+    if alpha == 0.05 and share < 0.9:
+        # As in the test of Gaussian certificates: failures that never happen would prove nothing.
+        assert false >= int(binom.ppf(TEST_FAILS, trials, alpha / 3))
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.001])

@@ -18,6 +18,7 @@ from holdfast.noises.base import (
 )
 from holdfast.noises.gaussian import Gaussian
 from holdfast.noises.laplace import Laplace
+from holdfast.noises.lattice_gaussian import LatticeGaussian
 from holdfast.noises.partition import Partition
 from holdfast.noises.uniform import Uniform
 from holdfast.noises.uniform_flip import UniformFlip
@@ -36,6 +37,9 @@ CASES = [
     (Partition(4, pattern="random"), (3, 5, 7)),
     (Partition(3, null="mean", fill=(0.5,)), (11,)),
     (Laplace(0.3), (1, 8, 8)),
+    (LatticeGaussian(0.25), (1, 8, 8)),
+    (LatticeGaussian(0.5), (3, 5, 7)),
+    (LatticeGaussian(1.0), (11,)),
     (Uniform(0.5), (3, 5, 7)),
     (UniformFlip(0.5), (1, 8, 8)),
     (UniformFlip(0.5), (3, 5, 7)),
@@ -123,7 +127,7 @@ def test_guarantees_grow_with_the_bounds_and_abstain_without_a_majority(noise: N
 
 def test_unknown_names_and_parameters_are_refused_with_what_is_known() -> None:
     with pytest.raises(
-        UsageError, match=r"unknown noise 'laplacian'; known are ablation, gaussian, laplace, partition, uniform"
+        UsageError, match=r"'laplacian'; known are ablation, gaussian, laplace, lattice-gaussian, partition, uniform"
     ):
         noise_from_dict({"name": "laplacian"})
     with pytest.raises(UsageError, match=r"no parameter 'sigm'; it takes sigma"):

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from holdfast.stats.rounding import complement_upper, down, normal_quantile_lower, normal_quantile_upper, show_down, up
+from holdfast.stats.rounding import (
+    complement_upper,
+    down,
+    float_above,
+    float_below,
+    normal_quantile_lower,
+    normal_quantile_upper,
+    show_down,
+    up,
+)
 
 
 @settings(max_examples=300, deadline=None)
@@ -33,6 +42,15 @@ def test_normal_quantile_at_the_ends() -> None:
     for outside in (-0.1, 1.1, float("nan")):
         with pytest.raises(ValueError, match="probability"):
             normal_quantile_lower(outside)
+
+
+@given(st.fractions(0, 1), st.integers(0, 80))
+def test_floats_around_a_fraction_are_the_next_ones(value: Fraction, halvings: int) -> None:
+    value /= 2**halvings
+    below, above = float_below(value), float_above(value)
+    assert Fraction(below) <= value <= Fraction(above)
+    assert above in (below, up(below))
+    assert (above == below) == (Fraction(below) == value)
 
 
 @given(st.floats(0.0, 1.0))

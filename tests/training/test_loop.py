@@ -14,6 +14,9 @@ from holdfast.models.bundle import BundleInfo
 from holdfast.noises.ablation import Ablation
 from holdfast.noises.base import Noise
 from holdfast.noises.gaussian import Gaussian
+from holdfast.noises.laplace import Laplace
+from holdfast.noises.lattice_gaussian import LatticeGaussian
+from holdfast.noises.uniform_flip import UniformFlip
 from holdfast.training.config import TrainConfig
 from holdfast.training.loop import TrainProgress, train
 from holdfast.training.recipes.noise import noise
@@ -160,6 +163,18 @@ def test_schedules_begin_and_end_where_they_should() -> None:
     assert cycle.index(max(cycle)) == 25
     assert cycle[0] < 0.01 > cycle[-1]
     assert constant == {0.1}
+
+
+@pytest.mark.parametrize(
+    ("noise", "normalized"),
+    [(Gaussian(0.5), True), (Laplace(0.3), True), (LatticeGaussian(0.5, 17), True), (UniformFlip(0.8, 17), False)],
+    ids=str,
+)
+def test_noise_that_is_added_to_the_values_gets_a_normalization(
+    digits: DataSet, noise: Noise, normalized: bool
+) -> None:
+    space = describe(digits, noise, None).input_space
+    assert (space.mean is not None, space.std is not None) == (normalized, normalized)
 
 
 def test_data_without_a_default_architecture_ask_for_one() -> None:

@@ -126,7 +126,7 @@ def warnings(run: Run) -> list[str]:
     if precision is not None:
         found.append(
             f"Sampling stopped once each input's radius was within {formats.percent(precision, 1)}% of the largest "
-            "that all samples could be expected to give: average and median radius are valid, and smaller by up to that."
+            "that all samples could be expected to give: average and median radius are valid, and up to that smaller."
         )
     if asked:
         radii = ", ".join(map(formats.threshold, asked if isinstance(asked, list | tuple) else [asked]))

@@ -19,8 +19,8 @@ NoiseSpec = Annotated[
     str | None,
     typer.Option(
         "--noise",
-        help="As in gaussian:sigma=0.5, ablation:k=45, partition:k=25, laplace:b=0.3, uniform:half_width=0.5, "
-        "uniform-flip:kappa=0.8. Default: the noise of the model.",
+        help="As in gaussian:sigma=0.5, lattice-gaussian:sigma=0.5, ablation:k=45, partition:k=25, laplace:b=0.3, "
+        "uniform:half_width=0.5, uniform-flip:kappa=0.8. Default: the noise of the model.",
         metavar="SPEC",
     ),
 ]

@@ -118,14 +118,13 @@ def train_bundle(
 def describe(data: DataSet, noise: Noise, arch: str | None) -> BundleInfo:
     """The bundle that a training on `data` for `noise` starts from.
 
-    Additive noise gets a normalization by the training set's mean and standard deviation; other noises none: ablation's
-    encoding tells NULL apart by its values.
+    Noise that is added to the values gets a normalization by the training set's mean and standard deviation; other
+    noises none: ablation's encoding tells NULL apart by its values.
 
     Raises:
         UsageError: the noise does not fit the data, or no architecture was given and none is known to fit.
     """
     from holdfast.models.bundle import BundleInfo, InputSpace
-    from holdfast.noises.base import AdditiveNoise
 
     mean, std = data.channel_statistics()
     fitted = noise.fitted(mean)
@@ -137,7 +136,7 @@ def describe(data: DataSet, noise: Noise, arch: str | None) -> BundleInfo:
         architecture=chosen,
         arguments={},
         input_space=InputSpace(
-            data.shape, data.low, data.high, *((mean, std) if isinstance(fitted, AdditiveNoise) else (None, None))
+            data.shape, data.low, data.high, *((mean, std) if fitted.normalizable else (None, None))
         ),
         noise=fitted.to_dict(),
         class_names=data.class_names,

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from holdfast.errors import UsageError
 from holdfast.estimators.base import Estimator, check_samples
-from holdfast.stats.rounding import fraction_down, fraction_up
+from holdfast.stats.rounding import float_above, float_below
 from holdfast.types import ClassBounds, Counts
 
 
@@ -50,8 +50,8 @@ class Exact(Estimator):
         rivals = (votes + (label < top) for label, votes in enumerate(counts.votes) if label != top)
         return ClassBounds(
             top,
-            fraction_down(Fraction(counts.votes[top], self.n)),
-            min(1.0, fraction_up(Fraction(max(rivals), self.n))),
+            float_below(Fraction(counts.votes[top], self.n)),
+            min(1.0, float_above(Fraction(max(rivals), self.n))),
             wins_ties=True,
         )
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, final
 
 import numpy as np
 
-from holdfast.errors import UsageError
+from holdfast.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 
+# A value further than this many steps from a point of its grid is not on it. float32 is off by 0.004 steps at most, at
+# 65,536 levels; a value of another grid is off by far more somewhere in an image.
+_OFF_GRID = 1e-2
+
 
 class Noise(ABC):
     """A smoothing distribution: independent randomness, then a function of the input and that randomness.
@@ -34,6 +38,8 @@ class Noise(ABC):
     """
 
     name: ClassVar[str]
+    # Whether a noisy input keeps the meaning of its values, so that a network may normalize it like an input.
+    normalizable: ClassVar[bool] = False
     # What the theorem takes for granted of the sampler, for the report: one or two sentences.
     assumption: ClassVar[str] = (
         "The noise comes from a pseudo-random generator, which the theorem takes for ideal randomness."
@@ -120,8 +126,9 @@ class Noise(ABC):
 
 
 class AdditiveNoise(Noise):
-    """Noise that is added to every value, so that a noisy input can be normalized like an input."""
+    """Continuous noise that is added to every value."""
 
+    normalizable: ClassVar[bool] = True
     assumption: ClassVar[str] = (
         "The theorem is about ideal continuous noise. Computers draw it in finite precision (float32 here) from a "
         "pseudo-random generator, which approximates the ideal one very closely but is not identical to it."
@@ -243,6 +250,20 @@ def grey_or_rgb(image: NDArray[np.float32]) -> NDArray[np.uint8]:
     channels = np.repeat(image, 3, axis=0) if image.shape[0] == 1 else image[:3]
     values = np.rint(np.clip(channels, 0.0, 1.0) * 255.0)
     return np.ascontiguousarray(values.transpose(1, 2, 0), dtype=np.uint8)
+
+
+def grid_steps(x: Tensor, levels: int) -> Tensor:
+    """j for every value j/(levels - 1) of `x`, as whole numbers in the dtype of `x`.
+
+    Raises:
+        InputError: a value is further from the grid than rounding explains.
+    """
+    scaled = x * (levels - 1)
+    steps = scaled.round()
+    # Written so that a NaN fails.
+    if not float((scaled - steps).abs().max()) <= _OFF_GRID:
+        raise InputError(f"values must be multiples of 1/{levels - 1}; scale the data, or choose other levels")
+    return steps
 
 
 def check_positive(name: str, value: float) -> None:

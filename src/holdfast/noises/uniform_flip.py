@@ -8,15 +8,12 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
-from holdfast.errors import InputError, UsageError
-from holdfast.noises.base import Noise, Shape, guarantee, pixel_count
+from holdfast.errors import UsageError
+from holdfast.noises.base import Noise, Shape, grid_steps, guarantee, pixel_count
 from holdfast.types import ClassBounds, Norm
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-
-# A value further than this from a multiple of 1/(levels - 1) is not on the grid; float32 is off by 1e-7.
-_OFF_GRID = 1e-3
 
 
 @dataclass(frozen=True)
@@ -59,9 +56,7 @@ class UniformFlip(Noise):
             InputError: a value is not on the grid.
         """
         image = x if x.ndim == 4 else x.unsqueeze(1)
-        grid = (image * (self.levels - 1)).round()
-        if float((image * (self.levels - 1) - grid).abs().max()) > _OFF_GRID:
-            raise InputError(f"values must be multiples of 1/{self.levels - 1}; scale the data, or choose other levels")
+        grid = grid_steps(image, self.levels)
         steps = draws.view(draws.shape[0], 1, *image.shape[2:])
         # The digits of a step in base `levels` are the steps of the channels.
         bases = steps.new_tensor([self.levels**channel for channel in range(image.shape[1])])

@@ -22,13 +22,13 @@ def up(value: float) -> float:
     return math.nextafter(value, math.inf)
 
 
-def fraction_down(value: Fraction) -> float:
+def float_below(value: Fraction) -> float:
     """The largest float64 that is at most `value`."""
     nearest = float(value)
     return nearest if Fraction(nearest) <= value else down(nearest)
 
 
-def fraction_up(value: Fraction) -> float:
+def float_above(value: Fraction) -> float:
     """The smallest float64 that is at least `value`."""
     nearest = float(value)
     return nearest if Fraction(nearest) >= value else up(nearest)
@@ -36,7 +36,7 @@ def fraction_up(value: Fraction) -> float:
 
 def complement_upper(p: float) -> float:
     """The smallest float64 that is at least 1 - p."""
-    return fraction_up(1 - Fraction(p))
+    return float_above(1 - Fraction(p))
 
 
 def normal_quantile_lower(p: float) -> float:

@@ -1,0 +1,51 @@
+"""Noise drawn by integers on the 8-bit grid against float32 noise, interleaved on one processor thread.
+
+python benchmarks/lattice_noise.py [SECONDS]    (for each of twelve lines; default 2)
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+
+import torch
+
+from holdfast.noises.base import Noise
+from holdfast.noises.gaussian import Gaussian
+from holdfast.noises.lattice_gaussian import LatticeGaussian
+
+COPIES = 64
+SHAPES = ((1, 28, 28), (3, 32, 32), (3, 224, 224))
+SIGMAS = (0.12, 0.25, 0.5, 1.0)
+
+
+def seconds(noise: Noise, x: torch.Tensor, source: torch.Generator) -> float:
+    start = time.perf_counter()
+    noise.sample(x, COPIES, source)
+    return time.perf_counter() - start
+
+
+def main(budget: float) -> None:
+    """Print the median over pairs of calls, one of each kind, of the ratio of their times; and its quartiles."""
+    torch.set_num_threads(1)
+    source = torch.Generator().manual_seed(0)
+    for shape in SHAPES:
+        x = torch.randint(0, 256, shape, generator=source) / 255
+        for sigma in SIGMAS:
+            lattice, floats = LatticeGaussian(sigma), Gaussian(sigma)
+            # The first calls compute the tables and warm up.
+            once = [seconds(lattice, x, source) + seconds(floats, x, source) for _ in range(2)][1]
+            pairs = [
+                (seconds(lattice, x, source), seconds(floats, x, source)) for _ in range(max(9, int(budget / once)))
+            ]
+            low, middle, high = statistics.quantiles((ours / theirs for ours, theirs in pairs), n=4)
+            ours, theirs = (statistics.median(times) / COPIES / x.numel() * 1e9 for times in zip(*pairs, strict=True))
+            print(
+                f"({COPIES}, {', '.join(map(str, shape))}) sigma {sigma}: lattice / float {middle:.2f} "
+                f"({low:.2f} to {high:.2f}), {ours:.1f} and {theirs:.1f} ns a value, {len(pairs)} pairs"
+            )
+
+
+if __name__ == "__main__":
+    main(float(sys.argv[1]) if len(sys.argv) > 1 else 2.0)
