@@ -198,7 +198,7 @@ def test_arguments_out_of_range_are_refused(make, message: str) -> None:
 @pytest.mark.parametrize("shares", [(0.5, 0.5), (0.4, 0.4, 0.2)])
 def test_answers_at_looks_are_wrong_at_most_alpha_of_the_time(shares: tuple[float, ...], alpha: float) -> None:
     """Where the top two classes are equally likely every answer is wrong, by half: neither is the smoothed one's."""
-    rule, rng, trials = TopTwo(2_000, alpha), np.random.default_rng(5), 4_000
+    rule, rng, trials = TopTwo(1_000, alpha), np.random.default_rng(5), 800
     answered = 0
     for _ in range(trials):
         votes = np.zeros(len(shares), dtype=np.int64)
@@ -210,7 +210,7 @@ def test_answers_at_looks_are_wrong_at_most_alpha_of_the_time(shares: tuple[floa
 
 def test_a_test_at_full_alpha_at_every_look_would_fail_more_often() -> None:
     """The fault that the looks' shares of alpha prevent."""
-    rng, alpha, trials, answered = np.random.default_rng(6), 0.05, 2_000, 0
+    rng, alpha, trials, answered = np.random.default_rng(6), 0.05, 600, 0
     for _ in range(trials):
         votes, total = np.zeros(2, dtype=np.int64), 0
         for look in TopTwo(2_000, alpha).schedule.looks:
@@ -235,7 +235,7 @@ def test_a_precision_is_kept_against_what_all_samples_give() -> None:
     rule, whole = Looks(100_000, 0.001, precision=0.05, scale=SCALE), FixedSize(100_000, 0.001)
     spent = []
     for p in (0.6, 0.8, 0.95, 0.999):
-        for _ in range(20):
+        for _ in range(6):
             counts = run_to_the_end(rule, p, rng)
             full = Counts.of(rng.multinomial(100_000, (p, 1 - p)))
             near, far = SCALE(rule.bounds(0, counts)), SCALE(whole.bounds(0, full))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 from scipy.special import betainc, betaincc, betainccinv, betaincinv
-from scipy.stats import binomtest
 
 from holdfast.errors import UsageError
 from holdfast.stats.rounding import down
@@ -97,7 +96,8 @@ def top_two_p_value(first: int, second: int) -> float:
         raise UsageError(f"the first class has the most votes, got {first} and {second}")
     if first + second == 0:
         return 1.0
-    return float(binomtest(first, first + second, 0.5, alternative="two-sided").pvalue)
+    # At 1/2 both tails are equal.
+    return min(1.0, 2.0 * _upper_tail(first, first + second, 0.5) * (1.0 + _TAIL_SLACK))
 
 
 def _upper_tail(hits: int, n: int, p: float) -> float:
