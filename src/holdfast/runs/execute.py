@@ -74,14 +74,19 @@ def promise(
         joint_alpha=joint_alpha,
         precision=precision,
         device=device.partition(":")[0],
-        versions={
-            "holdfast": version("holdfast"),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-            "processor": torch.backends.cpu.get_cpu_capability(),
-        },
+        versions=installed_versions(),
     )
+
+
+def installed_versions() -> dict[str, str]:
+    """Holdfast, and what noise and votes come from."""
+    return {
+        "holdfast": version("holdfast"),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "processor": torch.backends.cpu.get_cpu_capability(),
+    }
 
 
 def certify_run(
