@@ -84,7 +84,7 @@ def _lines(path: Path) -> list[Mapping[str, Any]]:
     header = raw[0].decode(errors="replace").split("\t")
     if not set(_COLUMNS) <= set(header):
         raise DataError(
-            f"{path} has the columns {', '.join(header)}; a log is JSON lines, or has {', '.join(_COLUMNS)}, tab-separated"
+            f"{path} has the columns {', '.join(header)}; a log is JSON lines, or has tabs and {', '.join(_COLUMNS)}"
         )
     return [dict(zip(header, line.decode(errors="replace").split("\t"), strict=False)) for line in raw[1:]]
 
