@@ -13,8 +13,8 @@ import numpy as np
 from holdfast.cli.verify import claims_of
 from holdfast.estimators import estimator_from_dict, scale_of
 from holdfast.noises.base import noise_from_dict
-from holdfast.runs.manifest import DataPromise, Manifest
-from holdfast.runs.store import RECORDS, RunStore, VoteRecord, read_run
+from holdfast.runs.manifest import DataPromise, Manifest, read_manifest
+from holdfast.runs.store import RECORDS, RunStore, VoteRecord
 from holdfast.runs.verification.check import Material, Verification, check_claims, check_files
 from holdfast.runs.verification.rules import Claim
 from holdfast.types import Counts
@@ -34,7 +34,7 @@ THEOREMS = {
 }
 COUNTS_PIXELS = ("levine", "lee")
 # A radius of each theorem that many votes certify and few do not.
-ASKED = {name: 1.0 for name in COUNTS_PIXELS} | {
+ASKED = dict.fromkeys(COUNTS_PIXELS, 1.0) | {
     "cohen": 0.3,
     "cohen_linf": 0.03,
     "lecuyer": 0.05,
@@ -116,7 +116,7 @@ def seal(folder: Path, entries: dict[str, Any]) -> str:
     """A record with the digest that a forger would compute."""
     rest = {key: value for key, value in entries.items() if key != "digest"}
     text = json.dumps(rest, sort_keys=True, separators=(",", ":"))
-    digest = hashlib.sha256(f"{read_run(folder).manifest.digest}\n{text}".encode()).hexdigest()[:16]
+    digest = hashlib.sha256(f"{read_manifest(folder).digest}\n{text}".encode()).hexdigest()[:16]
     return json.dumps({**rest, "digest": digest}, separators=(",", ":")) + "\n"
 
 
