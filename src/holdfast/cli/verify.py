@@ -63,6 +63,7 @@ def verify_command(
             check_log(log, material, claims, result)
         if replay and model is not None:
             _replay(run, replay, model, data, device, threads, parse_batch_size(batch_size), result)
+        _say_limits(result, log is not None)
     elif material is not None:
         result.notes.append("the claims were not checked, since the files are wrong")
     if json:
@@ -105,15 +106,16 @@ def _replay(
     from random import SystemRandom
 
     from holdfast.models.bundle import load_bundle
-    from holdfast.runs.replay import check_origin, draw_again, other_versions
+    from holdfast.runs.replay import check_origin, check_place, draw_again, other_versions
     from holdfast.runs.store import read_run
     from holdfast.sampling.classifier import VotingClassifier
     from holdfast.sampling.engines.local import LocalEngine, torch_device
 
     run = read_run(folder)
+    check_place(run.manifest, device)
     bundle = load_bundle(model, torch_device(device), run.manifest.precision)
     examples = open_data_spec(data, run.manifest.data.split)
-    check_origin(run.manifest, bundle, examples, device)
+    check_origin(run.manifest, bundle, examples)
     chosen = sorted(SystemRandom().sample([record.index for record in run.records], min(count, len(run.records))))
     classifier = VotingClassifier(bundle.module, len(bundle.info.class_names))
     differ = 0
@@ -126,6 +128,18 @@ def _replay(
     versions = other_versions(run.manifest)
     if differ and versions:
         result.notes.append(f"another version may be why counts differ: {'; '.join(versions)}")
+
+
+def _say_limits(result: Verification, with_log: bool) -> None:
+    """Note what these checks leave open."""
+    others = result.records - len(result.replayed)
+    if result.kind == "certify" and others:
+        result.notes.append(
+            f"whether the votes of {others:,} records come from the run's seed, model and data was not checked; "
+            "--replay draws some again"
+        )
+    if with_log:
+        result.notes.append("the column time of a log cannot be checked")
 
 
 def _document(run: Path, result: Verification) -> dict[str, Any]:

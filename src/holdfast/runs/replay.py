@@ -48,10 +48,20 @@ class Redrawn:
         )
 
 
-def check_origin(manifest: Manifest, bundle: Bundle, data: DataSet, device: str) -> None:
-    """Raise RunError unless model, data and kind of device are those of the run."""
+def check_place(manifest: Manifest, device: str) -> None:
+    """Raise RunError unless the votes of the run can be drawn again on this kind of device by this version."""
     if manifest.kind != "certify" or manifest.seed is None:
         raise RunError("only runs that Holdfast made can be drawn again; this one has no seed")
+    if device.partition(":")[0] != manifest.device:
+        raise RunError(
+            f"the run was drawn on {manifest.device}, whose generator is another; use --device {manifest.device}"
+        )
+    if manifest.block != BLOCK:
+        raise RunError(f"the run has blocks of {manifest.block} samples, this version of Holdfast draws {BLOCK}")
+
+
+def check_origin(manifest: Manifest, bundle: Bundle, data: DataSet) -> None:
+    """Raise RunError unless model and data are those of the run."""
     given, promised = bundle.promise()["sha256"], manifest.model.get("sha256")
     if given != promised:
         raise RunError(f"--model has the SHA-256 {given}, the run's model {promised}; give the run's own model")
@@ -60,12 +70,6 @@ def check_origin(manifest: Manifest, bundle: Bundle, data: DataSet, device: str)
             f"--data has the SHA-256 {data.sha256}, the run's {manifest.data.source} {manifest.data.split} set "
             f"{manifest.data.sha256}; give the run's own data"
         )
-    if device.partition(":")[0] != manifest.device:
-        raise RunError(
-            f"the run was drawn on {manifest.device}, whose generator is another; use --device {manifest.device}"
-        )
-    if manifest.block != BLOCK:
-        raise RunError(f"the run has blocks of {manifest.block} samples, this version of Holdfast draws {BLOCK}")
 
 
 def other_versions(manifest: Manifest) -> list[str]:
