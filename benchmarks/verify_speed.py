@@ -1,4 +1,4 @@
-"""How long `holdfast verify` takes for 10,000 synthetic examples, without reading the claims from the estimators.
+"""How long `holdfast verify` takes for 10,000 synthetic examples, reading the files included, making the claims not.
 
 10 classes, n = 100,000, bounds "split", votes that are almost all distinct. The claims are true ones, made beforehand;
 what is timed is their check from the votes.
@@ -42,11 +42,13 @@ def write(folder: Path, examples: int) -> None:
         device="cpu",
         versions={},
     )
+    selection = Counts((100,) + (0,) * (CLASSES - 1))
+    records = []
+    for index in range(examples):
+        shares = np.concatenate([[share := rng.beta(3, 0.8)], (1 - share) * rng.dirichlet([0.4] * (CLASSES - 1))])
+        records.append(VoteRecord(index, 0, selection, Counts.of(rng.multinomial(N, shares))))
     with RunStore(folder, promised) as store:
-        for index in range(examples):
-            shares = np.concatenate([[share := rng.beta(3, 0.8)], (1 - share) * rng.dirichlet([0.4] * (CLASSES - 1))])
-            votes = Counts.of(rng.multinomial(N, shares))
-            store.append([VoteRecord(index, 0, Counts((100,) + (0,) * (CLASSES - 1)), votes)])
+        store.append(records)
 
 
 def main(examples: int) -> None:

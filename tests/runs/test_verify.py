@@ -96,7 +96,19 @@ def test_what_the_estimators_claim_passes(tmp_path: Path, theorem: str, estimato
             assert failures(material, claims) == []
 
 
-def test_joint_alpha_and_precision_entries_pass(tmp_path: Path) -> None:
+def test_a_precision_of_the_looks_does_not_matter_for_the_bounds() -> None:
+    noise, data = THEOREMS["cohen"], (50, SHAPE, 2, range(1), 1, None, "0" * 64)
+    plain, precise = (
+        rule_of(Promise("certify", noise, "cohen", {**rule("looks", "cohen"), **entry}, *data))
+        for entry in ({}, {"precision": "0.05"})
+    )
+    votes = Votes((50, 0), (990, 10))
+    assert plain.totals() == precise.totals()
+    for radius in (0.5, 0.6, 0.7):
+        assert plain.complaints(votes, Claim(0, 0, radius)) == precise.complaints(votes, Claim(0, 0, radius))
+
+
+def test_joint_alpha_passes(tmp_path: Path) -> None:
     estimator = rule("looks", "cohen", alpha=math.nextafter(0.01 / 30, 0.0))
     material, claims = made(tmp_path / "run", promised("cohen", estimator, 30, joint_alpha=0.01))
     assert failures(material, claims) == []

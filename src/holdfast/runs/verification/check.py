@@ -141,7 +141,7 @@ def _check_promise(promise: Promise, result: Verification) -> None:
     if promise.seed is None:
         result.failures.append("the manifest has no seed; without one the votes cannot be drawn again")
     if promise.joint_alpha is not None:
-        spent = Fraction(promise.estimator["alpha"]) * len(promise.indices)
+        spent = Fraction(promise.estimator.get("alpha", 0)) * len(promise.indices)
         if abs(spent - promise.joint_alpha) > promise.joint_alpha * _JOINT_SLACK:
             result.failures.append(
                 f"joint_alpha = {float(promise.joint_alpha):g} is promised; alpha times the number of examples is "
