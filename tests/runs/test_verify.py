@@ -260,6 +260,7 @@ def test_a_bet_supports_its_radius_and_no_other(tmp_path: Path, theorem: str) ->
     for claim in certified[:2]:
         larger = asked + 1 if theorem in COUNTS_PIXELS else asked * (1 + 1e-4)
         assert "the bet was about" in failures(material, [replace(claim, radius=larger)])[0]
+        assert "the bet was about" in failures(material, [replace(claim, radius=60.0)])[0]
         assert failures(material, [replace(claim, radius=0.0)])
         assert "an abstention is claimed" in failures(material, [replace(claim, label=None, radius=0.0)])[0]
     for claim in abstained[:2]:
@@ -515,6 +516,8 @@ def test_missing_examples_are_said_or_failed(tmp_path: Path) -> None:
         ({"guarantee": "fermat"}, "verify does not know theorem 'fermat' of noise 'gaussian'"),
         ({"kind": "dreamt"}, "kind is 'dreamt'"),
         ({"estimator": {"name": "guess", "n": 1}}, "does not know the estimator 'guess'"),
+        ({"estimator": {"name": "eprocess", "n": 1, "alpha": 0.1, "radius": 99.0}}, "some probability must certify"),
+        ({"estimator": {"name": "fixed", "n": 9, "alpha": 0.1}}, "lacks a parameter"),
         ({"estimator": {"name": "fixed", "n": 1000, "alpha": 0.0, "method": "split"}}, "alpha = 0"),
         ({"estimator": {"name": "fixed", "n": 1000, "alpha": 1.5, "method": "split"}}, "alpha lies in"),
     ],

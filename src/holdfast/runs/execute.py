@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from holdfast.sampling.classifier import VotingClassifier
     from holdfast.sampling.engines.local import LocalEngine
+    from holdfast.sampling.procedure import Procedure
     from holdfast.types import Example
 
 # Records are flushed to the disk together when this many seconds have passed since the last flush.
@@ -89,6 +90,11 @@ def installed_versions() -> dict[str, str]:
     }
 
 
+def procedure_of(manifest: Manifest) -> Procedure:
+    """What is drawn for each example of a run."""
+    return Certify(manifest.n0, estimator_of(manifest))
+
+
 def certify_run(
     folder: Path,
     manifest: Manifest,
@@ -115,7 +121,7 @@ def certify_run(
     noise.check_inputs(data.shape, data.low, data.high)
     if manifest.seed is None:
         raise RunError("a certification needs a seed in its manifest; an imported log cannot be gone on with")
-    procedure = Certify(manifest.n0, estimator_of(manifest))
+    procedure = procedure_of(manifest)
     with RunStore(folder, manifest) as store:
         if not (folder / FILE_NAME).exists():
             _record_gallery(folder, manifest.seed, noise, data, examples)

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from holdfast.errors import RunError
 from holdfast.noises.base import noise_from_dict
-from holdfast.runs.execute import installed_versions
-from holdfast.runs.manifest import estimator_of
+from holdfast.runs.execute import installed_versions, procedure_of
 from holdfast.runs.store import VoteRecord
-from holdfast.sampling.procedure import Certify
 from holdfast.sampling.rng import BLOCK, Stream
 from holdfast.sampling.smoothed import checked_example
+from holdfast.types import Counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from holdfast.runs.store import Run
     from holdfast.sampling.classifier import VotingClassifier
     from holdfast.sampling.engines.local import LocalEngine
-    from holdfast.types import Counts
 
 
 @dataclass(frozen=True)
@@ -100,9 +98,10 @@ def draw_again(
     recorded = {record.index: record for record in run.records if isinstance(record, VoteRecord)}
     promised = manifest.data
     examples = (checked_example(data[index], promised.shape, promised.low, promised.high) for index in indices)
-    procedure = Certify(manifest.n0, estimator_of(manifest))
-    for example, votes in engine.run(classifier, noise_from_dict(manifest.noise), procedure, manifest.seed, examples):
-        yield Redrawn(recorded[example.index], example.label, votes[Stream.SELECTION], votes[Stream.ESTIMATION])
+    noise, none = noise_from_dict(manifest.noise), Counts((0,) * len(promised.class_names))
+    for example, votes in engine.run(classifier, noise, procedure_of(manifest), manifest.seed, examples):
+        selection, estimation = (votes.get(stream, none) for stream in (Stream.SELECTION, Stream.ESTIMATION))
+        yield Redrawn(recorded[example.index], example.label, selection, estimation)
 
 
 def _spell(votes: tuple[int, ...]) -> str:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from flint import arb, ctx
 
-from holdfast.errors import RunError
 from holdfast.runs.verification.bounds import Bounds
 from holdfast.runs.verification.intervals import at_most, decided, exact_share, rational
 
@@ -17,8 +16,8 @@ if TYPE_CHECKING:
 
 # Bisections of the hypothesis, which leave it exact to as many bits of 1 - p.
 _BISECTIONS = 80
-# The hypothesis is looked for down to 1 - p = 2^-4096.
-_MOST_HALVINGS = 4096
+# The hypothesis is looked for down to 1 - p = 2^-63; float64 ends at 2^-53.
+_MOST_HALVINGS = 64
 
 
 def hypothesis(certifies: Callable[[Bounds], bool]) -> Fraction:
@@ -29,8 +28,8 @@ def hypothesis(certifies: Callable[[Bounds], bool]) -> Fraction:
     Args:
         certifies: whether exact bounds certify the radius; monotone in p.
 
-    Raises:
-        RunError: no probability below 1 certifies.
+    Returns:
+        1 where no probability that float64 can tell from 1 certifies.
     """
 
     def sure(q: Fraction) -> bool:
@@ -42,7 +41,7 @@ def hypothesis(certifies: Callable[[Bounds], bool]) -> Fraction:
 
     halvings = next((power for power in range(2, _MOST_HALVINGS) if sure(Fraction(1, 1 << power))), None)
     if halvings is None:
-        raise RunError("no probability below 1 certifies the radius that the manifest asks for")
+        return Fraction(1)
     low, high = Fraction(1, 1 << halvings), Fraction(1, 1 << (halvings - 1))
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2

@@ -144,6 +144,11 @@ class Bet(Rule):
         self.theorem = find_theorem(promise.noise, promise.theorem)
         self.radius = Fraction(promise.estimator["radius"])
         self._hypotheses: dict[Fraction, Fraction] = {}
+        if not (self.alpha > 0 and self.radius > 0 and self._hypothesis(self.radius) < 1):
+            raise RunError(
+                f"the manifest has alpha = {float(self.alpha)} and a bet on radius {float(self.radius)}: alpha lies "
+                "above 0, and some probability must certify the radius"
+            )
 
     def totals(self) -> frozenset[int]:
         """A tenth more each time, 30 at least, n at last."""
@@ -159,7 +164,9 @@ class Bet(Rule):
         hits = votes.estimation[top]
         if claim.label is None:
             p = self._hypothesis(self.theorem.padded(self.radius))
-            missed = decided(lambda bits: is_won(hits, n, p, self.alpha, bits, _CAPITAL_SLACK), otherwise=False)
+            missed = p < 1 and decided(
+                lambda bits: is_won(hits, n, p, self.alpha, bits, _CAPITAL_SLACK), otherwise=False
+            )
             return ["an abstention is claimed, and the bet is won"] if missed else []
         if claim.label != top:
             return [f"class {claim.label} is claimed, the selection votes say class {top}"]
