@@ -75,8 +75,7 @@ def _root(hits: int, n: int, alpha: Fraction, bits: int) -> Share:
 def _moved(point: Fraction, step: arb, bits: int) -> Fraction:
     """The point after a step, cut to a dyadic fraction of about `bits` bits and kept inside (0, 1)."""
     wanted = point + end(step.mid(), upper=False)
-    small = min(point, 1 - point)
-    wanted = min(max(wanted, point - small / 2 if point == small else point / 2), point + (1 - point) / 2)
+    wanted = min(max(wanted, point / 2), point + (1 - point) / 2)
     side = min(wanted, 1 - wanted)
     scale = 1 << (bits + 8 + max(0, side.denominator.bit_length() - side.numerator.bit_length()))
     cut = Fraction(round(side * scale), scale)
