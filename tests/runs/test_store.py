@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 from helpers import manifest, run
+from verified_runs import seal
 
 from holdfast.errors import RunError, RunLockedError, StorageError
+from holdfast.runs.digests import manifest_digest
 from holdfast.runs.manifest import FILE_NAME, Manifest, differences, ordinal, read_manifest
 from holdfast.runs.store import RECORDS, SESSIONS, RunStore, VoteRecord, read_run
 from holdfast.types import Counts
@@ -41,7 +43,7 @@ def test_the_manifest_is_on_the_disk_before_any_record(tmp_path: Path) -> None:
 
 def test_a_record_is_small(tmp_path: Path) -> None:
     ten = VoteRecord(9999, 9, Counts((0,) * 9 + (100,)), Counts((11111,) * 8 + (10000, 1112)))
-    assert len(ten.to_line()) <= 157
+    assert len(ten.to_line("0" * 64)) <= 157 + 28
 
 
 @pytest.mark.parametrize("cut", [1, 5, 40])
@@ -212,7 +214,7 @@ def test_a_changed_record_is_an_error_that_names_the_line(tmp_path: Path, line: 
     with RunStore(folder, manifest()) as store:
         store.append([record(1)])
     with (folder / RECORDS).open("a") as file:
-        file.write(line + "\n")
+        file.write(line + "\n" if line == "not json" else seal(folder, json.loads(line)))
     with pytest.raises(RunError, match=r"records\.jsonl, line 2") as caught:
         read_run(folder)
     assert why in str(caught.value)
@@ -225,7 +227,7 @@ def test_what_is_not_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="not valid JSON"):
         read_run(tmp_path)
     (tmp_path / FILE_NAME).write_text('{"format": 99}')
-    with pytest.raises(RunError, match="has format 99; this version of Holdfast reads format 1"):
+    with pytest.raises(RunError, match="has format 99; this version of Holdfast reads format 2"):
         read_run(tmp_path)
     (tmp_path / FILE_NAME).write_text("[]")
     with pytest.raises(RunError, match="has format 'list'"):
@@ -237,6 +239,7 @@ def test_what_is_not_a_run_is_refused(tmp_path: Path) -> None:
         read_run(tmp_path)
     document = json.loads(manifest().to_json())
     del document["data"]["shape"]
+    document["digest"] = manifest_digest(document)
     (tmp_path / FILE_NAME).write_text(json.dumps(document))
     with pytest.raises(RunError, match="'data' is incomplete"):
         read_run(tmp_path)

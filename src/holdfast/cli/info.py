@@ -51,6 +51,7 @@ def _run(folder: Path) -> dict[str, Any]:
         "sessions": len(run.sessions),
         "samples": sum(session.samples for session in run.sessions),
         "seconds": round(sum(session.seconds for session in run.sessions), 1),
+        "digest": run.manifest.digest,
         "manifest": asdict(run.manifest),
     }
 

@@ -55,6 +55,8 @@ def cohen(noise: Gaussian, bounds: ClassBounds, shape: Shape) -> float | None:
 _SLACK = 1e-9
 # Their free parameter; every value of it gives a valid radius, so a grid can only lose a little.
 _GRID = 4096
+# Absolute room for the rounding of the term of which Li's formula takes the logarithm.
+_ROOT_SLACK = 2.0**-48
 
 
 @guarantee(Gaussian, norm=Norm.L2, cite="Lecuyer et al. 2019, as in Cohen et al. 2019, Appendix I.1")
@@ -85,11 +87,12 @@ def li(noise: Gaussian, bounds: ClassBounds, shape: Shape) -> float | None:
         return None
     order = np.concatenate([np.linspace(1e-3, 1 - 1e-3, _GRID), 1 + np.geomspace(1e-3, 1e3, _GRID)])
     with np.errstate(all="ignore"):
-        mean = (0.5 * (first ** (1 - order) + second ** (1 - order))) ** (1 / (1 - order))
-        inside = 1 - first - second + 2 * mean
+        # Relative to `second`, so that no power overflows: an infinite mean would vanish under its negative root.
+        mean = second * (0.5 * ((second / first) ** (order - 1) + 1)) ** (1 / (1 - order))
+        # The root magnifies the rounding of what it is taken of.
+        inside = 1 - first - second + 2 * mean + _ROOT_SLACK * (1 + 1 / np.abs(1 - order))
         squares = -2 / order * np.log(inside)
-    usable = squares[np.isfinite(squares) & (inside > 0)]
-    return max(0.0, noise.sigma * math.sqrt(max(0.0, float(usable.max(initial=0.0)))) * (1 - _SLACK))
+    return max(0.0, noise.sigma * math.sqrt(max(0.0, float(np.nanmax(squares)))) * (1 - _SLACK))
 
 
 @guarantee(Gaussian, norm=Norm.LINF, cite="Cohen et al. 2019, Theorem 1, and |d|_2 <= sqrt(d) |d|_inf")

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from holdfast.sampling.classifier import VotingClassifier
     from holdfast.sampling.engines.local import LocalEngine
+    from holdfast.sampling.procedure import Procedure
     from holdfast.types import Example
 
 # Records are flushed to the disk together when this many seconds have passed since the last flush.
@@ -74,14 +75,34 @@ def promise(
         joint_alpha=joint_alpha,
         precision=precision,
         device=device.partition(":")[0],
-        versions={
-            "holdfast": version("holdfast"),
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-            "processor": torch.backends.cpu.get_cpu_capability(),
-        },
+        versions=installed_versions(),
     )
+
+
+def installed_versions() -> dict[str, str]:
+    """Holdfast, and what noise and votes come from."""
+    return {
+        "holdfast": version("holdfast"),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "processor": torch.backends.cpu.get_cpu_capability(),
+    }
+
+
+def procedure_of(manifest: Manifest) -> Procedure:
+    """What is drawn for each example of a run.
+
+    Raises:
+        UsageError: each realization of the noise is promised once, and it has another number of them.
+    """
+    estimator, noise, shape = estimator_of(manifest), noise_from_dict(manifest.noise), manifest.data.shape
+    if estimator.exhaustive and estimator.most_draws != noise.realizations(shape):
+        raise UsageError(
+            f"{noise} has {noise.realizations(shape)} realizations for inputs of shape {shape}; the manifest promises "
+            f"to take each of {estimator.most_draws} once"
+        )
+    return Certify(manifest.n0, estimator)
 
 
 def certify_run(
@@ -110,13 +131,7 @@ def certify_run(
     noise.check_inputs(data.shape, data.low, data.high)
     if manifest.seed is None:
         raise RunError("a certification needs a seed in its manifest; an imported log cannot be gone on with")
-    estimator = estimator_of(manifest)
-    if estimator.exhaustive and estimator.most_draws != noise.realizations(data.shape):
-        raise UsageError(
-            f"{noise} has {noise.realizations(data.shape)} realizations for inputs of shape {data.shape}; the manifest "
-            f"promises to take each of {estimator.most_draws} once"
-        )
-    procedure = Certify(manifest.n0, estimator)
+    procedure = procedure_of(manifest)
     with RunStore(folder, manifest) as store:
         if not (folder / FILE_NAME).exists():
             _record_gallery(folder, manifest.seed, noise, data, examples)

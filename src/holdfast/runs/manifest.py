@@ -5,22 +5,24 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timezone
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import RunError
 from holdfast.estimators import Estimator, estimator_from_dict, scale_of
 from holdfast.files import whole_file
 from holdfast.noises.base import noise_from_dict
+from holdfast.runs.digests import DIGEST, manifest_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-FORMAT = 1
+FORMAT = 2
 FILE_NAME = "manifest.json"
 
 # What may differ between the sessions of one run, since no result depends on it.
-_NOT_COMPARED = ("created",)
+_NOT_COMPARED = ("created", DIGEST)
 
 
 @dataclass(frozen=True)
@@ -108,15 +110,20 @@ class Manifest:
     joint_alpha: float | None = None
 
     def to_json(self) -> str:
-        """The document, indented, with a final newline."""
-        return json.dumps(asdict(self), indent=2) + "\n"
+        """The document with its digest, indented, with a final newline."""
+        return json.dumps({**asdict(self), DIGEST: self.digest}, indent=2) + "\n"
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all entries; every record carries a digest that depends on it."""
+        return manifest_digest(asdict(self))
 
     @classmethod
     def from_json(cls, text: str, origin: str) -> Manifest:
         """The manifest in `text`; `origin` names it in errors.
 
         Raises:
-            RunError: not a manifest of this format.
+            RunError: not a manifest of this format, or its entries do not fit its digest.
         """
         try:
             raw = json.loads(text)
@@ -125,10 +132,16 @@ class Manifest:
         if not isinstance(raw, dict) or raw.get("format") != FORMAT:
             found = raw.get("format") if isinstance(raw, dict) else type(raw).__name__
             raise RunError(f"{origin} has format {found!r}; this version of Holdfast reads format {FORMAT}")
-        names = {item.name for item in fields(cls)}
+        names = {item.name for item in fields(cls)} | {DIGEST}
         if set(raw) != names:
             odd = ", ".join(sorted(set(raw) ^ names))
             raise RunError(f"{origin} lacks or has unexpected entries: {odd}")
+        found, expected = raw.pop(DIGEST), manifest_digest(raw)
+        if found != expected:
+            raise RunError(
+                f"{origin} was changed after it was written: its digest is {found!r}, that of its entries "
+                f"{expected!r}. Restore the file from a copy; if there is none, the run has to be made again"
+            )
         data = dict(raw["data"])
         try:
             promise = DataPromise(**{**data, "shape": tuple(data["shape"]), "class_names": tuple(data["class_names"])})

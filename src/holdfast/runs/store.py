@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from holdfast.errors import RunError, RunLockedError, UsageError
 from holdfast.files import storage_error
+from holdfast.runs.digests import DIGEST, record_digest
 from holdfast.runs.manifest import (
     FILE_NAME,
     Manifest,
@@ -47,9 +48,10 @@ class VoteRecord:
     selection: Counts
     estimation: Counts
 
-    def to_line(self) -> str:
-        """The record as one line of JSON."""
-        return _line(
+    def to_line(self, promised: str) -> str:
+        """The record as one line of JSON, in a run whose manifest has the digest `promised`."""
+        return _sealed(
+            promised,
             index=self.index,
             label=self.label,
             selection=list(self.selection.votes),
@@ -67,9 +69,10 @@ class ClaimRecord:
     radius: float
     seconds: float | None
 
-    def to_line(self) -> str:
-        """The record as one line of JSON."""
-        return _line(
+    def to_line(self, promised: str) -> str:
+        """The record as one line of JSON, in a run whose manifest has the digest `promised`."""
+        return _sealed(
+            promised,
             index=self.index,
             label=self.label,
             predicted=self.predicted,
@@ -184,7 +187,7 @@ class RunStore:
             return
         if self._file is None:
             raise RunError(f"the run {self.folder} is closed; open it again to append")
-        lines = b"".join(record.to_line().encode() for record in batch)
+        lines = b"".join(record.to_line(self.manifest.digest).encode() for record in batch)
         try:
             while lines:
                 lines = lines[self._file.write(lines) :]
@@ -224,13 +227,16 @@ class RunStore:
         if not (self.folder / FILE_NAME).exists():
             write_manifest(self.folder, self.manifest)
             return
-        different = differences(read_manifest(self.folder), self.manifest)
+        stored = read_manifest(self.folder)
+        different = differences(stored, self.manifest)
         if different:
             raise RunError(
                 f"{self.folder} was started with another promise:\n  "
                 + "\n  ".join(different)
                 + "\nRepeat the call with the run's own settings to resume it, or choose another --out"
             )
+        # Its time, and with it the digest that records depend on, is that of the first session.
+        self.manifest = stored
 
 
 def _cut_torn_line(path: Path) -> None:
@@ -285,7 +291,9 @@ def _parse(raw: bytes, manifest: Manifest, path: Path) -> list[Record]:
     records: list[Record] = []
     for number, line in enumerate(raw.splitlines(), 1):
         try:
-            record = read(json.loads(line), manifest)
+            raw_record = json.loads(line)
+            _check_digest(raw_record, manifest.digest)
+            record = read(raw_record, manifest)
         except (ValueError, KeyError, TypeError, UsageError) as error:
             raise RunError(
                 f"{path}, line {number} is not a record ({error}). The line was changed after it was written; "
@@ -297,6 +305,12 @@ def _parse(raw: bytes, manifest: Manifest, path: Path) -> list[Record]:
         seen.add(record.index)
         records.append(record)
     return records
+
+
+def _check_digest(raw: dict[str, Any], promised: str) -> None:
+    expected = record_digest(promised, raw)
+    if raw[DIGEST] != expected:
+        raise ValueError(f"its digest is {raw[DIGEST]!r}, that of its entries in this run {expected!r}")
 
 
 def _read_votes(raw: dict[str, Any], manifest: Manifest) -> VoteRecord:
@@ -322,6 +336,10 @@ def _read_claim(raw: dict[str, Any], manifest: Manifest) -> ClaimRecord:
         radius=float(raw["radius"]),
         seconds=None if raw["seconds"] is None else float(raw["seconds"]),
     )
+
+
+def _sealed(promised: str, **entries: Any) -> str:
+    return _line(**entries, digest=record_digest(promised, entries))
 
 
 def _line(**entries: Any) -> str:

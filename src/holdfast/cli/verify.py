@@ -1,0 +1,184 @@
+"""`holdfast verify`: every number that a run claims, checked by a second path."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from holdfast.cli import console, options
+from holdfast.cli.specs import open_data_spec, parse_batch_size
+from holdfast.errors import UsageError
+
+if TYPE_CHECKING:
+    from holdfast.runs.verification.check import Material, Verification
+    from holdfast.runs.verification.rules import Claim
+
+# So many failures are shown in full.
+_SHOWN = 10
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("verify")(verify_command)
+
+
+def verify_command(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.", metavar="RUN")],
+    log: Annotated[
+        Path | None, typer.Option("--log", help="A log that was exported from the run: check it too.", metavar="FILE")
+    ] = None,
+    digest: Annotated[
+        str | None, typer.Option("--digest", help="The manifest's digest, if it was published.", metavar="HEX")
+    ] = None,
+    complete: Annotated[bool, typer.Option("--complete", help="An example without a record is a failure.")] = False,
+    replay: Annotated[
+        int, typer.Option("--replay", help="Draw so many random records again from the seed.", min=0, metavar="K")
+    ] = 0,
+    model: Annotated[
+        Path | None, typer.Option("--model", help="With --replay: the run's model bundle.", metavar="FILE")
+    ] = None,
+    data: options.DataSpec = "digits",
+    batch_size: options.BatchSize = "auto",
+    device: options.Device = "cpu",
+    threads: options.Threads = 1,
+    json: options.Json = False,
+) -> None:
+    """Check every number that a run claims, from its files, by code that shares nothing with what computed it."""
+    from holdfast.runs.verification.check import Verification, check_claims, check_files
+    from holdfast.runs.verification.exported import check_log
+
+    if replay and model is None:
+        raise UsageError("--replay draws votes again: it needs the run's --model, and its --data")
+    result = Verification()
+    material = check_files(run, result, complete)
+    if digest is not None and material is not None and digest.lower() != result.digest:
+        result.failures.append(f"the manifest's digest is {result.digest}, expected was {digest}")
+    if material is not None and not result.failures:
+        claims = claims_of(run)
+        check_claims(material, claims, result)
+        if log is not None:
+            check_log(log, material, claims, result)
+        if replay and model is not None:
+            _replay(run, replay, model, data, device, threads, parse_batch_size(batch_size), result)
+        _say_limits(result, log is not None)
+    elif material is not None:
+        result.notes.append("the claims were not checked, since the files are wrong")
+    if json:
+        console.print_json(_document(run, result))
+    else:
+        _say(run, result, material)
+    if result.failures:
+        sys.exit(1)
+
+
+def claims_of(folder: Path) -> list[Claim]:
+    """What this installation reports about a run: the labels, radii and bounds that tables and reports are made of."""
+    from holdfast.analysis.accuracy import outcomes
+    from holdfast.runs.store import read_run
+    from holdfast.runs.verification.rules import Claim
+
+    return [
+        Claim(
+            each.index,
+            each.predicted,
+            each.radius,
+            each.certificate.bounds.p_lower if each.certificate else None,
+            each.certificate.bounds.p_upper if each.certificate else None,
+        )
+        for each in outcomes(read_run(folder))
+    ]
+
+
+def _replay(
+    folder: Path,
+    count: int,
+    model: Path,
+    data: str,
+    device: str,
+    threads: int,
+    batch_size: int | None,
+    result: Verification,
+) -> None:
+    """Draw records again that nobody could foresee, and take what differs for failures."""
+    from random import SystemRandom
+
+    from holdfast.models.bundle import load_bundle
+    from holdfast.runs.replay import check_origin, check_place, draw_again, other_versions
+    from holdfast.runs.store import read_run
+    from holdfast.sampling.classifier import VotingClassifier
+    from holdfast.sampling.engines.local import LocalEngine, torch_device
+
+    run = read_run(folder)
+    check_place(run.manifest, device)
+    bundle = load_bundle(model, torch_device(device), run.manifest.precision)
+    examples = open_data_spec(data, run.manifest.data.split)
+    check_origin(run.manifest, bundle, examples)
+    chosen = sorted(SystemRandom().sample([record.index for record in run.records], min(count, len(run.records))))
+    classifier = VotingClassifier(bundle.module, len(bundle.info.class_names))
+    differ = 0
+    with console.resumable():
+        for redrawn in draw_again(run, chosen, classifier, examples, LocalEngine(device, batch_size, threads)):
+            result.replayed.append(redrawn.record.index)
+            if redrawn.difference:
+                differ += 1
+                result.failures.append(f"example {redrawn.record.index}, drawn again: {redrawn.difference}")
+    versions = other_versions(run.manifest)
+    if differ and versions:
+        result.notes.append(f"another version may be why counts differ: {'; '.join(versions)}")
+
+
+def _say_limits(result: Verification, with_log: bool) -> None:
+    """Note what these checks leave open."""
+    others = result.records - len(result.replayed)
+    if result.kind == "certify" and others:
+        result.notes.append(
+            f"whether the votes of {others:,} records come from the run's seed, model and data was not checked; "
+            "--replay draws some again"
+        )
+    if with_log:
+        result.notes.append("the column time of a log cannot be checked")
+
+
+def _document(run: Path, result: Verification) -> dict[str, Any]:
+    return {
+        "run": str(run),
+        "ok": not result.failures,
+        "digest": result.digest,
+        "kind": result.kind,
+        "examples": result.promised,
+        "records": result.records,
+        "missing": result.missing,
+        "claims_checked": result.claims,
+        "log_lines_checked": result.log_lines,
+        "replayed": sorted(result.replayed),
+        "failures": result.failures,
+        "notes": result.notes,
+    }
+
+
+def _say(run: Path, result: Verification, material: Material | None) -> None:
+    """Plain lines: what was checked, what was not, and the verdict."""
+    say = console.say
+    if material is not None:
+        say(f"{run}: manifest and {result.records:,} records of {result.promised:,} examples read; their digests fit")
+        say("manifest SHA-256:")
+        say(f"  {result.digest}")
+    if result.claims:
+        say(f"{result.claims:,} claims (class, radius, class bounds) recomputed from the votes")
+    if result.log_lines:
+        say(f"{result.log_lines:,} lines of the log compared with the claims")
+    if result.replayed:
+        say(f"drawn again from the seed: {', '.join(map(str, sorted(result.replayed)))}")
+    for note in result.notes:
+        say(f"Note: {note}.")
+    if not result.failures:
+        say("OK")
+        return
+    for failure in result.failures[:_SHOWN]:
+        console.fail(failure)
+    if len(result.failures) > _SHOWN:
+        console.fail(f"and {len(result.failures) - _SHOWN} more")
+    say(f"FAILED: {len(result.failures)} {'check' if len(result.failures) == 1 else 'checks'}")

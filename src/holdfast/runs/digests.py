@@ -1,0 +1,33 @@
+"""Digests of manifests and records: damage and careless edits are found. They are no signature (docs/formats.md)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DIGEST = "digest"
+# Hexadecimal digits of a record's digest: 64 bits, which no accident meets.
+_RECORD_DIGITS = 16
+
+
+def manifest_digest(entries: Mapping[str, Any]) -> str:
+    """SHA-256, in hexadecimal, of all entries of a manifest but the digest itself."""
+    return hashlib.sha256(_canonical(entries)).hexdigest()
+
+
+def record_digest(promised: str, entries: Mapping[str, Any]) -> str:
+    """The digest of a record: of the digest of its run's manifest and of all its entries but the digest itself.
+
+    The manifest's part binds a record to its run: one that was moved from another run does not fit.
+    """
+    return hashlib.sha256(promised.encode() + b"\n" + _canonical(entries)).hexdigest()[:_RECORD_DIGITS]
+
+
+def _canonical(entries: Mapping[str, Any]) -> bytes:
+    """JSON with sorted keys, no spaces and ASCII only: one text for one content."""
+    rest = {key: value for key, value in entries.items() if key != DIGEST}
+    return json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()

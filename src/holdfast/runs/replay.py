@@ -1,0 +1,108 @@
+"""Drawing votes again from a run's seed, and comparing them with its records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from holdfast.errors import RunError
+from holdfast.noises.base import noise_from_dict
+from holdfast.runs.execute import installed_versions, procedure_of
+from holdfast.runs.store import VoteRecord
+from holdfast.sampling.rng import BLOCK, Stream
+from holdfast.sampling.smoothed import checked_example
+from holdfast.types import Counts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from holdfast.data.base import DataSet
+    from holdfast.models.bundle import Bundle
+    from holdfast.runs.manifest import Manifest
+    from holdfast.runs.store import Run
+    from holdfast.sampling.classifier import VotingClassifier
+    from holdfast.sampling.engines.local import LocalEngine
+
+
+@dataclass(frozen=True)
+class Redrawn:
+    """One record, drawn again."""
+
+    record: VoteRecord
+    label: int
+    selection: Counts
+    estimation: Counts
+
+    @property
+    def difference(self) -> str:
+        """What differs, in words; empty if nothing does."""
+        found = ((self.label,), self.selection.votes, self.estimation.votes)
+        recorded = ((self.record.label,), self.record.selection.votes, self.record.estimation.votes)
+        names = ("label", "selection votes", "estimation votes")
+        return "; ".join(
+            f"{name} drawn again {_spell(new)}, recorded {_spell(old)}"
+            for name, new, old in zip(names, found, recorded, strict=True)
+            if new != old
+        )
+
+
+def check_place(manifest: Manifest, device: str) -> None:
+    """Raise RunError unless the votes of the run can be drawn again on this kind of device by this version."""
+    if manifest.kind != "certify" or manifest.seed is None:
+        raise RunError("only runs that Holdfast made can be drawn again; this one has no seed")
+    if device.partition(":")[0] != manifest.device:
+        raise RunError(
+            f"the run was drawn on {manifest.device}, whose generator is another; use --device {manifest.device}"
+        )
+    if manifest.block != BLOCK:
+        raise RunError(f"the run has blocks of {manifest.block} samples, this version of Holdfast draws {BLOCK}")
+
+
+def check_origin(manifest: Manifest, bundle: Bundle, data: DataSet) -> None:
+    """Raise RunError unless model and data are those of the run."""
+    given, promised = bundle.promise()["sha256"], manifest.model.get("sha256")
+    if given != promised:
+        raise RunError(f"--model has the SHA-256 {given}, the run's model {promised}; give the run's own model")
+    if data.sha256 != manifest.data.sha256:
+        raise RunError(
+            f"--data has the SHA-256 {data.sha256}, the run's {manifest.data.source} {manifest.data.split} set "
+            f"{manifest.data.sha256}; give the run's own data"
+        )
+
+
+def other_versions(manifest: Manifest) -> list[str]:
+    """What this installation has in another version than the run: likely reasons for different counts."""
+    here = installed_versions()
+    return [
+        f"{name} {manifest.versions.get(name)} in the run, {here.get(name)} here"
+        for name in dict.fromkeys([*manifest.versions, *here])
+        if manifest.versions.get(name) != here.get(name)
+    ]
+
+
+def draw_again(
+    run: Run, indices: Sequence[int], classifier: VotingClassifier, data: DataSet, engine: LocalEngine
+) -> Iterator[Redrawn]:
+    """Draw the votes of some records again, by the loop that certifies.
+
+    Args:
+        run: whose seed, noise and estimator are used.
+        indices: of the records.
+        classifier: the base classifier of the run; see `check_origin`.
+        data: the data set of the run.
+        engine: where the loop runs.
+    """
+    manifest = run.manifest
+    if manifest.seed is None:
+        raise RunError("an imported log has no seed; it cannot be drawn again")
+    recorded = {record.index: record for record in run.records if isinstance(record, VoteRecord)}
+    promised = manifest.data
+    examples = (checked_example(data[index], promised.shape, promised.low, promised.high) for index in indices)
+    noise, none = noise_from_dict(manifest.noise), Counts((0,) * len(promised.class_names))
+    for example, votes in engine.run(classifier, noise, procedure_of(manifest), manifest.seed, examples):
+        selection, estimation = (votes.get(stream, none) for stream in (Stream.SELECTION, Stream.ESTIMATION))
+        yield Redrawn(recorded[example.index], example.label, selection, estimation)
+
+
+def _spell(votes: tuple[int, ...]) -> str:
+    return "/".join(map(str, votes))

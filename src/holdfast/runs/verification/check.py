@@ -1,0 +1,203 @@
+"""The whole check of a run: files, procedure, and every claim against the votes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from holdfast.errors import RunError
+from holdfast.runs.verification.promise import read_lines, read_promise, read_record
+from holdfast.runs.verification.rules import ByBounds, Claim, Rule, Votes, rule_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from holdfast.runs.verification.promise import Promise
+
+# alpha times the number of examples meets joint_alpha up to the rounding of float64.
+_JOINT_SLACK = Fraction(1, 2**40)
+
+
+@dataclass
+class Verification:
+    """What was checked, and what is wrong.
+
+    Attributes:
+        digest: of the manifest.
+        kind: "certify" or "imported".
+        promised: examples of the subset.
+        records: whole records whose digest fits.
+        claims: that were recomputed from votes.
+        log_lines: of an exported log that were checked.
+        replayed: records that were drawn again.
+        failures: one line each; empty if all is well.
+        notes: what could not be checked, and what a reader should know.
+    """
+
+    digest: str = ""
+    kind: str = ""
+    promised: int = 0
+    records: int = 0
+    claims: int = 0
+    log_lines: int = 0
+    replayed: list[int] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def missing(self) -> int:
+        """Examples of the subset without a record."""
+        return self.promised - self.records
+
+
+@dataclass(frozen=True)
+class Material:
+    """A run as verify read it.
+
+    Attributes:
+        promise: what the manifest says.
+        rule: of its estimator; None for an imported log.
+        records: entries by index, those whose digest and content are right.
+    """
+
+    promise: Promise
+    rule: Rule | None
+    records: Mapping[int, Mapping[str, Any]]
+
+    def votes(self, index: int) -> Votes:
+        """The votes of a record."""
+        record = self.records[index]
+        return Votes(tuple(record["selection"]), tuple(record["estimation"]))
+
+
+def check_files(folder: Path, result: Verification, complete: bool = False) -> Material | None:
+    """Check the digests and the procedure of a run; None where the manifest itself is wrong.
+
+    Args:
+        folder: of the run.
+        result: takes the counts, failures and notes.
+        complete: whether a missing example is a failure.
+    """
+    try:
+        promise = read_promise(folder)
+        rule = None if promise.kind == "imported" else rule_of(promise)
+    except RunError as error:
+        result.failures.append(str(error))
+        return None
+    result.digest, result.kind, result.promised = promise.digest, promise.kind, len(promise.indices)
+    _check_promise(promise, result)
+    records: dict[int, Mapping[str, Any]] = {}
+    totals = rule.totals() if rule else frozenset()
+    for number, line in enumerate(read_lines(folder), 1):
+        try:
+            record = read_record(line, promise.digest)
+            _check_record(record, promise, totals, records)
+        except (ValueError, KeyError, TypeError) as error:
+            result.failures.append(f"records.jsonl, line {number}: {error}")
+        else:
+            records[record["index"]] = record
+    result.records = len(records)
+    if promise.kind != "imported" and result.missing:
+        text = f"{result.missing} of {result.promised} examples have no record"
+        (result.failures if complete else result.notes).append(text)
+    return Material(promise, rule, records)
+
+
+def check_claims(material: Material, claims: Iterable[Claim], result: Verification) -> None:
+    """Check every claim against the votes; for an imported log, against what its n and alpha can give at most."""
+    if material.rule is None:
+        _check_imported(material, claims, result)
+        return
+    claimed: set[int] = set()
+    for claim in claims:
+        claimed.add(claim.index)
+        result.failures.extend(f"example {claim.index}: {text}" for text in complaints(material, claim))
+        result.claims += 1
+    unclaimed = len(set(material.records) - claimed)
+    if unclaimed:
+        result.failures.append(f"{unclaimed} records have no claim")
+
+
+def complaints(material: Material, claim: Claim) -> list[str]:
+    """Why a claim is not what the votes of its example say."""
+    if claim.index not in material.records:
+        return ["there is a claim and no record that could be read"]
+    if not 0.0 <= claim.radius < math.inf:
+        return [f"a radius is a finite number from 0 on, {claim.radius!r} is claimed"]
+    if claim.label is None and claim.radius != 0.0:
+        return [f"an abstention has no radius, {claim.radius!r} is claimed"]
+    assert material.rule is not None
+    return material.rule.complaints(material.votes(claim.index), claim)
+
+
+def _check_promise(promise: Promise, result: Verification) -> None:
+    if promise.kind not in ("certify", "imported"):
+        result.failures.append(f"the manifest's kind is {promise.kind!r}; a run is of kind certify or imported")
+    if promise.kind != "certify":
+        return
+    if promise.seed is None:
+        result.failures.append("the manifest has no seed; without one the votes cannot be drawn again")
+    if promise.joint_alpha is not None:
+        spent = Fraction(promise.estimator.get("alpha", 0)) * len(promise.indices)
+        if abs(spent - promise.joint_alpha) > promise.joint_alpha * _JOINT_SLACK:
+            result.failures.append(
+                f"joint_alpha = {float(promise.joint_alpha):g} is promised; alpha times the number of examples is "
+                f"{float(spent):g}"
+            )
+
+
+def _check_record(
+    record: Mapping[str, Any], promise: Promise, totals: frozenset[int], before: Mapping[int, Any]
+) -> None:
+    """Raise ValueError unless the record is one that the manifest's procedure can have written."""
+    index, label = record["index"], record["label"]
+    if index in before:
+        raise ValueError(f"example {index} is recorded a second time")
+    if promise.kind == "imported":
+        return
+    if index not in promise.indices:
+        raise ValueError(f"example {index} is not in the subset")
+    if type(label) is not int or not 0 <= label < promise.classes:
+        raise ValueError(f"example {index}: label {label!r} is not one of {promise.classes} classes")
+    for stream in ("selection", "estimation"):
+        votes = record[stream]
+        if len(votes) != promise.classes or not all(type(vote) is int and vote >= 0 for vote in votes):
+            raise ValueError(f"example {index}: {stream} votes are {promise.classes} whole numbers, found {votes}")
+    if sum(record["selection"]) != promise.n0:
+        raise ValueError(f"example {index}: {sum(record['selection'])} selection votes, {promise.n0} are promised")
+    if sum(record["estimation"]) not in totals:
+        raise ValueError(f"example {index}: the estimator does not stop at {sum(record['estimation'])} votes")
+
+
+def _check_imported(material: Material, claims: Iterable[Claim], result: Verification) -> None:
+    """An imported log has no votes: only that its radii can be reached at all can be checked."""
+    promise = material.promise
+    result.notes.append(
+        "an imported log holds no votes: its radii stay claims of another tool. Checked were the digests, "
+        "and that n and alpha allow radii as large"
+    )
+    rule = rule_of(promise)
+    if not isinstance(rule, ByBounds):
+        result.failures.append(f"an imported log has the estimator fixed, found {promise.estimator.get('name')!r}")
+        return
+    unanimous = Votes((1, *[0] * (promise.classes - 1)), (rule.n, *[0] * (promise.classes - 1)))
+    too_large = []
+    for claim in claims:
+        least = least_meant(str(material.records[claim.index]["radius"]))
+        if claim.label is not None and least > 0 and not rule.sound(unanimous, least):
+            too_large.append(claim.radius)
+    if too_large:
+        result.failures.append(
+            f"{len(too_large)} claims are larger than n = {rule.n} and alpha = {float(rule.alpha):g} allow "
+            f"({rule.most(unanimous)}); the largest is {max(too_large):g}"
+        )
+
+
+def least_meant(text: str) -> Fraction:
+    """The smallest number that the decimal `text` can stand for, were it rounded to nearest."""
+    mantissa, _, exponent = text.lower().partition("e")
+    digits = len(mantissa.partition(".")[2]) - int(exponent or 0)
+    return Fraction(text) - Fraction(1, 2) / Fraction(10) ** digits
