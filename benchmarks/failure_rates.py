@@ -307,11 +307,11 @@ def run_case(case: Case, certificates: int, rng: np.random.Generator, *, sums: b
     return measure(rule, shares, judge, certificates, rng, sums=sums), rule, shares[0]
 
 
-def at_both_jumps(alpha: float, n: int = 150) -> tuple[float, float, float]:
-    """Three classes, the first just below a jump of its lower bound, the second just above one of its upper bound."""
+def at_both_jumps(alpha: float, n: int = 150) -> tuple[float, ...]:
+    """Five classes, the first just below a jump of its lower bound, the second just above one of its upper bound."""
     p = math.nextafter(lower_bound(round(0.58 * n), n, math.nextafter(0.9 * alpha, 0.0)), 0.0)
-    rival = math.nextafter(upper_bound(round(0.16 * n), n, math.nextafter(0.05 * alpha, 0.0)), 1.0)
-    return p, rival, 1.0 - p - rival
+    rival = math.nextafter(upper_bound(round(0.16 * n), n, math.nextafter(0.025 * alpha, 0.0)), 1.0)
+    return p, rival, *[(1.0 - p - rival) / 3] * 3
 
 
 def predict_rate(shares: tuple[float, ...], n: int, alpha: float, certificates: int, rng: np.random.Generator) -> Rate:
@@ -391,8 +391,8 @@ def jump_row(alpha: float, certificates: int, rng: np.random.Generator) -> None:
     shares, rule = at_both_jumps(alpha), FixedSize(150, alpha)
     scale = scale_of(Gaussian(0.5), None, SHAPE)
     radius = math.nextafter(scale(ClassBounds(0, *shares[:2])) or 0.0, math.inf)
-    rate = measure(rule, shares, failed(rule, shares, scale, radius), certificates, rng)
-    row(f"fixed | split | two, both bounds at a jump | cohen | {shares[0]:.4f} | 150", rate, alpha)
+    rate = measure(rule, shares, failed(rule, shares, scale, radius), certificates, rng, sums=False)
+    row(f"fixed | split | four, both bounds at a jump | cohen | {shares[0]:.4f} | 150", rate, alpha)
 
 
 if __name__ == "__main__":
