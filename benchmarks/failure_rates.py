@@ -347,6 +347,15 @@ def wrong_rate(case: Case, rule: Any, certificates: int, rng: np.random.Generato
     return measure(rule, shares, failed(rule, shares, case.scale, case.radius), certificates, rng)
 
 
+def answer_at_a_stop(rule: Looks | EProcess) -> float:
+    """How often Predict at alpha names a class of two that are tied, on the votes at which a rule stopped: exact.
+
+    Predict is proved for a number of votes that was fixed beforehand, so this may be above alpha.
+    """
+    ended = exact(rule, (0.5, 0.5))
+    return math.fsum(mass for votes, mass in ended.items() if prediction(Counts(votes), rule.alpha).label is not None)
+
+
 HEAD = (
     "| estimator | bounds | rivals | theorem | p | n | alpha | certificates | false | rate | 95% interval | exact "
     "| false radii | verdict |\n|" + "---|" * 14
@@ -384,6 +393,18 @@ def main() -> None:
     print("\n| estimator | bounds | alpha | largest rate over all theorems |\n|---|---|---|---|")
     for (estimator, method, alpha), value in sorted(largest.items()):
         print(f"| {estimator} | {method} | {alpha:g} | {value:.5f} |")
+    print_answers()
+
+
+def print_answers() -> None:
+    """Print how often Predict answers at a data-dependent stop where two classes are tied."""
+    print("\n| stopped by | radius, in sigma | alpha | answers / alpha |\n|---|---|---|---|")
+    scale = scale_of(Gaussian(1.0), None, SHAPE)
+    for alpha in CERTIFICATES:
+        for radius in (0.04, 0.2, 1.0):
+            looks = Looks(_MOST_PATIENT, alpha, (radius,), scale=scale)
+            for rule in (looks, EProcess(_MOST_PATIENT, alpha, radius, scale=scale)):
+                print(f"| {rule.name} | {radius:g} | {alpha:g} | {answer_at_a_stop(rule) / alpha:.2f} |")
 
 
 def jump_row(alpha: float, certificates: int, rng: np.random.Generator) -> None:
