@@ -1,6 +1,6 @@
 """benchmarks/failure_rates.py with fewer certificates: no estimator fails too often, and a wrong one is seen to.
 
-Each test fails by chance with probability 1e-6 at most, and the seeds are fixed.
+A correct estimator fails each of these tests with probability 1e-6 at most, and the seeds are fixed.
 """
 
 import importlib.util
