@@ -1,0 +1,138 @@
+"""How many samples "is the radius at least r?" takes on a real model, and whether the answers stay the same.
+
+Every estimator goes through the engine on real images: `FixedSize` once, `Looks` and `EProcess` for each radius, and
+`Looks` for all radii together. Noise is keyed by seed, example and block, so with the same seed the estimators that
+stop early see the first of the very samples that `FixedSize` sees: a paired comparison. Then they run again with noise
+of another seed.
+
+`Looks` bounds every class ("split", as `FixedSize` does by default); the bet bounds the top class only, and is compared
+with `FixedSize` by the papers' bounds ("cohen") on the same votes.
+
+python benchmarks/threshold_real.py MODEL.safetensors DATA [--every K] [--limit M] [--precision bfloat16] [--seed S]
+    [--batch-size B]
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from holdfast.cli.certify import Material
+from holdfast.estimators import EProcess, Estimator, FixedSize, Looks, certificate
+from holdfast.sampling.classifier import VotingClassifier
+from holdfast.sampling.engines.local import LocalEngine
+from holdfast.sampling.procedure import Certify
+from holdfast.sampling.rng import Stream
+from holdfast.stats.datasets import proportion
+
+if TYPE_CHECKING:
+    from holdfast.sampling.procedure import Votes
+    from holdfast.types import Example
+
+N0, N, ALPHA = 100, 100_000, 0.001
+RADII = (0.25, 0.5, 0.75, 1.0)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is certified, and the examples of it that are."""
+
+    material: Material
+    examples: list[Example]
+    engine: LocalEngine
+
+    def sample(self, estimator: Estimator, seed: int) -> dict[int, Votes]:
+        """The engine's votes for every example, by index."""
+        bundle, start = self.material.bundle, time.perf_counter()
+        classifier = VotingClassifier(bundle.module, len(bundle.info.class_names))
+        results = self.engine.run(classifier, self.material.noise, Certify(N0, estimator), seed, self.examples)
+        votes = {example.index: each for example, each in results}
+        total = sum(counts.total for each in votes.values() for counts in each.values())
+        print(f"{estimator}: {total:,} samples in {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
+        return votes
+
+    def right(self, estimator: Estimator, votes: dict[int, Votes], radius: float) -> np.ndarray:
+        """Which examples are certified, and rightly so, at a radius."""
+        proved = [
+            certificate(
+                self.material.noise,
+                estimator,
+                example.x.shape,
+                votes[example.index][Stream.SELECTION],
+                votes[example.index][Stream.ESTIMATION],
+            )
+            for example in self.examples
+        ]
+        pairs = zip(self.examples, proved, strict=True)
+        return np.array([each.label == example.label and each.radius >= radius for example, each in pairs])
+
+
+def line(setting: Setting, radius: float, rule: Estimator, taken: dict[int, Votes], fixed: dict[int, Votes]) -> str:
+    """One estimator at one radius against `FixedSize` by the same kind of bounds, as a row of the table."""
+    counts = np.array([votes[Stream.ESTIMATION].total for votes in taken.values()])
+    error = counts.std(ddof=1) / len(counts) ** 0.5
+    early = setting.right(rule, taken, radius)
+    late = setting.right(FixedSize(N, ALPHA, rule.method), fixed, radius)
+    share = proportion(int(late.sum()), len(late))
+    return (
+        f"| {radius:g} | {rule.name} | {counts.mean():,.0f} ± {error:,.0f} | {N / counts.mean():.1f} "
+        f"| {(N + N0) / (counts.mean() + N0):.1f} | {early.mean():.1%} "
+        f"| {late.mean():.1%} [{share.lower:.1%}, {share.upper:.1%}] | {int((early & ~late).sum())} "
+        f"| {int((late & ~early).sum())} |"
+    )
+
+
+def table(setting: Setting, fixed: dict[int, Votes], seed: int) -> None:
+    """Print a row for each radius and estimator, and one for all radii together."""
+    print(
+        "| radius | estimator | samples | times fewer | with selection | certified | `FixedSize` "
+        "| only early | only fixed |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
+    scale = setting.material.scale()
+    for radius in RADII:
+        for rule in (Looks(N, ALPHA, (radius,), scale=scale), EProcess(N, ALPHA, radius, scale=scale)):
+            print(line(setting, radius, rule, setting.sample(rule, seed), fixed), flush=True)
+    together = Looks(N, ALPHA, RADII, scale=scale)
+    taken = setting.sample(together, seed)
+    for radius in RADII:
+        print(line(setting, radius, together, taken, fixed).replace("| looks |", "| looks, all radii at once |"))
+
+
+def main() -> None:
+    """Sample for every estimator and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("data", help="digits, or mnist:DIR")
+    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--limit", type=int, default=None)
+    parser.add_argument("--precision", default="float32")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--batch-size", type=int, default=None)
+    asked = parser.parse_args()
+    material = Material.load(asked.model, asked.data, None, "test", "cpu", asked.precision)
+    indices = range(0, len(material.data), asked.every)[: asked.limit]
+    setting = Setting(material, [material.data[index] for index in indices], LocalEngine(batch_size=asked.batch_size))
+    first = setting.examples[0]
+    classifier = VotingClassifier(material.bundle.module, len(material.bundle.info.class_names))
+    size, speed = setting.engine.fastest_batch(classifier, material.noise, first)
+    setting = replace(setting, engine=replace(setting.engine, batch_size=size))
+    print(
+        f"{material.bundle.info.architecture} for {material.noise}, {asked.precision}, {material.data.source}: "
+        f"{len(indices)} of {len(material.data)} test images (every {asked.every}), "
+        f"n0 = {N0}, n = {N:,}, alpha = {ALPHA}; batches of {size}, {speed:,.0f} samples/s"
+    )
+    fixed = setting.sample(FixedSize(N, ALPHA), asked.seed)
+    for seed, words in ((asked.seed, "The same noise"), (asked.seed + 1, "Other noise")):
+        print(f"\n{words} as `FixedSize` (seed {seed}):\n")
+        table(setting, fixed, seed)
+
+
+if __name__ == "__main__":
+    main()
