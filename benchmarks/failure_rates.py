@@ -127,7 +127,7 @@ class Case:
         most = _MOST_PATIENT if patient else _MOST
         if name == "looks":
             looks = Looks(most, self.alpha, (self.radius,), method=self.method, scale=self.scale)
-            return Patient(looks.looks, looks.bounds, self.scale, self.radius) if patient else looks
+            return Patient(looks.schedule.looks, looks.bounds, self.scale, self.radius) if patient else looks
         bet = EProcess(most, self.alpha, self.radius, scale=self.scale)
         return Patient(often(most), bet.bounds, self.scale, self.radius) if patient else bet
 
@@ -335,7 +335,7 @@ def wrong(alpha: float) -> dict[str, tuple[Case, Any]]:
         return ClassBounds(top, *METHODS["cohen"](top, counts.votes, alpha))
 
     return {
-        "looks with all of alpha each": (case, Patient(looks.looks, at_full_alpha, case.scale, case.radius)),
+        "looks with all of alpha each": (case, Patient(looks.schedule.looks, at_full_alpha, case.scale, case.radius)),
         "bet that wins at 1/(2 alpha)": (case, Patient(often(_MOST_PATIENT), bet.bounds, case.scale, case.radius)),
         "fixed, twice alpha": (case, FixedSize(hardest_size(case.aim, 2 * alpha, "cohen", 2), 2 * alpha, "cohen")),
     }

@@ -15,8 +15,8 @@ from holdfast.stats.binomial import check_alpha
 from holdfast.stats.rounding import complement_upper
 from holdfast.types import ClassBounds, Counts
 
-# Room for rounding in the logarithm of a bet's capital.
-_LOG_SLACK = 1e-9
+# Room for rounding in the logarithm of a bet's capital, a sum of terms as large as n: a constant, and a part of n.
+_LOG_SLACK, _LOG_SLACK_OF_N = 1e-9, 2.0**-48
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class EProcess(Estimator):
 
     def _won(self, top: int, counts: Counts) -> bool:
         capital = truncated_capital(counts.votes[top], counts.total, self.threshold)
-        return capital >= -math.log(self.alpha) + _LOG_SLACK
+        return capital >= -math.log(self.alpha) + _LOG_SLACK + _LOG_SLACK_OF_N * counts.total
 
     def _stopped(self, top: int, counts: Counts) -> bool:
         return self._won(top, counts) or not self._won(top, outlook(top, counts, self.n))

@@ -44,7 +44,7 @@ class UniformFlip(Noise):
         """Steps `(num, pixels)`: 0 keeps a pixel, s in 1..K takes it s values further in the cyclic order of all."""
         pixels = pixel_count(tuple(x.shape))
         others = self.others(tuple(x.shape))
-        steps = x.new_empty((num, pixels)).long().random_(1, others + 1, generator=generator)
+        steps = _uniform_integers(x, (num, pixels), others, generator) + 1
         # 53 bits decide, so that kappa is met to 1e-16.
         kept = x.new_empty((num, pixels)).double().uniform_(generator=generator) < self.kappa
         return steps.masked_fill_(kept, 0)
@@ -90,6 +90,15 @@ class UniformFlip(Noise):
         if not Fraction(self.kappa) * count > 1 - Fraction(self.kappa):
             raise UsageError(f"kappa = {self.kappa} keeps a pixel less often than it becomes one given other value")
         return count
+
+
+def _uniform_integers(x: Tensor, shape: Shape, count: int, generator: Generator) -> Tensor:
+    """Integers from 0 to count - 1, exactly uniform: 63 bits modulo `count`, without the incomplete last round."""
+    last = 2**63 // count * count - 1
+    drawn = x.new_empty(shape).long().random_(generator=generator)
+    while bool((outside := drawn > last).any()):
+        drawn[outside] = drawn[outside].random_(generator=generator)
+    return drawn % count
 
 
 @lru_cache(maxsize=4096)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,8 @@ _NEAR_TIE = {
     torch.bfloat16: 2.0**-7,
     torch.float16: 2.0**-9,
 }
+# Random inputs for which the size of logits is measured.
+_PROBES = 64
 # A difference that no rounding explains: the classifier depends on the rest of the batch, or on chance.
 _BATCH_DEPENDENCE = 0.05
 
@@ -48,7 +51,7 @@ class VotingClassifier:
         self.function = function
         self.num_classes = num_classes
         self._probed = False
-        self._scale: Tensor | float = 0.0
+        self._scale = 0.0
         if isinstance(function, nn.Module):
             training = [name or "the module itself" for name, part in function.named_modules() if part.training]
             if training:
@@ -74,15 +77,16 @@ class VotingClassifier:
         output = self._outputs(noisy)
         if not self._probed:
             self._probe(noisy, output)
+            self._scale = self._typical_logit(noisy)
             self._probed = True
         if output.ndim == 1:
             return output, torch.zeros_like(output, dtype=torch.bool)
         finite = output.isfinite().all(dim=1)
         leaders, classes = output.topk(2, dim=1)
         votes = classes[:, 0]
-        # The largest logit so far, and not that of the row: logits (s, -s) with s near 0 round as larger ones do.
-        self._scale = torch.where(finite, output.abs().amax(dim=1), 0).amax().clamp(min=self._scale)
-        close = (leaders[:, 0] - leaders[:, 1] <= _NEAR_TIE[output.dtype] * self._scale) & finite
+        # Not the row's own largest logit alone: logits (s, -s) with s near 0 round as larger ones do.
+        scale = output.abs().amax(dim=1).clamp(min=self._scale)
+        close = (leaders[:, 0] - leaders[:, 1] <= _NEAR_TIE[output.dtype] * scale) & finite
         rows = close.nonzero().squeeze(1)
         if len(rows):
             votes[rows] = self._settle(noisy[rows])
@@ -123,6 +127,19 @@ class VotingClassifier:
         is_top = output == output.amax(dim=1, keepdim=True)
         classes = torch.arange(self.num_classes, device=output.device)
         return torch.where(is_top, classes, self.num_classes).amin(dim=1)
+
+    def _typical_logit(self, noisy: Tensor) -> float:
+        """The largest logit for inputs of random values, always the same ones: what near ties are measured against.
+
+        Not taken from the inputs that come, of which a vote must not depend on any but its own.
+        """
+        source = torch.Generator().manual_seed(0)
+        random = torch.rand((_PROBES, *noisy.shape[1:]), generator=source).to(noisy.device, noisy.dtype)
+        output = self._outputs(random)
+        if output.ndim == 1:
+            return 0.0
+        largest = float(output.abs().max())
+        return largest if math.isfinite(largest) else 0.0
 
     def _probe(self, noisy: Tensor, output: Tensor) -> None:
         """Raise unless a few inputs give nearly the same output alone as they gave in their batch."""
