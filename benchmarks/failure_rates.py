@@ -348,10 +348,13 @@ def wrong_rate(case: Case, rule: Any, certificates: int, rng: np.random.Generato
 
 
 def answer_at_a_stop(rule: Looks | EProcess) -> float:
-    """How often Predict at alpha names a class of two that are tied, on the votes at which a rule stopped: exact.
+    """How often a rule names a class of two that are tied, on the votes at which it stopped: exact."""
+    ended = exact(rule, (0.5, 0.5))
+    return math.fsum(mass for votes, mass in ended.items() if rule.answer(0, Counts(votes)) is not None)
 
-    Predict is proved for a number of votes that was fixed beforehand, so this may be above alpha.
-    """
+
+def fixed_answer_at_a_stop(rule: Looks | EProcess) -> float:
+    """The same with Predict at all of alpha, which is proved for a number of votes that was fixed beforehand."""
     ended = exact(rule, (0.5, 0.5))
     return math.fsum(mass for votes, mass in ended.items() if prediction(Counts(votes), rule.alpha).label is not None)
 
@@ -398,13 +401,14 @@ def main() -> None:
 
 def print_answers() -> None:
     """Print how often Predict answers at a data-dependent stop where two classes are tied."""
-    print("\n| stopped by | radius, in sigma | alpha | answers / alpha |\n|---|---|---|---|")
+    print("\n| stopped by | radius, in sigma | alpha | answers / alpha | with all of alpha |\n|---|---|---|---|---|")
     scale = scale_of(Gaussian(1.0), None, SHAPE)
     for alpha in CERTIFICATES:
         for radius in (0.04, 0.2, 1.0):
             looks = Looks(_MOST_PATIENT, alpha, (radius,), scale=scale)
             for rule in (looks, EProcess(_MOST_PATIENT, alpha, radius, scale=scale)):
-                print(f"| {rule.name} | {radius:g} | {alpha:g} | {answer_at_a_stop(rule) / alpha:.2f} |")
+                shares = [each(rule) / alpha for each in (answer_at_a_stop, fixed_answer_at_a_stop)]
+                print(f"| {rule.name} | {radius:g} | {alpha:g} | {shares[0]:.2f} | {shares[1]:.2f} |")
 
 
 def jump_row(alpha: float, certificates: int, rng: np.random.Generator) -> None:

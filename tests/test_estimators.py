@@ -94,7 +94,7 @@ def test_exact_shares_count_ties_for_the_lower_class() -> None:
     # Class 0 wins ties against class 1: its vote counts as two.
     assert (bounds.p_lower, bounds.p_upper, bounds.wins_ties) == (0.5, 0.5, True)
     assert rule.bounds(0, Counts((2, 1, 1))).p_upper == 0.25
-    assert rule.answer(Counts((2, 2, 0))) == 0
+    assert rule.answer(0, Counts((2, 2, 0))) == 0
     assert rule.draws_wanted(0, Counts((1, 0, 0))) == 3
     with pytest.raises(UsageError, match="known from all n = 4 realizations, got 3 votes"):
         rule.bounds(0, Counts((1, 1, 1)))

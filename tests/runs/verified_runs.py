@@ -23,19 +23,22 @@ SHAPE = (1, 8, 8)
 # Every theorem with a noise that has it.
 THEOREMS = {
     "cohen": {"name": "gaussian", "sigma": 0.3},
+    "cohen_lattice": {"name": "lattice-gaussian", "sigma": 0.3, "levels": 256},
     "cohen_linf": {"name": "gaussian", "sigma": 0.3},
     "lecuyer": {"name": "gaussian", "sigma": 0.3},
     "li": {"name": "gaussian", "sigma": 0.3},
     "levine": {"name": "ablation", "k": 12, "null": "multichannel", "fill": None},
+    "partition": {"name": "partition", "k": 3, "pattern": "strided", "null": "multichannel", "fill": None},
     "dwork": {"name": "laplace", "b": 0.3},
     "overlap_l1": {"name": "uniform", "half_width": 0.7},
     "overlap_linf": {"name": "uniform", "half_width": 0.7},
     "lee": {"name": "uniform-flip", "kappa": 0.6, "levels": 17},
 }
-COUNTS_PIXELS = ("levine", "lee")
+COUNTS_PIXELS = ("levine", "partition", "lee")
 # A radius of each theorem that many votes certify and few do not.
 ASKED = dict.fromkeys(COUNTS_PIXELS, 1.0) | {
     "cohen": 0.3,
+    "cohen_lattice": 0.3,
     "cohen_linf": 0.03,
     "lecuyer": 0.05,
     "li": 0.1,
@@ -48,7 +51,10 @@ ASKED = dict.fromkeys(COUNTS_PIXELS, 1.0) | {
 def rule(name: str, theorem: str, method: str = "split", n: int = 1000, alpha: float = 0.001) -> dict[str, Any]:
     """An estimator as a manifest describes it."""
     if name == "looks":
-        return {"name": name, "n": n, "alpha": alpha, "radii": [ASKED[theorem]], "ratio": 1.5, "method": method}
+        return {"name": name, "n": n, "alpha": alpha, "radii": [ASKED[theorem]], "precision": None} | {
+            "ratio": 1.5,
+            "method": method,
+        }
     if name == "eprocess":
         return {"name": name, "n": n, "alpha": alpha, "radius": ASKED[theorem]}
     return {"name": "fixed", "n": n, "alpha": alpha, "method": method}

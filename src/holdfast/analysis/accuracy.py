@@ -231,7 +231,7 @@ def _outcome(manifest: Manifest, record: Record) -> Outcome:
         claimed = record.predicted
         return Outcome(record.index, record.label, claimed, record.radius, claimed, None, record.seconds)
     proved = _certificate(manifest, record)
-    answer = estimator_of(manifest).answer(record.estimation)
+    answer = estimator_of(manifest).answer(proved.bounds.top, record.estimation)
     return Outcome(record.index, record.label, proved.label, proved.radius, answer, proved)
 
 

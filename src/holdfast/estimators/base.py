@@ -47,10 +47,10 @@ class Estimator(ABC):
         """Class bounds for `top`, jointly valid with probability at least 1 - alpha once sampling has stopped."""
 
     @abstractmethod
-    def answer(self, counts: Counts) -> int | None:
+    def answer(self, top: int, counts: Counts) -> int | None:
         """The smoothed classifier's class on the unchanged input by the estimation votes, or None (abstain).
 
-        Wrong with probability at most alpha, once sampling has stopped.
+        Wrong with probability at most alpha, once sampling for the class `top` has stopped.
         """
 
     def best_bounds(self, num_classes: int) -> ClassBounds:

@@ -72,9 +72,9 @@ class EProcess(Estimator):
         p_lower = self.threshold if self._won(top, counts) else 0.0
         return ClassBounds(top, p_lower, complement_upper(p_lower))
 
-    def answer(self, counts: Counts) -> int | None:
-        """The class with the most votes, where a bet on it is won: then it has more than half of all votes."""
-        return counts.top if self._won(counts.top, counts) else None
+    def answer(self, top: int, counts: Counts) -> int | None:
+        """The class in question, where the bet on it is won: then its probability is above 1/2."""
+        return top if self._won(top, counts) else None
 
     @property
     def most_draws(self) -> int:

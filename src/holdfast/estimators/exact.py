@@ -55,7 +55,7 @@ class Exact(Estimator):
             wins_ties=True,
         )
 
-    def answer(self, counts: Counts) -> int | None:
+    def answer(self, top: int, counts: Counts) -> int | None:
         """The class with the most votes."""
         return counts.top
 

@@ -47,7 +47,7 @@ class FixedSize(Estimator):
             raise UsageError(f"the bound holds for exactly n = {self.n} estimation votes, got {counts.total}")
         return ClassBounds(top, *METHODS[self.method](top, counts.votes, self.alpha))
 
-    def answer(self, counts: Counts) -> int | None:
+    def answer(self, top: int, counts: Counts) -> int | None:
         """Predict of Cohen et al. 2019, on the estimation votes."""
         return prediction(counts, self.alpha).label
 

@@ -74,7 +74,7 @@ class Looks(Estimator):
         share = self.schedule.share(counts.total, self.alpha)
         return ClassBounds(top, *METHODS[self.method](top, counts.votes, share))
 
-    def answer(self, counts: Counts) -> int | None:
+    def answer(self, top: int, counts: Counts) -> int | None:
         """Predict at the look at which sampling stopped, at its share of alpha."""
         return prediction(counts, self.schedule.share(counts.total, self.alpha)).label
 

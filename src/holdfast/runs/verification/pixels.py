@@ -62,8 +62,11 @@ def leads(radius: int, noise: Noise, shape: Shape, bounds: Bounds) -> bool:
     """Whether the top class leads after `radius` pixels changed, where votes are counted in realizations.
 
     Every probability is a number of realizations among all C. The top class has ceil(p_lower C) at least and a rival
-    floor(p_upper C) at most; a change of `radius` pixels moves t at most, each way.
+    floor(p_upper C) at most; a change of `radius` pixels moves t at most, each way. Bounds that do not separate certify
+    nothing.
     """
+    if at_most(bounds.lower.p, bounds.upper.p):
+        return False
     count, moved = realizations(noise, shape), touched(radius, noise, shape)
     first, second = bounds.lower.p * arb(fmpz(count)), bounds.upper.p * arb(fmpz(count))
     # ceil(a) - floor(b) lies between a - b and a - b + 2; only close cases need more.
@@ -73,12 +76,6 @@ def leads(radius: int, noise: Noise, shape: Shape, bounds: Bounds) -> bool:
     if lead + 2 < need:
         return False
     return _only(math.ceil, first) - _only(math.floor, second) > 2 * moved
-
-
-def leads_without_lattice(radius: int, noise: Noise, shape: Shape, bounds: Bounds) -> bool:
-    """Whether p_lower - t/C > p_upper + t/C (Levine & Feizi's Corollary 2): what `leads` certifies at least."""
-    count, moved = realizations(noise, shape), touched(radius, noise, shape)
-    return not at_most((bounds.lower.p - bounds.upper.p) * arb(fmpz(count)), arb(fmpz(2 * moved)))
 
 
 def _only(rounding: Any, value: arb) -> int:
