@@ -12,7 +12,7 @@ from holdfast.stats.datasets import Proportion
 from holdfast.types import Norm
 
 KEYS = {
-    "run", "noise", "norm", "examples", "subset", "n", "alpha", "accuracy", "abstention_rate",
+    "run", "noise", "norm", "examples", "subset", "n", "mean_draws", "alpha", "accuracy", "abstention_rate",
     "average_certified_radius", "median_certified_radius", "certified_accuracy",
 }  # fmt: skip
 
