@@ -163,7 +163,8 @@ def _say(run: Path, result: Verification, material: Material | None) -> None:
     """Plain lines: what was checked, what was not, and the verdict."""
     say = console.say
     if material is not None:
-        say(f"{run}: manifest and {result.records:,} records of {result.promised:,} examples read; their digests fit")
+        fit = "" if result.failures else "; their digests fit"
+        say(f"{run}: manifest and {result.records:,} records of {result.promised:,} examples read{fit}")
         say("manifest SHA-256:")
         say(f"  {result.digest}")
     if result.claims:
