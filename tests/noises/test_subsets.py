@@ -86,9 +86,7 @@ def test_fair_words_are_equally_many_for_each_integer(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(("size", "k"), [(5, 2), (6, 3), (4, 2)])
-def test_rows_without_enough_different_draws_are_drawn_anew(
-    monkeypatch: pytest.MonkeyPatch, size: int, k: int
-) -> None:
+def test_rows_without_enough_different_draws_are_drawn_anew(monkeypatch: pytest.MonkeyPatch, size: int, k: int) -> None:
     """With as few draws as can be, most rows fail; the choice stays uniform."""
     monkeypatch.setattr(subsets, "draws_for", lambda size, k: k)
     monkeypatch.setattr(subsets, "_BITS", 3)

@@ -135,7 +135,9 @@ class VotingClassifier:
         """
         source = torch.Generator().manual_seed(0)
         random = torch.rand((_PROBES, *noisy.shape[1:]), generator=source).to(noisy.device, noisy.dtype)
-        output = self._outputs(random)
+        # No larger batches than the one that came, for which there is memory.
+        size = len(noisy)
+        output = torch.cat([self._outputs(random[first : first + size]) for first in range(0, _PROBES, size)])
         if output.ndim == 1:
             return 0.0
         largest = float(output.abs().max())

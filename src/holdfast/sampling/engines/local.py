@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING
@@ -68,13 +69,7 @@ class LocalEngine:
             return
         batch_size = self.batch_size or self.fastest_batch(classifier, noise, head[0])[0]
         loop = MonteCarlo(classifier, noise, procedure, seed, batch_size, torch_device(self.device), on_batch)
-        try:
-            yield from loop.run(chain(head, iterator))
-        except torch.OutOfMemoryError as error:
-            raise HoldfastError(
-                f"{self.device} has no memory for batches of {batch_size} noisy copies; "
-                f"repeat the command with --batch-size {max(1, batch_size // 2)}"
-            ) from error
+        yield from loop.run(chain(head, iterator))
 
     def fastest_batch(self, classifier: VotingClassifier, noise: Noise, example: Example) -> tuple[int, float]:
         """Measure the loop on a short burst of real work, noisy copies of one example.
@@ -90,14 +85,24 @@ class LocalEngine:
             try:
                 speed = self._burst(classifier, noise, example, size)
             except torch.OutOfMemoryError:
-                if not best_size:
-                    raise
                 break
             if speed > best_speed:
                 best_size, best_speed = size, speed
             if speed < _HOPELESS * best_speed or size / speed > _BATCH_SECONDS:
                 break
-        return best_size, best_speed
+        return (best_size, best_speed) if best_size else self._largest_batch(classifier, noise, example)
+
+    def _largest_batch(self, classifier: VotingClassifier, noise: Noise, example: Example) -> tuple[int, float]:
+        """As `fastest_batch`, where there is no memory for the smallest of the sizes that are measured."""
+        size = _BATCH_SIZES[0]
+        while size > 1:
+            size //= 2
+            with suppress(torch.OutOfMemoryError):
+                return size, self._burst(classifier, noise, example, size)
+        raise HoldfastError(
+            f"{self.device} has no memory for a single noisy copy of example {example.index}; use another device or a "
+            "smaller model"
+        )
 
     def _prepare(self) -> None:
         torch.set_num_threads(self.threads)
@@ -110,8 +115,8 @@ class LocalEngine:
         """Samples a second at one batch size, the better of two batches after one to warm up."""
         device = torch_device(self.device)
         times: list[float] = []
-        for repetition in range(3):
-            loop = MonteCarlo(classifier, noise, Burst(size), repetition, size, device)
+        loop = MonteCarlo(classifier, noise, Burst(size), 0, size, device, may_halve=False)
+        for _ in range(3):
             _wait_for(device)
             start = time.perf_counter()
             list(loop.run([example]))
