@@ -66,8 +66,9 @@ def by_draws(words: Words, num: int, size: int, k: int) -> NDArray[np.int64]:
     owner = np.empty(num * size, dtype=draw.dtype)
     owner[cells] = draw
     new = owner.take(cells) == draw
-    rank = new.cumsum(axis=1, dtype=draw.dtype)
-    new &= rank <= k
+    # Before the k-th draw there are fewer than k places: only from there on they need counting.
+    rank = new[:, k - 1 :].cumsum(axis=1) + new[:, : k - 1].sum(axis=1, keepdims=True)
+    new[:, k - 1 :] &= rank <= k
     enough = rank[:, -1] >= k
     if enough.all():
         return places.ravel().take(np.flatnonzero(new)).reshape(num, k)
@@ -92,10 +93,11 @@ def _uniform(words: Words, count: int, size: int) -> NDArray[np.int64]:
     Each integer has the same number of words but for those whose lower half is below 2^bits modulo `size`; these are
     drawn anew.
     """
-    product = words(count).astype(np.uint64)
-    product *= np.uint64(size)
+    word = words(count)
     unfair = 2**_BITS % size
-    lower = product & np.uint64(2**_BITS - 1)
+    lower = word * np.uint32(size) & np.uint32(2**_BITS - 1)
+    product = word.astype(np.uint64)
+    product *= np.uint64(size)
     product >>= np.uint64(_BITS)
     found: NDArray[np.int64] = product.view(np.int64)
     if lower.min() < unfair:
