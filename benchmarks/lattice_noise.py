@@ -39,7 +39,8 @@ def main(budget: float) -> None:
             # The first calls compute the tables and warm up.
             once = [seconds(lattice, x, source, noisy) + seconds(floats, x, source, noisy) for _ in range(2)][1]
             pairs = [
-                (seconds(lattice, x, source, noisy), seconds(floats, x, source, noisy)) for _ in range(max(9, int(budget / once)))
+                (seconds(lattice, x, source, noisy), seconds(floats, x, source, noisy))
+                for _ in range(max(9, int(budget / once)))
             ]
             low, middle, high = statistics.quantiles((ours / theirs for ours, theirs in pairs), n=4)
             ours, theirs = (statistics.median(times) / COPIES / x.numel() * 1e9 for times in zip(*pairs, strict=True))
