@@ -88,6 +88,7 @@ class MonteCarlo:
         self._counters = torch.zeros((slots, classifier.num_classes + 1), dtype=torch.int64, device=device)
         self._one = torch.ones((), dtype=torch.int64, device=device)
         self._batch: Tensor | None = None
+        self._kept: tuple[tuple[int, Stream, int], Tensor] | None = None
 
     def run(self, examples: Iterable[Example]) -> Iterator[tuple[Example, Votes]]:
         """Yield `(example, votes by stream)` for every example, in the order in which they are finished.
@@ -212,13 +213,21 @@ class MonteCarlo:
             noisy.copy_(self.noise.apply(item.x.unsqueeze(0), self.noise.enumerate(item.x, first, end)))
             return
         block = first // BLOCK
-        source = self._generators.at(item.example.index, item.stream, block)
         if end - first == BLOCK:
+            source = self._generators.at(item.example.index, item.stream, block)
             self.noise.sample_into(noisy, item.x, source)
         else:
             start = block * BLOCK
-            draws = self.noise.draw(item.x, BLOCK, source)[first - start : end - start]
+            draws = self._block(item, block)[first - start : end - start]
             noisy.copy_(self.noise.apply(item.x.unsqueeze(0), draws))
+
+    def _block(self, item: _Input, block: int) -> Tensor:
+        """The draws of a block of which a batch takes a part; the last one is kept, for the next batch's part."""
+        key = (item.example.index, item.stream, block)
+        if self._kept is None or self._kept[0] != key:
+            draws = self.noise.draw(item.x, BLOCK, self._generators.at(*key))
+            self._kept = (key, draws)
+        return self._kept[1]
 
     def _collect(self, finished: list[_Input]) -> None:
         """Move the finished inputs' counters to the host, all in one transfer, and clear them."""

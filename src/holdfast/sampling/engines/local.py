@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 # Measuring ends when a size is slower than the best by this factor, or when a batch takes this many seconds.
 _HOPELESS = 0.8
 _BATCH_SECONDS = 0.25
+# For each size, as many batches and as much time: short batches vary most.
+_FEWEST_BATCHES = 3
+_MEASURED_SECONDS = 0.04
 _BATCH_SIZES = (64, 128, 256, 512, 1024, 2048, 4096, 8192)
 
 
@@ -112,11 +115,11 @@ class LocalEngine:
             torch.backends.cuda.matmul.allow_tf32 = False
 
     def _burst(self, classifier: VotingClassifier, noise: Noise, example: Example, size: int) -> float:
-        """Samples a second at one batch size, the better of two batches after one to warm up."""
+        """Samples a second at one batch size: the best of at least two batches, after one to warm up."""
         device = torch_device(self.device)
         times: list[float] = []
         loop = MonteCarlo(classifier, noise, Burst(size), 0, size, device, may_halve=False)
-        for _ in range(3):
+        while len(times) < _FEWEST_BATCHES or sum(times) < _MEASURED_SECONDS:
             _wait_for(device)
             start = time.perf_counter()
             list(loop.run([example]))
