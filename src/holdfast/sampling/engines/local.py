@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # Measuring ends when a size is slower than the best by this factor, or when a batch takes this many seconds.
 _HOPELESS = 0.8
+# Of speeds that differ by less than this, the larger batch is taken: what is done once a batch costs it less.
+_AS_GOOD = 0.95
 _BATCH_SECONDS = 0.25
 # For each size, as many batches and as much time: short batches vary most.
 _FEWEST_BATCHES = 3
@@ -78,22 +80,23 @@ class LocalEngine:
         """Measure the loop on a short burst of real work, noisy copies of one example.
 
         Returns:
-            The batch size with the most samples a second, and that speed.
+            The largest batch size with nearly the most samples a second, and its speed.
         """
         self._prepare()
         if self.batch_size is not None:
             return self.batch_size, self._burst(classifier, noise, example, self.batch_size)
-        best_size, best_speed = 0, 0.0
+        speeds: dict[int, float] = {}
         for size in _BATCH_SIZES:
             try:
-                speed = self._burst(classifier, noise, example, size)
+                speed = speeds[size] = self._burst(classifier, noise, example, size)
             except torch.OutOfMemoryError:
                 break
-            if speed > best_speed:
-                best_size, best_speed = size, speed
-            if speed < _HOPELESS * best_speed or size / speed > _BATCH_SECONDS:
+            if speed < _HOPELESS * max(speeds.values()) or size / speed > _BATCH_SECONDS:
                 break
-        return (best_size, best_speed) if best_size else self._largest_batch(classifier, noise, example)
+        if not speeds:
+            return self._largest_batch(classifier, noise, example)
+        good = _AS_GOOD * max(speeds.values())
+        return max((size, speed) for size, speed in speeds.items() if speed >= good)
 
     def _largest_batch(self, classifier: VotingClassifier, noise: Noise, example: Example) -> tuple[int, float]:
         """As `fastest_batch`, where there is no memory for the smallest of the sizes that are measured."""
