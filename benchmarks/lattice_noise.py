@@ -20,9 +20,10 @@ SHAPES = ((1, 28, 28), (3, 32, 32), (3, 224, 224))
 SIGMAS = (0.12, 0.25, 0.5, 1.0)
 
 
-def seconds(noise: Noise, x: torch.Tensor, source: torch.Generator) -> float:
+def seconds(noise: Noise, x: torch.Tensor, source: torch.Generator, noisy: torch.Tensor) -> float:
+    """As the engine calls it."""
     start = time.perf_counter()
-    noise.sample(x, COPIES, source)
+    noise.sample_into(noisy, x, source)
     return time.perf_counter() - start
 
 
@@ -32,12 +33,14 @@ def main(budget: float) -> None:
     source = torch.Generator().manual_seed(0)
     for shape in SHAPES:
         x = torch.randint(0, 256, shape, generator=source) / 255
+        noisy = torch.empty(COPIES, *shape)
         for sigma in SIGMAS:
             lattice, floats = LatticeGaussian(sigma), Gaussian(sigma)
             # The first calls compute the tables and warm up.
-            once = [seconds(lattice, x, source) + seconds(floats, x, source) for _ in range(2)][1]
+            once = [seconds(lattice, x, source, noisy) + seconds(floats, x, source, noisy) for _ in range(2)][1]
             pairs = [
-                (seconds(lattice, x, source), seconds(floats, x, source)) for _ in range(max(9, int(budget / once)))
+                (seconds(lattice, x, source, noisy), seconds(floats, x, source, noisy))
+                for _ in range(max(9, int(budget / once)))
             ]
             low, middle, high = statistics.quantiles((ours / theirs for ours, theirs in pairs), n=4)
             ours, theirs = (statistics.median(times) / COPIES / x.numel() * 1e9 for times in zip(*pairs, strict=True))

@@ -1,78 +1,200 @@
-"""The engine against the plain one-image-at-a-time loop, interleaved in one process; prints median ratios.
+"""What of the engine's time is not the forward pass, and the engine against the plain one-image-at-a-time loop.
 
-python benchmarks/overhead.py [REPETITIONS]
+For digits-cnn, mnist-cnn and resnet20, in float32 and bfloat16: noise, forward pass, counting and near ties, each as a
+share of the engine's time, and the speed of the engine over that of the loop of published code (repeat, add noise,
+forward, argmax, count on the host); engine and loop interleaved in one process, medians with the range.
+
+Networks have random weights unless trained ones are named, of which near ties depend: MODEL.safetensors=DATA.
+
+python benchmarks/overhead.py [--repetitions N] [--only NAME] [--precision bfloat16] [MODEL.safetensors=DATA ...]
 """
 
 from __future__ import annotations
 
+import argparse
 import statistics
-import sys
 import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor, nn
 
-from holdfast.data import open_data
+from holdfast.cli.certify import Material
 from holdfast.models.architectures.base import build
 from holdfast.noises.ablation import Ablation
 from holdfast.noises.base import Noise
 from holdfast.noises.gaussian import Gaussian
 from holdfast.sampling.classifier import VotingClassifier
+from holdfast.sampling.counts import MonteCarlo
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.procedure import Burst
+from holdfast.types import Example
 
-IMAGES, SAMPLES = 60, 100
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+STAGES = ("noise", "forward", "count", "near ties")
+CPU = torch.device("cpu")
 
 
-def plain_loop(network: torch.nn.Module, noise: Noise, inputs: torch.Tensor) -> list[list[int]]:
+@dataclass(frozen=True)
+class Case:
+    """A network with its noise, some inputs, and samples for each of them."""
+
+    name: str
+    network: nn.Module
+    noise: Noise
+    examples: list[Example]
+    samples: int
+
+
+class Timed(VotingClassifier):
+    """A classifier that says how long its forward passes and its near ties took."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self.spent: Counter[str] = Counter()
+        self.settling = False
+        super().__init__(network, 10)
+
+    def _outputs(self, noisy: Tensor) -> Tensor:
+        start = time.perf_counter()
+        found = super()._outputs(noisy)
+        if not self.settling:
+            self.spent["forward"] += time.perf_counter() - start
+        return found
+
+    def _settle(self, noisy: Tensor) -> Tensor:
+        self.settling, start = True, time.perf_counter()
+        found = super()._settle(noisy)
+        self.spent["near ties"] += time.perf_counter() - start
+        self.spent["ties"] += len(noisy)
+        self.settling = False
+        return found
+
+
+class TimedLoop(MonteCarlo):
+    """The loop, with the time that its noise took."""
+
+    spent = 0.0
+
+    def _noisy(self, pieces: list[Any]) -> Tensor:
+        start = time.perf_counter()
+        found = super()._noisy(pieces)
+        self.spent += time.perf_counter() - start
+        return found
+
+
+class Cast(nn.Module):
+    """A network in a precision that takes float32, as bundles are."""
+
+    def __init__(self, network: nn.Module, precision: torch.dtype) -> None:
+        super().__init__()
+        self.network, self.precision = network.to(precision), precision
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits."""
+        return self.network(x.to(self.precision))
+
+
+def plain_loop(case: Case) -> list[list[int]]:
     """The procedure of published code: image by image, counts on the host."""
     source, counts = torch.Generator().manual_seed(0), []
-    for x in inputs:
+    for example in case.examples:
+        x = torch.from_numpy(example.x)
         with torch.no_grad():
-            votes = network(noise.sample(x, SAMPLES, source)).argmax(1)
-        counts.append(torch.bincount(votes.cpu(), minlength=10).tolist())
+            if isinstance(case.noise, Gaussian):
+                batch = x.repeat((case.samples, 1, 1, 1))
+                noisy = batch + torch.randn(batch.shape, generator=source) * case.noise.sigma
+            else:
+                noisy = case.noise.sample(x, case.samples, source)
+            votes = case.network(noisy).argmax(1)
+        counts.append(np.bincount(votes.cpu().numpy(), minlength=10).tolist())
     return counts
 
 
-def main(repetitions: int) -> None:
-    """Time both and the forward pass alone."""
-    torch.set_num_threads(1)
-    data = open_data("digits", None, "test", {})
-    examples = [data[index] for index in range(IMAGES)]
-    inputs = torch.stack([torch.from_numpy(example.x) for example in examples])
-    for noise in (Gaussian(0.25), Ablation(16)):
-        torch.manual_seed(0)
-        network = build("digits-cnn", noise.noisy_shape(data.shape), 10, {}).eval()
-        classifier = VotingClassifier(network, 10)
-        size, _ = LocalEngine().fastest_batch(classifier, noise, examples[0])
-        engine, batch = LocalEngine(batch_size=size), torch.rand(size, *noise.noisy_shape(data.shape))
-        times: dict[str, list[float]] = {"plain": [], "engine": [], "forward": []}
-        for _ in range(repetitions + 1):
-            start = time.perf_counter()
-            plain_loop(network, noise, inputs)
-            middle = time.perf_counter()
-            list(engine.run(classifier, noise, Burst(SAMPLES), 0, examples))
-            end = time.perf_counter()
-            with torch.inference_mode():
-                for _ in range(-(-IMAGES * SAMPLES // size)):
-                    network(batch)
-            times["plain"].append(middle - start)
-            times["engine"].append(end - middle)
-            times["forward"].append(time.perf_counter() - end)
-        _print(noise, size, times)
-
-
-def _print(noise: Noise, size: int, times: dict[str, list[float]]) -> None:
+def measure(case: Case, repetitions: int) -> str:
+    """One line for one case."""
+    size, _ = LocalEngine().fastest_batch(VotingClassifier(case.network, 10), case.noise, case.examples[0])
+    classifier = Timed(case.network)
+    loop = TimedLoop(classifier, case.noise, Burst(case.samples), 0, size, CPU)
+    rows: list[dict[str, float]] = []
+    for _ in range(repetitions + 1):
+        start = time.perf_counter()
+        plain_loop(case)
+        middle = time.perf_counter()
+        classifier.spent, loop.spent = Counter(), 0.0
+        list(loop.run(case.examples))
+        total = time.perf_counter() - middle
+        spent = classifier.spent
+        times = {"noise": loop.spent, "forward": spent["forward"], "near ties": spent["near ties"]}
+        times["count"] = total - sum(times.values())
+        shares = {stage: times[stage] / total for stage in STAGES}
+        rows.append({**shares, "total": total, "ratio": (middle - start) / total, "ties": spent["ties"]})
+        rows[-1]["allowed"] = (middle - start) / times["forward"]
     # The first repetition warms up.
-    rows = list(zip(*(values[1:] for values in times.values()), strict=True))
-    speedup = sorted(plain / engine for plain, engine, _ in rows)
-    overhead = sorted(1 - forward / engine for _, engine, forward in rows)
-    samples = IMAGES * SAMPLES / statistics.median(times["engine"][1:])
-    print(
-        f"{noise}, batches of {size}: {samples:,.0f} samples/s; engine / plain loop {statistics.median(speedup):.2f}x "
-        f"({speedup[0]:.2f} to {speedup[-1]:.2f}); share outside the forward pass {statistics.median(overhead):.0%} "
-        f"({overhead[0]:.0%} to {overhead[-1]:.0%})"
+    column = {key: sorted(row[key] for row in rows[1:]) for key in rows[0]}
+    samples = case.samples * len(case.examples)
+    middle_of = {key: statistics.median(values) for key, values in column.items()}
+    each = middle_of["total"] / samples * 1e6
+    parts = ", ".join(
+        f"{stage} {middle_of[stage]:.1%} ({column[stage][0]:.1%}-{column[stage][-1]:.1%}; "
+        f"{middle_of[stage] * each:.2f} us)"
+        for stage in STAGES
+    )
+    return (
+        f"{case.name}, {case.noise}, batches of {size}, {len(case.examples)} inputs of {case.samples} samples: "
+        f"{each:.1f} us a sample: {parts}, {middle_of['ties'] / samples:.2%} of the samples; engine / plain loop "
+        f"{middle_of['ratio']:.2f}x ({column['ratio'][0]:.2f}-{column['ratio'][-1]:.2f}), where the forward pass "
+        f"alone allows {middle_of['allowed']:.2f}x"
     )
 
 
+def untrained(only: str | None, precision: str) -> list[Case]:
+    """The three networks with random weights and inputs."""
+    cases = []
+    for name, noise, shape, inputs, samples in (
+        ("digits-cnn", Gaussian(0.25), (1, 8, 8), 360, 100),
+        ("digits-cnn", Ablation(16), (1, 8, 8), 360, 100),
+        ("mnist-cnn", Ablation(45), (1, 28, 28), 4, 1000),
+        ("resnet20", Gaussian(0.5), (3, 32, 32), 2, 512),
+    ):
+        if only not in (None, name):
+            continue
+        torch.manual_seed(0)
+        rng = np.random.default_rng(0)
+        examples = [Example(index, rng.random(shape, dtype=np.float32), 0) for index in range(inputs)]
+        network = Cast(build(name, noise.noisy_shape(shape), 10, {}), PRECISIONS[precision]).eval()
+        cases.append(Case(f"{name} {precision}", network, noise, examples, samples))
+    return cases
+
+
+def trained(model: str, precision: str) -> Case:
+    """A bundle on real inputs."""
+    path, data = model.split("=", 1)
+    material = Material.load(Path(path), data, None, "test", "cpu", precision)
+    inputs, samples = (360, 100) if material.bundle.info.architecture.startswith("digits") else (4, 1000)
+    examples = [material.data[index] for index in range(inputs)]
+    name = f"trained {material.bundle.info.architecture} {precision}"
+    return Case(name, material.bundle.module, material.noise, examples, samples)
+
+
+def main() -> None:
+    """Measure what the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="*")
+    parser.add_argument("--repetitions", type=int, default=9)
+    parser.add_argument("--only")
+    parser.add_argument("--precision", choices=PRECISIONS)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    for precision in [options.precision] if options.precision else PRECISIONS:
+        for case in untrained(options.only, precision) if not options.models else []:
+            print(measure(case, options.repetitions), flush=True)
+        for model in options.models:
+            print(measure(trained(model, precision), options.repetitions), flush=True)
+
+
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 9)
+    main()

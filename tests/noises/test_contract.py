@@ -79,6 +79,18 @@ def test_the_generator_is_the_only_source_of_randomness(noise: Noise, shape: tup
 
 
 @pytest.mark.parametrize(("noise", "shape"), CASES, ids=str)
+@pytest.mark.parametrize("num", [1, 6, 64])
+def test_samples_are_the_same_written_in_place(noise: Noise, shape: tuple[int, ...], num: int) -> None:
+    x = some_input(*shape)
+    before = x.clone()
+    noisy = torch.full((num, *noise.noisy_shape(shape)), float("nan"))
+    noise.sample_into(noisy, x, generator(3))
+    assert torch.equal(noisy, noise.sample(x, num, generator(3)))
+    assert torch.equal(noisy, noise.apply(x.unsqueeze(0), noise.draw(x, num, generator(3))))
+    assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize(("noise", "shape"), CASES, ids=str)
 def test_draws_do_not_depend_on_the_input_values(noise: Noise, shape: tuple[int, ...]) -> None:
     zeros, others = torch.zeros(shape), some_input(*shape)
     assert torch.equal(noise.draw(zeros, 4, generator(3)), noise.draw(others, 4, generator(3)))

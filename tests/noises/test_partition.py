@@ -22,7 +22,8 @@ from holdfast.types import ClassBounds, Counts
 def test_blocks_are_disjoint_and_hold_every_pixel(k: int, shape: tuple[int, ...], pattern: str) -> None:
     noise = Partition(k, pattern)
     pixels = int(np.prod(shape[-2:])) if len(shape) == 3 else shape[0]
-    masks = noise.enumerate(torch.zeros(shape), 0, noise.realizations(shape))
+    places = noise.enumerate(torch.zeros(shape), 0, noise.realizations(shape))
+    masks = torch.zeros(len(places), pixels, dtype=torch.bool).scatter_(1, places, value=True)
     assert len(masks) == -(-pixels // k)
     assert torch.equal(masks.sum(0), torch.ones(pixels, dtype=torch.int64))
     sizes = masks.sum(1)

@@ -1,11 +1,16 @@
 """SmoothedClassifier: the public interface, and the input space it keeps to."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 
 import holdfast as hf
 from holdfast.errors import HoldfastError, InputError, UsageError
+from holdfast.sampling.classifier import VotingClassifier
+from holdfast.sampling.engines.local import LocalEngine
+from holdfast.types import Example
 
 WEIGHTS = torch.randn(16, generator=torch.Generator().manual_seed(1))
 
@@ -150,11 +155,41 @@ def test_cuda_counts_do_not_depend_on_the_batch_size() -> None:
     assert results[0] == results[1]
 
 
-def test_no_memory_is_an_error_that_names_a_smaller_batch() -> None:
+def linear_up_to(most: int) -> Callable[[torch.Tensor], torch.Tensor]:
+    """A device with memory for `most` noisy copies."""
+
     def greedy(z: torch.Tensor) -> torch.Tensor:
-        if len(z) > 1:
+        if len(z) > most:
             raise torch.OutOfMemoryError
         return linear(z)
 
-    with pytest.raises(HoldfastError, match=r"no memory for batches of 256 noisy copies; .*--batch-size 128"):
-        hf.SmoothedClassifier(greedy, hf.Gaussian(0.5), 2, batch_size=256).certify(inputs(), n=500, alpha=0.1)
+    return greedy
+
+
+@pytest.mark.parametrize(("most", "then"), [(1, 1), (50, 32), (200, 128)])
+def test_batches_without_memory_are_halved_and_results_are_the_same(most: int, then: int) -> None:
+    greedy = hf.SmoothedClassifier(linear_up_to(most), hf.Gaussian(0.5), 2, batch_size=256)
+    with pytest.warns(RuntimeWarning, match="no memory for batches") as seen:
+        small = greedy.certify(inputs(), n=500, alpha=0.1, seed=1)
+    assert str(seen[-1].message).endswith(f"going on with {then}. Results are the same")
+    assert len(seen) == 8 - then.bit_length() + 1
+    whole = hf.SmoothedClassifier(linear, hf.Gaussian(0.5), 2, batch_size=256)
+    assert small == whole.certify(inputs(), n=500, alpha=0.1, seed=1)
+
+
+@pytest.mark.parametrize("most", [1, 40, 100, 300])
+def test_measured_batches_have_memory(most: int) -> None:
+    """No warning, which pytest would make an error."""
+    engine = LocalEngine()
+    classifier = VotingClassifier(linear_up_to(most), 2)
+    size, speed = engine.fastest_batch(classifier, hf.Gaussian(0.5), Example(0, inputs()[0].numpy(), 0))
+    assert size <= most
+    assert speed > 0
+
+
+@pytest.mark.filterwarnings("ignore:cpu has no memory")
+@pytest.mark.parametrize("batch_size", [None, 4])
+def test_no_memory_for_a_single_copy_is_an_error(batch_size: int | None) -> None:
+    greedy = hf.SmoothedClassifier(linear_up_to(0), hf.Gaussian(0.5), 2, batch_size=batch_size)
+    with pytest.raises(HoldfastError, match="cpu has no memory for a single noisy copy of example 0; use another"):
+        greedy.certify(inputs(), n=500, alpha=0.1)

@@ -13,7 +13,8 @@ import numpy as np
 
 from holdfast.errors import UsageError
 from holdfast.noises.base import Shape, guarantee, pixel_count, votes_ahead
-from holdfast.noises.masking import MaskingNoise, channel_count, check_k, check_kept, random_subsets
+from holdfast.noises.masking import MaskingNoise, channel_count, check_k, check_kept
+from holdfast.noises.subsets import random_subsets
 from holdfast.types import ClassBounds, Norm
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Ablation(MaskingNoise):
         super().__post_init__()
 
     def draw(self, x: Tensor, num: int, generator: Generator) -> Tensor:
-        """Masks `(num, pixels)`, True where a pixel is kept: exactly k in each, every such set equally likely."""
+        """Places of the pixels kept, `(num, k)`: k different ones in each row, every such set equally likely."""
         return random_subsets(x, num, pixel_count(tuple(x.shape)), self.k, generator)
 
     def realizations(self, shape: Shape) -> int:
@@ -55,7 +56,7 @@ class Ablation(MaskingNoise):
         return math.comb(pixel_count(shape), self.k)
 
     def enumerate(self, x: Tensor, first: int, end: int) -> Tensor:
-        """The masks of the sets number `first` to `end` - 1, in lexicographic order.
+        """The sets number `first` to `end` - 1, in lexicographic order.
 
         Raises:
             UsageError: there are too many sets.
@@ -65,8 +66,7 @@ class Ablation(MaskingNoise):
             raise UsageError(
                 f"there are C({pixels}, {self.k}) sets of pixels to keep, more than {_MOST_SETS:,}; sample them"
             )
-        kept = x.new_tensor(_all_sets(pixels, self.k)[first:end]).long()
-        return x.new_zeros((len(kept), pixels)).scatter_(1, kept, 1.0) > 0
+        return x.new_empty(0).long().new_tensor(_all_sets(pixels, self.k)[first:end])
 
     def check_inputs(self, shape: Shape, low: float, high: float) -> None:
         """Raise UsageError if k exceeds the pixels, or the encoding does not fit the range or the channels."""
@@ -79,8 +79,8 @@ class Ablation(MaskingNoise):
 
 
 @lru_cache(maxsize=2)
-def _all_sets(pixels: int, k: int) -> NDArray[np.float64]:
-    sets = np.fromiter(chain.from_iterable(combinations(range(pixels), k)), dtype=np.float64)
+def _all_sets(pixels: int, k: int) -> NDArray[np.int64]:
+    sets = np.fromiter(chain.from_iterable(combinations(range(pixels), k)), dtype=np.int64)
     return sets.reshape(-1, k)
 
 

@@ -72,6 +72,13 @@ class Noise(ABC):
         """`num` independent noisy copies of one input: `(*event) -> (num, *noisy event)`."""
         return self.apply(x.unsqueeze(0), self.draw(x, num, generator))
 
+    def sample_into(self, noisy: Tensor, x: Tensor, generator: Generator) -> None:
+        """Write what `sample` would return into `noisy`, contiguous and of the dtype of `x`: `(num, *noisy event)`.
+
+        A noise may write its own, to save passes over memory; it gives the same values, bit for bit.
+        """
+        noisy.copy_(self.sample(x, len(noisy), generator))
+
     def noisy_shape(self, shape: Shape) -> Shape:
         """The shape of a noisy input, `(*noisy event)`, for inputs of `shape`."""
         return shape
@@ -126,7 +133,7 @@ class Noise(ABC):
 
 
 class AdditiveNoise(Noise):
-    """Continuous noise that is added to every value."""
+    """Continuous noise that is added to every value. A subclass writes `fill`."""
 
     normalizable: ClassVar[bool] = True
     assumption: ClassVar[str] = (
@@ -134,10 +141,24 @@ class AdditiveNoise(Noise):
         "pseudo-random generator, which approximates the ideal one very closely but is not identical to it."
     )
 
+    @abstractmethod
+    def fill(self, values: Tensor, generator: Generator) -> Tensor:
+        """`values`, contiguous, with independent noise in the place of each."""
+
+    @final
+    def draw(self, x: Tensor, num: int, generator: Generator) -> Tensor:
+        """Noise `(num, *event)` in the precision of `x`."""
+        return self.fill(x.new_empty((num, *x.shape)), generator)
+
     @final
     def apply(self, x: Tensor, draws: Tensor) -> Tensor:
         """`x` plus the noise."""
         return x + draws
+
+    @final
+    def sample_into(self, noisy: Tensor, x: Tensor, generator: Generator) -> None:
+        """Noise in its final place, and `x` added to it."""
+        self.fill(noisy, generator).add_(x)
 
 
 _NOISES: dict[str, type[Noise]] = {}

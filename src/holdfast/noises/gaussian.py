@@ -37,9 +37,9 @@ class Gaussian(AdditiveNoise):
     def __post_init__(self) -> None:
         check_positive("sigma", self.sigma)
 
-    def draw(self, x: Tensor, num: int, generator: Generator) -> Tensor:
-        """Normal noise `(num, *event)`."""
-        return x.new_empty((num, *x.shape)).normal_(generator=generator).mul_(self.sigma)
+    def fill(self, values: Tensor, generator: Generator) -> Tensor:
+        """Normal noise."""
+        return values.normal_(0.0, self.sigma, generator=generator)
 
 
 @guarantee(Gaussian, norm=Norm.L2, cite="Cohen et al. 2019, Theorem 1")

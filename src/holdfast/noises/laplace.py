@@ -34,10 +34,16 @@ class Laplace(AdditiveNoise):
     def __post_init__(self) -> None:
         check_positive("b", self.b)
 
-    def draw(self, x: Tensor, num: int, generator: Generator) -> Tensor:
-        """Laplace noise `(num, *event)`: the difference of two exponential variables."""
-        first, second = (x.new_empty((num, *x.shape)).exponential_(generator=generator) for _ in range(2))
-        return (first - second).mul_(self.b)
+    def fill(self, values: Tensor, generator: Generator) -> Tensor:
+        """Laplace noise: the difference of two exponential variables, ln(1 - u) - ln(1 - v) for uniform u and v.
+
+        u and v have 53 bits, as in torch's `exponential_`, which takes three times as long on a processor.
+        """
+        logarithms = (
+            values.new_empty(values.shape).double().uniform_(generator=generator).neg_().log1p_() for _ in range(2)
+        )
+        first, second = logarithms
+        return values.copy_(first.sub_(second).mul_(self.b))
 
 
 @guarantee(Laplace, norm=Norm.L1, cite="Lecuyer et al. 2019; Teng et al. 2020, Theorem 1")

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 BITS = 60
 _FIRST_BITS = 16
 _REST_BITS = BITS - _FIRST_BITS
+# Values that are looked up at a time, few enough to stay in the cache.
+_PIECE = 2**14
+_SIGN_BIT = 2 ** (_FIRST_BITS - 1)
 # From here on, `random_` fills all 64 bits of a word.
 _LEAST_WORD = -(2**63)
 # sigma in grid steps: below, all but one draw in 16,000 would be 0; above, the thresholds take seconds to compute.
@@ -77,23 +80,14 @@ class LatticeGaussian(Noise):
         Each is that of a uniform 60-bit integer (`steps_of`). Its first 16 bits decide most of them, by a table; only
         the few left need the other 44.
         """
-        decided, words, half_word = self._tools_for(x)
-        count = num * math.prod(x.shape)
-        drawn = words.new_empty(-(-count // 4)).random_(_LEAST_WORD, None, generator=generator)
-        bucket = drawn.view(half_word)[:count].int().add_(2 ** (_FIRST_BITS - 1))
-        steps = decided.index_select(0, bucket)
-        if x.device.type == "cpu":
-            # numpy works on the same memory, and finds the undecided four times as fast.
-            flat = steps.numpy()
-            where = np.flatnonzero(flat == np.inf)
-            rest = words.new_empty(len(where)).random_(_LEAST_WORD, None, generator=generator)
-            flat[where] = self._resolved(bucket.numpy().take(where), rest.numpy())
+        return self._fill(x.new_empty((num, *x.shape)).float(), x, generator)
+
+    def sample_into(self, noisy: Tensor, x: Tensor, generator: Generator) -> None:
+        """As `apply` does it, in the memory that is there."""
+        if noisy.dtype == self._tools_for(x)[0].dtype:
+            self._divided(self._fill(noisy, x, generator).add_(grid_steps(x, self.levels)))
         else:
-            places = steps.isinf().nonzero().squeeze(1)
-            rest = words.new_empty(len(places)).random_(_LEAST_WORD, None, generator=generator)
-            found = self._resolved(bucket.index_select(0, places).cpu().numpy(), rest.cpu().numpy())
-            steps.index_copy_(0, places, steps.new_tensor(found))
-        return steps.view(num, *x.shape)
+            super().sample_into(noisy, x, generator)
 
     def apply(self, x: Tensor, draws: Tensor) -> Tensor:
         """(j + N)/(levels - 1): the integers are added exactly, and divided last.
@@ -101,8 +95,7 @@ class LatticeGaussian(Noise):
         Raises:
             InputError: a value is not on the grid.
         """
-        # Dividing by a tensor: by a number, some devices multiply with the rounded reciprocal.
-        return (grid_steps(x, self.levels) + draws).div_(x.new_full((), self.levels - 1))
+        return self._divided(grid_steps(x, self.levels) + draws)
 
     def check_inputs(self, shape: Shape, low: float, high: float) -> None:
         """Raise UsageError unless inputs lie in [0, 1]."""
@@ -113,16 +106,45 @@ class LatticeGaussian(Noise):
                 "Scale the data, or take gaussian noise"
             )
 
-    def _resolved(self, bucket: NDArray[np.int32], rest: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The steps of the integers with these first 16 bits and the other 44 from random words."""
-        uniform = (bucket.astype(np.int64) << _REST_BITS) | (rest & (2**_REST_BITS - 1))
+    def _divided(self, steps: Tensor) -> Tensor:
+        # By a tensor: by a number, some devices multiply with the rounded reciprocal.
+        return steps.div_(steps.new_full((), self.levels - 1))
+
+    def _fill(self, steps: Tensor, x: Tensor, generator: Generator) -> Tensor:
+        """`steps`, float32 and contiguous, with independent ones in the place of each."""
+        decided, words, half_word = self._tools_for(x)
+        count = steps.numel()
+        drawn = words.new_empty(-(-count // 4)).random_(_LEAST_WORD, None, generator=generator)
+        if x.device.type == "cpu":
+            # numpy works on the same memory, and finds the undecided four times as fast.
+            table, first = decided.numpy(), drawn.numpy().view(np.uint16)[:count]
+            flat = steps.view(-1).numpy()
+            for start in range(0, count, _PIECE):
+                piece = slice(start, start + _PIECE)
+                table.take(first[piece].astype(np.intp), out=flat[piece], mode="clip")
+            where = np.flatnonzero(flat == np.inf)
+            rest = words.new_empty(len(where)).random_(_LEAST_WORD, None, generator=generator)
+            flat[where] = self._resolved(first.take(where), rest.numpy())
+        else:
+            bits = drawn.view(half_word)[:count].int().bitwise_and_(2**_FIRST_BITS - 1)
+            taken = decided.index_select(0, bits)
+            undecided = taken.isinf().nonzero().squeeze(1)
+            rest = words.new_empty(len(undecided)).random_(_LEAST_WORD, None, generator=generator)
+            found = self._resolved(bits.index_select(0, undecided).cpu().numpy(), rest.cpu().numpy())
+            steps.view(-1).copy_(taken.index_copy_(0, undecided, taken.new_tensor(found)))
+        return steps
+
+    def _resolved(self, first: NDArray[np.integer], rest: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The steps of the integers with these first 16 bits, the sign bit turned, and 44 bits from random words."""
+        uniform = ((first.astype(np.int64) ^ _SIGN_BIT) << _REST_BITS) | (rest & (2**_REST_BITS - 1))
         return steps_of(uniform, self.sigma, self.levels).astype(np.float32)
 
     def _tools_for(self, x: Tensor) -> tuple[Tensor, Tensor, dtype]:
-        """On the device of `x`: the table of decided steps, an empty int64 tensor; and the dtype int16."""
+        """On the device of `x`: decided steps by the first 16 bits, an empty int64 tensor; and the dtype int16."""
         if x.device not in self._tools:
             empty = x.new_empty(0)
-            table = empty.float().new_tensor(tables(self.sigma, self.levels).decided)
+            # Random words have a sign: the lowest bucket is that of the lowest int16.
+            table = empty.float().new_tensor(np.roll(tables(self.sigma, self.levels).decided, _SIGN_BIT))
             self._tools[x.device] = table, empty.long(), empty.short().dtype
         return self._tools[x.device]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, final
 
 import numpy as np
 
@@ -22,8 +22,8 @@ _NULL_COLOUR = np.array([38, 166, 154], dtype=np.uint8)
 class MaskingNoise(Noise):
     """Noise that keeps some pixels and replaces all others by NULL; all channels of a pixel are kept or not together.
 
-    A subclass is a dataclass with the fields `null` and `fill` besides its own. It draws masks `(num, pixels)`, True
-    where a pixel is kept.
+    A subclass is a dataclass with the fields `null` and `fill` besides its own. It draws the places of the pixels that
+    are kept, int64 `(num, places)` in 0..pixels - 1; a place may be there several times.
 
     Attributes:
         null: how NULL is encoded. "multichannel": a value s becomes the pair (s, 1 - s) and NULL (0, 0), which doubles
@@ -45,17 +45,29 @@ class MaskingNoise(Noise):
 
     def apply(self, x: Tensor, draws: Tensor) -> Tensor:
         """Masked inputs, encoded: `(batch, 2 x channels, ...)` for "multichannel", the input's shape for "mean"."""
+        noisy = x.new_empty((max(len(x), len(draws)), *self.noisy_shape(tuple(x.shape[1:]))))
+        self._encode(noisy, x, draws)
+        return noisy
+
+    @final
+    def sample_into(self, noisy: Tensor, x: Tensor, generator: Generator) -> None:
+        """NULL everywhere, then the pixels that are kept."""
+        self._encode(noisy, x.unsqueeze(0), self.draw(x, len(noisy), generator))
+
+    def _encode(self, noisy: Tensor, x: Tensor, places: Tensor) -> None:
         # One feature is one pixel with one channel: (batch, features) is treated as (batch, 1, features).
-        image = x if x.ndim == 4 else x.unsqueeze(1)
-        mask = draws.view(draws.shape[0], 1, *image.shape[2:])
+        channels = channel_count(tuple(x.shape[1:]))
+        values = x.reshape(len(x), channels, -1)
+        encoded = noisy.view(len(noisy), -1, values.shape[2])
+        where = places.unsqueeze(1).expand(len(noisy), channels, -1)
+        kept = values.expand(len(noisy), -1, -1).gather(2, where)
         if self.null == "multichannel":
-            batch, channels = max(len(image), len(mask)), image.shape[1]
-            noisy = image.new_empty((batch, 2 * channels, *image.shape[2:]))
-            noisy[:, :channels] = image * mask
-            noisy[:, channels:] = (1.0 - image) * mask
-            return noisy
-        noisy = image.where(mask, image.new_tensor(self._fill_of(image.shape[1])).view(1, -1, *[1] * (image.ndim - 2)))
-        return noisy if x.ndim == 4 else noisy.squeeze(1)
+            encoded.zero_()
+            encoded[:, :channels].scatter_(2, where, kept)
+            encoded[:, channels:].scatter_(2, where, 1.0 - kept)
+        else:
+            encoded.copy_(x.new_tensor(self._fill_of(channels)).view(1, -1, 1))
+            encoded.scatter_(2, where, kept)
 
     def noisy_shape(self, shape: Shape) -> Shape:
         """Twice the channels for "multichannel"; features `(d,)` become `(2, d)`."""
@@ -117,21 +129,3 @@ def check_kept(k: int, pixels: int, shape: Shape) -> None:
 def channel_count(shape: Shape) -> int:
     """Channels of a pixel; 1 for features."""
     return shape[0] if len(shape) == 3 else 1
-
-
-def random_subsets(x: Tensor, num: int, size: int, k: int, generator: Generator) -> Tensor:
-    """Masks `(num, size)`, True at exactly k places of each, every such set equally likely.
-
-    The k places with the smallest of independent uniform keys. Keys are floats and can be equal; a mask in which a tie
-    reaches the k-th key is drawn anew, which keeps the choice exactly uniform (docs/guarantees.md).
-    """
-    if k >= size:
-        return x.new_ones((num, size)) > 0
-    keys = x.new_empty((num, size)).uniform_(generator=generator)
-    while True:
-        smallest = keys.topk(k + 1, dim=1, largest=False, sorted=True).values
-        last = smallest[:, k - 1]
-        tied = last == smallest[:, k]
-        if not bool(tied.any()):
-            return keys <= last.unsqueeze(1)
-        keys[tied] = keys[tied].uniform_(generator=generator)

@@ -12,7 +12,8 @@ import numpy as np
 
 from holdfast.errors import UsageError
 from holdfast.noises.base import Shape, guarantee, pixel_count, votes_ahead
-from holdfast.noises.masking import MaskingNoise, channel_count, check_k, check_kept, random_subsets
+from holdfast.noises.masking import MaskingNoise, channel_count, check_k, check_kept
+from holdfast.noises.subsets import random_subsets
 from holdfast.types import ClassBounds, Norm
 
 if TYPE_CHECKING:
@@ -53,17 +54,17 @@ class Partition(MaskingNoise):
         super().__post_init__()
 
     def draw(self, x: Tensor, num: int, generator: Generator) -> Tensor:
-        """Masks `(num, pixels)` of blocks, each equally likely."""
+        """Places of the pixels of blocks, each block equally likely: `(num, most pixels of a block)`."""
         chosen = random_subsets(x, num, self.realizations(tuple(x.shape)), 1, generator)
-        return self._masks(x, chosen.long().argmax(dim=1))
+        return self._places(x, chosen.squeeze(1))
 
     def realizations(self, shape: Shape) -> int:
         """ceil(d/k) blocks."""
         return -(-pixel_count(shape) // self.k)
 
     def enumerate(self, x: Tensor, first: int, end: int) -> Tensor:
-        """The masks of the blocks number `first` to `end` - 1."""
-        return self._masks(x, x.new_tensor(range(first, end)).long())
+        """The blocks number `first` to `end` - 1."""
+        return self._places(x, x.new_empty(0).long().new_tensor(range(first, end)))
 
     def blocks(self, shape: Shape) -> NDArray[np.int64]:
         """The number of the block that each pixel is in, `(pixels,)`, row by row."""
@@ -79,8 +80,17 @@ class Partition(MaskingNoise):
         """The bits of the pixels in a block, on average; which block it is says nothing of the input."""
         return pixel_count(shape) / self.realizations(shape) * channel_count(shape) * math.log2(levels)
 
-    def _masks(self, x: Tensor, chosen: Tensor) -> Tensor:
-        return chosen.unsqueeze(1) == chosen.new_tensor(self.blocks(tuple(x.shape)))
+    def _places(self, x: Tensor, chosen: Tensor) -> Tensor:
+        return chosen.new_tensor(_places_of(self, tuple(x.shape))).index_select(0, chosen)
+
+
+@lru_cache(maxsize=8)
+def _places_of(noise: Partition, shape: Shape) -> NDArray[np.int64]:
+    """The pixels of each block, in rows of one length: shorter ones repeat their first pixel."""
+    blocks = noise.blocks(shape)
+    rows = [np.flatnonzero(blocks == block) for block in range(noise.realizations(shape))]
+    longest = max(len(row) for row in rows)
+    return np.stack([np.pad(row, (0, longest - len(row)), constant_values=row[0]) for row in rows])
 
 
 @lru_cache(maxsize=8)

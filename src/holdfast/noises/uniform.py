@@ -34,10 +34,9 @@ class Uniform(AdditiveNoise):
     def __post_init__(self) -> None:
         check_positive("half_width", self.half_width)
 
-    def draw(self, x: Tensor, num: int, generator: Generator) -> Tensor:
-        """Uniform noise `(num, *event)`."""
-        drawn = x.new_empty((num, *x.shape))
-        return drawn.uniform_(-self.half_width, self.half_width, generator=generator)
+    def fill(self, values: Tensor, generator: Generator) -> Tensor:
+        """Uniform noise."""
+        return values.uniform_(-self.half_width, self.half_width, generator=generator)
 
 
 @guarantee(Uniform, norm=Norm.L1, cite="Lee et al. 2019; Yang et al. 2020")

@@ -81,11 +81,13 @@ class VotingClassifier:
             self._probed = True
         if output.ndim == 1:
             return output, torch.zeros_like(output, dtype=torch.bool)
-        finite = output.isfinite().all(dim=1)
+        largest = output.abs().amax(dim=1)
+        # Infinite or NaN if any logit of the row is.
+        finite = largest.isfinite()
         leaders, classes = output.topk(2, dim=1)
         votes = classes[:, 0]
         # Not the row's own largest logit alone: logits (s, -s) with s near 0 round as larger ones do.
-        scale = output.abs().amax(dim=1).clamp(min=self._scale)
+        scale = largest.clamp(min=self._scale)
         close = (leaders[:, 0] - leaders[:, 1] <= _NEAR_TIE[output.dtype] * scale) & finite
         rows = close.nonzero().squeeze(1)
         if len(rows):
@@ -135,7 +137,9 @@ class VotingClassifier:
         """
         source = torch.Generator().manual_seed(0)
         random = torch.rand((_PROBES, *noisy.shape[1:]), generator=source).to(noisy.device, noisy.dtype)
-        output = self._outputs(random)
+        # No larger batches than the one that came, for which there is memory.
+        size = len(noisy)
+        output = torch.cat([self._outputs(random[first : first + size]) for first in range(0, _PROBES, size)])
         if output.ndim == 1:
             return 0.0
         largest = float(output.abs().max())

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from holdfast.errors import ClassifierError
-from holdfast.sampling.rng import BLOCK, Stream, generator
+from holdfast.errors import ClassifierError, HoldfastError
+from holdfast.sampling.rng import BLOCK, Generators, Stream
 from holdfast.types import Counts
 
 if TYPE_CHECKING:
@@ -38,6 +40,10 @@ class _Input:
     votes: Votes = field(default_factory=dict)
 
 
+# An input, and which of its draws: from the first one to the end, in one block.
+_Piece = tuple[_Input, int, int]
+
+
 class MonteCarlo:
     """Draws noise, collects votes, and yields each input's counts as soon as it has all it asked for.
 
@@ -49,6 +55,10 @@ class MonteCarlo:
         batch_size: noisy copies that pass through the classifier at a time, at least 1. Results do not depend on it.
         device: where inputs, noise and counters live.
         on_batch: called after each batch with the number of samples in it.
+        may_halve: whether a batch for which the device has no memory is halved, with a RuntimeWarning, and with it all
+            that follow; otherwise it is an error.
+
+    The tensor of noisy copies that the classifier gets is the same one each time, written anew.
     """
 
     def __init__(
@@ -60,6 +70,8 @@ class MonteCarlo:
         batch_size: int,
         device: torch.device,
         on_batch: Callable[[int], None] | None = None,
+        *,
+        may_halve: bool = True,
     ) -> None:
         self.classifier = classifier
         self.noise = noise
@@ -68,16 +80,22 @@ class MonteCarlo:
         self.batch_size = batch_size
         self.device = device
         self.on_batch = on_batch
+        self.may_halve = may_halve
+        self._generators = Generators(seed, device)
         slots = min(batch_size, _MOST_UNDER_WAY)
         self._free = deque(range(slots))
-        self._counters = torch.zeros((slots, classifier.num_classes), dtype=torch.int64, device=device)
-        self._void = torch.zeros(slots, dtype=torch.int64, device=device)
+        # A column for each class, and the last one for void votes.
+        self._counters = torch.zeros((slots, classifier.num_classes + 1), dtype=torch.int64, device=device)
+        self._one = torch.ones((), dtype=torch.int64, device=device)
+        self._batch: Tensor | None = None
+        self._kept: tuple[tuple[int, Stream, int], Tensor] | None = None
 
     def run(self, examples: Iterable[Example]) -> Iterator[tuple[Example, Votes]]:
         """Yield `(example, votes by stream)` for every example, in the order in which they are finished.
 
         Raises:
             ClassifierError: a logit was NaN or infinite; the message names the example.
+            HoldfastError: the device has no memory for a single noisy copy.
         """
         waiting = iter(examples)
         under_way: deque[_Input] = deque()
@@ -94,9 +112,9 @@ class MonteCarlo:
                     self._free.append(item.slot)
                     yield item.example, item.votes
 
-    def _fill_batch(self, under_way: deque[_Input], waiting: Iterator[Example]) -> list[tuple[_Input, int, int]]:
+    def _fill_batch(self, under_way: deque[_Input], waiting: Iterator[Example]) -> list[_Piece]:
         """Pieces `(input, first draw, end)` that together make at most one batch, oldest inputs first."""
-        pieces: list[tuple[_Input, int, int]] = []
+        pieces: list[_Piece] = []
         room = self.batch_size
         position = 0
         while room:
@@ -133,41 +151,96 @@ class MonteCarlo:
         item.until = item.drawn + num
         return True
 
-    def _count(self, pieces: list[tuple[_Input, int, int]]) -> None:
+    def _count(self, pieces: list[_Piece]) -> None:
         """Draw the noise of one batch, classify it, and add the votes to the counters on the device."""
-        noisy = torch.cat([self._noisy(item, first, end) for item, first, end in pieces])
-        lengths = torch.tensor([end - first for _, first, end in pieces])
-        slots = torch.tensor([item.slot for item, _, _ in pieces]).repeat_interleave(lengths).to(self.device)
-        votes, void = self.classifier.votes(noisy)
-        cells = slots * self.classifier.num_classes + votes
-        self._counters.view(-1).scatter_add_(0, cells, torch.ones_like(cells))
-        self._void.scatter_add_(0, slots, void.long())
-        if self.on_batch:
-            self.on_batch(len(noisy))
+        while pieces:
+            # Until memory runs out, a batch is all of the pieces.
+            batch, rest = _cut(pieces, self.batch_size)
+            try:
+                votes, void = self.classifier.votes(self._noisy(batch))
+            except torch.OutOfMemoryError:
+                if not self.may_halve:
+                    raise
+                self._batch = None
+            else:
+                self._add(batch, votes, void)
+                pieces = rest
+                continue
+            # Not while the error is handled, which keeps what filled the memory from being freed.
+            self._halve(batch)
 
-    def _noisy(self, item: _Input, first: int, end: int) -> Tensor:
+    def _add(self, pieces: list[_Piece], votes: Tensor, void: Tensor) -> None:
+        columns = self._counters.shape[1]
+        rows = np.repeat([item.slot * columns for item, _, _ in pieces], [end - first for _, first, end in pieces])
+        cells = torch.from_numpy(rows).to(self.device, non_blocking=True) + votes.masked_fill(void, columns - 1)
+        self._counters.view(-1).scatter_add_(0, cells, self._one.expand(len(cells)))
+        if self.on_batch:
+            self.on_batch(len(cells))
+
+    def _halve(self, batch: list[_Piece]) -> None:
+        """Make batches half as large as this one, and say so; an error if it was a single copy."""
+        size = _size(batch)
+        if size == 1:
+            raise HoldfastError(
+                f"{self.device} has no memory for a single noisy copy of example {batch[0][0].example.index}; use "
+                "another device or a smaller model"
+            )
+        self.batch_size = size // 2
+        warnings.warn(
+            f"{self.device} has no memory for batches of {size} noisy copies; going on with {self.batch_size}. "
+            "Results are the same",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _noisy(self, pieces: list[_Piece]) -> Tensor:
+        """The noisy copies of all pieces, in a tensor that every batch uses again."""
+        size = _size(pieces)
+        x = pieces[0][0].x
+        if self._batch is None:
+            self._batch = x.new_empty((self.batch_size, *self.noise.noisy_shape(tuple(x.shape))))
+        position = 0
+        for item, first, end in pieces:
+            self._write(self._batch[position : position + end - first], item, first, end)
+            position += end - first
+        return self._batch[:size]
+
+    def _write(self, noisy: Tensor, item: _Input, first: int, end: int) -> None:
         """Noisy copies number `first` to `end` of the input's stream; they lie in one block."""
         if self.procedure.exhaustive:
-            return self.noise.apply(item.x.unsqueeze(0), self.noise.enumerate(item.x, first, end))
+            noisy.copy_(self.noise.apply(item.x.unsqueeze(0), self.noise.enumerate(item.x, first, end)))
+            return
         block = first // BLOCK
-        source = generator(self.seed, item.example.index, item.stream, block, self.device)
-        start = block * BLOCK
-        draws = self.noise.draw(item.x, BLOCK, source)[first - start : end - start]
-        return self.noise.apply(item.x.unsqueeze(0), draws)
+        if end - first == BLOCK:
+            source = self._generators.at(item.example.index, item.stream, block)
+            self.noise.sample_into(noisy, item.x, source)
+        else:
+            start = block * BLOCK
+            draws = self._block(item, block)[first - start : end - start]
+            noisy.copy_(self.noise.apply(item.x.unsqueeze(0), draws))
+
+    def _block(self, item: _Input, block: int) -> Tensor:
+        """The draws of a block of which a batch takes a part; the last one is kept, for the next batch's part."""
+        key = (item.example.index, item.stream, block)
+        if self._kept is None or self._kept[0] != key:
+            draws = self.noise.draw(item.x, BLOCK, self._generators.at(*key))
+            self._kept = (key, draws)
+        return self._kept[1]
 
     def _collect(self, finished: list[_Input]) -> None:
         """Move the finished inputs' counters to the host, all in one transfer, and clear them."""
         if not finished:
             return
         slots = torch.tensor([item.slot for item in finished], device=self.device)
-        rows = torch.cat([self._counters[slots], self._void[slots].unsqueeze(1)], dim=1).cpu().tolist()
-        self._counters[slots] = 0
-        self._void[slots] = 0
+        rows = self._counters.index_select(0, slots).cpu().tolist()
+        self._counters.index_fill_(0, slots, 0)
         for item, (*votes, void) in zip(finished, rows, strict=True):
             if void:
                 raise ClassifierError(
-                    f"the base classifier returned NaN or infinite logits for {void} of {sum(votes)} noisy copies of "
-                    f"example {item.example.index}. A diverged model cannot be certified; retrain it, or use "
+                    f"the base classifier returned NaN or infinite logits for {void} of {void + sum(votes)} noisy "
+                    f"copies of example {item.example.index}. A diverged model cannot be certified; retrain it, or use "
                     "--precision float32 if it was trained in another precision."
                 )
             before = item.votes.get(item.stream)
@@ -177,3 +250,19 @@ class MonteCarlo:
                 if before is None
                 else Counts.of([old + add for old, add in zip(before.votes, new.votes, strict=True)])
             )
+
+
+def _size(pieces: list[_Piece]) -> int:
+    return sum(end - first for _, first, end in pieces)
+
+
+def _cut(pieces: list[_Piece], size: int) -> tuple[list[_Piece], list[_Piece]]:
+    """The first `size` draws of the pieces, and the others."""
+    head: list[_Piece] = []
+    for number, (item, first, end) in enumerate(pieces):
+        if end - first > size:
+            cut = first + size
+            return [*head, *([(item, first, cut)] if size else [])], [(item, cut, end), *pieces[number + 1 :]]
+        head.append((item, first, end))
+        size -= end - first
+    return head, []

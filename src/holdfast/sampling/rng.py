@@ -11,6 +11,7 @@ from __future__ import annotations
 import secrets
 from enum import IntEnum
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,24 +53,43 @@ def check_seed(seed: int) -> int:
     return seed
 
 
+class Generators:
+    """The generators of one seed on one device.
+
+    `at` answers with one and the same object, set anew: what it gave before is no longer valid. Making new objects for
+    each of 64 samples would take longer than the noise of a small image.
+
+    Args:
+        seed: of the run.
+        device: where the generators are.
+    """
+
+    def __init__(self, seed: int, device: torch.device) -> None:
+        self._philox = np.random.Philox(key=np.array([seed, 0], dtype=np.uint64))
+        self._start: Any = self._philox.state
+        self._counter: NDArray[np.uint64] = self._start["state"]["counter"]
+        self._torch = torch.Generator(device)
+        self._on_cpu = device.type == "cpu"
+        if self._on_cpu:
+            state = _state_template().copy()
+            self._words = state[_FIRST_WORD_BYTE:][: 8 * _STATE_WORDS].view(np.uint64)
+            self._state = torch.from_numpy(state)
+
+    def at(self, example: int, stream: Stream, block: int) -> torch.Generator:
+        """The generator whose output is a function of seed, example, stream and block (and of the kind of device)."""
+        self._counter[:] = 0, block, stream, example
+        self._philox.state = self._start
+        if self._on_cpu:
+            self._words[:] = self._philox.random_raw(_STATE_WORDS // 2).view(np.uint32)
+            self._torch.set_state(self._state)
+        else:
+            self._torch.manual_seed(int(self._philox.random_raw()) >> 1)
+        return self._torch
+
+
 def generator(seed: int, example: int, stream: Stream, block: int, device: torch.device) -> torch.Generator:
     """A new generator on `device` whose output is a function of the key alone (and of the kind of device)."""
-    philox = np.random.Philox(
-        key=np.array([seed, 0], dtype=np.uint64),
-        counter=np.array([0, block, stream, example], dtype=np.uint64),
-    )
-    if device.type == "cpu":
-        return _from_words(philox.random_raw(_STATE_WORDS // 2).view(np.uint32))
-    key = int(philox.random_raw()) >> 1
-    return torch.Generator(device).manual_seed(key)
-
-
-def _from_words(words: NDArray[np.uint32]) -> torch.Generator:
-    state = _state_template().copy()
-    state[_FIRST_WORD_BYTE : _FIRST_WORD_BYTE + 8 * _STATE_WORDS].view(np.uint64)[:] = words
-    made = torch.Generator()
-    made.set_state(torch.from_numpy(state))
-    return made
+    return Generators(seed, device).at(example, stream, block)
 
 
 @lru_cache(maxsize=1)

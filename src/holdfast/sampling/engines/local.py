@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
 
 # Measuring ends when a size is slower than the best by this factor, or when a batch takes this many seconds.
 _HOPELESS = 0.8
+# Of speeds that differ by less than this, the larger batch is taken: what is done once a batch costs it less.
+_AS_GOOD = 0.95
 _BATCH_SECONDS = 0.25
+# For each size, as many batches and as much time: short batches vary most.
+_FEWEST_BATCHES = 3
+_MEASURED_SECONDS = 0.04
 _BATCH_SIZES = (64, 128, 256, 512, 1024, 2048, 4096, 8192)
 
 
@@ -68,36 +74,41 @@ class LocalEngine:
             return
         batch_size = self.batch_size or self.fastest_batch(classifier, noise, head[0])[0]
         loop = MonteCarlo(classifier, noise, procedure, seed, batch_size, torch_device(self.device), on_batch)
-        try:
-            yield from loop.run(chain(head, iterator))
-        except torch.OutOfMemoryError as error:
-            raise HoldfastError(
-                f"{self.device} has no memory for batches of {batch_size} noisy copies; "
-                f"repeat the command with --batch-size {max(1, batch_size // 2)}"
-            ) from error
+        yield from loop.run(chain(head, iterator))
 
     def fastest_batch(self, classifier: VotingClassifier, noise: Noise, example: Example) -> tuple[int, float]:
         """Measure the loop on a short burst of real work, noisy copies of one example.
 
         Returns:
-            The batch size with the most samples a second, and that speed.
+            The largest batch size with nearly the most samples a second, and its speed.
         """
         self._prepare()
         if self.batch_size is not None:
             return self.batch_size, self._burst(classifier, noise, example, self.batch_size)
-        best_size, best_speed = 0, 0.0
+        speeds: dict[int, float] = {}
         for size in _BATCH_SIZES:
             try:
-                speed = self._burst(classifier, noise, example, size)
+                speed = speeds[size] = self._burst(classifier, noise, example, size)
             except torch.OutOfMemoryError:
-                if not best_size:
-                    raise
                 break
-            if speed > best_speed:
-                best_size, best_speed = size, speed
-            if speed < _HOPELESS * best_speed or size / speed > _BATCH_SECONDS:
+            if speed < _HOPELESS * max(speeds.values()) or size / speed > _BATCH_SECONDS:
                 break
-        return best_size, best_speed
+        if not speeds:
+            return self._largest_batch(classifier, noise, example)
+        good = _AS_GOOD * max(speeds.values())
+        return max((size, speed) for size, speed in speeds.items() if speed >= good)
+
+    def _largest_batch(self, classifier: VotingClassifier, noise: Noise, example: Example) -> tuple[int, float]:
+        """As `fastest_batch`, where there is no memory for the smallest of the sizes that are measured."""
+        size = _BATCH_SIZES[0]
+        while size > 1:
+            size //= 2
+            with suppress(torch.OutOfMemoryError):
+                return size, self._burst(classifier, noise, example, size)
+        raise HoldfastError(
+            f"{self.device} has no memory for a single noisy copy of example {example.index}; use another device or a "
+            "smaller model"
+        )
 
     def _prepare(self) -> None:
         torch.set_num_threads(self.threads)
@@ -107,11 +118,11 @@ class LocalEngine:
             torch.backends.cuda.matmul.allow_tf32 = False
 
     def _burst(self, classifier: VotingClassifier, noise: Noise, example: Example, size: int) -> float:
-        """Samples a second at one batch size, the better of two batches after one to warm up."""
+        """Samples a second at one batch size: the best of at least two batches, after one to warm up."""
         device = torch_device(self.device)
         times: list[float] = []
-        for repetition in range(3):
-            loop = MonteCarlo(classifier, noise, Burst(size), repetition, size, device)
+        loop = MonteCarlo(classifier, noise, Burst(size), 0, size, device, may_halve=False)
+        while len(times) < _FEWEST_BATCHES or sum(times) < _MEASURED_SECONDS:
             _wait_for(device)
             start = time.perf_counter()
             list(loop.run([example]))
