@@ -53,7 +53,7 @@ def demo_command(
         certify_into(
             run,
             material,
-            Settings(1, None, _N0, FixedSize(_N, _ALPHA), None, None, "cpu", threads, "float32"),
+            Settings(1, None, _N0, FixedSize(_N, _ALPHA), None, None, "cpu", threads, "float32", backend="torch"),
             hidden=quiet,
         )
         runs.append(run)

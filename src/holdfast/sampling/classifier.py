@@ -65,7 +65,7 @@ class VotingClassifier:
         self.num_classes = num_classes
         self._own = function if isinstance(function, OwnRounding) else None
         # None: as the type of the logits has it.
-        self._near_tie = self._own.near_tie if self._own else None
+        self._near_tie: float | None = self._own.near_tie if self._own else None
         self._probed = False
         self._scale = 0.0
         if isinstance(function, nn.Module):
@@ -125,21 +125,21 @@ class VotingClassifier:
             output = torch.from_numpy(output)
         if not isinstance(output, Tensor):
             raise ClassifierError(f"the base classifier returns a tensor or an array, got {type(output).__name__}")
-        output = output.to(noisy.device)
-        if tuple(output.shape) == (len(noisy), self.num_classes) and output.dtype in _NEAR_TIE:
-            return output
-        if tuple(output.shape) == (len(noisy),) and not output.dtype.is_floating_point:
-            output = output.long()
-            if bool(((output < 0) | (output >= self.num_classes)).any()):
+        found: Tensor = output.to(noisy.device)
+        if tuple(found.shape) == (len(noisy), self.num_classes) and found.dtype in _NEAR_TIE:
+            return found
+        if tuple(found.shape) == (len(noisy),) and not found.dtype.is_floating_point:
+            found = found.long()
+            if bool(((found < 0) | (found >= self.num_classes)).any()):
                 raise ClassifierError(
                     f"votes are class indices in 0..{self.num_classes - 1}, "
-                    f"got values from {int(output.min())} to {int(output.max())}"
+                    f"got values from {int(found.min())} to {int(found.max())}"
                 )
-            return output
+            return found
         raise ClassifierError(
             f"for {len(noisy)} inputs the base classifier returns floating-point logits of shape "
             f"({len(noisy)}, {self.num_classes}) or integer votes of shape ({len(noisy)},); "
-            f"got {tuple(output.shape)} of {output.dtype}. Is num_classes={self.num_classes} right?"
+            f"got {tuple(found.shape)} of {found.dtype}. Is num_classes={self.num_classes} right?"
         )
 
     def _settle(self, noisy: Tensor) -> Tensor:

@@ -38,6 +38,7 @@ class Stream(IntEnum):
     TRAINING = 3
     GALLERY = 4
     TRAINING_CHECK = 5
+    CALIBRATION = 6
 
 
 def fresh_seed() -> int:

@@ -143,7 +143,7 @@ def _digest(graph: Any) -> str:
 def _quiet() -> Iterator[None]:
     """No progress bars on stdout, no warnings of other people's code, and no telemetry.
 
-    Importing and calling these packages sends usage data to the network, except where they believe they run in a CI job.
+    Importing and calling these packages sends usage data over the network, unless they believe to run in a CI job.
     """
     before = os.environ.get("CI")
     os.environ["CI"] = "true"

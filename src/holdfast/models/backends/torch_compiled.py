@@ -50,7 +50,7 @@ class TorchCompiled(TorchOptimized):
     @torch.inference_mode()
     def __call__(self, noisy: Tensor) -> Tensor:
         """Logits in the precision asked for."""
-        return torch.cat([self._chunk(part) for part in noisy.split(_CHUNK)])
+        return torch.cat([self._chunk(part) for part in torch.split(noisy, _CHUNK)])
 
     def _chunk(self, part: Tensor) -> Tensor:
         batch = torch.zeros((_CHUNK, *part.shape[1:]), dtype=self._dtype)

@@ -31,7 +31,10 @@ class TorchOptimized(Backend):
         super().__init__(job)
         self._dtype = DTYPES[job.precision]
         self._format = torch.channels_last if len(job.shape) == 3 else torch.contiguous_format
-        self._module = folded(frozen_copy(job)).to(dtype=self._dtype, memory_format=self._format)
+        self._module = folded(frozen_copy(job)).to(self._dtype)
+        for weights in self._module.parameters():
+            if weights.ndim == 4:
+                weights.data = weights.data.contiguous(memory_format=self._format)
 
     @torch.inference_mode()
     def __call__(self, noisy: Tensor) -> Tensor:
@@ -48,7 +51,8 @@ def folded(module: nn.Module) -> nn.Module:
     """
     try:
         graph = _Tracer().trace(module)
-    except Exception:  # noqa: BLE001  whatever the code of a foreign module raises when it is traced
+    except Exception:
+        # Whatever the code of a foreign module raises when it is traced.
         return module
     traced = fx.GraphModule(module, graph)
     layers = dict(traced.named_modules())
