@@ -233,8 +233,8 @@ def not_proved(run: Run) -> list[str]:
         "like this data set. Neither can be seen from the votes.",
         noise_of(run.manifest).assumption,
         "The base classifier is the model as the backend named above computes it, at the precision named above. "
-        "Another backend rounds otherwise: it makes another base classifier, for which nothing is certified here. The base "
-        "classifier must treat each input by itself (no batch statistics).",
+        "Another backend rounds otherwise: it makes another base classifier, for which nothing is certified here. The "
+        "base classifier must treat each input by itself (no batch statistics).",
     ]
     if run.manifest.kind != "imported":
         found.insert(

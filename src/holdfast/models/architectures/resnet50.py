@@ -1,7 +1,7 @@
 """ResNet-50 for ImageNet; the ImageNet network of Cohen et al. 2019 and Levine & Feizi 2020.
 
-Source: He, Zhang, Ren & Sun 2016, "Deep Residual Learning for Image Recognition", Table 1, with the stride of a block in
-its 3 x 3 convolution. Modules and parameters have the names that torchvision gives them, so that its weights load.
+Source: He, Zhang, Ren & Sun 2016, "Deep Residual Learning for Image Recognition", Table 1, with the stride of a block
+in its 3 x 3 convolution. Modules and parameters have the names that torchvision gives them, so that its weights load.
 """
 
 from __future__ import annotations

@@ -18,13 +18,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, final
 import torch
 from torch import Tensor, nn
 
-from holdfast.errors import MissingExtraError, UsageError
+from holdfast.errors import ClassifierError, MissingExtraError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 PRECISIONS = ("float32", "bfloat16", "int8")
+# Calibration inputs for which the logits are looked at before anything is made of them.
+_LOOKED_AT = 16
 
 # By how much of the largest logit the logits of one input may differ from batch to batch: see `VotingClassifier`.
 NEAR_TIE = {"float32": 2.0**-14, "bfloat16": 2.0**-7, "int8": 2.0**-7}
@@ -176,15 +178,32 @@ def prepare(name: str, job: Job) -> Backend:
     Raises:
         UsageError: an unknown name or precision, or one that does not fit the other or the device.
         MissingExtraError: the backend needs a package that is not installed.
+        ClassifierError: a network that cannot be calibrated for int8.
     """
     kind = find(name)
     check_precision(job.precision)
     obstacle = kind.obstacle(job.precision, job.device)
     if obstacle is not None:
         raise obstacle
-    if job.precision == "int8" and job.calibration is None:
-        raise UsageError("int8 needs noisy inputs to take the ranges of activations from: give a calibration")
+    if job.precision == "int8":
+        _check_calibration(job)
     return kind(job)
+
+
+def _check_calibration(job: Job) -> None:
+    """Raise unless there are inputs to take ranges from, and the network has finite logits for some of them.
+
+    8-bit numbers have no NaN: a network that diverged would get ranges, and votes, that mean nothing.
+    """
+    if job.calibration is None:
+        raise UsageError("int8 needs noisy inputs to take the ranges of activations from: give a calibration")
+    with torch.inference_mode():
+        logits = job.module(torch.from_numpy(job.calibration.inputs[:_LOOKED_AT]).to(job.device))
+    if not bool(logits.isfinite().all()):
+        raise ClassifierError(
+            "the float32 network returns NaN or infinite logits for noisy training inputs, so it cannot be calibrated "
+            "for int8. A diverged model cannot be certified; retrain it"
+        )
 
 
 def frozen_copy(job: Job) -> nn.Module:

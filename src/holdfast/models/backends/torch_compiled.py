@@ -31,9 +31,9 @@ class TorchCompiled(TorchOptimized):
         super().__init__(job)
         # Alone and in company an input takes the same kernels; only the rounding of its position is left.
         self.near_tie = 2.0**-14
-        self._compiled: Any = torch.compile(self._module, dynamic=False, options={"freezing": True})
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            self._compiled: Any = torch.compile(self._module, dynamic=False, options={"freezing": True})
             self(torch.zeros(1, *job.shape))
 
     @classmethod

@@ -1,0 +1,322 @@
+"""The engine on every backend and precision against the plain loop of published code, on this machine.
+
+python benchmarks/speed.py [--networks NAME,...] [--backends NAME[/PRECISION],...] [--seconds S] [--repetitions N]
+
+Interleaved in one process on one thread, so that whatever else runs on the machine slows all of them; medians of the
+ratios in each round, with their range.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+import warnings
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from holdfast.errors import HoldfastError
+from holdfast.models.architectures.base import build
+from holdfast.models.backends import PRECISIONS, Backend, Calibration, Job, backend_names, prepare, usable
+from holdfast.models.bundle import Normalization
+from holdfast.noises.ablation import Ablation
+from holdfast.noises.base import Noise
+from holdfast.noises.gaussian import Gaussian
+from holdfast.sampling.classifier import VotingClassifier
+from holdfast.sampling.engines.local import LocalEngine
+from holdfast.sampling.procedure import Burst
+from holdfast.types import Example
+
+CPU = torch.device("cpu")
+IMAGES = 10
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network under a noise.
+
+    Attributes:
+        shape: of an input without noise.
+        classes: of the network.
+        loop_batch: noisy copies that the plain loop takes at a time.
+        batch: that the engine takes.
+        targets: ratios to the plain loop that are wanted, by precision.
+        steps: of training; none where the last layer alone is fitted.
+    """
+
+    shape: tuple[int, int, int]
+    noise: Noise
+    classes: int
+    loop_batch: int
+    batch: int
+    targets: tuple[float, float, float]
+    steps: int = 0
+
+
+CASES = {
+    "mnist-cnn": Case((1, 28, 28), Ablation(45), 10, 1000, 512, (1.1, 4.0, 6.5), steps=150),
+    "resnet20": Case((3, 32, 32), Gaussian(0.25), 10, 400, 256, (1.5, 7.5, 9.5)),
+    "resnet110": Case((3, 32, 32), Gaussian(0.25), 10, 400, 256, (1.3, 7.5, 9.0)),
+    "resnet18": Case((3, 32, 32), Ablation(75), 10, 400, 256, (1.15, 5.0, 10.0)),
+    "resnet50": Case((3, 224, 224), Gaussian(0.25), 1000, 100, 64, (1.45, 7.0, 13.0)),
+}
+
+
+class Timed:
+    """A backend that adds up its time, and counts the inputs that were computed alone."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.near_tie = backend.near_tie
+        self.seconds, self.alone_rows = 0.0, 0
+
+    def __call__(self, noisy: Tensor) -> Tensor:
+        start = time.perf_counter()
+        logits = self.backend(noisy)
+        self.seconds += time.perf_counter() - start
+        return logits
+
+    def alone(self, noisy: Tensor) -> Tensor:
+        start = time.perf_counter()
+        logits = self.backend.alone(noisy)
+        self.seconds += time.perf_counter() - start
+        self.alone_rows += len(noisy)
+        return logits
+
+
+class Free(VotingClassifier):
+    """A base classifier that costs nothing: what is left is noise and loop."""
+
+    def votes(self, noisy: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.zeros(len(noisy), dtype=torch.int64), torch.zeros(len(noisy), dtype=torch.bool)
+
+
+@dataclass
+class Row:
+    """What is measured of one backend and precision; one entry a round."""
+
+    name: str
+    precision: str
+    timed: Timed
+    classifier: VotingClassifier
+    samples: int = 0
+    speed: list[float] = field(default_factory=list)
+    ratio: list[float] = field(default_factory=list)
+    noise: list[float] = field(default_factory=list)
+    forward: list[float] = field(default_factory=list)
+    alone: int = 0
+    drawn: int = 0
+
+
+def network_for(name: str, case: Case, examples: list[Example]) -> nn.Module:
+    """The network with weights that tell the images apart: trained for some steps, or random but for the last layer.
+
+    Near ties are computed twice and so cost time; with random logits there are more of them than with trained ones.
+    """
+    torch.manual_seed(0)
+    shape = case.noise.noisy_shape(case.shape)
+    scale = None if shape[0] != 3 else (0.5,) * 3
+    network = nn.Sequential(Normalization(scale, scale, 3), build(name, shape, case.classes))
+    source = torch.Generator().manual_seed(1)
+    copies = 8 if case.shape[1] > 64 else 32
+    noisy = torch.cat([case.noise.sample(torch.from_numpy(each.x), copies, source) for each in examples])
+    if case.steps:
+        return _trained(network, case, examples, source)
+    with torch.no_grad():
+        network.train()
+        for part in noisy[torch.randperm(len(noisy))].split(40):
+            network(part)
+        network.eval()
+        last = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
+        seen: list[Tensor] = []
+        hook = last.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+        for part in noisy.split(40):
+            network(part)
+        hook.remove()
+        features = torch.cat(seen)
+        center = features.mean(0)
+        features = (features - center).double()
+        wanted = torch.eye(case.classes)[:IMAGES].repeat_interleave(copies, 0).double()
+        gram = features @ features.T
+        ridge = 0.1 * gram.diagonal().mean() * torch.eye(len(gram))
+        last.weight.copy_((features.T @ torch.linalg.solve(gram + ridge, wanted)).T)
+        last.bias.copy_(-last.weight @ center)
+    return network
+
+
+def _trained(network: nn.Module, case: Case, examples: list[Example], source: torch.Generator) -> nn.Module:
+    """A few images under noise, until most copies are told apart."""
+    optimizer, labels = torch.optim.Adam(network.parameters(), 2e-3), torch.arange(IMAGES).repeat_interleave(6)
+    for _ in range(case.steps):
+        noisy = torch.cat([case.noise.sample(torch.from_numpy(each.x), 6, source) for each in examples])
+        loss = nn.functional.cross_entropy(network(noisy), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    print(f"  (trained for {case.steps} steps, loss {loss.item():.2f})")
+    return network.eval()
+
+
+def images(case: Case) -> list[Example]:
+    """Smooth random pictures."""
+    source = np.random.default_rng(0)
+    coarse = torch.from_numpy(source.random((IMAGES, case.shape[0], 4, 4), dtype=np.float32))
+    smooth = nn.functional.interpolate(coarse, case.shape[1:], mode="bilinear").numpy()
+    return [Example(index, x, index) for index, x in enumerate(smooth)]
+
+
+def plain_loop(network: nn.Module, case: Case, examples: list[Example], samples: int) -> float:
+    """Samples a second of the procedure of published code: one image at a time, counts on the host."""
+    start = time.perf_counter()
+    drawn = 0
+    for example in examples:
+        x, counts = torch.from_numpy(example.x), np.zeros(case.classes, dtype=int)
+        with torch.no_grad():
+            repeated = x.repeat((min(case.loop_batch, samples), 1, 1, 1))
+            votes = network(_plain_noise(case.noise, repeated)).argmax(1)
+        for vote in votes.cpu().numpy():
+            counts[vote] += 1
+        drawn += len(votes)
+        if drawn >= samples:
+            break
+    return drawn / (time.perf_counter() - start)
+
+
+def _plain_noise(noise: Noise, x: Tensor) -> Tensor:
+    if isinstance(noise, Gaussian):
+        return x + torch.randn_like(x) * noise.sigma
+    assert isinstance(noise, Ablation)
+    pixels = x.shape[2] * x.shape[3]
+    kept = torch.rand(len(x), pixels).argsort(1)[:, : noise.k]
+    mask = torch.zeros(len(x), pixels).scatter_(1, kept, 1.0).view(len(x), 1, *x.shape[2:])
+    return torch.cat([x * mask, (1 - x) * mask], dim=1)
+
+
+def rows_for(network: nn.Module, case: Case, wanted: list[tuple[str, str]], examples: list[Example]) -> list[Row]:
+    """Every backend and precision that was asked for and can be had here."""
+    source = torch.Generator().manual_seed(2)
+    noisy = [case.noise.sample(torch.from_numpy(each.x), 30, source) for each in examples]
+    calibration = Calibration(torch.cat(noisy).numpy(), {})
+    shape = case.noise.noisy_shape(case.shape)
+    rows = []
+    for name, precision in wanted:
+        if name not in usable(precision, CPU):
+            continue
+        start = time.perf_counter()
+        try:
+            timed = Timed(prepare(name, Job(network, shape, precision, calibration=calibration)))
+        except HoldfastError as error:
+            print(f"{name} {precision}: {error}")
+            continue
+        print(f"  ({name} {precision} made ready in {time.perf_counter() - start:.1f} s)", flush=True)
+        rows.append(Row(name, precision, timed, VotingClassifier(timed, case.classes)))
+    return rows
+
+
+def measure(rows: list[Row], network: nn.Module, case: Case, seconds: float, repetitions: int) -> None:
+    """All rows in turn, again and again; the first round warms up and finds out how much to do."""
+    examples, engine = images(case), LocalEngine(batch_size=case.batch)
+
+    def run(classifier: VotingClassifier, samples: int) -> float:
+        start = time.perf_counter()
+        list(engine.run(classifier, case.noise, Burst(-(-samples // IMAGES)), 0, examples))
+        return (time.perf_counter() - start) / (-(-samples // IMAGES) * IMAGES)
+
+    per_batch = case.batch / plain_loop(network, case, examples, min(64, case.loop_batch))
+    for row in rows:
+        run(row.classifier, case.batch)
+        each = run(row.classifier, case.batch)
+        row.samples = max(case.batch, round(seconds / each / case.batch) * case.batch)
+    loop_samples = max(case.loop_batch, round(seconds / per_batch * case.batch))
+    free = Free(lambda noisy: noisy, case.classes)
+    for _ in range(repetitions):
+        plain = plain_loop(network, case, examples, loop_samples)
+        for row in rows:
+            row.timed.seconds, row.timed.alone_rows = 0.0, 0
+            each = run(row.classifier, row.samples)
+            drawn = -(-row.samples // IMAGES) * IMAGES
+            row.forward.append(row.timed.seconds / drawn / each)
+            row.noise.append(run(free, max(case.batch, row.samples // 4)) / each)
+            row.alone += row.timed.alone_rows
+            row.drawn += drawn
+            row.speed.append(1.0 / each)
+            row.ratio.append(1.0 / each / plain)
+
+
+def ceilings(seconds: float) -> dict[str, float]:
+    """Operations a second of products of large square matrices, by precision."""
+    size = 2048
+    a = torch.randn(size, size)
+    half = a.bfloat16()
+    small = torch.randint(-127, 127, (size, size), dtype=torch.int8)
+    products = {
+        "float32": lambda: a @ a,
+        "bfloat16": lambda: half @ half,
+        "int8": lambda: torch._int_mm(small, small),
+    }
+    found = {}
+    for name, product in products.items():
+        times, end = [], time.perf_counter() + seconds
+        product()
+        while time.perf_counter() < end or len(times) < 3:
+            start = time.perf_counter()
+            product()
+            times.append(time.perf_counter() - start)
+        found[name] = 2 * size**3 / statistics.median(times)
+    return found
+
+
+def show(rows: list[Row], case: Case, operations: float, ceiling: dict[str, float]) -> None:
+    """One line a row."""
+    print(
+        f"  {'backend':16} {'precision':9} {'samples/s':>10} {'x plain loop (range)':>24} {'target':>6} "
+        f"{'noise':>6} {'forward':>7} {'count':>6} {'alone':>7} {'of ceiling':>10}"
+    )
+    for row in rows:
+        speed, ratio = statistics.median(row.speed), sorted(row.ratio)
+        noise, forward = statistics.median(row.noise), statistics.median(row.forward)
+        target = case.targets[PRECISIONS.index(row.precision)]
+        print(
+            f"  {row.name:16} {row.precision:9} {speed:10,.0f} "
+            f"{statistics.median(ratio):8.2f} ({ratio[0]:5.2f} to {ratio[-1]:5.2f}) {target:6.2f} {noise:6.0%} "
+            f"{forward:7.0%} {max(0.0, 1 - noise - forward):6.0%} {row.alone / row.drawn:7.2%} "
+            f"{speed * operations / ceiling[row.precision]:10.0%}",
+            flush=True,
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--networks", default=",".join(CASES))
+    parser.add_argument("--backends", default=",".join(f"{name}/{p}" for name in backend_names() for p in PRECISIONS))
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each measurement, at least one batch")
+    parser.add_argument("--repetitions", type=int, default=5)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    wanted = []
+    for part in given.backends.split(","):
+        name, _, precision = part.partition("/")
+        wanted += [(name, p) for p in ([precision] if precision else PRECISIONS)]
+    print(f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}, one thread")
+    ceiling = ceilings(given.seconds)
+    print("large products: " + ", ".join(f"{name} {rate / 1e9:,.0f} GFLOP/s" for name, rate in ceiling.items()))
+    for name in given.networks.split(","):
+        case = CASES[name]
+        examples = images(case)
+        network = network_for(name, case, examples)
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            network(torch.zeros(1, *case.noise.noisy_shape(case.shape)))
+        operations = float(counter.get_total_flops())
+        print(f"{name} on {case.shape}, {case.noise}: {operations / 1e6:,.0f} MFLOP a sample", flush=True)
+        rows = rows_for(network, case, wanted, examples)
+        measure(rows, network, case, given.seconds, given.repetitions)
+        show(rows, case, operations, ceiling)
+
+
+if __name__ == "__main__":
+    main()
