@@ -125,7 +125,11 @@ def _quantized(graph: Any, calibration: Calibration) -> Any:
     nncf = imported("nncf")
     nncf.set_log_level(logging.ERROR)
     rows: list[NDArray[np.float32]] = [calibration.inputs[row : row + 1] for row in range(len(calibration.inputs))]
-    return nncf.quantize(graph, nncf.Dataset(rows), subset_size=len(rows))
+    # Ranges hold every value that was seen. Means of each input's range cut off outliers, and twice as many votes
+    # differed from float32 on digits.
+    ranges = imported("nncf.quantization.range_estimator").RangeEstimatorParametersSet.MINMAX
+    settings = nncf.AdvancedQuantizationParameters(activations_range_estimator_params=ranges)
+    return nncf.quantize(graph, nncf.Dataset(rows), subset_size=len(rows), advanced_parameters=settings)
 
 
 def _digest(graph: Any) -> str:
