@@ -68,6 +68,18 @@ def test_longer_work_is_done_by_the_fastest(call: Call, model: Path, monkeypatch
     assert json.loads(call(*predict)[1])["backend"] == "openvino"
 
 
+def test_what_cannot_be_had_here_is_passed_over(
+    call: Call, model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(backends, "_SHORT_SECONDS", 0.0)
+    monkeypatch.setattr("holdfast.models.backends.openvino._compiled", lambda *_: 1 / 0)
+    plan = ("plan", "--model", model, "--limit", 1, "--n", 100, "--json")
+    assert json.loads(call(*plan)[1])["backend"] != "openvino"
+    monkeypatch.setattr("holdfast.models.backends.base.importable", lambda package: False)
+    code, _, err = call(*plan, "--precision", "int8")
+    assert (code, "needs the package 'openvino', which is not installed" in err) == (1, True)
+
+
 def test_a_run_is_resumed_on_its_own_backend_and_refused_on_another(call: Call, model: Path, tmp_path: Path) -> None:
     run = ("certify", "--model", model, "--out", tmp_path / "run", *SMALL)
     assert call(*run, "--backend", "torch-optimized")[0] == 0

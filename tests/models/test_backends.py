@@ -174,6 +174,15 @@ def test_unknown_names_and_what_does_not_fit_are_refused() -> None:
         backend("torch")(OpenVino)
 
 
+def test_a_network_that_a_backend_cannot_take_is_refused() -> None:
+    class Strange(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.special.bessel_y1(x.flatten(1))
+
+    with pytest.raises(UsageError, match=r"backend 'onnxruntime' cannot take this network .*use another, as torch"):
+        prepare("onnxruntime", Job(Strange().eval(), (1, 8, 8)))
+
+
 def test_missing_packages_are_named_with_their_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "importable", lambda package: False)
     for name, extra in (("openvino", "openvino"), ("onnxruntime", "onnx")):

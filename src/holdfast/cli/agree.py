@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from holdfast.cli import console, options
-from holdfast.cli.certify import Material
+from holdfast.cli.material import Material
 from holdfast.cli.specs import parse_batch_size, parse_radii
 
 if TYPE_CHECKING:

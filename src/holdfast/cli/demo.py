@@ -33,7 +33,8 @@ def demo_command(
 ) -> None:
     """Train on 1,437 handwritten digits, certify the other 360 against L2 and L0 changes, and write a report."""
     from holdfast.analysis.report import write_report
-    from holdfast.cli.certify import Material, Settings, certify_into
+    from holdfast.cli.certify import Settings, certify_into
+    from holdfast.cli.material import Material
     from holdfast.cli.table import print_summaries
     from holdfast.cli.train import train_bundle
     from holdfast.estimators import FixedSize

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from holdfast.cli import console, options
-from holdfast.cli.certify import Material, Question
+from holdfast.cli.certify import Question
+from holdfast.cli.material import Material
 from holdfast.cli.specs import open_data_spec, parse_batch_size, parse_noise
 from holdfast.errors import UsageError
 

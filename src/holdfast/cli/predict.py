@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli import console, options
-from holdfast.cli.certify import Material
+from holdfast.cli.material import Material
 from holdfast.cli.specs import parse_batch_size
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import torch
 
-from holdfast.models.backends import Backend, Calibration, Job, check_precision, prepare, usable
+from holdfast.errors import UsageError
+from holdfast.models.backends import Backend, Calibration, Job, check_precision, having, prepare, usable
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.engines.local import LocalEngine, torch_device
 from holdfast.sampling.rng import Stream, generator
@@ -78,7 +79,8 @@ class Workplace:
         """
         if backend != AUTO:
             return self.classifier(backend)
-        first, *others = usable(self.precision, torch_device(self.device)) or ["torch"]
+        # Where there is none, `prepare` says why.
+        first, *others = usable(self.precision, torch_device(self.device)) or [having(self.precision)[0]]
         best = self.classifier(first)
         if not others:
             return best
@@ -88,7 +90,11 @@ class Workplace:
         for name in sorted(others, key=lambda name: name in _SLOW_TO_PREPARE):
             if name in _SLOW_TO_PREPARE and samples / speed <= _LONG_SECONDS:
                 continue
-            candidate = self.classifier(name)
+            try:
+                candidate = self.classifier(name)
+            except UsageError:
+                # A converter that does not know a layer, or a processor without the precision.
+                continue
             found = self._speed(candidate, example)
             if found > speed:
                 best, speed = candidate, found

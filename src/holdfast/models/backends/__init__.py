@@ -12,11 +12,22 @@ from holdfast.models.backends.base import (
     Job,
     backend_names,
     check_precision,
+    having,
     prepare,
     usable,
 )
 
-__all__ = ["PRECISIONS", "Backend", "Calibration", "Job", "backend_names", "check_precision", "prepare", "usable"]
+__all__ = [
+    "PRECISIONS",
+    "Backend",
+    "Calibration",
+    "Job",
+    "backend_names",
+    "check_precision",
+    "having",
+    "prepare",
+    "usable",
+]
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")

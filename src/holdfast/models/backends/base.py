@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, final
 import torch
 from torch import Tensor, nn
 
-from holdfast.errors import ClassifierError, MissingExtraError, UsageError
+from holdfast.errors import ClassifierError, HoldfastError, MissingExtraError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -106,7 +106,7 @@ class Backend(ABC):
         if precision not in cls.precisions:
             return UsageError(
                 f"backend {cls.name!r} does not compute in {precision}, but in {' and '.join(cls.precisions)}; for "
-                f"{precision} there is {', '.join(n for n in backend_names() if precision in _BACKENDS[n].precisions)}"
+                f"{precision} there is {', '.join(having(precision))}"
             )
         if device.type not in cls.devices:
             return UsageError(f"backend {cls.name!r} computes on {' and '.join(cls.devices)}, not on {device.type}")
@@ -162,10 +162,15 @@ def find(name: str) -> type[Backend]:
     return _BACKENDS[name]
 
 
+def having(precision: str) -> list[str]:
+    """Names of the backends that have this precision, here or elsewhere."""
+    check_precision(precision)
+    return [name for name in backend_names() if precision in _BACKENDS[name].precisions]
+
+
 def usable(precision: str, device: torch.device) -> list[str]:
     """Names of the backends that have this precision and can be used here, the reference first."""
-    check_precision(precision)
-    return [name for name in backend_names() if _BACKENDS[name].obstacle(precision, device) is None]
+    return [name for name in having(precision) if _BACKENDS[name].obstacle(precision, device) is None]
 
 
 def prepare(name: str, job: Job) -> Backend:
@@ -176,7 +181,8 @@ def prepare(name: str, job: Job) -> Backend:
         job: the network, its precision and place.
 
     Raises:
-        UsageError: an unknown name or precision, or one that does not fit the other or the device.
+        UsageError: an unknown name or precision, one that does not fit the other or the device, or a network that the
+            backend cannot take.
         MissingExtraError: the backend needs a package that is not installed.
         ClassifierError: a network that cannot be calibrated for int8.
     """
@@ -187,7 +193,16 @@ def prepare(name: str, job: Job) -> Backend:
         raise obstacle
     if job.precision == "int8":
         _check_calibration(job)
-    return kind(job)
+    try:
+        return kind(job)
+    except (HoldfastError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        # Whatever a converter or a compiler raises for layers that it does not know.
+        reason = (str(error).strip().splitlines() or [""])[0]
+        raise UsageError(
+            f"backend {name!r} cannot take this network ({type(error).__name__}: {reason}); use another, as torch"
+        ) from error
 
 
 def _check_calibration(job: Job) -> None:
