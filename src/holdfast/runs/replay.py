@@ -90,8 +90,10 @@ def other_versions(manifest: Manifest, backend: dict[str, Any] | None = None) ->
     """What this installation has in another version than the run: likely reasons for different counts."""
     there, here = dict(manifest.versions), installed_versions()
     promised = manifest.model.get("backend", {})
-    if backend is not None and "version" in promised:
-        there[promised["name"]], here[backend["name"]] = promised["version"], backend["version"]
+    if backend is not None and promised:
+        # torch is among them already.
+        there.setdefault(promised["name"], promised["version"])
+        here.setdefault(backend["name"], backend["version"])
     return [
         f"{name} {there.get(name)} in the run, {here.get(name)} here"
         for name in dict.fromkeys([*there, *here])
