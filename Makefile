@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO_STAMP := $(VENV)/.ready-for-the-demo
 STAMP := $(VENV)/.ready
 
-.PHONY: demo test check setup clean
+.PHONY: demo test check bench setup clean
 .DEFAULT_GOAL := demo
 
 demo: $(DEMO_STAMP)  ## train on digits, certify 360 images under both noises, write the report
@@ -19,6 +19,9 @@ check: $(STAMP)  ## linters, types, direction of imports
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: $(STAMP)  ## speed of every network, backend and precision on this machine; takes about half an hour
+	$(BIN)/python benchmarks/speed.py
 
 setup: $(STAMP)  ## .venv with everything for development
 

@@ -255,7 +255,7 @@ def test_wrong_calls_exit_with_2_and_say_why(
         (("--batch-size", "many"), "the batch size is 'auto' or a whole number"),
         (("--seed", str(2**63)), "a seed is a whole number from 0"),
         (("--noise", "ablation:k=20"), "its first layer cannot take ablation:k=20"),
-        (("--precision", "int8"), "the precision is float32 or bfloat16"),
+        (("--precision", "int4"), "the precision is float32, bfloat16 or int8"),
         (("--n", "0"), "n is a whole number of samples"),
         (("--split", "valid"), "unknown split 'valid'"),
     ],

@@ -1,13 +1,10 @@
-import sys
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from holdfast.data import open_data
-from holdfast.errors import MissingExtraError, UsageError
+from holdfast.errors import UsageError
 from holdfast.models.architectures import architecture, architecture_names, build
 
 SHAPES = {
@@ -182,29 +179,26 @@ def test_a_name_is_given_once():
         architecture("resnet20")(lambda shape, num_classes: nn.Identity())
 
 
-def test_resnet50_without_torchvision(monkeypatch):
-    monkeypatch.setitem(sys.modules, "torchvision", None)
-    with pytest.raises(MissingExtraError, match=r"'torchvision', which is not installed. .*'holdfast\[torchvision\]'"):
-        build("resnet50", (3, 224, 224), 1000)
-
-
 @pytest.mark.parametrize("channels", [3, 6])
-def test_resnet50_gets_a_first_layer_for_its_channels(monkeypatch, channels):
-    def stand_in(weights, num_classes):
-        assert weights is None
-        assert num_classes == 1000
-        network = nn.Module()
-        network.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        return network
-
-    models = SimpleNamespace(resnet50=stand_in)
-    monkeypatch.setitem(sys.modules, "torchvision", SimpleNamespace(models=models))
-    network = build("resnet50", (channels, 224, 224), 1000)
-    assert network.conv1(torch.rand(1, channels, 32, 32)).shape == (1, 64, 16, 16)
-    assert network.conv1.bias is None
+def test_resnet50_takes_images_with_any_channels(channels):
+    network = build("resnet50", (channels, 32, 32), 1000).eval()
+    assert network(torch.rand(1, channels, 32, 32)).shape == (1, 1000)
 
 
-def test_resnet50_of_torchvision():
-    pytest.importorskip("torchvision")
-    assert size(build("resnet50", (3, 224, 224), 1000)) == 25_557_032
-    assert build("resnet50", (6, 32, 32), 10).eval()(torch.rand(1, 6, 32, 32)).shape == (1, 10)
+def test_resnet50_has_the_parameters_and_names_of_torchvision():
+    """torchvision, resnet50: 25,557,032 parameters; its weights load without renaming."""
+    network = build("resnet50", (3, 224, 224), 1000)
+    assert size(network) == 25_557_032
+    names = set(network.state_dict())
+    assert len(names) == 320
+    expected = {"conv1.weight", "bn1.running_var", "fc.bias", "layer1.0.downsample.0.weight"}
+    expected |= {"layer1.0.downsample.1.bias", "layer3.5.conv3.weight", "layer4.2.bn3.num_batches_tracked"}
+    assert expected <= names
+
+
+def test_resnet50_computes_what_torchvision_computes():
+    torchvision = pytest.importorskip("torchvision")
+    ours, theirs = build("resnet50", (3, 64, 64), 10).eval(), torchvision.models.resnet50(num_classes=10).eval()
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.rand(2, 3, 64, 64)
+    assert torch.allclose(ours(x), theirs(x), atol=1e-5)

@@ -232,7 +232,9 @@ def not_proved(run: Run) -> list[str]:
         "The interval assumes that the subset was chosen without a look at the results and that future inputs are "
         "like this data set. Neither can be seen from the votes.",
         noise_of(run.manifest).assumption,
-        "The base classifier must treat each input by itself (no batch statistics), at the precision named above.",
+        "The base classifier is the model as the backend named above computes it, at the precision named above. "
+        "Another backend rounds otherwise: it makes another base classifier, for which nothing is certified here. The "
+        "base classifier must treat each input by itself (no batch statistics).",
     ]
     if run.manifest.kind != "imported":
         found.insert(

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from holdfast.cli import console, options
-from holdfast.cli.specs import open_data_spec, parse_batch_size, parse_noise, parse_radii, parse_share
+from holdfast.cli.material import Material
+from holdfast.cli.specs import parse_batch_size, parse_radii, parse_share
 from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
-    from holdfast.data.base import DataSet
     from holdfast.estimators import Estimator
-    from holdfast.models.bundle import Bundle
     from holdfast.noises.base import Noise, Shape
     from holdfast.runs.manifest import Manifest
+    from holdfast.sampling.classifier import VotingClassifier
     from holdfast.sampling.engines.local import LocalEngine
 
 
@@ -57,6 +57,7 @@ def certify_command(
     device: options.Device = "cpu",
     threads: options.Threads = 1,
     precision: options.Precision = "float32",
+    backend: options.BackendName = "auto",
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -92,63 +93,11 @@ def certify_command(
             threads,
             precision,
             alpha if joint and not rule.exhaustive else None,
+            backend,
         ),
         hidden=json or quiet,
     )
     print_summaries([out], None, as_json=json)
-
-
-@dataclass(frozen=True)
-class Material:
-    """What is certified: the base classifier, the data and the noise, checked against each other."""
-
-    bundle: Bundle
-    data: DataSet
-    noise: Noise
-    theorem: str
-
-    @classmethod
-    def load(
-        cls,
-        model: Path,
-        data: str,
-        noise: str | None,
-        split: str,
-        device: str,
-        precision: str,
-        theorem: str | None = None,
-    ) -> Material:
-        """Load everything that the options name.
-
-        Raises:
-            UsageError: the model does not fit the data.
-        """
-        from holdfast.models.bundle import load_bundle
-        from holdfast.noises.base import find_guarantee, noise_from_dict
-        from holdfast.sampling.engines.local import torch_device
-
-        bundle = load_bundle(model, torch_device(device), precision)
-        trained_for = noise_from_dict(bundle.info.noise)
-        chosen = trained_for if noise is None else parse_noise(noise)
-        examples = open_data_spec(data, split)
-        space = bundle.info.input_space
-        if (examples.shape, examples.low, examples.high) != (space.shape, space.low, space.high):
-            raise UsageError(
-                f"{model} takes inputs of shape {space.shape} in [{space.low:g}, {space.high:g}]; {data} has "
-                f"{examples.shape} in [{examples.low:g}, {examples.high:g}]"
-            )
-        known, found = bundle.info.class_names, examples.class_names
-        if known != found:
-            raise UsageError(
-                f"{model} knows {len(known)} classes ({', '.join(known[:4])} ...); "
-                f"{data} has {len(found)} ({', '.join(found[:4])} ...)"
-            )
-        chosen.check_inputs(space.shape, space.low, space.high)
-        if chosen.noisy_shape(space.shape) != trained_for.noisy_shape(space.shape):
-            raise UsageError(f"{model} was trained for {trained_for}; its first layer cannot take {chosen}")
-        if chosen != trained_for:
-            console.warn(f"{model.name} was trained for {trained_for}, and is certified with {chosen}")
-        return cls(bundle, examples, chosen, find_guarantee(chosen, theorem).name)
 
 
 @dataclass(frozen=True)
@@ -218,6 +167,7 @@ class Settings:
     threads: int
     precision: str
     joint_alpha: float | None = None
+    backend: str = "auto"
 
     def engine(self) -> LocalEngine:
         """The engine that these settings ask for."""
@@ -228,19 +178,31 @@ class Settings:
 
 def certify_into(out: Path, material: Material, settings: Settings, *, hidden: bool) -> None:
     """Start or resume the run in `out`, with a progress bar unless `hidden`."""
+    from holdfast.runs.backends import description
     from holdfast.runs.execute import certify_run
-    from holdfast.sampling.classifier import VotingClassifier
 
-    manifest = promise_of(out, material, settings)
-    bundle, data = material.bundle, material.data
-    classifier = VotingClassifier(bundle.module, len(bundle.info.class_names))
+    data = material.data
+    classifier = classifier_for(out, material, settings)
+    manifest = promise_of(out, material, settings, description(classifier))
     with console.run_progress(f"certify {out.name}", hidden) as show:
         certify_run(
             out, manifest, classifier, lambda indices: (data[index] for index in indices), settings.engine(), show
         )
 
 
-def promise_of(out: Path, material: Material, settings: Settings) -> Manifest:
+def classifier_for(out: Path, material: Material, settings: Settings) -> VotingClassifier:
+    """The base classifier on its backend: a resumed run keeps its own unless another one is asked for."""
+    from holdfast.runs.manifest import FILE_NAME, backend_of, read_manifest
+
+    place = material.workplace(settings.device, settings.threads)
+    if settings.backend == "auto" and (out / FILE_NAME).is_file():
+        return place.classifier(backend_of(read_manifest(out)))
+    examples = len(range(0, len(material.data), settings.every)[: settings.limit])
+    samples = examples * (settings.n0 + settings.estimator.most_draws)
+    return place.chosen(settings.backend, material.data[0], samples)
+
+
+def promise_of(out: Path, material: Material, settings: Settings, backend: dict[str, Any]) -> Manifest:
     """The manifest of the run: a resumed run keeps its seed unless another one is asked for."""
     from holdfast.runs.execute import promise
     from holdfast.runs.manifest import FILE_NAME, DataPromise, read_manifest
@@ -268,7 +230,7 @@ def promise_of(out: Path, material: Material, settings: Settings) -> Manifest:
             every=settings.every,
             limit=settings.limit,
         ),
-        model=material.bundle.promise(),
+        model={**material.bundle.promise(), "backend": backend},
         seed=fresh_seed() if seed is None else check_seed(seed),
         precision=settings.precision,
         device=settings.device,

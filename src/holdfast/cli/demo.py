@@ -33,7 +33,8 @@ def demo_command(
 ) -> None:
     """Train on 1,437 handwritten digits, certify the other 360 against L2 and L0 changes, and write a report."""
     from holdfast.analysis.report import write_report
-    from holdfast.cli.certify import Material, Settings, certify_into
+    from holdfast.cli.certify import Settings, certify_into
+    from holdfast.cli.material import Material
     from holdfast.cli.table import print_summaries
     from holdfast.cli.train import train_bundle
     from holdfast.estimators import FixedSize
@@ -53,7 +54,7 @@ def demo_command(
         certify_into(
             run,
             material,
-            Settings(1, None, _N0, FixedSize(_N, _ALPHA), None, None, "cpu", threads, "float32"),
+            Settings(1, None, _N0, FixedSize(_N, _ALPHA), None, None, "cpu", threads, "float32", backend="torch"),
             hidden=quiet,
         )
         runs.append(run)

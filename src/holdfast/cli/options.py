@@ -75,7 +75,17 @@ Precision = Annotated[
     str,
     typer.Option(
         "--precision",
-        help="In which the base classifier computes: float32 or bfloat16. The certificate is for that one.",
+        help="In which the base classifier computes: float32, bfloat16 or int8 (calibrated on noisy training inputs). "
+        "The certificate is for that one.",
+    ),
+]
+BackendName = Annotated[
+    str,
+    typer.Option(
+        "--backend",
+        help="What computes the logits: torch, torch-optimized, torch-compiled, openvino, onnxruntime. auto: that of "
+        "the run where there is one, torch where it takes half a minute at most, otherwise the fastest in a short "
+        "burst. The certificate is for that one.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for machines; no progress.")]

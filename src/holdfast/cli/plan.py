@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from holdfast.cli import console, options
-from holdfast.cli.certify import Material, Question
+from holdfast.cli.certify import Question
+from holdfast.cli.material import Material
 from holdfast.cli.specs import open_data_spec, parse_batch_size, parse_noise
 from holdfast.errors import UsageError
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from holdfast.data.base import DataSet
     from holdfast.estimators import Estimator
     from holdfast.noises.base import Noise
+    from holdfast.sampling.classifier import VotingClassifier
 
 
 def add_to(app: typer.Typer) -> None:
@@ -45,6 +47,7 @@ def plan_command(
     device: options.Device = "cpu",
     threads: options.Threads = 1,
     precision: options.Precision = "float32",
+    backend: options.BackendName = "auto",
     json: options.Json = False,
 ) -> None:
     """Say what can be certified at most, warn when nothing can, and estimate the time."""
@@ -60,7 +63,8 @@ def plan_command(
     document["n0"] = 0 if rule.exhaustive else n0
     document["samples"] = document["examples"] * (document["n0"] + rule.most_draws)
     if material:
-        speed = measured_speed(material, parse_batch_size(batch_size), device, threads)
+        classifier = material.workplace(device, threads).chosen(backend, material.data[0], document["samples"])
+        speed = measured_speed(material, classifier, parse_batch_size(batch_size), device, threads)
         document |= {**speed, "seconds": document["samples"] / speed["samples_per_second"]}
     if json:
         console.print_json(document)
@@ -94,14 +98,15 @@ def attainable(noise: Noise, data: DataSet, estimator: Estimator) -> dict[str, A
     }
 
 
-def measured_speed(material: Material, batch_size: int | None, device: str, threads: int) -> dict[str, Any]:
-    """Samples a second of the loop in a short burst on the first input, and the batch size it took."""
-    from holdfast.sampling.classifier import VotingClassifier
+def measured_speed(
+    material: Material, classifier: VotingClassifier, batch_size: int | None, device: str, threads: int
+) -> dict[str, Any]:
+    """Samples a second of the loop in a short burst on the first input, the batch size it took, and the backend."""
+    from holdfast.runs.backends import description
     from holdfast.sampling.engines.local import LocalEngine
 
-    classifier = VotingClassifier(material.bundle.module, len(material.bundle.info.class_names))
     size, speed = LocalEngine(device, batch_size, threads).fastest_batch(classifier, material.noise, material.data[0])
-    return {"batch_size": size, "samples_per_second": speed}
+    return {"batch_size": size, "samples_per_second": speed, "backend": description(classifier)["name"]}
 
 
 def _print(document: Mapping[str, Any]) -> None:
@@ -133,7 +138,7 @@ def _print(document: Mapping[str, Any]) -> None:
     if "seconds" in document:
         console.say(
             f"  time: about {_duration(document['seconds'])}, at {document['samples_per_second']:,.0f} samples/s "
-            f"measured in a burst with batches of {document['batch_size']}"
+            f"measured in a burst with batches of {document['batch_size']} on the backend {document['backend']}"
         )
     else:
         console.say("  time: give --model to have the speed measured")

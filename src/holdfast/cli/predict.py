@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli import console, options
-from holdfast.cli.certify import Material
+from holdfast.cli.material import Material
 from holdfast.cli.specs import parse_batch_size
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def predict_command(
     device: options.Device = "cpu",
     threads: options.Threads = 1,
     precision: options.Precision = "float32",
+    backend: options.BackendName = "auto",
     json: options.Json = False,
 ) -> None:
     """Predict with the smoothed classifier. It abstains where the top two classes cannot be told apart at alpha.
@@ -46,13 +47,16 @@ def predict_command(
     An input stops as soon as its answer is clear; --n is the most.
     """
     from holdfast.estimators import AllVotes, AnswerRule, TopTwo
+    from holdfast.runs.backends import description
     from holdfast.sampling.rng import fresh_seed
     from holdfast.sampling.smoothed import SmoothedClassifier
 
     material = Material.load(model, data, noise, split, device, precision)
     space = material.bundle.info.input_space
+    indices = list(range(0, len(material.data), every))[:limit]
+    classifier = material.workplace(device, threads).chosen(backend, material.data[0], len(indices) * n)
     smoothed = SmoothedClassifier(
-        material.bundle.module,
+        classifier.function,
         material.noise,
         len(material.bundle.info.class_names),
         input_range=(space.low, space.high),
@@ -60,7 +64,6 @@ def predict_command(
         batch_size=parse_batch_size(batch_size),
         threads=threads,
     )
-    indices = list(range(0, len(material.data), every))[:limit]
     chosen = fresh_seed() if seed is None else seed
     examples = [material.data[index] for index in indices]
     count = material.noise.realizations(material.data.shape)
@@ -75,6 +78,8 @@ def predict_command(
                 "n": rule.n,
                 "alpha": 0.0 if rule.exhaustive else alpha,
                 "seed": chosen,
+                "precision": precision,
+                "backend": description(classifier)["name"],
                 "subset": f"{len(indices)} of {len(material.data)} {split} examples of {material.data.source}",
                 "predictions": [
                     {"index": example.index, "true_label": example.label, **asdict(each)}

@@ -106,18 +106,23 @@ def _replay(
     from random import SystemRandom
 
     from holdfast.models.bundle import load_bundle
-    from holdfast.runs.replay import check_origin, check_place, draw_again, other_versions
+    from holdfast.noises.base import noise_from_dict
+    from holdfast.runs.backends import Workplace, description
+    from holdfast.runs.manifest import backend_of
+    from holdfast.runs.replay import check_backend, check_origin, check_place, draw_again, other_versions
     from holdfast.runs.store import read_run
-    from holdfast.sampling.classifier import VotingClassifier
     from holdfast.sampling.engines.local import LocalEngine, torch_device
 
     run = read_run(folder)
     check_place(run.manifest, device)
-    bundle = load_bundle(model, torch_device(device), run.manifest.precision)
+    bundle = load_bundle(model, torch_device(device))
     examples = open_data_spec(data, run.manifest.data.split)
     check_origin(run.manifest, bundle, examples)
     chosen = sorted(SystemRandom().sample([record.index for record in run.records], min(count, len(run.records))))
-    classifier = VotingClassifier(bundle.module, len(bundle.info.class_names))
+    noise, precision = noise_from_dict(run.manifest.noise), run.manifest.precision
+    place = Workplace(bundle, noise, precision, device, threads, lambda: open_data_spec(data, "train"))
+    classifier = place.classifier(backend_of(run.manifest))
+    check_backend(run.manifest, description(classifier))
     differ = 0
     with console.resumable():
         for redrawn in draw_again(run, chosen, classifier, examples, LocalEngine(device, batch_size, threads)):
@@ -125,7 +130,7 @@ def _replay(
             if redrawn.difference:
                 differ += 1
                 result.failures.append(f"example {redrawn.record.index}, drawn again: {redrawn.difference}")
-    versions = other_versions(run.manifest)
+    versions = other_versions(run.manifest, description(classifier))
     if differ and versions:
         result.notes.append(f"another version may be why counts differ: {'; '.join(versions)}")
 

@@ -81,7 +81,8 @@ class Manifest:
         estimator: name and parameters of the estimator, alpha included.
         n0: selection samples of each input.
         data: which examples.
-        model: architecture, arguments and the hash of the weights; empty for an imported log.
+        model: architecture, arguments, the hash of the weights, and the backend that computes with them; empty for an
+            imported log.
         joint_alpha: where all certificates of the run are to hold together: the failure probability of that. The
             estimator's alpha is then this one divided by the number of examples.
         seed: of all noise; None for an imported log.
@@ -154,6 +155,11 @@ def estimator_of(manifest: Manifest) -> Estimator:
     """The estimator that a manifest promised."""
     scale = scale_of(noise_from_dict(manifest.noise), manifest.guarantee, manifest.data.shape)
     return estimator_from_dict(manifest.estimator, scale)
+
+
+def backend_of(manifest: Manifest) -> str:
+    """The name of the backend that a manifest promised: torch where it names none."""
+    return str(manifest.model.get("backend", {}).get("name", "torch"))
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

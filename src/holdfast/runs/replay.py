@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import RunError
 from holdfast.noises.base import noise_from_dict
@@ -70,13 +70,34 @@ def check_origin(manifest: Manifest, bundle: Bundle, data: DataSet) -> None:
         )
 
 
-def other_versions(manifest: Manifest) -> list[str]:
+def check_backend(manifest: Manifest, backend: dict[str, Any]) -> None:
+    """Raise RunError unless calibration has given the 8-bit network of the run again.
+
+    Args:
+        manifest: of the run.
+        backend: what the backend says of itself here; see `Backend.describe`.
+    """
+    promised, found = (_quantization(each) for each in (manifest.model.get("backend", {}), backend))
+    if found != promised:
+        odd = [f"{key}: {promised.get(key)!r} in the run, {found.get(key)!r} here" for key in {**promised, **found}]
+        raise RunError(
+            "calibration gives another 8-bit network here than in the run, so votes would be those of another base "
+            f"classifier ({'; '.join(odd)}); use the run's data, its versions and its kind of processor"
+        )
+
+
+def other_versions(manifest: Manifest, backend: dict[str, Any] | None = None) -> list[str]:
     """What this installation has in another version than the run: likely reasons for different counts."""
-    here = installed_versions()
+    there, here = dict(manifest.versions), installed_versions()
+    promised = manifest.model.get("backend", {})
+    if backend is not None and promised:
+        # torch is among them already.
+        there.setdefault(promised["name"], promised["version"])
+        here.setdefault(backend["name"], backend["version"])
     return [
-        f"{name} {manifest.versions.get(name)} in the run, {here.get(name)} here"
-        for name in dict.fromkeys([*manifest.versions, *here])
-        if manifest.versions.get(name) != here.get(name)
+        f"{name} {there.get(name)} in the run, {here.get(name)} here"
+        for name in dict.fromkeys([*there, *here])
+        if there.get(name) != here.get(name)
     ]
 
 
@@ -102,6 +123,11 @@ def draw_again(
     for example, votes in engine.run(classifier, noise, procedure_of(manifest), manifest.seed, examples):
         selection, estimation = (votes.get(stream, none) for stream in (Stream.SELECTION, Stream.ESTIMATION))
         yield Redrawn(recorded[example.index], example.label, selection, estimation)
+
+
+def _quantization(backend: dict[str, Any]) -> dict[str, Any]:
+    quantization: dict[str, Any] = backend.get("quantization", {})
+    return quantization
 
 
 def _spell(votes: tuple[int, ...]) -> str:

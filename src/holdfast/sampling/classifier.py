@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -24,8 +24,21 @@ _NEAR_TIE = {
 _PROBES = 64
 # A difference that no rounding explains: the classifier depends on the rest of the batch, or on chance.
 _BATCH_DEPENDENCE = 0.05
+# Rows of the first batch that are computed alone as well, and how much further apart than the largest difference seen
+# between them two logits must be, to be no near tie.
+_ALONE, _MARGIN = 5, 4.0
 
 BaseClassifier = Callable[[Tensor], Any]
+
+
+@runtime_checkable
+class OwnRounding(Protocol):
+    """A base classifier that knows how its rounding depends on the batch: the backends of `holdfast.models`."""
+
+    near_tie: float
+
+    def alone(self, noisy: Tensor) -> Any:
+        """What it returns for a batch, each row computed by itself."""
 
 
 class VotingClassifier:
@@ -50,6 +63,9 @@ class VotingClassifier:
             raise ClassifierError(f"a classifier has at least 2 classes, got {num_classes}")
         self.function = function
         self.num_classes = num_classes
+        self._own = function if isinstance(function, OwnRounding) else None
+        # None: as the type of the logits has it.
+        self._near_tie: float | None = self._own.near_tie if self._own else None
         self._probed = False
         self._scale = 0.0
         if isinstance(function, nn.Module):
@@ -76,8 +92,8 @@ class VotingClassifier:
         """
         output = self._outputs(noisy)
         if not self._probed:
-            self._probe(noisy, output)
             self._scale = self._typical_logit(noisy)
+            self._probe(noisy, output)
             self._probed = True
         if output.ndim == 1:
             return output, torch.zeros_like(output, dtype=torch.bool)
@@ -88,34 +104,44 @@ class VotingClassifier:
         votes = classes[:, 0]
         # Not the row's own largest logit alone: logits (s, -s) with s near 0 round as larger ones do.
         scale = largest.clamp(min=self._scale)
-        close = (leaders[:, 0] - leaders[:, 1] <= _NEAR_TIE[output.dtype] * scale) & finite
+        near = _NEAR_TIE[output.dtype] if self._near_tie is None else self._near_tie
+        close = (leaders[:, 0] - leaders[:, 1] <= near * scale) & finite
         rows = close.nonzero().squeeze(1)
         if len(rows):
             votes[rows] = self._settle(noisy[rows])
         return votes, ~finite
 
     def _outputs(self, noisy: Tensor) -> Tensor:
-        """The function's output as a tensor of logits or votes, with its shape and type checked."""
-        output = self.function(noisy)
+        """The function's output for a batch."""
+        return self._checked(self.function(noisy), noisy)
+
+    def _outputs_alone(self, noisy: Tensor) -> Tensor:
+        """The function's output for each row by itself."""
+        if self._own:
+            return self._checked(self._own.alone(noisy), noisy)
+        return torch.cat([self._outputs(noisy[row : row + 1]) for row in range(len(noisy))])
+
+    def _checked(self, output: Any, noisy: Tensor) -> Tensor:
+        """`output` as a tensor of logits or votes, with its shape and type checked."""
         if isinstance(output, np.ndarray):
             output = torch.from_numpy(output)
         if not isinstance(output, Tensor):
             raise ClassifierError(f"the base classifier returns a tensor or an array, got {type(output).__name__}")
-        output = output.to(noisy.device)
-        if tuple(output.shape) == (len(noisy), self.num_classes) and output.dtype in _NEAR_TIE:
-            return output
-        if tuple(output.shape) == (len(noisy),) and not output.dtype.is_floating_point:
-            output = output.long()
-            if bool(((output < 0) | (output >= self.num_classes)).any()):
+        found: Tensor = output.to(noisy.device)
+        if tuple(found.shape) == (len(noisy), self.num_classes) and found.dtype in _NEAR_TIE:
+            return found
+        if tuple(found.shape) == (len(noisy),) and not found.dtype.is_floating_point:
+            found = found.long()
+            if bool(((found < 0) | (found >= self.num_classes)).any()):
                 raise ClassifierError(
                     f"votes are class indices in 0..{self.num_classes - 1}, "
-                    f"got values from {int(output.min())} to {int(output.max())}"
+                    f"got values from {int(found.min())} to {int(found.max())}"
                 )
-            return output
+            return found
         raise ClassifierError(
             f"for {len(noisy)} inputs the base classifier returns floating-point logits of shape "
             f"({len(noisy)}, {self.num_classes}) or integer votes of shape ({len(noisy)},); "
-            f"got {tuple(output.shape)} of {output.dtype}. Is num_classes={self.num_classes} right?"
+            f"got {tuple(found.shape)} of {found.dtype}. Is num_classes={self.num_classes} right?"
         )
 
     def _settle(self, noisy: Tensor) -> Tensor:
@@ -123,7 +149,7 @@ class VotingClassifier:
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
-            output = torch.cat([self._outputs(noisy[row : row + 1]) for row in range(len(noisy))])
+            output = self._outputs_alone(noisy)
         finally:
             torch.set_num_threads(threads)
         is_top = output == output.amax(dim=1, keepdim=True)
@@ -146,16 +172,28 @@ class VotingClassifier:
         return largest if math.isfinite(largest) else 0.0
 
     def _probe(self, noisy: Tensor, output: Tensor) -> None:
-        """Raise unless a few inputs give nearly the same output alone as they gave in their batch."""
-        for row in {0, len(noisy) // 2, len(noisy) - 1}:
-            alone = self._outputs(noisy[row : row + 1])[0].double()
-            together = output[row].double()
-            scale = float(together.abs().max())
+        """Raise unless a few inputs give nearly the same output alone as in their batch; learn how nearly."""
+        rows = torch.linspace(0, len(noisy) - 1, min(_ALONE, len(noisy))).long().to(noisy.device)
+        alone, together = self._outputs_alone(noisy[rows]).double(), output[rows].double()
+        if output.ndim == 1:
+            allowed, scale = 0.0, float(together.abs().max())
             difference = float((alone - together).abs().max())
-            allowed = _BATCH_DEPENDENCE * scale if output.ndim == 2 else 0.0
-            if difference > allowed:
-                raise ClassifierError(
-                    f"the base classifier answers differently for the same input alone and in a batch of {len(noisy)} "
-                    f"(by {difference:.3g}, with outputs up to {scale:.3g}): it depends on its batch or on chance, "
-                    "and nothing can be certified. Is batch normalization or dropout left in training mode?"
-                )
+        else:
+            # Rows without finite logits are void, alone or not.
+            finite = together.isfinite().all(dim=1) & alone.isfinite().all(dim=1)
+            alone, together = alone[finite], together[finite]
+            if not len(together):
+                return
+            scale = float(together.abs().max())
+            allowed = _BATCH_DEPENDENCE * scale
+            difference = float((alone - together).abs().max())
+            typical = max(scale, self._scale)
+            if typical:
+                near = _NEAR_TIE[output.dtype] if self._near_tie is None else self._near_tie
+                self._near_tie = max(near, _MARGIN * difference / typical)
+        if difference > allowed:
+            raise ClassifierError(
+                f"the base classifier answers differently for the same input alone and in a batch of {len(noisy)} "
+                f"(by {difference:.3g}, with outputs up to {scale:.3g}): it depends on its batch or on chance, "
+                "and nothing can be certified. Is batch normalization or dropout left in training mode?"
+            )

@@ -39,6 +39,7 @@ class Stream(IntEnum):
     TRAINING = 3
     GALLERY = 4
     TRAINING_CHECK = 5
+    CALIBRATION = 6
 
 
 def fresh_seed() -> int:

@@ -1,36 +1,78 @@
-"""ResNet-50 for ImageNet, from torchvision; the ImageNet network of Cohen et al. 2019 and Levine & Feizi 2020."""
+"""ResNet-50 for ImageNet; the ImageNet network of Cohen et al. 2019 and Levine & Feizi 2020.
+
+Source: He, Zhang, Ren & Sun 2016, "Deep Residual Learning for Image Recognition", Table 1, with the stride of a block
+in its 3 x 3 convolution. Modules and parameters have the names that torchvision gives them, so that its weights load.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from torch import Tensor, nn
+from torch.nn import functional
 
-from holdfast.errors import MissingExtraError
 from holdfast.models.architectures.base import Shape, architecture, image_size
-
-if TYPE_CHECKING:
-    from torch import nn
 
 # Its layers divide height and width by 32.
 _SMALLEST = 32
+# Blocks and inner channels of the four stages; a block puts out four times its inner channels.
+_STAGES = ((3, 64), (4, 128), (6, 256), (3, 512))
+_EXPANSION = 4
 
 
 @architecture("resnet50")
 def resnet50(shape: Shape, num_classes: int) -> nn.Module:
-    """50 layers, 25.6 million parameters; the first convolution is replaced where there are not 3 channels.
+    """50 layers, 25.6 million parameters.
 
     Raises:
         UsageError: `shape` is not an image's of at least 32 x 32 pixels.
-        MissingExtraError: torchvision is not installed.
     """
-    channels, _, _ = image_size("resnet50", shape, smallest=_SMALLEST)
-    try:
-        from torchvision import models
-    except ImportError as error:
-        raise MissingExtraError("torchvision", "torchvision", "The architecture 'resnet50'") from error
-    from torch import nn
+    return _ResNet50(image_size("resnet50", shape, smallest=_SMALLEST)[0], num_classes)
 
-    network: nn.Module = models.resnet50(weights=None, num_classes=num_classes)
-    if channels != 3:
-        network.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
-        nn.init.kaiming_normal_(network.conv1.weight, mode="fan_out", nonlinearity="relu")
-    return network
+
+class _Bottleneck(nn.Module):
+    """Convolutions of 1 x 1, 3 x 3 and 1 x 1, and a shortcut, which is a 1 x 1 convolution in a stage's first block."""
+
+    def __init__(self, incoming: int, inner: int, stride: int) -> None:
+        super().__init__()
+        outgoing = _EXPANSION * inner
+        self.conv1 = nn.Conv2d(incoming, inner, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(inner)
+        self.conv2 = nn.Conv2d(inner, inner, 3, stride=stride, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(inner)
+        self.conv3 = nn.Conv2d(inner, outgoing, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(outgoing)
+        self.downsample: nn.Module | None = None
+        if incoming != outgoing:
+            shortcut = nn.Conv2d(incoming, outgoing, 1, stride=stride, bias=False)
+            self.downsample = nn.Sequential(shortcut, nn.BatchNorm2d(outgoing))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = functional.relu(self.bn1(self.conv1(x)))
+        out = functional.relu(self.bn2(self.conv2(out)))
+        out = self.bn3(self.conv3(out))
+        return functional.relu(out + (x if self.downsample is None else self.downsample(x)))
+
+
+class _ResNet50(nn.Module):
+    """A 7 x 7 convolution, pooling, four stages of bottlenecks, average over the image, one fully connected layer."""
+
+    def __init__(self, channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        incoming = 64
+        for number, (blocks, inner) in enumerate(_STAGES, start=1):
+            first = _Bottleneck(incoming, inner, 1 if number == 1 else 2)
+            incoming = _EXPANSION * inner
+            rest = (_Bottleneck(incoming, inner, 1) for _ in range(blocks - 1))
+            self.add_module(f"layer{number}", nn.Sequential(first, *rest))
+        self.fc = nn.Linear(incoming, num_classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = functional.max_pool2d(functional.relu(self.bn1(self.conv1(x))), 3, stride=2, padding=1)
+        for number in range(1, len(_STAGES) + 1):
+            out = self.get_submodule(f"layer{number}")(out)
+        logits: Tensor = self.fc(out.mean(dim=(2, 3)))
+        return logits

@@ -1,0 +1,179 @@
+"""Threshold questions end to end: Holdfast against the plain loop, on a real model and real images.
+
+The plain loop is the published procedure: image by image, 100 selection and 100,000 estimation samples in float32, counts
+on the host. It is timed on a part of the samples, and its time for all images is extrapolated. Holdfast stops each image
+once r = .25, .5, .75 and 1 are decided, on the fastest backend that has the precision.
+
+Certified accuracy is compared with what all 100,000 samples say in float32. Where the first samples leave one answer only
+(but for a probability of 1e-6) that answer is taken; for the other images all 100,000 are drawn.
+
+python benchmarks/end_to_end.py MODEL.safetensors DATA [--images N] [--backend NAME] [--precision NAME]
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import statistics
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from holdfast.cli.specs import open_data_spec
+from holdfast.estimators import Estimator, FixedSize, Looks, certificate, scale_of
+from holdfast.models.bundle import load_bundle
+from holdfast.noises.base import noise_from_dict
+from holdfast.runs.backends import Workplace, description
+from holdfast.sampling.engines.local import LocalEngine
+from holdfast.sampling.procedure import Certify, certify_votes
+from holdfast.stats.binomial import lower_bound, upper_bound
+from holdfast.types import Counts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holdfast.noises.gaussian import Gaussian
+    from holdfast.sampling.classifier import VotingClassifier
+    from holdfast.types import Certificate, Example
+
+N0, N, ALPHA = 100, 100_000, 0.001
+RADII = (0.25, 0.5, 0.75, 1.0)
+# Votes from which the answer of all N is foreseen, and the probability with which it may be foreseen wrongly.
+FIRST, UNFORESEEN = (1_000, 10_000), 1e-6
+PLAIN_BATCH, PLAIN_SAMPLES = 1_000, 3_000
+
+
+def plain_loop(module: torch.nn.Module, x: torch.Tensor, sigma: float, samples: int, classes: int) -> list[int]:
+    """The published procedure for one image."""
+    counts = [0] * classes
+    with torch.no_grad():
+        for first in range(0, samples, PLAIN_BATCH):
+            batch = x.repeat((min(PLAIN_BATCH, samples - first), 1, 1, 1))
+            votes = module(batch + torch.randn_like(batch) * sigma).argmax(1).cpu()
+            for vote, count in enumerate(torch.bincount(votes, minlength=classes).tolist()):
+                counts[vote] += count
+    return counts
+
+
+class Benchmark:
+    """One model, one set of images."""
+
+    def __init__(self, model: Path, data: str, images: int, backend: str, precision: str) -> None:
+        self.bundle = load_bundle(model)
+        self.noise: Gaussian = noise_from_dict(self.bundle.info.noise)  # type: ignore[assignment]
+        self.data = open_data_spec(data, "test")
+        self.examples = [self.data[index] for index in range(0, len(self.data), len(self.data) // images)][:images]
+        self.scale = scale_of(self.noise, None, self.data.shape)
+
+        def place(precision: str) -> Workplace:
+            return Workplace(self.bundle, self.noise, precision, "cpu", 1, lambda: open_data_spec(data, "train"))
+
+        self.reference = place("float32").classifier("torch")
+        work = len(self.examples) * (N0 + N)
+        self.exact = place("float32").chosen("auto", self.examples[0], work)
+        self.fast = place(precision).chosen(backend, self.examples[0], work)
+
+    def certify(
+        self, classifier: VotingClassifier, rule: Estimator, examples: Sequence[Example], seed: int
+    ) -> dict[int, Certificate]:
+        """Certificates by index."""
+        found = LocalEngine().run(classifier, self.noise, Certify(N0, rule), seed, examples)
+        return {
+            example.index: certificate(self.noise, rule, example.x.shape, *certify_votes(votes))
+            for example, votes in found
+        }
+
+    def plain_seconds(self) -> float:
+        """For all images, extrapolated from a part of the samples of some of them."""
+        module, classes = self.bundle.module, len(self.bundle.info.class_names)
+        times = []
+        for example in self.examples[:: max(1, len(self.examples) // 6)]:
+            x = torch.from_numpy(example.x).unsqueeze(0)
+            start = time.perf_counter()
+            plain_loop(module, x, self.noise.sigma, PLAIN_SAMPLES, classes)
+            times.append((time.perf_counter() - start) / PLAIN_SAMPLES)
+        return statistics.median(times) * len(self.examples) * (N0 + N)
+
+    def of_all_samples(self, seed: int) -> tuple[dict[int, tuple[bool, ...]], int]:
+        """For each image and radius whether N samples in float32 certify it correctly; how many images took them all."""
+        answers: dict[int, tuple[bool, ...]] = {}
+        left = list(self.examples)
+        for n in FIRST:
+            found = self.certify(self.exact, FixedSize(n, ALPHA, "cohen"), left, seed)
+            for example in left:
+                foreseen = self.foreseen(example, found[example.index])
+                if foreseen is not None:
+                    answers[example.index] = foreseen
+            left = [example for example in left if example.index not in answers]
+        for index, each in self.certify(self.exact, FixedSize(N, ALPHA), left, seed).items():
+            label = self.data[index].label
+            answers[index] = tuple(each.label == label and each.radius >= radius for radius in RADII)
+        return answers, len(left)
+
+    def foreseen(self, example: Example, each: Certificate) -> tuple[bool, ...] | None:
+        """What N samples will say, or None where it is open. The runner-up's share is left out: it only adds radius."""
+        top, votes = each.bounds.top, each.estimation
+        if top != example.label:
+            # Foreseen wrong only if the selection is sure to choose another class again.
+            sure = (
+                each.selection.votes[top] == N0
+                or upper_bound(votes.votes[example.label], votes.total, UNFORESEEN) < 0.3
+            )
+            return (False,) * len(RADII) if sure else None
+        hits, n = votes.votes[top], votes.total
+        ends = []
+        for p, sign in ((lower_bound(hits, n, UNFORESEEN), -1), (upper_bound(hits, n, UNFORESEEN), 1)):
+            expected = round(N * p + sign * 6 * math.sqrt(N * p * (1 - p)))
+            expected = min(N, max(0, expected))
+            # At best all other votes are spread evenly; at worst one rival has them.
+            rest, classes = N - expected, len(votes.votes) - 1
+            spread = [rest] + [0] * (classes - 1) if sign < 0 else [rest // classes] * classes
+            bounds = FixedSize(N, ALPHA).bounds(0, _filled(expected, spread))
+            reached = self.scale(bounds)
+            ends.append(tuple(reached is not None and reached >= radius for radius in RADII))
+        return ends[0] if ends[0] == ends[1] else None
+
+
+def _filled(top: int, others: Sequence[int]) -> Counts:
+    missing = N - top - sum(others)
+    return Counts((top, others[0] + missing, *others[1:]))
+
+
+def main() -> None:
+    """Print the times, their ratio, and certified accuracy by both."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("data")
+    parser.add_argument("--images", type=int, default=500)
+    parser.add_argument("--backend", default="auto")
+    parser.add_argument("--precision", default="bfloat16")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    work = Benchmark(given.model, given.data, given.images, given.backend, given.precision)
+    rule = Looks(N, ALPHA, RADII, scale=work.scale)
+    before = work.plain_seconds()
+    start = time.perf_counter()
+    early = work.certify(work.fast, rule, work.examples, 1)
+    seconds = time.perf_counter() - start
+    plain = statistics.median([before, work.plain_seconds()])
+    spent = sum(each.estimation.total for each in early.values()) / len(early)
+    print(f"{len(early)} images of {work.data.source}, {work.noise}, N = {N:,}, alpha = {ALPHA}; one thread")
+    print(f"plain loop: {plain:,.0f} s, extrapolated from {PLAIN_SAMPLES:,} samples of some images")
+    print(f"Holdfast ({description(work.fast)}, {given.precision}): {seconds:.1f} s, {spent:,.0f} samples an image")
+    print(f"{plain / seconds:,.0f} times faster")
+    answers, drawn = work.of_all_samples(2)
+    print(f"all {N:,} samples were drawn in float32 for {drawn} images; the others were clear before")
+    print("| radius | all samples, float32 | Holdfast |\n|---|---|---|")
+    for place, radius in enumerate(RADII):
+        full = sum(answer[place] for answer in answers.values()) / len(answers)
+        fast = sum(
+            early[example.index].label == example.label and early[example.index].radius >= radius
+            for example in work.examples
+        ) / len(early)
+        print(f"| {radius:g} | {full:.1%} | {fast:.1%} |")
+
+
+if __name__ == "__main__":
+    main()

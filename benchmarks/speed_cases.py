@@ -1,0 +1,106 @@
+"""Networks, noises and images on which `speed.py` measures, with the ratios that are wanted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from holdfast.models.architectures.base import build
+from holdfast.models.bundle import Normalization
+from holdfast.noises.ablation import Ablation
+from holdfast.noises.base import Noise
+from holdfast.noises.gaussian import Gaussian
+from holdfast.types import Example
+
+IMAGES = 10
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network under a noise.
+
+    Attributes:
+        shape: of an input without noise.
+        classes: of the network.
+        loop_batch: noisy copies that the plain loop takes at a time.
+        batch: that the engine takes.
+        targets: ratios to the plain loop that are wanted, by precision.
+        steps: of training; none where the last layer alone is fitted.
+    """
+
+    shape: tuple[int, int, int]
+    noise: Noise
+    classes: int
+    loop_batch: int
+    batch: int
+    targets: tuple[float, float, float]
+    steps: int = 0
+
+
+CASES = {
+    "mnist-cnn": Case((1, 28, 28), Ablation(45), 10, 1000, 512, (1.1, 4.0, 6.5), steps=150),
+    "resnet20": Case((3, 32, 32), Gaussian(0.25), 10, 400, 256, (1.5, 7.5, 9.5)),
+    "resnet110": Case((3, 32, 32), Gaussian(0.25), 10, 400, 256, (1.3, 7.5, 9.0)),
+    "resnet18": Case((3, 32, 32), Ablation(75), 10, 400, 256, (1.15, 5.0, 10.0)),
+    "resnet50": Case((3, 224, 224), Gaussian(0.25), 1000, 100, 64, (1.45, 7.0, 13.0)),
+}
+
+
+def network_for(name: str, case: Case, examples: list[Example]) -> nn.Module:
+    """The network with weights that tell the images apart: trained for some steps, or random but for the last layer.
+
+    Near ties are computed twice and so cost time; with random logits there are more of them than with trained ones.
+    """
+    torch.manual_seed(0)
+    shape = case.noise.noisy_shape(case.shape)
+    scale = None if shape[0] != 3 else (0.5,) * 3
+    network = nn.Sequential(Normalization(scale, scale, 3), build(name, shape, case.classes))
+    source = torch.Generator().manual_seed(1)
+    copies = 8 if case.shape[1] > 64 else 32
+    noisy = torch.cat([case.noise.sample(torch.from_numpy(each.x), copies, source) for each in examples])
+    if case.steps:
+        return _trained(network, case, examples, source)
+    with torch.no_grad():
+        network.train()
+        for part in noisy[torch.randperm(len(noisy))].split(40):
+            network(part)
+        network.eval()
+        last = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
+        seen: list[Tensor] = []
+        hook = last.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+        for part in noisy.split(40):
+            network(part)
+        hook.remove()
+        features = torch.cat(seen)
+        center = features.mean(0)
+        features = (features - center).double()
+        wanted = torch.eye(case.classes)[:IMAGES].repeat_interleave(copies, 0).double()
+        gram = features @ features.T
+        ridge = 0.1 * gram.diagonal().mean() * torch.eye(len(gram))
+        last.weight.copy_((features.T @ torch.linalg.solve(gram + ridge, wanted)).T)
+        last.bias.copy_(-last.weight @ center)
+    return network
+
+
+def _trained(network: nn.Module, case: Case, examples: list[Example], source: torch.Generator) -> nn.Module:
+    """A few images under noise, until most copies are told apart."""
+    optimizer, labels = torch.optim.Adam(network.parameters(), 2e-3), torch.arange(IMAGES).repeat_interleave(6)
+    for _ in range(case.steps):
+        noisy = torch.cat([case.noise.sample(torch.from_numpy(each.x), 6, source) for each in examples])
+        loss = nn.functional.cross_entropy(network(noisy), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    print(f"  (trained for {case.steps} steps, loss {loss.item():.2f})")
+    return network.eval()
+
+
+def images(case: Case) -> list[Example]:
+    """Smooth random pictures."""
+    source = np.random.default_rng(0)
+    coarse = torch.from_numpy(source.random((IMAGES, case.shape[0], 4, 4), dtype=np.float32))
+    smooth = nn.functional.interpolate(coarse, case.shape[1:], mode="bilinear").numpy()
+    return [Example(index, x, index) for index, x in enumerate(smooth)]

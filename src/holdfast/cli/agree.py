@@ -1,0 +1,129 @@
+"""`holdfast agree`: how far a backend and a precision agree with eager torch in float32, vote by vote."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from holdfast.cli import console, options
+from holdfast.cli.material import Material
+from holdfast.cli.specs import parse_batch_size, parse_radii
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from holdfast.estimators import Estimator
+    from holdfast.runs.agreement import Agreement
+    from holdfast.types import Certificate, Example
+
+# Reference values: what float32 torch says.
+_REFERENCE = ("torch", "float32")
+_BATCH = 256
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("agree")(agree_command)
+
+
+def agree_command(
+    model: options.ModelFile,
+    data: options.DataSpec = "digits",
+    noise: options.NoiseSpec = None,
+    split: options.Split = "test",
+    every: options.Every = 1,
+    limit: Annotated[int, typer.Option("--limit", help="Take so many examples at most.", min=1)] = 20,
+    n0: options.Selection = 100,
+    n: options.Samples = 1_000,
+    alpha: options.Alpha = 0.001,
+    bounds: options.Bounds = "split",
+    seed: options.Seed = None,
+    batch_size: options.BatchSize = "auto",
+    threads: options.Threads = 1,
+    precision: options.Precision = "bfloat16",
+    backend: options.BackendName = "auto",
+    radii: options.Radii = None,
+    json: options.Json = False,
+) -> None:
+    """Compare a backend and a precision with eager torch in float32, on the same noise.
+
+    Each makes another base classifier of the model, so both certificates are valid, each for its own.
+    """
+    from holdfast.estimators import FixedSize
+    from holdfast.runs.agreement import agreement
+    from holdfast.runs.backends import description
+    from holdfast.sampling.engines.local import LocalEngine
+    from holdfast.sampling.rng import check_seed, fresh_seed
+
+    material = Material.load(model, data, noise, split, "cpu", precision)
+    examples = [material.data[index] for index in range(0, len(material.data), every)[:limit]]
+    estimator = FixedSize(n, alpha, bounds)
+    at = _radii(material, estimator) if radii is None else parse_radii(radii)
+    reference = material.workplace("cpu", threads, _REFERENCE[1]).classifier(_REFERENCE[0])
+    other = material.workplace("cpu", threads).chosen(backend, material.data[0], len(examples) * (n0 + n))
+    drawn = fresh_seed() if seed is None else check_seed(seed)
+    engine = LocalEngine("cpu", parse_batch_size(batch_size) or _BATCH, threads)
+    result = agreement(reference, other, material.noise, estimator, n0, drawn, examples, engine)
+    document = _document(result, examples, at) | {
+        "noise": str(material.noise),
+        "precision": precision,
+        "backend": description(other),
+        "seed": drawn,
+    }
+    if json:
+        console.print_json(document)
+    else:
+        _print(document)
+
+
+def _radii(material: Material, estimator: Estimator) -> Sequence[float]:
+    """The radii that a report on such a run would have."""
+    from holdfast.analysis.radii import default_radii
+    from holdfast.estimators import best_radius
+
+    data = material.data
+    largest, norm = best_radius(material.noise, estimator, data.shape, len(data.class_names), material.theorem)
+    return default_radii(norm, largest)
+
+
+def _document(result: Agreement, examples: Sequence[Example], radii: Sequence[float]) -> dict[str, Any]:
+    pairs = list(zip(result.first, result.second, strict=True))
+    return {
+        "examples": len(examples),
+        "votes": result.votes,
+        "differing_votes": result.differing,
+        "share_differing": result.differing / result.votes,
+        "other_labels": sum(first.label != second.label for first, second in pairs),
+        "certified_accuracy": {
+            str(radius): {
+                "float32": _certified(result.first, examples, radius),
+                "compared": _certified(result.second, examples, radius),
+            }
+            for radius in radii
+        },
+    }
+
+
+def _certified(certificates: Sequence[Certificate], examples: Sequence[Example], radius: float) -> float:
+    """The share that is certified right at `radius`."""
+    hits = sum(
+        each.label == example.label and each.radius >= radius
+        for each, example in zip(certificates, examples, strict=True)
+    )
+    return hits / len(examples)
+
+
+def _print(document: Mapping[str, Any]) -> None:
+    name = f"{document['backend']['name']} {document['precision']}"
+    console.say(
+        f"{document['noise']}: {name} and torch float32 on the same {document['votes']:,} noisy inputs from "
+        f"{document['examples']} examples"
+    )
+    console.say(f"  votes that differ: {document['differing_votes']:,} ({100 * document['share_differing']:.3f}%)")
+    console.say(f"  examples with another certified class or abstention: {document['other_labels']}")
+    rows = [
+        (f"r = {radius}", f"{100 * each['float32']:.1f}%", f"{100 * each['compared']:.1f}%")
+        for radius, each in document["certified_accuracy"].items()
+    ]
+    console.print_table(("certified accuracy", "torch float32", name), rows)

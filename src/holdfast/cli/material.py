@@ -1,0 +1,89 @@
+"""What the options of a command name: model, data and noise, loaded and checked against each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from holdfast.cli import console
+from holdfast.cli.specs import open_data_spec, parse_noise
+from holdfast.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from holdfast.data.base import DataSet
+    from holdfast.models.bundle import Bundle
+    from holdfast.noises.base import Noise
+    from holdfast.runs.backends import Workplace
+
+
+@dataclass(frozen=True)
+class Material:
+    """What is certified: the model, the data and the noise, checked against each other."""
+
+    bundle: Bundle
+    data: DataSet
+    noise: Noise
+    theorem: str
+    precision: str
+    data_spec: str
+
+    @classmethod
+    def load(
+        cls,
+        model: Path,
+        data: str,
+        noise: str | None,
+        split: str,
+        device: str,
+        precision: str,
+        theorem: str | None = None,
+    ) -> Material:
+        """Load everything that the options name.
+
+        Raises:
+            UsageError: the model does not fit the data.
+        """
+        from holdfast.models.backends import check_precision
+        from holdfast.models.bundle import load_bundle
+        from holdfast.noises.base import find_guarantee, noise_from_dict
+        from holdfast.sampling.engines.local import torch_device
+
+        check_precision(precision)
+        # In float32: a backend makes its own precision of that.
+        bundle = load_bundle(model, torch_device(device))
+        trained_for = noise_from_dict(bundle.info.noise)
+        chosen = trained_for if noise is None else parse_noise(noise)
+        examples = open_data_spec(data, split)
+        space = bundle.info.input_space
+        if (examples.shape, examples.low, examples.high) != (space.shape, space.low, space.high):
+            raise UsageError(
+                f"{model} takes inputs of shape {space.shape} in [{space.low:g}, {space.high:g}]; {data} has "
+                f"{examples.shape} in [{examples.low:g}, {examples.high:g}]"
+            )
+        known, found = bundle.info.class_names, examples.class_names
+        if known != found:
+            raise UsageError(
+                f"{model} knows {len(known)} classes ({', '.join(known[:4])} ...); "
+                f"{data} has {len(found)} ({', '.join(found[:4])} ...)"
+            )
+        chosen.check_inputs(space.shape, space.low, space.high)
+        if chosen.noisy_shape(space.shape) != trained_for.noisy_shape(space.shape):
+            raise UsageError(f"{model} was trained for {trained_for}; its first layer cannot take {chosen}")
+        if chosen != trained_for:
+            console.warn(f"{model.name} was trained for {trained_for}, and is certified with {chosen}")
+        return cls(bundle, examples, chosen, find_guarantee(chosen, theorem).name, precision, data)
+
+    def workplace(self, device: str, threads: int, precision: str | None = None) -> Workplace:
+        """What base classifiers are made from, in the precision of the options unless another one is named."""
+        from holdfast.runs.backends import Workplace
+
+        return Workplace(
+            self.bundle,
+            self.noise,
+            precision or self.precision,
+            device,
+            threads,
+            lambda: open_data_spec(self.data_spec, "train"),
+        )

@@ -1,0 +1,239 @@
+"""What a backend is, and the table that finds backends by name.
+
+A backend computes the logits of a network: a batch of noisy inputs in, `(batch, classes)` out. Each rounds in its own
+way, so each makes another base classifier of the same weights; certificates hold for the one that cast the votes. The
+file of a backend imports its package only when it is used.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, final
+
+import torch
+from torch import Tensor, nn
+
+from holdfast.errors import ClassifierError, HoldfastError, MissingExtraError, UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+PRECISIONS = ("float32", "bfloat16", "int8")
+# Calibration inputs for which the logits are looked at before anything is made of them.
+_LOOKED_AT = 16
+
+# By how much of the largest logit the logits of one input may differ from batch to batch: see `VotingClassifier`.
+NEAR_TIE = {"float32": 2.0**-14, "bfloat16": 2.0**-7, "int8": 2.0**-7}
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Noisy inputs from which an 8-bit network takes the ranges of its activations.
+
+    Attributes:
+        inputs: `(num, *noisy event)`.
+        description: what they are, for the manifest.
+    """
+
+    inputs: NDArray[np.float32]
+    description: dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What a backend is to compute.
+
+    Attributes:
+        module: from noisy inputs to logits, float32, in eval mode; normalization is its first layer.
+        shape: of one noisy input.
+        precision: one of `PRECISIONS`.
+        device: where inputs come from.
+        threads: processor threads.
+        calibration: needed for int8.
+    """
+
+    module: nn.Module
+    shape: tuple[int, ...]
+    precision: str = "float32"
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    threads: int = 1
+    calibration: Calibration | None = None
+
+
+class Backend(ABC):
+    """The logits of one network. A subclass is concrete, final, and made by `prepare`.
+
+    Attributes:
+        name: in manifests and on the command line.
+        precisions: that it has.
+        devices: kinds of devices that it computes on.
+        packages: that it imports, and the extra that installs them.
+        near_tie: two logits that are closer than this share of the largest one are computed again alone.
+    """
+
+    name: ClassVar[str]
+    precisions: ClassVar[tuple[str, ...]] = ("float32", "bfloat16")
+    devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
+    packages: ClassVar[tuple[str, ...]] = ()
+    extra: ClassVar[str] = ""
+    near_tie: float
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.near_tie = NEAR_TIE[job.precision]
+
+    @abstractmethod
+    def __call__(self, noisy: Tensor) -> Tensor:
+        """Logits `(batch, classes)` of noisy inputs `(batch, *event)`; NaN and infinity come through."""
+
+    def alone(self, noisy: Tensor) -> Tensor:
+        """The same logits up to rounding, each row computed by itself: a function of that row."""
+        return torch.cat([self(noisy[row : row + 1]) for row in range(len(noisy))])
+
+    def describe(self) -> dict[str, Any]:
+        """What the manifest says of the backend: all that f depends on besides weights and precision."""
+        return {"name": self.name, "version": version(self.packages[0] if self.packages else "torch")}
+
+    @classmethod
+    def obstacle(cls, precision: str, device: torch.device) -> UsageError | MissingExtraError | None:
+        """Why it cannot be used here; None if it can."""
+        if precision not in cls.precisions:
+            return UsageError(
+                f"backend {cls.name!r} does not compute in {precision}, but in {' and '.join(cls.precisions)}; for "
+                f"{precision} there is {', '.join(having(precision))}"
+            )
+        if device.type not in cls.devices:
+            return UsageError(f"backend {cls.name!r} computes on {' and '.join(cls.devices)}, not on {device.type}")
+        for package in cls.packages:
+            if not importable(package):
+                return MissingExtraError(package, cls.extra, f"The backend {cls.name!r}")
+        return None
+
+    @final
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Compiled graphs cannot be sent to another process: it makes its own.
+        return prepare, (self.name, self.job)
+
+
+_BACKENDS: dict[str, type[Backend]] = {}
+
+AnyBackend = TypeVar("AnyBackend", bound=type[Backend])
+
+
+def backend(name: str) -> Any:
+    """Register a class as the backend of that name."""
+
+    def register(kind: AnyBackend) -> AnyBackend:
+        if name in _BACKENDS:
+            raise TypeError(f"two backends are named {name!r}")
+        kind.name = name
+        _BACKENDS[name] = kind
+        return kind
+
+    return register
+
+
+def backend_names() -> list[str]:
+    """The names of all backends: the reference first, the others sorted."""
+    return sorted(_BACKENDS, key=lambda name: (name != "torch", name))
+
+
+def check_precision(precision: str) -> str:
+    """`precision` if it is one, UsageError otherwise."""
+    if precision not in PRECISIONS:
+        raise UsageError(f"the precision is {', '.join(PRECISIONS[:-1])} or {PRECISIONS[-1]}, got {precision!r}")
+    return precision
+
+
+def find(name: str) -> type[Backend]:
+    """The backend of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in _BACKENDS:
+        raise UsageError(f"unknown backend {name!r}; known are {', '.join(backend_names())}")
+    return _BACKENDS[name]
+
+
+def having(precision: str) -> list[str]:
+    """Names of the backends that have this precision, here or elsewhere."""
+    check_precision(precision)
+    return [name for name in backend_names() if precision in _BACKENDS[name].precisions]
+
+
+def usable(precision: str, device: torch.device) -> list[str]:
+    """Names of the backends that have this precision and can be used here, the reference first."""
+    return [name for name in having(precision) if _BACKENDS[name].obstacle(precision, device) is None]
+
+
+def prepare(name: str, job: Job) -> Backend:
+    """A network made ready for a backend; takes seconds where something is compiled or calibrated.
+
+    Args:
+        name: one of `backend_names()`.
+        job: the network, its precision and place.
+
+    Raises:
+        UsageError: an unknown name or precision, one that does not fit the other or the device, or a network that the
+            backend cannot take.
+        MissingExtraError: the backend needs a package that is not installed.
+        ClassifierError: a network that cannot be calibrated for int8.
+    """
+    kind = find(name)
+    check_precision(job.precision)
+    obstacle = kind.obstacle(job.precision, job.device)
+    if obstacle is not None:
+        raise obstacle
+    if job.precision == "int8":
+        _check_calibration(job)
+    try:
+        return kind(job)
+    except (HoldfastError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        # Whatever a converter or a compiler raises for layers that it does not know.
+        reason = (str(error).strip().splitlines() or [""])[0]
+        raise UsageError(
+            f"backend {name!r} cannot take this network ({type(error).__name__}: {reason}); use another, as torch"
+        ) from error
+
+
+def _check_calibration(job: Job) -> None:
+    """Raise unless there are inputs to take ranges from, and the network has finite logits for some of them.
+
+    8-bit numbers have no NaN: a network that diverged would get ranges, and votes, that mean nothing.
+    """
+    if job.calibration is None:
+        raise UsageError("int8 needs noisy inputs to take the ranges of activations from: give a calibration")
+    with torch.inference_mode():
+        logits = job.module(torch.from_numpy(job.calibration.inputs[:_LOOKED_AT]).to(job.device))
+    if not bool(logits.isfinite().all()):
+        raise ClassifierError(
+            "the float32 network returns NaN or infinite logits for noisy training inputs, so it cannot be calibrated "
+            "for int8. A diverged model cannot be certified; retrain it"
+        )
+
+
+def frozen_copy(job: Job) -> nn.Module:
+    """A copy of the job's network that may be changed, in eval mode and without gradients, on its device."""
+    return copy.deepcopy(job.module).to(job.device).eval().requires_grad_(False)
+
+
+def importable(package: str) -> bool:
+    """Whether a package is there, without importing it."""
+    try:
+        return find_spec(package) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def imported(package: str) -> Any:
+    """The package, imported; `obstacle` has said that it is there."""
+    return importlib.import_module(package)

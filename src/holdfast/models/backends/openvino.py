@@ -1,0 +1,162 @@
+"""OpenVINO: float32, bfloat16 and, after calibration by NNCF, int8, on Intel and other processors."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import logging
+import os
+import warnings
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from holdfast.errors import UsageError
+from holdfast.models.backends.base import Backend, Job, backend, frozen_copy, importable, imported
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from holdfast.errors import MissingExtraError
+    from holdfast.models.backends.base import Calibration
+
+# Noisy inputs that pass through the graph at a time. A fixed size, since another one may take other kernels: a graph
+# of any size rounds int8 by up to 1% differently.
+_CHUNK = 64
+
+
+@backend("openvino")
+class OpenVino(Backend):
+    """One graph for 64 inputs, filled up with zeros if need be, and one for a single input."""
+
+    precisions = ("float32", "bfloat16", "int8")
+    devices = ("cpu",)
+    packages = ("openvino",)
+    extra = "openvino"
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(job)
+        # Measured: no difference but 7e-8 in the last layer (docs/speed.md). bfloat16 and int8 get a margin.
+        self.near_tie = 2.0**-14 if job.precision == "float32" else 2.0**-12
+        self._quantization: dict[str, Any] | None = None
+        with _quiet():
+            openvino = imported("openvino")
+            graph = openvino.convert_model(
+                frozen_copy(job), example_input=torch.zeros(2, *job.shape), input=[-1, *job.shape]
+            )
+            if job.calibration is not None and job.precision == "int8":
+                graph = _quantized(graph, job.calibration)
+                self._quantization = {
+                    "by": f"nncf {version('nncf')}",
+                    "calibration": job.calibration.description,
+                    "sha256": _digest(graph),
+                }
+            self._chunk, self._single = (_compiled(openvino, graph, job, size) for size in (_CHUNK, 1))
+
+    @classmethod
+    def obstacle(cls, precision: str, device: torch.device) -> UsageError | MissingExtraError | None:
+        """Also the lack of NNCF, for int8."""
+        found = super().obstacle(precision, device)
+        if found is None and precision == "int8" and not importable("nncf"):
+            from holdfast.errors import MissingExtraError
+
+            return MissingExtraError("nncf", cls.extra, "int8 on the backend 'openvino'")
+        return found
+
+    def __call__(self, noisy: Tensor) -> Tensor:
+        """Logits, float32 in every precision."""
+        return self._through(self._chunk, noisy, _CHUNK)
+
+    def alone(self, noisy: Tensor) -> Tensor:
+        """Through the graph for a single input."""
+        return self._through(self._single, noisy, 1)
+
+    def describe(self) -> dict[str, Any]:
+        """With what the 8-bit weights come from, and their hash."""
+        said = super().describe()
+        return said if self._quantization is None else {**said, "quantization": self._quantization}
+
+    def _through(self, request: Any, noisy: Tensor, size: int) -> Tensor:
+        openvino = imported("openvino")
+        inputs = noisy.detach().to(torch.float32).contiguous().numpy()
+        logits = []
+        for start in range(0, len(inputs), size):
+            part = inputs[start : start + size]
+            count = len(part)
+            if count < size:
+                part = np.concatenate([part, np.zeros((size - count, *part.shape[1:]), dtype=np.float32)])
+            # Nothing is copied on the way in; the way out is a few numbers an input.
+            request.set_input_tensor(openvino.Tensor(part, shared_memory=True))
+            request.infer()
+            logits.append(request.get_output_tensor(0).data[:count].copy())
+        return torch.from_numpy(np.concatenate(logits))
+
+
+def _compiled(openvino: Any, graph: Any, job: Job, size: int) -> Any:
+    """A request to the graph, compiled for batches of one size."""
+    fixed = graph.clone()
+    fixed.reshape([size, *job.shape])
+    wanted = openvino.Type.bf16 if job.precision == "bfloat16" else openvino.Type.f32
+    settings = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": "1",
+        "INFERENCE_NUM_THREADS": str(job.threads),
+        "INFERENCE_PRECISION_HINT": wanted,
+        # Pinned to a core, it would wait for whatever else runs there.
+        "ENABLE_CPU_PINNING": False,
+    }
+    compiled = openvino.Core().compile_model(fixed, "CPU", settings)
+    if compiled.get_property("INFERENCE_PRECISION_HINT") != wanted:
+        raise UsageError(
+            f"this processor has no {job.precision} arithmetic that OpenVINO uses: it would compute in another "
+            "precision than the manifest says. Use --precision float32, or --backend torch"
+        )
+    return compiled.create_infer_request()
+
+
+def _quantized(graph: Any, calibration: Calibration) -> Any:
+    """The network with 8-bit weights and activations; deterministic, given the inputs."""
+    nncf = imported("nncf")
+    nncf.set_log_level(logging.ERROR)
+    rows: list[NDArray[np.float32]] = [calibration.inputs[row : row + 1] for row in range(len(calibration.inputs))]
+    # Ranges hold every value that was seen. Means of each input's range cut off outliers, and twice as many votes
+    # differed from float32 on digits.
+    ranges = imported("nncf.quantization.range_estimator").RangeEstimatorParametersSet.MINMAX
+    settings = nncf.AdvancedQuantizationParameters(activations_range_estimator_params=ranges)
+    return nncf.quantize(graph, nncf.Dataset(rows), subset_size=len(rows), advanced_parameters=settings)
+
+
+def _digest(graph: Any) -> str:
+    """SHA-256 of all constants of a graph, in order: weights, scales and ranges."""
+    content = hashlib.sha256()
+    for node in graph.get_ordered_ops():
+        content.update(node.get_type_name().encode())
+        if node.get_type_name() == "Constant":
+            content.update(f"{node.get_element_type().get_type_name()} {list(node.shape)}".encode())
+            content.update(node.get_data().tobytes())
+    return content.hexdigest()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bars on stdout, no warnings of other people's code, and no telemetry.
+
+    Importing and calling these packages sends usage data over the network, unless they believe to run in a CI job.
+    """
+    before = os.environ.get("CI")
+    os.environ["CI"] = "true"
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        if before is None:
+            del os.environ["CI"]
+        else:
+            os.environ["CI"] = before

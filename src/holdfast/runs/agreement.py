@@ -1,0 +1,91 @@
+"""Two base classifiers on the same noisy inputs: how many votes differ, and what either is certified for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from holdfast.errors import ClassifierError
+from holdfast.estimators import FixedSize, certificate
+from holdfast.sampling.classifier import VotingClassifier
+from holdfast.sampling.procedure import Certify, certify_votes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from holdfast.noises.base import Noise
+    from holdfast.sampling.engines.local import LocalEngine
+    from holdfast.types import Certificate, Example
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What two base classifiers did with the same inputs.
+
+    Attributes:
+        votes: that each of them cast.
+        differing: of them on which they differ.
+        first: certificates from the votes of the first, in the order of the examples.
+        second: of the second.
+    """
+
+    votes: int
+    differing: int
+    first: list[Certificate]
+    second: list[Certificate]
+
+
+class _Recorded(VotingClassifier):
+    """A base classifier that remembers its votes, in order."""
+
+    def __init__(self, classifier: VotingClassifier) -> None:
+        super().__init__(classifier.function, classifier.num_classes)
+        self.record: list[Tensor] = []
+
+    def votes(self, noisy: Tensor) -> tuple[Tensor, Tensor]:
+        """As without a record."""
+        votes, void = super().votes(noisy)
+        self.record.append(votes.to("cpu", torch.int16))
+        return votes, void
+
+
+def agreement(
+    first: VotingClassifier,
+    second: VotingClassifier,
+    noise: Noise,
+    estimator: FixedSize,
+    n0: int,
+    seed: int,
+    examples: Sequence[Example],
+    engine: LocalEngine,
+) -> Agreement:
+    """Certify the examples with both classifiers, from the same noise, and compare vote with vote.
+
+    Args:
+        first: the reference.
+        second: the other one.
+        noise: the smoothing noise.
+        estimator: of a fixed size, so that both classifiers get the same inputs in the same order.
+        n0: selection samples of each example.
+        seed: of the noise.
+        examples: inputs within the range of the noise.
+        engine: in this process, with a fixed batch size.
+    """
+    records: list[Tensor] = []
+    certificates: list[list[Certificate]] = []
+    for classifier in (first, second):
+        recorded = _Recorded(classifier)
+        votes = {
+            example.index: each for example, each in engine.run(recorded, noise, Certify(n0, estimator), seed, examples)
+        }
+        records.append(torch.cat(recorded.record))
+        certificates.append(
+            [certificate(noise, estimator, each.x.shape, *certify_votes(votes[each.index])) for each in examples]
+        )
+    if len(records[0]) != len(records[1]):
+        raise ClassifierError("the two classifiers were given different numbers of inputs; fix the batch size")
+    return Agreement(len(records[0]), int((records[0] != records[1]).sum()), *certificates)

@@ -1,0 +1,130 @@
+"""The base classifier of a run on a backend: the one that is named, or the fastest one for the work at hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+
+from holdfast.errors import UsageError
+from holdfast.models.backends import Backend, Calibration, Job, check_precision, having, prepare, usable
+from holdfast.sampling.classifier import VotingClassifier
+from holdfast.sampling.engines.local import LocalEngine, torch_device
+from holdfast.sampling.rng import Stream, generator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from holdfast.data.base import DataSet
+    from holdfast.models.bundle import Bundle
+    from holdfast.noises.base import Noise
+    from holdfast.types import Example
+
+AUTO = "auto"
+
+# Noisy training inputs that int8 is calibrated on, and the seed of their noise. Part of what f is.
+_CALIBRATION_INPUTS, _CALIBRATION_SEED = 512, 0
+# A job that the reference does in so many seconds is not worth a choice; one that takes longer than this on the best
+# backend so far is worth a compilation by torch.
+_SHORT_SECONDS, _LONG_SECONDS = 30.0, 600.0
+_SLOW_TO_PREPARE = ("torch-compiled",)
+_BURST = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Workplace:
+    """What a base classifier is made from.
+
+    Attributes:
+        bundle: of the model, in float32.
+        noise: that its inputs will have.
+        precision: in which it is to compute.
+        device: "cpu", "cuda" or "cuda:N".
+        threads: processor threads.
+        training_set: opens the training split, for the calibration of int8.
+    """
+
+    bundle: Bundle
+    noise: Noise
+    precision: str
+    device: str
+    threads: int
+    training_set: Callable[[], DataSet]
+
+    def classifier(self, backend: str) -> VotingClassifier:
+        """The base classifier on the backend of that name.
+
+        Raises:
+            UsageError, MissingExtraError: see `prepare`.
+            DataError: there is no training split to calibrate int8 on.
+        """
+        check_precision(self.precision)
+        calibration = calibration_on(self.training_set(), self.noise) if self.precision == "int8" else None
+        shape = self.noise.noisy_shape(self.bundle.info.input_space.shape)
+        job = Job(self.bundle.module, shape, self.precision, torch_device(self.device), self.threads, calibration)
+        return VotingClassifier(prepare(backend, job), len(self.bundle.info.class_names))
+
+    def chosen(self, backend: str, example: Example, samples: int) -> VotingClassifier:
+        """The base classifier on the backend named, or where that is `auto` on the fastest one.
+
+        Where the reference takes half a minute at most, it is the one. Otherwise each backend that has the precision
+        classifies a short burst of noisy copies of `example`.
+
+        Args:
+            backend: a name or `auto`.
+            example: some input.
+            samples: that will be drawn at most.
+        """
+        if backend != AUTO:
+            return self.classifier(backend)
+        # Where there is none, `prepare` says why.
+        first, *others = usable(self.precision, torch_device(self.device)) or [having(self.precision)[0]]
+        best = self.classifier(first)
+        if not others:
+            return best
+        speed = self._speed(best, example)
+        if samples / speed <= _SHORT_SECONDS:
+            return best
+        for name in sorted(others, key=lambda name: name in _SLOW_TO_PREPARE):
+            if name in _SLOW_TO_PREPARE and samples / speed <= _LONG_SECONDS:
+                continue
+            try:
+                candidate = self.classifier(name)
+            except UsageError:
+                # A converter that does not know a layer, or a processor without the precision.
+                continue
+            found = self._speed(candidate, example)
+            if found > speed:
+                best, speed = candidate, found
+        return best
+
+    def _speed(self, classifier: VotingClassifier, example: Example) -> float:
+        return LocalEngine(self.device, _BURST, self.threads).fastest_batch(classifier, self.noise, example)[1]
+
+
+def description(classifier: VotingClassifier) -> dict[str, Any]:
+    """What a manifest says of the backend of a base classifier."""
+    return cast("Backend", classifier.function).describe()
+
+
+def calibration_on(training_set: DataSet, noise: Noise) -> Calibration:
+    """Training inputs spread evenly over the split, each with its own noise; always the same ones."""
+    count = min(_CALIBRATION_INPUTS, len(training_set))
+    indices = np.arange(count) * len(training_set) // count
+    cpu = torch.device("cpu")
+    inputs = [
+        noise.sample(torch.from_numpy(x), 1, generator(_CALIBRATION_SEED, int(index), Stream.CALIBRATION, 0, cpu))
+        for index, x in zip(indices, training_set.batch(indices), strict=True)
+    ]
+    return Calibration(
+        torch.cat(inputs).numpy(),
+        {
+            "source": training_set.source,
+            "split": training_set.split,
+            "sha256": training_set.sha256,
+            "inputs": count,
+            "seed": _CALIBRATION_SEED,
+        },
+    )
