@@ -18,8 +18,13 @@ if TYPE_CHECKING:
     from holdfast.noises.base import Noise
     from holdfast.training.config import TrainConfig
 
-# The architecture for a data set when none is given, by height and width of its images.
-_DEFAULT_ARCHITECTURES: dict[tuple[int, ...], str] = {(8, 8): "digits-cnn", (28, 28): "mnist-cnn", (32, 32): "resnet20"}
+# The architecture for a data set when none is given, by height and width of its images; features have neither.
+_DEFAULT_ARCHITECTURES: dict[tuple[int, ...], str] = {
+    (): "digits-mlp",
+    (8, 8): "digits-cnn",
+    (28, 28): "mnist-cnn",
+    (32, 32): "resnet20",
+}
 
 
 def add_to(app: typer.Typer) -> None:
