@@ -104,6 +104,15 @@ def test_shortcuts_have_no_parameters_and_keep_every_second_pixel():
     assert not out[:, 24:].any()
 
 
+def test_projections_are_option_b():
+    plain, projected = (build("resnet110", (3, 32, 32), 10, args) for args in ({}, {"shortcut": "projection"}))
+    # Two convolutions of 1 x 1 and their normalizations: 16 x 32 + 2 x 32 and 32 x 64 + 2 x 64.
+    assert size(projected) == size(plain) + 16 * 32 + 64 + 32 * 64 + 128
+    assert projected.eval()(torch.rand(2, 3, 32, 32)).shape == (2, 10)
+    with pytest.raises(UsageError, match="argument shortcut is zeros or projection, got 'none'"):
+        build("resnet20", (3, 32, 32), 10, {"shortcut": "none"})
+
+
 def test_published_weights_of_resnet20_load_and_classify(data_folder):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -140,7 +149,7 @@ def test_unknown_name():
         build("vgg", (3, 32, 32), 10)
 
 
-@pytest.mark.parametrize(("name", "known"), [("digits-mlp", "widths"), ("resnet20", "none")])
+@pytest.mark.parametrize(("name", "known"), [("digits-mlp", "widths"), ("resnet20", "shortcut"), ("resnet18", "none")])
 def test_unknown_argument(name, known):
     with pytest.raises(UsageError, match=f"architecture '{name}' has no argument 'depth'; it takes {known}"):
         build(name, (3, 8, 8), 10, {"depth": 3})

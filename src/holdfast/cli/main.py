@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli import certify, console, demo, info, logs, plan, predict, report, table, train, verify
+from holdfast.cli import certify, console, demo, info, logs, plan, predict, report, table, train, verify, weights
 from holdfast.errors import HoldfastError
 
 app = typer.Typer(
@@ -30,7 +30,7 @@ def _program(
         raise typer.Exit
 
 
-for _module in (demo, train, plan, certify, predict, report, table, verify, info, logs):
+for _module in (demo, train, plan, certify, predict, report, table, verify, info, logs, weights):
     _module.add_to(app)
 
 

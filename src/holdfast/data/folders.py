@@ -94,6 +94,6 @@ def check_classes(folder: Path, names: Sequence[str], training: Path, known: Seq
     strangers = sorted(set(names) - set(known))
     if strangers:
         raise DataError(
-            f"{folder} has the class folder {strangers[0]!r}, expected only classes that "
+            f"{folder} has the class {strangers[0]!r}, expected only classes that "
             f"{training} has too; rename it or take it out"
         )
