@@ -161,10 +161,16 @@ def test_number_of_classes(num_classes):
         build("digits-mlp", (4,), num_classes)
 
 
-@pytest.mark.parametrize("shape", [(), (8, 8), (1, 3, 8, 8), (0,), (1, 8.0, 8)])
-def test_shape_of_neither_form(shape):
-    with pytest.raises(UsageError, match=r"inputs have the shape \(features,\) or \(channels, height, width\), got"):
+@pytest.mark.parametrize("shape", [(), (2, 0), (1, 3, 8, 8), (0,), (1, 8.0, 8)])
+def test_shape_of_no_form(shape):
+    with pytest.raises(UsageError, match=r"\(features,\), \(channels, features\) or \(channels, height, width\), got"):
         build("digits-mlp", shape, 10)
+
+
+def test_ablated_features_have_two_channels():
+    assert build("digits-mlp", (2, 5), 3)(torch.rand(4, 2, 5)).shape == (4, 3)
+    with pytest.raises(UsageError, match=r"takes images \(channels, height, width\), got inputs of shape \(2, 5\)"):
+        build("resnet20", (2, 5), 3)
 
 
 @pytest.mark.parametrize("name", ["mnist-cnn", "resnet20", "resnet56", "resnet110", "resnet18", "resnet50"])

@@ -125,7 +125,9 @@ def test_a_file_with_a_payload_is_refused_and_not_run(tmp_path: Path, form: str)
         torch.save({"state_dict": renamed(network("resnet20"), str), "arguments": _Evil(mark)}, file)
     else:
         torch.save({"state_dict": _Evil(mark)}, file, _use_new_zipfile_serialization=form == "zip")
-    with pytest.raises(BundleError, match=r"does not hold weights alone \(it asks for \w+.system\); nothing in it was"):
+    with pytest.raises(
+        BundleError, match=r"not hold weights alone \((it asks for \w+.system|Unp.*)\); nothing in it was"
+    ):
         read_weights(file)
     assert not mark.exists()
 
@@ -173,5 +175,5 @@ def test_layouts_that_do_not_fit() -> None:
         UsageError, match="unknown layout 'timm'; known are plain, akamaster, cohen, kuangliu, torchvis"
     ):
         find_layout("timm")
-    with pytest.raises(UsageError, match="'torchvision' has no weights for the architecture 'resnet18'; .* resnet50"):
+    with pytest.raises(UsageError, match=r"'torchvision' has no weights for the architecture 'resnet18'; .* resnet50"):
         find_layout("torchvision").fit("torchvision", "resnet18")

@@ -105,7 +105,7 @@ def _described(
             "layout": layout,
         },
     )
-    channels = info.noisy_shape[0] if len(info.noisy_shape) == 3 else 1
+    channels = info.noisy_shape[0] if len(info.noisy_shape) > 1 else 1
     normalization = _normalization(mean, std, channels)
     return BundleInfo(**{**vars(info), "input_space": InputSpace(space.shape, space.low, space.high, *normalization)})
 
@@ -135,6 +135,7 @@ def _numbers(option: str, text: str, count: int) -> tuple[float, ...]:
         numbers = ()
     if len(numbers) != count or not all(map(math.isfinite, numbers)):
         raise UsageError(
-            f"{option} is {count} numbers separated by commas, one for each channel that the network sees; got {text!r}"
+            f"{option} is one finite number for each channel that the network sees, separated by commas, here {count}; "
+            f"got {text!r}"
         )
     return numbers

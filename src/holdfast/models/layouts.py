@@ -6,6 +6,7 @@ What each layout looks like was taken from the code of the repository named besi
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -115,7 +116,10 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         return read_tensors(path)[0]
     try:
-        loaded = torch.load(path, weights_only=True, map_location="cpu")
+        with warnings.catch_warnings():
+            # Of old formats, which are what published files have.
+            warnings.simplefilter("ignore")
+            loaded = torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:  # torch raises nearly anything on files of another kind.
         # Not torch's own message: it advises to run what is in the file.
         asked = re.search(r"GLOBAL ([\w.]+)", str(error))
