@@ -247,6 +247,8 @@ def test_other_class_names(tmp_path):
     meta = python2({b"label_names": [b"cat", b"dog"]})
     with pytest.raises(DataError, match=expected):
         opened(fill(tmp_path / "py", {"test_batch": python_batch(5), "batches.meta": meta}))
+    with pytest.raises(DataError, match="has the class names none, expected airplane"):
+        opened(fill(tmp_path / "py", {"batches.meta": python2({b"label_names": 3})}))
 
 
 def test_missing_files(tmp_path):

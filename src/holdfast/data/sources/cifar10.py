@@ -184,7 +184,7 @@ def _check_meta(found: _Found, version: _Version) -> None:
     names = version.class_names(found.contents[version.meta], f"{version.meta} in {found.where}")
     if tuple(names) != _CLASS_NAMES:
         raise DataError(
-            f"{version.meta} in {found.where} has the class names {', '.join(names)}, expected "
+            f"{version.meta} in {found.where} has the class names {', '.join(names) or 'none'}, expected "
             f"{', '.join(_CLASS_NAMES)}; this is another data set: get it afresh from {_ORIGINAL.home}"
         )
 
@@ -208,14 +208,17 @@ def _python_batch(content: bytes, name: str) -> Batch:
     """A dictionary with data `(len, 3072)` and a list of labels."""
     batch = read_dictionary(content, name, _ORIGINAL.home)
     data, labels = batch.get("data"), batch.get("labels")
-    right = isinstance(data, np.ndarray) and data.ndim == 2 and data.shape[1] == _PIXELS
-    if not (right and isinstance(labels, list) and all(type(label) is int for label in labels)):
+    if (
+        not isinstance(data, np.ndarray)
+        or data.shape[1:] != (_PIXELS,)
+        or not isinstance(labels, list)
+        or not all(type(label) is int for label in labels)
+    ):
         found = f"data {data.shape}" if isinstance(data, np.ndarray) else "no array 'data'"
         raise DataError(
             f"{name} has {', '.join(sorted(batch))} with {found}, expected data (images, {_PIXELS}) and a list "
             f"'labels'; get it afresh from {_ORIGINAL.home}"
         )
-    assert isinstance(data, np.ndarray)
     if len(labels) != len(data):
         raise DataError(
             f"{name} has {len(data)} images and {len(labels)} labels, expected as many of each; get it afresh"
@@ -224,7 +227,9 @@ def _python_batch(content: bytes, name: str) -> Batch:
 
 
 def _python_names(content: bytes, name: str) -> list[str]:
-    names = read_dictionary(content, name, _ORIGINAL.home).get("label_names", [])
+    names = read_dictionary(content, name, _ORIGINAL.home).get("label_names")
+    if not isinstance(names, list):
+        return []
     return [each.decode("latin1") if isinstance(each, bytes) else str(each) for each in names]
 
 
