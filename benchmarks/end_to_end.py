@@ -1,8 +1,8 @@
 """Threshold questions end to end: Holdfast against the plain loop, on a real model and real images.
 
 The plain loop is the published procedure: image by image, 100 selection and 100,000 estimation samples in float32, with
-the counts on the host. It is timed on a part of the samples, and its time for all images is extrapolated. Holdfast stops
-each image once r = .25, .5, .75 and 1 are decided, on the fastest backend that has the precision.
+the counts on the host. It is timed on a part of the samples, and its time for all images is extrapolated. Holdfast
+stops each image once r = .25, .5, .75 and 1 are decided, on the fastest backend that has the precision.
 
 Certified accuracy is compared with what all 100,000 samples say in float32. Where the first samples leave one answer
 only (but for a probability of 1e-6) that answer is taken; for the other images all 100,000 are drawn.
@@ -97,7 +97,7 @@ class Benchmark:
         return statistics.median(times) * len(self.examples) * (N0 + N)
 
     def of_all_samples(self, seed: int) -> tuple[dict[int, tuple[bool, ...]], int]:
-        """Whether N samples in float32 certify each image correctly at each radius; and how many images took them all."""
+        """Whether N samples in float32 certify each image at each radius; and how many images took them all."""
         answers: dict[int, tuple[bool, ...]] = {}
         left = list(self.examples)
         for n in FIRST:

@@ -135,6 +135,46 @@ def test_values_above_the_peak():
         small(peak=16)
 
 
+def numbers(values, bounds=(-1.0, 1.0), **settings):
+    return small(np.array(values, dtype=np.float32), labels=[0] * len(values), bounds=bounds, **settings)
+
+
+def test_numbers_are_given_out_as_they_are():
+    data = numbers([[-1.0, 0.25], [1.0, -0.125]])
+    assert (data.low, data.high) == (-1.0, 1.0)
+    assert data[0].x.dtype == np.float32
+    assert data.batch([1, 0]).tolist() == [[1.0, -0.125], [-1.0, 0.25]]
+    mean, deviation = data.channel_statistics()
+    np.testing.assert_allclose(mean, 0.03125)
+    np.testing.assert_allclose(deviation, np.std([-1.0, 0.25, 1.0, -0.125]))
+
+
+def test_the_hash_of_numbers_is_of_their_bytes_and_range():
+    data = numbers([[0.0, 1.0]])
+    assert data.sha256 == numbers(np.asfortranarray([[0.0, 1.0]])).sha256
+    # Manifests of runs hold this hash: it must never change.
+    assert data.sha256 == "4c7a0760e3c0326f92484eb5b345e5b75cb4d4bec7b4c6f201ba293282d399dd"
+    others = {numbers([[0.0, 0.5]]).sha256, numbers([[0.0, 1.0]], bounds=(0.0, 1.0)).sha256}
+    assert len(others | {data.sha256}) == 3
+
+
+@pytest.mark.parametrize("value", [-1.01, 1.01, np.nan, np.inf])
+def test_numbers_out_of_range(value):
+    with pytest.raises(DataError, match=r"small: values go from .* to .*, expected \[-1, 1\]; get the files afresh"):
+        numbers([[0.5, value]])
+
+
+def test_numbers_of_a_wrong_type():
+    with pytest.raises(DataError, match="small: values are uint8, expected float32; convert them first"):
+        small(np.zeros((3, 4), dtype=np.uint8), bounds=(0.0, 1.0))
+
+
+def test_notes_are_kept_and_not_hashed():
+    assert small(notes=["not as published"]).notes == ("not as published",)
+    assert small().notes == ()
+    assert small(notes=["not as published"]).sha256 == small().sha256
+
+
 def test_no_examples():
     with pytest.raises(DataError, match=r"small: the train split has labels of shape \(0,\), expected \(len,\)"):
         small(np.zeros((0, 4), dtype=np.uint8), labels=())
@@ -154,11 +194,14 @@ def test_shape_of_neither_form(shape):
 
 
 def test_sources_are_found():
-    assert source_names() == ["digits", "images", "mnist", "parquet"]
+    known = ["cifar10", "digits", "fashion-mnist", "har", "imagenet", "images", "mnist", "parquet", "svhn"]
+    assert source_names() == known
 
 
 def test_unknown_source():
-    with pytest.raises(UsageError, match="unknown data source 'cifar'; known are digits, images, mnist, parquet"):
+    with pytest.raises(
+        UsageError, match="unknown data source 'cifar'; known are cifar10, digits, fashion-mnist, har, "
+    ):
         open_data("cifar", None, "test", {})
 
 

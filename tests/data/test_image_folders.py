@@ -220,7 +220,7 @@ def test_class_without_images(tmp_path):
 def test_class_in_the_test_split_only(tmp_path):
     fill(tmp_path / "train")
     fill(tmp_path / "test", ("cat", "eel"))
-    with pytest.raises(DataError, match=r"test has the class folder 'eel', expected only classes that .*train has too"):
+    with pytest.raises(DataError, match=r"test has the class 'eel', expected only classes that .*train has too"):
         opened(tmp_path, "test")
 
 

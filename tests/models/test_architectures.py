@@ -101,6 +101,15 @@ def test_shortcuts_have_no_parameters_and_keep_every_second_pixel():
     assert not out[:, 24:].any()
 
 
+def test_projections_are_option_b():
+    plain, projected = (build("resnet110", (3, 32, 32), 10, args) for args in ({}, {"shortcut": "projection"}))
+    # Two convolutions of 1 x 1 and their normalizations: 16 x 32 + 2 x 32 and 32 x 64 + 2 x 64.
+    assert size(projected) == size(plain) + 16 * 32 + 64 + 32 * 64 + 128
+    assert projected.eval()(torch.rand(2, 3, 32, 32)).shape == (2, 10)
+    with pytest.raises(UsageError, match="argument shortcut is zeros or projection, got 'none'"):
+        build("resnet20", (3, 32, 32), 10, {"shortcut": "none"})
+
+
 def test_published_weights_of_resnet20_load_and_classify(data_folder):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -137,7 +146,7 @@ def test_unknown_name():
         build("vgg", (3, 32, 32), 10)
 
 
-@pytest.mark.parametrize(("name", "known"), [("digits-mlp", "widths"), ("resnet20", "none")])
+@pytest.mark.parametrize(("name", "known"), [("digits-mlp", "widths"), ("resnet20", "shortcut"), ("resnet18", "none")])
 def test_unknown_argument(name, known):
     with pytest.raises(UsageError, match=f"architecture '{name}' has no argument 'depth'; it takes {known}"):
         build(name, (3, 8, 8), 10, {"depth": 3})
@@ -149,10 +158,16 @@ def test_number_of_classes(num_classes):
         build("digits-mlp", (4,), num_classes)
 
 
-@pytest.mark.parametrize("shape", [(), (8, 8), (1, 3, 8, 8), (0,), (1, 8.0, 8)])
-def test_shape_of_neither_form(shape):
-    with pytest.raises(UsageError, match=r"inputs have the shape \(features,\) or \(channels, height, width\), got"):
+@pytest.mark.parametrize("shape", [(), (2, 0), (1, 3, 8, 8), (0,), (1, 8.0, 8)])
+def test_shape_of_no_form(shape):
+    with pytest.raises(UsageError, match=r"\(features,\), \(channels, features\) or \(channels, height, width\), got"):
         build("digits-mlp", shape, 10)
+
+
+def test_ablated_features_have_two_channels():
+    assert build("digits-mlp", (2, 5), 3)(torch.rand(4, 2, 5)).shape == (4, 3)
+    with pytest.raises(UsageError, match=r"takes images \(channels, height, width\), got inputs of shape \(2, 5\)"):
+        build("resnet20", (2, 5), 3)
 
 
 @pytest.mark.parametrize("name", ["mnist-cnn", "resnet20", "resnet56", "resnet110", "resnet18", "resnet50"])

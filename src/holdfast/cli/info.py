@@ -63,5 +63,6 @@ def _rows(document: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]
             rows.extend(_rows(value, f"{prefix}{key}."))
         else:
             text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            text = "none" if value is None else text
             rows.append((prefix + key, text))
     return rows

@@ -7,7 +7,21 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli import agree, certify, console, demo, info, logs, plan, predict, report, table, train, verify
+from holdfast.cli import (
+    agree,
+    certify,
+    console,
+    demo,
+    info,
+    logs,
+    plan,
+    predict,
+    report,
+    table,
+    train,
+    verify,
+    weights,
+)
 from holdfast.errors import HoldfastError
 
 app = typer.Typer(
@@ -30,7 +44,7 @@ def _program(
         raise typer.Exit
 
 
-for _module in (demo, train, plan, certify, predict, agree, report, table, verify, info, logs):
+for _module in (demo, train, plan, certify, predict, agree, report, table, verify, info, logs, weights):
     _module.add_to(app)
 
 

@@ -47,14 +47,16 @@ class Material:
         """
         from holdfast.models.backends import check_precision
         from holdfast.models.bundle import load_bundle
-        from holdfast.noises.base import find_guarantee, noise_from_dict
+        from holdfast.noises.base import find_guarantee
         from holdfast.sampling.engines.local import torch_device
 
         check_precision(precision)
         # In float32: a backend makes its own precision of that.
         bundle = load_bundle(model, torch_device(device))
-        trained_for = noise_from_dict(bundle.info.noise)
+        trained_for = bundle.info.trained_for
         chosen = trained_for if noise is None else parse_noise(noise)
+        if chosen is None:
+            raise UsageError(f"{model} was trained without noise; say with --noise which one is to smooth it")
         examples = open_data_spec(data, split)
         space = bundle.info.input_space
         if (examples.shape, examples.low, examples.high) != (space.shape, space.low, space.high):
@@ -69,10 +71,11 @@ class Material:
                 f"{data} has {len(found)} ({', '.join(found[:4])} ...)"
             )
         chosen.check_inputs(space.shape, space.low, space.high)
-        if chosen.noisy_shape(space.shape) != trained_for.noisy_shape(space.shape):
-            raise UsageError(f"{model} was trained for {trained_for}; its first layer cannot take {chosen}")
+        training = "without noise" if trained_for is None else f"for {trained_for}"
+        if chosen.noisy_shape(space.shape) != bundle.info.noisy_shape:
+            raise UsageError(f"{model} was trained {training}; its first layer cannot take {chosen}")
         if chosen != trained_for:
-            console.warn(f"{model.name} was trained for {trained_for}, and is certified with {chosen}")
+            console.warn(f"{model.name} was trained {training}, and is certified with {chosen}")
         return cls(bundle, examples, chosen, find_guarantee(chosen, theorem).name, precision, data)
 
     def workplace(self, device: str, threads: int, precision: str | None = None) -> Workplace:

@@ -11,7 +11,8 @@ DataSpec = Annotated[
     str,
     typer.Option(
         "--data",
-        help="Data set: digits (in the package), mnist:DIR, images:DIR[,size=N], parquet:FILE.",
+        help="Data set: digits (in the package), mnist:DIR, fashion-mnist:DIR, cifar10:DIR, svhn:DIR, har:DIR, "
+        "imagenet:DIR[,size=N], images:DIR[,size=N], parquet:FILE.",
         metavar="SPEC",
     ),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from holdfast.cli import console
 from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def parse_noise(spec: str) -> Noise:
 
 
 def open_data_spec(spec: str, split: str) -> DataSet:
-    """`digits`, `mnist:DIR`, `images:DIR,size=64`, `parquet:FILE`.
+    """`digits`, `mnist:DIR`, `images:DIR,size=64`, `parquet:FILE`; what its files are to be noted for is a warning.
 
     Raises:
         UsageError: not a spec of this form, or not one of the sources.
@@ -40,9 +41,11 @@ def open_data_spec(spec: str, split: str) -> DataSet:
     parts = rest.split(",")
     first = next((i for i, part in enumerate(parts) if i and "=" in part), len(parts))
     path = ",".join(parts[:first])
-    return open_data(
-        name, Path(path).expanduser() if colon and path else None, split, _pairs(",".join(parts[first:]), spec)
-    )
+    options = _pairs(",".join(parts[first:]), spec)
+    data = open_data(name, Path(path).expanduser() if colon and path else None, split, options)
+    for note in data.notes:
+        console.warn(note)
+    return data
 
 
 def parse_radii(text: str) -> list[float]:

@@ -18,8 +18,13 @@ if TYPE_CHECKING:
     from holdfast.noises.base import Noise
     from holdfast.training.config import TrainConfig
 
-# The architecture for a data set when none is given, by height and width of its images.
-_DEFAULT_ARCHITECTURES: dict[tuple[int, ...], str] = {(8, 8): "digits-cnn", (28, 28): "mnist-cnn", (32, 32): "resnet20"}
+# The architecture for a data set when none is given, by height and width of its images; features have neither.
+_DEFAULT_ARCHITECTURES: dict[tuple[int, ...], str] = {
+    (): "digits-mlp",
+    (8, 8): "digits-cnn",
+    (28, 28): "mnist-cnn",
+    (32, 32): "resnet20",
+}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -76,7 +81,7 @@ def train_command(
         return
     figures = trained.training
     console.say(
-        f"{out}: {trained.architecture} for {trained_noise(trained)}; accuracy under noise "
+        f"{out}: {trained.architecture} for {trained.trained_for}; accuracy under noise "
         f"{100 * figures['training_accuracy_under_noise']:.1f}% on training images (running mean of the last epoch), "
         f"{100 * figures['held_out_accuracy_under_noise']:.1f}% on the held-out split"
     )
@@ -142,10 +147,3 @@ def describe(data: DataSet, noise: Noise, arch: str | None) -> BundleInfo:
         class_names=data.class_names,
         training={},
     )
-
-
-def trained_noise(info: BundleInfo) -> Noise:
-    """The noise that a bundle was trained for."""
-    from holdfast.noises.base import noise_from_dict
-
-    return noise_from_dict(info.noise)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar, final
 
 import numpy as np
 
+from holdfast.data.scales import EightBit, Numbers, Values
 from holdfast.errors import DataError, UsageError
 from holdfast.types import Example
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from holdfast.data.scales import Array, Scale
+
 SPLITS = ("train", "test")
 
 _VALUES_AT_ONCE = 2**22
@@ -27,7 +30,7 @@ _VALUES_AT_ONCE = 2**22
 
 @final
 class DataSet:
-    """One split of a labelled data set: 8-bit values, given out as float32 in [0, 1].
+    """One split of a labelled data set: float32 inputs in [low, high]; 8-bit values are given out in [0, 1].
 
     It is not subclassed: a source gives it the function that loads its values.
 
@@ -37,21 +40,20 @@ class DataSet:
         class_names: one name a class, in the order of the labels.
         labels: `(len,)` class indices, 0-based.
         shape: of one input, `(channels, height, width)` or `(features,)`.
-        load: indices `(num,)` -> values `(num, *shape)`, uint8 from 0 to `peak`.
+        load: indices `(num,)` -> values `(num, *shape)`: uint8 from 0 to `peak`, or float32 within `bounds`.
         raw: index -> the bytes that identify one input: its values, or the encoded image they are decoded from.
         peak: the 8-bit value that stands for 1.0.
         decoder: name and version of the library that decodes `raw`, which the values depend on; empty for none.
+        bounds: smallest and largest value of inputs that are numbers and not 8-bit values; None for 8-bit values.
+        notes: what a person should know of these files, such as where they differ from the published ones.
 
     Attributes:
-        low: the smallest value that an input can have, 0.0.
-        high: the largest value that an input can have, 1.0.
+        low: the smallest value that an input can have; 0.0 for 8-bit values.
+        high: the largest value that an input can have; 1.0 for 8-bit values.
 
     Raises:
         DataError: there are no examples, a label has no class name, or the shape is of neither form.
     """
-
-    low: float = 0.0
-    high: float = 1.0
 
     def __init__(
         self,
@@ -61,10 +63,12 @@ class DataSet:
         class_names: Sequence[str],
         labels: NDArray[np.integer],
         shape: tuple[int, ...],
-        load: Callable[[NDArray[np.int64]], NDArray[np.uint8]],
+        load: Callable[[NDArray[np.int64]], Array],
         raw: Callable[[int], bytes],
         peak: int = 255,
         decoder: str = "",
+        bounds: tuple[float, float] | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
         self.source = source
         self.split = split
@@ -74,8 +78,10 @@ class DataSet:
         self.shape = tuple(shape)
         self._load = load
         self._raw = raw
-        self._peak = peak
+        self._scale: Scale = EightBit(peak) if bounds is None else Numbers(*bounds)
+        self.low, self.high = self._scale.low, self._scale.high
         self.decoder = decoder
+        self.notes = tuple(notes)
         self._check()
 
     @classmethod
@@ -86,21 +92,20 @@ class DataSet:
         split: str,
         class_names: Sequence[str],
         labels: NDArray[np.integer],
-        values: NDArray[np.uint8],
+        values: Array,
         peak: int = 255,
+        bounds: tuple[float, float] | None = None,
+        notes: Sequence[str] = (),
     ) -> DataSet:
-        """A data set whose values `(len, *shape)`, uint8 from 0 to `peak`, are all in memory.
+        """A data set whose values `(len, *shape)`, uint8 from 0 to `peak` or float32 in `bounds`, are in memory.
 
         Raises:
-            DataError: `values` is not uint8, is not as long as `labels`, or exceeds `peak`.
+            DataError: `values` is of another type, is not as long as `labels`, or has a value out of range.
         """
-        if values.dtype != np.uint8:
-            raise DataError(f"{source}: values are {values.dtype}, expected uint8; scale them to 0..{peak} first")
         if len(values) != len(labels):
             raise DataError(f"{source}: {len(values)} inputs and {len(labels)} labels, expected as many of each")
-        if values.size and values.max() > peak:
-            raise DataError(f"{source}: the largest value is {values.max()}, expected at most {peak}; set peak")
-        held = _Values(np.ascontiguousarray(values))
+        (EightBit(peak) if bounds is None else Numbers(*bounds)).check(source, values)
+        held = Values(values.copy(order="C") if not values.flags.c_contiguous else values)
         return cls(
             source=source,
             split=split,
@@ -110,6 +115,8 @@ class DataSet:
             load=held.load,
             raw=held.raw,
             peak=peak,
+            bounds=bounds,
+            notes=notes,
         )
 
     @cached_property
@@ -120,7 +127,7 @@ class DataSet:
         around the raw inputs do not enter. For encoded images it covers the encoded bytes: versions of an image
         library may decode the same JPEG to values that differ by one or two of 255.
         """
-        content = hashlib.sha256(f"holdfast data 1: {self.shape} of {self._peak}\n".encode())
+        content = hashlib.sha256(f"holdfast data 1: {self.shape} {self._scale.words}\n".encode())
         for index, label in enumerate(self.labels):
             content.update(hashlib.sha256(self._raw(index)).digest())
             content.update(int(label).to_bytes(8, "little"))
@@ -137,7 +144,7 @@ class DataSet:
         return (self[index] for index in range(len(self)))
 
     def batch(self, indices: Sequence[int] | NDArray[np.integer]) -> NDArray[np.float32]:
-        """Inputs at these positions, `(len(indices), *shape)`, float32 in [0, 1]; positions may repeat.
+        """Inputs at these positions, `(len(indices), *shape)`, float32 in [low, high]; positions may repeat.
 
         Raises:
             UsageError: `indices` is not a sequence of integers from 0 to len - 1.
@@ -152,7 +159,7 @@ class DataSet:
                 f"index {outside[0]} is not in the {self.split} split of {self.source}: "
                 f"it has {len(self)} examples, 0 to {len(self) - 1}"
             )
-        return self._scaled(self._load(wanted.astype(np.int64)))
+        return self._scale.to_input(self._load(wanted.astype(np.int64)))
 
     def channel_statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and standard deviation (of the population) of each channel, in input units.
@@ -161,25 +168,16 @@ class DataSet:
         divide by it unchecked.
         """
         channels = self.shape[0] if len(self.shape) == 3 else 1
-        counts = np.zeros((channels, 256), dtype=np.int64)
         step = max(1, _VALUES_AT_ONCE // math.prod(self.shape))
-        for start in range(0, len(self), step):
-            values = self._load(np.arange(start, min(start + step, len(self)), dtype=np.int64))
-            for channel, part in enumerate(np.moveaxis(values.reshape(len(values), channels, -1), 1, 0)):
-                counts[channel] += np.bincount(part.ravel(), minlength=256)
-        levels = self._scaled(np.arange(256, dtype=np.uint8)).astype(np.float64)
-        share = counts / counts.sum(axis=1, keepdims=True)
-        mean = share @ levels
-        deviation = np.sqrt((share * (levels - mean[:, None]) ** 2).sum(axis=1))
-        return tuple(mean.tolist()), tuple(deviation.tolist())
+        starts = range(0, len(self), step)
+        batches = (self._load(np.arange(first, min(first + step, len(self)), dtype=np.int64)) for first in starts)
+        # Channel first: (channels, values of the batch).
+        return self._scale.statistics(
+            np.moveaxis(values.reshape(len(values), channels, -1), 1, 0).reshape(channels, -1) for values in batches
+        )
 
     def __repr__(self) -> str:
         return f"DataSet({self.source!r}, {self.split!r}, {len(self)} examples of shape {self.shape})"
-
-    def _scaled(self, values: NDArray[np.uint8]) -> NDArray[np.float32]:
-        # The only place where 8-bit values become input units.
-        scaled: NDArray[np.float32] = values.astype(np.float32) / np.float32(self._peak)
-        return scaled
 
     def _check(self) -> None:
         if self.labels.ndim != 1 or not self.labels.size:
@@ -197,20 +195,6 @@ class DataSet:
             raise DataError(
                 f"{self.source}: inputs of shape {self.shape}, expected (channels, height, width) or (features,)"
             )
-
-
-@dataclass(frozen=True)
-class _Values:
-    """Values in memory; an object and not closures, so that a data set can be sent to another process."""
-
-    values: NDArray[np.uint8]
-
-    def load(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-        return self.values[indices]
-
-    def raw(self, index: int) -> bytes:
-        value: NDArray[np.uint8] = self.values[index]
-        return value.tobytes()
 
 
 @dataclass(frozen=True)

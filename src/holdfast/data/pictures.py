@@ -45,10 +45,12 @@ class Preparation:
         size: the short side is resized to this many pixels (bilinear, antialiased), then the centre `size` x `size`
             is kept; None leaves the image as it is.
         mode: "rgb" (3 channels) or "grey" (1 channel, ITU-R 601 luma).
+        margin: the short side is resized to this many times `size` instead, rounded to a whole pixel; at least 1.
     """
 
     size: int | None
     mode: str
+    margin: float = 1.0
 
     @classmethod
     def parse(cls, size: str, mode: str) -> Preparation:
@@ -69,7 +71,7 @@ class Preparation:
             image = image.convert("RGBA")
         image = image.convert(_PILLOW_MODES[self.mode])
         if self.size is not None:
-            image = _centre(image, self.size)
+            image = _centre(image, round(self.size * self.margin), self.size)
         values = np.asarray(image, dtype=np.uint8)
         return values[np.newaxis] if values.ndim == 2 else values.transpose(2, 0, 1)
 
@@ -82,6 +84,7 @@ def picture_data_set(
     split: str,
     class_names: Sequence[str],
     labels: NDArray[np.int64],
+    notes: Sequence[str] = (),
 ) -> DataSet:
     """A data set that decodes its images when they are asked for.
 
@@ -106,6 +109,7 @@ def picture_data_set(
         load=pictures.load,
         raw=encoded.read,
         decoder=f"pillow {version('pillow')}",
+        notes=notes,
     )
 
 
@@ -176,13 +180,14 @@ def _common_size(encoded: Encoded) -> tuple[int, int]:
     return height, width
 
 
-def _centre(image: Image, size: int) -> Image:
+def _centre(image: Image, short_side: int, size: int) -> Image:
+    """The centre `size` x `size` of an image resized to `short_side`."""
     import PIL.Image
 
     width, height = image.size
     short = min(width, height)
-    if short != size:
-        width, height = max(size, width * size // short), max(size, height * size // short)
+    if short != short_side:
+        width, height = max(short_side, width * short_side // short), max(short_side, height * short_side // short)
         image = image.resize((width, height), PIL.Image.Resampling.BILINEAR)
     left, top = (width - size) // 2, (height - size) // 2
     return image.crop((left, top, left + size, top + size))

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from holdfast.noises.base import Noise
+
 FORMAT = 1
 _KEY = "holdfast"
 
@@ -54,7 +56,7 @@ class BundleInfo:
         architecture: name of the architecture.
         arguments: of its builder.
         input_space: what the model takes.
-        noise: name and parameters of the noise it was trained for.
+        noise: name and parameters of the noise it was trained for; None for a training without noise.
         class_names: one name for each class.
         training: how it was trained: data, settings, final figures.
     """
@@ -62,14 +64,24 @@ class BundleInfo:
     architecture: str
     arguments: dict[str, Any]
     input_space: InputSpace
-    noise: dict[str, Any]
+    noise: dict[str, Any] | None
     class_names: tuple[str, ...]
     training: dict[str, Any]
 
+    @property
+    def trained_for(self) -> Noise | None:
+        """The noise it was trained for; None for a training without noise."""
+        return None if self.noise is None else noise_from_dict(self.noise)
+
+    @property
+    def noisy_shape(self) -> tuple[int, ...]:
+        """The shape of what the module takes."""
+        shape = self.input_space.shape
+        return shape if self.trained_for is None else self.trained_for.noisy_shape(shape)
+
     def build(self) -> nn.Module:
         """The architecture with fresh weights, normalization included, for noisy inputs."""
-        space = self.input_space
-        noisy_shape = noise_from_dict(self.noise).noisy_shape(space.shape)
+        space, noisy_shape = self.input_space, self.noisy_shape
         network = build(self.architecture, noisy_shape, len(self.class_names), self.arguments)
         return nn.Sequential(Normalization(space.mean, space.std, len(noisy_shape)), network)
 
@@ -145,7 +157,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     except (SafetensorError, OSError) as error:
         raise BundleError(
             f"{path} is not a safetensors file, or it is cut off ({error}). Holdfast loads its own bundles only, never "
-            "pickled models (.pt, .pth, .pkl)"
+            "pickled models (.pt, .pth, .pkl); `holdfast import-weights` makes bundles of some"
         ) from error
 
 

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from holdfast.errors import ClassifierError, RunError
+from holdfast.errors import ClassifierError, RunError, UsageError
 from holdfast.models.bundle import BundleInfo, read_tensors, save_bundle, write_tensors
-from holdfast.noises.base import noise_from_dict
 from holdfast.sampling.rng import Stream, generator
 from holdfast.training.recipes.noise import noise as noise_recipe
 
@@ -71,6 +70,7 @@ def train(
     Raises:
         RunError: a checkpoint of another training lies at `out`.
         ClassifierError: the loss became NaN or infinite.
+        UsageError: `info` names no noise.
     """
     where = device or torch.device("cpu")
     trainer = _Trainer(info, config, data, where)
@@ -107,7 +107,9 @@ class _Trainer:
         self.config = config
         self.data = data
         self.device = device
-        self.noise = noise_from_dict(info.noise)
+        if info.trained_for is None:
+            raise UsageError("a training needs the noise that it is for, got a bundle without one; give it a noise")
+        self.noise = info.trained_for
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.module = info.build().to(device)

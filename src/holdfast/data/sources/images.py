@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from holdfast.data.base import DataSet, source
+from holdfast.data.folders import ImageFiles, check_classes, class_folders, files_by_class, read_image_file
 from holdfast.data.pictures import Preparation, picture_data_set, require_pillow
 from holdfast.data.splitting import rows_of_split
-from holdfast.errors import DataError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".ppm", ".pgm")
 _TEST_FOLDERS = ("test", "val", "validation")
 
 
@@ -44,42 +42,23 @@ def images(path: Path, split: str, *, size: str = "", mode: str = "rgb") -> Data
     require_pillow()
     folders = _split_folders(path)
     if folders is None:
-        class_names = _class_names(path)
-        files, labels = _files(path, class_names)
-        digests = [hashlib.sha256(_read(file)).digest() for file in files]
+        class_names = class_folders(path)
+        files, labels = files_by_class(path, class_names)
+        digests = [hashlib.sha256(read_image_file(file)).digest() for file in files]
         rows = rows_of_split(digests, labels, split, str(path))
         files, labels = [files[row] for row in rows], [labels[row] for row in rows]
     else:
-        class_names = _class_names(folders["train"])
-        strangers = sorted(set(_class_names(folders[split])) - set(class_names))
-        if strangers:
-            raise DataError(
-                f"{folders[split]} has the class folder {strangers[0]!r}, expected only classes that "
-                f"{folders['train']} has too; rename it or take it out"
-            )
-        files, labels = _files(folders[split], class_names)
+        class_names = class_folders(folders["train"])
+        check_classes(folders[split], class_folders(folders[split]), folders["train"], class_names)
+        files, labels = files_by_class(folders[split], class_names)
     return picture_data_set(
-        _Files(tuple(files)),
+        ImageFiles(tuple(files)),
         preparation,
         source="images",
         split=split,
         class_names=class_names,
         labels=np.array(labels, dtype=np.int64),
     )
-
-
-@dataclass(frozen=True)
-class _Files:
-    files: tuple[Path, ...]
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def read(self, index: int) -> bytes:
-        return _read(self.files[index])
-
-    def name(self, index: int) -> str:
-        return str(self.files[index])
 
 
 def _split_folders(folder: Path) -> dict[str, Path] | None:
@@ -89,36 +68,3 @@ def _split_folders(folder: Path) -> dict[str, Path] | None:
         if train.is_dir() and (folder / name).is_dir():
             return {"train": train, "test": folder / name}
     return None
-
-
-def _class_names(folder: Path) -> list[str]:
-    if not folder.is_dir():
-        raise DataError(f"no folder {folder}; expected a folder with one folder a class")
-    names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    if not names:
-        raise DataError(f"{folder} has no folders, expected one a class, as in {folder / 'CLASS' / 'image.png'}")
-    return names
-
-
-def _files(folder: Path, class_names: list[str]) -> tuple[list[Path], list[int]]:
-    files: list[Path] = []
-    labels: list[int] = []
-    for label, name in enumerate(class_names):
-        if not (folder / name).is_dir():
-            continue
-        found = sorted(file for file in (folder / name).iterdir() if file.suffix.lower() in _ENDINGS)
-        if not found:
-            raise DataError(
-                f"{folder / name} has no images, expected files ending in {', '.join(_ENDINGS)}; "
-                "add some, take the folder out, or give the folder that holds the class folders"
-            )
-        files += found
-        labels += [label] * len(found)
-    return files, labels
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise DataError(f"{file} cannot be read, expected an image file ({error}); restore it") from error

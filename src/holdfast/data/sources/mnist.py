@@ -1,22 +1,17 @@
-"""MNIST in its original IDX files, gzip or raw. Also reads the sets made in its likeness, such as Fashion-MNIST.
-
-Source: LeCun, Cortes & Burges, "The MNIST database of handwritten digits", section "File formats".
-"""
+"""MNIST in its original IDX files, gzip or raw. Also reads sets made in its likeness; class names are then digits."""
 
 from __future__ import annotations
 
-import gzip
-import zlib
-from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from holdfast.data.base import DataSet, source
-from holdfast.errors import DataError
+from holdfast.data.idx import CLASSES, read_split
+from holdfast.data.originals import Original
 
-_PREFIXES = {"train": "train", "test": "t10k"}
-_SIDE = 28
-_CLASSES = 10
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_ORIGINAL = Original("MNIST's IDX files", "http://yann.lecun.com/exdb/mnist/")
 
 
 @source("mnist", path="DIR")
@@ -26,68 +21,11 @@ def mnist(path: Path, split: str) -> DataSet:
     Raises:
         DataError: a file is missing, truncated, corrupt or of another format, or images and labels do not match.
     """
-    prefix = _PREFIXES[split]
-    image_file = _find(path, f"{prefix}-images", "idx3-ubyte")
-    label_file = _find(path, f"{prefix}-labels", "idx1-ubyte")
-    images = _read(image_file, (_SIDE, _SIDE))
-    labels = _read(label_file, ())
-    if len(images) != len(labels):
-        raise DataError(
-            f"{label_file} has {len(labels)} labels, expected {len(images)} as there are images in {image_file}; "
-            "take both files from the same source"
-        )
-    if labels.size and labels.max() >= _CLASSES:
-        raise DataError(f"{label_file} has the label {labels.max()}, expected 0 to {_CLASSES - 1}; get it afresh")
+    found = read_split(path, split, _ORIGINAL)
     return DataSet.in_memory(
         source="mnist",
         split=split,
-        class_names=[str(digit) for digit in range(_CLASSES)],
-        labels=labels,
-        values=images[:, np.newaxis],
+        class_names=[str(digit) for digit in range(CLASSES)],
+        labels=found.labels,
+        values=found.images,
     )
-
-
-def _find(folder: Path, stem: str, kind: str) -> Path:
-    names = [f"{stem}{mark}{kind}{ending}" for mark in "-." for ending in ("", ".gz")]
-    for name in names:
-        if (folder / name).is_file():
-            return folder / name
-    found = "no such folder" if not folder.is_dir() else "the folder has none of them"
-    raise DataError(f"looked in {folder} for {', '.join(names)}: {found}; give the folder with MNIST's IDX files")
-
-
-def _read(file: Path, item: tuple[int, ...]) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """The array `(count, *item)` in an IDX file: magic number, sizes (32 bits, big endian), then bytes."""
-    content = _content(file)
-    dimensions = 1 + len(item)
-    header = 4 * (1 + dimensions)
-    if len(content) < header:
-        raise DataError(f"{file} has {len(content)} bytes, expected a header of {header}; get it afresh")
-    # Two zero bytes, 0x08 for unsigned bytes, the number of dimensions.
-    expected = 0x0800 + dimensions
-    magic, count, *sizes = (int(number) for number in np.frombuffer(content, dtype=">u4", count=1 + dimensions))
-    if magic != expected:
-        raise DataError(
-            f"{file} begins with the magic number 0x{magic:08x}, expected 0x{expected:08x} (IDX, unsigned bytes, "
-            f"{dimensions} dimensions); check that this is the file its name says"
-        )
-    if tuple(sizes) != item:
-        raise DataError(f"{file} has images of {' x '.join(map(str, sizes))}, expected {_SIDE} x {_SIDE}")
-    wanted = header + count * int(np.prod(item, dtype=np.int64))
-    if len(content) != wanted:
-        raise DataError(
-            f"{file} has {len(content)} bytes after decompression, expected {wanted} for the {count} items that its "
-            "header promises; it is truncated or has something appended: get it afresh"
-        )
-    return np.frombuffer(content, dtype=np.uint8, offset=header).reshape(count, *item)
-
-
-def _content(file: Path) -> bytes:
-    try:
-        content = file.read_bytes()
-        return gzip.decompress(content) if file.suffix == ".gz" else content
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(
-            f"{file} cannot be read, expected a complete {'gzip' if file.suffix == '.gz' else 'IDX'} file ({error}); "
-            "get it afresh"
-        ) from error

@@ -49,7 +49,7 @@ def build(name: str, shape: Shape, num_classes: int, args: Mapping[str, Any] | N
 
     Args:
         name: one of `architecture_names()`.
-        shape: of a noisy input, `(channels, height, width)` or `(features,)`.
+        shape: of a noisy input, `(channels, height, width)`, `(features,)` or, for ablated features, `(2, features)`.
         num_classes: how many logits it returns for an input, at least 2.
         args: arguments of the architecture.
 
@@ -72,8 +72,10 @@ def build(name: str, shape: Shape, num_classes: int, args: Mapping[str, Any] | N
         raise UsageError(f"architecture {name!r} has no argument {unknown[0]!r}; it takes {', '.join(known) or 'none'}")
     if type(num_classes) is not int or num_classes < 2:
         raise UsageError(f"architecture {name!r} needs at least 2 classes, got {num_classes!r}")
-    if len(shape) not in (1, 3) or any(type(size) is not int or size < 1 for size in shape):
-        raise UsageError(f"inputs have the shape (features,) or (channels, height, width), got {tuple(shape)}")
+    if len(shape) not in (1, 2, 3) or any(type(size) is not int or size < 1 for size in shape):
+        raise UsageError(
+            f"inputs have the shape (features,), (channels, features) or (channels, height, width), got {tuple(shape)}"
+        )
     return builder(tuple(shape), num_classes, **given)
 
 

@@ -1,0 +1,105 @@
+"""ImageNet (ILSVRC2012) as the field lays it out: train/WNID/ and val/WNID/, or val/ as published and a list of labels.
+
+Source: Russakovsky et al. 2015, "ImageNet Large Scale Visual Recognition Challenge".
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from holdfast.data.base import DataSet, source
+from holdfast.data.folders import ImageFiles, check_classes, class_folders, files_by_class, image_files
+from holdfast.data.originals import Original
+from holdfast.data.pictures import Preparation, picture_data_set, require_pillow
+from holdfast.errors import DataError, UsageError
+
+_ORIGINAL = Original("ImageNet's train/ and val/", "https://image-net.org/challenges/LSVRC/2012/")
+_SIZES = {"train": 1_281_167, "test": 50_000}
+# Short side 256 for a crop of 224.
+_MARGIN = 256 / 224
+# Where the archive of the Kaggle challenge has train/ and val/.
+_INNER = Path("ILSVRC") / "Data" / "CLS-LOC"
+_LIST = "LOC_val_solution.csv"
+
+
+@source("imagenet", path="DIR")
+def imagenet(path: Path, split: str, *, size: str = "224") -> DataSet:
+    """Images of shape (3, size, size), decoded lazily; the test split is ILSVRC2012's validation set.
+
+    The short side is resized to size x 256/224 pixels, rounded, then the centre square is kept, as the field does.
+    Classes are WordNet's identifiers, sorted, so that labels are those of published models: the folders of train/, or
+    where there is none, those of val/ or of the list. Images come in the order of class and file name, from a val/
+    without class folders in the order of file name.
+
+    Args:
+        path: the folder with train/ and val/ (one of them will do for its own split), or that holds
+            ILSVRC/Data/CLS-LOC; a val/ without class folders needs LOC_val_solution.csv there or beside it.
+        split: "train" or "test".
+        size: width and height in pixels.
+
+    Raises:
+        UsageError: `size` cannot be.
+        DataError: a folder or the list is missing or does not fit, or an image cannot be decoded.
+        MissingExtraError: Pillow is not installed.
+    """
+    if not size:
+        raise UsageError("size is the width and height in pixels, a positive whole number, got ''")
+    plain = Preparation.parse(size, "rgb")
+    require_pillow()
+    base = path / _INNER if (path / _INNER).is_dir() else path
+    folder = base / ("train" if split == "train" else "val")
+    if not folder.is_dir():
+        raise _ORIGINAL.missing(base, [f"{folder.name}/"])
+    flat = split == "test" and not any(entry.is_dir() for entry in folder.iterdir())
+    names, files, labels = _listed(path, base, folder) if flat else _by_class(base, folder)
+    return picture_data_set(
+        ImageFiles(tuple(files)),
+        Preparation(plain.size, plain.mode, _MARGIN),
+        source="imagenet",
+        split=split,
+        class_names=names,
+        labels=np.array(labels, dtype=np.int64),
+        notes=_ORIGINAL.other_size(split, len(labels), _SIZES[split]),
+    )
+
+
+def _by_class(base: Path, folder: Path) -> tuple[list[str], list[Path], list[int]]:
+    training = base / "train" if (base / "train").is_dir() else folder
+    names = class_folders(training)
+    check_classes(folder, class_folders(folder), training, names)
+    return names, *files_by_class(folder, names)
+
+
+def _listed(path: Path, base: Path, folder: Path) -> tuple[list[str], list[Path], list[int]]:
+    """Files of a val/ as published, with the classes that the list gives them."""
+    places = [place / _LIST for place in (path, base, folder)]
+    listing = next((place for place in places if place.is_file()), None)
+    if listing is None:
+        raise DataError(
+            f"{folder} has no class folders, and looked in vain for {', '.join(map(str, places))}; put this list of "
+            "the Kaggle challenge there, or sort the images into folders by class (val/n01440764/...)"
+        )
+    classes = _classes(listing)
+    names = class_folders(base / "train") if (base / "train").is_dir() else sorted(set(classes.values()))
+    check_classes(listing, list(classes.values()), base / "train", names)
+    files = image_files(folder)
+    unknown = [file for file in files if file.stem not in classes]
+    if unknown:
+        raise DataError(f"{unknown[0]} is not in {listing}, expected a line for each image; get the list afresh")
+    number = {name: label for label, name in enumerate(names)}
+    return names, files, [number[classes[file.stem]] for file in files]
+
+
+def _classes(listing: Path) -> dict[str, str]:
+    """Image name to class, from lines such as `ILSVRC2012_val_00048981,n03995372 85 1 499 272`."""
+    try:
+        with listing.open(newline="", encoding="utf-8") as file:
+            return {row["ImageId"]: row["PredictionString"].split()[0] for row in csv.DictReader(file)}
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise DataError(
+            f"{listing} cannot be read, expected a CSV file with the columns ImageId and PredictionString ({error!r}); "
+            "get it afresh"
+        ) from error
