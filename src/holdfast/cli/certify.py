@@ -182,7 +182,8 @@ def certify_into(out: Path, material: Material, settings: Settings, *, hidden: b
     from holdfast.runs.execute import certify_run
 
     data = material.data
-    classifier = classifier_for(out, material, settings)
+    with console.resumable():
+        classifier = classifier_for(out, material, settings)
     manifest = promise_of(out, material, settings, description(classifier))
     with console.run_progress(f"certify {out.name}", hidden) as show:
         certify_run(
