@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from holdfast.models.backends.base import Calibration
 
 # Noisy inputs that pass through the graph at a time. A fixed size, since another one may take other kernels: a graph
-# of any size rounds int8 by up to 1% differently.
+# of any size rounds int8 by up to 2% of the logits differently.
 _CHUNK = 64
 
 
