@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli import console, options
-from holdfast.cli.specs import open_data_spec, parse_batch_size, parse_noise, parse_radii, parse_share
+from holdfast.cli.specs import open_data_spec, parse_batch_size, parse_engine, parse_noise, parse_radii, parse_share
 from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from holdfast.models.bundle import Bundle
     from holdfast.noises.base import Noise, Shape
     from holdfast.runs.manifest import Manifest
-    from holdfast.sampling.engines.local import LocalEngine
+    from holdfast.runs.recipe import BundleRecipe
+    from holdfast.sampling.classifier import VotingClassifier
+    from holdfast.sampling.engines.base import Base, Engine
 
 
 _ESTIMATORS = ("exact", "fixed", "looks", "eprocess")
@@ -56,6 +58,8 @@ def certify_command(
     batch_size: options.BatchSize = "auto",
     device: options.Device = "cpu",
     threads: options.Threads = 1,
+    engine: options.EngineSpec = "local",
+    ray_address: options.RayAddress = None,
     precision: options.Precision = "float32",
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -92,6 +96,8 @@ def certify_command(
             threads,
             precision,
             alpha if joint and not rule.exhaustive else None,
+            engine,
+            ray_address,
         ),
         hidden=json or quiet,
     )
@@ -106,6 +112,7 @@ class Material:
     data: DataSet
     noise: Noise
     theorem: str
+    recipe: BundleRecipe
 
     @classmethod
     def load(
@@ -125,6 +132,8 @@ class Material:
         """
         from holdfast.models.bundle import load_bundle
         from holdfast.noises.base import find_guarantee, noise_from_dict
+        from holdfast.runs.execute import installed_versions
+        from holdfast.runs.recipe import BundleRecipe
         from holdfast.sampling.engines.local import torch_device
 
         bundle = load_bundle(model, torch_device(device), precision)
@@ -148,7 +157,21 @@ class Material:
             raise UsageError(f"{model} was trained for {trained_for}; its first layer cannot take {chosen}")
         if chosen != trained_for:
             console.warn(f"{model.name} was trained for {trained_for}, and is certified with {chosen}")
-        return cls(bundle, examples, chosen, find_guarantee(chosen, theorem).name)
+        recipe = BundleRecipe(model, bundle.sha256, precision, installed_versions())
+        return cls(bundle, examples, chosen, find_guarantee(chosen, theorem).name, recipe)
+
+    @property
+    def classifier(self) -> VotingClassifier:
+        """The base classifier in this process."""
+        from holdfast.sampling.classifier import VotingClassifier
+
+        return VotingClassifier(self.bundle.module, len(self.bundle.info.class_names))
+
+    def base(self, engine: Engine) -> Base:
+        """The base classifier for an engine: itself for this process, the recipe for others."""
+        from holdfast.sampling.engines.local import LocalEngine
+
+        return self.classifier if isinstance(engine, LocalEngine) else self.recipe
 
 
 @dataclass(frozen=True)
@@ -218,25 +241,24 @@ class Settings:
     threads: int
     precision: str
     joint_alpha: float | None = None
+    engine_spec: str = "local"
+    ray_address: str | None = None
 
-    def engine(self) -> LocalEngine:
+    def engine(self) -> Engine:
         """The engine that these settings ask for."""
-        from holdfast.sampling.engines.local import LocalEngine
-
-        return LocalEngine(self.device, self.batch_size, self.threads)
+        return parse_engine(self.engine_spec, self.ray_address, self.device, self.batch_size, self.threads)
 
 
 def certify_into(out: Path, material: Material, settings: Settings, *, hidden: bool) -> None:
     """Start or resume the run in `out`, with a progress bar unless `hidden`."""
     from holdfast.runs.execute import certify_run
-    from holdfast.sampling.classifier import VotingClassifier
 
+    engine = settings.engine()
     manifest = promise_of(out, material, settings)
-    bundle, data = material.bundle, material.data
-    classifier = VotingClassifier(bundle.module, len(bundle.info.class_names))
+    data = material.data
     with console.run_progress(f"certify {out.name}", hidden) as show:
         certify_run(
-            out, manifest, classifier, lambda indices: (data[index] for index in indices), settings.engine(), show
+            out, manifest, material.base(engine), lambda indices: (data[index] for index in indices), engine, show
         )
 
 

@@ -9,7 +9,7 @@ import typer
 
 from holdfast.cli import console, options
 from holdfast.cli.certify import Material
-from holdfast.cli.specs import parse_batch_size
+from holdfast.cli.specs import parse_batch_size, parse_engine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +38,8 @@ def predict_command(
     batch_size: options.BatchSize = "auto",
     device: options.Device = "cpu",
     threads: options.Threads = 1,
+    engine: options.EngineSpec = "local",
+    ray_address: options.RayAddress = None,
     precision: options.Precision = "float32",
     json: options.Json = False,
 ) -> None:
@@ -51,14 +53,13 @@ def predict_command(
 
     material = Material.load(model, data, noise, split, device, precision)
     space = material.bundle.info.input_space
+    where = parse_engine(engine, ray_address, device, parse_batch_size(batch_size), threads)
     smoothed = SmoothedClassifier(
-        material.bundle.module,
+        material.base(where),
         material.noise,
         len(material.bundle.info.class_names),
         input_range=(space.low, space.high),
-        device=device,
-        batch_size=parse_batch_size(batch_size),
-        threads=threads,
+        engine=where,
     )
     indices = list(range(0, len(material.data), every))[:limit]
     chosen = fresh_seed() if seed is None else seed

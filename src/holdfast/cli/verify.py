@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from holdfast.cli import console, options
-from holdfast.cli.specs import open_data_spec, parse_batch_size
+from holdfast.cli.specs import open_data_spec, parse_batch_size, parse_engine
 from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
     from holdfast.runs.verification.check import Material, Verification
     from holdfast.runs.verification.rules import Claim
+    from holdfast.sampling.engines.base import Engine
 
 # So many failures are shown in full.
 _SHOWN = 10
@@ -44,6 +45,8 @@ def verify_command(
     batch_size: options.BatchSize = "auto",
     device: options.Device = "cpu",
     threads: options.Threads = 1,
+    engine: options.EngineSpec = "local",
+    ray_address: options.RayAddress = None,
     json: options.Json = False,
 ) -> None:
     """Check every number that a run claims, from its files, by code that shares nothing with what computed it."""
@@ -62,7 +65,8 @@ def verify_command(
         if log is not None:
             check_log(log, material, claims, result)
         if replay and model is not None:
-            _replay(run, replay, model, data, device, threads, parse_batch_size(batch_size), result)
+            chosen = parse_engine(engine, ray_address, device, parse_batch_size(batch_size), threads)
+            _replay(run, replay, model, data, chosen, result)
         _say_limits(result, log is not None)
     elif material is not None:
         result.notes.append("the claims were not checked, since the files are wrong")
@@ -97,30 +101,28 @@ def _replay(
     count: int,
     model: Path,
     data: str,
-    device: str,
-    threads: int,
-    batch_size: int | None,
+    engine: Engine,
     result: Verification,
 ) -> None:
     """Draw records again that nobody could foresee, and take what differs for failures."""
     from random import SystemRandom
 
     from holdfast.models.bundle import load_bundle
+    from holdfast.runs.execute import installed_versions
+    from holdfast.runs.recipe import BundleRecipe
     from holdfast.runs.replay import check_origin, check_place, draw_again, other_versions
     from holdfast.runs.store import read_run
-    from holdfast.sampling.classifier import VotingClassifier
-    from holdfast.sampling.engines.local import LocalEngine, torch_device
 
     run = read_run(folder)
-    check_place(run.manifest, device)
-    bundle = load_bundle(model, torch_device(device), run.manifest.precision)
+    check_place(run.manifest, engine.device)
+    bundle = load_bundle(model, precision=run.manifest.precision)
     examples = open_data_spec(data, run.manifest.data.split)
     check_origin(run.manifest, bundle, examples)
     chosen = sorted(SystemRandom().sample([record.index for record in run.records], min(count, len(run.records))))
-    classifier = VotingClassifier(bundle.module, len(bundle.info.class_names))
+    recipe = BundleRecipe(model, bundle.sha256, run.manifest.precision, installed_versions())
     differ = 0
     with console.resumable():
-        for redrawn in draw_again(run, chosen, classifier, examples, LocalEngine(device, batch_size, threads)):
+        for redrawn in draw_again(run, chosen, recipe, examples, engine):
             result.replayed.append(redrawn.record.index)
             if redrawn.difference:
                 differ += 1

@@ -12,7 +12,7 @@ import torch
 from holdfast.sampling.classifier import BaseClassifier, VotingClassifier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable
 
     from holdfast.noises.base import Noise
     from holdfast.sampling.procedure import Procedure, Votes
@@ -70,7 +70,7 @@ class Engine(ABC):
         seed: int,
         examples: Iterable[Example],
         on_batch: Callable[[int], None] | None = None,
-    ) -> Iterator[tuple[Example, Votes]]:
+    ) -> Generator[tuple[Example, Votes], None, None]:
         """Yield `(example, votes by stream)` for every example, each once, as soon as it is finished.
 
         Args:

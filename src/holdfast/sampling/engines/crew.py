@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pickle
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -75,7 +75,7 @@ def packed(order: Order) -> bytes:
 
 def drive(
     crew: Crew, workers: int, examples: Iterable[Example], on_batch: Callable[[int], None] | None
-) -> Iterator[tuple[Example, Votes]]:
+) -> Generator[tuple[Example, Votes], None, None]:
     """Yield every example with its votes, each once, while workers come and go; see `Engine.run`."""
     handout = Handout(examples)
     if handout.finished:
@@ -107,7 +107,8 @@ def drive(
                         false_starts += worker in starting
                         if false_starts >= _MOST_FALSE_STARTS:
                             raise HoldfastError(
-                                f"{false_starts} workers in a row were lost before they were ready ({how}). {crew.advice}"
+                                f"{false_starts} workers in a row were lost before they were ready ({how}). "
+                                + crew.advice
                             )
                         handout.lost(worker, how)
                         starting.add(crew.start())

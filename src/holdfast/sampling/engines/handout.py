@@ -1,4 +1,4 @@
-"""Which worker computes which example, and what happens to the examples of a worker that is gone. No process in here."""
+"""Which worker computes which example, and who gets what a lost worker had in hand. There is no process in here."""
 
 from __future__ import annotations
 

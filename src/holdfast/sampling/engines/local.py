@@ -16,7 +16,7 @@ from holdfast.sampling.engines.base import Engine, built
 from holdfast.sampling.procedure import Burst
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from holdfast.noises.base import Noise
     from holdfast.sampling.classifier import VotingClassifier
@@ -62,7 +62,7 @@ class LocalEngine(Engine):
         seed: int,
         examples: Iterable[Example],
         on_batch: Callable[[int], None] | None = None,
-    ) -> Iterator[tuple[Example, Votes]]:
+    ) -> Generator[tuple[Example, Votes], None, None]:
         """Votes for every example, as soon as it is finished. See `MonteCarlo.run`."""
         iterator = iter(examples)
         head = list(islice(iterator, 1))
@@ -74,7 +74,12 @@ class LocalEngine(Engine):
 
     def settings(self) -> dict[str, Any]:
         """For the session log."""
-        return {"engine": "local", "device": self.device, "threads": self.threads, "batch_size": self.batch_size or "auto"}
+        return {
+            "engine": "local",
+            "device": self.device,
+            "threads": self.threads,
+            "batch_size": self.batch_size or "auto",
+        }
 
     def loop(
         self,
@@ -85,7 +90,7 @@ class LocalEngine(Engine):
         example: Example,
         on_batch: Callable[[int], None] | None = None,
     ) -> MonteCarlo:
-        """The loop on this device and thread; where no batch size is given, the fastest one for inputs like `example`."""
+        """The loop on this device; where no batch size is given, with the fastest one for inputs like `example`."""
         self._prepare()
         batch_size = self.batch_size or self.fastest_batch(classifier, noise, example)[0]
         return MonteCarlo(classifier, noise, procedure, seed, batch_size, torch_device(self.device), on_batch)

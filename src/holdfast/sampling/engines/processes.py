@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import pickle
 import signal
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from threading import Thread
@@ -21,7 +21,7 @@ from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.engines.worker import Inbox, Order, work
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from multiprocessing.context import SpawnProcess
 
     from holdfast.noises.base import Noise
@@ -65,7 +65,7 @@ class ProcessesEngine(Engine):
         seed: int,
         examples: Iterable[Example],
         on_batch: Callable[[int], None] | None = None,
-    ) -> Iterator[tuple[Example, Votes]]:
+    ) -> Generator[tuple[Example, Votes], None, None]:
         """See `Engine.run`. A process that dies is replaced, and what it had in hand is computed again."""
         order = Order(classifier, noise, procedure, seed, self._local(0))
         devices = max(1, torch.cuda.device_count()) if self.device == "cuda" else 1
@@ -134,11 +134,9 @@ class _Processes(Crew):
         self._pipes.clear()
 
     def _send(self, worker: int, content: bytes) -> None:
-        try:
+        # Of a process that is gone, the last words are still in the pipe, and after them its end.
+        with suppress(BrokenPipeError, ConnectionResetError):
             self._pipes[worker].send_bytes(content)
-        except (BrokenPipeError, ConnectionResetError):
-            # Its end has been or will be read from the pipe, after its last words.
-            pass
 
     def _gone(self, worker: int) -> Lost:
         """The pipe has ended: so has the process, or it will not be heard any more."""

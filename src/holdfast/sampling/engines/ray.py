@@ -21,7 +21,7 @@ from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.engines.worker import Inbox, Order, work
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from holdfast.noises.base import Noise
     from holdfast.sampling.engines.base import Base
@@ -65,7 +65,9 @@ class RayEngine(Engine):
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"the number of Ray workers is at least 1, got {self.workers}")
         if self.device not in ("cpu", "cuda"):
-            raise UsageError(f"with --engine ray the device is 'cpu' or 'cuda' (Ray deals the GPUs), got {self.device!r}")
+            raise UsageError(
+                f"with --engine ray the device is 'cpu' or 'cuda' (Ray deals the GPUs), got {self.device!r}"
+            )
         self._local()
         _ray()
 
@@ -77,7 +79,7 @@ class RayEngine(Engine):
         seed: int,
         examples: Iterable[Example],
         on_batch: Callable[[int], None] | None = None,
-    ) -> Iterator[tuple[Example, Votes]]:
+    ) -> Generator[tuple[Example, Votes], None, None]:
         """See `Engine.run`. An actor that dies is replaced, and what it had in hand is computed again."""
         order = packed(Order(classifier, noise, procedure, seed, self._local()))
         crew = _Actors(self, order)
@@ -153,8 +155,8 @@ class _Actors(Crew):
                 yield worker, message
         if time.monotonic() - self._heard > _MOST_SILENCE_SECONDS:
             raise HoldfastError(
-                f"no Ray actor was heard of for {_MOST_SILENCE_SECONDS:.0f} s; each needs {self._needs()}, and the cluster "
-                f"has {self._ray.available_resources()} free. `ray status` shows what it is doing"
+                f"no Ray actor was heard of for {_MOST_SILENCE_SECONDS:.0f} s; each needs {self._needs()}, and the "
+                f"cluster has {self._ray.available_resources()} free. `ray status` shows what it is doing"
             )
 
     def close(self) -> None:

@@ -101,8 +101,8 @@ Message = Ready | Wants | Sampled | Done | Failed
 class Inbox:
     """The examples of a worker as an iterator that asks for more, in time, and never keeps a loop waiting.
 
-    While examples are under way it ends when none is at hand, and goes on when one has come: the loop asks again as soon
-    as a batch has room. It waits only when nothing else is to be done.
+    While examples are under way it ends when none is at hand, and goes on when one has come: the loop asks again as
+    soon as a batch has room. It waits only when nothing else is to be done.
     """
 
     def __init__(self, send: Callable[[Message], None]) -> None:
