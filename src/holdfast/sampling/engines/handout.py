@@ -86,10 +86,10 @@ class Handout:
         """The example that another worker was given last, if it is in no third one's hands and no suspect."""
         if self._held[worker]:
             return []
-        copies = Counter(index for held in self._held.values() for index in held)
-        choices = [
-            held[-1]
-            for held in sorted(self._held.values(), key=len, reverse=True)
-            if held and held[-1] in self._open and copies[held[-1]] == 1 and not self._losses[held[-1]]
-        ]
-        return [self._open[choices[0]]] if choices else []
+        waiting = [[index for index in held if index in self._open] for held in self._held.values()]
+        copies = Counter(index for held in waiting for index in held)
+        for held in sorted(waiting, key=len, reverse=True):
+            for index in reversed(held):
+                if copies[index] == 1 and not self._losses[index]:
+                    return [self._open[index]]
+        return []

@@ -153,7 +153,7 @@ def _serve(pipe: Connection) -> None:
     """The life of a process: the order, then examples, until the pipe ends."""
     # Only now is somebody there to read it: while a model is sent to one process, the others should be starting.
     pipe.send(None)
-    order: Order = pickle.loads(pipe.recv_bytes())
+    order = pipe.recv_bytes()
     inbox = Inbox(pipe.send)
 
     def listen() -> None:

@@ -214,7 +214,7 @@ class _Actor:
     def __init__(self, order: bytes) -> None:
         self._outbox: SimpleQueue[Message] = SimpleQueue()
         self._inbox = Inbox(self._outbox.put)
-        Thread(target=work, args=(pickle.loads(order), self._inbox, self._outbox.put), daemon=True).start()
+        Thread(target=work, args=(order, self._inbox, self._outbox.put), daemon=True).start()
 
     def put(self, examples: bytes) -> None:
         """Take examples."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import time
 import traceback
 from collections import deque
@@ -183,9 +184,10 @@ class _Tally:
         self._count, self._last = 0, time.monotonic()
 
 
-def work(order: Order, inbox: Inbox, send: Callable[[Message], None]) -> None:
-    """Serve an order until the process ends, or an exception is reported."""
+def work(content: bytes, inbox: Inbox, send: Callable[[Message], None]) -> None:
+    """Serve a pickled order until the process ends, or an exception is reported."""
     try:
+        order: Order = pickle.loads(content)
         classifier = built(order.classifier, torch_device(order.engine.device))
         send(Ready())
         tally = _Tally(send)
