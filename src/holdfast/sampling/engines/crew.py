@@ -58,14 +58,14 @@ class Crew(ABC):
         """End every worker at once; harmless when repeated. They hold nothing that is not computed again."""
 
 
-def packed(order: Order) -> bytes:
+def packed(order: Order, dumps: Callable[[object], bytes] = pickle.dumps) -> bytes:
     """The order as it is sent to workers.
 
     Raises:
         UsageError: it holds something that only exists in this process.
     """
     try:
-        return pickle.dumps(order)
+        return dumps(order)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise UsageError(
             f"the base classifier, the noise or the procedure cannot be sent to other processes ({error}). Give a "

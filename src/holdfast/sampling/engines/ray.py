@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import socket
 import time
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 _PATIENCE_SECONDS = 1.0
 # So long may it take until a first actor is ready, or another one after all are lost.
 _MOST_SILENCE_SECONDS = 600.0
+_KNOCK_SECONDS = 10.0
 # Ray's shared memory on this machine: room for the order, and for examples on their way.
 _STORE_BYTES = 512 * 2**20
 
@@ -81,7 +83,8 @@ class RayEngine(Engine):
         on_batch: Callable[[int], None] | None = None,
     ) -> Generator[tuple[Example, Votes], None, None]:
         """See `Engine.run`. An actor that dies is replaced, and what it had in hand is computed again."""
-        order = packed(Order(classifier, noise, procedure, seed, self._local()))
+        # Ray's own pickle: an actor does not import the script that started it, as a spawned process does.
+        order = packed(Order(classifier, noise, procedure, seed, self._local()), _ray().cloudpickle.dumps)
         crew = _Actors(self, order)
         try:
             yield from drive(crew, crew.size, examples, on_batch)
@@ -182,8 +185,9 @@ class _Actors(Crew):
         path = os.environ.get("PYTHONPATH")
         environment = {"env_vars": {"PYTHONPATH": path}} if path else None
         try:
+            _knock(address)
             self._ray.init(address=address, runtime_env=environment, **quiet)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             raise HoldfastError(
                 f"no Ray cluster answers at {address!r} ({_first_line(error)}). `ray start --head` starts one; without "
                 "--ray-address Holdfast starts Ray on this machine"
@@ -229,6 +233,13 @@ class _Actor:
                 messages.append(self._outbox.get_nowait())
         except Empty:
             return pickle.dumps(messages)
+
+
+def _knock(address: str) -> None:
+    """Raise OSError if nobody listens at HOST:PORT: Ray would go on trying for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), _KNOCK_SECONDS).close()
 
 
 def _ray() -> Any:
