@@ -10,7 +10,7 @@ import typer
 
 from holdfast.cli import console, options
 from holdfast.cli.material import Material
-from holdfast.cli.specs import parse_batch_size, parse_radii, parse_share
+from holdfast.cli.specs import parse_batch_size, parse_engine, parse_radii, parse_share
 from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from holdfast.noises.base import Noise, Shape
     from holdfast.runs.manifest import Manifest
     from holdfast.sampling.classifier import VotingClassifier
-    from holdfast.sampling.engines.local import LocalEngine
+    from holdfast.sampling.engines.base import Engine
 
 
 _ESTIMATORS = ("exact", "fixed", "looks", "eprocess")
@@ -56,6 +56,8 @@ def certify_command(
     batch_size: options.BatchSize = "auto",
     device: options.Device = "cpu",
     threads: options.Threads = 1,
+    engine: options.EngineSpec = "local",
+    ray_address: options.RayAddress = None,
     precision: options.Precision = "float32",
     backend: options.BackendName = "auto",
     json: options.Json = False,
@@ -94,6 +96,8 @@ def certify_command(
             precision,
             alpha if joint and not rule.exhaustive else None,
             backend,
+            engine,
+            ray_address,
         ),
         hidden=json or quiet,
     )
@@ -168,27 +172,28 @@ class Settings:
     precision: str
     joint_alpha: float | None = None
     backend: str = "auto"
+    engine_spec: str = "local"
+    ray_address: str | None = None
 
-    def engine(self) -> LocalEngine:
+    def engine(self) -> Engine:
         """The engine that these settings ask for."""
-        from holdfast.sampling.engines.local import LocalEngine
-
-        return LocalEngine(self.device, self.batch_size, self.threads)
+        return parse_engine(self.engine_spec, self.ray_address, self.device, self.batch_size, self.threads)
 
 
 def certify_into(out: Path, material: Material, settings: Settings, *, hidden: bool) -> None:
     """Start or resume the run in `out`, with a progress bar unless `hidden`."""
     from holdfast.runs.backends import description
     from holdfast.runs.execute import certify_run
+    from holdfast.runs.recipe import base_for
 
     data = material.data
     with console.resumable():
         classifier = classifier_for(out, material, settings)
+    engine = settings.engine()
     manifest = promise_of(out, material, settings, description(classifier))
     with console.run_progress(f"certify {out.name}", hidden) as show:
-        certify_run(
-            out, manifest, classifier, lambda indices: (data[index] for index in indices), settings.engine(), show
-        )
+        base = base_for(engine, classifier)
+        certify_run(out, manifest, base, lambda indices: (data[index] for index in indices), engine, show)
 
 
 def classifier_for(out: Path, material: Material, settings: Settings) -> VotingClassifier:

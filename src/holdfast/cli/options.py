@@ -72,6 +72,22 @@ Threads = Annotated[
     int,
     typer.Option("--threads", help="Processor threads. More than 1 helps on an idle machine only.", min=1),
 ]
+EngineSpec = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        help="Where to compute: local, processes:N, ray or ray:N (N workers, --threads each). No result depends on it.",
+        metavar="SPEC",
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        "--ray-address",
+        help="With --engine ray: a cluster that runs already (auto, HOST:PORT). Default: Ray on this machine alone.",
+        metavar="ADDRESS",
+    ),
+]
 Precision = Annotated[
     str,
     typer.Option(

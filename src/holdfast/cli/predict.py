@@ -9,7 +9,7 @@ import typer
 
 from holdfast.cli import console, options
 from holdfast.cli.material import Material
-from holdfast.cli.specs import parse_batch_size
+from holdfast.cli.specs import parse_batch_size, parse_engine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +38,8 @@ def predict_command(
     batch_size: options.BatchSize = "auto",
     device: options.Device = "cpu",
     threads: options.Threads = 1,
+    engine: options.EngineSpec = "local",
+    ray_address: options.RayAddress = None,
     precision: options.Precision = "float32",
     backend: options.BackendName = "auto",
     json: options.Json = False,
@@ -48,6 +50,7 @@ def predict_command(
     """
     from holdfast.estimators import AllVotes, AnswerRule, TopTwo
     from holdfast.runs.backends import description
+    from holdfast.runs.recipe import base_for
     from holdfast.sampling.rng import fresh_seed
     from holdfast.sampling.smoothed import SmoothedClassifier
 
@@ -55,14 +58,13 @@ def predict_command(
     space = material.bundle.info.input_space
     indices = list(range(0, len(material.data), every))[:limit]
     classifier = material.workplace(device, threads).chosen(backend, material.data[0], len(indices) * n)
+    where = parse_engine(engine, ray_address, device, parse_batch_size(batch_size), threads)
     smoothed = SmoothedClassifier(
-        classifier.function,
+        base_for(where, classifier),
         material.noise,
         len(material.bundle.info.class_names),
         input_range=(space.low, space.high),
-        device=device,
-        batch_size=parse_batch_size(batch_size),
-        threads=threads,
+        engine=where,
     )
     chosen = fresh_seed() if seed is None else seed
     examples = [material.data[index] for index in indices]

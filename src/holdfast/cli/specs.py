@@ -11,6 +11,7 @@ from holdfast.errors import UsageError
 if TYPE_CHECKING:
     from holdfast.data.base import DataSet
     from holdfast.noises.base import Noise
+    from holdfast.sampling.engines.base import Engine
 
 Value = int | float | str | tuple[float, ...]
 
@@ -90,6 +91,32 @@ def parse_batch_size(text: str) -> int | None:
     if not text.isdigit() or int(text) < 1:
         raise UsageError(f"the batch size is 'auto' or a whole number of noisy copies from 1 on, got {text!r}")
     return int(text)
+
+
+def parse_engine(spec: str, ray_address: str | None, device: str, batch_size: int | None, threads: int) -> Engine:
+    """`local`, `processes:N`, `ray` or `ray:N`, with what each of its workers has.
+
+    Raises:
+        UsageError: something else, or an address for another engine than Ray.
+        MissingExtraError: Ray is not installed.
+    """
+    name, colon, number = spec.partition(":")
+    if ray_address is not None and name != "ray":
+        raise UsageError(f"--ray-address belongs to --engine ray; the engine is {spec!r}")
+    counted = not colon or (number.isdigit() and int(number) >= 1)
+    if name == "ray" and counted:
+        from holdfast.sampling.engines.ray import RayEngine
+
+        return RayEngine(int(number) if colon else None, device, batch_size, threads, ray_address)
+    if name == "processes" and colon and counted:
+        from holdfast.sampling.engines.processes import ProcessesEngine
+
+        return ProcessesEngine(int(number), device, batch_size, threads)
+    if spec == "local":
+        from holdfast.sampling.engines.local import LocalEngine
+
+        return LocalEngine(device, batch_size, threads)
+    raise UsageError(f"an engine is local, processes:N (as in processes:4), ray or ray:N; got {spec!r}")
 
 
 def _pairs(text: str, spec: str) -> dict[str, str]:

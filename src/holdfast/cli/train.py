@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from holdfast.models.bundle import BundleInfo
     from holdfast.noises.base import Noise
     from holdfast.training.config import TrainConfig
+    from holdfast.training.devices import Team
 
 # The architecture for a data set when none is given, by height and width of its images; features have neither.
 _DEFAULT_ARCHITECTURES: dict[tuple[int, ...], str] = {
@@ -53,6 +54,9 @@ def train_command(
     seed: Annotated[int, typer.Option("--seed", help="Of initialization, order and noise.", min=0)] = 0,
     precision: Annotated[str, typer.Option("--precision", help="float32, or bfloat16 for autocast.")] = "float32",
     device: options.Device = "cpu",
+    devices: Annotated[
+        int, typer.Option("--devices", help="Processes that share each step: GPUs, or processor cores.", min=1)
+    ] = 1,
     threads: options.Threads = 1,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -75,7 +79,9 @@ def train_command(
         shared_noise=shared_noise,
         seed=seed,
     )
-    trained = train_bundle(data, parse_noise(noise), out, config, arch, device, threads, hidden=json or quiet)
+    trained = train_bundle(
+        data, parse_noise(noise), out, config, arch, device, threads, hidden=json or quiet, devices=devices
+    )
     if json:
         console.print_json({"out": str(out), **asdict(trained)})
         return
@@ -97,13 +103,20 @@ def train_bundle(
     threads: int,
     *,
     hidden: bool,
+    devices: int = 1,
+    team: Team | None = None,
 ) -> BundleInfo:
     """Train on the training split of a data set, with a progress bar unless `hidden`, and write the bundle."""
     import torch
 
     from holdfast.sampling.engines.local import torch_device
+    from holdfast.training.devices import team as team_of
     from holdfast.training.loop import train
 
+    if devices > 1 and team is None:
+        arguments = (data_spec, noise, out, config, arch, device, threads)
+        with team_of(devices, device, _train_along, arguments) as made:
+            return train_bundle(*arguments, hidden=hidden, team=made)
     where = torch_device(device)
     torch.set_num_threads(threads)
     training_set = open_data_spec(data_spec, "train")
@@ -117,7 +130,15 @@ def train_bundle(
             held_out=open_data_spec(data_spec, "test"),
             device=where,
             on_progress=show,
+            team=team,
         )
+
+
+def _train_along(
+    team: Team, data: str, noise: Noise, out: Path, config: TrainConfig, arch: str | None, device: str, threads: int
+) -> None:
+    """What the other processes of a team do: the same, in silence."""
+    train_bundle(data, noise, out, config, arch, device, threads, hidden=True, team=team)
 
 
 def describe(data: DataSet, noise: Noise, arch: str | None) -> BundleInfo:

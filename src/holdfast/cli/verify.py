@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from holdfast.cli import console, options
-from holdfast.cli.specs import open_data_spec, parse_batch_size
+from holdfast.cli.specs import open_data_spec, parse_batch_size, parse_engine
 from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
     from holdfast.runs.verification.check import Material, Verification
     from holdfast.runs.verification.rules import Claim
+    from holdfast.sampling.engines.base import Engine
 
 # So many failures are shown in full.
 _SHOWN = 10
@@ -44,6 +45,8 @@ def verify_command(
     batch_size: options.BatchSize = "auto",
     device: options.Device = "cpu",
     threads: options.Threads = 1,
+    engine: options.EngineSpec = "local",
+    ray_address: options.RayAddress = None,
     json: options.Json = False,
 ) -> None:
     """Check every number that a run claims, from its files, by code that shares nothing with what computed it."""
@@ -62,7 +65,8 @@ def verify_command(
         if log is not None:
             check_log(log, material, claims, result)
         if replay and model is not None:
-            _replay(run, replay, model, data, device, threads, parse_batch_size(batch_size), result)
+            chosen = parse_engine(engine, ray_address, device, parse_batch_size(batch_size), threads)
+            _replay(run, replay, model, data, chosen, result)
         _say_limits(result, log is not None)
     elif material is not None:
         result.notes.append("the claims were not checked, since the files are wrong")
@@ -97,9 +101,7 @@ def _replay(
     count: int,
     model: Path,
     data: str,
-    device: str,
-    threads: int,
-    batch_size: int | None,
+    engine: Engine,
     result: Verification,
 ) -> None:
     """Draw records again that nobody could foresee, and take what differs for failures."""
@@ -109,23 +111,24 @@ def _replay(
     from holdfast.noises.base import noise_from_dict
     from holdfast.runs.backends import Workplace, description
     from holdfast.runs.manifest import backend_of
+    from holdfast.runs.recipe import base_for
     from holdfast.runs.replay import check_backend, check_origin, check_place, draw_again, other_versions
     from holdfast.runs.store import read_run
-    from holdfast.sampling.engines.local import LocalEngine, torch_device
+    from holdfast.sampling.engines.local import torch_device
 
     run = read_run(folder)
-    check_place(run.manifest, device)
-    bundle = load_bundle(model, torch_device(device))
+    check_place(run.manifest, engine.device)
+    bundle = load_bundle(model, torch_device(engine.device))
     examples = open_data_spec(data, run.manifest.data.split)
     check_origin(run.manifest, bundle, examples)
     chosen = sorted(SystemRandom().sample([record.index for record in run.records], min(count, len(run.records))))
     noise, precision = noise_from_dict(run.manifest.noise), run.manifest.precision
-    place = Workplace(bundle, noise, precision, device, threads, lambda: open_data_spec(data, "train"))
+    place = Workplace(bundle, noise, precision, engine.device, engine.threads, lambda: open_data_spec(data, "train"))
     classifier = place.classifier(backend_of(run.manifest))
     check_backend(run.manifest, description(classifier))
     differ = 0
     with console.resumable():
-        for redrawn in draw_again(run, chosen, classifier, examples, LocalEngine(device, batch_size, threads)):
+        for redrawn in draw_again(run, chosen, base_for(engine, classifier), examples, engine):
             result.replayed.append(redrawn.record.index)
             if redrawn.difference:
                 differ += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from holdfast.errors import UsageError
@@ -100,8 +100,19 @@ def estimator_from_dict(description: Mapping[str, Any], scale: Scale) -> Estimat
 
 def scale_of(noise: Noise, guarantee: str | None, shape: Shape) -> Scale:
     """Class bounds -> radius, for inputs of a shape under a noise, by one of its theorems."""
-    theorem = find_guarantee(noise, guarantee)
-    return lambda bounds: theorem.radius(noise, bounds, shape)
+    return _TheoremScale(noise, find_guarantee(noise, guarantee).name, shape)
+
+
+@dataclass(frozen=True)
+class _TheoremScale:
+    """A theorem for one noise and one shape of inputs; not a closure, so that workers can be sent it."""
+
+    noise: Noise
+    theorem: str
+    shape: Shape
+
+    def __call__(self, bounds: ClassBounds) -> float | None:
+        return find_guarantee(self.noise, self.theorem).radius(self.noise, bounds, self.shape)
 
 
 def check_radii(radii: Sequence[float]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from holdfast.sampling.classifier import VotingClassifier
-    from holdfast.sampling.engines.local import LocalEngine
+    from holdfast.sampling.engines.base import Base, Engine
     from holdfast.sampling.procedure import Procedure
     from holdfast.types import Example
 
@@ -108,9 +108,9 @@ def procedure_of(manifest: Manifest) -> Procedure:
 def certify_run(
     folder: Path,
     manifest: Manifest,
-    classifier: VotingClassifier,
+    classifier: Base,
     examples: Callable[[Sequence[int]], Iterator[Example]],
-    engine: LocalEngine,
+    engine: Engine,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> None:
     """Start or resume a run and return when every example of its subset has a record on the disk.
@@ -118,7 +118,7 @@ def certify_run(
     Args:
         folder: of the run.
         manifest: what is promised; an existing run must have promised the same.
-        classifier: the base classifier.
+        classifier: the base classifier, or how workers make it.
         examples: gives the examples of the indices it is called with, in any order.
         engine: where the loop runs.
         on_progress: called after each batch.
@@ -149,11 +149,13 @@ def certify_run(
             store.append(batch)
 
         try:
-            for example, each in votes:
-                pending.append(VoteRecord(example.index, example.label, *certify_votes(each)))
-                meter.example()
-                if meter.flush_is_due():
-                    flush()
+            # Closed at once when it is interrupted, since it may have workers to end.
+            with closing(votes):
+                for example, each in votes:
+                    pending.append(VoteRecord(example.index, example.label, *certify_votes(each)))
+                    meter.example()
+                    if meter.flush_is_due():
+                        flush()
         finally:
             flush()
         meter.finish()
@@ -187,10 +189,9 @@ class _Meter:
             self._flushed = now
         return due
 
-    def session(self, engine: LocalEngine) -> Session:
-        settings = {"device": engine.device, "threads": engine.threads, "batch_size": engine.batch_size or "auto"}
+    def session(self, engine: Engine) -> Session:
         seconds = time.perf_counter() - self._start
-        return Session(self._done - self._before, self._samples, seconds, settings)
+        return Session(self._done - self._before, self._samples, seconds, engine.settings())
 
     def _tell(self) -> None:
         if self._on_progress:

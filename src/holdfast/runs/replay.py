@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from holdfast.models.bundle import Bundle
     from holdfast.runs.manifest import Manifest
     from holdfast.runs.store import Run
-    from holdfast.sampling.classifier import VotingClassifier
-    from holdfast.sampling.engines.local import LocalEngine
+    from holdfast.sampling.engines.base import Base, Engine
 
 
 @dataclass(frozen=True)
@@ -101,15 +100,13 @@ def other_versions(manifest: Manifest, backend: dict[str, Any] | None = None) ->
     ]
 
 
-def draw_again(
-    run: Run, indices: Sequence[int], classifier: VotingClassifier, data: DataSet, engine: LocalEngine
-) -> Iterator[Redrawn]:
+def draw_again(run: Run, indices: Sequence[int], classifier: Base, data: DataSet, engine: Engine) -> Iterator[Redrawn]:
     """Draw the votes of some records again, by the loop that certifies.
 
     Args:
         run: whose seed, noise and estimator are used.
         indices: of the records.
-        classifier: the base classifier of the run; see `check_origin`.
+        classifier: the base classifier of the run, or how workers make it; see `check_origin`.
         data: the data set of the run.
         engine: where the loop runs.
     """

@@ -10,6 +10,7 @@ from torch import Tensor
 from holdfast.errors import InputError, UsageError
 from holdfast.estimators import AnswerRule, Estimator, Exact, FixedSize, Looks, TopTwo, certificate, scale_of
 from holdfast.sampling.classifier import BaseClassifier, VotingClassifier
+from holdfast.sampling.engines.base import Base, ClassifierRecipe, Engine
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.procedure import Certify, Predict, certify_votes
 from holdfast.sampling.rng import Stream, check_seed, fresh_seed
@@ -30,7 +31,8 @@ class SmoothedClassifier:
 
     Args:
         base_classifier: from noisy inputs `(batch, *noisy event)` to logits `(batch, num_classes)` or integer votes
-            `(batch,)`: a torch module in eval mode, or any callable. Normalization belongs inside it.
+            `(batch,)`: a torch module in eval mode, or any callable. Normalization belongs inside it. For an engine of
+            other processes it must be possible to pickle it, or it is a recipe (`FactoryRecipe`).
         noise: the smoothing noise, `Gaussian(sigma=0.5)` say; its parameters are in input units.
         num_classes: number of classes, at least 2.
         input_range: smallest and largest value that an input may have; an input outside is an error, never clipped.
@@ -39,6 +41,7 @@ class SmoothedClassifier:
         batch_size: noisy copies that pass through the classifier at a time; measured if None. Results do not depend
             on it.
         threads: processor threads.
+        engine: `ProcessesEngine(2)` say, instead of `device`, `batch_size` and `threads`. Results do not depend on it.
 
     Raises:
         UsageError, ClassifierError: an argument cannot be right.
@@ -48,7 +51,7 @@ class SmoothedClassifier:
 
     def __init__(
         self,
-        base_classifier: BaseClassifier,
+        base_classifier: BaseClassifier | Base,
         noise: Noise,
         num_classes: int,
         *,
@@ -56,11 +59,16 @@ class SmoothedClassifier:
         device: str = "cpu",
         batch_size: int | None = None,
         threads: int = 1,
+        engine: Engine | None = None,
     ) -> None:
         self.noise = noise
         self.input_range = input_range
-        self._classifier = VotingClassifier(base_classifier, num_classes)
-        self._engine = LocalEngine(device, batch_size, threads)
+        self._classifier: Base = (
+            base_classifier
+            if isinstance(base_classifier, (VotingClassifier, ClassifierRecipe))
+            else VotingClassifier(base_classifier, num_classes)
+        )
+        self._engine = engine or LocalEngine(device, batch_size, threads)
 
     def predict(
         self,

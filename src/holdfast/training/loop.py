@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from holdfast.errors import ClassifierError, RunError, UsageError
 from holdfast.models.bundle import BundleInfo, read_tensors, save_bundle, write_tensors
 from holdfast.sampling.rng import Stream, generator
+from holdfast.training.devices import Team
 from holdfast.training.recipes.noise import noise as noise_recipe
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def train(
     held_out: DataSet | None = None,
     device: torch.device | None = None,
     on_progress: Callable[[TrainProgress], None] | None = None,
+    team: Team | None = None,
 ) -> BundleInfo:
     """Train a base classifier for its noise and write its bundle to `out`.
 
@@ -63,6 +65,7 @@ def train(
         held_out: the test split, for the accuracy under noise that the bundle states; never trained on.
         device: where to train; the processor by default.
         on_progress: called after each step.
+        team: the processes that share each step, of which all make this call; the first one writes the files.
 
     Returns:
         What the written bundle says of itself.
@@ -72,15 +75,19 @@ def train(
         ClassifierError: the loss became NaN or infinite.
         UsageError: `info` names no noise.
     """
-    where = device or torch.device("cpu")
-    trainer = _Trainer(info, config, data, where)
+    team = team or Team()
+    where = team.device or device or torch.device("cpu")
+    trainer = _Trainer(info, config, data, where, team)
     checkpoint = out.with_name(out.name + ".checkpoint")
     if checkpoint.exists():
         trainer.load(checkpoint)
     start = time.perf_counter()
     for epoch in range(trainer.epoch, config.epochs):
         trainer.run_epoch(epoch, start, on_progress)
-        trainer.save(checkpoint)
+        if team.rank == 0:
+            trainer.save(checkpoint)
+    if team.rank:
+        return info
     trained = BundleInfo(
         **{
             **vars(info),
@@ -103,7 +110,7 @@ def train(
 class _Trainer:
     """The state of a training: weights, optimizer, and how many epochs are done."""
 
-    def __init__(self, info: BundleInfo, config: TrainConfig, data: DataSet, device: torch.device) -> None:
+    def __init__(self, info: BundleInfo, config: TrainConfig, data: DataSet, device: torch.device, team: Team) -> None:
         self.config = config
         self.data = data
         self.device = device
@@ -113,6 +120,8 @@ class _Trainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.module = info.build().to(device)
+        self.team = team
+        self.model = team.model(self.module)
         self.optimizer = _optimizer(self.module, config)
         self.steps_an_epoch = -(-len(data) // config.batch_size)
         self.epoch = 0
@@ -201,14 +210,20 @@ class _Trainer:
     def _step(self, indices: list[int], epoch: int, number: int) -> tuple[float, int, int]:
         """One optimizer step; before it, the loss, the number of hits and the number of noisy copies."""
         x, labels = self._batch(self.data, indices)
+        share, weight = self.team.share(len(x) * self.config.noise_copies)
         # Block 0 of an epoch is its permutation.
         source = generator(self.config.seed, epoch, Stream.TRAINING, number + 1, self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
-            loss, logits, targets = noise_recipe(self.module, x, labels, self.noise, self.config, source)
+            loss, logits, targets = noise_recipe(self.model, x, labels, self.noise, self.config, source, share)
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        self.team.backward(loss if weight == 1.0 else weight * loss)
         self.optimizer.step()
-        return float(loss.detach()), int((logits.argmax(dim=1) == targets).sum()), len(targets)
+        hits, copies = (logits.argmax(dim=1) == targets).sum(), len(targets) if weight else 0
+        if self.team.size == 1:
+            return float(loss.detach()), int(hits), copies
+        mine = torch.stack([loss.detach().double() * copies, hits * bool(weight), torch.tensor(copies).to(hits)])
+        total, all_hits, all_copies = self.team.total(mine).tolist()
+        return total / all_copies, int(all_hits), int(all_copies)
 
     def _batch(self, data: DataSet, indices: Any) -> tuple[Tensor, Tensor]:
         chosen = list(indices)

@@ -6,19 +6,21 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.sampling.counts import MonteCarlo
+from holdfast.sampling.engines.base import Engine, built
 from holdfast.sampling.procedure import Burst
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable
 
     from holdfast.noises.base import Noise
     from holdfast.sampling.classifier import VotingClassifier
+    from holdfast.sampling.engines.base import Base
     from holdfast.sampling.procedure import Procedure, Votes
     from holdfast.types import Example
 
@@ -34,7 +36,7 @@ _BATCH_SIZES = (64, 128, 256, 512, 1024, 2048, 4096, 8192)
 
 
 @dataclass(frozen=True)
-class LocalEngine:
+class LocalEngine(Engine):
     """One device of this machine.
 
     Args:
@@ -59,22 +61,43 @@ class LocalEngine:
 
     def run(
         self,
-        classifier: VotingClassifier,
+        classifier: Base,
         noise: Noise,
         procedure: Procedure,
         seed: int,
         examples: Iterable[Example],
         on_batch: Callable[[int], None] | None = None,
-    ) -> Iterator[tuple[Example, Votes]]:
+    ) -> Generator[tuple[Example, Votes], None, None]:
         """Votes for every example, as soon as it is finished. See `MonteCarlo.run`."""
-        self._prepare()
         iterator = iter(examples)
         head = list(islice(iterator, 1))
         if not head:
             return
-        batch_size = self.batch_size or self.fastest_batch(classifier, noise, head[0])[0]
-        loop = MonteCarlo(classifier, noise, procedure, seed, batch_size, torch_device(self.device), on_batch)
+        loop = self.loop(built(classifier, torch_device(self.device)), noise, procedure, seed, head[0], on_batch)
         yield from loop.run(chain(head, iterator))
+
+    def settings(self) -> dict[str, Any]:
+        """For the session log."""
+        return {
+            "engine": "local",
+            "device": self.device,
+            "threads": self.threads,
+            "batch_size": self.batch_size or "auto",
+        }
+
+    def loop(
+        self,
+        classifier: VotingClassifier,
+        noise: Noise,
+        procedure: Procedure,
+        seed: int,
+        example: Example,
+        on_batch: Callable[[int], None] | None = None,
+    ) -> MonteCarlo:
+        """The loop on this device; where no batch size is given, with the fastest one for inputs like `example`."""
+        self._prepare()
+        batch_size = self.batch_size or self.fastest_batch(classifier, noise, example)[0]
+        return MonteCarlo(classifier, noise, procedure, seed, batch_size, torch_device(self.device), on_batch)
 
     def fastest_batch(self, classifier: VotingClassifier, noise: Noise, example: Example) -> tuple[int, float]:
         """Measure the loop on a short burst of real work, noisy copies of one example.

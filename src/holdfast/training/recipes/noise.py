@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 
 def noise(
-    module: nn.Module, x: Tensor, labels: Tensor, smoothing: Noise, config: TrainConfig, generator: Generator
+    module: nn.Module,
+    x: Tensor,
+    labels: Tensor,
+    smoothing: Noise,
+    config: TrainConfig,
+    generator: Generator,
+    share: slice = slice(None),
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Loss, logits and labels of one step, for all noisy copies: `(batch x copies, ...)`.
 
@@ -29,8 +35,10 @@ def noise(
         config: of the training; `shared_noise` draws one realization for the whole minibatch, as Levine & Feizi do
             with the ablated pixels, instead of one for each copy.
         generator: the only source of randomness.
+        share: which of the noisy copies are computed here; the noise is drawn for all of them.
     """
     x, labels = x.repeat_interleave(config.noise_copies, 0), labels.repeat_interleave(config.noise_copies)
     draws = smoothing.draw(x[0], 1 if config.shared_noise else len(x), generator)
+    x, labels, draws = x[share], labels[share], draws if config.shared_noise else draws[share]
     logits = module(smoothing.apply(x, draws))
     return cross_entropy(logits.float(), labels, label_smoothing=config.label_smoothing), logits, labels

@@ -1,0 +1,109 @@
+"""Several processes and Ray against one process, on a network that gains nothing from threads (mnist-cnn, float32).
+
+Every engine draws the same votes with one thread a worker. The engines take turns; each figure is the median of the
+ratios of neighbouring runs, with the smallest and the largest. "With startup" is the whole call; "without" begins with
+the first finished example and counts those that follow. Random weights: what votes cost does not depend on them.
+
+The machine should be idle: the load average is printed, and how fast the same work goes on one and on two cores at
+once, without any engine. That ratio is the most that two processes can reach here.
+
+python benchmarks/engines.py [--rounds R] [--examples M] [--n N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import time
+from statistics import median
+
+import numpy as np
+import torch
+
+from holdfast.estimators import FixedSize
+from holdfast.models.architectures.base import build
+from holdfast.noises.gaussian import Gaussian
+from holdfast.sampling.classifier import VotingClassifier
+from holdfast.sampling.engines.base import Engine, FactoryRecipe
+from holdfast.sampling.engines.local import LocalEngine
+from holdfast.sampling.engines.processes import ProcessesEngine
+from holdfast.sampling.engines.ray import RayEngine
+from holdfast.sampling.procedure import Certify
+from holdfast.types import Example
+
+SHAPE, BATCH = (1, 28, 28), 256
+
+
+def network() -> torch.nn.Module:
+    torch.manual_seed(0)
+    return build("mnist-cnn", SHAPE, 10, {}).eval().requires_grad_(False)
+
+
+def timed(engine: Engine, count: int, n: int) -> tuple[float, float]:
+    """Seconds for an example, with startup and without."""
+    inputs = (Example(i, np.random.default_rng(i).random(SHAPE, dtype=np.float32), 0) for i in range(count))
+    start = time.perf_counter()
+    first, done = 0.0, 0
+    for _ in engine.run(FactoryRecipe(network, 10), Gaussian(0.5), Certify(100, FixedSize(n, 0.001)), 1, inputs):
+        first = first or time.perf_counter()
+        done += 1
+        end = time.perf_counter()
+    return (time.perf_counter() - start) / count, (end - first) / (done - 1)
+
+
+def burst(_: int) -> float:
+    """Seconds for a fixed piece of the same work in one process."""
+    engine = LocalEngine(batch_size=BATCH)
+    classifier = VotingClassifier(network(), 10)
+    inputs = [Example(i, np.full(SHAPE, 0.5, np.float32), 0) for i in range(4)]
+    list(engine.run(classifier, Gaussian(0.5), Certify(100, FixedSize(500, 0.001)), 1, inputs))
+    start = time.perf_counter()
+    list(engine.run(classifier, Gaussian(0.5), Certify(100, FixedSize(2000, 0.001)), 1, inputs))
+    return time.perf_counter() - start
+
+
+def attainable() -> float:
+    """How much more two processes do than one when nothing is handed out or collected."""
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        pool.map(burst, range(2), 1)
+        alone = pool.apply(burst, (0,))
+        return 2.0 * alone / max(pool.map(burst, range(2), 1))
+
+
+def spread(ratios: list[float]) -> str:
+    return f"{median(ratios):.2f} [{min(ratios):.2f}, {max(ratios):.2f}]"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--examples", type=int, default=24)
+    parser.add_argument("--n", type=int, default=10_000)
+    asked = parser.parse_args()
+    engines = {
+        "local": LocalEngine(batch_size=BATCH),
+        "processes:2": ProcessesEngine(2, batch_size=BATCH),
+        "ray:2": RayEngine(2, batch_size=BATCH),
+    }
+    print(f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.2f}; {asked.examples} examples, n = {asked.n:,}")
+    rounds: list[dict[str, tuple[float, float]]] = []
+    ceilings: list[float] = []
+    for number in range(asked.rounds):
+        ceilings.append(attainable())
+        rounds.append({name: timed(engine, asked.examples, asked.n) for name, engine in engines.items()})
+        figures = ", ".join(f"{name} {a:.3f} s ({b:.3f} s)" for name, (a, b) in rounds[-1].items())
+        print(
+            f"round {number + 1}: seconds an example with startup (without): {figures}; two bare processes "
+            f"{ceilings[-1]:.2f} times one; load average {os.getloadavg()[0]:.2f}",
+            flush=True,
+        )
+    for slot, name in enumerate(("with startup", "without")):
+        two = [each["local"][slot] / each["processes:2"][slot] for each in rounds]
+        ray = [each["processes:2"][slot] / each["ray:2"][slot] for each in rounds]
+        print(f"{name}: processes:2 is {spread(two)} times local, ray:2 {spread(ray)} times processes:2")
+    print(f"two bare processes are {spread(ceilings)} times one")
+
+
+if __name__ == "__main__":
+    main()

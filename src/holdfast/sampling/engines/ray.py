@@ -1,0 +1,254 @@
+"""The loop in the actors of a Ray cluster, or of this machine with Ray started for the purpose.
+
+Ray Core only. Ray Data was tried and hung once its actors held every slot.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import socket
+import time
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+from holdfast.errors import HoldfastError, MissingExtraError, UsageError
+from holdfast.sampling.engines.base import Engine
+from holdfast.sampling.engines.crew import Crew, Lost, drive, packed
+from holdfast.sampling.engines.local import LocalEngine
+from holdfast.sampling.engines.worker import Inbox, Order, work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator
+
+    from holdfast.noises.base import Noise
+    from holdfast.sampling.engines.base import Base
+    from holdfast.sampling.engines.worker import Message
+    from holdfast.sampling.procedure import Procedure, Votes
+    from holdfast.types import Example
+
+# An actor answers after this many seconds even if there is nothing to say.
+_PATIENCE_SECONDS = 1.0
+# So long may it take until a first actor is ready, or another one after all are lost.
+_MOST_SILENCE_SECONDS = 600.0
+_KNOCK_SECONDS = 10.0
+# Ray's shared memory on this machine: room for the order, and for examples on their way.
+_STORE_BYTES = 512 * 2**20
+
+
+@dataclass(frozen=True)
+class RayEngine(Engine):
+    """Actors of a Ray cluster, each with `threads` processor cores or one GPU.
+
+    Args:
+        workers: how many actors, or None: as many as the cluster has cores (or GPUs) for.
+        device: "cpu" or "cuda".
+        batch_size: noisy copies a batch, or None: each actor measures which size is fastest.
+        threads: processor threads, and cores, of each actor.
+        address: of a cluster that runs already, as `ray.init` takes it: "auto", "HOST:PORT" or "ray://HOST:PORT"; None
+            to start Ray on this machine and end it afterwards. A session that the calling process has opened is used
+            as it is.
+
+    Raises:
+        UsageError: a number is out of range, or an unknown device.
+        MissingExtraError: Ray is not installed.
+    """
+
+    workers: int | None = None
+    device: str = "cpu"
+    batch_size: int | None = None
+    threads: int = 1
+    address: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.workers is not None and self.workers < 1:
+            raise UsageError(f"the number of Ray workers is at least 1, got {self.workers}")
+        if self.device not in ("cpu", "cuda"):
+            raise UsageError(
+                f"with --engine ray the device is 'cpu' or 'cuda' (Ray deals the GPUs), got {self.device!r}"
+            )
+        self._local()
+        _ray()
+
+    def run(
+        self,
+        classifier: Base,
+        noise: Noise,
+        procedure: Procedure,
+        seed: int,
+        examples: Iterable[Example],
+        on_batch: Callable[[int], None] | None = None,
+    ) -> Generator[tuple[Example, Votes], None, None]:
+        """See `Engine.run`. An actor that dies is replaced, and what it had in hand is computed again."""
+        # Ray's own pickle: an actor does not import the script that started it, as a spawned process does.
+        order = packed(Order(classifier, noise, procedure, seed, self._local()), _ray().cloudpickle.dumps)
+        crew = _Actors(self, order)
+        try:
+            yield from drive(crew, crew.size, examples, on_batch)
+        finally:
+            crew.close()
+
+    def settings(self) -> dict[str, Any]:
+        """For the session log. The address is left out: it says where something is, not how it was done."""
+        name = "ray" if self.workers is None else f"ray:{self.workers}"
+        return {**self._local().settings(), "device": self.device, "engine": name}
+
+    def _local(self) -> LocalEngine:
+        """What an actor runs. The device need not be on this machine, so it is not asked for here."""
+        engine = LocalEngine("cpu", self.batch_size, self.threads)
+        object.__setattr__(engine, "device", self.device)
+        return engine
+
+
+class _Actors(Crew):
+    """Actors, each asked for news by one call that waits in it; Ray says when an actor is lost."""
+
+    advice = (
+        "Is Holdfast installed on every node, in the same version as here? Ray's own logs are in its session folder, "
+        "/tmp/ray/session_latest/logs by default"
+    )
+
+    def __init__(self, engine: RayEngine, order: bytes) -> None:
+        self._ray = _ray()
+        self._engine = engine
+        self._ours = not self._ray.is_initialized()
+        if self._ours:
+            self._open()
+        try:
+            self.size = self._places()
+            self._order = self._ray.put(order)
+        except BaseException:
+            self.close()
+            raise
+        gpus = {"num_gpus": 1} if engine.device == "cuda" else {}
+        # One call waits for news while another brings examples. What is lost is computed again by our own account: Ray
+        # would repeat a call, but not know what had come back.
+        self._actor = self._ray.remote(_Actor).options(
+            num_cpus=engine.threads, max_restarts=0, max_task_retries=0, max_concurrency=4, **gpus
+        )
+        self._actors: list[Any] = []
+        self._news: dict[Any, int] = {}
+        self._heard = time.monotonic()
+
+    def start(self) -> int:
+        number = len(self._actors)
+        self._actors.append(self._actor.remote(self._order))
+        self._listen(number)
+        return number
+
+    def give(self, worker: int, examples: list[Example]) -> None:
+        self._actors[worker].put.remote(pickle.dumps(examples))
+
+    def messages(self) -> Iterator[tuple[int, Message | Lost]]:
+        ready, _ = self._ray.wait(list(self._news), num_returns=1, timeout=_PATIENCE_SECONDS)
+        for each in ready:
+            worker = self._news.pop(each)
+            try:
+                news = pickle.loads(self._ray.get(each))
+            except self._ray.exceptions.RayError as error:
+                self._ray.kill(self._actors[worker])
+                yield worker, Lost(f"{type(error).__name__}: {_first_line(error)}")
+                continue
+            self._listen(worker)
+            self._heard = time.monotonic()
+            for message in news:
+                yield worker, message
+        if time.monotonic() - self._heard > _MOST_SILENCE_SECONDS:
+            raise HoldfastError(
+                f"no Ray actor was heard of for {_MOST_SILENCE_SECONDS:.0f} s; each needs {self._needs()}, and the "
+                f"cluster has {self._ray.available_resources()} free. `ray status` shows what it is doing"
+            )
+
+    def close(self) -> None:
+        for actor in getattr(self, "_actors", []):
+            if self._ray.is_initialized():
+                self._ray.kill(actor)
+        self._actors = []
+        if self._ours and self._ray.is_initialized():
+            self._ray.shutdown()
+
+    def _open(self) -> None:
+        """Join a cluster, or start one here; say nothing, send nothing."""
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+        address = self._engine.address
+        if address is None:
+            cores = max(os.cpu_count() or 1, (self._engine.workers or 1) * self._engine.threads)
+            self._ray.init(
+                address="local", num_cpus=cores, include_dashboard=False, object_store_memory=_STORE_BYTES, **quiet
+            )
+            return
+        path = os.environ.get("PYTHONPATH")
+        environment = {"env_vars": {"PYTHONPATH": path}} if path else None
+        try:
+            _knock(address)
+            self._ray.init(address=address, runtime_env=environment, **quiet)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise HoldfastError(
+                f"no Ray cluster answers at {address!r} ({_first_line(error)}). `ray start --head` starts one; without "
+                "--ray-address Holdfast starts Ray on this machine"
+            ) from error
+
+    def _places(self) -> int:
+        """How many actors to start."""
+        if self._engine.workers is not None:
+            return self._engine.workers
+        there = self._ray.cluster_resources()
+        places = int(there.get("CPU", 0) // self._engine.threads)
+        if self._engine.device == "cuda":
+            places = min(places, int(there.get("GPU", 0)))
+        if places < 1:
+            raise UsageError(f"a Ray worker needs {self._needs()}; the cluster has {there}")
+        return places
+
+    def _needs(self) -> str:
+        return f"{self._engine.threads} cores" + (" and a GPU" if self._engine.device == "cuda" else "")
+
+    def _listen(self, worker: int) -> None:
+        self._news[self._actors[worker].news.remote()] = worker
+
+
+class _Actor:
+    """A worker in an actor: one thread works, calls bring examples and fetch messages."""
+
+    def __init__(self, order: bytes) -> None:
+        self._outbox: SimpleQueue[Message] = SimpleQueue()
+        self._inbox = Inbox(self._outbox.put)
+        Thread(target=work, args=(order, self._inbox, self._outbox.put), daemon=True).start()
+
+    def put(self, examples: bytes) -> None:
+        """Take examples."""
+        self._inbox.put(pickle.loads(examples))
+
+    def news(self) -> bytes:
+        """The messages since the last call; none after a while in which there were none."""
+        messages: list[Message] = []
+        try:
+            messages.append(self._outbox.get(timeout=_PATIENCE_SECONDS))
+            while True:
+                messages.append(self._outbox.get_nowait())
+        except Empty:
+            return pickle.dumps(messages)
+
+
+def _knock(address: str) -> None:
+    """Raise OSError if nobody listens at HOST:PORT: Ray would go on trying for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), _KNOCK_SECONDS).close()
+
+
+def _ray() -> Any:
+    try:
+        import ray
+    except ImportError:
+        raise MissingExtraError("ray", "ray", "--engine ray") from None
+    return ray
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [""])[0]

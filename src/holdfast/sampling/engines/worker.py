@@ -1,0 +1,208 @@
+"""What a worker does, whatever kind of process it is: examples in, votes out, one loop for as long as it lives."""
+
+from __future__ import annotations
+
+import pickle
+import time
+import traceback
+from collections import deque
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
+
+from holdfast.errors import HoldfastError
+from holdfast.sampling.engines.base import Base, built
+from holdfast.sampling.engines.local import LocalEngine, torch_device
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from typing_extensions import Self
+
+    from holdfast.noises.base import Noise
+    from holdfast.sampling.counts import MonteCarlo
+    from holdfast.sampling.procedure import Procedure, Votes
+    from holdfast.types import Example
+
+# A delivery of examples should keep a worker busy for this long, in seconds; at most so many come at once.
+_SHORT, _LONG = 0.1, 0.5
+_MOST_EXAMPLES = 64
+# Samples are reported together after this many seconds.
+_REPORT_SECONDS = 0.1
+# Exceptions that are nothing but their message; of others, which may not survive the way, the name is sent.
+_PLAIN = (ValueError, TypeError, RuntimeError, NotImplementedError, AttributeError, ImportError, AssertionError)
+
+
+@dataclass(frozen=True)
+class Order:
+    """All that a worker must know before the first example comes."""
+
+    classifier: Base
+    noise: Noise
+    procedure: Procedure
+    seed: int
+    engine: LocalEngine
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The worker has its base classifier."""
+
+
+@dataclass(frozen=True)
+class Wants:
+    """The worker has room for so many examples."""
+
+    count: int
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """So many samples since the last message of this kind."""
+
+    count: int
+
+
+@dataclass(frozen=True)
+class Done:
+    """An example is finished."""
+
+    index: int
+    votes: Votes
+
+
+@dataclass(frozen=True)
+class Failed:
+    """An exception ended the worker. Not the exception itself: not every one can be sent to another process."""
+
+    kind: type[Exception]
+    message: str
+    trace: str
+
+    @classmethod
+    def of(cls, error: Exception) -> Failed:
+        """The message that tells of `error`."""
+        trace = "".join(traceback.format_exception(error))
+        if isinstance(error, HoldfastError) or type(error) in _PLAIN:
+            return cls(type(error), str(error), trace)
+        return cls(HoldfastError, f"a worker failed with {type(error).__name__}: {error}", trace)
+
+    def error(self) -> Exception:
+        """The exception to raise where the work was ordered."""
+        # Not by calling the class: some take other arguments than their message.
+        error = self.kind.__new__(self.kind)
+        Exception.__init__(error, self.message)
+        error.__cause__ = RuntimeError(f"in a worker:\n{self.trace}")
+        return error
+
+
+Message = Ready | Wants | Sampled | Done | Failed
+
+
+class Inbox:
+    """The examples of a worker as an iterator that asks for more, in time, and never keeps a loop waiting.
+
+    While examples are under way it ends when none is at hand, and goes on when one has come: the loop asks again as
+    soon as a batch has room. It waits only when nothing else is to be done.
+    """
+
+    def __init__(self, send: Callable[[Message], None]) -> None:
+        self._send = send
+        self._arrived: SimpleQueue[list[Example]] = SimpleQueue()
+        self._at_hand: deque[Example] = deque()
+        self._asked = False
+        self._asked_at = time.monotonic()
+        self._want = 1
+        self.under_way = 0
+
+    def put(self, examples: list[Example]) -> None:
+        """Deliver examples, from any thread."""
+        self._arrived.put(examples)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Example:
+        self._look()
+        if not self._at_hand:
+            self._ask(starved=self.under_way > 0)
+            if self.under_way:
+                raise StopIteration
+            self._accept(self._arrived.get())
+        self.under_way += 1
+        example = self._at_hand.popleft()
+        if not self._at_hand:
+            self._ask(starved=False)
+        return example
+
+    def give_back(self, example: Example) -> None:
+        """Undo the last `next`."""
+        self._at_hand.appendleft(example)
+        self.under_way -= 1
+
+    def _look(self) -> None:
+        try:
+            while True:
+                self._accept(self._arrived.get_nowait())
+        except Empty:
+            return
+
+    def _accept(self, examples: list[Example]) -> None:
+        self._at_hand.extend(examples)
+        self._asked = False
+
+    def _ask(self, starved: bool) -> None:
+        """Ask for so many examples that they last: not long, since others could take them meanwhile."""
+        if self._asked:
+            return
+        now = time.monotonic()
+        lasted, self._asked_at = now - self._asked_at, now
+        if starved and lasted < _SHORT:
+            self._want = min(2 * self._want, _MOST_EXAMPLES)
+        elif lasted > _LONG:
+            self._want = max(1, self._want // 2)
+        self._asked = True
+        self._send(Wants(self._want))
+
+
+class _Tally:
+    """Reports samples together."""
+
+    def __init__(self, send: Callable[[Message], None]) -> None:
+        self._send = send
+        self._count = 0
+        self._last = time.monotonic()
+
+    def add(self, samples: int) -> None:
+        self._count += samples
+        if time.monotonic() - self._last > _REPORT_SECONDS:
+            self.report()
+
+    def report(self) -> None:
+        if self._count:
+            self._send(Sampled(self._count))
+        self._count, self._last = 0, time.monotonic()
+
+
+def work(content: bytes, inbox: Inbox, send: Callable[[Message], None]) -> None:
+    """Serve a pickled order until the process ends, or an exception is reported."""
+    try:
+        order: Order = pickle.loads(content)
+        classifier = built(order.classifier, torch_device(order.engine.device))
+        send(Ready())
+        tally = _Tally(send)
+        first = next(inbox)
+        loop = order.engine.loop(classifier, order.noise, order.procedure, order.seed, first, tally.add)
+        inbox.give_back(first)
+        for example, votes in _forever(loop, inbox):
+            inbox.under_way -= 1
+            tally.report()
+            send(Done(example.index, votes))
+    except Exception as error:
+        send(Failed.of(error))
+
+
+def _forever(loop: MonteCarlo, inbox: Inbox) -> Iterator[tuple[Example, Votes]]:
+    """The loop ends when it finds the inbox empty with nothing under way; then it begins anew."""
+    while True:
+        yield from loop.run(inbox)

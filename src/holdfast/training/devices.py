@@ -1,0 +1,184 @@
+"""Training on several devices of one machine, by Lightning Fabric: the same loop in each process, a share of each step.
+
+Every process draws the noise of the whole minibatch and takes its share of it, so the noise of an image depends on its
+place in the minibatch and not on who trains on it. Gradients are averaged with the shares as weights: up to rounding,
+one process would take the same step. Only the running statistics of batch normalization are those of the first share.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from holdfast.errors import MissingExtraError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from multiprocessing.connection import Connection
+
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Team:
+    """The processes of a training, seen from one of them; alone by default.
+
+    Attributes:
+        rank: number of this process; the first one, 0, writes all files.
+        size: number of processes.
+        fabric: what connects them; None for one that is alone.
+    """
+
+    rank: int = 0
+    size: int = 1
+    fabric: Any = None
+
+    @property
+    def device(self) -> torch.device | None:
+        """Where this process computes; None if nothing says so."""
+        return None if self.fabric is None else self.fabric.device
+
+    def model(self, module: nn.Module) -> nn.Module:
+        """The module to compute losses with: it averages gradients over the processes."""
+        if self.fabric is None:
+            return module
+        wrapped: nn.Module = self.fabric.setup_module(module)
+        return wrapped
+
+    def share(self, count: int) -> tuple[slice, float]:
+        """Which of `count` noisy copies this process takes, and the weight of their mean loss in its gradient.
+
+        Where there are fewer copies than processes, some take the first one with the weight 0: all must take part.
+        """
+        first, end = (rank * count // self.size for rank in (self.rank, self.rank + 1))
+        if first == end:
+            return slice(0, 1), 0.0
+        return slice(first, end), self.size * (end - first) / count
+
+    def backward(self, loss: Tensor) -> None:
+        """Gradients of the loss, averaged over the processes."""
+        if self.fabric is None:
+            loss.backward()  # type: ignore[no-untyped-call]
+        else:
+            self.fabric.backward(loss)
+
+    def total(self, values: Tensor) -> Tensor:
+        """The sum over the processes."""
+        if self.fabric is None:
+            return values
+        summed: Tensor = self.fabric.all_reduce(values, reduce_op="sum")
+        return summed
+
+
+@contextmanager
+def team(size: int, device: str, target: Callable[..., object], arguments: tuple[object, ...]) -> Iterator[Team]:
+    """Start the other processes of a team, each of which calls `target(team, *arguments)`, and be its first member.
+
+    Args:
+        size: number of processes, at least 2.
+        device: "cpu", or "cuda" for one GPU each.
+        target: a function at the top level of a module, which trains as the block does.
+        arguments: of the target; they can be pickled.
+
+    Raises:
+        UsageError: another kind of device, or fewer GPUs than processes.
+        MissingExtraError: Fabric is not installed.
+    """
+    if device not in ("cpu", "cuda"):
+        raise UsageError(f"with several devices, --device is 'cpu' or 'cuda', got {device!r}")
+    if device == "cuda" and torch.cuda.device_count() < size:
+        raise UsageError(f"this machine has {torch.cuda.device_count()} GPUs, and --devices asks for {size}")
+    _fabric()
+    context = multiprocessing.get_context("spawn")
+    port = _free_port()
+    others, ends = [], []
+    # Ctrl-C reaches this process alone, which ends the others.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        for rank in range(1, size):
+            here, there = context.Pipe(duplex=False)
+            others.append(
+                context.Process(target=_other, args=(here, rank, size, port, device, target, arguments), daemon=True)
+            )
+            others[-1].start()
+            here.close()
+            ends.append(there)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    try:
+        with _joined(0, size, port, device) as made:
+            yield made
+    finally:
+        for process in others:
+            process.kill()
+            process.join()
+
+
+def _other(
+    driver: Connection,
+    rank: int,
+    size: int,
+    port: int,
+    device: str,
+    target: Callable[..., object],
+    arguments: tuple[object, ...],
+) -> None:
+    """The life of another process: it ends with the first one, in whatever way that ends."""
+
+    def watch() -> None:
+        try:
+            driver.recv()
+        except (EOFError, OSError):
+            os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
+    with _joined(rank, size, port, device) as made:
+        target(made, *arguments)
+
+
+@contextmanager
+def _joined(rank: int, size: int, port: int, device: str) -> Iterator[Team]:
+    """Be a member of a team whose processes are started by us: Fabric finds that out from the environment."""
+    places = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "NODE_RANK": 0, "LOCAL_RANK": rank, "WORLD_SIZE": size}
+    before = {name: os.environ.get(name) for name in places}
+    os.environ.update({name: str(value) for name, value in places.items()})
+    try:
+        from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+
+        # After the import, which sets it itself.
+        logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
+        fabric = _fabric()(accelerator=device, devices=size, strategy="ddp", plugins=[LightningEnvironment()])
+        fabric.launch()
+        yield Team(rank, size, fabric)
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        number: int = probe.getsockname()[1]
+        return number
+
+
+def _fabric() -> Any:
+    try:
+        from lightning_fabric import Fabric
+    except ImportError:
+        raise MissingExtraError("lightning-fabric", "fabric", "training on several devices") from None
+    return Fabric

@@ -1,0 +1,170 @@
+"""Work for the tests of engines: base classifiers that workers import, and a small real run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from holdfast.data import open_data
+from holdfast.estimators import Estimator, FixedSize
+from holdfast.models.backends import Job, prepare
+from holdfast.models.bundle import Bundle, load_bundle
+from holdfast.noises.base import noise_from_dict
+from holdfast.noises.gaussian import Gaussian
+from holdfast.runs.execute import certify_run, installed_versions, promise
+from holdfast.runs.manifest import DataPromise, Manifest
+from holdfast.runs.recipe import BackendRecipe
+from holdfast.runs.store import Record, read_run
+from holdfast.sampling.classifier import VotingClassifier
+from holdfast.sampling.engines.base import Base, ClassifierRecipe, Engine
+from holdfast.sampling.engines.local import LocalEngine
+from holdfast.sampling.procedure import Certify, Votes
+from holdfast.types import Example
+
+CLASSES = 4
+NOISE = Gaussian(0.5)
+PROCEDURE = Certify(30, FixedSize(600, 0.01))
+# Long for a machine that is busy with something else, and never reached where all is well.
+PATIENCE = 90.0
+
+
+def examples(indices: Sequence[int]) -> Iterator[Example]:
+    """Examples that depend on their index alone; the first value is the index."""
+    for index in indices:
+        x = np.random.default_rng(index).random((1, 6, 6), dtype=np.float32)
+        yield Example(index, x, index % CLASSES)
+
+
+def vote(z: torch.Tensor) -> torch.Tensor:
+    """Logits from a few pixels."""
+    return z.flatten(1)[:, :CLASSES]
+
+
+def slow_vote(z: torch.Tensor) -> torch.Tensor:
+    """The same, 10 ms later."""
+    time.sleep(0.01)
+    return vote(z)
+
+
+def nan_vote(z: torch.Tensor) -> torch.Tensor:
+    """Nothing but NaN."""
+    return vote(z) * float("nan")
+
+
+@dataclass(frozen=True)
+class Seen(ClassifierRecipe):
+    """Slow votes, from workers whose process numbers are the names of the files in a folder."""
+
+    folder: Path
+
+    def build(self, device: torch.device) -> VotingClassifier:
+        (self.folder / str(os.getpid())).touch()
+        return VotingClassifier(slow_vote, CLASSES)
+
+    def workers(self) -> list[int]:
+        """The process numbers, so far."""
+        return sorted(int(path.name) for path in self.folder.iterdir())
+
+
+@dataclass(frozen=True)
+class Deadly(ClassifierRecipe):
+    """Votes of a process that is killed as soon as it sees an input near 100."""
+
+    def build(self, device: torch.device) -> VotingClassifier:
+        return VotingClassifier(self._vote, CLASSES)
+
+    def _vote(self, z: torch.Tensor) -> torch.Tensor:
+        if float(z.max()) > 50.0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return vote(z)
+
+
+class Stillborn(ClassifierRecipe):
+    """A process that ends before it has a base classifier."""
+
+    def build(self, device: torch.device) -> VotingClassifier:
+        os._exit(3)
+
+
+def wait_until(reached: Callable[[], bool]) -> None:
+    """Wait for something that must come."""
+    end = time.monotonic() + PATIENCE
+    while not reached():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is there and does more than wait for its parent to see that it has ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] not in "ZX"
+    except OSError:
+        return False
+
+
+def drawn(engine: Engine, classifier: Base, count: int = 30) -> Iterator[tuple[Example, Votes]]:
+    """An engine at work on made-up examples."""
+    return engine.run(classifier, NOISE, PROCEDURE, 9, examples(range(count)))
+
+
+def expected(count: int = 30) -> dict[int, Votes]:
+    """What every engine must give."""
+    return collected(drawn(LocalEngine(batch_size=100), VotingClassifier(vote, CLASSES), count))
+
+
+def collected(results: Iterator[tuple[Example, Votes]]) -> dict[int, Votes]:
+    """Votes by index; each example once."""
+    votes: dict[int, Votes] = {}
+    for example, each in results:
+        assert example.index not in votes
+        votes[example.index] = each
+    return votes
+
+
+@dataclass(frozen=True)
+class Real:
+    """A small trained model, and runs of it on every 20th digit."""
+
+    model: Path
+    bundle: Bundle
+
+    @classmethod
+    def load(cls, model: Path) -> Real:
+        return cls(model, load_bundle(model))
+
+    def manifest(self, estimator: Estimator) -> Manifest:
+        data = open_data("digits", None, "test", {})
+        return promise(
+            noise=noise_from_dict(self.bundle.info.noise),
+            guarantee="cohen",
+            estimator=estimator,
+            n0=50,
+            data=DataPromise(
+                *("digits", "test", data.sha256, len(data), data.shape, data.low, data.high, data.class_names),
+                every=20,
+            ),
+            model=self.bundle.promise(),
+            seed=11,
+            precision="float32",
+            device="cpu",
+        )
+
+    def recipe(self, **versions: str) -> BackendRecipe:
+        shape = self.bundle.info.noisy_shape
+        made = prepare("torch", Job(self.bundle.module, shape))
+        installed = {**installed_versions(), **versions}
+        return BackendRecipe("torch", made.job, len(self.bundle.info.class_names), made.describe(), installed)
+
+    def run(self, folder: Path, estimator: Estimator, engine: Engine) -> tuple[Record, ...]:
+        """The records of a run by an engine."""
+        data = open_data("digits", None, "test", {})
+        chosen = lambda indices: (data[index] for index in indices)  # noqa: E731
+        certify_run(folder, self.manifest(estimator), self.recipe(), chosen, engine)
+        return read_run(folder).records

@@ -1,0 +1,147 @@
+"""Ray: the records of the local engine, whatever happens to a worker, a node or the driver."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engine_cases import NOISE, PATIENCE, PROCEDURE, Real, Seen, alive, collected, drawn, examples, expected, wait_until
+
+from holdfast.cli.specs import parse_engine
+from holdfast.errors import HoldfastError, MissingExtraError, RunError, UsageError
+from holdfast.estimators import FixedSize, Looks, scale_of
+from holdfast.noises.gaussian import Gaussian
+from holdfast.runs.store import RECORDS, read_run
+from holdfast.sampling.engines.local import LocalEngine
+from holdfast.sampling.engines.ray import RayEngine
+from holdfast.sampling.procedure import Votes
+from holdfast.types import Example
+
+ray = pytest.importorskip("ray", reason="the extra 'ray' is not installed", exc_type=ImportError)
+
+PROGRAM = [sys.executable, "-c", "from holdfast.cli.main import main; main()"]
+
+
+@pytest.fixture(autouse=True)
+def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let workers import the modules beside this one."""
+    known = filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH")])
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(known))
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """Two nodes on this machine, with one core each."""
+    from ray.cluster_utils import Cluster
+
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    made.add_node(num_cpus=1)
+    yield made
+    ray.shutdown()
+    made.shutdown()
+
+
+def test_records_are_those_of_the_local_engine(tmp_path: Path, real: Real, cluster: Any) -> None:
+    early = Looks(5000, 0.01, (0.1, 0.3), None, scale=scale_of(Gaussian(0.25), "cohen", (1, 8, 8)))
+    for name, estimator, batch_size in (("fixed", FixedSize(700, 0.01), 64), ("early", early, 1000)):
+        local = real.run(tmp_path / f"{name}-local", estimator, LocalEngine(batch_size=333))
+        engine = RayEngine(batch_size=batch_size, address=cluster.address)
+        assert real.run(tmp_path / name, estimator, engine) == local
+    (session,) = read_run(tmp_path / "early").sessions
+    assert session.settings == {"engine": "ray", "device": "cpu", "threads": 1, "batch_size": 1000}
+
+
+def test_another_installation_is_refused(real: Real, cluster: Any) -> None:
+    with pytest.raises(RunError, match=r"torch is .* there and 1.0 at the driver"):
+        collected(drawn(RayEngine(1, address=cluster.address), real.recipe(torch="1.0")))
+
+
+def disturbed(cluster: Any, recipe: Seen, disturb: Callable[[], None]) -> dict[int, Votes]:
+    """A run on both nodes that is disturbed while both work, and goes on for some examples after that."""
+    disturbed_at: list[int] = []
+
+    def long_enough() -> Iterator[Example]:
+        for index in count():
+            if disturbed_at and index > disturbed_at[0] + 20:
+                return
+            yield from examples([index])
+
+    votes: dict[int, Votes] = {}
+    engine = RayEngine(2, batch_size=100, address=cluster.address)
+    for example, each in engine.run(recipe, NOISE, PROCEDURE, 9, long_enough()):
+        votes[example.index] = each
+        if len(recipe.workers()) == 2 and not disturbed_at:
+            disturb()
+            disturbed_at.append(max(votes))
+    assert disturbed_at
+    return votes
+
+
+def test_a_killed_worker_changes_nothing(tmp_path: Path, cluster: Any) -> None:
+    recipe = Seen(tmp_path)
+    votes = disturbed(cluster, recipe, lambda: os.kill(recipe.workers()[0], signal.SIGKILL))
+    assert votes == expected(len(votes))
+
+
+def test_a_lost_node_changes_nothing(tmp_path: Path, cluster: Any) -> None:
+    node = cluster.worker_nodes.copy().pop()
+    votes = disturbed(cluster, Seen(tmp_path), lambda: cluster.remove_node(node, allow_graceful=False))
+    assert votes == expected(len(votes))
+
+
+def test_on_this_machine_alone_and_after_the_driver_was_killed(tmp_path: Path, real: Real) -> None:
+    command = [*PROGRAM, "certify", "--model", str(real.model), "--out", str(tmp_path / "run"), "--every", "20"]
+    command += ["--n", "20000", "--seed", "3", "--engine", "ray:2", "--batch-size", "100", "--json"]
+    driver = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    wait_until(lambda: (tmp_path / "run" / RECORDS).exists() and bool(read_run(tmp_path / "run").records))
+    started = descendants(driver.pid)
+    workers = [pid for pid in started if b"_Actor" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    assert len(workers) == 2
+    driver.kill()
+    driver.wait()
+    kept = len(read_run(tmp_path / "run").records)
+    wait_until(lambda: not any(map(alive, workers)))
+    # Ray's own agents take most of a minute to see that they are alone.
+    for pid in filter(alive, started):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=2 * PATIENCE, check=True)
+    assert json.loads(ended.stdout)[0]["examples"] == 18
+    assert ended.stderr == "", "Ray has nothing to say"
+    assert kept < 18, "the driver should have been killed at work"
+    local = [*command, "--out", str(tmp_path / "local"), "--engine", "local"]
+    subprocess.run(local, capture_output=True, timeout=2 * PATIENCE, check=True)
+    assert read_run(tmp_path / "run").records == read_run(tmp_path / "local").records
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes that a process has started, and those that they have."""
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
+    return [each for child in map(int, found.stdout.split()) for each in [child, *descendants(child)]]
+
+
+def test_an_address_where_no_cluster_is_says_so() -> None:
+    with pytest.raises(HoldfastError, match=r"no Ray cluster answers at '127.0.0.1:1'.*ray start --head"):
+        collected(drawn(RayEngine(1, address="127.0.0.1:1"), Seen(Path())))
+
+
+def test_engines_that_cannot_be_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert parse_engine("ray:3", "auto", "cpu", None, 2) == RayEngine(3, "cpu", None, 2, "auto")
+    assert parse_engine("ray", None, "cuda", None, 1).device == "cuda", "the GPUs may be on other machines"
+    with pytest.raises(UsageError, match="Ray deals the GPUs"):
+        RayEngine(1, "cuda:1")
+    with pytest.raises(UsageError, match="number of Ray workers is at least 1"):
+        RayEngine(0)
+    with pytest.raises(UsageError, match="an engine is local, processes:N"):
+        parse_engine("ray:many", None, "cpu", None, 1)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'holdfast\[ray\]'"):
+        RayEngine(1)
