@@ -120,9 +120,7 @@ def test_another_installation_is_refused(real: Real) -> None:
 
 def test_a_backend_that_is_another_on_the_worker_is_refused(real: Real) -> None:
     recipe = replace(real.recipe(), described={"name": "torch", "version": "1.0"})
-    with pytest.raises(
-        RunError, match=r"base classifier on a worker: version is .* there and 1.0 at the driver"
-    ):
+    with pytest.raises(RunError, match=r"base classifier on a worker: version is .* there and 1.0 at the driver"):
         recipe.build(torch.device("cpu"))
 
 
