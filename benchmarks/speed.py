@@ -9,6 +9,7 @@ ratios in each round, with their range.
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import time
 import warnings
@@ -28,6 +29,7 @@ from holdfast.noises.gaussian import Gaussian
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.procedure import Burst
+from holdfast.sampling.rng import BLOCK
 from holdfast.types import Example
 
 CPU = torch.device("cpu")
@@ -128,6 +130,12 @@ def rows_for(network: nn.Module, case: Case, wanted: list[tuple[str, str]], exam
     return rows
 
 
+def shares(samples: int) -> tuple[int, int]:
+    """Images, and samples of each, that make `samples` or a few more: whole blocks, as the many of a certificate are."""
+    chosen = max(1, min(IMAGES, samples // BLOCK))
+    return chosen, -(-samples // (chosen * BLOCK)) * BLOCK
+
+
 def measure(
     rows: list[Row], network: nn.Module, case: Case, operations: float, seconds: float, repetitions: int
 ) -> list[dict[str, float]]:
@@ -135,9 +143,10 @@ def measure(
     examples, engine = images(case), LocalEngine(batch_size=case.batch)
 
     def run(classifier: VotingClassifier, samples: int) -> float:
+        chosen, each = shares(samples)
         start = time.perf_counter()
-        list(engine.run(classifier, case.noise, Burst(-(-samples // IMAGES)), 0, examples))
-        return (time.perf_counter() - start) / (-(-samples // IMAGES) * IMAGES)
+        list(engine.run(classifier, case.noise, Burst(each), 0, examples[:chosen]))
+        return (time.perf_counter() - start) / (chosen * each)
 
     per_batch = case.batch / plain_loop(network, case, examples, min(64, case.loop_batch))
     for row in rows:
@@ -152,7 +161,7 @@ def measure(
         for row in rows:
             row.timed.seconds, row.timed.alone_rows = 0.0, 0
             each = run(row.classifier, row.samples)
-            drawn = -(-row.samples // IMAGES) * IMAGES
+            drawn = math.prod(shares(row.samples))
             row.forward.append(row.timed.seconds / drawn / each)
             row.noise.append(run(free, max(case.batch, row.samples // 4)) / each)
             row.alone += row.timed.alone_rows

@@ -3,10 +3,12 @@
 import json
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from holdfast.cli.main import main
 from holdfast.runs.store import RECORDS, read_run
@@ -338,6 +340,29 @@ def test_an_interrupted_run_says_that_its_records_are_safe(
     assert "Interrupted" in err
     assert "the same command goes on" in err
     assert read_run(tmp_path / "run").missing > 0
+
+
+def test_smaller_batches_are_said_in_the_words_of_the_program(
+    call: Call, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from holdfast.sampling.classifier import VotingClassifier
+
+    votes = VotingClassifier.votes
+
+    def small_only(self: VotingClassifier, noisy: torch.Tensor) -> object:
+        if len(noisy) > 200:
+            raise torch.OutOfMemoryError
+        return votes(self, noisy)
+
+    monkeypatch.setattr(VotingClassifier, "votes", small_only)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        options = ("--backend", "torch", *CERTIFY)
+        code, _, err = call("certify", "--model", models / "gaussian.safetensors", "--out", tmp_path / "run", *options)
+    assert code == 0
+    assert err.startswith("Warning: ")
+    assert "going on with 125" in err
+    assert read_run(tmp_path / "run").missing == 0
 
 
 def test_files_that_may_not_be_read_are_named(call: Call, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -50,6 +51,8 @@ for _module in (demo, train, plan, certify, predict, agree, report, table, verif
 
 def main() -> None:
     """Run the program: exit code 0 for success, 2 for a wrong call, 1 for a failed run."""
+    # What the library warns of, smaller batches where memory is short say, in the words and colours of the program.
+    warnings.showwarning = lambda message, *_: console.warn(str(message))
     try:
         app()
     except HoldfastError as error:
