@@ -131,7 +131,7 @@ def rows_for(network: nn.Module, case: Case, wanted: list[tuple[str, str]], exam
 
 
 def shares(samples: int) -> tuple[int, int]:
-    """Images, and samples of each, that make `samples` or a few more: whole blocks, as the many of a certificate are."""
+    """Images, and samples of each, that make `samples` or a few more: whole blocks, as certificates nearly are."""
     chosen = max(1, min(IMAGES, samples // BLOCK))
     return chosen, -(-samples // (chosen * BLOCK)) * BLOCK
 
