@@ -1,50 +1,24 @@
 """Backends and precisions on the command line: what is promised, resumed, refused, drawn again and compared."""
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from program import Call
 
-from holdfast.cli.main import main
 from holdfast.runs import backends
 from holdfast.runs.backends import calibration_on
 from holdfast.runs.manifest import backend_of, read_manifest
 from holdfast.runs.replay import check_backend, other_versions
 from holdfast.runs.store import RECORDS, read_run
 
-Call = Callable[..., tuple[int, str, str]]
 SMALL = ("--n", 100, "--n0", 30, "--alpha", 0.01, "--every", 60, "--seed", 5, "--quiet", "--batch-size", 200)
 
 
 @pytest.fixture
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
-    """Run the program in this process; exit code, standard output, standard error without line breaks."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["holdfast", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as leaving:
-            code = int(leaving.code or 0)
-        captured = capsys.readouterr()
-        return code, captured.out, " ".join(captured.err.split())
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small model, trained for a moment."""
-    path = tmp_path_factory.mktemp("model") / "m.safetensors"
-    train = ("--noise", "gaussian:sigma=0.25", "--arch", "digits-mlp", "--epochs", 3, "--learning-rate", 0.1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["holdfast", "train", "--out", str(path), *map(str, train), "--quiet"])
-        with pytest.raises(SystemExit):
-            main()
-    return path
+def model(models: Path) -> Path:
+    """A small model."""
+    return models / "gaussian.safetensors"
 
 
 def test_short_work_is_done_by_torch_and_the_manifest_says_so(call: Call, model: Path, tmp_path: Path) -> None:

@@ -1,50 +1,14 @@
 """The command line, as people and scripts meet it."""
 
 import json
-import subprocess
-import sys
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from program import CERTIFY, Call
 
-from holdfast.cli.main import main
 from holdfast.runs.store import RECORDS, read_run
-
-Call = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
-    """Run the program in this process; exit code, standard output, standard error without line breaks."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["holdfast", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as leaving:
-            code = int(leaving.code or 0)
-        captured = capsys.readouterr()
-        return code, captured.out, " ".join(captured.err.split())
-
-    return run
-
-
-@pytest.fixture(scope="session")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two small models, one for each noise."""
-    folder = tmp_path_factory.mktemp("models")
-    for name, noise in (("gaussian", "gaussian:sigma=0.25"), ("ablation", "ablation:k=20")):
-        command = [sys.executable, "-c", "from holdfast.cli.main import main; main()", "train", "--noise", noise]
-        command += ["--out", str(folder / f"{name}.safetensors"), "--epochs", "12", "--arch", "digits-mlp", "--quiet"]
-        subprocess.run([*command, "--learning-rate", "0.1"], check=True, capture_output=True)
-    return folder
-
-
-CERTIFY = ("--n", 200, "--n0", 50, "--alpha", 0.01, "--every", 30, "--seed", 5, "--quiet", "--batch-size", 500)
 
 
 def test_from_training_to_a_report(call: Call, models: Path, tmp_path: Path) -> None:

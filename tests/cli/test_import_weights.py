@@ -2,36 +2,26 @@
 
 import json
 import pickle
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from program import Call
 
-from holdfast.cli.main import main
 from holdfast.data import open_data
 from holdfast.errors import UsageError
 from holdfast.models.architectures.base import build
 from holdfast.models.bundle import BundleInfo, load_bundle, read_info
 
-Call = Callable[..., tuple[int, str, str]]
-
 
 @pytest.fixture
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
-    """Run the program in this process; exit code, standard output, standard error without line breaks."""
+def call(call: Call) -> Call:
+    """As everywhere here, with standard output without line breaks too."""
 
     def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["holdfast", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as leaving:
-            code = int(leaving.code or 0)
-        captured = capsys.readouterr()
-        return code, " ".join(captured.out.split()), " ".join(captured.err.split())
+        code, out, err = call(*arguments)
+        return code, " ".join(out.split()), err
 
     return run
 

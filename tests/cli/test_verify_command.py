@@ -5,57 +5,25 @@ import json
 import random
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from program import CERTIFY, Call
 
-from holdfast.cli.main import main
 from holdfast.runs.manifest import read_manifest
 from holdfast.runs.store import RECORDS, RunStore, read_run
 
-Call = Callable[..., tuple[int, str, str]]
 TRAIN = ("--noise", "gaussian:sigma=0.25", "--arch", "digits-mlp", "--quiet", "--learning-rate", 0.1)
-CERTIFY = ("--n", 200, "--n0", 50, "--alpha", 0.01, "--every", 30, "--seed", 5, "--quiet", "--batch-size", 500)
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Call:
-    """Run the program in this process; exit code, standard output, standard error without line breaks."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["holdfast", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as leaving:
-            code = int(leaving.code or 0)
-        captured = capsys.readouterr()
-        return code, captured.out, " ".join(captured.err.split())
-
-    return run
 
 
 @pytest.fixture(scope="module")
-def certified(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def certified(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a small model and a run of it, and the run's logs."""
     folder = tmp_path_factory.mktemp("verified")
     model, run = folder / "model.safetensors", folder / "run"
-    train = (
-        "train",
-        "--noise",
-        "gaussian:sigma=0.25",
-        "--out",
-        model,
-        "--epochs",
-        12,
-        "--arch",
-        "digits-mlp",
-        "--quiet",
-    )
+    model.write_bytes((models / "gaussian.safetensors").read_bytes())
     for arguments in (
-        (*train, "--learning-rate", 0.1),
         ("certify", "--model", model, "--out", run, *CERTIFY),
         ("export-log", run, "--out", folder / "log.tsv"),
         ("export-log", run, "--format", "jsonl", "--out", folder / "log.jsonl"),
