@@ -1,4 +1,4 @@
-"""What the tests of the command line say about the program: how it is called, and settings for a short certification."""
+"""What the tests of the command line say about the program: how to call it, and settings for a short certification."""
 
 from collections.abc import Callable
 
