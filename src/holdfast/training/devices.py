@@ -55,9 +55,9 @@ class Team:
         return wrapped
 
     def share(self, count: int) -> tuple[slice, float]:
-        """Which of `count` noisy copies this process takes, and the weight of their mean loss in its gradient.
+        """Which of `count` images this process takes, and the weight of their mean loss in its gradient.
 
-        Where there are fewer copies than processes, some take the first one with the weight 0: all must take part.
+        Where there are fewer images than processes, some take the first one with the weight 0: all must take part.
         """
         first, end = (rank * count // self.size for rank in (self.rank, self.rank + 1))
         if first == end:
