@@ -288,13 +288,14 @@ def _average(module: nn.Module, decay: float) -> AveragedModel | None:
 def _optimizer(module: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
     learned = [parameter for parameter in module.parameters() if parameter.requires_grad]
     if config.optimizer == "adamw":
-        return torch.optim.AdamW(learned, lr=config.learning_rate, weight_decay=config.weight_decay)
+        return torch.optim.AdamW(learned, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
     return torch.optim.SGD(
         learned,
         lr=config.learning_rate,
         momentum=0.9,
         nesterov=True,
         weight_decay=config.weight_decay,
+        fused=True,
     )
 
 
