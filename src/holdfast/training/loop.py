@@ -223,10 +223,14 @@ class _Trainer:
         self.module.load_state_dict(_under(tensors, "module."))
         if self.average is not None:
             self.average.load_state_dict(_under(tensors, "average."))
+        learned = self.optimizer.param_groups[0]["params"]
         state: dict[int, dict[str, Tensor]] = {}
         for key, value in _under(tensors, "optimizer.").items():
             number, name = key.split(".", 1)
-            state.setdefault(int(number), {})[name] = value
+            weights = learned[int(number)]
+            # The files have no order in memory; fused steps go through weights and their state side by side.
+            like = torch.empty_like(weights).copy_(value) if value.shape == weights.shape else value
+            state.setdefault(int(number), {})[name] = like
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
         self.epoch, self.loss, self.accuracy = position["epoch"], position["loss"], position["accuracy"]
 
