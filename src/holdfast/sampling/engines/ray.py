@@ -106,10 +106,7 @@ class RayEngine(Engine):
 class _Actors(Crew):
     """Actors, each asked for news by one call that waits in it; Ray says when an actor is lost."""
 
-    advice = (
-        "Is Holdfast installed on every node, in the same version as here? Ray's own logs are in its session folder, "
-        "/tmp/ray/session_latest/logs by default"
-    )
+    advice = "Is Holdfast installed on every node, in the same version as here? The logs are in Ray's session folder"
 
     def __init__(self, engine: RayEngine, order: bytes) -> None:
         self._ray = _ray()
