@@ -17,7 +17,7 @@ import torch
 from holdfast.errors import UsageError
 from holdfast.sampling.engines.base import Engine
 from holdfast.sampling.engines.crew import Crew, Lost, drive, packed
-from holdfast.sampling.engines.local import LocalEngine
+from holdfast.sampling.engines.local import LocalEngine, torch_device
 from holdfast.sampling.engines.worker import Inbox, Order, work
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class ProcessesEngine(Engine):
         threads: processor threads of each process.
 
     Raises:
-        UsageError: the device is not there, or a number is out of range.
+        UsageError: not the name of a device, or a number is out of range; when it runs, the device is not there.
     """
 
     workers: int
@@ -67,6 +67,7 @@ class ProcessesEngine(Engine):
         on_batch: Callable[[int], None] | None = None,
     ) -> Generator[tuple[Example, Votes], None, None]:
         """See `Engine.run`. A process that dies is replaced, and what it had in hand is computed again."""
+        torch_device(self.device)
         order = Order(classifier, noise, procedure, seed, self._local(0))
         devices = max(1, torch.cuda.device_count()) if self.device == "cuda" else 1
         orders = [packed(replace(order, engine=self._local(number))) for number in range(min(devices, self.workers))]
