@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import pickle
 import signal
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from threading import Thread
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from holdfast.errors import UsageError
+from holdfast.process import interrupts_held_back
 from holdfast.sampling.engines.base import Engine
 from holdfast.sampling.engines.crew import Crew, Lost, drive, packed
 from holdfast.sampling.engines.local import LocalEngine, torch_device
@@ -102,7 +103,7 @@ class _Processes(Crew):
         here, there = self._context.Pipe()
         # Daemons are ended with the driver by multiprocessing itself, should nobody call `close`.
         process = self._context.Process(target=_serve, args=(there,), daemon=True, name=f"holdfast-worker-{number}")
-        with _interrupts_held_back():
+        with interrupts_held_back():
             process.start()
         there.close()
         self._processes.append(process)
@@ -170,13 +171,3 @@ def _serve(pipe: Connection) -> None:
     work(order, inbox, pipe.send)
     # The exception was sent; the driver ends this process when it has read that.
     signal.pause()
-
-
-@contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Start processes that Ctrl-C does not reach: the driver gets it, and ends them. A mask is inherited."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
