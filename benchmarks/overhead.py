@@ -21,9 +21,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from plain_loop import plain_loop
 from torch import Tensor, nn
 
-from holdfast.cli.certify import Material
+from holdfast.cli.material import Material
 from holdfast.models.architectures.base import build
 from holdfast.noises.ablation import Ablation
 from holdfast.noises.base import Noise
@@ -36,7 +37,7 @@ from holdfast.types import Example
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 STAGES = ("noise", "forward", "count", "near ties")
-CPU = torch.device("cpu")
+CPU, CLASSES = torch.device("cpu"), 10
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Timed(VotingClassifier):
     def __init__(self, network: nn.Module) -> None:
         self.spent: Counter[str] = Counter()
         self.settling = False
-        super().__init__(network, 10)
+        super().__init__(network, CLASSES)
 
     def _outputs(self, noisy: Tensor) -> Tensor:
         start = time.perf_counter()
@@ -98,31 +99,16 @@ class Cast(nn.Module):
         return self.network(x.to(self.precision))
 
 
-def plain_loop(case: Case) -> list[list[int]]:
-    """The procedure of published code: image by image, counts on the host."""
-    source, counts = torch.Generator().manual_seed(0), []
-    for example in case.examples:
-        x = torch.from_numpy(example.x)
-        with torch.no_grad():
-            if isinstance(case.noise, Gaussian):
-                batch = x.repeat((case.samples, 1, 1, 1))
-                noisy = batch + torch.randn(batch.shape, generator=source) * case.noise.sigma
-            else:
-                noisy = case.noise.sample(x, case.samples, source)
-            votes = case.network(noisy).argmax(1)
-        counts.append(np.bincount(votes.cpu().numpy(), minlength=10).tolist())
-    return counts
-
-
 def measure(case: Case, repetitions: int) -> str:
     """One line for one case."""
-    size, _ = LocalEngine().fastest_batch(VotingClassifier(case.network, 10), case.noise, case.examples[0])
+    size, _ = LocalEngine().fastest_batch(VotingClassifier(case.network, CLASSES), case.noise, case.examples[0])
     classifier = Timed(case.network)
     loop = TimedLoop(classifier, case.noise, Burst(case.samples), 0, size, CPU)
     rows: list[dict[str, float]] = []
     for _ in range(repetitions + 1):
         start = time.perf_counter()
-        plain_loop(case)
+        for example in case.examples:
+            plain_loop(case.network, case.noise, example, case.samples, case.samples, CLASSES)
         middle = time.perf_counter()
         classifier.spent, loop.spent = Counter(), 0.0
         list(loop.run(case.examples))
@@ -165,7 +151,7 @@ def untrained(only: str | None, precision: str) -> list[Case]:
         torch.manual_seed(0)
         rng = np.random.default_rng(0)
         examples = [Example(index, rng.random(shape, dtype=np.float32), 0) for index in range(inputs)]
-        network = Cast(build(name, noise.noisy_shape(shape), 10, {}), PRECISIONS[precision]).eval()
+        network = Cast(build(name, noise.noisy_shape(shape), CLASSES, {}), PRECISIONS[precision]).eval()
         cases.append(Case(f"{name} {precision}", network, noise, examples, samples))
     return cases
 
