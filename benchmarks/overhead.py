@@ -26,16 +26,19 @@ from torch import Tensor, nn
 
 from holdfast.cli.material import Material
 from holdfast.models.architectures.base import build
+from holdfast.models.backends import Job, prepare
+from holdfast.models.backends.torch_eager import TorchEager
+from holdfast.models.bundle import Normalization
 from holdfast.noises.ablation import Ablation
 from holdfast.noises.base import Noise
 from holdfast.noises.gaussian import Gaussian
-from holdfast.sampling.classifier import VotingClassifier
+from holdfast.sampling.classifier import BaseClassifier, VotingClassifier
 from holdfast.sampling.counts import MonteCarlo
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.procedure import Burst
 from holdfast.types import Example
 
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+PRECISIONS = TorchEager.precisions
 STAGES = ("noise", "forward", "count", "near ties")
 CPU, CLASSES = torch.device("cpu"), 10
 
@@ -45,7 +48,7 @@ class Case:
     """A network with its noise, some inputs, and samples for each of them."""
 
     name: str
-    network: nn.Module
+    network: BaseClassifier
     noise: Noise
     examples: list[Example]
     samples: int
@@ -54,7 +57,7 @@ class Case:
 class Timed(VotingClassifier):
     """A classifier that says how long its forward passes and its near ties took."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: BaseClassifier) -> None:
         self.spent: Counter[str] = Counter()
         self.settling = False
         super().__init__(network, CLASSES)
@@ -85,18 +88,6 @@ class TimedLoop(MonteCarlo):
         found = super()._noisy(pieces)
         self.spent += time.perf_counter() - start
         return found
-
-
-class Cast(nn.Module):
-    """A network in a precision that takes float32, as bundles are."""
-
-    def __init__(self, network: nn.Module, precision: torch.dtype) -> None:
-        super().__init__()
-        self.network, self.precision = network.to(precision), precision
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits."""
-        return self.network(x.to(self.precision))
 
 
 def measure(case: Case, repetitions: int) -> str:
@@ -151,7 +142,9 @@ def untrained(only: str | None, precision: str) -> list[Case]:
         torch.manual_seed(0)
         rng = np.random.default_rng(0)
         examples = [Example(index, rng.random(shape, dtype=np.float32), 0) for index in range(inputs)]
-        network = Cast(build(name, noise.noisy_shape(shape), CLASSES, {}), PRECISIONS[precision]).eval()
+        noisy_shape = noise.noisy_shape(shape)
+        module = nn.Sequential(Normalization(None, None, 3), build(name, noisy_shape, CLASSES, {})).eval()
+        network = prepare("torch", Job(module, noisy_shape, precision))
         cases.append(Case(f"{name} {precision}", network, noise, examples, samples))
     return cases
 
@@ -163,7 +156,8 @@ def trained(model: str, precision: str) -> Case:
     inputs, samples = (360, 100) if material.bundle.info.architecture.startswith("digits") else (4, 1000)
     examples = [material.data[index] for index in range(inputs)]
     name = f"trained {material.bundle.info.architecture} {precision}"
-    return Case(name, material.bundle.module, material.noise, examples, samples)
+    network = material.workplace("cpu", 1).classifier("torch").function
+    return Case(name, network, material.noise, examples, samples)
 
 
 def main() -> None:
