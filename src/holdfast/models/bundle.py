@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from holdfast.errors import BundleError, UsageError
+from holdfast.errors import BundleError
 from holdfast.files import whole_file
 from holdfast.models.architectures.base import build
 from holdfast.noises.base import noise_from_dict
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 _KEY = "holdfast"
-
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -170,21 +168,16 @@ def read_info(path: Path) -> BundleInfo:
     return _parse(path, read_tensors(path)[1])
 
 
-def load_bundle(path: Path, device: torch.device | None = None, precision: str = "float32") -> Bundle:
-    """The base classifier of a bundle, in eval mode, on a device and in a precision.
+def load_bundle(path: Path, device: torch.device | None = None) -> Bundle:
+    """The base classifier of a bundle, in eval mode and float32, on a device; other precisions are those of backends.
 
     Args:
         path: of the file.
         device: where the module goes; the processor by default.
-        precision: "float32" or "bfloat16", in which the module computes. Another precision is another base
-            classifier: certificates hold for the one that cast the votes.
 
     Raises:
         BundleError: not a bundle, or weights that do not fit its architecture.
-        UsageError: an unknown precision.
     """
-    if precision not in PRECISIONS:
-        raise UsageError(f"the precision is {' or '.join(PRECISIONS)}, got {precision!r}")
     tensors, header = read_tensors(path)
     info = _parse(path, header)
     module = info.build()
@@ -194,7 +187,7 @@ def load_bundle(path: Path, device: torch.device | None = None, precision: str =
         raise BundleError(
             f"the weights in {path} do not fit its architecture {info.architecture!r}: {error}"
         ) from error
-    module = module.to(device or torch.device("cpu"), PRECISIONS[precision]).eval().requires_grad_(False)
+    module = module.to(device or torch.device("cpu"), torch.float32).eval().requires_grad_(False)
     return Bundle(info, module, hashlib.sha256(path.read_bytes()).hexdigest())
 
 

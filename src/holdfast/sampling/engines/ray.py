@@ -94,22 +94,17 @@ class RayEngine(Engine):
     def settings(self) -> dict[str, Any]:
         """For the session log. The address is left out: it says where something is, not how it was done."""
         name = "ray" if self.workers is None else f"ray:{self.workers}"
-        return {**self._local().settings(), "device": self.device, "engine": name}
+        return {**self._local().settings(), "engine": name}
 
     def _local(self) -> LocalEngine:
-        """What an actor runs. The device need not be on this machine, so it is not asked for here."""
-        engine = LocalEngine("cpu", self.batch_size, self.threads)
-        object.__setattr__(engine, "device", self.device)
-        return engine
+        """What an actor runs, on a device that need not be on this machine."""
+        return LocalEngine(self.device, self.batch_size, self.threads)
 
 
 class _Actors(Crew):
     """Actors, each asked for news by one call that waits in it; Ray says when an actor is lost."""
 
-    advice = (
-        "Is Holdfast installed on every node, in the same version as here? Ray's own logs are in its session folder, "
-        "/tmp/ray/session_latest/logs by default"
-    )
+    advice = "Is Holdfast installed on every node, in the same version as here? The logs are in Ray's session folder"
 
     def __init__(self, engine: RayEngine, order: bytes) -> None:
         self._ray = _ray()
