@@ -16,7 +16,7 @@ from holdfast.models.backends.base import backend
 from holdfast.models.backends.openvino import OpenVino
 from holdfast.models.backends.torch_compiled import TorchCompiled
 from holdfast.models.backends.torch_optimized import folded
-from holdfast.models.bundle import Normalization
+from holdfast.models.normalization import Normalization
 from holdfast.noises.gaussian import Gaussian
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.engines.local import LocalEngine

@@ -13,6 +13,7 @@ from holdfast.cli import (
     certify,
     console,
     demo,
+    ensemble,
     info,
     logs,
     plan,
@@ -45,7 +46,7 @@ def _program(
         raise typer.Exit
 
 
-for _module in (demo, train, plan, certify, predict, agree, report, table, verify, info, logs, weights):
+for _module in (demo, train, plan, certify, predict, agree, report, table, verify, info, logs, weights, ensemble):
     _module.add_to(app)
 
 

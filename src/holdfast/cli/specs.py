@@ -39,6 +39,16 @@ def parse_recipe(spec: str) -> Recipe:
     return recipe_from_dict(_description(spec))
 
 
+def parse_architecture(spec: str) -> tuple[str, dict[str, Value]]:
+    """`resnet20`, `resnet110:shortcut=projection`, as name and arguments.
+
+    Raises:
+        UsageError: not a spec of this form.
+    """
+    description = _description(spec)
+    return str(description.pop("name")), description
+
+
 def open_data_spec(spec: str, split: str) -> DataSet:
     """`digits`, `mnist:DIR`, `images:DIR,size=64`, `parquet:FILE`; what its files are to be noted for is a warning.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli import console, options
-from holdfast.cli.specs import open_data_spec, parse_noise, parse_recipe
+from holdfast.cli.specs import open_data_spec, parse_architecture, parse_noise, parse_recipe
 from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
@@ -48,11 +48,19 @@ def train_command(
         str,
         typer.Option(
             "--recipe",
-            help="noise, consistency, stability, smoothadv:epsilon=E, macer, standard or adversarial:epsilon=E.",
+            help="noise, consistency, stability, smoothadv:epsilon=E, macer, denoise:classifier=FILE, standard or "
+            "adversarial:epsilon=E.",
             metavar="SPEC",
         ),
     ] = "noise",
-    arch: Annotated[str | None, typer.Option("--arch", help="Architecture. Default: one that fits the images.")] = None,
+    arch: Annotated[
+        str | None,
+        typer.Option(
+            "--arch",
+            help="Architecture, as in resnet110:shortcut=projection. Default: one that fits the images.",
+            metavar="SPEC",
+        ),
+    ] = None,
     epochs: Annotated[int, typer.Option("--epochs", min=1)] = 20,
     train_batch: Annotated[int, typer.Option("--train-batch", help="Images a step.", min=1)] = 128,
     optimizer: Annotated[str, typer.Option("--optimizer", help="sgd or adamw.")] = "sgd",
@@ -86,8 +94,7 @@ def train_command(
     """Train a base classifier on noisy images. Interrupted? The same command goes on after the last whole epoch."""
     from holdfast.training.config import TrainConfig
 
-    if out.suffix != ".safetensors":
-        raise UsageError(f"--out names a .safetensors file, got {out}")
+    options.check_bundle_name(out)
     config = TrainConfig(
         epochs=epochs,
         batch_size=train_batch,
@@ -157,7 +164,7 @@ def train_bundle(
     where = torch_device(device)
     torch.set_num_threads(threads)
     training_set = open_data_spec(data_spec, "train")
-    info = describe(training_set, noise, arch)
+    info = describe(training_set, noise, arch or config.recipe.architecture)
     with console.train_progress(f"train {noise.name if noise else config.recipe.name}", hidden) as show:
         return train(
             info,
@@ -203,9 +210,10 @@ def describe(data: DataSet, noise: Noise | None, arch: str | None) -> BundleInfo
     chosen = arch or _DEFAULT_ARCHITECTURES.get(data.shape[1:])
     if chosen is None:
         raise UsageError(f"no default architecture for inputs of shape {data.shape}; name one with --arch")
+    name, arguments = parse_architecture(chosen)
     return BundleInfo(
-        architecture=chosen,
-        arguments={},
+        architecture=name,
+        arguments=arguments,
         input_space=InputSpace(
             data.shape, data.low, data.high, *((mean, std) if fitted is None or fitted.normalizable else (None, None))
         ),

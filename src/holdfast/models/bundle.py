@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from holdfast.errors import BundleError
 from holdfast.files import whole_file
-from holdfast.models.architectures.base import build
+from holdfast.models.architectures.base import build_normalized
 from holdfast.noises.base import noise_from_dict
 
 if TYPE_CHECKING:
@@ -79,26 +79,17 @@ class BundleInfo:
 
     def build(self) -> nn.Module:
         """The architecture with fresh weights, normalization included, for noisy inputs."""
-        space, noisy_shape = self.input_space, self.noisy_shape
-        network = build(self.architecture, noisy_shape, len(self.class_names), self.arguments)
-        return nn.Sequential(Normalization(space.mean, space.std, len(noisy_shape)), network)
+        return build_normalized(self.member(), self.noisy_shape, len(self.class_names))
 
-
-class Normalization(nn.Module):
-    """Subtract a mean and divide by a standard deviation for each channel; the identity without them."""
-
-    def __init__(self, mean: tuple[float, ...] | None, std: tuple[float, ...] | None, dimensions: int) -> None:
-        super().__init__()
-        self.active = mean is not None and std is not None
-        shape = (-1, *[1] * (dimensions - 1))
-        # The bundle's header holds the values; they are not weights.
-        self.register_buffer("mean", torch.tensor(mean or (0.0,)).view(shape), persistent=False)
-        self.register_buffer("std", torch.tensor(std or (1.0,)).view(shape), persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`(batch, channels, ...)` to the same shape, in the precision of the weights that follow."""
-        x = x.to(self.get_buffer("mean").dtype)
-        return (x - self.get_buffer("mean")) / self.get_buffer("std") if self.active else x
+    def member(self) -> dict[str, Any]:
+        """What `build_normalized` makes the module from, here or as a part of another one."""
+        space = self.input_space
+        return {
+            "architecture": self.architecture,
+            "arguments": self.arguments,
+            "mean": space.mean,
+            "std": space.std,
+        }
 
 
 @dataclass(frozen=True)

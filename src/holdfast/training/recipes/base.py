@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from holdfast.errors import UsageError
 from holdfast.named import Named, from_dict, register
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from torch import Generator, Tensor, nn
 
-    from holdfast.models.bundle import InputSpace
+    from holdfast.models.bundle import BundleInfo, InputSpace
     from holdfast.noises.base import Noise
     from holdfast.training.config import TrainConfig
 
@@ -93,6 +93,9 @@ class Recipe(Named, ABC):
         super().__init_subclass__(**kwargs)
         register(_RECIPES, "recipe", cls)
 
+    # What it trains where no architecture is named; None for what fits the data.
+    architecture: ClassVar[str | None] = None
+
     def check(self, noise: Noise | None, config: TrainConfig) -> None:
         """Raise UsageError if it cannot train for this noise with these settings."""
         if noise is None:
@@ -100,8 +103,12 @@ class Recipe(Named, ABC):
                 f"the recipe {self.name!r} trains for a noise, got none; give one, as in gaussian:sigma=0.5"
             )
 
+    def start(self, info: BundleInfo) -> BundleInfo:
+        """What the bundle says of the model, with what the recipe knows of it filled in."""
+        return info
+
     def prepare(self, module: nn.Module) -> None:
-        """Set up a new base classifier before the first step, such as its frozen part."""
+        """Set up a new base classifier before the first step, such as weights that are not trained."""
 
     @abstractmethod
     def outcome(self, step: Step) -> Outcome:
