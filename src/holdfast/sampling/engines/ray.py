@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from holdfast.errors import HoldfastError, MissingExtraError, UsageError
+from holdfast.errors import HoldfastError, MissingExtraError, UsageError, first_line
 from holdfast.sampling.engines.base import Engine
 from holdfast.sampling.engines.crew import Crew, Lost, drive, packed
 from holdfast.sampling.engines.local import LocalEngine
@@ -145,7 +145,7 @@ class _Actors(Crew):
                 news = pickle.loads(self._ray.get(each))
             except self._ray.exceptions.RayError as error:
                 self._ray.kill(self._actors[worker])
-                yield worker, Lost(f"{type(error).__name__}: {_first_line(error)}")
+                yield worker, Lost(f"{type(error).__name__}: {first_line(error)}")
                 continue
             self._listen(worker)
             self._heard = time.monotonic()
@@ -184,7 +184,7 @@ class _Actors(Crew):
             self._ray.init(address=address, runtime_env=environment, **quiet)
         except (OSError, ValueError, RuntimeError) as error:
             raise HoldfastError(
-                f"no Ray cluster answers at {address!r} ({_first_line(error)}). `ray start --head` starts one; without "
+                f"no Ray cluster answers at {address!r} ({first_line(error)}). `ray start --head` starts one; without "
                 "--ray-address Holdfast starts Ray on this machine"
             ) from error
 
@@ -243,7 +243,3 @@ def _ray() -> Any:
     except ImportError:
         raise MissingExtraError("ray", "ray", "--engine ray") from None
     return ray
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [""])[0]
