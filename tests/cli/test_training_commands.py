@@ -33,19 +33,21 @@ def test_a_recipe_is_named_in_the_bundle(call: Call, tmp_path: Path) -> None:
 
 def test_a_classifier_without_noise_is_denoised_and_certified(call: Call, tmp_path: Path) -> None:
     plain, out = tmp_path / "plain.safetensors", tmp_path / "denoised.safetensors"
-    code, printed, _ = call(*TRAIN, "--recipe", "standard", "--epochs", 20, "--out", plain)
+    code, printed, _ = call(
+        "train", "--arch", "digits-cnn", "--learning-rate", 0.1, "--quiet", "--recipe", "standard", "--out", plain
+    )
     assert code == 0
-    assert "digits-mlp without noise; recipe standard; accuracy 100.0% on training images" in words(printed)
-    spec = ("--noise", "gaussian:sigma=1.0", "--recipe", f"denoise:classifier={plain}")
+    assert "digits-cnn without noise; recipe standard; accuracy 100.0% on training images" in words(printed)
+    spec = ("--noise", "gaussian:sigma=0.5", "--recipe", f"denoise:classifier={plain}")
     adam = ("--optimizer", "adamw", "--learning-rate", 0.01, "--quiet")
-    code, printed, _ = call("train", "--arch", "denoised:depth=4,width=8", *adam, *spec, "--epochs", 40, "--out", out)
+    code, printed, _ = call("train", "--arch", "denoised:depth=4,width=8", *adam, *spec, "--epochs", 30, "--out", out)
     assert code == 0
     assert f"recipe denoise:classifier={plain.name},agreement=0.05" in words(printed)
     under_noise = read_info(out).training["held_out_accuracy_under_noise"]
     digits, noise = open_data("digits", None, "test", {}), torch.Generator().manual_seed(0)
     x = torch.from_numpy(digits.batch(range(360)))
-    answers = load_bundle(plain).module(x + torch.randn(x.shape, generator=noise)).argmax(1).numpy()
-    assert under_noise > (answers == digits.labels).mean() + 0.05, "denoised against as it was"
+    answers = load_bundle(plain).module(x + 0.5 * torch.randn(x.shape, generator=noise)).argmax(1).numpy()
+    assert under_noise > (answers == digits.labels).mean() + 0.02, "denoised against as it was"
     code, _, _ = call("certify", "--model", out, *CERTIFY, "--out", tmp_path / "run")
     assert code == 0
 
