@@ -57,7 +57,7 @@ def train_command(
         str | None,
         typer.Option(
             "--arch",
-            help="Architecture, as in resnet110:shortcut=projection. Default: one that fits the images.",
+            help="Architecture, as in sparse-cnn:blocks=1. Default: one that fits the images.",
             metavar="SPEC",
         ),
     ] = None,
