@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
 if TYPE_CHECKING:
@@ -39,6 +39,10 @@ def note(text: str) -> None:
 
 def warn(text: str) -> None:
     """A warning on stderr."""
+    if _said is not None:
+        if text in _said:
+            return
+        _said.add(text)
     err.print(f"[yellow]Warning:[/] {escape(text)}")
 
 
@@ -89,6 +93,39 @@ def run_progress(title: str, hidden: bool) -> Iterator[Callable[[RunProgress], N
         yield show
 
 
+_said: set[str] | None = None
+
+
+@contextmanager
+def each_warning_once() -> Iterator[None]:
+    """Say no warning a second time while the block runs: several steps open the same files."""
+    global _said
+    before, _said = _said, set()
+    try:
+        yield
+    finally:
+        _said = before
+
+
+@contextmanager
+def several_trainings(hidden: bool) -> Iterator[Callable[[str, TrainProgress], None] | None]:
+    """A bar for each of several trainings at a time, by its title."""
+    if hidden:
+        with resumable():
+            yield None
+        return
+    with _bar("{task.fields[state]}") as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def show(title: str, progress: TrainProgress) -> None:
+            bar.start()
+            if title not in tasks:
+                tasks[title] = bar.add_task(title, total=None, state="")
+            bar.update(tasks[title], total=progress.steps, completed=progress.step, state=_state(progress))
+
+        yield show
+
+
 @contextmanager
 def train_progress(title: str, hidden: bool) -> Iterator[Callable[[TrainProgress], None] | None]:
     """A bar for a training: loss, accuracy under noise, time left."""
@@ -101,13 +138,16 @@ def train_progress(title: str, hidden: bool) -> Iterator[Callable[[TrainProgress
 
         def show(progress: TrainProgress) -> None:
             bar.start()
-            state = (
-                f"epoch {progress.epoch}/{progress.epochs} loss {progress.loss:.3f} "
-                f"acc. under noise {100 * progress.accuracy_under_noise:.1f}%"
-            )
-            bar.update(task, total=progress.steps, completed=progress.step, state=state)
+            bar.update(task, total=progress.steps, completed=progress.step, state=_state(progress))
 
         yield show
+
+
+def _state(progress: TrainProgress) -> str:
+    return (
+        f"epoch {progress.epoch}/{progress.epochs} loss {progress.loss:.3f} "
+        f"acc. under noise {100 * progress.accuracy_under_noise:.1f}%"
+    )
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from holdfast.cli import (
     plan,
     predict,
     report,
+    reproduce,
     table,
     train,
     verify,
@@ -45,7 +46,7 @@ def _program(
         raise typer.Exit
 
 
-for _module in (demo, train, plan, certify, predict, agree, report, table, verify, info, logs, weights):
+for _module in (demo, train, plan, certify, predict, agree, report, table, verify, reproduce, info, logs, weights):
     _module.add_to(app)
 
 

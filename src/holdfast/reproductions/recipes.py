@@ -1,0 +1,113 @@
+"""Base classifiers that several studies share: the papers' settings at full scale, cheaper ones below.
+
+A model of one name has the same settings in every study at a scale, so that one output folder serves all of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from holdfast.reproductions.base import Certification, Model
+
+# Not the papers' training: three masks for each image in a step, AdamW and one cycle get as far in a few epochs as
+# hundreds of epochs of theirs (docs/mnist.md).
+_FAST: dict[str, Any] = {
+    "batch_size": 64,
+    "optimizer": "adamw",
+    "learning_rate": 0.002,
+    "weight_decay": 0.02,
+    "schedule": "one-cycle",
+    "precision": "bfloat16",
+    "noise_copies": 3,
+}
+# Levine & Feizi 2020, Table 10, but for a cosine in place of the one step of the learning rate, and Nesterov momentum.
+_LEVINE: dict[str, Any] = {
+    "batch_size": 128,
+    "optimizer": "sgd",
+    "learning_rate": 0.01,
+    "weight_decay": 0.0,
+    "schedule": "cosine",
+    "shared_noise": True,
+}
+_MNIST_EPOCHS = {"smoke": 6, "small": 16, "full": 400}
+_MNIST_PART = {"smoke": 25, "small": 1, "full": 1}
+
+# On CIFAR-10, what gets furthest in few epochs with a network that is not saturated.
+_CIFAR_FAST: dict[str, Any] = {
+    "batch_size": 128,
+    "optimizer": "sgd",
+    "learning_rate": 0.2,
+    "weight_decay": 5e-4,
+    "schedule": "one-cycle",
+    "precision": "bfloat16",
+}
+# Cohen et al. 2019: 90 epochs, batches of 256, weight decay 1e-4; a cosine in place of the steps of the learning rate.
+_COHEN: dict[str, Any] = {
+    "epochs": 90,
+    "batch_size": 256,
+    "optimizer": "sgd",
+    "learning_rate": 0.1,
+    "weight_decay": 1e-4,
+    "schedule": "cosine",
+}
+_CIFAR_EPOCHS = {"smoke": 1, "small": 20}
+_CIFAR_PART = {"smoke": 100, "small": 1, "full": 1}
+
+
+def mnist(scale: str, noise: str, name: str, options: str = "") -> Model:
+    """The network of Levine & Feizi 2020, Table 9, for a noise on MNIST."""
+    settings = _LEVINE if scale == "full" else _FAST
+    epochs = {"epochs": _MNIST_EPOCHS[scale]}
+    return Model(
+        f"mnist-{name}", noise, "mnist-cnn", {**settings, **epochs}, part=_MNIST_PART[scale], options=options
+    )
+
+
+def mnist_run(scale: str, model: Model) -> Certification:
+    """Levine & Feizi 2020, "Results": n0 = 1,000, n = 10,000, alpha = 0.05, all test images."""
+    every = {"smoke": 250, "small": 20, "full": 1}[scale]
+    n0, n = (100, 500) if scale == "smoke" else (1_000, 10_000)
+    return Certification(
+        model.name, model.name, every, n0, n, 0.05, precision="float32" if scale == "full" else "bfloat16"
+    )
+
+
+def cifar_gaussian(scale: str, sigma: float) -> Model:
+    """ResNet-110 as Cohen et al. 2019 trained it; ResNet-20 below full scale."""
+    name, noise = f"cifar10-sigma{sigma:g}", f"gaussian:sigma={sigma:g}"
+    if scale == "full":
+        return Model(name, noise, "resnet110", _COHEN, {"shortcut": "projection"})
+    settings = {**_CIFAR_FAST, "epochs": _CIFAR_EPOCHS[scale]}
+    return Model(name, noise, "resnet20", settings, part=_CIFAR_PART[scale])
+
+
+def imagenet_gaussian(scale: str, sigma: float) -> Model:
+    """ResNet-50 as Cohen et al. 2019 trained it; with random weights below full scale."""
+    training = _COHEN if scale == "full" else None
+    return Model(f"imagenet-sigma{sigma:g}", f"gaussian:sigma={sigma:g}", "resnet50", training)
+
+
+def cohen_run(scale: str, model: Model, sigma: float | None = None) -> Certification:
+    """Cohen et al. 2019: n0 = 100, n = 100,000, alpha = 0.001; all images of CIFAR-10, every 100th of ImageNet.
+
+    Args:
+        scale: of the study.
+        model: the base classifier.
+        sigma: that it is smoothed with; None for the one that it was trained for.
+    """
+    noise = None if sigma is None else f"gaussian:sigma={sigma:g}"
+    name = model.name if sigma is None else f"{model.name}-smoothed{sigma:g}"
+    precision = "float32" if scale == "full" else "bfloat16"
+    if model.name.startswith("imagenet"):
+        every, limit, n0, n = {
+            "smoke": (1, 2, 10, 30),
+            "small": (1, 20, 20, 200),
+            "full": (100, 500, 100, 100_000),
+        }[scale]
+    else:
+        every, limit, n0, n = {
+            "smoke": (250, 40, 20, 200),
+            "small": (20, 500, 100, 10_000),
+            "full": (1, 10_000, 100, 100_000),
+        }[scale]
+    return Certification(name, model.name, every, n0, n, 0.001, limit, noise=noise, precision=precision)
