@@ -50,8 +50,8 @@ _COHEN: dict[str, Any] = {
     "weight_decay": 1e-4,
     "schedule": "cosine",
 }
-_CIFAR_EPOCHS = {"smoke": 1, "small": 20}
-_CIFAR_PART = {"smoke": 100, "small": 1, "full": 1}
+_CIFAR_EPOCHS = {"smoke": 4, "small": 20}
+_CIFAR_PART = {"smoke": 20, "small": 1, "full": 1}
 
 
 def mnist(scale: str, noise: str, name: str, options: str = "") -> Model:
