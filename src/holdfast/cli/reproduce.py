@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -249,9 +250,10 @@ def _list(as_json: bool) -> None:
         )
         return
     for study in known:
-        console.say(f"{study.name}: {study.title}")
         data = study.spelling() if study.data else "none"
         optional = "" if study.needs_data or not study.data else " (optional)"
-        console.say(f"    data: {data}{optional}")
-        console.say("    " + "; ".join(f"{scale}: {cost}" for scale, cost in study.cost.items()))
-    console.say("holdfast reproduce NAME --data SPEC --scale smoke|small|full --out DIR")
+        lines = [f"data: {data}{optional}", *(f"{scale}: {cost}" for scale, cost in study.cost.items())]
+        sys.stdout.write(f"{study.name}\n")
+        for line in (study.title, *lines):
+            sys.stdout.write(textwrap.fill(line, 80, initial_indent="    ", subsequent_indent="      ") + "\n")
+    sys.stdout.write("\nholdfast reproduce NAME --data SPEC --scale smoke|small|full --out DIR\n")

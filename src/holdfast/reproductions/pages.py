@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.analysis import formats
 from holdfast.stats.datasets import Proportion
+from holdfast.stats.rounding import show_down
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +23,7 @@ class Measured:
 
     Attributes:
         value: None where there is none (N/A).
-        unit: "share" (of 1), "pixels", "points", or another unit, which is only shown in JSON.
+        unit: "share" (of 1), "pixels", "points", "radius" (rounded down), or another, which is only shown in JSON.
         lower: of its interval; None where it has none, or no end there.
         upper: likewise.
         interval: whether it has an interval: what is computed exactly has none.
@@ -61,6 +62,8 @@ class Measured:
             return formats.NOT_AVAILABLE
         if self.unit == "pixels":
             return f"{value:,.0f}"
+        if self.unit == "radius":
+            return show_down(value, self.digits)
         return f"{value:+.1f}" if self.unit == "points" else f"{value:,.{self.digits}f}"
 
 

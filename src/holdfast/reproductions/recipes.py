@@ -81,6 +81,51 @@ def cifar_gaussian(scale: str, sigma: float) -> Model:
     return Model(name, noise, "resnet20", settings, part=_CIFAR_PART[scale])
 
 
+def cifar_ablation(scale: str, noise: str, name: str, architecture: str | None = None, epochs: int | None = None) -> Model:
+    """ResNet-18 as Levine & Feizi 2020 trained it (Table 11) for ablated CIFAR-10; ResNet-20 below full scale.
+
+    Args:
+        scale: of the study.
+        noise: that it is trained for.
+        name: of the model, without that of the data set.
+        architecture: another one.
+        epochs: for a training on one image in twenty, so that it sees each of them often; None for all images.
+    """
+    named = f"cifar10-{name}"
+    if scale == "full":
+        settings = {**_LEVINE, "weight_decay": 5e-4, "epochs": 400}
+        return Model(named, noise, architecture or "resnet18", settings)
+    few = epochs is not None or scale == "smoke"
+    passes = 4 if scale == "smoke" else epochs or 10
+    settings = {**_CIFAR_FAST, "epochs": passes, "weight_decay": 5e-4 if epochs is None else 0.0}
+    return Model(named, noise, architecture or "resnet20", settings, part=20 if few else 1)
+
+
+def cifar_ablation_run(scale: str, model: Model) -> Certification:
+    """n0 = 1,000, n = 10,000, alpha = 0.05, all test images."""
+    every = {"smoke": 500, "small": 50, "full": 1}[scale]
+    n0, n = (50, 200) if scale == "smoke" else (1_000, 10_000)
+    precision = "float32" if scale == "full" else "bfloat16"
+    return Certification(model.name, model.name, every, n0, n, 0.05, precision=precision)
+
+
+def imagenet_ablation(scale: str, k: int) -> Model:
+    """ResNet-50 as Levine & Feizi 2020 trained it (Table 12); with random weights below full scale."""
+    settings = {**_COHEN, "epochs": 36, "shared_noise": True} if scale == "full" else None
+    return Model(f"imagenet-k{k}", f"ablation:k={k}", "resnet50", settings)
+
+
+def imagenet_ablation_run(scale: str, model: Model) -> Certification:
+    """n0 = 1,000, n = 10,000, alpha = 0.05, 400 images."""
+    every, limit, n0, n = {
+        "smoke": (1, 2, 10, 30),
+        "small": (1, 20, 50, 200),
+        "full": (125, 400, 1_000, 10_000),
+    }[scale]
+    precision = "float32" if scale == "full" else "bfloat16"
+    return Certification(model.name, model.name, every, n0, n, 0.05, limit, precision=precision)
+
+
 def imagenet_gaussian(scale: str, sigma: float) -> Model:
     """ResNet-50 as Cohen et al. 2019 trained it; with random weights below full scale."""
     training = _COHEN if scale == "full" else None
@@ -100,7 +145,7 @@ def cohen_run(scale: str, model: Model, sigma: float | None = None) -> Certifica
     precision = "float32" if scale == "full" else "bfloat16"
     if model.name.startswith("imagenet"):
         every, limit, n0, n = {
-            "smoke": (1, 2, 10, 30),
+            "smoke": (1, 2, 10, 110),
             "small": (1, 20, 20, 200),
             "full": (100, 500, 100, 100_000),
         }[scale]
