@@ -52,13 +52,11 @@ def reproduce_command(
     ] = "small",
     device: options.Device = "cpu",
     threads: options.Threads = 1,
-    workers: Annotated[
-        int, typer.Option("--workers", help="Processes side by side, with --threads each.", min=1)
-    ] = 1,
+    workers: Annotated[int, typer.Option("--workers", help="Processes side by side, with --threads each.", min=1)] = 1,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Make a published table anew and print it beside the published figures. The same command goes on if interrupted."""
+    """Make a published table anew, beside the published figures. Interrupted? The same command goes on."""
     from holdfast.reproductions import find_study
     from holdfast.reproductions.base import check_scale
 
@@ -117,15 +115,12 @@ def _finished(study: Study, spec: str, scale: str, place: Place) -> Finished:
     trained = train_all(plan.models, splits, place)
     models = {model.name: model for model in plan.models}
     runs = {
-        each.name: _certified(each, models[each.model], trained[each.model], splits, place, scale)
-        for each in plan.runs
+        each.name: _certified(each, models[each.model], trained[each.model], splits, place, scale) for each in plan.runs
     }
     return Finished(scale, kind, runs, trained, _notes(test))
 
 
-def _certified(
-    wanted: Certification, model: Model, trained: Trained, splits: Splits, place: Place, scale: str
-) -> Run:
+def _certified(wanted: Certification, model: Model, trained: Trained, splits: Splits, place: Place, scale: str) -> Run:
     """The finished run: as it is there, or gone on with, or made."""
     from holdfast.cli.certify import Settings, certify_into
     from holdfast.cli.material import Material
@@ -202,7 +197,11 @@ def _reusable(folder: Path, wanted: Certification, trained: Trained, data: DataS
     }
     if wanted.noise is not None:
         asked["noise"], promised["noise"] = parse_noise(wanted.noise).to_dict(), manifest.noise
-    different = [f"{key}: it has {promised[key]}, this call asks for {asked[key]}" for key in asked if promised[key] != asked[key]]
+    different = [
+        f"{key}: it has {promised[key]}, this call asks for {asked[key]}"
+        for key in asked
+        if promised[key] != asked[key]
+    ]
     if different:
         raise RunError(
             f"{folder} is a run with other settings:\n  "

@@ -1,4 +1,4 @@
-"""The base classifiers of a study: what is there is checked and reused, the others are trained, several side by side."""
+"""The base classifiers of a study: what is there is checked and reused, the others are trained, side by side."""
 
 from __future__ import annotations
 
@@ -191,7 +191,9 @@ def _check_same(model: Model, splits: Splits, file: Path) -> None:
         data = splits.open("train", model.options).part(model.part)
         wanted["training images"], found["training images"] = len(data), made_of.get("size")
         wanted["hash of the images"], found["hash of the images"] = data.sha256, made_of.get("sha256")
-    different = [f"{key}: it has {found[key]}, this call asks for {wanted[key]}" for key in wanted if found[key] != wanted[key]]
+    different = [
+        f"{key}: it has {found[key]}, this call asks for {wanted[key]}" for key in wanted if found[key] != wanted[key]
+    ]
     if different:
         raise RunError(
             f"{file} is of another training:\n  "
@@ -215,12 +217,12 @@ def _side_by_side(jobs: Sequence[_Job], place: Place) -> None:
                     process.start()
                     there.close()
                     working[here] = (job, process)
-                for pipe in wait(list(working)):
-                    assert not isinstance(pipe, int)
-                    job, process = working[pipe]  # type: ignore[index]
-                    if not _heard(pipe, job, show):  # type: ignore[arg-type]
+                ready = wait(list(working))
+                for pipe in [each for each in working if each in ready]:
+                    job, process = working[pipe]
+                    if not _heard(pipe, job, show):
                         process.join()
-                        del working[pipe]  # type: ignore[arg-type]
+                        del working[pipe]
         finally:
             for _, process in working.values():
                 process.kill()

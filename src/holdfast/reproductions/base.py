@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +16,32 @@ if TYPE_CHECKING:
 
 SCALES = ("smoke", "small", "full")
 
-# Data sets that the papers use: what they are called on the command line, the shape of an image (None: any size) and
-# the number of classes (None: any).
-_KINDS: dict[str, tuple[str, tuple[int, int | None], int | None]] = {
-    "mnist": ("mnist:DIR", (1, 28), 10),
-    "cifar10": ("cifar10:DIR or parquet:FILE", (3, 32), 10),
-    "imagenet": ("imagenet:DIR or parquet:FILE,size=224", (3, None), None),
+# Images of ImageNet are at least so high and wide, and so told from those of CIFAR-10.
+_LEAST_SIDE = 64
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A data set that the papers use: how it is given on the command line, and what its images are."""
+
+    spelling: str
+    channels: int
+    side: int | None
+    classes: int | None
+
+    def fits(self, data: DataSet) -> bool:
+        """Whether this is such a data set, as far as its shape tells."""
+        if len(data.shape) != 3 or data.shape[0] != self.channels or (data.low, data.high) != (0.0, 1.0):
+            return False
+        sides = data.shape[1:]
+        fitting = min(sides) >= _LEAST_SIDE if self.side is None else sides == (self.side, self.side)
+        return fitting and self.classes in (None, len(data.class_names))
+
+
+KINDS = {
+    "mnist": Kind("mnist:DIR", 1, 28, 10),
+    "cifar10": Kind("cifar10:DIR or parquet:FILE", 3, 32, 10),
+    "imagenet": Kind("imagenet:DIR or parquet:FILE,size=224", 3, None, None),
 }
 
 
@@ -161,7 +180,7 @@ class Study:
 
     def spelling(self) -> str:
         """How its data are given on the command line."""
-        return ", or ".join(_KINDS[kind][0] for kind in self.data)
+        return ", or ".join(KINDS[kind].spelling for kind in self.data)
 
     def kind_of(self, data: DataSet) -> str:
         """Which of the study's kinds of data this is.
@@ -170,13 +189,11 @@ class Study:
             UsageError: none of them.
         """
         for kind in self.data:
-            _, (channels, side), classes = _KINDS[kind]
-            fits = len(data.shape) == 3 and data.shape[0] == channels and (side is None or data.shape[1:] == (side, side))
-            if fits and (classes is None or len(data.class_names) == classes) and (data.low, data.high) == (0.0, 1.0):
+            if KINDS[kind].fits(data):
                 return kind
         raise UsageError(
             f"{self.name} is about {' or '.join(self.data)}, given as {self.spelling()}; --data has inputs of shape "
-            f"{data.shape} in {len(data.class_names)} classes"
+            f"{data.shape} in [{data.low:g}, {data.high:g}] and {len(data.class_names)} classes"
         )
 
 
@@ -219,10 +236,3 @@ def check_scale(scale: str) -> None:
     """Raise UsageError unless it is a scale."""
     if scale not in SCALES:
         raise UsageError(f"--scale is one of {', '.join(SCALES)}, got {scale!r}")
-
-
-def total_samples(plan: Plan, examples: int) -> int:
-    """Noisy samples that the runs of a plan draw from a test set of so many examples."""
-    return sum(
-        (run.n0 + run.n) * min(math.ceil(examples / run.every), run.limit or examples) for run in plan.runs
-    )

@@ -120,7 +120,9 @@ def _statements(done: Finished, bounds: dict[str, Run], alphas: dict[str, Run]) 
     ]
     first, last = (measures.certified(alphas[f"alpha = {a:g}"], [0.25])[0] for a in (_ALPHAS[0], _ALPHAS[-1]))
     little = 100.0 * ((first.value or 0.0) - (last.value or 0.0))
-    said.append(Statement(f"alpha matters little: 0.1 against 0.0001 is {little:.1f} points at r = 0.25", little <= 10.0))
+    said.append(
+        Statement(f"alpha matters little: 0.1 against 0.0001 is {little:.1f} points at r = 0.25", little <= 10.0)
+    )
     if "cifar10-sigma0.5" in done.runs:
         low, high = (measures.certified(done.runs[f"cifar10-sigma{s}"], [0.25, 1.0]) for s in ("0.25", "0.5"))
         trade = (low[0].value or 0.0) >= (high[0].value or 0.0) and (high[1].value or 0.0) > (low[1].value or 0.0)
@@ -144,7 +146,9 @@ def _gap(done: Finished) -> tuple[str, ...]:
             f"{measures.training(done.model_of(f'cifar10-sigma{sigma:g}'))}, where the paper has ResNet-110 and 90 "
             "epochs; and the images, where they are not the published pixels."
         )
-    return tuple(notes) or ("The settings are the paper's, but for a cosine in place of the steps of the learning rate.",)
+    return tuple(notes) or (
+        "The settings are the paper's, but for a cosine in place of the steps of the learning rate.",
+    )
 
 
 STUDY = register(

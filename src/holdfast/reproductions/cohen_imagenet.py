@@ -34,6 +34,7 @@ def page(done: Finished) -> Page:
                 "Table 2: certified accuracy",
                 COLUMNS,
                 tuple(group_of(done, name, "Table 2", "ImageNet", sigma, _RADII) for name, sigma in names.items()),
+                differences=not done.pipeline_check,
             ),
         ),
         charts=(

@@ -41,9 +41,9 @@ def page(done: Finished) -> Page:
     return Page(
         title=f"Cohen et al. 2019, Figure 15: noise of the training, on {kind}, scale {done.scale}",
         intro=(
-            f"All are smoothed with sigma = {_SMOOTHED}; the base classifiers were trained with less, as much and more "
-            "noise. The paper prints no numbers: its figure shows the highest certified accuracy for as much noise, and "
-            "less noise as worse than more.",
+            f"All are smoothed with sigma = {_SMOOTHED}; the base classifiers were trained with less, as much and "
+            "more noise. The paper prints no numbers: its figure shows the highest certified accuracy for as much "
+            "noise, and less noise as worse than more.",
             *([measures.SMOKE] if done.scale == "smoke" else []),
             *done.notes,
         ),
@@ -52,8 +52,8 @@ def page(done: Finished) -> Page:
             Chart(
                 f"cohen-train-noise-{kind}.svg",
                 "Figure 15: noise of the training",
-                f"Certified accuracy over the radius, all smoothed with sigma = {_SMOOTHED}. Diamonds: published figures "
-                "for as much noise in training.",
+                f"Certified accuracy over the radius, all smoothed with sigma = {_SMOOTHED}. Diamonds: published "
+                "figures for as much noise in training.",
                 lambda: picture(named),
             ),
         ),
@@ -63,7 +63,7 @@ def page(done: Finished) -> Page:
 
 
 def _group(done: Finished, sigma: float, run: Run, radii: tuple[float, ...]) -> Group:
-    made = measures.settings(run, done.models[next(n for n, m in done.models.items() if m.noise.endswith(f"={sigma}"))])
+    made = measures.settings(run, done.model_of(run.folder.name))
     rows = zip(radii, measures.certified(run, radii), strict=True)
     return Group(
         f"trained with sigma = {sigma:g}", made, tuple(Row(f"r = {radius:g}", None, (found,)) for radius, found in rows)

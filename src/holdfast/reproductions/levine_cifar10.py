@@ -14,7 +14,7 @@ _KEPT = {"smoke": (75,), "small": (25, 75, 150), "full": (25, 50, 75, 100, 125, 
 # and few epochs on all images would not overfit, with or without ablation.
 _FITTED = {"smoke": (75,), "small": (25, 75), "full": _KEPT["full"]}
 _LARGER = {"smoke": (), "small": (75,), "full": _KEPT["full"]}
-_PASSES = {"smoke": 40, "small": 80, "full": None}
+_PASSES = {"smoke": 4, "small": 80, "full": None}
 _COLUMNS = ("here", "same votes, split")
 _TEST_IMAGES = 10_000
 

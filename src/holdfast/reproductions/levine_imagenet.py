@@ -35,7 +35,14 @@ def page(done: Finished) -> Page:
             "over the validation set.",
             *done.notes,
         ),
-        tables=(Table("Table 6: pixels kept", ("here", "same votes, split"), groups),),
+        tables=(
+            Table(
+                "Table 6: pixels kept",
+                ("here", "same votes, split"),
+                groups,
+                differences=not done.pipeline_check,
+            ),
+        ),
         notes=(
             "The paper normalizes each channel before it doubles them; here values in [0, 1] are doubled, as the paper "
             "does for the other data sets.",

@@ -39,8 +39,8 @@ def page(done: Finished) -> Page:
         lee, own = (measures.median(done.runs[name]).value or 0.0 for name in ("mnist-lee", "mnist-k45"))
         statements.append(Statement("ablation has the larger median on MNIST", own > lee))
     measured = (
-        "Table 7 on MNIST: Lee et al. make the images black and white and flip pixels, so that the base classifier does "
-        "not know which ones were kept. ImageNet is not trained here; levine-imagenet has its table."
+        "Table 7 on MNIST: Lee et al. make the images black and white and flip pixels, so that the base classifier "
+        "does not know which ones were kept. ImageNet is not trained here; levine-imagenet has its table."
         if done.runs
         else "Table 7 needs data: give --data mnist:DIR to have both noises trained and certified on MNIST."
     )
@@ -57,9 +57,8 @@ def page(done: Finished) -> Page:
         statements=tuple(statements),
         notes=(
             (
-                "Both are certified by the procedure of Levine & Feizi (n0 = 1,000, n = 10,000, alpha = 0.05) where the "
-                "original of Lee et al. has n = 100,000 and alpha = 0.001; the paper found the medians unchanged by that. "
-                "The network and the training are those of the ablation, for both.",
+                "Both are certified by the procedure of Levine & Feizi (n0 = 1,000, n = 10,000, alpha = 0.05) where "
+                "Lee et al. have n = 100,000 and alpha = 0.001; the paper found the medians unchanged by that. The network and the training are those of the ablation, for both.",
             )
             if done.runs
             else ()

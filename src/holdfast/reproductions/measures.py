@@ -76,8 +76,7 @@ def training(model: Trained) -> str:
     several = "" if copies == 1 else f" x {copies} noisy copies"
     epochs = made["epochs"]
     return (
-        f"{model.architecture}, {epochs} epoch{'' if epochs == 1 else 's'} on {made['data']['size']:,} "
-        f"images{several}"
+        f"{model.architecture}, {epochs} epoch{'' if epochs == 1 else 's'} on {made['data']['size']:,} images{several}"
     )
 
 

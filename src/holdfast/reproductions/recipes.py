@@ -51,6 +51,7 @@ _COHEN: dict[str, Any] = {
     "schedule": "cosine",
 }
 _CIFAR_EPOCHS = {"smoke": 4, "small": 20}
+_ABLATION_EPOCHS = {"smoke": 4, "small": 10}
 _CIFAR_PART = {"smoke": 20, "small": 1, "full": 1}
 
 
@@ -58,9 +59,7 @@ def mnist(scale: str, noise: str, name: str, options: str = "") -> Model:
     """The network of Levine & Feizi 2020, Table 9, for a noise on MNIST."""
     settings = _LEVINE if scale == "full" else _FAST
     epochs = {"epochs": _MNIST_EPOCHS[scale]}
-    return Model(
-        f"mnist-{name}", noise, "mnist-cnn", {**settings, **epochs}, part=_MNIST_PART[scale], options=options
-    )
+    return Model(f"mnist-{name}", noise, "mnist-cnn", {**settings, **epochs}, part=_MNIST_PART[scale], options=options)
 
 
 def mnist_run(scale: str, model: Model) -> Certification:
@@ -81,7 +80,9 @@ def cifar_gaussian(scale: str, sigma: float) -> Model:
     return Model(name, noise, "resnet20", settings, part=_CIFAR_PART[scale])
 
 
-def cifar_ablation(scale: str, noise: str, name: str, architecture: str | None = None, epochs: int | None = None) -> Model:
+def cifar_ablation(
+    scale: str, noise: str, name: str, architecture: str | None = None, epochs: int | None = None
+) -> Model:
     """ResNet-18 as Levine & Feizi 2020 trained it (Table 11) for ablated CIFAR-10; ResNet-20 below full scale.
 
     Args:
@@ -96,7 +97,7 @@ def cifar_ablation(scale: str, noise: str, name: str, architecture: str | None =
         settings = {**_LEVINE, "weight_decay": 5e-4, "epochs": 400}
         return Model(named, noise, architecture or "resnet18", settings)
     few = epochs is not None or scale == "smoke"
-    passes = 4 if scale == "smoke" else epochs or 10
+    passes = epochs or _ABLATION_EPOCHS[scale]
     settings = {**_CIFAR_FAST, "epochs": passes, "weight_decay": 5e-4 if epochs is None else 0.0}
     return Model(named, noise, architecture or "resnet20", settings, part=20 if few else 1)
 
