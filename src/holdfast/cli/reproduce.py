@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _SAMPLES_FOR_PROCESSES = 200_000
 # At smoke scale no time is spent on finding the fastest batch and backend.
 _SMOKE_BATCH = 64
+_WRAPPER = textwrap.TextWrapper(80, initial_indent="    ", subsequent_indent="      ", break_on_hyphens=False)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -254,5 +255,5 @@ def _list(as_json: bool) -> None:
         lines = [f"data: {data}{optional}", *(f"{scale}: {cost}" for scale, cost in study.cost.items())]
         sys.stdout.write(f"{study.name}\n")
         for line in (study.title, *lines):
-            sys.stdout.write(textwrap.fill(line, 80, initial_indent="    ", subsequent_indent="      ") + "\n")
+            sys.stdout.write(_WRAPPER.fill(line) + "\n")
     sys.stdout.write("\nholdfast reproduce NAME --data SPEC --scale smoke|small|full --out DIR\n")

@@ -39,8 +39,8 @@ def page(done: Finished) -> Page:
         title="Levine & Feizi 2020, Figure 2: Delta",
         intro=(
             f"Delta = 1 - C(d - rho, k) / C(d, k) for d = {_PIXELS} pixels: the probability that a kept set of k "
-            "pixels meets rho changed ones. Exact; a prediction with the probability p survives rho changes where p - Delta "
-            "exceeds 1/2 (Corollary 1).",
+            "pixels meets rho changed ones. Exact; a prediction with the probability p survives rho changes where "
+            "p - Delta exceeds 1/2 (Corollary 1).",
         ),
         tables=(
             Table(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import lru_cache
 
 from holdfast.analysis.published import figure
 from holdfast.noises.ablation import Ablation, delta
@@ -58,7 +59,8 @@ def page(done: Finished) -> Page:
         notes=(
             (
                 "Both are certified by the procedure of Levine & Feizi (n0 = 1,000, n = 10,000, alpha = 0.05) where "
-                "Lee et al. have n = 100,000 and alpha = 0.001; the paper found the medians unchanged by that. The network and the training are those of the ablation, for both.",
+                "Lee et al. have n = 100,000 and alpha = 0.001; the paper found the medians unchanged by that. The "
+                "network and the training are those of the ablation, for both.",
             )
             if done.runs
             else ()
@@ -66,6 +68,7 @@ def page(done: Finished) -> Page:
     )
 
 
+@lru_cache
 def _equations() -> tuple[Table, float]:
     """Published and computed, and how much more information ablation keeps."""
     needed = threshold(Fraction(1, 10), _LEVELS - 1, 1)

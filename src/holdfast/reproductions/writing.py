@@ -38,15 +38,15 @@ def markdown(page: Page) -> str:
 def text(page: Page) -> str:
     """The page for a terminal, without charts."""
     blocks = [page.title, *((page.warning,) if page.warning else ()), *page.intro]
-    lines = [line for block in blocks for line in [*textwrap.wrap(block, _WIDTH), ""]]
+    lines = [line for block in blocks for line in [*_wrapped(block), ""]]
     for table in page.tables:
         lines += [table.title, *_text_table(table), ""]
-        lines += [line for note in table.notes for line in [*textwrap.wrap(note, _WIDTH), ""]]
+        lines += [line for note in table.notes for line in [*_wrapped(note), ""]]
     for each in page.statements:
-        lines += textwrap.wrap(_said(each), _WIDTH, initial_indent="* ", subsequent_indent="  ")
+        lines += _wrapped(_said(each), initial_indent="* ", subsequent_indent="  ")
     if page.statements:
         lines.append("")
-    lines += [line for note in page.notes for line in [*textwrap.wrap(note, _WIDTH), ""]]
+    lines += [line for note in page.notes for line in [*_wrapped(note), ""]]
     return "\n".join(lines)
 
 
@@ -125,9 +125,14 @@ def _text_table(table: Table) -> list[str]:
     for group in table.groups:
         if group.title:
             about = f"{group.title}: {group.settings}" if group.settings else group.title
-            lines += textwrap.wrap(about, _WIDTH)
+            lines += _wrapped(about)
         lines += [line(table.cells(row), indent) for row in group.rows]
     return lines
+
+
+def _wrapped(paragraph: str, **indents: str) -> list[str]:
+    """Lines of a terminal; names such as cohen-cifar10 stay whole."""
+    return textwrap.wrap(paragraph, _WIDTH, break_on_hyphens=False, **indents)
 
 
 def _said(statement: Statement) -> str:
