@@ -198,7 +198,7 @@ def test_levine_cifar10_measures_overfitting() -> None:
     assert found["Table 5", "k = 75", "test"].printed == "75.22%"
     assert found["Table 4", "k = 75", "apart (points)"].found[0].value == pytest.approx(20.0, abs=0.1)
     said = {each.text: each.holds for each in page.statements}
-    assert said["k = 75: training accuracy exceeds test accuracy beyond both intervals"]
+    assert said["k = 75: training accuracy exceeds test accuracy, at 95% confidence"]
 
 
 def test_levine_lee_computes_its_equations_without_data() -> None:

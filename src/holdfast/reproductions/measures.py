@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from holdfast.analysis.accuracy import median_interval, noise_of, outcomes, summarize
 from holdfast.reproductions.pages import Measured
 from holdfast.runs.manifest import estimator_of, ordinal
-from holdfast.stats.datasets import proportion
+from holdfast.stats.datasets import DEFAULT_CONFIDENCE, proportion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,6 +80,6 @@ def training(model: Trained) -> str:
     )
 
 
-def under_noise(model: Trained, key: str, count: int) -> Measured:
+def under_noise(model: Trained, key: str, count: int, confidence: float = DEFAULT_CONFIDENCE) -> Measured:
     """An accuracy of the base classifier on `count` noisy images, which its training noted under `key`."""
-    return Measured.share(proportion(round(float(model.training[key]) * count), count))
+    return Measured.share(proportion(round(float(model.training[key]) * count), count, confidence))

@@ -43,7 +43,7 @@ def text(page: Page) -> str:
         lines += [table.title, *_text_table(table), ""]
         lines += [line for note in table.notes for line in [*_wrapped(note), ""]]
     for each in page.statements:
-        lines += _wrapped(_said(each), initial_indent="* ", subsequent_indent="  ")
+        lines += _wrapped(_said(each), first="* ", others="  ")
     if page.statements:
         lines.append("")
     lines += [line for note in page.notes for line in [*_wrapped(note), ""]]
@@ -130,9 +130,9 @@ def _text_table(table: Table) -> list[str]:
     return lines
 
 
-def _wrapped(paragraph: str, **indents: str) -> list[str]:
-    """Lines of a terminal; names such as cohen-cifar10 stay whole."""
-    return textwrap.wrap(paragraph, _WIDTH, break_on_hyphens=False, **indents)
+def _wrapped(paragraph: str, first: str = "", others: str = "") -> list[str]:
+    """Lines of a terminal, with indents; names such as cohen-cifar10 stay whole."""
+    return textwrap.wrap(paragraph, _WIDTH, initial_indent=first, subsequent_indent=others, break_on_hyphens=False)
 
 
 def _said(statement: Statement) -> str:
