@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 from synthetic_runs import ABLATION, CIFAR10, GAUSSIAN, data, imported, manifest
 
-from holdfast.analysis.published import at_radius, comparable, figure
+from holdfast.analysis.published import at_radius, comparable, curve, figure
+from holdfast.runs.logs import read_log
 
 CIFAR = data(10000, source="parquet", shape=(3, 32, 32), class_names=CIFAR10)
 MNIST = data(10000, source="mnist", shape=(1, 28, 28))
@@ -101,3 +102,17 @@ def test_a_figure_that_is_not_printed_and_one_that_is_not_alone():
         figure("Levine", "Table 1", "abstained", k=7)
     with pytest.raises(KeyError, match="20 figures"):
         figure("Levine", "Table 1", "abstained")
+
+
+@pytest.mark.parametrize("sigma", ["0.25", "0.50"])
+def test_the_curves_are_those_of_the_published_logs(data_folder, sigma):
+    claims = read_log(data_folder / "cohen-logs" / f"cifar10_resnet110_sigma_{sigma}.tsv").claims
+    points = curve(float(sigma))
+    assert len(points) >= 20
+    for point in points:
+        hits = sum(each.predicted == each.label and each.radius >= point.radius for each in claims)
+        assert point.share == pytest.approx(hits / len(claims), abs=1e-9)
+
+
+def test_no_log_was_published_for_other_sigmas():
+    assert curve(0.12) == []

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import multiprocessing
 import os
 import signal
 import struct
@@ -111,6 +112,17 @@ def test_a_failure_in_another_process_names_the_model(mnist: Path, tmp_path: Pat
     wrong = replace(good, name="too-many", noise="ablation:k=785")
     with pytest.raises(RunError, match=r"training too-many: .*785"):
         trainings.train_all([wrong, replace(wrong, name="as-wrong")], splits, place)
+
+
+def test_a_process_that_dies_is_noticed(mnist: Path, tmp_path: Path) -> None:
+    splits, place = trainings.Splits(f"mnist:{mnist}"), trainings.Place(tmp_path, "cpu", 1, 2, True)
+    job = trainings._job(recipes.mnist("smoke", "ablation:k=15", "k15"), splits, place)
+    here, there = multiprocessing.Pipe()
+    there.send(("progress", None))
+    assert trainings._heard(here, job, None)
+    there.close()
+    with pytest.raises(RunError, match="the process that trained mnist-k15 died"):
+        trainings._heard(here, job, None)
 
 
 def test_killed_at_any_time_the_same_command_goes_on(call: Call, mnist: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from holdfast.reproductions import measures
 from holdfast.reproductions.base import Finished, Plan, Study, register
 from holdfast.reproductions.cohen import COLUMNS, group_of
 from holdfast.reproductions.pages import Chart, Page, Table
-from holdfast.reproductions.recipes import cohen_run, imagenet_gaussian
+from holdfast.reproductions.recipes import NOT_AUGMENTED, cohen_run, imagenet_gaussian
 
 _SIGMAS = (0.25, 0.5, 1.0)
 _RADII = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
@@ -45,6 +45,7 @@ def page(done: Finished) -> Page:
                 lambda: picture([done.runs[name] for name in names]),
             ),
         ),
+        notes=() if done.pipeline_check else (NOT_AUGMENTED,),
         warning=measures.UNTRAINED if done.pipeline_check else "",
     )
 

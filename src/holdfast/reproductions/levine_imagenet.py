@@ -6,7 +6,7 @@ from holdfast.reproductions import measures
 from holdfast.reproductions.base import Finished, Plan, Study, register
 from holdfast.reproductions.levine import rows_of
 from holdfast.reproductions.pages import Group, Page, Table
-from holdfast.reproductions.recipes import imagenet_ablation, imagenet_ablation_run
+from holdfast.reproductions.recipes import NOT_AUGMENTED, imagenet_ablation, imagenet_ablation_run
 
 _KEPT = (500, 1000, 2000)
 
@@ -46,6 +46,7 @@ def page(done: Finished) -> Page:
         notes=(
             "The paper normalizes each channel before it doubles them; here values in [0, 1] are doubled, as the paper "
             "does for the other data sets.",
+            *(() if done.pipeline_check else (NOT_AUGMENTED,)),
         ),
         warning=measures.UNTRAINED if done.pipeline_check else "",
     )

@@ -9,6 +9,9 @@ from typing import Any
 
 from holdfast.reproductions.base import Certification, Model
 
+# What no training here does yet, for the notes of the pages.
+NOT_AUGMENTED = "Other than in the paper, training images are neither shifted at random nor mirrored."
+
 # Not the papers' training: three masks for each image in a step, AdamW and one cycle get as far in a few epochs as
 # hundreds of epochs of theirs (docs/mnist.md).
 _FAST: dict[str, Any] = {
