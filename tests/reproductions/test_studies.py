@@ -165,6 +165,12 @@ def test_levine_mnist_checks_what_was_asked_of_it() -> None:
     assert said["k = 15: median within 1 pixel of the paper's"] is False
 
 
+def test_charts_mark_published_figures_where_they_are_about_the_same_thing() -> None:
+    charts = {chart.file: chart.draw() for chart in page_of("cohen-cifar10", "small", "cifar10").charts}
+    assert "Table 3" in charts["cohen-cifar10-figure-6.svg"]
+    assert not any("Table 3" in charts[f"cohen-cifar10-figure-8-{part}.svg"] for part in ("left", "middle", "right"))
+
+
 def test_cohen_cifar10_prints_table_3_and_orders_theorems_and_samples() -> None:
     page = page_of("cohen-cifar10", "small", "cifar10")
     found = rows(page)

@@ -41,8 +41,9 @@ def page(done: Finished) -> Page:
             Chart(
                 "cohen-imagenet-figure-6.svg",
                 "Figure 6: certified accuracy for each sigma",
-                "Bands: pointwise 95% intervals. Dashed upright lines: the largest radius that n and alpha allow.",
-                lambda: picture([done.runs[name] for name in names]),
+                "Bands: pointwise 95% intervals. Dashed upright lines: the largest radius that n and alpha allow. "
+                "Diamonds: published figures.",
+                lambda: picture([measures.drawn(done.runs[name], name, "imagenet") for name in names]),
             ),
         ),
         notes=() if done.pipeline_check else (NOT_AUGMENTED,),

@@ -37,7 +37,7 @@ def page(done: Finished) -> Page:
     kind = done.kind or "cifar10"
     runs = {sigma: done.runs[_run(done.scale, kind, sigma).name] for sigma in _TRAINED}
     groups = tuple(_group(done, sigma, run, _RADII[kind]) for sigma, run in runs.items())
-    named = [measures.named(run, f"trained with {sigma:g}") for sigma, run in runs.items()]
+    named = [measures.drawn(run, f"trained with {sigma:g}") for sigma, run in runs.items()]
     return Page(
         title=f"Cohen et al. 2019, Figure 15: noise of the training, on {kind}, scale {done.scale}",
         intro=(
@@ -52,8 +52,7 @@ def page(done: Finished) -> Page:
             Chart(
                 f"cohen-train-noise-{kind}.svg",
                 "Figure 15: noise of the training",
-                f"Certified accuracy over the radius, all smoothed with sigma = {_SMOOTHED}. Diamonds: published "
-                "figures for as much noise in training.",
+                f"Certified accuracy over the radius, all smoothed with sigma = {_SMOOTHED}.",
                 lambda: picture(named),
             ),
         ),

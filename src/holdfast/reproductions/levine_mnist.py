@@ -59,7 +59,7 @@ def page(done: Finished) -> Page:
                 "levine-mnist-curves.svg",
                 "Certified accuracy over the radius",
                 "By Corollary 1, with pointwise 95% bands; dotted: the published medians.",
-                lambda: picture([measures.named(done.runs[f"mnist-k{k}"], f"k = {k}") for k in kept]),
+                lambda: picture([measures.drawn(done.runs[f"mnist-k{k}"], f"k = {k}", "mnist") for k in kept]),
             ),
         ),
         statements=_statements(done, table_1),

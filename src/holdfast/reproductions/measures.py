@@ -46,10 +46,19 @@ def certified(run: Run, radii: Sequence[float]) -> list[Measured]:
     return [Measured.share(shares[radius]) for radius in radii]
 
 
-def named(run: Run, name: str) -> Run:
-    """The same run under another name, for the legend of a chart."""
+def drawn(run: Run, name: str, beside: str | None = None) -> Run:
+    """The same run as a chart is to show it: under this name, with the published figures of a data set or without any.
+
+    Args:
+        run: finished.
+        name: in the legend.
+        beside: the kind of its data, whose published figures for the same noise are marked; None for no marks. A copy
+            of a data set need not have the names of the original.
+    """
     place: Path = run.folder.parent / name
-    return replace(run, folder=place)
+    classes = tuple(str(label) for label in range(len(run.manifest.data.class_names)))
+    data = replace(run.manifest.data, source=beside or "", class_names=classes)
+    return replace(run, folder=place, manifest=replace(run.manifest, data=data))
 
 
 def settings(run: Run, model: Trained) -> str:
