@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from holdfast.cli import console, options
-from holdfast.errors import RunError, UsageError
+from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
     from holdfast.cli.trainings import Place, Splits
@@ -167,48 +167,28 @@ def _reusable(folder: Path, wanted: Certification, trained: Trained, data: DataS
         RunError: it promised something else.
     """
     from holdfast.cli.specs import parse_noise
+    from holdfast.cli.trainings import check_entries
     from holdfast.runs.manifest import FILE_NAME
     from holdfast.runs.store import read_run
 
     if not (folder / FILE_NAME).is_file():
         return None
     run = read_run(folder)
-    manifest = run.manifest
-    asked: dict[str, Any] = {
-        "model": trained.sha256,
-        "images": data.sha256,
-        "every": wanted.every,
-        "limit": wanted.limit,
-        "n0": wanted.n0,
-        "n": wanted.n,
-        "alpha": wanted.alpha,
-        "bounds": wanted.bounds,
-        "precision": wanted.precision,
-    }
-    promised = {
-        "model": manifest.model.get("sha256"),
-        "images": manifest.data.sha256,
-        "every": manifest.data.every,
-        "limit": manifest.data.limit,
-        "n0": manifest.n0,
-        "n": manifest.estimator.get("n"),
-        "alpha": manifest.estimator.get("alpha"),
-        "bounds": manifest.estimator.get("method"),
-        "precision": manifest.precision,
+    manifest, promised = run.manifest, run.manifest.estimator
+    entries: dict[str, tuple[Any, Any]] = {
+        "model": (manifest.model.get("sha256"), trained.sha256),
+        "images": (manifest.data.sha256, data.sha256),
+        "every": (manifest.data.every, wanted.every),
+        "limit": (manifest.data.limit, wanted.limit),
+        "n0": (manifest.n0, wanted.n0),
+        "n": (promised.get("n"), wanted.n),
+        "alpha": (promised.get("alpha"), wanted.alpha),
+        "bounds": (promised.get("method"), wanted.bounds),
+        "precision": (manifest.precision, wanted.precision),
     }
     if wanted.noise is not None:
-        asked["noise"], promised["noise"] = parse_noise(wanted.noise).to_dict(), manifest.noise
-    different = [
-        f"{key}: it has {promised[key]}, this call asks for {asked[key]}"
-        for key in asked
-        if promised[key] != asked[key]
-    ]
-    if different:
-        raise RunError(
-            f"{folder} is a run with other settings:\n  "
-            + "\n  ".join(different)
-            + "\nChoose another --out (one for each scale), or delete the folder to have it certified anew"
-        )
+        entries["noise"] = (manifest.noise, parse_noise(wanted.noise).to_dict())
+    check_entries(f"{folder} is a run with other settings", entries)
     return None if run.missing else run
 
 

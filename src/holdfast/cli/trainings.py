@@ -19,7 +19,7 @@ from holdfast.cli.specs import open_data_spec, parse_noise
 from holdfast.errors import HoldfastError, RunError, RunLockedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from multiprocessing.connection import Connection
     from pathlib import Path
 
@@ -177,28 +177,40 @@ def _check_same(model: Model, splits: Splits, file: Path) -> None:
     if info.training.get("recipe") == "imported":
         console.note(f"{file.name} has imported weights; they are taken in place of a training")
         return
-    wanted: dict[str, Any] = {"architecture": model.architecture, "arguments": dict(model.arguments)}
-    found: dict[str, Any] = {"architecture": info.architecture, "arguments": info.arguments}
+    made = info.training
+    entries: dict[str, tuple[Any, Any]] = {
+        "architecture": (info.architecture, model.architecture),
+        "arguments": (info.arguments, dict(model.arguments)),
+    }
     for key, value in parse_noise(model.noise).to_dict().items():
         if value is not None:
-            wanted[f"noise {key}"], found[f"noise {key}"] = value, (info.noise or {}).get(key)
+            entries[f"noise {key}"] = ((info.noise or {}).get(key), value)
     if model.training is None:
-        wanted["recipe"], found["recipe"] = "untrained", info.training.get("recipe")
+        entries["recipe"] = (made.get("recipe"), "untrained")
     else:
-        for key, value in model.training.items():
-            wanted[key], found[key] = value, info.training.get(key)
-        made_of = info.training.get("data", {})
-        data = splits.open("train", model.options).part(model.part)
-        wanted["training images"], found["training images"] = len(data), made_of.get("size")
-        wanted["hash of the images"], found["hash of the images"] = data.sha256, made_of.get("sha256")
+        data, known = splits.open("train", model.options).part(model.part), made.get("data", {})
+        entries |= {key: (made.get(key), value) for key, value in model.training.items()}
+        entries["training images"] = (known.get("size"), len(data))
+        entries["hash of the images"] = (known.get("sha256"), data.sha256)
+    check_entries(f"{file} is of another training", entries)
+
+
+def check_entries(what: str, entries: Mapping[str, tuple[Any, Any]]) -> None:
+    """Refuse what was made with other settings; `entries` are those found and those asked for, by name.
+
+    Raises:
+        RunError: some differ.
+    """
     different = [
-        f"{key}: it has {found[key]}, this call asks for {wanted[key]}" for key in wanted if found[key] != wanted[key]
+        f"{key}: it has {found}, this call asks for {asked}"
+        for key, (found, asked) in entries.items()
+        if found != asked
     ]
     if different:
         raise RunError(
-            f"{file} is of another training:\n  "
+            f"{what}:\n  "
             + "\n  ".join(different)
-            + "\nChoose another --out (one for each scale), or delete the file and its runs to have it trained anew"
+            + "\nChoose another --out (one for each scale), or delete it (of a model, its runs too) to have it made anew"
         )
 
 

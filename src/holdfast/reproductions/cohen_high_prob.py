@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from holdfast.analysis.accuracy import outcomes
 from holdfast.analysis.lines import Line, picture
 from holdfast.reproductions import measures
@@ -10,6 +12,9 @@ from holdfast.reproductions.pages import Chart, Group, Measured, Page, Row, Stat
 from holdfast.reproductions.recipes import cifar_gaussian, cohen_run, imagenet_gaussian
 from holdfast.runs.manifest import estimator_of
 from holdfast.stats.datasets import robust_share_cohen, robust_share_exact
+
+if TYPE_CHECKING:
+    from holdfast.runs.store import Run
 
 _SIGMA = 0.25
 _RHO = 0.001
@@ -27,30 +32,35 @@ def _model(scale: str, kind: str) -> Model:
     return cifar_gaussian(scale, _SIGMA) if kind == "cifar10" else imagenet_gaussian(scale, _SIGMA)
 
 
+class _Bounds:
+    """Certified accuracy of a run's own images as counted, and at least, with high probability."""
+
+    def __init__(self, run: Run) -> None:
+        self._radii = [result.certified_radius for result in outcomes(run)]
+        self._alpha = estimator_of(run.manifest).alpha
+
+    def at(self, radius: float) -> tuple[float, float, float]:
+        """As counted, by the formula of the paper, and by the exact quantile."""
+        hits, count = sum(each >= radius for each in self._radii), len(self._radii)
+        formula, exact = (bound(hits, count, self._alpha, _RHO) for bound in (robust_share_cohen, robust_share_exact))
+        return hits / count, formula, exact
+
+
 def page(done: Finished) -> Page:
     """Both curves, in numbers and as a chart."""
     (name,) = done.runs
     run = done.runs[name]
-    radii = [result.certified_radius for result in outcomes(run)]
-    alpha = estimator_of(run.manifest).alpha
-
-    def three(radius: float) -> tuple[float, float, float]:
-        """As counted, by the formula of the paper, and by the exact quantile."""
-        hits = sum(each >= radius for each in radii)
-        formula, exact = (bound(hits, len(radii), alpha, _RHO) for bound in (robust_share_cohen, robust_share_exact))
-        return hits / len(radii), formula, exact
-
+    bounds = _Bounds(run)
     rows = tuple(
-        Row(f"r = {radius:g}", None, (found, *(Measured(share, "share") for share in three(radius)[1:])))
+        Row(f"r = {radius:g}", None, (found, *(Measured(share, "share") for share in bounds.at(radius)[1:])))
         for radius, found in zip(_RADII, measures.certified(run, _RADII), strict=True)
     )
-    grid = [1.0 * step / _STEPS for step in range(_STEPS + 1)]
-    counted = [three(radius) for radius in grid]
+    grid = [step / _STEPS for step in range(_STEPS + 1)]
+    counted = [bounds.at(radius) for radius in grid]
     worst = 100.0 * max(share - formula for share, formula, _ in counted)
-    names = ("as counted", "lower bound, Appendix D", "lower bound, exact quantile")
     lines = [
         Line(label, tuple((radius, found[place]) for radius, found in zip(grid, counted, strict=True)))
-        for place, label in enumerate(names)
+        for place, label in enumerate(("as counted", "lower bound, Appendix D", "lower bound, exact quantile"))
     ]
     return Page(
         title=f"Cohen et al. 2019, Figure 14: high-probability bounds, on {done.kind}, scale {done.scale}",
@@ -85,7 +95,7 @@ def page(done: Finished) -> Page:
             ),
             Statement("the exact quantile is nowhere lower than the formula", all(e >= f for _, f, e in counted)),
         ),
-        notes=(f"The formula's loss shrinks with the number of images, of which there are {len(radii):,} here.",),
+        notes=(f"The formula's loss shrinks with the number of images, of which there are {len(run.records):,} here.",),
         warning=measures.UNTRAINED if done.pipeline_check else "",
     )
 
