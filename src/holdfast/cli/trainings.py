@@ -210,7 +210,7 @@ def check_entries(what: str, entries: Mapping[str, tuple[Any, Any]]) -> None:
         raise RunError(
             f"{what}:\n  "
             + "\n  ".join(different)
-            + "\nChoose another --out (one for each scale), or delete it (of a model, its runs too) to have it made anew"
+            + "\nChoose another --out (one for each scale), or delete it (a model with its runs) to have it made anew"
         )
 
 
