@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from plain_loop import plain_loop
 
 from holdfast.cli.specs import open_data_spec
 from holdfast.estimators import Estimator, FixedSize, Looks, certificate, scale_of
@@ -34,7 +35,6 @@ from holdfast.types import Counts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from holdfast.noises.gaussian import Gaussian
     from holdfast.sampling.classifier import VotingClassifier
     from holdfast.types import Certificate, Example
 
@@ -45,24 +45,12 @@ FIRST, UNFORESEEN = (1_000, 10_000), 1e-6
 PLAIN_BATCH, PLAIN_SAMPLES = 1_000, 3_000
 
 
-def plain_loop(module: torch.nn.Module, x: torch.Tensor, sigma: float, samples: int, classes: int) -> list[int]:
-    """The published procedure for one image."""
-    counts = [0] * classes
-    with torch.no_grad():
-        for first in range(0, samples, PLAIN_BATCH):
-            batch = x.repeat((min(PLAIN_BATCH, samples - first), 1, 1, 1))
-            votes = module(batch + torch.randn_like(batch) * sigma).argmax(1).cpu()
-            for vote, count in enumerate(torch.bincount(votes, minlength=classes).tolist()):
-                counts[vote] += count
-    return counts
-
-
 class Benchmark:
     """One model, one set of images."""
 
     def __init__(self, model: Path, data: str, images: int, backend: str, precision: str) -> None:
         self.bundle = load_bundle(model)
-        self.noise: Gaussian = noise_from_dict(self.bundle.info.noise)  # type: ignore[assignment]
+        self.noise = noise_from_dict(self.bundle.info.noise)
         self.data = open_data_spec(data, "test")
         self.examples = [self.data[index] for index in range(0, len(self.data), len(self.data) // images)][:images]
         self.scale = scale_of(self.noise, None, self.data.shape)
@@ -90,9 +78,8 @@ class Benchmark:
         module, classes = self.bundle.module, len(self.bundle.info.class_names)
         times = []
         for example in self.examples[:: max(1, len(self.examples) // 6)]:
-            x = torch.from_numpy(example.x).unsqueeze(0)
             start = time.perf_counter()
-            plain_loop(module, x, self.noise.sigma, PLAIN_SAMPLES, classes)
+            plain_loop(module, self.noise, example, PLAIN_SAMPLES, PLAIN_BATCH, classes)
             times.append((time.perf_counter() - start) / PLAIN_SAMPLES)
         return statistics.median(times) * len(self.examples) * (N0 + N)
 

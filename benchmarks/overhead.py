@@ -21,22 +21,26 @@ from typing import Any
 
 import numpy as np
 import torch
+from plain_loop import plain_loop
 from torch import Tensor, nn
 
-from holdfast.cli.certify import Material
+from holdfast.cli.material import Material
 from holdfast.models.architectures.base import build
+from holdfast.models.backends import Job, prepare
+from holdfast.models.backends.torch_eager import TorchEager
+from holdfast.models.bundle import Normalization
 from holdfast.noises.ablation import Ablation
 from holdfast.noises.base import Noise
 from holdfast.noises.gaussian import Gaussian
-from holdfast.sampling.classifier import VotingClassifier
+from holdfast.sampling.classifier import BaseClassifier, VotingClassifier
 from holdfast.sampling.counts import MonteCarlo
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.procedure import Burst
 from holdfast.types import Example
 
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+PRECISIONS = TorchEager.precisions
 STAGES = ("noise", "forward", "count", "near ties")
-CPU = torch.device("cpu")
+CPU, CLASSES = torch.device("cpu"), 10
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Case:
     """A network with its noise, some inputs, and samples for each of them."""
 
     name: str
-    network: nn.Module
+    network: BaseClassifier
     noise: Noise
     examples: list[Example]
     samples: int
@@ -53,10 +57,10 @@ class Case:
 class Timed(VotingClassifier):
     """A classifier that says how long its forward passes and its near ties took."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: BaseClassifier) -> None:
         self.spent: Counter[str] = Counter()
         self.settling = False
-        super().__init__(network, 10)
+        super().__init__(network, CLASSES)
 
     def _outputs(self, noisy: Tensor) -> Tensor:
         start = time.perf_counter()
@@ -86,43 +90,16 @@ class TimedLoop(MonteCarlo):
         return found
 
 
-class Cast(nn.Module):
-    """A network in a precision that takes float32, as bundles are."""
-
-    def __init__(self, network: nn.Module, precision: torch.dtype) -> None:
-        super().__init__()
-        self.network, self.precision = network.to(precision), precision
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits."""
-        return self.network(x.to(self.precision))
-
-
-def plain_loop(case: Case) -> list[list[int]]:
-    """The procedure of published code: image by image, counts on the host."""
-    source, counts = torch.Generator().manual_seed(0), []
-    for example in case.examples:
-        x = torch.from_numpy(example.x)
-        with torch.no_grad():
-            if isinstance(case.noise, Gaussian):
-                batch = x.repeat((case.samples, 1, 1, 1))
-                noisy = batch + torch.randn(batch.shape, generator=source) * case.noise.sigma
-            else:
-                noisy = case.noise.sample(x, case.samples, source)
-            votes = case.network(noisy).argmax(1)
-        counts.append(np.bincount(votes.cpu().numpy(), minlength=10).tolist())
-    return counts
-
-
 def measure(case: Case, repetitions: int) -> str:
     """One line for one case."""
-    size, _ = LocalEngine().fastest_batch(VotingClassifier(case.network, 10), case.noise, case.examples[0])
+    size, _ = LocalEngine().fastest_batch(VotingClassifier(case.network, CLASSES), case.noise, case.examples[0])
     classifier = Timed(case.network)
     loop = TimedLoop(classifier, case.noise, Burst(case.samples), 0, size, CPU)
     rows: list[dict[str, float]] = []
     for _ in range(repetitions + 1):
         start = time.perf_counter()
-        plain_loop(case)
+        for example in case.examples:
+            plain_loop(case.network, case.noise, example, case.samples, case.samples, CLASSES)
         middle = time.perf_counter()
         classifier.spent, loop.spent = Counter(), 0.0
         list(loop.run(case.examples))
@@ -165,7 +142,9 @@ def untrained(only: str | None, precision: str) -> list[Case]:
         torch.manual_seed(0)
         rng = np.random.default_rng(0)
         examples = [Example(index, rng.random(shape, dtype=np.float32), 0) for index in range(inputs)]
-        network = Cast(build(name, noise.noisy_shape(shape), 10, {}), PRECISIONS[precision]).eval()
+        noisy_shape = noise.noisy_shape(shape)
+        module = nn.Sequential(Normalization(None, None, 3), build(name, noisy_shape, CLASSES, {})).eval()
+        network = prepare("torch", Job(module, noisy_shape, precision))
         cases.append(Case(f"{name} {precision}", network, noise, examples, samples))
     return cases
 
@@ -177,7 +156,8 @@ def trained(model: str, precision: str) -> Case:
     inputs, samples = (360, 100) if material.bundle.info.architecture.startswith("digits") else (4, 1000)
     examples = [material.data[index] for index in range(inputs)]
     name = f"trained {material.bundle.info.architecture} {precision}"
-    return Case(name, material.bundle.module, material.noise, examples, samples)
+    network = material.workplace("cpu", 1).classifier("torch").function
+    return Case(name, network, material.noise, examples, samples)
 
 
 def main() -> None:

@@ -15,17 +15,14 @@ import time
 import warnings
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
+from plain_loop import plain_loop
 from speed_cases import CASES, IMAGES, Case, images, network_for
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from holdfast.errors import HoldfastError
 from holdfast.models.backends import PRECISIONS, Backend, Calibration, Job, backend_names, prepare, usable
-from holdfast.noises.ablation import Ablation
-from holdfast.noises.base import Noise
-from holdfast.noises.gaussian import Gaussian
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.procedure import Burst
@@ -82,31 +79,14 @@ class Row:
     drawn: int = 0
 
 
-def plain_loop(network: nn.Module, case: Case, examples: list[Example], samples: int) -> float:
-    """Samples a second of the procedure of published code: one image at a time, counts on the host."""
-    start = time.perf_counter()
-    drawn = 0
+def plain_speed(network: nn.Module, case: Case, examples: list[Example], samples: int) -> float:
+    """Samples a second of the plain loop, with one batch of each image."""
+    start, batch, drawn = time.perf_counter(), min(case.loop_batch, samples), 0
     for example in examples:
-        x, counts = torch.from_numpy(example.x), np.zeros(case.classes, dtype=int)
-        with torch.no_grad():
-            repeated = x.repeat((min(case.loop_batch, samples), 1, 1, 1))
-            votes = network(_plain_noise(case.noise, repeated)).argmax(1)
-        for vote in votes.cpu().numpy():
-            counts[vote] += 1
-        drawn += len(votes)
+        drawn += sum(plain_loop(network, case.noise, example, batch, batch, case.classes))
         if drawn >= samples:
             break
     return drawn / (time.perf_counter() - start)
-
-
-def _plain_noise(noise: Noise, x: Tensor) -> Tensor:
-    if isinstance(noise, Gaussian):
-        return x + torch.randn_like(x) * noise.sigma
-    assert isinstance(noise, Ablation)
-    pixels = x.shape[2] * x.shape[3]
-    kept = torch.rand(len(x), pixels).argsort(1)[:, : noise.k]
-    mask = torch.zeros(len(x), pixels).scatter_(1, kept, 1.0).view(len(x), 1, *x.shape[2:])
-    return torch.cat([x * mask, (1 - x) * mask], dim=1)
 
 
 def rows_for(network: nn.Module, case: Case, wanted: list[tuple[str, str]], examples: list[Example]) -> list[Row]:
@@ -148,7 +128,7 @@ def measure(
         list(engine.run(classifier, case.noise, Burst(each), 0, examples[:chosen]))
         return (time.perf_counter() - start) / (chosen * each)
 
-    per_batch = case.batch / plain_loop(network, case, examples, min(64, case.loop_batch))
+    per_batch = case.batch / plain_speed(network, case, examples, min(64, case.loop_batch))
     for row in rows:
         run(row.classifier, case.batch)
         each = run(row.classifier, case.batch)
@@ -157,7 +137,7 @@ def measure(
     free, ceiling, found = Free(lambda noisy: noisy, case.classes), Ceiling(), []
     for _ in range(repetitions):
         found.append(ceiling.measure())
-        plain = plain_loop(network, case, examples, loop_samples)
+        plain = plain_speed(network, case, examples, loop_samples)
         for row in rows:
             row.timed.seconds, row.timed.alone_rows = 0.0, 0
             each = run(row.classifier, row.samples)

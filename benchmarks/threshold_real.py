@@ -23,15 +23,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from holdfast.cli.certify import Material
-from holdfast.estimators import EProcess, Estimator, FixedSize, Looks, certificate
-from holdfast.sampling.classifier import VotingClassifier
+from holdfast.cli.material import Material
+from holdfast.estimators import EProcess, Estimator, FixedSize, Looks, certificate, scale_of
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.procedure import Certify
 from holdfast.sampling.rng import Stream
 from holdfast.stats.datasets import proportion
 
 if TYPE_CHECKING:
+    from holdfast.sampling.classifier import VotingClassifier
     from holdfast.sampling.procedure import Votes
     from holdfast.types import Example
 
@@ -41,17 +41,17 @@ RADII = (0.25, 0.5, 0.75, 1.0)
 
 @dataclass(frozen=True)
 class Setting:
-    """What is certified, and the examples of it that are."""
+    """What is certified, by which base classifier, and the examples of it that are."""
 
     material: Material
+    classifier: VotingClassifier
     examples: list[Example]
     engine: LocalEngine
 
     def sample(self, estimator: Estimator, seed: int) -> dict[int, Votes]:
         """The engine's votes for every example, by index."""
-        bundle, start = self.material.bundle, time.perf_counter()
-        classifier = VotingClassifier(bundle.module, len(bundle.info.class_names))
-        results = self.engine.run(classifier, self.material.noise, Certify(N0, estimator), seed, self.examples)
+        start = time.perf_counter()
+        results = self.engine.run(self.classifier, self.material.noise, Certify(N0, estimator), seed, self.examples)
         votes = {example.index: each for example, each in results}
         total = sum(counts.total for each in votes.values() for counts in each.values())
         print(f"{estimator}: {total:,} samples in {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
@@ -95,7 +95,8 @@ def table(setting: Setting, fixed: dict[int, Votes], seed: int) -> None:
         "| only early | only fixed |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
-    scale = setting.material.scale()
+    material = setting.material
+    scale = scale_of(material.noise, material.theorem, material.data.shape)
     for radius in RADII:
         for rule in (Looks(N, ALPHA, (radius,), scale=scale), EProcess(N, ALPHA, radius, scale=scale)):
             print(line(setting, radius, rule, setting.sample(rule, seed), fixed), flush=True)
@@ -118,11 +119,10 @@ def main() -> None:
     asked = parser.parse_args()
     material = Material.load(asked.model, asked.data, None, "test", "cpu", asked.precision)
     indices = range(0, len(material.data), asked.every)[: asked.limit]
-    setting = Setting(material, [material.data[index] for index in indices], LocalEngine(batch_size=asked.batch_size))
-    first = setting.examples[0]
-    classifier = VotingClassifier(material.bundle.module, len(material.bundle.info.class_names))
-    size, speed = setting.engine.fastest_batch(classifier, material.noise, first)
-    setting = replace(setting, engine=replace(setting.engine, batch_size=size))
+    classifier, engine = material.workplace("cpu", 1).classifier("torch"), LocalEngine(batch_size=asked.batch_size)
+    examples = [material.data[index] for index in indices]
+    size, speed = engine.fastest_batch(classifier, material.noise, examples[0])
+    setting = Setting(material, classifier, examples, replace(engine, batch_size=size))
     print(
         f"{material.bundle.info.architecture} for {material.noise}, {asked.precision}, {material.data.source}: "
         f"{len(indices)} of {len(material.data)} test images (every {asked.every}), "

@@ -15,11 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from holdfast.analysis.accuracy import outcomes
+from holdfast.cli.verify import claims_of
 from holdfast.runs.manifest import DataPromise, Manifest
-from holdfast.runs.store import RunStore, VoteRecord, read_run
+from holdfast.runs.store import RunStore, VoteRecord
 from holdfast.runs.verification.check import Verification, check_claims, check_files
-from holdfast.runs.verification.rules import Claim
 from holdfast.types import Counts
 
 N, CLASSES = 100_000, 10
@@ -57,17 +56,7 @@ def main(examples: int) -> None:
         folder = Path(temporary) / "run"
         write(folder, examples)
         start = time.perf_counter()
-        claims = [
-            Claim(
-                each.index,
-                each.predicted,
-                each.radius,
-                each.certificate.bounds.p_lower,
-                each.certificate.bounds.p_upper,
-            )
-            for each in outcomes(read_run(folder))
-            if each.certificate
-        ]
+        claims = claims_of(folder)
         reported = time.perf_counter()
         result = Verification()
         material = check_files(folder, result)

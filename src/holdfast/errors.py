@@ -51,3 +51,8 @@ class MissingExtraError(HoldfastError):
             f"{purpose} needs the package {package!r}, which is not installed. "
             f"Install it with: pip install 'holdfast[{extra}]'"
         )
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what another library says, to be quoted in a message."""
+    return (str(error).strip().splitlines() or [""])[0]

@@ -141,7 +141,7 @@ def test_training_needs_a_noise(weights: Path, tmp_path: Path, call: Call) -> No
 
     call(*options(weights, tmp_path / "ours.safetensors"))
     info: BundleInfo = read_info(tmp_path / "ours.safetensors")
-    with pytest.raises(UsageError, match="a training needs the noise that it is for, got a bundle without one"):
+    with pytest.raises(UsageError, match="the recipe 'noise' trains for a noise, got none"):
         train(info, TrainConfig(), open_data("digits", None, "train", {}), tmp_path / "m.safetensors")
 
 

@@ -3,21 +3,15 @@
 A correct estimator fails each of these tests with probability 1e-6 at most, and the seeds are fixed.
 """
 
-import importlib.util
-import sys
+import importlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "failure_rates.py"
-_spec = importlib.util.spec_from_file_location("failure_rates", SCRIPT)
-assert _spec is not None
-assert _spec.loader is not None
-failure_rates = importlib.util.module_from_spec(_spec)
-# Dataclasses look their module up.
-sys.modules["failure_rates"] = failure_rates
-_spec.loader.exec_module(failure_rates)
+with pytest.MonkeyPatch.context() as _patch:
+    _patch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+    failure_rates = importlib.import_module("failure_rates")
 
 CERTIFICATES = {0.05: 2_000, 0.001: 10_000}
 

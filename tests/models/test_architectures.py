@@ -15,6 +15,7 @@ SHAPES = {
     "resnet56": (6, 32, 32),
     "resnet110": (3, 16, 16),
     "resnet18": (6, 32, 32),
+    "sparse-cnn": (2, 28, 28),
 }
 
 
@@ -23,7 +24,7 @@ def size(module):
 
 
 def test_architectures_are_found():
-    assert architecture_names() == sorted([*SHAPES, "resnet50"])
+    assert architecture_names() == sorted([*SHAPES, "resnet50", "denoised", "ensemble"])
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -86,8 +87,16 @@ def test_mnist_cnn_is_that_of_table_9():
 
 
 @pytest.mark.parametrize("shape", [(1, 4, 4), (3, 29, 31), (2, 32, 32), (1, 5, 18)])
-def test_mnist_cnn_takes_other_sizes(shape):
-    assert build("mnist-cnn", shape, 3)(torch.rand(2, *shape)).shape == (2, 3)
+@pytest.mark.parametrize("name", ["mnist-cnn", "sparse-cnn"])
+def test_networks_for_mnist_take_other_sizes(name, shape):
+    assert build(name, shape, 3)(torch.rand(2, *shape)).shape == (2, 3)
+
+
+def test_sparse_cnn_has_blocks_that_begin_as_wide_as_asked():
+    plain, deep = (build("sparse-cnn", (2, 28, 28), 10, {"width": 32, "blocks": blocks}) for blocks in (0, 2))
+    assert size(deep) - size(plain) == 2 * 2 * (64 * 64 * 9 + 2 * 64)
+    with pytest.raises(UsageError, match="width at least 1 and blocks at least 0, got 32 and -1"):
+        build("sparse-cnn", (2, 28, 28), 10, {"width": 32, "blocks": -1})
 
 
 def test_shortcuts_have_no_parameters_and_keep_every_second_pixel():
@@ -140,9 +149,7 @@ def test_widths_that_cannot_be(widths):
 
 
 def test_unknown_name():
-    with pytest.raises(
-        UsageError, match="unknown architecture 'vgg'; known are digits-cnn, digits-mlp, mnist-cnn, res"
-    ):
+    with pytest.raises(UsageError, match="unknown architecture 'vgg'; known are denoised, digits-cnn, digits-mlp, ens"):
         build("vgg", (3, 32, 32), 10)
 
 
@@ -170,14 +177,16 @@ def test_ablated_features_have_two_channels():
         build("resnet20", (2, 5), 3)
 
 
-@pytest.mark.parametrize("name", ["mnist-cnn", "resnet20", "resnet56", "resnet110", "resnet18", "resnet50"])
+@pytest.mark.parametrize(
+    "name", ["mnist-cnn", "sparse-cnn", "resnet20", "resnet56", "resnet110", "resnet18", "resnet50"]
+)
 def test_features_where_images_are_taken(name):
     expected = rf"'{name}' takes images \(channels, height, width\).*, got inputs of shape \(64,\); choose another of"
     with pytest.raises(UsageError, match=expected):
         build(name, (64,), 10)
 
 
-@pytest.mark.parametrize(("name", "smallest"), [("mnist-cnn", 4), ("resnet50", 32)])
+@pytest.mark.parametrize(("name", "smallest"), [("mnist-cnn", 4), ("sparse-cnn", 4), ("resnet50", 32)])
 def test_images_that_are_too_small(name, smallest):
     with pytest.raises(UsageError, match=rf"of at least {smallest} x {smallest} pixels, got inputs of shape \(3, 3, 3"):
         build(name, (3, 3, 32), 10)

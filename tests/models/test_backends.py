@@ -16,7 +16,7 @@ from holdfast.models.backends.base import backend
 from holdfast.models.backends.openvino import OpenVino
 from holdfast.models.backends.torch_compiled import TorchCompiled
 from holdfast.models.backends.torch_optimized import folded
-from holdfast.models.bundle import Normalization
+from holdfast.models.normalization import Normalization
 from holdfast.noises.gaussian import Gaussian
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.engines.local import LocalEngine
@@ -38,7 +38,7 @@ EVERY = [
 # Differences from the logits of eager float32: the largest relative to the largest logit, the mean one relative to the
 # mean.
 TOLERANCE = {"float32": (1e-5, 1e-5), "bfloat16": (0.06, 0.02), "int8": (0.7, 0.25)}
-SHAPES = {"digits-cnn": (1, 8, 8), "mnist-cnn": (2, 28, 28), "resnet20": (3, 8, 8)}
+SHAPES = {"digits-cnn": (1, 8, 8), "mnist-cnn": (2, 28, 28), "resnet20": (3, 8, 8), "sparse-cnn": (2, 12, 12)}
 
 
 def network(name: str) -> nn.Module:

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from holdfast.errors import BundleError, UsageError
+from holdfast.models.backends import Job, prepare
 from holdfast.models.bundle import BundleInfo, InputSpace, load_bundle, read_info, save_bundle
 from holdfast.noises.ablation import Ablation
 from holdfast.noises.gaussian import Gaussian
@@ -58,10 +59,12 @@ def test_ablation_doubles_the_channels_and_is_not_normalized(tmp_path: Path) -> 
 
 def test_bfloat16_is_another_classifier_of_the_same_bundle(tmp_path: Path) -> None:
     saved(tmp_path / "m.safetensors")
-    bundle = load_bundle(tmp_path / "m.safetensors", precision="bfloat16")
-    assert bundle.module(torch.rand(2, 1, 8, 8)).dtype is torch.bfloat16
-    with pytest.raises(UsageError, match="the precision is float32 or bfloat16, got 'int4'"):
-        load_bundle(tmp_path / "m.safetensors", precision="int4")
+    bundle = load_bundle(tmp_path / "m.safetensors")
+    x = torch.rand(2, 1, 8, 8)
+    assert prepare("torch", Job(bundle.module, (1, 8, 8), "bfloat16"))(x).dtype is torch.bfloat16
+    assert bundle.module(x).dtype is torch.float32
+    with pytest.raises(UsageError, match="the precision is float32, bfloat16 or int8, got 'int4'"):
+        prepare("torch", Job(bundle.module, (1, 8, 8), "int4"))
 
 
 def test_other_weights_have_another_hash(tmp_path: Path) -> None:

@@ -89,7 +89,9 @@ def test_counters_may_lack() -> None:
     weights = renamed(network("resnet20"), str)
     for name in [name for name in weights if name.endswith("num_batches_tracked")]:
         del weights[name]
-    loaded(weights, "akamaster", "resnet20")
+    found = loaded(weights, "akamaster", "resnet20").state_dict()
+    assert all(torch.equal(found[name], tensor) for name, tensor in weights.items())
+    assert {name.rpartition(".")[2] for name in found.keys() - weights.keys()} == {"num_batches_tracked"}
 
 
 @pytest.mark.parametrize("inside", ["state_dict", "net", "model_state_dict", None])

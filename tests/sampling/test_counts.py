@@ -140,16 +140,12 @@ def test_an_estimator_that_asks_again_is_served_from_the_same_stream() -> None:
     """Sequential estimators ask for more after looking: the draws go on where they stopped."""
 
     class Twice(Procedure):
-        most_draws = 150
-
         def next_draws(self, votes):
             so_far = votes.get(Stream.ESTIMATION)
             wanted = {None: 50, 50: 100, 150: 0}[so_far and so_far.total]
             return (Stream.ESTIMATION, wanted) if wanted else None
 
     class Once(Procedure):
-        most_draws = 150
-
         def next_draws(self, votes):
             return None if votes else (Stream.ESTIMATION, 150)
 

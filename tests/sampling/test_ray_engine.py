@@ -136,6 +136,7 @@ def test_an_address_where_no_cluster_is_says_so() -> None:
 def test_engines_that_cannot_be_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert parse_engine("ray:3", "auto", "cpu", None, 2) == RayEngine(3, "cpu", None, 2, "auto")
     assert parse_engine("ray", None, "cuda", None, 1).device == "cuda", "the GPUs may be on other machines"
+    assert RayEngine(1, "cuda").settings()["device"] == "cuda"
     with pytest.raises(UsageError, match="Ray deals the GPUs"):
         RayEngine(1, "cuda:1")
     with pytest.raises(UsageError, match="number of Ray workers is at least 1"):

@@ -1,6 +1,7 @@
 """SmoothedClassifier: the public interface, and the input space it keeps to."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ import torch
 import holdfast as hf
 from holdfast.errors import HoldfastError, InputError, UsageError
 from holdfast.sampling.classifier import VotingClassifier
+from holdfast.sampling.engines.base import Engine
 from holdfast.sampling.engines.local import LocalEngine
+from holdfast.sampling.engines.processes import ProcessesEngine
 from holdfast.types import Example
 
 WEIGHTS = torch.randn(16, generator=torch.Generator().manual_seed(1))
@@ -135,6 +138,15 @@ def test_arguments_out_of_range_are_refused(arguments: dict[str, float], message
 def test_engines_that_cannot_be_are_refused(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         hf.SmoothedClassifier(linear, hf.Gaussian(0.5), 2, **arguments)
+
+
+@pytest.mark.parametrize("engine", [LocalEngine("cuda:99"), ProcessesEngine(1, "cuda:99")])
+def test_a_device_that_is_not_here_is_refused_when_an_engine_runs(engine: Engine) -> None:
+    """Not before: the engine may be made on another machine than the one that it works on."""
+    with pytest.raises(UsageError, match="device 'cuda:99' is not on this machine"):
+        hf.SmoothedClassifier(linear, hf.Gaussian(0.5), 2, engine=engine).certify(inputs(), n=10, alpha=0.1)
+    with pytest.raises(UsageError, match="a device is 'cpu', 'cuda'"):
+        replace(engine, device="tpu")
 
 
 def test_the_batch_size_is_measured_when_none_is_given() -> None:

@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -19,7 +21,7 @@ from holdfast.noises.lattice_gaussian import LatticeGaussian
 from holdfast.noises.uniform_flip import UniformFlip
 from holdfast.training.config import TrainConfig
 from holdfast.training.loop import TrainProgress, train
-from holdfast.training.recipes.noise import noise
+from holdfast.training.recipes import Consistency, Standard
 
 QUICK = TrainConfig(epochs=3, batch_size=256, learning_rate=0.1)
 
@@ -52,13 +54,21 @@ def test_it_learns_under_each_noise(tmp_path: Path, digits: DataSet, smoothing: 
     assert not (tmp_path / "m.safetensors.checkpoint").exists()
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"optimizer": "sgd"},
+        {"optimizer": "adamw", "shared_noise": True},
+        {"optimizer": "adamw", "ema": 0.9, "crop": 1, "flip": True, "recipe": Consistency(), "noise_copies": 2},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("architecture", ["digits-mlp", "digits-cnn"])
 def test_a_killed_training_resumes_to_the_same_weights(
-    tmp_path: Path, digits: DataSet, optimizer: str, shared: bool
+    tmp_path: Path, digits: DataSet, settings: dict[str, Any], architecture: str
 ) -> None:
-    config = replace(QUICK, optimizer=optimizer, shared_noise=shared, learning_rate=0.01)
-    info = start(digits, Gaussian(0.25))
+    config = replace(QUICK, learning_rate=0.01, **settings)
+    info = describe(digits, Gaussian(0.25), architecture)
     train(info, config, digits, tmp_path / "whole.safetensors")
 
     def die(progress: TrainProgress) -> None:
@@ -94,23 +104,6 @@ def test_shared_noise_differs_from_noise_for_each_image(tmp_path: Path, digits: 
         train(start(digits, Ablation(16)), replace(QUICK, epochs=1, shared_noise=shared), digits, tmp_path / "m")
         weights.append(load_file(tmp_path / "m"))
     assert any(not torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
-
-
-def test_noise_copies_of_an_image_are_different_and_all_learnt_from(tmp_path: Path, digits: DataSet) -> None:
-    x, labels = torch.from_numpy(digits.batch([0, 1])), torch.from_numpy(digits.labels[:2].copy())
-    seen: list[torch.Tensor] = []
-
-    class Watching(torch.nn.Module):
-        def forward(self, z: torch.Tensor) -> torch.Tensor:
-            seen.append(z)
-            return z.flatten(1)[:, :10]
-
-    config = replace(QUICK, noise_copies=3)
-    _, logits, targets = noise(Watching(), x, labels, Gaussian(0.25), config, torch.Generator().manual_seed(0))
-    assert targets.tolist() == [int(labels[0])] * 3 + [int(labels[1])] * 3
-    assert logits.shape == (6, 10)
-    assert len({tuple(row.flatten().tolist()) for row in seen[0]}) == 6
-    assert (seen[0][:3] - x[0]).std() == pytest.approx(0.25, rel=0.2)
 
 
 def test_bfloat16_training_learns(tmp_path: Path, digits: DataSet) -> None:
@@ -186,3 +179,39 @@ def test_data_without_a_default_architecture_ask_for_one() -> None:
 
     with pytest.raises(UsageError, match="no default architecture for inputs of shape"):
         describe(Wide(), Gaussian(0.5), None)  # type: ignore[arg-type]
+
+
+def test_the_bundle_gets_the_moving_average_of_the_weights(tmp_path: Path, digits: DataSet) -> None:
+    config = replace(QUICK, epochs=2, ema=0.9)
+    info = start(digits, Gaussian(0.25))
+    train(info, config, digits, tmp_path / "average.safetensors")
+    train(info, replace(config, ema=0.0), digits, tmp_path / "last.safetensors")
+    averaged, last = (load_file(tmp_path / f"{name}.safetensors") for name in ("average", "last"))
+    assert averaged.keys() == last.keys()
+    # One epoch of six steps less: the average ends near where the weights were, not where they are.
+    assert all(not torch.equal(averaged[key], last[key]) for key in averaged if averaged[key].is_floating_point())
+    # The same steps were taken.
+    train(info, replace(config, ema=1e-9), digits, tmp_path / "none.safetensors")
+    none = load_file(tmp_path / "none.safetensors")
+    for key, weights in last.items():
+        torch.testing.assert_close(none[key], weights, rtol=1e-5, atol=1e-7)
+
+
+def test_training_without_noise_learns_the_images(tmp_path: Path, digits: DataSet) -> None:
+    held_out = open_data("digits", None, "test", {})
+    info = replace(describe(digits, None, "digits-mlp"), arguments={"widths": [32]})
+    assert info.noise is None
+    assert info.input_space.mean is not None
+    config = replace(QUICK, epochs=15, recipe=Standard())
+    trained = train(info, config, digits, tmp_path / "m.safetensors", held_out=held_out)
+    assert trained.training["recipe"] == "standard"
+    assert trained.training["held_out_accuracy_under_noise"] > 0.9
+
+
+def test_augmentation_is_for_images(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).random((20, 5), dtype=np.float32)
+    features = DataSet.in_memory(
+        source="made", split="train", class_names=("a", "b"), labels=np.arange(20) % 2, values=values, bounds=(0.0, 1.0)
+    )
+    with pytest.raises(UsageError, match=r"crop and flip are for images .* got inputs of shape \(5,\)"):
+        train(start(features, Gaussian(0.25)), replace(QUICK, crop=2), features, tmp_path / "m.safetensors")

@@ -57,7 +57,7 @@ def agree_command(
     from holdfast.sampling.rng import check_seed, fresh_seed
 
     material = Material.load(model, data, noise, split, "cpu", precision)
-    examples = [material.data[index] for index in range(0, len(material.data), every)[:limit]]
+    examples = [material.data[index] for index in material.indices(every, limit)]
     estimator = FixedSize(n, alpha, bounds)
     at = _radii(material, estimator) if radii is None else parse_radii(radii)
     reference = material.workplace("cpu", threads, _REFERENCE[1]).classifier(_REFERENCE[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.console import Console
 from rich.markup import escape
@@ -14,9 +14,12 @@ from rich.table import Column, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from holdfast.runs.execute import Progress as RunProgress
     from holdfast.training.loop import TrainProgress
+
+AnyProgress = TypeVar("AnyProgress")
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -71,26 +74,23 @@ def resumable() -> Iterator[None]:
         raise
 
 
-@contextmanager
-def run_progress(title: str, hidden: bool) -> Iterator[Callable[[RunProgress], None] | None]:
+def run_progress(title: str, hidden: bool) -> AbstractContextManager[Callable[[RunProgress], None] | None]:
     """A bar for a run: images done, images/s, samples/s, time left."""
-    if hidden:
-        with resumable():
-            yield None
-        return
-    with _bar("{task.fields[speed]}") as bar:
-        task = bar.add_task(title, total=None, speed="")
-        before: list[int] = []
+    before: list[int] = []
 
-        def show(progress: RunProgress) -> None:
-            bar.start()
-            before[:1] = before[:1] or [progress.examples_done]
-            seconds = max(progress.seconds, 1e-9)
-            images = (progress.examples_done - before[0]) / seconds
-            speed = f"{images:,.1f} images/s {progress.samples / seconds:,.0f} samples/s"
-            bar.update(task, total=progress.examples_total, completed=progress.examples_done, speed=speed)
+    def state(progress: RunProgress) -> tuple[int, int, str]:
+        before[:1] = before[:1] or [progress.examples_done]
+        seconds = max(progress.seconds, 1e-9)
+        images = (progress.examples_done - before[0]) / seconds
+        speed = f"{images:,.1f} images/s {progress.samples / seconds:,.0f} samples/s"
+        return progress.examples_total, progress.examples_done, speed
 
-        yield show
+    return _shown(title, hidden, state)
+
+
+def train_progress(title: str, hidden: bool) -> AbstractContextManager[Callable[[TrainProgress], None] | None]:
+    """A bar for a training: loss, accuracy under noise, time left."""
+    return _shown(title, hidden, _of_training)
 
 
 _said: set[str] | None = None
@@ -114,51 +114,56 @@ def several_trainings(hidden: bool) -> Iterator[Callable[[str, TrainProgress], N
         with resumable():
             yield None
         return
-    with _bar("{task.fields[state]}") as bar:
+    with _bar() as bar:
         tasks: dict[str, TaskID] = {}
 
         def show(title: str, progress: TrainProgress) -> None:
             bar.start()
             if title not in tasks:
                 tasks[title] = bar.add_task(title, total=None, state="")
-            bar.update(tasks[title], total=progress.steps, completed=progress.step, state=_state(progress))
+            total, done, words = _of_training(progress)
+            bar.update(tasks[title], total=total, completed=done, state=words)
 
         yield show
 
 
+def _of_training(progress: TrainProgress) -> tuple[int, int, str]:
+    words = (
+        f"epoch {progress.epoch}/{progress.epochs} loss {progress.loss:.3f} "
+        f"acc. under noise {100 * progress.accuracy_under_noise:.1f}%"
+    )
+    return progress.steps, progress.step, words
+
+
 @contextmanager
-def train_progress(title: str, hidden: bool) -> Iterator[Callable[[TrainProgress], None] | None]:
-    """A bar for a training: loss, accuracy under noise, time left."""
+def _shown(
+    title: str, hidden: bool, state: Callable[[AnyProgress], tuple[int, int, str]]
+) -> Iterator[Callable[[AnyProgress], None] | None]:
+    """What shows a progress, or None if `hidden`; `state` says how much there is, how much is done, and more."""
     if hidden:
         with resumable():
             yield None
         return
-    with _bar("{task.fields[state]}") as bar:
+    with _bar() as bar:
         task = bar.add_task(title, total=None, state="")
 
-        def show(progress: TrainProgress) -> None:
+        def show(progress: AnyProgress) -> None:
             bar.start()
-            bar.update(task, total=progress.steps, completed=progress.step, state=_state(progress))
+            total, done, words = state(progress)
+            bar.update(task, total=total, completed=done, state=words)
 
         yield show
 
 
-def _state(progress: TrainProgress) -> str:
-    return (
-        f"epoch {progress.epoch}/{progress.epochs} loss {progress.loss:.3f} "
-        f"acc. under noise {100 * progress.accuracy_under_noise:.1f}%"
-    )
-
-
 @contextmanager
-def _bar(state: str) -> Iterator[Progress]:
+def _bar() -> Iterator[Progress]:
     """A bar that appears when it is started, which may be repeated, and stays when the block ends."""
     # No column is cut at 80 characters: the descriptions are short and the bar is narrow.
     columns: list[ProgressColumn | str] = [
         TextColumn("{task.description}", table_column=Column(no_wrap=True)),
         BarColumn(bar_width=8),
         TextColumn("{task.percentage:>3.0f}%", table_column=Column(no_wrap=True)),
-        TextColumn(state, table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[state]}", table_column=Column(no_wrap=True)),
         TimeRemainingColumn(compact=True, elapsed_when_finished=True, table_column=Column(no_wrap=True)),
     ]
     bar = Progress(*columns, console=err)

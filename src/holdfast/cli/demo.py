@@ -39,24 +39,28 @@ def demo_command(
     from holdfast.cli.train import train_bundle
     from holdfast.estimators import FixedSize
     from holdfast.runs.store import read_run
+    from holdfast.sampling.engines.local import LocalEngine
     from holdfast.training.config import TrainConfig
 
     start = time.perf_counter()
     runs = []
-    for name, (spec, settings) in _JOBS.items():
+    for name, (spec, training) in _JOBS.items():
         model, run = out / f"{name}.safetensors", out / "runs" / name
         if model.exists():
             console.say(f"{model} is there and is reused; delete {out} to start anew")
         else:
-            config = TrainConfig(**settings)  # type: ignore[arg-type]
+            config = TrainConfig(**training)  # type: ignore[arg-type]
             train_bundle("digits", parse_noise(spec), model, config, None, "cpu", threads, hidden=quiet)
         material = Material.load(model, "digits", None, "test", "cpu", "float32")
-        certify_into(
-            run,
-            material,
-            Settings(1, None, _N0, FixedSize(_N, _ALPHA), None, None, "cpu", threads, "float32", backend="torch"),
-            hidden=quiet,
+        settings = Settings(
+            every=1,
+            limit=None,
+            n0=_N0,
+            estimator=FixedSize(_N, _ALPHA),
+            engine=LocalEngine(threads=threads),
+            backend="torch",
         )
+        certify_into(run, material, settings, hidden=quiet)
         runs.append(run)
     print_summaries(runs, None, as_json=False)
     report = out / "report.html"

@@ -78,6 +78,10 @@ class Material:
             console.warn(f"{model.name} was trained {training}, and is certified with {chosen}")
         return cls(bundle, examples, chosen, find_guarantee(chosen, theorem).name, precision, data)
 
+    def indices(self, every: int, limit: int | None) -> range:
+        """Each `every`-th example, `limit` of them at most."""
+        return range(0, len(self.data), every)[:limit]
+
     def workplace(self, device: str, threads: int, precision: str | None = None) -> Workplace:
         """What base classifiers are made from, in the precision of the options unless another one is named."""
         from holdfast.runs.backends import Workplace

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from holdfast.errors import UsageError
+
 DataSpec = Annotated[
     str,
     typer.Option(
@@ -111,3 +113,9 @@ Radii = Annotated[
     str | None,
     typer.Option("--radii", help="Radii at which to state certified accuracy, as in 0,.25,.5.", metavar="R,R,..."),
 ]
+
+
+def check_bundle_name(out: Path) -> None:
+    """Raise UsageError unless a bundle can be written under this name."""
+    if out.suffix != ".safetensors":
+        raise UsageError(f"--out names a .safetensors file, got {out}")

@@ -56,7 +56,7 @@ def predict_command(
 
     material = Material.load(model, data, noise, split, device, precision)
     space = material.bundle.info.input_space
-    indices = list(range(0, len(material.data), every))[:limit]
+    indices = material.indices(every, limit)
     classifier = material.workplace(device, threads).chosen(backend, material.data[0], len(indices) * n)
     where = parse_engine(engine, ray_address, device, parse_batch_size(batch_size), threads)
     smoothed = SmoothedClassifier(

@@ -125,6 +125,7 @@ def _certified(wanted: Certification, model: Model, trained: Trained, splits: Sp
     """The finished run: as it is there, or gone on with, or made."""
     from holdfast.cli.certify import Settings, certify_into
     from holdfast.cli.material import Material
+    from holdfast.cli.specs import parse_engine
     from holdfast.estimators import FixedSize
     from holdfast.runs.store import read_run
 
@@ -141,20 +142,21 @@ def _certified(wanted: Certification, model: Model, trained: Trained, splits: Sp
         place.device,
         wanted.precision,
     )
-    samples = (wanted.n0 + wanted.n) * len(range(0, len(data), wanted.every)[: wanted.limit])
+    samples = (wanted.n0 + wanted.n) * len(material.indices(wanted.every, wanted.limit))
     aside = place.workers > 1 and samples >= _SAMPLES_FOR_PROCESSES
     settings = Settings(
         every=wanted.every,
         limit=wanted.limit,
         n0=wanted.n0,
         estimator=FixedSize(wanted.n, wanted.alpha, wanted.bounds),
-        seed=None,
-        batch_size=_SMOKE_BATCH if scale == "smoke" else None,
-        device=place.device,
-        threads=place.threads,
-        precision=wanted.precision,
+        engine=parse_engine(
+            f"processes:{place.workers}" if aside else "local",
+            None,
+            place.device,
+            _SMOKE_BATCH if scale == "smoke" else None,
+            place.threads,
+        ),
         backend="torch" if scale == "smoke" else "auto",
-        engine_spec=f"processes:{place.workers}" if aside else "local",
     )
     certify_into(folder, material, settings, hidden=place.hidden)
     return read_run(folder)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from holdfast.data.base import DataSet
     from holdfast.noises.base import Noise
     from holdfast.sampling.engines.base import Engine
+    from holdfast.training.recipes import Recipe
 
 Value = int | float | str | tuple[float, ...]
 
@@ -24,8 +25,28 @@ def parse_noise(spec: str) -> Noise:
     """
     from holdfast.noises.base import noise_from_dict
 
-    name, _, rest = spec.partition(":")
-    return noise_from_dict({"name": name, **{key: _value(text) for key, text in _pairs(rest, spec).items()}})
+    return noise_from_dict(_description(spec))
+
+
+def parse_recipe(spec: str) -> Recipe:
+    """`noise`, `consistency:weight=10`, `smoothadv:epsilon=0.5,steps=4`.
+
+    Raises:
+        UsageError: not a spec of this form, or not one of the recipes.
+    """
+    from holdfast.training.recipes import recipe_from_dict
+
+    return recipe_from_dict(_description(spec))
+
+
+def parse_architecture(spec: str) -> tuple[str, dict[str, Value]]:
+    """`resnet20`, `resnet110:shortcut=projection`, as name and arguments.
+
+    Raises:
+        UsageError: not a spec of this form.
+    """
+    description = _description(spec)
+    return str(description.pop("name")), description
 
 
 def open_data_spec(spec: str, split: str) -> DataSet:
@@ -117,6 +138,11 @@ def parse_engine(spec: str, ray_address: str | None, device: str, batch_size: in
 
         return LocalEngine(device, batch_size, threads)
     raise UsageError(f"an engine is local, processes:N (as in processes:4), ray or ray:N; got {spec!r}")
+
+
+def _description(spec: str) -> dict[str, Value]:
+    name, _, rest = spec.partition(":")
+    return {"name": name, **{key: _value(text) for key, text in _pairs(rest, spec).items()}}
 
 
 def _pairs(text: str, spec: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli import console, options
-from holdfast.cli.specs import open_data_spec, parse_noise
+from holdfast.cli.specs import open_data_spec, parse_architecture, parse_noise, parse_recipe
 from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,10 +34,33 @@ def add_to(app: typer.Typer) -> None:
 
 
 def train_command(
-    noise: Annotated[str, typer.Option("--noise", help="gaussian:sigma=0.5 or ablation:k=45.", metavar="SPEC")],
     out: Annotated[Path, typer.Option("--out", help="Bundle to write (.safetensors).", metavar="FILE")],
     data: options.DataSpec = "digits",
-    arch: Annotated[str | None, typer.Option("--arch", help="Architecture. Default: one that fits the images.")] = None,
+    noise: Annotated[
+        str | None,
+        typer.Option(
+            "--noise",
+            help="gaussian:sigma=0.5 or ablation:k=45; none for the recipes standard and adversarial.",
+            metavar="SPEC",
+        ),
+    ] = None,
+    recipe: Annotated[
+        str,
+        typer.Option(
+            "--recipe",
+            help="noise, consistency, stability, smoothadv:epsilon=E, macer, denoise:classifier=FILE, standard or "
+            "adversarial:epsilon=E.",
+            metavar="SPEC",
+        ),
+    ] = "noise",
+    arch: Annotated[
+        str | None,
+        typer.Option(
+            "--arch",
+            help="Architecture, as in resnet110:shortcut=projection. Default: one that fits the images.",
+            metavar="SPEC",
+        ),
+    ] = None,
     epochs: Annotated[int, typer.Option("--epochs", min=1)] = 20,
     train_batch: Annotated[int, typer.Option("--train-batch", help="Images a step.", min=1)] = 128,
     optimizer: Annotated[str, typer.Option("--optimizer", help="sgd or adamw.")] = "sgd",
@@ -51,7 +74,14 @@ def train_command(
     shared_noise: Annotated[
         bool, typer.Option("--shared-noise", help="One noise draw for each minibatch, not for each copy.")
     ] = False,
-    seed: Annotated[int, typer.Option("--seed", help="Of initialization, order and noise.", min=0)] = 0,
+    crop: Annotated[
+        int, typer.Option("--crop", help="Move each image by up to this many pixels.", metavar="PIXELS", min=0)
+    ] = 0,
+    flip: Annotated[bool, typer.Option("--flip", help="Mirror each image half of the time.")] = False,
+    ema: Annotated[
+        float, typer.Option("--ema", help="Keep a moving average of the weights with this decay, as 0.999.")
+    ] = 0.0,
+    seed: Annotated[int, typer.Option("--seed", help="Of initialization, order, augmentation and noise.", min=0)] = 0,
     precision: Annotated[str, typer.Option("--precision", help="float32, or bfloat16 for autocast.")] = "float32",
     device: options.Device = "cpu",
     devices: Annotated[
@@ -64,8 +94,7 @@ def train_command(
     """Train a base classifier on noisy images. Interrupted? The same command goes on after the last whole epoch."""
     from holdfast.training.config import TrainConfig
 
-    if out.suffix != ".safetensors":
-        raise UsageError(f"--out names a .safetensors file, got {out}")
+    options.check_bundle_name(out)
     config = TrainConfig(
         epochs=epochs,
         batch_size=train_batch,
@@ -77,17 +106,32 @@ def train_command(
         precision=precision,
         noise_copies=noise_copies,
         shared_noise=shared_noise,
+        recipe=parse_recipe(recipe),
+        crop=crop,
+        flip=flip,
+        ema=ema,
         seed=seed,
     )
     trained = train_bundle(
-        data, parse_noise(noise), out, config, arch, device, threads, hidden=json or quiet, devices=devices
+        data,
+        None if noise is None else parse_noise(noise),
+        out,
+        config,
+        arch,
+        device,
+        threads,
+        hidden=json or quiet,
+        devices=devices,
     )
     if json:
         console.print_json({"out": str(out), **asdict(trained)})
         return
     figures = trained.training
+    purpose, under = f"for {trained.trained_for}", " under noise"
+    if trained.noise is None:
+        purpose, under = "without noise", ""
     console.say(
-        f"{out}: {trained.architecture} for {trained.trained_for}; accuracy under noise "
+        f"{out}: {trained.architecture} {purpose}; recipe {figures['recipe']}; accuracy{under} "
         f"{100 * figures['training_accuracy_under_noise']:.1f}% on training images (running mean of the last epoch), "
         f"{100 * figures['held_out_accuracy_under_noise']:.1f}% on the held-out split"
     )
@@ -95,7 +139,7 @@ def train_command(
 
 def train_bundle(
     data_spec: str,
-    noise: Noise,
+    noise: Noise | None,
     out: Path,
     config: TrainConfig,
     arch: str | None,
@@ -120,8 +164,8 @@ def train_bundle(
     where = torch_device(device)
     torch.set_num_threads(threads)
     training_set = open_data_spec(data_spec, "train")
-    info = describe(training_set, noise, arch)
-    with console.train_progress(f"train {noise.name}", hidden) as show:
+    info = describe(training_set, noise, arch or config.recipe.architecture)
+    with console.train_progress(f"train {noise.name if noise else config.recipe.name}", hidden) as show:
         return train(
             info,
             config,
@@ -135,17 +179,24 @@ def train_bundle(
 
 
 def _train_along(
-    team: Team, data: str, noise: Noise, out: Path, config: TrainConfig, arch: str | None, device: str, threads: int
+    team: Team,
+    data: str,
+    noise: Noise | None,
+    out: Path,
+    config: TrainConfig,
+    arch: str | None,
+    device: str,
+    threads: int,
 ) -> None:
     """What the other processes of a team do: the same, in silence."""
     train_bundle(data, noise, out, config, arch, device, threads, hidden=True, team=team)
 
 
-def describe(data: DataSet, noise: Noise, arch: str | None) -> BundleInfo:
+def describe(data: DataSet, noise: Noise | None, arch: str | None) -> BundleInfo:
     """The bundle that a training on `data` for `noise` starts from.
 
-    Noise that is added to the values gets a normalization by the training set's mean and standard deviation; other
-    noises none: ablation's encoding tells NULL apart by its values.
+    Where noise is added to the values, or there is none, inputs are normalized by the training set's mean and standard
+    deviation; under other noises they are not: ablation's encoding tells NULL apart by its values.
 
     Raises:
         UsageError: the noise does not fit the data, or no architecture was given and none is known to fit.
@@ -153,18 +204,20 @@ def describe(data: DataSet, noise: Noise, arch: str | None) -> BundleInfo:
     from holdfast.models.bundle import BundleInfo, InputSpace
 
     mean, std = data.channel_statistics()
-    fitted = noise.fitted(mean)
-    fitted.check_inputs(data.shape, data.low, data.high)
+    fitted = None if noise is None else noise.fitted(mean)
+    if fitted is not None:
+        fitted.check_inputs(data.shape, data.low, data.high)
     chosen = arch or _DEFAULT_ARCHITECTURES.get(data.shape[1:])
     if chosen is None:
         raise UsageError(f"no default architecture for inputs of shape {data.shape}; name one with --arch")
+    name, arguments = parse_architecture(chosen)
     return BundleInfo(
-        architecture=chosen,
-        arguments={},
+        architecture=name,
+        arguments=arguments,
         input_space=InputSpace(
-            data.shape, data.low, data.high, *((mean, std) if fitted.normalizable else (None, None))
+            data.shape, data.low, data.high, *((mean, std) if fitted is None or fitted.normalizable else (None, None))
         ),
-        noise=fitted.to_dict(),
+        noise=None if fitted is None else fitted.to_dict(),
         class_names=data.class_names,
         training={},
     )

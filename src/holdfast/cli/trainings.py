@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import multiprocessing
 import os
-import signal
 import threading
 import time
 import traceback
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast.cli import console
 from holdfast.cli.specs import open_data_spec, parse_noise
 from holdfast.errors import HoldfastError, RunError, RunLockedError
+from holdfast.process import interrupts_held_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -226,7 +226,8 @@ def _side_by_side(jobs: Sequence[_Job], place: Place) -> None:
                     job = waiting.pop(0)
                     here, there = context.Pipe()
                     process = context.Process(target=_other, args=(there, job), daemon=True)
-                    process.start()
+                    with interrupts_held_back():
+                        process.start()
                     there.close()
                     working[here] = (job, process)
                 ready = wait(list(working))
@@ -262,8 +263,7 @@ def _heard(pipe: Connection, job: _Job, show: Callable[[str, TrainProgress], Non
 
 
 def _other(driver: Connection, job: _Job) -> None:
-    """The life of another process. Ctrl-C reaches the first one alone, which ends the others."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """The life of another process."""
 
     def watch() -> None:
         with suppress(EOFError, OSError):

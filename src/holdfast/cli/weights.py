@@ -47,8 +47,7 @@ def import_command(
     from holdfast.models.bundle import save_bundle
     from holdfast.models.layouts import find_layout, load_into, read_weights
 
-    if out.suffix != ".safetensors":
-        raise UsageError(f"--out names a .safetensors file, got {out}")
+    options.check_bundle_name(out)
     chosen = find_layout(layout)
     fit = chosen.fit(layout, arch)
     info = _described(file, arch, dict(fit.arguments), data, layout, mean, std, noise)

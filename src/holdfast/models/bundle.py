@@ -12,9 +12,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from holdfast.errors import BundleError, UsageError
+from holdfast.errors import BundleError
 from holdfast.files import whole_file
-from holdfast.models.architectures.base import build
+from holdfast.models.architectures.base import build_normalized
 from holdfast.noises.base import noise_from_dict
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 _KEY = "holdfast"
-
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -81,26 +79,17 @@ class BundleInfo:
 
     def build(self) -> nn.Module:
         """The architecture with fresh weights, normalization included, for noisy inputs."""
-        space, noisy_shape = self.input_space, self.noisy_shape
-        network = build(self.architecture, noisy_shape, len(self.class_names), self.arguments)
-        return nn.Sequential(Normalization(space.mean, space.std, len(noisy_shape)), network)
+        return build_normalized(self.member(), self.noisy_shape, len(self.class_names))
 
-
-class Normalization(nn.Module):
-    """Subtract a mean and divide by a standard deviation for each channel; the identity without them."""
-
-    def __init__(self, mean: tuple[float, ...] | None, std: tuple[float, ...] | None, dimensions: int) -> None:
-        super().__init__()
-        self.active = mean is not None and std is not None
-        shape = (-1, *[1] * (dimensions - 1))
-        # The bundle's header holds the values; they are not weights.
-        self.register_buffer("mean", torch.tensor(mean or (0.0,)).view(shape), persistent=False)
-        self.register_buffer("std", torch.tensor(std or (1.0,)).view(shape), persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """`(batch, channels, ...)` to the same shape, in the precision of the weights that follow."""
-        x = x.to(self.get_buffer("mean").dtype)
-        return (x - self.get_buffer("mean")) / self.get_buffer("std") if self.active else x
+    def member(self) -> dict[str, Any]:
+        """What `build_normalized` makes the module from, here or as a part of another one."""
+        space = self.input_space
+        return {
+            "architecture": self.architecture,
+            "arguments": self.arguments,
+            "mean": space.mean,
+            "std": space.std,
+        }
 
 
 @dataclass(frozen=True)
@@ -170,21 +159,16 @@ def read_info(path: Path) -> BundleInfo:
     return _parse(path, read_tensors(path)[1])
 
 
-def load_bundle(path: Path, device: torch.device | None = None, precision: str = "float32") -> Bundle:
-    """The base classifier of a bundle, in eval mode, on a device and in a precision.
+def load_bundle(path: Path, device: torch.device | None = None) -> Bundle:
+    """The base classifier of a bundle, in eval mode and float32, on a device; other precisions are those of backends.
 
     Args:
         path: of the file.
         device: where the module goes; the processor by default.
-        precision: "float32" or "bfloat16", in which the module computes. Another precision is another base
-            classifier: certificates hold for the one that cast the votes.
 
     Raises:
         BundleError: not a bundle, or weights that do not fit its architecture.
-        UsageError: an unknown precision.
     """
-    if precision not in PRECISIONS:
-        raise UsageError(f"the precision is {' or '.join(PRECISIONS)}, got {precision!r}")
     tensors, header = read_tensors(path)
     info = _parse(path, header)
     module = info.build()
@@ -194,7 +178,7 @@ def load_bundle(path: Path, device: torch.device | None = None, precision: str =
         raise BundleError(
             f"the weights in {path} do not fit its architecture {info.architecture!r}: {error}"
         ) from error
-    module = module.to(device or torch.device("cpu"), PRECISIONS[precision]).eval().requires_grad_(False)
+    module = module.to(device or torch.device("cpu"), torch.float32).eval().requires_grad_(False)
     return Bundle(info, module, hashlib.sha256(path.read_bytes()).hexdigest())
 
 

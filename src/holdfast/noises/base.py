@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, final
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, final
 
 import numpy as np
 
 from holdfast.errors import InputError, UsageError
+from holdfast.named import Named, from_dict, register
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,14 +31,16 @@ Shape = tuple[int, ...]
 _OFF_GRID = 1e-2
 
 
-class Noise(ABC):
+_NOISES: dict[str, type[Noise]] = {}
+
+
+class Noise(Named, ABC):
     """A smoothing distribution: independent randomness, then a function of the input and that randomness.
 
     A subclass is a frozen dataclass with a class attribute `name` (its name on the command line and in manifests);
     its fields are its parameters. It writes `draw` and `apply`, and `noisy_shape` where the shape changes.
     """
 
-    name: ClassVar[str]
     # Whether a noisy input keeps the meaning of its values, so that a network may normalize it like an input.
     normalizable: ClassVar[bool] = False
     # What the theorem takes for granted of the sampler, for the report: one or two sentences.
@@ -47,11 +50,7 @@ class Noise(ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "name" not in cls.__dict__:
-            return
-        if cls.name in _NOISES:
-            raise TypeError(f"two noises are named {cls.name!r}")
-        _NOISES[cls.name] = cls
+        register(_NOISES, "noise", cls)
 
     @abstractmethod
     def draw(self, x: Tensor, num: int, generator: Generator) -> Tensor:
@@ -121,16 +120,6 @@ class Noise(ABC):
         """What a reader of its pictures must know, in a few words; empty if nothing."""
         return ""
 
-    def to_dict(self) -> dict[str, Any]:
-        """Name and parameters, for manifests and bundles; `noise_from_dict` is the inverse."""
-        return {"name": self.name, **asdict(cast("Any", self))}
-
-    def __str__(self) -> str:
-        given = (
-            f"{key}={_spell(value)}" for key, value in self.to_dict().items() if key != "name" and value is not None
-        )
-        return f"{self.name}:" + ",".join(given)
-
 
 class AdditiveNoise(Noise):
     """Continuous noise that is added to every value. A subclass writes `fill`."""
@@ -161,9 +150,6 @@ class AdditiveNoise(Noise):
         self.fill(noisy, generator).add_(x)
 
 
-_NOISES: dict[str, type[Noise]] = {}
-
-
 def noise_names() -> list[str]:
     """The names of all noises, sorted."""
     return sorted(_NOISES)
@@ -175,21 +161,7 @@ def noise_from_dict(description: Mapping[str, Any]) -> Noise:
     Raises:
         UsageError: an unknown noise, or a parameter that is unknown, missing or out of range.
     """
-    parameters = dict(description)
-    name = parameters.pop("name", None)
-    if name not in _NOISES:
-        raise UsageError(f"unknown noise {name!r}; known are {', '.join(noise_names())}")
-    kind = _NOISES[name]
-    known = {field.name: field for field in fields(cast("Any", kind))}
-    unknown = sorted(set(parameters) - set(known))
-    if unknown:
-        raise UsageError(f"noise {name!r} has no parameter {unknown[0]!r}; it takes {', '.join(known)}")
-    missing = [key for key, field in known.items() if key not in parameters and field.default is MISSING]
-    if missing:
-        raise UsageError(f"noise {name!r} needs the parameter {missing[0]!r}, as in {name}:{missing[0]}=VALUE")
-    # JSON has no tuples.
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in parameters.items()}
-    return kind(**values)
+    return from_dict(_NOISES, "noise", description)
 
 
 @dataclass(frozen=True)
@@ -291,7 +263,3 @@ def check_positive(name: str, value: float) -> None:
     """Raise UsageError unless `value` is a finite number above zero."""
     if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
         raise UsageError(f"{name} is a positive number in input units, got {value!r}")
-
-
-def _spell(value: object) -> str:
-    return "/".join(str(part) for part in value) if isinstance(value, tuple) else str(value)

@@ -14,7 +14,7 @@ from holdfast.reproductions import measures
 from holdfast.reproductions.base import Finished, Plan, Study, register
 from holdfast.reproductions.cohen import COLUMNS, group_of, never_smaller
 from holdfast.reproductions.pages import Chart, Group, Page, Row, Statement, Table
-from holdfast.reproductions.recipes import NOT_AUGMENTED, cifar_gaussian, cohen_run
+from holdfast.reproductions.recipes import cifar_gaussian, cohen_run
 
 if TYPE_CHECKING:
     from holdfast.runs.store import Run
@@ -190,11 +190,9 @@ def _gap(done: Finished) -> tuple[str, ...]:
             f"sigma = {sigma:g}: by projection, n = {_N:,} in place of {cast:,} changes certified accuracy by "
             f"{gains[0]} points at r = 0.25 and {gains[1]} at r = 0.5. The rest is the base classifier: "
             f"{measures.training(done.model_of(f'cifar10-sigma{sigma:g}'))}, where the paper has ResNet-110 and 90 "
-            "epochs; and the images, where they are not the published pixels. " + NOT_AUGMENTED
+            "epochs; and the images, where they are not the published pixels."
         )
-    exact = (
-        "The settings are the paper's, but for a cosine in place of the steps of the learning rate. " + NOT_AUGMENTED
-    )
+    exact = "The settings are the paper's, but for a cosine in place of the steps of the learning rate."
     return tuple(notes) or (exact,)
 
 

@@ -7,7 +7,7 @@ from holdfast.reproductions import measures
 from holdfast.reproductions.base import Finished, Plan, Study, register
 from holdfast.reproductions.cohen import COLUMNS, group_of
 from holdfast.reproductions.pages import Chart, Page, Table
-from holdfast.reproductions.recipes import NOT_AUGMENTED, cohen_run, imagenet_gaussian
+from holdfast.reproductions.recipes import FIXED_CROP, cohen_run, imagenet_gaussian
 
 _SIGMAS = (0.25, 0.5, 1.0)
 _RADII = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
@@ -46,7 +46,7 @@ def page(done: Finished) -> Page:
                 lambda: picture([measures.drawn(done.runs[name], name, "imagenet") for name in names]),
             ),
         ),
-        notes=() if done.pipeline_check else (NOT_AUGMENTED,),
+        notes=() if done.pipeline_check else (FIXED_CROP,),
         warning=measures.UNTRAINED if done.pipeline_check else "",
     )
 

@@ -7,7 +7,7 @@ from holdfast.reproductions import measures
 from holdfast.reproductions.base import Finished, Model, Plan, Study, Trained, register
 from holdfast.reproductions.levine import rows_of
 from holdfast.reproductions.pages import Group, Measured, Page, Row, Statement, Table
-from holdfast.reproductions.recipes import NOT_AUGMENTED, cifar_ablation, cifar_ablation_run
+from holdfast.reproductions.recipes import cifar_ablation, cifar_ablation_run
 
 _KEPT = {"smoke": (75,), "small": (25, 75, 150), "full": (25, 50, 75, 100, 125, 150)}
 # Below full scale, Tables 4 and 5 have trainings of their own: many passes over few images. Networks of few parameters
@@ -153,12 +153,11 @@ def _notes(scale: str) -> tuple[str, ...]:
     if scale == "full":
         return (
             "Training is the paper's (Table 11), but for a cosine in place of the one step of the learning rate and "
-            "for Nesterov momentum; the ResNet-50 of Table 5 has the first layers of the one for ImageNet. "
-            + NOT_AUGMENTED,
+            "for Nesterov momentum; the ResNet-50 of Table 5 has the first layers of the one for ImageNet.",
         )
     return (
         "The base classifier of Tables 3 and 8 is ResNet-20, with a fortieth of the parameters of ResNet-18, after "
-        "few epochs: accuracies are lower, and so are medians. " + NOT_AUGMENTED,
+        "few epochs: accuracies are lower, and so are medians.",
         "Tables 4 and 5 show overfitting in direction only: one training image in twenty and many passes over them "
         "(in the paper all images, and 400 passes), ResNet-20 in place of ResNet-18, ResNet-56 in place of ResNet-50.",
     )

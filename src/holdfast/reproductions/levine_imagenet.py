@@ -6,7 +6,7 @@ from holdfast.reproductions import measures
 from holdfast.reproductions.base import Finished, Plan, Study, register
 from holdfast.reproductions.levine import rows_of
 from holdfast.reproductions.pages import Group, Page, Table
-from holdfast.reproductions.recipes import NOT_AUGMENTED, imagenet_ablation, imagenet_ablation_run
+from holdfast.reproductions.recipes import FIXED_CROP, imagenet_ablation, imagenet_ablation_run
 
 _KEPT = (500, 1000, 2000)
 
@@ -46,7 +46,7 @@ def page(done: Finished) -> Page:
         notes=(
             "The paper normalizes each channel before it doubles them; here values in [0, 1] are doubled, as the paper "
             "does for the other data sets.",
-            *(() if done.pipeline_check else (NOT_AUGMENTED,)),
+            *(() if done.pipeline_check else (FIXED_CROP,)),
         ),
         warning=measures.UNTRAINED if done.pipeline_check else "",
     )

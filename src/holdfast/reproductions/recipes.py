@@ -9,8 +9,10 @@ from typing import Any
 
 from holdfast.reproductions.base import Certification, Model
 
-# What no training here does yet, for the notes of the pages.
-NOT_AUGMENTED = "Other than in the paper, training images are neither shifted at random nor mirrored."
+# As in both papers, on CIFAR-10.
+_AUGMENTED: dict[str, Any] = {"crop": 4, "flip": True}
+# For the notes of the pages about ImageNet.
+FIXED_CROP = "Other than in the paper, training images are mirrored at random, but the centre of each is kept."
 
 # Not the papers' training: three masks for each image in a step, AdamW and one cycle get as far in a few epochs as
 # hundreds of epochs of theirs (docs/mnist.md).
@@ -78,8 +80,8 @@ def cifar_gaussian(scale: str, sigma: float) -> Model:
     """ResNet-110 as Cohen et al. 2019 trained it; ResNet-20 below full scale."""
     name, noise = f"cifar10-sigma{sigma:g}", f"gaussian:sigma={sigma:g}"
     if scale == "full":
-        return Model(name, noise, "resnet110", _COHEN, {"shortcut": "projection"})
-    settings = {**_CIFAR_FAST, "epochs": _CIFAR_EPOCHS[scale]}
+        return Model(name, noise, "resnet110", {**_COHEN, **_AUGMENTED}, {"shortcut": "projection"})
+    settings = {**_CIFAR_FAST, **_AUGMENTED, "epochs": _CIFAR_EPOCHS[scale]}
     return Model(name, noise, "resnet20", settings, part=_CIFAR_PART[scale])
 
 
@@ -97,11 +99,13 @@ def cifar_ablation(
     """
     named = f"cifar10-{name}"
     if scale == "full":
-        settings = {**_LEVINE, "weight_decay": 5e-4, "epochs": 400}
+        settings = {**_LEVINE, **_AUGMENTED, "weight_decay": 5e-4, "epochs": 400}
         return Model(named, noise, architecture or "resnet18", settings)
     few = epochs is not None or scale == "smoke"
     passes = epochs or _ABLATION_EPOCHS[scale]
-    settings = {**_CIFAR_FAST, "epochs": passes, "weight_decay": 5e-4 if epochs is None else 0.0}
+    # What is to overfit is not augmented.
+    kept = _AUGMENTED if epochs is None else {"weight_decay": 0.0}
+    settings = {**_CIFAR_FAST, "epochs": passes, **kept}
     return Model(named, noise, architecture or "resnet20", settings, part=20 if few else 1)
 
 
@@ -115,7 +119,7 @@ def cifar_ablation_run(scale: str, model: Model) -> Certification:
 
 def imagenet_ablation(scale: str, k: int) -> Model:
     """ResNet-50 as Levine & Feizi 2020 trained it (Table 12); with random weights below full scale."""
-    settings = {**_COHEN, "epochs": 36, "shared_noise": True} if scale == "full" else None
+    settings = {**_COHEN, "epochs": 36, "flip": True, "shared_noise": True} if scale == "full" else None
     return Model(f"imagenet-k{k}", f"ablation:k={k}", "resnet50", settings)
 
 
@@ -132,7 +136,7 @@ def imagenet_ablation_run(scale: str, model: Model) -> Certification:
 
 def imagenet_gaussian(scale: str, sigma: float) -> Model:
     """ResNet-50 as Cohen et al. 2019 trained it; with random weights below full scale."""
-    training = _COHEN if scale == "full" else None
+    training = {**_COHEN, "flip": True} if scale == "full" else None
     return Model(f"imagenet-sigma{sigma:g}", f"gaussian:sigma={sigma:g}", "resnet50", training)
 
 

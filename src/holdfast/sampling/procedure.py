@@ -27,11 +27,6 @@ class Procedure(ABC):
         """The stream to draw from next and how many samples, given all votes so far; None when done."""
 
     @property
-    @abstractmethod
-    def most_draws(self) -> int:
-        """The largest number of samples that one input can take."""
-
-    @property
     def exhaustive(self) -> bool:
         """Whether each realization of the noise is taken once, in order, instead of random draws."""
         return False
@@ -66,11 +61,6 @@ class Certify(Procedure):
         wanted = self.estimator.draws_wanted(self.estimator.chosen(selection, estimation), estimation)
         return (Stream.ESTIMATION, wanted) if wanted > 0 else None
 
-    @property
-    def most_draws(self) -> int:
-        """Selection and estimation together."""
-        return self.n0 + self.estimator.most_draws
-
 
 @dataclass(frozen=True)
 class Predict(Procedure):
@@ -88,11 +78,6 @@ class Predict(Procedure):
         wanted = self.rule.draws_wanted(votes.get(Stream.PREDICTION, Counts((0, 0))))
         return (Stream.PREDICTION, wanted) if wanted > 0 else None
 
-    @property
-    def most_draws(self) -> int:
-        """All looks taken."""
-        return self.rule.n
-
 
 @dataclass(frozen=True)
 class Burst(Procedure):
@@ -103,11 +88,6 @@ class Burst(Procedure):
     def next_draws(self, votes: Mapping[Stream, Counts]) -> tuple[Stream, int] | None:
         """All of them."""
         return None if Stream.PREDICTION in votes else (Stream.PREDICTION, self.n)
-
-    @property
-    def most_draws(self) -> int:
-        """All of them."""
-        return self.n
 
 
 def certify_votes(votes: Mapping[Stream, Counts]) -> tuple[Counts, Counts]:

@@ -11,7 +11,7 @@ from holdfast.errors import InputError, UsageError
 from holdfast.estimators import AnswerRule, Estimator, Exact, FixedSize, Looks, TopTwo, certificate, scale_of
 from holdfast.sampling.classifier import BaseClassifier, VotingClassifier
 from holdfast.sampling.engines.base import Base, ClassifierRecipe, Engine
-from holdfast.sampling.engines.local import LocalEngine
+from holdfast.sampling.engines.local import LocalEngine, torch_device
 from holdfast.sampling.procedure import Certify, Predict, certify_votes
 from holdfast.sampling.rng import Stream, check_seed, fresh_seed
 from holdfast.types import Certificate, Example, Prediction
@@ -68,7 +68,10 @@ class SmoothedClassifier:
             if isinstance(base_classifier, (VotingClassifier, ClassifierRecipe))
             else VotingClassifier(base_classifier, num_classes)
         )
-        self._engine = engine or LocalEngine(device, batch_size, threads)
+        if engine is None:
+            torch_device(device)
+            engine = LocalEngine(device, batch_size, threads)
+        self._engine: Engine = engine
 
     def predict(
         self,

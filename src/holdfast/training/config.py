@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from holdfast.errors import UsageError
+from holdfast.training.recipes import NoiseAugmentation, Recipe
 
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("cosine", "one-cycle", "constant")
@@ -28,7 +30,11 @@ class TrainConfig:
         precision: "float32", or "bfloat16" for autocast of matrix products.
         noise_copies: noisy copies of each image in a step, each under its own noise; the cost grows with it.
         shared_noise: one noise realization for each minibatch instead of one for each copy.
-        seed: of initialization, order and noise.
+        recipe: what a step minimizes.
+        crop: each image is moved by up to so many pixels in either direction; 0 for none.
+        flip: each image is mirrored left to right half of the time.
+        ema: decay of an exponential moving average of the weights, in [0, 1), which the bundle then holds; 0 for none.
+        seed: of initialization, order, augmentation and noise.
 
     Raises:
         UsageError: a setting out of range.
@@ -44,6 +50,10 @@ class TrainConfig:
     precision: str = "float32"
     noise_copies: int = 1
     shared_noise: bool = False
+    recipe: Recipe = field(default_factory=NoiseAugmentation)
+    crop: int = 0
+    flip: bool = False
+    ema: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -67,6 +77,14 @@ class TrainConfig:
             raise UsageError(f"the weight decay is a number from 0 on, got {self.weight_decay}")
         if not 0.0 <= self.label_smoothing < 1.0:
             raise UsageError(f"label smoothing lies in [0, 1), got {self.label_smoothing}")
+        if not 0.0 <= self.ema < 1.0:
+            raise UsageError(f"ema is the decay of an average and lies in [0, 1), got {self.ema}")
+        if type(self.crop) is not int or self.crop < 0:
+            raise UsageError(f"crop is a number of pixels from 0 on, got {self.crop!r}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """All settings, for checkpoints and bundles."""
+        return {**asdict(self), "recipe": str(self.recipe)}
 
     def rate(self, step: int, steps: int) -> float:
         """The learning rate of step `step` (from 0) of `steps`."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
-import signal
 import socket
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from holdfast.errors import MissingExtraError, UsageError
+from holdfast.process import environment, interrupts_held_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,9 +55,9 @@ class Team:
         return wrapped
 
     def share(self, count: int) -> tuple[slice, float]:
-        """Which of `count` noisy copies this process takes, and the weight of their mean loss in its gradient.
+        """Which of `count` images this process takes, and the weight of their mean loss in its gradient.
 
-        Where there are fewer copies than processes, some take the first one with the weight 0: all must take part.
+        Where there are fewer images than processes, some take the first one with the weight 0: all must take part.
         """
         first, end = (rank * count // self.size for rank in (self.rank, self.rank + 1))
         if first == end:
@@ -101,9 +101,7 @@ def team(size: int, device: str, target: Callable[..., object], arguments: tuple
     context = multiprocessing.get_context("spawn")
     port = _free_port()
     others, ends = [], []
-    # Ctrl-C reaches this process alone, which ends the others.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
+    with interrupts_held_back():
         for rank in range(1, size):
             here, there = context.Pipe(duplex=False)
             others.append(
@@ -112,8 +110,6 @@ def team(size: int, device: str, target: Callable[..., object], arguments: tuple
             others[-1].start()
             here.close()
             ends.append(there)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     try:
         with _joined(0, size, port, device) as made:
             yield made
@@ -149,24 +145,18 @@ def _other(
 def _joined(rank: int, size: int, port: int, device: str) -> Iterator[Team]:
     """Be a member of a team whose processes are started by us: Fabric finds that out from the environment."""
     places = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "NODE_RANK": 0, "LOCAL_RANK": rank, "WORLD_SIZE": size}
-    before = {name: os.environ.get(name) for name in places}
-    os.environ.update({name: str(value) for name, value in places.items()})
-    try:
-        from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+    with environment({name: str(value) for name, value in places.items()}):
+        try:
+            from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
-        # After the import, which sets it itself.
-        logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
-        fabric = _fabric()(accelerator=device, devices=size, strategy="ddp", plugins=[LightningEnvironment()])
-        fabric.launch()
-        yield Team(rank, size, fabric)
-    finally:
-        if torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+            # After the import, which sets it itself.
+            logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
+            fabric = _fabric()(accelerator=device, devices=size, strategy="ddp", plugins=[LightningEnvironment()])
+            fabric.launch()
+            yield Team(rank, size, fabric)
+        finally:
+            if torch.distributed.is_initialized():
+                torch.distributed.destroy_process_group()
 
 
 def _free_port() -> int:

@@ -6,32 +6,42 @@ Order and noise of a step are functions of (seed, epoch, step), so a resumed tra
 from __future__ import annotations
 
 import json
+import math
 import time
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from holdfast.errors import ClassifierError, RunError, UsageError
+from holdfast.errors import ClassifierError, RunError
 from holdfast.models.bundle import BundleInfo, read_tensors, save_bundle, write_tensors
 from holdfast.sampling.rng import Stream, generator
+from holdfast.training.augment import augment, check_augmentation
 from holdfast.training.devices import Team
-from holdfast.training.recipes.noise import noise as noise_recipe
+from holdfast.training.inputs import Inputs
+from holdfast.training.recipes.base import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from torch import Generator
 
     from holdfast.data.base import DataSet
     from holdfast.training.config import TrainConfig
 
 _KEY = "holdfast-checkpoint"
 
+# Steps after which the loss is looked at on a GPU, which would otherwise wait for each.
+_STEPS_BETWEEN_LOOKS = 20
+
 
 @dataclass(frozen=True)
 class TrainProgress:
-    """How far a training is; handed to the caller after each step."""
+    """How far a training is; handed to the caller after each step, on a GPU after some."""
 
     step: int
     steps: int
@@ -53,7 +63,7 @@ def train(
     on_progress: Callable[[TrainProgress], None] | None = None,
     team: Team | None = None,
 ) -> BundleInfo:
-    """Train a base classifier for its noise and write its bundle to `out`.
+    """Train a base classifier by the recipe of `config` and write its bundle to `out`.
 
     After each epoch `out` + `.checkpoint` holds everything needed to go on; the same call resumes from it.
 
@@ -73,10 +83,11 @@ def train(
     Raises:
         RunError: a checkpoint of another training lies at `out`.
         ClassifierError: the loss became NaN or infinite.
-        UsageError: `info` names no noise.
+        UsageError: the recipe cannot train for the noise of `info`, or inputs cannot be augmented.
     """
     team = team or Team()
     where = team.device or device or torch.device("cpu")
+    info = config.recipe.start(info)
     trainer = _Trainer(info, config, data, where, team)
     checkpoint = out.with_name(out.name + ".checkpoint")
     if checkpoint.exists():
@@ -92,8 +103,7 @@ def train(
         **{
             **vars(info),
             "training": {
-                **asdict(config),
-                "recipe": "noise",
+                **config.to_dict(),
                 "data": {"source": data.source, "split": data.split, "sha256": data.sha256, "size": len(data)},
                 "training_loss": trainer.loss,
                 "training_accuracy_under_noise": trainer.accuracy,
@@ -102,7 +112,7 @@ def train(
             },
         }
     )
-    save_bundle(out, trained, trainer.module)
+    save_bundle(out, trained, trainer.final)
     checkpoint.unlink()
     return trained
 
@@ -112,73 +122,85 @@ class _Trainer:
 
     def __init__(self, info: BundleInfo, config: TrainConfig, data: DataSet, device: torch.device, team: Team) -> None:
         self.config = config
-        self.data = data
-        self.device = device
-        if info.trained_for is None:
-            raise UsageError("a training needs the noise that it is for, got a bundle without one; give it a noise")
         self.noise = info.trained_for
+        config.recipe.check(self.noise, config)
+        check_augmentation(config, data.shape)
+        self.space = info.input_space
+        self.device = device
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.module = info.build().to(device)
+        if len(info.noisy_shape) == 3:
+            # The order in memory in which convolutions are fastest, above all in bfloat16.
+            self.module = self.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        config.recipe.prepare(self.module)
         self.team = team
         self.model = team.model(self.module)
+        self.average = _average(self.module, config.ema)
         self.optimizer = _optimizer(self.module, config)
+        self.inputs = Inputs(data, device)
         self.steps_an_epoch = -(-len(data) // config.batch_size)
         self.epoch = 0
         self.loss = self.accuracy = float("nan")
-        self._promise = {"config": asdict(config), "data": data.sha256, "model": {**asdict(info), "training": {}}}
+        self._promise = {"config": config.to_dict(), "data": data.sha256, "model": {**asdict(info), "training": {}}}
+
+    @property
+    def final(self) -> nn.Module:
+        """The module whose weights the bundle gets."""
+        return self.module if self.average is None else self.average.module
 
     def run_epoch(self, epoch: int, start: float, on_progress: Callable[[TrainProgress], None] | None) -> None:
         """One pass over the training set; leaves its mean loss and accuracy under noise."""
         config, steps = self.config, self.steps_an_epoch
         order = self._permutation(epoch)
-        loss_sum = correct = seen = 0.0
+        # Sum of the losses, hits and copies so far, on the device.
+        sums = torch.zeros(3, dtype=torch.float64, device=self.device)
         self.module.train()
         for number in range(steps):
             step = epoch * steps + number
             for group in self.optimizer.param_groups:
                 group["lr"] = config.rate(step, steps * config.epochs)
             indices = order[number * config.batch_size : (number + 1) * config.batch_size]
-            loss, hits, copies = self._step(indices, epoch, number)
-            if loss != loss or loss in (float("inf"), float("-inf")):
-                raise ClassifierError(
-                    f"the loss became {loss} in epoch {epoch + 1}, step {number + 1}: the training diverged. "
-                    f"Lower --learning-rate (it is {config.learning_rate}) or use --precision float32"
-                )
-            loss_sum += loss * copies
-            correct += hits
-            seen += copies
-            if on_progress:
-                on_progress(
-                    TrainProgress(
-                        step + 1,
-                        steps * config.epochs,
-                        epoch + 1,
-                        config.epochs,
-                        loss_sum / seen,
-                        correct / seen,
-                        time.perf_counter() - start,
-                    )
-                )
+            sums += self.team.total(self._step(indices, epoch, number))
+            last = number == steps - 1
+            if last or self.device.type == "cpu" or number % _STEPS_BETWEEN_LOOKS == 0:
+                loss_sum, hits, copies = sums.tolist()
+                self._check(loss_sum, epoch, number)
+                self.loss, self.accuracy = loss_sum / copies, hits / copies
+                if on_progress:
+                    seconds = time.perf_counter() - start
+                    place = (step + 1, steps * config.epochs, epoch + 1, config.epochs)
+                    on_progress(TrainProgress(*place, self.loss, self.accuracy, seconds))
         self.epoch = epoch + 1
-        self.loss, self.accuracy = loss_sum / seen, correct / seen
+
+    def _check(self, loss_sum: float, epoch: int, number: int) -> None:
+        if not math.isfinite(loss_sum):
+            raise ClassifierError(
+                f"the loss became {loss_sum} in epoch {epoch + 1}, by step {number + 1}: the training diverged. "
+                f"Lower --learning-rate (it is {self.config.learning_rate}) or use --precision float32"
+            )
 
     def evaluate(self, held_out: DataSet) -> float:
-        """The share of held-out examples that are classified correctly, each under one draw of noise."""
-        self.module.eval()
+        """The share of held-out examples that are classified correctly, each under one draw of the noise."""
+        module = self.final.eval()
+        inputs = Inputs(held_out, self.device, most_bytes=0)
         correct = 0
         with torch.inference_mode():
             for first in range(0, len(held_out), self.config.batch_size):
-                indices = range(first, min(first + self.config.batch_size, len(held_out)))
-                x, labels = self._batch(held_out, indices)
+                x, labels = inputs.batch(torch.arange(first, min(first + self.config.batch_size, len(held_out))))
                 source = generator(self.config.seed, 0, Stream.TRAINING_CHECK, first, self.device)
-                logits = self.module(self.noise.apply(x, self.noise.draw(x[0], len(x), source)))
-                correct += int((logits.argmax(dim=1) == labels).sum())
+                noisy = x if self.noise is None else self.noise.apply(x, self.noise.draw(x[0], len(x), source))
+                correct += int((module(noisy).argmax(dim=1) == labels).sum())
         return correct / len(held_out)
 
     def save(self, path: Path) -> None:
         """Write weights, optimizer state and position, whole or not at all."""
-        tensors = {f"module.{key}": value.cpu().contiguous() for key, value in self.module.state_dict().items()}
+        states = {"module": self.module} if self.average is None else {"module": self.module, "average": self.average}
+        tensors = {
+            f"{part}.{key}": value.cpu().contiguous()
+            for part, module in states.items()
+            for key, value in module.state_dict().items()
+        }
         for number, state in self.optimizer.state_dict()["state"].items():
             for key, value in state.items():
                 if isinstance(value, Tensor):
@@ -200,51 +222,85 @@ class _Trainer:
                 "finish it, delete the checkpoint to start anew, or choose another --out"
             )
         self.module.load_state_dict(_under(tensors, "module."))
+        if self.average is not None:
+            self.average.load_state_dict(_under(tensors, "average."))
+        learned = self.optimizer.param_groups[0]["params"]
         state: dict[int, dict[str, Tensor]] = {}
         for key, value in _under(tensors, "optimizer.").items():
             number, name = key.split(".", 1)
-            state.setdefault(int(number), {})[name] = value
+            weights = learned[int(number)]
+            # The files have no order in memory; fused steps go through weights and their state side by side.
+            like = torch.empty_like(weights).copy_(value) if value.shape == weights.shape else value
+            state.setdefault(int(number), {})[name] = like
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
         self.epoch, self.loss, self.accuracy = position["epoch"], position["loss"], position["accuracy"]
 
-    def _step(self, indices: list[int], epoch: int, number: int) -> tuple[float, int, int]:
-        """One optimizer step; before it, the loss, the number of hits and the number of noisy copies."""
-        x, labels = self._batch(self.data, indices)
-        share, weight = self.team.share(len(x) * self.config.noise_copies)
+    def _step(self, indices: Tensor, epoch: int, number: int) -> Tensor:
+        """One optimizer step; before it, this process's sum of losses, hits and noisy copies."""
+        config = self.config
+        x, labels = self.inputs.batch(indices)
         # Block 0 of an epoch is its permutation.
-        source = generator(self.config.seed, epoch, Stream.TRAINING, number + 1, self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bfloat16"):
-            loss, logits, targets = noise_recipe(self.model, x, labels, self.noise, self.config, source, share)
+        source = generator(config.seed, epoch, Stream.TRAINING, number + 1, self.device)
+        x = augment(x, config, source)
+        images, copies = len(x), config.noise_copies
+        share, weight = self.team.share(images)
+        draws = None
+        if self.noise is not None:
+            draws = self.noise.draw(x[0], 1 if config.shared_noise else images * copies, source)
+            if not config.shared_noise:
+                draws = draws[share.start * copies : share.stop * copies]
+        step = Step(
+            model=self.model,
+            module=self.module,
+            x=x[share],
+            labels=labels[share],
+            config=config,
+            space=self.space,
+            progress=(epoch + number / self.steps_an_epoch) / config.epochs,
+            noise=self.noise,
+            draws=draws,
+            randomness=partial(_shared_draw, images, share, source),
+        )
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+            loss, logits, targets = config.recipe.outcome(step)
         self.optimizer.zero_grad(set_to_none=True)
         self.team.backward(loss if weight == 1.0 else weight * loss)
         self.optimizer.step()
-        hits, copies = (logits.argmax(dim=1) == targets).sum(), len(targets) if weight else 0
-        if self.team.size == 1:
-            return float(loss.detach()), int(hits), copies
-        mine = torch.stack([loss.detach().double() * copies, hits * bool(weight), torch.tensor(copies).to(hits)])
-        total, all_hits, all_copies = self.team.total(mine).tolist()
-        return total / all_copies, int(all_hits), int(all_copies)
+        if self.average is not None:
+            self.average.update_parameters(self.module)
+        seen = len(targets) if weight else 0
+        hits = (logits.argmax(dim=1) == targets).sum()
+        return torch.stack(
+            [loss.detach().double() * seen, hits.double() * bool(weight), hits.new_tensor(seen).double()]
+        )
 
-    def _batch(self, data: DataSet, indices: Any) -> tuple[Tensor, Tensor]:
-        chosen = list(indices)
-        x = torch.from_numpy(data.batch(chosen)).to(self.device)
-        return x, torch.from_numpy(data.labels[chosen]).to(self.device)
-
-    def _permutation(self, epoch: int) -> list[int]:
+    def _permutation(self, epoch: int) -> Tensor:
         source = generator(self.config.seed, epoch, Stream.TRAINING, 0, torch.device("cpu"))
-        order: list[int] = torch.randperm(len(self.data), generator=source).tolist()
-        return order
+        return torch.randperm(len(self.inputs.data), generator=source)
+
+
+def _shared_draw(images: int, share: slice, source: Generator, make: Callable[[int, Generator], Tensor]) -> Tensor:
+    return make(images, source)[share]
+
+
+def _average(module: nn.Module, decay: float) -> AveragedModel | None:
+    """The moving average of weights and buffers, if there is to be one."""
+    if not decay:
+        return None
+    return AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)  # type: ignore[no-untyped-call]
 
 
 def _optimizer(module: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    learned = [parameter for parameter in module.parameters() if parameter.requires_grad]
     if config.optimizer == "adamw":
-        return torch.optim.AdamW(module.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+        return torch.optim.AdamW(learned, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
     return torch.optim.SGD(
-        module.parameters(),
+        learned,
         lr=config.learning_rate,
         momentum=0.9,
         nesterov=True,
         weight_decay=config.weight_decay,
+        fused=True,
     )
 
 

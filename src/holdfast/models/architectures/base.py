@@ -9,12 +9,13 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from torch import nn
+
 from holdfast.errors import UsageError
+from holdfast.models.normalization import Normalization
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from torch import nn
 
 Shape = tuple[int, ...]
 
@@ -70,6 +71,13 @@ def build(name: str, shape: Shape, num_classes: int, args: Mapping[str, Any] | N
     unknown = sorted(set(given) - set(known))
     if unknown:
         raise UsageError(f"architecture {name!r} has no argument {unknown[0]!r}; it takes {', '.join(known) or 'none'}")
+    missing = [
+        parameter.name
+        for parameter in parameters
+        if parameter.name in known and parameter.default is parameter.empty and parameter.name not in given
+    ]
+    if missing:
+        raise UsageError(f"architecture {name!r} needs the argument {missing[0]!r}")
     if type(num_classes) is not int or num_classes < 2:
         raise UsageError(f"architecture {name!r} needs at least 2 classes, got {num_classes!r}")
     if len(shape) not in (1, 2, 3) or any(type(size) is not int or size < 1 for size in shape):
@@ -77,6 +85,19 @@ def build(name: str, shape: Shape, num_classes: int, args: Mapping[str, Any] | N
             f"inputs have the shape (features,), (channels, features) or (channels, height, width), got {tuple(shape)}"
         )
     return builder(tuple(shape), num_classes, **given)
+
+
+def build_normalized(description: Mapping[str, Any], shape: Shape, num_classes: int) -> nn.Sequential:
+    """A new base classifier with its normalization in front.
+
+    Args:
+        description: "architecture" and its "arguments"; "mean" and "std", which are subtracted from and divide each
+            channel, or None.
+        shape: of a noisy input.
+        num_classes: how many logits it returns.
+    """
+    network = build(description["architecture"], shape, num_classes, description["arguments"])
+    return nn.Sequential(Normalization(description["mean"], description["std"], len(shape)), network)
 
 
 def image_size(name: str, shape: Shape, smallest: int = 1) -> tuple[int, int, int]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, final
 import torch
 from torch import Tensor, nn
 
-from holdfast.errors import ClassifierError, HoldfastError, MissingExtraError, UsageError
+from holdfast.errors import ClassifierError, HoldfastError, MissingExtraError, UsageError, first_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -199,9 +199,9 @@ def prepare(name: str, job: Job) -> Backend:
         raise
     except Exception as error:
         # Whatever a converter or a compiler raises for layers that it does not know.
-        reason = (str(error).strip().splitlines() or [""])[0]
         raise UsageError(
-            f"backend {name!r} cannot take this network ({type(error).__name__}: {reason}); use another, as torch"
+            f"backend {name!r} cannot take this network ({type(error).__name__}: {first_line(error)}); "
+            "use another, as torch"
         ) from error
 
 

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import io
 import logging
-import os
 import warnings
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from holdfast.errors import UsageError
 from holdfast.models.backends.base import Backend, Job, backend, frozen_copy, importable, imported
+from holdfast.process import environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -149,14 +149,6 @@ def _quiet() -> Iterator[None]:
 
     Importing and calling these packages sends usage data over the network, unless they believe to run in a CI job.
     """
-    before = os.environ.get("CI")
-    os.environ["CI"] = "true"
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        if before is None:
-            del os.environ["CI"]
-        else:
-            os.environ["CI"] = before
+    with environment({"CI": "true"}), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield

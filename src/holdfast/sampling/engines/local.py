@@ -45,7 +45,7 @@ class LocalEngine(Engine):
         threads: processor threads; 1 is best as soon as anything else runs on the machine.
 
     Raises:
-        UsageError: the device is not there, or a number is out of range.
+        UsageError: not the name of a device, or a number is out of range; when it runs, the device is not there.
     """
 
     device: str = "cpu"
@@ -57,7 +57,7 @@ class LocalEngine(Engine):
             raise UsageError(f"a batch has at least 1 noisy copy, got {self.batch_size}; or leave it to 'auto'")
         if self.threads < 1:
             raise UsageError(f"the number of threads is at least 1, got {self.threads}")
-        torch_device(self.device)
+        check_device(self.device)
 
     def run(
         self,
@@ -154,17 +154,23 @@ class LocalEngine(Engine):
         return size / min(times[1:])
 
 
+def check_device(name: str) -> str:
+    """`name` if it is that of a device, here or elsewhere; UsageError otherwise."""
+    kind, _, number = name.partition(":")
+    if not (kind == "cpu" and not number) and not (kind == "cuda" and (not number or number.isdigit())):
+        raise UsageError(f"a device is 'cpu', 'cuda' or 'cuda:0', got {name!r}")
+    return name
+
+
 def torch_device(name: str) -> torch.device:
     """The device of that name, after checking that it is there.
 
     Raises:
         UsageError: an unknown or absent device.
     """
-    kind, _, number = name.partition(":")
-    if kind == "cpu" and not number:
+    kind, _, number = check_device(name).partition(":")
+    if kind == "cpu":
         return torch.device("cpu")
-    if kind != "cuda" or not (number == "" or number.isdigit()):
-        raise UsageError(f"a device is 'cpu', 'cuda' or 'cuda:0', got {name!r}")
     available = torch.cuda.device_count()
     if int(number or 0) >= available:
         raise UsageError(

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import pickle
 import signal
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from threading import Thread
@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from holdfast.errors import UsageError
+from holdfast.process import interrupts_held_back
 from holdfast.sampling.engines.base import Engine
 from holdfast.sampling.engines.crew import Crew, Lost, drive, packed
-from holdfast.sampling.engines.local import LocalEngine
+from holdfast.sampling.engines.local import LocalEngine, torch_device
 from holdfast.sampling.engines.worker import Inbox, Order, work
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class ProcessesEngine(Engine):
         threads: processor threads of each process.
 
     Raises:
-        UsageError: the device is not there, or a number is out of range.
+        UsageError: not the name of a device, or a number is out of range; when it runs, the device is not there.
     """
 
     workers: int
@@ -67,6 +68,7 @@ class ProcessesEngine(Engine):
         on_batch: Callable[[int], None] | None = None,
     ) -> Generator[tuple[Example, Votes], None, None]:
         """See `Engine.run`. A process that dies is replaced, and what it had in hand is computed again."""
+        torch_device(self.device)
         order = Order(classifier, noise, procedure, seed, self._local(0))
         devices = max(1, torch.cuda.device_count()) if self.device == "cuda" else 1
         orders = [packed(replace(order, engine=self._local(number))) for number in range(min(devices, self.workers))]
@@ -101,7 +103,7 @@ class _Processes(Crew):
         here, there = self._context.Pipe()
         # Daemons are ended with the driver by multiprocessing itself, should nobody call `close`.
         process = self._context.Process(target=_serve, args=(there,), daemon=True, name=f"holdfast-worker-{number}")
-        with _interrupts_held_back():
+        with interrupts_held_back():
             process.start()
         there.close()
         self._processes.append(process)
@@ -169,13 +171,3 @@ def _serve(pipe: Connection) -> None:
     work(order, inbox, pipe.send)
     # The exception was sent; the driver ends this process when it has read that.
     signal.pause()
-
-
-@contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Start processes that Ctrl-C does not reach: the driver gets it, and ends them. A mask is inherited."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

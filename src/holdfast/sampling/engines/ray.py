@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from holdfast.errors import HoldfastError, MissingExtraError, UsageError
+from holdfast.errors import HoldfastError, MissingExtraError, UsageError, first_line
 from holdfast.sampling.engines.base import Engine
 from holdfast.sampling.engines.crew import Crew, Lost, drive, packed
 from holdfast.sampling.engines.local import LocalEngine
@@ -94,22 +94,17 @@ class RayEngine(Engine):
     def settings(self) -> dict[str, Any]:
         """For the session log. The address is left out: it says where something is, not how it was done."""
         name = "ray" if self.workers is None else f"ray:{self.workers}"
-        return {**self._local().settings(), "device": self.device, "engine": name}
+        return {**self._local().settings(), "engine": name}
 
     def _local(self) -> LocalEngine:
-        """What an actor runs. The device need not be on this machine, so it is not asked for here."""
-        engine = LocalEngine("cpu", self.batch_size, self.threads)
-        object.__setattr__(engine, "device", self.device)
-        return engine
+        """What an actor runs, on a device that need not be on this machine."""
+        return LocalEngine(self.device, self.batch_size, self.threads)
 
 
 class _Actors(Crew):
     """Actors, each asked for news by one call that waits in it; Ray says when an actor is lost."""
 
-    advice = (
-        "Is Holdfast installed on every node, in the same version as here? Ray's own logs are in its session folder, "
-        "/tmp/ray/session_latest/logs by default"
-    )
+    advice = "Is Holdfast installed on every node, in the same version as here? The logs are in Ray's session folder"
 
     def __init__(self, engine: RayEngine, order: bytes) -> None:
         self._ray = _ray()
@@ -150,7 +145,7 @@ class _Actors(Crew):
                 news = pickle.loads(self._ray.get(each))
             except self._ray.exceptions.RayError as error:
                 self._ray.kill(self._actors[worker])
-                yield worker, Lost(f"{type(error).__name__}: {_first_line(error)}")
+                yield worker, Lost(f"{type(error).__name__}: {first_line(error)}")
                 continue
             self._listen(worker)
             self._heard = time.monotonic()
@@ -189,7 +184,7 @@ class _Actors(Crew):
             self._ray.init(address=address, runtime_env=environment, **quiet)
         except (OSError, ValueError, RuntimeError) as error:
             raise HoldfastError(
-                f"no Ray cluster answers at {address!r} ({_first_line(error)}). `ray start --head` starts one; without "
+                f"no Ray cluster answers at {address!r} ({first_line(error)}). `ray start --head` starts one; without "
                 "--ray-address Holdfast starts Ray on this machine"
             ) from error
 
@@ -248,7 +243,3 @@ def _ray() -> Any:
     except ImportError:
         raise MissingExtraError("ray", "ray", "--engine ray") from None
     return ray
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [""])[0]

@@ -1,1 +1,25 @@
-"""Recipes: what one training step minimizes."""
+"""Recipes: what one training step minimizes. Each file has one, with its source and its cost."""
+
+from holdfast.training.recipes.adversarial import Adversarial
+from holdfast.training.recipes.base import Recipe, recipe_from_dict, recipe_names
+from holdfast.training.recipes.consistency import Consistency
+from holdfast.training.recipes.denoise import Denoise
+from holdfast.training.recipes.macer import Macer
+from holdfast.training.recipes.noise import NoiseAugmentation
+from holdfast.training.recipes.smoothadv import SmoothAdv
+from holdfast.training.recipes.stability import Stability
+from holdfast.training.recipes.standard import Standard
+
+__all__ = [
+    "Adversarial",
+    "Consistency",
+    "Denoise",
+    "Macer",
+    "NoiseAugmentation",
+    "Recipe",
+    "SmoothAdv",
+    "Stability",
+    "Standard",
+    "recipe_from_dict",
+    "recipe_names",
+]

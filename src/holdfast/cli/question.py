@@ -1,0 +1,67 @@
+"""What is asked of each input on the command line, and the estimator that answers it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from holdfast.errors import UsageError
+
+if TYPE_CHECKING:
+    from holdfast.estimators import Estimator
+    from holdfast.noises.base import Noise, Shape
+
+_ESTIMATORS = ("exact", "fixed", "looks", "eprocess")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of each input, and at what cost and risk.
+
+    Attributes:
+        n0: selection samples.
+        n: estimation samples, at most.
+        alpha: failure probability of each certificate.
+        bounds: how class bounds follow from votes.
+        radii: that are to be decided; empty for none.
+        precision: of the radius that is wanted; None for the radius that n samples give.
+    """
+
+    n0: int
+    n: int
+    alpha: float
+    bounds: str
+    radii: tuple[float, ...] = ()
+    precision: float | None = None
+
+    def estimator(self, name: str, noise: Noise, shape: Shape, theorem: str | None = None) -> Estimator:
+        """The estimator of that name for this question; "auto" takes the cheapest one that fits.
+
+        Raises:
+            UsageError: an unknown name, one that does not fit the question, or a value out of range.
+        """
+        from holdfast.estimators import EProcess, Exact, FixedSize, Looks, scale_of
+
+        early = bool(self.radii) or self.precision is not None
+        count = noise.realizations(shape)
+        if name == "auto":
+            few = count is not None and count <= self.n0 + self.n
+            name = "exact" if few else "looks" if early else "fixed"
+        if name not in _ESTIMATORS:
+            raise UsageError(f"--estimator is auto, {', '.join(_ESTIMATORS)}; got {name!r}")
+        if name == "exact":
+            if count is None:
+                raise UsageError(f"{noise} has no end of realizations to take once each; choose another --estimator")
+            return Exact(count)
+        if name == "fixed":
+            if early:
+                raise UsageError("--estimator fixed does not stop early: leave it out, or leave out --until-...")
+            return FixedSize(self.n, self.alpha, self.bounds)
+        if not early:
+            raise UsageError(f"--estimator {name} stops early: say when with --until-radius or --until-precision")
+        scale = scale_of(noise, theorem, shape)
+        if name == "looks":
+            return Looks(self.n, self.alpha, self.radii, self.precision, method=self.bounds, scale=scale)
+        if len(self.radii) != 1 or self.precision is not None:
+            raise UsageError("an e-process decides one radius; use --estimator looks for several, or for a precision")
+        return EProcess(self.n, self.alpha, self.radii[0], scale=scale)

@@ -1,0 +1,74 @@
+"""Objects that a name and parameters describe: on the command line, in manifests and in bundles.
+
+Each kind is a family of frozen dataclasses with a class attribute `name`; their fields are the parameters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, asdict, fields
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+
+from holdfast.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Named:
+    """An object with a name and parameters; a subclass that sets `name` is a frozen dataclass."""
+
+    name: ClassVar[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Name and parameters, for files; `from_dict` is the inverse."""
+        return {"name": self.name, **asdict(cast("Any", self))}
+
+    def __str__(self) -> str:
+        given = ",".join(
+            f"{key}={_spell(value)}" for key, value in self.to_dict().items() if key != "name" and value is not None
+        )
+        return f"{self.name}:{given}" if given else self.name
+
+
+AnyNamed = TypeVar("AnyNamed", bound=Named)
+
+
+def register(known: dict[str, type[AnyNamed]], kind: str, made: type[AnyNamed]) -> None:
+    """Put a new class into the table of its kind, if it has a name of its own."""
+    if "name" not in made.__dict__:
+        return
+    if made.name in known:
+        raise TypeError(f"two {kind}s are named {made.name!r}")
+    known[made.name] = made
+
+
+def from_dict(known: Mapping[str, type[AnyNamed]], kind: str, description: Mapping[str, Any]) -> AnyNamed:
+    """The object that `Named.to_dict` described.
+
+    Args:
+        known: the classes of this kind by name.
+        kind: what they are, in a word, for messages.
+        description: name and parameters.
+
+    Raises:
+        UsageError: an unknown name, or a parameter that is unknown, missing or out of range.
+    """
+    parameters = dict(description)
+    name = parameters.pop("name", None)
+    if name not in known:
+        raise UsageError(f"unknown {kind} {name!r}; known are {', '.join(sorted(known))}")
+    made = known[name]
+    taken = {field.name: field for field in fields(cast("Any", made))}
+    unknown = sorted(set(parameters) - set(taken))
+    if unknown:
+        raise UsageError(f"{kind} {name!r} has no parameter {unknown[0]!r}; it takes {', '.join(taken) or 'none'}")
+    missing = [key for key, field in taken.items() if key not in parameters and field.default is MISSING]
+    if missing:
+        raise UsageError(f"{kind} {name!r} needs the parameter {missing[0]!r}, as in {name}:{missing[0]}=VALUE")
+    # JSON has no tuples.
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in parameters.items()}
+    return made(**values)
+
+
+def _spell(value: object) -> str:
+    return "/".join(str(part) for part in value) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,47 @@
+"""Standard augmentation of a minibatch of images, on the device that it is on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from holdfast.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+    from holdfast.training.config import TrainConfig
+
+
+def check_augmentation(config: TrainConfig, shape: tuple[int, ...]) -> None:
+    """Raise UsageError if inputs of this shape cannot be augmented in this way."""
+    if (config.crop or config.flip) and len(shape) != 3:
+        raise UsageError(f"crop and flip are for images (channels, height, width), got inputs of shape {shape}")
+
+
+def augment(x: Tensor, config: TrainConfig, generator: Generator) -> Tensor:
+    """Each image moved by up to `config.crop` pixels and, with `config.flip`, mirrored half of the time.
+
+    Args:
+        x: `(batch, channels, height, width)`; zeros come in from the edges.
+        config: with the settings.
+        generator: the only source of randomness, on the device of `x`.
+    """
+    if config.crop:
+        x = _crop(x, config.crop, generator)
+    if config.flip:
+        mirrored = torch.rand((len(x), 1, 1, 1), device=x.device, generator=generator) < 0.5
+        x = torch.where(mirrored, x.flip(3), x)
+    return x
+
+
+def _crop(x: Tensor, pixels: int, generator: Generator) -> Tensor:
+    batch, _, height, width = x.shape
+    padded = torch.nn.functional.pad(x, (pixels,) * 4)
+    corners = torch.randint(0, 2 * pixels + 1, (2, batch, 1), device=x.device, generator=generator)
+    rows = corners[0] + torch.arange(height, device=x.device)
+    columns = corners[1] + torch.arange(width, device=x.device)
+    images = torch.arange(batch, device=x.device)
+    # The channels, between two indexed axes, come out last.
+    return padded[images[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()

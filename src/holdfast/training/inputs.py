@@ -1,0 +1,54 @@
+"""The training set on the device: all of it where it fits, so that a step moves no images."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from holdfast.data.base import DataSet
+
+# Of the processor's memory, whose free part says little; of a GPU's it is a share of what is free.
+_MOST_BYTES = 4 * 2**30
+_SHARE_OF_GPU = 0.25
+_AT_ONCE = 4096
+
+
+class Inputs:
+    """A data set as tensors on a device, in input units.
+
+    Args:
+        data: the data set.
+        device: where its images are wanted.
+        most_bytes: a larger data set stays where it is, and each minibatch is loaded and moved.
+    """
+
+    def __init__(self, data: DataSet, device: torch.device, most_bytes: int | None = None) -> None:
+        self.data = data
+        self.device = device
+        self.labels = torch.from_numpy(data.labels.copy()).to(device)
+        limit = _room(device) if most_bytes is None else most_bytes
+        self.held: Tensor | None = None
+        if 4 * len(data) * math.prod(data.shape) <= limit:
+            self.held = torch.empty((len(data), *data.shape), device=device)
+            for first in range(0, len(data), _AT_ONCE):
+                end = min(first + _AT_ONCE, len(data))
+                self.held[first:end] = torch.from_numpy(data.batch(np.arange(first, end)))
+
+    def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Images `(num, *shape)` and labels `(num,)` at these positions, an int64 tensor on the processor."""
+        where = indices.to(self.device)
+        if self.held is not None:
+            return self.held[where], self.labels[where]
+        return torch.from_numpy(self.data.batch(indices.numpy())).to(self.device), self.labels[where]
+
+
+def _room(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(_SHARE_OF_GPU * torch.cuda.mem_get_info(device)[0])
+    return _MOST_BYTES

@@ -1,0 +1,112 @@
+"""A denoiser in front of a classifier that was trained without noise. Source: Salman, Sun, Yang, Kapoor & Kolter 2020,
+"Denoised Smoothing: A Provable Defense for Pretrained Classifiers"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from torch.nn.functional import cross_entropy, mse_loss
+
+from holdfast.errors import UsageError
+from holdfast.models.architectures.composed import Denoised
+from holdfast.models.bundle import load_bundle, read_info
+from holdfast.noises.base import AdditiveNoise
+from holdfast.training.recipes.base import Outcome, Recipe, Step, check_weight
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from holdfast.models.bundle import BundleInfo
+    from holdfast.noises.base import Noise
+    from holdfast.training.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class Denoise(Recipe):
+    """Mean squared error of the denoised image, and cross-entropy of its class against the one of the clean image.
+
+    Only the denoiser is trained. Noises that are added to the image; the architecture is `denoised`. It costs a step of
+    the denoiser and two of the classifier for each copy.
+
+    Args:
+        classifier: bundle of the classifier, trained without noise.
+        agreement: weight of the cross-entropy; 0 for the squared error alone.
+    """
+
+    name: ClassVar[str] = "denoise"
+    architecture: ClassVar[str | None] = "denoised"
+    classifier: str
+    agreement: float = 0.05
+
+    def __post_init__(self) -> None:
+        check_weight("agreement", self.agreement)
+
+    def __str__(self) -> str:
+        return f"{self.name}:classifier={Path(self.classifier).name},agreement={self.agreement}"
+
+    def check(self, noise: Noise | None, config: TrainConfig) -> None:
+        """Raise UsageError unless the noise is added to the image."""
+        super().check(noise, config)
+        if not isinstance(noise, AdditiveNoise):
+            raise UsageError(
+                "the recipe 'denoise' makes an image of a noisy one; it takes noises that are added to the image, such "
+                f"as gaussian, got {noise}"
+            )
+
+    def start(self, info: BundleInfo) -> BundleInfo:
+        """The bundle's own normalization goes: the denoiser sees images, and the classifier brings its own.
+
+        Raises:
+            UsageError: another architecture than `denoised`, or a classifier of other inputs or classes.
+        """
+        if info.architecture != "denoised":
+            raise UsageError(
+                f"the recipe 'denoise' trains the architecture 'denoised', got {info.architecture!r}; leave out "
+                "--arch, or write denoised:depth=17,width=64"
+            )
+        known = read_info(Path(self.classifier))
+        mine, theirs = info.input_space, known.input_space
+        if known.noise is not None:
+            raise UsageError(
+                f"{self.classifier} was trained for {known.trained_for}; a denoiser goes in front of a classifier that "
+                "was trained without noise (--recipe standard)"
+            )
+        if (theirs.shape, theirs.low, theirs.high, known.class_names) != (
+            mine.shape,
+            mine.low,
+            mine.high,
+            info.class_names,
+        ):
+            raise UsageError(
+                f"{self.classifier} takes inputs of shape {theirs.shape} in [{theirs.low:g}, {theirs.high:g}] and "
+                f"knows {len(known.class_names)} classes; the data have {mine.shape} in [{mine.low:g}, {mine.high:g}] "
+                f"and {len(info.class_names)}, or classes of other names"
+            )
+        return replace(
+            info,
+            arguments={**info.arguments, "classifier": known.member()},
+            input_space=replace(mine, mean=None, std=None),
+        )
+
+    def prepare(self, module: nn.Module) -> None:
+        """Put the classifier's weights in their place."""
+        _composed(module).classifier.load_state_dict(load_bundle(Path(self.classifier)).module.state_dict())
+
+    def outcome(self, step: Step) -> Outcome:
+        """Squared error and cross-entropy; a hit is the right label of a denoised copy."""
+        composed = _composed(step.module)
+        seen: list[Tensor] = []
+        hook = composed.denoiser.register_forward_hook(lambda module, inputs, image: seen.append(image))
+        try:
+            logits = step.model(step.noisy(step.x)).float()
+        finally:
+            hook.remove()
+        error = mse_loss(seen[0].float(), step.x.repeat_interleave(step.copies, 0))
+        wanted = composed.classifier(step.x).argmax(dim=1).repeat_interleave(step.copies)
+        return Outcome(error + self.agreement * cross_entropy(logits, wanted), logits, step.targets)
+
+
+def _composed(module: nn.Module) -> Denoised:
+    return next(part for part in module.modules() if isinstance(part, Denoised))
