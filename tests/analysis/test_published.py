@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 from synthetic_runs import ABLATION, CIFAR10, GAUSSIAN, data, imported, manifest
 
-from holdfast.analysis.published import comparable
+from holdfast.analysis.published import at_radius, comparable, curve, figure
+from holdfast.runs.logs import read_log
 
 CIFAR = data(10000, source="parquet", shape=(3, 32, 32), class_names=CIFAR10)
 MNIST = data(10000, source="mnist", shape=(1, 28, 28))
@@ -74,3 +75,44 @@ def test_nothing_to_compare_with(promise, noise):
 
 def test_other_noises_have_no_published_figures():
     assert comparable(replace(manifest(MNIST, ABLATION), noise={"name": "uniform", "kappa": 0.1})) == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "settings", "value"),
+    [
+        (("Levine", "Table 1", "classification accuracy"), {"k": 100}, 98.75),
+        (("Levine", "Table 3", "median certified robustness"), {"k": 75}, 7.0),
+        (("Levine", "Table 4", "test accuracy on ablated images"), {"k": 75}, 74.08),
+        (("Levine", "Table 5", "training accuracy on ablated images"), {"k": 25}, 83.89),
+        (("Levine", "Table 6", "median certified robustness"), {"k": 1000}, 16.0),
+        (("Levine", "Table 7", "median certified robustness", "MNIST"), {"method": "Lee et al. 2019"}, 4.0),
+        (("Levine", "Table 8", "abstained", "CIFAR-10"), {"k": 75, "null": "mean"}, 1.05),
+        (("Levine", "Eq. 21", "mutual information"), {}, 50590.4),
+        (("Cohen", "Table 2", at_radius(3.0)), {"sigma": 1.0}, 0.12),
+        (("Cohen", "Table 3", at_radius(0.25)), {"sigma": 0.12}, 0.6),
+        (("Cohen", "Table 4", "abstain"), {"n": 1000}, 0.04),
+    ],
+)
+def test_single_figures_by_their_setting(wanted, settings, value):
+    assert figure(*wanted, **settings).value == value
+
+
+def test_a_figure_that_is_not_printed_and_one_that_is_not_alone():
+    with pytest.raises(KeyError, match="0 figures of Levine, Table 1"):
+        figure("Levine", "Table 1", "abstained", k=7)
+    with pytest.raises(KeyError, match="20 figures"):
+        figure("Levine", "Table 1", "abstained")
+
+
+@pytest.mark.parametrize("sigma", ["0.25", "0.50"])
+def test_the_curves_are_those_of_the_published_logs(data_folder, sigma):
+    claims = read_log(data_folder / "cohen-logs" / f"cifar10_resnet110_sigma_{sigma}.tsv").claims
+    points = curve(float(sigma))
+    assert len(points) >= 20
+    for point in points:
+        hits = sum(each.predicted == each.label and each.radius >= point.radius for each in claims)
+        assert point.share == pytest.approx(hits / len(claims), abs=1e-9)
+
+
+def test_no_log_was_published_for_other_sigmas():
+    assert curve(0.12) == []

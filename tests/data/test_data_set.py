@@ -236,3 +236,25 @@ def test_a_name_is_given_once():
 def test_data_does_not_import_torch():
     code = "import sys, holdfast.data as d; d.open_data('digits', None, 'test', {}); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_part_is_each_so_and_so_many_th_example():
+    data = small(labels=(0, 1, 0))
+    part = data.part(2)
+    assert (len(part), part.labels.tolist()) == (2, [0, 0])
+    np.testing.assert_array_equal(part.batch([0, 1]), data.batch([0, 2]))
+    expected = small(np.arange(24, dtype=np.uint8).reshape(3, 2, 2, 2)[::2] * 10, labels=(0, 0))
+    assert part.sha256 == expected.sha256
+    assert part.channel_statistics() == expected.channel_statistics()
+    assert pickle.loads(pickle.dumps(part)).sha256 == part.sha256
+    assert data.part(1) is data
+    with pytest.raises(UsageError, match="from 1 on; got 0"):
+        data.part(0)
+
+
+def test_a_part_keeps_the_scale():
+    data = small(peak=250)
+    assert data.part(2).batch([0]).max() == np.float32(70 / 250)
+    numbers = small(np.linspace(-2, 2, 24, dtype=np.float32).reshape(3, 2, 2, 2), bounds=(-2.0, 2.0))
+    assert (numbers.part(2).low, numbers.part(2).high) == (-2.0, 2.0)
+    np.testing.assert_array_equal(numbers.part(2)[1].x, numbers[2].x)

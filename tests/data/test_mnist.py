@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from holdfast.data import open_data
-from holdfast.errors import DataError
+from holdfast.errors import DataError, UsageError
 
 IMAGES = np.random.default_rng(3).integers(0, 256, (7, 28, 28), dtype=np.uint8)
 LABELS = np.array([3, 1, 4, 1, 5, 9, 2], dtype=np.uint8)
@@ -106,3 +106,13 @@ def test_mean_and_deviation_of_the_original_training_set(data_folder):
     # The constants that PyTorch's MNIST examples normalize with.
     assert round(mean[0], 4) == 0.1307
     assert round(deviation[0], 4) == 0.3081
+
+
+def test_black_and_white(tmp_path):
+    data = open_data("mnist", write(tmp_path), "test", {"levels": "2"})
+    assert data.source == "mnist-binary"
+    np.testing.assert_array_equal(data.batch(range(7)), (IMAGES >= 128)[:, np.newaxis].astype(np.float32))
+    assert data.sha256 != opened(tmp_path).sha256
+    assert open_data("mnist", tmp_path, "test", {"levels": "256"}).sha256 == opened(tmp_path).sha256
+    with pytest.raises(UsageError, match=r"levels of mnist is 256 \(as published\) or 2 .*, got '16'"):
+        open_data("mnist", tmp_path, "test", {"levels": "16"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from holdfast.stats.class_bounds import check_method
 from holdfast.stats.datasets import DEFAULT_CONFIDENCE, Proportion, certified_proportion, proportion
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from holdfast.noises.base import Guarantee, Noise
     from holdfast.runs.manifest import Manifest
@@ -113,6 +114,28 @@ def median_certified_radius(results: Sequence[Outcome]) -> float | None:
     ranked = sorted((result.certified_radius for result in results), reverse=True)
     median = ranked[math.ceil(len(ranked) / 2) - 1]
     return None if median == -math.inf else median
+
+
+def median_interval(
+    results: Sequence[Outcome], alpha: float, confidence: float = DEFAULT_CONFIDENCE
+) -> tuple[float | None, float | None]:
+    """An interval for the median certified radius of the population; None where it has none.
+
+    Its ends are the largest radii at which the interval of certified accuracy lies above one half, and is not below it.
+    """
+    ranked = sorted((result.certified_radius for result in results), reverse=True)
+    counts = range(1, len(ranked) + 1)
+
+    def reached(end: Callable[[Proportion], float]) -> float | None:
+        """The radius of the first example, from the largest on, with which this end reaches one half."""
+        place = bisect_left(
+            counts,
+            True,
+            key=lambda count: end(certified_proportion(count, len(ranked), alpha, confidence)) >= 0.5,
+        )
+        return None if place == len(ranked) or ranked[place] == -math.inf else ranked[place]
+
+    return reached(lambda share: share.lower), reached(lambda share: share.upper)
 
 
 def average_certified_radius(results: Sequence[Outcome]) -> float:

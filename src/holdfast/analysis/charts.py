@@ -45,18 +45,32 @@ def chart(runs: Sequence[Run], interactive: bool = True) -> dict[str, Any]:
     colour = alt.Color("run:N", scale=scale, legend=legend)
     layers = [*_curve_layers(alt, lines, colour, legend, interactive), *_mark_layers(alt, lines, colour)]
     layered = alt.layer(*layers).properties(width="container", height=340)
-    layered = layered.configure(background="transparent", autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
-    spec: dict[str, Any] = layered.to_dict()
+    return _spec(alt, layered)
+
+
+def picture(runs: Sequence[Run]) -> str:
+    """The chart of the same runs as SVG text, for readers without scripts; raises what `chart` raises."""
+    return _svg(chart(runs, interactive=False))
+
+
+def as_svg(chart: Any) -> str:
+    """A chart that altair made, as SVG text in the style of all charts; raises what `chart` raises."""
+    return _svg(_spec(extras.load("altair", _PURPOSE), chart))
+
+
+def _spec(alt: Any, chart: Any) -> dict[str, Any]:
+    """The document of a chart, in the style of all charts."""
+    fit = alt.AutoSizeParams(type="fit-x", contains="padding")
+    spec: dict[str, Any] = chart.configure(background="transparent", autosize=fit).to_dict()
     # The address of the schema: nothing would load it, but a report names no address on the network.
     del spec["$schema"]
     spec["config"] = {**spec["config"], **_theme()}
     return spec
 
 
-def picture(runs: Sequence[Run]) -> str:
-    """The chart of the same runs as SVG text, for readers without scripts; raises what `chart` raises."""
+def _svg(spec: dict[str, Any]) -> str:
     convert = extras.load("vl_convert", _PURPOSE)
-    svg: str = convert.vegalite_to_svg({**chart(runs, interactive=False), "width": 680}, vl_version=_version())
+    svg: str = convert.vegalite_to_svg({**spec, "width": 680}, vl_version=_version())
     return svg
 
 

@@ -101,7 +101,7 @@ def write_report(
     sections = _sections(runs, radii)
     norms = list(dict.fromkeys(section.norm for section in sections))
     groups = [_group(norm, [section for section in sections if section.norm is norm]) for norm in norms]
-    page = _template().render(
+    page = template("holdfast.analysis", "report.html").render(
         title=title or _title(runs),
         written=datetime.now(timezone.utc).strftime("%d %B %Y, %H:%M UTC"),
         sections=sections,
@@ -115,13 +115,18 @@ def write_report(
         path.write_text(page, encoding="utf-8")
 
 
-def _template() -> Any:
+def template(package: str, file: str) -> Any:
+    """A page of a package, to be rendered; `style` in it is the style that all pages share.
+
+    Raises:
+        MissingExtraError: jinja2 is not installed.
+    """
     jinja = extras.load("jinja2", "Writing a report")
-    text = resources.files("holdfast.analysis").joinpath("report.html").read_text(encoding="utf-8")
     environment = jinja.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja.StrictUndefined
     )
-    return environment.from_string(text)
+    environment.globals["style"] = resources.files("holdfast.analysis").joinpath("style.css").read_text("utf-8")
+    return environment.from_string(resources.files(package).joinpath(file).read_text(encoding="utf-8"))
 
 
 def _title(runs: Sequence[Run]) -> str:

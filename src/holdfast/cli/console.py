@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
 if TYPE_CHECKING:
@@ -42,6 +42,10 @@ def note(text: str) -> None:
 
 def warn(text: str) -> None:
     """A warning on stderr."""
+    if _said is not None:
+        if text in _said:
+            return
+        _said.add(text)
     err.print(f"[yellow]Warning:[/] {escape(text)}")
 
 
@@ -86,15 +90,49 @@ def run_progress(title: str, hidden: bool) -> AbstractContextManager[Callable[[R
 
 def train_progress(title: str, hidden: bool) -> AbstractContextManager[Callable[[TrainProgress], None] | None]:
     """A bar for a training: loss, accuracy under noise, time left."""
+    return _shown(title, hidden, _of_training)
 
-    def state(progress: TrainProgress) -> tuple[int, int, str]:
-        words = (
-            f"epoch {progress.epoch}/{progress.epochs} loss {progress.loss:.3f} "
-            f"acc. under noise {100 * progress.accuracy_under_noise:.1f}%"
-        )
-        return progress.steps, progress.step, words
 
-    return _shown(title, hidden, state)
+_said: set[str] | None = None
+
+
+@contextmanager
+def each_warning_once() -> Iterator[None]:
+    """Say no warning a second time while the block runs: several steps open the same files."""
+    global _said
+    before, _said = _said, set()
+    try:
+        yield
+    finally:
+        _said = before
+
+
+@contextmanager
+def several_trainings(hidden: bool) -> Iterator[Callable[[str, TrainProgress], None] | None]:
+    """A bar for each of several trainings at a time, by its title."""
+    if hidden:
+        with resumable():
+            yield None
+        return
+    with _bar() as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def show(title: str, progress: TrainProgress) -> None:
+            bar.start()
+            if title not in tasks:
+                tasks[title] = bar.add_task(title, total=None, state="")
+            total, done, words = _of_training(progress)
+            bar.update(tasks[title], total=total, completed=done, state=words)
+
+        yield show
+
+
+def _of_training(progress: TrainProgress) -> tuple[int, int, str]:
+    words = (
+        f"epoch {progress.epoch}/{progress.epochs} loss {progress.loss:.3f} "
+        f"acc. under noise {100 * progress.accuracy_under_noise:.1f}%"
+    )
+    return progress.steps, progress.step, words
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from holdfast.cli import (
     plan,
     predict,
     report,
+    reproduce,
     table,
     train,
     verify,
@@ -46,7 +47,23 @@ def _program(
         raise typer.Exit
 
 
-for _module in (demo, train, plan, certify, predict, agree, report, table, verify, info, logs, weights, ensemble):
+_COMMANDS = (
+    demo,
+    train,
+    plan,
+    certify,
+    predict,
+    agree,
+    report,
+    table,
+    verify,
+    reproduce,
+    info,
+    logs,
+    weights,
+    ensemble,
+)
+for _module in _COMMANDS:
     _module.add_to(app)
 
 

@@ -161,6 +161,31 @@ class DataSet:
             )
         return self._scale.to_input(self._load(wanted.astype(np.int64)))
 
+    def part(self, every: int) -> DataSet:
+        """Each `every`-th example, from the first one on, as a data set of its own; positions count anew.
+
+        Raises:
+            UsageError: `every` is below 1.
+        """
+        if every < 1:
+            raise UsageError(f"a part takes each so-and-so-many-th example, a number from 1 on; got {every}")
+        if every == 1:
+            return self
+        taken = _Part(self._load, self._raw, every)
+        return DataSet(
+            source=self.source,
+            split=self.split,
+            class_names=self.class_names,
+            labels=self.labels[::every],
+            shape=self.shape,
+            load=taken.load,
+            raw=taken.raw,
+            peak=self._scale.peak if isinstance(self._scale, EightBit) else 255,
+            decoder=self.decoder,
+            bounds=None if isinstance(self._scale, EightBit) else (self.low, self.high),
+            notes=self.notes,
+        )
+
     def channel_statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and standard deviation (of the population) of each channel, in input units.
 
@@ -195,6 +220,21 @@ class DataSet:
             raise DataError(
                 f"{self.source}: inputs of shape {self.shape}, expected (channels, height, width) or (features,)"
             )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Loads each `every`-th input of another data set; an object, so that it can be sent to another process."""
+
+    whole_load: Callable[[NDArray[np.int64]], Array]
+    whole_raw: Callable[[int], bytes]
+    every: int
+
+    def load(self, indices: NDArray[np.int64]) -> Array:
+        return self.whole_load(indices * self.every)
+
+    def raw(self, index: int) -> bytes:
+        return self.whole_raw(index * self.every)
 
 
 @dataclass(frozen=True)

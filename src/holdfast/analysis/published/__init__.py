@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from holdfast.analysis.published.published import PublishedFigure, comparable
+from holdfast.analysis.published.published import PublishedFigure, at_radius, comparable, curve, figure
 
-__all__ = ["PublishedFigure", "comparable"]
+__all__ = ["PublishedFigure", "at_radius", "comparable", "curve", "figure"]

@@ -30,7 +30,7 @@ class PublishedFigure:
         param: the setting, as `key=value` pairs between semicolons.
         metric: what was measured.
         value: in `unit`; None where the paper prints N/A.
-        unit: "%", "fraction" or "pixels".
+        unit: "%", "fraction", "pixels", "bits", or empty for a plain number.
         note: on how to read it; mostly empty.
     """
 
@@ -82,9 +82,60 @@ def comparable(manifest: Manifest) -> list[PublishedFigure]:
     return list(chosen.values())
 
 
+def figure(author: str, table: str, metric: str, dataset: str | None = None, **settings: object) -> PublishedFigure:
+    """The figure that a paper prints for one metric under one setting.
+
+    Args:
+        author: the first author, "Levine" or "Cohen".
+        table: as in "Table 1".
+        metric: what was measured, as in the data.
+        dataset: the paper's name for it, where the table is about several.
+        settings: entries of `param`, numbers compared as numbers; `method` is compared with the method.
+
+    Raises:
+        KeyError: there is none, or more than one.
+    """
+    found = [
+        each
+        for each in _figures()
+        if each.source.startswith(author)
+        and (each.table, each.metric) == (table, metric)
+        and (dataset is None or each.dataset == dataset)
+        and _fits(each, settings)
+    ]
+    if len(found) != 1:
+        raise KeyError(f"{len(found)} figures of {author}, {table}, {metric!r} with {settings}")
+    return found[0]
+
+
+def at_radius(radius: float) -> str:
+    """The metric of a certified accuracy at an L2 radius."""
+    return f"{_AT_RADIUS}{radius:.2f}"
+
+
+def _fits(each: PublishedFigure, settings: dict[str, object]) -> bool:
+    printed = {"method": each.method, **_settings(each)}
+    return all(key in printed and _same(printed[key], str(value)) for key, value in settings.items())
+
+
+def _same(first: str, second: str) -> bool:
+    try:
+        return float(first) == float(second)
+    except ValueError:
+        return first == second
+
+
+def curve(sigma: float) -> list[PublishedFigure]:
+    """Certified accuracy on CIFAR-10 counted in the logs that Cohen et al. published, by radius; empty without a log.
+
+    The logs are about every 20th test image. Their largest radii exceed what n = 100,000 and alpha = 0.001 allow.
+    """
+    return [each for each in _figures("curves.csv") if _fits(each, {"sigma": sigma})]
+
+
 @lru_cache
-def _figures() -> tuple[PublishedFigure, ...]:
-    text = resources.files(__package__).joinpath("published.csv").read_text(encoding="utf-8")
+def _figures(file: str = "published.csv") -> tuple[PublishedFigure, ...]:
+    text = resources.files(__package__).joinpath(file).read_text(encoding="utf-8")
     return tuple(_figure(row) for row in csv.DictReader(text.splitlines()))
 
 
@@ -117,11 +168,11 @@ def _ablation(figure: PublishedFigure, noise: dict[str, Any]) -> bool:
     if figure.metric not in _OF_ABLATION:
         return False
     settings = _settings(figure)
-    return (int(settings["k"]), settings["null"]) == (noise["k"], noise.get("null", "multichannel"))
+    return (settings.get("k"), settings.get("null")) == (str(noise["k"]), noise.get("null", "multichannel"))
 
 
 def _settings(figure: PublishedFigure) -> dict[str, str]:
-    return dict(pair.split("=", 1) for pair in figure.param.split(";"))
+    return dict(pair.split("=", 1) for pair in figure.param.split(";") if "=" in pair)
 
 
 # By the noise's name: which figures were measured under the same parameters.

@@ -1,0 +1,305 @@
+"""The base classifiers of a study: what is there is checked and reused, the others are trained, side by side."""
+
+from __future__ import annotations
+
+import fcntl
+import multiprocessing
+import os
+import threading
+import time
+import traceback
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from multiprocessing.connection import wait
+from typing import TYPE_CHECKING, Any
+
+from holdfast.cli import console
+from holdfast.cli.specs import open_data_spec, parse_noise
+from holdfast.errors import HoldfastError, RunError, RunLockedError
+from holdfast.process import interrupts_held_back
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from multiprocessing.connection import Connection
+    from pathlib import Path
+
+    from holdfast.data.base import DataSet
+    from holdfast.models.bundle import BundleInfo
+    from holdfast.reproductions.base import Model, Trained
+    from holdfast.training.loop import TrainProgress
+
+# A process tells of its progress so often at most.
+_SECONDS_BETWEEN_NEWS = 0.3
+# Images from which an untrained network takes its normalization.
+_IMAGES_FOR_STATISTICS = 100
+
+
+class Splits:
+    """The data of a study, each split opened once: a data spec, with the options that a model adds."""
+
+    def __init__(self, spec: str) -> None:
+        self.spec = spec
+        self._opened: dict[tuple[str, str], DataSet] = {}
+
+    def spec_for(self, options: str) -> str:
+        """The data spec with more options."""
+        return f"{self.spec},{options}" if options else self.spec
+
+    def open(self, split: str, options: str = "") -> DataSet:
+        """One split."""
+        if (split, options) not in self._opened:
+            self._opened[split, options] = open_data_spec(self.spec_for(options), split)
+        return self._opened[split, options]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a study is worked on.
+
+    Attributes:
+        folder: of all its output.
+        device: cpu, cuda or cuda:N.
+        threads: of each process.
+        workers: processes side by side.
+        hidden: no progress.
+    """
+
+    folder: Path
+    device: str
+    threads: int
+    workers: int
+    hidden: bool
+
+    def bundle(self, name: str) -> Path:
+        """The file of a base classifier."""
+        return self.folder / "models" / f"{name}.safetensors"
+
+    def run(self, name: str) -> Path:
+        """The folder of a run."""
+        return self.folder / "runs" / name
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One training, with its data; it can be sent to another process."""
+
+    model: Model
+    out: Path
+    data: DataSet
+    held_out: DataSet
+    device: str
+    threads: int
+
+
+def train_all(models: Sequence[Model], splits: Splits, place: Place) -> dict[str, Trained]:
+    """Have a bundle for each model: reuse what is there, train the others, and describe all.
+
+    Raises:
+        RunError: a bundle is of another training than the study asks for, or a training failed in another process.
+        RunLockedError: another process is training one of them.
+    """
+    jobs = []
+    for model in models:
+        if place.bundle(model.name).is_file():
+            _check_same(model, splits, place.bundle(model.name))
+        else:
+            jobs.append(_job(model, splits, place))
+    if place.workers == 1 or len(jobs) < 2:
+        for job in jobs:
+            with console.train_progress(f"train {job.model.name}", place.hidden) as show:
+                _train(job, show)
+    else:
+        _side_by_side(jobs, place)
+    return {model.name: describe_bundle(place.bundle(model.name)) for model in models}
+
+
+def describe_bundle(file: Path) -> Trained:
+    """What a bundle says of itself."""
+    from holdfast.models.bundle import load_bundle
+    from holdfast.reproductions.base import Trained
+
+    bundle = load_bundle(file)
+    info = bundle.info
+    return Trained(info.architecture, str(info.trained_for), bundle.sha256, info.training)
+
+
+def _job(model: Model, splits: Splits, place: Place) -> _Job:
+    test = splits.open("test", model.options)
+    if model.training is None:
+        few = max(1, len(test) // _IMAGES_FOR_STATISTICS)
+        data = test.part(few)
+    else:
+        data = splits.open("train", model.options).part(model.part)
+    return _Job(model, place.bundle(model.name), data, test, place.device, place.threads)
+
+
+def _train(job: _Job, on_progress: Callable[[TrainProgress], None] | None) -> None:
+    """Train in this process, or go on where a training was interrupted, and write the bundle."""
+    import torch
+
+    from holdfast.cli.train import describe
+    from holdfast.sampling.engines.local import torch_device
+    from holdfast.training.config import TrainConfig
+    from holdfast.training.loop import train
+
+    torch.set_num_threads(job.threads)
+    info = describe(job.data, parse_noise(job.model.noise), job.model.architecture)
+    info = replace(info, arguments=dict(job.model.arguments))
+    with _locked(job.out):
+        if job.model.training is None:
+            _write_untrained(info, job.out)
+        elif not job.out.is_file():
+            config = TrainConfig(**job.model.training)
+            where = torch_device(job.device)
+            train(info, config, job.data, job.out, held_out=job.held_out, device=where, on_progress=on_progress)
+
+
+def _write_untrained(info: BundleInfo, out: Path) -> None:
+    import torch
+
+    from holdfast.models.bundle import save_bundle
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        module = info.build()
+    save_bundle(out, replace(info, training={"recipe": "untrained", "seed": 0}), module)
+
+
+def _check_same(model: Model, splits: Splits, file: Path) -> None:
+    """Refuse a bundle that is of another training than the model's; imported weights are taken as they are.
+
+    Raises:
+        RunError: it is.
+    """
+    from holdfast.models.bundle import load_bundle
+
+    info = load_bundle(file).info
+    if info.training.get("recipe") == "imported":
+        console.note(f"{file.name} has imported weights; they are taken in place of a training")
+        return
+    made = info.training
+    entries: dict[str, tuple[Any, Any]] = {
+        "architecture": (info.architecture, model.architecture),
+        "arguments": (info.arguments, dict(model.arguments)),
+    }
+    for key, value in parse_noise(model.noise).to_dict().items():
+        if value is not None:
+            entries[f"noise {key}"] = ((info.noise or {}).get(key), value)
+    if model.training is None:
+        entries["recipe"] = (made.get("recipe"), "untrained")
+    else:
+        data, known = splits.open("train", model.options).part(model.part), made.get("data", {})
+        entries |= {key: (made.get(key), value) for key, value in model.training.items()}
+        entries["training images"] = (known.get("size"), len(data))
+        entries["hash of the images"] = (known.get("sha256"), data.sha256)
+    check_entries(f"{file} is of another training", entries)
+
+
+def check_entries(what: str, entries: Mapping[str, tuple[Any, Any]]) -> None:
+    """Refuse what was made with other settings; `entries` are those found and those asked for, by name.
+
+    Raises:
+        RunError: some differ.
+    """
+    different = [
+        f"{key}: it has {found}, this call asks for {asked}"
+        for key, (found, asked) in entries.items()
+        if found != asked
+    ]
+    if different:
+        raise RunError(
+            f"{what}:\n  "
+            + "\n  ".join(different)
+            + "\nChoose another --out (one for each scale), or delete it (a model with its runs) to have it made anew"
+        )
+
+
+def _side_by_side(jobs: Sequence[_Job], place: Place) -> None:
+    """Train in other processes, so many at a time; they end with this one, in whatever way that ends."""
+    context = multiprocessing.get_context("spawn")
+    waiting = list(jobs)
+    working: dict[Connection, tuple[_Job, Any]] = {}
+    with console.several_trainings(place.hidden) as show:
+        try:
+            while waiting or working:
+                while waiting and len(working) < place.workers:
+                    job = waiting.pop(0)
+                    here, there = context.Pipe()
+                    process = context.Process(target=_other, args=(there, job), daemon=True)
+                    with interrupts_held_back():
+                        process.start()
+                    there.close()
+                    working[here] = (job, process)
+                ready = wait(list(working))
+                for pipe in [each for each in working if each in ready]:
+                    job, process = working[pipe]
+                    if not _heard(pipe, job, show):
+                        process.join()
+                        del working[pipe]
+        finally:
+            for _, process in working.values():
+                process.kill()
+                process.join()
+
+
+def _heard(pipe: Connection, job: _Job, show: Callable[[str, TrainProgress], None] | None) -> bool:
+    """Take one message of a training process; False when it was the last.
+
+    Raises:
+        RunError: the training failed, or its process died.
+    """
+    try:
+        kind, content = pipe.recv()
+    except EOFError:
+        raise RunError(
+            f"the process that trained {job.model.name} died, as it does when memory runs out. What was trained is on "
+            "the disk; the same command goes on from there, with --workers 1 if need be"
+        ) from None
+    if kind == "progress" and show is not None:
+        show(f"train {job.model.name}", content)
+    if kind == "failed":
+        raise RunError(f"training {job.model.name}: {content}")
+    return bool(kind != "done")
+
+
+def _other(driver: Connection, job: _Job) -> None:
+    """The life of another process."""
+
+    def watch() -> None:
+        with suppress(EOFError, OSError):
+            driver.recv()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    last = 0.0
+
+    def tell(progress: TrainProgress) -> None:
+        nonlocal last
+        if time.monotonic() - last >= _SECONDS_BETWEEN_NEWS:
+            last = time.monotonic()
+            driver.send(("progress", progress))
+
+    try:
+        _train(job, tell)
+        driver.send(("done", None))
+    except HoldfastError as error:
+        driver.send(("failed", str(error)))
+    except Exception:
+        driver.send(("failed", traceback.format_exc()))
+
+
+@contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    """Keep a bundle to this process while it is made; the kernel releases the lock, however the process ends."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    place = out.with_name(f".{out.stem}.lock")
+    with place.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunLockedError(
+                f"another process is training {out}. Wait until it has ended, or choose another --out"
+            ) from None
+        yield
+    with suppress(OSError):
+        place.unlink()

@@ -1,0 +1,238 @@
+"""What a study is: base classifiers, runs on them, and a page made of both. Plain data, without torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from holdfast.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from holdfast.data.base import DataSet
+    from holdfast.reproductions.pages import Page
+    from holdfast.runs.store import Run
+
+SCALES = ("smoke", "small", "full")
+
+# Images of ImageNet are at least so high and wide, and so told from those of CIFAR-10.
+_LEAST_SIDE = 64
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A data set that the papers use: how it is given on the command line, and what its images are."""
+
+    spelling: str
+    channels: int
+    side: int | None
+    classes: int | None
+
+    def fits(self, data: DataSet) -> bool:
+        """Whether this is such a data set, as far as its shape tells."""
+        if len(data.shape) != 3 or data.shape[0] != self.channels or (data.low, data.high) != (0.0, 1.0):
+            return False
+        sides = data.shape[1:]
+        fitting = min(sides) >= _LEAST_SIDE if self.side is None else sides == (self.side, self.side)
+        return fitting and self.classes in (None, len(data.class_names))
+
+
+KINDS = {
+    "mnist": Kind("mnist:DIR", 1, 28, 10),
+    "cifar10": Kind("cifar10:DIR or parquet:FILE", 3, 32, 10),
+    "imagenet": Kind("imagenet:DIR or parquet:FILE,size=224", 3, None, None),
+}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A base classifier that a study needs.
+
+    Attributes:
+        name: of its file; studies that name the same settings alike share it.
+        noise: that it is trained for, as on the command line.
+        architecture: by its name.
+        training: settings of the training, by the names of `TrainConfig`; None for fresh weights, untrained.
+        arguments: of the architecture.
+        part: each so-and-so-many-th training image is trained on.
+        options: of the data source besides those that the caller gives, as in "levels=2".
+    """
+
+    name: str
+    noise: str
+    architecture: str
+    training: Mapping[str, Any] | None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    part: int = 1
+    options: str = ""
+
+
+@dataclass(frozen=True)
+class Certification:
+    """A run of a study; its settings are those of `holdfast certify`.
+
+    Attributes:
+        name: of its folder; studies that name the same settings alike share it.
+        model: the name of its base classifier.
+        every: each so-and-so-many-th test image.
+        n0: selection samples.
+        n: estimation samples.
+        alpha: failure probability of each certificate.
+        limit: images at most.
+        bounds: the class bounds that are promised: those of the papers.
+        noise: that it is smoothed with; None for the one that the model was trained for.
+        precision: in which the base classifier computes.
+    """
+
+    name: str
+    model: str
+    every: int
+    n0: int
+    n: int
+    alpha: float
+    limit: int | None = None
+    bounds: str = "cohen"
+    noise: str | None = None
+    precision: str = "bfloat16"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a study trains and certifies at a scale."""
+
+    models: tuple[Model, ...] = ()
+    runs: tuple[Certification, ...] = ()
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A base classifier as its file describes it.
+
+    Attributes:
+        architecture: its name.
+        noise: that it was trained for, as on the command line.
+        sha256: of the file.
+        training: settings and final figures.
+    """
+
+    architecture: str
+    noise: str
+    sha256: str
+    training: Mapping[str, Any]
+
+    @property
+    def meaningful(self) -> bool:
+        """Whether it was trained at all."""
+        return self.training.get("recipe") != "untrained"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a page is made of.
+
+    Attributes:
+        scale: at which everything was done.
+        kind: of the data; None where there are none.
+        runs: by name.
+        models: by name.
+        notes: what is to be known of the data, in sentences.
+    """
+
+    scale: str
+    kind: str | None = None
+    runs: Mapping[str, Run] = field(default_factory=dict)
+    models: Mapping[str, Trained] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def model_of(self, run: str) -> Trained:
+        """The base classifier of a run."""
+        digest = self.runs[run].manifest.model["sha256"]
+        return next(model for model in self.models.values() if model.sha256 == digest)
+
+    @property
+    def pipeline_check(self) -> bool:
+        """Whether a base classifier was not trained, so that no number is a result."""
+        return not all(model.meaningful for model in self.models.values())
+
+
+@dataclass(frozen=True)
+class Study:
+    """A published table or figure, and how it is made anew.
+
+    Attributes:
+        name: on the command line.
+        title: in one line: the paper and its tables.
+        data: kinds of data sets it can be made from; empty where it needs none.
+        cost: for each scale, in a few words.
+        plan: scale and kind of data -> what is trained and certified.
+        page: what was made -> the page.
+        needs_data: whether there is nothing to show without data.
+    """
+
+    name: str
+    title: str
+    data: tuple[str, ...]
+    cost: Mapping[str, str]
+    plan: Callable[[str, str], Plan]
+    page: Callable[[Finished], Page]
+    needs_data: bool = True
+
+    def spelling(self) -> str:
+        """How its data are given on the command line."""
+        return ", or ".join(KINDS[kind].spelling for kind in self.data)
+
+    def kind_of(self, data: DataSet) -> str:
+        """Which of the study's kinds of data this is.
+
+        Raises:
+            UsageError: none of them.
+        """
+        for kind in self.data:
+            if KINDS[kind].fits(data):
+                return kind
+        raise UsageError(
+            f"{self.name} is about {' or '.join(self.data)}, given as {self.spelling()}; --data has inputs of shape "
+            f"{data.shape} in [{data.low:g}, {data.high:g}] and {len(data.class_names)} classes"
+        )
+
+
+def no_plan(scale: str, kind: str) -> Plan:
+    """The plan of a study that needs no data."""
+    return Plan()
+
+
+_STUDIES: dict[str, Study] = {}
+
+
+def register(study: Study) -> Study:
+    """Add a study to the table."""
+    if study.name in _STUDIES:
+        raise TypeError(f"two studies are named {study.name!r}")
+    _STUDIES[study.name] = study
+    return study
+
+
+def studies() -> list[Study]:
+    """All studies, by name."""
+    return [_STUDIES[name] for name in sorted(_STUDIES)]
+
+
+def find_study(name: str) -> Study:
+    """The study of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in _STUDIES:
+        raise UsageError(
+            f"nothing is known to reproduce under the name {name!r}; known are {', '.join(sorted(_STUDIES))}. "
+            "`holdfast reproduce` alone lists them"
+        )
+    return _STUDIES[name]
+
+
+def check_scale(scale: str) -> None:
+    """Raise UsageError unless it is a scale."""
+    if scale not in SCALES:
+        raise UsageError(f"--scale is one of {', '.join(SCALES)}, got {scale!r}")

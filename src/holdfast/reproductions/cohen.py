@@ -1,0 +1,35 @@
+"""What the tables of Cohen et al. 2019 have in common: certified accuracy at L2 radii for each sigma."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast.analysis.accuracy import compared
+from holdfast.analysis.published import at_radius, figure
+from holdfast.reproductions import measures
+from holdfast.reproductions.pages import Group, Row, Statement
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holdfast.reproductions.base import Finished
+    from holdfast.runs.store import Run
+
+COLUMNS = ("here", "same votes, split")
+
+
+def group_of(done: Finished, run: str, table: str, dataset: str, sigma: float, radii: Sequence[float]) -> Group:
+    """Certified accuracy at the radii of the paper's table, as promised and with bounds on all classes."""
+    found = done.runs[run]
+    own, split = (measures.certified(each, radii) for each in (found, compared(found, bounds="split")))
+    rows = (
+        Row(f"r = {radius:g}", figure("Cohen", table, at_radius(radius), dataset, sigma=sigma), (here, other))
+        for radius, here, other in zip(radii, own, split, strict=True)
+    )
+    return Group(f"sigma = {sigma:g}", measures.settings(found, done.model_of(run)), tuple(rows))
+
+
+def never_smaller(first: Run, second: Run, radii: Sequence[float], text: str) -> Statement:
+    """That certified accuracy of the first run is nowhere below that of the second one."""
+    pairs = zip(measures.certified(first, radii), measures.certified(second, radii), strict=True)
+    return Statement(text, all((one.value or 0.0) >= (two.value or 0.0) for one, two in pairs))

@@ -1,0 +1,67 @@
+"""Cohen et al. 2019 on ImageNet: Table 2."""
+
+from __future__ import annotations
+
+from holdfast.analysis.charts import picture
+from holdfast.reproductions import measures
+from holdfast.reproductions.base import Finished, Plan, Study, register
+from holdfast.reproductions.cohen import COLUMNS, group_of
+from holdfast.reproductions.pages import Chart, Page, Table
+from holdfast.reproductions.recipes import FIXED_CROP, cohen_run, imagenet_gaussian
+
+_SIGMAS = (0.25, 0.5, 1.0)
+_RADII = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
+
+
+def plan(scale: str, kind: str) -> Plan:
+    """A model and a run for each sigma."""
+    models = tuple(imagenet_gaussian(scale, sigma) for sigma in _SIGMAS)
+    return Plan(models, tuple(cohen_run(scale, model) for model in models))
+
+
+def page(done: Finished) -> Page:
+    """The table and its curves."""
+    names = {f"imagenet-sigma{sigma:g}": sigma for sigma in _SIGMAS}
+    return Page(
+        title=f"Cohen et al. 2019 on ImageNet, scale {done.scale}",
+        intro=(
+            "Gaussian noise and Theorem 1. The paper trains ResNet-50 for 90 epochs and certifies every 100th "
+            "validation image, 500 in all, with n0 = 100, n = 100,000 and alpha = 0.001.",
+            *done.notes,
+        ),
+        tables=(
+            Table(
+                "Table 2: certified accuracy",
+                COLUMNS,
+                tuple(group_of(done, name, "Table 2", "ImageNet", sigma, _RADII) for name, sigma in names.items()),
+                differences=not done.pipeline_check,
+            ),
+        ),
+        charts=(
+            Chart(
+                "cohen-imagenet-figure-6.svg",
+                "Figure 6: certified accuracy for each sigma",
+                "Bands: pointwise 95% intervals. Dashed upright lines: the largest radius that n and alpha allow. "
+                "Diamonds: published figures.",
+                lambda: picture([measures.drawn(done.runs[name], name, "imagenet") for name in names]),
+            ),
+        ),
+        notes=() if done.pipeline_check else (FIXED_CROP,),
+        warning=measures.UNTRAINED if done.pipeline_check else "",
+    )
+
+
+STUDY = register(
+    Study(
+        name="cohen-imagenet",
+        title="Cohen et al. 2019, Table 2: Gaussian noise on ImageNet",
+        data=("imagenet",),
+        cost={
+            "smoke": "2 minutes, random weights",
+            "small": "10 minutes, random weights",
+            "full": "days on GPUs, training included",
+        },
+        plan=plan,
+        page=page,
+    )
+)

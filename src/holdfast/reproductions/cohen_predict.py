@@ -1,0 +1,127 @@
+"""Cohen et al. 2019, Table 4: what Predict answers with few samples, from the stored votes of a certification."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from holdfast.analysis.projections import parted
+from holdfast.analysis.published import figure
+from holdfast.estimators import prediction
+from holdfast.reproductions import measures
+from holdfast.reproductions.base import Finished, Model, Plan, Study, register
+from holdfast.reproductions.pages import Group, Measured, Page, Row, Statement, Table
+from holdfast.reproductions.recipes import cifar_gaussian, cohen_run, imagenet_gaussian
+from holdfast.runs.store import VoteRecord
+from holdfast.stats.datasets import proportion
+
+if TYPE_CHECKING:
+    from holdfast.runs.store import Run
+
+_SIGMA = 0.25
+_ALPHA = 0.001
+_SAMPLES = (100, 1_000, 10_000)
+_OUTCOMES = ("correct, accurate", "correct, inaccurate", "incorrect, accurate", "incorrect, inaccurate", "abstain")
+
+
+def plan(scale: str, kind: str) -> Plan:
+    """One model and one run, those of the tables for this sigma."""
+    model = _model(scale, kind)
+    return Plan((model,), (cohen_run(scale, model),))
+
+
+def _model(scale: str, kind: str) -> Model:
+    return cifar_gaussian(scale, _SIGMA) if kind == "cifar10" else imagenet_gaussian(scale, _SIGMA)
+
+
+def page(done: Finished) -> Page:
+    """The table, for as many samples as leave votes to compare with."""
+    (name,) = done.runs
+    run = done.runs[name]
+    made = measures.settings(run, done.model_of(name))
+    cast = run.manifest.estimator["n"]
+    sizes = [n for n in _SAMPLES if n < cast]
+    found = {n: _outcomes(run, n) for n in sizes}
+    groups = tuple(
+        Group(
+            f"n = {n:,}",
+            made,
+            tuple(
+                Row(each, figure("Cohen", "Table 4", each, n=n), (Measured.share(proportion(found[n][each], total)),))
+                for each in _OUTCOMES
+            ),
+        )
+        for n in sizes
+        for total in [len(run.records)]
+    )
+    same = done.kind == "imagenet"
+    comparable = same and not done.pipeline_check
+    abstained = [found[n]["abstain"] for n in sizes]
+    return Page(
+        title=f"Cohen et al. 2019, Table 4: Predict, on {done.kind}, scale {done.scale}",
+        intro=(
+            "Predict answers with n samples and abstains where the top two classes cannot be told apart at alpha = "
+            "0.001. An answer is correct if it is the image's class, and accurate if it is that of the smoothed "
+            "classifier. n votes are drawn without replacement from those that the run cast, which is what n samples "
+            "would have been; the smoothed classifier's class is the one with most of the votes that are left.",
+            *([] if same else ["The paper's figures are for ImageNet: they are beside ours for orientation."]),
+            *([measures.SMOKE] if done.scale == "smoke" else []),
+            *done.notes,
+        ),
+        tables=(Table("Table 4: answers with n samples", ("here",), groups, _left_out(cast), differences=comparable),),
+        statements=(
+            Statement("more samples abstain less", abstained == sorted(abstained, reverse=True)),
+            Statement(
+                "answers that are correct and not the smoothed classifier's, or wrong so, are below 1%",
+                all(
+                    found[n][each] <= 0.01 * len(run.records)
+                    for n in sizes
+                    for each in _OUTCOMES
+                    if "inaccurate" in each
+                ),
+            ),
+        ),
+        warning=measures.UNTRAINED if done.pipeline_check else "",
+    )
+
+
+def _outcomes(run: Run, n: int) -> Counter[str]:
+    """How often Predict with n of the votes gives each outcome."""
+    generator = np.random.default_rng(n)
+    found: Counter[str] = Counter()
+    for record in run.records:
+        if not isinstance(record, VoteRecord):
+            continue
+        drawn, rest = parted(record.estimation, n, generator)
+        answer = prediction(drawn, _ALPHA).label
+        if answer is None:
+            found["abstain"] += 1
+            continue
+        correct = "correct" if answer == record.label else "incorrect"
+        found[f"{correct}, {'accurate' if answer == rest.top else 'inaccurate'}"] += 1
+    return found
+
+
+def _left_out(cast: int) -> tuple[str, ...]:
+    missing = [f"{n:,}" for n in _SAMPLES if n >= cast]
+    if not missing:
+        return ()
+    return (f"Not here: n = {', '.join(missing)}, since the run cast {cast:,} votes for each image.",)
+
+
+STUDY = register(
+    Study(
+        name="cohen-predict",
+        title="Cohen et al. 2019, Table 4: Predict with few samples",
+        data=("imagenet", "cifar10"),
+        cost={
+            "smoke": "1 minute",
+            "small": "5 minutes with random weights (ImageNet), 1 hour on a core (CIFAR-10)",
+            "full": "days on GPUs",
+        },
+        plan=plan,
+        page=page,
+    )
+)

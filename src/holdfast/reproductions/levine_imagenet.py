@@ -1,0 +1,68 @@
+"""Levine & Feizi 2020 on ImageNet: Table 6."""
+
+from __future__ import annotations
+
+from holdfast.reproductions import measures
+from holdfast.reproductions.base import Finished, Plan, Study, register
+from holdfast.reproductions.levine import rows_of
+from holdfast.reproductions.pages import Group, Page, Table
+from holdfast.reproductions.recipes import FIXED_CROP, imagenet_ablation, imagenet_ablation_run
+
+_KEPT = (500, 1000, 2000)
+
+
+def plan(scale: str, kind: str) -> Plan:
+    """A model and a run for each k."""
+    models = tuple(imagenet_ablation(scale, k) for k in _KEPT)
+    return Plan(models, tuple(imagenet_ablation_run(scale, model) for model in models))
+
+
+def page(done: Finished) -> Page:
+    """The table."""
+    groups = tuple(
+        Group(
+            f"k = {k}",
+            measures.settings(done.runs[f"imagenet-k{k}"], done.model_of(f"imagenet-k{k}")),
+            rows_of(done.runs[f"imagenet-k{k}"], "Table 6", "ImageNet", k=k, null="multichannel"),
+        )
+        for k in _KEPT
+    )
+    return Page(
+        title=f"Levine & Feizi 2020 on ImageNet, scale {done.scale}",
+        intro=(
+            "Randomized ablation keeps k of 50,176 pixels. The paper trains ResNet-50 for 36 epochs and certifies 400 "
+            "random validation images with n0 = 1,000, n = 10,000 and alpha = 0.05. Here the images are evenly spread "
+            "over the validation set.",
+            *done.notes,
+        ),
+        tables=(
+            Table(
+                "Table 6: pixels kept",
+                ("here", "same votes, split"),
+                groups,
+                differences=not done.pipeline_check,
+            ),
+        ),
+        notes=(
+            "The paper normalizes each channel before it doubles them; here values in [0, 1] are doubled, as the paper "
+            "does for the other data sets.",
+            *(() if done.pipeline_check else (FIXED_CROP,)),
+        ),
+        warning=measures.UNTRAINED if done.pipeline_check else "",
+    )
+
+
+STUDY = register(
+    Study(
+        name="levine-imagenet",
+        title="Levine & Feizi 2020, Table 6: ablation on ImageNet",
+        data=("imagenet",),
+        cost={
+            "smoke": "2 minutes, random weights",
+            "small": "10 minutes, random weights",
+            "full": "days on GPUs, training included",
+        },
+        plan=plan,
+        page=page,
+    )
+)

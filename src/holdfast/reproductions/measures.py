@@ -1,0 +1,94 @@
+"""From a finished run to the numbers of a page, each with its interval, and to the words that say how it was made."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from holdfast.analysis.accuracy import median_interval, noise_of, outcomes, summarize
+from holdfast.reproductions.pages import Measured
+from holdfast.runs.manifest import estimator_of, ordinal
+from holdfast.stats.datasets import DEFAULT_CONFIDENCE, proportion
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from holdfast.reproductions.base import Trained
+    from holdfast.runs.store import Run
+
+SMOKE = "This is a smoke run: it shows that everything works, and its numbers mean nothing."
+UNTRAINED = (
+    "Pipeline check, not a result: the base classifiers have random weights, and the numbers say nothing but that the "
+    "code runs on such images."
+)
+
+
+def accuracy(run: Run) -> Measured:
+    """The share of unchanged images that the smoothed classifier answers correctly."""
+    return Measured.share(summarize(run, ()).accuracy)
+
+
+def abstentions(run: Run) -> Measured:
+    """The share of unchanged images on which it abstains."""
+    return Measured.share(summarize(run, ()).abstention_rate)
+
+
+def median(run: Run) -> Measured:
+    """The median certified radius in pixels, with an interval for that of all images of this kind."""
+    lower, upper = median_interval(outcomes(run), estimator_of(run.manifest).alpha)
+    return Measured(summarize(run, ()).median_certified_radius, "pixels", lower, upper, True)
+
+
+def certified(run: Run, radii: Sequence[float]) -> list[Measured]:
+    """Certified accuracy at each radius."""
+    shares = summarize(run, radii).certified_accuracy
+    return [Measured.share(shares[radius]) for radius in radii]
+
+
+def drawn(run: Run, name: str, beside: str | None = None) -> Run:
+    """The same run as a chart is to show it: under this name, with the published figures of a data set or without any.
+
+    Args:
+        run: finished.
+        name: in the legend.
+        beside: the kind of its data, whose published figures for the same noise are marked; None for no marks. A copy
+            of a data set need not have the names of the original.
+    """
+    place: Path = run.folder.parent / name
+    classes = tuple(str(label) for label in range(len(run.manifest.data.class_names)))
+    data = replace(run.manifest.data, source=beside or "", class_names=classes)
+    return replace(run, folder=place, manifest=replace(run.manifest, data=data))
+
+
+def settings(run: Run, model: Trained) -> str:
+    """How the numbers of a run were made: model, training, images and samples, in one sentence."""
+    manifest = run.manifest
+    data = manifest.data
+    step = "" if data.every == 1 else f" (every {ordinal(data.every)})"
+    count = f"{len(run.records):,} of {data.size:,} test images{step}"
+    other = "" if model.noise == str(noise_of(manifest)) else f", trained for {model.noise}"
+    return (
+        f"{training(model)}{other}; {count}; n0 = {manifest.n0:,}, n = {estimator_of(manifest).most_draws:,}, "
+        f"alpha = {estimator_of(manifest).alpha:g}; {manifest.precision}"
+    )
+
+
+def training(model: Trained) -> str:
+    """Architecture and training, in a few words."""
+    made = model.training
+    if made.get("recipe") == "untrained":
+        return f"{model.architecture}, untrained"
+    if made.get("recipe") == "imported":
+        return f"{model.architecture}, weights of {made.get('file', 'others')}"
+    copies = made.get("noise_copies", 1)
+    several = "" if copies == 1 else f" x {copies} noisy copies"
+    epochs = made["epochs"]
+    return (
+        f"{model.architecture}, {epochs} epoch{'' if epochs == 1 else 's'} on {made['data']['size']:,} images{several}"
+    )
+
+
+def under_noise(model: Trained, key: str, count: int, confidence: float = DEFAULT_CONFIDENCE) -> Measured:
+    """An accuracy of the base classifier on `count` noisy images, which its training noted under `key`."""
+    return Measured.share(proportion(round(float(model.training[key]) * count), count, confidence))

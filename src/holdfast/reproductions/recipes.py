@@ -1,0 +1,166 @@
+"""Base classifiers that several studies share: the papers' settings at full scale, cheaper ones below.
+
+A model of one name has the same settings in every study at a scale, so that one output folder serves all of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from holdfast.reproductions.base import Certification, Model
+
+# As in both papers, on CIFAR-10.
+_AUGMENTED: dict[str, Any] = {"crop": 4, "flip": True}
+# For the notes of the pages about ImageNet.
+FIXED_CROP = "Other than in the paper, training images are mirrored at random, but the centre of each is kept."
+
+# Not the papers' training: three masks for each image in a step, AdamW and one cycle get as far in a few epochs as
+# hundreds of epochs of theirs (docs/mnist.md).
+_FAST: dict[str, Any] = {
+    "batch_size": 64,
+    "optimizer": "adamw",
+    "learning_rate": 0.002,
+    "weight_decay": 0.02,
+    "schedule": "one-cycle",
+    "precision": "bfloat16",
+    "noise_copies": 3,
+}
+# Levine & Feizi 2020, Table 10, but for a cosine in place of the one step of the learning rate, and Nesterov momentum.
+_LEVINE: dict[str, Any] = {
+    "batch_size": 128,
+    "optimizer": "sgd",
+    "learning_rate": 0.01,
+    "weight_decay": 0.0,
+    "schedule": "cosine",
+    "shared_noise": True,
+}
+_MNIST_EPOCHS = {"smoke": 6, "small": 16, "full": 400}
+_MNIST_PART = {"smoke": 25, "small": 1, "full": 1}
+
+# On CIFAR-10, what gets furthest in few epochs with a network that is not saturated.
+_CIFAR_FAST: dict[str, Any] = {
+    "batch_size": 128,
+    "optimizer": "sgd",
+    "learning_rate": 0.2,
+    "weight_decay": 5e-4,
+    "schedule": "one-cycle",
+    "precision": "bfloat16",
+}
+# Cohen et al. 2019: 90 epochs, batches of 256, weight decay 1e-4; a cosine in place of the steps of the learning rate.
+_COHEN: dict[str, Any] = {
+    "epochs": 90,
+    "batch_size": 256,
+    "optimizer": "sgd",
+    "learning_rate": 0.1,
+    "weight_decay": 1e-4,
+    "schedule": "cosine",
+}
+_CIFAR_EPOCHS = {"smoke": 4, "small": 20}
+_ABLATION_EPOCHS = {"smoke": 4, "small": 10}
+_CIFAR_PART = {"smoke": 20, "small": 1, "full": 1}
+
+
+def mnist(scale: str, noise: str, name: str, options: str = "") -> Model:
+    """The network of Levine & Feizi 2020, Table 9, for a noise on MNIST."""
+    settings = _LEVINE if scale == "full" else _FAST
+    epochs = {"epochs": _MNIST_EPOCHS[scale]}
+    return Model(f"mnist-{name}", noise, "mnist-cnn", {**settings, **epochs}, part=_MNIST_PART[scale], options=options)
+
+
+def mnist_run(scale: str, model: Model) -> Certification:
+    """Levine & Feizi 2020, "Results": n0 = 1,000, n = 10,000, alpha = 0.05, all test images."""
+    every = {"smoke": 250, "small": 20, "full": 1}[scale]
+    n0, n = (100, 500) if scale == "smoke" else (1_000, 10_000)
+    return Certification(
+        model.name, model.name, every, n0, n, 0.05, precision="float32" if scale == "full" else "bfloat16"
+    )
+
+
+def cifar_gaussian(scale: str, sigma: float) -> Model:
+    """ResNet-110 as Cohen et al. 2019 trained it; ResNet-20 below full scale."""
+    name, noise = f"cifar10-sigma{sigma:g}", f"gaussian:sigma={sigma:g}"
+    if scale == "full":
+        return Model(name, noise, "resnet110", {**_COHEN, **_AUGMENTED}, {"shortcut": "projection"})
+    settings = {**_CIFAR_FAST, **_AUGMENTED, "epochs": _CIFAR_EPOCHS[scale]}
+    return Model(name, noise, "resnet20", settings, part=_CIFAR_PART[scale])
+
+
+def cifar_ablation(
+    scale: str, noise: str, name: str, architecture: str | None = None, epochs: int | None = None
+) -> Model:
+    """ResNet-18 as Levine & Feizi 2020 trained it (Table 11) for ablated CIFAR-10; ResNet-20 below full scale.
+
+    Args:
+        scale: of the study.
+        noise: that it is trained for.
+        name: of the model, without that of the data set.
+        architecture: another one.
+        epochs: for a training on one image in twenty, so that it sees each of them often; None for all images.
+    """
+    named = f"cifar10-{name}"
+    if scale == "full":
+        settings = {**_LEVINE, **_AUGMENTED, "weight_decay": 5e-4, "epochs": 400}
+        return Model(named, noise, architecture or "resnet18", settings)
+    few = epochs is not None or scale == "smoke"
+    passes = epochs or _ABLATION_EPOCHS[scale]
+    # What is to overfit is not augmented.
+    kept = _AUGMENTED if epochs is None else {"weight_decay": 0.0}
+    settings = {**_CIFAR_FAST, "epochs": passes, **kept}
+    return Model(named, noise, architecture or "resnet20", settings, part=20 if few else 1)
+
+
+def cifar_ablation_run(scale: str, model: Model) -> Certification:
+    """n0 = 1,000, n = 10,000, alpha = 0.05, all test images."""
+    every = {"smoke": 500, "small": 50, "full": 1}[scale]
+    n0, n = (50, 200) if scale == "smoke" else (1_000, 10_000)
+    precision = "float32" if scale == "full" else "bfloat16"
+    return Certification(model.name, model.name, every, n0, n, 0.05, precision=precision)
+
+
+def imagenet_ablation(scale: str, k: int) -> Model:
+    """ResNet-50 as Levine & Feizi 2020 trained it (Table 12); with random weights below full scale."""
+    settings = {**_COHEN, "epochs": 36, "flip": True, "shared_noise": True} if scale == "full" else None
+    return Model(f"imagenet-k{k}", f"ablation:k={k}", "resnet50", settings)
+
+
+def imagenet_ablation_run(scale: str, model: Model) -> Certification:
+    """n0 = 1,000, n = 10,000, alpha = 0.05, 400 images."""
+    every, limit, n0, n = {
+        "smoke": (1, 2, 10, 30),
+        "small": (1, 20, 50, 200),
+        "full": (125, 400, 1_000, 10_000),
+    }[scale]
+    precision = "float32" if scale == "full" else "bfloat16"
+    return Certification(model.name, model.name, every, n0, n, 0.05, limit, precision=precision)
+
+
+def imagenet_gaussian(scale: str, sigma: float) -> Model:
+    """ResNet-50 as Cohen et al. 2019 trained it; with random weights below full scale."""
+    training = {**_COHEN, "flip": True} if scale == "full" else None
+    return Model(f"imagenet-sigma{sigma:g}", f"gaussian:sigma={sigma:g}", "resnet50", training)
+
+
+def cohen_run(scale: str, model: Model, sigma: float | None = None) -> Certification:
+    """Cohen et al. 2019: n0 = 100, n = 100,000, alpha = 0.001; all images of CIFAR-10, every 100th of ImageNet.
+
+    Args:
+        scale: of the study.
+        model: the base classifier.
+        sigma: that it is smoothed with; None for the one that it was trained for.
+    """
+    noise = None if sigma is None else f"gaussian:sigma={sigma:g}"
+    name = model.name if sigma is None else f"{model.name}-smoothed{sigma:g}"
+    precision = "float32" if scale == "full" else "bfloat16"
+    if model.name.startswith("imagenet"):
+        every, limit, n0, n = {
+            "smoke": (1, 2, 10, 110),
+            "small": (1, 20, 20, 200),
+            "full": (100, 500, 100, 100_000),
+        }[scale]
+    else:
+        every, limit, n0, n = {
+            "smoke": (250, 40, 20, 200),
+            "small": (20, 500, 100, 10_000),
+            "full": (1, 10_000, 100, 100_000),
+        }[scale]
+    return Certification(name, model.name, every, n0, n, 0.001, limit, noise=noise, precision=precision)
