@@ -270,3 +270,15 @@ def test_two_studies_of_one_name() -> None:
     study = find_study("cohen-bounds")
     with pytest.raises(TypeError, match="two studies are named 'cohen-bounds'"):
         register(Study(**vars(study)))
+
+
+def test_consistency_is_trained_like_the_model_it_stands_beside() -> None:
+    plan = find_study("cohen-cifar10").plan("full", "cifar10")
+    models = {model.name: model for model in plan.models}
+    for sigma, weight in ((0.25, 20.0), (0.5, 10.0)):
+        plain, other = (models[f"cifar10-sigma{sigma:g}{end}"] for end in ("", "-consistency"))
+        assert plain.training is not None
+        more = {"recipe": f"consistency:weight={weight},entropy=0.5", "noise_copies": 2}
+        assert other.training == {**plain.training, **more}
+        assert (other.noise, other.architecture, other.arguments) == (plain.noise, plain.architecture, plain.arguments)
+    assert {run.model for run in plan.runs} == set(models)

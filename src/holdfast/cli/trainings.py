@@ -14,7 +14,7 @@ from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
 from holdfast.cli import console
-from holdfast.cli.specs import open_data_spec, parse_noise
+from holdfast.cli.specs import open_data_spec, parse_noise, parse_recipe
 from holdfast.errors import HoldfastError, RunError, RunLockedError
 from holdfast.process import interrupts_held_back
 
@@ -149,7 +149,9 @@ def _train(job: _Job, on_progress: Callable[[TrainProgress], None] | None) -> No
         if job.model.training is None:
             _write_untrained(info, job.out)
         elif not job.out.is_file():
-            config = TrainConfig(**job.model.training)
+            settings = dict(job.model.training)
+            recipe = parse_recipe(settings.pop("recipe", "noise"))
+            config = TrainConfig(**settings, recipe=recipe)
             where = torch_device(job.device)
             train(info, config, job.data, job.out, held_out=job.held_out, device=where, on_progress=on_progress)
 

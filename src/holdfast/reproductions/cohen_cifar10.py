@@ -14,12 +14,14 @@ from holdfast.reproductions import measures
 from holdfast.reproductions.base import Finished, Plan, Study, register
 from holdfast.reproductions.cohen import COLUMNS, group_of, never_smaller
 from holdfast.reproductions.pages import Chart, Group, Page, Row, Statement, Table
-from holdfast.reproductions.recipes import cifar_gaussian, cohen_run
+from holdfast.reproductions.recipes import cifar_consistency, cifar_gaussian, cohen_run
 
 if TYPE_CHECKING:
     from holdfast.runs.store import Run
 
 _SIGMAS = {"smoke": (0.25,), "small": (0.25, 0.5), "full": (0.12, 0.25, 0.5, 1.0)}
+# Sigmas at which consistency regularization is trained, too, which costs twice as much.
+_CONSISTENT = {"smoke": (0.25,), "small": (), "full": (0.25, 0.5)}
 _RADII = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 # Figure 8 is about one classifier; this one is in every scale.
 _FIGURE_8 = "cifar10-sigma0.25"
@@ -30,8 +32,11 @@ _N = 100_000
 
 
 def plan(scale: str, kind: str) -> Plan:
-    """A model and a run for each sigma."""
-    models = tuple(cifar_gaussian(scale, sigma) for sigma in _SIGMAS[scale])
+    """A model and a run for each sigma, and those with consistency regularization."""
+    models = (
+        *(cifar_gaussian(scale, sigma) for sigma in _SIGMAS[scale]),
+        *(cifar_consistency(scale, sigma) for sigma in _CONSISTENT[scale]),
+    )
     return Plan(models, tuple(cohen_run(scale, model) for model in models))
 
 
@@ -56,6 +61,7 @@ def page(done: Finished) -> Page:
                 COLUMNS,
                 tuple(group_of(done, name, "Table 3", "CIFAR-10", sigma, _RADII) for name, sigma in runs.items()),
             ),
+            *_consistency(done),
             _beside_logs(done, runs),
             _comparison("Figure 8, left: theorems", bounds, made, "The paper prints no numbers."),
             _comparison(
@@ -92,6 +98,14 @@ def page(done: Finished) -> Page:
         statements=_statements(done, bounds, alphas),
         notes=_gap(done),
     )
+
+
+def _consistency(done: Finished) -> list[Table]:
+    """What consistency regularization adds, where it was trained: beside the paper's figures without it."""
+    runs = {f"cifar10-sigma{sigma:g}-consistency": sigma for sigma in _CONSISTENT[done.scale]}
+    groups = tuple(group_of(done, name, "Table 3", "CIFAR-10", sigma, _RADII) for name, sigma in runs.items())
+    title = "Consistency regularization (Jeong & Shin 2020), beside Table 3 without it"
+    return [Table(title, COLUMNS, groups)] if groups else []
 
 
 def _beside_logs(done: Finished, runs: dict[str, float]) -> Table:

@@ -83,10 +83,10 @@ def training(model: Trained) -> str:
         return f"{model.architecture}, weights of {made.get('file', 'others')}"
     copies = made.get("noise_copies", 1)
     several = "" if copies == 1 else f" x {copies} noisy copies"
+    recipe = "" if made.get("recipe") == "noise" else f", {made.get('recipe')}"
     epochs = made["epochs"]
-    return (
-        f"{model.architecture}, {epochs} epoch{'' if epochs == 1 else 's'} on {made['data']['size']:,} images{several}"
-    )
+    passes = f"{epochs} epoch{'' if epochs == 1 else 's'} on {made['data']['size']:,} images"
+    return f"{model.architecture}, {passes}{several}{recipe}"
 
 
 def under_noise(model: Trained, key: str, count: int, confidence: float = DEFAULT_CONFIDENCE) -> Measured:

@@ -5,6 +5,7 @@ A model of one name has the same settings in every study at a scale, so that one
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from holdfast.reproductions.base import Certification, Model
@@ -56,6 +57,8 @@ _COHEN: dict[str, Any] = {
     "weight_decay": 1e-4,
     "schedule": "cosine",
 }
+# Up to this sigma, Jeong & Shin 2020 weigh consistency twice as much.
+_SMALL_SIGMA = 0.25
 _CIFAR_EPOCHS = {"smoke": 4, "small": 22}
 _ABLATION_EPOCHS = {"smoke": 4, "small": 10}
 _CIFAR_PART = {"smoke": 20, "small": 1, "full": 1}
@@ -84,6 +87,14 @@ def cifar_gaussian(scale: str, sigma: float) -> Model:
         return Model(name, noise, "resnet110", {**_COHEN, **_AUGMENTED}, {"shortcut": "projection"})
     settings = {**_CIFAR_FAST, **_AUGMENTED, "epochs": _CIFAR_EPOCHS[scale]}
     return Model(name, noise, "resnet20", settings, part=_CIFAR_PART[scale])
+
+
+def cifar_consistency(scale: str, sigma: float) -> Model:
+    """The same network, epochs and optimizer with consistency regularization (Jeong & Shin 2020, Table 2)."""
+    plain = cifar_gaussian(scale, sigma)
+    weight = 20.0 if sigma <= _SMALL_SIGMA else 10.0
+    more = {"recipe": f"consistency:weight={weight},entropy=0.5", "noise_copies": 2}
+    return replace(plain, name=f"{plain.name}-consistency", training={**(plain.training or {}), **more})
 
 
 def cifar_ablation(
