@@ -1,0 +1,111 @@
+"""Networks for ablated MNIST at equal cost: each is trained for as much processor time, then compared under ablation.
+
+python benchmarks/networks.py mnist:DIR [--k K,...] [--minutes M] [--networks SPEC,...]
+
+The epochs of each network are those that fit into the time, at the speed that its own first steps have here. It prints
+the accuracy under ablation, over several draws of each test image, and the share of images that most draws get right by
+more than 2 Delta (what Corollary 2 asks of a radius), without the bounds that a certificate needs: a comparison.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from holdfast.cli.specs import open_data_spec
+from holdfast.cli.train import describe
+from holdfast.data.base import DataSet
+from holdfast.models.bundle import load_bundle
+from holdfast.noises.ablation import Ablation
+from holdfast.sampling.rng import Stream, generator
+from holdfast.training.config import TrainConfig
+from holdfast.training.loop import TrainProgress, train
+
+_RECIPE = TrainConfig(
+    batch_size=128,
+    optimizer="adamw",
+    learning_rate=0.003,
+    weight_decay=0.02,
+    precision="bfloat16",
+    noise_copies=3,
+)
+_DRAWS, _EVERY, _RADIUS, _TIMED_STEPS = 200, 10, 8, 40
+
+
+class _Stop(Exception):
+    """Enough steps were timed."""
+
+
+def epoch_seconds(network: str, noise: Ablation, data: DataSet) -> float:
+    """Processor time of an epoch, from some steps."""
+    times: list[float] = []
+
+    def look(progress: TrainProgress) -> None:
+        times.append(time.process_time())
+        if len(times) > _TIMED_STEPS:
+            raise _Stop
+
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            train(describe(data, noise, network), _RECIPE, data, Path(folder) / "m.safetensors", on_progress=look)
+        except _Stop:
+            steps = -(-len(data) // _RECIPE.batch_size)
+            return (times[-1] - times[0]) / _TIMED_STEPS * steps
+    raise ValueError(f"the data set has fewer than {_TIMED_STEPS} minibatches of {_RECIPE.batch_size}")
+
+
+def votes(model: Path, noise: Ablation, data: DataSet) -> NDArray[np.float64]:
+    """Shares of the votes for each class, `(images, classes)`, of every tenth image."""
+    module, indices = load_bundle(model).module, range(0, len(data), _EVERY)
+    counts = np.zeros((len(indices), len(data.class_names)))
+    with torch.inference_mode():
+        for row, index in enumerate(indices):
+            x = torch.from_numpy(data.batch([index])[0])
+            source = generator(0, index, Stream.TRAINING_CHECK, 0, torch.device("cpu"))
+            chosen = module(noise.sample(x, _DRAWS, source)).argmax(1).numpy()
+            counts[row] = np.bincount(chosen, minlength=len(data.class_names))
+    return counts / _DRAWS
+
+
+def main() -> None:
+    """Train and compare."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", metavar="mnist:DIR")
+    parser.add_argument("--k", default="25,45")
+    parser.add_argument("--minutes", type=float, default=8.0)
+    parser.add_argument("--networks", default="mnist-cnn,sparse-cnn,sparse-cnn:blocks=1")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    training_set, test_set = (open_data_spec(arguments.data, split) for split in ("train", "test"))
+    labels = test_set.labels[::_EVERY]
+    for k in map(int, arguments.k.split(",")):
+        noise = Ablation(k)
+        delta = 1.0 - np.prod([(784 - k - i) / (784 - i) for i in range(_RADIUS)])
+        for network in arguments.networks.split(","):
+            cost = epoch_seconds(network, noise, training_set)
+            epochs = max(1, round(60 * arguments.minutes / cost))
+            with tempfile.TemporaryDirectory() as folder:
+                out, start = Path(folder) / "m.safetensors", time.process_time()
+                train(describe(training_set, noise, network), replace(_RECIPE, epochs=epochs), training_set, out)
+                spent = (time.process_time() - start) / 60
+                shares = votes(out, noise, test_set)
+            right = shares[np.arange(len(labels)), labels]
+            shares[np.arange(len(labels)), labels] = -1.0
+            ahead = right - shares.max(axis=1)
+            print(
+                f"k={k} {network}: {epochs} epochs, {spent:.1f} min; accuracy under ablation {100 * right.mean():.2f}% "
+                f"(+- {100 * 1.96 * right.std() / len(right) ** 0.5:.2f}), most votes right {100 * (ahead > 0).mean():.1f}%, "
+                f"ahead by 2 Delta({_RADIUS}) {100 * (ahead > 2 * delta).mean():.1f}%",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
