@@ -99,9 +99,10 @@ def main() -> None:
             right = shares[np.arange(len(labels)), labels]
             shares[np.arange(len(labels)), labels] = -1.0
             ahead = right - shares.max(axis=1)
+            error = 1.96 * right.std() / len(right) ** 0.5
             print(
                 f"k={k} {network}: {epochs} epochs, {spent:.1f} min; accuracy under ablation {100 * right.mean():.2f}% "
-                f"(+- {100 * 1.96 * right.std() / len(right) ** 0.5:.2f}), most votes right {100 * (ahead > 0).mean():.1f}%, "
+                f"(+- {100 * error:.2f}), most votes right {100 * (ahead > 0).mean():.1f}%, "
                 f"ahead by 2 Delta({_RADIUS}) {100 * (ahead > 2 * delta).mean():.1f}%",
                 flush=True,
             )

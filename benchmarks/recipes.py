@@ -35,6 +35,7 @@ from holdfast.training.recipes import (
     SmoothAdv,
     Stability,
     Standard,
+    VoteMargin,
 )
 
 _SAMPLES, _ALPHA = 1_000, 0.001
@@ -57,15 +58,16 @@ def rows(plain: Path) -> list[Row]:
         Row(NoiseAugmentation(), half),
         Row(NoiseAugmentation(), half, copies=4),
         Row(Stability(), half),
-        Row(Consistency(weight=10.0), half, copies=2),
-        Row(Consistency(weight=10.0), half, copies=4),
+        Row(Consistency(weight=1.0), half, copies=2),
+        Row(Consistency(weight=1.0), half, copies=4),
         Row(SmoothAdv(epsilon=0.5), half, copies=2),
         Row(Macer(weight=4.0, margin=4.0, inverse_temperature=4.0), half, copies=8),
         Row(Denoise(str(plain)), half),
         Row(NoiseAugmentation(), Ablation(16), shared=True),
         Row(NoiseAugmentation(), Ablation(16)),
         Row(NoiseAugmentation(), Ablation(16), copies=4),
-        Row(Consistency(weight=2.0), Ablation(16), copies=4),
+        Row(Consistency(weight=1.0), Ablation(16), copies=4),
+        Row(VoteMargin(), Ablation(16), copies=8),
     ]
 
 

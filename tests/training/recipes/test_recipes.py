@@ -26,6 +26,7 @@ from holdfast.training.recipes import (
     SmoothAdv,
     Stability,
     Standard,
+    VoteMargin,
     recipe_from_dict,
     recipe_names,
 )
@@ -156,6 +157,26 @@ def test_macer_is_its_formula_with_the_quantiles_of_scipy() -> None:
     assert loss.item() == pytest.approx((total + 5.0 * SIGMA / 2 * sum(hinges)) / 5, rel=1e-4)
 
 
+def test_vote_margin_is_its_formula() -> None:
+    module = network()
+    made = step(module, Ablation(6, null="mean", fill=(0.5,)), copies=4)
+    with torch.no_grad():
+        module[3].weight *= 20  # type: ignore[index, operator]
+        logits = module(made.noisy(made.x))
+    labels = (2.0 * logits).softmax(1).view(5, 4, 4).mean(1).argmax(1)
+    labels[2:] = (labels[2:] + 1) % 4
+    made = replace(made, labels=labels)
+    loss = VoteMargin(weight=3.0, margin=0.1, inverse_temperature=2.0).outcome(made).loss
+    total, hinges = 0.0, []
+    soft, votes = ((scale * logits).softmax(1).view(5, 4, 4).mean(1).tolist() for scale in (1.0, 2.0))
+    for p, v, label in zip(soft, votes, made.labels.tolist(), strict=True):
+        hinges.append(max(0.0, 0.1 - (v[label] - max(v[:label] + v[label + 1 :]))))
+        total += -math.log(p[label]) + 3.0 * hinges[-1]
+    assert min(hinges) == 0.0
+    assert max(hinges) > 0.1, "one is led by another class"
+    assert loss.item() == pytest.approx(total / 5, rel=1e-5)
+
+
 @pytest.mark.parametrize("norm", ["l2", "linf"])
 def test_ascent_raises_the_loss_within_its_ball_and_the_bounds(norm: str) -> None:
     module = network().train()
@@ -219,6 +240,7 @@ def test_smoothadv_moves_images_against_the_mean_prediction_under_the_same_noise
         (Stability(), Laplace(SIGMA), 1),
         (SmoothAdv(epsilon=0.3), Gaussian(SIGMA), 2),
         (Macer(), Gaussian(SIGMA), 3),
+        (VoteMargin(), Ablation(4), 3),
         (Standard(), None, 1),
         (Adversarial(epsilon=0.1), None, 1),
     ],
@@ -265,6 +287,7 @@ def test_what_a_recipe_cannot_do_is_refused(
         (lambda: Macer(margin=float("nan")), "margin is a number from 0 on, got nan"),
         (lambda: SmoothAdv(epsilon=0.0), "epsilon is a positive number in input units, got 0.0"),
         (lambda: SmoothAdv(epsilon=0.1, warm_up=2.0), r"warm_up is a share of the training in \[0, 1\], got 2.0"),
+        (lambda: VoteMargin(margin=0.0), r"margin is a difference of probabilities in \(0, 2\], got 0.0"),
         (lambda: Adversarial(epsilon=0.1, norm="l1"), "norm is l2 or linf, got 'l1'"),
         (lambda: Adversarial(epsilon=0.1, steps=0), "steps is a whole number from 1 on, got 0"),
         (lambda: recipe_from_dict({"name": "magic"}), "unknown recipe 'magic'; known are adversarial, "),

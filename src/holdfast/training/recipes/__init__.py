@@ -9,6 +9,7 @@ from holdfast.training.recipes.noise import NoiseAugmentation
 from holdfast.training.recipes.smoothadv import SmoothAdv
 from holdfast.training.recipes.stability import Stability
 from holdfast.training.recipes.standard import Standard
+from holdfast.training.recipes.vote_margin import VoteMargin
 
 __all__ = [
     "Adversarial",
@@ -20,6 +21,7 @@ __all__ = [
     "SmoothAdv",
     "Stability",
     "Standard",
+    "VoteMargin",
     "recipe_from_dict",
     "recipe_names",
 ]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from torch.nn.functional import log_softmax, nll_loss
 
 from holdfast.errors import UsageError
 from holdfast.named import Named, from_dict, register
@@ -140,6 +143,18 @@ def check_copies(recipe: Recipe, config: TrainConfig, least: int) -> None:
         raise UsageError(
             f"the recipe {recipe.name!r} needs noise of its own for each copy; leave out shared_noise (--shared-noise)"
         )
+
+
+def soft_smoothed_error(copies: Tensor, labels: Tensor) -> Tensor:
+    """The mean cross-entropy of the soft smoothed classifier, whose prediction is the mean over the noisy copies.
+
+    Args:
+        copies: logits `(batch, copies, classes)`.
+        labels: `(batch,)`.
+    """
+    # log-sum-exp, since a mean of probabilities can be too small for a logarithm of its own.
+    summed = log_softmax(copies, dim=2).logsumexp(dim=1)
+    return nll_loss(summed, labels) + math.log(copies.shape[1])
 
 
 def check_weight(name: str, value: float) -> None:

@@ -6,12 +6,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from torch.nn.functional import log_softmax, nll_loss
 from torch.special import ndtri
 
 from holdfast.errors import UsageError
 from holdfast.noises.gaussian import Gaussian
-from holdfast.training.recipes.base import Outcome, Recipe, Step, check_copies, check_weight
+from holdfast.training.recipes.base import Outcome, Recipe, Step, check_copies, check_weight, soft_smoothed_error
 
 if TYPE_CHECKING:
     from holdfast.noises.base import Noise
@@ -60,12 +59,11 @@ class Macer(Recipe):
             raise UsageError(f"the recipe 'macer' takes Gaussian noise, got {noise}")
         logits = step.model(step.noisy(step.x)).float()
         copies = logits.view(len(step.x), step.copies, -1)
-        log_mean = log_softmax(copies, dim=2).logsumexp(dim=1) - copies.new_tensor(step.copies).log()
-        error = nll_loss(log_mean, step.labels)
         sharp = (self.inverse_temperature * copies).softmax(dim=2).mean(dim=1)
         top = sharp.topk(2, dim=1)
         right = top.indices[:, 0] == step.labels
         quantiles = ndtri(top.values.clamp(_EDGE, 1 - _EDGE))
         hinge = (self.margin - (quantiles[:, 0] - quantiles[:, 1])).clamp_min(0.0)
         radius_loss = 0.5 * noise.sigma * (hinge * right).mean()
+        error = soft_smoothed_error(copies, step.labels)
         return Outcome(error + self.weight * radius_loss, logits, step.targets)
