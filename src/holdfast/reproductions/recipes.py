@@ -35,7 +35,7 @@ _LEVINE: dict[str, Any] = {
     "schedule": "cosine",
     "shared_noise": True,
 }
-_MNIST_EPOCHS = {"smoke": 6, "small": 16, "full": 400}
+_MNIST_EPOCHS = {"smoke": 6, "small": 32, "full": 400}
 _MNIST_PART = {"smoke": 25, "small": 1, "full": 1}
 
 # On CIFAR-10, what gets furthest in few epochs with a network that is not saturated.
