@@ -173,9 +173,9 @@ def _check_same(model: Model, splits: Splits, file: Path) -> None:
     Raises:
         RunError: it is.
     """
-    from holdfast.models.bundle import load_bundle
+    from holdfast.models.bundle import read_info
 
-    info = load_bundle(file).info
+    info = read_info(file)
     if info.training.get("recipe") == "imported":
         console.note(f"{file.name} has imported weights; they are taken in place of a training")
         return

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from holdfast.errors import UsageError
+from holdfast.noises.base import check_positive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,8 +28,7 @@ def check_attack(norm: str, epsilon: float, steps: int) -> None:
     """Raise UsageError unless an attack can have these parameters."""
     if norm not in NORMS:
         raise UsageError(f"norm is {' or '.join(NORMS)}, got {norm!r}")
-    if not (isinstance(epsilon, int | float) and 0.0 < epsilon < float("inf")):
-        raise UsageError(f"epsilon is a positive number in input units, got {epsilon!r}")
+    check_positive("epsilon", epsilon)
     if type(steps) is not int or steps < 1:
         raise UsageError(f"steps is a whole number from 1 on, got {steps!r}")
 

@@ -12,8 +12,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 from holdfast.errors import UsageError
 from holdfast.models.architectures.composed import Denoised
 from holdfast.models.bundle import load_bundle, read_info
-from holdfast.noises.base import AdditiveNoise
-from holdfast.training.recipes.base import Outcome, Recipe, Step, check_weight
+from holdfast.training.recipes.base import Outcome, Recipe, Step, check_additive, check_weight
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -49,11 +48,7 @@ class Denoise(Recipe):
     def check(self, noise: Noise | None, config: TrainConfig) -> None:
         """Raise UsageError unless the noise is added to the image."""
         super().check(noise, config)
-        if not isinstance(noise, AdditiveNoise):
-            raise UsageError(
-                "the recipe 'denoise' makes an image of a noisy one; it takes noises that are added to the image, such "
-                f"as gaussian, got {noise}"
-            )
+        check_additive(self, noise, "makes an image of a noisy one")
 
     def start(self, info: BundleInfo) -> BundleInfo:
         """The bundle's own normalization goes: the denoiser sees images, and the classifier brings its own.
