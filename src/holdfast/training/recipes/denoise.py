@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from holdfast.errors import UsageError
 from holdfast.models.architectures.composed import Denoised
-from holdfast.models.bundle import load_bundle, read_info
+from holdfast.models.bundle import load_bundle
 from holdfast.training.recipes.base import Outcome, Recipe, Step, check_additive, check_weight
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ class Denoise(Recipe):
     def start(self, info: BundleInfo) -> BundleInfo:
         """The bundle's own normalization goes: the denoiser sees images, and the classifier brings its own.
 
+        The arguments name the classifier by the hash of its file too: a training goes on with the same one only.
+
         Raises:
             UsageError: another architecture than `denoised`, or a classifier of other inputs or classes.
         """
@@ -61,7 +63,8 @@ class Denoise(Recipe):
                 f"the recipe 'denoise' trains the architecture 'denoised', got {info.architecture!r}; leave out "
                 "--arch, or write denoised:depth=17,width=64"
             )
-        known = read_info(Path(self.classifier))
+        bundle = load_bundle(Path(self.classifier))
+        known = bundle.info
         mine, theirs = info.input_space, known.input_space
         if known.noise is not None:
             raise UsageError(
@@ -81,7 +84,7 @@ class Denoise(Recipe):
             )
         return replace(
             info,
-            arguments={**info.arguments, "classifier": known.member()},
+            arguments={**info.arguments, "classifier": {**known.member(), "sha256": bundle.sha256}},
             input_space=replace(mine, mean=None, std=None),
         )
 
