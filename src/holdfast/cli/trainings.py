@@ -148,7 +148,8 @@ def _train(job: _Job, on_progress: Callable[[TrainProgress], None] | None) -> No
         _write_untrained(info, job.out)
         return
     settings = dict(job.model.training)
-    config = TrainConfig(**settings, recipe=parse_recipe(settings.pop("recipe", "noise")))
+    recipe = parse_recipe(settings.pop("recipe", "noise"))
+    config = TrainConfig(**settings, recipe=recipe)
     where = torch_device(job.device)
     train(info, config, job.data, job.out, held_out=job.held_out, device=where, on_progress=on_progress)
 
