@@ -81,10 +81,12 @@ class Verdict:
     failures: int
     votes: Counts | None
 
-    @property
-    def kind(self) -> str:
-        """`misclassified`, or `abstains` where no other class is established."""
-        return "abstains" if self.answer is None else "misclassified"
+    def kind(self, label: int) -> str:
+        """`misclassified` where another class than `label` is established, otherwise `abstains`.
+
+        The classifier that abstains more often than not may still have the label as its class, by too few votes.
+        """
+        return "abstains" if self.answer in (None, label) else "misclassified"
 
 
 def verify(
@@ -132,6 +134,20 @@ def verify(
     queries = Queries(decisions=check.repeats, samples=total.total)
     holds = lower_bound(failures, check.repeats, share) > 0.5
     return Verdict(holds, prediction(total, share).label, check.repeats, failures, total), queries
+
+
+def own_answer(target: Target, x: Tensor, seed: int) -> tuple[int | None, Queries]:
+    """What a classifier answers for an input `(*event)`, by the deployed procedure with noise of its own; None for no
+    answer. And what it cost."""
+    if not isinstance(target, SmoothedTarget) or target.exhaustive:
+        fresh = target.renewed(seed)
+        answer = int(fresh.decide(x.unsqueeze(0))[0])
+        return (None if answer == ABSTAINS else answer), fresh.queries
+    example = Example(0, np.ascontiguousarray(x.detach().cpu().numpy()), 0)
+    loop = target.engine.loop(target.classifier, target.noise, Predict(target.predict_rule), seed, example)
+    ((_, votes),) = loop.run([example])
+    counts = votes[Stream.PREDICTION]
+    return target.predict_rule.prediction(counts).label, Queries(decisions=1, samples=counts.total)
 
 
 def _fails(answer: int, label: int, wanted: int | None) -> bool:

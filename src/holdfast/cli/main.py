@@ -10,6 +10,7 @@ import typer
 
 from holdfast.cli import (
     agree,
+    attack,
     certify,
     console,
     demo,
@@ -46,7 +47,22 @@ def _program(
         raise typer.Exit
 
 
-for _module in (demo, train, plan, certify, predict, agree, report, table, verify, info, logs, weights, ensemble):
+for _module in (
+    demo,
+    train,
+    plan,
+    certify,
+    attack,
+    predict,
+    agree,
+    report,
+    table,
+    verify,
+    info,
+    logs,
+    weights,
+    ensemble,
+):
     _module.add_to(app)
 
 
