@@ -90,6 +90,12 @@ def attack_command(
         int, typer.Option("--repeats", help="Fresh answers that verify a claimed adversarial.", min=1)
     ] = 50,
     confidence: Annotated[float, typer.Option("--confidence", help="Of an adversarial that counts.")] = 0.999,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot", help="Also draw certificate and attack together, as .png, .svg or .pdf.", metavar="FILE"
+        ),
+    ] = None,
     seed: options.Seed = None,
     batch_size: options.BatchSize = "auto",
     device: options.Device = "cpu",
@@ -104,6 +110,7 @@ def attack_command(
     A claimed adversarial counts once fresh noise has confirmed it. One inside a certified radius is an alarm: the
     command stops with exit code 1, and the evidence is saved.
     """
+    from holdfast.analysis.plots import check_suffix
     from holdfast.models.bundle import load_bundle
     from holdfast.runs.attack import attack_run
     from holdfast.runs.attack_store import read_attack
@@ -112,6 +119,8 @@ def attack_command(
     if attack is None:
         _print_attacks()
         return
+    if plot is not None:
+        check_suffix(plot)
     if model is None or out is None:
         missing = "--model, a model bundle" if model is None else "--out, the folder of the attack"
         raise UsageError(f"{missing}, is missing: an attack needs both, as in --model m.safetensors --out runs/pgd")
@@ -152,6 +161,8 @@ def attack_command(
             asdict(place),
         )
     _print(read_attack(out), json)
+    if plot is not None:
+        _draw(out, certification, plot)
 
 
 @dataclass(frozen=True)
@@ -415,6 +426,17 @@ def _certified(certification: Run, manifest: AttackManifest) -> dict[int, Certif
     }
 
 
+def _draw(out: Path, certification: Run | None, plot: Path) -> None:
+    from holdfast.analysis.attacked import summarize_attack
+    from holdfast.analysis.gap_pictures import write_gap_plot
+    from holdfast.analysis.gaps import gap
+    from holdfast.runs.attack_store import read_attack
+
+    found = read_attack(out)
+    write_gap_plot(gap(found, certification), plot, summarize_attack(found).subset)
+    console.note(f"plot: {plot}")
+
+
 def _print_attacks() -> None:
     from holdfast.attacks import attack_classes
 
@@ -444,8 +466,8 @@ def _print(found: Any, as_json: bool) -> None:
     if summary.silent == summary.examples:
         console.warn(
             f"the classifier gave no answer for any of the {summary.examples} unchanged inputs, so there was nothing "
-            f"to attack: n = {found.manifest.n} votes do not tell its classes apart at alpha = {found.manifest.alpha:g}. "
-            "Take a larger --n, or look at the model with `holdfast predict`"
+            f"to attack: n = {found.manifest.n} votes do not tell its classes apart at alpha = "
+            f"{found.manifest.alpha:g}. Take a larger --n, or look at the model with `holdfast predict`"
         )
 
 
