@@ -39,7 +39,9 @@ def write_gap_plot(gap: Gap, out: Path, subset: str) -> None:
         end = gap.end * 1.04
         if gap.certified is not None:
             lower, upper = _on_one_grid(gap)
-            axes.fill_between(lower[0], lower[1], upper[1], step="post", color="#999999", alpha=0.22, linewidth=0)
+            axes.fill_between(
+                lower[0], lower[1], upper[1], step="post", facecolor="none", edgecolor="#aaaaaa", hatch="////", linewidth=0
+            )
             _step(axes, gap.certified.steps, end, _CERTIFIED, _NAMES["certified"], "solid")
         _step(axes, gap.attacked, end, _ATTACKED, f"{_NAMES['attacked']}: {gap.attack}", (0, (7, 3)))
         axes.set_xlabel(_axis(gap.norm))
@@ -53,7 +55,7 @@ def write_gap_plot(gap: Gap, out: Path, subset: str) -> None:
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
         figure.legend(loc="outside upper left", frameon=False, fontsize=8)
-        words = f"{subset}. Bands: pointwise 95% intervals. Grey: what is neither proved nor broken."
+        words = f"{subset}. Bands: pointwise 95% intervals. Hatched: what is neither proved nor broken."
         figure.supxlabel(textwrap.fill(words, 120), fontsize=7.5, color="#555555", x=0.01, ha="left")
 
     saved(out, draw)
