@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from holdfast.analysis.accuracy import Summary
+    from holdfast.analysis.attacked import AttackSummary
+    from holdfast.runs.attack_store import AttackManifest
     from holdfast.runs.manifest import DataPromise, Manifest
     from holdfast.runs.store import Run
     from holdfast.stats.datasets import Proportion
@@ -31,6 +33,37 @@ _METHODS = {
 
 # Failure probability of statements about the very examples of a run.
 _RHO = 0.001
+
+
+def attack_lines(summary: AttackSummary, manifest: AttackManifest) -> list[str]:
+    """What an attack found, in sentences."""
+    norm = Norm(summary.norm)
+    lines = [
+        f"Unchanged inputs: {formats.with_interval(summary.right)} are answered right, {summary.silent} get no answer.",
+        f"Adversarials that held: {summary.found} ({summary.misclassified} misclassified, {summary.abstained} "
+        f"abstentions); {summary.refused} of {summary.claims} claims were refused by fresh noise.",
+    ]
+    if summary.median_magnitude is None:
+        lines.append("The attack failed on half of the examples or more, so there is no median attack magnitude.")
+    else:
+        size = formats.with_unit(norm, f"{summary.median_magnitude:.4g}")
+        lines.append(f"Median attack magnitude ({norm.value}): {size}; an input that is wrong unchanged counts 0.")
+    for success in summary.factors:
+        share = success.share()
+        kinds = f"{success.misclassified} misclassified, {success.abstained} abstentions"
+        lines.append(
+            f"Within {success.budget:g} x the certified radius: {formats.with_interval(share)} of {success.attacked} "
+            f"({kinds})."
+        )
+    if manifest.certification is not None:
+        expected = manifest.alpha * summary.certified
+        lines.append(
+            f"Certificates contradicted: {len(summary.alarms)} of {summary.certified}"
+            + (f" (examples {', '.join(map(str, summary.alarms))})" if summary.alarms else "")
+            + f"; at most {expected:.2g} are expected to be false."
+        )
+    asked = ", ".join(f"{count:,} {name}" for name, count in summary.queries.items() if count)
+    return [*lines, f"{summary.restarts:,} runs of the attack; asked of the classifier: {asked or 'nothing'}."]
 
 
 @dataclass(frozen=True)

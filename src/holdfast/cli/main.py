@@ -10,6 +10,7 @@ import typer
 
 from holdfast.cli import (
     agree,
+    attack,
     certify,
     console,
     demo,
@@ -52,6 +53,7 @@ _COMMANDS = (
     train,
     plan,
     certify,
+    attack,
     predict,
     agree,
     report,

@@ -15,7 +15,7 @@ from holdfast.noises.base import noise_from_dict
 from holdfast.runs.digests import DIGEST, manifest_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 FORMAT = 2
@@ -184,11 +184,16 @@ def read_manifest(folder: Path) -> Manifest:
 
 def differences(promised: Manifest, wanted: Manifest) -> list[str]:
     """One line for each entry in which two manifests differ, without those that no result depends on."""
-    old, new = (_flatten(json.loads(each.to_json())) for each in (promised, wanted))
+    return differing(promised.to_json(), wanted.to_json(), _NOT_COMPARED)
+
+
+def differing(promised: str, wanted: str, left_out: Sequence[str]) -> list[str]:
+    """One line for each entry in which two JSON documents differ, but for those left out."""
+    old, new = (_flatten(json.loads(each)) for each in (promised, wanted))
     return [
         f"{key}: the run has {_short(old.get(key))}, this call has {_short(new.get(key))}"
         for key in dict.fromkeys([*old, *new])
-        if key not in _NOT_COMPARED and old.get(key) != new.get(key)
+        if key not in left_out and old.get(key) != new.get(key)
     ]
 
 

@@ -1,21 +1,14 @@
-"""The append-only record of vote counts: one example a line, on the disk before the next one is taken.
-
-A record is whole when its newline is there. Opening for writing cuts off whatever follows the last newline, so a torn
-line costs one example and the next append cannot glue onto it.
-"""
+"""The run store: for each certified example its votes, one a line (`ledger`)."""
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
-from holdfast.errors import RunError, RunLockedError, UsageError
-from holdfast.files import storage_error
-from holdfast.runs.digests import DIGEST, record_digest
+from holdfast.errors import RunError, UsageError
+from holdfast.runs.ledger import RECORDS, SESSIONS, Ledger, Session, check_digest, read_sessions, sealed, whole_lines
 from holdfast.runs.manifest import (
     FILE_NAME,
     Manifest,
@@ -27,16 +20,9 @@ from holdfast.runs.manifest import (
 from holdfast.types import Counts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from io import FileIO
-    from types import TracebackType
+    from collections.abc import Iterable, Sequence
 
-    from typing_extensions import Self
-
-RECORDS = "records.jsonl"
-SESSIONS = "sessions.jsonl"
-_LOCK = "lock"
-_SAFE = "Every record written before is valid. "
+__all__ = ["RECORDS", "SESSIONS", "ClaimRecord", "Record", "Run", "RunStore", "Session", "VoteRecord", "read_run"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +36,7 @@ class VoteRecord:
 
     def to_line(self, promised: str) -> str:
         """The record as one line of JSON, in a run whose manifest has the digest `promised`."""
-        return _sealed(
+        return sealed(
             promised,
             index=self.index,
             label=self.label,
@@ -71,7 +57,7 @@ class ClaimRecord:
 
     def to_line(self, promised: str) -> str:
         """The record as one line of JSON, in a run whose manifest has the digest `promised`."""
-        return _sealed(
+        return sealed(
             promised,
             index=self.index,
             label=self.label,
@@ -82,16 +68,6 @@ class ClaimRecord:
 
 
 Record = VoteRecord | ClaimRecord
-
-
-@dataclass(frozen=True)
-class Session:
-    """One process's work on a run, for the time column of logs and the speed in reports; no result depends on it."""
-
-    examples: int
-    samples: int
-    seconds: float
-    settings: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -118,22 +94,16 @@ def read_run(folder: Path) -> Run:
         RunError: not a run, or a record in it is corrupt.
     """
     manifest = read_manifest(folder)
-    path = folder / RECORDS
-    raw = path.read_bytes() if path.is_file() else b""
-    records = _parse(raw[: raw.rfind(b"\n") + 1], manifest, path)
-    log = folder / SESSIONS
-    sessions = (
-        [json.loads(line) for line in log.read_text().splitlines(True) if line.endswith("\n")] if log.is_file() else []
-    )
+    records = _parse(whole_lines(folder), manifest, folder / RECORDS)
     return Run(
         folder,
         manifest,
         tuple(sorted(records, key=lambda record: record.index)),
-        tuple(Session(**session) for session in sessions),
+        read_sessions(folder),
     )
 
 
-class RunStore:
+class RunStore(Ledger):
     """A run opened for appending, by one process at a time.
 
     Args:
@@ -148,33 +118,9 @@ class RunStore:
     """
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
-        self.folder = folder
         self.manifest = manifest
-        self._lock: IO[str] | None = None
-        self._file: FileIO | None = None
-        _check_folder(folder)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lock = _lock(folder)
-            self._promise()
-            for name in (RECORDS, SESSIONS):
-                _cut_torn_line(folder / name)
-            self._file = (folder / RECORDS).open("ab", buffering=0)
-        except OSError as error:
-            self.close()
-            raise storage_error(folder, error, _SAFE) from error
-        except RunError:
-            self.close()
-            raise
+        super().__init__(folder, FILE_NAME)
         self.done = {record.index for record in read_run(folder).records}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def append(self, records: Iterable[Record]) -> None:
         """Write records and return when they are on the disk.
@@ -185,42 +131,8 @@ class RunStore:
         batch = list(records)
         if not batch:
             return
-        if self._file is None:
-            raise RunError(f"the run {self.folder} is closed; open it again to append")
-        lines = b"".join(record.to_line(self.manifest.digest).encode() for record in batch)
-        try:
-            while lines:
-                lines = lines[self._file.write(lines) :]
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            # A line that is half written now is cut off when the run is opened again.
-            self.close()
-            raise storage_error(self.folder, error, _SAFE) from error
+        self.write(b"".join(record.to_line(self.manifest.digest).encode() for record in batch))
         self.done.update(record.index for record in batch)
-
-    def log_session(self, session: Session) -> None:
-        """Append what this process did to the session log."""
-        try:
-            with (self.folder / SESSIONS).open("a", encoding="utf-8") as file:
-                file.write(
-                    _line(
-                        examples=session.examples,
-                        samples=session.samples,
-                        seconds=round(session.seconds, 3),
-                        settings=session.settings,
-                    )
-                )
-        except OSError as error:
-            raise storage_error(self.folder, error, _SAFE) from error
-
-    def close(self) -> None:
-        """Close the files and release the lock; harmless when repeated."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
 
     def _promise(self) -> None:
         """Write the manifest of a new run, or compare with that of an existing one."""
@@ -239,60 +151,15 @@ class RunStore:
         self.manifest = stored
 
 
-def _cut_torn_line(path: Path) -> None:
-    """Cut off what follows the last newline: a record that a killed process left half written."""
-    if not path.is_file():
-        return
-    whole = path.read_bytes().rfind(b"\n") + 1
-    if whole < path.stat().st_size:
-        with path.open("r+b") as file:
-            file.truncate(whole)
-            os.fsync(file.fileno())
-
-
-def _check_folder(folder: Path) -> None:
-    """Refuse, before anything is written, a folder that holds something else than a run."""
-    if folder.exists() and not folder.is_dir():
-        raise RunError(f"{folder} is a file; a run is a folder. Choose another --out")
-    if not folder.exists() or (folder / FILE_NAME).exists():
-        return
-    # A process that was killed while it wrote the manifest leaves the lock and a temporary file.
-    ours = [folder / _LOCK, *folder.glob(f".{FILE_NAME}.*.tmp")]
-    strangers = sorted(path.name for path in folder.iterdir() if path not in ours)
-    if strangers:
-        raise RunError(
-            f"{folder} is not empty and not a run: it holds {', '.join(strangers[:3])} but no {FILE_NAME}. "
-            "Choose another --out"
-        )
-
-
-def _lock(folder: Path) -> IO[str]:
-    """Take the run's lock; the kernel releases it when the process ends, however it ends."""
-    file = (folder / _LOCK).open("a+", encoding="utf-8")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.seek(0)
-        holder = file.read().strip() or "unknown"
-        file.close()
-        raise RunLockedError(
-            f"another process ({holder}) is working on {folder}. Wait until it has ended, or choose another --out"
-        ) from None
-    file.truncate(0)
-    file.write(f"process {os.getpid()}")
-    file.flush()
-    return file
-
-
-def _parse(raw: bytes, manifest: Manifest, path: Path) -> list[Record]:
+def _parse(lines: Sequence[bytes], manifest: Manifest, path: Path) -> list[Record]:
     read = _read_claim if manifest.kind == "imported" else _read_votes
     indices = set(manifest.data.indices())
     seen: set[int] = set()
     records: list[Record] = []
-    for number, line in enumerate(raw.splitlines(), 1):
+    for number, line in enumerate(lines, 1):
         try:
             raw_record = json.loads(line)
-            _check_digest(raw_record, manifest.digest)
+            check_digest(raw_record, manifest.digest)
             record = read(raw_record, manifest)
         except (ValueError, KeyError, TypeError, UsageError) as error:
             raise RunError(
@@ -305,12 +172,6 @@ def _parse(raw: bytes, manifest: Manifest, path: Path) -> list[Record]:
         seen.add(record.index)
         records.append(record)
     return records
-
-
-def _check_digest(raw: dict[str, Any], promised: str) -> None:
-    expected = record_digest(promised, raw)
-    if raw[DIGEST] != expected:
-        raise ValueError(f"its digest is {raw[DIGEST]!r}, that of its entries in this run {expected!r}")
 
 
 def _read_votes(raw: dict[str, Any], manifest: Manifest) -> VoteRecord:
@@ -336,11 +197,3 @@ def _read_claim(raw: dict[str, Any], manifest: Manifest) -> ClaimRecord:
         radius=float(raw["radius"]),
         seconds=None if raw["seconds"] is None else float(raw["seconds"]),
     )
-
-
-def _sealed(promised: str, **entries: Any) -> str:
-    return _line(**entries, digest=record_digest(promised, entries))
-
-
-def _line(**entries: Any) -> str:
-    return json.dumps(entries, separators=(",", ":")) + "\n"

@@ -1,0 +1,228 @@
+"""A smoothed classifier under attack: decisions by votes, with abstention, and soft votes for gradients.
+
+All answers to one target come from the same noise, so that it is a function of its input while an attack works on it.
+What an attack finds may fit that noise; `check.verify` asks again with fresh noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from holdfast.attacks.randomness import torch_generator
+from holdfast.attacks.target import ABSTAINS, Access, Queries, Target, check_finite, straight_through
+from holdfast.errors import UsageError
+from holdfast.estimators import AllVotes, AnswerRule, TopTwo
+from holdfast.noises.lattice_gaussian import LatticeGaussian
+from holdfast.noises.uniform_flip import UniformFlip
+from holdfast.sampling.counts import MonteCarlo
+from holdfast.sampling.engines.local import LocalEngine, torch_device
+from holdfast.sampling.procedure import Burst, Predict
+from holdfast.sampling.rng import Stream
+from holdfast.stats.binomial import top_two_p_value
+from holdfast.types import Example
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from holdfast.noises.base import Noise
+    from holdfast.sampling.classifier import VotingClassifier
+    from holdfast.types import Counts
+
+# Noisy copies that a soft vote is the mean of, where nothing else is said.
+_SOFT_SAMPLES = 64
+# What the searches of attacks abstain at: the top two classes are then nearly equal, and fresh noise will abstain too.
+SEARCH_ALPHA = 0.5
+# So that a whole number of steps is not cut to one less where float32 has it a little smaller.
+_SLACK = 1 + 2.0**-16
+
+
+class SmoothedTarget(Target):
+    """The smoothed classifier that answers by Predict, n votes at alpha, as an adversary sees it.
+
+    While an attack searches, it abstains where the top two classes cannot be told apart at `search_alpha`, which is
+    more than alpha: a success of the search then lies well inside what Predict abstains on, rather than at its edge
+    for the one noise that the search knows.
+
+    Args:
+        classifier: the base classifier that casts the votes.
+        noise: the smoothing noise.
+        shape: of one input without noise.
+        n: votes of each answer.
+        alpha: at which Predict answers, in (0, 1).
+        low: smallest value of an input.
+        high: largest value of an input.
+        module: the base classifier as a torch module in eval mode, for gradients; None for none. It may compute in
+            another precision than `classifier`.
+        search_alpha: in (0, 1), at least alpha.
+        soft_samples: noisy copies that `logits` is the mean of.
+        seed: of the noise.
+        device: where to compute.
+        batch_size: noisy copies a batch; measured once if None.
+        threads: processor threads.
+
+    Raises:
+        UsageError: a number is out of range, or n votes cannot give an answer at alpha.
+
+    Source: Cohen et al. 2019, Predict; Levine & Feizi 2020, "Results on MNIST"; Salman et al. 2019, for the soft votes.
+    """
+
+    def __init__(
+        self,
+        classifier: VotingClassifier,
+        noise: Noise,
+        shape: tuple[int, ...],
+        n: int,
+        alpha: float,
+        *,
+        low: float = 0.0,
+        high: float = 1.0,
+        module: nn.Module | None = None,
+        search_alpha: float = SEARCH_ALPHA,
+        soft_samples: int = _SOFT_SAMPLES,
+        seed: int = 0,
+        device: str = "cpu",
+        batch_size: int | None = None,
+        threads: int = 1,
+    ) -> None:
+        super().__init__(classifier.num_classes, shape, low, high, torch_device(device))
+        noise.check_inputs(shape, low, high)
+        engine, blank = LocalEngine(device, batch_size, threads), Example(0, np.full(shape, low, np.float32), 0)
+        # Measured once: each loop would measure it for itself.
+        self.engine = replace(engine, batch_size=engine.fastest_batch(classifier, noise, blank)[0])
+        self.classifier = classifier
+        self.noise = noise
+        self.n = n
+        self.alpha = alpha
+        self.module = module
+        self.search_alpha = search_alpha
+        self.soft_samples = soft_samples
+        self.seed = seed
+        count = noise.realizations(shape)
+        # Where all realizations are as cheap as the samples, nothing is left to chance.
+        self.exhaustive = count is not None and count <= n
+        self.deterministic = self.exhaustive
+        self._rule: AnswerRule = AllVotes(count or n) if self.exhaustive else TopTwo(n, search_alpha)
+        if not self.exhaustive:
+            check_answers(n, alpha)
+            if not search_alpha >= alpha:
+                raise UsageError(
+                    f"search_alpha is at least alpha, got {search_alpha:g} and {alpha:g}: a search that abstains less "
+                    "often than Predict finds what Predict does not abstain on"
+                )
+        self.gives = Access.SCORES
+        if module is not None:
+            self.gives = Access.GRADIENTS if self.smooth else Access.SURROGATE
+        self._loops: dict[bool, MonteCarlo] = {}
+        self._draws: Tensor | None = None
+
+    def __str__(self) -> str:
+        return f"the classifier smoothed with {self.noise}"
+
+    @property
+    def smooth(self) -> bool:
+        """Whether a noisy input changes smoothly with the input; otherwise `surrogate` stands in for its gradient."""
+        return not isinstance(self.noise, LatticeGaussian | UniformFlip)
+
+    @property
+    def predict_rule(self) -> AnswerRule:
+        """Predict as it is deployed: n votes, one look, at alpha."""
+        return self._rule if self.exhaustive else TopTwo(self.n, self.alpha, None)
+
+    def renewed(self, seed: int) -> SmoothedTarget:
+        """The same classifier under other noise."""
+        made = object.__new__(SmoothedTarget)
+        made.__dict__.update(self.__dict__)
+        made.seed = seed
+        made.queries = Queries()
+        made._loops, made._draws = {}, None
+        return made
+
+    def admissible(self, x: Tensor, candidates: Tensor) -> Tensor:
+        """Within the range; and on the grid of noises that need one, rounded toward `x`."""
+        inside = super().admissible(x, candidates)
+        if isinstance(self.noise, LatticeGaussian | UniformFlip):
+            steps = self.noise.levels - 1
+            start = (x * steps).round()
+            moved = ((inside * steps - start) * _SLACK).trunc()
+            return torch.where(moved == 0, x, (start + moved) / steps)
+        return inside
+
+    def votes(self, x: Tensor) -> list[Counts]:
+        """All n votes for each input `(batch, *event)`."""
+        return self._counts(x, early=False)
+
+    def _decide(self, x: Tensor) -> Tensor:
+        answers = [self._rule.prediction(counts).label for counts in self._counts(x, early=True)]
+        return torch.tensor([ABSTAINS if answer is None else answer for answer in answers], device=self.device)
+
+    def _scores(self, x: Tensor) -> Tensor:
+        votes = torch.tensor([counts.votes for counts in self.votes(x)], device=self.device, dtype=torch.float32)
+        # A class without a vote is not impossible.
+        return ((votes + 0.5) / (votes.sum(dim=1, keepdim=True) + 0.5 * self.num_classes)).log()
+
+    def _logits(self, x: Tensor) -> Tensor:
+        if self.module is None or not self.smooth:
+            return super()._logits(x)
+        if self._draws is None:
+            source = torch_generator(self.seed, self.device)
+            self._draws = self.noise.draw(x[0].detach(), self.soft_samples, source)
+        draws = self._draws
+        return torch.stack([soft_vote(self._noisy_logits(each, draws)) for each in x])
+
+    def _surrogate(self, x: Tensor, samples: int, generator: torch.Generator) -> Tensor:
+        if self.module is None:
+            return super()._surrogate(x, samples, generator)
+        return torch.stack([self._noisy_logits(each, self.noise.draw(each.detach(), samples, generator)) for each in x])
+
+    def _noisy_logits(self, x: Tensor, draws: Tensor) -> Tensor:
+        """Logits `(draws, classes)` of noisy copies of one input, with a gradient."""
+        if self.module is None:
+            raise UsageError(f"{self} has no module to take gradients of; give one")
+        if self.smooth:
+            noisy = self.noise.apply(x.unsqueeze(0), draws)
+        else:
+            on_grid = self.admissible(x.detach(), x.detach().unsqueeze(0))
+            copies = x.unsqueeze(0).expand(len(draws), *x.shape)
+            noisy = straight_through(copies, self.noise.apply(on_grid, draws))
+        self.queries.samples += len(noisy)
+        logits: Tensor = self.module(noisy).float()
+        check_finite(logits.isfinite().all(dim=1))
+        return logits
+
+    def _counts(self, x: Tensor, early: bool) -> list[Counts]:
+        """Votes for each input under the target's noise; all n of them, or as many as an answer takes."""
+        # The example's index is a part of the key of its noise: one index, one noise.
+        rows = x.detach().to(self.device, torch.float32).cpu().numpy()
+        examples = [Example(0, np.ascontiguousarray(row), number) for number, row in enumerate(rows)]
+        found: list[Counts | None] = [None] * len(examples)
+        for example, votes in self._loop(early, examples[0]).run(examples):
+            counts = votes[Stream.PREDICTION]
+            found[example.label] = counts
+            self.queries.samples += counts.total
+        return [counts for counts in found if counts is not None]
+
+    def _loop(self, early: bool, example: Example) -> MonteCarlo:
+        early = early or self.exhaustive
+        if early not in self._loops:
+            procedure = Predict(self._rule) if early else Burst(self.n)
+            self._loops[early] = self.engine.loop(self.classifier, self.noise, procedure, self.seed, example)
+        return self._loops[early]
+
+
+def soft_vote(logits: Tensor) -> Tensor:
+    """The logarithm of the mean class probabilities of noisy copies, `(copies, classes) -> (classes,)`."""
+    return logits.log_softmax(dim=-1).logsumexp(dim=0) - float(np.log(len(logits)))
+
+
+def check_answers(n: int, alpha: float) -> None:
+    """Raise UsageError unless n votes, if they all agree, are an answer at alpha."""
+    if n >= 1 and top_two_p_value(n, 0) > alpha:
+        raise UsageError(
+            f"with n = {n} votes and alpha = {alpha:g} the smoothed classifier always abstains: even if all votes "
+            f"agree, their p-value is {top_two_p_value(n, 0):.2g}. Take a larger n or a larger alpha"
+        )
