@@ -1,0 +1,248 @@
+"""What a deterministic bound is: one final public method, one hook, and the table that finds bounds by name."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, final
+
+import torch
+
+from holdfast.errors import ClassifierError, InputError, UsageError
+from holdfast.named import Named, from_dict, register
+from holdfast.types import Certificate, ClassBounds, Counts, Norm
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor, nn
+
+_NORMS = {"l1": Norm.L1, "l2": Norm.L2, "linf": Norm.LINF}
+# In the place of a class: rounding does not let one say which logit is the largest.
+UNDECIDED = -1
+
+_BOUNDS: dict[str, type[Bound]] = {}
+
+
+@dataclass(frozen=True, eq=False)
+class Classifier:
+    """A classifier without noise, as bounds see it.
+
+    Attributes:
+        module: from inputs `(batch, *shape)` to logits `(batch, num_classes)`, in eval mode; a bundle's has the
+            normalization as its first layer.
+        shape: of one input.
+        num_classes: at least 2.
+        low: smallest value of an input.
+        high: largest value of an input.
+        device: where to compute.
+    """
+
+    module: nn.Module
+    shape: tuple[int, ...]
+    num_classes: int
+    low: float = 0.0
+    high: float = 1.0
+    device: torch.device | None = None
+
+
+class Bound(Named, ABC):
+    """A proof that a classifier without noise keeps its answer: no sampling, alpha is 0.
+
+    A subclass is a frozen dataclass with a class attribute `name`; its fields are its parameters, among them `norm`
+    where it has more than one. It writes `prepare`.
+
+    Attributes:
+        norms: in which its radii can be measured, the default first.
+        source: of the theorem.
+        assumption: what it takes for granted, besides float64 arithmetic, in a sentence or two.
+    """
+
+    norms: ClassVar[tuple[Norm, ...]]
+    source: ClassVar[str]
+    assumption: ClassVar[str]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        register(_BOUNDS, "bound", cls)
+
+    @property
+    def measure(self) -> Norm:
+        """The norm in which its radii are measured."""
+        named = getattr(self, "norm", None)
+        return self.norms[0] if named is None else norm_named(named)
+
+    @property
+    def most(self) -> float | None:
+        """The largest radius that it can certify; None where that depends on the input."""
+        epsilon = getattr(self, "epsilon", None)
+        return None if epsilon is None else float(epsilon)
+
+    @final
+    def on(self, classifier: Classifier) -> Bounded:
+        """The bound for one classifier, made ready.
+
+        Raises:
+            UsageError: it is none that this bound can treat; the message says which ones are.
+            ClassifierError: the module is in training mode, or its weights are not finite.
+            MissingExtraError: a package is not installed.
+        """
+        _check_module(classifier.module)
+        return Bounded(self, classifier, self.prepare(classifier))
+
+    @abstractmethod
+    def prepare(self, classifier: Classifier) -> Method:
+        """The computation for one classifier."""
+
+
+class Method(ABC):
+    """A bound's computation for one classifier."""
+
+    # Inputs that are computed side by side.
+    batch: int = 1
+
+    @abstractmethod
+    def radii(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The answer for each input `(batch, *shape)`, float64, and the radius within which it is certain.
+
+        Returns:
+            Classes `(batch,)`, int64, or `UNDECIDED`; radii `(batch,)`, float64, rounded down, 0 where none is certain.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class Bounded:
+    """A bound for one classifier. Made by `Bound.on`.
+
+    Attributes:
+        bound: which one.
+        classifier: that it is about.
+        method: its computation.
+    """
+
+    bound: Bound
+    classifier: Classifier
+    method: Method
+
+    @final
+    @torch.no_grad()
+    def certify(self, x: Tensor) -> list[Certificate]:
+        """A certificate for each input of a batch `(batch, *shape)`, with alpha = 0 and no votes.
+
+        The label is the classifier's own answer, and the radius 0 where the bound proves nothing further.
+
+        Raises:
+            InputError: another shape, a value that is not finite, or one outside the classifier's range.
+            ClassifierError: the classifier has NaN or infinite logits.
+        """
+        x = checked_batch(self.classifier, x)
+        found: list[Certificate] = []
+        for part in x.split(max(1, self.method.batch)):
+            answers, radii = self.method.radii(part)
+            pairs = zip(answers.tolist(), radii.tolist(), strict=True)
+            found.extend(self._certificate(answer, radius) for answer, radius in pairs)
+        return found
+
+    def _certificate(self, answer: int, radius: float) -> Certificate:
+        if not 0.0 <= radius:
+            raise ClassifierError(f"the bound {self.bound} gave the radius {radius}; the network is not what it takes")
+        none = Counts((0,) * self.classifier.num_classes)
+        certain = answer != UNDECIDED
+        return Certificate(
+            label=answer if certain else None,
+            radius=radius if certain else 0.0,
+            norm=self.bound.measure,
+            alpha=0.0,
+            selection=none,
+            estimation=none,
+            bounds=ClassBounds(max(answer, 0), float(certain), float(not certain)),
+        )
+
+
+def bound_names() -> list[str]:
+    """The names of all bounds, sorted."""
+    return sorted(_BOUNDS)
+
+
+def bound_classes() -> dict[str, type[Bound]]:
+    """All bounds by name."""
+    return dict(sorted(_BOUNDS.items()))
+
+
+def bound_from_dict(description: Mapping[str, Any]) -> Bound:
+    """The bound that `Bound.to_dict` described.
+
+    Raises:
+        UsageError: an unknown bound, or a parameter that is unknown, missing or out of range.
+    """
+    return from_dict(_BOUNDS, "bound", description)
+
+
+def norm_named(name: str) -> Norm:
+    """`l1`, `l2` or `linf` as a norm."""
+    if name not in _NORMS:
+        raise UsageError(f"norm is one of {', '.join(_NORMS)}, got {name!r}")
+    return _NORMS[name]
+
+
+def check_norm(bound: Bound, name: str) -> None:
+    """Raise UsageError unless the bound has this norm."""
+    if norm_named(name) not in bound.norms:
+        known = ", ".join(spelt for spelt, norm in _NORMS.items() if norm in bound.norms)
+        raise UsageError(f"the bound {bound.name!r} is measured in {known}, got {name!r}")
+
+
+def check_epsilon(epsilon: float) -> None:
+    """Raise UsageError unless `epsilon` is a finite number above 0."""
+    if not (isinstance(epsilon, int | float) and 0.0 < epsilon < float("inf")):
+        raise UsageError(f"epsilon is a number above 0 in input units, got {epsilon!r}")
+
+
+def checked_batch(classifier: Classifier, x: Tensor) -> Tensor:
+    """`x` in float64 on the classifier's device, if it lies in its input space.
+
+    Raises:
+        InputError: another shape, a value that is not finite, or one outside the range.
+    """
+    if tuple(x.shape[1:]) != classifier.shape:
+        raise InputError(
+            f"a bound takes a batch of inputs of shape {classifier.shape}, got {tuple(x.shape)}; a single input is a "
+            "batch of one"
+        )
+    moved = x.detach().to(classifier.device or torch.device("cpu"), torch.float64)
+    for number, each in enumerate(moved):
+        if not bool(each.isfinite().all()):
+            raise InputError(
+                f"input {number} of the batch has {int((~each.isfinite()).sum())} values that are NaN or infinite; "
+                "every value must be finite"
+            )
+        smallest, largest = float(each.min()), float(each.max())
+        if smallest < classifier.low or largest > classifier.high:
+            raise InputError(
+                f"input {number} of the batch has values from {smallest:g} to {largest:g}; the input space is "
+                f"[{classifier.low:g}, {classifier.high:g}]. Nothing is clipped: scale the data, or declare its range"
+            )
+    return moved
+
+
+def checked_logits(logits: Tensor) -> Tensor:
+    """`logits` if all are finite.
+
+    Raises:
+        ClassifierError: one is not.
+    """
+    good = logits.isfinite().all(dim=1)
+    if not bool(good.all()):
+        raise ClassifierError(
+            f"the classifier returned NaN or infinite logits for {int((~good).sum())} of {len(good)} inputs. A "
+            "diverged model cannot be certified; retrain it"
+        )
+    return logits
+
+
+def _check_module(module: nn.Module) -> None:
+    if any(part.training for part in module.modules()):
+        raise ClassifierError("the classifier is in training mode, in which its answers change; call .eval() first")
+    odd = [name for name, weights in module.state_dict().items() if not bool(weights.isfinite().all())]
+    if odd:
+        raise ClassifierError(f"the weights {odd[0]} have NaN or infinite values; the training diverged, so repeat it")

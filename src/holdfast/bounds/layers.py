@@ -1,0 +1,140 @@
+"""A network as the list of layers that bounds know: affine ones, ReLU (or another activation), and flattening."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from holdfast.errors import UsageError
+from holdfast.models.normalization import Normalization
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from holdfast.bounds.base import Classifier
+
+_AFFINE = (nn.Linear, nn.Conv2d)
+
+
+@dataclass(frozen=True, eq=False)
+class PlainNetwork:
+    """A network without branches.
+
+    Attributes:
+        layers: Linear, Conv2d, Flatten and activations; normalization is an affine layer.
+        shapes: of the input and of what each layer returns, without the batch.
+    """
+
+    layers: nn.Sequential
+    shapes: tuple[torch.Size, ...]
+
+    def logits(self, x: Tensor) -> Tensor:
+        """`(batch, *shape)` to `(batch, classes)`."""
+        found: Tensor = self.layers(x)
+        return found
+
+
+def plain(
+    classifier: Classifier,
+    activations: tuple[type[nn.Module], ...] = (nn.ReLU,),
+    dtype: torch.dtype | None = torch.float64,
+) -> PlainNetwork:
+    """The layers of a classifier.
+
+    Args:
+        classifier: with a module of nested `nn.Sequential`.
+        activations: that the caller can treat.
+        dtype: of a copy of the layers; None for the layers themselves, through which gradients reach the weights.
+
+    Raises:
+        UsageError: it has another layer, or its last one is not fully connected.
+    """
+    layers: list[nn.Module] = []
+    # Without gradients of their own, so that training does not see them.
+    x = torch.zeros((1, *classifier.shape), dtype=torch.float32)
+    x = x.to(next(iter(classifier.module.state_dict().values()), x).device)
+    for layer in _flat(classifier.module):
+        if isinstance(layer, Normalization):
+            if layer.active:
+                layers.append(_affine(layer, classifier.shape, dtype or layer.get_buffer("mean").dtype))
+            continue
+        layers.append(_checked(layer, activations))
+    if not layers or not isinstance(layers[-1], nn.Linear) or layers[-1].out_features != classifier.num_classes:
+        raise UsageError(
+            f"this bound takes networks whose last layer is fully connected with {classifier.num_classes} outputs, one "
+            "for each class, such as fc or wong-small"
+        )
+    network = nn.Sequential(*layers)
+    if dtype is not None:
+        copied = [copy.deepcopy(layer).to(classifier.device or torch.device("cpu"), dtype) for layer in layers]
+        network = nn.Sequential(*copied).requires_grad_(False)
+        x = x.to(classifier.device or torch.device("cpu"), dtype)
+    shapes = [x.shape[1:]]
+    with torch.no_grad():
+        for layer in network:
+            _check_steps(layer, shapes[-1])
+            x = layer(x)
+            shapes.append(x.shape[1:])
+    return PlainNetwork(network, tuple(shapes))
+
+
+def _flat(module: nn.Module) -> Iterator[nn.Module]:
+    if isinstance(module, nn.Sequential):
+        for part in module:
+            yield from _flat(part)
+    elif not isinstance(module, nn.Identity):
+        yield module
+
+
+def _checked(layer: nn.Module, activations: tuple[type[nn.Module], ...]) -> nn.Module:
+    if not isinstance(layer, (*_AFFINE, nn.Flatten, *activations)):
+        known = ", ".join(kind.__name__ for kind in (*_AFFINE, nn.Flatten, *activations))
+        raise UsageError(
+            f"this bound takes networks of {known} one after the other, got a {type(layer).__name__}; architectures such "
+            "as fc, wong-small, digits-mlp and mnist-cnn are of that kind"
+        )
+    if isinstance(layer, nn.Conv2d) and (
+        layer.groups != 1
+        or tuple(layer.dilation) != (1, 1)
+        or layer.padding_mode != "zeros"
+        or isinstance(layer.padding, str)
+    ):
+        raise UsageError(f"this bound takes convolutions without groups and dilation, padded by zeros, got {layer}")
+    if isinstance(layer, nn.Flatten) and (layer.start_dim, layer.end_dim) != (1, -1):
+        raise UsageError(f"this bound takes layers that flatten whole inputs, got {layer}")
+    return layer
+
+
+def _check_steps(layer: nn.Module, shape: torch.Size) -> None:
+    """The transposed convolution must lead back to inputs of the same size."""
+    if not isinstance(layer, nn.Conv2d):
+        return
+    for size, kernel, step, pad in zip(shape[1:], layer.kernel_size, layer.stride, layer.padding, strict=True):
+        if (size + 2 * int(pad) - kernel) % step:
+            raise UsageError(
+                f"this bound takes convolutions whose steps end at the border: {size} pixels, padded by {pad}, do not "
+                f"divide into steps of {step} with a kernel of {kernel}. Take another architecture, as wong-small"
+            )
+
+
+def _affine(layer: Normalization, shape: tuple[int, ...], dtype: torch.dtype) -> nn.Module:
+    """Normalization as a fully connected layer, or as a convolution of 1 x 1."""
+    mean, std = (layer.get_buffer(name).double().flatten() for name in ("mean", "std"))
+    scale = 1.0 / std
+    made: nn.Module
+    if len(shape) == 3:
+        channels = shape[0]
+        made = nn.Conv2d(channels, channels, 1, dtype=torch.float64, device=mean.device)
+        weight = torch.diag(scale.expand(channels))[:, :, None, None]
+    elif len(shape) == 1:
+        channels = shape[0]
+        made = nn.Linear(channels, channels, dtype=torch.float64, device=mean.device)
+        weight = torch.diag(scale.expand(channels))
+    else:
+        raise UsageError(f"bounds take images and feature vectors, got inputs of shape {shape}")
+    made.load_state_dict({"weight": weight, "bias": -(mean * scale).expand(channels)})
+    return made.to(dtype).requires_grad_(False).eval()

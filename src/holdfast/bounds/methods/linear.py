@@ -1,0 +1,104 @@
+"""The exact margin of a linear classifier: the distance to the nearest of its decision boundaries."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import nn
+
+from holdfast.bounds.base import UNDECIDED, Bound, Classifier, Method, check_norm, checked_logits
+from holdfast.bounds.layers import PlainNetwork, plain
+from holdfast.bounds.rounding import decided, gamma, operations, reach
+from holdfast.errors import UsageError
+from holdfast.types import Norm
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# The order of the dual norm.
+_DUAL = {"linf": 1.0, "l2": 2.0, "l1": math.inf}
+
+
+@dataclass(frozen=True)
+class Linear(Bound):
+    """The distance of an input to the nearest input that a linear classifier answers otherwise, rounded down.
+
+    By Hoelder's inequality it is the smallest (z_y - z_j) / |w_y - w_j|, in the dual norm, over the other classes j.
+
+    Args:
+        norm: "l2", "linf" or "l1".
+    """
+
+    name: ClassVar[str] = "linear"
+    norms = (Norm.L2, Norm.LINF, Norm.L1)
+    source = "Hoelder's inequality"
+    assumption = "The classifier is one affine function of its input for each class, computed in float64 arithmetic."
+    norm: str = "l2"
+
+    def __post_init__(self) -> None:
+        check_norm(self, self.norm)
+
+    def prepare(self, classifier: Classifier) -> Method:
+        """The one fully connected layer, with the normalization in it."""
+        network = plain(classifier)
+        last = network.layers[-1]
+        before = [layer for layer in network.layers[:-1] if not isinstance(layer, nn.Flatten)]
+        weight, bias = last.weight, last.bias
+        if bias is None or any(not _diagonal(layer) for layer in before) or len(before) > 1:
+            raise UsageError(
+                "the bound 'linear' takes classifiers of one fully connected layer with a bias, such as fc without "
+                f"hidden layers, got {network.layers}"
+            )
+        if before:
+            scale = _expanded(before[0], network.shapes)
+            weight = weight * scale
+        return _Margin(network, weight, _DUAL[self.norm])
+
+
+def _diagonal(layer: nn.Module) -> bool:
+    if isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1) and layer.in_channels == layer.out_channels:
+        weight = layer.weight[:, :, 0, 0]
+    elif isinstance(layer, nn.Linear) and layer.in_features == layer.out_features:
+        weight = layer.weight
+    else:
+        return False
+    return bool((weight == torch.diag(weight.diagonal())).all())
+
+
+def _expanded(layer: nn.Module, shapes: tuple[torch.Size, ...]) -> Tensor:
+    """By what each feature of an input is multiplied."""
+    if isinstance(layer, nn.Conv2d):
+        channels: Tensor = layer.weight[:, :, 0, 0].diagonal()
+        return channels.view(-1, 1, 1).expand(shapes[0]).flatten()
+    assert isinstance(layer, nn.Linear)
+    return layer.weight.diagonal()
+
+
+class _Margin(Method):
+    """Distances to the planes between the answer and each other class."""
+
+    batch = 256
+
+    def __init__(self, network: PlainNetwork, weight: Tensor, order: float) -> None:
+        self.network = network
+        # Between two classes, rounded up: each is a sum of differences and products.
+        between = weight.unsqueeze(1) - weight.unsqueeze(0)
+        lengths: Tensor = torch.linalg.vector_norm(between, order, dim=2)
+        error = 4.0 * gamma(operations(network)) * torch.linalg.vector_norm(weight, order, dim=1).max() + 1e-300
+        self.lengths = lengths + error
+
+    def radii(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The smallest distance, over the other classes."""
+        logits = checked_logits(self.network.logits(x))
+        answers = decided(self.network, x, logits)
+        labels = answers.clamp_min(0)
+        own = labels.unsqueeze(1)
+        leads = logits.gather(1, own) - logits - reach(self.network, x, 0.0).of_difference(labels)
+        distances = leads / self.lengths[labels]
+        distances.scatter_(1, own, math.inf)
+        # The quotient is off by one rounding.
+        smallest = distances.amin(dim=1).clamp_min(0.0) * (1.0 - 2.0**-50)
+        return answers, torch.where(answers == UNDECIDED, 0.0, smallest)
