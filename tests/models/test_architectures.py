@@ -16,6 +16,8 @@ SHAPES = {
     "resnet110": (3, 16, 16),
     "resnet18": (6, 32, 32),
     "sparse-cnn": (2, 28, 28),
+    "wong-small": (1, 8, 8),
+    "fc": (2, 5),
 }
 
 
@@ -24,7 +26,9 @@ def size(module):
 
 
 def test_architectures_are_found():
-    assert architecture_names() == sorted([*SHAPES, "resnet50", "denoised", "ensemble"])
+    assert architecture_names() == sorted(
+        [*SHAPES, "autoencoder", "resnet50", "denoised", "ensemble", "nearest-neighbour"]
+    )
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -149,7 +153,9 @@ def test_widths_that_cannot_be(widths):
 
 
 def test_unknown_name():
-    with pytest.raises(UsageError, match="unknown architecture 'vgg'; known are denoised, digits-cnn, digits-mlp, ens"):
+    with pytest.raises(
+        UsageError, match="unknown architecture 'vgg'; known are autoencoder, denoised, digits-cnn, digits-mlp, ens"
+    ):
         build("vgg", (3, 32, 32), 10)
 
 

@@ -6,7 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 from holdfast.analysis import extras, formats
-from holdfast.analysis.accuracy import noise_of, subset_of
+from holdfast.analysis.accuracy import method_of, subset_of
 from holdfast.analysis.curves import DASHES, PALETTE, axis_title, curves
 from holdfast.errors import UsageError
 from holdfast.files import whole_file
@@ -127,7 +127,7 @@ def _right_end(line: Curve) -> float:
 
 
 def _label(run: Run, name: str) -> str:
-    return f"{name}: {noise_of(run.manifest)}"
+    return f"{name}: {method_of(run.manifest)}"
 
 
 def _caption(runs: Sequence[Run]) -> str:

@@ -22,6 +22,7 @@ from holdfast.analysis.published import comparable
 from holdfast.analysis.radii import radii_for
 from holdfast.errors import UsageError
 from holdfast.files import whole_file
+from holdfast.runs.manifest import BOUND
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
@@ -177,7 +178,8 @@ def _sections(runs: Sequence[Run], radii: Sequence[float] | None, attacks: Seque
 
 
 def _section(run: Run, name: str, anchor: str, radii: Sequence[float], attacks: Sequence[AttackRun]) -> RunSection:
-    summary, noise = summarize(run, radii), noise_of(run.manifest)
+    summary = summarize(run, radii)
+    legend = "" if run.manifest.kind == BOUND else noise_of(run.manifest).legend
     return RunSection(
         name=name,
         anchor=anchor,
@@ -192,7 +194,7 @@ def _section(run: Run, name: str, anchor: str, radii: Sequence[float], attacks: 
         spent=wording.spent(summary),
         comparisons=_comparisons(run, summary),
         cards=cards(run),
-        legend=f" ({noise.legend})" if noise.legend else "",
+        legend=f" ({legend})" if legend else "",
         proved=wording.proved(run, summary),
         attacks=[
             _attack(attack, run, f"{anchor}-attack-{number}")

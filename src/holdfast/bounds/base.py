@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import torch
@@ -56,11 +58,13 @@ class Bound(Named, ABC):
         norms: in which its radii can be measured, the default first.
         source: of the theorem.
         assumption: what it takes for granted, besides float64 arithmetic, in a sentence or two.
+        packages: that compute it, whose versions belong to what is promised.
     """
 
     norms: ClassVar[tuple[Norm, ...]]
     source: ClassVar[str]
     assumption: ClassVar[str]
+    packages: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -77,6 +81,11 @@ class Bound(Named, ABC):
         """The largest radius that it can certify; None where that depends on the input."""
         epsilon = getattr(self, "epsilon", None)
         return None if epsilon is None else float(epsilon)
+
+    @final
+    def versions(self) -> dict[str, str]:
+        """Of the packages that compute it, as far as they are installed."""
+        return {package: version(package) for package in self.packages if find_spec(package) is not None}
 
     @final
     def on(self, classifier: Classifier) -> Bounded:
@@ -137,14 +146,14 @@ class Bounded:
         """
         x = checked_batch(self.classifier, x)
         found: list[Certificate] = []
-        for part in x.split(max(1, self.method.batch)):
+        for part in torch.split(x, max(1, self.method.batch)):
             answers, radii = self.method.radii(part)
             pairs = zip(answers.tolist(), radii.tolist(), strict=True)
             found.extend(self._certificate(answer, radius) for answer, radius in pairs)
         return found
 
     def _certificate(self, answer: int, radius: float) -> Certificate:
-        if not 0.0 <= radius:
+        if not radius >= 0.0:
             raise ClassifierError(f"the bound {self.bound} gave the radius {radius}; the network is not what it takes")
         none = Counts((0,) * self.classifier.num_classes)
         certain = answer != UNDECIDED

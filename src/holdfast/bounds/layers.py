@@ -32,6 +32,18 @@ class PlainNetwork:
     layers: nn.Sequential
     shapes: tuple[torch.Size, ...]
 
+    @property
+    def last(self) -> nn.Linear:
+        """The fully connected layer that gives the logits."""
+        last = list(self.layers)[-1]
+        assert isinstance(last, nn.Linear)
+        return last
+
+    @property
+    def hidden(self) -> list[nn.Module]:
+        """The layers before it."""
+        return list(self.layers)[:-1]
+
     def logits(self, x: Tensor) -> Tensor:
         """`(batch, *shape)` to `(batch, classes)`."""
         found: Tensor = self.layers(x)
@@ -57,7 +69,7 @@ def plain(
     # Without gradients of their own, so that training does not see them.
     x = torch.zeros((1, *classifier.shape), dtype=torch.float32)
     x = x.to(next(iter(classifier.module.state_dict().values()), x).device)
-    for layer in _flat(classifier.module):
+    for layer in flat(classifier.module):
         if isinstance(layer, Normalization):
             if layer.active:
                 layers.append(_affine(layer, classifier.shape, dtype or layer.get_buffer("mean").dtype))
@@ -68,11 +80,13 @@ def plain(
             f"this bound takes networks whose last layer is fully connected with {classifier.num_classes} outputs, one "
             "for each class, such as fc or wong-small"
         )
-    network = nn.Sequential(*layers)
-    if dtype is not None:
-        copied = [copy.deepcopy(layer).to(classifier.device or torch.device("cpu"), dtype) for layer in layers]
-        network = nn.Sequential(*copied).requires_grad_(False)
-        x = x.to(classifier.device or torch.device("cpu"), dtype)
+    if dtype is None:
+        network = nn.Sequential(*map(_in_order, layers))
+    else:
+        where = classifier.device or torch.device("cpu")
+        copied = [copy.deepcopy(layer).to(where, dtype) for layer in layers]
+        network = nn.Sequential(*map(_in_order, copied)).requires_grad_(False)
+        x = x.to(where, dtype)
     shapes = [x.shape[1:]]
     with torch.no_grad():
         for layer in network:
@@ -82,10 +96,22 @@ def plain(
     return PlainNetwork(network, tuple(shapes))
 
 
-def _flat(module: nn.Module) -> Iterator[nn.Module]:
+def _in_order(layer: nn.Module) -> nn.Module:
+    """A convolution whose weights lie in the order in memory that convex-adversarial takes; gradients pass through."""
+    if not isinstance(layer, nn.Conv2d):
+        return layer
+    shadow = copy.copy(layer)
+    shadow._parameters = {"bias": layer._parameters["bias"]}
+    # Not `contiguous`, which leaves the strides of one channel as they are.
+    shadow.weight = layer.weight.clone(memory_format=torch.contiguous_format)
+    return shadow
+
+
+def flat(module: nn.Module) -> Iterator[nn.Module]:
+    """The layers of nested `nn.Sequential` in their order, without identities."""
     if isinstance(module, nn.Sequential):
         for part in module:
-            yield from _flat(part)
+            yield from flat(part)
     elif not isinstance(module, nn.Identity):
         yield module
 
@@ -94,8 +120,8 @@ def _checked(layer: nn.Module, activations: tuple[type[nn.Module], ...]) -> nn.M
     if not isinstance(layer, (*_AFFINE, nn.Flatten, *activations)):
         known = ", ".join(kind.__name__ for kind in (*_AFFINE, nn.Flatten, *activations))
         raise UsageError(
-            f"this bound takes networks of {known} one after the other, got a {type(layer).__name__}; architectures such "
-            "as fc, wong-small, digits-mlp and mnist-cnn are of that kind"
+            f"this bound takes networks of {known} one after the other, got a {type(layer).__name__}; architectures "
+            "such as fc, wong-small, digits-mlp and mnist-cnn are of that kind"
         )
     if isinstance(layer, nn.Conv2d) and (
         layer.groups != 1
@@ -113,8 +139,9 @@ def _check_steps(layer: nn.Module, shape: torch.Size) -> None:
     """The transposed convolution must lead back to inputs of the same size."""
     if not isinstance(layer, nn.Conv2d):
         return
-    for size, kernel, step, pad in zip(shape[1:], layer.kernel_size, layer.stride, layer.padding, strict=True):
-        if (size + 2 * int(pad) - kernel) % step:
+    pads = [int(pad) for pad in layer.padding]
+    for size, kernel, step, pad in zip(shape[1:], layer.kernel_size, layer.stride, pads, strict=True):
+        if (size + 2 * pad - kernel) % step:
             raise UsageError(
                 f"this bound takes convolutions whose steps end at the border: {size} pixels, padded by {pad}, do not "
                 f"divide into steps of {step} with a kernel of {kernel}. Take another architecture, as wong-small"

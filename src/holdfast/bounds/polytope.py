@@ -1,4 +1,4 @@
-"""convex-adversarial, as bounds and training use it: the dual of the convex outer polytope, exact, without projections."""
+"""convex-adversarial, as bounds and training use it: the dual of the convex outer polytope."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ def least_leads(
     settings: dict[str, Any] = {"norm_type": _DUAL[norm]}
     if limits is not None:
         settings |= {"bounded_input": True, "input_l": limits[0], "input_u": limits[1]}
-    if projections:
+    # The library has no random copies where they would not be fewer than the values of an input.
+    if 0 < projections < x[0].numel():
         settings |= {"proj": projections, "norm_type": "l1_median" if norm == "linf" else "l2_normal"}
     bounds: Tensor = library.RobustBounds(network.layers, epsilon, **settings)(x, labels)
     return -bounds

@@ -1,9 +1,9 @@
 """How far float64 can be off: one bound for everything that is computed from a network's weights by sums of products.
 
-Each computed number here is a sum of products of weights, slopes in [0, 1], interval ends and inputs. Whatever the order
-of the additions, its error is at most gamma(N) times the sum of the absolute values of the products, where N is the number
-of operations on the longest way from an input to it (Higham 2002, "Accuracy and Stability of Numerical Algorithms",
-chapters 3 and 4). One pass with absolute weights bounds that sum. See docs/bounds.md.
+Each computed number here is a sum of products of weights, slopes in [0, 1], interval ends and inputs. Whatever the
+order of the additions, its error is at most gamma(N) times the sum of the absolute values of the products, where N is
+the number of operations on the longest way from an input to it (Higham 2002, "Accuracy and Stability of Numerical
+Algorithms", chapters 3 and 4). One pass with absolute weights bounds that sum. See docs/bounds.md.
 """
 
 from __future__ import annotations

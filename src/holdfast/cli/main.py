@@ -11,6 +11,7 @@ import typer
 from holdfast.cli import (
     agree,
     attack,
+    bound,
     certify,
     console,
     demo,
@@ -54,6 +55,7 @@ _COMMANDS = (
     plan,
     certify,
     attack,
+    bound,
     predict,
     agree,
     report,

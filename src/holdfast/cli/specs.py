@@ -10,6 +10,7 @@ from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
     from holdfast.attacks import Attack
+    from holdfast.bounds import Bound
     from holdfast.data.base import DataSet
     from holdfast.noises.base import Noise
     from holdfast.runs.attack_store import Budgets
@@ -50,6 +51,17 @@ def parse_attack(spec: str) -> Attack:
     from holdfast.attacks import attack_from_dict
 
     return attack_from_dict(_description(spec))
+
+
+def parse_bound(spec: str) -> Bound:
+    """`convex:epsilon=0.1,norm=linf`, `lipschitz`, `linear:norm=l1`.
+
+    Raises:
+        UsageError: not a spec of this form, or not one of the bounds.
+    """
+    from holdfast.bounds import bound_from_dict
+
+    return bound_from_dict(_description(spec))
 
 
 def parse_budgets(text: str | None, default: str | None = None) -> Budgets:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import RunError
-from holdfast.estimators import Estimator, estimator_from_dict, scale_of
+from holdfast.estimators import Estimator, Proved, estimator_from_dict, scale_of
 from holdfast.files import whole_file
 from holdfast.noises.base import noise_from_dict
 from holdfast.runs.digests import DIGEST, manifest_digest
@@ -18,8 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from holdfast.data.base import DataSet
+    from holdfast.types import ClassBounds
+
 FORMAT = 2
 FILE_NAME = "manifest.json"
+
+CERTIFY, IMPORTED, BOUND = "certify", "imported", "bound"
 
 # What may differ between the sessions of one run, since no result depends on it.
 _NOT_COMPARED = ("created", DIGEST)
@@ -55,6 +60,23 @@ class DataPromise:
     every: int = 1
     limit: int | None = None
 
+    @classmethod
+    def of(cls, data: DataSet, every: int = 1, limit: int | None = None) -> DataPromise:
+        """The promise to take each `every`-th example of a data set, `limit` of them at most."""
+        return cls(
+            source=data.source,
+            split=data.split,
+            sha256=data.sha256,
+            size=len(data),
+            shape=data.shape,
+            low=data.low,
+            high=data.high,
+            class_names=data.class_names,
+            decoder=data.decoder,
+            every=every,
+            limit=limit,
+        )
+
     def indices(self) -> range:
         """The indices of the subset, in order."""
         chosen = range(0, self.size, self.every)
@@ -75,9 +97,10 @@ class Manifest:
     """Everything that a run's certificates depend on.
 
     Attributes:
-        kind: "certify", or "imported" for a log that another tool wrote.
-        noise: name and parameters of the noise.
-        guarantee: name of the theorem.
+        kind: "certify", "imported" for a log that another tool wrote, or "bound" for deterministic bounds on a
+            classifier without noise.
+        noise: name and parameters of the noise; empty for a bound.
+        guarantee: name of the theorem, or of the bound.
         estimator: name and parameters of the estimator, alpha included.
         n0: selection samples of each input.
         data: which examples.
@@ -85,7 +108,7 @@ class Manifest:
             imported log.
         joint_alpha: where all certificates of the run are to hold together: the failure probability of that. The
             estimator's alpha is then this one divided by the number of examples.
-        seed: of all noise; None for an imported log.
+        seed: of all noise; None for an imported log and for a bound.
         block: samples that one generator draws.
         precision: in which the base classifier computes.
         device: kind of device, "cpu" or "cuda".
@@ -153,8 +176,26 @@ class Manifest:
 
 def estimator_of(manifest: Manifest) -> Estimator:
     """The estimator that a manifest promised."""
+    if manifest.kind == BOUND:
+        return proved_of(manifest)
     scale = scale_of(noise_from_dict(manifest.noise), manifest.guarantee, manifest.data.shape)
     return estimator_from_dict(manifest.estimator, scale)
+
+
+def proved_of(manifest: Manifest) -> Proved:
+    """What a manifest says of its deterministic bound.
+
+    Raises:
+        RunError: it is about a smoothed classifier.
+    """
+    found = estimator_from_dict(manifest.estimator, _no_scale) if manifest.kind == BOUND else None
+    if not isinstance(found, Proved):
+        raise RunError("this run has votes of a smoothed classifier, and no deterministic bound")
+    return found
+
+
+def _no_scale(bounds: ClassBounds) -> float | None:
+    return None
 
 
 def backend_of(manifest: Manifest) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,10 +12,14 @@ from typing import TYPE_CHECKING, Any
 from holdfast.errors import RunError, UsageError
 from holdfast.runs.ledger import RECORDS, SESSIONS, Ledger, Session, check_digest, read_sessions, sealed, whole_lines
 from holdfast.runs.manifest import (
+    BOUND,
+    CERTIFY,
     FILE_NAME,
+    IMPORTED,
     Manifest,
     differences,
     estimator_of,
+    proved_of,
     read_manifest,
     write_manifest,
 )
@@ -22,7 +28,18 @@ from holdfast.types import Counts
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["RECORDS", "SESSIONS", "ClaimRecord", "Record", "Run", "RunStore", "Session", "VoteRecord", "read_run"]
+__all__ = [
+    "BoundRecord",
+    "RECORDS",
+    "SESSIONS",
+    "ClaimRecord",
+    "Record",
+    "Run",
+    "RunStore",
+    "Session",
+    "VoteRecord",
+    "read_run",
+]
 
 
 @dataclass(frozen=True)
@@ -67,7 +84,28 @@ class ClaimRecord:
         )
 
 
-Record = VoteRecord | ClaimRecord
+@dataclass(frozen=True)
+class BoundRecord:
+    """The record of an example that a deterministic bound is about.
+
+    Attributes:
+        index: of the example in its split.
+        label: its true class.
+        answer: of the classifier for the unchanged example; None where rounding does not let one say.
+        radius: within which the answer is proved not to change; 0 where nothing further is proved.
+    """
+
+    index: int
+    label: int
+    answer: int | None
+    radius: float
+
+    def to_line(self, promised: str) -> str:
+        """The record as one line of JSON, in a run whose manifest has the digest `promised`."""
+        return sealed(promised, index=self.index, label=self.label, answer=self.answer, radius=self.radius)
+
+
+Record = VoteRecord | ClaimRecord | BoundRecord
 
 
 @dataclass(frozen=True)
@@ -82,7 +120,7 @@ class Run:
     @property
     def missing(self) -> int:
         """How many examples of the subset have no record yet; an imported log is complete as it is."""
-        if self.manifest.kind == "imported":
+        if self.manifest.kind == IMPORTED:
             return 0
         return len(self.manifest.data.indices()) - len(self.records)
 
@@ -152,7 +190,9 @@ class RunStore(Ledger):
 
 
 def _parse(lines: Sequence[bytes], manifest: Manifest, path: Path) -> list[Record]:
-    read = _read_claim if manifest.kind == "imported" else _read_votes
+    if manifest.kind not in _READERS:
+        raise RunError(f"{path.parent} is a run of kind {manifest.kind!r}; known are {', '.join(_READERS)}")
+    read = _READERS[manifest.kind]
     indices = set(manifest.data.indices())
     seen: set[int] = set()
     records: list[Record] = []
@@ -166,7 +206,7 @@ def _parse(lines: Sequence[bytes], manifest: Manifest, path: Path) -> list[Recor
                 f"{path}, line {number} is not a record ({error}). The line was changed after it was written; "
                 "delete it, and the same command will certify its example again"
             ) from error
-        if record.index in seen or (manifest.kind != "imported" and record.index not in indices):
+        if record.index in seen or (manifest.kind != IMPORTED and record.index not in indices):
             why = "a second time" if record.index in seen else "although it is not in the run's subset"
             raise RunError(f"{path}, line {number} records example {record.index} {why}; delete the line")
         seen.add(record.index)
@@ -197,3 +237,22 @@ def _read_claim(raw: dict[str, Any], manifest: Manifest) -> ClaimRecord:
         radius=float(raw["radius"]),
         seconds=None if raw["seconds"] is None else float(raw["seconds"]),
     )
+
+
+def _read_bound(raw: dict[str, Any], manifest: Manifest) -> BoundRecord:
+    classes, most = len(manifest.data.class_names), proved_of(manifest).most
+    answer, radius = raw["answer"], float(raw["radius"])
+    for name, value in (("label", raw["label"]), ("answer", answer)):
+        if value is not None and not (type(value) is int and 0 <= value < classes):
+            raise ValueError(f"{name} {value} is not one of the {classes} classes")
+    # Written so that a NaN fails.
+    if not 0.0 <= radius <= (math.inf if most is None else most) or (answer is None and radius > 0.0):
+        raise ValueError(f"the radius {radius} is none that the bound {proved_of(manifest).spelling} can give")
+    return BoundRecord(int(raw["index"]), int(raw["label"]), answer, radius)
+
+
+_READERS: dict[str, Callable[[dict[str, Any], Manifest], Record]] = {
+    CERTIFY: _read_votes,
+    IMPORTED: _read_claim,
+    BOUND: _read_bound,
+}

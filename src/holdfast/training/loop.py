@@ -87,7 +87,7 @@ def train(
     """
     team = team or Team()
     where = team.device or device or torch.device("cpu")
-    info = config.recipe.start(info)
+    info = config.recipe.start(info, len(data))
     trainer = _Trainer(info, config, data, where, team)
     checkpoint = out.with_name(out.name + ".checkpoint")
     if checkpoint.exists():

@@ -71,7 +71,7 @@ def comparable(manifest: Manifest) -> list[PublishedFigure]:
     dataset = _dataset(manifest)
     if dataset is None:
         return []
-    wanted = _COMPARABLE.get(manifest.noise["name"])
+    wanted = _COMPARABLE.get(manifest.noise.get("name", ""))
     if wanted is None:
         return []
     chosen: dict[tuple[str, str], PublishedFigure] = {}

@@ -18,7 +18,7 @@ from holdfast.types import Norm
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Intervals of a hidden layer are computed from as many numbers as inputs times units; so many side by side fit anywhere.
+# Intervals of a hidden layer are computed from as many numbers as inputs times units; so many fit anywhere.
 _NUMBERS_AT_ONCE = 2**25
 
 
@@ -41,6 +41,7 @@ class Convex(Bound):
         "The bound is about the network with its stored weights, computed in float64 arithmetic; its rounding is taken "
         "off the bound."
     )
+    packages = ("convex_adversarial",)
     epsilon: float
     norm: str = "linf"
     inputs: str = EVERYWHERE

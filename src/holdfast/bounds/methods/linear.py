@@ -44,9 +44,9 @@ class Linear(Bound):
     def prepare(self, classifier: Classifier) -> Method:
         """The one fully connected layer, with the normalization in it."""
         network = plain(classifier)
-        last = network.layers[-1]
-        before = [layer for layer in network.layers[:-1] if not isinstance(layer, nn.Flatten)]
-        weight, bias = last.weight, last.bias
+        before = [layer for layer in network.hidden if not isinstance(layer, nn.Flatten)]
+        weight: Tensor = network.last.weight
+        bias = network.last.bias
         if bias is None or any(not _diagonal(layer) for layer in before) or len(before) > 1:
             raise UsageError(
                 "the bound 'linear' takes classifiers of one fully connected layer with a bias, such as fc without "

@@ -50,9 +50,9 @@ class _Lead(Method):
 
     def __init__(self, network: PlainNetwork) -> None:
         self.network = network
-        *hidden, last = network.layers
+        last = network.last
         constant = 1.0
-        for layer, shape in zip(hidden, network.shapes, strict=False):
+        for layer, shape in zip(network.hidden, network.shapes, strict=False):
             constant *= spectral_norm(layer, shape) * (1.0 + 2.0**-50)
         between = last.weight.unsqueeze(1) - last.weight.unsqueeze(0)
         rows: Tensor = torch.linalg.vector_norm(between, dim=2)
@@ -74,8 +74,8 @@ class _Lead(Method):
 def spectral_norm(layer: nn.Module, shape: torch.Size) -> float:
     """An upper bound on the largest factor by which a layer lengthens a difference of two inputs, in L2.
 
-    For an affine layer: with A = W^T W, the norm of A to the power 2^k, to the power 2^-k, where the Frobenius norm stands
-    for the norm of the last power. Each product's rounding is added before its root is taken.
+    For an affine layer: with A = W^T W, the norm of A to the power 2^k, to the power 2^-k, where the Frobenius norm
+    stands for the norm of the last power. Each product's rounding is added before its root is taken.
 
     Raises:
         UsageError: the matrix of the layer would be too large.

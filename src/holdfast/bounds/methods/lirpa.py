@@ -1,5 +1,6 @@
-"""Bounds by auto_LiRPA, where the user has installed it: IBP, CROWN, and CROWN with the slopes of Wong & Kolter. Source:
-Xu, Shi, Zhang, Wang, Chang, Huang, Kailkhura, Lin & Hsieh 2020, "Automatic Perturbation Analysis for Scalable Certified
+"""Bounds by auto_LiRPA, where the user has installed it: IBP, CROWN, and CROWN with the slopes of Wong & Kolter.
+
+Source: Xu, Shi, Zhang, Wang, Chang, Huang, Kailkhura, Lin & Hsieh 2020, "Automatic Perturbation Analysis for Scalable Certified
 Robustness and Beyond"."""
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class Lirpa(Bound):
         "The bound is about the network with its stored weights, computed in float64 arithmetic; its rounding is taken "
         "off as for sums of products, which is what auto_LiRPA computes for these layers."
     )
+    packages = ("auto_LiRPA",)
     epsilon: float
     norm: str = "linf"
     method: str = "crown"

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from holdfast.bounds.base import UNDECIDED, Bound, Classifier, Method, check_norm
+from holdfast.bounds.layers import flat
 from holdfast.bounds.rounding import gamma
 from holdfast.errors import UsageError
 from holdfast.models.architectures.nearest import NearestNeighbour
@@ -19,7 +20,7 @@ from holdfast.types import Norm
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Tensor, nn
+    from torch import Tensor
 
     Array = NDArray[np.float64]
 
@@ -57,7 +58,7 @@ class Nearest(Bound):
 
     def prepare(self, classifier: Classifier) -> Method:
         """The stored inputs, and the normalization before them."""
-        parts = list(_parts(classifier.module))
+        parts = list(flat(classifier.module))
         if not parts or not isinstance(parts[-1], NearestNeighbour) or len(parts) > 2:
             raise UsageError(
                 "the bound 'nearest' takes classifiers of the architecture nearest-neighbour; for networks there are "
@@ -65,14 +66,10 @@ class Nearest(Bound):
             )
         before = parts[0] if len(parts) == 2 else None
         if before is not None and not isinstance(before, Normalization):
-            raise UsageError(f"the bound 'nearest' takes nothing but a normalization before the neighbours, got {before}")
+            raise UsageError(
+                f"the bound 'nearest' takes nothing but a normalization before the neighbours, got {before}"
+            )
         return _Cells(self, classifier, parts[-1], before)
-
-
-def _parts(module: nn.Module) -> list[nn.Module]:
-    if isinstance(module, torch.nn.Sequential):
-        return [part for each in module for part in _parts(each)]
-    return [module]
 
 
 class _Near(NamedTuple):

@@ -17,8 +17,8 @@ _BEYOND = 1e30
 class NearestNeighbour(nn.Module):
     """Answers the class of the stored input that is nearest in L2; the lowest class among equals.
 
-    The logit of a class is minus the squared distance to its nearest stored input. Stored inputs are no parameters: they
-    are put in by the recipe `memorize`, through `store`.
+    The logit of a class is minus the squared distance to its nearest stored input. Stored inputs are no parameters:
+    they are put in by the recipe `memorize`, through `store`.
 
     Args:
         shape: of an input.
@@ -61,7 +61,9 @@ class NearestNeighbour(nn.Module):
         flat = x.flatten(1)
         count = int(self.filled)
         images, labels = self.images[:count].to(flat.dtype), self.labels[:count]
-        squares = torch.stack([self._squares(flat, images[labels == label]) for label in range(self.num_classes)], dim=1)
+        squares = torch.stack(
+            [self._squares(flat, images[labels == label]) for label in range(self.num_classes)], dim=1
+        )
         return -self.scale * squares
 
     def _squares(self, flat: Tensor, images: Tensor) -> Tensor:

@@ -106,8 +106,13 @@ class Recipe(Named, ABC):
                 f"the recipe {self.name!r} trains for a noise, got none; give one, as in gaussian:sigma=0.5"
             )
 
-    def start(self, info: BundleInfo) -> BundleInfo:
-        """What the bundle says of the model, with what the recipe knows of it filled in."""
+    def start(self, info: BundleInfo, images: int) -> BundleInfo:
+        """What the bundle says of the model, with what the recipe knows of it filled in.
+
+        Args:
+            info: as the caller describes the model.
+            images: how many the training set has.
+        """
         return info
 
     def prepare(self, module: nn.Module) -> None:

@@ -55,7 +55,7 @@ class Denoise(Recipe):
                 f"as gaussian, got {noise}"
             )
 
-    def start(self, info: BundleInfo) -> BundleInfo:
+    def start(self, info: BundleInfo, images: int) -> BundleInfo:
         """The bundle's own normalization goes: the denoiser sees images, and the classifier brings its own.
 
         Raises:
