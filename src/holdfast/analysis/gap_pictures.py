@@ -40,7 +40,14 @@ def write_gap_plot(gap: Gap, out: Path, subset: str) -> None:
         if gap.certified is not None:
             lower, upper = _on_one_grid(gap)
             axes.fill_between(
-                lower[0], lower[1], upper[1], step="post", facecolor="none", edgecolor="#aaaaaa", hatch="////", linewidth=0
+                lower[0],
+                lower[1],
+                upper[1],
+                step="post",
+                facecolor="none",
+                edgecolor="#aaaaaa",
+                hatch="////",
+                linewidth=0,
             )
             _step(axes, gap.certified.steps, end, _CERTIFIED, _NAMES["certified"], "solid")
         _step(axes, gap.attacked, end, _ATTACKED, f"{_NAMES['attacked']}: {gap.attack}", (0, (7, 3)))

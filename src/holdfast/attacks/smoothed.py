@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 _SOFT_SAMPLES = 64
 # What the searches of attacks abstain at: the top two classes are then nearly equal, and fresh noise will abstain too.
 SEARCH_ALPHA = 0.5
+# Above level 0 the search must find another class at these alphas: a bare majority, then about one and two standard
+# deviations.
+_LEVELS = (0.999, 0.32, 0.05)
+MOST_LEVEL = len(_LEVELS)
 # So that a whole number of steps is not cut to one less where float32 has it a little smaller.
 _SLACK = 1 + 2.0**-16
 
@@ -133,13 +137,20 @@ class SmoothedTarget(Target):
         """Predict as it is deployed: n votes, one look, at alpha."""
         return self._rule if self.exhaustive else TopTwo(self.n, self.alpha, None)
 
-    def renewed(self, seed: int) -> SmoothedTarget:
-        """The same classifier under other noise."""
+    def renewed(self, seed: int, level: int = 0) -> SmoothedTarget:
+        """The same classifier under other noise.
+
+        Level 0 counts abstention at `search_alpha` as a success; the levels from 1 to `MOST_LEVEL` want another class,
+        more and more clearly, so that what fits the one noise of the search is not enough.
+        """
         made = object.__new__(SmoothedTarget)
         made.__dict__.update(self.__dict__)
         made.seed = seed
         made.queries = Queries()
         made._loops, made._draws = {}, None
+        if not self.exhaustive:
+            made.abstention_counts = level == 0
+            made._rule = TopTwo(self.n, self.search_alpha if level == 0 else _LEVELS[level - 1])
         return made
 
     def admissible(self, x: Tensor, candidates: Tensor) -> Tensor:
