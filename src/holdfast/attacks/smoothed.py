@@ -41,8 +41,8 @@ SEARCH_ALPHA = 0.5
 # deviations.
 _LEVELS = (0.999, 0.32, 0.05)
 MOST_LEVEL = len(_LEVELS)
-# So that a whole number of steps is not cut to one less where float32 has it a little smaller.
-_SLACK = 1 + 2.0**-16
+# As a share of the range: a whole number of steps is not cut to one less where float32 has it a little smaller.
+_SLACK = 2.0**-21
 
 
 class SmoothedTarget(Target):
@@ -159,9 +159,17 @@ class SmoothedTarget(Target):
         if isinstance(self.noise, LatticeGaussian | UniformFlip):
             steps = self.noise.levels - 1
             start = (x * steps).round()
-            moved = ((inside * steps - start) * _SLACK).trunc()
+            moved = inside * steps - start
+            moved = (moved + moved.sign() * (_SLACK * steps)).trunc()
             return torch.where(moved == 0, x, (start + moved) / steps)
         return inside
+
+    def _on_grid(self, x: Tensor) -> Tensor:
+        """The nearest point of the noise's grid."""
+        if not isinstance(self.noise, LatticeGaussian | UniformFlip):
+            return x
+        steps = self.noise.levels - 1
+        return (x.clamp(self.low, self.high) * steps).round() / steps
 
     def votes(self, x: Tensor) -> list[Counts]:
         """All n votes for each input `(batch, *event)`."""
@@ -197,9 +205,8 @@ class SmoothedTarget(Target):
         if self.smooth:
             noisy = self.noise.apply(x.unsqueeze(0), draws)
         else:
-            on_grid = self.admissible(x.detach(), x.detach().unsqueeze(0))
             copies = x.unsqueeze(0).expand(len(draws), *x.shape)
-            noisy = straight_through(copies, self.noise.apply(on_grid, draws))
+            noisy = straight_through(copies, self.noise.apply(self._on_grid(x.detach()).unsqueeze(0), draws))
         self.queries.samples += len(noisy)
         logits: Tensor = self.module(noisy).float()
         check_finite(logits.isfinite().all(dim=1))
