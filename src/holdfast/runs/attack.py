@@ -14,7 +14,7 @@ import torch
 
 from holdfast.attacks import Check, Queries, attack_from_dict, verify
 from holdfast.attacks.check import own_answer
-from holdfast.attacks.distances import distance
+from holdfast.attacks.distances import check_budget, distance
 from holdfast.attacks.randomness import derived
 from holdfast.attacks.smoothed import MOST_LEVEL
 from holdfast.errors import AlarmError, UsageError
@@ -117,6 +117,15 @@ class _Work:
 
     def __post_init__(self) -> None:
         self.attack.check(self.target)
+        budgets = self.manifest.budgets
+        if not budgets.values and not self.attack.minimizes:
+            raise UsageError(
+                f"the attack {self.attack.name!r} searches within a budget; give one, in {self.attack.measure.unit} "
+                "or, with a certification, in certified radii (--budget)"
+            )
+        if not budgets.relative:
+            for budget in budgets.values:
+                check_budget(self.attack.measure, budget)
         # Before anything is attacked: whether a claim could hold at all.
         self.check.alpha(self.claims)
 
