@@ -22,6 +22,7 @@ from holdfast.cli import (
     report,
     table,
     train,
+    transfer,
     verify,
     weights,
 )
@@ -53,6 +54,7 @@ for _module in (
     plan,
     certify,
     attack,
+    transfer,
     predict,
     agree,
     report,
