@@ -37,8 +37,12 @@ if TYPE_CHECKING:
 _SOFT_SAMPLES = 64
 # What the searches of attacks abstain at: the top two classes are then nearly equal, and fresh noise will abstain too.
 SEARCH_ALPHA = 0.5
-# So that a whole number of steps is not cut to one less where float32 has it a little smaller.
-_SLACK = 1 + 2.0**-16
+# Above level 0 the search must find another class at these alphas: a bare majority, then about one and two standard
+# deviations.
+_LEVELS = (0.999, 0.32, 0.05)
+MOST_LEVEL = len(_LEVELS)
+# As a share of the range: a whole number of steps is not cut to one less where float32 has it a little smaller.
+_SLACK = 2.0**-21
 
 
 class SmoothedTarget(Target):
@@ -133,13 +137,20 @@ class SmoothedTarget(Target):
         """Predict as it is deployed: n votes, one look, at alpha."""
         return self._rule if self.exhaustive else TopTwo(self.n, self.alpha, None)
 
-    def renewed(self, seed: int) -> SmoothedTarget:
-        """The same classifier under other noise."""
+    def renewed(self, seed: int, level: int = 0) -> SmoothedTarget:
+        """The same classifier under other noise.
+
+        Level 0 counts abstention at `search_alpha` as a success; the levels from 1 to `MOST_LEVEL` want another class,
+        more and more clearly, so that what fits the one noise of the search is not enough.
+        """
         made = object.__new__(SmoothedTarget)
         made.__dict__.update(self.__dict__)
         made.seed = seed
         made.queries = Queries()
         made._loops, made._draws = {}, None
+        if not self.exhaustive:
+            made.abstention_counts = level == 0
+            made._rule = TopTwo(self.n, self.search_alpha if level == 0 else _LEVELS[level - 1])
         return made
 
     def admissible(self, x: Tensor, candidates: Tensor) -> Tensor:
@@ -148,9 +159,17 @@ class SmoothedTarget(Target):
         if isinstance(self.noise, LatticeGaussian | UniformFlip):
             steps = self.noise.levels - 1
             start = (x * steps).round()
-            moved = ((inside * steps - start) * _SLACK).trunc()
+            moved = inside * steps - start
+            moved = (moved + moved.sign() * (_SLACK * steps)).trunc()
             return torch.where(moved == 0, x, (start + moved) / steps)
         return inside
+
+    def _on_grid(self, x: Tensor) -> Tensor:
+        """The nearest point of the noise's grid."""
+        if not isinstance(self.noise, LatticeGaussian | UniformFlip):
+            return x
+        steps = self.noise.levels - 1
+        return (x.clamp(self.low, self.high) * steps).round() / steps
 
     def votes(self, x: Tensor) -> list[Counts]:
         """All n votes for each input `(batch, *event)`."""
@@ -186,9 +205,8 @@ class SmoothedTarget(Target):
         if self.smooth:
             noisy = self.noise.apply(x.unsqueeze(0), draws)
         else:
-            on_grid = self.admissible(x.detach(), x.detach().unsqueeze(0))
             copies = x.unsqueeze(0).expand(len(draws), *x.shape)
-            noisy = straight_through(copies, self.noise.apply(on_grid, draws))
+            noisy = straight_through(copies, self.noise.apply(self._on_grid(x.detach()).unsqueeze(0), draws))
         self.queries.samples += len(noisy)
         logits: Tensor = self.module(noisy).float()
         check_finite(logits.isfinite().all(dim=1))

@@ -93,10 +93,17 @@ class Target(ABC):
 
     # Whether the same input always gets the same answer, whatever the noise.
     deterministic: bool = True
+    # Whether an abstention is a success of the adversary.
+    abstention_counts: bool = True
 
     @abstractmethod
-    def renewed(self, seed: int) -> Self:
-        """The same classifier with other randomness, and no queries yet; itself apart from the count if it has none."""
+    def renewed(self, seed: int, level: int = 0) -> Self:
+        """The same classifier with other randomness, and no queries yet; itself apart from the count if it has none.
+
+        Args:
+            seed: of the randomness.
+            level: how clearly a search must succeed; more than 0 after successes that fresh noise did not confirm.
+        """
 
     def admissible(self, x: Tensor, candidates: Tensor) -> Tensor:
         """Candidates `(batch, *event)` moved to inputs that the classifier takes, and never further away from `x`."""
@@ -189,7 +196,7 @@ class PlainTarget(Target):
     def __str__(self) -> str:
         return "the classifier"
 
-    def renewed(self, seed: int) -> PlainTarget:
+    def renewed(self, seed: int, level: int = 0) -> PlainTarget:
         """Without randomness there is nothing to renew but the count of queries."""
         made = object.__new__(PlainTarget)
         made.__dict__.update(self.__dict__)

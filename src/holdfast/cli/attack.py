@@ -147,7 +147,7 @@ def attack_command(
     else:
         smoothing, place = _of_run(certification, bundle, examples, place)
         asked = replace(asked, alpha=_alpha_of(certification) if alpha is None else alpha)
-    classifier, described = _target(bundle, examples, data, smoothing, asked, place)
+    classifier, described = target_of(bundle, data, smoothing, asked, place)
     manifest = _manifest(out, bundle, examples, smoothing, asked, place, described, certification, every, limit)
     known = None if certification is None else _certified(certification, manifest)
     with console.run_progress(f"attack {out.name}", json or quiet) as show:
@@ -169,17 +169,17 @@ def attack_command(
 class Asked:
     """What the options say of the attack; see `attack_command`."""
 
-    attack: str
-    budget: str | None
-    target: str | None
-    restarts: int
-    n: int
-    alpha: float | None
-    search_alpha: float
-    soft_samples: int
-    repeats: int
-    confidence: float
-    seed: int | None
+    attack: str = ""
+    budget: str | None = None
+    target: str | None = None
+    restarts: int = 1
+    n: int = 1_000
+    alpha: float | None = None
+    search_alpha: float = 0.5
+    soft_samples: int = 64
+    repeats: int = 50
+    confidence: float = 0.999
+    seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -246,8 +246,8 @@ def _alpha_of(certification: Run) -> float | None:
     return estimator_of(certification.manifest).alpha or None
 
 
-def _target(
-    bundle: Bundle, examples: DataSet, data: str, smoothing: Noise | None, asked: Asked, place: Place
+def target_of(
+    bundle: Bundle, data: str, smoothing: Noise | None, asked: Asked, place: Place
 ) -> tuple[Target, dict[str, Any]]:
     """What is attacked, and what its backend says of itself."""
     import torch

@@ -24,6 +24,7 @@ from holdfast.cli import (
     reproduce,
     table,
     train,
+    transfer,
     verify,
     weights,
 )
@@ -56,6 +57,7 @@ _COMMANDS = (
     certify,
     attack,
     bound,
+    transfer,
     predict,
     agree,
     report,

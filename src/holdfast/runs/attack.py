@@ -14,8 +14,9 @@ import torch
 
 from holdfast.attacks import Check, Queries, attack_from_dict, verify
 from holdfast.attacks.check import own_answer
-from holdfast.attacks.distances import distance
+from holdfast.attacks.distances import check_budget, distance
 from holdfast.attacks.randomness import derived
+from holdfast.attacks.smoothed import MOST_LEVEL
 from holdfast.errors import AlarmError, UsageError
 from holdfast.files import whole_file
 from holdfast.runs.attack_store import ABSTAINS, AttackRecord, AttackStore, hashed, norm_of
@@ -116,6 +117,15 @@ class _Work:
 
     def __post_init__(self) -> None:
         self.attack.check(self.target)
+        budgets = self.manifest.budgets
+        if not budgets.values and not self.attack.minimizes:
+            raise UsageError(
+                f"the attack {self.attack.name!r} searches within a budget; give one, in {self.attack.measure.unit} "
+                "or, with a certification, in certified radii (--budget)"
+            )
+        if not budgets.relative:
+            for budget in budgets.values:
+                check_budget(self.attack.measure, budget)
         # Before anything is attacked: whether a claim could hold at all.
         self.check.alpha(self.claims)
 
@@ -126,9 +136,15 @@ class _Work:
         return 1 if repeatable else self.manifest.restarts
 
     @property
+    def retries(self) -> int:
+        """Further runs where no claim has held so far, each after one that was refused."""
+        return 0 if self.target.deterministic else MOST_LEVEL
+
+    @property
     def claims(self) -> int:
         """That are made about an example at most."""
-        return self.restarts * (1 if self.attack.minimizes else max(1, len(self.manifest.budgets.values)))
+        budgets = 1 if self.attack.minimizes else max(1, len(self.manifest.budgets.values))
+        return (self.restarts + self.retries) * budgets
 
     def on(self, example: Example, certified: Certified | None) -> tuple[AttackRecord, NDArray[np.float32] | None]:
         """Attack one example."""
@@ -151,36 +167,56 @@ class _Work:
     def _within(
         self, budget: float, x: Tensor, example: Example, reference: int, wanted: int | None, tally: _Tally
     ) -> _Claim | None:
-        """The adversarial within a budget that holds: the nearest of all restarts, or the first one."""
-        claims: list[_Claim] = []
-        for restart in range(tally.restarts, tally.restarts + self.restarts):
-            target = self.target.renewed(self._seed(example, restart, _NOISE))
-            seed = self._seed(example, restart, _ATTACK)
-            found = self.attack.run(target, x, reference, budget, wanted=wanted, seed=seed)
-            tally.queries.add(target.queries)
-            tally.restarts += 1
-            if found is None:
-                continue
-            claims.append(_Claim(distance(x, found, self.attack.measure), restart, found))
-            if not self.attack.minimizes:
-                held = self._first_held(claims, example, reference, wanted, tally)
-                if held is not None:
-                    return held
-                claims.clear()
-        return self._first_held(sorted(claims, key=_Claim.order), example, reference, wanted, tally)
+        """The adversarial within a budget that holds: the nearest of all restarts, or the first one.
 
-    def _first_held(
-        self, claims: list[_Claim], example: Example, reference: int, wanted: int | None, tally: _Tally
+        A claim that is no nearer than one that holds is not verified. After each claim that fresh noise refuses, the
+        next run must succeed more clearly; where nothing has held yet, refused claims are followed by further runs.
+        """
+        held: _Claim | None = None
+        refused, runs = 0, self.restarts
+        while runs:
+            runs -= 1
+            claim = self._claim(budget, x, example, reference, wanted, tally, min(refused, self.retries))
+            if claim is None or (held is not None and claim.distance >= held.distance):
+                continue
+            if self._holds(claim, example, reference, wanted, tally):
+                held = claim
+                if not self.attack.minimizes:
+                    break
+            else:
+                refused += 1
+                # What held under the noise of the search alone is sought again, more clearly.
+                runs += runs == 0 and held is None and refused <= self.retries
+        return held
+
+    def _claim(
+        self,
+        budget: float,
+        x: Tensor,
+        example: Example,
+        reference: int,
+        wanted: int | None,
+        tally: _Tally,
+        level: int,
     ) -> _Claim | None:
-        for claim in claims:
-            seed = self._seed(example, claim.restart, _CHECK)
-            verdict, asked = verify(self.target, claim.x, reference, wanted, self.check, self.claims, seed)
-            tally.queries.add(asked)
-            tally.claims += 1
-            if verdict.holds:
-                claim.verdict = verdict
-                return claim
-        return None
+        """What one run of the attack finds, under noise of its own."""
+        restart = tally.restarts
+        target = self.target.renewed(self._seed(example, restart, _NOISE), level)
+        seed = self._seed(example, restart, _ATTACK)
+        found = self.attack.run(target, x, reference, budget, wanted=wanted, seed=seed)
+        tally.queries.add(target.queries)
+        tally.restarts += 1
+        return None if found is None else _Claim(distance(x, found, self.attack.measure), restart, found)
+
+    def _holds(self, claim: _Claim, example: Example, reference: int, wanted: int | None, tally: _Tally) -> bool:
+        """Whether fresh noise confirms a claim."""
+        seed = self._seed(example, claim.restart, _CHECK)
+        verdict, asked = verify(self.target, claim.x, reference, wanted, self.check, self.claims, seed)
+        tally.queries.add(asked)
+        tally.claims += 1
+        tally.refused += not verdict.holds
+        claim.verdict = verdict
+        return verdict.holds
 
     def _budgets(self, radius: float | None) -> list[float]:
         """In increasing order; the largest alone for an attack that looks for small changes by itself."""
@@ -221,6 +257,7 @@ class _Work:
             kind=ABSTAINS if silent else self._kind(verdict, certified.reference),
             answer=None if verdict is None else verdict.answer,
             claims=tally.claims,
+            refused=tally.refused,
             repeats=0 if verdict is None else verdict.repeats,
             failures=0 if verdict is None else verdict.failures,
             votes=None if verdict is None else verdict.votes,
@@ -239,6 +276,7 @@ class _Tally:
     budgets: list[float | None] = field(default_factory=list)
     restarts: int = 0
     claims: int = 0
+    refused: int = 0
 
 
 @dataclass
@@ -249,10 +287,6 @@ class _Claim:
     restart: int
     x: Tensor
     verdict: Verdict | None = None
-
-    def order(self) -> tuple[float, int]:
-        """The nearest first."""
-        return self.distance, self.restart
 
 
 def _save_evidence(

@@ -170,7 +170,8 @@ class AttackRecord:
             found.
         kind: `misclassified` or `abstains`; None if none was found.
         answer: the class that the smoothed classifier has there, at the confidence of the check; None for none.
-        claims: adversarials that the attack claimed and that were verified or refused.
+        claims: adversarials that were claimed and verified: those nearer than any that held before.
+        refused: of them that fresh noise did not confirm.
         repeats: runs of Predict that verified the one that held.
         failures: of them in which it failed.
         votes: of all these runs together; None where nothing is random.
@@ -188,6 +189,7 @@ class AttackRecord:
     kind: str | None
     answer: int | None
     claims: int
+    refused: int
     repeats: int
     failures: int
     votes: Counts | None

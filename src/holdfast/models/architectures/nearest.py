@@ -75,7 +75,7 @@ class NearestNeighbour(nn.Module):
         return flat.square().sum(dim=1) + (lengths - 2.0 * products).amin(dim=1)
 
 
-@architecture("nearest-neighbour")
+@architecture("nearest-neighbour", raw=True)
 def nearest_neighbour(shape: Shape, num_classes: int, *, stored: int = 0) -> nn.Module:
     """The class of the nearest of `stored` training images, in L2. The recipe `memorize` fills in how many.
 

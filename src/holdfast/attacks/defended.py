@@ -1,0 +1,105 @@
+"""A classifier behind a defence, as adversaries see it: the gradient that is there, and the ones that help.
+
+`logits` is what a naive adversary differentiates: the defence as it is, under one fixed draw of its randomness (zero
+gradients through rounding; Athalye et al. 2018 call the other the single-pattern attack). `surrogate` has new draws
+and the identity for what has no gradient (EOT, BPDA). An answer takes one draw, of its own for each renewal.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from holdfast.attacks.randomness import torch_generator
+from holdfast.attacks.target import Access, Queries, Target, check_finite, straight_through
+from holdfast.errors import UsageError
+from holdfast.models.architectures.defended import Defended
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+# Draws that a score is the mean over: an adversary without gradients asks several times.
+_DRAWS_OF_A_SCORE = 8
+
+
+class DefendedTarget(Target):
+    """A classifier behind a defence.
+
+    Args:
+        module: a `Defended`, or one behind an inactive normalization as bundles have it; in eval mode.
+        num_classes: at least 2.
+        shape: of one input.
+        low: smallest value of an input.
+        high: largest value of an input.
+        device: where inputs are expected.
+        seed: of the draws.
+
+    Raises:
+        UsageError: there is no defence in the module.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        num_classes: int,
+        shape: tuple[int, ...],
+        low: float = 0.0,
+        high: float = 1.0,
+        device: torch.device | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(num_classes, shape, low, high, device or torch.device("cpu"))
+        found = [part for part in module.modules() if isinstance(part, Defended)]
+        if not found:
+            raise UsageError("the module has no defence; take PlainTarget for a classifier alone")
+        self.module = found[0]
+        self.gives = Access.GRADIENTS
+        self.deterministic = not self.module.defence.random
+        self._seeded(seed)
+
+    def __str__(self) -> str:
+        return "the defended classifier"
+
+    def _seeded(self, seed: int) -> None:
+        self._draws = self.module.defence.draw(1, torch_generator(seed, self.device), self.device)
+        self._scoring = torch_generator(seed + 1, self.device)
+
+    def renewed(self, seed: int) -> Self:
+        """The same classifier with another draw, and no queries yet."""
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__)
+        made.queries = Queries()
+        made._seeded(seed)
+        return made
+
+    @torch.no_grad()
+    def _decide(self, x: Tensor) -> Tensor:
+        return self._through(x, self._draws.expand(len(x), -1)).argmax(dim=1)
+
+    @torch.no_grad()
+    def _scores(self, x: Tensor) -> Tensor:
+        count = _DRAWS_OF_A_SCORE if self.module.defence.random else 1
+        draws = self.module.defence.draw(count * len(x), self._scoring, self.device)
+        logits = self._through(x.repeat_interleave(count, 0), draws)
+        return logits.softmax(dim=1).view(len(x), count, -1).mean(dim=1)
+
+    def _logits(self, x: Tensor) -> Tensor:
+        return self._through(x, self._draws.expand(len(x), -1))
+
+    def _surrogate(self, x: Tensor, samples: int, generator: torch.Generator) -> Tensor:
+        defence = self.module.defence
+        count = samples if defence.random else 1
+        copies = x.repeat_interleave(count, 0)
+        seen = defence.apply_draws(copies, defence.draw(len(copies), generator, self.device))
+        if not defence.differentiable:
+            seen = straight_through(copies, seen.detach())
+        logits = self.module.classifier(seen).float()
+        check_finite(logits.isfinite().all(dim=1))
+        return logits.view(len(x), count, -1)
+
+    def _through(self, x: Tensor, draws: Tensor) -> Tensor:
+        logits = self.module.under(x, draws).float()
+        check_finite(logits.isfinite().all(dim=1))
+        return logits
