@@ -1,7 +1,7 @@
 """A classifier behind a defence, as adversaries see it: the gradient that is there, and the ones that help.
 
-`logits` is what a naive adversary differentiates: the defence as it is, under one fixed draw of its randomness (zero
-gradients through rounding; Athalye et al. 2018 call the other the single-pattern attack). `surrogate` has new draws
+`logits` is what a naive adversary differentiates, who does not know of the randomness and takes rounding for a function
+like others (the vanilla attack in Athalye et al. 2018; gradients through rounding are zero). `surrogate` has new draws,
 and the identity for what has no gradient (EOT, BPDA). An answer takes one draw, of its own for each renewal.
 """
 
@@ -86,7 +86,7 @@ class DefendedTarget(Target):
         return logits.softmax(dim=1).view(len(x), count, -1).mean(dim=1)
 
     def _logits(self, x: Tensor) -> Tensor:
-        return self._through(x, self._draws.expand(len(x), -1))
+        return self._through(x, self.module.defence.still(len(x), self.device))
 
     def _surrogate(self, x: Tensor, samples: int, generator: torch.Generator) -> Tensor:
         defence = self.module.defence

@@ -35,6 +35,10 @@ class Defence(nn.Module, ABC):
         """Randomness for so many inputs, `(count, ...)`."""
 
     @abstractmethod
+    def still(self, count: int, device: torch.device) -> Tensor:
+        """Randomness that changes nothing, of the same form: what an adversary assumes who does not know of any."""
+
+    @abstractmethod
     def apply_draws(self, x: Tensor, draws: Tensor) -> Tensor:
         """What the classifier sees of inputs `(batch, *shape)`, of the same shape."""
 
@@ -50,6 +54,10 @@ class Quantized(Defence):
         self.levels = levels
 
     def draw(self, count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
+        """None."""
+        return torch.zeros((count, 0), device=device)
+
+    def still(self, count: int, device: torch.device) -> Tensor:
         """None."""
         return torch.zeros((count, 0), device=device)
 
@@ -83,6 +91,10 @@ class RandomResized(Defence):
         room = self.side - sizes + 1
         places = torch.minimum((drawn[:, 1:] * room).floor(), room - 1)
         return torch.cat([sizes, places], dim=1)
+
+    def still(self, count: int, device: torch.device) -> Tensor:
+        """The whole side."""
+        return torch.tensor([float(self.side), 0.0, 0.0], device=device).expand(count, 3)
 
     def apply_draws(self, x: Tensor, draws: Tensor) -> Tensor:
         """One bilinear sampling for all: the point of each pixel of the result in the unchanged image."""
