@@ -69,10 +69,11 @@ def budget(attack: Attack) -> float:
 
 
 def test_every_attack_of_the_table_is_tried() -> None:
-    assert {attack.name for attack in SHORT} | {"smooth-pgd"} == set(attack_names())
+    assert {attack.name for attack in SHORT} | {"smooth-pgd", "gaussian-noise"} == set(attack_names())
     assert {(attack.name, attack.measure) for attack, _, _ in DIGITS} | {
         ("smooth-pgd", Norm.L2),
         ("smooth-pgd", Norm.LINF),
+        ("gaussian-noise", Norm.L2),
     } == {(name, norm) for name, kind in attack_classes().items() for norm in kind.norms}
 
 

@@ -27,12 +27,13 @@ def proved(run: Run, summary: Summary) -> list[str]:
     """What follows from the records."""
     norm = Norm(summary.norm)
     return [
-        f"For each single input that is certified: whatever the adversary does within the certified radius "
-        f"({norm.value}, {norm.unit}), the classifier's answer stays the certified class. This rests on {summary.guarantee}.",
+        f"For each single input that is certified: whatever the adversary does within the certified "
+        f"radius ({norm.value}, {norm.unit}), the classifier's answer stays the certified class. This rests "
+        f"on {summary.guarantee}.",
         "Nothing was sampled: no certificate is false (alpha = 0).",
         f"Each interval holds with {formats.percent(summary.confidence, 0)}% probability, for one radius at a time, "
-        "and covers the choice of the subset: the lower end bounds the share of all such inputs that this bound certifies "
-        "and that are right.",
+        "and covers the choice of the subset: the lower end bounds the share of all such inputs that this bound "
+        "certifies and that are right.",
         "An input whose two largest logits rounding cannot tell apart counts as not answered. Radii are rounded down.",
     ]
 

@@ -66,7 +66,7 @@ class DefendedTarget(Target):
         self._draws = self.module.defence.draw(1, torch_generator(seed, self.device), self.device)
         self._scoring = torch_generator(seed + 1, self.device)
 
-    def renewed(self, seed: int) -> Self:
+    def renewed(self, seed: int, level: int = 0) -> Self:
         """The same classifier with another draw, and no queries yet."""
         made = object.__new__(type(self))
         made.__dict__.update(self.__dict__)
@@ -83,7 +83,8 @@ class DefendedTarget(Target):
         count = _DRAWS_OF_A_SCORE if self.module.defence.random else 1
         draws = self.module.defence.draw(count * len(x), self._scoring, self.device)
         logits = self._through(x.repeat_interleave(count, 0), draws)
-        return logits.softmax(dim=1).view(len(x), count, -1).mean(dim=1)
+        mean: Tensor = logits.softmax(dim=1).view(len(x), count, -1).mean(dim=1)
+        return mean
 
     def _logits(self, x: Tensor) -> Tensor:
         return self._through(x, self.module.defence.still(len(x), self.device))

@@ -1,4 +1,4 @@
-"""The attacks and bounds of a study: what is there is checked and reused, the rest is done by the commands' own code."""
+"""The attacks and bounds of a study: what is there is checked and reused, the others are made."""
 
 from __future__ import annotations
 
@@ -144,9 +144,7 @@ def target_for(
     if any(isinstance(part, Defended) for part in bundle.module.modules()):
         torch.set_num_threads(place.threads)
         space, classes = bundle.info.input_space, len(bundle.info.class_names)
-        target = DefendedTarget(
-            bundle.module, classes, space.shape, space.low, space.high, torch_device(place.device)
-        )
+        target = DefendedTarget(bundle.module, classes, space.shape, space.low, space.high, torch_device(place.device))
         return target, {"name": "torch", "version": torch.__version__}
     return target_of(bundle, spec, None, asked, AttackPlace(place.device, place.threads, None, "float32", "auto"))
 

@@ -64,8 +64,8 @@ def page(done: Finished) -> Page:
         title=f"Cohen et al. 2019, Section 4: PGD on the smoothed classifier, {done.kind}, scale {done.scale}",
         intro=(
             "Each image is attacked within 1, 1.5 and 2 times its own certified radius R by projected gradient ascent "
-            "through soft votes. A success is verified with fresh noise: the smoothed classifier fails there more often "
-            "than not. In percent of the images with a radius above 0, with 95% intervals"
+            "through soft votes. A success is verified with fresh noise: the smoothed classifier fails there more "
+            "often than not. In percent of the images with a radius above 0, with 95% intervals"
             + ("." if published else "; the published figures are for ImageNet."),
             *([measures.SMOKE] if done.scale == "smoke" else []),
             *done.notes,

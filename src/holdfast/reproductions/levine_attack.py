@@ -88,16 +88,17 @@ def page(done: Finished) -> Page:
     return Page(
         title=f"Levine & Feizi 2020, Table 2 on MNIST, scale {done.scale}",
         intro=(
-            "The Pointwise attack changes as few pixels as it can; the best of several restarts counts, and an image that "
-            "is wrong or has no answer unchanged counts 0. Magnitudes are upper bounds on robustness, where the "
-            "certificates of Table 1 are lower ones. Accuracies in percent, magnitudes in pixels.",
+            "The Pointwise attack changes as few pixels as it can; the best of several restarts counts, and an image "
+            "that is wrong or has no answer unchanged counts 0. Magnitudes are upper bounds on robustness, where "
+            "the certificates of Table 1 are lower ones. Accuracies in percent, magnitudes in pixels.",
             *([measures.SMOKE] if done.scale == "smoke" else []),
             *done.notes,
         ),
         tables=(Table("Table 2: median adversarial attack magnitude", ("here",), tuple(groups)),),
         statements=(
             Statement(
-                "randomized ablation has the largest median of these classifiers", ablation is None or ablation > largest
+                "randomized ablation has the largest median of these classifiers",
+                ablation is None or ablation > largest,
             ),
         ),
         notes=(f"Of the paper's table, {' and '.join(_NOT_HERE)} are not made anew.",),

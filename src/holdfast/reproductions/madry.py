@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from holdfast.analysis.published import figure
 from holdfast.reproductions import measures
 from holdfast.reproductions.base import Attacking, Finished, Model, Plan, Study, register
@@ -9,7 +11,7 @@ from holdfast.reproductions.defences import accuracy_under, clean_accuracy, imag
 from holdfast.reproductions.pages import Group, Page, Row, Statement, Table
 
 _EPSILON = {"mnist": 0.3, "cifar10": 8 / 255}
-_EVERY = {"smoke": 500, "small": 20, "full": 1}
+_EVERY = {"smoke": 1000, "small": 20, "full": 1}
 _METHODS = {"standard": "standard training", "adversarial": "adversarial training"}
 # Name of the row -> attack, and its entry in the published table.
 _ATTACKS = {
@@ -39,7 +41,7 @@ def _model(scale: str, kind: str, name: str) -> Model:
     if kind == "mnist":
         return plain(scale, f"madry-mnist-{name}", "mnist-cnn", recipe, epochs=_EPOCHS[scale])
     architecture = "resnet18" if scale == "full" else "resnet20"
-    more = {"optimizer": "sgd", "learning_rate": 0.1, "weight_decay": 5e-4, "crop": 4, "flip": True}
+    more: dict[str, Any] = {"optimizer": "sgd", "learning_rate": 0.1, "weight_decay": 5e-4, "crop": 4, "flip": True}
     return plain(scale, f"madry-cifar10-{name}", architecture, recipe, epochs=_CIFAR_EPOCHS[scale], **more)
 
 
@@ -48,7 +50,8 @@ def page(done: Finished) -> Page:
     kind = done.kind or "mnist"
     groups = tuple(_group(done, kind, name) for name in _METHODS)
     found = {
-        (name, attack): accuracy_under(done.attacks[f"madry-{kind}-{name}-{attack.lower()}"], _EPSILON[kind]).value or 0.0
+        (name, attack): accuracy_under(done.attacks[f"madry-{kind}-{name}-{attack.lower()}"], _EPSILON[kind]).value
+        or 0.0
         for name in _METHODS
         for attack in _ATTACKS
     }
@@ -56,8 +59,8 @@ def page(done: Finished) -> Page:
     return Page(
         title=f"Madry et al. 2018: adversarial training on {kind}, scale {done.scale}",
         intro=(
-            f"Accuracy within Linf epsilon = {_EPSILON[kind]:.4g} in percent, with 95% intervals. These figures are upper "
-            "bounds: they say what these attacks could not do, and prove nothing. The published ones are for CIFAR-10 "
+            f"Accuracy within Linf epsilon = {_EPSILON[kind]:.4g} in percent, with 95% intervals. These figures are "
+            "upper bounds: they say what these attacks could not do, and prove nothing. The published ones are for CIFAR-10 "
             "at epsilon = 0.031.",
             *([measures.SMOKE] if done.scale == "smoke" else []),
             *done.notes,

@@ -70,8 +70,8 @@ def page(done: Finished) -> Page:
     return Page(
         title=f"Szegedy et al. 2014, Table 1: transfer on MNIST, scale {done.scale}",
         intro=(
-            "L-BFGS looks for the smallest change that each network of a group gets wrong. A row says how many of these "
-            "adversarials another network gets wrong, in percent with 95% intervals; the last rows do the same for "
+            "L-BFGS looks for the smallest change that each network of a group gets wrong. A row says how many of "
+            "these adversarials another network gets wrong, in percent with 95% intervals; the last rows do the same for "
             "normal noise. Distortion is the root mean square of the change of a pixel.",
             *([measures.SMOKE] if done.scale == "smoke" else []),
             *done.notes,
@@ -142,7 +142,9 @@ def _statements(matrix: dict[str, dict[str, float | None]]) -> tuple[Statement, 
         ),
         Statement(
             "of the linear networks, the more weight decay, the better its adversarials transfer",
-            mean(("FC10(1)",), tuple(matrix)) > mean(("FC10(1e-2)",), tuple(matrix)) > mean(("FC10(1e-4)",), tuple(matrix)),
+            mean(("FC10(1)",), tuple(matrix))
+            > mean(("FC10(1e-2)",), tuple(matrix))
+            > mean(("FC10(1e-4)",), tuple(matrix)),
         ),
     )
 

@@ -1,7 +1,7 @@
 """Bounds by auto_LiRPA, where the user has installed it: IBP, CROWN, and CROWN with the slopes of Wong & Kolter.
 
-Source: Xu, Shi, Zhang, Wang, Chang, Huang, Kailkhura, Lin & Hsieh 2020, "Automatic Perturbation Analysis for Scalable Certified
-Robustness and Beyond"."""
+Source: Xu, Shi, Zhang, Wang, Chang, Huang, Kailkhura, Lin & Hsieh 2020, "Automatic Perturbation Analysis
+for Scalable Certified Robustness and Beyond"."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Classifiers behind a defence that hides gradients, for attacks to break. None of them is a certified defence.
 
-Quantized inputs: Guo, Rana, Cisse & van der Maaten 2018, "Countering Adversarial Images using Input Transformations" (bit
-depth), after Xu, Evans & Qi 2018, "Feature Squeezing". Random resizing: Xie, Wang, Zhang, Ren & Yuille 2018, "Mitigating
-Adversarial Effects Through Randomization". Broken by Athalye, Carlini & Wagner 2018, "Obfuscated Gradients Give a False
-Sense of Security". The binarized CNN is that of Schott, Rauber, Bethge & Brendel 2019.
+Quantized inputs: Guo, Rana, Cisse & van der Maaten 2018, "Countering Adversarial Images using Input Transformations"
+(bit depth), after Xu, Evans & Qi 2018, "Feature Squeezing". Random resizing: Xie, Wang, Zhang, Ren & Yuille 2018,
+"Mitigating Adversarial Effects Through Randomization". Broken by Athalye, Carlini & Wagner 2018, "Obfuscated
+Gradients Give a False Sense of Security". The binarized CNN is that of Schott, Rauber, Bethge & Brendel 2019.
 """
 
 from __future__ import annotations

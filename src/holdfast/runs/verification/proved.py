@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 _NOTE = (
     "a deterministic bound has no votes: its radii cannot be computed from the files. Checked were the digests, and "
-    "that answers and radii are what the records say and what the promised epsilon allows; `holdfast bound` with the model "
-    "computes them anew"
+    "that answers and radii are what the records say and what the promised epsilon allows; `holdfast bound` with the "
+    "model computes them anew"
 )
 
 
