@@ -96,7 +96,7 @@ class DefendedTarget(Target):
         seen = defence.apply_draws(copies, defence.draw(len(copies), generator, self.device))
         if not defence.differentiable:
             seen = straight_through(copies, seen.detach())
-        logits = self.module.classifier(seen).float()
+        logits: Tensor = self.module.classifier(seen).float()
         check_finite(logits.isfinite().all(dim=1))
         return logits.view(len(x), count, -1)
 

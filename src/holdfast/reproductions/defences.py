@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
 from holdfast.analysis.accuracy import outcomes
-from holdfast.analysis.attacked import accuracy_under_attack, attack_magnitude
+from holdfast.analysis.attacked import accuracy_under_attack, attack_magnitude, median_attack_magnitude
 from holdfast.reproductions.base import Model
 from holdfast.reproductions.pages import Measured
 from holdfast.runs.manifest import ordinal
 from holdfast.stats.datasets import proportion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from holdfast.runs.attack_store import AttackRecord, AttackRun
     from holdfast.runs.manifest import DataPromise
     from holdfast.runs.store import Run
+    from holdfast.stats.datasets import Proportion
 
 # A fast training of a small network without noise.
 _PLAIN: dict[str, Any] = {
@@ -86,10 +89,16 @@ def not_certified(run: Run, epsilon: float) -> set[int]:
 
 
 def median_magnitude(attack: AttackRun) -> Measured:
-    """The median attack magnitude in pixels, with the one of the population within 95%."""
-    from holdfast.analysis.attacked import median_attack_magnitude
+    """The median attack magnitude in pixels, with an interval for that of all images of this kind.
 
-    return Measured(median_attack_magnitude(attack.records), "pixels")
+    Its ends are the smallest magnitudes at which the interval of the share that is wrong within them reaches one half,
+    and lies above it; None where none is so large, since the attack failed on too many images.
+    """
+    ranked = sorted(map(attack_magnitude, attack.records))
+    shares = [(size, proportion(bisect_right(ranked, size), len(ranked))) for size in ranked if size < math.inf]
+    lower = next((size for size, share in shares if share.upper >= 0.5), None)
+    upper = next((size for size, share in shares if share.lower >= 0.5), None)
+    return Measured(median_attack_magnitude(attack.records), "pixels", lower, upper, True)
 
 
 def images(data: DataPromise) -> str:
@@ -98,6 +107,5 @@ def images(data: DataPromise) -> str:
     return f"{len(data.indices()):,} of {data.size:,} test images{step}"
 
 
-def _error(records: Sequence[AttackRecord], budget: float) -> Any:
-    wrong: Callable[[AttackRecord], bool] = lambda record: attack_magnitude(record) <= budget  # noqa: E731
-    return proportion(sum(map(wrong, records)), len(records))
+def _error(records: Sequence[AttackRecord], budget: float) -> Proportion:
+    return proportion(sum(attack_magnitude(record) <= budget for record in records), len(records))

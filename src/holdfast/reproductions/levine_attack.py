@@ -81,6 +81,10 @@ def page(done: Finished) -> Page:
             for (quantity, value), metric in zip(found.items(), metrics, strict=True)
         )
         about = f"{measures.training(done.models[model])}; {images(attack.manifest.data)}"
+        if name == _ABLATION:
+            about = (
+                f"{measures.settings(done.runs[model], done.models[model])}; {images(attack.manifest.data)} attacked"
+            )
         groups.append(Group(name, about, rows))
     ablation = medians.pop(_ABLATION)
     # The attack failed on the image in the middle: its median is larger than anything found.

@@ -60,8 +60,8 @@ def page(done: Finished) -> Page:
         title=f"Madry et al. 2018: adversarial training on {kind}, scale {done.scale}",
         intro=(
             f"Accuracy within Linf epsilon = {_EPSILON[kind]:.4g} in percent, with 95% intervals. These figures are "
-            "upper bounds: they say what these attacks could not do, and prove nothing. The published ones are for CIFAR-10 "
-            "at epsilon = 0.031.",
+            "upper bounds: they say what these attacks could not do, and prove nothing. The published ones are "
+            "for CIFAR-10 at epsilon = 0.031.",
             *([measures.SMOKE] if done.scale == "smoke" else []),
             *done.notes,
         ),

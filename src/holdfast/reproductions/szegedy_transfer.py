@@ -71,8 +71,8 @@ def page(done: Finished) -> Page:
         title=f"Szegedy et al. 2014, Table 1: transfer on MNIST, scale {done.scale}",
         intro=(
             "L-BFGS looks for the smallest change that each network of a group gets wrong. A row says how many of "
-            "these adversarials another network gets wrong, in percent with 95% intervals; the last rows do the same for "
-            "normal noise. Distortion is the root mean square of the change of a pixel.",
+            "these adversarials another network gets wrong, in percent with 95% intervals; the last rows do the same "
+            "for normal noise. Distortion is the root mean square of the change of a pixel.",
             *([measures.SMOKE] if done.scale == "smoke" else []),
             *done.notes,
         ),

@@ -68,8 +68,8 @@ def page(done: Finished) -> Page:
         title=f"Wong & Kolter 2018, Table 1 on {data}, scale {done.scale}",
         intro=(
             f"Errors within Linf epsilon = {_EPSILON[kind]} in percent, with 95% intervals. The robust error bound "
-            "counts the images that are wrong or not certified by the convex outer polytope: no attack whatever can have "
-            "more of these very images wrong. FGSM and PGD count those that these attacks made wrong.",
+            "counts the images that are wrong or not certified by the convex outer polytope: no attack whatever can "
+            "have more of these very images wrong. FGSM and PGD count those that these attacks made wrong.",
             *([measures.SMOKE] if done.scale == "smoke" else []),
             *done.notes,
         ),
