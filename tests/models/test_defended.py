@@ -1,0 +1,137 @@
+"""Defences that hide gradients, and the targets that adversaries make of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from holdfast.attacks import Access, attack_from_dict
+from holdfast.attacks.check import Check, verify
+from holdfast.attacks.defended import DefendedTarget
+from holdfast.cli.train import describe
+from holdfast.data import open_data
+from holdfast.errors import UsageError
+from holdfast.models.architectures import build
+from holdfast.models.bundle import load_bundle
+from holdfast.training.config import TrainConfig
+from holdfast.training.loop import train
+from holdfast.training.recipes import Standard
+
+DATA = open_data("digits", None, "train", {})
+TEST = open_data("digits", None, "test", {})
+
+
+@pytest.fixture(scope="module")
+def quantized(tmp_path_factory):
+    """A classifier of digits in four shades."""
+    out = tmp_path_factory.mktemp("defended") / "quantized.safetensors"
+    info = describe(DATA, None, "quantized:levels=4")
+    assert info.input_space.mean is None
+    train(info, TrainConfig(8, 32, "adamw", 0.003, 0.0, recipe=Standard()), DATA, out)
+    return load_bundle(out)
+
+
+def target(bundle, seed=0):
+    return DefendedTarget(bundle.module, 10, (1, 8, 8), seed=seed)
+
+
+def test_quantized_values_are_levels_and_have_no_gradient():
+    module = build("quantized", (1, 8, 8), 10, {"levels": 3})
+    x = torch.rand(2, 1, 8, 8, requires_grad=True)
+    seen = module.defence.apply_draws(x, module.defence.draw(2, None, x.device))
+    assert set(seen.detach().unique().tolist()) <= {0.0, 0.5, 1.0}
+    module(x).sum().backward()
+    assert float(x.grad.abs().sum()) == 0.0
+
+
+def test_binarized_cnn_sees_zero_and_one():
+    module = build("binarized-cnn", (1, 28, 28), 10)
+    x = torch.rand(2, 1, 28, 28)
+    assert torch.equal(module(x), module((x >= 0.5).float()))
+
+
+def test_resized_images_are_shrunk_copies_in_a_black_frame():
+    module = build("random-resized", (1, 8, 8), 10, {"least": 0.5})
+    defence = module.defence
+    x = 0.5 + 0.5 * torch.rand(40, 1, 8, 8)
+    draws = defence.draw(40, torch.Generator().manual_seed(0), x.device)
+    sizes, top, left = draws.unbind(dim=1)
+    assert set(sizes.tolist()) == {4.0, 5.0, 6.0, 7.0, 8.0}
+    seen = defence.apply_draws(x, draws)
+    for each, size, first, column in zip(seen[:, 0], sizes.int(), top.int(), left.int(), strict=True):
+        inside = each[first : first + size, column : column + size]
+        assert (inside >= 0.5).all()
+        assert int((each > 0).sum()) == int(size) ** 2
+    torch.testing.assert_close(defence.apply_draws(x, defence.still(40, x.device)), x)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "arguments", "message"),
+    [
+        ("quantized", (1, 8, 8), {"levels": 1}, "levels"),
+        ("random-resized", (1, 8, 9), {}, "square"),
+        ("random-resized", (1, 8, 8), {"least": 0.0}, "least"),
+        ("binarized-cnn", (5,), {}, "takes images"),
+    ],
+)
+def test_what_cannot_be_built(name, shape, arguments, message):
+    with pytest.raises(UsageError, match=message):
+        build(name, shape, 10, arguments)
+
+
+def test_rounding_hides_from_pgd_and_from_nothing_else(quantized):
+    broken = {"pgd": 0, "bpda": 0, "nattack": 0}
+    described = {
+        "pgd": {"name": "pgd", "steps": 20},
+        "bpda": {"name": "bpda", "steps": 40, "samples": 1},
+        "nattack": {"name": "nattack", "steps": 100, "population": 100},
+    }
+    images = [TEST[index] for index in range(12)]
+    right = [e for e in images if int(target(quantized).decide(torch.from_numpy(e.x)[None])[0]) == e.label]
+    assert len(right) >= 9
+    for name, description in described.items():
+        for example in right:
+            x = torch.from_numpy(example.x)
+            found = attack_from_dict(description).run(target(quantized), x, example.label, 0.25, seed=example.index)
+            broken[name] += found is not None
+    assert broken["pgd"] <= 3
+    assert broken["bpda"] >= len(right) - 2
+    assert broken["nattack"] >= len(right) - 2
+
+
+def test_a_random_defence_answers_by_one_draw_and_is_asked_again():
+    torch.manual_seed(0)
+    module = build("random-resized", (1, 8, 8), 10, {"least": 0.5}).eval()
+    made = DefendedTarget(module, 10, (1, 8, 8), seed=1)
+    x = torch.from_numpy(TEST.batch(np.arange(60)))
+    assert made.gives is Access.GRADIENTS
+    assert not made.deterministic
+    assert torch.equal(made.decide(x), made.decide(x)), "one draw, until it is renewed"
+    assert len({tuple(made.renewed(seed)._draws[0].tolist()) for seed in range(5)}) > 1
+    assert made.queries.decisions == 120
+    assert made.renewed(3).queries.decisions == 0
+    source = torch.Generator().manual_seed(0)
+    logits = made.surrogate(x[:2].requires_grad_(), 16, source)
+    assert logits.shape == (2, 16, 10)
+    assert float(logits.std(dim=1).max()) > 0
+    assert made.scores(x[:3]).shape == (3, 10)
+    verdict, _ = verify(made, x[0].detach(), 0, None, Check(), 1, seed=9)
+    assert verdict.repeats == 1
+
+
+def test_a_classifier_without_a_defence_is_no_such_target():
+    with pytest.raises(UsageError, match="has no defence"):
+        DefendedTarget(build("fc", (1, 8, 8), 10), 10, (1, 8, 8))
+
+
+def test_noise_in_the_place_of_an_attack(quantized):
+    x = torch.from_numpy(TEST[0].x)
+    label = int(target(quantized).decide(x[None])[0])
+    small = attack_from_dict({"name": "gaussian-noise", "deviation": 1e-6})
+    large = attack_from_dict({"name": "gaussian-noise", "deviation": 5.0})
+    assert small.run(target(quantized), x, label) is None
+    found = [large.run(target(quantized), x, label, seed=seed) for seed in range(10)]
+    assert any(each is not None and float(each.max()) <= 1.0 for each in found)
+    with pytest.raises(UsageError, match="deviation"):
+        attack_from_dict({"name": "gaussian-noise", "deviation": 0.0})
