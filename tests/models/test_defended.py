@@ -114,7 +114,7 @@ def test_a_random_defence_answers_by_one_draw_and_is_asked_again():
     source = torch.Generator().manual_seed(0)
     logits = made.surrogate(x[:2].requires_grad_(), 16, source)
     assert logits.shape == (2, 16, 10)
-    assert float(logits.std(dim=1).max()) > 0
+    assert float(logits.detach().std(dim=1).max()) > 0
     assert made.scores(x[:3]).shape == (3, 10)
     verdict, _ = verify(made, x[0].detach(), 0, None, Check(), 1, seed=9)
     assert verdict.repeats == 1

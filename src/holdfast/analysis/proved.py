@@ -42,8 +42,8 @@ def not_proved(run: Run) -> list[str]:
     """What is assumed, and what no number here says."""
     bound = proved_of(run.manifest)
     return [
-        "The guarantee is for the classifier as it is, without noise, computed in float64. In float32 or another "
-        "precision the same weights round otherwise; the bound's margin is not measured against that.",
+        "The guarantee is for the classifier as it is, without noise, with its stored weights. In float32 or another "
+        "low precision the same weights give other logits near ties; the bound's margin is not measured against that.",
         bound.assumption,
         "A larger change than the certified radius, or a change measured in another norm, is not covered. That an "
         "input is not certified does not mean that an attack on it exists: a bound can be loose.",

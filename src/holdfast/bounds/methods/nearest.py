@@ -47,7 +47,7 @@ class Nearest(Bound):
     name: ClassVar[str] = "nearest"
     norms = (Norm.L2, Norm.LINF, Norm.L1)
     source = "Wang et al. 2019"
-    assumption = "The classifier answers the class of the stored input that is nearest in L2, in float64 arithmetic."
+    assumption = "The classifier answers the class of the stored input that is nearest in L2, in exact arithmetic."
     norm: str = "l2"
     cells: int = 200
 
