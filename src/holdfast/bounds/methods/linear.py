@@ -35,7 +35,7 @@ class Linear(Bound):
     name: ClassVar[str] = "linear"
     norms = (Norm.L2, Norm.LINF, Norm.L1)
     source = "Hoelder's inequality"
-    assumption = "The classifier is one affine function of its input for each class, with its stored weights, in exact arithmetic."
+    assumption = "The classifier is an affine function for each class, with its stored weights, in exact arithmetic."
     norm: str = "l2"
 
     def __post_init__(self) -> None:
