@@ -10,8 +10,8 @@ from holdfast.reproductions.pages import Group, Page, Row, Statement, Table
 from holdfast.reproductions.recipes import mnist, mnist_run
 
 _K = 45
-_EVERY = {"smoke": 1000, "small": 100, "full": 20}
-_RESTARTS = {"smoke": 2, "small": 10, "full": 10}
+_EVERY = {"smoke": 2000, "small": 100, "full": 20}
+_RESTARTS = {"smoke": 1, "small": 10, "full": 10}
 # By the paper's name.
 _OTHERS = {
     "CNN": "cnn",
@@ -29,19 +29,19 @@ def plan(scale: str, kind: str) -> Plan:
     smoothed = mnist(scale, f"ablation:k={_K}", f"k{_K}")
     run = mnist_run(scale, smoothed)
     every, restarts = max(_EVERY[scale], run.every), _RESTARTS[scale]
+    attack = "pointwise:steps=10" if scale == "smoke" else "pointwise:steps=30"
     attacks = [
-        Attacking(f"{model.name}-pointwise", model.name, "pointwise:steps=30", every, restarts=restarts)
-        for model in others.values()
+        Attacking(f"{model.name}-pointwise", model.name, attack, every, restarts=restarts) for model in others.values()
     ]
     attacks.append(
         Attacking(
             f"{smoothed.name}-pointwise",
             smoothed.name,
-            "pointwise:steps=30",
+            attack,
             every,
             restarts=restarts,
             run=run.name,
-            n=500 if scale == "smoke" else 1_000,
+            n=100 if scale == "smoke" else 1_000,
         )
     )
     return Plan((*others.values(), smoothed), (run,), attacks=tuple(attacks))
