@@ -221,7 +221,7 @@ def test_without_data_equations_are_computed_and_the_rest_is_named(call: Call, t
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (("levine",), "nothing is known to reproduce under the name 'levine'; known are cohen-bounds, "),
+        (("levine",), "nothing is known to reproduce under the name 'levine'; known are athalye, "),
         (("levine-mnist",), "levine-mnist needs data: give them as --data mnist:DIR; nothing is downloaded"),
         (
             ("levine-mnist", "--data", "digits"),

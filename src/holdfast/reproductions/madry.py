@@ -8,7 +8,7 @@ from holdfast.analysis.published import figure
 from holdfast.reproductions import measures
 from holdfast.reproductions.base import Attacking, Finished, Model, Plan, Study, register
 from holdfast.reproductions.defences import accuracy_under, clean_accuracy, images, plain
-from holdfast.reproductions.pages import Group, Page, Row, Statement, Table
+from holdfast.reproductions.pages import Group, Measured, Page, Row, Statement, Table
 
 _EPSILON = {"mnist": 0.3, "cifar10": 8 / 255}
 _EVERY = {"smoke": 1000, "small": 20, "full": 1}
@@ -67,7 +67,7 @@ def page(done: Finished) -> Page:
         ),
         tables=(Table("Accuracy under attack", ("here",), groups),),
         statements=(
-            Statement("FGSM is weaker than PGD of 7 steps, and that than PGD of 20 steps", stronger),
+            Statement("FGSM is no stronger than PGD of 7 steps, and that no stronger than PGD of 20 steps", stronger),
             Statement(
                 "adversarial training is right on more images than standard training, under every attack",
                 all(found["adversarial", attack] > found["standard", attack] for attack in _ATTACKS),
@@ -85,10 +85,10 @@ def _group(done: Finished, kind: str, name: str) -> Group:
     runs = {attack: done.attacks[f"{model}-{attack.lower()}"] for attack in _ATTACKS}
     compared = kind == "cifar10" and name == "adversarial"
 
-    def row(quantity: str, param: str, value: object) -> Row:
+    def row(quantity: str, param: str, value: Measured) -> Row:
         settings = dict(pair.split("=", 1) for pair in param.split(";"))
         known = figure("Hajri", "Madry et al. 2017", "accuracy", "CIFAR-10", **settings) if compared else None
-        return Row(quantity, known, (value,))  # type: ignore[arg-type]
+        return Row(quantity, known, (value,))
 
     rows = [row("unchanged", "attack=Natural;steps=-", clean_accuracy(runs["PGD-20"]))]
     rows += [row(attack, _ATTACKS[attack][1], accuracy_under(run, _EPSILON[kind])) for attack, run in runs.items()]
