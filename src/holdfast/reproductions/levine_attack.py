@@ -10,7 +10,7 @@ from holdfast.reproductions.pages import Group, Page, Row, Statement, Table
 from holdfast.reproductions.recipes import mnist, mnist_run
 
 _K = 45
-_EVERY = {"smoke": 2000, "small": 100, "full": 20}
+_EVERY = {"smoke": 1000, "small": 100, "full": 20}
 _RESTARTS = {"smoke": 1, "small": 10, "full": 10}
 # By the paper's name.
 _OTHERS = {
