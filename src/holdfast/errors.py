@@ -36,7 +36,7 @@ class RunError(HoldfastError):
 
 
 class RunLockedError(RunError):
-    """A run folder on which another process is working."""
+    """A run folder or a bundle on which another process is working."""
 
 
 class AlarmError(RunError):

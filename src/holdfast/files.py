@@ -1,13 +1,14 @@
-"""Writing files so that they are whole or not there at all."""
+"""Writing files so that they are whole or not there at all, and by one process at a time."""
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
-from holdfast.errors import StorageError
+from holdfast.errors import RunLockedError, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +36,53 @@ def whole_file(path: Path) -> Iterator[Path]:
     finally:
         if temporary.is_file():
             temporary.unlink()
+
+
+def take_lock(place: Path, doing: str) -> IO[str]:
+    """Hold a lock file until the file that is returned is closed; the kernel releases it, however the process ends.
+
+    Args:
+        place: of the lock file, which says who holds it. Whoever holds it may delete it.
+        doing: what its holder does, for the message, as in "is working on runs/k45".
+
+    Raises:
+        RunLockedError: another process holds it.
+    """
+    while True:
+        file = place.open("a+", encoding="utf-8")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            file.close()
+            raise RunLockedError(
+                f"another process ({holder}) {doing}. Wait until it has ended, or choose another --out"
+            ) from None
+        # Its last holder may have deleted it between our opening and locking it.
+        if place.exists() and os.path.samestat(os.fstat(file.fileno()), place.stat()):
+            break
+        file.close()
+    file.truncate(0)
+    file.write(f"process {os.getpid()}")
+    file.flush()
+    return file
+
+
+@contextmanager
+def alone_at(out: Path, doing: str) -> Iterator[None]:
+    """Keep a file to this process while it is made; no lock file is left when the block ends.
+
+    Raises:
+        RunLockedError: another process is making it.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    place = out.with_name(f".{out.name}.lock")
+    with take_lock(place, doing):
+        try:
+            yield
+        finally:
+            place.unlink()
 
 
 def storage_error(path: Path, error: OSError, so_far: str = "") -> StorageError:

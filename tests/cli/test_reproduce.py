@@ -19,6 +19,7 @@ from program import Call
 
 from holdfast.cli import reproduce, trainings
 from holdfast.errors import RunError
+from holdfast.files import alone_at
 from holdfast.reproductions import base, recipes
 from holdfast.runs.store import RECORDS, read_run
 
@@ -201,10 +202,12 @@ def test_imported_weights_take_the_place_of_a_training(
 
 def test_a_model_is_trained_by_one_process_at_a_time(call: Call, mnist: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    with trainings._locked(out / "models" / "mnist-k15.safetensors"):
+    file = out / "models" / "mnist-k15.safetensors"
+    with alone_at(file, f"is training {file}"):
         code, _, err = call(*arguments(mnist, out))
     assert code == 1
-    assert "another process is training" in err
+    assert f"another process (process {os.getpid()}) is training" in err
+    assert not list(file.parent.glob(".*lock"))
 
 
 def test_without_data_equations_are_computed_and_the_rest_is_named(call: Call, tmp_path: Path) -> None:

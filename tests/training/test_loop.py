@@ -1,5 +1,6 @@
 """The training loop: it learns, it resumes to the same weights, and it says when it diverges."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from safetensors.torch import load_file
 
 from holdfast.cli.train import describe
 from holdfast.data import DataSet, open_data
-from holdfast.errors import ClassifierError, RunError, UsageError
-from holdfast.models.bundle import BundleInfo
+from holdfast.errors import ClassifierError, RunError, RunLockedError, UsageError
+from holdfast.files import alone_at
+from holdfast.models.bundle import BundleInfo, load_bundle
 from holdfast.noises.ablation import Ablation
 from holdfast.noises.base import Noise
 from holdfast.noises.gaussian import Gaussian
@@ -21,7 +23,7 @@ from holdfast.noises.lattice_gaussian import LatticeGaussian
 from holdfast.noises.uniform_flip import UniformFlip
 from holdfast.training.config import TrainConfig
 from holdfast.training.loop import TrainProgress, train
-from holdfast.training.recipes import Consistency, Standard
+from holdfast.training.recipes import Consistency, Denoise, Standard
 
 QUICK = TrainConfig(epochs=3, batch_size=256, learning_rate=0.1)
 
@@ -96,6 +98,41 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path, digits: Dat
         train(start(digits, Gaussian(0.25)), QUICK, digits, tmp_path / "m.safetensors", on_progress=die)
     with pytest.raises(RunError, match="checkpoint of a training with other settings"):
         train(start(digits, Gaussian(0.5)), QUICK, digits, tmp_path / "m.safetensors")
+
+
+def test_a_bundle_is_trained_by_one_process_at_a_time(tmp_path: Path, digits: DataSet) -> None:
+    out = tmp_path / "m.safetensors"
+    with (
+        alone_at(out, "is training it"),
+        pytest.raises(RunLockedError, match=rf"another process \(process {os.getpid()}\) is training {out}"),
+    ):
+        train(start(digits, Gaussian(0.25)), QUICK, digits, out)
+    train(start(digits, Gaussian(0.25)), QUICK, digits, out)
+    assert [file.name for file in tmp_path.iterdir()] == [out.name]
+
+
+def test_a_denoiser_goes_on_with_the_same_classifier_only(tmp_path: Path, digits: DataSet) -> None:
+    plain, out = tmp_path / "plain.safetensors", tmp_path / "m.safetensors"
+    config = replace(QUICK, epochs=2, recipe=Denoise(str(plain)), optimizer="adamw", learning_rate=0.01)
+    network = replace(describe(digits, Gaussian(0.5), "denoised"), arguments={"depth": 2, "width": 4})
+
+    def classifier(seed: int) -> None:
+        info = describe(digits, None, "digits-mlp")
+        train(info, replace(QUICK, epochs=1, seed=seed, recipe=Standard()), digits, plain)
+
+    def stop(progress: TrainProgress) -> None:
+        if progress.epoch == 2:
+            raise Killed
+
+    classifier(0)
+    with pytest.raises(Killed):
+        train(network, config, digits, out, on_progress=stop)
+    classifier(1)
+    with pytest.raises(RunError, match="is the checkpoint of a training with other settings"):
+        train(network, config, digits, out)
+    classifier(0)
+    info = train(network, config, digits, out)
+    assert info.arguments["classifier"]["sha256"] == load_bundle(plain).sha256
 
 
 def test_shared_noise_differs_from_noise_for_each_image(tmp_path: Path, digits: DataSet) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from holdfast.errors import UsageError
+from holdfast.noises.base import check_positive
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +23,7 @@ def check_ascent(norm: str, epsilon: float, steps: int) -> None:
     """Raise UsageError unless an ascent can have these parameters."""
     if norm not in NORMS:
         raise UsageError(f"norm is {' or '.join(NORMS)}, got {norm!r}")
-    if not (isinstance(epsilon, int | float) and 0.0 < epsilon < float("inf")):
-        raise UsageError(f"epsilon is a positive number in input units, got {epsilon!r}")
+    check_positive("epsilon", epsilon)
     if type(steps) is not int or steps < 1:
         raise UsageError(f"steps is a whole number from 1 on, got {steps!r}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -48,8 +48,8 @@ def train_command(
         str,
         typer.Option(
             "--recipe",
-            help="noise, consistency, stability, smoothadv:epsilon=E, macer, denoise:classifier=FILE, standard or "
-            "adversarial:epsilon=E.",
+            help="noise, consistency, stability, smoothadv:epsilon=E, macer, vote-margin, denoise:classifier=FILE, "
+            "standard or adversarial:epsilon=E.",
             metavar="SPEC",
         ),
     ] = "noise",
@@ -126,6 +126,11 @@ def train_command(
     if json:
         console.print_json({"out": str(out), **asdict(trained)})
         return
+    _say(out, trained)
+
+
+def _say(out: Path, trained: BundleInfo) -> None:
+    """What was trained, and how well, in a sentence."""
     figures = trained.training
     purpose, under = f"for {trained.trained_for}", " under noise"
     if trained.noise is None:
@@ -178,18 +183,9 @@ def train_bundle(
         )
 
 
-def _train_along(
-    team: Team,
-    data: str,
-    noise: Noise | None,
-    out: Path,
-    config: TrainConfig,
-    arch: str | None,
-    device: str,
-    threads: int,
-) -> None:
-    """What the other processes of a team do: the same, in silence."""
-    train_bundle(data, noise, out, config, arch, device, threads, hidden=True, team=team)
+def _train_along(team: Team, *arguments: Any) -> None:
+    """What the other processes of a team do with the arguments of `train_bundle`: the same, in silence."""
+    train_bundle(*arguments, hidden=True, team=team)
 
 
 def describe(data: DataSet, noise: Noise | None, arch: str | None) -> BundleInfo:

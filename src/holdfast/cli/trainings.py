@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import multiprocessing
 import os
 import threading
 import time
 import traceback
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
 from holdfast.cli import console
 from holdfast.cli.specs import open_data_spec, parse_noise, parse_recipe
-from holdfast.errors import HoldfastError, RunError, RunLockedError
+from holdfast.errors import HoldfastError, RunError
 from holdfast.process import interrupts_held_back
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from multiprocessing.connection import Connection
     from pathlib import Path
 
@@ -151,15 +150,14 @@ def _train(job: _Job, on_progress: Callable[[TrainProgress], None] | None) -> No
     noise = None if job.model.noise is None else parse_noise(job.model.noise)
     info = describe(job.data, noise, job.model.architecture)
     info = replace(info, arguments=dict(job.model.arguments))
-    with _locked(job.out):
-        if job.model.training is None:
-            _write_untrained(info, job.out)
-        elif not job.out.is_file():
-            settings = dict(job.model.training)
-            recipe = parse_recipe(settings.pop("recipe", "noise"))
-            config = TrainConfig(**settings, recipe=recipe)
-            where = torch_device(job.device)
-            train(info, config, job.data, job.out, held_out=job.held_out, device=where, on_progress=on_progress)
+    if job.model.training is None:
+        _write_untrained(info, job.out)
+        return
+    settings = dict(job.model.training)
+    recipe = parse_recipe(settings.pop("recipe", "noise"))
+    config = TrainConfig(**settings, recipe=recipe)
+    where = torch_device(job.device)
+    train(info, config, job.data, job.out, held_out=job.held_out, device=where, on_progress=on_progress)
 
 
 def _write_untrained(info: BundleInfo, out: Path) -> None:
@@ -179,9 +177,9 @@ def _check_same(model: Model, splits: Splits, file: Path) -> None:
     Raises:
         RunError: it is.
     """
-    from holdfast.models.bundle import load_bundle
+    from holdfast.models.bundle import read_info
 
-    info = load_bundle(file).info
+    info = read_info(file)
     if info.training.get("recipe") == "imported":
         console.note(f"{file.name} has imported weights; they are taken in place of a training")
         return
@@ -298,20 +296,3 @@ def _other(driver: Connection, job: _Job) -> None:
         driver.send(("failed", str(error)))
     except Exception:
         driver.send(("failed", traceback.format_exc()))
-
-
-@contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """Keep a bundle to this process while it is made; the kernel releases the lock, however the process ends."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    place = out.with_name(f".{out.stem}.lock")
-    with place.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunLockedError(
-                f"another process is training {out}. Wait until it has ended, or choose another --out"
-            ) from None
-        yield
-    with suppress(OSError):
-        place.unlink()

@@ -104,7 +104,7 @@ def _consistency(done: Finished) -> list[Table]:
     """What consistency regularization adds, where it was trained: beside the paper's figures without it."""
     runs = {f"cifar10-sigma{sigma:g}-consistency": sigma for sigma in _CONSISTENT[done.scale]}
     groups = tuple(group_of(done, name, "Table 3", "CIFAR-10", sigma, _RADII) for name, sigma in runs.items())
-    title = "Consistency regularization (Jeong & Shin 2020), beside Table 3 without it"
+    title = "With consistency regularization, beside Table 3"
     return [Table(title, COLUMNS, groups)] if groups else []
 
 

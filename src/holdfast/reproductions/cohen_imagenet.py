@@ -7,7 +7,7 @@ from holdfast.reproductions import measures
 from holdfast.reproductions.base import Finished, Plan, Study, register
 from holdfast.reproductions.cohen import COLUMNS, group_of
 from holdfast.reproductions.pages import Chart, Page, Table
-from holdfast.reproductions.recipes import FIXED_CROP, cohen_run, imagenet_gaussian
+from holdfast.reproductions.recipes import FIXED_CROP, IMAGENET_COST, cohen_run, imagenet_gaussian
 
 _SIGMAS = (0.25, 0.5, 1.0)
 _RADII = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
@@ -56,11 +56,7 @@ STUDY = register(
         name="cohen-imagenet",
         title="Cohen et al. 2019, Table 2: Gaussian noise on ImageNet",
         data=("imagenet",),
-        cost={
-            "smoke": "2 minutes, random weights",
-            "small": "10 minutes, random weights",
-            "full": "days on GPUs, training included",
-        },
+        cost=IMAGENET_COST,
         plan=plan,
         page=page,
     )

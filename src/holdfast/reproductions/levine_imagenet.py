@@ -6,7 +6,7 @@ from holdfast.reproductions import measures
 from holdfast.reproductions.base import Finished, Plan, Study, register
 from holdfast.reproductions.levine import rows_of
 from holdfast.reproductions.pages import Group, Page, Table
-from holdfast.reproductions.recipes import FIXED_CROP, imagenet_ablation, imagenet_ablation_run
+from holdfast.reproductions.recipes import FIXED_CROP, IMAGENET_COST, imagenet_ablation, imagenet_ablation_run
 
 _KEPT = (500, 1000, 2000)
 
@@ -57,11 +57,7 @@ STUDY = register(
         name="levine-imagenet",
         title="Levine & Feizi 2020, Table 6: ablation on ImageNet",
         data=("imagenet",),
-        cost={
-            "smoke": "2 minutes, random weights",
-            "small": "10 minutes, random weights",
-            "full": "days on GPUs, training included",
-        },
+        cost=IMAGENET_COST,
         plan=plan,
         page=page,
     )

@@ -15,6 +15,13 @@ _AUGMENTED: dict[str, Any] = {"crop": 4, "flip": True}
 # For the notes of the pages about ImageNet.
 FIXED_CROP = "Other than in the paper, training images are mirrored at random, but the centre of each is kept."
 
+# What the studies of ImageNet cost.
+IMAGENET_COST = {
+    "smoke": "2 minutes, random weights",
+    "small": "10 minutes, random weights",
+    "full": "days on GPUs, training included",
+}
+
 # Not the papers' training: three masks for each image in a step, AdamW and one cycle get as far in a few epochs as
 # hundreds of epochs of theirs (docs/mnist.md).
 _FAST: dict[str, Any] = {
@@ -35,7 +42,7 @@ _LEVINE: dict[str, Any] = {
     "schedule": "cosine",
     "shared_noise": True,
 }
-_MNIST_EPOCHS = {"smoke": 6, "small": 16, "full": 400}
+_MNIST_EPOCHS = {"smoke": 6, "small": 32, "full": 400}
 _MNIST_PART = {"smoke": 25, "small": 1, "full": 1}
 
 # On CIFAR-10, what gets furthest in few epochs with a network that is not saturated.

@@ -6,15 +6,14 @@ line costs one record and the next append cannot glue onto it.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, final
 
-from holdfast.errors import RunError, RunLockedError
-from holdfast.files import storage_error
+from holdfast.errors import RunError
+from holdfast.files import storage_error, take_lock
 from holdfast.runs.digests import DIGEST, record_digest
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ class Ledger(ABC):
         _check_folder(folder, manifest_name)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock = _lock(folder)
+            self._lock = take_lock(folder / _LOCK, f"is working on {folder}")
             self._promise()
             for name in (RECORDS, SESSIONS):
                 _cut_torn_line(folder / name)
@@ -188,21 +187,3 @@ def _check_folder(folder: Path, manifest_name: str) -> None:
             f"{folder} is not empty and not a run: it holds {', '.join(strangers[:3])} but no {manifest_name}. "
             "Choose another --out"
         )
-
-
-def _lock(folder: Path) -> IO[str]:
-    """Take the run's lock; the kernel releases it when the process ends, however it ends."""
-    file = (folder / _LOCK).open("a+", encoding="utf-8")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.seek(0)
-        holder = file.read().strip() or "unknown"
-        file.close()
-        raise RunLockedError(
-            f"another process ({holder}) is working on {folder}. Wait until it has ended, or choose another --out"
-        ) from None
-    file.truncate(0)
-    file.write(f"process {os.getpid()}")
-    file.flush()
-    return file

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from holdfast.errors import ClassifierError, RunError
+from holdfast.files import alone_at
 from holdfast.models.bundle import BundleInfo, read_tensors, save_bundle, write_tensors
 from holdfast.sampling.rng import Stream, generator
 from holdfast.training.augment import augment, check_augmentation
@@ -82,13 +84,25 @@ def train(
 
     Raises:
         RunError: a checkpoint of another training lies at `out`.
+        RunLockedError: another process is training `out`.
         ClassifierError: the loss became NaN or infinite.
         UsageError: the recipe cannot train for the noise of `info`, or inputs cannot be augmented.
     """
     team = team or Team()
     where = team.device or device or torch.device("cpu")
-    info = config.recipe.start(info, len(data))
-    trainer = _Trainer(info, config, data, where, team)
+    with alone_at(out, f"is training {out}") if team.rank == 0 else nullcontext():
+        info = config.recipe.start(info, len(data))
+        return _train(_Trainer(info, config, data, where, team), info, out, held_out, on_progress)
+
+
+def _train(
+    trainer: _Trainer,
+    info: BundleInfo,
+    out: Path,
+    held_out: DataSet | None,
+    on_progress: Callable[[TrainProgress], None] | None,
+) -> BundleInfo:
+    config, data, team = trainer.config, trainer.inputs.data, trainer.team
     checkpoint = out.with_name(out.name + ".checkpoint")
     if checkpoint.exists():
         trainer.load(checkpoint)

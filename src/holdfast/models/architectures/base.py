@@ -101,7 +101,7 @@ def build_normalized(description: Mapping[str, Any], shape: Shape, num_classes: 
 
     Args:
         description: "architecture" and its "arguments"; "mean" and "std", which are subtracted from and divide each
-            channel, or None.
+            channel, or None. What else it says, such as where its weights came from, is not needed here.
         shape: of a noisy input.
         num_classes: how many logits it returns.
     """

@@ -7,10 +7,11 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from torch.nn.functional import log_softmax, nll_loss
+from torch.nn.functional import log_softmax
 
 from holdfast.errors import UsageError
 from holdfast.named import Named, from_dict, register
+from holdfast.noises.base import AdditiveNoise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -150,16 +151,23 @@ def check_copies(recipe: Recipe, config: TrainConfig, least: int) -> None:
         )
 
 
-def soft_smoothed_error(copies: Tensor, labels: Tensor) -> Tensor:
-    """The mean cross-entropy of the soft smoothed classifier, whose prediction is the mean over the noisy copies.
+def soft_smoothed(copies: Tensor) -> Tensor:
+    """The soft smoothed classifier: logarithms `(batch, classes)` of the mean class probabilities of noisy copies.
 
     Args:
         copies: logits `(batch, copies, classes)`.
-        labels: `(batch,)`.
     """
     # log-sum-exp, since a mean of probabilities can be too small for a logarithm of its own.
-    summed = log_softmax(copies, dim=2).logsumexp(dim=1)
-    return nll_loss(summed, labels) + math.log(copies.shape[1])
+    return log_softmax(copies, dim=2).logsumexp(dim=1) - math.log(copies.shape[1])
+
+
+def check_additive(recipe: Recipe, noise: Noise | None, why: str) -> None:
+    """Raise UsageError unless the noise is added to the image; `why` says what the recipe does that takes it."""
+    if not isinstance(noise, AdditiveNoise):
+        raise UsageError(
+            f"the recipe {recipe.name!r} {why}; it takes noises that are added to the image, such as gaussian, "
+            f"got {noise}"
+        )
 
 
 def check_weight(name: str, value: float) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
-from holdfast.training.recipes.base import Outcome, Recipe, Step, check_copies, check_weight
+from holdfast.training.recipes.base import Outcome, Recipe, Step, check_copies, check_weight, soft_smoothed
 
 if TYPE_CHECKING:
     from holdfast.noises.base import Noise
@@ -44,11 +44,10 @@ class Consistency(Recipe):
     def outcome(self, step: Step) -> Outcome:
         """Cross-entropy, divergence and entropy."""
         logits = step.model(step.noisy(step.x)).float()
-        logs = log_softmax(logits, dim=1).view(len(step.x), step.copies, -1)
-        mean = logs.exp().mean(dim=1)
-        # log-sum-exp, since a mean of probabilities can be too small for a logarithm of its own.
-        log_mean = logs.logsumexp(dim=1) - logs.new_tensor(step.copies).log()
-        divergence = kl_div(logs, mean.unsqueeze(1), reduction="none").sum(dim=2).mean()
+        copies = logits.view(len(step.x), step.copies, -1)
+        log_mean = soft_smoothed(copies)
+        mean = log_mean.exp()
+        divergence = kl_div(log_softmax(copies, dim=2), mean.unsqueeze(1), reduction="none").sum(dim=2).mean()
         entropy = -(mean * log_mean).sum(dim=1).mean()
         error = cross_entropy(logits, step.targets, label_smoothing=step.config.label_smoothing)
         return Outcome(error + self.weight * divergence + self.entropy * entropy, logits, step.targets)

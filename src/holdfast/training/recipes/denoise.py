@@ -11,9 +11,8 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from holdfast.errors import UsageError
 from holdfast.models.architectures.composed import Denoised
-from holdfast.models.bundle import load_bundle, read_info
-from holdfast.noises.base import AdditiveNoise
-from holdfast.training.recipes.base import Outcome, Recipe, Step, check_weight
+from holdfast.models.bundle import load_bundle
+from holdfast.training.recipes.base import Outcome, Recipe, Step, check_additive, check_weight
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -49,14 +48,12 @@ class Denoise(Recipe):
     def check(self, noise: Noise | None, config: TrainConfig) -> None:
         """Raise UsageError unless the noise is added to the image."""
         super().check(noise, config)
-        if not isinstance(noise, AdditiveNoise):
-            raise UsageError(
-                "the recipe 'denoise' makes an image of a noisy one; it takes noises that are added to the image, such "
-                f"as gaussian, got {noise}"
-            )
+        check_additive(self, noise, "makes an image of a noisy one")
 
     def start(self, info: BundleInfo, images: int) -> BundleInfo:
         """The bundle's own normalization goes: the denoiser sees images, and the classifier brings its own.
+
+        The arguments name the classifier by the hash of its file too: a training goes on with the same one only.
 
         Raises:
             UsageError: another architecture than `denoised`, or a classifier of other inputs or classes.
@@ -66,7 +63,8 @@ class Denoise(Recipe):
                 f"the recipe 'denoise' trains the architecture 'denoised', got {info.architecture!r}; leave out "
                 "--arch, or write denoised:depth=17,width=64"
             )
-        known = read_info(Path(self.classifier))
+        bundle = load_bundle(Path(self.classifier))
+        known = bundle.info
         mine, theirs = info.input_space, known.input_space
         if known.noise is not None:
             raise UsageError(
@@ -86,7 +84,7 @@ class Denoise(Recipe):
             )
         return replace(
             info,
-            arguments={**info.arguments, "classifier": known.member()},
+            arguments={**info.arguments, "classifier": {**known.member(), "sha256": bundle.sha256}},
             input_space=replace(mine, mean=None, std=None),
         )
 

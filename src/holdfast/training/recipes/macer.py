@@ -6,11 +6,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from torch.nn.functional import nll_loss
 from torch.special import ndtri
 
 from holdfast.errors import UsageError
 from holdfast.noises.gaussian import Gaussian
-from holdfast.training.recipes.base import Outcome, Recipe, Step, check_copies, check_weight, soft_smoothed_error
+from holdfast.training.recipes.base import Outcome, Recipe, Step, check_copies, check_weight, soft_smoothed
 
 if TYPE_CHECKING:
     from holdfast.noises.base import Noise
@@ -65,5 +66,5 @@ class Macer(Recipe):
         quantiles = ndtri(top.values.clamp(_EDGE, 1 - _EDGE))
         hinge = (self.margin - (quantiles[:, 0] - quantiles[:, 1])).clamp_min(0.0)
         radius_loss = 0.5 * noise.sigma * (hinge * right).mean()
-        error = soft_smoothed_error(copies, step.labels)
+        error = nll_loss(soft_smoothed(copies), step.labels)
         return Outcome(error + self.weight * radius_loss, logits, step.targets)

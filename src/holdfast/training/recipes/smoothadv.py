@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
-from torch.nn.functional import cross_entropy, log_softmax, nll_loss
+from torch.nn.functional import cross_entropy, nll_loss
 
 from holdfast.attacks.ascent import check_ascent
 from holdfast.errors import UsageError
-from holdfast.noises.base import AdditiveNoise
 from holdfast.training.recipes.attack import ascend
-from holdfast.training.recipes.base import Outcome, Recipe, Step, check_copies
+from holdfast.training.recipes.base import Outcome, Recipe, Step, check_additive, check_copies, soft_smoothed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,20 +49,15 @@ class SmoothAdv(Recipe):
         """Raise UsageError unless the noise is added to the image, each copy with its own."""
         super().check(noise, config)
         check_copies(self, config, least=1)
-        if not isinstance(noise, AdditiveNoise):
-            raise UsageError(
-                "the recipe 'smoothadv' moves images along a gradient through noise; it takes noises that are added to "
-                f"the image, such as gaussian, got {noise}"
-            )
+        check_additive(self, noise, "moves images along a gradient through noise")
 
     def outcome(self, step: Step) -> Outcome:
         """The mean cross-entropy of all noisy copies of the moved images."""
         epsilon = self.epsilon * min(1.0, step.progress / self.warm_up if self.warm_up else 1.0)
 
         def loss(x: Tensor) -> Tensor:
-            logs = log_softmax(step.module(step.noisy(x)).float(), dim=1).view(len(x), step.copies, -1)
-            # The mean over copies lacks a constant, which has no gradient.
-            return nll_loss(logs.logsumexp(dim=1), step.labels, reduction="sum")
+            copies = step.module(step.noisy(x)).float().view(len(x), step.copies, -1)
+            return nll_loss(soft_smoothed(copies), step.labels, reduction="sum")
 
         moved = step.x
         if epsilon > 0:

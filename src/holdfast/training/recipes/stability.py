@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch.nn.functional import cross_entropy, log_softmax
 
-from holdfast.errors import UsageError
-from holdfast.noises.base import AdditiveNoise
-from holdfast.training.recipes.base import Outcome, Recipe, Step, check_weight
+from holdfast.training.recipes.base import Outcome, Recipe, Step, check_additive, check_weight
 
 if TYPE_CHECKING:
     from holdfast.noises.base import Noise
@@ -38,11 +36,7 @@ class Stability(Recipe):
     def check(self, noise: Noise | None, config: TrainConfig) -> None:
         """Raise UsageError unless the noise is added to the image."""
         super().check(noise, config)
-        if not isinstance(noise, AdditiveNoise):
-            raise UsageError(
-                "the recipe 'stability' classifies images without noise, too; it takes noises that are added "
-                f"to the image, such as gaussian, got {noise}"
-            )
+        check_additive(self, noise, "classifies images without noise, too")
 
     def outcome(self, step: Step) -> Outcome:
         """Cross-entropy and penalty; the hits are those of the noisy copies."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
+from torch.nn.functional import nll_loss
 
 from holdfast.errors import UsageError
-from holdfast.training.recipes.base import Outcome, Recipe, Step, check_copies, check_weight, soft_smoothed_error
+from holdfast.training.recipes.base import Outcome, Recipe, Step, check_copies, check_weight, soft_smoothed
 
 if TYPE_CHECKING:
     from holdfast.noises.base import Noise
@@ -54,4 +55,4 @@ class VoteMargin(Recipe):
         own = torch.zeros_like(votes).scatter_(1, step.labels.unsqueeze(1), 1.0)
         lead = (votes * own).sum(dim=1) - (votes - 2.0 * own).max(dim=1).values
         hinge = (self.margin - lead).clamp_min(0.0).mean()
-        return Outcome(soft_smoothed_error(copies, step.labels) + self.weight * hinge, logits, step.targets)
+        return Outcome(nll_loss(soft_smoothed(copies), step.labels) + self.weight * hinge, logits, step.targets)
