@@ -136,16 +136,17 @@ def test_a_summary_counts_everything_once(tmp_path: Path) -> None:
     assert found.attack == "smooth-pgd:norm=l2,steps=20"
     assert (found.right.value, found.median_magnitude, found.certified) == (0.6, 0.5, 4)
     assert found.alarms == (0, 3)
-    text = " ".join(wording.attack_lines(found, attack_of(None, 5, certification="ab" * 32)))
+    certification = four(tmp_path / "run")
+    text = " ".join(wording.attack_lines(found, attack_of(None, 5, certification="ab" * 32), certification))
     assert "3 of 6 claims were refused by fresh noise" in text
-    assert "Certificates contradicted: 2 of 4 (examples 0, 3); at most 0.004 are expected to be false" in text
+    assert "Certificates contradicted: 2 of 4 (examples 0, 3); at most 0.008 are to be expected by chance" in text
     assert "Within 1.5 x the certified radius: 75.0%" in text
     json.dumps(found.queries)
 
 
 def test_an_attack_that_failed_has_no_median(tmp_path: Path) -> None:
     found = summarize_attack(write_attack(tmp_path / "a", attack_of(None, 2), [record(0, None), record(1, None)]))
-    assert any("no median attack magnitude" in line for line in wording.attack_lines(found, attack_of(None, 2)))
+    assert any("no median attack magnitude" in line for line in wording.attack_lines(found, attack_of(None, 2), None))
 
 
 def test_an_attack_without_records_has_no_numbers(tmp_path: Path) -> None:

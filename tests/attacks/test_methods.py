@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import Counter
 from statistics import median
 
 import numpy as np
@@ -12,11 +13,12 @@ import torch
 from torch import Tensor, nn
 from victims import Victim, made, magnitudes
 
-from holdfast.attacks import Access, PlainTarget, attack_classes, attack_from_dict, attack_names
+from holdfast.attacks import Access, DefendedTarget, PlainTarget, attack_classes, attack_from_dict, attack_names
 from holdfast.attacks.base import Attack
 from holdfast.attacks.distances import changed_pixels, distance
 from holdfast.attacks.randomness import seeded
 from holdfast.errors import ClassifierError, InputError, MissingExtraError, UsageError
+from holdfast.models.architectures.defended import Defended, Quantized
 from holdfast.types import Norm
 
 # Attacks with parameters that make them short, the budget, and the largest median distance on digits; measured, with
@@ -244,9 +246,12 @@ def test_an_l0_budget_is_a_whole_number_of_pixels(plain: Victim) -> None:
     [
         ({"name": "magic"}, "unknown attack 'magic'; known are autoattack, boundary"),
         ({"name": "pgd", "norm": "l0"}, "'pgd' is measured in l2, linf, got 'l0'"),
-        ({"name": "pgd", "norm": "l3"}, "norm is one of l0, l2, linf, got 'l3'"),
+        ({"name": "pgd", "norm": "l3"}, "'pgd' is measured in l2, linf, got 'l3'"),
         ({"name": "pgd", "steps": 0}, "steps is a whole number from 1 on, got 0"),
         ({"name": "deepfool", "overshoot": 0}, "overshoot is a number above 0"),
+        # Each would never come to an end, or fix nothing.
+        ({"name": "cw-linf", "shrink": 1.0}, "shrink is a number between 0 and 1, got 1.0"),
+        ({"name": "cw-l0", "share": 1}, "share is a number between 0 and 1, got 1"),
         ({"name": "nattack", "population": 1}, "population is a whole number from 2 on"),
         ({"name": "smooth-pgd", "objective": "hard"}, "objective is soft or expected"),
         ({"name": "smooth-pgd", "fresh": 2}, "fresh is 1"),
@@ -296,18 +301,45 @@ def test_what_a_classifier_gives_is_found_out_and_attacks_that_need_more_are_ref
 
 def test_bpda_goes_through_a_defence_without_gradients(plain: Victim) -> None:
     """Rounding to black and white hides the gradient from PGD; the identity in its place finds it again."""
-    x, _ = plain.image(0)
-    defence = lambda x: (x > 0.5).float()  # noqa: E731
-    target = PlainTarget(plain.module, 10, (1, 8, 8), defence=defence)
-    assert target.gives is Access.SURROGATE
-    with pytest.raises(UsageError, match="gives surrogate gradients"):
-        made("pgd").run(target, x, 0, 0.3)
-    won = 0
+    assert PlainTarget(Defended(Quantized(2), plain.module).eval(), 10, (1, 8, 8)).gives is Access.SCORES
+    target = DefendedTarget(Defended(Quantized(2), plain.module).eval(), 10, (1, 8, 8))
+    won = Counter()
     for index in range(6):
         x, _ = plain.image(index)
         label = int(target.decide(x.unsqueeze(0))[0])
-        won += made("bpda").run(target, x, label, 0.4) is not None
-    assert won >= 5
+        won.update(name for name in ("pgd", "bpda") if made(name).run(target, x, label, 0.4, seed=1) is not None)
+    assert won["bpda"] >= 5
+    assert won["pgd"] <= 2
+
+
+def test_a_classifier_outside_torch_gives_what_it_returns(plain: Victim) -> None:
+    def scores(x: Tensor) -> np.ndarray:
+        return plain.module(torch.from_numpy(x.numpy())).detach().numpy()
+
+    votes = PlainTarget(lambda x: scores(x).argmax(1), 10, (1, 8, 8))
+    logits = PlainTarget(scores, 10, (1, 8, 8))
+    assert (votes.gives, logits.gives) == (Access.DECISIONS, Access.SCORES)
+    x, label = plain.image(0)
+    assert made("pointwise").run(votes, x, label) is not None
+    assert made("nattack").run(logits, x, label, 0.3) is not None
+
+
+class Flat(nn.Module):
+    """Logits with a slope where the first value is above one half, and none elsewhere."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        steep = (x.flatten(1) - 0.5).clamp_min(0.0)[:, :1]
+        return torch.cat([1.0 + 0.0 * steep, 0.5 + 0.0 * steep, 3.0 * steep, 0.0 * steep], dim=1)
+
+
+@pytest.mark.parametrize("attack", SHORT, ids=str)
+def test_where_no_gradient_is_nothing_breaks(attack: Attack) -> None:
+    """At the input all slopes are zero: lengths of gradients are no divisors."""
+    target = PlainTarget(Flat().eval(), 4, (1, 8, 8))
+    assert target.gives is Access.GRADIENTS
+    x = torch.zeros(1, 8, 8)
+    found = attack.run(target, x, 0, budget(attack), seed=2)
+    assert found is None or int(target.decide(found.unsqueeze(0))[0]) == 2
 
 
 def test_smooth_pgd_needs_a_smoothed_classifier(plain: Victim) -> None:
@@ -335,6 +367,16 @@ def test_a_missing_package_is_named(plain: Victim, monkeypatch: pytest.MonkeyPat
     x, label = plain.image(0)
     with pytest.raises(MissingExtraError, match=rf"{package}.*pip install 'holdfast\[attacks\]'"):
         made(name).run(plain.target(), x, label, 0.1)
+
+
+def test_a_package_that_misses_another_one_says_which(plain: Victim, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(name: str) -> None:
+        raise ModuleNotFoundError("No module named 'pkg_resources'", name="pkg_resources")
+
+    monkeypatch.setattr("holdfast.attacks.foolbox.importlib.import_module", broken)
+    x, label = plain.image(0)
+    with pytest.raises(UsageError, match=r"'foolbox', which is installed and cannot be imported: .* 'pkg_resources'"):
+        made("fgsm").run(plain.target(), x, label, 0.1)
 
 
 def test_global_generators_come_back_after_an_error() -> None:

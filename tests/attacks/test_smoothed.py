@@ -12,7 +12,6 @@ from torch import Tensor
 from victims import Victim, made, magnitudes
 
 from holdfast.attacks import Access, Check, PlainTarget, Problem, SmoothedTarget, Verdict, verify
-from holdfast.attacks.check import own_answer
 from holdfast.attacks.smoothed import MOST_LEVEL
 from holdfast.attacks.target import ABSTAINS
 from holdfast.errors import UsageError
@@ -128,14 +127,16 @@ def test_what_could_never_hold_is_said_in_advance(call, message: str) -> None:
         call()
 
 
-def test_the_own_answer_has_noise_of_its_own() -> None:
+def test_answers_have_noise_of_their_own() -> None:
     target = toy(n=100)
-    answers = {own_answer(target, at(0.25), seed)[0] for seed in range(30)}
-    assert answers == {None, 1}
-    answer, queries = own_answer(target, at(2.0), 0)
-    assert (answer, queries.decisions, queries.samples) == (1, 1, 100)
-    plain = PlainTarget(one, 2, SHAPE, -4.0, 4.0)
-    assert own_answer(plain, at(2.0), 0)[0] == 1
+    found = target.answers(at(0.25), 30, seed=1)
+    assert set(found.classes) == {ABSTAINS, 1}
+    assert found.votes is not None
+    assert found.votes.total == 3000
+    found = target.answers(at(2.0), 1, seed=0)
+    assert (found.classes, found.queries.decisions, found.queries.samples) == ((1,), 1, 100)
+    found = PlainTarget(one, 2, SHAPE, -4.0, 4.0).answers(at(2.0), 50, seed=0)
+    assert (found.classes, found.votes, found.queries.decisions) == ((1,), None, 1)
 
 
 def test_without_a_module_there_are_votes_and_no_gradients() -> None:
@@ -215,7 +216,7 @@ def test_where_all_realizations_are_taken_nothing_is_random(ablation: Victim) ->
     found = made("pointwise").run(target, x, label, seed=1)
     assert found is not None
     verdict, queries = verify(target, found, label, None, Check(), 4, seed=3)
-    assert verdict == Verdict(True, verdict.answer, 1, 1, None)
+    assert verdict == Verdict(True, verdict.answer, 1, 1, verdict.silent, None)
     assert queries.decisions == 1
 
 

@@ -11,8 +11,9 @@ from holdfast.attacks.check import Check, verify
 from holdfast.attacks.defended import DefendedTarget
 from holdfast.cli.train import describe
 from holdfast.data import open_data
-from holdfast.errors import UsageError
+from holdfast.errors import ClassifierError, UsageError
 from holdfast.models.architectures import build
+from holdfast.models.architectures.defended import Defended, RandomResized
 from holdfast.models.bundle import load_bundle
 from holdfast.training.config import TrainConfig
 from holdfast.training.loop import train
@@ -116,8 +117,33 @@ def test_a_random_defence_answers_by_one_draw_and_is_asked_again():
     assert logits.shape == (2, 16, 10)
     assert float(logits.detach().std(dim=1).max()) > 0
     assert made.scores(x[:3]).shape == (3, 10)
-    verdict, _ = verify(made, x[0].detach(), 0, None, Check(), 1, seed=9)
-    assert verdict.repeats == 1
+
+
+class OneSize(torch.nn.Module):
+    """Class 1 for the one of the five sizes of `RandomResized(8, 4)` that fills the whole frame, class 0 otherwise."""
+
+    def forward(self, x):
+        filled = (x[:, 0, :, -1].amin(dim=1) * x[:, 0, -1].amin(dim=1) * x[:, 0, 0].amin(dim=1) > 0).float()
+        return torch.stack([0.5 - filled, filled - 0.5], dim=1)
+
+
+def test_one_lucky_draw_of_a_random_defence_is_no_adversarial():
+    """White images get class 1 from one draw in five, or so: a search finds it, and fresh draws do not confirm it."""
+    made = DefendedTarget(Defended(RandomResized(8, 4), OneSize()).eval(), 2, (1, 8, 8))
+    white = torch.ones(1, 8, 8)
+    assert {int(made.renewed(seed).decide(white[None])[0]) for seed in range(40)} == {0, 1}
+    for seed in range(10):
+        verdict, queries = verify(made, white, 0, None, Check(), 1, seed)
+        assert not verdict.holds
+        assert (verdict.repeats, verdict.votes.total, verdict.silent) == (50, 50, 0)
+        assert (queries.decisions, queries.samples) == (50, 50)
+    verdict, _ = verify(made, white, 1, None, Check(), 1, seed=1)
+    assert (verdict.holds, verdict.answer, verdict.kind(1)) == (True, 0, "misclassified")
+
+
+def test_a_defence_in_training_mode_is_refused():
+    with pytest.raises(ClassifierError, match="training mode"):
+        DefendedTarget(build("quantized", (1, 8, 8), 10), 10, (1, 8, 8))
 
 
 def test_a_classifier_without_a_defence_is_no_such_target():

@@ -209,7 +209,7 @@ def _section(run: Run, name: str, anchor: str, radii: Sequence[float], attacks: 
 def _attack(attack: AttackRun, run: Run, anchor: str) -> AttackSection:
     drawn = gap(attack, run)
     summary = summarize_attack(attack)
-    lines = wording.attack_lines(summary, attack.manifest)
+    lines = wording.attack_lines(summary, attack.manifest, run)
     return AttackSection(attack.folder.name, anchor, drawn, lines, gap_chart(drawn), gap_picture(drawn))
 
 

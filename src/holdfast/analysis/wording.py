@@ -36,8 +36,8 @@ _METHODS = {
 _RHO = 0.001
 
 
-def attack_lines(summary: AttackSummary, manifest: AttackManifest) -> list[str]:
-    """What an attack found, in sentences."""
+def attack_lines(summary: AttackSummary, manifest: AttackManifest, run: Run | None) -> list[str]:
+    """What an attack found, in sentences; `run` is the certification that it attacked, if any."""
     norm = Norm(summary.norm)
     lines = [
         f"Unchanged inputs: {formats.with_interval(summary.right)} are answered right, {summary.silent} get no answer.",
@@ -45,7 +45,7 @@ def attack_lines(summary: AttackSummary, manifest: AttackManifest) -> list[str]:
         f"abstentions); {summary.refused} of {summary.claims} claims were refused by fresh noise.",
     ]
     if summary.median_magnitude is None:
-        lines.append("The attack failed on half of the examples or more, so there is no median attack magnitude.")
+        lines.append("The attack failed on more than half of the examples, so there is no median attack magnitude.")
     else:
         size = formats.with_unit(norm, f"{summary.median_magnitude:.4g}")
         lines.append(f"Median attack magnitude ({norm.value}): {size}; an input that is wrong unchanged counts 0.")
@@ -56,12 +56,13 @@ def attack_lines(summary: AttackSummary, manifest: AttackManifest) -> list[str]:
             f"Within {success.budget:g} x the certified radius: {formats.with_interval(share)} of {success.attacked} "
             f"({kinds})."
         )
-    if manifest.certification is not None:
-        expected = manifest.alpha * summary.certified
+    if run is not None:
+        # A certificate is false, or the check errs.
+        expected = (estimator_of(run.manifest).alpha + 1.0 - manifest.confidence) * summary.certified
         lines.append(
             f"Certificates contradicted: {len(summary.alarms)} of {summary.certified}"
             + (f" (examples {', '.join(map(str, summary.alarms))})" if summary.alarms else "")
-            + f"; at most {expected:.2g} are expected to be false."
+            + f"; at most {expected:.2g} are to be expected by chance."
         )
     asked = ", ".join(f"{count:,} {name}" for name, count in summary.queries.items() if count)
     return [*lines, f"{summary.restarts:,} runs of the attack; asked of the classifier: {asked or 'nothing'}."]

@@ -6,6 +6,7 @@ Attacks of maintained libraries come through thin adapters (extra `attacks`); wh
 from holdfast.attacks import methods as _methods  # noqa: F401
 from holdfast.attacks.base import Attack, Problem, attack_classes, attack_from_dict, attack_names
 from holdfast.attacks.check import Check, Verdict, verify
+from holdfast.attacks.defended import DefendedTarget
 from holdfast.attacks.smoothed import SmoothedTarget
 from holdfast.attacks.target import Access, PlainTarget, Queries, Target
 
@@ -13,6 +14,7 @@ __all__ = [
     "Access",
     "Attack",
     "Check",
+    "DefendedTarget",
     "PlainTarget",
     "Problem",
     "Queries",

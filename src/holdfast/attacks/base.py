@@ -15,12 +15,10 @@ from holdfast.attacks.randomness import seeded, torch_generator
 from holdfast.attacks.target import ABSTAINS, Access, Target
 from holdfast.errors import InputError, UsageError
 from holdfast.named import Named, from_dict, register
-from holdfast.types import Norm
+from holdfast.types import Norm, norm_spelt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-_NORMS = {"l0": Norm.L0, "l2": Norm.L2, "linf": Norm.LINF}
 
 _ATTACKS: dict[str, type[Attack]] = {}
 
@@ -111,7 +109,7 @@ class Attack(Named, ABC):
     def measure(self) -> Norm:
         """The norm in which its budget and its results are measured."""
         named = getattr(self, "norm", None)
-        return self.norms[0] if named is None else norm_named(named)
+        return self.norms[0] if named is None else norm_spelt(named, self.name, self.norms)
 
     @final
     def run(
@@ -144,11 +142,7 @@ class Attack(Named, ABC):
             MissingExtraError: a package is not installed.
         """
         self.check(target)
-        check_budget(self.measure, budget)
-        if not self.minimizes and budget == math.inf:
-            raise UsageError(
-                f"the attack {self.name!r} searches within a budget; give one, in {self.measure.unit} (--budget)"
-            )
+        self.check_budget(budget)
         for name, value in (("label", label), ("wanted", wanted)):
             if value is not None and not 0 <= value < target.num_classes:
                 raise UsageError(f"{name} is a class from 0 to {target.num_classes - 1}, got {value}")
@@ -170,6 +164,15 @@ class Attack(Named, ABC):
             raise UsageError(
                 f"the attack {self.name!r} needs {self.needs}, and {target} gives {target.gives}; attacks that need no "
                 f"more: {', '.join(able)}"
+            )
+
+    def check_budget(self, budget: float) -> None:
+        """Raise UsageError if it cannot have this budget."""
+        check_budget(self.measure, budget)
+        if not self.minimizes and budget == math.inf:
+            raise UsageError(
+                f"the attack {self.name!r} searches within a budget; give one, in {self.measure.unit} or, with a "
+                "certification, in certified radii (--budget)"
             )
 
     @abstractmethod
@@ -196,24 +199,21 @@ def attack_from_dict(description: Mapping[str, Any]) -> Attack:
     return from_dict(_ATTACKS, "attack", description)
 
 
-def norm_named(name: str) -> Norm:
-    """`l0`, `l2` or `linf` as a norm."""
-    if name not in _NORMS:
-        raise UsageError(f"norm is one of {', '.join(_NORMS)}, got {name!r}")
-    return _NORMS[name]
-
-
 def check_norm(attack: Attack, name: str) -> None:
     """Raise UsageError unless the attack has this norm."""
-    if norm_named(name) not in attack.norms:
-        known = ", ".join(spelt for spelt, norm in _NORMS.items() if norm in attack.norms)
-        raise UsageError(f"the attack {attack.name!r} is measured in {known}, got {name!r}")
+    norm_spelt(name, f"the attack {attack.name!r}", attack.norms)
 
 
 def check_whole(name: str, value: int, least: int = 1) -> None:
     """Raise UsageError unless `value` is a whole number from `least` on."""
     if type(value) is not int or value < least:
         raise UsageError(f"{name} is a whole number from {least} on, got {value!r}")
+
+
+def check_share(name: str, value: float) -> None:
+    """Raise UsageError unless `value` is a share strictly between 0 and 1."""
+    if not (isinstance(value, int | float) and 0.0 < value < 1.0):
+        raise UsageError(f"{name} is a number between 0 and 1, got {value!r}")
 
 
 def check_above_zero(name: str, value: float) -> None:

@@ -10,15 +10,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from holdfast.attacks.randomness import torch_generator
-from holdfast.attacks.target import Access, Queries, Target, check_finite, straight_through
+from holdfast.attacks.target import Access, Answers, Target, check_finite, straight_through
 from holdfast.errors import UsageError
 from holdfast.models.architectures.defended import Defended
+from holdfast.sampling.classifier import check_at_rest
+from holdfast.types import Counts
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from torch import nn
 
 # Draws that a score is the mean over: an adversary without gradients asks several times.
 _DRAWS_OF_A_SCORE = 8
@@ -38,6 +40,7 @@ class DefendedTarget(Target):
 
     Raises:
         UsageError: there is no defence in the module.
+        ClassifierError: it is in training mode.
     """
 
     def __init__(
@@ -54,25 +57,29 @@ class DefendedTarget(Target):
         found = [part for part in module.modules() if isinstance(part, Defended)]
         if not found:
             raise UsageError("the module has no defence; take PlainTarget for a classifier alone")
+        check_at_rest(module)
         self.module = found[0]
         self.gives = Access.GRADIENTS
         self.deterministic = not self.module.defence.random
-        self._seeded(seed)
+        self._renew(seed, 0)
 
     def __str__(self) -> str:
         return "the defended classifier"
 
-    def _seeded(self, seed: int) -> None:
+    def _renew(self, seed: int, level: int) -> None:
+        """Take another draw; there is no clearer success than an answer."""
+        super()._renew(seed, level)
         self._draws = self.module.defence.draw(1, torch_generator(seed, self.device), self.device)
         self._scoring = torch_generator(seed + 1, self.device)
 
-    def renewed(self, seed: int, level: int = 0) -> Self:
-        """The same classifier with another draw, and no queries yet."""
-        made = object.__new__(type(self))
-        made.__dict__.update(self.__dict__)
-        made.queries = Queries()
-        made._seeded(seed)
-        return made
+    @torch.no_grad()
+    def _answers(self, x: Tensor, count: int, seed: int) -> Answers:
+        """As many draws; their answers are the votes."""
+        draws = self.module.defence.draw(count, torch_generator(seed, self.device), self.device)
+        classes = self._through(x.expand(count, *self.shape), draws).argmax(dim=1)
+        votes = Counts.of(torch.bincount(classes, minlength=self.num_classes).tolist())
+        self.queries.decisions += count
+        return Answers(tuple(classes.tolist()), votes, self.queries)
 
     @torch.no_grad()
     def _decide(self, x: Tensor) -> Tensor:
@@ -96,11 +103,13 @@ class DefendedTarget(Target):
         seen = defence.apply_draws(copies, defence.draw(len(copies), generator, self.device))
         if not defence.differentiable:
             seen = straight_through(copies, seen.detach())
-        logits: Tensor = self.module.classifier(seen).float()
-        check_finite(logits.isfinite().all(dim=1))
-        return logits.view(len(x), count, -1)
+        return self._finite(self.module.classifier(seen)).view(len(x), count, -1)
 
     def _through(self, x: Tensor, draws: Tensor) -> Tensor:
-        logits = self.module.under(x, draws).float()
+        return self._finite(self.module.under(x, draws))
+
+    def _finite(self, logits: Tensor) -> Tensor:
+        """Logits as float32, counted where there is a draw for each."""
+        self.queries.samples += len(logits) if self.module.defence.random else 0
         check_finite(logits.isfinite().all(dim=1))
-        return logits
+        return logits.float()

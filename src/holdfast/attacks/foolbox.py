@@ -7,6 +7,7 @@ adversarial, so that abstention and a wanted class need nothing of foolbox's own
 
 from __future__ import annotations
 
+import importlib
 import logging
 import warnings
 from abc import abstractmethod
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 from holdfast.attacks.base import Attack
 from holdfast.attacks.target import Access
-from holdfast.errors import MissingExtraError
+from holdfast.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -89,7 +90,7 @@ class FoolboxAttack(Attack):
 
     def search(self, problem: Problem) -> Tensor | None:
         """Run it; None where foolbox says that it could not begin."""
-        foolbox = loaded()
+        foolbox = imported("foolbox", f"The attack {self.name!r}")
         cube = Cube(problem)
         by_gradients = self.needs is Access.GRADIENTS
         model = foolbox.PyTorchModel(
@@ -106,7 +107,9 @@ class FoolboxAttack(Attack):
         try:
             points: Tensor = self.made(foolbox.attacks).run(model, cube.start, criterion, **options)
         except (AssertionError, ValueError) as error:
-            # How foolbox says that it found no start, or lost it. What our own code raises is of other types.
+            # How attacks by decisions say that they found no start, or lost it. Our own errors are of other types.
+            if by_gradients:
+                raise
             logging.getLogger(__name__).debug("%s: %s", self.name, error)
             return None
         return points
@@ -116,19 +119,23 @@ class FoolboxAttack(Attack):
         return cube.width
 
 
-def loaded() -> Any:
-    """foolbox, imported.
+def imported(package: str, purpose: str) -> Any:
+    """A package of the extra `attacks`.
 
     Raises:
         MissingExtraError: it is not installed.
+        UsageError: something that it needs is not installed.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import foolbox
-    except ImportError:
-        raise MissingExtraError("foolbox", "attacks", "This attack") from None
-    return foolbox
+        return quietly(lambda: importlib.import_module(package))
+    except ModuleNotFoundError as error:
+        if error.name == package:
+            raise MissingExtraError(package, "attacks", purpose) from None
+        raise UsageError(
+            f"{purpose} needs the package {package!r}, which is installed and cannot be imported: there is no module "
+            f"{error.name!r}. Install what has it, or all that {package} needs anew: "
+            "pip install --force-reinstall 'holdfast[attacks]'"
+        ) from error
 
 
 def quietly(call: Any) -> Any:

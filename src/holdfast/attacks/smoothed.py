@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from holdfast.attacks.randomness import torch_generator
-from holdfast.attacks.target import ABSTAINS, Access, Queries, Target, check_finite, straight_through
+from holdfast.attacks.target import ABSTAINS, Access, Answers, Queries, Target, check_finite, straight_through
 from holdfast.errors import UsageError
 from holdfast.estimators import AllVotes, AnswerRule, TopTwo
 from holdfast.noises.lattice_gaussian import LatticeGaussian
@@ -23,15 +23,15 @@ from holdfast.sampling.counts import MonteCarlo
 from holdfast.sampling.engines.local import LocalEngine, torch_device
 from holdfast.sampling.procedure import Burst, Predict
 from holdfast.sampling.rng import Stream
+from holdfast.sampling.soft import soft_smoothed
 from holdfast.stats.binomial import top_two_p_value
-from holdfast.types import Example
+from holdfast.types import Counts, Example
 
 if TYPE_CHECKING:
     from torch import nn
 
     from holdfast.noises.base import Noise
     from holdfast.sampling.classifier import VotingClassifier
-    from holdfast.types import Counts
 
 # Noisy copies that a soft vote is the mean of, where nothing else is said.
 _SOFT_SAMPLES = 64
@@ -137,21 +137,31 @@ class SmoothedTarget(Target):
         """Predict as it is deployed: n votes, one look, at alpha."""
         return self._rule if self.exhaustive else TopTwo(self.n, self.alpha, None)
 
-    def renewed(self, seed: int, level: int = 0) -> SmoothedTarget:
-        """The same classifier under other noise.
+    def _renew(self, seed: int, level: int) -> None:
+        """Take other noise.
 
         Level 0 counts abstention at `search_alpha` as a success; the levels from 1 to `MOST_LEVEL` want another class,
         more and more clearly, so that what fits the one noise of the search is not enough.
         """
-        made = object.__new__(SmoothedTarget)
-        made.__dict__.update(self.__dict__)
-        made.seed = seed
-        made.queries = Queries()
-        made._loops, made._draws = {}, None
+        super()._renew(seed, level)
+        self.seed = seed
+        self._loops, self._draws = {}, None
         if not self.exhaustive:
-            made.abstention_counts = level == 0
-            made._rule = TopTwo(self.n, self.search_alpha if level == 0 else _LEVELS[level - 1])
-        return made
+            self.abstention_counts = level == 0
+            self._rule = TopTwo(self.n, self.search_alpha if level == 0 else _LEVELS[level - 1])
+
+    def _answers(self, x: Tensor, count: int, seed: int) -> Answers:
+        """Runs of Predict."""
+        row = np.ascontiguousarray(x.detach().cpu().numpy())
+        # An index each: independent noise.
+        examples = [Example(number, row, 0) for number in range(count)]
+        rule = self.predict_rule
+        loop = self.engine.loop(self.classifier, self.noise, Predict(rule), seed, examples[0])
+        found = [votes[Stream.PREDICTION] for _, votes in loop.run(examples)]
+        labels = [rule.prediction(counts).label for counts in found]
+        pooled = Counts.of([sum(column) for column in zip(*(counts.votes for counts in found), strict=True)])
+        classes = tuple(ABSTAINS if label is None else label for label in labels)
+        return Answers(classes, pooled, Queries(decisions=count, samples=pooled.total))
 
     def admissible(self, x: Tensor, candidates: Tensor) -> Tensor:
         """Within the range; and on the grid of noises that need one, rounded toward `x`."""
@@ -191,7 +201,7 @@ class SmoothedTarget(Target):
             source = torch_generator(self.seed, self.device)
             self._draws = self.noise.draw(x[0].detach(), self.soft_samples, source)
         draws = self._draws
-        return torch.stack([soft_vote(self._noisy_logits(each, draws)) for each in x])
+        return soft_smoothed(torch.stack([self._noisy_logits(each, draws) for each in x]))
 
     def _surrogate(self, x: Tensor, samples: int, generator: torch.Generator) -> Tensor:
         if self.module is None:
@@ -230,11 +240,6 @@ class SmoothedTarget(Target):
             procedure = Predict(self._rule) if early else Burst(self.n)
             self._loops[early] = self.engine.loop(self.classifier, self.noise, procedure, self.seed, example)
         return self._loops[early]
-
-
-def soft_vote(logits: Tensor) -> Tensor:
-    """The logarithm of the mean class probabilities of noisy copies, `(copies, classes) -> (classes,)`."""
-    return logits.log_softmax(dim=-1).logsumexp(dim=0) - float(np.log(len(logits)))
 
 
 def check_answers(n: int, alpha: float) -> None:

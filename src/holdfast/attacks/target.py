@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from copy import copy
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, final
 
 import torch
 from torch import Tensor
@@ -14,11 +15,10 @@ from holdfast.errors import ClassifierError, UsageError
 from holdfast.sampling.classifier import VotingClassifier
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from typing_extensions import Self
 
     from holdfast.sampling.classifier import BaseClassifier
+    from holdfast.types import Counts
 
 # In the place of a class: the classifier gives no answer.
 ABSTAINS = -1
@@ -46,7 +46,7 @@ class Queries:
         decisions: inputs that were classified.
         scores: inputs whose scores were computed, without gradients.
         gradients: inputs whose scores were computed for gradients.
-        samples: noisy copies that the base classifier saw for all of these; 0 without noise.
+        samples: noisy copies that the base classifier saw for all of these; 0 where nothing is random.
     """
 
     decisions: int = 0
@@ -59,9 +59,32 @@ class Queries:
         for name, value in vars(other).items():
             setattr(self, name, getattr(self, name) + value)
 
+    @property
+    def passes(self) -> int:
+        """Inputs that went through the base classifier."""
+        return self.samples or self.decisions + self.scores + self.gradients
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Independent answers of a classifier, as it is deployed, to one input.
+
+    Attributes:
+        classes: -1 (`ABSTAINS`) for no answer.
+        votes: of which all answers were made, together; None where nothing is random.
+        queries: what they cost.
+    """
+
+    classes: tuple[int, ...]
+    votes: Counts | None
+    queries: Queries
+
 
 class Target(ABC):
-    """A classifier under attack. A subclass writes `answers`, and `logits` and `surrogate` where it has gradients.
+    """A classifier under attack.
+
+    A subclass writes `_decide`; `_scores`, `_logits` and `_surrogate` as far as it gives these; and `_renew` and
+    `_answers` where something is random.
 
     Attributes:
         num_classes: number of classes.
@@ -96,7 +119,7 @@ class Target(ABC):
     # Whether an abstention is a success of the adversary.
     abstention_counts: bool = True
 
-    @abstractmethod
+    @final
     def renewed(self, seed: int, level: int = 0) -> Self:
         """The same classifier with other randomness, and no queries yet; itself apart from the count if it has none.
 
@@ -104,6 +127,24 @@ class Target(ABC):
             seed: of the randomness.
             level: how clearly a search must succeed; more than 0 after successes that fresh noise did not confirm.
         """
+        made = copy(self)
+        made._renew(seed, level)
+        return made
+
+    @final
+    def answers(self, x: Tensor, count: int, seed: int) -> Answers:
+        """Independent answers of the classifier as it is deployed; one where nothing is random.
+
+        Args:
+            x: an input `(*event)`.
+            count: how many answers.
+            seed: of their randomness, which is none of any search.
+        """
+        fresh = self.renewed(seed)
+        if self.deterministic:
+            answer = int(fresh.decide(x.unsqueeze(0))[0])
+            return Answers((answer,), None, fresh.queries)
+        return fresh._answers(x, count, seed)
 
     def admissible(self, x: Tensor, candidates: Tensor) -> Tensor:
         """Candidates `(batch, *event)` moved to inputs that the classifier takes, and never further away from `x`."""
@@ -144,6 +185,13 @@ class Target(ABC):
         self.queries.gradients += len(x)
         return self._surrogate(x, samples, generator)
 
+    def _renew(self, seed: int, level: int) -> None:
+        """Forget the queries, and take other randomness where there is any; see `renewed`."""
+        self.queries = Queries()
+
+    def _answers(self, x: Tensor, count: int, seed: int) -> Answers:
+        raise NotImplementedError(f"{self} is random, and does not say how it is asked independently")
+
     @abstractmethod
     def _decide(self, x: Tensor) -> Tensor: ...
 
@@ -169,8 +217,6 @@ class PlainTarget(Target):
         low: smallest value of an input.
         high: largest value of an input.
         device: where inputs are expected.
-        defence: what is done to an input before the classifier sees it, a function of the input alone. Where it has no
-            gradient, `surrogate` takes the identity in its place.
 
     Raises:
         ClassifierError: a module in training mode.
@@ -185,63 +231,48 @@ class PlainTarget(Target):
         low: float = 0.0,
         high: float = 1.0,
         device: torch.device | None = None,
-        defence: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         super().__init__(num_classes, shape, low, high, device or torch.device("cpu"))
         self.function = function
-        self.defence = defence
         self._voting = VotingClassifier(function, num_classes)
         self.gives = self._access()
 
     def __str__(self) -> str:
         return "the classifier"
 
-    def renewed(self, seed: int, level: int = 0) -> PlainTarget:
-        """Without randomness there is nothing to renew but the count of queries."""
-        made = object.__new__(PlainTarget)
-        made.__dict__.update(self.__dict__)
-        made.queries = Queries()
-        return made
-
     def _access(self) -> Access:
-        """What flows, for a few inputs of random values."""
+        """What a few inputs of random values get, and whether it depends on them smoothly."""
         source = torch.Generator().manual_seed(0)
         x = self.low + (self.high - self.low) * torch.rand((_PROBES, *self.shape), generator=source)
-        x = x.to(self.device).requires_grad_()
-        output: Any = self.function(x)
-        if torch.as_tensor(output).ndim == 1:
+        x = x.to(self.device)
+        if torch.as_tensor(self.function(x)).ndim == 1:
             return Access.DECISIONS
-        if not _slopes(output, x):
+        x.requires_grad_()
+        try:
+            return Access.GRADIENTS if _slopes(self.function(x), x) else Access.SCORES
+        except RuntimeError:
+            # It computes outside torch, which does not hand out a tensor that wants a gradient.
             return Access.SCORES
-        defended = self._defended(x)
-        return Access.GRADIENTS if _slopes(self.function(defended), x) else Access.SURROGATE
-
-    def _defended(self, x: Tensor) -> Tensor:
-        return x if self.defence is None else self.defence(x)
 
     def _decide(self, x: Tensor) -> Tensor:
-        votes, void = self._voting.votes(self._defended(x))
+        votes, void = self._voting.votes(x)
         check_finite(~void)
         return votes
 
     @torch.no_grad()
     def _scores(self, x: Tensor) -> Tensor:
-        if self.gives < Access.SCORES:
-            return super()._scores(x)
-        return self._through(self._defended(x))
+        return super()._scores(x) if self.gives < Access.SCORES else self._through(x)
 
     def _logits(self, x: Tensor) -> Tensor:
-        if self.gives < Access.GRADIENTS:
-            return super()._logits(x)
-        return self._through(self._defended(x))
+        return super()._logits(x) if self.gives < Access.GRADIENTS else self._through(x)
 
     def _surrogate(self, x: Tensor, samples: int, generator: torch.Generator) -> Tensor:
-        if self.gives < Access.SURROGATE:
+        if self.gives < Access.GRADIENTS:
             return super()._surrogate(x, samples, generator)
-        return self._through(straight_through(x, self._defended(x.detach()))).unsqueeze(1)
+        return self._through(x).unsqueeze(1)
 
     def _through(self, x: Tensor) -> Tensor:
-        logits = torch.as_tensor(self.function(x)).float()
+        logits = torch.as_tensor(self.function(x)).to(self.device).float()
         check_finite(logits.isfinite().all(dim=1))
         return logits
 

@@ -12,14 +12,13 @@ import torch
 
 from holdfast.errors import ClassifierError, InputError, UsageError
 from holdfast.named import Named, from_dict, register
-from holdfast.types import Certificate, ClassBounds, Counts, Norm
+from holdfast.types import Certificate, ClassBounds, Counts, Norm, norm_spelt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor, nn
 
-_NORMS = {"l1": Norm.L1, "l2": Norm.L2, "linf": Norm.LINF}
 # In the place of a class: rounding does not let one say which logit is the largest.
 UNDECIDED = -1
 
@@ -74,7 +73,7 @@ class Bound(Named, ABC):
     def measure(self) -> Norm:
         """The norm in which its radii are measured."""
         named = getattr(self, "norm", None)
-        return self.norms[0] if named is None else norm_named(named)
+        return self.norms[0] if named is None else norm_spelt(named, self.name, self.norms)
 
     @property
     def most(self) -> float | None:
@@ -187,18 +186,9 @@ def bound_from_dict(description: Mapping[str, Any]) -> Bound:
     return from_dict(_BOUNDS, "bound", description)
 
 
-def norm_named(name: str) -> Norm:
-    """`l1`, `l2` or `linf` as a norm."""
-    if name not in _NORMS:
-        raise UsageError(f"norm is one of {', '.join(_NORMS)}, got {name!r}")
-    return _NORMS[name]
-
-
 def check_norm(bound: Bound, name: str) -> None:
     """Raise UsageError unless the bound has this norm."""
-    if norm_named(name) not in bound.norms:
-        known = ", ".join(spelt for spelt, norm in _NORMS.items() if norm in bound.norms)
-        raise UsageError(f"the bound {bound.name!r} is measured in {known}, got {name!r}")
+    norm_spelt(name, f"the bound {bound.name!r}", bound.norms)
 
 
 def check_epsilon(epsilon: float) -> None:

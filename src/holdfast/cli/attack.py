@@ -14,14 +14,15 @@ from holdfast.cli.specs import open_data_spec, parse_attack, parse_batch_size, p
 from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
-    from holdfast.analysis.attacked import AttackSummary
     from holdfast.attacks import Target
     from holdfast.data.base import DataSet
     from holdfast.models.bundle import Bundle
     from holdfast.noises.base import Noise
     from holdfast.runs.attack import Certified
-    from holdfast.runs.attack_store import AttackManifest
+    from holdfast.runs.attack_store import AttackRun
+    from holdfast.runs.manifest import DataPromise
     from holdfast.runs.store import Run
+    from holdfast.types import Norm
 
 _PLAIN = "none"
 
@@ -112,12 +113,12 @@ def attack_command(
     """
     from holdfast.analysis.plots import check_suffix
     from holdfast.models.bundle import load_bundle
-    from holdfast.runs.attack import attack_run
     from holdfast.runs.attack_store import read_attack
+    from holdfast.runs.manifest import DataPromise
     from holdfast.sampling.engines.local import torch_device
 
     if attack is None:
-        _print_attacks()
+        _print_attacks(json)
         return
     if plot is not None:
         check_suffix(plot)
@@ -139,30 +140,90 @@ def attack_command(
     )
     place = Place(device, threads, parse_batch_size(batch_size), precision, backend)
     bundle = load_bundle(model, torch_device(device))
-    certification = None if run is None else _certification(run, noise)
+    certification = None if run is None else _certification(run, noise, every)
     examples = open_data_spec(data, split if certification is None else certification.manifest.data.split)
     check_fit(model, bundle, data, examples)
-    if certification is None:
-        smoothing = _smoothing(bundle, noise, model)
-    else:
-        smoothing, place = _of_run(certification, bundle, examples, place)
-        asked = replace(asked, alpha=_alpha_of(certification) if alpha is None else alpha)
-    classifier, described = target_of(bundle, data, smoothing, asked, place)
-    manifest = _manifest(out, bundle, examples, smoothing, asked, place, described, certification, every, limit)
-    known = None if certification is None else _certified(certification, manifest)
-    with console.run_progress(f"attack {out.name}", json or quiet) as show:
+    smoothing = None if certification is not None else _smoothing(bundle, noise, model)
+    subset = DataPromise.of(examples, every, limit) if certification is None else _narrowed(certification, limit)
+    attack_into(out, asked, bundle, data, examples, subset, place, smoothing, certification, hidden=json or quiet)
+    _print(read_attack(out), certification, json)
+    _warn_of_hidden_gradients(attack, bundle)
+    if plot is not None:
+        _draw(out, certification, plot)
+
+
+def attack_into(
+    out: Path,
+    asked: Asked,
+    bundle: Bundle,
+    spec: str,
+    examples: DataSet,
+    subset: DataPromise,
+    place: Place,
+    smoothing: Noise | None,
+    certification: Run | None,
+    *,
+    hidden: bool,
+) -> None:
+    """Start or resume an attack in `out`, with a progress bar unless `hidden`.
+
+    Args:
+        out: folder of the attack; one that was begun keeps its seed, unless another one is asked for.
+        asked: the attack.
+        bundle: the model.
+        spec: of the data, as on the command line.
+        examples: the split that is attacked.
+        subset: which of it.
+        place: where to compute; with a certification in the precision and on the backend of that.
+        smoothing: the noise; None for the model alone, or for that of the certification.
+        certification: whose certificates are attacked, or None.
+        hidden: no progress.
+
+    Raises:
+        UsageError, RunError, AlarmError: see `attack_run`.
+    """
+    from holdfast.attacks import Check
+    from holdfast.runs.attack import attack_promise, attack_run
+    from holdfast.runs.attack_store import FILE_NAME, read_attack_manifest
+    from holdfast.runs.replay import check_backend
+    from holdfast.sampling.rng import check_seed, fresh_seed
+
+    chosen = parse_attack(asked.attack)
+    budgets = parse_budgets(asked.budget, default="1x,1.5x,2x" if certification and not chosen.minimizes else None)
+    if budgets.relative and certification is None:
+        raise UsageError("budgets in certified radii (1x) need the certification RUN; give budgets in input units")
+    known = None if certification is None else _certified(certification, subset, chosen.measure)
+    if certification is not None:
+        smoothing, place, asked = _as_certified(certification, bundle, examples, place, asked)
+    target, backend = target_of(bundle, spec, smoothing, asked, place)
+    if certification is not None:
+        check_backend(certification.manifest, backend)
+    seed = asked.seed
+    if seed is None and (out / FILE_NAME).is_file():
+        seed = read_attack_manifest(out).seed
+    manifest = attack_promise(
+        chosen,
+        target,
+        budgets,
+        Check(asked.repeats, asked.confidence),
+        data=subset,
+        model={**bundle.promise(), "backend": backend},
+        precision=place.precision,
+        seed=fresh_seed() if seed is None else check_seed(seed),
+        wanted=_wanted(asked.target, len(examples.class_names)),
+        restarts=asked.restarts,
+        certification=None if certification is None else certification.manifest.digest,
+    )
+    with console.run_progress(f"attack {out.name}", hidden) as show:
         attack_run(
             out,
             manifest,
-            classifier,
+            target,
             lambda indices: (examples[index] for index in indices),
             known,
             show,
             asdict(place),
         )
-    _print(read_attack(out), json)
-    if plot is not None:
-        _draw(out, certification, plot)
 
 
 @dataclass(frozen=True)
@@ -193,19 +254,27 @@ class Place:
     backend: str
 
 
-def _certification(folder: Path, noise: str | None) -> Run:
+def _certification(folder: Path, noise: str | None, every: int) -> Run:
     """The run whose certificates are attacked.
 
     Raises:
-        UsageError: a noise is given besides.
-        RunError: not a run that Holdfast made, or one without records.
+        UsageError: a noise or a subset is given besides.
+        RunError: not a run that Holdfast made by smoothing, or one without records.
     """
     from holdfast.errors import RunError
+    from holdfast.runs.manifest import BOUND
     from holdfast.runs.store import read_run
 
     certification = read_run(folder)
     if noise is not None:
         raise UsageError(f"the noise is that of {folder}; leave out --noise")
+    if every != 1:
+        raise UsageError(f"the inputs are those of {folder}; leave out --every, or take the first ones with --limit")
+    if certification.manifest.kind == BOUND:
+        raise RunError(
+            f"{folder} has deterministic bounds, which are about the model computed in float64 without noise; leave it "
+            "out, and attack the model alone with --budget in input units"
+        )
     if certification.manifest.kind != "certify" or not certification.records:
         raise RunError(
             f"{folder} has no certificates of a model that could be attacked: it is an imported log, or has no "
@@ -228,31 +297,34 @@ def _smoothing(bundle: Bundle, noise: str | None, model: Path) -> Noise | None:
     return chosen
 
 
-def _of_run(certification: Run, bundle: Bundle, examples: DataSet, place: Place) -> tuple[Noise, Place]:
-    """Noise, precision and backend of the run, of which model and data must be."""
+def _as_certified(
+    certification: Run, bundle: Bundle, examples: DataSet, place: Place, asked: Asked
+) -> tuple[Noise, Place, Asked]:
+    """Noise, precision, backend and alpha of the run, of which model and data must be."""
     from holdfast.noises.base import noise_from_dict
-    from holdfast.runs.manifest import backend_of
+    from holdfast.runs.manifest import backend_of, estimator_of
     from holdfast.runs.replay import check_origin
 
     manifest = certification.manifest
     check_origin(manifest, bundle, examples)
-    return noise_from_dict(manifest.noise), replace(place, precision=manifest.precision, backend=backend_of(manifest))
-
-
-def _alpha_of(certification: Run) -> float | None:
-    """Of its certificates; None where they are exact."""
-    from holdfast.runs.manifest import estimator_of
-
-    return estimator_of(certification.manifest).alpha or None
+    where = replace(place, precision=manifest.precision, backend=backend_of(manifest))
+    if asked.alpha is None:
+        # That of exact certificates is 0, at which nothing could be answered by sampling.
+        asked = replace(asked, alpha=estimator_of(manifest).alpha or None)
+    return noise_from_dict(manifest.noise), where, asked
 
 
 def target_of(
-    bundle: Bundle, data: str, smoothing: Noise | None, asked: Asked, place: Place
+    bundle: Bundle, spec: str, smoothing: Noise | None, asked: Asked, place: Place
 ) -> tuple[Target, dict[str, Any]]:
-    """What is attacked, and what its backend says of itself."""
+    """What is attacked, and what its backend says of itself.
+
+    A model that hides its gradients behind a defence is a `DefendedTarget`: attacks are told of the defence, and a
+    claim against a random one is verified by new draws. Under noise, its gradients say nothing, and none are given.
+    """
     import torch
 
-    from holdfast.attacks import PlainTarget, SmoothedTarget
+    from holdfast.attacks import DefendedTarget, PlainTarget, SmoothedTarget
     from holdfast.models.backends import check_precision
     from holdfast.runs.backends import AUTO, Workplace, description
     from holdfast.sampling.engines.local import torch_device
@@ -266,11 +338,11 @@ def target_of(
                 f"a model without noise is attacked as torch computes it in float32, got {place.precision} and "
                 f"{place.backend}; leave out --precision and --backend"
             )
-        where = torch_device(place.device)
-        plain = PlainTarget(bundle.module, classes, space.shape, space.low, space.high, where)
-        return plain, {"name": "torch", "version": torch.__version__}
+        kind = DefendedTarget if _defended(bundle) else PlainTarget
+        alone = kind(bundle.module, classes, space.shape, space.low, space.high, torch_device(place.device))
+        return alone, {"name": "torch", "version": torch.__version__}
     workplace = Workplace(
-        bundle, smoothing, place.precision, place.device, place.threads, lambda: open_data_spec(data, "train")
+        bundle, smoothing, place.precision, place.device, place.threads, lambda: open_data_spec(spec, "train")
     )
     # Thousands of answers an example: the fastest backend pays, unless it is that of the run.
     classifier = workplace.classifier("torch" if place.backend == AUTO else place.backend)
@@ -279,10 +351,10 @@ def target_of(
         smoothing,
         space.shape,
         asked.n,
-        asked.alpha or _DEFAULT_ALPHA,
+        _DEFAULT_ALPHA if asked.alpha is None else asked.alpha,
         low=space.low,
         high=space.high,
-        module=bundle.module,
+        module=None if _defended(bundle) else bundle.module,
         search_alpha=asked.search_alpha,
         soft_samples=asked.soft_samples,
         device=place.device,
@@ -295,101 +367,28 @@ def target_of(
 _DEFAULT_ALPHA = 0.001
 
 
-def _manifest(
-    out: Path,
-    bundle: Bundle,
-    examples: DataSet,
-    smoothing: Noise | None,
-    asked: Asked,
-    place: Place,
-    backend: dict[str, Any],
-    certification: Run | None,
-    every: int,
-    limit: int | None,
-) -> AttackManifest:
-    """What is promised: a resumed attack keeps its seed unless another one is asked for."""
-    from holdfast.runs.attack_store import FILE_NAME, AttackManifest, read_attack_manifest
-    from holdfast.runs.execute import installed_versions
-    from holdfast.runs.manifest import DataPromise
-    from holdfast.sampling.rng import check_seed, fresh_seed
+def _defended(bundle: Bundle) -> bool:
+    from holdfast.models.architectures.defended import Defended
 
-    seed = asked.seed
-    if seed is None and (out / FILE_NAME).is_file():
-        seed = read_attack_manifest(out).seed
-    chosen = parse_attack(asked.attack)
-    relative = certification is not None and not chosen.minimizes
-    budgets = parse_budgets(asked.budget, default="1x,1.5x,2x" if relative else None)
-    if budgets.relative and certification is None:
-        raise UsageError("budgets in certified radii (1x) need the certification RUN; give budgets in input units")
-    smoothed = smoothing is not None
-    return AttackManifest(
-        attack=chosen.to_dict(),
-        norm=chosen.measure.value,
-        budgets=budgets,
-        wanted=_wanted(asked.target, len(examples.class_names)),
-        restarts=asked.restarts,
-        repeats=asked.repeats,
-        confidence=asked.confidence,
-        noise=None if smoothing is None else smoothing.to_dict(),
-        n=asked.n if smoothed else 0,
-        alpha=(asked.alpha or _DEFAULT_ALPHA) if smoothed else 0.0,
-        search_alpha=asked.search_alpha if smoothed else 0.0,
-        soft_samples=asked.soft_samples if smoothed else 0,
-        data=DataPromise(
-            source=examples.source,
-            split=examples.split,
-            sha256=examples.sha256,
-            size=len(examples),
-            shape=examples.shape,
-            low=examples.low,
-            high=examples.high,
-            class_names=examples.class_names,
-            decoder=examples.decoder,
-            every=every,
-            limit=limit,
+    return any(isinstance(part, Defended) for part in bundle.module.modules())
+
+
+def _warn_of_hidden_gradients(attack: str, bundle: Bundle) -> None:
+    from holdfast.attacks import Access
+
+    chosen = parse_attack(attack)
+    if _defended(bundle) and chosen.needs is Access.GRADIENTS:
+        console.warn(
+            f"the model rounds or randomizes its inputs, which hides its gradients from {chosen.name!r}: that it finds "
+            "little says little. bpda and nattack do not need them"
         )
-        if certification is None
-        else _narrowed(certification, limit),
-        model={**bundle.promise(), "backend": backend},
-        certification=None if certification is None else certification.manifest.digest,
-        seed=fresh_seed() if seed is None else check_seed(seed),
-        precision=place.precision,
-        device=place.device.partition(":")[0],
-        versions={**installed_versions(), **_library_versions()},
-    )
 
 
-def _narrowed(certification: Run, limit: int | None) -> Any:
-    """The subset of the run, or the first examples of it.
-
-    Raises:
-        RunError: some of them have no record yet.
-    """
-    from holdfast.errors import RunError
-
+def _narrowed(certification: Run, limit: int | None) -> DataPromise:
+    """The subset of the run, or the first examples of it."""
     promised = certification.manifest.data
     count = len(promised.indices()) if limit is None else min(limit, len(promised.indices()))
-    narrowed = replace(promised, limit=count if count < len(promised.indices()) else promised.limit)
-    recorded = {record.index for record in certification.records}
-    missing = [index for index in narrowed.indices() if index not in recorded]
-    if missing:
-        raise RunError(
-            f"{certification.folder} has no record of {len(missing)} of these {count} examples (the first one is "
-            f"{missing[0]}): finish it, or attack fewer with --limit"
-        )
-    return narrowed
-
-
-def _library_versions() -> dict[str, str]:
-    from importlib.metadata import PackageNotFoundError, version
-
-    found = {}
-    for name in ("foolbox", "pyautoattack", "scipy"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    return replace(promised, limit=count if count < len(promised.indices()) else promised.limit)
 
 
 def _wanted(text: str | None, classes: int) -> int | str | None:
@@ -402,28 +401,35 @@ def _wanted(text: str | None, classes: int) -> int | str | None:
     return int(text)
 
 
-def _certified(certification: Run, manifest: AttackManifest) -> dict[int, Certified]:
+def _certified(certification: Run, subset: DataPromise, measure: Norm) -> dict[int, Certified]:
     """What the run says of each example that is attacked.
 
     Raises:
         UsageError: its radii are of another norm than the attack.
+        RunError: it has no record of some of the examples.
     """
     from holdfast.analysis.accuracy import outcomes, theorem_of
+    from holdfast.errors import RunError
     from holdfast.runs.attack import Certified
 
     norm = theorem_of(certification.manifest).norm
-    if norm.value != manifest.norm:
+    if norm is not measure:
         raise UsageError(
-            f"the radii of {certification.folder} are {norm.value}, and the attack is measured in {manifest.norm}: "
+            f"the radii of {certification.folder} are {norm.value}, and the attack is measured in {measure.value}: "
             "neither says anything of the other. Choose an attack in the run's norm (norm=...), or certify with "
             "another --theorem"
         )
-    wanted = set(manifest.data.indices())
-    return {
+    known = {
         each.index: Certified(each.answer, None) if each.predicted is None else Certified(each.predicted, each.radius)
         for each in outcomes(certification)
-        if each.index in wanted
     }
+    missing = [index for index in subset.indices() if index not in known]
+    if missing:
+        raise RunError(
+            f"{certification.folder} has no record of {len(missing)} of these {len(subset.indices())} examples (the "
+            f"first one is {missing[0]}): finish it, or attack fewer with --limit"
+        )
+    return {index: known[index] for index in subset.indices()}
 
 
 def _draw(out: Path, certification: Run | None, plot: Path) -> None:
@@ -437,41 +443,44 @@ def _draw(out: Path, certification: Run | None, plot: Path) -> None:
     console.note(f"plot: {plot}")
 
 
-def _print_attacks() -> None:
+def _print_attacks(as_json: bool) -> None:
+    """All attacks: norms, what they need and look for, and their source."""
     from holdfast.attacks import attack_classes
 
-    rows = [
-        (
-            name,
-            "/".join(norm.value for norm in kind.norms),
-            str(kind.needs),
-            "small changes" if kind.minimizes else "within a budget",
-            kind.source,
-        )
+    known = {
+        name: {
+            "norms": [norm.value for norm in kind.norms],
+            "needs": str(kind.needs),
+            "looks for": "small changes" if kind.minimizes else "within a budget",
+            "source": kind.source,
+        }
         for name, kind in attack_classes().items()
+    }
+    if as_json:
+        console.print_json([{"name": name, **entries} for name, entries in known.items()])
+        return
+    rows = [
+        (name, "/".join(entries["norms"]), *(str(entries[key]) for key in ("needs", "looks for", "source")))
+        for name, entries in known.items()
     ]
     console.print_table(("attack", "norms", "needs", "looks for", "source"), rows)
 
 
-def _print(found: Any, as_json: bool) -> None:
+def _print(found: AttackRun, certification: Run | None, as_json: bool) -> None:
     """The result in numbers."""
     from holdfast.analysis.attacked import summarize_attack
+    from holdfast.analysis.wording import attack_lines
 
     summary = summarize_attack(found)
     if as_json:
         console.print_json(asdict(summary))
-        return
-    for text in _lines(summary, found.manifest):
-        console.say(text)
+    else:
+        console.say(f"{summary.attack} on {summary.subset}")
+        for text in attack_lines(summary, found.manifest, certification):
+            console.say(text)
     if summary.silent == summary.examples:
         console.warn(
             f"the classifier gave no answer for any of the {summary.examples} unchanged inputs, so there was nothing "
             f"to attack: n = {found.manifest.n} votes do not tell its classes apart at alpha = "
             f"{found.manifest.alpha:g}. Take a larger --n, or look at the model with `holdfast predict`"
         )
-
-
-def _lines(summary: AttackSummary, manifest: AttackManifest) -> list[str]:
-    from holdfast.analysis.wording import attack_lines
-
-    return [f"{summary.attack} on {summary.subset}", *attack_lines(summary, manifest)]

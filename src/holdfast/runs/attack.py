@@ -6,21 +6,23 @@ from __future__ import annotations
 import json
 import math
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from holdfast.attacks import Check, Queries, attack_from_dict, verify
-from holdfast.attacks.check import own_answer
-from holdfast.attacks.distances import check_budget, distance
+from holdfast.attacks import Check, Queries, SmoothedTarget, attack_from_dict, verify
+from holdfast.attacks.distances import distance
 from holdfast.attacks.randomness import derived
 from holdfast.attacks.smoothed import MOST_LEVEL
+from holdfast.attacks.target import ABSTAINS as NO_ANSWER
 from holdfast.errors import AlarmError, UsageError
 from holdfast.files import whole_file
-from holdfast.runs.attack_store import ABSTAINS, AttackRecord, AttackStore, hashed, norm_of
-from holdfast.runs.execute import Progress
+from holdfast.runs.attack_store import ABSTAINS, AttackManifest, AttackRecord, AttackStore, hashed, norm_of
+from holdfast.runs.execute import Progress, installed_versions
 from holdfast.runs.ledger import Session
 from holdfast.sampling.smoothed import checked_example
 from holdfast.types import Norm
@@ -33,12 +35,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from holdfast.attacks import Attack, Target, Verdict
-    from holdfast.runs.attack_store import AttackManifest
+    from holdfast.runs.attack_store import Budgets
+    from holdfast.runs.manifest import DataPromise
     from holdfast.types import Example
 
 EVIDENCE = "evidence"
 NEXT = "next"
 
+# What attacks come from, besides Holdfast and torch.
+_LIBRARIES = ("foolbox", "pyautoattack", "scipy")
 # What the seeds of an example are for; with its index and the number of the restart they give the seed.
 _OWN, _NOISE, _ATTACK, _CHECK = range(4)
 
@@ -54,6 +59,67 @@ class Certified:
 
     reference: int | None
     radius: float | None
+
+
+def attack_promise(
+    attack: Attack,
+    target: Target,
+    budgets: Budgets,
+    check: Check,
+    *,
+    data: DataPromise,
+    model: Mapping[str, Any],
+    precision: str,
+    seed: int,
+    wanted: int | str | None = None,
+    restarts: int = 1,
+    certification: str | None = None,
+) -> AttackManifest:
+    """The manifest of an attack with this installation.
+
+    Args:
+        attack: what searches.
+        target: the classifier, whose noise and procedure are promised with it.
+        budgets: how far the adversary may go.
+        check: how claims are verified.
+        data: which examples.
+        model: what the bundle says of itself, and its backend.
+        precision: in which the votes are computed.
+        seed: of all randomness.
+        wanted: the class to lead to: a number, "next", or None for any other.
+        restarts: of a randomized attack, for each example and budget.
+        certification: digest of the run whose certificates are attacked; None where there is none.
+    """
+    smoothed = target if isinstance(target, SmoothedTarget) else None
+    return AttackManifest(
+        attack=attack.to_dict(),
+        norm=attack.measure.value,
+        budgets=budgets,
+        wanted=wanted,
+        restarts=restarts,
+        repeats=check.repeats,
+        confidence=check.confidence,
+        noise=smoothed.noise.to_dict() if smoothed else None,
+        n=smoothed.n if smoothed else 0,
+        alpha=smoothed.alpha if smoothed else 0.0,
+        search_alpha=smoothed.search_alpha if smoothed else 0.0,
+        soft_samples=smoothed.soft_samples if smoothed else 0,
+        data=data,
+        model=dict(model),
+        certification=certification,
+        seed=seed,
+        precision=precision,
+        device=target.device.type,
+        versions={**installed_versions(), **_library_versions()},
+    )
+
+
+def _library_versions() -> dict[str, str]:
+    found = {}
+    for name in _LIBRARIES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def attack_run(
@@ -72,7 +138,7 @@ def attack_run(
         manifest: what is promised; an existing attack must have promised the same.
         target: the classifier.
         examples: gives the examples of the indices it is called with.
-        certified: what is known of each example; None to ask the classifier.
+        certified: what is known of each example of the subset; None to ask the classifier.
         on_progress: called after each example.
         settings: of this session, for the log.
 
@@ -84,6 +150,11 @@ def attack_run(
     attack = attack_from_dict(manifest.attack)
     work = _Work(manifest, attack, target, Check(manifest.repeats, manifest.confidence))
     data = manifest.data
+    if manifest.budgets.relative and certified is None:
+        raise UsageError("budgets in certified radii need a certification; give them in the attack's own units")
+    if certified is not None:
+        for index in data.indices():
+            work.check_budgets(certified[index].radius)
     with AttackStore(folder, manifest) as store:
         todo = [index for index in data.indices() if index not in store.done]
         before, total, start, samples = len(store.done), len(data.indices()), time.perf_counter(), 0
@@ -95,7 +166,7 @@ def attack_run(
                 if record.alarm and adversarial is not None:
                     _save_evidence(folder, store.manifest, record, example, adversarial)
                 store.append([(record, adversarial)])
-                samples += sum(record.queries.values())
+                samples += Queries(**record.queries).passes
                 if on_progress:
                     on_progress(Progress(len(store.done), total, samples, time.perf_counter() - start))
                 if record.alarm:
@@ -117,17 +188,17 @@ class _Work:
 
     def __post_init__(self) -> None:
         self.attack.check(self.target)
+        if not self.manifest.budgets.relative:
+            self.check_budgets(None)
+        if not self.target.deterministic:
+            # Before anything is attacked: whether a claim could hold at all.
+            self.check.alpha(self.claims)
+
+    def check_budgets(self, radius: float | None) -> None:
+        """Raise UsageError if the attack cannot have the budgets of an example with this certified radius."""
         budgets = self.manifest.budgets
-        if not budgets.values and not self.attack.minimizes:
-            raise UsageError(
-                f"the attack {self.attack.name!r} searches within a budget; give one, in {self.attack.measure.unit} "
-                "or, with a certification, in certified radii (--budget)"
-            )
-        if not budgets.relative:
-            for budget in budgets.values:
-                check_budget(self.attack.measure, budget)
-        # Before anything is attacked: whether a claim could hold at all.
-        self.check.alpha(self.claims)
+        for budget in self._budgets(radius) if budgets.relative else budgets.of(radius):
+            self.attack.check_budget(budget)
 
     @property
     def restarts(self) -> int:
@@ -151,9 +222,9 @@ class _Work:
         x = torch.from_numpy(example.x).to(self.target.device)
         tally = _Tally()
         if certified is None:
-            reference, asked = own_answer(self.target, x, self._seed(example, 0, _OWN))
-            tally.queries.add(asked)
-            certified = Certified(reference, None)
+            found = self.target.answers(x, 1, self._seed(example, 0, _OWN))
+            tally.queries.add(found.queries)
+            certified = Certified(None if found.classes[0] == NO_ANSWER else found.classes[0], None)
         held: _Claim | None = None
         wanted = self._wanted(certified.reference)
         if certified.reference is not None and wanted != certified.reference:
@@ -220,11 +291,13 @@ class _Work:
 
     def _budgets(self, radius: float | None) -> list[float]:
         """In increasing order; the largest alone for an attack that looks for small changes by itself."""
-        budgets = list(self.manifest.budgets.of(radius))
-        if self.attack.measure is Norm.L0:
-            budgets = [budget if budget == math.inf else float(math.floor(budget)) for budget in budgets]
+        budgets = [self._whole(budget) for budget in self.manifest.budgets.of(radius)]
         budgets = sorted({budget for budget in budgets if budget > 0})
         return budgets[-1:] if self.attack.minimizes else budgets
+
+    def _whole(self, budget: float) -> float:
+        """Without a part of a pixel: what is within 1.5 times 5 pixels is within 7."""
+        return float(math.floor(budget)) if self.attack.measure is Norm.L0 and budget != math.inf else budget
 
     def _wanted(self, reference: int | None) -> int | None:
         wanted = self.manifest.wanted
@@ -237,24 +310,21 @@ class _Work:
     def _seed(self, example: Example, restart: int, purpose: int) -> int:
         return derived(self.manifest.seed, example.index, restart, purpose)
 
-    @staticmethod
-    def _kind(verdict: Verdict | None, reference: int | None) -> str | None:
-        return None if verdict is None or reference is None else verdict.kind(reference)
-
     def _record(
         self, example: Example, certified: Certified, held: _Claim | None, tally: _Tally
     ) -> tuple[AttackRecord, NDArray[np.float32] | None]:
-        silent = certified.reference is None
+        reference = certified.reference
         verdict = None if held is None else held.verdict
+        kind = None if verdict is None or reference is None else verdict.kind(reference)
         values = None if held is None else held.x.cpu().numpy().astype(np.float32)
         record = AttackRecord(
             index=example.index,
             label=example.label,
-            reference=certified.reference,
+            reference=reference,
             radius=certified.radius,
             budgets=tuple(tally.budgets),
-            magnitude=held.distance if held is not None else (0.0 if silent else None),
-            kind=ABSTAINS if silent else self._kind(verdict, certified.reference),
+            magnitude=0.0 if reference is None else None if held is None else held.distance,
+            kind=ABSTAINS if reference is None else kind,
             answer=None if verdict is None else verdict.answer,
             claims=tally.claims,
             refused=tally.refused,
@@ -314,6 +384,7 @@ def _alarm(folder: Path, manifest: AttackManifest, record: AttackRecord) -> str:
         f"ALARM: example {record.index} is certified as class {reference} within {norm.value} radius {record.radius}, "
         f"and an adversarial at distance {record.magnitude} is class {answer} (confidence {manifest.confidence:g}, "
         f"{record.failures} of {record.repeats} answers by fresh noise fail). A certificate is false with probability "
-        "alpha at most; more of them than that mean a fault in the model's backend, the noise, or Holdfast. The two "
-        f"inputs, votes and settings are in {folder / EVIDENCE}. The same command goes on with the other examples"
+        "alpha at most, and the check errs with 1 - confidence at most; more alarms than that mean a fault in the "
+        f"model's backend, the noise, or Holdfast. The two inputs, votes and settings are in {folder / EVIDENCE}. The "
+        "same command goes on with the other examples"
     )

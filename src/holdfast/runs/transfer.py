@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from holdfast.attacks.check import own_answer
 from holdfast.attacks.randomness import derived
+from holdfast.attacks.target import ABSTAINS
 from holdfast.errors import RunError
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ def transfer(
         for number, (asked, target) in enumerate(targets.items()):
             row: list[int | None] = []
             for record, x in zip(made[name], inputs, strict=True):
-                row.append(own_answer(target, x.to(target.device), derived(seed, number, record.index))[0])
+                (answer,) = target.answers(x.to(target.device), 1, derived(seed, number, record.index)).classes
+                row.append(None if answer == ABSTAINS else answer)
                 done += 1
                 if on_answer:
                     on_answer(done, total)

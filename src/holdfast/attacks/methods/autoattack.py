@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
 
 from holdfast.attacks.base import Attack, check_norm
-from holdfast.attacks.foolbox import Cube, Scores, quietly
+from holdfast.attacks.foolbox import Cube, Scores, imported, quietly
 from holdfast.attacks.target import Access
-from holdfast.errors import MissingExtraError, UsageError
+from holdfast.errors import UsageError
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class AutoAttack(Attack):
 
     def search(self, problem: Problem) -> Tensor:
         """Run it on a batch of one."""
-        package = _loaded()
+        package = imported("pyautoattack", "The attack 'autoattack'")
         cube = Cube(problem)
         logging.getLogger("auto-attack").setLevel(logging.ERROR)
         attack = package.AutoAttack(
@@ -71,11 +71,3 @@ class AutoAttack(Attack):
         label = torch.tensor([problem.label], device=problem.target.device)
         points: Tensor = quietly(lambda: attack.run_standard_evaluation(cube.start, label, batch_size=1)[0])
         return cube.back(points)
-
-
-def _loaded() -> Any:
-    try:
-        import pyautoattack
-    except ImportError:
-        raise MissingExtraError("pyautoattack", "attacks", "The attack 'autoattack'") from None
-    return pyautoattack

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from holdfast.attacks.base import Attack, check_above_zero, check_whole
+from holdfast.attacks.base import Attack, check_above_zero, check_share, check_whole
 from holdfast.attacks.descent import descend
 from holdfast.attacks.distances import changed_pixels
 from holdfast.attacks.target import Access
@@ -50,7 +50,7 @@ class CarliniWagnerL0(Attack):
     def __post_init__(self) -> None:
         check_whole("steps", self.steps)
         check_above_zero("step_size", self.step_size)
-        check_above_zero("share", self.share)
+        check_share("share", self.share)
 
     def search(self, problem: Problem) -> Tensor | None:
         """Fix pixels until what is left is not enough."""
@@ -95,22 +95,22 @@ class CarliniWagnerL0(Attack):
     def _adversarial(self, problem: Problem, free: Tensor, start: Tensor) -> tuple[Tensor, Tensor] | None:
         """An adversarial that changes free pixels only, and how much each pixel of it helps; None if none is found."""
         target, width = problem.target, problem.target.high - problem.target.low
+        margin = torch.zeros(())
         found: list[tuple[Tensor, Tensor]] = []
 
         def loss(x: Tensor) -> Tensor:
-            return -problem.margin(target.logits(x)).sum() + _LENGTH * (x - problem.x).square().sum()
+            nonlocal margin
+            ahead = problem.margin(target.logits(x))
+            margin = ahead.detach()[0]
+            return _LENGTH * (x - problem.x).square().sum() - ahead.sum()
 
         def seen(x: Tensor, gradient: Tensor) -> bool:
             # The classifier is asked only where the scores say so.
-            if float(loss_margin(x)) <= 0.0 or not bool(problem.succeeds(x)[0]):
+            if float(margin) <= 0.0 or not bool(problem.succeeds(x)[0]):
                 return False
             helps = (gradient * (x - problem.x)).abs()[0]
             found.append((x.clone(), helps.sum(dim=0) if helps.ndim == 3 else helps))
             return True
-
-        @torch.no_grad()
-        def loss_margin(x: Tensor) -> Tensor:
-            return problem.margin(target.logits(x))[0]
 
         bounds = target.low, target.high
         descend(loss, start, bounds, self.steps, self.step_size * width, free=free, seen=seen)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from holdfast.attacks.base import Attack, check_above_zero, check_whole
+from holdfast.attacks.base import Attack, check_above_zero, check_share, check_whole
 from holdfast.attacks.descent import descend
 from holdfast.attacks.target import Access
 from holdfast.types import Norm
@@ -47,7 +47,7 @@ class CarliniWagnerLinf(Attack):
     def __post_init__(self) -> None:
         check_whole("steps", self.steps)
         check_above_zero("step_size", self.step_size)
-        check_above_zero("shrink", self.shrink)
+        check_share("shrink", self.shrink)
 
     def search(self, problem: Problem) -> Tensor | None:
         """Shrink the limit until no constant gives an adversarial within it."""

@@ -28,6 +28,8 @@ class FGSM(FoolboxAttack):
     norms = (Norm.LINF, Norm.L2)
     minimizes = False
     randomized = False
+    # As foolbox has it.
+    targeted = False
     source = "Goodfellow et al. 2015; foolbox"
     norm: str = "linf"
 

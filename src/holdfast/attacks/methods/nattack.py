@@ -29,9 +29,9 @@ class NAttack(Attack):
     Args:
         norm: "linf" or "l2".
         steps: at most.
-        population: samples of a step; 300 in the paper.
-        spread: standard deviation of the distribution, as a share of the range of a value; 0.1 in the paper.
-        rate: of learning, likewise; 0.02 in the paper.
+        population: samples of a step; 300 in public implementations of the method, as the two defaults that follow.
+        spread: standard deviation of the distribution, as a share of the range of a value.
+        rate: of learning, likewise.
     """
 
     name: ClassVar[str] = "nattack"

@@ -49,13 +49,17 @@ class OnePixel(Attack):
         check_whole("population", self.population)
         check_whole("generations", self.generations)
 
+    def check_budget(self, budget: float) -> None:
+        """Also that there are not too many pixels to search for."""
+        super().check_budget(budget)
+        if budget > _MOST_PIXELS:
+            raise UsageError(
+                f"one-pixel searches for up to {_MOST_PIXELS} pixels, got a budget of {budget:g}; take cw-l0 or "
+                "pointwise"
+            )
+
     def search(self, problem: Problem) -> Tensor:
         """Evolve, and stop as soon as the margin is won and the classifier answers so."""
-        if problem.budget > _MOST_PIXELS:
-            raise UsageError(
-                f"one-pixel searches for up to {_MOST_PIXELS} pixels, got a budget of {problem.budget:g}; take "
-                "cw-l0 or pointwise"
-            )
         count, target = int(problem.budget), problem.target
         pixels, channels = pixel_count(target.shape), channel_count(target.shape)
         one = [(0.0, math.nextafter(float(pixels), 0.0)), *[(target.low, target.high)] * channels]

@@ -10,9 +10,10 @@ from holdfast.attacks.ascent import climb, random_start
 from holdfast.attacks.base import Attack, check_norm, check_whole
 from holdfast.attacks.methods.bpda import expected_loss
 from holdfast.attacks.randomness import torch_generator
-from holdfast.attacks.smoothed import SmoothedTarget, soft_vote
+from holdfast.attacks.smoothed import SmoothedTarget
 from holdfast.attacks.target import Access
 from holdfast.errors import UsageError
+from holdfast.sampling.soft import soft_smoothed
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class SmoothPGD(Attack):
             logits = target.surrogate(x, self.samples, source)
             if self.objective == "expected":
                 return expected_loss(problem, logits)
-            vote = soft_vote(logits[0])
+            vote = soft_smoothed(logits)[0]
             return -vote[problem.label] if problem.wanted is None else vote[problem.wanted]
 
         start = random_start(problem.x, self.norm, problem.budget, generator)

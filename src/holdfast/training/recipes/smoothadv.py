@@ -11,8 +11,9 @@ from torch.nn.functional import cross_entropy, nll_loss
 
 from holdfast.attacks.ascent import check_ascent
 from holdfast.errors import UsageError
+from holdfast.sampling.soft import soft_smoothed
 from holdfast.training.recipes.attack import ascend
-from holdfast.training.recipes.base import Outcome, Recipe, Step, check_additive, check_copies, soft_smoothed
+from holdfast.training.recipes.base import Outcome, Recipe, Step, check_additive, check_copies
 
 if TYPE_CHECKING:
     from torch import Tensor
