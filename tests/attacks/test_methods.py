@@ -230,7 +230,7 @@ def test_inputs_outside_the_input_space_are_refused(plain: Victim, x: Tensor, me
 def test_calls_that_cannot_be_right_are_refused(plain: Victim, call: dict[str, float], message: str) -> None:
     options = {"label": 0, **call}
     with pytest.raises(UsageError, match=message):
-        made("fgsm").run(plain.target(), torch.zeros(1, 8, 8), **options)
+        made("pgd").run(plain.target(), torch.zeros(1, 8, 8), **options)
 
 
 def test_an_l0_budget_is_a_whole_number_of_pixels(plain: Victim) -> None:

@@ -145,7 +145,10 @@ def changed(folder: Path, old: str, new: str) -> None:
             "was changed after it was written",
         ),
         (lambda folder: (folder / FILE_NAME).write_text("{"), "not valid JSON"),
-        (lambda folder: (folder / FILE_NAME).write_text("[]"), "not an attack of format 1"),
+        (
+            lambda folder: (folder / FILE_NAME).write_text("[]"),
+            "has format 'list'; this version of Holdfast reads format 1",
+        ),
         (lambda folder: (folder / FILE_NAME).unlink(), "is not an attack: there is no attack.json"),
     ],
 )
@@ -162,6 +165,9 @@ def test_a_changed_adversarial_is_found(tmp_path: Path) -> None:
     record = next(record for record in found.records if record.adversarial)
     path = found.folder / FOUND / f"{record.index}.npy"
     np.save(path, np.zeros(SHAPE, dtype=np.float32))
+    with pytest.raises(RunError, match="does not have the hash that its record names"):
+        found.adversarial(record)
+    path.write_bytes(path.read_bytes()[:20])
     with pytest.raises(RunError, match="does not have the hash that its record names"):
         found.adversarial(record)
     path.unlink()

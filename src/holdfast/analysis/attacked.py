@@ -80,14 +80,14 @@ class Success:
 
 
 def success_at(records: Sequence[AttackRecord], budget: float) -> Success:
-    """Success within a budget, among the examples that had an answer before they were changed."""
-    attacked = [record for record in records if record.reference is not None]
-    return _success(budget, [(record, budget) for record in attacked])
+    """Success within a budget, among the examples that were attacked: those that had an answer, and not the wanted one
+    already."""
+    return _success(budget, [(record, budget) for record in records if record.budgets])
 
 
 def success_at_factors(records: Sequence[AttackRecord], factors: Sequence[float] = FACTORS) -> list[Success]:
-    """Success within multiples of the certified radius, among the examples that have one above 0."""
-    certified = [(record, record.radius) for record in records if record.radius]
+    """Success within multiples of the certified radius, among the attacked examples that have one above 0."""
+    certified = [(record, record.radius) for record in records if record.radius and record.budgets]
     return [_success(factor, [(record, factor * radius) for record, radius in certified]) for factor in factors]
 
 

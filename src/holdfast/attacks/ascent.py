@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 NORMS = ("l2", "linf")
 
-# Step size times number of steps, in units of epsilon, as in the papers.
+# Step size times number of steps, in units of epsilon: far enough to cross the ball.
 _REACH = {"l2": 2.0, "linf": 2.5}
 
 

@@ -136,10 +136,16 @@ def _check_attack(found: AttackRun, wanted: Attacking, trained: Trained, sha256:
         "budget": (manifest.budgets, parse_budgets(wanted.budget)),
         "restarts": (manifest.restarts, wanted.restarts),
         "target": (manifest.wanted, wanted.target),
+        "repeats": (manifest.repeats, wanted.repeats),
+        "confidence": (manifest.confidence, wanted.confidence),
         **_of_data(manifest.data, manifest.model, trained, sha256, wanted.every, wanted.limit),
     }
     if wanted.run is not None:
-        entries |= {"n": (manifest.n, wanted.n), "alpha": (manifest.alpha, wanted.alpha)}
+        entries |= {
+            "n": (manifest.n, wanted.n),
+            "alpha": (manifest.alpha, wanted.alpha),
+            "soft_samples": (manifest.soft_samples, wanted.soft_samples),
+        }
     check_entries(f"{found.folder} is an attack with other settings", entries)
 
 

@@ -9,18 +9,17 @@ import hashlib
 import io
 import json
 import math
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from holdfast.errors import RunError, UsageError
 from holdfast.files import whole_file
-from holdfast.runs.digests import DIGEST, manifest_digest
+from holdfast.runs.digests import DIGEST
 from holdfast.runs.ledger import RECORDS, Ledger, Session, check_digest, read_sessions, sealed, whole_lines
-from holdfast.runs.manifest import DataPromise, differing
+from holdfast.runs.manifest import DataPromise, Promised, kept, read_promised
 from holdfast.types import Counts, Norm
 
 if TYPE_CHECKING:
@@ -35,8 +34,6 @@ FOUND = "found"
 
 MISCLASSIFIED, ABSTAINS = "misclassified", "abstains"
 _KINDS = (None, MISCLASSIFIED, ABSTAINS)
-# What may differ between the sessions of one attack, since no result depends on it.
-_NOT_COMPARED = ("created", DIGEST)
 
 
 @dataclass(frozen=True)
@@ -72,7 +69,7 @@ class Budgets:
 
 
 @dataclass(frozen=True)
-class AttackManifest:
+class AttackManifest(Promised):
     """Everything that the results of an attack depend on.
 
     Attributes:
@@ -99,6 +96,10 @@ class AttackManifest:
         format: of this file and of the records.
     """
 
+    file_name: ClassVar[str] = FILE_NAME
+    what: ClassVar[str] = "an attack"
+    made_by: ClassVar[str] = "holdfast attack"
+    current: ClassVar[int] = FORMAT
     attack: dict[str, Any]
     norm: str
     budgets: Budgets
@@ -121,38 +122,10 @@ class AttackManifest:
     created: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
     format: int = FORMAT
 
-    def to_json(self) -> str:
-        """The document with its digest, indented, with a final newline."""
-        return json.dumps({**asdict(self), DIGEST: self.digest}, indent=2) + "\n"
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 of all entries; every record carries a digest that depends on it."""
-        return manifest_digest(json.loads(json.dumps(asdict(self))))
-
     @classmethod
-    def from_json(cls, text: str, origin: str) -> AttackManifest:
-        """The manifest in `text`; `origin` names it in errors.
-
-        Raises:
-            RunError: not a manifest of this format, or its entries do not fit its digest.
-        """
-        try:
-            raw = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise RunError(f"{origin} is not valid JSON ({error}); the attack cannot be read") from error
-        names = {item.name for item in fields(cls)} | {DIGEST}
-        if not isinstance(raw, dict) or set(raw) != names or raw["format"] != FORMAT:
-            raise RunError(f"{origin} is not an attack of format {FORMAT}, which this version of Holdfast reads")
-        found, expected = raw.pop(DIGEST), manifest_digest(raw)
-        if found != expected:
-            raise RunError(
-                f"{origin} was changed after it was written: its digest is {found!r}, that of its entries "
-                f"{expected!r}. Restore the file from a copy; if there is none, the attack has to be made again"
-            )
-        data, budgets = dict(raw["data"]), raw["budgets"]
-        promise = DataPromise(**{**data, "shape": tuple(data["shape"]), "class_names": tuple(data["class_names"])})
-        return cls(**{**raw, "data": promise, "budgets": Budgets(tuple(budgets["values"]), budgets["relative"])})
+    def _parsed(cls, raw: dict[str, Any]) -> dict[str, Any]:
+        budgets = raw["budgets"]
+        return {**super()._parsed(raw), "budgets": Budgets(tuple(budgets["values"]), budgets["relative"])}
 
 
 @dataclass(frozen=True)
@@ -242,11 +215,22 @@ class AttackRun:
             return None
         path = _path(self.folder, record.index)
         if not path.is_file():
-            raise RunError(f"{path} is missing: the attack on example {record.index} has to be made again")
-        with path.open("rb") as file:
-            values: NDArray[np.float32] = np.load(file, allow_pickle=False)
-        if hashed(values) != record.adversarial:
-            raise RunError(f"{path} was changed after it was written: it does not have the hash that its record names")
+            raise RunError(
+                f"{path} is missing: restore it from a copy; if there is none, delete the record of example "
+                f"{record.index}, and the same command attacks it again"
+            )
+        try:
+            with path.open("rb") as file:
+                values: NDArray[np.float32] = np.load(file, allow_pickle=False)
+            intact = hashed(values) == record.adversarial
+        except (ValueError, EOFError):
+            intact = False
+        if not intact:
+            raise RunError(
+                f"{path} was changed after it was written: it does not have the hash that its record names. Restore it "
+                f"from a copy; if there is none, delete the record of example {record.index}, and the same command "
+                "attacks it again"
+            )
         return values
 
 
@@ -279,32 +263,13 @@ class AttackStore(Ledger):
         self.done.update(record.index for record, _ in batch)
 
     def _promise(self) -> None:
-        path = self.folder / FILE_NAME
-        if not path.exists():
-            with whole_file(path) as temporary:
-                temporary.write_text(self.manifest.to_json(), encoding="utf-8")
-            return
-        stored = read_attack_manifest(self.folder)
-        different = differing(stored.to_json(), self.manifest.to_json(), _NOT_COMPARED)
-        if different:
-            raise RunError(
-                f"{self.folder} was started with another promise:\n  "
-                + "\n  ".join(different)
-                + "\nRepeat the call with the attack's own settings to resume it, or choose another --out"
-            )
-        self.manifest = stored
+        """Write the manifest of a new attack, or compare with that of an existing one."""
+        self.manifest = kept(self.folder, self.manifest)
 
 
 def read_attack_manifest(folder: Path) -> AttackManifest:
-    """The manifest of an attack.
-
-    Raises:
-        RunError: there is none, or it cannot be read.
-    """
-    path = folder / FILE_NAME
-    if not path.is_file():
-        raise RunError(f"{folder} is not an attack: there is no {FILE_NAME} in it. `holdfast attack --out` makes one")
-    return AttackManifest.from_json(path.read_text(encoding="utf-8"), str(path))
+    """The manifest of an attack; see `read_promised`."""
+    return read_promised(folder, AttackManifest)
 
 
 def read_attack(folder: Path) -> AttackRun:

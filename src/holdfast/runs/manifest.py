@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timezone
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from holdfast.errors import RunError
 from holdfast.estimators import Estimator, Proved, estimator_from_dict, scale_of
@@ -15,8 +15,10 @@ from holdfast.noises.base import noise_from_dict
 from holdfast.runs.digests import DIGEST, manifest_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from typing_extensions import Self
 
     from holdfast.data.base import DataSet
     from holdfast.types import ClassBounds
@@ -92,8 +94,120 @@ class DataPromise:
         return f"{count} of {self.size} {self.split} examples of {self.source}{step}{cut}"
 
 
+class Promised:
+    """What is promised before anything is computed, as one JSON document with a digest.
+
+    A subclass is a frozen dataclass of entries that are JSON, among them `data`, `created` and `format`.
+
+    Attributes:
+        file_name: of the document in its folder.
+        what: is in such a folder, for messages: "a run".
+        made_by: the command that makes one.
+        current: the format that this version writes and reads.
+    """
+
+    file_name: ClassVar[str]
+    what: ClassVar[str]
+    made_by: ClassVar[str]
+    current: ClassVar[int]
+    data: DataPromise
+
+    def to_json(self) -> str:
+        """The document with its digest, indented, with a final newline."""
+        return json.dumps({**asdict(cast("Any", self)), DIGEST: self.digest}, indent=2) + "\n"
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all entries; every record carries a digest that depends on it."""
+        return manifest_digest(asdict(cast("Any", self)))
+
+    @classmethod
+    def from_json(cls, text: str, origin: str) -> Self:
+        """The promise in `text`; `origin` names it in errors.
+
+        Raises:
+            RunError: not a document of this format, or its entries do not fit its digest.
+        """
+        noun = cls.what.split()[-1]
+        try:
+            raw = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise RunError(f"{origin} is not valid JSON ({error}); the {noun} cannot be read") from error
+        if not isinstance(raw, dict) or raw.get("format") != cls.current:
+            found = raw.get("format") if isinstance(raw, dict) else type(raw).__name__
+            raise RunError(f"{origin} has format {found!r}; this version of Holdfast reads format {cls.current}")
+        names = {item.name for item in fields(cast("Any", cls))} | {DIGEST}
+        if set(raw) != names:
+            odd = ", ".join(sorted(set(raw) ^ names))
+            raise RunError(f"{origin} lacks or has unexpected entries: {odd}")
+        found, expected = raw.pop(DIGEST), manifest_digest(raw)
+        if found != expected:
+            raise RunError(
+                f"{origin} was changed after it was written: its digest is {found!r}, that of its entries "
+                f"{expected!r}. Restore the file from a copy; if there is none, the {noun} has to be made again"
+            )
+        try:
+            return cls(**cls._parsed(raw))
+        except (TypeError, KeyError) as error:
+            raise RunError(f"{origin}: an entry is incomplete ({error})") from error
+
+    @classmethod
+    def _parsed(cls, raw: dict[str, Any]) -> dict[str, Any]:
+        """The entries as the class has them, from those of the document."""
+        data = raw["data"]
+        tuples = {name: tuple(data[name]) for name in ("shape", "class_names")}
+        return {**raw, "data": DataPromise(**{**data, **tuples})}
+
+
+AnyPromised = TypeVar("AnyPromised", bound=Promised)
+
+
+def read_promised(folder: Path, kind: type[AnyPromised]) -> AnyPromised:
+    """What was promised in a folder.
+
+    Raises:
+        RunError: nothing of this kind, or it cannot be read.
+    """
+    path = folder / kind.file_name
+    if not path.is_file():
+        raise RunError(
+            f"{folder} is not {kind.what}: there is no {kind.file_name} in it. `{kind.made_by} --out {folder}` makes "
+            "one"
+        )
+    return kind.from_json(path.read_text(encoding="utf-8"), str(path))
+
+
+def write_promised(folder: Path, promised: Promised) -> None:
+    """Write the document so that it is whole or not there at all, and on the disk when this returns."""
+    with whole_file(folder / promised.file_name) as path:
+        path.write_text(promised.to_json(), encoding="utf-8")
+
+
+def kept(folder: Path, promised: AnyPromised) -> AnyPromised:
+    """The promise of a folder: that which is written there and says the same, or this one, which then is.
+
+    Its time, and with it the digest that records depend on, is that of the first session.
+
+    Raises:
+        RunError: the folder was started with another promise.
+    """
+    if not (folder / promised.file_name).exists():
+        write_promised(folder, promised)
+        return promised
+    stored = read_promised(folder, type(promised))
+    different = differences(stored, promised)
+    if different:
+        noun = promised.what.split()[-1]
+        raise RunError(
+            f"{folder} was started with another promise:\n  "
+            + "\n  ".join(different)
+            + f"\nRepeat the call with the {noun}'s own settings to resume it, or choose another --out"
+        )
+    return stored
+
+
 @dataclass(frozen=True)
-class Manifest:
+class Manifest(Promised):
     """Everything that a run's certificates depend on.
 
     Attributes:
@@ -117,6 +231,10 @@ class Manifest:
         format: of this file and of the records.
     """
 
+    file_name: ClassVar[str] = FILE_NAME
+    what: ClassVar[str] = "a run"
+    made_by: ClassVar[str] = "holdfast certify"
+    current: ClassVar[int] = FORMAT
     kind: str
     noise: dict[str, Any]
     guarantee: str
@@ -132,46 +250,6 @@ class Manifest:
     created: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
     format: int = FORMAT
     joint_alpha: float | None = None
-
-    def to_json(self) -> str:
-        """The document with its digest, indented, with a final newline."""
-        return json.dumps({**asdict(self), DIGEST: self.digest}, indent=2) + "\n"
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 of all entries; every record carries a digest that depends on it."""
-        return manifest_digest(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str, origin: str) -> Manifest:
-        """The manifest in `text`; `origin` names it in errors.
-
-        Raises:
-            RunError: not a manifest of this format, or its entries do not fit its digest.
-        """
-        try:
-            raw = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise RunError(f"{origin} is not valid JSON ({error}); the run cannot be read") from error
-        if not isinstance(raw, dict) or raw.get("format") != FORMAT:
-            found = raw.get("format") if isinstance(raw, dict) else type(raw).__name__
-            raise RunError(f"{origin} has format {found!r}; this version of Holdfast reads format {FORMAT}")
-        names = {item.name for item in fields(cls)} | {DIGEST}
-        if set(raw) != names:
-            odd = ", ".join(sorted(set(raw) ^ names))
-            raise RunError(f"{origin} lacks or has unexpected entries: {odd}")
-        found, expected = raw.pop(DIGEST), manifest_digest(raw)
-        if found != expected:
-            raise RunError(
-                f"{origin} was changed after it was written: its digest is {found!r}, that of its entries "
-                f"{expected!r}. Restore the file from a copy; if there is none, the run has to be made again"
-            )
-        data = dict(raw["data"])
-        try:
-            promise = DataPromise(**{**data, "shape": tuple(data["shape"]), "class_names": tuple(data["class_names"])})
-        except (TypeError, KeyError) as error:
-            raise RunError(f"{origin}: the entry 'data' is incomplete ({error})") from error
-        return cls(**{**raw, "data": promise})
 
 
 def estimator_of(manifest: Manifest) -> Estimator:
@@ -204,37 +282,22 @@ def backend_of(manifest: Manifest) -> str:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write `manifest.json` so that it is whole or not there at all, and on the disk when this returns."""
-    with whole_file(folder / FILE_NAME) as path:
-        path.write_text(manifest.to_json(), encoding="utf-8")
+    """Write the manifest of a run; see `write_promised`."""
+    write_promised(folder, manifest)
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a run.
-
-    Raises:
-        RunError: there is none, or it cannot be read.
-    """
-    path = folder / FILE_NAME
-    if not path.is_file():
-        raise RunError(
-            f"{folder} is not a run: there is no {FILE_NAME} in it. `holdfast certify --out {folder}` makes one"
-        )
-    return Manifest.from_json(path.read_text(encoding="utf-8"), str(path))
+    """The manifest of a run; see `read_promised`."""
+    return read_promised(folder, Manifest)
 
 
-def differences(promised: Manifest, wanted: Manifest) -> list[str]:
-    """One line for each entry in which two manifests differ, without those that no result depends on."""
-    return differing(promised.to_json(), wanted.to_json(), _NOT_COMPARED)
-
-
-def differing(promised: str, wanted: str, left_out: Sequence[str]) -> list[str]:
-    """One line for each entry in which two JSON documents differ, but for those left out."""
-    old, new = (_flatten(json.loads(each)) for each in (promised, wanted))
+def differences(promised: Promised, wanted: Promised) -> list[str]:
+    """One line for each entry in which two promises differ, without those that no result depends on."""
+    old, new = (_flatten(json.loads(each.to_json())) for each in (promised, wanted))
     return [
         f"{key}: the run has {_short(old.get(key))}, this call has {_short(new.get(key))}"
         for key in dict.fromkeys([*old, *new])
-        if key not in left_out and old.get(key) != new.get(key)
+        if key not in _NOT_COMPARED and old.get(key) != new.get(key)
     ]
 
 

@@ -17,11 +17,10 @@ from holdfast.runs.manifest import (
     FILE_NAME,
     IMPORTED,
     Manifest,
-    differences,
     estimator_of,
+    kept,
     proved_of,
     read_manifest,
-    write_manifest,
 )
 from holdfast.types import Counts
 
@@ -174,19 +173,7 @@ class RunStore(Ledger):
 
     def _promise(self) -> None:
         """Write the manifest of a new run, or compare with that of an existing one."""
-        if not (self.folder / FILE_NAME).exists():
-            write_manifest(self.folder, self.manifest)
-            return
-        stored = read_manifest(self.folder)
-        different = differences(stored, self.manifest)
-        if different:
-            raise RunError(
-                f"{self.folder} was started with another promise:\n  "
-                + "\n  ".join(different)
-                + "\nRepeat the call with the run's own settings to resume it, or choose another --out"
-            )
-        # Its time, and with it the digest that records depend on, is that of the first session.
-        self.manifest = stored
+        self.manifest = kept(self.folder, self.manifest)
 
 
 def _parse(lines: Sequence[bytes], manifest: Manifest, path: Path) -> list[Record]:

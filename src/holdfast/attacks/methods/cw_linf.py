@@ -31,7 +31,7 @@ class CarliniWagnerLinf(Attack):
     Args:
         steps: of Adam for each limit and constant, at most.
         step_size: of Adam, as a share of the limit.
-        shrink: factor of the limit from one round to the next, in (0, 1); 0.9 in the paper.
+        shrink: factor of the limit from one round to the next, in (0, 1); 0.9 in the authors' code.
     """
 
     name: ClassVar[str] = "cw-linf"

@@ -22,7 +22,7 @@ class DeepFool(FoolboxAttack):
     Args:
         norm: "l2" or "linf".
         steps: at most.
-        overshoot: share of the way by which it goes on behind the boundary; 0.02 in the paper.
+        overshoot: share of the way by which it goes on behind the boundary; 0.02 in the authors' code.
     """
 
     name: ClassVar[str] = "deepfool"

@@ -23,7 +23,7 @@ class GaussianNoise(Attack):
     """One draw of normal noise, cut to the range of the inputs; adversarial if it happens to be.
 
     Args:
-        deviation: of the noise on each value, in input units; 0.1 and 0.3 in the paper.
+        deviation: of the noise on each value, in input units; 0.1 and 0.3 in Table 1 of the paper.
     """
 
     name: ClassVar[str] = "gaussian-noise"

@@ -31,8 +31,8 @@ class SmoothPGD(Attack):
 
     Args:
         norm: "l2" or "linf".
-        steps: gradient steps; 20 in both papers.
-        samples: noisy copies in each step; 1,000 and 128 in the papers.
+        steps: gradient steps; 20 in commands of public code for the attack of Salman et al.
+        samples: noisy copies in each step; 128 in the same commands.
         objective: "soft" (Salman et al.) or "expected" (Cohen et al.).
         fresh: whether each step has noise of its own, as in Cohen et al.; otherwise all steps share it.
     """
