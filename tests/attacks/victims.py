@@ -73,8 +73,8 @@ def trained(
     recipe = Standard() if noise is None else NoiseAugmentation()
     config = TrainConfig(epochs=10, learning_rate=0.1, recipe=recipe)
     if source == "mnist":
-        data, fast = few(data, 10_000), {"optimizer": "adamw", "learning_rate": 0.002, "weight_decay": 0.02}
-        config = TrainConfig(epochs=2, batch_size=64, recipe=recipe, **fast)
+        data, fast = few(data, 10_000), {"optimizer": "adamw", "learning_rate": 0.003, "weight_decay": 0.02}
+        config = TrainConfig(epochs=4, batch_size=64, recipe=recipe, **fast)
     train(describe(data, noise, architecture), config, data, path)
     fitted = load_bundle(path)
     return Victim(path, fitted.module, open_data(source, place, "test", {}), fitted.info.trained_for)
