@@ -12,11 +12,12 @@ from holdfast.attacks.base import Attack
 
 # Attack, budget, largest median distance and least number of successes on 5 images.
 #
-# Published: Linf .3 is the adversary of Madry et al. 2018 on MNIST; at Linf .25 FGSM leaves a maxout network an error of
-# 89.4% (Goodfellow et al. 2015); Carlini & Wagner's L0 attack needs 8.5 pixels in the mean, as Levine & Feizi 2020 quote
-# it; Pointwise with ten restarts 9 pixels in the median (their Table 2). This model is trained for seconds, and takes a
-# little more. All other limits are our own measurements on it, and half as much again: DeepFool 1.5 (L2) and .11 (Linf),
-# CW 1.4 and .10, L-BFGS 1.4, HopSkipJump 2.6 and .20, Boundary after 1,000 of its steps 8.5, Pointwise once 35 pixels.
+# Published: Linf .3 is the adversary of Madry et al. 2018 on MNIST; at Linf .25 FGSM leaves a maxout network an error
+# of 89.4% (Goodfellow et al. 2015); Carlini & Wagner's L0 attack needs 8.5 pixels in the mean, as Levine & Feizi 2020
+# quote it; Pointwise with ten restarts 9 pixels in the median (their Table 2). This model is trained for seconds, and
+# takes a little more. All other limits are our own measurements on it, and half as much again: DeepFool 1.5 (L2) and
+# .11 (Linf), CW 1.4 and .10, L-BFGS 1.4, HopSkipJump 2.6 and .20, Boundary after 1,000 of its steps 8.5, Pointwise
+# once 35 pixels.
 REFERENCE = [
     (made("fgsm", "linf"), 0.25, 0.25, 4),
     (made("fgsm", "l2"), 5.0, 5.0, 4),

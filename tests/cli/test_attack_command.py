@@ -23,6 +23,19 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.fixture(scope="module")
+def defended(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small model that resizes its inputs at random."""
+    import subprocess
+    import sys
+
+    out = tmp_path_factory.mktemp("defended") / "defended.safetensors"
+    command = [sys.executable, "-c", "from holdfast.cli.main import main; main()", "train", "--recipe", "standard"]
+    command += ["--out", str(out), "--epochs", "4", "--arch", "random-resized:least=0.6", "--quiet"]
+    subprocess.run(command, check=True, capture_output=True)
+    return out
+
+
 def words(printed: str) -> str:
     return " ".join(printed.split())
 
@@ -111,7 +124,33 @@ def test_the_transfer_matrix(call: Call, models: Path, plain: Path, tmp_path: Pa
     assert "none of the models is the one that" in err
 
 
+def test_a_random_defence_is_told_to_the_attack_and_verified_by_new_draws(
+    call: Call, defended: Path, tmp_path: Path
+) -> None:
+    command = ("attack", "--model", defended, "--limit", 4, "--quiet", "--budget", 0.5, "--seed", 1)
+    code, printed, err = call(*command, "--attack", "bpda:samples=8", "--out", tmp_path / "bpda")
+    assert (code, err) == (0, "")
+    held = [record for record in read_attack(tmp_path / "bpda").records if record.adversarial]
+    assert held
+    for record in held:
+        assert record.kind == "misclassified"
+        assert record.votes is not None
+        assert (record.repeats, record.votes.total) == (50, 50)
+        assert record.failures > 25
+    assert "0 abstentions" in printed
+    code, _, err = call(*command, "--attack", "pgd", "--out", tmp_path / "pgd")
+    assert code == 0
+    assert "hides its gradients from 'pgd': that it finds little says little" in err
+    code, printed, _ = call("transfer", tmp_path / "bpda", "--model", defended, "--json", "--seed", 1)
+    assert code == 0
+    assert json.loads(printed)["bpda"]["adversarials"] == len(held)
+
+
 def test_all_attacks_are_listed(call: Call) -> None:
+    listed = json.loads(call("attack", "--json")[1])
+    assert {"name": "fgsm", "norms": ["Linf", "L2"], "needs": "gradients"}.items() <= next(
+        each for each in listed if each["name"] == "fgsm"
+    ).items()
     code, printed, _ = call("attack")
     assert code == 0
     for name in ("autoattack", "cw-l0", "one-pixel", "smooth-pgd"):
@@ -141,6 +180,11 @@ def test_a_model_that_always_abstains_is_said_to(call: Call, models: Path, tmp_p
         (("--attack", "pgd", "--model", "MODEL", "--out", "x"), "searches within a budget"),
         (("--attack", "pgd", "--model", "MODEL", "--out", "x", "--budget", "1", "--target", "10"), "from 0 to 9"),
         (("--attack", "cw-l2", "--model", "MODEL", "--out", "x", "--n", "3"), "always abstains"),
+        (("--attack", "cw-l2", "--model", "MODEL", "--out", "x", "--alpha", "0"), "always abstains"),
+        (
+            ("--attack", "fgsm", "--model", "MODEL", "--out", "x", "--budget", "1", "--target", "1"),
+            "not to a given one",
+        ),
         (("--attack", "cw-l2", "--model", "MODEL", "--out", "x", "--plot", "a.jpg"), ".png, .svg, .pdf"),
         (("--attack", "cw-l2", "--model", "ABLATION", "--out", "x", "--noise", "none"), "its first layer takes inputs"),
         (
@@ -174,6 +218,14 @@ def test_a_run_is_not_attacked_with_another_model_norm_or_noise(call: Call, mode
     code, _, err = call("attack", run, "--model", model, "--noise", "gaussian:sigma=1", "--attack", "pgd", *out)
     assert code == 2
     assert "leave out --noise" in err
+    code, _, err = call("attack", run, "--model", model, "--every", 60, "--attack", "pgd:norm=l2", *out)
+    assert code == 2
+    assert "leave out --every" in err
+    lines = (run / RECORDS).read_bytes().splitlines(keepends=True)
+    (run / RECORDS).write_bytes(b"".join(lines[:-1]))
+    code, _, err = call("attack", run, "--model", model, "--attack", "pgd:norm=l2", *out)
+    assert code == 1
+    assert "has no record of 1 of these 12 examples" in err
     (run / RECORDS).write_bytes(b"")
     code, _, err = call("attack", run, "--model", model, "--attack", "pgd:norm=l2", *out)
     assert code == 1

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from holdfast.attacks import PlainTarget, SmoothedTarget, attack_from_dict
 from holdfast.errors import AlarmError, InputError, RunError, RunLockedError, UsageError
 from holdfast.noises.gaussian import Gaussian
-from holdfast.runs.attack import EVIDENCE, Certified, attack_run
+from holdfast.runs.attack import EVIDENCE, Certified, _Claim, _Work, attack_run
 from holdfast.runs.attack_store import (
     FILE_NAME,
     FOUND,
@@ -295,6 +295,34 @@ def test_a_claim_that_fresh_noise_refuses_does_not_count(tmp_path: Path) -> None
     assert sum(record.magnitude is None for record in records) >= 50
     # After each refusal the search goes on, and has to succeed more clearly.
     assert all(record.restarts == 1 + min(3, record.refused) for record in records if record.magnitude is None)
+
+
+def test_an_alarm_is_not_hidden_by_a_nearer_abstention(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A false certificate of .6: the first restart finds another class at .55, the second an abstention at .4."""
+    found = iter([0.35, 0.5])
+
+    def claim(self: object, budget: float, x: Tensor, example: Example, *rest: object) -> _Claim:
+        value = torch.tensor([next(found)])
+        return _Claim(float((x - value).abs()), 0, value)
+
+    monkeypatch.setattr(_Work, "_claim", claim)
+    promised = replace(one_value([0.9], attack="pointwise", budgets=(), certification="ab" * 32), restarts=2)
+    with pytest.raises(AlarmError, match="ALARM: example 0 is certified as class b"):
+        attack_run(tmp_path / "run", promised, smoothed(), lambda indices: ones([0.9]), {0: Certified(1, 0.6)})
+    (record,) = read_attack(tmp_path / "run").records
+    assert (record.kind, record.answer, record.alarm) == ("misclassified", 0, True)
+
+
+def test_a_pixel_attack_whose_budgets_grow_too_large_says_so_before_it_begins(tmp_path: Path) -> None:
+    """Twice a certified radius of 15 pixels is more than the attack can search for."""
+    promised = attack_manifest(attack="one-pixel", budgets=(1.0,), certification="ab" * 32)
+    promised = replace(promised, budgets=Budgets((1.0, 2.0), relative=True))
+    known = {index: Certified(0, 15.0 if index == 7 else 3.0) for index in range(12)}
+    with pytest.raises(UsageError, match="up to 20 pixels, got a budget of 30"):
+        attack(tmp_path / "run", promised, known)
+    with pytest.raises(UsageError, match="budgets in certified radii need a certification"):
+        attack(tmp_path / "run", promised)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_model_that_always_abstains_has_nothing_to_attack(tmp_path: Path) -> None:

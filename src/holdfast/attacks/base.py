@@ -146,8 +146,8 @@ class Attack(Named, ABC):
         for name, value in (("label", label), ("wanted", wanted)):
             if value is not None and not 0 <= value < target.num_classes:
                 raise UsageError(f"{name} is a class from 0 to {target.num_classes - 1}, got {value}")
-        if wanted is not None and not self.targeted:
-            raise UsageError(f"the attack {self.name!r} leads to any other class, not to a given one; leave it out")
+        if wanted is not None:
+            self.check_targeted()
         if wanted == label:
             raise UsageError(f"label and wanted are both class {label}; there is nothing to change")
         x = checked_input(target, x)
@@ -164,6 +164,13 @@ class Attack(Named, ABC):
             raise UsageError(
                 f"the attack {self.name!r} needs {self.needs}, and {target} gives {target.gives}; attacks that need no "
                 f"more: {', '.join(able)}"
+            )
+
+    def check_targeted(self) -> None:
+        """Raise UsageError if it cannot lead to a given class."""
+        if not self.targeted:
+            raise UsageError(
+                f"the attack {self.name!r} leads to any other class, not to a given one; leave the wanted class out"
             )
 
     def check_budget(self, budget: float) -> None:

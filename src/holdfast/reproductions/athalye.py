@@ -91,8 +91,8 @@ def page(done: Finished) -> Page:
             "Accuracy within Linf epsilon in percent, with 95% intervals. PGD follows the gradient that is there: zero "
             "through rounding, and that of the classifier without its randomness. BPDA takes the identity in the place "
             "of rounding, EOT the mean gradient over draws of the randomness, and NATTACK needs "
-            "no gradient. A claimed adversarial counts if it is wrong more often than not under draws that no attack has "
-            "seen, at confidence 95%.",
+            "no gradient. A claimed adversarial counts if it is wrong more often than not under draws that no attack "
+            "has seen, at confidence 95%.",
             *([measures.SMOKE] if done.scale == "smoke" else []),
             *done.notes,
         ),

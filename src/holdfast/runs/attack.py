@@ -188,6 +188,8 @@ class _Work:
 
     def __post_init__(self) -> None:
         self.attack.check(self.target)
+        if self.manifest.wanted is not None:
+            self.attack.check_targeted()
         if not self.manifest.budgets.relative:
             self.check_budgets(None)
         if not self.target.deterministic:
@@ -230,18 +232,26 @@ class _Work:
         if certified.reference is not None and wanted != certified.reference:
             for budget in self._budgets(certified.radius):
                 tally.budgets.append(None if budget == math.inf else budget)
-                held = self._within(budget, x, example, certified.reference, wanted, tally)
+                held = self._within(budget, x, example, certified.reference, certified.radius, wanted, tally)
                 if held is not None:
                     break
         return self._record(example, certified, held, tally)
 
     def _within(
-        self, budget: float, x: Tensor, example: Example, reference: int, wanted: int | None, tally: _Tally
+        self,
+        budget: float,
+        x: Tensor,
+        example: Example,
+        reference: int,
+        radius: float | None,
+        wanted: int | None,
+        tally: _Tally,
     ) -> _Claim | None:
         """The adversarial within a budget that holds: the nearest of all restarts, or the first one.
 
-        A claim that is no nearer than one that holds is not verified. After each claim that fresh noise refuses, the
-        next run must succeed more clearly; where nothing has held yet, refused claims are followed by further runs.
+        One that contradicts the certificate ends the search: a nearer one on which the classifier abstains would hide
+        it. A claim that is no nearer than one that holds is not verified. After each claim that fresh noise refuses,
+        the next run must succeed more clearly; where nothing has held yet, refused claims are followed by further runs.
         """
         held: _Claim | None = None
         refused, runs = 0, self.restarts
@@ -252,7 +262,7 @@ class _Work:
                 continue
             if self._holds(claim, example, reference, wanted, tally):
                 held = claim
-                if not self.attack.minimizes:
+                if not self.attack.minimizes or self._contradicts(claim, reference, radius):
                     break
             else:
                 refused += 1
@@ -288,6 +298,12 @@ class _Work:
         tally.refused += not verdict.holds
         claim.verdict = verdict
         return verdict.holds
+
+    @staticmethod
+    def _contradicts(claim: _Claim, reference: int, radius: float | None) -> bool:
+        """Whether another class is established within the certified radius; see `AttackRecord.alarm`."""
+        answer = None if claim.verdict is None else claim.verdict.answer
+        return radius is not None and claim.distance <= radius and answer not in (None, reference)
 
     def _budgets(self, radius: float | None) -> list[float]:
         """In increasing order; the largest alone for an attack that looks for small changes by itself."""
