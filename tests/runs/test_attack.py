@@ -72,6 +72,10 @@ def test_records_hold_what_the_adversarials_show(tmp_path: Path) -> None:
         assert (record.repeats, record.failures, record.votes, record.restarts) == (1, 1, None, 1)
 
 
+def size_of(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
 def test_kills_change_no_record(tmp_path: Path) -> None:
     promised = attack_manifest(size=60)
     attack(tmp_path / "uninterrupted", promised)
@@ -81,10 +85,11 @@ def test_kills_change_no_record(tmp_path: Path) -> None:
     chance, folder, within = random.Random(4), tmp_path / "killed", 0
     for _ in range(KILLS):
         process = context.Process(target=work, args=(folder, promised))
+        before = size_of(folder / RECORDS)
         process.start()
-        while process.is_alive() and not (folder / RECORDS).exists():
-            time.sleep(0.01)
-        process.join(chance.uniform(0.1, 0.5))
+        while process.is_alive() and size_of(folder / RECORDS) == before:
+            time.sleep(0.005)
+        process.join(chance.uniform(0.0, 0.2))
         within += process.is_alive()
         process.kill()
         process.join()

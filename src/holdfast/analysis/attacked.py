@@ -82,13 +82,17 @@ class Success:
 def success_at(records: Sequence[AttackRecord], budget: float) -> Success:
     """Success within a budget, among the examples that were attacked: those that had an answer, and not the wanted one
     already."""
-    return _success(budget, [(record, budget) for record in records if record.budgets])
+    return _success(budget, [(record, budget) for record in records if _was_attacked(record)])
 
 
 def success_at_factors(records: Sequence[AttackRecord], factors: Sequence[float] = FACTORS) -> list[Success]:
     """Success within multiples of the certified radius, among the attacked examples that have one above 0."""
-    certified = [(record, record.radius) for record in records if record.radius and record.budgets]
+    certified = [(record, record.radius) for record in records if record.radius and _was_attacked(record)]
     return [_success(factor, [(record, factor * radius) for record, radius in certified]) for factor in factors]
+
+
+def _was_attacked(record: AttackRecord) -> bool:
+    return record.reference is not None and bool(record.budgets)
 
 
 def _success(budget: float, limits: Sequence[tuple[AttackRecord, float]]) -> Success:

@@ -123,9 +123,9 @@ class AttackManifest(Promised):
     format: int = FORMAT
 
     @classmethod
-    def _parsed(cls, raw: dict[str, Any]) -> dict[str, Any]:
+    def _parsed(cls, raw: dict[str, Any], origin: str) -> dict[str, Any]:
         budgets = raw["budgets"]
-        return {**super()._parsed(raw), "budgets": Budgets(tuple(budgets["values"]), budgets["relative"])}
+        return {**super()._parsed(raw, origin), "budgets": Budgets(tuple(budgets["values"]), budgets["relative"])}
 
 
 @dataclass(frozen=True)

@@ -146,17 +146,16 @@ class Promised:
                 f"{origin} was changed after it was written: its digest is {found!r}, that of its entries "
                 f"{expected!r}. Restore the file from a copy; if there is none, the {noun} has to be made again"
             )
-        try:
-            return cls(**cls._parsed(raw))
-        except (TypeError, KeyError) as error:
-            raise RunError(f"{origin}: an entry is incomplete ({error})") from error
+        return cls(**cls._parsed(raw, origin))
 
     @classmethod
-    def _parsed(cls, raw: dict[str, Any]) -> dict[str, Any]:
+    def _parsed(cls, raw: dict[str, Any], origin: str) -> dict[str, Any]:
         """The entries as the class has them, from those of the document."""
-        data = raw["data"]
-        tuples = {name: tuple(data[name]) for name in ("shape", "class_names")}
-        return {**raw, "data": DataPromise(**{**data, **tuples})}
+        try:
+            data = {**raw["data"], **{name: tuple(raw["data"][name]) for name in ("shape", "class_names")}}
+            return {**raw, "data": DataPromise(**data)}
+        except (TypeError, KeyError) as error:
+            raise RunError(f"{origin}: the entry 'data' is incomplete ({error})") from error
 
 
 AnyPromised = TypeVar("AnyPromised", bound=Promised)
