@@ -103,7 +103,7 @@ class FoolboxAttack(Attack):
 
     def _run(self, foolbox: Any, model: Any, cube: Cube, problem: Problem, by_gradients: bool) -> Tensor | None:
         criterion = _criterion(foolbox, problem) if by_gradients else _zero(foolbox, problem)
-        options = {} if self.minimizes else {"epsilon": problem.budget / self.scale(cube)}
+        options = {} if self.minimizes else {"epsilon": problem.budget / cube.width}
         try:
             points: Tensor = self.made(foolbox.attacks).run(model, cube.start, criterion, **options)
         except (AssertionError, ValueError) as error:
@@ -113,10 +113,6 @@ class FoolboxAttack(Attack):
             logging.getLogger(__name__).debug("%s: %s", self.name, error)
             return None
         return points
-
-    def scale(self, cube: Cube) -> float:
-        """Input units in one unit of the cube."""
-        return cube.width
 
 
 def imported(package: str, purpose: str) -> Any:
