@@ -30,7 +30,7 @@ def fully_connected(
         UsageError: `widths` has something other than positive whole numbers, or the activation is not known.
     """
     hidden = list(widths) if isinstance(widths, Sequence) else [widths]
-    if any(isinstance(width, bool | str) or width != int(width) or width < 1 for width in hidden):
+    if any(type(width) not in (int, float) or not 1 <= width < math.inf or width != int(width) for width in hidden):
         raise UsageError(f"argument widths of fc is positive whole numbers, as in 100/100, got {widths!r}")
     check_activation("fc", activation)
     layers: list[nn.Module] = [nn.Flatten()]
