@@ -16,7 +16,6 @@ from holdfast.bounds.methods.lirpa import Lirpa
 from holdfast.bounds.polytope import least_leads
 from holdfast.errors import HoldfastError, UsageError
 
-
 NETWORKS = [(relu_network(6, 10, 10, 3, mean=0.4), (6,)), (convolutional(), (1, 8, 8))]
 
 

@@ -1,9 +1,10 @@
 """A cheaper bound for provable training: hidden layers by intervals, and the leads by the dual of the polytope.
 
-It takes the work of as many copies of an image as there are classes, where the bound `convex` takes as many as there are
-inputs and undecided units. What is certified is never this bound: it is computed in float32, and no rounding is taken
-off. Source: Zhang, Chen, Xiao, Gowal, Stanforth, Li, Boning & Hsieh 2020, "Towards Stable and Efficient Training of
-Verifiably Robust Neural Networks" (CROWN-IBP), with the slopes of Wong & Kolter 2018; for intervals Gowal et al. 2018.
+It takes the work of as many copies of an image as there are classes, where the bound `convex` takes as many as there
+are inputs and undecided units. What is certified is never this bound: it is computed in float32, and no rounding is
+taken off. Source: Zhang, Chen, Xiao, Gowal, Stanforth, Li, Boning & Hsieh 2020, "Towards Stable and Efficient Training
+of Verifiably Robust Neural Networks" (CROWN-IBP), with the slopes of Wong & Kolter 2018; for intervals Gowal et al.
+2018.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def interval_leads(
             offset = offset + _of_bias(weights, layer)
             weights = _transposed(weights, layer)
         else:
-            weights = weights.unflatten(2, shape)
+            weights = weights.reshape(*weights.shape[:2], *shape)
     flat = weights.flatten(2)
     at_middle, around = flat @ middle.flatten(1).unsqueeze(2), flat.abs() @ spread.flatten(1).unsqueeze(2)
     return offset + (at_middle - around).squeeze(2)
@@ -95,5 +96,6 @@ def _of_bias(weights: Tensor, layer: nn.Linear | nn.Conv2d) -> Tensor | float:
 def _transposed(weights: Tensor, layer: nn.Linear | nn.Conv2d) -> Tensor:
     if isinstance(layer, nn.Linear):
         return weights @ layer.weight
-    flat = conv_transpose2d(weights.flatten(0, 1), layer.weight, None, layer.stride, layer.padding)
-    return flat.unflatten(0, weights.shape[:2])
+    pads = [int(pad) for pad in layer.padding]
+    flat = conv_transpose2d(weights.flatten(0, 1), layer.weight, None, layer.stride, pads)
+    return flat.reshape(*weights.shape[:2], *flat.shape[1:])

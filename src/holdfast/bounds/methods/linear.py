@@ -84,5 +84,5 @@ def _lengths(network: PlainNetwork, weight: Tensor, order: float) -> Tensor:
     """Of the differences of any two classes' weights, rounded up: each is a sum of differences and products."""
     between = weight.unsqueeze(1) - weight.unsqueeze(0)
     lengths: Tensor = torch.linalg.vector_norm(between, order, dim=2)
-    error = 4.0 * gamma(operations(network)) * torch.linalg.vector_norm(weight, order, dim=1).max()
-    return lengths + error + 1e-300
+    longest = float(torch.linalg.vector_norm(weight, order, dim=1).max())
+    return lengths + 4.0 * gamma(operations(network)) * longest + 1e-300

@@ -36,7 +36,7 @@ class Lipschitz(Bound):
 
     name: ClassVar[str] = "lipschitz"
     norms = (Norm.L2,)
-    source = "Tsuzuku et al. 2018, Section 4.1"
+    source = "Tsuzuku et al. 2018"
     assumption = "The network is computed with its stored weights in exact arithmetic."
 
     def prepare(self, classifier: Classifier) -> Method:

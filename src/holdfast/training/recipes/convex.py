@@ -1,5 +1,5 @@
 """Provable training with the robust loss of the convex outer polytope. Source: Wong & Kolter 2018, "Provable Defenses
-against Adversarial Examples via the Convex Outer Adversarial Polytope", Section 3.3; the projections are those of Wong,
+against Adversarial Examples via the Convex Outer Adversarial Polytope"; the projections are those of Wong,
 Schmidt, Metzen & Kolter 2018, "Scaling Provable Adversarial Defenses"."""
 
 from __future__ import annotations
