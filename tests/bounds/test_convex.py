@@ -107,6 +107,17 @@ def test_inputs_in_range_certify_no_less():
     assert sum(in_range) > sum(everywhere)
 
 
+def test_no_point_in_range_within_a_certified_radius_is_answered_otherwise():
+    module, x = convolutional(), inputs(10, (1, 8, 8)).round()
+    bounded = Convex(epsilon=0.5, search=10, inputs="in-range").on(classifier(module, (1, 8, 8), 3))
+    for each, point in zip(bounded.certify(x), x, strict=True):
+        assert each.radius > 0
+        tried = [in_ball(point, each.radius, "linf", 1_000), attacked(module, point, each.label, each.radius, "linf")]
+        with torch.no_grad():
+            assert (module.double()(torch.cat(tried).clamp(0, 1)).argmax(dim=1) == each.label).all()
+        module.float()
+
+
 def test_batches_do_not_matter():
     on = classifier(convolutional(), (1, 8, 8), 3)
     x = inputs(7, (1, 8, 8))

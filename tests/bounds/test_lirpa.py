@@ -1,4 +1,5 @@
-"""The adapter to auto_LiRPA: what it refuses, and what it asks of the library, which stands in here."""
+"""The adapter to auto_LiRPA: against `convex` and against sampling where it is installed; what it refuses; and what it
+asks of the library, which another one stands in for."""
 
 from __future__ import annotations
 
@@ -7,13 +8,61 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
-from networks import classifier, inputs, relu_network
+from networks import attacked, classifier, convolutional, in_ball, inputs, relu_network
 
 from holdfast.bounds.layers import plain
 from holdfast.bounds.methods.convex import Convex
 from holdfast.bounds.methods.lirpa import Lirpa
 from holdfast.bounds.polytope import least_leads
 from holdfast.errors import HoldfastError, UsageError
+
+NETWORKS = [(relu_network(6, 10, 10, 3, mean=0.4), (6,)), (convolutional(), (1, 8, 8))]
+
+
+@pytest.fixture
+def installed():
+    """Skips where the library is not, or does not import with this torch."""
+    pytest.importorskip("auto_LiRPA", reason="auto_LiRPA is not installed, or not for this torch", exc_type=ImportError)
+
+
+def least(bound, on, x, labels):
+    return bound.on(on).method.least_leads(x.double(), labels, bound.epsilon)
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize(("module", "shape"), NETWORKS)
+def test_the_same_slopes_give_the_polytope(norm, module, shape):
+    """Up to units whose sign intervals alone tell: auto_LiRPA takes them from there, which is never looser."""
+    on, x = classifier(module, shape, 3), inputs(20, shape)
+    labels = torch.arange(20) % 3
+    for epsilon in (0.003, 0.03, 0.3):
+        ours = least(Convex(epsilon, norm), on, x, labels)
+        theirs = least(Lirpa(epsilon, norm, "same-slope"), on, x, labels)
+        assert (theirs >= ours - 1e-9).all()
+        if epsilon < 0.1:
+            torch.testing.assert_close(theirs, ours, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(("module", "shape"), NETWORKS)
+def test_all_methods_hold_and_intervals_are_the_loosest_here(module, shape):
+    on, x = classifier(module, shape, 3), inputs(40, shape)
+    found = {}
+    for method in ("ibp", "same-slope", "crown"):
+        certificates = Lirpa(epsilon=0.03, method=method).on(on).certify(x)
+        found[method] = {number for number, each in enumerate(certificates) if each.radius}
+        for each, point in list(zip(certificates, x, strict=True))[:8]:
+            if not each.radius:
+                continue
+            tried = torch.cat(
+                [in_ball(point, 0.03, "linf", 500), attacked(module, point, each.label, 0.03, "linf", steps=20)]
+            )
+            with torch.no_grad():
+                assert (module.double()(tried).argmax(dim=1) == each.label).all()
+            module.float()
+    assert found["ibp"] < found["same-slope"]
+    assert found["ibp"] < found["crown"]
 
 
 def test_it_says_where_the_library_is_found(monkeypatch):

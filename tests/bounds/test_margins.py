@@ -62,9 +62,13 @@ def test_linear_takes_one_layer():
         Linear().on(classifier(nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 3)).eval(), (4,), 3))
     with pytest.raises(UsageError, match="without hidden layers"):
         Linear().on(classifier(relu_network(4, 5, 3), (4,), 3))
+    # Of the same shape, and no scaling of each channel.
+    moved = nn.Sequential(nn.Conv2d(1, 1, 1, stride=2, padding=1), nn.Flatten(), nn.Linear(9, 3)).eval()
+    with pytest.raises(UsageError, match="without hidden layers"):
+        Linear().on(classifier(moved, (1, 3, 3), 3))
 
 
-@pytest.mark.parametrize("layer", [nn.Linear(20, 30), nn.Linear(30, 7), nn.Linear(5, 5)])
+@pytest.mark.parametrize("layer", [nn.Linear(20, 30), nn.Linear(30, 7), nn.Linear(5, 5), nn.Linear(5_000, 3)])
 def test_spectral_norm_is_just_above_the_largest_singular_value(layer):
     with torch.no_grad():
         layer = layer.double()

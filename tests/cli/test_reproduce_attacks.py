@@ -2,33 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import struct
-
-import numpy as np
-import pytest
 
 from holdfast.reproductions import athalye, wong_kolter
-
-
-def idx(values):
-    return gzip.compress(struct.pack(f">{1 + values.ndim}I", 0x800 + values.ndim, *values.shape) + values.tobytes())
-
-
-@pytest.fixture(scope="module")
-def mnist(tmp_path_factory):
-    """A small set in the likeness of MNIST: the class is the row that is bright."""
-    folder = tmp_path_factory.mktemp("mnist")
-    random = np.random.default_rng(5)
-    for prefix, count in (("train", 500), ("t10k", 1000)):
-        labels = random.integers(0, 10, count).astype(np.uint8)
-        images = random.integers(0, 60, (count, 28, 28)).astype(np.uint8)
-        for image, label in zip(images, labels, strict=True):
-            image[2 * label + 4] = 250
-        (folder / f"{prefix}-images-idx3-ubyte.gz").write_bytes(idx(images))
-        (folder / f"{prefix}-labels-idx1-ubyte.gz").write_bytes(idx(labels))
-    return folder
 
 
 def arguments(name, data, out):

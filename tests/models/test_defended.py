@@ -73,6 +73,8 @@ def test_resized_images_are_shrunk_copies_in_a_black_frame():
         ("quantized", (1, 8, 8), {"levels": 1}, "levels"),
         ("random-resized", (1, 8, 9), {}, "square"),
         ("random-resized", (1, 8, 8), {"least": 0.0}, "least"),
+        ("random-resized", (1, 8, 8), {"least": 0.9, "most": 0.5}, "most"),
+        ("random-resized", (1, 8, 8), {"least": 0.51, "most": 0.52}, "whole size"),
         ("binarized-cnn", (5,), {}, "takes images"),
     ],
 )

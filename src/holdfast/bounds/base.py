@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
@@ -37,6 +39,9 @@ class Classifier:
         low: smallest value of an input.
         high: largest value of an input.
         device: where to compute.
+
+    Raises:
+        UsageError: fewer classes, or the range is none.
     """
 
     module: nn.Module
@@ -45,6 +50,12 @@ class Classifier:
     low: float = 0.0
     high: float = 1.0
     device: torch.device | None = None
+
+    def __post_init__(self) -> None:
+        if self.num_classes < 2:
+            raise UsageError(f"a bound is about two classes or more, got {self.num_classes}")
+        if not -math.inf < self.low < self.high < math.inf:
+            raise UsageError(f"the input space is [low, high] with finite low < high, got [{self.low}, {self.high}]")
 
 
 class Bound(Named, ABC):
@@ -84,7 +95,7 @@ class Bound(Named, ABC):
     @final
     def versions(self) -> dict[str, str]:
         """Of the packages that compute it, as far as they are installed."""
-        return {package: version(package) for package in self.packages if find_spec(package) is not None}
+        return {package: _version(package) for package in self.packages if find_spec(package) is not None}
 
     @final
     def on(self, classifier: Classifier) -> Bounded:
@@ -145,7 +156,7 @@ class Bounded:
         """
         x = checked_batch(self.classifier, x)
         found: list[Certificate] = []
-        for part in torch.split(x, max(1, self.method.batch)):
+        for part in torch.split(x, max(1, self.method.batch)) if len(x) else ():
             answers, radii = self.method.radii(part)
             pairs = zip(answers.tolist(), radii.tolist(), strict=True)
             found.extend(self._certificate(answer, radius) for answer, radius in pairs)
@@ -158,7 +169,8 @@ class Bounded:
         certain = answer != UNDECIDED
         return Certificate(
             label=answer if certain else None,
-            radius=radius if certain else 0.0,
+            # A classifier whose answer no input changes has no finite radius.
+            radius=min(radius, sys.float_info.max) if certain else 0.0,
             norm=self.bound.measure,
             alpha=0.0,
             selection=none,
@@ -184,6 +196,15 @@ def bound_from_dict(description: Mapping[str, Any]) -> Bound:
         UsageError: an unknown bound, or a parameter that is unknown, missing or out of range.
     """
     return from_dict(_BOUNDS, "bound", description)
+
+
+def _version(package: str) -> str:
+    """The version of a package that can be imported."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        # Taken from a folder of sources, which says nothing of it.
+        return "unknown"
 
 
 def check_norm(bound: Bound, name: str) -> None:

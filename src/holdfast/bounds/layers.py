@@ -63,7 +63,7 @@ def plain(
         dtype: of a copy of the layers; None for the layers themselves, through which gradients reach the weights.
 
     Raises:
-        UsageError: it has another layer, or its last one is not fully connected.
+        UsageError: it has another layer or a hook, its last one is not fully connected, or the shapes do not fit.
     """
     layers: list[nn.Module] = []
     # Without gradients of their own, so that training does not see them.
@@ -84,16 +84,23 @@ def plain(
         network = nn.Sequential(*map(_in_order, layers))
     else:
         where = classifier.device or torch.device("cpu")
-        copied = [copy.deepcopy(layer).to(where, dtype) for layer in layers]
-        network = nn.Sequential(*map(_in_order, copied)).requires_grad_(False)
+        network = nn.Sequential(*(_copied(layer, where, dtype) for layer in layers))
         x = x.to(where, dtype)
     shapes = [x.shape[1:]]
     with torch.no_grad():
         for layer in network:
-            _check_steps(layer, shapes[-1])
+            _check_fit(layer, shapes[-1])
             x = layer(x)
             shapes.append(x.shape[1:])
     return PlainNetwork(network, tuple(shapes))
+
+
+def _copied(layer: nn.Module, where: torch.device, dtype: torch.dtype) -> nn.Module:
+    """A copy without gradients, whose weights are parameters of its own, in order: auto_LiRPA takes no others."""
+    made = copy.deepcopy(layer).to(where, dtype).requires_grad_(False)
+    if isinstance(made, nn.Conv2d):
+        made.weight = nn.Parameter(made.weight.clone(memory_format=torch.contiguous_format), requires_grad=False)
+    return made
 
 
 def _in_order(layer: nn.Module) -> nn.Module:
@@ -108,16 +115,28 @@ def _in_order(layer: nn.Module) -> nn.Module:
 
 
 def flat(module: nn.Module) -> Iterator[nn.Module]:
-    """The layers of nested `nn.Sequential` in their order, without identities."""
-    if isinstance(module, nn.Sequential):
+    """The layers of nested `nn.Sequential` in their order, without identities.
+
+    Raises:
+        UsageError: one has a hook, which may change what it computes.
+    """
+    # Neither of these is in torch's public interface.
+    if any(getattr(module, name, None) for name in ("_forward_hooks", "_forward_pre_hooks")):
+        raise UsageError(
+            f"this bound takes layers without hooks, got a {type(module).__name__} with one, which may change what it "
+            "computes; remove it"
+        )
+    # Only this very class: a class made from it may go another way through its layers.
+    if type(module) is nn.Sequential:
         for part in module:
             yield from flat(part)
-    elif not isinstance(module, nn.Identity):
+    elif type(module) is not nn.Identity:
         yield module
 
 
 def _checked(layer: nn.Module, activations: tuple[type[nn.Module], ...]) -> nn.Module:
-    if not isinstance(layer, (*_AFFINE, nn.Flatten, *activations)):
+    # Only these very classes, as above.
+    if type(layer) not in (*_AFFINE, nn.Flatten, *activations):
         known = ", ".join(kind.__name__ for kind in (*_AFFINE, nn.Flatten, *activations))
         raise UsageError(
             f"this bound takes networks of {known} one after the other, got a {type(layer).__name__}; architectures "
@@ -135,8 +154,15 @@ def _checked(layer: nn.Module, activations: tuple[type[nn.Module], ...]) -> nn.M
     return layer
 
 
-def _check_steps(layer: nn.Module, shape: torch.Size) -> None:
-    """The transposed convolution must lead back to inputs of the same size."""
+def _check_fit(layer: nn.Module, shape: torch.Size) -> None:
+    """The layer must take this shape, and its transpose must lead back to it."""
+    fitting = True
+    if isinstance(layer, nn.Linear):
+        fitting = tuple(shape) == (layer.in_features,)
+    elif isinstance(layer, nn.Conv2d):
+        fitting = len(shape) == 3 and shape[0] == layer.in_channels
+    if not fitting:
+        raise UsageError(f"{layer} does not take values of shape {tuple(shape)}, which the layers before it give")
     if not isinstance(layer, nn.Conv2d):
         return
     pads = [int(pad) for pad in layer.padding]

@@ -3,7 +3,7 @@
 Each computed number here is a sum of products of weights, slopes in [0, 1], interval ends and inputs. Whatever the
 order of the additions, its error is at most gamma(N) times the sum of the absolute values of the products, where N is
 the number of operations on the longest way from an input to it (Higham 2002, "Accuracy and Stability of Numerical
-Algorithms", chapters 3 and 4). One pass with absolute weights bounds that sum. See docs/bounds.md.
+Algorithms", chapters 3 and 4), and what underflows. One pass with absolute weights bounds both. See docs/bounds.md.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from holdfast.bounds.layers import PlainNetwork
 
 # Of float64, to nearest.
 UNIT = 2.0**-53
+# More than what all products of a layer can lose together where they are too small for float64, even as 0.
+_UNDERFLOW = 2.0**-980
 # Operations that are spent on a layer besides its sums: slopes, signs, differences, products with a slope.
 _OTHERS = 16
 
@@ -81,7 +83,7 @@ def reach(network: PlainNetwork, x: Tensor, epsilon: float | Tensor) -> Reach:
     carried = torch.zeros_like(size)
     for layer in network.layers:
         if isinstance(layer, nn.Linear | nn.Conv2d):
-            size, carried = _absolute(layer, size, True), _absolute(layer, carried, False)
+            size, carried = _absolute(layer, size, True), _absolute(layer, carried, False) + _UNDERFLOW
         elif isinstance(layer, nn.Flatten):
             size, carried = size.flatten(1), carried.flatten(1)
         elif isinstance(layer, nn.Sigmoid):

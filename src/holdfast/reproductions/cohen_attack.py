@@ -81,6 +81,10 @@ def page(done: Finished) -> Page:
                 ),
             ),
         ),
+        notes=(
+            "The paper climbs the mean loss over noisy copies (Appendix J.3); here it is the loss of the mean "
+            "prediction (Salman et al. 2019).",
+        ),
         warning=warning,
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from holdfast.analysis.published import figure
 from holdfast.reproductions import measures
 from holdfast.reproductions.base import Attacking, Finished, Model, Plan, Study, register
@@ -14,6 +16,7 @@ _EVERY = {"smoke": 1000, "small": 100, "full": 20}
 _RESTARTS = {"smoke": 1, "small": 10, "full": 10}
 # Images and restarts for randomized ablation, where each of thousands of decisions takes n votes.
 _SMOOTHED = {"smoke": (2, 1), "small": (20, 1), "full": (100, 10)}
+_VOTES = {"smoke": 100, "small": 1_000, "full": 1_000}
 # By the paper's name.
 _OTHERS = {
     "CNN": "cnn",
@@ -44,7 +47,7 @@ def plan(scale: str, kind: str) -> Plan:
             limit=_SMOOTHED[scale][0],
             restarts=_SMOOTHED[scale][1],
             run=run.name,
-            n=100 if scale == "smoke" else 1_000,
+            n=_VOTES[scale],
         )
     )
     return Plan((*others.values(), smoothed), (run,), attacks=tuple(attacks))
@@ -89,9 +92,9 @@ def page(done: Finished) -> Page:
                 f"{measures.settings(done.runs[model], done.models[model])}; {images(attack.manifest.data)} attacked"
             )
         groups.append(Group(name, about, rows))
-    ablation = medians.pop(_ABLATION)
-    # The attack failed on the image in the middle: its median is larger than anything found.
-    largest = max((value for value in medians.values() if value is not None), default=0.0)
+    # Where the attack failed on the image in the middle, the median is larger than anything found.
+    sizes = {name: math.inf if median is None else median for name, median in medians.items()}
+    ablation = sizes.pop(_ABLATION)
     return Page(
         title=f"Levine & Feizi 2020, Table 2 on MNIST, scale {done.scale}",
         intro=(
@@ -105,12 +108,13 @@ def page(done: Finished) -> Page:
         statements=(
             Statement(
                 "randomized ablation has the largest median of these classifiers",
-                ablation is None or ablation > largest,
+                ablation > max(sizes.values()),
             ),
         ),
         notes=(
             f"Of the paper's table, {' and '.join(_NOT_HERE)} are not made anew.",
-            "Below full scale, randomized ablation is attacked on fewer images and with one restart.",
+            "Below full scale, randomized ablation is attacked on fewer images and with one restart. Each of its "
+            f"answers takes {_VOTES[done.scale]:,} votes; in the paper 10,000, on 275 images.",
         ),
     )
 

@@ -74,8 +74,8 @@ def page(done: Finished) -> Page:
             ),
         ),
         notes=(
-            "The paper's network on CIFAR-10 is a wide ResNet, and its Carlini-Wagner attack is PGD of 30 steps on the "
-            "margin of the logits; here it is the attack of Carlini & Wagner 2017 in Linf.",
+            "The published figures are those of the lecture by Hajri (2021), which has them from the paper, with "
+            "another network. Their CW has 30 steps; here it is the attack of Carlini & Wagner 2017 in Linf.",
         ),
     )
 

@@ -1,4 +1,4 @@
-"""Szegedy et al. 2014, Table 1: adversarials made against one network, shown to others."""
+"""Szegedy et al. 2014, the transfer matrix: adversarials made against one network, shown to others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _TABLE, _METRIC = "Szegedy et al. 2013 transfer", "error rate on adversarial examples"
 _SIGMOID = {"activation": "sigmoid"}
-# The paper's weight decay is lambda / units of a layer times the squared weights; SGD's is half its factor times these.
+# The number in a name, over 10 units, is taken for the factor of the squared weights: half of what SGD calls decay.
 _DECAYS = {"FC10(1e-4)": 1e-4, "FC10(1e-2)": 1e-2, "FC10(1)": 1.0}
 _LINEAR = tuple(_DECAYS)
 _NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -68,7 +68,7 @@ def page(done: Finished) -> Page:
     groups = [_group(done, made, matrix[made]) for made in _NETWORKS]
     groups += [_noise(done, deviation) for deviation in _NOISES]
     return Page(
-        title=f"Szegedy et al. 2014, Table 1: transfer on MNIST, scale {done.scale}",
+        title=f"Szegedy et al. 2014: transfer on MNIST, scale {done.scale}",
         intro=(
             "L-BFGS looks for the smallest change that each network of a group gets wrong. A row says how many of "
             "these adversarials another network gets wrong, in percent with 95% intervals; the last rows do the same "
@@ -76,12 +76,16 @@ def page(done: Finished) -> Page:
             *([measures.SMOKE] if done.scale == "smoke" else []),
             *done.notes,
         ),
-        tables=(Table("Table 1: adversarials made against a network, shown to others", ("here",), tuple(groups)),),
+        tables=(
+            Table("Transfer matrix: adversarials made against a network, shown to others", ("here",), tuple(groups)),
+        ),
         statements=_statements(matrix),
         notes=(
-            "The paper searches for a given wrong class, and here it is the most probable one, which gives smaller "
-            "changes: these transfer less. The published figures are those of the lecture by Hajri (2021), which has "
-            "them from the paper.",
+            "L-BFGS looks here for the wrong class that is most probable, which gives smaller changes than another "
+            "one would.",
+            "The published figures are those of the lecture by Hajri (2021), which has them from the paper. It does "
+            "not say how the networks were trained: epochs, learning rates, and that the number in a network's name "
+            "is the factor of the squared weights over the 10 units, are ours.",
         ),
     )
 
@@ -156,7 +160,7 @@ def _own(matrix: dict[str, dict[str, float | None]]) -> bool:
 STUDY = register(
     Study(
         name="szegedy-transfer",
-        title="Szegedy et al. 2014, Table 1: how adversarials transfer between networks",
+        title="Szegedy et al. 2014: how adversarials transfer between networks",
         data=("mnist",),
         cost={"smoke": "2 minutes", "small": "half an hour on 2 cores", "full": "hours on 2 cores"},
         plan=plan,

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from holdfast.bounds import Classifier
+from holdfast.bounds.intervals import interval_leads
 from holdfast.bounds.layers import plain
 from holdfast.bounds.polytope import least_leads
 from holdfast.data import open_data
@@ -24,6 +25,7 @@ from holdfast.training.recipes import Autoencoder, Convex, Memorize, Standard
 from holdfast.training.recipes.base import Step
 
 DIGITS = open_data("digits", None, "train", {})
+LABELS = torch.from_numpy(DIGITS.labels[:6].copy())
 
 
 def info(architecture: str, **arguments: Any) -> BundleInfo:
@@ -82,6 +84,24 @@ def test_projections_are_repeatable_and_near_the_exact_loss() -> None:
     assert Convex(epsilon=0.05, projections=64).outcome(made).loss.item() == exact
 
 
+def test_the_first_share_is_trained_by_intervals() -> None:
+    module = info("fc", widths=(12, 12)).build()
+    recipe = Convex(epsilon=0.05, intervals=0.5, warm_up=0.0)
+    leads = {
+        0.49: interval_leads(plain(Classifier(module, (1, 8, 8), 10)), step(module).x.double(), LABELS, 0.05, None),
+        0.5: least_leads(plain(Classifier(module, (1, 8, 8), 10)), step(module).x.double(), LABELS, 0.05, "linf", None),
+    }
+    losses = []
+    for progress, expected in leads.items():
+        loss, worst, _ = recipe.outcome(step(module, progress))
+        torch.testing.assert_close(-worst.double(), expected, rtol=1e-3, atol=1e-4)
+        losses.append(loss.item())
+        module.zero_grad()
+        loss.backward()
+        assert all(parameter.grad.abs().sum() > 0 for parameter in module.parameters())
+    assert losses[0] != losses[1]
+
+
 def test_provable_training_certifies_more(tmp_path: Any) -> None:
     """On digits; convolutions lie in another order in memory while they are trained."""
     from holdfast.bounds.methods.convex import Convex as Bound
@@ -89,14 +109,16 @@ def test_provable_training_certifies_more(tmp_path: Any) -> None:
     data, test = DIGITS.part(3), open_data("digits", None, "test", {})
     x = torch.from_numpy(test.batch(np.arange(100)))
     shares = []
-    for recipe in (Standard(), Convex(epsilon=0.05, projections=10)):
+    recipes = (Standard(), Convex(epsilon=0.05, projections=10), Convex(epsilon=0.05, first=0.0, intervals=1.0))
+    for number, recipe in enumerate(recipes):
         settings = TrainConfig(12, 32, "adamw", 0.005, 0.0, recipe=recipe)
-        out = tmp_path / f"{recipe.name}.safetensors"
+        out = tmp_path / f"{number}.safetensors"
         train(info("wong-small"), settings, data, out)
         module = load_bundle(out).module
         found = Bound(epsilon=0.05).on(Classifier(module, (1, 8, 8), 10)).certify(x)
         shares.append(sum(each.radius > 0 for each in found) / 100)
     assert shares[1] > shares[0] + 0.2
+    assert shares[2] > shares[0] + 0.2
 
 
 def test_autoencoder_codes_do_not_learn_from_the_labels() -> None:
@@ -135,6 +157,8 @@ def test_memorize_stores_each_image_once(tmp_path: Any) -> None:
         (lambda: Convex(epsilon=0.1, first=1.5), r"first is a share in \[0, 1\]"),
         (lambda: Convex(epsilon=0.1, clean=-1.0), "clean is a number from 0 on"),
         (lambda: Convex(epsilon=0.1, projections=-1), "projections is a whole number"),
+        (lambda: Convex(epsilon=0.1, intervals=1.5), r"intervals is a share in \[0, 1\]"),
+        (lambda: Convex(epsilon=0.1, norm="l2", intervals=0.5), "intervals are for norm=linf"),
         (lambda: Convex(epsilon=0.1).check(Gaussian(0.5), TrainConfig()), "trains without noise"),
         (lambda: Convex(epsilon=0.1).check(None, TrainConfig(precision="bfloat16")), "float32"),
         (lambda: Memorize().check(None, TrainConfig(epochs=2)), "one epoch"),
@@ -143,6 +167,8 @@ def test_memorize_stores_each_image_once(tmp_path: Any) -> None:
         (lambda: Memorize().outcome(_shared()), "one process"),
         (lambda: Autoencoder(reconstruction=-1.0), "reconstruction"),
         (lambda: info("fc", widths=(1.5,)).build(), "positive whole numbers"),
+        (lambda: info("fc", widths=(float("nan"),)).build(), "positive whole numbers"),
+        (lambda: info("fc", widths=(float("inf"),)).build(), "positive whole numbers"),
         (lambda: info("fc", activation="tanh").build(), "relu, sigmoid"),
         (lambda: info("autoencoder", codes=0).build(), "codes"),
     ],

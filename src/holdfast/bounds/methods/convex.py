@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from holdfast.bounds.base import UNDECIDED, Bound, Classifier, Method, check_epsilon, check_norm, checked_logits
+from holdfast.bounds.base import Bound, Classifier, Method, check_epsilon, check_norm, checked_batch
 from holdfast.bounds.layers import PlainNetwork, plain
+from holdfast.bounds.leads import Within, check_search
 from holdfast.bounds.polytope import EVERYWHERE, IN_RANGE, check_inputs, least_leads
-from holdfast.bounds.rounding import decided, reach
-from holdfast.errors import UsageError
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
@@ -55,66 +54,24 @@ class Convex(Bound):
 
     def prepare(self, classifier: Classifier) -> Method:
         """The network's layers; a first call tells whether the package is there."""
-        network = plain(classifier)
         limits = (classifier.low, classifier.high) if self.inputs == IN_RANGE else None
-        method = _Polytope(self, network, limits)
+        method = _Polytope(self, plain(classifier), limits)
         middle = torch.full((1, *classifier.shape), (classifier.low + classifier.high) / 2, dtype=torch.float64)
         with torch.no_grad():
-            least_leads(
-                network,
-                middle.to(next(iter(network.layers.parameters())).device),
-                torch.zeros(1, dtype=torch.int64),
-                self.epsilon,
-                self.norm,
-                limits,
-            )
+            method.least_leads(checked_batch(classifier, middle), torch.zeros(1, dtype=torch.int64), self.epsilon)
         return method
 
 
-class _Polytope(Method):
+class _Polytope(Within):
     """The polytope around each input."""
 
     def __init__(self, bound: Convex, network: PlainNetwork, limits: tuple[float, float] | None) -> None:
-        self.bound = bound
-        self.network = network
+        super().__init__(network, bound.epsilon, bound.search)
+        self.norm = bound.norm
         self.limits = limits
         widest = max(shape.numel() for shape in network.shapes)
         self.batch = max(1, _NUMBERS_AT_ONCE // (2 * network.shapes[0].numel() * widest))
 
-    def radii(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Yes or no at epsilon, and below it for those with no."""
-        logits = checked_logits(self.network.logits(x))
-        answers = decided(self.network, x, logits)
-        epsilon = self.bound.epsilon
-        found = epsilon * self._certain(x, answers, epsilon).double()
-        for number in range(len(x) if self.bound.search else 0):
-            if float(found[number]) == 0.0 and int(answers[number]) != UNDECIDED:
-                found[number] = self._largest(x[number : number + 1], answers[number : number + 1])
-        return answers, found
-
-    def _largest(self, x: Tensor, answer: Tensor) -> float:
-        """The largest certified of the radii that halving tries, for one input."""
-        certified, refused = 0.0, self.bound.epsilon
-        for _ in range(self.bound.search):
-            middle = (certified + refused) / 2
-            if bool(self._certain(x, answer, middle)[0]):
-                certified = middle
-            else:
-                refused = middle
-        return certified
-
-    def _certain(self, x: Tensor, answers: Tensor, epsilon: float) -> Tensor:
-        """Whether all inputs within epsilon have this answer, `(batch,)`."""
-        labels = answers.clamp_min(0)
-        leads = least_leads(self.network, x, labels, epsilon, self.bound.norm, self.limits)
-        slack = reach(self.network, x, epsilon).of_difference(labels)
-        # Written so that a NaN fails.
-        ahead = leads > slack
-        ahead.scatter_(1, labels.unsqueeze(1), True)
-        return ahead.all(dim=1) & (answers != UNDECIDED)
-
-
-def check_search(search: int) -> None:
-    """Raise UsageError unless it is a number of halvings."""
-    if type(search) is not int or search < 0:
-        raise UsageError(f"search is a whole number of halvings from 0 on, got {search!r}")
+    def least_leads(self, x: Tensor, labels: Tensor, epsilon: float) -> Tensor:
+        """The dual's bounds."""
+        return least_leads(self.network, x, labels, epsilon, self.norm, self.limits)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import nn
 
-from holdfast.bounds.base import UNDECIDED, Bound, Classifier, Method, check_norm, checked_logits
+from holdfast.bounds.base import Bound, Classifier, Method, check_norm
 from holdfast.bounds.layers import PlainNetwork, plain
-from holdfast.bounds.rounding import decided, gamma, operations, reach
+from holdfast.bounds.leads import Quotient
+from holdfast.bounds.rounding import gamma, operations
 from holdfast.errors import UsageError
 from holdfast.types import Norm
 
@@ -55,11 +56,13 @@ class Linear(Bound):
         if before:
             scale = _expanded(before[0], network.shapes)
             weight = weight * scale
-        return _Margin(network, weight, _DUAL[self.norm])
+        return Quotient(network, _lengths(network, weight, _DUAL[self.norm]))
 
 
 def _diagonal(layer: nn.Module) -> bool:
-    if isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1) and layer.in_channels == layer.out_channels:
+    if isinstance(layer, nn.Conv2d) and layer.in_channels == layer.out_channels:
+        if layer.kernel_size != (1, 1) or layer.stride != (1, 1) or layer.padding != (0, 0):
+            return False
         weight = layer.weight[:, :, 0, 0]
     elif isinstance(layer, nn.Linear) and layer.in_features == layer.out_features:
         weight = layer.weight
@@ -77,28 +80,9 @@ def _expanded(layer: nn.Module, shapes: tuple[torch.Size, ...]) -> Tensor:
     return layer.weight.diagonal()
 
 
-class _Margin(Method):
-    """Distances to the planes between the answer and each other class."""
-
-    batch = 256
-
-    def __init__(self, network: PlainNetwork, weight: Tensor, order: float) -> None:
-        self.network = network
-        # Between two classes, rounded up: each is a sum of differences and products.
-        between = weight.unsqueeze(1) - weight.unsqueeze(0)
-        lengths: Tensor = torch.linalg.vector_norm(between, order, dim=2)
-        error = 4.0 * gamma(operations(network)) * torch.linalg.vector_norm(weight, order, dim=1).max() + 1e-300
-        self.lengths = lengths + error
-
-    def radii(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The smallest distance, over the other classes."""
-        logits = checked_logits(self.network.logits(x))
-        answers = decided(self.network, x, logits)
-        labels = answers.clamp_min(0)
-        own = labels.unsqueeze(1)
-        leads = logits.gather(1, own) - logits - reach(self.network, x, 0.0).of_difference(labels)
-        distances = leads / self.lengths[labels]
-        distances.scatter_(1, own, math.inf)
-        # The quotient is off by one rounding.
-        smallest = distances.amin(dim=1).clamp_min(0.0) * (1.0 - 2.0**-50)
-        return answers, torch.where(answers == UNDECIDED, 0.0, smallest)
+def _lengths(network: PlainNetwork, weight: Tensor, order: float) -> Tensor:
+    """Of the differences of any two classes' weights, rounded up: each is a sum of differences and products."""
+    between = weight.unsqueeze(1) - weight.unsqueeze(0)
+    lengths: Tensor = torch.linalg.vector_norm(between, order, dim=2)
+    longest = float(torch.linalg.vector_norm(weight, order, dim=1).max())
+    return lengths + 4.0 * gamma(operations(network)) * longest + 1e-300

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import nn
 
-from holdfast.bounds.base import UNDECIDED, Bound, Classifier, Method, checked_logits
+from holdfast.bounds.base import Bound, Classifier, Method
 from holdfast.bounds.layers import PlainNetwork, plain
-from holdfast.bounds.rounding import decided, gamma, reach
+from holdfast.bounds.leads import Quotient
+from holdfast.bounds.rounding import gamma
 from holdfast.errors import UsageError
 from holdfast.types import Norm
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _MOST_ENTRIES = 2**28
 # Squarings of the Gram matrix: the bound is then the spectral norm times at most width^(2^-(1 + this)).
 _SQUARINGS = 10
-_SLOPES = {nn.ReLU: 1.0, nn.Sigmoid: 0.25, nn.Tanh: 1.0, nn.Flatten: 1.0}
+_SLOPES = {nn.ReLU: 1.0, nn.Sigmoid: 0.25, nn.Flatten: 1.0}
 
 
 @dataclass(frozen=True)
@@ -35,40 +36,23 @@ class Lipschitz(Bound):
 
     name: ClassVar[str] = "lipschitz"
     norms = (Norm.L2,)
-    source = "Tsuzuku et al. 2018, Section 4.1"
+    source = "Tsuzuku et al. 2018"
     assumption = "The network is computed with its stored weights in exact arithmetic."
 
     def prepare(self, classifier: Classifier) -> Method:
         """Spectral norms, which takes seconds for wide layers."""
-        return _Lead(plain(classifier, (nn.ReLU, nn.Sigmoid)))
+        network = plain(classifier, (nn.ReLU, nn.Sigmoid))
+        return Quotient(network, _constants(network))
 
 
-class _Lead(Method):
-    """Leads over Lipschitz constants."""
-
-    batch = 64
-
-    def __init__(self, network: PlainNetwork) -> None:
-        self.network = network
-        last = network.last
-        constant = 1.0
-        for layer, shape in zip(network.hidden, network.shapes, strict=False):
-            constant *= spectral_norm(layer, shape) * (1.0 + 2.0**-50)
-        between = last.weight.unsqueeze(1) - last.weight.unsqueeze(0)
-        rows: Tensor = torch.linalg.vector_norm(between, dim=2)
-        self.constants = constant * rows * (1.0 + 4.0 * gamma(last.in_features + 8)) + 1e-300
-
-    def radii(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The smallest quotient, over the other classes."""
-        logits = checked_logits(self.network.logits(x))
-        answers = decided(self.network, x, logits)
-        labels = answers.clamp_min(0)
-        own = labels.unsqueeze(1)
-        leads = logits.gather(1, own) - logits - reach(self.network, x, 0.0).of_difference(labels)
-        distances = leads / self.constants[labels]
-        distances.scatter_(1, own, math.inf)
-        smallest = distances.amin(dim=1).clamp_min(0.0) * (1.0 - 2.0**-50)
-        return answers, torch.where(answers == UNDECIDED, 0.0, smallest)
+def _constants(network: PlainNetwork) -> Tensor:
+    """By how much the lead of a class over another one can change for each unit of L2 length, rounded up."""
+    constant = 1.0
+    for layer, shape in zip(network.hidden, network.shapes, strict=False):
+        constant *= spectral_norm(layer, shape) * (1.0 + 2.0**-50)
+    last = network.last
+    rows: Tensor = torch.linalg.vector_norm(last.weight.unsqueeze(1) - last.weight.unsqueeze(0), dim=2)
+    return constant * rows * (1.0 + 4.0 * gamma(last.in_features + 8)) + 1e-300
 
 
 def spectral_norm(layer: nn.Module, shape: torch.Size) -> float:
@@ -89,17 +73,22 @@ def spectral_norm(layer: nn.Module, shape: torch.Size) -> float:
     size = float(torch.linalg.matrix_norm(matrix)) * (1.0 + gamma(matrix.numel() + 8))
     if size == 0.0:
         return 0.0
-    power = (matrix / size) @ (matrix / size).T
+    power = _symmetric((matrix / size) @ (matrix / size).T)
     sizes: list[float] = []
     for _ in range(_SQUARINGS):
         sizes.append(float(torch.linalg.matrix_norm(power)))
         power = power / sizes[-1]
-        power = power @ power
+        power = _symmetric(power @ power)
     bound = float(torch.linalg.matrix_norm(power)) * (1.0 + gamma(rows * rows + 8)) + gamma(rows + 8)
     for each in reversed(sizes):
         # The next power is off by the rounding of its product and of the division, of matrices of size 1.
         bound = each * math.sqrt(bound + 2.0 * gamma(rows * rows + 8)) * (1.0 + 2.0**-50)
     return size * math.sqrt(bound + 2.0 * gamma(columns + 8)) * (1.0 + 2.0**-50)
+
+
+def _symmetric(matrix: Tensor) -> Tensor:
+    """The mean with its transpose: a library's product may be a rounding away from symmetry, on which powers rest."""
+    return (matrix + matrix.T) / 2
 
 
 def _matrix(layer: nn.Module, shape: torch.Size) -> Tensor:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
-from holdfast.bounds.base import UNDECIDED, Bound, Classifier, Method, check_epsilon, check_norm, checked_logits
+from holdfast.bounds.base import Bound, Classifier, Method, check_epsilon, check_norm
 from holdfast.bounds.layers import PlainNetwork, plain
-from holdfast.bounds.rounding import decided, reach
+from holdfast.bounds.leads import Within
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.types import Norm
 
@@ -73,31 +73,26 @@ class Lirpa(Bound):
         return _Relaxed(self, plain(classifier), library, perturbations)
 
 
-class _Relaxed(Method):
+class _Relaxed(Within):
     """Bounds on the leads over all other classes."""
 
     batch = 16
 
     def __init__(self, bound: Lirpa, network: PlainNetwork, library: Any, perturbations: Any) -> None:
-        self.bound = bound
-        self.network = network
+        super().__init__(network, bound.epsilon)
         self.library = library
+        self.perturbation = perturbations.PerturbationLpNorm
+        self.order = _ORDERS[bound.norm]
         self.method, slope = _METHODS[bound.method]
         example = torch.zeros((1, *network.shapes[0]), dtype=torch.float64)
         example = example.to(next(iter(network.layers.parameters())).device)
         self.bounded = library.BoundedModule(network.layers, example, bound_opts={"relu": slope}, device=example.device)
-        self.perturbation = perturbations.PerturbationLpNorm(norm=_ORDERS[bound.norm], eps=bound.epsilon)
 
-    def radii(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Yes or no at epsilon."""
-        logits = checked_logits(self.network.logits(x))
-        answers = decided(self.network, x, logits)
-        labels = answers.clamp_min(0)
-        classes = torch.eye(logits.shape[1], dtype=x.dtype, device=x.device)
+    def least_leads(self, x: Tensor, labels: Tensor, epsilon: float) -> Tensor:
+        """The library's bounds on the leads, as rows of coefficients of the logits."""
+        classes = torch.eye(self.network.last.out_features, dtype=x.dtype, device=x.device)
         leads = classes[labels].unsqueeze(1) - classes.unsqueeze(0)
-        moved = self.library.BoundedTensor(x, self.perturbation)
+        moved = self.library.BoundedTensor(x, self.perturbation(norm=self.order, eps=epsilon))
+        least: Tensor
         least, _ = self.bounded.compute_bounds(x=(moved,), C=leads, method=self.method, bound_upper=False)
-        ahead = least > reach(self.network, x, self.bound.epsilon).of_difference(labels)
-        ahead.scatter_(1, labels.unsqueeze(1), True)
-        certain = ahead.all(dim=1) & (answers != UNDECIDED)
-        return answers, self.bound.epsilon * certain.double()
+        return least

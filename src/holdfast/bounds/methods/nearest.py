@@ -209,7 +209,7 @@ class _Cells(Method):
         rest = np.concatenate([apart.T @ weights, [lead @ weights]]) - target
         if rest[-1] >= 0.0 or not np.isfinite(rest).all():
             return None, np.zeros(apart.shape[1])
-        return weights, -rest[:-1] / rest[-1]
+        return np.maximum(weights, 0.0), -rest[:-1] / rest[-1]
 
     def _dual(self, near: _Near, cell: Array, own: Array, weights: Array) -> float:
         """What these weights prove, whatever they are: a change must be at least this long."""

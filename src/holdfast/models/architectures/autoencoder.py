@@ -1,5 +1,5 @@
-"""A classifier on the codes of an autoencoder. Source: Szegedy et al. 2014, "Intriguing properties of neural networks",
-Table 1 (AE400-10)."""
+"""A classifier on the codes of an autoencoder. Source: Szegedy et al. 2014, "Intriguing properties of neural networks"
+(the network AE400-10)."""
 
 from __future__ import annotations
 

@@ -72,28 +72,29 @@ class RandomResized(Defence):
     Args:
         side: height and width of an image.
         smallest: the smallest size.
+        largest: the largest size, at most the side.
     """
 
     random: ClassVar[bool] = True
     differentiable: ClassVar[bool] = True
 
-    def __init__(self, side: int, smallest: int) -> None:
+    def __init__(self, side: int, smallest: int, largest: int) -> None:
         super().__init__()
         self.side = side
         self.smallest = smallest
+        self.largest = largest
 
     def draw(self, count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
         """Size, and place as a share of the room that is left, `(count, 3)`."""
         drawn = torch.rand((count, 3), generator=generator, device=device)
-        sizes = self.smallest + (drawn[:, :1] * (self.side - self.smallest + 1)).floor().clamp_max(
-            self.side - self.smallest
-        )
+        more = self.largest - self.smallest
+        sizes = self.smallest + (drawn[:, :1] * (more + 1)).floor().clamp_max(more)
         room = self.side - sizes + 1
         places = torch.minimum((drawn[:, 1:] * room).floor(), room - 1)
         return torch.cat([sizes, places], dim=1)
 
     def still(self, count: int, device: torch.device) -> Tensor:
-        """The whole side."""
+        """The whole side, which an image has without the defence."""
         return torch.tensor([float(self.side), 0.0, 0.0], device=device).expand(count, 3)
 
     def apply_draws(self, x: Tensor, draws: Tensor) -> Tensor:
@@ -153,15 +154,22 @@ def binarized_cnn(shape: Shape, num_classes: int) -> nn.Module:
 
 
 @architecture("random-resized", raw=True)
-def random_resized(shape: Shape, num_classes: int, *, least: float = 0.8, classifier: str = "wong-small") -> nn.Module:
-    """A classifier of square images in [0, 1] that are shrunk to a random size, `least` of the side and more.
+def random_resized(
+    shape: Shape, num_classes: int, *, least: float = 0.8, most: float = 1.0, classifier: str = "wong-small"
+) -> nn.Module:
+    """A classifier of square images in [0, 1] that are shrunk to a random size, from `least` to `most` of the side.
 
     Raises:
-        UsageError: other inputs, or a share outside (0, 1].
+        UsageError: other inputs, or shares that are not 0 < least <= most <= 1 with a whole size between them.
     """
     _, height, width = image_size("random-resized", shape, smallest=4)
     if height != width:
         raise UsageError(f"architecture 'random-resized' takes square images, got inputs of shape {shape}")
-    if not (isinstance(least, int | float) and 0.0 < least <= 1.0):
-        raise UsageError(f"argument least of random-resized is a share of the side in (0, 1], got {least!r}")
-    return Defended(RandomResized(height, math.ceil(least * height)), build(classifier, shape, num_classes))
+    numbers = isinstance(least, int | float) and isinstance(most, int | float)
+    if not (numbers and 0.0 < least <= most <= 1.0 and math.ceil(least * height) <= math.floor(most * height)):
+        raise UsageError(
+            "arguments least and most of random-resized are shares of the side, 0 < least <= most <= 1 with a whole "
+            f"size between them, got {least!r} and {most!r} of {height}"
+        )
+    sizes = math.ceil(least * height), math.floor(most * height)
+    return Defended(RandomResized(height, *sizes), build(classifier, shape, num_classes))

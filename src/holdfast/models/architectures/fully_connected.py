@@ -1,5 +1,5 @@
 """Fully connected networks, with no hidden layer or several. Source: Szegedy et al. 2014, "Intriguing properties of
-neural networks", Table 1 (FC10, FC100-100-10, FC200-200-10); Wong & Kolter 2018, Section 4, for features."""
+neural networks" (FC10, FC100-100-10, FC200-200-10); Wong & Kolter 2018 for features."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def fully_connected(
         shape: any.
         num_classes: number of logits.
         widths: units of the hidden layers, from the input on, as in 100/100; none for a linear classifier.
-        activation: between the layers, "relu" or "sigmoid" (Szegedy et al.).
+        activation: between the layers, "relu" or "sigmoid".
 
     Raises:
         UsageError: `widths` has something other than positive whole numbers, or the activation is not known.
     """
     hidden = list(widths) if isinstance(widths, Sequence) else [widths]
-    if any(isinstance(width, bool | str) or width != int(width) or width < 1 for width in hidden):
+    if any(type(width) not in (int, float) or not 1 <= width < math.inf or width != int(width) for width in hidden):
         raise UsageError(f"argument widths of fc is positive whole numbers, as in 100/100, got {widths!r}")
     check_activation("fc", activation)
     layers: list[nn.Module] = [nn.Flatten()]

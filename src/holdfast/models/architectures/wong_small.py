@@ -1,5 +1,5 @@
 """The small convolutional network of provable training. Source: Wong & Kolter 2018, "Provable Defenses against
-Adversarial Examples via the Convex Outer Adversarial Polytope", Section 4."""
+Adversarial Examples via the Convex Outer Adversarial Polytope"; sizes as in convex_adversarial's example for MNIST."""
 
 from __future__ import annotations
 
