@@ -13,11 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from holdfast.attacks.masks import MOST_PLACES, MaskedVotes
 from holdfast.attacks.randomness import torch_generator
 from holdfast.attacks.target import ABSTAINS, Access, Answers, Queries, Target, check_finite, straight_through
 from holdfast.errors import UsageError
 from holdfast.estimators import AllVotes, AnswerRule, TopTwo
 from holdfast.noises.lattice_gaussian import LatticeGaussian
+from holdfast.noises.masking import MaskingNoise
 from holdfast.noises.uniform_flip import UniformFlip
 from holdfast.sampling.counts import MonteCarlo
 from holdfast.sampling.engines.local import LocalEngine, torch_device
@@ -122,6 +124,7 @@ class SmoothedTarget(Target):
         if module is not None:
             self.gives = Access.GRADIENTS if self.smooth else Access.SURROGATE
         self._loops: dict[bool, MonteCarlo] = {}
+        self._masked: MaskedVotes | None = None
         self._draws: Tensor | None = None
 
     def __str__(self) -> str:
@@ -145,7 +148,7 @@ class SmoothedTarget(Target):
         """
         super()._renew(seed, level)
         self.seed = seed
-        self._loops, self._draws = {}, None
+        self._loops, self._masked, self._draws = {}, None, None
         if not self.exhaustive:
             self.abstention_counts = level == 0
             self._rule = TopTwo(self.n, self.search_alpha if level == 0 else _LEVELS[level - 1])
@@ -224,15 +227,33 @@ class SmoothedTarget(Target):
 
     def _counts(self, x: Tensor, early: bool) -> list[Counts]:
         """Votes for each input under the target's noise; all n of them, or as many as an answer takes."""
+        rows = x.detach().to(self.device, torch.float32)
+        found: dict[int, Counts] = {}
+        if isinstance(self.noise, MaskingNoise) and not self.exhaustive:
+            masked = self._masked_votes(self.noise, rows[0])
+            for number, row in enumerate(rows):
+                known = masked.counts(row, force=not early) if masked else None
+                if known is not None:
+                    found[number], passes = known
+                    self.queries.samples += passes
+        others = [number for number in range(len(rows)) if number not in found]
         # The example's index is a part of the key of its noise: one index, one noise.
-        rows = x.detach().to(self.device, torch.float32).cpu().numpy()
-        examples = [Example(0, np.ascontiguousarray(row), number) for number, row in enumerate(rows)]
-        found: list[Counts | None] = [None] * len(examples)
-        for example, votes in self._loop(early, examples[0]).run(examples):
-            counts = votes[Stream.PREDICTION]
-            found[example.label] = counts
-            self.queries.samples += counts.total
-        return [counts for counts in found if counts is not None]
+        examples = [Example(0, np.ascontiguousarray(rows[number].cpu().numpy()), number) for number in others]
+        if examples:
+            for example, votes in self._loop(early, examples[0]).run(examples):
+                found[example.label] = votes[Stream.PREDICTION]
+                self.queries.samples += votes[Stream.PREDICTION].total
+        return [found[number] for number in range(len(rows))]
+
+    def _masked_votes(self, noise: MaskingNoise, x: Tensor) -> MaskedVotes | None:
+        """What remembers votes; None where all masks together would take too much memory."""
+        if self._masked is None:
+            places = noise.draw(x, 1, torch_generator(self.seed, self.device)).shape[1]
+            if self.n * places > MOST_PLACES:
+                return None
+            size = self.engine.batch_size or self.n
+            self._masked = MaskedVotes(self.classifier, noise, self.n, self.seed, size)
+        return self._masked
 
     def _loop(self, early: bool, example: Example) -> MonteCarlo:
         early = early or self.exhaustive

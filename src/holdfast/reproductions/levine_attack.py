@@ -15,7 +15,7 @@ _K = 45
 _EVERY = {"smoke": 1000, "small": 100, "full": 20}
 _RESTARTS = {"smoke": 1, "small": 10, "full": 10}
 # Images and restarts for randomized ablation, where each of thousands of decisions takes n votes.
-_SMOOTHED = {"smoke": (2, 1), "small": (20, 1), "full": (100, 10)}
+_SMOOTHED = {"smoke": (2, 1), "small": (30, 10), "full": (100, 10)}
 _VOTES = {"smoke": 100, "small": 1_000, "full": 1_000}
 # By the paper's name.
 _OTHERS = {
@@ -113,7 +113,7 @@ def page(done: Finished) -> Page:
         ),
         notes=(
             f"Of the paper's table, {' and '.join(_NOT_HERE)} are not made anew.",
-            "Below full scale, randomized ablation is attacked on fewer images and with one restart. Each of its "
+            "Below full scale, randomized ablation is attacked on fewer images. Each of its "
             f"answers takes {_VOTES[done.scale]:,} votes; in the paper 10,000, on 275 images.",
         ),
     )
