@@ -4,8 +4,8 @@
 like others (the vanilla attack in Athalye et al. 2018; gradients through rounding are zero). `surrogate` has new draws,
 and the identity for what has no gradient (EOT, BPDA).
 
-The deployed classifier answers by one draw, and so does the target of a first search. What a search finds then fits that
-draw. After claims that fresh draws refuse, the adversary decides by more draws, of which a clear majority must fail.
+The deployed classifier answers by one draw, new for each input. An adversary who wants most draws to fail decides by
+several, the same ones for a whole search; after claims that fresh draws refuse, by more, of which more must fail.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 # By level: the draws that decide, and the share of them that must fail. A claim holds if more than half of all draws
-# fail, with a margin for chance; and a search keeps what its own draws are kind to.
-_LEVELS = ((1, 1.0), (20, 0.75), (60, 0.8), (180, 0.85))
+# fail, with a margin for chance; and a search keeps what its own draws are kind to. One draw would do worse: a search
+# would end at the first change that it is kind to, and miss what most others fail on.
+_LEVELS = ((20, 0.5), (40, 0.65), (80, 0.75), (160, 0.85))
 # Draws that a score is the mean over: an adversary without gradients asks several times.
 _DRAWS_OF_A_SCORE = 4
 # Inputs of the classifier at a time, where each is taken under many draws.
@@ -76,10 +77,9 @@ class DefendedTarget(Target):
         return "the defended classifier"
 
     def _renew(self, seed: int, level: int) -> None:
-        """Take other draws: one at level 0, more and more at the levels from 1 to `MOST_LEVEL`, which all want a clear
-        majority of them to fail."""
+        """Take other draws: half of them must fail at level 0, and more of more at the levels up to `MOST_LEVEL`."""
         super()._renew(seed, level)
-        count, self._share = _LEVELS[level] if self.module.defence.random else _LEVELS[0]
+        count, self._share = _LEVELS[level] if self.module.defence.random else (1, 1.0)
         self._draws = self.module.defence.draw(count, torch_generator(seed, self.device), self.device)
         self._scoring = torch_generator(seed + 1, self.device)
 
@@ -127,7 +127,7 @@ class DefendedTarget(Target):
     @torch.no_grad()
     def _under_all(self, x: Tensor, draws: Tensor) -> Tensor:
         """Logits `(batch, draws, classes)` of each input under each draw."""
-        parts = x.split(max(1, _BATCH // len(draws)))
+        parts = torch.split(x, max(1, _BATCH // len(draws)))
         logits = [self._through(part.repeat_interleave(len(draws), 0), draws.repeat(len(part), 1)) for part in parts]
         return torch.cat(logits).view(len(x), len(draws), -1)
 

@@ -159,7 +159,7 @@ class Target(ABC):
         return self._decide(x)
 
     def loses(self, x: Tensor, label: int, wanted: int | None) -> Tensor:
-        """For which inputs `(batch, *event)` the adversary has what it wants, bool `(batch,)`, as clearly as it must be.
+        """For which inputs `(batch, *event)` the adversary has won as clearly as the level asks, `(batch,)`.
 
         Args:
             x: inputs.

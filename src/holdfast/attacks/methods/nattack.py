@@ -85,12 +85,11 @@ class NAttack(Attack):
 
     def _noise(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """A population of normal changes, of which the first is none."""
-        shape = x.shape[1:]
+        shape = tuple(x.shape[1:])
         if self.coarse > 1:
             if len(shape) != 3:
                 raise UsageError(
-                    f"nattack with coarse={self.coarse} changes images, got inputs of shape {tuple(shape)}; leave "
-                    "coarse at 1"
+                    f"nattack with coarse={self.coarse} changes images, got inputs of shape {shape}; leave coarse at 1"
                 )
             shape = (shape[0], *(-(-side // self.coarse) for side in shape[1:]))
         noise = torch.empty((self.population, *shape), device=x.device).normal_(generator=generator)
