@@ -53,7 +53,6 @@ SHORT = [
     made("autoattack"),
     made("bpda", steps=10),
     made("nattack", steps=20, population=50),
-    made("nattack", steps=20, population=50, coarse=3),
     made("deepfool", steps=20),
     made("cw-l2", steps=60, searches=4),
     made("cw-linf", steps=60, shrink=0.7),
@@ -301,7 +300,9 @@ def test_what_a_classifier_gives_is_found_out_and_attacks_that_need_more_are_ref
     assert made("nattack").run(logits, x, label, 0.3) is not None
 
 
-def test_coarse_changes_are_for_images() -> None:
+def test_coarse_changes_are_for_images(plain: Victim) -> None:
+    x, label = plain.image(0)
+    assert made("nattack", coarse=3).run(plain.target(), x, label, 0.3) is not None
     flat = PlainTarget(lambda x: torch.stack([x[:, 0], 0.5 - x[:, 0]], dim=1), 2, (4,))
     with pytest.raises(UsageError, match=r"coarse=2 changes images, got inputs of shape \(4,\)"):
         made("nattack", coarse=2).run(flat, torch.full((4,), 0.5), 0, 0.1)

@@ -131,7 +131,7 @@ class OneSize(torch.nn.Module):
 
 
 def test_one_lucky_draw_of_a_random_defence_is_no_adversarial():
-    """White images get class 1 from one draw in five, or so: searches hardly claim it, fresh draws do not confirm it."""
+    """White images get class 1 from one draw in five, or so: searches hardly claim it, fresh draws refuse it."""
     made = DefendedTarget(Defended(RandomResized(8, 4, 8), OneSize()).eval(), 2, (1, 8, 8))
     white = torch.ones(1, 8, 8)
     assert {made.answers(white, 1, seed).classes[0] for seed in range(40)} == {0, 1}
