@@ -117,7 +117,7 @@ STUDY = register(
         name="athalye",
         title="Athalye et al. 2018: defences with obfuscated gradients, and the attacks that break them",
         data=("mnist", "cifar10"),
-        cost={"smoke": "2 minutes", "small": "half an hour on 2 cores", "full": "an hour on a GPU"},
+        cost={"smoke": "2 minutes", "small": "10 minutes on a core", "full": "an hour on a GPU"},
         plan=plan,
         page=page,
     )
