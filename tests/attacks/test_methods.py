@@ -253,6 +253,7 @@ def test_an_l0_budget_is_a_whole_number_of_pixels(plain: Victim) -> None:
         ({"name": "cw-linf", "shrink": 1.0}, "shrink is a number between 0 and 1, got 1.0"),
         ({"name": "cw-l0", "share": 1}, "share is a number between 0 and 1, got 1"),
         ({"name": "nattack", "population": 1}, "population is a whole number from 2 on"),
+        ({"name": "nattack", "coarse": 0}, "coarse is a whole number from 1 on"),
         ({"name": "smooth-pgd", "objective": "hard"}, "objective is soft or expected"),
         ({"name": "smooth-pgd", "fresh": 2}, "fresh is 1"),
         ({"name": "pointwise", "norm": "l0"}, "no parameter 'norm'; it takes steps"),
@@ -297,6 +298,14 @@ def test_what_a_classifier_gives_is_found_out_and_attacks_that_need_more_are_ref
     for attack in (made("pointwise"), made("hop-skip-jump", steps=2)):
         assert attack.run(votes, x, label) is not None
     assert made("nattack").run(logits, x, label, 0.3) is not None
+
+
+def test_coarse_changes_are_for_images(plain: Victim) -> None:
+    x, label = plain.image(0)
+    assert made("nattack", coarse=3).run(plain.target(), x, label, 0.3) is not None
+    flat = PlainTarget(lambda x: torch.stack([x[:, 0], 0.5 - x[:, 0]], dim=1), 2, (4,))
+    with pytest.raises(UsageError, match=r"coarse=2 changes images, got inputs of shape \(4,\)"):
+        made("nattack", coarse=2).run(flat, torch.full((4,), 0.5), 0, 0.1)
 
 
 def test_bpda_goes_through_a_defence_without_gradients(plain: Victim) -> None:

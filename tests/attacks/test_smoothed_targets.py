@@ -12,8 +12,7 @@ from torch import Tensor
 from victims import Victim, made, magnitudes
 
 from holdfast.attacks import Access, Check, PlainTarget, Problem, SmoothedTarget, Verdict, verify
-from holdfast.attacks.smoothed import MOST_LEVEL
-from holdfast.attacks.target import ABSTAINS
+from holdfast.attacks.target import ABSTAINS, MOST_LEVEL
 from holdfast.errors import UsageError
 from holdfast.noises.gaussian import Gaussian
 from holdfast.noises.lattice_gaussian import LatticeGaussian

@@ -9,11 +9,12 @@ import torch
 from holdfast.attacks import Access, attack_from_dict
 from holdfast.attacks.check import Check, verify
 from holdfast.attacks.defended import DefendedTarget
+from holdfast.attacks.target import MOST_LEVEL
 from holdfast.cli.train import describe
 from holdfast.data import open_data
 from holdfast.errors import ClassifierError, UsageError
 from holdfast.models.architectures import build
-from holdfast.models.architectures.defended import Defended, RandomResized
+from holdfast.models.architectures.defended import Defence, Defended, RandomResized
 from holdfast.models.bundle import load_bundle
 from holdfast.training.config import TrainConfig
 from holdfast.training.loop import train
@@ -103,14 +104,14 @@ def test_rounding_hides_from_pgd_and_from_nothing_else(quantized):
     assert broken["nattack"] >= len(right) - 2
 
 
-def test_a_random_defence_answers_by_one_draw_and_is_asked_again():
+def test_a_random_defence_keeps_its_draws_until_it_is_renewed():
     torch.manual_seed(0)
     module = build("random-resized", (1, 8, 8), 10, {"least": 0.5}).eval()
     made = DefendedTarget(module, 10, (1, 8, 8), seed=1)
     x = torch.from_numpy(TEST.batch(np.arange(60)))
     assert made.gives is Access.GRADIENTS
     assert not made.deterministic
-    assert torch.equal(made.decide(x), made.decide(x)), "one draw, until it is renewed"
+    assert torch.equal(made.decide(x), made.decide(x)), "the same draws, until it is renewed"
     assert len({tuple(made.renewed(seed)._draws[0].tolist()) for seed in range(5)}) > 1
     assert made.queries.decisions == 120
     assert made.renewed(3).queries.decisions == 0
@@ -122,7 +123,7 @@ def test_a_random_defence_answers_by_one_draw_and_is_asked_again():
 
 
 class OneSize(torch.nn.Module):
-    """Class 1 for the one of the five sizes of `RandomResized(8, 4)` that fills the whole frame, class 0 otherwise."""
+    """Class 1 for the one of the five sizes of `RandomResized(8, 4, 8)` that fills the frame, class 0 otherwise."""
 
     def forward(self, x):
         filled = (x[:, 0, :, -1].amin(dim=1) * x[:, 0, -1].amin(dim=1) * x[:, 0, 0].amin(dim=1) > 0).float()
@@ -130,10 +131,12 @@ class OneSize(torch.nn.Module):
 
 
 def test_one_lucky_draw_of_a_random_defence_is_no_adversarial():
-    """White images get class 1 from one draw in five, or so: a search finds it, and fresh draws do not confirm it."""
-    made = DefendedTarget(Defended(RandomResized(8, 4), OneSize()).eval(), 2, (1, 8, 8))
+    """White images get class 1 from one draw in five, or so: searches hardly claim it, fresh draws refuse it."""
+    made = DefendedTarget(Defended(RandomResized(8, 4, 8), OneSize()).eval(), 2, (1, 8, 8))
     white = torch.ones(1, 8, 8)
-    assert {int(made.renewed(seed).decide(white[None])[0]) for seed in range(40)} == {0, 1}
+    assert {made.answers(white, 1, seed).classes[0] for seed in range(40)} == {0, 1}
+    # P(Binomial(20, 1/5) >= 10) = .0026.
+    assert sum(bool(made.renewed(seed).loses(white[None], 0, None)[0]) for seed in range(40)) <= 2
     for seed in range(10):
         verdict, queries = verify(made, white, 0, None, Check(), 1, seed)
         assert not verdict.holds
@@ -141,6 +144,72 @@ def test_one_lucky_draw_of_a_random_defence_is_no_adversarial():
         assert (queries.decisions, queries.samples) == (50, 50)
     verdict, _ = verify(made, white, 1, None, Check(), 1, seed=1)
     assert (verdict.holds, verdict.answer, verdict.kind(1)) == (True, 0, "misclassified")
+
+
+class Shifted(Defence):
+    """A value less a uniform draw from [0, 1]: `Sign` answers 1 to the value v with probability v."""
+
+    random = True
+    differentiable = True
+
+    def draw(self, count, generator, device):
+        return torch.rand((count, 1), generator=generator, device=device)
+
+    def still(self, count, device):
+        return torch.zeros((count, 1), device=device)
+
+    def apply_draws(self, x, draws):
+        return x - draws
+
+
+class Sign(torch.nn.Module):
+    """Class 1 above 0, class 0 below."""
+
+    def forward(self, x):
+        return torch.cat([-x, x], dim=1)
+
+
+def shifted(seed=0):
+    return DefendedTarget(Defended(Shifted(), Sign()).eval(), 2, (1,), seed=seed)
+
+
+def test_a_clearer_search_finds_what_fresh_draws_confirm():
+    """A first search stops where half of its draws fail; the next ones where most of many draws fail."""
+    attack = attack_from_dict({"name": "nattack", "steps": 400, "population": 20, "spread": 0.02, "rate": 0.005})
+    held = []
+    for level in range(MOST_LEVEL + 1):
+        found = [
+            attack.run(shifted().renewed(seed, level), torch.tensor([0.1]), 0, 0.85, seed=seed) for seed in range(24)
+        ]
+        assert all(each is not None for each in found)
+        held.append(sum(verify(shifted(), each, 0, None, Check(100, 0.95), 4, seed=7)[0].holds for each in found))
+    assert held[0] <= 18
+    assert held[1] > held[0]
+    assert held[2:] == [24, 24], held
+
+
+def test_the_levels_want_a_larger_share_of_more_draws():
+    values = torch.linspace(0, 1, 101)[:, None]
+    least, drawn = [], []
+    for level in range(MOST_LEVEL + 1):
+        targets = [shifted().renewed(seed, level) for seed in range(40)]
+        least.append(np.mean([1 - float(each.loses(values, 0, None).double().mean()) for each in targets]))
+        drawn.append(targets[0].queries.samples // len(values))
+    assert drawn == sorted(set(drawn))
+    # Means over 40 searches of order statistics of uniform draws: their standard deviations are .018 and less.
+    assert least == pytest.approx([0.48, 0.64, 0.74, 0.845], abs=0.07)
+    clear = shifted().renewed(0, MOST_LEVEL)
+    assert clear.decide(torch.tensor([[0.3], [0.7]])).tolist() == [0, 1]
+    assert clear.loses(torch.tensor([[0.3], [0.7], [0.99]]), 0, 1).tolist() == [False, False, True]
+    assert clear.loses(torch.tensor([[0.01], [0.7]]), 1, None).tolist() == [True, False]
+
+
+def test_inputs_that_are_scored_together_get_the_same_draws():
+    made = shifted()
+    first, second = made.scores(torch.full((5, 1), 0.5)), made.scores(torch.full((5, 1), 0.5))
+    assert len(first.unique(dim=0)) == 1
+    assert not torch.equal(first, second)
+    torch.testing.assert_close(first.logsumexp(dim=1), torch.zeros(5))
 
 
 def test_a_defence_in_training_mode_is_refused():

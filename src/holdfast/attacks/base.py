@@ -12,7 +12,7 @@ from torch import Tensor
 
 from holdfast.attacks.distances import check_budget, distance, within
 from holdfast.attacks.randomness import seeded, torch_generator
-from holdfast.attacks.target import ABSTAINS, Access, Target
+from holdfast.attacks.target import Access, Target
 from holdfast.errors import InputError, UsageError
 from holdfast.named import Named, from_dict, register
 from holdfast.types import Norm, norm_spelt
@@ -48,11 +48,7 @@ class Problem:
     def succeeds(self, candidates: Tensor) -> Tensor:
         """Which candidates `(batch, *event)` are adversarial, `(batch,)`; an abstention is a success where no class is
         wanted. They are first moved to what the classifier takes."""
-        answers = self.target.decide(self.target.admissible(self.x[0], candidates))
-        if self.wanted is not None:
-            return answers == self.wanted
-        wrong = answers != self.label
-        return wrong if self.target.abstention_counts else wrong & (answers != ABSTAINS)
+        return self.target.loses(self.target.admissible(self.x[0], candidates), self.label, self.wanted)
 
     def margin(self, scores: Tensor) -> Tensor:
         """By how much scores `(batch, classes)` favour the adversary, `(batch,)`: above 0 it has won."""

@@ -2,11 +2,15 @@
 
 `logits` is what a naive adversary differentiates, who does not know of the randomness and takes rounding for a function
 like others (the vanilla attack in Athalye et al. 2018; gradients through rounding are zero). `surrogate` has new draws,
-and the identity for what has no gradient (EOT, BPDA). An answer takes one draw, of its own for each renewal.
+and the identity for what has no gradient (EOT, BPDA).
+
+The deployed classifier answers by one draw, new for each input. An adversary who wants most draws to fail decides by
+several, the same ones for a whole search; after claims that fresh draws refuse, by more, of which more must fail.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -22,8 +26,14 @@ from holdfast.types import Counts
 if TYPE_CHECKING:
     from torch import nn
 
+# By level: the draws that decide, and the share of them that must fail. A claim holds if more than half of all draws
+# fail, with a margin for chance; and a search keeps what its own draws are kind to. One draw would do worse: a search
+# would end at the first change that it is kind to, and miss what most others fail on.
+_LEVELS = ((20, 0.5), (40, 0.65), (80, 0.75), (160, 0.85))
 # Draws that a score is the mean over: an adversary without gradients asks several times.
-_DRAWS_OF_A_SCORE = 8
+_DRAWS_OF_A_SCORE = 4
+# Inputs of the classifier at a time, where each is taken under many draws.
+_BATCH = 1024
 
 
 class DefendedTarget(Target):
@@ -67,9 +77,10 @@ class DefendedTarget(Target):
         return "the defended classifier"
 
     def _renew(self, seed: int, level: int) -> None:
-        """Take another draw; there is no clearer success than an answer."""
+        """Take other draws: half of them must fail at level 0, and more of more at the levels up to `MOST_LEVEL`."""
         super()._renew(seed, level)
-        self._draws = self.module.defence.draw(1, torch_generator(seed, self.device), self.device)
+        count, self._share = _LEVELS[level] if self.module.defence.random else (1, 1.0)
+        self._draws = self.module.defence.draw(count, torch_generator(seed, self.device), self.device)
         self._scoring = torch_generator(seed + 1, self.device)
 
     @torch.no_grad()
@@ -81,17 +92,25 @@ class DefendedTarget(Target):
         self.queries.decisions += count
         return Answers(tuple(classes.tolist()), votes, self.queries)
 
-    @torch.no_grad()
     def _decide(self, x: Tensor) -> Tensor:
-        return self._through(x, self._draws.expand(len(x), -1)).argmax(dim=1)
+        """The class of most draws."""
+        return self._under_all(x, self._draws).argmax(dim=2).mode(dim=1).values
 
-    @torch.no_grad()
+    def _loses(self, x: Tensor, label: int, wanted: int | None) -> Tensor:
+        """Where so large a share of the draws fails as the level asks."""
+        classes = self._under_all(x, self._draws).argmax(dim=2)
+        failing = classes != label if wanted is None else classes == wanted
+        return failing.double().mean(dim=1) >= self._share
+
     def _scores(self, x: Tensor) -> Tensor:
+        """Logarithms of mean probabilities, under new draws for each call and the same ones for all inputs in it.
+
+        With draws of its own, an input would be better than another by luck; and where the classifier is sure, only
+        the logarithms tell apart.
+        """
         count = _DRAWS_OF_A_SCORE if self.module.defence.random else 1
-        draws = self.module.defence.draw(count * len(x), self._scoring, self.device)
-        logits = self._through(x.repeat_interleave(count, 0), draws)
-        mean: Tensor = logits.softmax(dim=1).view(len(x), count, -1).mean(dim=1)
-        return mean
+        draws = self.module.defence.draw(count, self._scoring, self.device)
+        return self._under_all(x, draws).log_softmax(dim=2).logsumexp(dim=1) - math.log(count)
 
     def _logits(self, x: Tensor) -> Tensor:
         return self._through(x, self.module.defence.still(len(x), self.device))
@@ -104,6 +123,13 @@ class DefendedTarget(Target):
         if not defence.differentiable:
             seen = straight_through(copies, seen.detach())
         return self._finite(self.module.classifier(seen)).view(len(x), count, -1)
+
+    @torch.no_grad()
+    def _under_all(self, x: Tensor, draws: Tensor) -> Tensor:
+        """Logits `(batch, draws, classes)` of each input under each draw."""
+        parts = torch.split(x, max(1, _BATCH // len(draws)))
+        logits = [self._through(part.repeat_interleave(len(draws), 0), draws.repeat(len(part), 1)) for part in parts]
+        return torch.cat(logits).view(len(x), len(draws), -1)
 
     def _through(self, x: Tensor, draws: Tensor) -> Tensor:
         return self._finite(self.module.under(x, draws))

@@ -42,7 +42,6 @@ SEARCH_ALPHA = 0.5
 # Above level 0 the search must find another class at these alphas: about one, two and a half and four standard
 # deviations of the votes. Measured: Pointwise on MNIST ablation fits the noise by about three at n = 1,000.
 _LEVELS = (0.32, 0.012, 6e-5)
-MOST_LEVEL = len(_LEVELS)
 # As a share of the range: a whole number of steps is not cut to one less where float32 has it a little smaller.
 _SLACK = 2.0**-21
 

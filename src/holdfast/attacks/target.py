@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 ABSTAINS = -1
 # Random inputs on which it is tried what a classifier gives.
 _PROBES = 4
+# How often a search may be asked to succeed more clearly than before.
+MOST_LEVEL = 3
 
 
 class Access(IntEnum):
@@ -83,8 +85,8 @@ class Answers:
 class Target(ABC):
     """A classifier under attack.
 
-    A subclass writes `_decide`; `_scores`, `_logits` and `_surrogate` as far as it gives these; and `_renew` and
-    `_answers` where something is random.
+    A subclass writes `_decide`; `_scores`, `_logits` and `_surrogate` as far as it gives these; `_renew` and `_answers`
+    where something is random; and `_loses` where the classes that are answered do not say how clearly.
 
     Attributes:
         num_classes: number of classes.
@@ -125,7 +127,8 @@ class Target(ABC):
 
         Args:
             seed: of the randomness.
-            level: how clearly a search must succeed; more than 0 after successes that fresh noise did not confirm.
+            level: how clearly a search must succeed, from 0 to `MOST_LEVEL`; more than 0 after successes that fresh
+                noise did not confirm.
         """
         made = copy(self)
         made._renew(seed, level)
@@ -154,6 +157,17 @@ class Target(ABC):
         """The class of each input `(batch, *event)`, int64 `(batch,)`; -1 (`ABSTAINS`) where there is no answer."""
         self.queries.decisions += len(x)
         return self._decide(x)
+
+    def loses(self, x: Tensor, label: int, wanted: int | None) -> Tensor:
+        """For which inputs `(batch, *event)` the adversary has won as clearly as the level asks, `(batch,)`.
+
+        Args:
+            x: inputs.
+            label: the class to lead away from.
+            wanted: the class to lead to; None for any other than `label`, or none at all.
+        """
+        self.queries.decisions += len(x)
+        return self._loses(x, label, wanted)
 
     def scores(self, x: Tensor) -> Tensor:
         """Scores `(batch, classes)` whose largest is the answer, without gradients.
@@ -194,6 +208,13 @@ class Target(ABC):
 
     @abstractmethod
     def _decide(self, x: Tensor) -> Tensor: ...
+
+    def _loses(self, x: Tensor, label: int, wanted: int | None) -> Tensor:
+        answers = self._decide(x)
+        if wanted is not None:
+            return answers == wanted
+        wrong = answers != label
+        return wrong if self.abstention_counts else wrong & (answers != ABSTAINS)
 
     def _scores(self, x: Tensor) -> Tensor:
         raise UsageError(f"{self} gives decisions only, no scores; take an attack that needs decisions")

@@ -17,8 +17,8 @@ import torch
 from holdfast.attacks import Check, Queries, SmoothedTarget, attack_from_dict, verify
 from holdfast.attacks.distances import distance
 from holdfast.attacks.randomness import derived
-from holdfast.attacks.smoothed import MOST_LEVEL
 from holdfast.attacks.target import ABSTAINS as NO_ANSWER
+from holdfast.attacks.target import MOST_LEVEL
 from holdfast.errors import AlarmError, UsageError
 from holdfast.files import whole_file
 from holdfast.runs.attack_store import ABSTAINS, AttackManifest, AttackRecord, AttackStore, hashed, norm_of
