@@ -89,15 +89,15 @@ def attacked(wanted: Attacking, kind: str, digest: str) -> AttackRun:
     for number, index in enumerate(data.indices()):
         held = minimizes or number % 4 >= 2
         radius = 0.5 if wanted.run else None
-        far = (budgets.of(radius) or (1.0,))[-1]
-        size = float(1 + number % 7) if minimizes else far
+        within = tuple(budgets.of(radius)) or (1.0,)
+        size = float(1 + number % 7) if minimizes else within[-1]
         records.append(
             AttackRecord(
                 index=index,
                 label=1,
                 reference=1,
                 radius=radius,
-                budgets=(),
+                budgets=within,
                 magnitude=size if held else None,
                 kind="misclassified" if held else None,
                 answer=2 if held else None,
