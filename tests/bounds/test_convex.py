@@ -172,7 +172,7 @@ def test_equal_logits_are_no_answer():
         ({"epsilon": 0.0}, "above 0"),
         ({"epsilon": math.nan}, "above 0"),
         ({"epsilon": 0.1, "norm": "l1"}, "linf"),
-        ({"epsilon": 0.1, "norm": "l3"}, "one of"),
+        ({"epsilon": 0.1, "norm": "l3"}, "is measured in l2, linf, got .l3"),
         ({"epsilon": 0.1, "search": -1}, "halvings"),
         ({"epsilon": 0.1, "inputs": "some"}, "in-range"),
         ({"epsilon": 0.1, "inputs": "in-range", "norm": "l2"}, "norm=linf"),
