@@ -39,6 +39,10 @@ class RunLockedError(RunError):
     """A run folder or a bundle on which another process is working."""
 
 
+class AlarmError(RunError):
+    """An adversarial example inside a certified radius: the certificate or the program is wrong."""
+
+
 class StorageError(RunError):
     """The disk refused to take a record; all earlier records are valid."""
 

@@ -28,6 +28,23 @@ class Norm(str, Enum):
         """The unit of a radius in this norm, in plain words."""
         return "pixels" if self is Norm.L0 else "input units"
 
+    @property
+    def spelling(self) -> str:
+        """As in parameters: `l0`, `l1`, `l2`, `linf`."""
+        return self.value.lower()
+
+
+def norm_spelt(name: str, owner: str, norms: Sequence[Norm]) -> Norm:
+    """The norm that is spelt so, if it is one of `norms`, those that `owner` is measured in.
+
+    Raises:
+        UsageError: it is not.
+    """
+    known = {norm.spelling: norm for norm in norms}
+    if name not in known:
+        raise UsageError(f"{owner} is measured in {', '.join(sorted(known))}, got {name!r}")
+    return known[name]
+
 
 @dataclass(frozen=True)
 class Example:

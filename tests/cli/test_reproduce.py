@@ -5,7 +5,6 @@ import json
 import multiprocessing
 import os
 import signal
-import struct
 import subprocess
 import sys
 import time
@@ -24,25 +23,6 @@ from holdfast.reproductions import base, recipes
 from holdfast.runs.store import RECORDS, read_run
 
 MODELS = ("mnist-k15", "mnist-k45", "mnist-k45-mean")
-
-
-def idx(values: np.ndarray) -> bytes:
-    return gzip.compress(struct.pack(f">{1 + values.ndim}I", 0x800 + values.ndim, *values.shape) + values.tobytes())
-
-
-@pytest.fixture(scope="module")
-def mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small set in the likeness of MNIST: the class is the row that is bright."""
-    folder = tmp_path_factory.mktemp("mnist")
-    random = np.random.default_rng(5)
-    for prefix, count in (("train", 500), ("t10k", 1000)):
-        labels = random.integers(0, 10, count).astype(np.uint8)
-        images = random.integers(0, 60, (count, 28, 28)).astype(np.uint8)
-        for image, label in zip(images, labels, strict=True):
-            image[2 * label + 4] = 250
-        (folder / f"{prefix}-images-idx3-ubyte.gz").write_bytes(idx(images))
-        (folder / f"{prefix}-labels-idx1-ubyte.gz").write_bytes(idx(labels))
-    return folder
 
 
 @pytest.fixture(autouse=True)
@@ -224,7 +204,7 @@ def test_without_data_equations_are_computed_and_the_rest_is_named(call: Call, t
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (("levine",), "nothing is known to reproduce under the name 'levine'; known are cohen-bounds, "),
+        (("levine",), "nothing is known to reproduce under the name 'levine'; known are athalye, "),
         (("levine-mnist",), "levine-mnist needs data: give them as --data mnist:DIR; nothing is downloaded"),
         (
             ("levine-mnist", "--data", "digits"),

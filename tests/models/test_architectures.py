@@ -16,7 +16,15 @@ SHAPES = {
     "resnet110": (3, 16, 16),
     "resnet18": (6, 32, 32),
     "sparse-cnn": (2, 28, 28),
+    "wong-small": (1, 8, 8),
+    "fc": (2, 5),
 }
+
+
+OTHERS = (
+    *("autoencoder", "binarized-cnn", "denoised", "ensemble", "nearest-neighbour", "quantized", "random-resized"),
+    "resnet50",
+)
 
 
 def size(module):
@@ -24,7 +32,7 @@ def size(module):
 
 
 def test_architectures_are_found():
-    assert architecture_names() == sorted([*SHAPES, "resnet50", "denoised", "ensemble"])
+    assert architecture_names() == sorted([*SHAPES, *OTHERS])
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -149,7 +157,9 @@ def test_widths_that_cannot_be(widths):
 
 
 def test_unknown_name():
-    with pytest.raises(UsageError, match="unknown architecture 'vgg'; known are denoised, digits-cnn, digits-mlp, ens"):
+    with pytest.raises(
+        UsageError, match="unknown architecture 'vgg'; known are autoencoder, binarized-cnn, denoised, digits-cnn, "
+    ):
         build("vgg", (3, 32, 32), 10)
 
 

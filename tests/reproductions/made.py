@@ -6,18 +6,23 @@ from pathlib import Path
 
 import numpy as np
 
-from holdfast.cli.specs import parse_noise
+from holdfast.cli.specs import parse_attack, parse_bound, parse_budgets, parse_noise
 from holdfast.estimators import FixedSize
 from holdfast.noises.base import find_guarantee
-from holdfast.reproductions.base import Certification, Finished, Model, Study, Trained
+from holdfast.reproductions.base import Attacking, Bounding, Certification, Finished, Model, Study, Trained
+from holdfast.runs.attack_store import AttackManifest, AttackRecord, AttackRun
+from holdfast.runs.bound import bound_promise
 from holdfast.runs.manifest import DataPromise, Manifest
-from holdfast.runs.store import Run, VoteRecord
+from holdfast.runs.store import BoundRecord, Run, VoteRecord
 from holdfast.types import Counts
 
 DATA = {
     "mnist": ("mnist", (1, 28, 28), 10_000, 10),
     "cifar10": ("parquet", (3, 32, 32), 10_000, 10),
     "imagenet": ("imagenet", (3, 224, 224), 50_000, 20),
+    "fashion-mnist": ("fashion-mnist", (1, 28, 28), 10_000, 10),
+    "svhn": ("svhn", (3, 32, 32), 26_032, 10),
+    "har": ("har", (561,), 2_947, 6),
 }
 _MOST = 40
 
@@ -28,13 +33,91 @@ def finished(study: Study, scale: str, kind: str, certainty: float = 9.0) -> Fin
     models = {model.name: trained(model) for model in plan.models}
     noises = {model.name: model.noise for model in plan.models}
     runs = {each.name: run(each, noises[each.model], kind, models[each.model].sha256, certainty) for each in plan.runs}
-    return Finished(scale, kind, runs, models)
+    runs |= {each.name: bounded(each, kind, models[each.model].sha256) for each in plan.bounds}
+    attacks = {each.name: attacked(each, kind, models[each.model].sha256) for each in plan.attacks}
+    transfer = {a: {b: 1.0 if a == b else 0.25 for b in plan.transfer} for a in plan.transfer}
+    return Finished(scale, kind, runs, models, (), attacks, transfer)
+
+
+def promised(kind: str, every: int) -> DataPromise:
+    """A subset of a data set."""
+    source, shape, size, classes = DATA[kind]
+    return DataPromise(
+        source, "test", "ab" * 32, size, shape, 0.0, 1.0, tuple(map(str, range(classes))), "", every, _MOST
+    )
+
+
+def bounded(wanted: Bounding, kind: str, digest: str) -> Run:
+    """A deterministic bound that certifies a quarter of the examples, and of standard training none."""
+    bound = parse_bound(wanted.bound)
+    manifest = bound_promise(bound, promised(kind, wanted.every), {"sha256": digest}, "cpu")
+    share = 0 if "standard" in wanted.name else 4
+    records = [
+        BoundRecord(index, 1, 1, (bound.most or 0.0) if share and number % share == 0 else 0.0)
+        for number, index in enumerate(manifest.data.indices())
+    ]
+    return Run(Path("runs") / wanted.name, manifest, tuple(records), ())
+
+
+def attacked(wanted: Attacking, kind: str, digest: str) -> AttackRun:
+    """An attack that finds an adversarial for the second half of each four examples."""
+    attack, data = parse_attack(wanted.attack), promised(kind, wanted.every)
+    budgets = parse_budgets(wanted.budget)
+    manifest = AttackManifest(
+        attack=attack.to_dict(),
+        norm=attack.measure.value,
+        budgets=budgets,
+        wanted=wanted.target,
+        restarts=wanted.restarts,
+        repeats=wanted.repeats,
+        confidence=wanted.confidence,
+        noise=None,
+        n=0,
+        alpha=0.0,
+        search_alpha=0.0,
+        soft_samples=0,
+        data=data,
+        model={"sha256": digest},
+        certification=None,
+        seed=1,
+        precision="float32",
+        device="cpu",
+        versions={},
+    )
+    minimizes = attack.minimizes
+    records = []
+    for number, index in enumerate(data.indices()):
+        held = minimizes or number % 4 >= 2
+        radius = 0.5 if wanted.run else None
+        within = tuple(budgets.of(radius)) or (1.0,)
+        size = float(1 + number % 7) if minimizes else within[-1]
+        records.append(
+            AttackRecord(
+                index=index,
+                label=1,
+                reference=1,
+                radius=radius,
+                budgets=within,
+                magnitude=size if held else None,
+                kind="misclassified" if held else None,
+                answer=2 if held else None,
+                claims=int(held),
+                refused=0,
+                repeats=1,
+                failures=int(held),
+                votes=None,
+                restarts=1,
+                queries={"decisions": 1},
+                adversarial="ab" * 32 if held else None,
+            )
+        )
+    return AttackRun(Path("attacks") / wanted.name, manifest, tuple(records), ())
 
 
 def trained(model: Model) -> Trained:
     """A model as its file would describe it."""
     digest = f"{abs(hash(model.name)):x}"
-    noise = str(parse_noise(model.noise))
+    noise = "None" if model.noise is None else str(parse_noise(model.noise))
     if model.training is None:
         return Trained(model.architecture, noise, digest, {"recipe": "untrained", "seed": 0})
     figures = {"training_accuracy_under_noise": 0.9, "held_out_accuracy_under_noise": 0.7}
@@ -42,19 +125,17 @@ def trained(model: Model) -> Trained:
     return Trained(model.architecture, noise, digest, {**model.training, **figures, "data": data})
 
 
-def run(wanted: Certification, noise: str, kind: str, digest: str, certainty: float = 9.0) -> Run:
+def run(wanted: Certification, noise: str | None, kind: str, digest: str, certainty: float = 9.0) -> Run:
     """A run with random votes for up to so many of its examples."""
-    source, shape, size, classes = DATA[kind]
-    smoothing = parse_noise(wanted.noise or noise)
+    classes = DATA[kind][-1]
+    smoothing = parse_noise(wanted.noise or str(noise))
     manifest = Manifest(
         kind="certify",
         noise=smoothing.to_dict(),
         guarantee=find_guarantee(smoothing).name,
         estimator=FixedSize(wanted.n, wanted.alpha, wanted.bounds).to_dict(),
         n0=wanted.n0,
-        data=DataPromise(
-            source, "test", "ab" * 32, size, shape, 0.0, 1.0, tuple(map(str, range(classes))), "", wanted.every, _MOST
-        ),
+        data=promised(kind, wanted.every),
         model={"sha256": digest},
         seed=1,
         block=64,

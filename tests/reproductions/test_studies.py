@@ -8,7 +8,7 @@ import made
 import pytest
 
 from holdfast.analysis.accuracy import compared, median_certified_radius, outcomes
-from holdfast.cli.specs import parse_noise
+from holdfast.cli.specs import parse_attack, parse_bound, parse_budgets, parse_noise, parse_recipe
 from holdfast.errors import UsageError
 from holdfast.models.architectures import architecture_names
 from holdfast.reproductions import find_study, studies
@@ -18,8 +18,10 @@ from holdfast.reproductions.writing import document, html, markdown, text
 from holdfast.training.config import TrainConfig
 
 NAMES = (
+    *("athalye", "cohen-attack"),
     *("cohen-bounds", "cohen-cifar10", "cohen-high-prob", "cohen-imagenet", "cohen-predict", "cohen-train-noise"),
-    *("levine-cifar10", "levine-delta", "levine-imagenet", "levine-lee", "levine-mnist"),
+    *("levine-attack", "levine-cifar10", "levine-delta", "levine-imagenet", "levine-lee", "levine-mnist"),
+    *("madry", "szegedy-transfer", "wong-kolter"),
 )
 WITH_DATA = [(study.name, kind) for study in studies() for kind in study.data]
 ALL = [(name, scale, kind) for (name, kind), scale in product(WITH_DATA, SCALES)]
@@ -54,15 +56,32 @@ def test_what_a_study_asks_for_can_be_done(name: str, scale: str, kind: str) -> 
     shape = made.DATA[kind][1]
     for model in plan.models:
         assert model.architecture in architecture_names()
-        parse_noise(model.noise).fitted((0.5,) * shape[0]).check_inputs(shape, 0.0, 1.0)
+        if model.noise is not None:
+            parse_noise(model.noise).fitted((0.5,) * shape[0]).check_inputs(shape, 0.0, 1.0)
         if model.training is not None:
-            TrainConfig(**model.training)
+            recipe = parse_recipe(model.training.get("recipe", "noise"))
+            assert model.noise is not None or str(recipe) == model.training["recipe"], "as the bundle spells it"
+            TrainConfig(**{**model.training, "recipe": recipe})
+            recipe.check(
+                None if model.noise is None else parse_noise(model.noise),
+                TrainConfig(**{**model.training, "recipe": recipe}),
+            )
+    names = [each.name for each in (*plan.runs, *plan.bounds)]
+    assert len(set(names)) == len(names)
+    assert len({each.name for each in plan.attacks}) == len(plan.attacks)
+    assert {each.model for each in (*plan.bounds, *plan.attacks)} <= {model.name for model in plan.models}
+    for bound in plan.bounds:
+        parse_bound(bound.bound)
+    for each in plan.attacks:
+        assert parse_attack(each.attack).minimizes or parse_budgets(each.budget).values
+        assert each.run is None or each.run in names
+    assert set(plan.transfer) <= {each.name for each in plan.attacks}
     assert all(run.bounds == "cohen" for run in plan.runs), "promised are the papers' own bounds"
 
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_models_and_runs_of_one_name_are_the_same_in_all_studies(scale: str) -> None:
-    for part in ("models", "runs"):
+    for part in ("models", "runs", "bounds", "attacks"):
         seen: dict[str, object] = {}
         for name, kind in WITH_DATA:
             for each in getattr(find_study(name).plan(scale, kind), part):
@@ -258,7 +277,7 @@ def test_the_high_probability_bound_is_below_what_was_counted() -> None:
 
 
 def test_unknown_names_and_scales() -> None:
-    with pytest.raises(UsageError, match="under the name 'levine'; known are cohen-bounds, "):
+    with pytest.raises(UsageError, match="under the name 'levine'; known are athalye, "):
         find_study("levine")
     with pytest.raises(UsageError, match="--scale is one of smoke, small, full, got 'tiny'"):
         check_scale("tiny")

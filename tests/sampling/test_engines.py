@@ -126,7 +126,10 @@ def test_a_backend_that_is_another_on_the_worker_is_refused(real: Real) -> None:
 
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=lambda sent: sent.name)
 def test_workers_end_with_their_driver_and_the_run_goes_on(tmp_path: Path, real: Real, sent: signal.Signals) -> None:
-    command = [sys.executable, "-c", "from holdfast.cli.main import main; main()", "certify", "--model", real.model]
+    # Where the tests run in the background, a shell has had them ignore interrupts, and so would the program.
+    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    program = f"{heeding}; from holdfast.cli.main import main; main()"
+    command = [sys.executable, "-c", program, "certify", "--model", real.model]
     command += ["--out", tmp_path / "run", "--every", "20", "--n", "400000", "--seed", "3", "--quiet"]
     driver = subprocess.Popen(
         [*map(str, command), "--engine", "processes:2"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 
 from holdfast.errors import RunError, UsageError
 from holdfast.estimators import best_radius, certificate
-from holdfast.noises.base import find_guarantee, noise_from_dict
-from holdfast.runs.manifest import estimator_of
-from holdfast.runs.store import ClaimRecord
+from holdfast.noises.base import Guarantee, find_guarantee, noise_from_dict
+from holdfast.runs.manifest import BOUND, IMPORTED, estimator_of, proved_of
+from holdfast.runs.store import BoundRecord, ClaimRecord
 from holdfast.stats.class_bounds import check_method
 from holdfast.stats.datasets import DEFAULT_CONFIDENCE, Proportion, certified_proportion, proportion
+from holdfast.types import Certificate, ClassBounds, Counts, Norm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from holdfast.noises.base import Guarantee, Noise
+    from holdfast.noises.base import Noise
     from holdfast.runs.manifest import Manifest
     from holdfast.runs.store import Record, Run, VoteRecord
-    from holdfast.types import Certificate
 
 
 @dataclass(frozen=True)
@@ -60,17 +60,39 @@ class Outcome:
 
 
 def noise_of(manifest: Manifest) -> Noise:
-    """The noise that a manifest promised."""
+    """The noise that a manifest promised; a deterministic bound has none."""
     return noise_from_dict(manifest.noise)
+
+
+def method_of(manifest: Manifest) -> str:
+    """The noise that smooths, or the deterministic bound, as on the command line."""
+    return proved_of(manifest).spelling if manifest.kind == BOUND else str(noise_of(manifest))
+
+
+def assumption_of(manifest: Manifest) -> str:
+    """What the promised theorem takes for granted."""
+    return proved_of(manifest).assumption if manifest.kind == BOUND else noise_of(manifest).assumption
 
 
 def theorem_of(manifest: Manifest) -> Guarantee:
     """The guarantee that a manifest promised."""
+    if manifest.kind == BOUND:
+        proved = proved_of(manifest)
+        return Guarantee(manifest.guarantee, Norm(proved.norm), proved.source, _nothing)
     return find_guarantee(noise_of(manifest), manifest.guarantee)
 
 
+def _nothing(noise: object, bounds: ClassBounds, shape: tuple[int, ...]) -> float | None:
+    return None
+
+
 def attainable_radius(manifest: Manifest) -> float | None:
-    """The largest radius that the promised noise, estimator and theorem can certify; None if not even radius 0."""
+    """The largest radius that the promised noise, estimator and theorem can certify; None if not even radius 0.
+
+    For a deterministic bound its epsilon; None where that depends on the input.
+    """
+    if manifest.kind == BOUND:
+        return proved_of(manifest).most
     estimator, classes = estimator_of(manifest), len(manifest.data.class_names)
     return best_radius(noise_of(manifest), estimator, manifest.data.shape, classes, manifest.guarantee)[0]
 
@@ -85,7 +107,9 @@ def compared(run: Run, bounds: str | None = None, guarantee: str | None = None) 
         RunError: an imported log, which has no votes.
     """
     manifest = run.manifest
-    if manifest.kind == "imported":
+    if manifest.kind == BOUND:
+        raise RunError(f"{run.folder} has a deterministic bound and no votes, so no other bound can be computed")
+    if manifest.kind == IMPORTED:
         raise RunError(f"{run.folder} is an imported log: it has radii and no votes, so no other bound can be computed")
     estimator = manifest.estimator
     if bounds is not None:
@@ -159,7 +183,7 @@ class Summary:
 
     Attributes:
         run: name of the run's folder.
-        noise: as on the command line.
+        noise: as on the command line; for a deterministic bound, the bound.
         norm: in which radii are measured.
         guarantee: the theorem and its source.
         bounds: how the class bounds follow from the votes.
@@ -218,7 +242,7 @@ def summarize(run: Run, radii: Sequence[float], confidence: float = DEFAULT_CONF
     abstained = sum(result.answer is None for result in results)
     return Summary(
         run=run.folder.name,
-        noise=str(noise_of(run.manifest)),
+        noise=method_of(run.manifest),
         norm=theorem.norm.value,
         guarantee=f"{theorem.name} ({theorem.cite})",
         bounds=f"{estimator.method}, {theorem.name}",
@@ -250,6 +274,9 @@ def _mean_draws(results: Sequence[Outcome]) -> float | None:
 
 
 def _outcome(manifest: Manifest, record: Record) -> Outcome:
+    if isinstance(record, BoundRecord):
+        certain = _proved(manifest, record)
+        return Outcome(record.index, record.label, certain.label, certain.radius, record.answer, certain)
     if isinstance(record, ClaimRecord):
         claimed = record.predicted
         return Outcome(record.index, record.label, claimed, record.radius, claimed, None, record.seconds)
@@ -267,3 +294,11 @@ def _certificate(manifest: Manifest, record: VoteRecord) -> Certificate:
         record.estimation,
         manifest.guarantee,
     )
+
+
+def _proved(manifest: Manifest, record: BoundRecord) -> Certificate:
+    """The certificate of a deterministic bound: alpha is 0, and there are no votes."""
+    none = Counts((0,) * len(manifest.data.class_names))
+    certain = record.answer is not None
+    bounds = ClassBounds(record.answer or 0, float(certain), float(not certain))
+    return Certificate(record.answer, record.radius, Norm(proved_of(manifest).norm), 0.0, none, none, bounds)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from holdfast.analysis.curves import Curve, Step
     from holdfast.runs.store import Run
 
-_PURPOSE = "Writing a report"
+PURPOSE = "Writing a report"
 # More steps than the chart has pixels; radii are rounded down to them.
 _MOST_STEPS = 1500
 
@@ -33,7 +33,7 @@ def chart(runs: Sequence[Run], interactive: bool = True) -> dict[str, Any]:
         RunError: a run has no records.
         MissingExtraError: altair is not installed.
     """
-    alt = extras.load("altair", _PURPOSE)
+    alt = extras.load("altair", PURPOSE)
     lines = curves(runs, _MOST_STEPS)
     names = [line.name for line in lines]
     scale = alt.Scale(domain=names, range=[PALETTE[number % len(PALETTE)] for number in range(len(names))])
@@ -44,18 +44,22 @@ def chart(runs: Sequence[Run], interactive: bool = True) -> dict[str, Any]:
     )
     colour = alt.Color("run:N", scale=scale, legend=legend)
     layers = [*_curve_layers(alt, lines, colour, legend, interactive), *_mark_layers(alt, lines, colour)]
-    layered = alt.layer(*layers).properties(width="container", height=340)
-    return _spec(alt, layered)
+    return finished(alt, layers)
+
+
+def finished(alt: Any, layers: Sequence[Any]) -> dict[str, Any]:
+    """Layers as one Vega-Lite document in the report's colours."""
+    return _spec(alt, alt.layer(*layers).properties(width="container", height=340))
 
 
 def picture(runs: Sequence[Run]) -> str:
     """The chart of the same runs as SVG text, for readers without scripts; raises what `chart` raises."""
-    return _svg(chart(runs, interactive=False))
+    return drawn(chart(runs, interactive=False))
 
 
 def as_svg(chart: Any) -> str:
     """A chart that altair made, as SVG text in the style of all charts; raises what `chart` raises."""
-    return _svg(_spec(extras.load("altair", _PURPOSE), chart))
+    return drawn(_spec(extras.load("altair", PURPOSE), chart))
 
 
 def _spec(alt: Any, chart: Any) -> dict[str, Any]:
@@ -68,8 +72,13 @@ def _spec(alt: Any, chart: Any) -> dict[str, Any]:
     return spec
 
 
-def _svg(spec: dict[str, Any]) -> str:
-    convert = extras.load("vl_convert", _PURPOSE)
+def drawn(spec: dict[str, Any]) -> str:
+    """A Vega-Lite document as SVG text.
+
+    Raises:
+        MissingExtraError: vl-convert-python is not installed.
+    """
+    convert = extras.load("vl_convert", PURPOSE)
     svg: str = convert.vegalite_to_svg({**spec, "width": 680}, vl_version=_version())
     return svg
 
@@ -81,14 +90,14 @@ def script() -> str:
     Raises:
         MissingExtraError: vl-convert-python or altair is not installed.
     """
-    bundle: str = extras.load("vl_convert", _PURPOSE).javascript_bundle(vl_version=_version())
+    bundle: str = extras.load("vl_convert", PURPOSE).javascript_bundle(vl_version=_version())
     # Inside an HTML script element this would end it.
     return bundle.replace("</script", "<\\/script")
 
 
 def _version() -> str:
     """The version of Vega-Lite that altair writes, as vl-convert names it."""
-    major, minor, *_ = extras.load("altair", _PURPOSE).SCHEMA_VERSION.lstrip("v").split(".")
+    major, minor, *_ = extras.load("altair", PURPOSE).SCHEMA_VERSION.lstrip("v").split(".")
     return f"{major}.{minor}"
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from holdfast.analysis.accuracy import attainable_radius, outcomes, theorem_of
 from holdfast.analysis.published import comparable
 from holdfast.errors import RunError, UsageError
-from holdfast.runs.manifest import estimator_of
+from holdfast.runs.manifest import BOUND, estimator_of
 from holdfast.stats.datasets import DEFAULT_CONFIDENCE, Proportion, certified_proportion
 from holdfast.types import Norm
 
@@ -127,7 +127,8 @@ def _curve(run: Run, name: str, norm: Norm, most: int | None) -> Curve:
     if not results:
         raise RunError(f"{run.folder} has no records yet, so there is no curve; `holdfast certify` adds them")
     alpha = estimator_of(run.manifest).alpha
-    attainable = attainable_radius(run.manifest)
+    # A bound says yes or no up to its epsilon; no n and no alpha limit it.
+    attainable = None if run.manifest.kind == BOUND else attainable_radius(run.manifest)
     radii = sorted(result.certified_radius for result in results)
     steps = _steps(radii, norm, alpha, attainable or 0.0, most)
     return Curve(name, norm, tuple(steps), attainable, tuple(comparable(run.manifest)))

@@ -6,7 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 from holdfast.analysis import extras, formats
-from holdfast.analysis.accuracy import noise_of, subset_of
+from holdfast.analysis.accuracy import method_of, subset_of
 from holdfast.analysis.curves import DASHES, PALETTE, axis_title, curves
 from holdfast.errors import UsageError
 from holdfast.files import whole_file
@@ -14,7 +14,7 @@ from holdfast.runs.manifest import estimator_of
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from holdfast.analysis.curves import Curve
@@ -37,15 +37,30 @@ def write_plot(runs: Sequence[Run], out: Path) -> None:
         MissingExtraError: matplotlib is not installed.
         StorageError: the file cannot be written.
     """
+    check_suffix(out)
+    lines = curves(runs)
+
+    def draw(figure: Any) -> None:
+        axes = figure.add_subplot()
+        for number, (run, line) in enumerate(zip(runs, lines, strict=True)):
+            _draw(axes, line, _label(run, line.name), number)
+        _finish(axes, lines)
+        figure.supxlabel(_caption(runs), fontsize=7.5, color="#555555", x=0.01, ha="left")
+
+    saved(out, draw)
+
+
+def check_suffix(out: Path) -> None:
+    """Raise UsageError unless a plot can be written under this name."""
     if out.suffix.lower() not in _SUFFIXES:
         raise UsageError(f"a plot is written as {', '.join(_SUFFIXES)}; the file is named {out.name!r}")
-    lines = curves(runs)
+
+
+def saved(out: Path, draw: Callable[[Any], None]) -> None:
+    """Write a figure that `draw` fills, whole or not at all; see `write_plot`."""
+    check_suffix(out)
     figure = extras.load("matplotlib.figure", "Drawing a plot").Figure(figsize=(7.2, 4.6), layout="constrained")
-    axes = figure.add_subplot()
-    for number, (run, line) in enumerate(zip(runs, lines, strict=True)):
-        _draw(axes, line, _label(run, line.name), number)
-    _finish(axes, lines)
-    figure.supxlabel(_caption(runs), fontsize=7.5, color="#555555", x=0.01, ha="left")
+    draw(figure)
     kind = out.suffix.lower().lstrip(".")
     with whole_file(out) as path:
         figure.savefig(path, format=kind, dpi=200, metadata=None if kind == "png" else _undated(kind))
@@ -112,7 +127,7 @@ def _right_end(line: Curve) -> float:
 
 
 def _label(run: Run, name: str) -> str:
-    return f"{name}: {noise_of(run.manifest)}"
+    return f"{name}: {method_of(run.manifest)}"
 
 
 def _caption(runs: Sequence[Run]) -> str:

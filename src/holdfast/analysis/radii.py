@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.analysis.accuracy import attainable_radius, theorem_of
+from holdfast.analysis.accuracy import attainable_radius, outcomes, theorem_of
+from holdfast.runs.manifest import BOUND
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
@@ -38,8 +39,14 @@ def radii_for(runs: Sequence[Run], asked: Sequence[float] | None) -> list[tuple[
     if asked is not None:
         return [tuple(sorted(asked)) for _ in runs]
     best: dict[Norm, float] = {}
+    # Where a deterministic bound says yes or no, its epsilon is the radius to look at.
+    asked_of: dict[Norm, set[float]] = {}
     for run in runs:
         norm = theorem_of(run.manifest).norm
-        best[norm] = max(best.get(norm, 0.0), attainable_radius(run.manifest) or 0.0)
-    chosen = {norm: default_radii(norm, most) for norm, most in best.items()}
+        most = attainable_radius(run.manifest)
+        if run.manifest.kind == BOUND:
+            asked_of.setdefault(norm, set()).update(() if most is None else (most,))
+            most = max((result.radius for result in outcomes(run)), default=0.0) if most is None else most
+        best[norm] = max(best.get(norm, 0.0), most or 0.0)
+    chosen = {norm: tuple(sorted({*default_radii(norm, most), *asked_of.get(norm, ())})) for norm, most in best.items()}
     return [chosen[theorem_of(run.manifest).norm] for run in runs]

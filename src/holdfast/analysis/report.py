@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.analysis import charts, extras, formats, wording
 from holdfast.analysis.accuracy import attainable_radius, noise_of, summarize
+from holdfast.analysis.attacked import summarize_attack
 from holdfast.analysis.curves import distinct_names
 from holdfast.analysis.gallery import cards
+from holdfast.analysis.gap_pictures import gap_chart, gap_picture
+from holdfast.analysis.gaps import gap
 from holdfast.analysis.published import comparable
 from holdfast.analysis.radii import radii_for
 from holdfast.errors import UsageError
 from holdfast.files import whole_file
+from holdfast.runs.manifest import BOUND
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
@@ -27,7 +31,9 @@ if TYPE_CHECKING:
 
     from holdfast.analysis.accuracy import Summary
     from holdfast.analysis.gallery import Card
+    from holdfast.analysis.gaps import Gap
     from holdfast.analysis.published import PublishedFigure
+    from holdfast.runs.attack_store import AttackRun
     from holdfast.runs.store import Run
 
 _MARKS = {"correct": "✓", "wrong": "✗", "uncertified": "○"}
@@ -42,6 +48,18 @@ class Comparison:
     theirs: str
     cite: str
     setting: str
+
+
+@dataclass(frozen=True)
+class AttackSection:
+    """What the page says about one attack on a run's certificates."""
+
+    name: str
+    anchor: str
+    gap: Gap
+    lines: list[str]
+    spec: dict[str, Any]
+    picture: str
 
 
 @dataclass(frozen=True)
@@ -63,6 +81,7 @@ class RunSection:
     cards: list[Card]
     legend: str
     proved: list[str]
+    attacks: list[AttackSection]
     entries: list[wording.Entry]
     raw: str
 
@@ -80,7 +99,11 @@ class Group:
 
 
 def write_report(
-    runs: Sequence[Run], out: Path, radii: Sequence[float] | None = None, title: str | None = None
+    runs: Sequence[Run],
+    out: Path,
+    radii: Sequence[float] | None = None,
+    title: str | None = None,
+    attacks: Sequence[AttackRun] = (),
 ) -> None:
     """Write the report on `runs` as one self-contained HTML file, whole or not at all.
 
@@ -89,16 +112,18 @@ def write_report(
         out: the file.
         radii: at which certified accuracy is tabled, each at least 0; chosen for each norm if None.
         title: of the page.
+        attacks: on certificates of these runs; shown beside them.
 
     Raises:
-        UsageError: no runs.
+        UsageError: no runs, or an attack on none of them.
         RunError: a run has no records, or its pictures are corrupt.
         MissingExtraError: altair, vl-convert-python or pillow is not installed.
         StorageError: the file cannot be written.
     """
     if not runs:
         raise UsageError("a report is about at least one run; name the folders of one or more")
-    sections = _sections(runs, radii)
+    _check_attacks(runs, attacks)
+    sections = _sections(runs, radii, attacks)
     norms = list(dict.fromkeys(section.norm for section in sections))
     groups = [_group(norm, [section for section in sections if section.norm is norm]) for norm in norms]
     page = template("holdfast.analysis", "report.html").render(
@@ -134,17 +159,27 @@ def _title(runs: Sequence[Run]) -> str:
     return f"Certified robustness on {', '.join(sources)}"
 
 
-def _sections(runs: Sequence[Run], radii: Sequence[float] | None) -> list[RunSection]:
+def _check_attacks(runs: Sequence[Run], attacks: Sequence[AttackRun]) -> None:
+    digests = {run.manifest.digest for run in runs}
+    for attack in attacks:
+        if attack.manifest.certification not in digests:
+            raise UsageError(
+                f"{attack.folder} attacked none of these runs; name the run that it was given, or leave it out"
+            )
+
+
+def _sections(runs: Sequence[Run], radii: Sequence[float] | None, attacks: Sequence[AttackRun]) -> list[RunSection]:
     return [
-        _section(run, name, f"run-{number}", chosen)
+        _section(run, name, f"run-{number}", chosen, attacks)
         for number, (run, name, chosen) in enumerate(
             zip(runs, distinct_names(runs), radii_for(runs, radii), strict=True), 1
         )
     ]
 
 
-def _section(run: Run, name: str, anchor: str, radii: Sequence[float]) -> RunSection:
-    summary, noise = summarize(run, radii), noise_of(run.manifest)
+def _section(run: Run, name: str, anchor: str, radii: Sequence[float], attacks: Sequence[AttackRun]) -> RunSection:
+    summary = summarize(run, radii)
+    legend = "" if run.manifest.kind == BOUND else noise_of(run.manifest).legend
     return RunSection(
         name=name,
         anchor=anchor,
@@ -159,11 +194,23 @@ def _section(run: Run, name: str, anchor: str, radii: Sequence[float]) -> RunSec
         spent=wording.spent(summary),
         comparisons=_comparisons(run, summary),
         cards=cards(run),
-        legend=f" ({noise.legend})" if noise.legend else "",
+        legend=f" ({legend})" if legend else "",
         proved=wording.proved(run, summary),
+        attacks=[
+            _attack(attack, run, f"{anchor}-attack-{number}")
+            for number, attack in enumerate(attacks, 1)
+            if attack.manifest.certification == run.manifest.digest
+        ],
         entries=wording.entries(run.manifest),
         raw=run.manifest.to_json(),
     )
+
+
+def _attack(attack: AttackRun, run: Run, anchor: str) -> AttackSection:
+    drawn = gap(attack, run)
+    summary = summarize_attack(attack)
+    lines = wording.attack_lines(summary, attack.manifest, run)
+    return AttackSection(attack.folder.name, anchor, drawn, lines, gap_chart(drawn), gap_picture(drawn))
 
 
 def _group(norm: Norm, sections: list[RunSection]) -> Group:

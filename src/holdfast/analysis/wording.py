@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from holdfast.analysis import formats
-from holdfast.analysis.accuracy import noise_of, outcomes, theorem_of
-from holdfast.runs.manifest import estimator_of
+from holdfast.analysis import proved as deterministic
+from holdfast.analysis.accuracy import assumption_of, method_of, noise_of, outcomes, theorem_of
+from holdfast.runs.manifest import BOUND, IMPORTED, estimator_of
 from holdfast.stats.datasets import robust_share_cohen, robust_share_exact
 from holdfast.stats.rounding import show_down
 from holdfast.types import Norm
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from holdfast.analysis.accuracy import Summary
+    from holdfast.analysis.attacked import AttackSummary
+    from holdfast.runs.attack_store import AttackManifest
     from holdfast.runs.manifest import DataPromise, Manifest
     from holdfast.runs.store import Run
     from holdfast.stats.datasets import Proportion
@@ -33,6 +36,38 @@ _METHODS = {
 _RHO = 0.001
 
 
+def attack_lines(summary: AttackSummary, manifest: AttackManifest, run: Run | None) -> list[str]:
+    """What an attack found, in sentences; `run` is the certification that it attacked, if any."""
+    norm = Norm(summary.norm)
+    lines = [
+        f"Unchanged inputs: {formats.with_interval(summary.right)} are answered right, {summary.silent} get no answer.",
+        f"Adversarials that held: {summary.found} ({summary.misclassified} misclassified, {summary.abstained} "
+        f"abstentions); {summary.refused} of {summary.claims} claims were refused by fresh noise.",
+    ]
+    if summary.median_magnitude is None:
+        lines.append("The attack failed on more than half of the examples, so there is no median attack magnitude.")
+    else:
+        size = formats.with_unit(norm, f"{summary.median_magnitude:.4g}")
+        lines.append(f"Median attack magnitude ({norm.value}): {size}; an input that is wrong unchanged counts 0.")
+    for success in summary.factors:
+        share = success.share()
+        kinds = f"{success.misclassified} misclassified, {success.abstained} abstentions"
+        lines.append(
+            f"Within {success.budget:g} x the certified radius: {formats.with_interval(share)} of {success.attacked} "
+            f"({kinds})."
+        )
+    if run is not None:
+        # A certificate is false, or the check errs.
+        expected = (estimator_of(run.manifest).alpha + 1.0 - manifest.confidence) * summary.certified
+        lines.append(
+            f"Certificates contradicted: {len(summary.alarms)} of {summary.certified}"
+            + (f" (examples {', '.join(map(str, summary.alarms))})" if summary.alarms else "")
+            + f"; at most {expected:.2g} are to be expected by chance."
+        )
+    asked = ", ".join(f"{count:,} {name}" for name, count in summary.queries.items() if count)
+    return [*lines, f"{summary.restarts:,} runs of the attack; asked of the classifier: {asked or 'nothing'}."]
+
+
 @dataclass(frozen=True)
 class Entry:
     """One promise of a manifest: what it is called, its value, and what that means."""
@@ -45,7 +80,7 @@ class Entry:
 def headline(run: Run, summary: Summary) -> str:
     """The main result in one sentence: at the largest radius that still holds for most examples."""
     radius, share = _telling(summary)
-    source = "Another tool claims: of " if run.manifest.kind == "imported" else "Of "
+    source = "Another tool claims: of " if run.manifest.kind == IMPORTED else "Of "
     confidence = formats.percent(summary.confidence, 0)
     answered = "answered correctly while unchanged" if radius == 0.0 else "certified correct against"
     against = "" if radius == 0.0 else f" {_every_change(Norm(summary.norm), radius)}"
@@ -80,6 +115,8 @@ def adversary(norm: Norm, data: DataPromise | None) -> str:
 
 def limits(manifest: Manifest, attainable: float | None) -> str:
     """What n and alpha allow at best."""
+    if manifest.kind == BOUND:
+        return deterministic.limits(manifest)
     estimator, norm = estimator_of(manifest), theorem_of(manifest).norm
     if estimator.exhaustive and attainable is not None:
         best = formats.with_unit(norm, formats.radius(norm, attainable))
@@ -93,6 +130,9 @@ def limits(manifest: Manifest, attainable: float | None) -> str:
 
 def speed(run: Run) -> str | None:
     """How long it took, from the session log or the imported seconds; None where nobody measured it."""
+    if run.manifest.kind == BOUND:
+        seconds, examples = sum(each.seconds for each in run.sessions), sum(each.examples for each in run.sessions)
+        return f"{examples:,} examples in {_duration(seconds)}." if seconds > 0 else None
     if run.sessions:
         samples, seconds = sum(each.samples for each in run.sessions), sum(each.seconds for each in run.sessions)
         examples = sum(each.examples for each in run.sessions)
@@ -136,7 +176,7 @@ def warnings(run: Run) -> list[str]:
             "be. An input that was given up at a radius is undecided there: that says nothing against it."
         )
     data, have = run.manifest.data, len(run.records)
-    if run.manifest.kind == "imported":
+    if run.manifest.kind == IMPORTED:
         found.append(
             "These radii are claims of another tool. Its log holds no vote counts, so Holdfast could not recompute or "
             "check a single radius; only the accuracies and intervals below are computed here, from the claims."
@@ -153,16 +193,18 @@ def warnings(run: Run) -> list[str]:
 
 def proved(run: Run, summary: Summary) -> list[str]:
     """What follows from the numbers, and with which probability."""
+    if run.manifest.kind == BOUND:
+        return deterministic.proved(run, summary)
     alpha, norm = summary.alpha, Norm(summary.norm)
     false = _short(alpha * summary.examples)
     how = (
         "as the other tool's log claims; Holdfast has no votes to check it by"
-        if run.manifest.kind == "imported"
+        if run.manifest.kind == IMPORTED
         else "and every radius in this report was computed anew from the stored vote counts"
     )
     condition = (
         ["All of this holds only if the other tool kept to the procedure, the n and the alpha that its log names."]
-        if run.manifest.kind == "imported"
+        if run.manifest.kind == IMPORTED
         else []
     )
     return [
@@ -224,6 +266,8 @@ def _on_these(summary: Summary) -> list[str]:
 
 def not_proved(run: Run) -> list[str]:
     """What is assumed, and what no number here says."""
+    if run.manifest.kind == BOUND:
+        return deterministic.not_proved(run)
     found = [
         "The guarantee is for the smoothed classifier: the one that adds this noise and takes the vote. The base "
         "classifier alone has no guarantee. In use, the noise must be added in the same input space.",
@@ -231,12 +275,12 @@ def not_proved(run: Run) -> list[str]:
         "input is not certified does not mean that an attack on it exists.",
         "The interval assumes that the subset was chosen without a look at the results and that future inputs are "
         "like this data set. Neither can be seen from the votes.",
-        noise_of(run.manifest).assumption,
+        assumption_of(run.manifest),
         "The base classifier is the model as the backend named above computes it, at the precision named above. "
         "Another backend rounds otherwise: it makes another base classifier, for which nothing is certified here. The "
         "base classifier must treat each input by itself (no batch statistics).",
     ]
-    if run.manifest.kind != "imported":
+    if run.manifest.kind != IMPORTED:
         found.insert(
             4,
             "Whoever chose the inputs must not have known the seed beforehand. Holdfast draws a fresh one by default; "
@@ -251,19 +295,19 @@ def entries(manifest: Manifest) -> list[Entry]:
     data = manifest.data
     shape = " x ".join(str(size) for size in data.shape)
     return [
-        Entry("Kind", manifest.kind, "imported: a log of another tool" if manifest.kind == "imported" else ""),
+        Entry("Kind", manifest.kind, "imported: a log of another tool" if manifest.kind == IMPORTED else ""),
         Entry("Imported on", manifest.created, "UTC")
-        if manifest.kind == "imported"
+        if manifest.kind == IMPORTED
         else Entry("Promised on", manifest.created, "before the first sample (UTC)"),
         *_how(manifest),
         Entry("Data", f"{data.source}, {data.split} split, {data.size} examples"),
-        Entry("Subset", data.subset(), "" if manifest.kind == "imported" else "fixed beforehand"),
+        Entry("Subset", data.subset(), "" if manifest.kind == IMPORTED else "fixed beforehand"),
         Entry("Hash of the data", data.sha256, "SHA-256 of all inputs and labels, in order"),
         Entry("Shape of an input", shape, "channels x height x width" if len(data.shape) == 3 else "features"),
         Entry("Range of an input", f"{data.low:g} to {data.high:g}", "input units; anything outside is refused"),
         Entry("Classes", f"{len(data.class_names)}: {', '.join(data.class_names)}"),
-        *_flat("Model", manifest.model, "the base classifier"),
-        Entry("Precision", manifest.precision, "in which the base classifier computes"),
+        *_flat("Model", manifest.model, "the classifier" if manifest.kind == BOUND else "the base classifier"),
+        Entry("Precision", manifest.precision, "in which the classifier computes"),
         Entry("Device", manifest.device),
         *_flat("Version", manifest.versions, ""),
         Entry("Format of the run", str(manifest.format)),
@@ -273,6 +317,13 @@ def entries(manifest: Manifest) -> list[Entry]:
 def _how(manifest: Manifest) -> list[Entry]:
     """Noise, theorem, samples and seed."""
     theorem, estimator = theorem_of(manifest), estimator_of(manifest)
+    if manifest.kind == BOUND:
+        return [
+            Entry("Bound", method_of(manifest), "deterministic: nothing is sampled"),
+            Entry("Source", theorem.cite),
+            Entry("Norm", theorem.norm.value, theorem.norm.unit),
+            Entry("alpha", "0", "no certificate is false by chance"),
+        ]
     seed = "not known" if manifest.seed is None else str(manifest.seed)
     return [
         Entry("Noise", str(noise_of(manifest)), "added in input units, before any normalization"),

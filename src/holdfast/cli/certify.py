@@ -152,25 +152,12 @@ def promise_of(out: Path, material: Material, settings: Settings, backend: dict[
     seed = settings.seed
     if seed is None and (out / FILE_NAME).is_file():
         seed = read_manifest(out).seed
-    data = material.data
     return promise(
         noise=material.noise,
         guarantee=material.theorem,
         estimator=settings.estimator,
         n0=settings.n0,
-        data=DataPromise(
-            source=data.source,
-            split=data.split,
-            sha256=data.sha256,
-            size=len(data),
-            shape=data.shape,
-            low=data.low,
-            high=data.high,
-            class_names=data.class_names,
-            decoder=data.decoder,
-            every=settings.every,
-            limit=settings.limit,
-        ),
+        data=DataPromise.of(material.data, settings.every, settings.limit),
         model={**material.bundle.promise(), "backend": backend},
         seed=fresh_seed() if seed is None else check_seed(seed),
         precision=material.precision,

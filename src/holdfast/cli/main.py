@@ -10,6 +10,8 @@ import typer
 
 from holdfast.cli import (
     agree,
+    attack,
+    bound,
     certify,
     console,
     demo,
@@ -22,6 +24,7 @@ from holdfast.cli import (
     reproduce,
     table,
     train,
+    transfer,
     verify,
     weights,
 )
@@ -52,6 +55,9 @@ _COMMANDS = (
     train,
     plan,
     certify,
+    attack,
+    bound,
+    transfer,
     predict,
     agree,
     report,

@@ -58,18 +58,8 @@ class Material:
         if chosen is None:
             raise UsageError(f"{model} was trained without noise; say with --noise which one is to smooth it")
         examples = open_data_spec(data, split)
+        check_fit(model, bundle, data, examples)
         space = bundle.info.input_space
-        if (examples.shape, examples.low, examples.high) != (space.shape, space.low, space.high):
-            raise UsageError(
-                f"{model} takes inputs of shape {space.shape} in [{space.low:g}, {space.high:g}]; {data} has "
-                f"{examples.shape} in [{examples.low:g}, {examples.high:g}]"
-            )
-        known, found = bundle.info.class_names, examples.class_names
-        if known != found:
-            raise UsageError(
-                f"{model} knows {len(known)} classes ({', '.join(known[:4])} ...); "
-                f"{data} has {len(found)} ({', '.join(found[:4])} ...)"
-            )
         chosen.check_inputs(space.shape, space.low, space.high)
         training = "without noise" if trained_for is None else f"for {trained_for}"
         if chosen.noisy_shape(space.shape) != bundle.info.noisy_shape:
@@ -93,4 +83,20 @@ class Material:
             device,
             threads,
             lambda: open_data_spec(self.data_spec, "train"),
+        )
+
+
+def check_fit(model: Path, bundle: Bundle, data: str, examples: DataSet) -> None:
+    """Raise UsageError unless a model takes the inputs of a data set and knows its classes."""
+    space = bundle.info.input_space
+    if (examples.shape, examples.low, examples.high) != (space.shape, space.low, space.high):
+        raise UsageError(
+            f"{model} takes inputs of shape {space.shape} in [{space.low:g}, {space.high:g}]; {data} has "
+            f"{examples.shape} in [{examples.low:g}, {examples.high:g}]"
+        )
+    known, found = bundle.info.class_names, examples.class_names
+    if known != found:
+        raise UsageError(
+            f"{model} knows {len(known)} classes ({', '.join(known[:4])} ...); "
+            f"{data} has {len(found)} ({', '.join(found[:4])} ...)"
         )

@@ -24,16 +24,22 @@ def report_command(
         list[Path] | None,
         typer.Option("--plot", help="Also write the curves as .png, .svg or .pdf; may be repeated.", metavar="FILE"),
     ] = None,
+    attack: Annotated[
+        list[Path] | None,
+        typer.Option("--attack", help="Also show an attack on one of the runs; may be repeated.", metavar="FOLDER"),
+    ] = None,
     radii: options.Radii = None,
     title: Annotated[str | None, typer.Option("--title", help="Heading of the report.")] = None,
 ) -> None:
     """Write a report of one or several runs: curves, tables, gallery, and the manifest in plain words."""
     from holdfast.analysis.plots import write_plot
     from holdfast.analysis.report import write_report
+    from holdfast.runs.attack_store import read_attack
     from holdfast.runs.store import read_run
 
     loaded = [read_run(folder) for folder in runs]
-    write_report(loaded, out, None if radii is None else parse_radii(radii), title)
+    attacks = [read_attack(folder) for folder in attack or []]
+    write_report(loaded, out, None if radii is None else parse_radii(radii), title, attacks)
     console.say(f"report: {out} ({out.stat().st_size / 1e6:.1f} MB, opens without a network)")
     for file in plot or []:
         write_plot(loaded, file)

@@ -105,7 +105,8 @@ def _page(study: Study, spec: str | None, scale: str, place: Place) -> Page:
 
 
 def _finished(study: Study, spec: str, scale: str, place: Place) -> Finished:
-    """Train and certify all that the study asks for."""
+    """Train, certify, bound and attack all that the study asks for."""
+    from holdfast.cli.attacking import attacked, bounded, transferred
     from holdfast.cli.trainings import Splits, train_all
     from holdfast.reproductions.base import Finished
 
@@ -118,7 +119,21 @@ def _finished(study: Study, spec: str, scale: str, place: Place) -> Finished:
     runs = {
         each.name: _certified(each, models[each.model], trained[each.model], splits, place, scale) for each in plan.runs
     }
-    return Finished(scale, kind, runs, trained, _notes(test))
+    for bound in plan.bounds:
+        runs[bound.name] = bounded(bound, models[bound.model], trained[bound.model], splits, place)
+    attacks = {
+        each.name: attacked(
+            each,
+            models[each.model],
+            trained[each.model],
+            None if each.run is None else runs[each.run],
+            splits,
+            place,
+        )
+        for each in plan.attacks
+    }
+    matrix = transferred(plan.transfer, attacks, {each.name: each for each in plan.attacks}, models, splits, place)
+    return Finished(scale, kind, runs, trained, _notes(test), attacks, matrix)
 
 
 def _certified(wanted: Certification, model: Model, trained: Trained, splits: Splits, place: Place, scale: str) -> Run:

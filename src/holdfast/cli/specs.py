@@ -9,8 +9,11 @@ from holdfast.cli import console
 from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
+    from holdfast.attacks import Attack
+    from holdfast.bounds import Bound
     from holdfast.data.base import DataSet
     from holdfast.noises.base import Noise
+    from holdfast.runs.attack_store import Budgets
     from holdfast.sampling.engines.base import Engine
     from holdfast.training.recipes import Recipe
 
@@ -37,6 +40,53 @@ def parse_recipe(spec: str) -> Recipe:
     from holdfast.training.recipes import recipe_from_dict
 
     return recipe_from_dict(_description(spec))
+
+
+def parse_attack(spec: str) -> Attack:
+    """`pgd:norm=linf,steps=40`, `pointwise`, `cw-l0`.
+
+    Raises:
+        UsageError: not a spec of this form, or not one of the attacks.
+    """
+    from holdfast.attacks import attack_from_dict
+
+    return attack_from_dict(_description(spec))
+
+
+def parse_bound(spec: str) -> Bound:
+    """`convex:epsilon=0.1,norm=linf`, `lipschitz`, `linear:norm=l1`.
+
+    Raises:
+        UsageError: not a spec of this form, or not one of the bounds.
+    """
+    from holdfast.bounds import bound_from_dict
+
+    return bound_from_dict(_description(spec))
+
+
+def parse_budgets(text: str | None, default: str | None = None) -> Budgets:
+    """`.25,.5` in input units or pixels, `1x,1.5x` in certified radii; None for `default`, or for none.
+
+    Raises:
+        UsageError: something else, both kinds at once, or a budget of 0.
+    """
+    from holdfast.runs.attack_store import Budgets
+
+    given = default if text is None else text
+    if given is None:
+        return Budgets()
+    parts = [part.strip() for part in given.split(",")]
+    relative = [part.endswith("x") for part in parts]
+    try:
+        values = sorted({float(part.removesuffix("x")) for part in parts})
+    except ValueError:
+        values = []
+    if not values or any(relative) != all(relative):
+        raise UsageError(
+            "budgets are numbers separated by commas, as in .25,.5, or multiples of the certified radius, as in 1x,2x; "
+            f"got {given!r}"
+        )
+    return Budgets(tuple(values), relative[0])
 
 
 def parse_architecture(spec: str) -> tuple[str, dict[str, Value]]:

@@ -192,11 +192,13 @@ def describe(data: DataSet, noise: Noise | None, arch: str | None) -> BundleInfo
     """The bundle that a training on `data` for `noise` starts from.
 
     Where noise is added to the values, or there is none, inputs are normalized by the training set's mean and standard
-    deviation; under other noises they are not: ablation's encoding tells NULL apart by its values.
+    deviation, unless the architecture takes them as they are; under other noises they are not: ablation's encoding
+    tells NULL apart by its values.
 
     Raises:
         UsageError: the noise does not fit the data, or no architecture was given and none is known to fit.
     """
+    from holdfast.models.architectures.base import takes_raw_inputs
     from holdfast.models.bundle import BundleInfo, InputSpace
 
     mean, std = data.channel_statistics()
@@ -207,12 +209,11 @@ def describe(data: DataSet, noise: Noise | None, arch: str | None) -> BundleInfo
     if chosen is None:
         raise UsageError(f"no default architecture for inputs of shape {data.shape}; name one with --arch")
     name, arguments = parse_architecture(chosen)
+    normalized = (fitted is None or fitted.normalizable) and not takes_raw_inputs(name)
     return BundleInfo(
         architecture=name,
         arguments=arguments,
-        input_space=InputSpace(
-            data.shape, data.low, data.high, *((mean, std) if fitted is None or fitted.normalizable else (None, None))
-        ),
+        input_space=InputSpace(data.shape, data.low, data.high, *((mean, std) if normalized else (None, None))),
         noise=None if fitted is None else fitted.to_dict(),
         class_names=data.class_names,
         training={},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import threading
@@ -77,6 +78,10 @@ class Place:
         """The folder of a run."""
         return self.folder / "runs" / name
 
+    def attack(self, name: str) -> Path:
+        """The folder of an attack."""
+        return self.folder / "attacks" / name
+
 
 @dataclass(frozen=True)
 class _Job:
@@ -142,7 +147,8 @@ def _train(job: _Job, on_progress: Callable[[TrainProgress], None] | None) -> No
     from holdfast.training.loop import train
 
     torch.set_num_threads(job.threads)
-    info = describe(job.data, parse_noise(job.model.noise), job.model.architecture)
+    noise = None if job.model.noise is None else parse_noise(job.model.noise)
+    info = describe(job.data, noise, job.model.architecture)
     info = replace(info, arguments=dict(job.model.arguments))
     if job.model.training is None:
         _write_untrained(info, job.out)
@@ -180,11 +186,15 @@ def _check_same(model: Model, splits: Splits, file: Path) -> None:
     made = info.training
     entries: dict[str, tuple[Any, Any]] = {
         "architecture": (info.architecture, model.architecture),
-        "arguments": (info.arguments, dict(model.arguments)),
+        # JSON has no tuples.
+        "arguments": (info.arguments, json.loads(json.dumps(dict(model.arguments)))),
     }
-    for key, value in parse_noise(model.noise).to_dict().items():
-        if value is not None:
-            entries[f"noise {key}"] = ((info.noise or {}).get(key), value)
+    if model.noise is None:
+        entries["noise"] = (info.noise, None)
+    else:
+        for key, value in parse_noise(model.noise).to_dict().items():
+            if value is not None:
+                entries[f"noise {key}"] = ((info.noise or {}).get(key), value)
     if model.training is None:
         entries["recipe"] = (made.get("recipe"), "untrained")
     else:

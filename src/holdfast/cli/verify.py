@@ -13,6 +13,11 @@ from holdfast.cli.specs import open_data_spec, parse_batch_size, parse_engine
 from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holdfast.data.base import DataSet
+    from holdfast.models.bundle import Bundle
+    from holdfast.runs.store import Run
     from holdfast.runs.verification.check import Material, Verification
     from holdfast.runs.verification.rules import Claim
     from holdfast.sampling.engines.base import Engine
@@ -110,18 +115,22 @@ def _replay(
     from holdfast.models.bundle import load_bundle
     from holdfast.noises.base import noise_from_dict
     from holdfast.runs.backends import Workplace, description
-    from holdfast.runs.manifest import backend_of
+    from holdfast.runs.manifest import BOUND, backend_of
     from holdfast.runs.recipe import base_for
     from holdfast.runs.replay import check_backend, check_origin, check_place, draw_again, other_versions
     from holdfast.runs.store import read_run
     from holdfast.sampling.engines.local import torch_device
 
     run = read_run(folder)
-    check_place(run.manifest, engine.device)
+    if run.manifest.kind != BOUND:
+        check_place(run.manifest, engine.device)
     bundle = load_bundle(model, torch_device(engine.device))
     examples = open_data_spec(data, run.manifest.data.split)
     check_origin(run.manifest, bundle, examples)
     chosen = sorted(SystemRandom().sample([record.index for record in run.records], min(count, len(run.records))))
+    if run.manifest.kind == BOUND:
+        _prove_again(run, chosen, bundle, examples, engine, result)
+        return
     noise, precision = noise_from_dict(run.manifest.noise), run.manifest.precision
     place = Workplace(bundle, noise, precision, engine.device, engine.threads, lambda: open_data_spec(data, "train"))
     classifier = place.classifier(backend_of(run.manifest))
@@ -136,6 +145,25 @@ def _replay(
     versions = other_versions(run.manifest, description(classifier))
     if differ and versions:
         result.notes.append(f"another version may be why counts differ: {'; '.join(versions)}")
+
+
+def _prove_again(
+    run: Run, chosen: Sequence[int], bundle: Bundle, examples: DataSet, engine: Engine, result: Verification
+) -> None:
+    """Compute a deterministic bound again for some records."""
+    from holdfast.bounds import Classifier, bound_from_dict
+    from holdfast.runs.bound import proved_again
+    from holdfast.runs.manifest import proved_of
+    from holdfast.sampling.engines.local import torch_device
+
+    space = bundle.info.input_space
+    where = torch_device(engine.device)
+    classifier = Classifier(bundle.module, space.shape, len(bundle.info.class_names), space.low, space.high, where)
+    bounded = bound_from_dict(proved_of(run.manifest).bound).on(classifier)
+    for index, difference in proved_again(run, chosen, bounded, examples):
+        result.replayed.append(index)
+        if difference:
+            result.failures.append(f"example {index}, proved again: {difference}")
 
 
 def _say_limits(result: Verification, with_log: bool) -> None:
@@ -176,11 +204,13 @@ def _say(run: Path, result: Verification, material: Material | None) -> None:
         say("manifest SHA-256:")
         say(f"  {result.digest}")
     if result.claims:
-        say(f"{result.claims:,} claims (class, radius, class bounds) recomputed from the votes")
+        how = "compared with the records" if result.kind == "bound" else "recomputed from the votes"
+        say(f"{result.claims:,} claims (class, radius, class bounds) {how}")
     if result.log_lines:
         say(f"{result.log_lines:,} lines of the log compared with the claims")
     if result.replayed:
-        say(f"drawn again from the seed: {', '.join(map(str, sorted(result.replayed)))}")
+        how = "proved again" if result.kind == "bound" else "drawn again from the seed"
+        say(f"{how}: {', '.join(map(str, sorted(result.replayed)))}")
     for note in result.notes:
         say(f"Note: {note}.")
     if not result.failures:

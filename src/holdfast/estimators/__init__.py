@@ -10,6 +10,7 @@ from holdfast.estimators.eprocess import EProcess
 from holdfast.estimators.exact import Exact
 from holdfast.estimators.fixed import FixedSize
 from holdfast.estimators.looks import Looks
+from holdfast.estimators.proved import Proved
 from holdfast.estimators.schedule import Schedule, outlook
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Exact",
     "FixedSize",
     "Looks",
+    "Proved",
     "Scale",
     "Schedule",
     "TopTwo",

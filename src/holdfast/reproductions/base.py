@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from holdfast.data.base import DataSet
     from holdfast.reproductions.pages import Page
+    from holdfast.runs.attack_store import AttackRun
     from holdfast.runs.store import Run
 
 SCALES = ("smoke", "small", "full")
@@ -22,15 +23,30 @@ _LEAST_SIDE = 64
 
 @dataclass(frozen=True)
 class Kind:
-    """A data set that the papers use: how it is given on the command line, and what its images are."""
+    """A data set that the papers use: how it is given on the command line, and what its images are.
+
+    Attributes:
+        spelling: on the command line.
+        channels: of its images; features, where there is no side.
+        side: of its images; None for any from 64 on.
+        classes: how many; None for any number.
+        first: name of the first class; empty for any. Shapes do not tell shirts from digits.
+        features: whether its inputs are feature vectors and not images.
+    """
 
     spelling: str
     channels: int
     side: int | None
     classes: int | None
+    first: str = ""
+    features: bool = False
 
     def fits(self, data: DataSet) -> bool:
-        """Whether this is such a data set, as far as its shape tells."""
+        """Whether this is such a data set, as far as its shape and its classes tell."""
+        if self.first and data.class_names[0] != self.first:
+            return False
+        if self.features:
+            return data.shape == (self.channels,) and self.classes in (None, len(data.class_names))
         if len(data.shape) != 3 or data.shape[0] != self.channels or (data.low, data.high) != (0.0, 1.0):
             return False
         sides = data.shape[1:]
@@ -42,6 +58,9 @@ KINDS = {
     "mnist": Kind("mnist:DIR", 1, 28, 10),
     "cifar10": Kind("cifar10:DIR or parquet:FILE", 3, 32, 10),
     "imagenet": Kind("imagenet:DIR or parquet:FILE,size=224", 3, None, None),
+    "fashion-mnist": Kind("fashion-mnist:DIR", 1, 28, 10, first="T-shirt/top"),
+    "svhn": Kind("svhn:DIR", 3, 32, 10, first="0"),
+    "har": Kind("har:DIR", 561, None, 6, features=True),
 }
 
 
@@ -51,7 +70,7 @@ class Model:
 
     Attributes:
         name: of its file; studies that name the same settings alike share it.
-        noise: that it is trained for, as on the command line.
+        noise: that it is trained for, as on the command line; None for none.
         architecture: by its name.
         training: settings of the training, by the names of `TrainConfig`; None for fresh weights, untrained.
         arguments: of the architecture.
@@ -60,7 +79,7 @@ class Model:
     """
 
     name: str
-    noise: str
+    noise: str | None
     architecture: str
     training: Mapping[str, Any] | None
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -98,11 +117,78 @@ class Certification:
 
 
 @dataclass(frozen=True)
+class Bounding:
+    """A run of a deterministic bound; its settings are those of `holdfast bound`.
+
+    Attributes:
+        name: of its folder, among the runs.
+        model: the name of its classifier, trained without noise.
+        bound: as on the command line.
+        every: each so-and-so-many-th test image.
+        limit: images at most.
+    """
+
+    name: str
+    model: str
+    bound: str
+    every: int
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class Attacking:
+    """An attack of a study; its settings are those of `holdfast attack`.
+
+    Attributes:
+        name: of its folder.
+        model: the name of its classifier.
+        attack: as on the command line.
+        every: each so-and-so-many-th test image.
+        limit: images at most.
+        budget: in input units or pixels, or in certified radii (1x,2x); None for as small as the attack finds.
+        restarts: of a randomized attack.
+        target: class to lead to: None for any other, or "next".
+        run: name of the certification whose inputs and radii are attacked; None for the model without noise.
+        n: votes of each answer of a smoothed classifier.
+        alpha: at which it answers.
+        soft_samples: noisy copies of a soft vote, for gradients.
+        repeats: fresh answers that verify a claim.
+        confidence: of an adversarial that counts.
+    """
+
+    name: str
+    model: str
+    attack: str
+    every: int
+    limit: int | None = None
+    budget: str | None = None
+    restarts: int = 1
+    target: str | None = None
+    run: str | None = None
+    n: int = 1_000
+    alpha: float = 0.05
+    soft_samples: int = 64
+    repeats: int = 20
+    confidence: float = 0.95
+
+
+@dataclass(frozen=True)
 class Plan:
-    """What a study trains and certifies at a scale."""
+    """What a study does at a scale, in this order.
+
+    Attributes:
+        models: that it trains.
+        runs: certifications.
+        bounds: deterministic bounds.
+        attacks: on models, and on certifications.
+        transfer: names of attacks whose adversarials are shown to the classifiers of all of them.
+    """
 
     models: tuple[Model, ...] = ()
     runs: tuple[Certification, ...] = ()
+    bounds: tuple[Bounding, ...] = ()
+    attacks: tuple[Attacking, ...] = ()
+    transfer: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -134,9 +220,12 @@ class Finished:
     Attributes:
         scale: at which everything was done.
         kind: of the data; None where there are none.
-        runs: by name.
+        runs: by name, those of deterministic bounds among them.
         models: by name.
         notes: what is to be known of the data, in sentences.
+        attacks: by name.
+        transfer: attack -> attack -> share of the adversarials of the first that the classifier of the second gets
+            wrong; None where there are none.
     """
 
     scale: str
@@ -144,6 +233,8 @@ class Finished:
     runs: Mapping[str, Run] = field(default_factory=dict)
     models: Mapping[str, Trained] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    attacks: Mapping[str, AttackRun] = field(default_factory=dict)
+    transfer: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
 
     def model_of(self, run: str) -> Trained:
         """The base classifier of a run."""

@@ -6,10 +6,10 @@ import json
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timezone
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from holdfast.errors import RunError
-from holdfast.estimators import Estimator, estimator_from_dict, scale_of
+from holdfast.estimators import Estimator, Proved, estimator_from_dict, scale_of
 from holdfast.files import whole_file
 from holdfast.noises.base import noise_from_dict
 from holdfast.runs.digests import DIGEST, manifest_digest
@@ -18,8 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from typing_extensions import Self
+
+    from holdfast.data.base import DataSet
+    from holdfast.types import ClassBounds
+
 FORMAT = 2
 FILE_NAME = "manifest.json"
+
+CERTIFY, IMPORTED, BOUND = "certify", "imported", "bound"
 
 # What may differ between the sessions of one run, since no result depends on it.
 _NOT_COMPARED = ("created", DIGEST)
@@ -55,6 +62,23 @@ class DataPromise:
     every: int = 1
     limit: int | None = None
 
+    @classmethod
+    def of(cls, data: DataSet, every: int = 1, limit: int | None = None) -> DataPromise:
+        """The promise to take each `every`-th example of a data set, `limit` of them at most."""
+        return cls(
+            source=data.source,
+            split=data.split,
+            sha256=data.sha256,
+            size=len(data),
+            shape=data.shape,
+            low=data.low,
+            high=data.high,
+            class_names=data.class_names,
+            decoder=data.decoder,
+            every=every,
+            limit=limit,
+        )
+
     def indices(self) -> range:
         """The indices of the subset, in order."""
         chosen = range(0, self.size, self.every)
@@ -70,14 +94,126 @@ class DataPromise:
         return f"{count} of {self.size} {self.split} examples of {self.source}{step}{cut}"
 
 
+class Promised:
+    """What is promised before anything is computed, as one JSON document with a digest.
+
+    A subclass is a frozen dataclass of entries that are JSON, among them `data`, `created` and `format`.
+
+    Attributes:
+        file_name: of the document in its folder.
+        what: is in such a folder, for messages: "a run".
+        made_by: the command that makes one.
+        current: the format that this version writes and reads.
+    """
+
+    file_name: ClassVar[str]
+    what: ClassVar[str]
+    made_by: ClassVar[str]
+    current: ClassVar[int]
+    data: DataPromise
+
+    def to_json(self) -> str:
+        """The document with its digest, indented, with a final newline."""
+        return json.dumps({**asdict(cast("Any", self)), DIGEST: self.digest}, indent=2) + "\n"
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all entries; every record carries a digest that depends on it."""
+        return manifest_digest(asdict(cast("Any", self)))
+
+    @classmethod
+    def from_json(cls, text: str, origin: str) -> Self:
+        """The promise in `text`; `origin` names it in errors.
+
+        Raises:
+            RunError: not a document of this format, or its entries do not fit its digest.
+        """
+        noun = cls.what.split()[-1]
+        try:
+            raw = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise RunError(f"{origin} is not valid JSON ({error}); the {noun} cannot be read") from error
+        if not isinstance(raw, dict) or raw.get("format") != cls.current:
+            found = raw.get("format") if isinstance(raw, dict) else type(raw).__name__
+            raise RunError(f"{origin} has format {found!r}; this version of Holdfast reads format {cls.current}")
+        names = {item.name for item in fields(cast("Any", cls))} | {DIGEST}
+        if set(raw) != names:
+            odd = ", ".join(sorted(set(raw) ^ names))
+            raise RunError(f"{origin} lacks or has unexpected entries: {odd}")
+        found, expected = raw.pop(DIGEST), manifest_digest(raw)
+        if found != expected:
+            raise RunError(
+                f"{origin} was changed after it was written: its digest is {found!r}, that of its entries "
+                f"{expected!r}. Restore the file from a copy; if there is none, the {noun} has to be made again"
+            )
+        return cls(**cls._parsed(raw, origin))
+
+    @classmethod
+    def _parsed(cls, raw: dict[str, Any], origin: str) -> dict[str, Any]:
+        """The entries as the class has them, from those of the document."""
+        try:
+            data = {**raw["data"], **{name: tuple(raw["data"][name]) for name in ("shape", "class_names")}}
+            return {**raw, "data": DataPromise(**data)}
+        except (TypeError, KeyError) as error:
+            raise RunError(f"{origin}: the entry 'data' is incomplete ({error})") from error
+
+
+AnyPromised = TypeVar("AnyPromised", bound=Promised)
+
+
+def read_promised(folder: Path, kind: type[AnyPromised]) -> AnyPromised:
+    """What was promised in a folder.
+
+    Raises:
+        RunError: nothing of this kind, or it cannot be read.
+    """
+    path = folder / kind.file_name
+    if not path.is_file():
+        raise RunError(
+            f"{folder} is not {kind.what}: there is no {kind.file_name} in it. `{kind.made_by} --out {folder}` makes "
+            "one"
+        )
+    return kind.from_json(path.read_text(encoding="utf-8"), str(path))
+
+
+def write_promised(folder: Path, promised: Promised) -> None:
+    """Write the document so that it is whole or not there at all, and on the disk when this returns."""
+    with whole_file(folder / promised.file_name) as path:
+        path.write_text(promised.to_json(), encoding="utf-8")
+
+
+def kept(folder: Path, promised: AnyPromised) -> AnyPromised:
+    """The promise of a folder: that which is written there and says the same, or this one, which then is.
+
+    Its time, and with it the digest that records depend on, is that of the first session.
+
+    Raises:
+        RunError: the folder was started with another promise.
+    """
+    if not (folder / promised.file_name).exists():
+        write_promised(folder, promised)
+        return promised
+    stored = read_promised(folder, type(promised))
+    different = differences(stored, promised)
+    if different:
+        noun = promised.what.split()[-1]
+        raise RunError(
+            f"{folder} was started with another promise:\n  "
+            + "\n  ".join(different)
+            + f"\nRepeat the call with the {noun}'s own settings to resume it, or choose another --out"
+        )
+    return stored
+
+
 @dataclass(frozen=True)
-class Manifest:
+class Manifest(Promised):
     """Everything that a run's certificates depend on.
 
     Attributes:
-        kind: "certify", or "imported" for a log that another tool wrote.
-        noise: name and parameters of the noise.
-        guarantee: name of the theorem.
+        kind: "certify", "imported" for a log that another tool wrote, or "bound" for deterministic bounds on a
+            classifier without noise.
+        noise: name and parameters of the noise; empty for a bound.
+        guarantee: name of the theorem, or of the bound.
         estimator: name and parameters of the estimator, alpha included.
         n0: selection samples of each input.
         data: which examples.
@@ -85,7 +221,7 @@ class Manifest:
             imported log.
         joint_alpha: where all certificates of the run are to hold together: the failure probability of that. The
             estimator's alpha is then this one divided by the number of examples.
-        seed: of all noise; None for an imported log.
+        seed: of all noise; None for an imported log and for a bound.
         block: samples that one generator draws.
         precision: in which the base classifier computes.
         device: kind of device, "cpu" or "cuda".
@@ -94,6 +230,10 @@ class Manifest:
         format: of this file and of the records.
     """
 
+    file_name: ClassVar[str] = FILE_NAME
+    what: ClassVar[str] = "a run"
+    made_by: ClassVar[str] = "holdfast certify"
+    current: ClassVar[int] = FORMAT
     kind: str
     noise: dict[str, Any]
     guarantee: str
@@ -110,51 +250,29 @@ class Manifest:
     format: int = FORMAT
     joint_alpha: float | None = None
 
-    def to_json(self) -> str:
-        """The document with its digest, indented, with a final newline."""
-        return json.dumps({**asdict(self), DIGEST: self.digest}, indent=2) + "\n"
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 of all entries; every record carries a digest that depends on it."""
-        return manifest_digest(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str, origin: str) -> Manifest:
-        """The manifest in `text`; `origin` names it in errors.
-
-        Raises:
-            RunError: not a manifest of this format, or its entries do not fit its digest.
-        """
-        try:
-            raw = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise RunError(f"{origin} is not valid JSON ({error}); the run cannot be read") from error
-        if not isinstance(raw, dict) or raw.get("format") != FORMAT:
-            found = raw.get("format") if isinstance(raw, dict) else type(raw).__name__
-            raise RunError(f"{origin} has format {found!r}; this version of Holdfast reads format {FORMAT}")
-        names = {item.name for item in fields(cls)} | {DIGEST}
-        if set(raw) != names:
-            odd = ", ".join(sorted(set(raw) ^ names))
-            raise RunError(f"{origin} lacks or has unexpected entries: {odd}")
-        found, expected = raw.pop(DIGEST), manifest_digest(raw)
-        if found != expected:
-            raise RunError(
-                f"{origin} was changed after it was written: its digest is {found!r}, that of its entries "
-                f"{expected!r}. Restore the file from a copy; if there is none, the run has to be made again"
-            )
-        data = dict(raw["data"])
-        try:
-            promise = DataPromise(**{**data, "shape": tuple(data["shape"]), "class_names": tuple(data["class_names"])})
-        except (TypeError, KeyError) as error:
-            raise RunError(f"{origin}: the entry 'data' is incomplete ({error})") from error
-        return cls(**{**raw, "data": promise})
-
 
 def estimator_of(manifest: Manifest) -> Estimator:
     """The estimator that a manifest promised."""
+    if manifest.kind == BOUND:
+        return proved_of(manifest)
     scale = scale_of(noise_from_dict(manifest.noise), manifest.guarantee, manifest.data.shape)
     return estimator_from_dict(manifest.estimator, scale)
+
+
+def proved_of(manifest: Manifest) -> Proved:
+    """What a manifest says of its deterministic bound.
+
+    Raises:
+        RunError: it is about a smoothed classifier.
+    """
+    found = estimator_from_dict(manifest.estimator, _no_scale) if manifest.kind == BOUND else None
+    if not isinstance(found, Proved):
+        raise RunError("this run has votes of a smoothed classifier, and no deterministic bound")
+    return found
+
+
+def _no_scale(bounds: ClassBounds) -> float | None:
+    return None
 
 
 def backend_of(manifest: Manifest) -> str:
@@ -163,27 +281,17 @@ def backend_of(manifest: Manifest) -> str:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write `manifest.json` so that it is whole or not there at all, and on the disk when this returns."""
-    with whole_file(folder / FILE_NAME) as path:
-        path.write_text(manifest.to_json(), encoding="utf-8")
+    """Write the manifest of a run; see `write_promised`."""
+    write_promised(folder, manifest)
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a run.
-
-    Raises:
-        RunError: there is none, or it cannot be read.
-    """
-    path = folder / FILE_NAME
-    if not path.is_file():
-        raise RunError(
-            f"{folder} is not a run: there is no {FILE_NAME} in it. `holdfast certify --out {folder}` makes one"
-        )
-    return Manifest.from_json(path.read_text(encoding="utf-8"), str(path))
+    """The manifest of a run; see `read_promised`."""
+    return read_promised(folder, Manifest)
 
 
-def differences(promised: Manifest, wanted: Manifest) -> list[str]:
-    """One line for each entry in which two manifests differ, without those that no result depends on."""
+def differences(promised: Promised, wanted: Promised) -> list[str]:
+    """One line for each entry in which two promises differ, without those that no result depends on."""
     old, new = (_flatten(json.loads(each.to_json())) for each in (promised, wanted))
     return [
         f"{key}: the run has {_short(old.get(key))}, this call has {_short(new.get(key))}"

@@ -1,41 +1,44 @@
-"""The append-only record of vote counts: one example a line, on the disk before the next one is taken.
-
-A record is whole when its newline is there. Opening for writing cuts off whatever follows the last newline, so a torn
-line costs one example and the next append cannot glue onto it.
-"""
+"""The run store: for each certified example its votes, one a line (`ledger`)."""
 
 from __future__ import annotations
 
 import json
-import os
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import RunError, UsageError
-from holdfast.files import storage_error, take_lock
-from holdfast.runs.digests import DIGEST, record_digest
+from holdfast.runs.ledger import RECORDS, SESSIONS, Ledger, Session, check_digest, read_sessions, sealed, whole_lines
 from holdfast.runs.manifest import (
+    BOUND,
+    CERTIFY,
     FILE_NAME,
+    IMPORTED,
     Manifest,
-    differences,
     estimator_of,
+    kept,
+    proved_of,
     read_manifest,
-    write_manifest,
 )
 from holdfast.types import Counts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from io import FileIO
-    from types import TracebackType
+    from collections.abc import Iterable, Sequence
 
-    from typing_extensions import Self
-
-RECORDS = "records.jsonl"
-SESSIONS = "sessions.jsonl"
-_LOCK = "lock"
-_SAFE = "Every record written before is valid. "
+__all__ = [
+    "BoundRecord",
+    "RECORDS",
+    "SESSIONS",
+    "ClaimRecord",
+    "Record",
+    "Run",
+    "RunStore",
+    "Session",
+    "VoteRecord",
+    "read_run",
+]
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class VoteRecord:
 
     def to_line(self, promised: str) -> str:
         """The record as one line of JSON, in a run whose manifest has the digest `promised`."""
-        return _sealed(
+        return sealed(
             promised,
             index=self.index,
             label=self.label,
@@ -70,7 +73,7 @@ class ClaimRecord:
 
     def to_line(self, promised: str) -> str:
         """The record as one line of JSON, in a run whose manifest has the digest `promised`."""
-        return _sealed(
+        return sealed(
             promised,
             index=self.index,
             label=self.label,
@@ -80,17 +83,28 @@ class ClaimRecord:
         )
 
 
-Record = VoteRecord | ClaimRecord
-
-
 @dataclass(frozen=True)
-class Session:
-    """One process's work on a run, for the time column of logs and the speed in reports; no result depends on it."""
+class BoundRecord:
+    """The record of an example that a deterministic bound is about.
 
-    examples: int
-    samples: int
-    seconds: float
-    settings: dict[str, Any]
+    Attributes:
+        index: of the example in its split.
+        label: its true class.
+        answer: of the classifier for the unchanged example; None where rounding does not let one say.
+        radius: within which the answer is proved not to change; 0 where nothing further is proved.
+    """
+
+    index: int
+    label: int
+    answer: int | None
+    radius: float
+
+    def to_line(self, promised: str) -> str:
+        """The record as one line of JSON, in a run whose manifest has the digest `promised`."""
+        return sealed(promised, index=self.index, label=self.label, answer=self.answer, radius=self.radius)
+
+
+Record = VoteRecord | ClaimRecord | BoundRecord
 
 
 @dataclass(frozen=True)
@@ -105,7 +119,7 @@ class Run:
     @property
     def missing(self) -> int:
         """How many examples of the subset have no record yet; an imported log is complete as it is."""
-        if self.manifest.kind == "imported":
+        if self.manifest.kind == IMPORTED:
             return 0
         return len(self.manifest.data.indices()) - len(self.records)
 
@@ -117,22 +131,16 @@ def read_run(folder: Path) -> Run:
         RunError: not a run, or a record in it is corrupt.
     """
     manifest = read_manifest(folder)
-    path = folder / RECORDS
-    raw = path.read_bytes() if path.is_file() else b""
-    records = _parse(raw[: raw.rfind(b"\n") + 1], manifest, path)
-    log = folder / SESSIONS
-    sessions = (
-        [json.loads(line) for line in log.read_text().splitlines(True) if line.endswith("\n")] if log.is_file() else []
-    )
+    records = _parse(whole_lines(folder), manifest, folder / RECORDS)
     return Run(
         folder,
         manifest,
         tuple(sorted(records, key=lambda record: record.index)),
-        tuple(Session(**session) for session in sessions),
+        read_sessions(folder),
     )
 
 
-class RunStore:
+class RunStore(Ledger):
     """A run opened for appending, by one process at a time.
 
     Args:
@@ -147,33 +155,9 @@ class RunStore:
     """
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
-        self.folder = folder
         self.manifest = manifest
-        self._lock: IO[str] | None = None
-        self._file: FileIO | None = None
-        _check_folder(folder)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lock = take_lock(folder / _LOCK, f"is working on {folder}")
-            self._promise()
-            for name in (RECORDS, SESSIONS):
-                _cut_torn_line(folder / name)
-            self._file = (folder / RECORDS).open("ab", buffering=0)
-        except OSError as error:
-            self.close()
-            raise storage_error(folder, error, _SAFE) from error
-        except RunError:
-            self.close()
-            raise
+        super().__init__(folder, FILE_NAME)
         self.done = {record.index for record in read_run(folder).records}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def append(self, records: Iterable[Record]) -> None:
         """Write records and return when they are on the disk.
@@ -184,114 +168,37 @@ class RunStore:
         batch = list(records)
         if not batch:
             return
-        if self._file is None:
-            raise RunError(f"the run {self.folder} is closed; open it again to append")
-        lines = b"".join(record.to_line(self.manifest.digest).encode() for record in batch)
-        try:
-            while lines:
-                lines = lines[self._file.write(lines) :]
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            # A line that is half written now is cut off when the run is opened again.
-            self.close()
-            raise storage_error(self.folder, error, _SAFE) from error
+        self.write(b"".join(record.to_line(self.manifest.digest).encode() for record in batch))
         self.done.update(record.index for record in batch)
-
-    def log_session(self, session: Session) -> None:
-        """Append what this process did to the session log."""
-        try:
-            with (self.folder / SESSIONS).open("a", encoding="utf-8") as file:
-                file.write(
-                    _line(
-                        examples=session.examples,
-                        samples=session.samples,
-                        seconds=round(session.seconds, 3),
-                        settings=session.settings,
-                    )
-                )
-        except OSError as error:
-            raise storage_error(self.folder, error, _SAFE) from error
-
-    def close(self) -> None:
-        """Close the files and release the lock; harmless when repeated."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
 
     def _promise(self) -> None:
         """Write the manifest of a new run, or compare with that of an existing one."""
-        if not (self.folder / FILE_NAME).exists():
-            write_manifest(self.folder, self.manifest)
-            return
-        stored = read_manifest(self.folder)
-        different = differences(stored, self.manifest)
-        if different:
-            raise RunError(
-                f"{self.folder} was started with another promise:\n  "
-                + "\n  ".join(different)
-                + "\nRepeat the call with the run's own settings to resume it, or choose another --out"
-            )
-        # Its time, and with it the digest that records depend on, is that of the first session.
-        self.manifest = stored
+        self.manifest = kept(self.folder, self.manifest)
 
 
-def _cut_torn_line(path: Path) -> None:
-    """Cut off what follows the last newline: a record that a killed process left half written."""
-    if not path.is_file():
-        return
-    whole = path.read_bytes().rfind(b"\n") + 1
-    if whole < path.stat().st_size:
-        with path.open("r+b") as file:
-            file.truncate(whole)
-            os.fsync(file.fileno())
-
-
-def _check_folder(folder: Path) -> None:
-    """Refuse, before anything is written, a folder that holds something else than a run."""
-    if folder.exists() and not folder.is_dir():
-        raise RunError(f"{folder} is a file; a run is a folder. Choose another --out")
-    if not folder.exists() or (folder / FILE_NAME).exists():
-        return
-    # A process that was killed while it wrote the manifest leaves the lock and a temporary file.
-    ours = [folder / _LOCK, *folder.glob(f".{FILE_NAME}.*.tmp")]
-    strangers = sorted(path.name for path in folder.iterdir() if path not in ours)
-    if strangers:
-        raise RunError(
-            f"{folder} is not empty and not a run: it holds {', '.join(strangers[:3])} but no {FILE_NAME}. "
-            "Choose another --out"
-        )
-
-
-def _parse(raw: bytes, manifest: Manifest, path: Path) -> list[Record]:
-    read = _read_claim if manifest.kind == "imported" else _read_votes
+def _parse(lines: Sequence[bytes], manifest: Manifest, path: Path) -> list[Record]:
+    if manifest.kind not in _READERS:
+        raise RunError(f"{path.parent} is a run of kind {manifest.kind!r}; known are {', '.join(_READERS)}")
+    read = _READERS[manifest.kind]
     indices = set(manifest.data.indices())
     seen: set[int] = set()
     records: list[Record] = []
-    for number, line in enumerate(raw.splitlines(), 1):
+    for number, line in enumerate(lines, 1):
         try:
             raw_record = json.loads(line)
-            _check_digest(raw_record, manifest.digest)
+            check_digest(raw_record, manifest.digest)
             record = read(raw_record, manifest)
         except (ValueError, KeyError, TypeError, UsageError) as error:
             raise RunError(
                 f"{path}, line {number} is not a record ({error}). The line was changed after it was written; "
                 "delete it, and the same command will certify its example again"
             ) from error
-        if record.index in seen or (manifest.kind != "imported" and record.index not in indices):
+        if record.index in seen or (manifest.kind != IMPORTED and record.index not in indices):
             why = "a second time" if record.index in seen else "although it is not in the run's subset"
             raise RunError(f"{path}, line {number} records example {record.index} {why}; delete the line")
         seen.add(record.index)
         records.append(record)
     return records
-
-
-def _check_digest(raw: dict[str, Any], promised: str) -> None:
-    expected = record_digest(promised, raw)
-    if raw[DIGEST] != expected:
-        raise ValueError(f"its digest is {raw[DIGEST]!r}, that of its entries in this run {expected!r}")
 
 
 def _read_votes(raw: dict[str, Any], manifest: Manifest) -> VoteRecord:
@@ -319,9 +226,20 @@ def _read_claim(raw: dict[str, Any], manifest: Manifest) -> ClaimRecord:
     )
 
 
-def _sealed(promised: str, **entries: Any) -> str:
-    return _line(**entries, digest=record_digest(promised, entries))
+def _read_bound(raw: dict[str, Any], manifest: Manifest) -> BoundRecord:
+    classes, most = len(manifest.data.class_names), proved_of(manifest).most
+    answer, radius = raw["answer"], float(raw["radius"])
+    for name, value in (("label", raw["label"]), ("answer", answer)):
+        if value is not None and not (type(value) is int and 0 <= value < classes):
+            raise ValueError(f"{name} {value} is not one of the {classes} classes")
+    # Written so that a NaN fails.
+    if not 0.0 <= radius <= (math.inf if most is None else most) or (answer is None and radius > 0.0):
+        raise ValueError(f"the radius {radius} is none that the bound {proved_of(manifest).spelling} can give")
+    return BoundRecord(int(raw["index"]), int(raw["label"]), answer, radius)
 
 
-def _line(**entries: Any) -> str:
-    return json.dumps(entries, separators=(",", ":")) + "\n"
+_READERS: dict[str, Callable[[dict[str, Any], Manifest], Record]] = {
+    CERTIFY: _read_votes,
+    IMPORTED: _read_claim,
+    BOUND: _read_bound,
+}

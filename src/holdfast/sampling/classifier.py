@@ -69,12 +69,7 @@ class VotingClassifier:
         self._probed = False
         self._scale = 0.0
         if isinstance(function, nn.Module):
-            training = [name or "the module itself" for name, part in function.named_modules() if part.training]
-            if training:
-                raise ClassifierError(
-                    f"the base classifier is in training mode ({training[0]}), where batch normalization and dropout "
-                    "make a vote depend on the batch. Call .eval() on it first."
-                )
+            check_at_rest(function)
 
     @torch.inference_mode()
     def votes(self, noisy: Tensor) -> tuple[Tensor, Tensor]:
@@ -197,3 +192,13 @@ class VotingClassifier:
                 f"(by {difference:.3g}, with outputs up to {scale:.3g}): it depends on its batch or on chance, "
                 "and nothing can be certified. Is batch normalization or dropout left in training mode?"
             )
+
+
+def check_at_rest(module: nn.Module) -> None:
+    """Raise ClassifierError if a part of the base classifier is in training mode."""
+    training = [name or "the module itself" for name, part in module.named_modules() if part.training]
+    if training:
+        raise ClassifierError(
+            f"the base classifier is in training mode ({training[0]}), where batch normalization and dropout make a "
+            "vote depend on the batch. Call .eval() on it first."
+        )

@@ -91,7 +91,7 @@ def train(
     team = team or Team()
     where = team.device or device or torch.device("cpu")
     with alone_at(out, f"is training {out}") if team.rank == 0 else nullcontext():
-        info = config.recipe.start(info)
+        info = config.recipe.start(info, len(data))
         return _train(_Trainer(info, config, data, where, team), info, out, held_out, on_progress)
 
 

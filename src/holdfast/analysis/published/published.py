@@ -71,7 +71,7 @@ def comparable(manifest: Manifest) -> list[PublishedFigure]:
     dataset = _dataset(manifest)
     if dataset is None:
         return []
-    wanted = _COMPARABLE.get(manifest.noise["name"])
+    wanted = _COMPARABLE.get(manifest.noise.get("name", ""))
     if wanted is None:
         return []
     chosen: dict[tuple[str, str], PublishedFigure] = {}
@@ -86,11 +86,11 @@ def figure(author: str, table: str, metric: str, dataset: str | None = None, **s
     """The figure that a paper prints for one metric under one setting.
 
     Args:
-        author: the first author, "Levine" or "Cohen".
+        author: the first author, "Levine", "Cohen" or "Hajri".
         table: as in "Table 1".
         metric: what was measured, as in the data.
         dataset: the paper's name for it, where the table is about several.
-        settings: entries of `param`, numbers compared as numbers; `method` is compared with the method.
+        settings: entries of `param`, numbers compared as numbers; `method` and `param` are compared as they are.
 
     Raises:
         KeyError: there is none, or more than one.
@@ -114,7 +114,7 @@ def at_radius(radius: float) -> str:
 
 
 def _fits(each: PublishedFigure, settings: dict[str, object]) -> bool:
-    printed = {"method": each.method, **_settings(each)}
+    printed = {"method": each.method, "param": each.param, **_settings(each)}
     return all(key in printed and _same(printed[key], str(value)) for key, value in settings.items())
 
 

@@ -20,24 +20,33 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...]
 
 _ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {}
+# Those that take inputs in input units, with no normalization in front.
+_RAW: set[str] = set()
 
 Builder = TypeVar("Builder", bound="Callable[..., nn.Module]")
 
 
-def architecture(name: str) -> Callable[[Builder], Builder]:
+def architecture(name: str, *, raw: bool = False) -> Callable[[Builder], Builder]:
     """Register a function `(shape, num_classes, *, arg=...) -> nn.Module` as an architecture.
 
     `shape` is that of a noisy input, such as (2, 28, 28) for ablated MNIST. Its keyword-only parameters are the
-    arguments of the architecture.
+    arguments of the architecture. With `raw` it takes inputs in input units: new models get no normalization in front.
     """
 
     def register(function: Builder) -> Builder:
         if name in _ARCHITECTURES:
             raise TypeError(f"two architectures are named {name!r}")
         _ARCHITECTURES[name] = function
+        if raw:
+            _RAW.add(name)
         return function
 
     return register
+
+
+def takes_raw_inputs(name: str) -> bool:
+    """Whether an architecture wants inputs in input units, without normalization."""
+    return name in _RAW
 
 
 def architecture_names() -> list[str]:

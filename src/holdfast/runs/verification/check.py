@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import RunError
 from holdfast.runs.verification.promise import read_lines, read_promise, read_record
+from holdfast.runs.verification.proved import check_proved, check_radius
 from holdfast.runs.verification.rules import ByBounds, Claim, Rule, Votes, rule_of
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Verification:
 
     Attributes:
         digest: of the manifest.
-        kind: "certify" or "imported".
+        kind: "certify", "imported" or "bound".
         promised: examples of the subset.
         records: whole records whose digest fits.
         claims: that were recomputed from votes.
@@ -59,7 +60,7 @@ class Material:
 
     Attributes:
         promise: what the manifest says.
-        rule: of its estimator; None for an imported log.
+        rule: of its estimator; None where there are no votes: for an imported log, and for a deterministic bound.
         records: entries by index, those whose digest and content are right.
     """
 
@@ -83,7 +84,7 @@ def check_files(folder: Path, result: Verification, complete: bool = False) -> M
     """
     try:
         promise = read_promise(folder)
-        rule = None if promise.kind == "imported" else rule_of(promise)
+        rule = rule_of(promise) if promise.kind == "certify" else None
     except RunError as error:
         result.failures.append(str(error))
         return None
@@ -108,6 +109,9 @@ def check_files(folder: Path, result: Verification, complete: bool = False) -> M
 
 def check_claims(material: Material, claims: Iterable[Claim], result: Verification) -> None:
     """Check every claim against the votes; for an imported log, against what its n and alpha can give at most."""
+    if material.promise.kind == "bound":
+        check_proved(material, claims, result)
+        return
     if material.rule is None:
         _check_imported(material, claims, result)
         return
@@ -134,8 +138,8 @@ def complaints(material: Material, claim: Claim) -> list[str]:
 
 
 def _check_promise(promise: Promise, result: Verification) -> None:
-    if promise.kind not in ("certify", "imported"):
-        result.failures.append(f"the manifest's kind is {promise.kind!r}; a run is of kind certify or imported")
+    if promise.kind not in ("certify", "imported", "bound"):
+        result.failures.append(f"the manifest's kind is {promise.kind!r}; a run is of kind certify, imported or bound")
     if promise.kind != "certify":
         return
     if promise.seed is None:
@@ -162,6 +166,9 @@ def _check_record(
         raise ValueError(f"example {index} is not in the subset")
     if type(label) is not int or not 0 <= label < promise.classes:
         raise ValueError(f"example {index}: label {label!r} is not one of {promise.classes} classes")
+    if promise.kind == "bound":
+        check_radius(record, promise)
+        return
     for stream in ("selection", "estimation"):
         votes = record[stream]
         if len(votes) != promise.classes or not all(type(vote) is int and vote >= 0 for vote in votes):

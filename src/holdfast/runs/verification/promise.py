@@ -30,7 +30,7 @@ class Promise:
     """What the manifest says, as far as radii and procedure depend on it.
 
     Attributes:
-        kind: "certify" or "imported".
+        kind: "certify", "imported" or "bound".
         noise: name and parameters.
         theorem: name of the guarantee.
         estimator: name and parameters.

@@ -1,10 +1,13 @@
 """Recipes: what one training step minimizes. Each file has one, with its source and its cost."""
 
 from holdfast.training.recipes.adversarial import Adversarial
+from holdfast.training.recipes.autoencoder import Autoencoder
 from holdfast.training.recipes.base import Recipe, recipe_from_dict, recipe_names
 from holdfast.training.recipes.consistency import Consistency
+from holdfast.training.recipes.convex import Convex
 from holdfast.training.recipes.denoise import Denoise
 from holdfast.training.recipes.macer import Macer
+from holdfast.training.recipes.memorize import Memorize
 from holdfast.training.recipes.noise import NoiseAugmentation
 from holdfast.training.recipes.smoothadv import SmoothAdv
 from holdfast.training.recipes.stability import Stability
@@ -13,9 +16,12 @@ from holdfast.training.recipes.vote_margin import VoteMargin
 
 __all__ = [
     "Adversarial",
+    "Autoencoder",
     "Consistency",
+    "Convex",
     "Denoise",
     "Macer",
+    "Memorize",
     "NoiseAugmentation",
     "Recipe",
     "SmoothAdv",

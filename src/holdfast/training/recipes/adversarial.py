@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch.nn.functional import cross_entropy
 
-from holdfast.training.recipes.attack import ascend, check_attack, lengths
+from holdfast.attacks.ascent import check_ascent, random_start
+from holdfast.training.recipes.attack import ascend
 from holdfast.training.recipes.base import Outcome, Step
 from holdfast.training.recipes.standard import WithoutNoise
 
@@ -35,7 +36,7 @@ class Adversarial(WithoutNoise):
     steps: int = 7
 
     def __post_init__(self) -> None:
-        check_attack(self.norm, self.epsilon, self.steps)
+        check_ascent(self.norm, self.epsilon, self.steps)
 
     def outcome(self, step: Step) -> Outcome:
         """The mean cross-entropy on the moved images; the hits are on them, too."""
@@ -44,12 +45,8 @@ class Adversarial(WithoutNoise):
             return cross_entropy(step.module(x).float(), step.labels, reduction="sum")
 
         def start(images: int, generator: Generator) -> Tensor:
-            spread = torch.empty((images, *step.x.shape[1:]), device=step.x.device)
-            if self.norm == "linf":
-                return spread.uniform_(-self.epsilon, self.epsilon, generator=generator)
-            spread.normal_(generator=generator)
-            length = torch.rand((images, *[1] * (spread.dim() - 1)), device=spread.device, generator=generator)
-            return spread / lengths(spread) * length * self.epsilon
+            like = torch.empty((images, *step.x.shape[1:]), device=step.x.device)
+            return random_start(like, self.norm, self.epsilon, generator)
 
         bounds = step.space.low, step.space.high
         moved = ascend(step.module, loss, step.x, step.randomness(start), self.norm, self.epsilon, self.steps, bounds)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
-
-from torch.nn.functional import log_softmax
 
 from holdfast.errors import UsageError
 from holdfast.named import Named, from_dict, register
@@ -107,8 +104,13 @@ class Recipe(Named, ABC):
                 f"the recipe {self.name!r} trains for a noise, got none; give one, as in gaussian:sigma=0.5"
             )
 
-    def start(self, info: BundleInfo) -> BundleInfo:
-        """What the bundle says of the model, with what the recipe knows of it filled in."""
+    def start(self, info: BundleInfo, images: int) -> BundleInfo:
+        """What the bundle says of the model, with what the recipe knows of it filled in.
+
+        Args:
+            info: as the caller describes the model.
+            images: how many the training set has.
+        """
         return info
 
     def prepare(self, module: nn.Module) -> None:
@@ -144,16 +146,6 @@ def check_copies(recipe: Recipe, config: TrainConfig, least: int) -> None:
         raise UsageError(
             f"the recipe {recipe.name!r} needs noise of its own for each copy; leave out shared_noise (--shared-noise)"
         )
-
-
-def soft_smoothed(copies: Tensor) -> Tensor:
-    """The soft smoothed classifier: logarithms `(batch, classes)` of the mean class probabilities of noisy copies.
-
-    Args:
-        copies: logits `(batch, copies, classes)`.
-    """
-    # log-sum-exp, since a mean of probabilities can be too small for a logarithm of its own.
-    return log_softmax(copies, dim=2).logsumexp(dim=1) - math.log(copies.shape[1])
 
 
 def check_additive(recipe: Recipe, noise: Noise | None, why: str) -> None:

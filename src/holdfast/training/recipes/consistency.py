@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
-from holdfast.training.recipes.base import Outcome, Recipe, Step, check_copies, check_weight, soft_smoothed
+from holdfast.sampling.soft import soft_smoothed
+from holdfast.training.recipes.base import Outcome, Recipe, Step, check_copies, check_weight
 
 if TYPE_CHECKING:
     from holdfast.noises.base import Noise

@@ -50,7 +50,7 @@ class Denoise(Recipe):
         super().check(noise, config)
         check_additive(self, noise, "makes an image of a noisy one")
 
-    def start(self, info: BundleInfo) -> BundleInfo:
+    def start(self, info: BundleInfo, images: int) -> BundleInfo:
         """The bundle's own normalization goes: the denoiser sees images, and the classifier brings its own.
 
         The arguments name the classifier by the hash of its file too: a training goes on with the same one only.

@@ -11,7 +11,8 @@ from torch.special import ndtri
 
 from holdfast.errors import UsageError
 from holdfast.noises.gaussian import Gaussian
-from holdfast.training.recipes.base import Outcome, Recipe, Step, check_copies, check_weight, soft_smoothed
+from holdfast.sampling.soft import soft_smoothed
+from holdfast.training.recipes.base import Outcome, Recipe, Step, check_copies, check_weight
 
 if TYPE_CHECKING:
     from holdfast.noises.base import Noise

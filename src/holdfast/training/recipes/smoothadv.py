@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch.nn.functional import cross_entropy, nll_loss
 
+from holdfast.attacks.ascent import check_ascent
 from holdfast.errors import UsageError
-from holdfast.training.recipes.attack import ascend, check_attack
-from holdfast.training.recipes.base import Outcome, Recipe, Step, check_additive, check_copies, soft_smoothed
+from holdfast.sampling.soft import soft_smoothed
+from holdfast.training.recipes.attack import ascend
+from holdfast.training.recipes.base import Outcome, Recipe, Step, check_additive, check_copies
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,7 +42,7 @@ class SmoothAdv(Recipe):
     warm_up: float = 0.1
 
     def __post_init__(self) -> None:
-        check_attack("l2", self.epsilon, self.steps)
+        check_ascent("l2", self.epsilon, self.steps)
         if not 0.0 <= self.warm_up <= 1.0:
             raise UsageError(f"warm_up is a share of the training in [0, 1], got {self.warm_up}")
 

@@ -10,7 +10,8 @@ import torch
 from torch.nn.functional import nll_loss
 
 from holdfast.errors import UsageError
-from holdfast.training.recipes.base import Outcome, Recipe, Step, check_copies, check_weight, soft_smoothed
+from holdfast.sampling.soft import soft_smoothed
+from holdfast.training.recipes.base import Outcome, Recipe, Step, check_copies, check_weight
 
 if TYPE_CHECKING:
     from holdfast.noises.base import Noise

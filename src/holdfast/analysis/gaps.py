@@ -1,0 +1,131 @@
+"""Certificate and attack on the same inputs: what is proved below, what was not broken above, and the gap between."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from holdfast.analysis.attacked import attack_magnitude, spelt
+from holdfast.analysis.curves import Step, curves
+from holdfast.analysis.radii import default_radii
+from holdfast.errors import RunError
+from holdfast.runs.attack_store import norm_of
+from holdfast.stats.datasets import Proportion, proportion
+from holdfast.types import Norm
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holdfast.analysis.curves import Curve
+    from holdfast.runs.attack_store import AttackRecord, AttackRun
+    from holdfast.runs.store import Run
+
+# The axis ends behind this share of the adversarials: a few of them can be many times larger than the rest.
+_SHOWN = 0.9
+
+
+@dataclass(frozen=True)
+class Gap:
+    """One attack, and the certificates of the very inputs that it attacked.
+
+    Attributes:
+        name: of the attack's folder.
+        attack: as on the command line.
+        norm: of both.
+        examples: attacked inputs.
+        certified: certified accuracy over the radius; None where there is no certification.
+        attacked: accuracy under attack over the radius, an upper bound on what could be certified.
+        end: of the axis.
+    """
+
+    name: str
+    attack: str
+    norm: Norm
+    examples: int
+    certified: Curve | None
+    attacked: tuple[Step, ...]
+    end: float
+
+    def rows(self) -> list[tuple[float, Proportion | None, Proportion]]:
+        """A few radii with certified accuracy and accuracy under attack."""
+        radii = default_radii(self.norm, self.end)
+        steps = None if self.certified is None else self.certified.steps
+        return [
+            (
+                radius,
+                None if steps is None else at(steps, radius, reached=True),
+                at(self.attacked, radius, reached=False),
+            )
+            for radius in radii
+        ]
+
+
+def gap(attack: AttackRun, run: Run | None) -> Gap:
+    """The curves of an attack and of the run that it attacked.
+
+    Args:
+        attack: with at least one record.
+        run: the certification; None for an attack on a model alone.
+
+    Raises:
+        RunError: the attack has no records, or attacked another run.
+    """
+    if not attack.records:
+        raise RunError(f"{attack.folder} has no records yet: `holdfast attack` with its own settings adds them")
+    norm = norm_of(attack.manifest)
+    certified = None if run is None else curves([same_inputs(attack, run)])[0]
+    steps = attack_steps(attack.records, norm)
+    finite = sorted(step.start for step in steps)
+    end = max(finite[math.ceil(_SHOWN * len(finite)) - 1], certified.end if certified else 0.0)
+    return Gap(
+        attack.folder.name, spelt(attack.manifest.attack), norm, len(attack.records), certified, steps, end or 1.0
+    )
+
+
+def same_inputs(attack: AttackRun, run: Run) -> Run:
+    """The run with the records of the inputs that were attacked.
+
+    Raises:
+        RunError: the attack was made on another run, or on inputs that the run does not have.
+    """
+    if attack.manifest.certification != run.manifest.digest:
+        raise RunError(
+            f"{attack.folder} did not attack the certificates of {run.folder}: it names the manifest "
+            f"{attack.manifest.certification}, the run's is {run.manifest.digest}"
+        )
+    wanted = {record.index for record in attack.records}
+    records = tuple(record for record in run.records if record.index in wanted)
+    if len(records) != len(wanted):
+        raise RunError(f"{run.folder} has no records of {len(wanted) - len(records)} inputs that {attack.folder} has")
+    return replace(run, records=records)
+
+
+def attack_steps(records: Sequence[AttackRecord], norm: Norm) -> tuple[Step, ...]:
+    """Accuracy under attack as a step function: at a radius, the share for which nothing was found within it."""
+    magnitudes = sorted(map(attack_magnitude, records))
+
+    @lru_cache
+    def share(left: int) -> Proportion:
+        return proportion(left, len(magnitudes))
+
+    found = [value for value in magnitudes if value < math.inf]
+    starts = sorted({0.0, *found})
+    if norm is Norm.L0:
+        starts = [float(whole) for whole in range(int(starts[-1]) + 1)]
+    return tuple(Step(start, start, share(sum(value > start for value in magnitudes))) for start in starts)
+
+
+def at(steps: Sequence[Step], radius: float, *, reached: bool) -> Proportion:
+    """The accuracy at a radius.
+
+    Args:
+        steps: in order.
+        radius: from 0 on.
+        reached: whether a step holds up to its end, itself included, as a certified radius does; otherwise from its
+            start on, as an adversarial does.
+    """
+    if reached:
+        return next((step.accuracy for step in steps if step.radius >= radius), steps[-1].accuracy)
+    return [step for step in steps if step.start <= radius][-1].accuracy

@@ -1,0 +1,250 @@
+"""What an attack is: one final public method, one hook, and the table that finds attacks by name."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, final
+
+import torch
+from torch import Tensor
+
+from holdfast.attacks.distances import check_budget, distance, within
+from holdfast.attacks.randomness import seeded, torch_generator
+from holdfast.attacks.target import Access, Target
+from holdfast.errors import InputError, UsageError
+from holdfast.named import Named, from_dict, register
+from holdfast.types import Norm, norm_spelt
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_ATTACKS: dict[str, type[Attack]] = {}
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """One input to be attacked.
+
+    Attributes:
+        target: the classifier.
+        x: the input, `(1, *event)`.
+        label: the class to lead away from.
+        wanted: the class to lead to; None for any other than `label`, or none at all.
+        norm: in which changes are measured.
+        budget: the largest change; infinity for as small as it gets.
+        seed: of all randomness of the attack.
+    """
+
+    target: Target
+    x: Tensor
+    label: int
+    wanted: int | None
+    norm: Norm
+    budget: float
+    seed: int
+
+    def succeeds(self, candidates: Tensor) -> Tensor:
+        """Which candidates `(batch, *event)` are adversarial, `(batch,)`; an abstention is a success where no class is
+        wanted. They are first moved to what the classifier takes."""
+        return self.target.loses(self.target.admissible(self.x[0], candidates), self.label, self.wanted)
+
+    def margin(self, scores: Tensor) -> Tensor:
+        """By how much scores `(batch, classes)` favour the adversary, `(batch,)`: above 0 it has won."""
+        aim = self.label if self.wanted is None else self.wanted
+        others = scores.clone()
+        others[:, aim] = -math.inf
+        ahead = others.amax(dim=1) - scores[:, aim]
+        return ahead if self.wanted is None else -ahead
+
+    def generator(self) -> torch.Generator:
+        """A new generator of the problem's seed."""
+        return torch_generator(self.seed, self.target.device)
+
+    def accepted(self, candidate: Tensor | None) -> Tensor | None:
+        """The candidate `(*event)` if it is adversarial and within the budget, after rounding is taken back."""
+        if candidate is None or not bool(candidate.isfinite().all()):
+            return None
+        near = within(self.x[0], candidate.detach().reshape(self.target.shape), self.norm, self.budget)
+        if near is None:
+            return None
+        taken = self.target.admissible(self.x[0], near.unsqueeze(0))
+        if distance(self.x[0], taken[0], self.norm) > self.budget or not bool(self.succeeds(taken)[0]):
+            return None
+        return taken[0]
+
+
+class Attack(Named, ABC):
+    """A search for an adversarial example.
+
+    A subclass is a frozen dataclass with a class attribute `name`; its fields are its parameters, and `norm` is one of
+    them where it has more than one. It writes `search`.
+
+    Attributes:
+        needs: what it asks of the classifier.
+        norms: in which it can be measured, the default first.
+        minimizes: whether it looks for a small change by itself; otherwise for any within the budget.
+        randomized: whether a repetition with another seed can find something else.
+        targeted: whether it can lead to a given class.
+        source: of the method.
+    """
+
+    needs: ClassVar[Access]
+    norms: ClassVar[tuple[Norm, ...]]
+    minimizes: ClassVar[bool]
+    randomized: ClassVar[bool] = True
+    targeted: ClassVar[bool] = True
+    source: ClassVar[str]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        register(_ATTACKS, "attack", cls)
+
+    @property
+    def measure(self) -> Norm:
+        """The norm in which its budget and its results are measured."""
+        named = getattr(self, "norm", None)
+        return self.norms[0] if named is None else norm_spelt(named, self.name, self.norms)
+
+    @final
+    def run(
+        self,
+        target: Target,
+        x: Tensor,
+        label: int,
+        budget: float = math.inf,
+        *,
+        wanted: int | None = None,
+        seed: int = 0,
+    ) -> Tensor | None:
+        """An adversarial example within the budget, or None.
+
+        Args:
+            target: the classifier.
+            x: one input, `(*event)`, in input units.
+            label: the class to lead away from. If the classifier answers otherwise, `x` itself is returned.
+            budget: the largest change in the attack's norm, in input units or pixels; infinity (the default) for as
+                small as it gets, for attacks that minimize.
+            wanted: the class to lead to; None for any answer but `label`, abstention included.
+            seed: of all randomness of the attack; that of the noise belongs to the target.
+
+        Returns:
+            An input `(*event)` in the classifier's range that it was seen to answer as claimed.
+
+        Raises:
+            UsageError: the attack does not fit the target, or an argument is out of range.
+            InputError: `x` is outside the input space or not finite.
+            MissingExtraError: a package is not installed.
+        """
+        self.check(target)
+        self.check_budget(budget)
+        for name, value in (("label", label), ("wanted", wanted)):
+            if value is not None and not 0 <= value < target.num_classes:
+                raise UsageError(f"{name} is a class from 0 to {target.num_classes - 1}, got {value}")
+        if wanted is not None:
+            self.check_targeted()
+        if wanted == label:
+            raise UsageError(f"label and wanted are both class {label}; there is nothing to change")
+        x = checked_input(target, x)
+        problem = Problem(target, x.unsqueeze(0), label, wanted, self.measure, float(budget), seed)
+        if bool(problem.succeeds(problem.x)[0]):
+            return x.clone()
+        with seeded(seed):
+            return problem.accepted(self.search(problem))
+
+    def check(self, target: Target) -> None:
+        """Raise UsageError if it cannot attack this target."""
+        if self.needs > target.gives:
+            able = [name for name, known in sorted(_ATTACKS.items()) if known.needs <= target.gives]
+            raise UsageError(
+                f"the attack {self.name!r} needs {self.needs}, and {target} gives {target.gives}; attacks that need no "
+                f"more: {', '.join(able)}"
+            )
+
+    def check_targeted(self) -> None:
+        """Raise UsageError if it cannot lead to a given class."""
+        if not self.targeted:
+            raise UsageError(
+                f"the attack {self.name!r} leads to any other class, not to a given one; leave the wanted class out"
+            )
+
+    def check_budget(self, budget: float) -> None:
+        """Raise UsageError if it cannot have this budget."""
+        check_budget(self.measure, budget)
+        if not self.minimizes and budget == math.inf:
+            raise UsageError(
+                f"the attack {self.name!r} searches within a budget; give one, in {self.measure.unit} or, with a "
+                "certification, in certified radii (--budget)"
+            )
+
+    @abstractmethod
+    def search(self, problem: Problem) -> Tensor | None:
+        """A candidate `(*event)` or `(1, *event)`, or None; `run` verifies it. `x` is not adversarial itself."""
+
+
+def attack_names() -> list[str]:
+    """The names of all attacks, sorted."""
+    return sorted(_ATTACKS)
+
+
+def attack_classes() -> dict[str, type[Attack]]:
+    """All attacks by name."""
+    return dict(sorted(_ATTACKS.items()))
+
+
+def attack_from_dict(description: Mapping[str, Any]) -> Attack:
+    """The attack that `Attack.to_dict` described.
+
+    Raises:
+        UsageError: an unknown attack, or a parameter that is unknown, missing or out of range.
+    """
+    return from_dict(_ATTACKS, "attack", description)
+
+
+def check_norm(attack: Attack, name: str) -> None:
+    """Raise UsageError unless the attack has this norm."""
+    norm_spelt(name, f"the attack {attack.name!r}", attack.norms)
+
+
+def check_whole(name: str, value: int, least: int = 1) -> None:
+    """Raise UsageError unless `value` is a whole number from `least` on."""
+    if type(value) is not int or value < least:
+        raise UsageError(f"{name} is a whole number from {least} on, got {value!r}")
+
+
+def check_share(name: str, value: float) -> None:
+    """Raise UsageError unless `value` is a share strictly between 0 and 1."""
+    if not (isinstance(value, int | float) and 0.0 < value < 1.0):
+        raise UsageError(f"{name} is a number between 0 and 1, got {value!r}")
+
+
+def check_above_zero(name: str, value: float) -> None:
+    """Raise UsageError unless `value` is a finite number above 0."""
+    if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
+        raise UsageError(f"{name} is a number above 0, got {value!r}")
+
+
+def checked_input(target: Target, x: Tensor) -> Tensor:
+    """`x` as float32 on the target's device, if it lies in the target's input space.
+
+    Raises:
+        InputError: another shape, a value that is not finite, or one outside the range.
+    """
+    if tuple(x.shape) != target.shape:
+        raise InputError(
+            f"an attack takes one input of shape {target.shape}, got {tuple(x.shape)}; for a batch, call it for each"
+        )
+    moved = x.detach().to(target.device, torch.float32)
+    if not bool(moved.isfinite().all()):
+        raise InputError(
+            f"the input to attack has {int((~moved.isfinite()).sum())} values that are NaN or infinite; every value "
+            "must be finite"
+        )
+    smallest, largest = float(moved.min()), float(moved.max())
+    if smallest < target.low or largest > target.high:
+        raise InputError(
+            f"the input to attack has values from {smallest:g} to {largest:g}; the input space is "
+            f"[{target.low:g}, {target.high:g}]. Nothing is clipped: scale the data, or declare its range"
+        )
+    return moved

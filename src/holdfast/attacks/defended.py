@@ -1,0 +1,141 @@
+"""A classifier behind a defence, as adversaries see it: the gradient that is there, and the ones that help.
+
+`logits` is what a naive adversary differentiates, who does not know of the randomness and takes rounding for a function
+like others (the vanilla attack in Athalye et al. 2018; gradients through rounding are zero). `surrogate` has new draws,
+and the identity for what has no gradient (EOT, BPDA).
+
+The deployed classifier answers by one draw, new for each input. An adversary who wants most draws to fail decides by
+several, the same ones for a whole search; after claims that fresh draws refuse, by more, of which more must fail.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from holdfast.attacks.randomness import torch_generator
+from holdfast.attacks.target import Access, Answers, Target, check_finite, straight_through
+from holdfast.errors import UsageError
+from holdfast.models.architectures.defended import Defended
+from holdfast.sampling.classifier import check_at_rest
+from holdfast.types import Counts
+
+if TYPE_CHECKING:
+    from torch import nn
+
+# By level: the draws that decide, and the share of them that must fail. A claim holds if more than half of all draws
+# fail, with a margin for chance; and a search keeps what its own draws are kind to. One draw would do worse: a search
+# would end at the first change that it is kind to, and miss what most others fail on.
+_LEVELS = ((20, 0.5), (40, 0.65), (80, 0.75), (160, 0.85))
+# Draws that a score is the mean over: an adversary without gradients asks several times.
+_DRAWS_OF_A_SCORE = 4
+# Inputs of the classifier at a time, where each is taken under many draws.
+_BATCH = 1024
+
+
+class DefendedTarget(Target):
+    """A classifier behind a defence.
+
+    Args:
+        module: a `Defended`, or one behind an inactive normalization as bundles have it; in eval mode.
+        num_classes: at least 2.
+        shape: of one input.
+        low: smallest value of an input.
+        high: largest value of an input.
+        device: where inputs are expected.
+        seed: of the draws.
+
+    Raises:
+        UsageError: there is no defence in the module.
+        ClassifierError: it is in training mode.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        num_classes: int,
+        shape: tuple[int, ...],
+        low: float = 0.0,
+        high: float = 1.0,
+        device: torch.device | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(num_classes, shape, low, high, device or torch.device("cpu"))
+        found = [part for part in module.modules() if isinstance(part, Defended)]
+        if not found:
+            raise UsageError("the module has no defence; take PlainTarget for a classifier alone")
+        check_at_rest(module)
+        self.module = found[0]
+        self.gives = Access.GRADIENTS
+        self.deterministic = not self.module.defence.random
+        self._renew(seed, 0)
+
+    def __str__(self) -> str:
+        return "the defended classifier"
+
+    def _renew(self, seed: int, level: int) -> None:
+        """Take other draws: half of them must fail at level 0, and more of more at the levels up to `MOST_LEVEL`."""
+        super()._renew(seed, level)
+        count, self._share = _LEVELS[level] if self.module.defence.random else (1, 1.0)
+        self._draws = self.module.defence.draw(count, torch_generator(seed, self.device), self.device)
+        self._scoring = torch_generator(seed + 1, self.device)
+
+    @torch.no_grad()
+    def _answers(self, x: Tensor, count: int, seed: int) -> Answers:
+        """As many draws; their answers are the votes."""
+        draws = self.module.defence.draw(count, torch_generator(seed, self.device), self.device)
+        classes = self._through(x.expand(count, *self.shape), draws).argmax(dim=1)
+        votes = Counts.of(torch.bincount(classes, minlength=self.num_classes).tolist())
+        self.queries.decisions += count
+        return Answers(tuple(classes.tolist()), votes, self.queries)
+
+    def _decide(self, x: Tensor) -> Tensor:
+        """The class of most draws."""
+        return self._under_all(x, self._draws).argmax(dim=2).mode(dim=1).values
+
+    def _loses(self, x: Tensor, label: int, wanted: int | None) -> Tensor:
+        """Where so large a share of the draws fails as the level asks."""
+        classes = self._under_all(x, self._draws).argmax(dim=2)
+        failing = classes != label if wanted is None else classes == wanted
+        return failing.double().mean(dim=1) >= self._share
+
+    def _scores(self, x: Tensor) -> Tensor:
+        """Logarithms of mean probabilities, under new draws for each call and the same ones for all inputs in it.
+
+        With draws of its own, an input would be better than another by luck; and where the classifier is sure, only
+        the logarithms tell apart.
+        """
+        count = _DRAWS_OF_A_SCORE if self.module.defence.random else 1
+        draws = self.module.defence.draw(count, self._scoring, self.device)
+        return self._under_all(x, draws).log_softmax(dim=2).logsumexp(dim=1) - math.log(count)
+
+    def _logits(self, x: Tensor) -> Tensor:
+        return self._through(x, self.module.defence.still(len(x), self.device))
+
+    def _surrogate(self, x: Tensor, samples: int, generator: torch.Generator) -> Tensor:
+        defence = self.module.defence
+        count = samples if defence.random else 1
+        copies = x.repeat_interleave(count, 0)
+        seen = defence.apply_draws(copies, defence.draw(len(copies), generator, self.device))
+        if not defence.differentiable:
+            seen = straight_through(copies, seen.detach())
+        return self._finite(self.module.classifier(seen)).view(len(x), count, -1)
+
+    @torch.no_grad()
+    def _under_all(self, x: Tensor, draws: Tensor) -> Tensor:
+        """Logits `(batch, draws, classes)` of each input under each draw."""
+        parts = torch.split(x, max(1, _BATCH // len(draws)))
+        logits = [self._through(part.repeat_interleave(len(draws), 0), draws.repeat(len(part), 1)) for part in parts]
+        return torch.cat(logits).view(len(x), len(draws), -1)
+
+    def _through(self, x: Tensor, draws: Tensor) -> Tensor:
+        return self._finite(self.module.under(x, draws))
+
+    def _finite(self, logits: Tensor) -> Tensor:
+        """Logits as float32, counted where there is a draw for each."""
+        self.queries.samples += len(logits) if self.module.defence.random else 0
+        check_finite(logits.isfinite().all(dim=1))
+        return logits.float()

@@ -1,0 +1,123 @@
+"""Votes under one fixed set of masks, for an attack that changes a few pixels at a time.
+
+A mask shows the base classifier k of the d pixels. Where two inputs agree on those, the noisy copies are the same ones,
+and so are the votes: an input that differs from an earlier one in r pixels takes about n (1 - (1 - k/d)^r) passes
+instead of n. Counts are the ones that all n passes give, exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from holdfast.errors import ClassifierError
+from holdfast.sampling.rng import BLOCK, Generators, Stream
+from holdfast.types import Counts
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from holdfast.noises.masking import MaskingNoise
+    from holdfast.sampling.classifier import VotingClassifier
+
+# Inputs whose votes are kept: the one that an attack goes out from, and the last one that it tried.
+_KEPT = 2
+# An input is near another one if at most this share of the votes has to be cast anew.
+_NEAR = 0.5
+# Places of pixels that all masks together may have: 8 bytes each.
+MOST_PLACES = 2**26
+
+
+@dataclass(frozen=True)
+class _Voted:
+    """An input and its vote under each mask."""
+
+    x: Tensor
+    votes: Tensor
+
+
+class MaskedVotes:
+    """The votes of the engine's loop with the same seed, of which those that cannot have changed are remembered.
+
+    Args:
+        classifier: the base classifier.
+        noise: of which each draw is the places of the pixels that it shows.
+        n: masks.
+        seed: of the masks.
+        batch_size: noisy copies a batch.
+    """
+
+    def __init__(self, classifier: VotingClassifier, noise: MaskingNoise, n: int, seed: int, batch_size: int) -> None:
+        self.classifier = classifier
+        self.noise = noise
+        self.n = n
+        self.seed = seed
+        self.batch_size = batch_size
+        self._places: Tensor | None = None
+        self._known: list[_Voted] = []
+        self._last: Tensor | None = None
+
+    def counts(self, x: Tensor, force: bool) -> tuple[Counts, int] | None:
+        """All n votes for one input `(*event)`, and how many of them were cast anew.
+
+        Args:
+            x: the input.
+            force: count whatever it takes; otherwise only an input that is near one whose votes are known, or near the
+                last one that was asked about, which is then what others are likely to be near to.
+
+        Returns:
+            None if it is near neither.
+
+        Raises:
+            ClassifierError: a logit was NaN or infinite.
+        """
+        masks = self._masks(x)
+        seen = [(self._touched(masks, known.x, x), known) for known in self._known]
+        touched, nearest = min(seen, key=lambda each: int(each[0].sum()), default=(None, None))
+        if touched is None or nearest is None or int(touched.sum()) > _NEAR * self.n:
+            before, self._last = self._last, x.clone()
+            near = before is not None and int(self._touched(masks, before, x).sum()) <= _NEAR * self.n
+            if not (force or near):
+                return None
+            touched = torch.ones(self.n, dtype=torch.bool, device=x.device)
+            votes = torch.empty(self.n, dtype=torch.int64, device=x.device)
+        else:
+            votes = nearest.votes.clone()
+        self._cast(x, masks, touched.nonzero().squeeze(1), votes)
+        # The one that served is likely to serve again.
+        kept = [known for known in self._known if known is nearest] + [
+            known for known in self._known if known is not nearest
+        ]
+        self._known = [_Voted(x.clone(), votes), *kept][:_KEPT]
+        found = torch.bincount(votes, minlength=self.classifier.num_classes).tolist()
+        return Counts.of(found), int(touched.sum())
+
+    def _masks(self, x: Tensor) -> Tensor:
+        """Places `(n, places)`, drawn as the loop draws them."""
+        if self._places is None:
+            generators = Generators(self.seed, x.device)
+            blocks = range(-(-self.n // BLOCK))
+            drawn = [self.noise.draw(x, BLOCK, generators.at(0, Stream.PREDICTION, block)) for block in blocks]
+            self._places = torch.cat(drawn)[: self.n]
+        return self._places
+
+    def _touched(self, masks: Tensor, old: Tensor, new: Tensor) -> Tensor:
+        """Which masks show a pixel that differs, `(n,)`."""
+        different = old != new
+        pixels = different.any(dim=0).flatten() if different.ndim == 3 else different
+        return pixels[masks].any(dim=1)
+
+    def _cast(self, x: Tensor, masks: Tensor, rows: Tensor, votes: Tensor) -> None:
+        """Write the votes under some of the masks."""
+        for first in range(0, len(rows), self.batch_size):
+            some = rows[first : first + self.batch_size]
+            noisy = self.noise.apply(x.unsqueeze(0), masks[some])
+            chosen, void = self.classifier.votes(noisy)
+            if bool(void.any()):
+                raise ClassifierError(
+                    f"the base classifier returned NaN or infinite logits for {int(void.sum())} of {len(some)} noisy "
+                    "copies of an input under attack. A diverged model has no robustness to measure; retrain it"
+                )
+            votes[some] = chosen

@@ -1,0 +1,73 @@
+"""AutoAttack, the reference for Linf and L2. Source: Croce & Hein 2020, "Reliable evaluation of adversarial robustness
+with an ensemble of diverse parameter-free attacks"."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch import Tensor
+
+from holdfast.attacks.base import Attack, check_norm
+from holdfast.attacks.foolbox import Cube, Scores, imported, quietly
+from holdfast.attacks.target import Access
+from holdfast.errors import UsageError
+from holdfast.types import Norm
+
+if TYPE_CHECKING:
+    from holdfast.attacks.base import Problem
+    from holdfast.attacks.target import Target
+
+# Its targeted losses compare with the third and fourth class.
+_FEWEST_CLASSES = 4
+_MOST_TARGETS = 9
+
+
+@dataclass(frozen=True)
+class AutoAttack(Attack):
+    """Auto-PGD on two losses, FAB and Square, one after the other until one succeeds: the version "standard".
+
+    Args:
+        norm: "linf" or "l2".
+    """
+
+    name: ClassVar[str] = "autoattack"
+    needs = Access.GRADIENTS
+    norms = (Norm.LINF, Norm.L2)
+    minimizes = False
+    targeted = False
+    source = "Croce & Hein 2020; pyautoattack"
+    norm: str = "linf"
+
+    def __post_init__(self) -> None:
+        check_norm(self, self.norm)
+
+    def check(self, target: Target) -> None:
+        """Also that there are images and enough classes."""
+        super().check(target)
+        if len(target.shape) != 3 or target.num_classes < _FEWEST_CLASSES:
+            raise UsageError(
+                f"autoattack is for images (channels, height, width) of at least {_FEWEST_CLASSES} classes, got inputs "
+                f"of shape {target.shape} and {target.num_classes} classes; take pgd"
+            )
+
+    def search(self, problem: Problem) -> Tensor:
+        """Run it on a batch of one."""
+        package = imported("pyautoattack", "The attack 'autoattack'")
+        cube = Cube(problem)
+        logging.getLogger("auto-attack").setLevel(logging.ERROR)
+        attack = package.AutoAttack(
+            Scores(problem, cube).eval(),
+            norm={"linf": "Linf", "l2": "L2"}[self.norm],
+            eps=problem.budget / cube.width,
+            device=problem.target.device,
+            # Below 2^32, for those that want that; never 0, which it would take for none.
+            seed=problem.seed % (2**32 - 1) + 1,
+        )
+        targets = min(_MOST_TARGETS, problem.target.num_classes - 1)
+        attack.apgd_targeted.n_target_classes = attack.fab.n_target_classes = targets
+        label = torch.tensor([problem.label], device=problem.target.device)
+        points: Tensor = quietly(lambda: attack.run_standard_evaluation(cube.start, label, batch_size=1)[0])
+        return cube.back(points)

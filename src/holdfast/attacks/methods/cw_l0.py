@@ -1,0 +1,131 @@
+"""Carlini & Wagner's L0 attack, by pixels. Source: Carlini & Wagner 2017, "Towards Evaluating the Robustness of Neural
+Networks", section VI.B. Written here since the libraries' own are missing or weak."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+
+from holdfast.attacks.base import Attack, check_above_zero, check_share, check_whole
+from holdfast.attacks.descent import descend
+from holdfast.attacks.distances import changed_pixels
+from holdfast.attacks.target import Access
+from holdfast.types import Norm
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from holdfast.attacks.base import Problem
+
+# The weight of the squared length beside the margin: enough that pixels which do not help stay near their values.
+_LENGTH = 1e-3
+_FEW = 8
+
+
+@dataclass(frozen=True)
+class CarliniWagnerL0(Attack):
+    """Shrinks the set of pixels that may change: the one that helps least is fixed, and the rest is optimized again.
+
+    How much a pixel helps is the change of its values times the slope of the margin there. As long as that is easy,
+    several pixels are fixed at a time. At the end each pixel that is left is put back where it is not needed.
+
+    Args:
+        steps: of Adam for each set of pixels, at most.
+        step_size: of Adam, as a share of the range of a value.
+        share: of the pixels left that are fixed at a time, in (0, 1); it is halved where that was too many.
+    """
+
+    name: ClassVar[str] = "cw-l0"
+    needs = Access.GRADIENTS
+    norms = (Norm.L0,)
+    minimizes = True
+    randomized = False
+    source = "Carlini & Wagner 2017; own code"
+    steps: int = 100
+    step_size: float = 0.1
+    share: float = 0.3
+
+    def __post_init__(self) -> None:
+        check_whole("steps", self.steps)
+        check_above_zero("step_size", self.step_size)
+        check_share("share", self.share)
+
+    def search(self, problem: Problem) -> Tensor | None:
+        """Fix pixels until what is left is not enough."""
+        shape = problem.x.shape[2:] if problem.x.ndim == 4 else problem.x.shape[1:]
+        free = torch.ones(shape, dtype=torch.bool, device=problem.x.device)
+        found = self._adversarial(problem, free, problem.x)
+        if found is None:
+            return None
+        share = self.share
+        while True:
+            best, helps = found
+            left = changed_pixels(problem.x[0], best[0]) & free
+            order = helps.masked_fill(~left, torch.inf).flatten().argsort()[: int(left.sum())]
+            if len(order) <= 1:
+                break
+            count = max(1, int(share * len(order)))
+            # Where the last few are left, each of them is tried, not the weakest alone.
+            choices = (
+                [order[:count]] if len(order) > _FEW else [order[place : place + 1] for place in range(len(order))]
+            )
+            smaller = self._shrunk(problem, best, left, choices)
+            if smaller is not None:
+                free, found = smaller
+            elif count > 1:
+                share /= 2
+            else:
+                break
+        return _without_needless(problem, found[0])
+
+    def _shrunk(
+        self, problem: Problem, best: Tensor, left: Tensor, choices: list[Tensor]
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]] | None:
+        """The set without the first choice of pixels that is not needed, and what `_adversarial` found for it."""
+        for fixed in choices:
+            smaller = left.clone()
+            smaller.view(-1)[fixed] = False
+            found = self._adversarial(problem, smaller, torch.where(smaller, best, problem.x))
+            if found is not None:
+                return smaller, found
+        return None
+
+    def _adversarial(self, problem: Problem, free: Tensor, start: Tensor) -> tuple[Tensor, Tensor] | None:
+        """An adversarial that changes free pixels only, and how much each pixel of it helps; None if none is found."""
+        target, width = problem.target, problem.target.high - problem.target.low
+        margin = torch.zeros(())
+        found: list[tuple[Tensor, Tensor]] = []
+
+        def loss(x: Tensor) -> Tensor:
+            nonlocal margin
+            ahead = problem.margin(target.logits(x))
+            margin = ahead.detach()[0]
+            return _LENGTH * (x - problem.x).square().sum() - ahead.sum()
+
+        def seen(x: Tensor, gradient: Tensor) -> bool:
+            # The classifier is asked only where the scores say so.
+            if float(margin) <= 0.0 or not bool(problem.succeeds(x)[0]):
+                return False
+            helps = (gradient * (x - problem.x)).abs()[0]
+            found.append((x.clone(), helps.sum(dim=0) if helps.ndim == 3 else helps))
+            return True
+
+        bounds = target.low, target.high
+        descend(loss, start, bounds, self.steps, self.step_size * width, free=free, seen=seen)
+        return found[0] if found else None
+
+
+def _without_needless(problem: Problem, x: Tensor) -> Tensor:
+    """The adversarial with each changed pixel put back, the least changed first, where it stays adversarial."""
+    left = changed_pixels(problem.x[0], x[0])
+    changes = (x - problem.x).abs()[0]
+    order = (changes.sum(dim=0) if changes.ndim == 3 else changes).masked_fill(~left, torch.inf).flatten().argsort()
+    for place in order[: int(left.sum())]:
+        kept = left.clone()
+        kept.view(-1)[place] = False
+        back = torch.where(kept, x, problem.x)
+        if bool(problem.succeeds(back)[0]):
+            left, x = kept, back
+    return x

@@ -1,0 +1,91 @@
+"""The first attack on neural networks. Source: Szegedy, Zaremba, Sutskever, Bruna, Erhan, Goodfellow & Fergus 2014,
+"Intriguing properties of neural networks", section 4.1."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy
+
+from holdfast.attacks.base import Attack, check_whole
+from holdfast.attacks.target import Access
+from holdfast.types import Norm
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from holdfast.attacks.base import Problem
+
+# Factors of the squared length that are tried lie between these.
+_LEAST, _MOST = 1e-4, 1e4
+
+
+@dataclass(frozen=True)
+class LBFGS(Attack):
+    """A constant times the squared length plus the cross-entropy of the wanted class, minimized by L-BFGS in the box.
+
+    The largest constant for which the minimum is adversarial is found by bisection. Where no class is wanted, it is the
+    most probable wrong one.
+
+    Args:
+        steps: iterations of L-BFGS for each constant.
+        searches: constants that are tried.
+    """
+
+    name: ClassVar[str] = "lbfgs"
+    needs = Access.GRADIENTS
+    norms = (Norm.L2,)
+    minimizes = True
+    randomized = False
+    source = "Szegedy et al. 2014; scipy.optimize"
+    steps: int = 50
+    searches: int = 10
+
+    def __post_init__(self) -> None:
+        check_whole("steps", self.steps)
+        check_whole("searches", self.searches)
+
+    def search(self, problem: Problem) -> Tensor | None:
+        """Bisection over the constant, on a logarithmic scale."""
+        wanted = _wanted(problem)
+        least, most = np.log(_LEAST), np.log(_MOST)
+        best: Tensor | None = None
+        constant = least
+        for _ in range(self.searches):
+            candidate = self._minimum(problem, wanted, float(np.exp(constant)))
+            if bool(problem.succeeds(candidate)[0]):
+                best, least = candidate, constant
+            elif best is None:
+                return None
+            else:
+                most = constant
+            constant = (least + most) / 2
+        return best
+
+    def _minimum(self, problem: Problem, wanted: Tensor, constant: float) -> Tensor:
+        from scipy.optimize import minimize
+
+        x, target = problem.x, problem.target
+
+        def value(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+            moved = torch.from_numpy(flat).to(x).view_as(x).requires_grad_()
+            loss = constant * (moved - x).square().sum() + cross_entropy(target.logits(moved), wanted)
+            (gradient,) = torch.autograd.grad(loss, moved)
+            return float(loss.detach()), gradient.double().cpu().numpy().ravel()
+
+        start = x.double().cpu().numpy().ravel()
+        box = [(target.low, target.high)] * start.size
+        found = minimize(value, start, jac=True, method="L-BFGS-B", bounds=box, options={"maxiter": self.steps})
+        return torch.from_numpy(found.x).to(x).view_as(x)
+
+
+def _wanted(problem: Problem) -> Tensor:
+    if problem.wanted is not None:
+        return torch.tensor([problem.wanted], device=problem.x.device)
+    scores = problem.target.scores(problem.x)
+    scores[:, problem.label] = -torch.inf
+    return scores.argmax(dim=1)

@@ -1,0 +1,80 @@
+"""Projected gradient descent on a smoothed classifier. Source: Cohen et al. 2019, Appendix J.3, for the expected loss;
+Salman et al. 2019, equation 6, for the loss of the expected prediction (SmoothAdv)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from holdfast.attacks.ascent import climb, random_start
+from holdfast.attacks.base import Attack, check_norm, check_whole
+from holdfast.attacks.methods.bpda import expected_loss
+from holdfast.attacks.randomness import torch_generator
+from holdfast.attacks.smoothed import SmoothedTarget
+from holdfast.attacks.target import Access
+from holdfast.errors import UsageError
+from holdfast.sampling.soft import soft_smoothed
+from holdfast.types import Norm
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from holdfast.attacks.base import Problem
+    from holdfast.attacks.target import Target
+
+_OBJECTIVES = ("soft", "expected")
+
+
+@dataclass(frozen=True)
+class SmoothPGD(Attack):
+    """Projected ascent against the vote: of the loss of the mean prediction over noisy copies, or of their mean loss.
+
+    Args:
+        norm: "l2" or "linf".
+        steps: gradient steps; 20 in commands of public code for the attack of Salman et al.
+        samples: noisy copies in each step; 128 in the same commands.
+        objective: "soft" (Salman et al.) or "expected" (Cohen et al.).
+        fresh: whether each step has noise of its own, as in Cohen et al.; otherwise all steps share it.
+    """
+
+    name: ClassVar[str] = "smooth-pgd"
+    needs = Access.SURROGATE
+    norms = (Norm.L2, Norm.LINF)
+    minimizes = False
+    source = "Cohen et al. 2019; Salman et al. 2019; own code"
+    norm: str = "l2"
+    steps: int = 20
+    samples: int = 128
+    objective: str = "soft"
+    fresh: int = 1
+
+    def __post_init__(self) -> None:
+        check_norm(self, self.norm)
+        check_whole("steps", self.steps)
+        check_whole("samples", self.samples)
+        if self.objective not in _OBJECTIVES:
+            raise UsageError(f"objective is {' or '.join(_OBJECTIVES)}, got {self.objective!r}")
+        if self.fresh not in (0, 1):
+            raise UsageError(f"fresh is 1 (noise of its own for each step) or 0, got {self.fresh!r}")
+
+    def check(self, target: Target) -> None:
+        """Also that the classifier is smoothed."""
+        if not isinstance(target, SmoothedTarget):
+            raise UsageError("smooth-pgd attacks a smoothed classifier; for one without noise take pgd")
+        super().check(target)
+
+    def search(self, problem: Problem) -> Tensor:
+        """Climb from a random start."""
+        generator, target = problem.generator(), problem.target
+
+        def loss(x: Tensor) -> Tensor:
+            source = generator if self.fresh else torch_generator(problem.seed, target.device)
+            logits = target.surrogate(x, self.samples, source)
+            if self.objective == "expected":
+                return expected_loss(problem, logits)
+            vote = soft_smoothed(logits)[0]
+            return -vote[problem.label] if problem.wanted is None else vote[problem.wanted]
+
+        start = random_start(problem.x, self.norm, problem.budget, generator)
+        bounds = target.low, target.high
+        return climb(loss, problem.x, start, self.norm, problem.budget, self.steps, bounds)

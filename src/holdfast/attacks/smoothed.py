@@ -1,0 +1,271 @@
+"""A smoothed classifier under attack: decisions by votes, with abstention, and soft votes for gradients.
+
+All answers to one target come from the same noise, so that it is a function of its input while an attack works on it.
+What an attack finds may fit that noise; `check.verify` asks again with fresh noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from holdfast.attacks.masks import MOST_PLACES, MaskedVotes
+from holdfast.attacks.randomness import torch_generator
+from holdfast.attacks.target import ABSTAINS, Access, Answers, Queries, Target, check_finite, straight_through
+from holdfast.errors import UsageError
+from holdfast.estimators import AllVotes, AnswerRule, TopTwo
+from holdfast.noises.lattice_gaussian import LatticeGaussian
+from holdfast.noises.masking import MaskingNoise
+from holdfast.noises.uniform_flip import UniformFlip
+from holdfast.sampling.counts import MonteCarlo
+from holdfast.sampling.engines.local import LocalEngine, torch_device
+from holdfast.sampling.procedure import Burst, Predict
+from holdfast.sampling.rng import Stream
+from holdfast.sampling.soft import soft_smoothed
+from holdfast.stats.binomial import top_two_p_value
+from holdfast.types import Counts, Example
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from holdfast.noises.base import Noise
+    from holdfast.sampling.classifier import VotingClassifier
+
+# Noisy copies that a soft vote is the mean of, where nothing else is said.
+_SOFT_SAMPLES = 64
+# What the searches of attacks abstain at: the top two classes are then nearly equal, and fresh noise will abstain too.
+SEARCH_ALPHA = 0.5
+# Above level 0 the search must find another class at these alphas: about one, two and a half and four standard
+# deviations of the votes. Measured: Pointwise on MNIST ablation fits the noise by about three at n = 1,000.
+_LEVELS = (0.32, 0.012, 6e-5)
+# As a share of the range: a whole number of steps is not cut to one less where float32 has it a little smaller.
+_SLACK = 2.0**-21
+
+
+class SmoothedTarget(Target):
+    """The smoothed classifier that answers by Predict, n votes at alpha, as an adversary sees it.
+
+    While an attack searches, it abstains where the top two classes cannot be told apart at `search_alpha`, which is
+    more than alpha: a success of the search then lies well inside what Predict abstains on, rather than at its edge
+    for the one noise that the search knows.
+
+    Args:
+        classifier: the base classifier that casts the votes.
+        noise: the smoothing noise.
+        shape: of one input without noise.
+        n: votes of each answer.
+        alpha: at which Predict answers, in (0, 1).
+        low: smallest value of an input.
+        high: largest value of an input.
+        module: the base classifier as a torch module in eval mode, for gradients; None for none. It may compute in
+            another precision than `classifier`.
+        search_alpha: in (0, 1), at least alpha.
+        soft_samples: noisy copies that `logits` is the mean of.
+        seed: of the noise.
+        device: where to compute.
+        batch_size: noisy copies a batch; measured once if None.
+        threads: processor threads.
+
+    Raises:
+        UsageError: a number is out of range, or n votes cannot give an answer at alpha.
+
+    Source: Cohen et al. 2019, Predict; Levine & Feizi 2020, "Results on MNIST"; Salman et al. 2019, for the soft votes.
+    """
+
+    def __init__(
+        self,
+        classifier: VotingClassifier,
+        noise: Noise,
+        shape: tuple[int, ...],
+        n: int,
+        alpha: float,
+        *,
+        low: float = 0.0,
+        high: float = 1.0,
+        module: nn.Module | None = None,
+        search_alpha: float = SEARCH_ALPHA,
+        soft_samples: int = _SOFT_SAMPLES,
+        seed: int = 0,
+        device: str = "cpu",
+        batch_size: int | None = None,
+        threads: int = 1,
+    ) -> None:
+        super().__init__(classifier.num_classes, shape, low, high, torch_device(device))
+        noise.check_inputs(shape, low, high)
+        engine, blank = LocalEngine(device, batch_size, threads), Example(0, np.full(shape, low, np.float32), 0)
+        # Measured once: each loop would measure it for itself.
+        self.engine = replace(engine, batch_size=engine.fastest_batch(classifier, noise, blank)[0])
+        self.classifier = classifier
+        self.noise = noise
+        self.n = n
+        self.alpha = alpha
+        self.module = module
+        self.search_alpha = search_alpha
+        self.soft_samples = soft_samples
+        self.seed = seed
+        count = noise.realizations(shape)
+        # Where all realizations are as cheap as the samples, nothing is left to chance.
+        self.exhaustive = count is not None and count <= n
+        self.deterministic = self.exhaustive
+        self._rule: AnswerRule = AllVotes(count or n) if self.exhaustive else TopTwo(n, search_alpha)
+        if not self.exhaustive:
+            check_answers(n, alpha)
+            if not search_alpha >= alpha:
+                raise UsageError(
+                    f"search_alpha is at least alpha, got {search_alpha:g} and {alpha:g}: a search that abstains less "
+                    "often than Predict finds what Predict does not abstain on"
+                )
+        self.gives = Access.SCORES
+        if module is not None:
+            self.gives = Access.GRADIENTS if self.smooth else Access.SURROGATE
+        self._loops: dict[bool, MonteCarlo] = {}
+        self._masked: MaskedVotes | None = None
+        self._draws: Tensor | None = None
+
+    def __str__(self) -> str:
+        return f"the classifier smoothed with {self.noise}"
+
+    @property
+    def smooth(self) -> bool:
+        """Whether a noisy input changes smoothly with the input; otherwise `surrogate` stands in for its gradient."""
+        return not isinstance(self.noise, LatticeGaussian | UniformFlip)
+
+    @property
+    def predict_rule(self) -> AnswerRule:
+        """Predict as it is deployed: n votes, one look, at alpha."""
+        return self._rule if self.exhaustive else TopTwo(self.n, self.alpha, None)
+
+    def _renew(self, seed: int, level: int) -> None:
+        """Take other noise.
+
+        Level 0 counts abstention at `search_alpha` as a success; the levels from 1 to `MOST_LEVEL` want another class,
+        more and more clearly, so that what fits the one noise of the search is not enough.
+        """
+        super()._renew(seed, level)
+        self.seed = seed
+        self._loops, self._masked, self._draws = {}, None, None
+        if not self.exhaustive:
+            self.abstention_counts = level == 0
+            self._rule = TopTwo(self.n, self.search_alpha if level == 0 else _LEVELS[level - 1])
+
+    def _answers(self, x: Tensor, count: int, seed: int) -> Answers:
+        """Runs of Predict."""
+        row = np.ascontiguousarray(x.detach().cpu().numpy())
+        # An index each: independent noise.
+        examples = [Example(number, row, 0) for number in range(count)]
+        rule = self.predict_rule
+        loop = self.engine.loop(self.classifier, self.noise, Predict(rule), seed, examples[0])
+        found = [votes[Stream.PREDICTION] for _, votes in loop.run(examples)]
+        labels = [rule.prediction(counts).label for counts in found]
+        pooled = Counts.of([sum(column) for column in zip(*(counts.votes for counts in found), strict=True)])
+        classes = tuple(ABSTAINS if label is None else label for label in labels)
+        return Answers(classes, pooled, Queries(decisions=count, samples=pooled.total))
+
+    def admissible(self, x: Tensor, candidates: Tensor) -> Tensor:
+        """Within the range; and on the grid of noises that need one, rounded toward `x`."""
+        inside = super().admissible(x, candidates)
+        if isinstance(self.noise, LatticeGaussian | UniformFlip):
+            steps = self.noise.levels - 1
+            start = (x * steps).round()
+            moved = inside * steps - start
+            moved = (moved + moved.sign() * (_SLACK * steps)).trunc()
+            return torch.where(moved == 0, x, (start + moved) / steps)
+        return inside
+
+    def _on_grid(self, x: Tensor) -> Tensor:
+        """The nearest point of the noise's grid."""
+        if not isinstance(self.noise, LatticeGaussian | UniformFlip):
+            return x
+        steps = self.noise.levels - 1
+        return (x.clamp(self.low, self.high) * steps).round() / steps
+
+    def votes(self, x: Tensor) -> list[Counts]:
+        """All n votes for each input `(batch, *event)`."""
+        return self._counts(x, early=False)
+
+    def _decide(self, x: Tensor) -> Tensor:
+        answers = [self._rule.prediction(counts).label for counts in self._counts(x, early=True)]
+        return torch.tensor([ABSTAINS if answer is None else answer for answer in answers], device=self.device)
+
+    def _scores(self, x: Tensor) -> Tensor:
+        votes = torch.tensor([counts.votes for counts in self.votes(x)], device=self.device, dtype=torch.float32)
+        # A class without a vote is not impossible.
+        return ((votes + 0.5) / (votes.sum(dim=1, keepdim=True) + 0.5 * self.num_classes)).log()
+
+    def _logits(self, x: Tensor) -> Tensor:
+        if self.module is None or not self.smooth:
+            return super()._logits(x)
+        if self._draws is None:
+            source = torch_generator(self.seed, self.device)
+            self._draws = self.noise.draw(x[0].detach(), self.soft_samples, source)
+        draws = self._draws
+        return soft_smoothed(torch.stack([self._noisy_logits(each, draws) for each in x]))
+
+    def _surrogate(self, x: Tensor, samples: int, generator: torch.Generator) -> Tensor:
+        if self.module is None:
+            return super()._surrogate(x, samples, generator)
+        return torch.stack([self._noisy_logits(each, self.noise.draw(each.detach(), samples, generator)) for each in x])
+
+    def _noisy_logits(self, x: Tensor, draws: Tensor) -> Tensor:
+        """Logits `(draws, classes)` of noisy copies of one input, with a gradient."""
+        if self.module is None:
+            raise UsageError(f"{self} has no module to take gradients of; give one")
+        if self.smooth:
+            noisy = self.noise.apply(x.unsqueeze(0), draws)
+        else:
+            copies = x.unsqueeze(0).expand(len(draws), *x.shape)
+            noisy = straight_through(copies, self.noise.apply(self._on_grid(x.detach()).unsqueeze(0), draws))
+        self.queries.samples += len(noisy)
+        logits: Tensor = self.module(noisy).float()
+        check_finite(logits.isfinite().all(dim=1))
+        return logits
+
+    def _counts(self, x: Tensor, early: bool) -> list[Counts]:
+        """Votes for each input under the target's noise; all n of them, or as many as an answer takes."""
+        rows = x.detach().to(self.device, torch.float32)
+        found: dict[int, Counts] = {}
+        if isinstance(self.noise, MaskingNoise) and not self.exhaustive:
+            masked = self._masked_votes(self.noise, rows[0])
+            for number, row in enumerate(rows):
+                known = masked.counts(row, force=not early) if masked else None
+                if known is not None:
+                    found[number], passes = known
+                    self.queries.samples += passes
+        others = [number for number in range(len(rows)) if number not in found]
+        # The example's index is a part of the key of its noise: one index, one noise.
+        examples = [Example(0, np.ascontiguousarray(rows[number].cpu().numpy()), number) for number in others]
+        if examples:
+            for example, votes in self._loop(early, examples[0]).run(examples):
+                found[example.label] = votes[Stream.PREDICTION]
+                self.queries.samples += votes[Stream.PREDICTION].total
+        return [found[number] for number in range(len(rows))]
+
+    def _masked_votes(self, noise: MaskingNoise, x: Tensor) -> MaskedVotes | None:
+        """What remembers votes; None where all masks together would take too much memory."""
+        if self._masked is None:
+            places = noise.draw(x, 1, torch_generator(self.seed, self.device)).shape[1]
+            if self.n * places > MOST_PLACES:
+                return None
+            size = self.engine.batch_size or self.n
+            self._masked = MaskedVotes(self.classifier, noise, self.n, self.seed, size)
+        return self._masked
+
+    def _loop(self, early: bool, example: Example) -> MonteCarlo:
+        early = early or self.exhaustive
+        if early not in self._loops:
+            procedure = Predict(self._rule) if early else Burst(self.n)
+            self._loops[early] = self.engine.loop(self.classifier, self.noise, procedure, self.seed, example)
+        return self._loops[early]
+
+
+def check_answers(n: int, alpha: float) -> None:
+    """Raise UsageError unless n votes, if they all agree, are an answer at alpha."""
+    if n >= 1 and top_two_p_value(n, 0) > alpha:
+        raise UsageError(
+            f"with n = {n} votes and alpha = {alpha:g} the smoothed classifier always abstains: even if all votes "
+            f"agree, their p-value is {top_two_p_value(n, 0):.2g}. Take a larger n or a larger alpha"
+        )

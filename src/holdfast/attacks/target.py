@@ -1,0 +1,320 @@
+"""What is attacked: a classifier as an adversary sees it, with every question to it counted."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from copy import copy
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, final
+
+import torch
+from torch import Tensor
+
+from holdfast.errors import ClassifierError, UsageError
+from holdfast.sampling.classifier import VotingClassifier
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from holdfast.sampling.classifier import BaseClassifier
+    from holdfast.types import Counts
+
+# In the place of a class: the classifier gives no answer.
+ABSTAINS = -1
+# Random inputs on which it is tried what a classifier gives.
+_PROBES = 4
+# How often a search may be asked to succeed more clearly than before.
+MOST_LEVEL = 3
+
+
+class Access(IntEnum):
+    """What an adversary is told of a classifier; each level includes those before it."""
+
+    DECISIONS = 0
+    SCORES = 1
+    SURROGATE = 2
+    GRADIENTS = 3
+
+    def __str__(self) -> str:
+        return "surrogate gradients" if self is Access.SURROGATE else self.name.lower()
+
+
+@dataclass
+class Queries:
+    """How often a target was asked.
+
+    Attributes:
+        decisions: inputs that were classified.
+        scores: inputs whose scores were computed, without gradients.
+        gradients: inputs whose scores were computed for gradients.
+        samples: noisy copies that the base classifier saw for all of these; 0 where nothing is random.
+    """
+
+    decisions: int = 0
+    scores: int = 0
+    gradients: int = 0
+    samples: int = 0
+
+    def add(self, other: Queries) -> None:
+        """Count those of another target, too."""
+        for name, value in vars(other).items():
+            setattr(self, name, getattr(self, name) + value)
+
+    @property
+    def passes(self) -> int:
+        """Inputs that went through the base classifier."""
+        return self.samples or self.decisions + self.scores + self.gradients
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Independent answers of a classifier, as it is deployed, to one input.
+
+    Attributes:
+        classes: -1 (`ABSTAINS`) for no answer.
+        votes: of which all answers were made, together; None where nothing is random.
+        queries: what they cost.
+    """
+
+    classes: tuple[int, ...]
+    votes: Counts | None
+    queries: Queries
+
+
+class Target(ABC):
+    """A classifier under attack.
+
+    A subclass writes `_decide`; `_scores`, `_logits` and `_surrogate` as far as it gives these; `_renew` and `_answers`
+    where something is random; and `_loses` where the classes that are answered do not say how clearly.
+
+    Attributes:
+        num_classes: number of classes.
+        shape: of one input.
+        low: smallest value of an input.
+        high: largest value of an input.
+        device: where inputs are expected.
+        gives: the most that it can be asked for.
+        queries: what it was asked for so far.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        shape: tuple[int, ...],
+        low: float,
+        high: float,
+        device: torch.device,
+    ) -> None:
+        if not (low < high and abs(low) < float("inf") and abs(high) < float("inf")):
+            raise UsageError(f"attacks need inputs with a finite range, got [{low}, {high}]; declare low and high")
+        self.num_classes = num_classes
+        self.shape = shape
+        self.low = low
+        self.high = high
+        self.device = device
+        self.gives = Access.DECISIONS
+        self.queries = Queries()
+
+    # Whether the same input always gets the same answer, whatever the noise.
+    deterministic: bool = True
+    # Whether an abstention is a success of the adversary.
+    abstention_counts: bool = True
+
+    @final
+    def renewed(self, seed: int, level: int = 0) -> Self:
+        """The same classifier with other randomness, and no queries yet; itself apart from the count if it has none.
+
+        Args:
+            seed: of the randomness.
+            level: how clearly a search must succeed, from 0 to `MOST_LEVEL`; more than 0 after successes that fresh
+                noise did not confirm.
+        """
+        made = copy(self)
+        made._renew(seed, level)
+        return made
+
+    @final
+    def answers(self, x: Tensor, count: int, seed: int) -> Answers:
+        """Independent answers of the classifier as it is deployed; one where nothing is random.
+
+        Args:
+            x: an input `(*event)`.
+            count: how many answers.
+            seed: of their randomness, which is none of any search.
+        """
+        fresh = self.renewed(seed)
+        if self.deterministic:
+            answer = int(fresh.decide(x.unsqueeze(0))[0])
+            return Answers((answer,), None, fresh.queries)
+        return fresh._answers(x, count, seed)
+
+    def admissible(self, x: Tensor, candidates: Tensor) -> Tensor:
+        """Candidates `(batch, *event)` moved to inputs that the classifier takes, and never further away from `x`."""
+        return candidates.detach().clamp(self.low, self.high)
+
+    def decide(self, x: Tensor) -> Tensor:
+        """The class of each input `(batch, *event)`, int64 `(batch,)`; -1 (`ABSTAINS`) where there is no answer."""
+        self.queries.decisions += len(x)
+        return self._decide(x)
+
+    def loses(self, x: Tensor, label: int, wanted: int | None) -> Tensor:
+        """For which inputs `(batch, *event)` the adversary has won as clearly as the level asks, `(batch,)`.
+
+        Args:
+            x: inputs.
+            label: the class to lead away from.
+            wanted: the class to lead to; None for any other than `label`, or none at all.
+        """
+        self.queries.decisions += len(x)
+        return self._loses(x, label, wanted)
+
+    def scores(self, x: Tensor) -> Tensor:
+        """Scores `(batch, classes)` whose largest is the answer, without gradients.
+
+        Raises:
+            UsageError: the target gives decisions only.
+        """
+        self.queries.scores += len(x)
+        return self._scores(x)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Scores `(batch, classes)` that gradients flow through, with the target's randomness as it is.
+
+        Raises:
+            UsageError: the target has no gradients.
+        """
+        self.queries.gradients += len(x)
+        return self._logits(x)
+
+    def surrogate(self, x: Tensor, samples: int, generator: torch.Generator) -> Tensor:
+        """Logits `(batch, samples, classes)` for new draws of the randomness, through which gradients always flow.
+
+        Where the forward pass has no gradient, the backward pass takes the identity (BPDA, Athalye et al. 2018).
+        Where there is no randomness, there is one sample.
+
+        Raises:
+            UsageError: the target has no gradients.
+        """
+        self.queries.gradients += len(x)
+        return self._surrogate(x, samples, generator)
+
+    def _renew(self, seed: int, level: int) -> None:
+        """Forget the queries, and take other randomness where there is any; see `renewed`."""
+        self.queries = Queries()
+
+    def _answers(self, x: Tensor, count: int, seed: int) -> Answers:
+        raise NotImplementedError(f"{self} is random, and does not say how it is asked independently")
+
+    @abstractmethod
+    def _decide(self, x: Tensor) -> Tensor: ...
+
+    def _loses(self, x: Tensor, label: int, wanted: int | None) -> Tensor:
+        answers = self._decide(x)
+        if wanted is not None:
+            return answers == wanted
+        wrong = answers != label
+        return wrong if self.abstention_counts else wrong & (answers != ABSTAINS)
+
+    def _scores(self, x: Tensor) -> Tensor:
+        raise UsageError(f"{self} gives decisions only, no scores; take an attack that needs decisions")
+
+    def _logits(self, x: Tensor) -> Tensor:
+        raise UsageError(f"{self} has no gradients; take an attack that needs scores or decisions")
+
+    def _surrogate(self, x: Tensor, samples: int, generator: torch.Generator) -> Tensor:
+        raise UsageError(f"{self} has no gradients; take an attack that needs scores or decisions")
+
+
+class PlainTarget(Target):
+    """A classifier without randomness.
+
+    Args:
+        function: from inputs `(batch, *event)` to logits `(batch, num_classes)` or integer votes `(batch,)`: a torch
+            module in eval mode, or any callable. What it can be asked for is tried once: gradients if they flow from
+            the input to the logits, scores if there are logits, otherwise decisions.
+        num_classes: at least 2.
+        shape: of one input.
+        low: smallest value of an input.
+        high: largest value of an input.
+        device: where inputs are expected.
+
+    Raises:
+        ClassifierError: a module in training mode.
+        UsageError: an argument is out of range.
+    """
+
+    def __init__(
+        self,
+        function: BaseClassifier,
+        num_classes: int,
+        shape: tuple[int, ...],
+        low: float = 0.0,
+        high: float = 1.0,
+        device: torch.device | None = None,
+    ) -> None:
+        super().__init__(num_classes, shape, low, high, device or torch.device("cpu"))
+        self.function = function
+        self._voting = VotingClassifier(function, num_classes)
+        self.gives = self._access()
+
+    def __str__(self) -> str:
+        return "the classifier"
+
+    def _access(self) -> Access:
+        """What a few inputs of random values get, and whether it depends on them smoothly."""
+        source = torch.Generator().manual_seed(0)
+        x = self.low + (self.high - self.low) * torch.rand((_PROBES, *self.shape), generator=source)
+        x = x.to(self.device)
+        if torch.as_tensor(self.function(x)).ndim == 1:
+            return Access.DECISIONS
+        x.requires_grad_()
+        try:
+            return Access.GRADIENTS if _slopes(self.function(x), x) else Access.SCORES
+        except RuntimeError:
+            # It computes outside torch, which does not hand out a tensor that wants a gradient.
+            return Access.SCORES
+
+    def _decide(self, x: Tensor) -> Tensor:
+        votes, void = self._voting.votes(x)
+        check_finite(~void)
+        return votes
+
+    @torch.no_grad()
+    def _scores(self, x: Tensor) -> Tensor:
+        return super()._scores(x) if self.gives < Access.SCORES else self._through(x)
+
+    def _logits(self, x: Tensor) -> Tensor:
+        return super()._logits(x) if self.gives < Access.GRADIENTS else self._through(x)
+
+    def _surrogate(self, x: Tensor, samples: int, generator: torch.Generator) -> Tensor:
+        if self.gives < Access.GRADIENTS:
+            return super()._surrogate(x, samples, generator)
+        return self._through(x).unsqueeze(1)
+
+    def _through(self, x: Tensor) -> Tensor:
+        logits = torch.as_tensor(self.function(x)).to(self.device).float()
+        check_finite(logits.isfinite().all(dim=1))
+        return logits
+
+
+def _slopes(output: Any, x: Tensor) -> bool:
+    """Whether a gradient flows from the output to the input, anywhere: rounding has one, which is zero."""
+    if not (isinstance(output, Tensor) and output.requires_grad):
+        return False
+    (gradient,) = torch.autograd.grad(output.float().square().sum(), x, allow_unused=True)
+    return gradient is not None and bool((gradient != 0).any())
+
+
+def straight_through(x: Tensor, value: Tensor) -> Tensor:
+    """`value` in the forward pass, of which the gradient is that of `x`, of the same shape."""
+    return x + (value - x).detach()
+
+
+def check_finite(good: Tensor) -> None:
+    """Raise ClassifierError unless all rows have finite logits."""
+    if not bool(good.all()):
+        raise ClassifierError(
+            f"the classifier returned NaN or infinite logits for {int((~good).sum())} of {len(good)} inputs of the "
+            "attack. A diverged model cannot be attacked; retrain it, or use --precision float32"
+        )

@@ -1,0 +1,22 @@
+"""Deterministic bounds: what is proved of a classifier without noise, with alpha = 0. Imports torch."""
+
+from holdfast.bounds import methods as _methods  # noqa: F401
+from holdfast.bounds.base import (
+    Bound,
+    Bounded,
+    Classifier,
+    Method,
+    bound_classes,
+    bound_from_dict,
+    bound_names,
+)
+
+__all__ = [
+    "Bound",
+    "Bounded",
+    "Classifier",
+    "Method",
+    "bound_classes",
+    "bound_from_dict",
+    "bound_names",
+]

@@ -1,0 +1,268 @@
+"""What a deterministic bound is: one final public method, one hook, and the table that finds bounds by name."""
+
+from __future__ import annotations
+
+import math
+import sys
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, ClassVar, final
+
+import torch
+
+from holdfast.errors import ClassifierError, InputError, UsageError
+from holdfast.named import Named, from_dict, register
+from holdfast.types import Certificate, ClassBounds, Counts, Norm, norm_spelt
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor, nn
+
+# In the place of a class: rounding does not let one say which logit is the largest.
+UNDECIDED = -1
+
+_BOUNDS: dict[str, type[Bound]] = {}
+
+
+@dataclass(frozen=True, eq=False)
+class Classifier:
+    """A classifier without noise, as bounds see it.
+
+    Attributes:
+        module: from inputs `(batch, *shape)` to logits `(batch, num_classes)`, in eval mode; a bundle's has the
+            normalization as its first layer.
+        shape: of one input.
+        num_classes: at least 2.
+        low: smallest value of an input.
+        high: largest value of an input.
+        device: where to compute.
+
+    Raises:
+        UsageError: fewer classes, or the range is none.
+    """
+
+    module: nn.Module
+    shape: tuple[int, ...]
+    num_classes: int
+    low: float = 0.0
+    high: float = 1.0
+    device: torch.device | None = None
+
+    def __post_init__(self) -> None:
+        if self.num_classes < 2:
+            raise UsageError(f"a bound is about two classes or more, got {self.num_classes}")
+        if not -math.inf < self.low < self.high < math.inf:
+            raise UsageError(f"the input space is [low, high] with finite low < high, got [{self.low}, {self.high}]")
+
+
+class Bound(Named, ABC):
+    """A proof that a classifier without noise keeps its answer: no sampling, alpha is 0.
+
+    A subclass is a frozen dataclass with a class attribute `name`; its fields are its parameters, among them `norm`
+    where it has more than one. It writes `prepare`.
+
+    Attributes:
+        norms: in which its radii can be measured, the default first.
+        source: of the theorem.
+        assumption: what it takes for granted, besides float64 arithmetic, in a sentence or two.
+        packages: that compute it, whose versions belong to what is promised.
+    """
+
+    norms: ClassVar[tuple[Norm, ...]]
+    source: ClassVar[str]
+    assumption: ClassVar[str]
+    packages: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        register(_BOUNDS, "bound", cls)
+
+    @property
+    def measure(self) -> Norm:
+        """The norm in which its radii are measured."""
+        named = getattr(self, "norm", None)
+        return self.norms[0] if named is None else norm_spelt(named, self.name, self.norms)
+
+    @property
+    def most(self) -> float | None:
+        """The largest radius that it can certify; None where that depends on the input."""
+        epsilon = getattr(self, "epsilon", None)
+        return None if epsilon is None else float(epsilon)
+
+    @final
+    def versions(self) -> dict[str, str]:
+        """Of the packages that compute it, as far as they are installed."""
+        return {package: _version(package) for package in self.packages if find_spec(package) is not None}
+
+    @final
+    def on(self, classifier: Classifier) -> Bounded:
+        """The bound for one classifier, made ready.
+
+        Raises:
+            UsageError: it is none that this bound can treat; the message says which ones are.
+            ClassifierError: the module is in training mode, or its weights are not finite.
+            MissingExtraError: a package is not installed.
+        """
+        _check_module(classifier.module)
+        return Bounded(self, classifier, self.prepare(classifier))
+
+    @abstractmethod
+    def prepare(self, classifier: Classifier) -> Method:
+        """The computation for one classifier."""
+
+
+class Method(ABC):
+    """A bound's computation for one classifier."""
+
+    # Inputs that are computed side by side.
+    batch: int = 1
+
+    @abstractmethod
+    def radii(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The answer for each input `(batch, *shape)`, float64, and the radius within which it is certain.
+
+        Returns:
+            Classes `(batch,)`, int64, or `UNDECIDED`; radii `(batch,)`, float64, rounded down, 0 where none is certain.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class Bounded:
+    """A bound for one classifier. Made by `Bound.on`.
+
+    Attributes:
+        bound: which one.
+        classifier: that it is about.
+        method: its computation.
+    """
+
+    bound: Bound
+    classifier: Classifier
+    method: Method
+
+    @final
+    @torch.no_grad()
+    def certify(self, x: Tensor) -> list[Certificate]:
+        """A certificate for each input of a batch `(batch, *shape)`, with alpha = 0 and no votes.
+
+        The label is the classifier's own answer, and the radius 0 where the bound proves nothing further.
+
+        Raises:
+            InputError: another shape, a value that is not finite, or one outside the classifier's range.
+            ClassifierError: the classifier has NaN or infinite logits.
+        """
+        x = checked_batch(self.classifier, x)
+        found: list[Certificate] = []
+        for part in torch.split(x, max(1, self.method.batch)) if len(x) else ():
+            answers, radii = self.method.radii(part)
+            pairs = zip(answers.tolist(), radii.tolist(), strict=True)
+            found.extend(self._certificate(answer, radius) for answer, radius in pairs)
+        return found
+
+    def _certificate(self, answer: int, radius: float) -> Certificate:
+        if not radius >= 0.0:
+            raise ClassifierError(f"the bound {self.bound} gave the radius {radius}; the network is not what it takes")
+        none = Counts((0,) * self.classifier.num_classes)
+        certain = answer != UNDECIDED
+        return Certificate(
+            label=answer if certain else None,
+            # A classifier whose answer no input changes has no finite radius.
+            radius=min(radius, sys.float_info.max) if certain else 0.0,
+            norm=self.bound.measure,
+            alpha=0.0,
+            selection=none,
+            estimation=none,
+            bounds=ClassBounds(max(answer, 0), float(certain), float(not certain)),
+        )
+
+
+def bound_names() -> list[str]:
+    """The names of all bounds, sorted."""
+    return sorted(_BOUNDS)
+
+
+def bound_classes() -> dict[str, type[Bound]]:
+    """All bounds by name."""
+    return dict(sorted(_BOUNDS.items()))
+
+
+def bound_from_dict(description: Mapping[str, Any]) -> Bound:
+    """The bound that `Bound.to_dict` described.
+
+    Raises:
+        UsageError: an unknown bound, or a parameter that is unknown, missing or out of range.
+    """
+    return from_dict(_BOUNDS, "bound", description)
+
+
+def _version(package: str) -> str:
+    """The version of a package that can be imported."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        # Taken from a folder of sources, which says nothing of it.
+        return "unknown"
+
+
+def check_norm(bound: Bound, name: str) -> None:
+    """Raise UsageError unless the bound has this norm."""
+    norm_spelt(name, f"the bound {bound.name!r}", bound.norms)
+
+
+def check_epsilon(epsilon: float) -> None:
+    """Raise UsageError unless `epsilon` is a finite number above 0."""
+    if not (isinstance(epsilon, int | float) and 0.0 < epsilon < float("inf")):
+        raise UsageError(f"epsilon is a number above 0 in input units, got {epsilon!r}")
+
+
+def checked_batch(classifier: Classifier, x: Tensor) -> Tensor:
+    """`x` in float64 on the classifier's device, if it lies in its input space.
+
+    Raises:
+        InputError: another shape, a value that is not finite, or one outside the range.
+    """
+    if tuple(x.shape[1:]) != classifier.shape:
+        raise InputError(
+            f"a bound takes a batch of inputs of shape {classifier.shape}, got {tuple(x.shape)}; a single input is a "
+            "batch of one"
+        )
+    moved = x.detach().to(classifier.device or torch.device("cpu"), torch.float64)
+    for number, each in enumerate(moved):
+        if not bool(each.isfinite().all()):
+            raise InputError(
+                f"input {number} of the batch has {int((~each.isfinite()).sum())} values that are NaN or infinite; "
+                "every value must be finite"
+            )
+        smallest, largest = float(each.min()), float(each.max())
+        if smallest < classifier.low or largest > classifier.high:
+            raise InputError(
+                f"input {number} of the batch has values from {smallest:g} to {largest:g}; the input space is "
+                f"[{classifier.low:g}, {classifier.high:g}]. Nothing is clipped: scale the data, or declare its range"
+            )
+    return moved
+
+
+def checked_logits(logits: Tensor) -> Tensor:
+    """`logits` if all are finite.
+
+    Raises:
+        ClassifierError: one is not.
+    """
+    good = logits.isfinite().all(dim=1)
+    if not bool(good.all()):
+        raise ClassifierError(
+            f"the classifier returned NaN or infinite logits for {int((~good).sum())} of {len(good)} inputs. A "
+            "diverged model cannot be certified; retrain it"
+        )
+    return logits
+
+
+def _check_module(module: nn.Module) -> None:
+    if any(part.training for part in module.modules()):
+        raise ClassifierError("the classifier is in training mode, in which its answers change; call .eval() first")
+    odd = [name for name, weights in module.state_dict().items() if not bool(weights.isfinite().all())]
+    if odd:
+        raise ClassifierError(f"the weights {odd[0]} have NaN or infinite values; the training diverged, so repeat it")

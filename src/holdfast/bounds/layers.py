@@ -1,0 +1,193 @@
+"""A network as the list of layers that bounds know: affine ones, ReLU (or another activation), and flattening."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from holdfast.errors import UsageError
+from holdfast.models.normalization import Normalization
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from holdfast.bounds.base import Classifier
+
+_AFFINE = (nn.Linear, nn.Conv2d)
+
+
+@dataclass(frozen=True, eq=False)
+class PlainNetwork:
+    """A network without branches.
+
+    Attributes:
+        layers: Linear, Conv2d, Flatten and activations; normalization is an affine layer.
+        shapes: of the input and of what each layer returns, without the batch.
+    """
+
+    layers: nn.Sequential
+    shapes: tuple[torch.Size, ...]
+
+    @property
+    def last(self) -> nn.Linear:
+        """The fully connected layer that gives the logits."""
+        last = list(self.layers)[-1]
+        assert isinstance(last, nn.Linear)
+        return last
+
+    @property
+    def hidden(self) -> list[nn.Module]:
+        """The layers before it."""
+        return list(self.layers)[:-1]
+
+    def logits(self, x: Tensor) -> Tensor:
+        """`(batch, *shape)` to `(batch, classes)`."""
+        found: Tensor = self.layers(x)
+        return found
+
+
+def plain(
+    classifier: Classifier,
+    activations: tuple[type[nn.Module], ...] = (nn.ReLU,),
+    dtype: torch.dtype | None = torch.float64,
+) -> PlainNetwork:
+    """The layers of a classifier.
+
+    Args:
+        classifier: with a module of nested `nn.Sequential`.
+        activations: that the caller can treat.
+        dtype: of a copy of the layers; None for the layers themselves, through which gradients reach the weights.
+
+    Raises:
+        UsageError: it has another layer or a hook, its last one is not fully connected, or the shapes do not fit.
+    """
+    layers: list[nn.Module] = []
+    # Without gradients of their own, so that training does not see them.
+    x = torch.zeros((1, *classifier.shape), dtype=torch.float32)
+    x = x.to(next(iter(classifier.module.state_dict().values()), x).device)
+    for layer in flat(classifier.module):
+        if isinstance(layer, Normalization):
+            if layer.active:
+                layers.append(_affine(layer, classifier.shape, dtype or layer.get_buffer("mean").dtype))
+            continue
+        layers.append(_checked(layer, activations))
+    if not layers or not isinstance(layers[-1], nn.Linear) or layers[-1].out_features != classifier.num_classes:
+        raise UsageError(
+            f"this bound takes networks whose last layer is fully connected with {classifier.num_classes} outputs, one "
+            "for each class, such as fc or wong-small"
+        )
+    if dtype is None:
+        network = nn.Sequential(*map(_in_order, layers))
+    else:
+        where = classifier.device or torch.device("cpu")
+        network = nn.Sequential(*(_copied(layer, where, dtype) for layer in layers))
+        x = x.to(where, dtype)
+    shapes = [x.shape[1:]]
+    with torch.no_grad():
+        for layer in network:
+            _check_fit(layer, shapes[-1])
+            x = layer(x)
+            shapes.append(x.shape[1:])
+    return PlainNetwork(network, tuple(shapes))
+
+
+def _copied(layer: nn.Module, where: torch.device, dtype: torch.dtype) -> nn.Module:
+    """A copy without gradients, whose weights are parameters of its own, in order: auto_LiRPA takes no others."""
+    made = copy.deepcopy(layer).to(where, dtype).requires_grad_(False)
+    if isinstance(made, nn.Conv2d):
+        made.weight = nn.Parameter(made.weight.clone(memory_format=torch.contiguous_format), requires_grad=False)
+    return made
+
+
+def _in_order(layer: nn.Module) -> nn.Module:
+    """A convolution whose weights lie in the order in memory that convex-adversarial takes; gradients pass through."""
+    if not isinstance(layer, nn.Conv2d):
+        return layer
+    shadow = copy.copy(layer)
+    shadow._parameters = {"bias": layer._parameters["bias"]}
+    # Not `contiguous`, which leaves the strides of one channel as they are.
+    shadow.weight = layer.weight.clone(memory_format=torch.contiguous_format)
+    return shadow
+
+
+def flat(module: nn.Module) -> Iterator[nn.Module]:
+    """The layers of nested `nn.Sequential` in their order, without identities.
+
+    Raises:
+        UsageError: one has a hook, which may change what it computes.
+    """
+    # Neither of these is in torch's public interface.
+    if any(getattr(module, name, None) for name in ("_forward_hooks", "_forward_pre_hooks")):
+        raise UsageError(
+            f"this bound takes layers without hooks, got a {type(module).__name__} with one, which may change what it "
+            "computes; remove it"
+        )
+    # Only this very class: a class made from it may go another way through its layers.
+    if type(module) is nn.Sequential:
+        for part in module:
+            yield from flat(part)
+    elif type(module) is not nn.Identity:
+        yield module
+
+
+def _checked(layer: nn.Module, activations: tuple[type[nn.Module], ...]) -> nn.Module:
+    # Only these very classes, as above.
+    if type(layer) not in (*_AFFINE, nn.Flatten, *activations):
+        known = ", ".join(kind.__name__ for kind in (*_AFFINE, nn.Flatten, *activations))
+        raise UsageError(
+            f"this bound takes networks of {known} one after the other, got a {type(layer).__name__}; architectures "
+            "such as fc, wong-small, digits-mlp and mnist-cnn are of that kind"
+        )
+    if isinstance(layer, nn.Conv2d) and (
+        layer.groups != 1
+        or tuple(layer.dilation) != (1, 1)
+        or layer.padding_mode != "zeros"
+        or isinstance(layer.padding, str)
+    ):
+        raise UsageError(f"this bound takes convolutions without groups and dilation, padded by zeros, got {layer}")
+    if isinstance(layer, nn.Flatten) and (layer.start_dim, layer.end_dim) != (1, -1):
+        raise UsageError(f"this bound takes layers that flatten whole inputs, got {layer}")
+    return layer
+
+
+def _check_fit(layer: nn.Module, shape: torch.Size) -> None:
+    """The layer must take this shape, and its transpose must lead back to it."""
+    fitting = True
+    if isinstance(layer, nn.Linear):
+        fitting = tuple(shape) == (layer.in_features,)
+    elif isinstance(layer, nn.Conv2d):
+        fitting = len(shape) == 3 and shape[0] == layer.in_channels
+    if not fitting:
+        raise UsageError(f"{layer} does not take values of shape {tuple(shape)}, which the layers before it give")
+    if not isinstance(layer, nn.Conv2d):
+        return
+    pads = [int(pad) for pad in layer.padding]
+    for size, kernel, step, pad in zip(shape[1:], layer.kernel_size, layer.stride, pads, strict=True):
+        if (size + 2 * pad - kernel) % step:
+            raise UsageError(
+                f"this bound takes convolutions whose steps end at the border: {size} pixels, padded by {pad}, do not "
+                f"divide into steps of {step} with a kernel of {kernel}. Take another architecture, as wong-small"
+            )
+
+
+def _affine(layer: Normalization, shape: tuple[int, ...], dtype: torch.dtype) -> nn.Module:
+    """Normalization as a fully connected layer, or as a convolution of 1 x 1."""
+    mean, std = (layer.get_buffer(name).double().flatten() for name in ("mean", "std"))
+    scale = 1.0 / std
+    made: nn.Module
+    if len(shape) == 3:
+        channels = shape[0]
+        made = nn.Conv2d(channels, channels, 1, dtype=torch.float64, device=mean.device)
+        weight = torch.diag(scale.expand(channels))[:, :, None, None]
+    elif len(shape) == 1:
+        channels = shape[0]
+        made = nn.Linear(channels, channels, dtype=torch.float64, device=mean.device)
+        weight = torch.diag(scale.expand(channels))
+    else:
+        raise UsageError(f"bounds take images and feature vectors, got inputs of shape {shape}")
+    made.load_state_dict({"weight": weight, "bias": -(mean * scale).expand(channels)})
+    return made.to(dtype).requires_grad_(False).eval()

@@ -1,0 +1,77 @@
+"""The convex outer polytope. Source: Wong & Kolter 2018, "Provable Defenses against Adversarial Examples via the Convex
+Outer Adversarial Polytope"; computed by convex-adversarial, with the rounding of float64 taken off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+
+from holdfast.bounds.base import Bound, Classifier, Method, check_epsilon, check_norm, checked_batch
+from holdfast.bounds.layers import PlainNetwork, plain
+from holdfast.bounds.leads import Within, check_search
+from holdfast.bounds.polytope import EVERYWHERE, IN_RANGE, check_inputs, least_leads
+from holdfast.types import Norm
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# Intervals of a hidden layer are computed from as many numbers as inputs times units; so many fit anywhere.
+_NUMBERS_AT_ONCE = 2**25
+
+
+@dataclass(frozen=True)
+class Convex(Bound):
+    """Whether any input within epsilon can get another answer, by the dual of a convex relaxation of ReLU networks.
+
+    Args:
+        epsilon: the radius to certify, in input units.
+        norm: "linf" or "l2".
+        inputs: "all" changed inputs, as in the paper, or only those "in-range" of the data set (linf).
+        search: halvings between 0 and epsilon, for inputs that epsilon is too much for: the largest radius found is
+            the certificate. 0 for yes or no at epsilon.
+    """
+
+    name: ClassVar[str] = "convex"
+    norms = (Norm.LINF, Norm.L2)
+    source = "Wong & Kolter 2018, Theorem 1; convex-adversarial"
+    assumption = (
+        "The bound is about the network with its stored weights, computed in float64 arithmetic; its rounding is taken "
+        "off the bound."
+    )
+    packages = ("convex_adversarial",)
+    epsilon: float
+    norm: str = "linf"
+    inputs: str = EVERYWHERE
+    search: int = 0
+
+    def __post_init__(self) -> None:
+        check_epsilon(self.epsilon)
+        check_norm(self, self.norm)
+        check_inputs(self.inputs, self.norm)
+        check_search(self.search)
+
+    def prepare(self, classifier: Classifier) -> Method:
+        """The network's layers; a first call tells whether the package is there."""
+        limits = (classifier.low, classifier.high) if self.inputs == IN_RANGE else None
+        method = _Polytope(self, plain(classifier), limits)
+        middle = torch.full((1, *classifier.shape), (classifier.low + classifier.high) / 2, dtype=torch.float64)
+        with torch.no_grad():
+            method.least_leads(checked_batch(classifier, middle), torch.zeros(1, dtype=torch.int64), self.epsilon)
+        return method
+
+
+class _Polytope(Within):
+    """The polytope around each input."""
+
+    def __init__(self, bound: Convex, network: PlainNetwork, limits: tuple[float, float] | None) -> None:
+        super().__init__(network, bound.epsilon, bound.search)
+        self.norm = bound.norm
+        self.limits = limits
+        widest = max(shape.numel() for shape in network.shapes)
+        self.batch = max(1, _NUMBERS_AT_ONCE // (2 * network.shapes[0].numel() * widest))
+
+    def least_leads(self, x: Tensor, labels: Tensor, epsilon: float) -> Tensor:
+        """The dual's bounds."""
+        return least_leads(self.network, x, labels, epsilon, self.norm, self.limits)

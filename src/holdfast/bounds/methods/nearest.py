@@ -1,0 +1,222 @@
+"""The exact margin of a nearest-neighbour classifier. Source: Wang, Liu, Yi, Zhou & Hsieh 2019, "Evaluating the
+Robustness of Nearest Neighbor Classifiers: A Primal-Dual Perspective"."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+
+from holdfast.bounds.base import UNDECIDED, Bound, Classifier, Method, check_norm
+from holdfast.bounds.layers import flat
+from holdfast.bounds.rounding import gamma
+from holdfast.errors import UsageError
+from holdfast.models.architectures.nearest import NearestNeighbour
+from holdfast.models.normalization import Normalization
+from holdfast.types import Norm
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    Array = NDArray[np.float64]
+
+_DUAL = {"linf": 1.0, "l2": 2.0, "l1": math.inf}
+# Neighbours of its own class that a Voronoi cell is cut by at first, and how often those that it misses are added.
+_CUTS, _ROUNDS = 32, 8
+
+
+@dataclass(frozen=True)
+class Nearest(Bound):
+    """The distance to the nearest Voronoi cell of another class, or a lower bound on it, rounded down.
+
+    An input in the cell of a stored input j is nearer to j than to every i of the answered class: linear inequalities
+    in the change. Any weights on them from 0 on give a lower bound on the change (weak duality), and in L2 those of the
+    quadratic program give the distance itself. In Linf and L1 the best single inequality and the weights of the L2
+    program are taken, which is a lower bound.
+
+    Args:
+        norm: "l2", "linf" or "l1".
+        cells: nearest cells that are computed by programs; those further away than all of them count by their nearest
+            plane.
+    """
+
+    name: ClassVar[str] = "nearest"
+    norms = (Norm.L2, Norm.LINF, Norm.L1)
+    source = "Wang et al. 2019"
+    assumption = "The classifier answers the class of the stored input that is nearest in L2, in exact arithmetic."
+    norm: str = "l2"
+    cells: int = 200
+
+    def __post_init__(self) -> None:
+        check_norm(self, self.norm)
+        if type(self.cells) is not int or self.cells < 1:
+            raise UsageError(f"cells is a whole number from 1 on, got {self.cells!r}")
+
+    def prepare(self, classifier: Classifier) -> Method:
+        """The stored inputs, and the normalization before them."""
+        parts = list(flat(classifier.module))
+        if not parts or not isinstance(parts[-1], NearestNeighbour) or len(parts) > 2:
+            raise UsageError(
+                "the bound 'nearest' takes classifiers of the architecture nearest-neighbour; for networks there are "
+                "convex and lipschitz"
+            )
+        before = parts[0] if len(parts) == 2 else None
+        if before is not None and not isinstance(before, Normalization):
+            raise UsageError(
+                f"the bound 'nearest' takes nothing but a normalization before the neighbours, got {before}"
+            )
+        return _Cells(self, classifier, parts[-1], before)
+
+
+class _Near(NamedTuple):
+    """An input as the stored ones see it.
+
+    Attributes:
+        point: normalized `(features,)`.
+        size: what its rounding is relative to.
+        own: stored inputs of the answered class, the nearest first.
+        others: stored inputs of other classes, those with the nearest planes first.
+        planes: lower bounds on the distance to them.
+    """
+
+    point: Array
+    size: Array
+    own: Array
+    others: Array
+    planes: Array
+
+
+class _Cells(Method):
+    """Distances to cells, one input after the other."""
+
+    def __init__(
+        self, bound: Nearest, classifier: Classifier, module: NearestNeighbour, normalization: Normalization | None
+    ) -> None:
+        self.cells = bound.cells
+        self.order = _DUAL[bound.norm]
+        count = int(module.filled)
+        if count == 0 or float(module.scale.detach()) <= 0.0:
+            raise UsageError("the nearest-neighbour classifier has no stored inputs; train it by the recipe memorize")
+        self.images: Array = module.images[:count].double().cpu().numpy()
+        self.labels: NDArray[np.int64] = module.labels[:count].cpu().numpy()
+        features = self.images.shape[1]
+        self.scale, self.shift = np.ones(features), np.zeros(features)
+        if normalization is not None and normalization.active:
+            shape = classifier.shape
+            mean, std = (
+                normalization.get_buffer(name).double().cpu().expand(shape).reshape(-1).numpy()
+                for name in ("mean", "std")
+            )
+            self.scale, self.shift = 1.0 / std, mean / std
+        # Sums over features and over weights, of values that were normalized before.
+        self.gamma = gamma(4 * features + 4 * len(self.labels) + 64)
+
+    def radii(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The nearest cell of another class, for each input."""
+        found = [self._radius(each) for each in x.flatten(1).cpu().numpy()]
+        answers, radii = zip(*found, strict=True)
+        return torch.tensor(answers, dtype=torch.int64), torch.tensor(radii, dtype=torch.float64)
+
+    def _radius(self, x: Array) -> tuple[int, float]:
+        point = x * self.scale - self.shift
+        size = np.abs(x) * self.scale + np.abs(self.shift)
+        squares = np.square(self.images - point).sum(axis=1)
+        nearest = int(squares.argmin())
+        answer = int(self.labels[nearest])
+        same = self.labels == answer
+        own = self.images[same][np.argsort(squares[same])]
+        others = self.images[~same]
+        if not len(others):
+            return UNDECIDED, 0.0
+        planes = self._planes(point, size, others, own[:1])[:, 0]
+        if planes.min() <= 0.0:
+            return UNDECIDED, 0.0
+        order = np.argsort(planes)
+        return answer, self._nearest_cell(_Near(point, size, own, others[order], planes[order]))
+
+    def _nearest_cell(self, near: _Near) -> float:
+        """The distance to the nearest cell; cells beyond the nearest one found so far need no program."""
+        best = math.inf
+        for number, plane in enumerate(near.planes.tolist()):
+            if plane >= best:
+                break
+            if number == self.cells:
+                best = min(best, plane)
+                break
+            best = min(best, max(plane, self._cell(near, near.others[number])))
+        return best
+
+    def _planes(self, point: Array, size: Array, others: Array, own: Array) -> Array:
+        """Lower bounds on the distance to the plane between each of `others` and each of `own`, `(others, own)`."""
+        found = np.empty((len(others), len(own)))
+        for number, each in enumerate(own):
+            apart = others - each
+            lead, error = self._lead(point, size, apart, others, each)
+            found[:, number] = (lead - error) / self._length(apart * self.scale)
+        return found
+
+    def _lead(self, point: Array, size: Array, apart: Array, others: Array, own: Array) -> tuple[Array, Array]:
+        """Half the difference of the squared distances to j and i, and its error."""
+        lead = ((0.5 * (others + own) - point) * apart).sum(axis=-1)
+        error = self.gamma * ((np.abs(others) + np.abs(own) + size) * (np.abs(others) + np.abs(own))).sum(axis=-1)
+        return lead, error
+
+    def _length(self, change: Array) -> Array:
+        """The dual norm of each row, rounded up."""
+        length: Array = np.linalg.norm(change, self.order, axis=-1)
+        return length * (1.0 + 2.0 * self.gamma) + 1e-300
+
+    def _cell(self, near: _Near, cell: Array) -> float:
+        """A lower bound on the distance to the cell of one stored input: in L2 its distance, up to rounding."""
+        planes = self._planes_of(near, cell)
+        best = float(planes.max())
+        chosen = np.argsort(-planes)[:_CUTS]
+        for _ in range(_ROUNDS):
+            weights, change = self._program(near, cell, near.own[chosen])
+            if weights is None:
+                break
+            best = max(best, self._dual(near, cell, near.own[chosen], weights))
+            moved = near.point + change * self.scale
+            missed = np.square(near.own - moved).sum(axis=1) < np.square(cell - moved).sum() - 1e-9
+            more = np.setdiff1d(np.flatnonzero(missed), chosen)
+            if not len(more):
+                break
+            chosen = np.concatenate([chosen, more[:_CUTS]])
+        return best
+
+    def _planes_of(self, near: _Near, cell: Array) -> Array:
+        apart = cell - near.own
+        lead, error = self._lead(near.point, near.size, apart, np.broadcast_to(cell, apart.shape), near.own)
+        return (lead - error) / self._length(apart * self.scale)
+
+    def _program(self, near: _Near, cell: Array, own: Array) -> tuple[Array | None, Array]:
+        """Weights of the inequalities and the smallest change in L2, by Lawson and Hanson's form of the program."""
+        from scipy.optimize import nnls
+
+        apart = (cell - own) * self.scale
+        lead = ((0.5 * (cell + own) - near.point) * (cell - own)).sum(axis=1)
+        target = np.zeros(apart.shape[1] + 1)
+        target[-1] = 1.0
+        try:
+            weights, _ = nnls(np.vstack([apart.T, lead]), target)
+        except RuntimeError:
+            # It gave up; whatever bound there is without it stays valid.
+            return None, np.zeros(apart.shape[1])
+        rest = np.concatenate([apart.T @ weights, [lead @ weights]]) - target
+        if rest[-1] >= 0.0 or not np.isfinite(rest).all():
+            return None, np.zeros(apart.shape[1])
+        return np.maximum(weights, 0.0), -rest[:-1] / rest[-1]
+
+    def _dual(self, near: _Near, cell: Array, own: Array, weights: Array) -> float:
+        """What these weights prove, whatever they are: a change must be at least this long."""
+        apart = cell - own
+        lead, error = self._lead(near.point, near.size, apart, np.broadcast_to(cell, apart.shape), own)
+        proved = float(weights @ lead) - float(weights @ error) * (1.0 + self.gamma)
+        proved -= self.gamma * float(weights @ np.abs(lead))
+        spread = self.gamma * (weights @ (np.abs(apart) * self.scale))
+        length = float(self._length(np.abs(weights @ (apart * self.scale)) + spread))
+        return proved / length * (1.0 - 2.0**-50) if length > 1e-300 else 0.0

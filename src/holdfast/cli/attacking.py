@@ -1,0 +1,160 @@
+"""The attacks and bounds of a study: what is there is checked and reused, the others are made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from holdfast.cli.attack import Asked, attack_into, target_of
+from holdfast.cli.attack import Place as AttackPlace
+from holdfast.cli.specs import parse_attack, parse_bound, parse_budgets
+from holdfast.cli.trainings import check_entries
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from holdfast.cli.trainings import Place, Splits
+    from holdfast.reproductions.base import Attacking, Bounding, Model, Trained
+    from holdfast.runs.attack_store import AttackRun
+    from holdfast.runs.manifest import DataPromise
+    from holdfast.runs.store import Run
+
+
+def bounded(wanted: Bounding, model: Model, trained: Trained, splits: Splits, place: Place) -> Run:
+    """The finished run of a deterministic bound: as it is there, or gone on with, or made.
+
+    Raises:
+        RunError: the folder has a run of another kind, or with other settings.
+    """
+    from holdfast.cli.bound import bound_into
+    from holdfast.models.bundle import load_bundle
+    from holdfast.runs.manifest import FILE_NAME
+    from holdfast.runs.store import read_run
+    from holdfast.sampling.engines.local import torch_device
+
+    folder, data = place.run(wanted.name), splits.open("test", model.options)
+    bound = parse_bound(wanted.bound)
+    if (folder / FILE_NAME).is_file():
+        run = read_run(folder)
+        manifest = run.manifest
+        entries: dict[str, tuple[Any, Any]] = {
+            "bound": (manifest.estimator.get("bound"), bound.to_dict()),
+            **_of_data(manifest.data, manifest.model, trained, data.sha256, wanted.every, wanted.limit),
+        }
+        check_entries(f"{folder} is a run with other settings", entries)
+        if not run.missing:
+            return run
+    bundle = load_bundle(place.bundle(wanted.model), torch_device(place.device))
+    bound_into(
+        folder, bound, bundle, data, wanted.every, wanted.limit, place.device, place.threads, hidden=place.hidden
+    )
+    return read_run(folder)
+
+
+def attacked(
+    wanted: Attacking,
+    model: Model,
+    trained: Trained,
+    certification: Run | None,
+    splits: Splits,
+    place: Place,
+) -> AttackRun:
+    """The finished attack: as it is there, or gone on with, or made.
+
+    Raises:
+        RunError: the folder has an attack with other settings.
+        AlarmError: an adversarial contradicts a certificate.
+    """
+    from holdfast.models.bundle import load_bundle
+    from holdfast.runs.attack_store import FILE_NAME, read_attack
+    from holdfast.runs.manifest import DataPromise
+    from holdfast.sampling.engines.local import torch_device
+
+    folder, data = place.attack(wanted.name), splits.open("test", model.options)
+    if (folder / FILE_NAME).is_file():
+        found = read_attack(folder)
+        _check_attack(found, wanted, trained, data.sha256)
+        if not found.missing:
+            return found
+    bundle = load_bundle(place.bundle(wanted.model), torch_device(place.device))
+    subset = DataPromise.of(data, wanted.every, wanted.limit)
+    spec, where = splits.spec_for(model.options), _where(place)
+    attack_into(folder, _asked(wanted), bundle, spec, data, subset, where, None, certification, hidden=place.hidden)
+    return read_attack(folder)
+
+
+def transferred(
+    names: Sequence[str],
+    attacks: Mapping[str, AttackRun],
+    wanted: Mapping[str, Attacking],
+    models: Mapping[str, Model],
+    splits: Splits,
+    place: Place,
+) -> dict[str, dict[str, float | None]]:
+    """The transfer matrix of some attacks, whose classifiers have no randomness."""
+    from holdfast.analysis.attacked import transfer_matrix
+    from holdfast.models.bundle import load_bundle
+    from holdfast.runs.transfer import transfer
+    from holdfast.sampling.engines.local import torch_device
+
+    targets = {}
+    for name in names:
+        model = models[wanted[name].model]
+        bundle = load_bundle(place.bundle(model.name), torch_device(place.device))
+        targets[name], _ = target_of(bundle, splits.spec_for(model.options), None, _asked(wanted[name]), _where(place))
+    found = transfer({name: attacks[name] for name in names}, targets, seed=0)
+    return transfer_matrix(found.answers, found.references)
+
+
+def _where(place: Place) -> AttackPlace:
+    return AttackPlace(place.device, place.threads, None, "float32", "auto")
+
+
+def _asked(wanted: Attacking) -> Asked:
+    """As the options of `holdfast attack` have it."""
+    return Asked(
+        attack=wanted.attack,
+        budget=wanted.budget,
+        target=wanted.target,
+        restarts=wanted.restarts,
+        n=wanted.n,
+        alpha=wanted.alpha,
+        soft_samples=wanted.soft_samples,
+        repeats=wanted.repeats,
+        confidence=wanted.confidence,
+    )
+
+
+def _check_attack(found: AttackRun, wanted: Attacking, trained: Trained, sha256: str) -> None:
+    """Refuse an attack that was made with other settings.
+
+    Raises:
+        RunError: it was.
+    """
+    manifest = found.manifest
+    entries: dict[str, tuple[Any, Any]] = {
+        "attack": (manifest.attack, parse_attack(wanted.attack).to_dict()),
+        "budget": (manifest.budgets, parse_budgets(wanted.budget)),
+        "restarts": (manifest.restarts, wanted.restarts),
+        "target": (manifest.wanted, wanted.target),
+        "repeats": (manifest.repeats, wanted.repeats),
+        "confidence": (manifest.confidence, wanted.confidence),
+        **_of_data(manifest.data, manifest.model, trained, sha256, wanted.every, wanted.limit),
+    }
+    if wanted.run is not None:
+        entries |= {
+            "n": (manifest.n, wanted.n),
+            "alpha": (manifest.alpha, wanted.alpha),
+            "soft_samples": (manifest.soft_samples, wanted.soft_samples),
+        }
+    check_entries(f"{found.folder} is an attack with other settings", entries)
+
+
+def _of_data(
+    promised: DataPromise, model: Mapping[str, Any], trained: Trained, sha256: str, every: int, limit: int | None
+) -> dict[str, tuple[Any, Any]]:
+    return {
+        "model": (model.get("sha256"), trained.sha256),
+        "images": (promised.sha256, sha256),
+        "every": (promised.every, every),
+        "limit": (promised.limit, limit),
+    }

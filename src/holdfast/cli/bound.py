@@ -1,0 +1,132 @@
+"""`holdfast bound`: what can be proved of a model without noise, as a run beside those of smoothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from holdfast.cli import console, options
+from holdfast.cli.material import check_fit
+from holdfast.cli.specs import open_data_spec, parse_bound
+from holdfast.errors import UsageError
+
+if TYPE_CHECKING:
+    from holdfast.bounds import Bound
+    from holdfast.data.base import DataSet
+    from holdfast.models.bundle import Bundle
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("bound")(bound_command)
+
+
+def bound_command(
+    bound: Annotated[
+        str | None,
+        typer.Option(
+            "--bound",
+            help="As in convex:epsilon=0.1,norm=linf, lipschitz, linear:norm=l2, nearest. Left out, all are listed.",
+            metavar="SPEC",
+        ),
+    ] = None,
+    model: Annotated[
+        Path | None, typer.Option("--model", help="Model bundle (.safetensors), trained without noise.", metavar="FILE")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder of the run; an interrupted one is resumed.", metavar="RUN"),
+    ] = None,
+    data: options.DataSpec = "digits",
+    split: options.Split = "test",
+    every: options.Every = 1,
+    limit: options.Limit = None,
+    radii: options.Radii = None,
+    device: options.Device = "cpu",
+    threads: options.Threads = 1,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Prove, without noise and without sampling, how far each input is from another answer: alpha is 0."""
+    from holdfast.cli.table import print_summaries
+    from holdfast.models.bundle import load_bundle
+    from holdfast.sampling.engines.local import torch_device
+
+    if bound is None:
+        _print_bounds(json)
+        return
+    if model is None or out is None:
+        missing = "--model, a model bundle" if model is None else "--out, the folder of the run"
+        raise UsageError(f"{missing}, is missing: a bound needs both, as in --model m.safetensors --out runs/convex")
+    chosen = parse_bound(bound)
+    bundle, examples = load_bundle(model, torch_device(device)), open_data_spec(data, split)
+    check_fit(model, bundle, data, examples)
+    bound_into(out, chosen, bundle, examples, every, limit, device, threads, hidden=json or quiet)
+    print_summaries([out], radii, as_json=json)
+
+
+def bound_into(
+    out: Path,
+    bound: Bound,
+    bundle: Bundle,
+    examples: DataSet,
+    every: int,
+    limit: int | None,
+    device: str,
+    threads: int,
+    *,
+    hidden: bool,
+) -> None:
+    """Start or resume the run of a bound in `out`, with a progress bar unless `hidden`.
+
+    Raises:
+        UsageError: the model was trained for a noise that changes what it takes, or the bound cannot treat it.
+    """
+    import torch
+
+    from holdfast.bounds import Classifier
+    from holdfast.runs.bound import bound_promise, bound_run
+    from holdfast.runs.manifest import DataPromise
+    from holdfast.sampling.engines.local import torch_device
+
+    space = bundle.info.input_space
+    if bundle.info.noisy_shape != space.shape:
+        raise UsageError(
+            f"the model takes inputs of shape {bundle.info.noisy_shape} under {bundle.info.trained_for}; a bound is "
+            f"about a model of inputs as they are, of shape {space.shape}"
+        )
+    torch.set_num_threads(threads)
+    classifier = Classifier(
+        bundle.module, space.shape, len(bundle.info.class_names), space.low, space.high, torch_device(device)
+    )
+    bounded = bound.on(classifier)
+    manifest = bound_promise(bound, DataPromise.of(examples, every, limit), bundle.promise(), device)
+    with console.run_progress(f"bound {out.name}", hidden) as show:
+        bound_run(
+            out,
+            manifest,
+            bounded,
+            lambda indices: (examples[index] for index in indices),
+            show,
+            {"device": device, "threads": threads},
+        )
+
+
+def _print_bounds(as_json: bool) -> None:
+    """All bounds: norms, parameters and source."""
+    from holdfast.bounds import bound_classes
+
+    known = bound_classes()
+    if as_json:
+        console.print_json(
+            [
+                {"name": name, "norms": [norm.value for norm in kind.norms], "source": kind.source}
+                for name, kind in known.items()
+            ]
+        )
+        return
+    rows = [(name, ", ".join(norm.value for norm in kind.norms), kind.source) for name, kind in known.items()]
+    console.print_table(("Bound", "Norms", "Source"), rows)
+    console.say("holdfast bound --bound SPEC --model FILE --data SPEC --out RUN")

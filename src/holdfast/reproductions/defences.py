@@ -1,0 +1,111 @@
+"""What the studies of attacks and of other defences share: classifiers without noise, and the figures of attacks."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from typing import TYPE_CHECKING, Any
+
+from holdfast.analysis.accuracy import outcomes
+from holdfast.analysis.attacked import accuracy_under_attack, attack_magnitude, median_attack_magnitude
+from holdfast.reproductions.base import Model
+from holdfast.reproductions.pages import Measured
+from holdfast.runs.manifest import ordinal
+from holdfast.stats.datasets import proportion
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holdfast.runs.attack_store import AttackRecord, AttackRun
+    from holdfast.runs.manifest import DataPromise
+    from holdfast.runs.store import Run
+    from holdfast.stats.datasets import Proportion
+
+# A fast training of a small network without noise.
+_PLAIN: dict[str, Any] = {
+    "batch_size": 128,
+    "optimizer": "adamw",
+    "learning_rate": 0.003,
+    "weight_decay": 0.0001,
+    "schedule": "one-cycle",
+}
+# Each so-and-so-many-th training image.
+PART = {"smoke": 25, "small": 1, "full": 1}
+EPOCHS = {"smoke": 4, "small": 8, "full": 40}
+
+
+def plain(
+    scale: str,
+    name: str,
+    architecture: str,
+    recipe: str = "standard",
+    arguments: dict[str, Any] | None = None,
+    **settings: Any,
+) -> Model:
+    """A classifier without noise, by a recipe that is spelled with all its parameters."""
+    training = {**_PLAIN, "epochs": EPOCHS[scale], **settings, "recipe": recipe}
+    return Model(name, None, architecture, training, arguments or {}, PART[scale])
+
+
+def error_under(attack: AttackRun, budget: float) -> Measured:
+    """The share of images that are wrong, or made wrong within the budget."""
+    return Measured.share(_error(attack.records, budget))
+
+
+def accuracy_under(attack: AttackRun, budget: float) -> Measured:
+    """The share of images that are right and stay right against this attack, within the budget."""
+    records = attack.records
+    right = round(accuracy_under_attack(records, budget) * len(records))
+    return Measured.share(proportion(right, len(records)))
+
+
+def clean_accuracy(attack: AttackRun) -> Measured:
+    """The share of unchanged images that are answered right."""
+    records = attack.records
+    return Measured.share(proportion(sum(each.reference == each.label for each in records), len(records)))
+
+
+def clean_error(attack: AttackRun) -> Measured:
+    """The share of unchanged images that are answered wrong."""
+    records = attack.records
+    return Measured.share(proportion(sum(each.reference != each.label for each in records), len(records)))
+
+
+def error_bound(run: Run, epsilon: float) -> Measured:
+    """The share of images that are wrong or not certified at a radius: no attack can make more of them wrong."""
+    results = outcomes(run)
+    open_ones = sum(each.certified_radius < epsilon for each in results)
+    return Measured.share(proportion(open_ones, len(results)))
+
+
+def wrong_within(attack: AttackRun, budget: float) -> set[int]:
+    """The images that are wrong, or made wrong within the budget."""
+    return {each.index for each in attack.records if attack_magnitude(each) <= budget}
+
+
+def not_certified(run: Run, epsilon: float) -> set[int]:
+    """The images that are wrong, or not certified at a radius."""
+    return {each.index for each in outcomes(run) if each.certified_radius < epsilon}
+
+
+def median_magnitude(attack: AttackRun) -> Measured:
+    """The median attack magnitude in pixels, with an interval for that of all images of this kind.
+
+    Its ends are the smallest magnitudes at which the interval of the share that is wrong within them reaches one half,
+    and lies above it; None where none is so large, since the attack failed on too many images.
+    """
+    ranked = sorted(map(attack_magnitude, attack.records))
+    shares = [(size, proportion(bisect_right(ranked, size), len(ranked))) for size in ranked if size < math.inf]
+    lower = next((size for size, share in shares if share.upper >= 0.5), None)
+    upper = next((size for size, share in shares if share.lower >= 0.5), None)
+    return Measured(median_attack_magnitude(attack.records), "pixels", lower, upper, True)
+
+
+def images(data: DataPromise) -> str:
+    """How many test images, in a few words."""
+    step = "" if data.every == 1 else f" (every {ordinal(data.every)})"
+    return f"{len(data.indices()):,} of {data.size:,} test images{step}"
+
+
+def _error(records: Sequence[AttackRecord], budget: float) -> Proportion:
+    return proportion(sum(attack_magnitude(record) <= budget for record in records), len(records))

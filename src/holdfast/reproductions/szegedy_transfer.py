@@ -1,0 +1,169 @@
+"""Szegedy et al. 2014, the transfer matrix: adversarials made against one network, shown to others."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from holdfast.analysis.published import figure
+from holdfast.reproductions import measures
+from holdfast.reproductions.base import Attacking, Finished, Model, Plan, Study, register
+from holdfast.reproductions.defences import images, plain
+from holdfast.reproductions.pages import Group, Measured, Page, Row, Statement, Table
+from holdfast.stats.datasets import proportion
+
+if TYPE_CHECKING:
+    from holdfast.runs.attack_store import AttackRun
+
+_TABLE, _METRIC = "Szegedy et al. 2013 transfer", "error rate on adversarial examples"
+_SIGMOID = {"activation": "sigmoid"}
+# The number in a name, over 10 units, is taken for the factor of the squared weights: half of what SGD calls decay.
+_DECAYS = {"FC10(1e-4)": 1e-4, "FC10(1e-2)": 1e-2, "FC10(1)": 1.0}
+_LINEAR = tuple(_DECAYS)
+_NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
+    **{name: ("fc", {"widths": []}) for name in _LINEAR},
+    "FC100-100-10": ("fc", {"widths": [100, 100], **_SIGMOID}),
+    "FC200-200-10": ("fc", {"widths": [200, 200], **_SIGMOID}),
+    "AE400-10": ("autoencoder", {"codes": 400}),
+}
+_NOISES = (0.1, 0.3)
+_EVERY = {"smoke": 500, "small": 50, "full": 10}
+_EPOCHS = {"smoke": 6, "small": 15, "full": 50}
+
+
+def _file(name: str) -> str:
+    return "szegedy-" + name.lower().replace("(", "-").replace(")", "")
+
+
+def plan(scale: str, kind: str) -> Plan:
+    """Six networks, L-BFGS and noise on each, and the matrix."""
+    models = tuple(_model(scale, name) for name in _NETWORKS)
+    every = _EVERY[scale]
+    attacks = [Attacking(f"{_file(name)}-lbfgs", _file(name), "lbfgs", every) for name in _NETWORKS]
+    attacks += [
+        Attacking(f"{_file(name)}-noise{deviation}", _file(name), f"gaussian-noise:deviation={deviation}", every)
+        for name in _NETWORKS
+        for deviation in _NOISES
+    ]
+    return Plan(models, attacks=tuple(attacks), transfer=tuple(f"{_file(name)}-lbfgs" for name in _NETWORKS))
+
+
+def _model(scale: str, name: str) -> Model:
+    architecture, arguments = _NETWORKS[name]
+    more: dict[str, Any] = {"epochs": _EPOCHS[scale]}
+    recipe = "standard"
+    if name in _DECAYS:
+        more |= {"optimizer": "sgd", "learning_rate": 0.02, "weight_decay": 2.0 * _DECAYS[name] / 10.0}
+    elif architecture == "autoencoder":
+        recipe, more = "autoencoder:reconstruction=1.0", {**more, "weight_decay": 0.0, "learning_rate": 0.001}
+    return plain(scale, _file(name), architecture, recipe, arguments, **more)
+
+
+def page(done: Finished) -> Page:
+    """The matrix, one group for each network that adversarials were made against."""
+    matrix = {
+        made: {tested: done.transfer[f"{_file(made)}-lbfgs"][f"{_file(tested)}-lbfgs"] for tested in _NETWORKS}
+        for made in _NETWORKS
+    }
+    groups = [_group(done, made, matrix[made]) for made in _NETWORKS]
+    groups += [_noise(done, deviation) for deviation in _NOISES]
+    return Page(
+        title=f"Szegedy et al. 2014: transfer on MNIST, scale {done.scale}",
+        intro=(
+            "L-BFGS looks for the smallest change that each network of a group gets wrong. A row says how many of "
+            "these adversarials another network gets wrong, in percent with 95% intervals; the last rows do the same "
+            "for normal noise. Distortion is the root mean square of the change of a pixel.",
+            *([measures.SMOKE] if done.scale == "smoke" else []),
+            *done.notes,
+        ),
+        tables=(
+            Table("Transfer matrix: adversarials made against a network, shown to others", ("here",), tuple(groups)),
+        ),
+        statements=_statements(matrix),
+        notes=(
+            "L-BFGS looks here for the wrong class that is most probable, which gives smaller changes than another "
+            "one would.",
+            "The published figures are those of the lecture by Hajri (2021), which has them from the paper. It does "
+            "not say how the networks were trained: epochs, learning rates, and that the number in a network's name "
+            "is the factor of the squared weights over the 10 units, are ours.",
+        ),
+    )
+
+
+def _group(done: Finished, made: str, row: dict[str, float | None]) -> Group:
+    attack = done.attacks[f"{_file(made)}-lbfgs"]
+    count = sum(record.adversarial is not None for record in attack.records)
+    rows = [
+        Row(f"on {tested}", _published(f"{made};tested on={tested}"), (_share(share, count),))
+        for tested, share in row.items()
+    ]
+    known = figure("Hajri", _TABLE, "average distortion", "MNIST", method="L-BFGS", **{"crafted on": made})
+    rows.append(Row("distortion", known, (Measured(_distortion(attack), "", digits=3),)))
+    about = f"{measures.training(done.models[_file(made)])}; {images(attack.manifest.data)}"
+    return Group(f"against {made}", about, tuple(rows))
+
+
+def _noise(done: Finished, deviation: float) -> Group:
+    rows = []
+    for tested in _NETWORKS:
+        records = done.attacks[f"{_file(tested)}-noise{deviation}"].records
+        kept = sum(each.reference == each.label and each.magnitude is None for each in records)
+        wrong = len(records) - kept
+        known = _published(f"noise{deviation};tested on={tested}")
+        rows.append(Row(f"on {tested}", known, (Measured.share(proportion(wrong, len(records))),)))
+    return Group(f"normal noise, deviation {deviation}", "errors on noisy images", tuple(rows))
+
+
+def _published(setting: str) -> Any:
+    made, tested = setting.split(";tested on=")
+    return figure("Hajri", _TABLE, _METRIC, "MNIST", **{"crafted on": made, "tested on": tested})
+
+
+def _share(share: float | None, count: int) -> Measured:
+    if share is None:
+        return Measured(None, "share")
+    return Measured.share(proportion(round(share * count), count))
+
+
+def _distortion(attack: AttackRun) -> float | None:
+    sizes = [each.magnitude for each in attack.records if each.adversarial is not None and each.magnitude is not None]
+    values = math.prod(attack.manifest.data.shape)
+    return sum(size / math.sqrt(values) for size in sizes) / len(sizes) if sizes else None
+
+
+def _statements(matrix: dict[str, dict[str, float | None]]) -> tuple[Statement, ...]:
+    def mean(made: tuple[str, ...], tested: tuple[str, ...]) -> float:
+        shares = [matrix[a][b] for a in made for b in tested if a != b]
+        known = [share for share in shares if share is not None]
+        return sum(known) / len(known) if known else 0.0
+
+    deep = tuple(name for name in matrix if name not in _LINEAR)
+    return (
+        Statement("every network gets all adversarials wrong that were made against it", _own(matrix)),
+        Statement(
+            "adversarials of linear networks transfer better to linear networks than to deep ones",
+            mean(_LINEAR, _LINEAR) > mean(_LINEAR, deep),
+        ),
+        Statement(
+            "of the linear networks, the more weight decay, the better its adversarials transfer",
+            mean(("FC10(1)",), tuple(matrix))
+            > mean(("FC10(1e-2)",), tuple(matrix))
+            > mean(("FC10(1e-4)",), tuple(matrix)),
+        ),
+    )
+
+
+def _own(matrix: dict[str, dict[str, float | None]]) -> bool:
+    return all(row[name] == 1.0 for name, row in matrix.items())
+
+
+STUDY = register(
+    Study(
+        name="szegedy-transfer",
+        title="Szegedy et al. 2014: how adversarials transfer between networks",
+        data=("mnist",),
+        cost={"smoke": "2 minutes", "small": "half an hour on 2 cores", "full": "hours on 2 cores"},
+        plan=plan,
+        page=page,
+    )
+)

@@ -1,0 +1,327 @@
+"""The store of an attack: what was promised before it began, and for each example the best adversarial that held.
+
+The adversarials themselves lie in `found/`, one array a file, written before the record that names its hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from holdfast.errors import RunError, UsageError
+from holdfast.files import whole_file
+from holdfast.runs.digests import DIGEST
+from holdfast.runs.ledger import RECORDS, Ledger, Session, check_digest, read_sessions, sealed, whole_lines
+from holdfast.runs.manifest import DataPromise, Promised, kept, read_promised
+from holdfast.types import Counts, Norm
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+FORMAT = 1
+FILE_NAME = "attack.json"
+FOUND = "found"
+
+MISCLASSIFIED, ABSTAINS = "misclassified", "abstains"
+_KINDS = (None, MISCLASSIFIED, ABSTAINS)
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """How far the adversary may go.
+
+    Attributes:
+        values: in increasing order; none where the attack looks for changes as small as it can find.
+        relative: whether they are multiples of each example's certified radius; otherwise input units or pixels.
+    """
+
+    values: tuple[float, ...] = ()
+    relative: bool = False
+
+    def __post_init__(self) -> None:
+        if any(not (value > 0 and math.isfinite(value)) for value in self.values):
+            raise UsageError(
+                f"budgets are numbers above 0, got {', '.join(f'{value:g}' for value in self.values)}: with no change "
+                "allowed there is nothing to attack. The answers for unchanged inputs are what `holdfast predict` shows"
+            )
+        if list(self.values) != sorted(set(self.values)):
+            raise UsageError(f"budgets are given once each and in increasing order, got {self.values}")
+        if self.relative and not self.values:
+            raise UsageError("budgets relative to the certified radius need factors, as in 1x,1.5x,2x")
+
+    def of(self, radius: float | None) -> tuple[float, ...]:
+        """The budgets for an example: infinity where there are none, nothing where they have no radius to refer to."""
+        if not self.values:
+            return (math.inf,)
+        if not self.relative:
+            return self.values
+        return () if not radius else tuple(value * radius for value in self.values)
+
+
+@dataclass(frozen=True)
+class AttackManifest(Promised):
+    """Everything that the results of an attack depend on.
+
+    Attributes:
+        attack: name and parameters.
+        norm: in which it is measured.
+        budgets: how far the adversary may go.
+        wanted: the class to lead to: a number, "next", or None for any other.
+        restarts: of a randomized attack, for each example and budget.
+        repeats: runs of Predict that verify a claim.
+        confidence: of an adversarial that counts.
+        noise: of a smoothed classifier; None for a classifier without noise.
+        n: votes of each answer; 0 without noise.
+        alpha: at which it answers; 0 without noise.
+        search_alpha: at which it abstains while an attack searches.
+        soft_samples: noisy copies of a soft vote.
+        data: which examples.
+        model: as in the manifest of a certification; the backend is that of the votes.
+        certification: digest of the run whose certificates are attacked; None where there is none.
+        seed: of all randomness.
+        precision: in which the base classifier computes its votes; gradients are those of float32.
+        device: kind of device, "cpu" or "cuda".
+        versions: of Holdfast, and of the libraries that noise, votes and attacks come from.
+        created: when the promise was made, UTC; not compared on resuming.
+        format: of this file and of the records.
+    """
+
+    file_name: ClassVar[str] = FILE_NAME
+    what: ClassVar[str] = "an attack"
+    made_by: ClassVar[str] = "holdfast attack"
+    current: ClassVar[int] = FORMAT
+    attack: dict[str, Any]
+    norm: str
+    budgets: Budgets
+    wanted: int | str | None
+    restarts: int
+    repeats: int
+    confidence: float
+    noise: dict[str, Any] | None
+    n: int
+    alpha: float
+    search_alpha: float
+    soft_samples: int
+    data: DataPromise
+    model: dict[str, Any]
+    certification: str | None
+    seed: int
+    precision: str
+    device: str
+    versions: dict[str, str]
+    created: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
+    format: int = FORMAT
+
+    @classmethod
+    def _parsed(cls, raw: dict[str, Any], origin: str) -> dict[str, Any]:
+        budgets = raw["budgets"]
+        return {**super()._parsed(raw, origin), "budgets": Budgets(tuple(budgets["values"]), budgets["relative"])}
+
+
+@dataclass(frozen=True)
+class AttackRecord:
+    """What an attack did to one example.
+
+    Attributes:
+        index: of the example in its split.
+        label: its true class.
+        reference: the class that the attack leads away from: the certified one, or the classifier's own answer for the
+            unchanged input; None where it gave none.
+        radius: certified for `reference`, in the attack's norm; None where nothing is.
+        budgets: that were tried, in this order, up to the first that succeeded; infinity is None.
+        magnitude: distance of the smallest adversarial that held; 0 where the unchanged input is one; None if none was
+            found.
+        kind: `misclassified` or `abstains`; None if none was found.
+        answer: the class that the smoothed classifier has there, at the confidence of the check; None for none.
+        claims: adversarials that were claimed and verified: those nearer than any that held before.
+        refused: of them that fresh noise did not confirm.
+        repeats: runs of Predict that verified the one that held.
+        failures: of them in which it failed.
+        votes: of all these runs together; None where nothing is random.
+        restarts: runs of the attack.
+        queries: what the classifier was asked, in decisions, scores, gradients and noisy samples, checks included.
+        adversarial: SHA-256 of the adversarial's values, float32; None if none was found.
+    """
+
+    index: int
+    label: int
+    reference: int | None
+    radius: float | None
+    budgets: tuple[float | None, ...]
+    magnitude: float | None
+    kind: str | None
+    answer: int | None
+    claims: int
+    refused: int
+    repeats: int
+    failures: int
+    votes: Counts | None
+    restarts: int
+    queries: dict[str, int]
+    adversarial: str | None
+
+    @property
+    def alarm(self) -> bool:
+        """Whether it contradicts the certificate: another class is established within the certified radius.
+
+        An abstention there is none: the theorem says which class is the most probable, not by how many votes.
+        """
+        return (
+            self.kind == MISCLASSIFIED
+            and self.answer is not None
+            and self.answer != self.reference
+            and self.radius is not None
+            and self.magnitude is not None
+            and self.magnitude <= self.radius
+        )
+
+    def to_line(self, promised: str) -> str:
+        """The record as one line of JSON, in an attack whose manifest has the digest `promised`."""
+        entries = {**asdict(self), "votes": None if self.votes is None else list(self.votes.votes)}
+        return sealed(promised, **{**entries, "budgets": list(self.budgets)})
+
+
+@dataclass(frozen=True)
+class AttackRun:
+    """An attack as it lies on the disk: the promise, and the whole records in the order of their indices."""
+
+    folder: Path
+    manifest: AttackManifest
+    records: tuple[AttackRecord, ...]
+    sessions: tuple[Session, ...]
+
+    @property
+    def missing(self) -> int:
+        """How many examples of the subset have no record yet."""
+        return len(self.manifest.data.indices()) - len(self.records)
+
+    def adversarial(self, record: AttackRecord) -> NDArray[np.float32] | None:
+        """The adversarial of a record, `(*event)`; None if there is none.
+
+        Raises:
+            RunError: its file is missing, or not the one that the record names.
+        """
+        if record.adversarial is None:
+            return None
+        path = _path(self.folder, record.index)
+        if not path.is_file():
+            raise RunError(
+                f"{path} is missing: restore it from a copy; if there is none, delete the record of example "
+                f"{record.index}, and the same command attacks it again"
+            )
+        try:
+            with path.open("rb") as file:
+                values: NDArray[np.float32] = np.load(file, allow_pickle=False)
+            intact = hashed(values) == record.adversarial
+        except (ValueError, EOFError):
+            intact = False
+        if not intact:
+            raise RunError(
+                f"{path} was changed after it was written: it does not have the hash that its record names. Restore it "
+                f"from a copy; if there is none, delete the record of example {record.index}, and the same command "
+                "attacks it again"
+            )
+        return values
+
+
+class AttackStore(Ledger):
+    """An attack opened for appending, by one process at a time.
+
+    Args:
+        folder: of the attack; made if it is not there.
+        manifest: what is promised; an existing attack must have promised the same.
+
+    Raises:
+        RunLockedError, RunError, StorageError: see `Ledger`.
+    """
+
+    def __init__(self, folder: Path, manifest: AttackManifest) -> None:
+        self.manifest = manifest
+        super().__init__(folder, FILE_NAME)
+        self.done = {record.index for record in read_attack(folder).records}
+
+    def append(self, found: Iterable[tuple[AttackRecord, NDArray[np.float32] | None]]) -> None:
+        """Write records and their adversarials, and return when they are on the disk."""
+        batch = list(found)
+        if not batch:
+            return
+        for record, values in batch:
+            if values is not None:
+                with whole_file(_path(self.folder, record.index)) as path, path.open("wb") as file:
+                    np.save(file, values, allow_pickle=False)
+        self.write(b"".join(record.to_line(self.manifest.digest).encode() for record, _ in batch))
+        self.done.update(record.index for record, _ in batch)
+
+    def _promise(self) -> None:
+        """Write the manifest of a new attack, or compare with that of an existing one."""
+        self.manifest = kept(self.folder, self.manifest)
+
+
+def read_attack_manifest(folder: Path) -> AttackManifest:
+    """The manifest of an attack; see `read_promised`."""
+    return read_promised(folder, AttackManifest)
+
+
+def read_attack(folder: Path) -> AttackRun:
+    """The attack in `folder`, without touching it; a torn last line is left out.
+
+    Raises:
+        RunError: not an attack, or a record in it is corrupt.
+    """
+    manifest = read_attack_manifest(folder)
+    records: dict[int, AttackRecord] = {}
+    indices = set(manifest.data.indices())
+    for number, text in enumerate(whole_lines(folder), 1):
+        where = f"{folder / RECORDS}, line {number}"
+        try:
+            raw = json.loads(text)
+            check_digest(raw, manifest.digest)
+            record = _record(raw)
+        except (ValueError, KeyError, TypeError, UsageError) as error:
+            raise RunError(
+                f"{where} is not a record ({error}). The line was changed after it was written; delete it, and the "
+                "same command will attack its example again"
+            ) from error
+        if record.index in records or record.index not in indices:
+            why = "a second time" if record.index in records else "although it is not in the attack's subset"
+            raise RunError(f"{where} records example {record.index} {why}; delete the line")
+        records[record.index] = record
+    ordered = tuple(records[index] for index in sorted(records))
+    return AttackRun(folder, manifest, ordered, read_sessions(folder))
+
+
+def hashed(values: NDArray[np.float32]) -> str:
+    """The SHA-256 of an array's shape and values, little endian."""
+    raw = io.BytesIO()
+    np.save(raw, np.ascontiguousarray(values, dtype="<f4"), allow_pickle=False)
+    return hashlib.sha256(raw.getvalue()).hexdigest()
+
+
+def norm_of(manifest: AttackManifest) -> Norm:
+    """The norm in which an attack is measured."""
+    return Norm(manifest.norm)
+
+
+def _path(folder: Path, index: int) -> Path:
+    return folder / FOUND / f"{index}.npy"
+
+
+def _record(raw: dict[str, Any]) -> AttackRecord:
+    entries = {key: value for key, value in raw.items() if key != DIGEST}
+    votes = entries["votes"]
+    record = AttackRecord(
+        **{**entries, "votes": None if votes is None else Counts(tuple(votes)), "budgets": tuple(entries["budgets"])}
+    )
+    if record.kind not in _KINDS or (record.kind is None) != (record.magnitude is None):
+        raise ValueError(f"kind is {record.kind!r} and magnitude {record.magnitude!r}")
+    return record

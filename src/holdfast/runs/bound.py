@@ -1,0 +1,119 @@
+"""Doing what the manifest of a deterministic bound promises: a proof for every example without a record."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from holdfast.runs.execute import Progress, installed_versions
+from holdfast.runs.ledger import Session
+from holdfast.runs.manifest import BOUND, Manifest
+from holdfast.runs.store import BoundRecord, RunStore
+from holdfast.sampling.smoothed import checked_example
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from holdfast.bounds import Bound, Bounded
+    from holdfast.data.base import DataSet
+    from holdfast.runs.manifest import DataPromise
+    from holdfast.runs.store import Run
+    from holdfast.types import Example
+
+# Nothing that is lost when a process is killed takes longer than about this many examples side by side.
+_MOST_AT_ONCE = 64
+# Relative; far more than rounding moves a radius, and far less than anyone could gain from.
+_SLACK = 1e-6
+
+
+def bound_promise(bound: Bound, data: DataPromise, model: Mapping[str, Any], device: str) -> Manifest:
+    """The manifest of a deterministic bound with this installation."""
+    return Manifest(
+        kind=BOUND,
+        noise={},
+        guarantee=bound.name,
+        estimator={
+            "name": "proved",
+            "bound": bound.to_dict(),
+            "norm": bound.measure.value,
+            "source": bound.source,
+            "assumption": bound.assumption,
+            "most": bound.most,
+        },
+        n0=0,
+        data=data,
+        model=dict(model),
+        seed=None,
+        block=0,
+        precision="float64",
+        device=device.partition(":")[0],
+        versions={**installed_versions(), **bound.versions()},
+    )
+
+
+def bound_run(
+    folder: Path,
+    manifest: Manifest,
+    bounded: Bounded,
+    examples: Callable[[Sequence[int]], Iterator[Example]],
+    on_progress: Callable[[Progress], None] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> None:
+    """Start or resume a run and return when every example of its subset has a record on the disk.
+
+    Args:
+        folder: of the run.
+        manifest: what is promised; an existing run must have promised the same.
+        bounded: the bound for the model of the manifest.
+        examples: gives the examples of the indices it is called with.
+        on_progress: called after each batch.
+        settings: of this session, for the log.
+
+    Raises:
+        RunError, InputError, ClassifierError: see `RunStore`, `checked_example`, `Bounded.certify`.
+    """
+    data = manifest.data
+    with RunStore(folder, manifest) as store:
+        todo = [index for index in data.indices() if index not in store.done]
+        before, total, start = len(store.done), len(data.indices()), time.perf_counter()
+        size = min(_MOST_AT_ONCE, bounded.method.batch)
+        try:
+            for first in range(0, len(todo), size):
+                batch = [
+                    checked_example(each, data.shape, data.low, data.high)
+                    for each in examples(todo[first : first + size])
+                ]
+                proofs = bounded.certify(torch.stack([torch.from_numpy(each.x) for each in batch]))
+                store.append(
+                    BoundRecord(each.index, each.label, proof.label, proof.radius)
+                    for each, proof in zip(batch, proofs, strict=True)
+                )
+                if on_progress:
+                    on_progress(Progress(len(store.done), total, 0, time.perf_counter() - start))
+        finally:
+            finished = len(store.done) - before
+            if finished:
+                store.log_session(Session(finished, 0, time.perf_counter() - start, dict(settings or {})))
+
+
+def proved_again(
+    run: Run, chosen: Sequence[int], bounded: Bounded, examples: DataSet
+) -> Iterator[tuple[int, str | None]]:
+    """For some records, how the bound differs when it is computed again; None where it does not.
+
+    Radii may differ by what rounding is allowed for: another machine adds in another order.
+    """
+    records = {record.index: record for record in run.records}
+    for index in chosen:
+        record, (proof,) = records[index], bounded.certify(torch.from_numpy(examples[index].x).unsqueeze(0))
+        if not isinstance(record, BoundRecord):
+            yield index, "the record is none of a deterministic bound"
+        elif record.label != examples[index].label or record.answer != proof.label:
+            yield index, f"class {record.answer} (label {record.label}) is recorded, class {proof.label} found"
+        elif abs(record.radius - proof.radius) > _SLACK * max(record.radius, proof.radius):
+            yield index, f"the radius {record.radius!r} is recorded, {proof.radius!r} found"
+        else:
+            yield index, None

@@ -1,0 +1,121 @@
+"""Provable training with the robust loss of the convex outer polytope. Source: Wong & Kolter 2018, "Provable Defenses
+against Adversarial Examples via the Convex Outer Adversarial Polytope"; the projections are those of Wong,
+Schmidt, Metzen & Kolter 2018, "Scaling Provable Adversarial Defenses"."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from holdfast.bounds import Classifier
+from holdfast.bounds.intervals import interval_leads
+from holdfast.bounds.layers import plain
+from holdfast.bounds.polytope import EVERYWHERE, IN_RANGE, check_inputs, least_leads
+from holdfast.errors import UsageError
+from holdfast.training.recipes.base import Outcome, Step, check_weight
+from holdfast.training.recipes.standard import WithoutNoise
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Generator, Tensor
+
+    from holdfast.noises.base import Noise
+    from holdfast.training.config import TrainConfig
+
+_NORMS = ("linf", "l2")
+
+
+@dataclass(frozen=True)
+class Convex(WithoutNoise):
+    """Cross-entropy of the worst logits that the polytope allows within epsilon: an upper bound on that of any attack.
+
+    Epsilon rises from `first` of it over the first part of the training, since the full one would hold a new network at
+    chance. Exact bounds take the work of as many copies of an image as it has values and undecided units. For training
+    alone there are two cheaper ones: `projections` estimates them from so many random copies, and `intervals` takes
+    hidden layers by intervals, with as many copies as there are classes. What is certified is always the exact bound.
+
+    Args:
+        epsilon: radius to be certified, in input units; 0.1 in the paper for MNIST.
+        norm: "linf" or "l2".
+        first: share of epsilon that the training starts with.
+        warm_up: share of the training over which epsilon rises.
+        clean: weight of the cross-entropy on the unchanged images, beside 1 - `clean` for the worst ones.
+        inputs: "all" changed inputs, as in the paper, or only those "in-range" of the data set (linf).
+        projections: random copies in the place of exact bounds; 0 for exact ones.
+        intervals: share of the training, from its start, with hidden layers by intervals (linf).
+    """
+
+    name: ClassVar[str] = "convex"
+    architecture: ClassVar[str | None] = "wong-small"
+    epsilon: float
+    norm: str = "linf"
+    first: float = 0.1
+    warm_up: float = 0.5
+    clean: float = 0.0
+    inputs: str = EVERYWHERE
+    projections: int = 0
+    intervals: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.norm not in _NORMS:
+            raise UsageError(f"norm is {' or '.join(_NORMS)}, got {self.norm!r}")
+        if not (isinstance(self.epsilon, int | float) and 0.0 < self.epsilon < float("inf")):
+            raise UsageError(f"epsilon is a positive number in input units, got {self.epsilon!r}")
+        for name in ("first", "warm_up", "clean", "intervals"):
+            _check_share(name, getattr(self, name))
+        if self.intervals and self.norm != "linf":
+            raise UsageError(f"intervals are for norm=linf, got norm={self.norm}")
+        check_inputs(self.inputs, self.norm)
+        if type(self.projections) is not int or self.projections < 0:
+            raise UsageError(f"projections is a whole number from 0 on, got {self.projections!r}")
+
+    def check(self, noise: Noise | None, config: TrainConfig) -> None:
+        """Raise UsageError with noise, or in another precision than float32."""
+        super().check(noise, config)
+        if config.precision != "float32":
+            raise UsageError(f"the recipe 'convex' trains in float32, got precision {config.precision!r}")
+
+    def epsilon_at(self, progress: float) -> float:
+        """The epsilon of a step, when this share of the training is done."""
+        risen = min(1.0, progress / self.warm_up) if self.warm_up else 1.0
+        return float(self.epsilon * (self.first + (1.0 - self.first) * risen))
+
+    def outcome(self, step: Step) -> Outcome:
+        """The robust loss; a hit is an image that is certified at this step's epsilon."""
+        logits = step.model(step.x).float()
+        space = step.space
+        classifier = Classifier(step.module, tuple(step.x.shape[1:]), logits.shape[1], space.low, space.high)
+        limits = (space.low, space.high) if self.inputs == IN_RANGE else None
+        network, epsilon = plain(classifier, dtype=None), self.epsilon_at(step.progress)
+        if step.progress < self.intervals:
+            leads = interval_leads(network, step.x, step.labels, epsilon, limits)
+        else:
+            with _drawn_from(step):
+                leads = least_leads(network, step.x, step.labels, epsilon, self.norm, limits, self.projections)
+        worst = cross_entropy(-leads, step.labels)
+        clean = cross_entropy(logits, step.labels, label_smoothing=step.config.label_smoothing)
+        return Outcome((1.0 - self.clean) * worst + self.clean * clean, -leads, step.labels)
+
+
+def _check_share(name: str, value: float) -> None:
+    check_weight(name, value)
+    if value > 1.0:
+        raise UsageError(f"{name} is a share in [0, 1], got {value!r}")
+
+
+@contextmanager
+def _drawn_from(step: Step) -> Iterator[None]:
+    """torch's global generators, which the library's projections come from, set by the step's randomness."""
+
+    def make(images: int, generator: Generator) -> Tensor:
+        return torch.randint(2**62, (images,), generator=generator, device=generator.device)
+
+    devices = [step.x.device] if step.x.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(int(step.randomness(make)[0]))
+        yield

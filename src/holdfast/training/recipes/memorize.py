@@ -1,0 +1,71 @@
+"""What a nearest-neighbour classifier learns: every training image, by heart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+from torch.nn.functional import one_hot
+
+from holdfast.errors import UsageError
+from holdfast.models.architectures.nearest import NearestNeighbour
+from holdfast.training.recipes.base import Outcome, Step
+from holdfast.training.recipes.standard import WithoutNoise
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor, nn
+
+    from holdfast.models.bundle import BundleInfo
+    from holdfast.noises.base import Noise
+    from holdfast.training.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class Memorize(WithoutNoise):
+    """Stores each training image, in one epoch; nothing is optimized."""
+
+    name: ClassVar[str] = "memorize"
+    architecture: ClassVar[str | None] = "nearest-neighbour"
+
+    def check(self, noise: Noise | None, config: TrainConfig) -> None:
+        """Raise UsageError where an image would be stored twice, or not as it is."""
+        super().check(noise, config)
+        if config.epochs != 1 or config.ema or config.crop or config.flip or config.precision != "float32":
+            raise UsageError(
+                "the recipe 'memorize' takes each image once and as it is: one epoch, float32, and neither ema, crop "
+                "nor flip (--epochs 1)"
+            )
+
+    def start(self, info: BundleInfo, images: int) -> BundleInfo:
+        """Room for all of them, unless another size was asked for."""
+        return replace(info, arguments={"stored": images, **info.arguments})
+
+    def prepare(self, module: nn.Module) -> None:
+        """Raise UsageError unless it is a nearest-neighbour classifier."""
+        _part(module)
+
+    def outcome(self, step: Step) -> Outcome:
+        """No loss; the hits are all of them."""
+        part = _part(step.module)
+        if int(step.randomness(_count)[0]) != len(step.x):
+            raise UsageError("the recipe 'memorize' stores images in one process; leave out --devices")
+        parts = [each for each in step.module.children() if each is not part]
+        with torch.no_grad():
+            x = step.x
+            for each in parts:
+                x = each(x)
+            part.store(x, step.labels)
+        logits = one_hot(step.labels, part.num_classes).float()
+        return Outcome(0.0 * part.scale, logits, step.labels)
+
+
+def _count(images: int, generator: Generator) -> Tensor:
+    return torch.full((images,), images)
+
+
+def _part(module: nn.Module) -> NearestNeighbour:
+    for part in module.modules():
+        if isinstance(part, NearestNeighbour):
+            return part
+    raise UsageError("the recipe 'memorize' is for the architecture nearest-neighbour; name it with --arch")

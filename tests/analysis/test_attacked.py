@@ -1,0 +1,275 @@
+"""Figures of attacks by hand, certificate and attack on one plot, and what the report says of both."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from synthetic_runs import ABLATION, data, four, manifest, many, votes, write_run
+
+from holdfast.analysis import wording
+from holdfast.analysis.accuracy import outcomes
+from holdfast.analysis.attacked import (
+    accuracy_under_attack,
+    attack_magnitude,
+    median_attack_magnitude,
+    robustness_score,
+    success_at,
+    success_at_factors,
+    summarize_attack,
+    transfer_matrix,
+)
+from holdfast.analysis.gap_pictures import gap_chart, gap_picture, write_gap_plot
+from holdfast.analysis.gaps import attack_steps, gap, same_inputs
+from holdfast.analysis.report import write_report
+from holdfast.errors import RunError, UsageError
+from holdfast.runs.attack_store import AttackManifest, AttackRecord, AttackRun, AttackStore, Budgets, read_attack
+from holdfast.types import Norm
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holdfast.runs.store import Run
+
+QUERIES = {"decisions": 10, "scores": 0, "gradients": 40, "samples": 1000}
+
+
+def record(index: int, magnitude: float | None, **changes: Any) -> AttackRecord:
+    """An example of class 3 that is answered right, with an adversarial of class 4 at this distance."""
+    made = AttackRecord(
+        index=index,
+        label=3,
+        reference=3,
+        radius=1.0,
+        budgets=(None,),
+        magnitude=magnitude,
+        kind=None if magnitude is None else "misclassified",
+        answer=None if magnitude is None else 4,
+        claims=0 if magnitude is None else 2,
+        refused=0 if magnitude is None else 1,
+        repeats=50,
+        failures=50,
+        votes=None,
+        restarts=3,
+        queries=QUERIES,
+        adversarial=None if magnitude is None else "ab" * 32,
+    )
+    return replace(made, **changes)
+
+
+def attack_of(run: Run | None, size: int, **changes: Any) -> AttackManifest:
+    made = AttackManifest(
+        attack={"name": "smooth-pgd", "norm": "l2", "steps": 20},
+        norm="L2" if run is None or run.manifest.noise["name"] == "gaussian" else "L0",
+        budgets=Budgets((1.0, 1.5, 2.0), relative=True),
+        wanted=None,
+        restarts=3,
+        repeats=50,
+        confidence=0.999,
+        noise={"name": "gaussian", "sigma": 0.25},
+        n=1000,
+        alpha=0.001,
+        search_alpha=0.5,
+        soft_samples=64,
+        data=data(size) if run is None else run.manifest.data,
+        model={},
+        certification=None if run is None else run.manifest.digest,
+        seed=1,
+        precision="float32",
+        device="cpu",
+        versions={},
+    )
+    return replace(made, **changes)
+
+
+def write_attack(folder: Path, promise: AttackManifest, records: Sequence[AttackRecord]) -> AttackRun:
+    with AttackStore(folder, promise) as store:
+        store.append([(each, None) for each in records])
+    return read_attack(folder)
+
+
+# Right and broken at .5 and 1.2; right and never broken; wrong unchanged; without an answer.
+FIVE = [
+    record(0, 0.5),
+    record(1, 1.2, kind="abstains", answer=None),
+    record(2, None),
+    record(3, 0.7, label=5),
+    record(4, 0.0, reference=None, radius=None, kind="abstains", answer=None, claims=0, refused=0, restarts=0),
+]
+
+
+def test_the_magnitude_is_zero_for_what_is_wrong_unchanged_and_infinite_where_nothing_was_found() -> None:
+    assert [attack_magnitude(each) for each in FIVE] == [0.5, 1.2, math.inf, 0.0, 0.0]
+    assert median_attack_magnitude(FIVE) == 0.5
+    assert median_attack_magnitude(FIVE[:2]) == 0.5
+    assert median_attack_magnitude([FIVE[0], FIVE[2], FIVE[2]]) is None
+
+
+def test_accuracy_under_attack_counts_the_right_ones_that_were_not_broken() -> None:
+    assert [accuracy_under_attack(FIVE, radius) for radius in (0.0, 0.49, 0.5, 1.2)] == [0.6, 0.6, 0.4, 0.2]
+
+
+def test_the_robustness_score_counts_answers_that_were_kept_right_or_wrong() -> None:
+    assert [robustness_score(FIVE, epsilon) for epsilon in (0.0, 0.5, 0.7, 1.2)] == [0.8, 0.6, 0.4, 0.2]
+
+
+def test_success_within_budgets_and_within_multiples_of_the_radius() -> None:
+    # The last one has the wanted class already, and is not attacked.
+    at = success_at([*FIVE, record(9, None, budgets=(), restarts=0)], 0.7)
+    assert (at.attacked, at.misclassified, at.abstained) == (4, 2, 0)
+    once, half, twice = success_at_factors(FIVE)
+    assert (once.budget, once.attacked, once.misclassified, once.abstained) == (1.0, 4, 2, 0)
+    assert (half.misclassified, half.abstained) == (2, 1)
+    assert twice.share().value == 0.75
+    assert success_at_factors([FIVE[4]])[0].attacked == 0
+
+
+def test_a_summary_counts_everything_once(tmp_path: Path) -> None:
+    found = summarize_attack(write_attack(tmp_path / "a", attack_of(None, 5), FIVE))
+    assert (found.examples, found.silent, found.found, found.misclassified, found.abstained) == (5, 1, 3, 2, 1)
+    assert (found.claims, found.refused, found.restarts) == (6, 3, 12)
+    assert found.queries == {name: 5 * count for name, count in QUERIES.items()}
+    assert found.attack == "smooth-pgd:norm=l2,steps=20"
+    assert (found.right.value, found.median_magnitude, found.certified) == (0.6, 0.5, 4)
+    assert found.alarms == (0, 3)
+    certification = four(tmp_path / "run")
+    text = " ".join(wording.attack_lines(found, attack_of(None, 5, certification="ab" * 32), certification))
+    assert "3 of 6 claims were refused by fresh noise" in text
+    assert "Certificates contradicted: 2 of 4 (examples 0, 3); at most 0.008 are to be expected by chance" in text
+    assert "Within 1.5 x the certified radius: 75.0%" in text
+    json.dumps(found.queries)
+
+
+def test_an_attack_that_failed_has_no_median(tmp_path: Path) -> None:
+    found = summarize_attack(write_attack(tmp_path / "a", attack_of(None, 2), [record(0, None), record(1, None)]))
+    assert any("no median attack magnitude" in line for line in wording.attack_lines(found, attack_of(None, 2), None))
+
+
+def test_an_attack_without_records_has_no_numbers(tmp_path: Path) -> None:
+    empty = write_attack(tmp_path / "a", attack_of(None, 5), [])
+    for call in (lambda: summarize_attack(empty), lambda: gap(empty, None)):
+        with pytest.raises(RunError, match="no records yet"):
+            call()
+
+
+def test_the_transfer_matrix_counts_wrong_answers() -> None:
+    answers = {"a": {"a": [1, 2, None], "b": [0, 2, 0]}, "b": {"a": [], "b": []}}
+    matrix = transfer_matrix(answers, {"a": [0, 0, 0], "b": []})
+    assert matrix == {"a": {"a": 1.0, "b": pytest.approx(1 / 3)}, "b": {"a": None, "b": None}}
+
+
+def test_accuracy_under_attack_is_a_step_function_that_falls_at_each_adversarial() -> None:
+    steps = attack_steps(FIVE, Norm.L2)
+    assert [(step.start, step.accuracy.value) for step in steps] == [(0.0, 0.6), (0.5, 0.4), (1.2, 0.2)]
+    whole = attack_steps([record(0, 2.0), record(1, None)], Norm.L0)
+    assert [(step.start, step.accuracy.value) for step in whole] == [(0.0, 1.0), (1.0, 1.0), (2.0, 0.5)]
+
+
+def attacked(tmp_path: Path, noise: dict[str, Any] | None = None) -> tuple[Run, AttackRun]:
+    """A run of many, of which the first 40 were attacked: each is broken at 1.3 times its radius."""
+    run = many(tmp_path / "run", ABLATION, shape=(1, 28, 28)) if noise else many(tmp_path / "run", {**GAUSSIAN})
+    records = [
+        record(
+            each.index,
+            math.ceil(1.3 * each.radius + 0.1) if noise else 1.3 * each.radius + 1e-3,
+            label=each.label,
+            reference=each.predicted,
+            radius=each.radius if each.predicted is not None else None,
+        )
+        for each in outcomes(run)[:40]
+    ]
+    promise = attack_of(run, 40)
+    narrowed = replace(promise, data=replace(promise.data, limit=40))
+    return run, write_attack(tmp_path / "attack", narrowed, records)
+
+
+GAUSSIAN = {"name": "gaussian", "sigma": 0.25}
+
+
+@pytest.mark.parametrize("noise", [None, ABLATION], ids=["L2", "L0"])
+def test_the_attack_lies_above_the_certificate_on_the_same_inputs(tmp_path: Path, noise: dict[str, Any] | None) -> None:
+    run, found = attacked(tmp_path, noise)
+    drawn = gap(found, run)
+    assert drawn.examples == 40
+    assert drawn.certified is not None
+    assert len(same_inputs(found, run).records) == 40
+    for radius, certified, under in drawn.rows():
+        assert certified is not None
+        truth = sum(each.certified_radius >= radius for each in outcomes(run)[:40]) / 40
+        assert certified.value == pytest.approx(truth)
+        assert under.value == accuracy_under_attack(found.records, radius)
+        assert certified.value <= under.value
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
+def test_the_gap_is_drawn(tmp_path: Path, suffix: str) -> None:
+    run, found = attacked(tmp_path)
+    for name, drawn in (("both", gap(found, run)), ("alone", gap(found, None))):
+        out = tmp_path / f"{name}{suffix}"
+        write_gap_plot(drawn, out, "40 examples")
+        assert out.stat().st_size > 4000
+    with pytest.raises(UsageError, match=r"\.png, \.svg, \.pdf"):
+        write_gap_plot(gap(found, run), tmp_path / "x.jpg", "")
+
+
+def test_the_chart_holds_both_curves_and_loads_nothing(tmp_path: Path) -> None:
+    run, found = attacked(tmp_path)
+    spec = json.dumps(gap_chart(gap(found, run)))
+    assert "certified accuracy (lower bound)" in spec
+    assert "accuracy under attack (upper bound)" in spec
+    assert "http" not in spec
+    assert "<svg" in gap_picture(gap(found, None))
+
+
+def test_another_runs_certificates_are_not_shown_beside_an_attack(tmp_path: Path) -> None:
+    _, found = attacked(tmp_path)
+    other = four(tmp_path / "other")
+    with pytest.raises(RunError, match="did not attack the certificates of"):
+        gap(found, other)
+    with pytest.raises(UsageError, match="attacked none of these runs"):
+        write_report([other], tmp_path / "report.html", attacks=[found])
+
+
+def test_inputs_that_the_run_does_not_have_are_named(tmp_path: Path) -> None:
+    run, found = attacked(tmp_path)
+    with pytest.raises(RunError, match="no records of 30 inputs"):
+        same_inputs(found, replace(run, records=run.records[:10]))
+
+
+def test_the_report_shows_the_attack_beside_the_certificate(tmp_path: Path) -> None:
+    run, found = attacked(tmp_path)
+    out = tmp_path / "report.html"
+    write_report([run], out, attacks=[found])
+    page = out.read_text(encoding="utf-8")
+    assert 'data-chart="chart-run-1-attack-1"' in page
+    assert "Attacked: attack" in page
+    assert "That an attack finds nothing proves nothing" in page
+    assert "smooth-pgd:norm=l2,steps=20" in page
+    assert "Certificates contradicted: 0 of" in page
+    write_report([run], out)
+    assert "Attacked:" not in out.read_text(encoding="utf-8")
+
+
+def test_figures_of_attacks_do_without_torch() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, holdfast.analysis.gap_pictures, holdfast.analysis.attacked, holdfast.runs.attack_store; "
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_the_run_that_was_attacked_is_untouched(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", manifest(data(1)), [votes(0, 3, 3, 1000)])
+    before = {path.name: path.read_bytes() for path in run.folder.iterdir()}
+    gap(write_attack(tmp_path / "attack", attack_of(run, 1), [record(0, 2.0, radius=0.5)]), run)
+    assert {path.name: path.read_bytes() for path in run.folder.iterdir()} == before
+    assert np.isfinite(outcomes(run)[0].radius)

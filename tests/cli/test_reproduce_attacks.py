@@ -1,0 +1,43 @@
+"""`holdfast reproduce` for studies of bounds and attacks: everything is made once, and other settings are refused."""
+
+from __future__ import annotations
+
+import json
+
+from holdfast.reproductions import athalye, wong_kolter
+
+
+def arguments(name, data, out):
+    return ("reproduce", name, "--data", f"mnist:{data}", "--scale", "smoke", "--out", out, "--json")
+
+
+def test_bounds_and_attacks_are_made_once(call, mnist, tmp_path, monkeypatch):
+    monkeypatch.setitem(wong_kolter._EPOCHS, "smoke", 1)
+    code, out, err = call(*arguments("wong-kolter", mnist, tmp_path))
+    assert code == 0, err
+    document = json.loads(out)
+    quantities = [row["quantity"] for row in document["tables"][0]["rows"]]
+    assert quantities == ["test error", "FGSM error", "PGD error", "robust error bound"] * 2
+    certified = [each for each in document["statements"] if "certified" in each["text"] and "attack" in each["text"]]
+    assert all(each["holds"] for each in certified)
+
+    # Nothing is done a second time.
+    monkeypatch.setattr("holdfast.cli.bound.bound_into", None)
+    monkeypatch.setattr("holdfast.runs.attack.attack_run", None)
+    again = json.loads(call(*arguments("wong-kolter", mnist, tmp_path))[1])
+    assert again["tables"] == document["tables"]
+
+    monkeypatch.setitem(wong_kolter._EPSILON, "mnist", 0.2)
+    code, _, err = call(*arguments("wong-kolter", mnist, tmp_path))
+    assert code == 1
+    assert "is of another training" in err
+
+
+def test_other_settings_of_an_attack_are_refused(call, mnist, tmp_path, monkeypatch):
+    monkeypatch.setitem(athalye._EPOCHS, "smoke", 1)
+    assert call(*arguments("athalye", mnist, tmp_path))[0] == 0
+    monkeypatch.setitem(athalye._EPSILON, ("mnist", "quantized"), 0.3)
+    code, _, err = call(*arguments("athalye", mnist, tmp_path))
+    assert code == 1
+    assert "is an attack with other settings" in err
+    assert "budget" in err
