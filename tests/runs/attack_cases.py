@@ -17,7 +17,7 @@ from holdfast.runs.manifest import DataPromise
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from holdfast.runs.attack import Certified
+    from holdfast.runs.adversary import Certified
 
 
 def score(x: Tensor) -> Tensor:

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from holdfast.attacks import PlainTarget, SmoothedTarget, attack_from_dict
 from holdfast.errors import AlarmError, InputError, RunError, RunLockedError, UsageError
 from holdfast.noises.gaussian import Gaussian
-from holdfast.runs.attack import EVIDENCE, Certified, _Claim, _Work, attack_run
+from holdfast.runs.adversary import Adversary, Certified, Claim
+from holdfast.runs.attack import EVIDENCE, attack_run
 from holdfast.runs.attack_store import (
     FILE_NAME,
     FOUND,
@@ -306,11 +307,11 @@ def test_an_alarm_is_not_hidden_by_a_nearer_abstention(tmp_path: Path, monkeypat
     """A false certificate of .6: the first restart finds another class at .55, the second an abstention at .4."""
     found = iter([0.35, 0.5])
 
-    def claim(self: object, budget: float, x: Tensor, example: Example, *rest: object) -> _Claim:
+    def claim(self: object, budget: float, x: Tensor, example: Example, *rest: object) -> Claim:
         value = torch.tensor([next(found)])
-        return _Claim(float((x - value).abs()), 0, value)
+        return Claim(float((x - value).abs()), 0, value)
 
-    monkeypatch.setattr(_Work, "_claim", claim)
+    monkeypatch.setattr(Adversary, "_claim", claim)
     promised = replace(one_value([0.9], attack="pointwise", budgets=(), certification="ab" * 32), restarts=2)
     with pytest.raises(AlarmError, match="ALARM: example 0 is certified as class b"):
         attack_run(tmp_path / "run", promised, smoothed(), lambda indices: ones([0.9]), {0: Certified(1, 0.6)})

@@ -15,6 +15,7 @@ from holdfast.attacks.randomness import seeded, torch_generator
 from holdfast.attacks.target import Access, Target
 from holdfast.errors import InputError, UsageError
 from holdfast.named import Named, from_dict, register
+from holdfast.sampling.inputs import check_values
 from holdfast.types import Norm, norm_spelt
 
 if TYPE_CHECKING:
@@ -236,15 +237,5 @@ def checked_input(target: Target, x: Tensor) -> Tensor:
             f"an attack takes one input of shape {target.shape}, got {tuple(x.shape)}; for a batch, call it for each"
         )
     moved = x.detach().to(target.device, torch.float32)
-    if not bool(moved.isfinite().all()):
-        raise InputError(
-            f"the input to attack has {int((~moved.isfinite()).sum())} values that are NaN or infinite; every value "
-            "must be finite"
-        )
-    smallest, largest = float(moved.min()), float(moved.max())
-    if smallest < target.low or largest > target.high:
-        raise InputError(
-            f"the input to attack has values from {smallest:g} to {largest:g}; the input space is "
-            f"[{target.low:g}, {target.high:g}]. Nothing is clipped: scale the data, or declare its range"
-        )
+    check_values("the input to attack", moved.numpy(force=True), target.low, target.high)
     return moved

@@ -14,6 +14,7 @@ import torch
 
 from holdfast.errors import ClassifierError, InputError, UsageError
 from holdfast.named import Named, from_dict, register
+from holdfast.sampling.inputs import check_values
 from holdfast.types import Certificate, ClassBounds, Counts, Norm, norm_spelt
 
 if TYPE_CHECKING:
@@ -231,17 +232,7 @@ def checked_batch(classifier: Classifier, x: Tensor) -> Tensor:
         )
     moved = x.detach().to(classifier.device or torch.device("cpu"), torch.float64)
     for number, each in enumerate(moved):
-        if not bool(each.isfinite().all()):
-            raise InputError(
-                f"input {number} of the batch has {int((~each.isfinite()).sum())} values that are NaN or infinite; "
-                "every value must be finite"
-            )
-        smallest, largest = float(each.min()), float(each.max())
-        if smallest < classifier.low or largest > classifier.high:
-            raise InputError(
-                f"input {number} of the batch has values from {smallest:g} to {largest:g}; the input space is "
-                f"[{classifier.low:g}, {classifier.high:g}]. Nothing is clipped: scale the data, or declare its range"
-            )
+        check_values(f"input {number} of the batch", each.numpy(force=True), classifier.low, classifier.high)
     return moved
 
 

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from holdfast.cli import console, options
+from holdfast.cli.adversaries import Asked, Computation, attack_into, is_defended
 from holdfast.cli.material import check_fit
-from holdfast.cli.specs import open_data_spec, parse_attack, parse_batch_size, parse_budgets, parse_noise
+from holdfast.cli.specs import open_data_spec, parse_attack, parse_batch_size, parse_noise
 from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
-    from holdfast.attacks import Target
-    from holdfast.data.base import DataSet
     from holdfast.models.bundle import Bundle
     from holdfast.noises.base import Noise
-    from holdfast.runs.attack import Certified
     from holdfast.runs.attack_store import AttackRun
     from holdfast.runs.manifest import DataPromise
     from holdfast.runs.store import Run
-    from holdfast.types import Norm
 
 _PLAIN = "none"
 
@@ -138,120 +135,18 @@ def attack_command(
         confidence=confidence,
         seed=seed,
     )
-    place = Place(device, threads, parse_batch_size(batch_size), precision, backend)
+    computation = Computation(device, threads, parse_batch_size(batch_size), precision, backend)
     bundle = load_bundle(model, torch_device(device))
     certification = None if run is None else _certification(run, noise, every)
     examples = open_data_spec(data, split if certification is None else certification.manifest.data.split)
     check_fit(model, bundle, data, examples)
     smoothing = None if certification is not None else _smoothing(bundle, noise, model)
     subset = DataPromise.of(examples, every, limit) if certification is None else _narrowed(certification, limit)
-    attack_into(out, asked, bundle, data, examples, subset, place, smoothing, certification, hidden=json or quiet)
+    attack_into(out, asked, bundle, data, examples, subset, computation, smoothing, certification, hidden=json or quiet)
     _print(read_attack(out), certification, json)
     _warn_of_hidden_gradients(attack, bundle)
     if plot is not None:
         _draw(out, certification, plot)
-
-
-def attack_into(
-    out: Path,
-    asked: Asked,
-    bundle: Bundle,
-    spec: str,
-    examples: DataSet,
-    subset: DataPromise,
-    place: Place,
-    smoothing: Noise | None,
-    certification: Run | None,
-    *,
-    hidden: bool,
-) -> None:
-    """Start or resume an attack in `out`, with a progress bar unless `hidden`.
-
-    Args:
-        out: folder of the attack; one that was begun keeps its seed, unless another one is asked for.
-        asked: the attack.
-        bundle: the model.
-        spec: of the data, as on the command line.
-        examples: the split that is attacked.
-        subset: which of it.
-        place: where to compute; with a certification in the precision and on the backend of that.
-        smoothing: the noise; None for the model alone, or for that of the certification.
-        certification: whose certificates are attacked, or None.
-        hidden: no progress.
-
-    Raises:
-        UsageError, RunError, AlarmError: see `attack_run`.
-    """
-    from holdfast.attacks import Check
-    from holdfast.runs.attack import attack_promise, attack_run
-    from holdfast.runs.attack_store import FILE_NAME, read_attack_manifest
-    from holdfast.runs.replay import check_backend
-    from holdfast.sampling.rng import check_seed, fresh_seed
-
-    chosen = parse_attack(asked.attack)
-    budgets = parse_budgets(asked.budget, default="1x,1.5x,2x" if certification and not chosen.minimizes else None)
-    if budgets.relative and certification is None:
-        raise UsageError("budgets in certified radii (1x) need the certification RUN; give budgets in input units")
-    known = None if certification is None else _certified(certification, subset, chosen.measure)
-    if certification is not None:
-        smoothing, place, asked = _as_certified(certification, bundle, examples, place, asked)
-    target, backend = target_of(bundle, spec, smoothing, asked, place)
-    if certification is not None:
-        check_backend(certification.manifest, backend)
-    seed = asked.seed
-    if seed is None and (out / FILE_NAME).is_file():
-        seed = read_attack_manifest(out).seed
-    manifest = attack_promise(
-        chosen,
-        target,
-        budgets,
-        Check(asked.repeats, asked.confidence),
-        data=subset,
-        model={**bundle.promise(), "backend": backend},
-        precision=place.precision,
-        seed=fresh_seed() if seed is None else check_seed(seed),
-        wanted=_wanted(asked.target, len(examples.class_names)),
-        restarts=asked.restarts,
-        certification=None if certification is None else certification.manifest.digest,
-    )
-    with console.run_progress(f"attack {out.name}", hidden) as show:
-        attack_run(
-            out,
-            manifest,
-            target,
-            lambda indices: (examples[index] for index in indices),
-            known,
-            show,
-            asdict(place),
-        )
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the options say of the attack; see `attack_command`."""
-
-    attack: str = ""
-    budget: str | None = None
-    target: str | None = None
-    restarts: int = 1
-    n: int = 1_000
-    alpha: float | None = None
-    search_alpha: float = 0.5
-    soft_samples: int = 64
-    repeats: int = 50
-    confidence: float = 0.999
-    seed: int | None = None
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where and in what the classifier computes."""
-
-    device: str
-    threads: int
-    batch_size: int | None
-    precision: str
-    backend: str
 
 
 def _certification(folder: Path, noise: str | None, every: int) -> Run:
@@ -297,87 +192,11 @@ def _smoothing(bundle: Bundle, noise: str | None, model: Path) -> Noise | None:
     return chosen
 
 
-def _as_certified(
-    certification: Run, bundle: Bundle, examples: DataSet, place: Place, asked: Asked
-) -> tuple[Noise, Place, Asked]:
-    """Noise, precision, backend and alpha of the run, of which model and data must be."""
-    from holdfast.noises.base import noise_from_dict
-    from holdfast.runs.manifest import backend_of, estimator_of
-    from holdfast.runs.replay import check_origin
-
-    manifest = certification.manifest
-    check_origin(manifest, bundle, examples)
-    where = replace(place, precision=manifest.precision, backend=backend_of(manifest))
-    if asked.alpha is None:
-        # That of exact certificates is 0, at which nothing could be answered by sampling.
-        asked = replace(asked, alpha=estimator_of(manifest).alpha or None)
-    return noise_from_dict(manifest.noise), where, asked
-
-
-def target_of(
-    bundle: Bundle, spec: str, smoothing: Noise | None, asked: Asked, place: Place
-) -> tuple[Target, dict[str, Any]]:
-    """What is attacked, and what its backend says of itself.
-
-    A model that hides its gradients behind a defence is a `DefendedTarget`: attacks are told of the defence, and a
-    claim against a random one is verified by new draws. Under noise, its gradients say nothing, and none are given.
-    """
-    import torch
-
-    from holdfast.attacks import DefendedTarget, PlainTarget, SmoothedTarget
-    from holdfast.models.backends import check_precision
-    from holdfast.runs.backends import AUTO, Workplace, description
-    from holdfast.sampling.engines.local import torch_device
-
-    torch.set_num_threads(place.threads)
-    check_precision(place.precision)
-    space, classes = bundle.info.input_space, len(bundle.info.class_names)
-    if smoothing is None:
-        if place.precision != "float32" or place.backend not in (AUTO, "torch"):
-            raise UsageError(
-                f"a model without noise is attacked as torch computes it in float32, got {place.precision} and "
-                f"{place.backend}; leave out --precision and --backend"
-            )
-        kind = DefendedTarget if _defended(bundle) else PlainTarget
-        alone = kind(bundle.module, classes, space.shape, space.low, space.high, torch_device(place.device))
-        return alone, {"name": "torch", "version": torch.__version__}
-    workplace = Workplace(
-        bundle, smoothing, place.precision, place.device, place.threads, lambda: open_data_spec(spec, "train")
-    )
-    # Thousands of answers an example: the fastest backend pays, unless it is that of the run.
-    classifier = workplace.classifier("torch" if place.backend == AUTO else place.backend)
-    smoothed = SmoothedTarget(
-        classifier,
-        smoothing,
-        space.shape,
-        asked.n,
-        _DEFAULT_ALPHA if asked.alpha is None else asked.alpha,
-        low=space.low,
-        high=space.high,
-        module=None if _defended(bundle) else bundle.module,
-        search_alpha=asked.search_alpha,
-        soft_samples=asked.soft_samples,
-        device=place.device,
-        batch_size=place.batch_size,
-        threads=place.threads,
-    )
-    return smoothed, description(classifier)
-
-
-_DEFAULT_ALPHA = 0.001
-
-
-def _defended(bundle: Bundle) -> bool:
-    from holdfast.models.architectures.defended import Defended
-
-    return any(isinstance(part, Defended) for part in bundle.module.modules())
-
-
 def _warn_of_hidden_gradients(attack: str, bundle: Bundle) -> None:
     from holdfast.attacks import Access
 
     chosen = parse_attack(attack)
-    if _defended(bundle) and chosen.needs is Access.GRADIENTS:
+    if is_defended(bundle) and chosen.needs is Access.GRADIENTS:
         console.warn(
             f"the model rounds or randomizes its inputs, which hides its gradients from {chosen.name!r}: that it finds "
             "little says little. bpda and nattack do not need them"
@@ -389,47 +208,6 @@ def _narrowed(certification: Run, limit: int | None) -> DataPromise:
     promised = certification.manifest.data
     count = len(promised.indices()) if limit is None else min(limit, len(promised.indices()))
     return replace(promised, limit=count if count < len(promised.indices()) else promised.limit)
-
-
-def _wanted(text: str | None, classes: int) -> int | str | None:
-    from holdfast.runs.attack import NEXT
-
-    if text is None or text == NEXT:
-        return text
-    if not text.isdigit() or int(text) >= classes:
-        raise UsageError(f"--target is a class from 0 to {classes - 1}, or {NEXT!r}; got {text!r}")
-    return int(text)
-
-
-def _certified(certification: Run, subset: DataPromise, measure: Norm) -> dict[int, Certified]:
-    """What the run says of each example that is attacked.
-
-    Raises:
-        UsageError: its radii are of another norm than the attack.
-        RunError: it has no record of some of the examples.
-    """
-    from holdfast.analysis.accuracy import outcomes, theorem_of
-    from holdfast.errors import RunError
-    from holdfast.runs.attack import Certified
-
-    norm = theorem_of(certification.manifest).norm
-    if norm is not measure:
-        raise UsageError(
-            f"the radii of {certification.folder} are {norm.value}, and the attack is measured in {measure.value}: "
-            "neither says anything of the other. Choose an attack in the run's norm (norm=...), or certify with "
-            "another --theorem"
-        )
-    known = {
-        each.index: Certified(each.answer, None) if each.predicted is None else Certified(each.predicted, each.radius)
-        for each in outcomes(certification)
-    }
-    missing = [index for index in subset.indices() if index not in known]
-    if missing:
-        raise RunError(
-            f"{certification.folder} has no record of {len(missing)} of these {len(subset.indices())} examples (the "
-            f"first one is {missing[0]}): finish it, or attack fewer with --limit"
-        )
-    return {index: known[index] for index in subset.indices()}
 
 
 def _draw(out: Path, certification: Run | None, plot: Path) -> None:

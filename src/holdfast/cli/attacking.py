@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from holdfast.cli.attack import Asked, attack_into, target_of
-from holdfast.cli.attack import Place as AttackPlace
+from holdfast.cli.adversaries import Asked, Computation, attack_into, target_of
 from holdfast.cli.specs import parse_attack, parse_bound, parse_budgets
 from holdfast.cli.trainings import check_entries
 
@@ -77,8 +76,10 @@ def attacked(
             return found
     bundle = load_bundle(place.bundle(wanted.model), torch_device(place.device))
     subset = DataPromise.of(data, wanted.every, wanted.limit)
-    spec, where = splits.spec_for(model.options), _where(place)
-    attack_into(folder, _asked(wanted), bundle, spec, data, subset, where, None, certification, hidden=place.hidden)
+    spec, computation = splits.spec_for(model.options), _computation(place)
+    attack_into(
+        folder, _asked(wanted), bundle, spec, data, subset, computation, None, certification, hidden=place.hidden
+    )
     return read_attack(folder)
 
 
@@ -100,13 +101,15 @@ def transferred(
     for name in names:
         model = models[wanted[name].model]
         bundle = load_bundle(place.bundle(model.name), torch_device(place.device))
-        targets[name], _ = target_of(bundle, splits.spec_for(model.options), None, _asked(wanted[name]), _where(place))
+        targets[name], _ = target_of(
+            bundle, splits.spec_for(model.options), None, _asked(wanted[name]), _computation(place)
+        )
     found = transfer({name: attacks[name] for name in names}, targets, seed=0)
     return transfer_matrix(found.answers, found.references)
 
 
-def _where(place: Place) -> AttackPlace:
-    return AttackPlace(place.device, place.threads, None, "float32", "auto")
+def _computation(place: Place) -> Computation:
+    return Computation(place.device, place.threads, None, "float32", "auto")
 
 
 def _asked(wanted: Attacking) -> Asked:

@@ -108,7 +108,7 @@ def bound_into(
             out,
             manifest,
             bounded,
-            lambda indices: (examples[index] for index in indices),
+            examples.examples,
             show,
             {"device": device, "threads": threads},
         )

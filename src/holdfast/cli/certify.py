@@ -128,7 +128,7 @@ def certify_into(out: Path, material: Material, settings: Settings, *, hidden: b
     manifest = promise_of(out, material, settings, description(classifier))
     with console.run_progress(f"certify {out.name}", hidden) as show:
         base = base_for(settings.engine, classifier)
-        certify_run(out, manifest, base, lambda indices: (data[index] for index in indices), settings.engine, show)
+        certify_run(out, manifest, base, data.examples, settings.engine, show)
 
 
 def classifier_for(out: Path, material: Material, settings: Settings) -> VotingClassifier:

@@ -67,7 +67,7 @@ def predict_command(
         engine=where,
     )
     chosen = fresh_seed() if seed is None else seed
-    examples = [material.data[index] for index in indices]
+    examples = list(material.data.examples(indices))
     count = material.noise.realizations(material.data.shape)
     rule: AnswerRule = (
         AllVotes(count) if count is not None and count <= n else TopTwo(n, alpha, None if fixed else TopTwo.ratio)

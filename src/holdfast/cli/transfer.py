@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli import console, options
-from holdfast.cli.attack import Asked, Place, target_of
+from holdfast.cli.adversaries import Asked, Computation, target_of
 from holdfast.cli.specs import open_data_spec, parse_batch_size
 from holdfast.errors import UsageError
 
@@ -50,8 +50,8 @@ def transfer_command(
     if len(found) < len(attacks):
         raise UsageError("the attacks' folders need different names, which are those of the matrix")
     bundles = {bundle.sha256: bundle for bundle in (load_bundle(path, torch_device(device)) for path in model)}
-    place = Place(device, threads, parse_batch_size(batch_size), "float32", "auto")
-    targets = {name: _target(run, bundles, data, place) for name, run in found.items()}
+    computation = Computation(device, threads, parse_batch_size(batch_size), "float32", "auto")
+    targets = {name: _target(run, bundles, data, computation) for name, run in found.items()}
     result = transfer(found, targets, fresh_seed() if seed is None else check_seed(seed))
     matrix = transfer_matrix(result.answers, result.references)
     if json:
@@ -70,7 +70,7 @@ def transfer_command(
     console.say("Share of the adversarials of a row that the model of a column does not answer as it should.")
 
 
-def _target(run: AttackRun, bundles: dict[str, Bundle], data: str, place: Place) -> Target:
+def _target(run: AttackRun, bundles: dict[str, Bundle], data: str, computation: Computation) -> Target:
     """The classifier that an attack was made against.
 
     Raises:
@@ -88,7 +88,7 @@ def _target(run: AttackRun, bundles: dict[str, Bundle], data: str, place: Place)
     if examples.sha256 != manifest.data.sha256:
         raise UsageError(f"--data has the SHA-256 {examples.sha256}, {run.folder} attacked {manifest.data.sha256}")
     backend = manifest.model["backend"]["name"]
-    where = replace(place, precision=manifest.precision, backend=backend)
+    where = replace(computation, precision=manifest.precision, backend=backend)
     asked = Asked(n=manifest.n, alpha=manifest.alpha or None, search_alpha=manifest.search_alpha or 0.5)
     smoothing = None if manifest.noise is None else noise_from_dict(manifest.noise)
     return target_of(bundle, data, smoothing, asked, where)[0]

@@ -16,7 +16,7 @@ from holdfast.errors import DataError, UsageError
 from holdfast.types import Example
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -141,7 +141,11 @@ class DataSet:
         return Example(int(index), x, int(self.labels[index]))
 
     def __iter__(self) -> Iterator[Example]:
-        return (self[index] for index in range(len(self)))
+        return self.examples(range(len(self)))
+
+    def examples(self, indices: Iterable[int]) -> Iterator[Example]:
+        """The examples at these positions, each loaded when it is asked for."""
+        return (self[index] for index in indices)
 
     def batch(self, indices: Sequence[int] | NDArray[np.integer]) -> NDArray[np.float32]:
         """Inputs at these positions, `(len(indices), *shape)`, float32 in [low, high]; positions may repeat.

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from holdfast.runs.execute import Progress, installed_versions
-from holdfast.runs.ledger import Session
+from holdfast.runs.execute import Meter, Progress, installed_versions
 from holdfast.runs.manifest import BOUND, Manifest
 from holdfast.runs.store import BoundRecord, RunStore
-from holdfast.sampling.smoothed import checked_example
+from holdfast.sampling.inputs import checked_example
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -78,7 +76,7 @@ def bound_run(
     data = manifest.data
     with RunStore(folder, manifest) as store:
         todo = [index for index in data.indices() if index not in store.done]
-        before, total, start = len(store.done), len(data.indices()), time.perf_counter()
+        meter = Meter(len(store.done), len(data.indices()), on_progress)
         size = min(_MOST_AT_ONCE, bounded.method.batch)
         try:
             for first in range(0, len(todo), size):
@@ -91,12 +89,13 @@ def bound_run(
                     BoundRecord(each.index, each.label, proof.label, proof.radius)
                     for each, proof in zip(batch, proofs, strict=True)
                 )
-                if on_progress:
-                    on_progress(Progress(len(store.done), total, 0, time.perf_counter() - start))
+                for _ in batch:
+                    meter.example()
+                meter.batch()
         finally:
-            finished = len(store.done) - before
-            if finished:
-                store.log_session(Session(finished, 0, time.perf_counter() - start, dict(settings or {})))
+            session = meter.session(settings or {})
+            if session.examples:
+                store.log_session(session)
 
 
 def proved_again(

@@ -18,12 +18,12 @@ from holdfast.noises.base import Noise, grey_or_rgb, noise_from_dict
 from holdfast.runs.gallery import FILE_NAME, Gallery, write_gallery
 from holdfast.runs.manifest import DataPromise, Manifest, estimator_of
 from holdfast.runs.store import RunStore, Session, VoteRecord
+from holdfast.sampling.inputs import checked_example
 from holdfast.sampling.procedure import Certify, certify_votes
 from holdfast.sampling.rng import BLOCK, Stream, generator
-from holdfast.sampling.smoothed import checked_example
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -136,7 +136,7 @@ def certify_run(
         if not (folder / FILE_NAME).exists():
             _record_gallery(folder, manifest.seed, noise, data, examples)
         todo = [index for index in data.indices() if index not in store.done]
-        meter = _Meter(len(store.done), len(data.indices()), on_progress)
+        meter = Meter(len(store.done), len(data.indices()), on_progress)
         if not todo:
             return
         checked = (checked_example(example, data.shape, data.low, data.high) for example in examples(todo))
@@ -158,12 +158,18 @@ def certify_run(
                         flush()
         finally:
             flush()
-        meter.finish()
-        store.log_session(meter.session(engine))
+        meter.batch()
+        store.log_session(meter.session(engine.settings()))
 
 
-class _Meter:
-    """Counts examples, samples and seconds of one session."""
+class Meter:
+    """Counts examples, samples and seconds of one session, and tells of them.
+
+    Args:
+        done: examples that earlier sessions have finished.
+        total: examples of the run.
+        on_progress: called when a batch of samples is through.
+    """
 
     def __init__(self, done: int, total: int, on_progress: Callable[[Progress], None] | None) -> None:
         self._before = self._done = done
@@ -172,26 +178,27 @@ class _Meter:
         self._start = self._flushed = time.perf_counter()
         self._on_progress = on_progress
 
-    def batch(self, samples: int) -> None:
+    def batch(self, samples: int = 0) -> None:
+        """So many samples more; progress is told."""
         self._samples += samples
         self._tell()
 
     def example(self) -> None:
+        """An example more is finished."""
         self._done += 1
 
-    def finish(self) -> None:
-        self._tell()
-
     def flush_is_due(self) -> bool:
+        """Whether the last flush was long ago; if so, now counts as one."""
         now = time.perf_counter()
         due = now - self._flushed >= _FLUSH_SECONDS
         if due:
             self._flushed = now
         return due
 
-    def session(self, engine: Engine) -> Session:
+    def session(self, settings: Mapping[str, Any]) -> Session:
+        """The session until now, for the log."""
         seconds = time.perf_counter() - self._start
-        return Session(self._done - self._before, self._samples, seconds, engine.settings())
+        return Session(self._done - self._before, self._samples, seconds, dict(settings))
 
     def _tell(self) -> None:
         if self._on_progress:

@@ -9,8 +9,8 @@ from holdfast.errors import RunError
 from holdfast.noises.base import noise_from_dict
 from holdfast.runs.execute import installed_versions, procedure_of
 from holdfast.runs.store import VoteRecord
+from holdfast.sampling.inputs import checked_example
 from holdfast.sampling.rng import BLOCK, Stream
-from holdfast.sampling.smoothed import checked_example
 from holdfast.types import Counts
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def draw_again(run: Run, indices: Sequence[int], classifier: Base, data: DataSet
         raise RunError("an imported log has no seed; it cannot be drawn again")
     recorded = {record.index: record for record in run.records if isinstance(record, VoteRecord)}
     promised = manifest.data
-    examples = (checked_example(data[index], promised.shape, promised.low, promised.high) for index in indices)
+    examples = (checked_example(each, promised.shape, promised.low, promised.high) for each in data.examples(indices))
     noise, none = noise_from_dict(manifest.noise), Counts((0,) * len(promised.class_names))
     for example, votes in engine.run(classifier, noise, procedure_of(manifest), manifest.seed, examples):
         selection, estimation = (votes.get(stream, none) for stream in (Stream.SELECTION, Stream.ESTIMATION))

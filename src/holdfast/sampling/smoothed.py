@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 from torch import Tensor
 
-from holdfast.errors import InputError, UsageError
+from holdfast.errors import UsageError
 from holdfast.estimators import AnswerRule, Estimator, Exact, FixedSize, Looks, TopTwo, certificate, scale_of
 from holdfast.sampling.classifier import BaseClassifier, VotingClassifier
 from holdfast.sampling.engines.base import Base, ClassifierRecipe, Engine
 from holdfast.sampling.engines.local import LocalEngine, torch_device
+from holdfast.sampling.inputs import checked_example
 from holdfast.sampling.procedure import Certify, Predict, certify_votes
 from holdfast.sampling.rng import Stream, check_seed, fresh_seed
 from holdfast.types import Certificate, Example, Prediction
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from holdfast.noises.base import Noise, Shape
+    from holdfast.noises.base import Noise
     from holdfast.sampling.procedure import Procedure, Votes
 
 
@@ -188,26 +189,3 @@ class SmoothedClassifier:
         results = self._engine.run(self._classifier, self.noise, procedure, chosen, checked)
         by_index = {example.index: votes for example, votes in results}
         return [by_index[example.index] for example in examples]
-
-
-def checked_example(example: Example, shape: Shape, low: float, high: float) -> Example:
-    """`example` itself if it lies in the declared input space.
-
-    Raises:
-        InputError: another shape, a value that is not finite, or one outside [low, high]; names the example.
-    """
-    if example.x.shape != shape:
-        raise InputError(f"example {example.index} has shape {example.x.shape}; the input space has shape {shape}")
-    finite = np.isfinite(example.x)
-    if not finite.all():
-        raise InputError(
-            f"example {example.index} has {int((~finite).sum())} values that are NaN or infinite; "
-            "every value must be finite"
-        )
-    smallest, largest = float(example.x.min()), float(example.x.max())
-    if smallest < low or largest > high:
-        raise InputError(
-            f"example {example.index} has values from {smallest:g} to {largest:g}; "
-            f"the input space is [{low:g}, {high:g}]. Nothing is clipped: scale the data, or declare its range"
-        )
-    return example
