@@ -161,7 +161,7 @@ def target_of(
         computation.threads,
         lambda: open_data_spec(spec, "train"),
     )
-    # Thousands of answers an example: the fastest backend pays, unless it is that of the run.
+    # Which one is fastest is not measured: nobody knows how many answers an attack will ask for.
     classifier = workplace.classifier("torch" if computation.backend == AUTO else computation.backend)
     smoothed = SmoothedTarget(
         classifier,
