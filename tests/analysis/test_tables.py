@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from scipy.stats import beta, norm
@@ -8,6 +9,7 @@ from synthetic_runs import ABLATION, four, imported
 
 from holdfast.analysis import formats, tables
 from holdfast.analysis.accuracy import summarize
+from holdfast.analysis.published import figure
 from holdfast.stats.datasets import Proportion
 from holdfast.types import Norm
 
@@ -138,3 +140,12 @@ def test_radii_are_spelt_with_their_unit():
     assert formats.threshold(4) == "4"
     assert formats.radius(Norm.L0, 8.0) == "8"
     assert formats.mean_radius(Norm.L0, 8.999) == "8.99"
+
+
+def test_published_figures_are_spelt_with_their_unit():
+    share = figure("Levine", "Table 1", "classification accuracy", "MNIST", k=45, null="multichannel")
+    large = figure("Levine", "Eq. 20", "mutual information")
+    assert formats.published(share) == "96.72%"
+    assert formats.published(replace(share, unit="fraction", value=0.12)) == "12%"
+    assert formats.published(large) == "116,168"
+    assert formats.published(replace(share, value=None)) == "N/A"

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from victims import Victim, made, magnitudes
 
-from holdfast.attacks import Access, DefendedTarget, PlainTarget, attack_classes, attack_from_dict, attack_names
+from holdfast.attacks import Access, DefendedTarget, PlainTarget, attack_classes, attack_from_dict
 from holdfast.attacks.base import Attack
 from holdfast.attacks.distances import changed_pixels, distance
 from holdfast.attacks.randomness import seeded
@@ -71,7 +71,7 @@ def budget(attack: Attack) -> float:
 
 
 def test_every_attack_of_the_table_is_tried() -> None:
-    assert {attack.name for attack in SHORT} | {"smooth-pgd", "gaussian-noise"} == set(attack_names())
+    assert {attack.name for attack in SHORT} | {"smooth-pgd", "gaussian-noise"} == set(attack_classes())
     assert {(attack.name, attack.measure) for attack, _, _ in DIGITS} | {
         ("smooth-pgd", Norm.L2),
         ("smooth-pgd", Norm.LINF),

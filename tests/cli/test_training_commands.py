@@ -1,14 +1,18 @@
 """Recipes and composed classifiers on the command line: trained, certified, and what is refused."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import torch
 from program import CERTIFY, Call
 
+from holdfast.cli.specs import parse_recipe
 from holdfast.data import open_data
 from holdfast.models.bundle import load_bundle, read_info
+from holdfast.training.recipes import recipe_names
+from holdfast.training.recipes.standard import WithoutNoise
 
 
 def words(printed: str) -> str:
@@ -17,6 +21,22 @@ def words(printed: str) -> str:
 
 
 TRAIN = ("train", "--arch", "digits-mlp", "--learning-rate", 0.1, "--quiet")
+
+
+@pytest.mark.parametrize("columns", [80, 300])
+def test_the_help_names_every_recipe(call: Call, monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    code, printed, _ = call("train", "--help")
+    assert code == 0
+    colours, boxes = r"\x1b\[[0-9;]*m", r"[\u2500-\u257f]"
+    printed = words(re.sub(boxes, " ", re.sub(colours, "", printed)))
+    listed = re.search(r"--recipe SPEC With noise: (.*?)\. Without noise: (.*?)\. \[default", printed)
+    assert listed, printed
+    specs = [text.replace("=E", "=0.1").split(", ") for text in listed.groups()]
+    with_noise, without = ([parse_recipe(spec) for spec in each] for each in specs)
+    assert sorted(recipe.name for recipe in (*with_noise, *without)) == recipe_names()
+    assert not any(isinstance(recipe, WithoutNoise) for recipe in with_noise)
+    assert all(isinstance(recipe, WithoutNoise) for recipe in without)
 
 
 def test_a_recipe_is_named_in_the_bundle(call: Call, tmp_path: Path) -> None:

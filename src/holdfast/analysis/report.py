@@ -232,7 +232,7 @@ def _comparisons(run: Run, summary: Summary) -> list[Comparison]:
     radii = [figure.radius for figure in figures if figure.radius is not None]
     ours = summarize(run, radii, summary.confidence) if radii else summary
     return [
-        Comparison(_quantity(figure), _ours(ours, figure), _theirs(figure), figure.cite, figure.param)
+        Comparison(_quantity(figure), _ours(ours, figure), formats.published(figure), figure.cite, figure.param)
         for figure in figures
         if figure.radius is None or figure.value or ours.certified_accuracy[figure.radius].value
     ]
@@ -254,11 +254,3 @@ def _quantity(figure: PublishedFigure) -> str:
         return f"certified accuracy at L2 radius {formats.threshold(figure.radius)}"
     names = {"median certified robustness": "median certified radius [pixels]", "abstained": "abstention rate"}
     return names.get(figure.metric, "accuracy")
-
-
-def _theirs(figure: PublishedFigure) -> str:
-    if figure.value is None:
-        return formats.NOT_AVAILABLE
-    if figure.unit == "%":
-        return f"{figure.value:g}%"
-    return f"{100.0 * figure.value:g}%" if figure.unit == "fraction" else f"{figure.value:g}"

@@ -4,7 +4,7 @@ Attacks of maintained libraries come through thin adapters (extra `attacks`); wh
 """
 
 from holdfast.attacks import methods as _methods  # noqa: F401
-from holdfast.attacks.base import Attack, Problem, attack_classes, attack_from_dict, attack_names
+from holdfast.attacks.base import Attack, Problem, attack_classes, attack_from_dict
 from holdfast.attacks.check import Check, Verdict, verify
 from holdfast.attacks.defended import DefendedTarget
 from holdfast.attacks.smoothed import SmoothedTarget
@@ -23,6 +23,5 @@ __all__ = [
     "Verdict",
     "attack_classes",
     "attack_from_dict",
-    "attack_names",
     "verify",
 ]

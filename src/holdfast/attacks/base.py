@@ -184,11 +184,6 @@ class Attack(Named, ABC):
         """A candidate `(*event)` or `(1, *event)`, or None; `run` verifies it. `x` is not adversarial itself."""
 
 
-def attack_names() -> list[str]:
-    """The names of all attacks, sorted."""
-    return sorted(_ATTACKS)
-
-
 def attack_classes() -> dict[str, type[Attack]]:
     """All attacks by name."""
     return dict(sorted(_ATTACKS.items()))

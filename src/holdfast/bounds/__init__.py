@@ -8,7 +8,6 @@ from holdfast.bounds.base import (
     Method,
     bound_classes,
     bound_from_dict,
-    bound_names,
 )
 
 __all__ = [
@@ -18,5 +17,4 @@ __all__ = [
     "Method",
     "bound_classes",
     "bound_from_dict",
-    "bound_names",
 ]

@@ -180,11 +180,6 @@ class Bounded:
         )
 
 
-def bound_names() -> list[str]:
-    """The names of all bounds, sorted."""
-    return sorted(_BOUNDS)
-
-
 def bound_classes() -> dict[str, type[Bound]]:
     """All bounds by name."""
     return dict(sorted(_BOUNDS.items()))

@@ -40,7 +40,7 @@ def train_command(
         str | None,
         typer.Option(
             "--noise",
-            help="gaussian:sigma=0.5 or ablation:k=45; none for the recipes standard and adversarial.",
+            help="As in gaussian:sigma=0.5 or ablation:k=45; leave it out for a recipe without noise.",
             metavar="SPEC",
         ),
     ] = None,
@@ -48,8 +48,9 @@ def train_command(
         str,
         typer.Option(
             "--recipe",
-            help="noise, consistency, stability, smoothadv:epsilon=E, macer, vote-margin, denoise:classifier=FILE, "
-            "standard or adversarial:epsilon=E.",
+            help="With noise: noise, consistency, stability, smoothadv:epsilon=E, macer, vote-margin, "
+            "denoise:classifier=FILE. Without noise: standard, adversarial:epsilon=E, convex:epsilon=E, autoencoder, "
+            "memorize.",
             metavar="SPEC",
         ),
     ] = "noise",

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from holdfast.analysis.accuracy import compared
 from holdfast.analysis.published import figure
 from holdfast.reproductions import measures
-from holdfast.reproductions.pages import Row
+from holdfast.reproductions.pages import Group, Row
 
 if TYPE_CHECKING:
-    from holdfast.runs.store import Run
+    from holdfast.reproductions.base import Finished
 
+COLUMNS = ("here", "same votes, split")
 _QUANTITIES = (
     ("accuracy", "classification accuracy", measures.accuracy),
     ("abstains", "abstained", measures.abstentions),
@@ -19,10 +20,21 @@ _QUANTITIES = (
 )
 
 
-def rows_of(run: Run, table: str, dataset: str, **settings: object) -> tuple[Row, ...]:
-    """The three quantities of a run: as promised, and with bounds on all classes from the same votes."""
+def group_of(done: Finished, name: str, title: str, table: str, dataset: str, **settings: object) -> Group:
+    """How a run was made, and its three quantities: as promised, and with bounds on all classes from the same votes.
+
+    Args:
+        done: what the study has.
+        name: of the run.
+        title: of the group.
+        table: of the paper, as in "Table 1".
+        dataset: the paper's name for it.
+        settings: that the published figures are about, as in `figure`.
+    """
+    run = done.runs[name]
     split = compared(run, bounds="split")
-    return tuple(
-        Row(name, figure("Levine", table, metric, dataset, **settings), (measure(run), measure(split)))
-        for name, metric, measure in _QUANTITIES
+    rows = tuple(
+        Row(quantity, figure("Levine", table, metric, dataset, **settings), (measure(run), measure(split)))
+        for quantity, metric, measure in _QUANTITIES
     )
+    return Group(title, measures.settings(run, done.model_of(name)), rows)

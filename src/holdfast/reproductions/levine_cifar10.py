@@ -5,7 +5,7 @@ from __future__ import annotations
 from holdfast.analysis.published import figure
 from holdfast.reproductions import measures
 from holdfast.reproductions.base import Finished, Model, Plan, Study, Trained, register
-from holdfast.reproductions.levine import rows_of
+from holdfast.reproductions.levine import COLUMNS, group_of
 from holdfast.reproductions.pages import Group, Measured, Page, Row, Statement, Table
 from holdfast.reproductions.recipes import cifar_ablation, cifar_ablation_run
 
@@ -15,7 +15,6 @@ _KEPT = {"smoke": (75,), "small": (25, 75, 150), "full": (25, 50, 75, 100, 125, 
 _FITTED = {"smoke": (75,), "small": (25, 75), "full": _KEPT["full"]}
 _LARGER = {"smoke": (), "small": (75,), "full": _KEPT["full"]}
 _PASSES = {"smoke": 4, "small": 80, "full": None}
-_COLUMNS = ("here", "same votes, split")
 _TEST_IMAGES = 10_000
 # Of the intervals of both terms of a difference, so that its own is one of 95%.
 _CONFIDENCE_OF_TERMS = 0.975
@@ -50,11 +49,11 @@ def page(done: Finished) -> Page:
     """All four tables."""
     scale = done.scale
     table_3 = tuple(
-        Group(f"k = {k}", _made(done, f"cifar10-k{k}"), _rows(done, f"cifar10-k{k}", "Table 3", k, "multichannel"))
+        group_of(done, f"cifar10-k{k}", f"k = {k}", "Table 3", "CIFAR-10", k=k, null="multichannel")
         for k in _KEPT[scale]
     )
     table_8 = tuple(
-        Group(f"{null}, k = 75", _made(done, name), _rows(done, name, "Table 8", 75, null))
+        group_of(done, name, f"{null}, k = 75", "Table 8", "CIFAR-10", k=75, null=null)
         for null, name in (("multichannel", "cifar10-k75"), ("mean", "cifar10-k75-mean"))
     )
     fitted = tuple(_overfitting(done, _fitted(scale, k), "Table 4", "ResNet18", k) for k in _FITTED[scale])
@@ -64,8 +63,8 @@ def page(done: Finished) -> Page:
         "both of the base classifier."
     )
     tables = [
-        Table("Table 3: pixels kept", _COLUMNS, table_3),
-        Table("Table 8: encodings of NULL", _COLUMNS, table_8),
+        Table("Table 3: pixels kept", COLUMNS, table_3),
+        Table("Table 8: encodings of NULL", COLUMNS, table_8),
         Table("Table 4: accuracy of the base classifier", ("here",), fitted, (about_fit,)),
     ]
     if larger:
@@ -84,14 +83,6 @@ def page(done: Finished) -> Page:
         statements=_statements(fitted, larger),
         notes=_notes(scale),
     )
-
-
-def _made(done: Finished, name: str) -> str:
-    return measures.settings(done.runs[name], done.model_of(name))
-
-
-def _rows(done: Finished, name: str, table: str, k: int, null: str) -> tuple[Row, ...]:
-    return rows_of(done.runs[name], table, "CIFAR-10", k=k, null=null)
 
 
 def _overfitting(done: Finished, model: Model, table: str, network: str, k: int) -> Group:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from holdfast.reproductions import measures
 from holdfast.reproductions.base import Finished, Plan, Study, register
-from holdfast.reproductions.levine import rows_of
-from holdfast.reproductions.pages import Group, Page, Table
+from holdfast.reproductions.levine import COLUMNS, group_of
+from holdfast.reproductions.pages import Page, Table
 from holdfast.reproductions.recipes import FIXED_CROP, IMAGENET_COST, imagenet_ablation, imagenet_ablation_run
 
 _KEPT = (500, 1000, 2000)
@@ -20,12 +20,7 @@ def plan(scale: str, kind: str) -> Plan:
 def page(done: Finished) -> Page:
     """The table."""
     groups = tuple(
-        Group(
-            f"k = {k}",
-            measures.settings(done.runs[f"imagenet-k{k}"], done.model_of(f"imagenet-k{k}")),
-            rows_of(done.runs[f"imagenet-k{k}"], "Table 6", "ImageNet", k=k, null="multichannel"),
-        )
-        for k in _KEPT
+        group_of(done, f"imagenet-k{k}", f"k = {k}", "Table 6", "ImageNet", k=k, null="multichannel") for k in _KEPT
     )
     return Page(
         title=f"Levine & Feizi 2020 on ImageNet, scale {done.scale}",
@@ -35,14 +30,7 @@ def page(done: Finished) -> Page:
             "over the validation set.",
             *done.notes,
         ),
-        tables=(
-            Table(
-                "Table 6: pixels kept",
-                ("here", "same votes, split"),
-                groups,
-                differences=not done.pipeline_check,
-            ),
-        ),
+        tables=(Table("Table 6: pixels kept", COLUMNS, groups, differences=not done.pipeline_check),),
         notes=(
             "The paper normalizes each channel before it doubles them; here values in [0, 1] are doubled, as the paper "
             "does for the other data sets.",

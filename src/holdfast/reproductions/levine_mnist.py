@@ -5,7 +5,7 @@ from __future__ import annotations
 from holdfast.analysis.charts import picture
 from holdfast.reproductions import measures
 from holdfast.reproductions.base import Finished, Plan, Study, register
-from holdfast.reproductions.levine import rows_of
+from holdfast.reproductions.levine import COLUMNS, group_of
 from holdfast.reproductions.pages import Chart, Group, Page, Statement, Table
 from holdfast.reproductions.recipes import mnist, mnist_run
 
@@ -26,22 +26,12 @@ def page(done: Finished) -> Page:
     """Both tables, and certified accuracy over the radius."""
     kept = _KEPT[done.scale]
     table_1 = tuple(
-        Group(
-            f"k = {k}",
-            measures.settings(done.runs[f"mnist-k{k}"], done.model_of(f"mnist-k{k}")),
-            rows_of(done.runs[f"mnist-k{k}"], "Table 1", "MNIST", k=k, null="multichannel"),
-        )
-        for k in kept
+        group_of(done, f"mnist-k{k}", f"k = {k}", "Table 1", "MNIST", k=k, null="multichannel") for k in kept
     )
     table_8 = tuple(
-        Group(
-            f"{null}, k = 45",
-            measures.settings(done.runs[name], done.model_of(name)),
-            rows_of(done.runs[name], "Table 8", "MNIST", k=45, null=null),
-        )
+        group_of(done, name, f"{null}, k = 45", "Table 8", "MNIST", k=45, null=null)
         for null, name in (("multichannel", "mnist-k45"), ("mean", _MEAN))
     )
-    columns = ("here", "same votes, split")
     return Page(
         title=f"Levine & Feizi 2020 on MNIST, scale {done.scale}",
         intro=(
@@ -53,8 +43,8 @@ def page(done: Finished) -> Page:
             *done.notes,
         ),
         tables=(
-            Table("Table 1: pixels kept", columns, table_1),
-            Table("Table 8: encodings of NULL", columns, table_8),
+            Table("Table 1: pixels kept", COLUMNS, table_1),
+            Table("Table 8: encodings of NULL", COLUMNS, table_8),
         ),
         charts=(
             Chart(

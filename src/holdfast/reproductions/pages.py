@@ -78,7 +78,7 @@ class Row:
     @property
     def printed(self) -> str:
         """The published figure as a reader sees it."""
-        return NOTHING if self.published is None else _printed(self.published)
+        return NOTHING if self.published is None else formats.published(self.published)
 
     @property
     def difference(self) -> str:
@@ -193,11 +193,3 @@ class Page:
     statements: tuple[Statement, ...] = ()
     notes: tuple[str, ...] = ()
     warning: str = ""
-
-
-def _printed(figure: PublishedFigure) -> str:
-    if figure.value is None:
-        return formats.NOT_AVAILABLE
-    if figure.unit == "%":
-        return f"{figure.value:g}%"
-    return f"{100.0 * figure.value:g}%" if figure.unit == "fraction" else f"{figure.value:,.10g}"

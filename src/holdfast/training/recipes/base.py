@@ -87,7 +87,8 @@ class Recipe(Named, ABC):
     """What one training step minimizes.
 
     A subclass is a frozen dataclass with a class attribute `name`; its fields are its parameters. It writes `outcome`,
-    and `check` where it does not work for every noise.
+    sets `least_copies` where it needs copies of an image that differ, and extends `check` where it does not work for
+    every noise.
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -96,6 +97,9 @@ class Recipe(Named, ABC):
 
     # What it trains where no architecture is named; None for what fits the data.
     architecture: ClassVar[str | None] = None
+    # Noisy copies of each image that it takes at least, each under noise of its own; 0 for any number, and for noise
+    # that copies share.
+    least_copies: ClassVar[int] = 0
 
     def check(self, noise: Noise | None, config: TrainConfig) -> None:
         """Raise UsageError if it cannot train for this noise with these settings."""
@@ -103,6 +107,8 @@ class Recipe(Named, ABC):
             raise UsageError(
                 f"the recipe {self.name!r} trains for a noise, got none; give one, as in gaussian:sigma=0.5"
             )
+        if self.least_copies:
+            _check_copies(self, config)
 
     def start(self, info: BundleInfo, images: int) -> BundleInfo:
         """What the bundle says of the model, with what the recipe knows of it filled in.
@@ -135,12 +141,12 @@ def recipe_from_dict(description: Mapping[str, Any]) -> Recipe:
     return from_dict(_RECIPES, "recipe", description)
 
 
-def check_copies(recipe: Recipe, config: TrainConfig, least: int) -> None:
-    """Raise UsageError unless each image has `least` noisy copies under noise of their own."""
-    if config.noise_copies < least:
+def _check_copies(recipe: Recipe, config: TrainConfig) -> None:
+    """Raise UsageError unless each image has the least copies of the recipe, under noise of their own."""
+    if config.noise_copies < recipe.least_copies:
         raise UsageError(
-            f"the recipe {recipe.name!r} compares noisy copies of an image: it takes at least {least} of each, got "
-            f"{config.noise_copies}; set noise_copies (--noise-copies)"
+            f"the recipe {recipe.name!r} compares noisy copies of an image: it takes at least {recipe.least_copies} "
+            f"of each, got {config.noise_copies}; set noise_copies (--noise-copies)"
         )
     if config.shared_noise and config.noise_copies > 1:
         raise UsageError(

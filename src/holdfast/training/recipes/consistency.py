@@ -4,16 +4,12 @@ Smoothed Classifiers"."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
 from holdfast.sampling.soft import soft_smoothed
-from holdfast.training.recipes.base import Outcome, Recipe, Step, check_copies, check_weight
-
-if TYPE_CHECKING:
-    from holdfast.noises.base import Noise
-    from holdfast.training.config import TrainConfig
+from holdfast.training.recipes.base import Outcome, Recipe, Step, check_weight
 
 
 @dataclass(frozen=True)
@@ -30,17 +26,13 @@ class Consistency(Recipe):
     """
 
     name: ClassVar[str] = "consistency"
+    least_copies: ClassVar[int] = 2
     weight: float = 10.0
     entropy: float = 0.5
 
     def __post_init__(self) -> None:
         check_weight("weight", self.weight)
         check_weight("entropy", self.entropy)
-
-    def check(self, noise: Noise | None, config: TrainConfig) -> None:
-        """Raise UsageError without noise, or with fewer than two copies."""
-        super().check(noise, config)
-        check_copies(self, config, least=2)
 
     def outcome(self, step: Step) -> Outcome:
         """Cross-entropy, divergence and entropy."""

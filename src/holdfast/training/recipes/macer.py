@@ -12,7 +12,7 @@ from torch.special import ndtri
 from holdfast.errors import UsageError
 from holdfast.noises.gaussian import Gaussian
 from holdfast.sampling.soft import soft_smoothed
-from holdfast.training.recipes.base import Outcome, Recipe, Step, check_copies, check_weight
+from holdfast.training.recipes.base import Outcome, Recipe, Step, check_weight
 
 if TYPE_CHECKING:
     from holdfast.noises.base import Noise
@@ -37,6 +37,7 @@ class Macer(Recipe):
     """
 
     name: ClassVar[str] = "macer"
+    least_copies: ClassVar[int] = 2
     weight: float = 12.0
     margin: float = 8.0
     inverse_temperature: float = 16.0
@@ -48,7 +49,6 @@ class Macer(Recipe):
     def check(self, noise: Noise | None, config: TrainConfig) -> None:
         """Raise UsageError unless the noise is Gaussian, with several copies."""
         super().check(noise, config)
-        check_copies(self, config, least=2)
         if not isinstance(noise, Gaussian):
             raise UsageError(
                 f"the recipe 'macer' enlarges the radius of Gaussian noise, got {noise}; use gaussian:sigma="

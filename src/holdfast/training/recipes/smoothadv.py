@@ -13,7 +13,7 @@ from holdfast.attacks.ascent import check_ascent
 from holdfast.errors import UsageError
 from holdfast.sampling.soft import soft_smoothed
 from holdfast.training.recipes.attack import ascend
-from holdfast.training.recipes.base import Outcome, Recipe, Step, check_additive, check_copies
+from holdfast.training.recipes.base import Outcome, Recipe, Step, check_additive
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,6 +37,7 @@ class SmoothAdv(Recipe):
     """
 
     name: ClassVar[str] = "smoothadv"
+    least_copies: ClassVar[int] = 1
     epsilon: float
     steps: int = 2
     warm_up: float = 0.1
@@ -49,7 +50,6 @@ class SmoothAdv(Recipe):
     def check(self, noise: Noise | None, config: TrainConfig) -> None:
         """Raise UsageError unless the noise is added to the image, each copy with its own."""
         super().check(noise, config)
-        check_copies(self, config, least=1)
         check_additive(self, noise, "moves images along a gradient through noise")
 
     def outcome(self, step: Step) -> Outcome:

@@ -4,18 +4,14 @@ function of the difference of two class probabilities, as it is under ablation (
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import torch
 from torch.nn.functional import nll_loss
 
 from holdfast.errors import UsageError
 from holdfast.sampling.soft import soft_smoothed
-from holdfast.training.recipes.base import Outcome, Recipe, Step, check_copies, check_weight
-
-if TYPE_CHECKING:
-    from holdfast.noises.base import Noise
-    from holdfast.training.config import TrainConfig
+from holdfast.training.recipes.base import Outcome, Recipe, Step, check_weight
 
 
 @dataclass(frozen=True)
@@ -33,6 +29,7 @@ class VoteMargin(Recipe):
     """
 
     name: ClassVar[str] = "vote-margin"
+    least_copies: ClassVar[int] = 2
     weight: float = 2.0
     margin: float = 0.8
     inverse_temperature: float = 2.0
@@ -42,11 +39,6 @@ class VoteMargin(Recipe):
         check_weight("inverse_temperature", self.inverse_temperature)
         if not 0.0 < self.margin <= 2.0:
             raise UsageError(f"margin is a difference of probabilities in (0, 2], got {self.margin!r}")
-
-    def check(self, noise: Noise | None, config: TrainConfig) -> None:
-        """Raise UsageError without noise, or with fewer than two copies."""
-        super().check(noise, config)
-        check_copies(self, config, least=2)
 
     def outcome(self, step: Step) -> Outcome:
         """Cross-entropy of the mean prediction, and the hinge."""
