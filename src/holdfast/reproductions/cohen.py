@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from holdfast.reproductions.base import Finished
     from holdfast.runs.store import Run
 
-COLUMNS = ("here", "same votes, split")
-
 
 def group_of(done: Finished, run: str, table: str, dataset: str, sigma: float, radii: Sequence[float]) -> Group:
     """Certified accuracy at the radii of the paper's table, as promised and with bounds on all classes."""

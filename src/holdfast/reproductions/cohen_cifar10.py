@@ -12,7 +12,7 @@ from holdfast.analysis.projections import rescaled, thinned, with_alpha
 from holdfast.analysis.published import curve
 from holdfast.reproductions import measures
 from holdfast.reproductions.base import Finished, Plan, Study, register
-from holdfast.reproductions.cohen import COLUMNS, group_of, never_smaller
+from holdfast.reproductions.cohen import group_of, never_smaller
 from holdfast.reproductions.pages import Chart, Group, Page, Row, Statement, Table
 from holdfast.reproductions.recipes import cifar_consistency, cifar_gaussian, cohen_run
 
@@ -58,7 +58,7 @@ def page(done: Finished) -> Page:
         tables=(
             Table(
                 "Table 3: certified accuracy",
-                COLUMNS,
+                measures.COLUMNS,
                 tuple(group_of(done, name, "Table 3", "CIFAR-10", sigma, _RADII) for name, sigma in runs.items()),
             ),
             *_consistency(done),
@@ -105,7 +105,7 @@ def _consistency(done: Finished) -> list[Table]:
     runs = {f"cifar10-sigma{sigma:g}-consistency": sigma for sigma in _CONSISTENT[done.scale]}
     groups = tuple(group_of(done, name, "Table 3", "CIFAR-10", sigma, _RADII) for name, sigma in runs.items())
     title = "With consistency regularization, beside Table 3"
-    return [Table(title, COLUMNS, groups)] if groups else []
+    return [Table(title, measures.COLUMNS, groups)] if groups else []
 
 
 def _beside_logs(done: Finished, runs: dict[str, float]) -> Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from holdfast.analysis.charts import picture
 from holdfast.reproductions import measures
 from holdfast.reproductions.base import Finished, Plan, Study, register
-from holdfast.reproductions.cohen import COLUMNS, group_of
+from holdfast.reproductions.cohen import group_of
 from holdfast.reproductions.pages import Chart, Page, Table
 from holdfast.reproductions.recipes import FIXED_CROP, IMAGENET_COST, cohen_run, imagenet_gaussian
 
@@ -32,7 +32,7 @@ def page(done: Finished) -> Page:
         tables=(
             Table(
                 "Table 2: certified accuracy",
-                COLUMNS,
+                measures.COLUMNS,
                 tuple(group_of(done, name, "Table 2", "ImageNet", sigma, _RADII) for name, sigma in names.items()),
                 differences=not done.pipeline_check,
             ),

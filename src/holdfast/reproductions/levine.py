@@ -12,7 +12,6 @@ from holdfast.reproductions.pages import Group, Row
 if TYPE_CHECKING:
     from holdfast.reproductions.base import Finished
 
-COLUMNS = ("here", "same votes, split")
 _QUANTITIES = (
     ("accuracy", "classification accuracy", measures.accuracy),
     ("abstains", "abstained", measures.abstentions),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from holdfast.analysis.published import figure
 from holdfast.reproductions import measures
 from holdfast.reproductions.base import Finished, Model, Plan, Study, Trained, register
-from holdfast.reproductions.levine import COLUMNS, group_of
+from holdfast.reproductions.levine import group_of
 from holdfast.reproductions.pages import Group, Measured, Page, Row, Statement, Table
 from holdfast.reproductions.recipes import cifar_ablation, cifar_ablation_run
 
@@ -63,8 +63,8 @@ def page(done: Finished) -> Page:
         "both of the base classifier."
     )
     tables = [
-        Table("Table 3: pixels kept", COLUMNS, table_3),
-        Table("Table 8: encodings of NULL", COLUMNS, table_8),
+        Table("Table 3: pixels kept", measures.COLUMNS, table_3),
+        Table("Table 8: encodings of NULL", measures.COLUMNS, table_8),
         Table("Table 4: accuracy of the base classifier", ("here",), fitted, (about_fit,)),
     ]
     if larger:

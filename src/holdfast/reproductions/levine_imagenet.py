@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from holdfast.reproductions import measures
 from holdfast.reproductions.base import Finished, Plan, Study, register
-from holdfast.reproductions.levine import COLUMNS, group_of
+from holdfast.reproductions.levine import group_of
 from holdfast.reproductions.pages import Page, Table
 from holdfast.reproductions.recipes import FIXED_CROP, IMAGENET_COST, imagenet_ablation, imagenet_ablation_run
 
@@ -30,7 +30,7 @@ def page(done: Finished) -> Page:
             "over the validation set.",
             *done.notes,
         ),
-        tables=(Table("Table 6: pixels kept", COLUMNS, groups, differences=not done.pipeline_check),),
+        tables=(Table("Table 6: pixels kept", measures.COLUMNS, groups, differences=not done.pipeline_check),),
         notes=(
             "The paper normalizes each channel before it doubles them; here values in [0, 1] are doubled, as the paper "
             "does for the other data sets.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from holdfast.analysis.charts import picture
 from holdfast.reproductions import measures
 from holdfast.reproductions.base import Finished, Plan, Study, register
-from holdfast.reproductions.levine import COLUMNS, group_of
+from holdfast.reproductions.levine import group_of
 from holdfast.reproductions.pages import Chart, Group, Page, Statement, Table
 from holdfast.reproductions.recipes import mnist, mnist_run
 
@@ -43,8 +43,8 @@ def page(done: Finished) -> Page:
             *done.notes,
         ),
         tables=(
-            Table("Table 1: pixels kept", COLUMNS, table_1),
-            Table("Table 8: encodings of NULL", COLUMNS, table_8),
+            Table("Table 1: pixels kept", measures.COLUMNS, table_1),
+            Table("Table 8: encodings of NULL", measures.COLUMNS, table_8),
         ),
         charts=(
             Chart(

@@ -22,6 +22,8 @@ UNTRAINED = (
     "Pipeline check, not a result: the base classifiers have random weights, and the numbers say nothing but that the "
     "code runs on such images."
 )
+# A run as it is promised, and with bounds on all classes from the same votes.
+COLUMNS = ("here", "same votes, split")
 
 
 def accuracy(run: Run) -> Measured:
