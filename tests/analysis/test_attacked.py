@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -248,6 +249,8 @@ def test_the_report_shows_the_attack_beside_the_certificate(tmp_path: Path) -> N
     page = out.read_text(encoding="utf-8")
     assert 'data-chart="chart-run-1-attack-1"' in page
     assert "Attacked: attack" in page
+    (anchor,) = re.findall(r'<h3 id="(\S+)">Attacked: attack', page)
+    assert f'<li><a href="#{anchor}">' in page
     assert "That an attack finds nothing proves nothing" in page
     assert "smooth-pgd:norm=l2,steps=20" in page
     assert "Certificates contradicted: 0 of" in page
