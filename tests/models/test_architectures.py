@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -101,10 +103,28 @@ def test_networks_for_mnist_take_other_sizes(name, shape):
 
 
 def test_sparse_cnn_has_blocks_that_begin_as_wide_as_asked():
-    plain, deep = (build("sparse-cnn", (2, 28, 28), 10, {"width": 32, "blocks": blocks}) for blocks in (0, 2))
+    plain, deep = (build("sparse-cnn", (2, 28, 28), 10, {"width": 64, "blocks": blocks}) for blocks in (0, 2))
     assert size(deep) - size(plain) == 2 * 2 * (64 * 64 * 9 + 2 * 64)
-    with pytest.raises(UsageError, match="width at least 1 and blocks at least 0, got 32 and -1"):
-        build("sparse-cnn", (2, 28, 28), 10, {"width": 32, "blocks": -1})
+
+
+@pytest.mark.parametrize("kernel", [2, 4, 6, 8])
+def test_windows_of_sparse_cnn_halve_the_image(kernel):
+    assert build("sparse-cnn", (2, 28, 28), 10, {"kernel": kernel})[:3](torch.rand(1, 2, 28, 28)).shape[2:] == (14, 14)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"blocks": -1}, "blocks from 0 on, a whole number; got -1"),
+        ({"first": 0}, "first from 1 on, a whole number; got 0"),
+        ({"width": 1.5}, "width from 1 on, a whole number; got 1.5"),
+        ({"kernel": 5}, "an even kernel from 2 on, which halves height and width; got 5"),
+        ({"kernel": 0}, "an even kernel from 2 on, which halves height and width; got 0"),
+    ],
+)
+def test_sparse_cnn_refuses_what_it_cannot_be(arguments, message):
+    with pytest.raises(UsageError, match=re.escape(message)):
+        build("sparse-cnn", (2, 28, 28), 10, arguments)
 
 
 def test_shortcuts_have_no_parameters_and_keep_every_second_pixel():
