@@ -103,6 +103,20 @@ def test_several_radii_are_all_decided() -> None:
     assert counts.total < 10_000
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_radius_zero_goes_on_until_it_is_known_whether_anything_is_certified(seed: int) -> None:
+    """55% of the votes never certify 1 sigma, which a few of them show; that they are most of all takes many more."""
+    soon, later = (
+        run_to_the_end(Looks(10_000, 0.001, radii, scale=SCALE), 0.55, np.random.default_rng(seed))
+        for radii in ((1.0,), (0.0, 1.0))
+    )
+    assert SCALE(Looks(10_000, 0.001, (1.0,), scale=SCALE).bounds(0, soon)) is None
+    assert SCALE(Looks(10_000, 0.001, (0.0, 1.0), scale=SCALE).bounds(0, later)) is not None
+    assert 5 * soon.total < later.total < 10_000
+    never = run_to_the_end(Looks(10_000, 0.001, (0.0,), scale=SCALE), 0.3, np.random.default_rng(seed))
+    assert never.total < 300
+
+
 def test_the_bounds_hold_at_the_looks_only() -> None:
     rule = Looks(1000, 0.01, (0.5,), scale=SCALE)
     with pytest.raises(UsageError, match="the bounds hold at one of the looks"):
@@ -180,12 +194,12 @@ def test_sequential_estimators_survive_the_manifest() -> None:
     ("make", "message"),
     [
         (lambda: Looks(100, 0.01, (), scale=SCALE), "got none"),
-        (lambda: Looks(100, 0.01, (0.0,), scale=SCALE), "finite numbers above 0"),
-        (lambda: Looks(100, 0.01, (float("nan"),), scale=SCALE), "finite numbers above 0"),
+        (lambda: Looks(100, 0.01, (-0.1,), scale=SCALE), "finite numbers from 0 on"),
+        (lambda: Looks(100, 0.01, (float("nan"),), scale=SCALE), "finite numbers from 0 on"),
         (lambda: Looks(100, 0.01, (0.5,), ratio=1.0, scale=SCALE), "ratio of successive looks"),
         (lambda: Looks(0, 0.01, (0.5,), scale=SCALE), "n is a whole number"),
         (lambda: Looks(100, 2.0, (0.5,), scale=SCALE), "alpha is a failure probability"),
-        (lambda: EProcess(100, 0.01, -1.0, scale=SCALE), "finite numbers above 0"),
+        (lambda: EProcess(100, 0.01, 0.0, scale=SCALE), "a finite number above 0; got 0.0"),
         (lambda: EProcess(100, 0.01, 1e6, scale=SCALE), "no probability below 1 certifies"),
     ],
 )

@@ -38,7 +38,8 @@ UntilRadius = Annotated[
     str | None,
     typer.Option(
         "--until-radius",
-        help="Stop each input once these radii are certified or hopeless, as in .25,.5; --n is then the most.",
+        help="Stop each input once these radii are certified or hopeless, as in 0,.25,.5; --n is then the most. 0 asks "
+        "whether anything is certified; without it, more inputs end as abstentions.",
         metavar="R,R,...",
     ),
 ]

@@ -116,9 +116,11 @@ class _TheoremScale:
 
 
 def check_radii(radii: Sequence[float]) -> None:
-    """Raise UsageError unless there are radii and all are finite and above 0."""
-    if not radii or not all(0.0 < radius < math.inf for radius in radii):
-        raise UsageError(f"the radii to decide are finite numbers above 0, got {', '.join(map(str, radii)) or 'none'}")
+    """Raise UsageError unless there are radii and all are finite, from 0 on."""
+    if not radii or not all(0.0 <= radius < math.inf for radius in radii):
+        raise UsageError(
+            f"the radii to decide are finite numbers from 0 on, got {', '.join(map(str, radii)) or 'none'}"
+        )
 
 
 def check_samples(name: str, value: int, least: int = 1) -> None:

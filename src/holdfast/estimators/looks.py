@@ -26,7 +26,8 @@ class Looks(Estimator):
     Args:
         n: estimation samples of each input at most.
         alpha: failure probability of each certificate, in (0, 1).
-        radii: the radii in question, each above 0, in the unit of the theorem's norm.
+        radii: the radii in question, each at least 0, in the unit of the theorem's norm; 0 asks whether anything is
+            certified at all, without which an input that is hopeless at the other radii often ends as an abstention.
         precision: relative distance, in (0, 1), within which the radius that n samples would certify is wanted; None
             if only the radii are in question.
         ratio: between the sample sizes of successive looks, above 1.
