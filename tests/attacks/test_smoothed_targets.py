@@ -12,7 +12,7 @@ from torch import Tensor
 from victims import Victim, made, magnitudes
 
 from holdfast.attacks import Access, Check, PlainTarget, Problem, SmoothedTarget, Verdict, verify
-from holdfast.attacks.target import ABSTAINS, MOST_LEVEL
+from holdfast.attacks.target import ABSTAINS, MOST_LEVEL, Answers, Queries, Target
 from holdfast.errors import UsageError
 from holdfast.noises.gaussian import Gaussian
 from holdfast.noises.lattice_gaussian import LatticeGaussian
@@ -102,13 +102,24 @@ def test_a_verdict_is_an_exact_binomial_bound_at_its_share_of_the_confidence() -
     assert tail <= share < before
 
 
-def test_false_claims_hold_no_more_often_than_the_confidence_allows() -> None:
-    """A claim at the worst place, where Predict fails half of the time: 2,000 verdicts at confidence .9."""
-    chance = np.random.default_rng(5)
-    share = Check(20, 0.9).alpha(1)
-    held = sum(lower_bound(int(chance.binomial(20, 0.5)), 20, share) > 0.5 for _ in range(2000))
-    # P(Binomial(2000, .1) > 263) < 1e-5.
-    assert held <= 263
+class Unsure(Target):
+    """Predict at the worst place: it fails half of the time."""
+
+    def _answers(self, x: Tensor, count: int, seed: int) -> Answers:
+        ones = int(np.random.default_rng(seed).binomial(count, 0.5))
+        return Answers((1,) * ones + (0,) * (count - ones), Counts.of([count - ones, ones]), Queries())
+
+    def _decide(self, x: Tensor) -> Tensor:
+        raise NotImplementedError("only answers are asked for")
+
+
+@pytest.mark.parametrize(("claims", "most"), [(1, 263), (5, 69)])
+def test_false_claims_hold_no_more_often_than_the_confidence_allows(claims: int, most: int) -> None:
+    """2,000 verdicts at confidence .9, divided among the claims: P(Binomial(2000, .1 / claims) > most) < 1e-5."""
+    target, check = Unsure(2, SHAPE, -4.0, 4.0, torch.device("cpu")), Check(20, 0.9)
+    verdicts = [verify(target, at(0.0), 0, None, check, claims, seed)[0] for seed in range(2000)]
+    assert 0 < sum(each.holds for each in verdicts) <= most
+    assert sum(each.answer == 1 for each in verdicts) <= most
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,8 @@ def test_pointwise_on_ablation_finds_nothing_inside_a_certificate(call: Call, mo
     summary = json.loads(printed)
     assert summary["alarms"] == []
     assert summary["norm"] == "L0"
-    assert summary["factors"] == [] or summary["factors"][0]["misclassified"] == 0
+    assert summary["certified"] >= 3
+    assert summary["factors"][0]["misclassified"] == 0
 
 
 def test_a_model_without_noise_is_attacked_and_resumed(call: Call, plain: Path, tmp_path: Path) -> None:
@@ -143,7 +144,9 @@ def test_a_random_defence_is_told_to_the_attack_and_verified_by_new_draws(
     assert "hides its gradients from 'pgd': that it finds little says little" in err
     code, printed, _ = call("transfer", tmp_path / "bpda", "--model", defended, "--json", "--seed", 1)
     assert code == 0
-    assert json.loads(printed)["bpda"]["adversarials"] == len(held)
+    # The model, that was trained for seconds, has some of them wrong unchanged: these are not shown.
+    right = [record for record in held if record.reference == record.label]
+    assert json.loads(printed)["bpda"]["adversarials"] == len(right)
 
 
 def test_all_attacks_are_listed(call: Call) -> None:

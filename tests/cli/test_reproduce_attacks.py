@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 from holdfast.reproductions import athalye, wong_kolter
 
@@ -41,3 +42,17 @@ def test_other_settings_of_an_attack_are_refused(call, mnist, tmp_path, monkeypa
     assert code == 1
     assert "is an attack with other settings" in err
     assert "budget" in err
+
+
+def test_an_attack_on_another_certification_is_refused(call, mnist, tmp_path):
+    """The run was deleted and made anew, with other noise: the attack is not about its radii."""
+    code, out, err = call(*arguments("cohen-attack", mnist, tmp_path))
+    assert code == 0, err
+    said = {each["text"]: each["holds"] for each in json.loads(out)["statements"]}
+    assert said["no certificate was contradicted"]
+    assert (tmp_path / "cohen-attack-mnist.svg").is_file()
+    shutil.rmtree(tmp_path / "runs")
+    code, _, err = call(*arguments("cohen-attack", mnist, tmp_path))
+    assert code == 1
+    assert "is an attack with other settings" in err
+    assert "certification" in err

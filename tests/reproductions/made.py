@@ -14,6 +14,7 @@ from holdfast.runs.attack_store import AttackManifest, AttackRecord, AttackRun
 from holdfast.runs.bound import bound_promise
 from holdfast.runs.manifest import DataPromise, Manifest
 from holdfast.runs.store import BoundRecord, Run, VoteRecord
+from holdfast.stats.datasets import proportion
 from holdfast.types import Counts
 
 DATA = {
@@ -34,8 +35,11 @@ def finished(study: Study, scale: str, kind: str, certainty: float = 9.0) -> Fin
     noises = {model.name: model.noise for model in plan.models}
     runs = {each.name: run(each, noises[each.model], kind, models[each.model].sha256, certainty) for each in plan.runs}
     runs |= {each.name: bounded(each, kind, models[each.model].sha256) for each in plan.bounds}
-    attacks = {each.name: attacked(each, kind, models[each.model].sha256) for each in plan.attacks}
-    transfer = {a: {b: 1.0 if a == b else 0.25 for b in plan.transfer} for a in plan.transfer}
+    attacks = {
+        each.name: attacked(each, kind, models[each.model].sha256, runs[each.run].manifest.digest if each.run else None)
+        for each in plan.attacks
+    }
+    transfer = {a: {b: proportion(40 if a == b else 10, 40) for b in plan.transfer} for a in plan.transfer}
     return Finished(scale, kind, runs, models, (), attacks, transfer)
 
 
@@ -59,7 +63,7 @@ def bounded(wanted: Bounding, kind: str, digest: str) -> Run:
     return Run(Path("runs") / wanted.name, manifest, tuple(records), ())
 
 
-def attacked(wanted: Attacking, kind: str, digest: str) -> AttackRun:
+def attacked(wanted: Attacking, kind: str, digest: str, certification: str | None) -> AttackRun:
     """An attack that finds an adversarial for the second half of each four examples."""
     attack, data = parse_attack(wanted.attack), promised(kind, wanted.every)
     budgets = parse_budgets(wanted.budget)
@@ -78,7 +82,7 @@ def attacked(wanted: Attacking, kind: str, digest: str) -> AttackRun:
         soft_samples=0,
         data=data,
         model={"sha256": digest},
-        certification=None,
+        certification=certification,
         seed=1,
         precision="float32",
         device="cpu",

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from holdfast.attacks import PlainTarget, SmoothedTarget, attack_from_dict
 from holdfast.errors import AlarmError, InputError, RunError, RunLockedError, UsageError
 from holdfast.noises.gaussian import Gaussian
-from holdfast.runs.adversary import Adversary, Certified, Claim
+from holdfast.runs.adversary import Certified
 from holdfast.runs.attack import EVIDENCE, attack_run
 from holdfast.runs.attack_store import (
     FILE_NAME,
@@ -303,20 +303,85 @@ def test_a_claim_that_fresh_noise_refuses_does_not_count(tmp_path: Path) -> None
     assert all(record.restarts == 1 + min(3, record.refused) for record in records if record.magnitude is None)
 
 
-def test_an_alarm_is_not_hidden_by_a_nearer_abstention(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A false certificate of .6: the first restart finds another class at .55, the second an abstention at .4."""
-    found = iter([0.35, 0.5])
+class Scripted:
+    """In the place of an attack's `run`: finds these values one after the other, whatever it is asked for."""
 
-    def claim(self: object, budget: float, x: Tensor, example: Example, *rest: object) -> Claim:
-        value = torch.tensor([next(found)])
-        return Claim(float((x - value).abs()), 0, value)
+    def __init__(self, *values: float | None) -> None:
+        self.values = list(values)
+        self.budgets: list[float] = []
+        self.wants_another_class: list[bool] = []
 
-    monkeypatch.setattr(Adversary, "_claim", claim)
-    promised = replace(one_value([0.9], attack="pointwise", budgets=(), certification="ab" * 32), restarts=2)
-    with pytest.raises(AlarmError, match="ALARM: example 0 is certified as class b"):
+    def __call__(self, target: SmoothedTarget, x: Tensor, label: int, budget: float, **_: object) -> Tensor | None:
+        self.budgets.append(budget)
+        self.wants_another_class.append(not target.abstention_counts)
+        value = self.values.pop(0)
+        return None if value is None else torch.tensor([value])
+
+
+# What is at .35 is class 0, what is at .5 an abstention; both lie within a certificate of .6 of class 1 at .9.
+ABSTENTION, OTHER = 0.5, 0.35
+
+
+@pytest.mark.parametrize(
+    ("name", "found", "restarts"),
+    [
+        ("boundary", (OTHER,), 2),
+        ("boundary", (ABSTENTION, OTHER), 2),
+        ("boundary", (ABSTENTION, OTHER), 1),
+        ("boundary", (ABSTENTION, None, ABSTENTION, OTHER), 3),
+        ("nattack", (ABSTENTION, OTHER), 1),
+        ("nattack", (None, ABSTENTION, OTHER), 2),
+    ],
+)
+def test_an_abstention_within_the_radius_does_not_hide_that_a_certificate_is_false(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, found: tuple[float | None, ...], restarts: int
+) -> None:
+    script, made = Scripted(*found), attack_from_dict({"name": name})
+    monkeypatch.setattr(type(made), "run", lambda self, *args, **kwargs: script(*args, **kwargs))
+    promised = replace(one_value([0.9], budgets=(), certification="ab" * 32), attack=made.to_dict(), restarts=restarts)
+    promised = replace(promised, norm=made.measure.value)
+    if not made.minimizes:
+        promised = replace(promised, budgets=Budgets((1.0, 2.0), relative=True))
+    with pytest.raises(AlarmError, match=r"ALARM: example 0 is certified as class b .* is class a"):
         attack_run(tmp_path / "run", promised, smoothed(), lambda indices: ones([0.9]), {0: Certified(1, 0.6)})
     (record,) = read_attack(tmp_path / "run").records
     assert (record.kind, record.answer, record.alarm) == ("misclassified", 0, True)
+    assert not script.values
+    # After an abstention there, another class is looked for.
+    told = found.index(ABSTENTION) + 1 if ABSTENTION in found else 1
+    assert all(script.wants_another_class[told:])
+
+
+def test_an_abstention_within_the_radius_counts_where_nothing_else_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to three further runs look for another class; a larger budget than the radius is not tried after that."""
+    script, made = Scripted(*[ABSTENTION] * 4), attack_from_dict({"name": "nattack"})
+    monkeypatch.setattr(type(made), "run", lambda self, *args, **kwargs: script(*args, **kwargs))
+    promised = replace(one_value([0.9], certification="ab" * 32), attack=made.to_dict(), norm=made.measure.value)
+    promised = replace(promised, budgets=Budgets((1.0, 2.0), relative=True))
+    attack_run(tmp_path / "run", promised, smoothed(), lambda indices: ones([0.9]), {0: Certified(1, 0.6)})
+    (record,) = read_attack(tmp_path / "run").records
+    assert (record.kind, record.alarm, record.claims, record.restarts) == ("abstains", False, 4, 4)
+    assert record.magnitude == pytest.approx(0.9 - ABSTENTION)
+    assert script.budgets == [0.6] * 4
+
+
+def test_a_third_class_within_the_radius_is_an_alarm_though_another_one_was_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def three(z: Tensor) -> Tensor:
+        return torch.cat([toward_zero(z), torch.full_like(z, -9.0)], dim=1)
+
+    script, made = Scripted(OTHER), attack_from_dict({"name": "boundary"})
+    monkeypatch.setattr(type(made), "run", lambda self, *args, **kwargs: script(*args, **kwargs))
+    promised = replace(one_value([0.9], budgets=(), certification="ab" * 32), attack=made.to_dict(), wanted=2)
+    promised = replace(promised, data=replace(promised.data, class_names=("a", "b", "c")), norm=made.measure.value)
+    victim = SmoothedTarget(VotingClassifier(three, 3), Gaussian(0.25), (1,), 100, 0.05, batch_size=256)
+    with pytest.raises(AlarmError, match="ALARM: example 0 is certified as class b"):
+        attack_run(tmp_path / "run", promised, victim, lambda indices: ones([0.9]), {0: Certified(1, 0.6)})
+    (record,) = read_attack(tmp_path / "run").records
+    assert (record.answer, record.alarm, record.refused, record.failures) == (0, True, 0, 0)
 
 
 def test_a_pixel_attack_whose_budgets_grow_too_large_says_so_before_it_begins(tmp_path: Path) -> None:

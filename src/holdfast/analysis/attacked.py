@@ -44,9 +44,9 @@ def median_attack_magnitude(records: Sequence[AttackRecord]) -> float | None:
     return None if median == math.inf else median
 
 
-def accuracy_under_attack(records: Sequence[AttackRecord], radius: float) -> float:
-    """The share of examples that are right and for which nothing was found within `radius`."""
-    return sum(attack_magnitude(record) > radius for record in records) / len(records)
+def accuracy_under_attack(records: Sequence[AttackRecord], radius: float) -> Proportion:
+    """The share of examples that are right and for which nothing was found within `radius`, with its exact interval."""
+    return proportion(sum(attack_magnitude(record) > radius for record in records), len(records))
 
 
 def robustness_score(records: Sequence[AttackRecord], epsilon: float) -> float:
@@ -74,9 +74,14 @@ class Success:
     misclassified: int
     abstained: int
 
+    @property
+    def found(self) -> int:
+        """Adversarials of both kinds together."""
+        return self.misclassified + self.abstained
+
     def share(self, confidence: float = DEFAULT_CONFIDENCE) -> Proportion:
         """Of both kinds together, with its exact interval."""
-        return proportion(self.misclassified + self.abstained, self.attacked, confidence)
+        return proportion(self.found, self.attacked, confidence)
 
 
 def success_at(records: Sequence[AttackRecord], budget: float) -> Success:
@@ -193,23 +198,20 @@ def spelt(attack: Mapping[str, object]) -> str:
 
 
 def transfer_matrix(
-    answers: Mapping[str, Mapping[str, Sequence[int | None]]], references: Mapping[str, Sequence[int]]
-) -> dict[str, dict[str, float | None]]:
+    answers: Mapping[str, Mapping[str, Sequence[int | None]]], labels: Mapping[str, Sequence[int]]
+) -> dict[str, dict[str, Proportion | None]]:
     """For adversarials made against each model, the share that each model gets wrong.
 
     Args:
         answers: model that they were made against -> model that was asked -> its answers, None for none.
-        references: model that they were made against -> the class that each of them should not have.
+        labels: model that they were made against -> the true class of each of them.
 
     Returns:
-        The same keys -> share of 1; None where there are no adversarials.
+        The same keys -> share, with its exact interval; None where there are no adversarials.
     """
-    return {
-        made: {
-            asked: sum(answer != label for answer, label in zip(row, references[made], strict=True)) / len(row)
-            if row
-            else None
-            for asked, row in rows.items()
-        }
-        for made, rows in answers.items()
-    }
+    return {made: {asked: _wrong(row, labels[made]) for asked, row in rows.items()} for made, rows in answers.items()}
+
+
+def _wrong(answers: Sequence[int | None], labels: Sequence[int]) -> Proportion | None:
+    wrong = sum(answer != label for answer, label in zip(answers, labels, strict=True))
+    return proportion(wrong, len(labels)) if labels else None

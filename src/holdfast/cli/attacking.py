@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast.cli.adversaries import Asked, Computation, attack_into, target_of
 from holdfast.cli.specs import parse_attack, parse_bound, parse_budgets
 from holdfast.cli.trainings import check_entries
+from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from holdfast.runs.attack_store import AttackRun
     from holdfast.runs.manifest import DataPromise
     from holdfast.runs.store import Run
+    from holdfast.stats.datasets import Proportion
 
 
 def bounded(wanted: Bounding, model: Model, trained: Trained, splits: Splits, place: Place) -> Run:
@@ -71,7 +73,7 @@ def attacked(
     folder, data = place.attack(wanted.name), splits.open("test", model.options)
     if (folder / FILE_NAME).is_file():
         found = read_attack(folder)
-        _check_attack(found, wanted, trained, data.sha256)
+        _check_attack(found, wanted, trained, certification, data.sha256)
         if not found.missing:
             return found
     bundle = load_bundle(place.bundle(wanted.model), torch_device(place.device))
@@ -90,8 +92,12 @@ def transferred(
     models: Mapping[str, Model],
     splits: Splits,
     place: Place,
-) -> dict[str, dict[str, float | None]]:
-    """The transfer matrix of some attacks, whose classifiers have no randomness."""
+) -> dict[str, dict[str, Proportion | None]]:
+    """The transfer matrix of some attacks on classifiers without noise.
+
+    Raises:
+        UsageError: an attack is on a certification, whose noise is not known here.
+    """
     from holdfast.analysis.attacked import transfer_matrix
     from holdfast.models.bundle import load_bundle
     from holdfast.runs.transfer import transfer
@@ -99,13 +105,17 @@ def transferred(
 
     targets = {}
     for name in names:
+        if wanted[name].run is not None:
+            raise UsageError(
+                f"{name} attacks the certification {wanted[name].run}: a study transfers attacks without noise"
+            )
         model = models[wanted[name].model]
         bundle = load_bundle(place.bundle(model.name), torch_device(place.device))
         targets[name], _ = target_of(
             bundle, splits.spec_for(model.options), None, _asked(wanted[name]), _computation(place)
         )
     found = transfer({name: attacks[name] for name in names}, targets, seed=0)
-    return transfer_matrix(found.answers, found.references)
+    return transfer_matrix(found.answers, found.labels)
 
 
 def _computation(place: Place) -> Computation:
@@ -127,7 +137,9 @@ def _asked(wanted: Attacking) -> Asked:
     )
 
 
-def _check_attack(found: AttackRun, wanted: Attacking, trained: Trained, sha256: str) -> None:
+def _check_attack(
+    found: AttackRun, wanted: Attacking, trained: Trained, certification: Run | None, sha256: str
+) -> None:
     """Refuse an attack that was made with other settings.
 
     Raises:
@@ -141,12 +153,14 @@ def _check_attack(found: AttackRun, wanted: Attacking, trained: Trained, sha256:
         "target": (manifest.wanted, wanted.target),
         "repeats": (manifest.repeats, wanted.repeats),
         "confidence": (manifest.confidence, wanted.confidence),
+        "certification": (manifest.certification, None if certification is None else certification.manifest.digest),
         **_of_data(manifest.data, manifest.model, trained, sha256, wanted.every, wanted.limit),
     }
     if wanted.run is not None:
         entries |= {
             "n": (manifest.n, wanted.n),
             "alpha": (manifest.alpha, wanted.alpha),
+            "search_alpha": (manifest.search_alpha, _asked(wanted).search_alpha),
             "soft_samples": (manifest.soft_samples, wanted.soft_samples),
         }
     check_entries(f"{found.folder} is an attack with other settings", entries)

@@ -53,21 +53,28 @@ def transfer_command(
     computation = Computation(device, threads, parse_batch_size(batch_size), "float32", "auto")
     targets = {name: _target(run, bundles, data, computation) for name, run in found.items()}
     result = transfer(found, targets, fresh_seed() if seed is None else check_seed(seed))
-    matrix = transfer_matrix(result.answers, result.references)
+    matrix = transfer_matrix(result.answers, result.labels)
     if json:
         console.print_json(
-            {name: {"adversarials": len(result.references[name]), **row} for name, row in matrix.items()}
+            {
+                name: {"adversarials": len(result.labels[name])}
+                | {asked: None if share is None else share.value for asked, share in row.items()}
+                for name, row in matrix.items()
+            }
         )
         return
     rows = [
         (
-            f"{name} ({len(result.references[name])})",
-            *(formats.NOT_AVAILABLE if share is None else f"{formats.percent(share)}%" for share in row.values()),
+            f"{name} ({len(result.labels[name])})",
+            *(formats.NOT_AVAILABLE if share is None else f"{formats.percent(share.value)}%" for share in row.values()),
         )
         for name, row in matrix.items()
     ]
     console.print_table(("made against", *targets), rows)
-    console.say("Share of the adversarials of a row that the model of a column does not answer as it should.")
+    console.say(
+        "Share of the adversarials of a row that the model of a column does not answer right. Their number is in "
+        "brackets: those of inputs that the row's own model answers right unchanged."
+    )
 
 
 def _target(run: AttackRun, bundles: dict[str, Bundle], data: str, computation: Computation) -> Target:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from holdfast.reproductions.pages import Page
     from holdfast.runs.attack_store import AttackRun
     from holdfast.runs.store import Run
+    from holdfast.stats.datasets import Proportion
 
 SCALES = ("smoke", "small", "full")
 
@@ -225,7 +226,8 @@ class Finished:
         notes: what is to be known of the data, in sentences.
         attacks: by name.
         transfer: attack -> attack -> share of the adversarials of the first that the classifier of the second gets
-            wrong; None where there are none.
+            wrong, among those of inputs that the classifier of the first gets right unchanged; None where there are
+            none.
     """
 
     scale: str
@@ -234,7 +236,7 @@ class Finished:
     models: Mapping[str, Trained] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     attacks: Mapping[str, AttackRun] = field(default_factory=dict)
-    transfer: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    transfer: Mapping[str, Mapping[str, Proportion | None]] = field(default_factory=dict)
 
     def model_of(self, run: str) -> Trained:
         """The base classifier of a run."""

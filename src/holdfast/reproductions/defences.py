@@ -7,7 +7,12 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
 from holdfast.analysis.accuracy import outcomes
-from holdfast.analysis.attacked import accuracy_under_attack, attack_magnitude, median_attack_magnitude
+from holdfast.analysis.attacked import (
+    accuracy_under_attack,
+    attack_magnitude,
+    median_attack_magnitude,
+    success_at_factors,
+)
 from holdfast.reproductions.base import Model
 from holdfast.reproductions.pages import Measured
 from holdfast.runs.manifest import ordinal
@@ -54,9 +59,7 @@ def error_under(attack: AttackRun, budget: float) -> Measured:
 
 def accuracy_under(attack: AttackRun, budget: float) -> Measured:
     """The share of images that are right and stay right against this attack, within the budget."""
-    records = attack.records
-    right = round(accuracy_under_attack(records, budget) * len(records))
-    return Measured.share(proportion(right, len(records)))
+    return Measured.share(accuracy_under_attack(attack.records, budget))
 
 
 def clean_accuracy(attack: AttackRun) -> Measured:
@@ -86,6 +89,16 @@ def wrong_within(attack: AttackRun, budget: float) -> set[int]:
 def not_certified(run: Run, epsilon: float) -> set[int]:
     """The images that are wrong, or not certified at a radius."""
     return {each.index for each in outcomes(run) if each.certified_radius < epsilon}
+
+
+def contradicted(attack: AttackRun) -> bool:
+    """Whether another class was established within a certified radius."""
+    return any(record.alarm for record in attack.records)
+
+
+def within_radius(attack: AttackRun) -> int:
+    """How many images have an adversarial, abstentions included, within their certified radius."""
+    return success_at_factors(attack.records, (1.0,))[0].found
 
 
 def median_magnitude(attack: AttackRun) -> Measured:

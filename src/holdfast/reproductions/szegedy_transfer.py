@@ -13,7 +13,8 @@ from holdfast.reproductions.pages import Group, Measured, Page, Row, Statement, 
 from holdfast.stats.datasets import proportion
 
 if TYPE_CHECKING:
-    from holdfast.runs.attack_store import AttackRun
+    from holdfast.runs.attack_store import AttackRecord, AttackRun
+    from holdfast.stats.datasets import Proportion
 
 _TABLE, _METRIC = "Szegedy et al. 2013 transfer", "error rate on adversarial examples"
 _SIGMOID = {"activation": "sigmoid"}
@@ -70,16 +71,17 @@ def page(done: Finished) -> Page:
     return Page(
         title=f"Szegedy et al. 2014: transfer on MNIST, scale {done.scale}",
         intro=(
-            "L-BFGS looks for the smallest change that each network of a group gets wrong. A row says how many of "
-            "these adversarials another network gets wrong, in percent with 95% intervals; the last rows do the same "
-            "for normal noise. Distortion is the root mean square of the change of a pixel.",
+            "L-BFGS looks for the smallest change that each network of a group gets wrong, on the images that it gets "
+            "right. A row says how many of these adversarials another network gets wrong, in percent with 95% "
+            "intervals; the last rows do the same for normal noise on all images. Distortion is the root mean square "
+            "of the change of a pixel.",
             *([measures.SMOKE] if done.scale == "smoke" else []),
             *done.notes,
         ),
         tables=(
             Table("Transfer matrix: adversarials made against a network, shown to others", ("here",), tuple(groups)),
         ),
-        statements=_statements(matrix),
+        statements=_statements(done, matrix),
         notes=(
             "L-BFGS looks here for the wrong class that is most probable, which gives smaller changes than another "
             "one would.",
@@ -90,11 +92,14 @@ def page(done: Finished) -> Page:
     )
 
 
-def _group(done: Finished, made: str, row: dict[str, float | None]) -> Group:
+def _group(done: Finished, made: str, row: dict[str, Proportion | None]) -> Group:
     attack = done.attacks[f"{_file(made)}-lbfgs"]
-    count = sum(record.adversarial is not None for record in attack.records)
     rows = [
-        Row(f"on {tested}", _published(f"{made};tested on={tested}"), (_share(share, count),))
+        Row(
+            f"on {tested}",
+            _published(f"{made};tested on={tested}"),
+            (Measured(None, "share") if share is None else Measured.share(share),),
+        )
         for tested, share in row.items()
     ]
     known = figure("Hajri", _TABLE, "average distortion", "MNIST", method="L-BFGS", **{"crafted on": made})
@@ -107,8 +112,8 @@ def _noise(done: Finished, deviation: float) -> Group:
     rows = []
     for tested in _NETWORKS:
         records = done.attacks[f"{_file(tested)}-noise{deviation}"].records
-        kept = sum(each.reference == each.label and each.magnitude is None for each in records)
-        wrong = len(records) - kept
+        # The answer to the noisy image: the one to the unchanged image, where the noise did not change it.
+        wrong = sum((each.reference if each.magnitude is None else each.answer) != each.label for each in records)
         known = _published(f"noise{deviation};tested on={tested}")
         rows.append(Row(f"on {tested}", known, (Measured.share(proportion(wrong, len(records))),)))
     return Group(f"normal noise, deviation {deviation}", "errors on noisy images", tuple(rows))
@@ -119,27 +124,33 @@ def _published(setting: str) -> Any:
     return figure("Hajri", _TABLE, _METRIC, "MNIST", **{"crafted on": made, "tested on": tested})
 
 
-def _share(share: float | None, count: int) -> Measured:
-    if share is None:
-        return Measured(None, "share")
-    return Measured.share(proportion(round(share * count), count))
+def _right(attack: AttackRun) -> list[AttackRecord]:
+    """Of the images that the network gets right unchanged."""
+    return [each for each in attack.records if each.reference == each.label]
 
 
 def _distortion(attack: AttackRun) -> float | None:
-    sizes = [each.magnitude for each in attack.records if each.adversarial is not None and each.magnitude is not None]
+    sizes = [each.magnitude for each in _right(attack) if each.magnitude is not None]
     values = math.prod(attack.manifest.data.shape)
     return sum(size / math.sqrt(values) for size in sizes) / len(sizes) if sizes else None
 
 
-def _statements(matrix: dict[str, dict[str, float | None]]) -> tuple[Statement, ...]:
+def _statements(done: Finished, matrix: dict[str, dict[str, Proportion | None]]) -> tuple[Statement, ...]:
     def mean(made: tuple[str, ...], tested: tuple[str, ...]) -> float:
         shares = [matrix[a][b] for a in made for b in tested if a != b]
-        known = [share for share in shares if share is not None]
+        known = [share.value for share in shares if share is not None]
         return sum(known) / len(known) if known else 0.0
+
+    def fooled(name: str) -> bool:
+        own, right = matrix[name][name], _right(done.attacks[f"{_file(name)}-lbfgs"])
+        return own is not None and own.value == 1.0 and all(each.magnitude is not None for each in right)
 
     deep = tuple(name for name in matrix if name not in _LINEAR)
     return (
-        Statement("every network gets all adversarials wrong that were made against it", _own(matrix)),
+        Statement(
+            "L-BFGS finds an adversarial of every image that a network gets right, and the network gets it wrong",
+            all(map(fooled, matrix)),
+        ),
         Statement(
             "adversarials of linear networks transfer better to linear networks than to deep ones",
             mean(_LINEAR, _LINEAR) > mean(_LINEAR, deep),
@@ -151,10 +162,6 @@ def _statements(matrix: dict[str, dict[str, float | None]]) -> tuple[Statement, 
             > mean(("FC10(1e-4)",), tuple(matrix)),
         ),
     )
-
-
-def _own(matrix: dict[str, dict[str, float | None]]) -> bool:
-    return all(row[name] == 1.0 for name, row in matrix.items())
 
 
 STUDY = register(

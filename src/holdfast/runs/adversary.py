@@ -101,86 +101,17 @@ class Adversary:
         x = torch.from_numpy(example.x).to(self.target.device)
         tally = _Tally()
         if certified is None:
-            found = self.target.answers(x, 1, self._seed(example, 0, _OWN))
+            found = self.target.answers(x, 1, self.seed_of(example, 0, _OWN))
             tally.queries.add(found.queries)
             certified = Certified(None if found.classes[0] == NO_ANSWER else found.classes[0], None)
-        held: Claim | None = None
-        wanted = self._wanted(certified.reference)
-        if certified.reference is not None and wanted != certified.reference:
+        search = _Search(self, example, x, certified, self._wanted(certified.reference), tally)
+        if certified.reference is not None and search.wanted != certified.reference:
             for budget in self._budgets(certified.radius):
+                if search.ended or (search.held and not search.within_radius(budget)):
+                    break
                 tally.budgets.append(None if budget == math.inf else budget)
-                held = self._within(budget, x, example, certified.reference, certified.radius, wanted, tally)
-                if held is not None:
-                    break
-        return self._record(example, certified, held, tally)
-
-    def _within(
-        self,
-        budget: float,
-        x: Tensor,
-        example: Example,
-        reference: int,
-        radius: float | None,
-        wanted: int | None,
-        tally: _Tally,
-    ) -> Claim | None:
-        """The adversarial within a budget that holds: the nearest of all restarts, or the first one.
-
-        One that contradicts the certificate ends the search: a nearer one on which the classifier abstains would hide
-        it. A claim that is no nearer than one that holds is not verified. After each claim that fresh noise refuses,
-        the next run must succeed more clearly; where nothing has held yet, refused claims are followed by further runs.
-        """
-        held: Claim | None = None
-        refused, runs = 0, self.restarts
-        while runs:
-            runs -= 1
-            claim = self._claim(budget, x, example, reference, wanted, tally, min(refused, self.retries))
-            if claim is None or (held is not None and claim.distance >= held.distance):
-                continue
-            if self._holds(claim, example, reference, wanted, tally):
-                held = claim
-                if not self.attack.minimizes or self._contradicts(claim, reference, radius):
-                    break
-            else:
-                refused += 1
-                # What held under the noise of the search alone is sought again, more clearly.
-                runs += runs == 0 and held is None and refused <= self.retries
-        return held
-
-    def _claim(
-        self,
-        budget: float,
-        x: Tensor,
-        example: Example,
-        reference: int,
-        wanted: int | None,
-        tally: _Tally,
-        level: int,
-    ) -> Claim | None:
-        """What one run of the attack finds, under noise of its own."""
-        restart = tally.restarts
-        target = self.target.renewed(self._seed(example, restart, _NOISE), level)
-        seed = self._seed(example, restart, _ATTACK)
-        found = self.attack.run(target, x, reference, budget, wanted=wanted, seed=seed)
-        tally.queries.add(target.queries)
-        tally.restarts += 1
-        return None if found is None else Claim(distance(x, found, self.attack.measure), restart, found)
-
-    def _holds(self, claim: Claim, example: Example, reference: int, wanted: int | None, tally: _Tally) -> bool:
-        """Whether fresh noise confirms a claim."""
-        seed = self._seed(example, claim.restart, _CHECK)
-        verdict, asked = verify(self.target, claim.x, reference, wanted, self.check, self.claims, seed)
-        tally.queries.add(asked)
-        tally.claims += 1
-        tally.refused += not verdict.holds
-        claim.verdict = verdict
-        return verdict.holds
-
-    @staticmethod
-    def _contradicts(claim: Claim, reference: int, radius: float | None) -> bool:
-        """Whether another class is established within the certified radius; see `AttackRecord.alarm`."""
-        answer = None if claim.verdict is None else claim.verdict.answer
-        return radius is not None and claim.distance <= radius and answer not in (None, reference)
+                search.run(budget, certified.reference)
+        return self._record(example, certified, search.held, tally)
 
     def _budgets(self, radius: float | None) -> list[float]:
         """In increasing order; the largest alone for an attack that looks for small changes by itself."""
@@ -200,7 +131,8 @@ class Adversary:
             raise UsageError(f"the class to lead to is a number or {NEXT!r}, got {wanted!r}")
         return wanted
 
-    def _seed(self, example: Example, restart: int, purpose: int) -> int:
+    def seed_of(self, example: Example, restart: int, purpose: int) -> int:
+        """Of one purpose of one run."""
         return derived(self.manifest.seed, example.index, restart, purpose)
 
     def _record(
@@ -250,3 +182,81 @@ class Claim:
     restart: int
     x: Tensor
     verdict: Verdict | None = None
+
+
+@dataclass
+class _Search:
+    """The search on one example, over restarts and budgets.
+
+    Attributes:
+        held: the adversarial that holds: one that contradicts the certificate, or the nearest.
+        ended: there is nothing more to look for.
+    """
+
+    adversary: Adversary
+    example: Example
+    x: Tensor
+    certified: Certified
+    wanted: int | None
+    tally: _Tally
+    held: Claim | None = None
+    ended: bool = False
+
+    def within_radius(self, distance: float) -> bool:
+        """Whether a claim at this distance could contradict the certificate."""
+        return self.certified.radius is not None and distance <= self.certified.radius
+
+    @property
+    def hiding(self) -> bool:
+        """Whether an abstention holds within the radius: no contradiction, but one may lie behind it."""
+        return self.held is not None and not self.ended and self.within_radius(self.held.distance)
+
+    def run(self, budget: float, reference: int) -> None:
+        """Look within a budget for the adversarial that holds: the nearest of all restarts, or the first one.
+
+        One that contradicts the certificate ends the search, and counts though an abstention may be nearer. Every claim
+        within the radius is verified; outside, a claim that is no nearer than one that holds is not. After a claim that
+        fresh noise refuses, the next run must succeed more clearly; after an abstention within the radius, it must find
+        another class. Where either is the last, further runs follow.
+        """
+        retries, unclear, runs = self.adversary.retries, int(self.hiding), self.adversary.restarts
+        while runs and not self.ended:
+            runs -= 1
+            claim = self._claim(budget, reference, min(unclear, retries))
+            nearer = claim is not None and (self.held is None or claim.distance < self.held.distance)
+            if claim is None or not (nearer or self.within_radius(claim.distance)):
+                continue
+            holds = self._holds(claim, reference)
+            if holds and nearer:
+                self.held = claim
+            self.ended |= holds and not self.adversary.attack.minimizes and not self.hiding
+            if not holds or self.hiding:
+                unclear += 1
+                runs += runs == 0 and (self.held is None or self.hiding) and unclear <= retries
+
+    def _claim(self, budget: float, reference: int, level: int) -> Claim | None:
+        """What one run of the attack finds, under noise of its own."""
+        adversary, restart = self.adversary, self.tally.restarts
+        target = adversary.target.renewed(adversary.seed_of(self.example, restart, _NOISE), level)
+        seed = adversary.seed_of(self.example, restart, _ATTACK)
+        found = adversary.attack.run(target, self.x, reference, budget, wanted=self.wanted, seed=seed)
+        self.tally.queries.add(target.queries)
+        self.tally.restarts += 1
+        return None if found is None else Claim(distance(self.x, found, adversary.attack.measure), restart, found)
+
+    def _holds(self, claim: Claim, reference: int) -> bool:
+        """Whether fresh noise confirms a claim, or establishes another class within the radius."""
+        adversary = self.adversary
+        seed = adversary.seed_of(self.example, claim.restart, _CHECK)
+        verdict, asked = verify(
+            adversary.target, claim.x, reference, self.wanted, adversary.check, adversary.claims, seed
+        )
+        claim.verdict = verdict
+        if self.within_radius(claim.distance) and verdict.answer not in (None, reference):
+            # Whatever the adversary wanted, and whatever was nearer.
+            self.held, self.ended = claim, True
+        holds = verdict.holds or self.ended
+        self.tally.queries.add(asked)
+        self.tally.claims += 1
+        self.tally.refused += not holds
+        return holds

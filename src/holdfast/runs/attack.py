@@ -169,13 +169,14 @@ def _save_evidence(
 def _alarm(folder: Path, manifest: AttackManifest, record: AttackRecord) -> str:
     names = manifest.data.class_names
     norm = norm_of(manifest)
+    votes = "" if record.votes is None else f"the votes of {record.repeats} answers with fresh noise say so; "
+    shown = f"{votes}confidence {manifest.confidence:g}"
     # A record raises an alarm only with both.
     reference, answer = (names[number] for number in (record.reference, record.answer) if number is not None)
     return (
         f"ALARM: example {record.index} is certified as class {reference} within {norm.value} radius {record.radius}, "
-        f"and an adversarial at distance {record.magnitude} is class {answer} (confidence {manifest.confidence:g}, "
-        f"{record.failures} of {record.repeats} answers by fresh noise fail). A certificate is false with probability "
-        "alpha at most, and the check errs with 1 - confidence at most; more alarms than that mean a fault in the "
-        f"model's backend, the noise, or Holdfast. The two inputs, votes and settings are in {folder / EVIDENCE}. The "
-        "same command goes on with the other examples"
+        f"and an adversarial at distance {record.magnitude} is class {answer} ({shown}). A certificate is false with "
+        "probability alpha at most, and the check errs with 1 - confidence at most; more alarms than that mean a fault "
+        "in the model's backend, the noise, or Holdfast. The two inputs, votes and settings are in "
+        f"{folder / EVIDENCE}. The same command goes on with the other examples"
     )

@@ -138,15 +138,17 @@ class AttackRecord:
         reference: the class that the attack leads away from: the certified one, or the classifier's own answer for the
             unchanged input; None where it gave none.
         radius: certified for `reference`, in the attack's norm; None where nothing is.
-        budgets: that were tried, in this order, up to the first that succeeded; infinity is None.
-        magnitude: distance of the smallest adversarial that held; 0 where the unchanged input is one; None if none was
-            found.
+        budgets: that were tried, in this order, up to the first that succeeded, or up to the radius where that one is
+            an abstention within it; infinity is None.
+        magnitude: distance of the smallest adversarial that held, or of the one that contradicts the certificate; 0
+            where the unchanged input is one; None if none was found.
         kind: `misclassified` or `abstains`; None if none was found.
         answer: the class that the smoothed classifier has there, at the confidence of the check; None for none.
-        claims: adversarials that were claimed and verified: those nearer than any that held before.
+        claims: adversarials that were claimed and verified: those nearer than any that held before, and those within
+            the radius.
         refused: of them that fresh noise did not confirm.
         repeats: runs of Predict that verified the one that held.
-        failures: of them in which it failed.
+        failures: of them in which it did what the adversary wants.
         votes: of all these runs together; None where nothing is random.
         restarts: runs of the attack.
         queries: what the classifier was asked, in decisions, scores, gradients and noisy samples, checks included.

@@ -24,11 +24,11 @@ class Transfer:
 
     Attributes:
         answers: attack -> model that was asked, by the name of its attack -> its answers, None for none.
-        references: attack -> the class that each of its adversarials should not have.
+        labels: attack -> the true class of each of its adversarials.
     """
 
     answers: dict[str, dict[str, list[int | None]]]
-    references: dict[str, list[int]]
+    labels: dict[str, list[int]]
 
 
 def transfer(
@@ -38,6 +38,9 @@ def transfer(
     on_answer: Callable[[int, int], None] | None = None,
 ) -> Transfer:
     """Ask each target about the adversarials of each attack, with fresh noise.
+
+    Left out are adversarials of inputs that their own model gets wrong unchanged: they lead away from a wrong class,
+    and another model that answers the true one would seem to be fooled by them.
 
     Args:
         attacks: by name, all on inputs of one data set.
@@ -53,7 +56,10 @@ def transfer(
         raise RunError(
             "these attacks were made on different data sets, so that one's adversarials say nothing of another"
         )
-    made = {name: [each for each in run.records if each.adversarial is not None] for name, run in attacks.items()}
+    made = {
+        name: [each for each in run.records if each.adversarial is not None and each.reference == each.label]
+        for name, run in attacks.items()
+    }
     total, done = len(targets) * sum(map(len, made.values())), 0
     answers: dict[str, dict[str, list[int | None]]] = {name: {} for name in attacks}
     for name, run in attacks.items():
@@ -69,7 +75,4 @@ def transfer(
                 if on_answer:
                     on_answer(done, total)
             answers[name][asked] = row
-    references = {
-        name: [record.reference for record in records if record.reference is not None] for name, records in made.items()
-    }
-    return Transfer(answers, references)
+    return Transfer(answers, {name: [record.label for record in records] for name, records in made.items()})
