@@ -105,6 +105,8 @@ def test_a_verdict_is_an_exact_binomial_bound_at_its_share_of_the_confidence() -
 class Unsure(Target):
     """Predict at the worst place: it fails half of the time."""
 
+    deterministic = False
+
     def _answers(self, x: Tensor, count: int, seed: int) -> Answers:
         ones = int(np.random.default_rng(seed).binomial(count, 0.5))
         return Answers((1,) * ones + (0,) * (count - ones), Counts.of([count - ones, ones]), Queries())
