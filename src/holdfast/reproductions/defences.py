@@ -37,6 +37,10 @@ _PLAIN: dict[str, Any] = {
 # Each so-and-so-many-th training image.
 PART = {"smoke": 25, "small": 1, "full": 1}
 EPOCHS = {"smoke": 4, "small": 8, "full": 40}
+# Each costs eight of the others.
+ADVERSARIAL_EPOCHS = {"smoke": 4, "small": 6, "full": 60}
+# The adversary of Madry et al. 2018 on MNIST.
+MNIST_EPSILON = 0.3
 
 
 def plain(
@@ -50,6 +54,15 @@ def plain(
     """A classifier without noise, by a recipe that is spelled with all its parameters."""
     training = {**_PLAIN, "epochs": EPOCHS[scale], **settings, "recipe": recipe}
     return Model(name, None, architecture, training, arguments or {}, PART[scale])
+
+
+def mnist_cnn(scale: str, adversarial: bool) -> Model:
+    """The network of Levine & Feizi 2020, Table 9, without noise; on its own, or by Madry et al. 2018 for Linf 0.3."""
+    recipe = f"adversarial:epsilon={MNIST_EPSILON},norm=linf,steps=7" if adversarial else "standard"
+    epochs = EPOCHS[scale] if not adversarial else ADVERSARIAL_EPOCHS[scale]
+    name = "mnist-cnn-adversarial" if adversarial else "mnist-cnn-standard"
+    precision = "float32" if scale == "full" else "bfloat16"
+    return plain(scale, name, "mnist-cnn", recipe, epochs=epochs, precision=precision)
 
 
 def error_under(attack: AttackRun, budget: float) -> Measured:

@@ -13,6 +13,7 @@ from holdfast.reproductions.defences import (
     contradicted,
     images,
     median_magnitude,
+    mnist_cnn,
     plain,
     within_radius,
 )
@@ -66,25 +67,18 @@ def plan(scale: str, kind: str) -> Plan:
 def _model(scale: str, short: str) -> Model:
     name = f"table2-{short}"
     if short == "cnn":
-        return plain(scale, name, "mnist-cnn")
+        return mnist_cnn(scale, adversarial=False)
+    if short == "madry":
+        return mnist_cnn(scale, adversarial=True)
     if short == "binarized":
         return plain(scale, name, "binarized-cnn")
-    if short == "nearest":
-        return plain(
-            scale,
-            name,
-            "nearest-neighbour",
-            "memorize",
-            {"stored": 60_000 // PART[scale]},
-            epochs=1,
-            weight_decay=0.0,
-        )
-    return plain(scale, name, "mnist-cnn", "adversarial:epsilon=0.3,norm=linf,steps=7")
+    stored = {"stored": 60_000 // PART[scale]}
+    return plain(scale, name, "nearest-neighbour", "memorize", stored, epochs=1, weight_decay=0.0)
 
 
 def page(done: Finished) -> Page:
     """Accuracy and median attack magnitude of each classifier."""
-    folders = {name: f"table2-{short}" for name, short in _OTHERS.items()}
+    folders = {name: _model(done.scale, short).name for name, short in _OTHERS.items()}
     folders[_ABLATION] = f"mnist-k{_K}"
     groups, medians = [], {}
     for name, model in folders.items():

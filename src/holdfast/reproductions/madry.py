@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast.analysis.published import figure
 from holdfast.reproductions import measures
 from holdfast.reproductions.base import Attacking, Finished, Model, Plan, Study, register
-from holdfast.reproductions.defences import accuracy_under, clean_accuracy, images, plain
+from holdfast.reproductions.defences import MNIST_EPSILON, accuracy_under, clean_accuracy, images, mnist_cnn, plain
 from holdfast.reproductions.pages import Group, Measured, Page, Row, Statement, Table
 
-_EPSILON = {"mnist": 0.3, "cifar10": 8 / 255}
+if TYPE_CHECKING:
+    from holdfast.runs.attack_store import AttackRun
+
+_EPSILON = {"mnist": MNIST_EPSILON, "cifar10": 8 / 255}
 _EVERY = {"smoke": 1000, "small": 20, "full": 1}
 _METHODS = {"standard": "standard training", "adversarial": "adversarial training"}
 # Name of the row -> attack, and its entry in the published table.
@@ -20,7 +23,6 @@ _ATTACKS = {
     "PGD-20": ("pgd:norm=linf,steps=20", "attack=PGD;steps=20"),
     "CW": ("cw-linf", "attack=CW;steps=30"),
 }
-_EPOCHS = {"smoke": 4, "small": 10, "full": 60}
 _CIFAR_EPOCHS = {"smoke": 2, "small": 10, "full": 100}
 
 
@@ -37,9 +39,9 @@ def plan(scale: str, kind: str) -> Plan:
 
 
 def _model(scale: str, kind: str, name: str) -> Model:
-    recipe = "standard" if name == "standard" else f"adversarial:epsilon={_EPSILON[kind]},norm=linf,steps=7"
     if kind == "mnist":
-        return plain(scale, f"madry-mnist-{name}", "mnist-cnn", recipe, epochs=_EPOCHS[scale])
+        return mnist_cnn(scale, adversarial=name == "adversarial")
+    recipe = "standard" if name == "standard" else f"adversarial:epsilon={_EPSILON[kind]},norm=linf,steps=7"
     architecture = "resnet18" if scale == "full" else "resnet20"
     more: dict[str, Any] = {"optimizer": "sgd", "learning_rate": 0.1, "weight_decay": 5e-4, "crop": 4, "flip": True}
     return plain(scale, f"madry-cifar10-{name}", architecture, recipe, epochs=_CIFAR_EPOCHS[scale], **more)
@@ -50,8 +52,7 @@ def page(done: Finished) -> Page:
     kind = done.kind or "mnist"
     groups = tuple(_group(done, kind, name) for name in _METHODS)
     found = {
-        (name, attack): accuracy_under(done.attacks[f"madry-{kind}-{name}-{attack.lower()}"], _EPSILON[kind]).value
-        or 0.0
+        (name, attack): accuracy_under(_attacked(done, kind, name, attack), _EPSILON[kind]).value or 0.0
         for name in _METHODS
         for attack in _ATTACKS
     }
@@ -80,9 +81,13 @@ def page(done: Finished) -> Page:
     )
 
 
+def _attacked(done: Finished, kind: str, name: str, attack: str) -> AttackRun:
+    return done.attacks[f"{_model(done.scale, kind, name).name}-{attack.lower()}"]
+
+
 def _group(done: Finished, kind: str, name: str) -> Group:
-    model = f"madry-{kind}-{name}"
-    runs = {attack: done.attacks[f"{model}-{attack.lower()}"] for attack in _ATTACKS}
+    model = _model(done.scale, kind, name).name
+    runs = {attack: _attacked(done, kind, name, attack) for attack in _ATTACKS}
     compared = kind == "cifar10" and name == "adversarial"
 
     def row(quantity: str, param: str, value: Measured) -> Row:
