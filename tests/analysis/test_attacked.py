@@ -161,8 +161,8 @@ def test_an_attack_that_failed_has_no_median(tmp_path: Path) -> None:
     found = summarize_attack(write_attack(tmp_path / "a", attack_of(None, 2), [record(0, None), record(1, None)]))
     (line,) = (line for line in wording.attack_lines(found, attack_of(None, 2), None) if "median" in line)
     assert line == (
-        "There is no median attack magnitude: 0 of 2 are wrong or were made wrong, fewer than half; for 2 nothing was "
-        "found within 2 x the certified radius."
+        "There is no median attack magnitude: 0 of 2 are wrong or were made wrong, fewer than half. Attacked "
+        "without success within 2 x the certified radius: 2."
     )
 
 
@@ -190,9 +190,9 @@ def test_inputs_that_were_not_attacked_are_not_said_to_have_withstood(tmp_path: 
     found, text = told(tmp_path / "a", Budgets((1.0, 1.5), relative=True), records)
     assert (found.unattacked, found.unattacked_right, found.withstood) == ({UNCERTIFIED: 4}, 3, 1)
     assert (found.certified, found.median_magnitude) == (2, None)
-    assert "Not attacked: 4 of 6 (no certified radius: 4). Of them, 3 are answered right, and count as unb" in text
-    assert "no median attack magnitude: 2 of 6 are wrong or were made wrong, fewer than half; for 1 nothing" in text
-    assert "found within 1.5 x the certified radius, and 3 were not attacked." in text
+    assert "Not attacked: 4 of 6 (no certified radius: 4); of these answered right, and so counted as unb" in text
+    assert "no median attack magnitude: 2 of 6 are wrong or were made wrong, fewer than half. Attacked without" in text
+    assert "without success within 1.5 x the certified radius: 1; not attacked: 3." in text
 
 
 def test_other_reasons_for_not_attacking(tmp_path: Path) -> None:
@@ -209,18 +209,15 @@ def test_other_reasons_for_not_attacking(tmp_path: Path) -> None:
 
 def test_a_median_is_a_bound_where_larger_ones_were_not_tried_so_far(tmp_path: Path) -> None:
     broken = [record(0, 1.9), record(1, 1.8)]
+    bound = "at most 1.9 input units (counted as larger, but not attacked as far as that: 1)"
     for name, last, size in (
-        ("far", record(2, None), "1.9 input units;"),
-        (
-            "near",
-            record(2, None, radius=0.5),
-            "at most 1.9 input units, since 1 that count as larger were not attacked",
-        ),
-        ("not", unattacked(2), "at most 1.9 input units, since 1 that count as larger were not attacked as far as"),
+        ("far", record(2, None), "1.9 input units"),
+        ("near", record(2, None, radius=0.5), bound),
+        ("not", unattacked(2), bound),
     ):
         found, text = told(tmp_path / name, Budgets((1.0, 2.0), relative=True), [*broken, last])
         assert found.median_magnitude == 1.9
-        assert f"Median attack magnitude (L2): {size}" in text
+        assert f"Median attack magnitude (L2): {size}; an input" in text
 
 
 def test_budgets_of_its_own_have_success_accuracy_and_the_robustness_score(tmp_path: Path) -> None:
@@ -245,20 +242,23 @@ def test_accuracy_under_attack_ends_where_nothing_was_tried(tmp_path: Path) -> N
     assert (drawn.tried, drawn.end, drawn.reaches) == (2.0, 2.0, (2.0, 0.5, 0.0))
     assert [drawn.untried(radius) for radius in (0.0, 0.5, 0.6, 2.0)] == [0, 1, 2, 2]
     assert wording.upper_curve(drawn) == (
-        "The upper curve ends at the dot, at 2 input units: nothing was tried beyond. 1 of 5 inputs were not attacked, "
-        "and count as unbroken. 1 were attacked less far, each within its own budgets, and count as unbroken beyond "
-        "them."
+        "The upper curve ends at the dot, at 2 input units: nothing was tried beyond. Not attacked, and counted as "
+        "unbroken: 1 of 5 inputs. Attacked less far, within budgets of their own, and counted as unbroken beyond: 1."
     )
     drawn = gap(write_attack(tmp_path / "b", attack_of(None, 5, budgets=Budgets((0.3, 0.75))), records[:3]), None)
-    assert (drawn.tried, drawn.end) == (0.75, 0.75)
+    assert (drawn.tried, drawn.end, drawn.dots) == (0.75, 0.75, [0.3, 0.75])
+    assert "The upper curve has dots at the budgets, and ends at the last one" in wording.upper_curve(drawn)
     assert {0.3, 0.75} <= {radius for radius, *_ in drawn.rows()}
     drawn = gap(write_attack(tmp_path / "c", attack_of(None, 5, budgets=Budgets()), records[:3]), None)
     assert (drawn.tried, wording.upper_curve(drawn)) == (math.inf, "")
     assert all(under is not None for _, _, under, _ in drawn.rows())
     drawn = gap(write_attack(tmp_path / "d", attack_of(None, 5, budgets=relative), records[3:]), None)
-    assert (drawn.tried, drawn.end) == (0.0, 1.0)
+    assert (drawn.tried, drawn.end, drawn.dots) == (0.0, 1.0, [0.0])
     assert "no input that is answered right was attacked" in wording.upper_curve(drawn)
     assert [under is None for _, _, under, _ in drawn.rows()] == [False, True, True, True]
+    pixels = attack_of(None, 2, norm="L0", budgets=Budgets((1.5, 2.5)))
+    drawn = gap(write_attack(tmp_path / "e", pixels, [record(0, 2.0), record(1, None)]), None)
+    assert (drawn.tried, drawn.dots) == (2.0, [1.0, 2.0])
 
 
 def test_both_pictures_end_the_curve_with_a_dot(tmp_path: Path) -> None:
@@ -267,7 +267,8 @@ def test_both_pictures_end_the_curve_with_a_dot(tmp_path: Path) -> None:
         each if (each.magnitude or 0.0) <= 0.3 else replace(each, magnitude=None, kind=None) for each in found.records
     )
     manifest = replace(found.manifest, budgets=Budgets((0.3,)))
-    drawn = gap(replace(found, manifest=manifest, records=records), run)
+    near = replace(found, manifest=manifest, records=records)
+    drawn = gap(near, run)
     assert drawn.tried < drawn.end, "the certificate reaches further"
     spec = gap_chart(drawn)
     *_, dot = spec["layer"]
@@ -279,6 +280,8 @@ def test_both_pictures_end_the_curve_with_a_dot(tmp_path: Path) -> None:
     # The text of a figure is in its comments.
     text = " ".join(re.findall("<!-- (.*?) -->", (tmp_path / "gap.svg").read_text()))
     assert "The upper curve ends at the dot, at 0.3 input units" in text
+    write_report([run], tmp_path / "report.html", attacks=[near])
+    assert "<td>not tried</td>" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_an_attack_without_records_has_no_numbers(tmp_path: Path) -> None:
@@ -385,6 +388,8 @@ def test_the_report_shows_the_attack_beside_the_certificate(tmp_path: Path) -> N
     (anchor,) = re.findall(r'<h3 id="(\S+)">Attacked: attack', page)
     assert f'<li><a href="#{anchor}">' in page
     assert "That an attack finds nothing proves nothing" in page
+    assert "The upper curve ends at the dot" in page
+    assert "Not attacked that far" in page
     assert "smooth-pgd:norm=l2,steps=20" in page
     assert "Certificates contradicted: 0 of" in page
     write_report([run], out)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import textwrap
 from typing import TYPE_CHECKING, Any
 
@@ -52,9 +51,8 @@ def write_gap_plot(gap: Gap, out: Path, subset: str) -> None:
             )
             _step(axes, gap.certified.steps, end, _CERTIFIED, _NAMES["certified"], "solid")
         _step(axes, gap.attacked, min(gap.tried, end), _ATTACKED, f"{_NAMES['attacked']}: {gap.attack}", (0, (7, 3)))
-        if gap.tried < math.inf:
-            last = gap.attacked[-1].accuracy.value
-            axes.plot(gap.tried, last, "o", color=_ATTACKED, markersize=6, clip_on=False, zorder=3)
+        heights = [_value(gap.attacked, start) for start in gap.dots]
+        axes.plot(gap.dots, heights, "o", color=_ATTACKED, markersize=6, clip_on=False, zorder=3)
         axes.set_xlabel(_axis(gap.norm))
         axes.set_ylabel("accuracy")
         axes.set_xlim(0.0, end)
@@ -106,9 +104,10 @@ def gap_chart(gap: Gap) -> dict[str, Any]:
             interpolate="step-after", opacity=0.18, color="#888888", clip=True
         )
         layers.insert(0, area.encode(x=x, y=alt.Y("lower:Q"), y2="upper:Q"))
-    if gap.tried < math.inf:
-        dot = alt.Chart(alt.InlineData(values=attacked[-1:])).mark_point(filled=True, size=60, opacity=1)
-        layers.append(dot.encode(x=x, y=y, color=colour))
+    dots = [{"run": _NAMES["attacked"], "start": start, "accuracy": _value(gap.attacked, start)} for start in gap.dots]
+    if dots:
+        points = alt.Chart(alt.InlineData(values=dots)).mark_point(filled=True, size=60, opacity=1)
+        layers.append(points.encode(x=x, y=y, color=colour))
     return charts.finished(alt, layers)
 
 

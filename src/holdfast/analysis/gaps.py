@@ -37,7 +37,7 @@ class Gap:
         examples: attacked inputs.
         certified: certified accuracy over the radius; None where there is no certification.
         attacked: accuracy under attack over the radius, an upper bound on what could be certified.
-        budgets: of all inputs alike, in the norm; none where there are none, or each input has its own.
+        budgets: of all inputs alike, in L0 whole; none where there are none, or each input has its own.
         reaches: how far each input was attacked that is right and was not broken: infinity without budgets, 0 where it
             was not attacked.
         tried: the largest budget of an input that is right, where accuracy under attack ends; infinity without
@@ -55,6 +55,11 @@ class Gap:
     reaches: tuple[float, ...]
     tried: float
     end: float
+
+    @property
+    def dots(self) -> list[float]:
+        """Where the curve of the attack has marks: at the budgets of all inputs alike, and where it ends."""
+        return sorted(radius for radius in {*self.budgets, self.tried} if radius <= self.tried < math.inf)
 
     def untried(self, radius: float) -> int:
         """How many inputs count as unbroken within a radius and were not attacked as far as that."""
@@ -92,9 +97,7 @@ def gap(attack: AttackRun, run: Run | None) -> Gap:
     steps = attack_steps(attack.records, norm)
     budgets = attack.manifest.budgets
     right = [record for record in attack.records if record.reference == record.label]
-    tried = max((reach(record, budgets) for record in right), default=0.0)
-    if norm is Norm.L0 and tried < math.inf:
-        tried = float(math.floor(tried))
+    tried = max((_whole(norm, reach(record, budgets)) for record in right), default=0.0)
     finite = sorted(step.start for step in steps)
     shown = tried if tried < math.inf else finite[math.ceil(_SHOWN * len(finite)) - 1]
     return Gap(
@@ -104,11 +107,15 @@ def gap(attack: AttackRun, run: Run | None) -> Gap:
         examples=len(attack.records),
         certified=certified,
         attacked=steps,
-        budgets=() if budgets.relative else budgets.values,
+        budgets=() if budgets.relative else tuple(_whole(norm, value) for value in budgets.values),
         reaches=tuple(reach(record, budgets) for record in right if record.magnitude is None),
         tried=tried,
         end=max(shown, certified.end if certified else 0.0) or 1.0,
     )
+
+
+def _whole(norm: Norm, budget: float) -> float:
+    return float(math.floor(budget)) if norm is Norm.L0 and budget < math.inf else budget
 
 
 def same_inputs(attack: AttackRun, run: Run) -> Run:

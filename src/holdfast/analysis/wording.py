@@ -73,8 +73,8 @@ def _unattacked(summary: AttackSummary) -> list[str]:
         return []
     reasons = "; ".join(f"{reason}: {count}" for reason, count in summary.unattacked.items())
     return [
-        f"Not attacked: {sum(summary.unattacked.values())} of {summary.examples} ({reasons}). Of them, "
-        f"{summary.unattacked_right} are answered right, and count as unbroken in what follows."
+        f"Not attacked: {sum(summary.unattacked.values())} of {summary.examples} ({reasons}); of these answered right, "
+        f"and so counted as unbroken in what follows: {summary.unattacked_right}."
     ]
 
 
@@ -88,14 +88,14 @@ def _median_magnitude(summary: AttackSummary, budgets: Budgets) -> str:
             within = f" within {budgets.values[-1]:g} x the certified radius"
         else:
             within = f" within {formats.with_unit(norm, formats.threshold(budgets.values[-1]))}"
-        untried = f", and {summary.unattacked_right} were not attacked" if summary.unattacked_right else ""
+        untried = f"; not attacked: {summary.unattacked_right}" if summary.unattacked_right else ""
         return (
             f"There is no median attack magnitude: {broken} of {summary.examples} are wrong or were made wrong, fewer "
-            f"than half; for {summary.withstood} nothing was found{within}{untried}."
+            f"than half. Attacked without success{within}: {summary.withstood}{untried}."
         )
     size = formats.with_unit(norm, f"{summary.median_magnitude:.4g}")
     if summary.median_untried:
-        size = f"at most {size}, since {summary.median_untried} that count as larger were not attacked as far as that"
+        size = f"at most {size} (counted as larger, but not attacked as far as that: {summary.median_untried})"
     return f"Median attack magnitude ({norm.value}): {size}; an input that is wrong unchanged counts 0."
 
 
@@ -111,13 +111,14 @@ def upper_curve(gap: Gap) -> str:
     found = []
     if gap.tried < math.inf:
         size = formats.with_unit(gap.norm, f"{gap.tried:.4g}")
-        found.append(f"The upper curve ends at the dot, at {size}: nothing was tried beyond.")
+        ends = "ends at the dot" if len(gap.dots) == 1 else "has dots at the budgets, and ends at the last one"
+        found.append(f"The upper curve {ends}, at {size}: nothing was tried beyond.")
     unattacked = gap.reaches.count(0.0)
     if unattacked:
-        found.append(f"{unattacked} of {gap.examples} inputs were not attacked, and count as unbroken.")
+        found.append(f"Not attacked, and counted as unbroken: {unattacked} of {gap.examples} inputs.")
     less = gap.untried(gap.tried) - unattacked
     if less:
-        found.append(f"{less} were attacked less far, each within its own budgets, and count as unbroken beyond them.")
+        found.append(f"Attacked less far, within budgets of their own, and counted as unbroken beyond: {less}.")
     return " ".join(found)
 
 
