@@ -200,6 +200,8 @@ def test_other_reasons_for_not_attacking(tmp_path: Path) -> None:
     records = [unattacked(0, radius=2.0), record(1, None, radius=8.0)]
     found, _ = told(tmp_path / "a", Budgets((0.25,), relative=True), records)
     assert found.unattacked == {BELOW_A_PIXEL: 1}
+    found, _ = told(tmp_path / "d", Budgets((0.25,)), [unattacked(0)], norm="L0")
+    assert found.unattacked == {BELOW_A_PIXEL: 1}
     found, text = told(tmp_path / "b", Budgets((0.25,)), [unattacked(0), record(1, None)], wanted=3)
     assert found.unattacked == {WANTED: 1}
     assert "the class wanted already: 1" in text

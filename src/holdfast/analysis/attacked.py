@@ -235,7 +235,7 @@ def summarize_attack(run: AttackRun) -> AttackSummary:
 def _why_unattacked(record: AttackRecord, manifest: AttackManifest) -> str:
     if record.reference == manifest.wanted:
         return WANTED
-    return BELOW_A_PIXEL if record.radius else UNCERTIFIED
+    return UNCERTIFIED if manifest.budgets.relative and not record.radius else BELOW_A_PIXEL
 
 
 def _at_budgets(records: Sequence[AttackRecord], budgets: Budgets) -> tuple[AtBudget, ...]:
