@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,9 @@ from synthetic_runs import ABLATION, data, four, manifest, many, votes, write_ru
 from holdfast.analysis import wording
 from holdfast.analysis.accuracy import outcomes
 from holdfast.analysis.attacked import (
+    BELOW_A_PIXEL,
+    UNCERTIFIED,
+    WANTED,
     accuracy_under_attack,
     attack_magnitude,
     median_attack_magnitude,
@@ -36,6 +39,7 @@ from holdfast.types import Norm
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from holdfast.analysis.attacked import AttackSummary
     from holdfast.runs.store import Run
 
 QUERIES = {"decisions": 10, "scores": 0, "gradients": 40, "samples": 1000}
@@ -62,6 +66,11 @@ def record(index: int, magnitude: float | None, **changes: Any) -> AttackRecord:
         adversarial=None if magnitude is None else "ab" * 32,
     )
     return replace(made, **changes)
+
+
+def unattacked(index: int, **changes: Any) -> AttackRecord:
+    """A right one without a certificate, to which no multiple of a radius refers."""
+    return record(index, None, **{"radius": None, "budgets": (), "restarts": 0, "queries": {}, **changes})
 
 
 def attack_of(run: Run | None, size: int, **changes: Any) -> AttackManifest:
@@ -117,7 +126,7 @@ def test_accuracy_under_attack_counts_the_right_ones_that_were_not_broken() -> N
 
 
 def test_the_robustness_score_counts_answers_that_were_kept_right_or_wrong() -> None:
-    assert [robustness_score(FIVE, epsilon) for epsilon in (0.0, 0.5, 0.7, 1.2)] == [0.8, 0.6, 0.4, 0.2]
+    assert [robustness_score(FIVE, epsilon).value for epsilon in (0.0, 0.5, 0.7, 1.2)] == [0.8, 0.6, 0.4, 0.2]
 
 
 def test_success_within_budgets_and_within_multiples_of_the_radius() -> None:
@@ -142,14 +151,140 @@ def test_a_summary_counts_everything_once(tmp_path: Path) -> None:
     certification = four(tmp_path / "run")
     text = " ".join(wording.attack_lines(found, attack_of(None, 5, certification="ab" * 32), certification))
     assert "3 of 6 claims were refused by fresh noise" in text
-    assert "Certificates contradicted: 2 of 4 (examples 0, 3); at most 0.008 are to be expected by chance" in text
+    assert (
+        "Certificates contradicted: 2 of 4 attacked (examples 0, 3); at most 0.008 are to be expected by chance" in text
+    )
     assert "Within 1.5 x the certified radius: 75.0%" in text
     json.dumps(found.queries)
 
 
 def test_an_attack_that_failed_has_no_median(tmp_path: Path) -> None:
     found = summarize_attack(write_attack(tmp_path / "a", attack_of(None, 2), [record(0, None), record(1, None)]))
-    assert any("no median attack magnitude" in line for line in wording.attack_lines(found, attack_of(None, 2), None))
+    (line,) = (line for line in wording.attack_lines(found, attack_of(None, 2), None) if "median" in line)
+    assert line == (
+        "There is no median attack magnitude: 0 of 2 are wrong or were made wrong, fewer than half. Attacked "
+        "without success within 2 x the certified radius: 2."
+    )
+
+
+def told(folder: Path, budgets: Budgets, records: Sequence[AttackRecord], **changes: Any) -> tuple[AttackSummary, str]:
+    promise = attack_of(None, len(records), budgets=budgets, **changes)
+    summary = summarize_attack(write_attack(folder, promise, records))
+    return summary, "\n".join(wording.attack_lines(summary, promise, None))
+
+
+@pytest.mark.parametrize("factor", [0.5, 4.0])
+def test_success_is_told_at_the_multiples_that_were_tried(tmp_path: Path, factor: float) -> None:
+    records = [record(index, 0.9 * factor, budgets=(factor,)) for index in range(5)]
+    found, text = told(tmp_path / "a", Budgets((factor,), relative=True), records)
+    assert [(each.budget, each.attacked, each.misclassified) for each in found.factors] == [(factor, 5, 5)]
+    assert re.findall(r"Within (\S+) x the certified radius: (\S+)%", text) == [(f"{factor:g}", "100.0")]
+    free, _ = told(tmp_path / "b", Budgets(), records)
+    assert [each.budget for each in free.factors] == [1.0, 1.5, 2.0], "an attack without budgets tries all of them"
+    own, text = told(tmp_path / "c", Budgets((factor,)), records)
+    assert own.factors == ()
+    assert "x the certified radius" not in text
+
+
+def test_inputs_that_were_not_attacked_are_not_said_to_have_withstood(tmp_path: Path) -> None:
+    records = [*map(unattacked, range(3)), record(3, 1.2), record(4, None), unattacked(5, label=5)]
+    found, text = told(tmp_path / "a", Budgets((1.0, 1.5), relative=True), records)
+    assert (found.unattacked, found.unattacked_right, found.withstood) == ({UNCERTIFIED: 4}, 3, 1)
+    assert (found.certified, found.median_magnitude) == (2, None)
+    assert "Not attacked: 4 of 6 (no certified radius: 4); of these answered right, and so counted as unb" in text
+    assert "no median attack magnitude: 2 of 6 are wrong or were made wrong, fewer than half. Attacked without" in text
+    assert "without success within 1.5 x the certified radius: 1; not attacked: 3." in text
+
+
+def test_other_reasons_for_not_attacking(tmp_path: Path) -> None:
+    # A quarter of two pixels is none; and class 3 need not be led to class 3.
+    records = [unattacked(0, radius=2.0), record(1, None, radius=8.0)]
+    found, _ = told(tmp_path / "a", Budgets((0.25,), relative=True), records)
+    assert found.unattacked == {BELOW_A_PIXEL: 1}
+    found, _ = told(tmp_path / "d", Budgets((0.25,)), [unattacked(0)], norm="L0")
+    assert found.unattacked == {BELOW_A_PIXEL: 1}
+    found, text = told(tmp_path / "b", Budgets((0.25,)), [unattacked(0), record(1, None)], wanted=3)
+    assert found.unattacked == {WANTED: 1}
+    assert "the class wanted already: 1" in text
+    found, text = told(tmp_path / "c", Budgets((0.25,)), [unattacked(0)], wanted=3)
+    assert found.budgets == (), "nothing was attacked, so nothing has a share"
+
+
+def test_a_median_is_a_bound_where_larger_ones_were_not_tried_so_far(tmp_path: Path) -> None:
+    broken = [record(0, 1.9), record(1, 1.8)]
+    bound = "at most 1.9 input units (counted as larger, but not attacked as far as that: 1)"
+    for name, last, size in (
+        ("far", record(2, None), "1.9 input units"),
+        ("near", record(2, None, radius=0.5), bound),
+        ("not", unattacked(2), bound),
+    ):
+        found, text = told(tmp_path / name, Budgets((1.0, 2.0), relative=True), [*broken, last])
+        assert found.median_magnitude == 1.9
+        assert f"Median attack magnitude (L2): {size}; an input" in text
+
+
+def test_budgets_of_its_own_have_success_accuracy_and_the_robustness_score(tmp_path: Path) -> None:
+    found, text = told(tmp_path / "a", Budgets((0.7, 1.5)), FIVE)
+    near, far = found.budgets
+    assert near.success == success_at(FIVE, 0.7)
+    assert (near.accuracy.value, near.robustness_score.value) == (0.4, 0.4)
+    assert (far.success.abstained, far.accuracy.value, far.robustness_score.value) == (1, 0.2, 0.2)
+    assert re.findall(r"Within (\S+) input units: success on (\S+)%", text) == [("0.7", "50.0"), ("1.5", "75.0")]
+    assert (
+        "of 4 attacked (2 misclassified, 1 abstentions); accuracy under attack 20.0% [0.5, 71.7]; epsilon-rob" in text
+    )
+    assert "epsilon-robustness score 20.0%" in text
+    json.dumps(asdict(found), allow_nan=False)
+    assert told(tmp_path / "b", Budgets((1.0,), relative=True), FIVE)[0].budgets == ()
+
+
+def test_accuracy_under_attack_ends_where_nothing_was_tried(tmp_path: Path) -> None:
+    records = [record(0, 0.5), record(1, None), record(2, None, radius=0.25), unattacked(3), record(4, 3.0, label=5)]
+    relative = Budgets((1.0, 2.0), relative=True)
+    drawn = gap(write_attack(tmp_path / "a", attack_of(None, 5, budgets=relative), records), None)
+    assert (drawn.tried, drawn.end, drawn.reaches) == (2.0, 2.0, (2.0, 0.5, 0.0))
+    assert [drawn.untried(radius) for radius in (0.0, 0.5, 0.6, 2.0)] == [0, 1, 2, 2]
+    assert wording.upper_curve(drawn) == (
+        "The upper curve ends at the dot, at 2 input units: nothing was tried beyond. Not attacked, and counted as "
+        "unbroken: 1 of 5 inputs. Attacked less far, within budgets of their own, and counted as unbroken beyond: 1."
+    )
+    drawn = gap(write_attack(tmp_path / "b", attack_of(None, 5, budgets=Budgets((0.3, 0.75))), records[:3]), None)
+    assert (drawn.tried, drawn.end, drawn.dots) == (0.75, 0.75, [0.3, 0.75])
+    assert "The upper curve has dots at the budgets, and ends at the last one" in wording.upper_curve(drawn)
+    assert {0.3, 0.75} <= {radius for radius, *_ in drawn.rows()}
+    drawn = gap(write_attack(tmp_path / "c", attack_of(None, 5, budgets=Budgets()), records[:3]), None)
+    assert (drawn.tried, wording.upper_curve(drawn)) == (math.inf, "")
+    assert all(under is not None for _, _, under, _ in drawn.rows())
+    drawn = gap(write_attack(tmp_path / "d", attack_of(None, 5, budgets=relative), records[3:]), None)
+    assert (drawn.tried, drawn.end, drawn.dots) == (0.0, 1.0, [0.0])
+    assert "no input that is answered right was attacked" in wording.upper_curve(drawn)
+    assert [under is None for _, _, under, _ in drawn.rows()] == [False, True, True, True]
+    pixels = attack_of(None, 2, norm="L0", budgets=Budgets((1.5, 2.5)))
+    drawn = gap(write_attack(tmp_path / "e", pixels, [record(0, 2.0), record(1, None)]), None)
+    assert (drawn.tried, drawn.dots) == (2.0, [1.0, 2.0])
+
+
+def test_both_pictures_end_the_curve_with_a_dot(tmp_path: Path) -> None:
+    run, found = attacked(tmp_path)
+    records = tuple(
+        each if (each.magnitude or 0.0) <= 0.3 else replace(each, magnitude=None, kind=None) for each in found.records
+    )
+    manifest = replace(found.manifest, budgets=Budgets((0.3,)))
+    near = replace(found, manifest=manifest, records=records)
+    drawn = gap(near, run)
+    assert drawn.tried < drawn.end, "the certificate reaches further"
+    spec = gap_chart(drawn)
+    *_, dot = spec["layer"]
+    (point,) = spec["datasets"][dot["data"]["name"]]
+    assert (dot["mark"]["type"], point["start"]) == ("point", 0.3)
+    rows = [row for values in spec["datasets"].values() for row in values]
+    assert max(row["start"] for row in rows if row.get("run", "").startswith("accuracy under")) == 0.3
+    write_gap_plot(drawn, tmp_path / "gap.svg", "40 examples")
+    # The text of a figure is in its comments.
+    text = " ".join(re.findall("<!-- (.*?) -->", (tmp_path / "gap.svg").read_text()))
+    assert "The upper curve ends at the dot, at 0.3 input units" in text
+    write_report([run], tmp_path / "report.html", attacks=[near])
+    assert "<td>not tried</td>" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_an_attack_without_records_has_no_numbers(tmp_path: Path) -> None:
@@ -173,15 +308,17 @@ def test_accuracy_under_attack_is_a_step_function_that_falls_at_each_adversarial
 
 
 def attacked(tmp_path: Path, noise: dict[str, Any] | None = None) -> tuple[Run, AttackRun]:
-    """A run of many, of which the first 40 were attacked: each is broken at 1.3 times its radius."""
+    """A run of many, of which the first 40 were attacked: each is broken at 1.3 times its radius, if it has one."""
     run = many(tmp_path / "run", ABLATION, shape=(1, 28, 28)) if noise else many(tmp_path / "run", {**GAUSSIAN})
     records = [
-        record(
+        unattacked(each.index, label=each.label, reference=each.predicted)
+        if each.predicted is None or each.radius < 1e-3
+        else record(
             each.index,
             math.ceil(1.3 * each.radius + 0.1) if noise else 1.3 * each.radius + 1e-3,
             label=each.label,
             reference=each.predicted,
-            radius=each.radius if each.predicted is not None else None,
+            radius=each.radius,
         )
         for each in outcomes(run)[:40]
     ]
@@ -200,8 +337,9 @@ def test_the_attack_lies_above_the_certificate_on_the_same_inputs(tmp_path: Path
     assert drawn.examples == 40
     assert drawn.certified is not None
     assert len(same_inputs(found, run).records) == 40
-    for radius, certified, under in drawn.rows():
+    for radius, certified, under, _ in drawn.rows():
         assert certified is not None
+        assert under is not None
         truth = sum(each.certified_radius >= radius for each in outcomes(run)[:40]) / 40
         assert certified.value == pytest.approx(truth)
         assert under == accuracy_under_attack(found.records, radius)
@@ -253,6 +391,8 @@ def test_the_report_shows_the_attack_beside_the_certificate(tmp_path: Path) -> N
     (anchor,) = re.findall(r'<h3 id="(\S+)">Attacked: attack', page)
     assert f'<li><a href="#{anchor}">' in page
     assert "That an attack finds nothing proves nothing" in page
+    assert "The upper curve ends at the dot" in page
+    assert "Not attacked that far" in page
     assert "smooth-pgd:norm=l2,steps=20" in page
     assert "Certificates contradicted: 0 of" in page
     write_report([run], out)

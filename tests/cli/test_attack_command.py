@@ -85,8 +85,13 @@ def test_a_model_without_noise_is_attacked_and_resumed(call: Call, plain: Path, 
     code, printed, _ = call(*command, "--out", tmp_path / "a", "--plot", tmp_path / "a.svg")
     assert code == 0
     assert "Adversarials that held: 8 (8 misclassified, 0 abstentions); 0 of 8 claims were refused" in words(printed)
+    assert "Within 0.3 input units: success on 100.0% [63.0, 100.0] of 8 attacked" in words(printed)
+    assert "accuracy under attack 0.0% [0.0, 37.0]; epsilon-robustness score 0.0% [0.0, 37.0]" in words(printed)
     again, printed_again, _ = call(*command, "--out", tmp_path / "a")
     assert (again, printed_again) == (0, printed)
+    at_budgets = json.loads(call(*command, "--out", tmp_path / "a", "--json")[1])["budgets"]
+    assert [each["success"]["budget"] for each in at_budgets] == [0.05, 0.3]
+    assert at_budgets[1]["robustness_score"]["value"] == 0.0
     code, _, err = call(*command, "--out", tmp_path / "a", "--budget", ".05,.4")
     assert code == 1
     assert "budgets.values: the run has [0.05, 0.3]" in err
@@ -97,6 +102,17 @@ def test_a_target_class(call: Call, plain: Path, tmp_path: Path) -> None:
     assert call(*command, "--target", "next")[0] == 0
     for record in read_attack(tmp_path / "a").records:
         assert record.answer == (record.reference + 1) % 10
+
+
+def test_an_attack_on_nothing_says_so(call: Call, plain: Path, tmp_path: Path) -> None:
+    command = ("attack", "--model", plain, "--attack", "pgd", "--budget", 0.05, "--limit", 1, "--quiet", "--out")
+    assert call(*command, tmp_path / "a")[0] == 0
+    (record,) = read_attack(tmp_path / "a").records
+    code, printed, err = call(*command, tmp_path / "b", "--target", record.reference)
+    assert code == 0
+    assert "Not attacked: 1 of 1 (the class wanted already: 1)" in words(printed)
+    assert "success on" not in words(printed)
+    assert "none of the 1 inputs was attacked (the class wanted already), so the figures say nothing" in err
 
 
 def test_the_transfer_matrix(call: Call, models: Path, plain: Path, tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """What attacks found, in the field's figures: pure functions of the records of an attack. Upper bounds, all of them.
 
-An attack that finds nothing proves nothing: these figures bound robustness from above, certificates from below.
+An attack that finds nothing proves nothing: these figures bound robustness from above, certificates from below. An
+input that was not attacked, or not as far as a radius, counts as unbroken there. The bound stays true, and how many
+there are is told beside it.
 """
 
 from __future__ import annotations
@@ -17,17 +19,20 @@ from holdfast.stats.datasets import DEFAULT_CONFIDENCE, Proportion, proportion
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from holdfast.runs.attack_store import AttackRecord, AttackRun
+    from holdfast.runs.attack_store import AttackManifest, AttackRecord, AttackRun, Budgets
 
-# Multiples of the certified radius at which success is told.
+# Multiples of the certified radius at which success is told where the attack had no budget.
 FACTORS = (1.0, 1.5, 2.0)
+
+# Why an input that has an answer was not attacked.
+UNCERTIFIED, BELOW_A_PIXEL, WANTED = "no certified radius", "budget below one pixel", "the class wanted already"
 
 
 def attack_magnitude(record: AttackRecord) -> float:
     """The empirical adversarial attack magnitude of one example: the size of the smallest change found to be wrong.
 
-    0 where the unchanged input is misclassified or gets no answer; infinity where nothing was found. Source: Levine &
-    Feizi 2020, "Experiments".
+    0 where the unchanged input is misclassified or gets no answer; infinity where nothing was found, or nothing was
+    tried (see `reach`). Source: Levine & Feizi 2020, "Experiments".
     """
     if record.reference != record.label:
         return 0.0
@@ -35,9 +40,10 @@ def attack_magnitude(record: AttackRecord) -> float:
 
 
 def median_attack_magnitude(records: Sequence[AttackRecord]) -> float | None:
-    """The lower median of the attack magnitude; None where the attack failed on the example in the middle.
+    """The lower median of the attack magnitude; None where the example in the middle was not broken.
 
-    At least half of the examples are wrong within it. Source: Levine & Feizi 2020, Table 2.
+    At least half of the examples are wrong within it. Those that were not tried so far might have been broken nearer:
+    then it is an upper bound. Source: Levine & Feizi 2020, Table 2.
     """
     ranked = sorted(map(attack_magnitude, records))
     median = ranked[(len(ranked) - 1) // 2]
@@ -45,17 +51,23 @@ def median_attack_magnitude(records: Sequence[AttackRecord]) -> float | None:
 
 
 def accuracy_under_attack(records: Sequence[AttackRecord], radius: float) -> Proportion:
-    """The share of examples that are right and for which nothing was found within `radius`, with its exact interval."""
+    """The share of examples that are right and for which nothing was found within `radius`, tried or not."""
     return proportion(sum(attack_magnitude(record) > radius for record in records), len(records))
 
 
-def robustness_score(records: Sequence[AttackRecord], epsilon: float) -> float:
+def robustness_score(records: Sequence[AttackRecord], epsilon: float) -> Proportion:
     """The epsilon-robustness score: the share of inputs whose own answer, right or wrong, was not changed within
-    `epsilon`. An input without an answer has none to keep. Source: Hajri 2021 (lecture), after Madry et al. 2018."""
+    `epsilon`, tried or not. An input without an answer has none to keep. Source: Hajri 2021 (lecture), after Madry et
+    al. 2018."""
     kept = sum(
         record.reference is not None and (record.magnitude is None or record.magnitude > epsilon) for record in records
     )
-    return kept / len(records)
+    return proportion(kept, len(records))
+
+
+def reach(record: AttackRecord, budgets: Budgets) -> float:
+    """How far an example was to be attacked: its largest budget, infinity without budgets, 0 if it was not attacked."""
+    return budgets.of(record.radius)[-1] if _was_attacked(record) else 0.0
 
 
 @dataclass(frozen=True)
@@ -85,13 +97,13 @@ class Success:
 
 
 def success_at(records: Sequence[AttackRecord], budget: float) -> Success:
-    """Success within a budget, among the examples that were attacked: those that had an answer, and not the wanted one
-    already."""
+    """Success within a budget that was tried, among the examples that were attacked: those that had an answer, and not
+    the wanted one already."""
     return _success(budget, [(record, budget) for record in records if _was_attacked(record)])
 
 
 def success_at_factors(records: Sequence[AttackRecord], factors: Sequence[float] = FACTORS) -> list[Success]:
-    """Success within multiples of the certified radius, among the attacked examples that have one above 0."""
+    """Success within multiples of the certified radius that were tried, among the attacked examples that have one."""
     certified = [(record, record.radius) for record in records if record.radius and _was_attacked(record)]
     return [_success(factor, [(record, factor * radius) for record, radius in certified]) for factor in factors]
 
@@ -108,6 +120,21 @@ def _success(budget: float, limits: Sequence[tuple[AttackRecord, float]]) -> Suc
 
 
 @dataclass(frozen=True)
+class AtBudget:
+    """An attack within one budget, in its own norm.
+
+    Attributes:
+        success: among the examples that were attacked.
+        accuracy: under attack within the budget, of all examples.
+        robustness_score: the epsilon-robustness score with the budget as epsilon, of all examples.
+    """
+
+    success: Success
+    accuracy: Proportion
+    robustness_score: Proportion
+
+
+@dataclass(frozen=True)
 class AttackSummary:
     """One attack in numbers.
 
@@ -119,14 +146,20 @@ class AttackSummary:
         subset: in plain words.
         right: share of unchanged examples that are answered right.
         silent: unchanged examples without an answer.
+        unattacked: why examples with an answer were not attacked -> how many.
+        unattacked_right: of them that are answered right, and so count as unbroken.
+        withstood: right examples that were attacked, and for which nothing was found.
         found: examples with an adversarial that held.
         misclassified: of them with another class established.
         abstained: of them without an answer.
         claims: adversarials that the attack claimed.
         refused: of them that did not hold under fresh noise.
         median_magnitude: see `median_attack_magnitude`.
-        factors: success at multiples of the certified radius; empty without a certification.
-        certified: examples with a certified radius above 0.
+        median_untried: examples that count as larger than the median, and were not attacked as far as that.
+        budgets: what the attack did within each budget promised in its own norm; empty if there is none.
+        factors: success at the promised multiples of the certified radius, without budgets at `FACTORS`; empty without
+            a certification, and for budgets in the attack's own norm.
+        certified: attacked examples with a certified radius above 0.
         alarms: indices of the examples whose certificate is contradicted.
         queries: in all.
         restarts: in all.
@@ -139,12 +172,17 @@ class AttackSummary:
     subset: str
     right: Proportion
     silent: int
+    unattacked: dict[str, int]
+    unattacked_right: int
+    withstood: int
     found: int
     misclassified: int
     abstained: int
     claims: int
     refused: int
     median_magnitude: float | None
+    median_untried: int
+    budgets: tuple[AtBudget, ...]
     factors: tuple[Success, ...]
     certified: int
     alarms: tuple[int, ...]
@@ -152,7 +190,7 @@ class AttackSummary:
     restarts: int
 
 
-def summarize_attack(run: AttackRun, factors: Sequence[float] = FACTORS) -> AttackSummary:
+def summarize_attack(run: AttackRun) -> AttackSummary:
     """The numbers of one attack.
 
     Raises:
@@ -161,10 +199,13 @@ def summarize_attack(run: AttackRun, factors: Sequence[float] = FACTORS) -> Atta
     records = run.records
     if not records:
         raise RunError(f"{run.folder} has no records yet: `holdfast attack` with its own settings adds them")
-    claims = sum(record.claims for record in records)
+    attacked = [record for record in records if _was_attacked(record)]
+    certified = sum(bool(record.radius) for record in attacked)
+    unattacked = [record for record in records if record.reference is not None and not record.budgets]
+    unbroken = [reach(record, run.manifest.budgets) for record in records if attack_magnitude(record) == math.inf]
+    median = median_attack_magnitude(records)
     held = [record for record in records if record.magnitude is not None and record.reference is not None]
     kinds = Counter(record.kind for record in held)
-    certified = sum(bool(record.radius) for record in records)
     promised = run.manifest.data.subset()
     queries: Counter[str] = Counter()
     for record in records:
@@ -177,18 +218,43 @@ def summarize_attack(run: AttackRun, factors: Sequence[float] = FACTORS) -> Atta
         subset=promised if run.missing <= 0 else f"{len(records)} so far of {promised}",
         right=proportion(sum(record.reference == record.label for record in records), len(records)),
         silent=sum(record.reference is None for record in records),
+        unattacked=dict(Counter(_why_unattacked(record, run.manifest) for record in unattacked)),
+        unattacked_right=unbroken.count(0.0),
+        withstood=len(unbroken) - unbroken.count(0.0),
         found=len(held),
         misclassified=kinds[MISCLASSIFIED],
         abstained=kinds[ABSTAINS],
-        claims=claims,
+        claims=sum(record.claims for record in records),
         refused=sum(record.refused for record in records),
-        median_magnitude=median_attack_magnitude(records),
-        factors=tuple(success_at_factors(records, factors)) if certified else (),
+        median_magnitude=median,
+        median_untried=0 if median is None else sum(far < median for far in unbroken),
+        budgets=_at_budgets(records, run.manifest.budgets) if attacked else (),
+        factors=_at_factors(records, run.manifest.budgets) if certified else (),
         certified=certified,
         alarms=tuple(record.index for record in records if record.alarm),
         queries=dict(queries),
         restarts=sum(record.restarts for record in records),
     )
+
+
+def _why_unattacked(record: AttackRecord, manifest: AttackManifest) -> str:
+    if record.reference == manifest.wanted:
+        return WANTED
+    return UNCERTIFIED if manifest.budgets.relative and not record.radius else BELOW_A_PIXEL
+
+
+def _at_budgets(records: Sequence[AttackRecord], budgets: Budgets) -> tuple[AtBudget, ...]:
+    return tuple(
+        AtBudget(success_at(records, budget), accuracy_under_attack(records, budget), robustness_score(records, budget))
+        for budget in (() if budgets.relative else budgets.values)
+    )
+
+
+def _at_factors(records: Sequence[AttackRecord], budgets: Budgets) -> tuple[Success, ...]:
+    """Only at what was promised: an attack within .5 says nothing of what it would do within another radius."""
+    if budgets.values and not budgets.relative:
+        return ()
+    return tuple(success_at_factors(records, budgets.values or FACTORS))
 
 
 def spelt(attack: Mapping[str, object]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from holdfast.analysis import charts, extras, formats
+from holdfast.analysis import charts, extras, formats, wording
 from holdfast.analysis.curves import PALETTE
 from holdfast.analysis.plots import saved
 from holdfast.types import Norm
@@ -50,7 +50,9 @@ def write_gap_plot(gap: Gap, out: Path, subset: str) -> None:
                 linewidth=0,
             )
             _step(axes, gap.certified.steps, end, _CERTIFIED, _NAMES["certified"], "solid")
-        _step(axes, gap.attacked, end, _ATTACKED, f"{_NAMES['attacked']}: {gap.attack}", (0, (7, 3)))
+        _step(axes, gap.attacked, min(gap.tried, end), _ATTACKED, f"{_NAMES['attacked']}: {gap.attack}", (0, (7, 3)))
+        heights = [_value(gap.attacked, start) for start in gap.dots]
+        axes.plot(gap.dots, heights, "o", color=_ATTACKED, markersize=6, clip_on=False, zorder=3)
         axes.set_xlabel(_axis(gap.norm))
         axes.set_ylabel("accuracy")
         axes.set_xlim(0.0, end)
@@ -62,8 +64,9 @@ def write_gap_plot(gap: Gap, out: Path, subset: str) -> None:
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
         figure.legend(loc="outside upper left", frameon=False, fontsize=8)
-        words = f"{subset}. Bands: pointwise 95% intervals. Hatched: what is neither proved nor broken."
-        figure.supxlabel(textwrap.fill(words, 120), fontsize=7.5, color="#555555", x=0.01, ha="left")
+        hatched = " Hatched: what is neither proved nor broken." if gap.certified else ""
+        words = f"{subset}. Bands: pointwise 95% intervals.{hatched} {wording.upper_curve(gap)}"
+        figure.supxlabel(textwrap.fill(words.strip(), 120), fontsize=7.5, color="#555555", x=0.01, ha="left")
 
     saved(out, draw)
 
@@ -83,8 +86,9 @@ def gap_chart(gap: Gap) -> dict[str, Any]:
     end = gap.end * 1.03
     x = alt.X("start:Q", title=_axis(gap.norm), scale=alt.Scale(domain=[0, end], nice=False))
     y = alt.Y("accuracy:Q", title="accuracy", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"))
-    lines = {"attacked": gap.attacked, **({"certified": gap.certified.steps} if gap.certified else {})}
-    rows = [row for key, steps in lines.items() for row in _rows(_NAMES[key], steps, end)]
+    attacked = _rows(_NAMES["attacked"], gap.attacked, min(gap.tried, end))
+    certified = _rows(_NAMES["certified"], gap.certified.steps, end) if gap.certified else []
+    rows = [*attacked, *certified]
     base = alt.Chart(alt.InlineData(values=rows)).encode(x=x, color=colour)
     layers = [
         base.mark_area(interpolate="step-after", opacity=0.14, clip=True).encode(y=alt.Y("lower:Q"), y2="upper:Q"),
@@ -100,6 +104,10 @@ def gap_chart(gap: Gap) -> dict[str, Any]:
             interpolate="step-after", opacity=0.18, color="#888888", clip=True
         )
         layers.insert(0, area.encode(x=x, y=alt.Y("lower:Q"), y2="upper:Q"))
+    dots = [{"run": _NAMES["attacked"], "start": start, "accuracy": _value(gap.attacked, start)} for start in gap.dots]
+    if dots:
+        points = alt.Chart(alt.InlineData(values=dots)).mark_point(filled=True, size=60, opacity=1)
+        layers.append(points.encode(x=x, y=y, color=colour))
     return charts.finished(alt, layers)
 
 
@@ -109,11 +117,11 @@ def gap_picture(gap: Gap) -> str:
 
 
 def _on_one_grid(gap: Gap) -> tuple[tuple[list[float], list[float]], tuple[list[float], list[float]]]:
-    """Both curves at the starts of all steps, to fill what is between."""
+    """Both curves at the starts of all steps up to where both end, to fill what is between."""
     if gap.certified is None:
         return ([], []), ([], [])
-    ends = {step.start for step in (*gap.certified.steps, *gap.attacked) if step.start <= gap.end * 1.04}
-    starts = [*sorted(ends), gap.end * 1.04]
+    end = min(gap.tried, gap.end * 1.04)
+    starts = [*sorted({step.start for step in (*gap.certified.steps, *gap.attacked) if step.start <= end}), end]
     below = [_value(gap.certified.steps, start) for start in starts]
     above = [_value(gap.attacked, start) for start in starts]
     return (starts, below), (starts, above)

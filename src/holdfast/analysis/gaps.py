@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from holdfast.analysis.attacked import attack_magnitude, spelt
+from holdfast.analysis.attacked import attack_magnitude, reach, spelt
 from holdfast.analysis.curves import Step, curves
 from holdfast.analysis.radii import default_radii
 from holdfast.errors import RunError
@@ -37,6 +37,11 @@ class Gap:
         examples: attacked inputs.
         certified: certified accuracy over the radius; None where there is no certification.
         attacked: accuracy under attack over the radius, an upper bound on what could be certified.
+        budgets: of all inputs alike, in L0 whole; none where there are none, or each input has its own.
+        reaches: how far each input was attacked that is right and was not broken: infinity without budgets, 0 where it
+            was not attacked.
+        tried: the largest budget of an input that is right, where accuracy under attack ends; infinity without
+            budgets, 0 where no such input was attacked.
         end: of the axis.
     """
 
@@ -46,17 +51,30 @@ class Gap:
     examples: int
     certified: Curve | None
     attacked: tuple[Step, ...]
+    budgets: tuple[float, ...]
+    reaches: tuple[float, ...]
+    tried: float
     end: float
 
-    def rows(self) -> list[tuple[float, Proportion | None, Proportion]]:
-        """A few radii with certified accuracy and accuracy under attack."""
-        radii = default_radii(self.norm, self.end)
+    @property
+    def dots(self) -> list[float]:
+        """Where the curve of the attack has marks: at the budgets of all inputs alike, and where it ends."""
+        return sorted(radius for radius in {*self.budgets, self.tried} if radius <= self.tried < math.inf)
+
+    def untried(self, radius: float) -> int:
+        """How many inputs count as unbroken within a radius and were not attacked as far as that."""
+        return sum(far < radius for far in self.reaches)
+
+    def rows(self) -> list[tuple[float, Proportion | None, Proportion | None, int]]:
+        """A few radii with certified accuracy, accuracy under attack (None beyond all budgets), and `untried`."""
+        radii = sorted({*default_radii(self.norm, self.end), *self.budgets})
         steps = None if self.certified is None else self.certified.steps
         return [
             (
                 radius,
                 None if steps is None else at(steps, radius, reached=True),
-                at(self.attacked, radius, reached=False),
+                at(self.attacked, radius, reached=False) if radius <= self.tried else None,
+                self.untried(radius),
             )
             for radius in radii
         ]
@@ -77,11 +95,27 @@ def gap(attack: AttackRun, run: Run | None) -> Gap:
     norm = norm_of(attack.manifest)
     certified = None if run is None else curves([same_inputs(attack, run)])[0]
     steps = attack_steps(attack.records, norm)
+    budgets = attack.manifest.budgets
+    right = [record for record in attack.records if record.reference == record.label]
+    tried = max((_whole(norm, reach(record, budgets)) for record in right), default=0.0)
     finite = sorted(step.start for step in steps)
-    end = max(finite[math.ceil(_SHOWN * len(finite)) - 1], certified.end if certified else 0.0)
+    shown = tried if tried < math.inf else finite[math.ceil(_SHOWN * len(finite)) - 1]
     return Gap(
-        attack.folder.name, spelt(attack.manifest.attack), norm, len(attack.records), certified, steps, end or 1.0
+        name=attack.folder.name,
+        attack=spelt(attack.manifest.attack),
+        norm=norm,
+        examples=len(attack.records),
+        certified=certified,
+        attacked=steps,
+        budgets=() if budgets.relative else tuple(_whole(norm, value) for value in budgets.values),
+        reaches=tuple(reach(record, budgets) for record in right if record.magnitude is None),
+        tried=tried,
+        end=max(shown, certified.end if certified else 0.0) or 1.0,
     )
+
+
+def _whole(norm: Norm, budget: float) -> float:
+    return float(math.floor(budget)) if norm is Norm.L0 and budget < math.inf else budget
 
 
 def same_inputs(attack: AttackRun, run: Run) -> Run:

@@ -57,6 +57,7 @@ class AttackSection:
     name: str
     anchor: str
     gap: Gap
+    upper_curve: str
     lines: list[str]
     spec: dict[str, Any]
     picture: str
@@ -210,7 +211,9 @@ def _attack(attack: AttackRun, run: Run, anchor: str) -> AttackSection:
     drawn = gap(attack, run)
     summary = summarize_attack(attack)
     lines = wording.attack_lines(summary, attack.manifest, run)
-    return AttackSection(attack.folder.name, anchor, drawn, lines, gap_chart(drawn), gap_picture(drawn))
+    return AttackSection(
+        attack.folder.name, anchor, drawn, wording.upper_curve(drawn), lines, gap_chart(drawn), gap_picture(drawn)
+    )
 
 
 def _group(norm: Norm, sections: list[RunSection]) -> Group:

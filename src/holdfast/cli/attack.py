@@ -262,3 +262,9 @@ def _print(found: AttackRun, certification: Run | None, as_json: bool) -> None:
             f"to attack: n = {found.manifest.n} votes do not tell its classes apart at alpha = "
             f"{found.manifest.alpha:g}. Take a larger --n, or look at the model with `holdfast predict`"
         )
+    elif summary.silent + sum(summary.unattacked.values()) == summary.examples:
+        reasons = ", ".join(summary.unattacked)
+        console.warn(
+            f"none of the {summary.examples} inputs was attacked ({reasons}), so the figures say nothing of "
+            "robustness. Give --budget in the attack's own units, or another --target"
+        )
