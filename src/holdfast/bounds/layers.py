@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import skip_init
 
 from holdfast.errors import UsageError
 from holdfast.models.normalization import Normalization
@@ -102,14 +101,19 @@ def _copied(layer: nn.Module, where: torch.device, dtype: torch.dtype) -> nn.Mod
     The weights are parameters of its own, in order: auto_LiRPA takes no others.
     """
     made: nn.Module
-    settings = {"bias": getattr(layer, "bias", None) is not None, "device": where, "dtype": dtype}
-    if isinstance(layer, nn.Linear):
-        made = skip_init(nn.Linear, layer.in_features, layer.out_features, **settings)
-    elif isinstance(layer, nn.Conv2d):
-        sizes = (layer.in_channels, layer.out_channels, layer.kernel_size)
-        made = skip_init(nn.Conv2d, *sizes, layer.stride, layer.padding, **settings)
-    else:
-        made = type(layer)()
+    # Made without memory first, since random weights would be drawn from torch's global generator.
+    with torch.device("meta"):
+        if isinstance(layer, nn.Linear):
+            made = nn.Linear(layer.in_features, layer.out_features, layer.bias is not None)
+        elif isinstance(layer, nn.Conv2d):
+            settings: dict[str, Any] = {
+                name: getattr(layer, name)
+                for name in ("in_channels", "out_channels", "kernel_size", "stride", "padding")
+            }
+            made = nn.Conv2d(**settings, bias=layer.bias is not None)
+        else:
+            made = type(layer)()
+    made = made.to(dtype).to_empty(device=where)
     made.load_state_dict({name: weights.detach() for name, weights in layer.named_parameters()})
     return made.requires_grad_(False).eval()
 
