@@ -74,9 +74,9 @@ def spectral_norm(layer: nn.Module, shape: torch.Size) -> float:
     if matrix.shape[0] > matrix.shape[1]:
         matrix = matrix.T
     rows, columns = matrix.shape
-    size = float(torch.linalg.matrix_norm(matrix)) * (1.0 + gamma(matrix.numel() + 8))
+    size = float(torch.linalg.matrix_norm(matrix))
     if not _LEAST <= size < math.inf:
-        return size + UNDERFLOW
+        return size * (1.0 + gamma(matrix.numel() + 8)) + UNDERFLOW
     power = _symmetric((matrix / size) @ (matrix / size).T)
     sizes: list[float] = []
     for _ in range(_SQUARINGS):

@@ -112,7 +112,8 @@ class _Cells(Method):
                 for channels in statistics(normalization, classifier.shape)
             )
             self.scale, self.shift = 1.0 / std, mean / std
-        # Sums over features and over weights, of values that were normalized before.
+        # Of a lead, more than twice over. No lead is larger than what its error is relative to, so what is left covers
+        # the relative errors of a length, of a quotient, and of a sum with weights.
         self.gamma = gamma(4 * features + 4 * len(self.labels) + 64)
 
     def logits(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -184,9 +185,9 @@ class _Cells(Method):
         return lead, error + UNDERFLOW
 
     def _length(self, change: Array) -> Array:
-        """The dual norm of each row, rounded up."""
+        """The dual norm of each row, up to relative rounding."""
         length: Array = np.linalg.norm(change, self.order, axis=-1)
-        return length * (1.0 + 2.0 * self.gamma) + UNDERFLOW
+        return length + UNDERFLOW
 
     def _cell(self, near: _Near, cell: Array) -> float:
         """A lower bound on the distance to the cell of one stored input: in L2 its distance, up to rounding."""
@@ -233,8 +234,7 @@ class _Cells(Method):
         """What these weights prove, whatever they are: a change must be at least this long."""
         apart = cell - own
         lead, error = self._lead(near.point, near.size, apart, np.broadcast_to(cell, apart.shape), own)
-        # The errors of the leads are larger than gamma times their sizes by far, so they cover that of this sum, too.
-        proved = float(weights @ lead) - float(weights @ error) * (1.0 + self.gamma) - UNDERFLOW
+        proved = float(weights @ lead) - float(weights @ error) - UNDERFLOW
         spread = self.gamma * (weights @ (np.abs(apart) * self.scale))
         length = float(self._length(np.abs(weights @ (apart * self.scale)) + spread))
-        return proved / length * (1.0 - 2.0**-50)
+        return proved / length
