@@ -171,11 +171,16 @@ def _alarm(folder: Path, manifest: AttackManifest, record: AttackRecord) -> str:
     norm = norm_of(manifest)
     # A record raises an alarm only with both.
     reference, answer = (names[number] for number in (record.reference, record.answer) if number is not None)
+    chance = (
+        f"is class {answer}. Nothing is random here, so no alarm is to be expected: this one means a fault in the "
+        "bound, the model's arithmetic, or Holdfast"
+        if manifest.noise is None
+        else f"is class {answer} (confidence {manifest.confidence:g}, {record.failures} of {record.repeats} answers by "
+        "fresh noise fail). A certificate is false with probability alpha at most, and the check errs with "
+        "1 - confidence at most; more alarms than that mean a fault in the model's backend, the noise, or Holdfast"
+    )
     return (
         f"ALARM: example {record.index} is certified as class {reference} within {norm.value} radius {record.radius}, "
-        f"and an adversarial at distance {record.magnitude} is class {answer} (confidence {manifest.confidence:g}, "
-        f"{record.failures} of {record.repeats} answers by fresh noise fail). A certificate is false with probability "
-        "alpha at most, and the check errs with 1 - confidence at most; more alarms than that mean a fault in the "
-        f"model's backend, the noise, or Holdfast. The two inputs, votes and settings are in {folder / EVIDENCE}. The "
-        "same command goes on with the other examples"
+        f"and an adversarial at distance {record.magnitude} {chance}. The two inputs, votes and settings are in "
+        f"{folder / EVIDENCE}. The same command goes on with the other examples"
     )
