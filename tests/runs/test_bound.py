@@ -159,7 +159,7 @@ def test_a_bound_for_inputs_in_range_says_so_everywhere(in_range, capsys):
     assert "between 0 and 1" in proved_of(in_range.manifest).assumption
     assert {each.certificate.space for each in outcomes(in_range)} == {(0.0, 1.0)}
     summary = summarize(in_range, (0.0, 0.05))
-    kept = "all its values lie between 0 and 1"
+    kept = "every value of the changed input lies between 0 and 1"
     for said in (
         wording.proved(in_range, summary)[0],
         " ".join(wording.not_proved(in_range)),
@@ -167,13 +167,15 @@ def test_a_bound_for_inputs_in_range_says_so_everywhere(in_range, capsys):
     ):
         assert kept in " ".join(said.split())
     assert tables.as_json([summary])[0]["condition"] == kept
+    older = replace(in_range.manifest, estimator={**in_range.manifest.estimator, "assumption": "None."})
+    assert f"All of this holds as long as {kept}." in wording.not_proved(replace(in_range, manifest=older))
     sure = replace(summary, certified_accuracy={0.05: replace(summary.accuracy, value=0.9)})
-    assert f"every change of Linf length up to 0.05 input units with which {kept}" in wording.headline(in_range, sure)
+    assert f"every change of Linf length up to 0.05 input units, as long as {kept}" in wording.headline(in_range, sure)
     result = Verification()
     check_claims(check_files(in_range.folder, result), claims_of(in_range.folder), result)
     assert (result.failures, "say nothing of others" in result.notes[1]) == ([], True)
     export_command(in_range.folder, "tsv", in_range.folder / "log.tsv")
-    assert f"of which {kept}" in " ".join(capsys.readouterr().err.split())
+    assert f"as long as {kept}" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_bound_for_all_inputs_has_no_condition(run):

@@ -18,7 +18,7 @@ def condition(manifest: Manifest) -> str | None:
     """What a changed input must be, besides near, for a certificate to be about it; None for nothing."""
     if manifest.kind != BOUND or not proved_of(manifest).in_range:
         return None
-    return f"all its values lie between {manifest.data.low:g} and {manifest.data.high:g}"
+    return f"every value of the changed input lies between {manifest.data.low:g} and {manifest.data.high:g}"
 
 
 def limits(manifest: Manifest) -> str:
@@ -33,7 +33,7 @@ def limits(manifest: Manifest) -> str:
 def proved(run: Run, summary: Summary) -> list[str]:
     """What follows from the records."""
     norm = Norm(summary.norm)
-    kept = "" if summary.condition is None else f", as long as for the changed input {summary.condition}"
+    kept = "" if summary.condition is None else f", as long as {summary.condition}"
     return [
         f"For each single input that is certified: whatever the adversary does within the certified "
         f"radius ({norm.value}, {norm.unit}){kept}, the classifier's answer stays the certified class. This rests "
@@ -53,7 +53,8 @@ def not_proved(run: Run) -> list[str]:
         "The guarantee is for the classifier as it is, without noise, with its stored weights. In float32 or another "
         "low precision the same weights give other logits near ties; the bound's margin is not measured against that.",
         bound.assumption,
-        *([] if kept is None else [f"Nothing is said of a changed input unless {kept}."]),
+        # Runs of older versions do not say it there.
+        *([] if kept is None or kept in bound.assumption else [f"All of this holds as long as {kept}."]),
         "A larger change than the certified radius, or a change measured in another norm, is not covered. That an "
         "input is not certified does not mean that an attack on it exists: a bound can be loose.",
         "The interval assumes that the subset was chosen without a look at the results and that future inputs are "

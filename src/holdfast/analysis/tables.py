@@ -61,7 +61,7 @@ def caption(summaries: Sequence[Summary]) -> str:
     for norm in sorted({summary.norm for summary in summaries}):
         sentences.append(f"{norm} radii are in {Norm(norm).unit}, rounded down.")
     for noise, kept in sorted({(summary.noise, summary.condition) for summary in summaries if summary.condition}):
-        sentences.append(f"{noise}: for changed inputs of which {kept}.")
+        sentences.append(f"{noise}: as long as {kept}.")
     return " ".join(sentences)
 
 

@@ -84,7 +84,7 @@ def headline(run: Run, summary: Summary) -> str:
     source = "Another tool claims: of " if run.manifest.kind == IMPORTED else "Of "
     confidence = formats.percent(summary.confidence, 0)
     answered = "answered correctly while unchanged" if radius == 0.0 else "certified correct against"
-    kept = "" if summary.condition is None else f" with which {summary.condition}"
+    kept = "" if summary.condition is None else f", as long as {summary.condition}"
     against = "" if radius == 0.0 else f" {_every_change(Norm(summary.norm), radius)}{kept}"
     return (
         f"{source}{summary.subset}, {formats.percent(share.value)}% [{confidence}% interval: "

@@ -110,8 +110,8 @@ class Bound(Named, ABC):
         if not self.in_range:
             return self.assumption
         return (
-            f"{self.assumption} It holds for changed inputs all of whose values lie between {low:g} and {high:g}, and "
-            "says nothing of others."
+            f"{self.assumption} It holds as long as every value of the changed input lies between {low:g} and "
+            f"{high:g}, and says nothing of other inputs."
         )
 
     @final

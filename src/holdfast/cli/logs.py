@@ -88,7 +88,7 @@ def export_command(
     found = read_run(run)
     kept = condition(found.manifest)
     if kept is not None:
-        console.warn(f"a log has no place for what its radii rest on: they are about changed inputs of which {kept}")
+        console.warn(f"a log has no place for what its radii rest on: they hold as long as {kept}")
     lines = _lines(found)
     if out is None:
         writers[format](lines, sys.stdout)
