@@ -131,13 +131,14 @@ class Certificate:
     """What was proved about one input.
 
     Attributes:
-        label: the class that cannot be changed within `radius`, or None (abstain).
+        label: the class that cannot be changed within `radius` (and `space`), or None (abstain).
         radius: certified radius in the unit of `norm`, rounded toward zero; 0.0 when abstaining.
         norm: the adversary's norm.
         alpha: the probability that this certificate is false, at most; 0.0 where nothing was sampled.
         selection: votes of the selection samples (n0 of them; none where nothing was sampled).
         estimation: votes of the estimation samples (n of them, or all realizations of the noise).
         bounds: the class bounds that the radius follows from.
+        space: smallest and largest value of the changed inputs that it is about; None for all inputs within `radius`.
     """
 
     label: int | None
@@ -147,6 +148,7 @@ class Certificate:
     selection: Counts
     estimation: Counts
     bounds: ClassBounds
+    space: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from victims import Victim, made, magnitudes
 
 from holdfast.attacks import Access, DefendedTarget, PlainTarget, attack_classes, attack_from_dict
-from holdfast.attacks.base import Attack
+from holdfast.attacks.base import Attack, Problem
 from holdfast.attacks.distances import changed_pixels, distance
 from holdfast.attacks.randomness import seeded
 from holdfast.errors import ClassifierError, InputError, MissingExtraError, UsageError
@@ -410,3 +410,30 @@ def test_distances_of_a_picture_by_hand() -> None:
     assert distance(x, y, Norm.LINF) == 12
     with pytest.raises(UsageError, match="L0, L2 or Linf, got L1"):
         distance(x, y, Norm.L1)
+
+
+def test_a_target_in_float64_takes_float32_and_leaves_the_module_alone():
+    """A lead of 1e-12, which float32 does not have."""
+    module = nn.Linear(1, 2).double().eval()
+    with torch.no_grad():
+        module.weight.copy_(torch.tensor([[0.0], [1.0]]))
+        module.bias.copy_(torch.tensor([0.5 + 1e-12, 0.0]))
+    target = PlainTarget(module, 2, (1,), double=True)
+    x = torch.tensor([[0.5], [0.5000001]])
+    assert target.decide(x).tolist() == [0, 1]
+    single = nn.Linear(1, 2).eval()
+    assert PlainTarget(single, 2, (1,), double=True).gives is Access.GRADIENTS
+    assert single.weight.dtype == torch.float32
+    with pytest.raises(UsageError, match="only a torch module"):
+        PlainTarget(lambda x: x, 2, (1,), double=True)
+
+
+def test_an_adversarial_counts_as_it_is_stored():
+    """In float64 a candidate is beyond the boundary, in float32 it is on it."""
+    target = PlainTarget(lambda x: torch.cat([0.0 * x.double() + 0.5, x.double()], dim=1), 2, (1,))
+    assert target.decide(torch.tensor([[0.5 + 1e-9]], dtype=torch.float64)).tolist() == [1]
+    problem = Problem(target, torch.tensor([[0.25]]), 0, None, Norm.LINF, 1.0, 0)
+    assert problem.accepted(torch.tensor([0.5 + 1e-9], dtype=torch.float64)) is None
+    found = problem.accepted(torch.tensor([0.75], dtype=torch.float64))
+    assert found is not None
+    assert found.dtype == torch.float32

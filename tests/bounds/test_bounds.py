@@ -8,10 +8,15 @@ from networks import classifier, convolutional, in_ball, inputs, relu_network
 from torch import nn
 
 from holdfast.bounds import Classifier, bound_classes, bound_from_dict
+from holdfast.bounds.base import checked_batch
 from holdfast.bounds.methods.convex import Convex
 from holdfast.bounds.methods.linear import Linear
 from holdfast.bounds.methods.lipschitz import Lipschitz
+from holdfast.bounds.methods.nearest import Nearest
 from holdfast.errors import ClassifierError, InputError, UsageError
+from holdfast.estimators.proved import MOST_RADIUS
+from holdfast.models.architectures.nearest import NearestNeighbour
+from holdfast.models.normalization import Normalization
 
 GIVEN = {"convex": {"epsilon": 0.1}, "lirpa": {"epsilon": 0.1}}
 
@@ -82,6 +87,23 @@ class _Doubled(nn.Linear):
         return 2 * super().forward(x)
 
 
+class _Stretched(Normalization):
+    def forward(self, x):
+        return 100 * super().forward(x)
+
+
+class _Farthest(NearestNeighbour):
+    def forward(self, x):
+        return -super().forward(x)
+
+
+def _replaced(module):
+    """Its first layer has a forward of its own."""
+    layer = module[0]
+    layer.forward = lambda x: -nn.functional.linear(x, layer.weight, layer.bias)
+    return module
+
+
 def _hooked(module):
     module[0].register_forward_hook(lambda layer, given, found: -found)
     return module
@@ -106,11 +128,75 @@ def _hooked(module):
         (_Residual(nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 3)), (3,), "got a _Residual"),
         (nn.Sequential(_Doubled(3, 3)), (3,), "got a _Doubled"),
         (_hooked(nn.Sequential(nn.Linear(3, 3))), (3,), "layers without hooks"),
+        (_replaced(nn.Sequential(nn.Linear(3, 3))), (3,), "the forward of their class"),
+        (nn.Sequential(_Stretched((0.0,), (1.0,), 1), nn.Linear(3, 3)), (3,), "got a _Stretched"),
+        (
+            nn.Sequential(Normalization((0.0,) * 3, (1.0, 1.0, 1e-3), 1), nn.Flatten(), nn.Linear(27, 3)),
+            (3, 3, 3),
+            r"got one of values of shape \(3,\) and \(3,\); its dimensions are 3",
+        ),
+        (nn.Sequential(Normalization((0.0,), (-1.0,), 1), nn.Linear(3, 3)), (3,), "finite numbers above 0"),
     ],
 )
 def test_networks_that_bounds_do_not_know(module, shape, message):
     with pytest.raises(UsageError, match=message):
         Convex(epsilon=0.1).on(Classifier(module.eval(), shape, 3))
+
+
+@pytest.mark.parametrize(
+    ("front", "kind", "message"),
+    [
+        (nn.Identity(), _Farthest, "architecture nearest-neighbour"),
+        (_Stretched((0.0,), (1.0,), 1), NearestNeighbour, "nothing but a normalization"),
+        (Normalization((0.0,), (-1.0,), 1), NearestNeighbour, "finite numbers above 0"),
+        (Normalization((0.0,) * 3, (1.0,) * 3, 1), NearestNeighbour, "a normalization of each channel"),
+    ],
+)
+def test_neighbours_that_are_none(front, kind, message):
+    module = kind((2,), 2, 2)
+    module.store(torch.tensor([[0.0, 0.0], [1.0, 1.0]]), torch.tensor([0, 1]))
+    with pytest.raises(UsageError, match=message):
+        Nearest().on(classifier(nn.Sequential(front, module).eval(), (2,), 2))
+
+
+@pytest.mark.parametrize("bound", [Linear(), Lipschitz(), Convex(epsilon=0.1)])
+def test_a_module_that_computes_something_else_than_its_layers(bound):
+    """Not to be seen from types and hooks: the logits tell."""
+    module = nn.Sequential(nn.Conv2d(1, 1, 1), nn.Flatten(), nn.Linear(4, 3)).eval()
+    module[0]._conv_forward = lambda x, weight, bias: -x
+    with pytest.raises(UsageError, match=r"a logit is .* away from theirs, and rounding explains"):
+        bound.on(Classifier(module, (1, 2, 2), 3))
+
+
+def test_a_nearest_neighbour_that_computes_something_else():
+    module = NearestNeighbour((2,), 2, 2)
+    module.store(torch.tensor([[0.0, 0.0], [1.0, 1.0]]), torch.tensor([0, 1]))
+    module._squares = lambda flat, images: -(flat - images).square().sum(dim=1)
+    with pytest.raises(UsageError, match="a logit is"):
+        Nearest().on(classifier(nn.Sequential(module).eval(), (2,), 2))
+
+
+def test_a_module_for_another_number_of_classes_or_without_float64():
+    module = nn.Sequential(nn.Conv2d(1, 1, 1), nn.Flatten(), nn.Linear(4, 3)).eval()
+    module[0]._conv_forward = lambda x, weight, bias: x.float()
+    with pytest.raises(UsageError, match="cannot be computed in float64"):
+        Convex(epsilon=0.1).on(Classifier(module, (1, 2, 2), 3))
+    stored = NearestNeighbour((2,), 2, 2)
+    stored.store(torch.tensor([[0.0, 0.0], [1.0, 1.0]]), torch.tensor([0, 1]))
+    with pytest.raises(UsageError, match=r"returns values of shape \(8, 2\)"):
+        Nearest().on(classifier(nn.Sequential(stored).eval(), (2,), 3))
+
+
+@pytest.mark.parametrize("bound", [Convex(epsilon=0.1), Lipschitz()])
+def test_inputs_are_left_as_they_are(bound):
+    module = nn.Sequential(nn.ReLU(inplace=True), nn.Linear(2, 2)).eval()
+    x = torch.tensor([[-0.5, 0.75]], dtype=torch.float64)
+    kept = x.clone()
+    (found,) = bound.on(Classifier(module, (2,), 2, -1.0, 1.0)).certify(x)
+    assert torch.equal(x, kept)
+    assert checked_batch(Classifier(module, (2,), 2, -1.0, 1.0), x).data_ptr() != x.data_ptr()
+    plain_module = nn.Sequential(nn.ReLU(), module[1]).eval()
+    assert bound.on(Classifier(plain_module, (2,), 2, -1.0, 1.0)).certify(x) == [found]
 
 
 def test_no_inputs_have_no_certificates():
@@ -125,7 +211,7 @@ def test_a_classifier_that_answers_one_class_has_a_finite_radius():
     for bound in (Linear(), Lipschitz()):
         (found,) = bound.on(classifier(module, (3,), 2)).certify(inputs(1, (3,)))
         assert found.label == 0
-        assert 1e100 < found.radius < float("inf")
+        assert found.radius == MOST_RADIUS
 
 
 def test_layers_without_biases():

@@ -5,9 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
+import numpy as np
 import pytest
+import torch
 from program import CERTIFY
+
+from holdfast.models.bundle import load_bundle
+from holdfast.runs.attack_store import read_attack
+from holdfast.runs.store import RunStore, read_run
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +37,12 @@ def test_bound_table_report_verify(call, plain, models, tmp_path):
     assert summary["alpha"] == 0.0
     assert summary["certified_accuracy"]["0.02"]["value"] > 0.3
     assert call(*arguments, "--quiet")[0] == 0, "resuming a finished run"
-    assert call("verify", run, "--replay", 2, "--model", plain)[0] == 0
+    _, out, _ = call("verify", run)
+    assert "18 radii were not computed again" in out.replace("\n", " ")
+    code, out, _ = call("verify", run, "--replay", 2, "--model", plain)
+    assert code == 0
+    assert "16 radii were not computed again" in out.replace("\n", " ")
+    assert "not computed again" not in call("verify", run, "--replay", 18, "--model", plain)[1]
 
     lipschitz, smoothed = tmp_path / "lipschitz", tmp_path / "smoothed"
     assert call("bound", "--model", plain, "--bound", "lipschitz", "--every", 20, "--out", lipschitz, "--quiet")[0] == 0
@@ -41,6 +53,69 @@ def test_bound_table_report_verify(call, plain, models, tmp_path):
     assert "gaussian:sigma=0.25" in out
     assert call("report", run, lipschitz, smoothed, "--out", tmp_path / "report.html")[0] == 0
     assert "nothing is sampled" in (tmp_path / "report.html").read_text()
+
+
+def test_a_bound_is_attacked_in_float64_and_drawn(call, plain, tmp_path):
+    """What is certified stands, what is further off falls, and both are in one report."""
+    run, out = tmp_path / "convex", tmp_path / "pgd"
+    bound = ("bound", "--model", plain, "--bound", "convex:epsilon=0.02,inputs=in-range,search=4", "--every", 40)
+    assert call(*bound, "--out", run, "--quiet")[0] == 0
+    command = ("attack", run, "--model", plain, "--attack", "pgd:steps=10", "--budget", "1x,20x", "--out", out)
+    code, printed, _ = call(*command, "--plot", tmp_path / "gap.png", "--quiet")
+    assert code == 0
+    text = " ".join(printed.split())
+    assert "Certificates contradicted: 0 of" in text
+    assert "at most 0 are to be expected by chance" in text
+    found = read_attack(out)
+    assert (found.manifest.precision, found.manifest.noise) == ("float64", None)
+    assert found.manifest.certification == read_run(run).manifest.digest
+    held = [record for record in found.records if record.adversarial]
+    assert held
+    module = load_bundle(plain).module.double()
+    for record in held:
+        values = torch.from_numpy(found.adversarial(record))
+        assert values.dtype == torch.float32
+        assert int(module(values.double().unsqueeze(0)).argmax()) == record.answer != record.reference
+        assert record.magnitude > record.radius
+    assert call("report", run, "--attack", out, "--out", tmp_path / "r.html")[0] == 0
+    assert "Attacked: pgd" in (tmp_path / "r.html").read_text()
+    assert (tmp_path / "gap.png").stat().st_size > 0
+    code, printed, _ = call("transfer", out, "--model", plain, "--json")
+    assert (code, json.loads(printed)["pgd"]["pgd"]) == (0, 1.0)
+
+
+def test_a_forged_radius_raises_the_alarm(call, plain, tmp_path):
+    run, forged, out = tmp_path / "lipschitz", tmp_path / "forged", tmp_path / "attack"
+    assert call("bound", "--model", plain, "--bound", "lipschitz", "--every", 120, "--out", run, "--quiet")[0] == 0
+    honest = read_run(run)
+    with RunStore(forged, honest.manifest) as store:
+        store.append(replace(record, radius=5.0) for record in honest.records)
+    command = ("--model", plain, "--attack", "pgd:norm=l2", "--budget", "1x", "--quiet", "--out", out)
+    code, _, err = call("attack", forged, *command)
+    assert code == 1
+    said = " ".join(err.split())
+    assert "ALARM: example 0 is certified" in said
+    assert "Nothing is random here" in said
+    (record,) = read_attack(out).records
+    assert record.alarm
+    told = json.loads((out / "evidence" / "0.json").read_text())
+    assert told["record"]["radius"] == 5.0
+    stored = np.load(out / "evidence" / "0.npz")
+    assert stored["adversarial"].dtype == np.float32
+    assert np.linalg.norm((stored["adversarial"].astype(float) - stored["x"].astype(float)).ravel()) <= 5.0
+    assert call("attack", run, *command[:-1], tmp_path / "honest")[0] == 0
+
+
+def test_a_bound_is_attacked_in_its_norm_with_its_model(call, plain, models, tmp_path):
+    run, out = tmp_path / "lipschitz", ("--out", tmp_path / "a", "--quiet")
+    assert call("bound", "--model", plain, "--bound", "lipschitz", "--every", 120, "--out", run, "--quiet")[0] == 0
+    code, _, err = call("attack", run, "--model", plain, "--attack", "pgd:norm=linf", *out)
+    assert code == 2
+    assert "are L2, and the attack is measured in Linf" in " ".join(err.split())
+    code, _, err = call("attack", run, "--model", models / "gaussian.safetensors", "--attack", "pgd:norm=l2", *out)
+    assert code == 1
+    assert "give the run's own model" in " ".join(err.split())
+    assert not (tmp_path / "a").exists()
 
 
 def test_all_bounds_are_listed(call):

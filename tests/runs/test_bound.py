@@ -14,16 +14,20 @@ from holdfast.analysis.accuracy import attainable_radius, certified_accuracy, co
 from holdfast.analysis.curves import curves
 from holdfast.analysis.published import comparable
 from holdfast.analysis.radii import radii_for
+from holdfast.analysis.report import write_report
 from holdfast.bounds import Classifier
 from holdfast.bounds.methods.convex import Convex
 from holdfast.bounds.methods.lipschitz import Lipschitz
+from holdfast.cli.logs import export_command
 from holdfast.cli.verify import claims_of
 from holdfast.data import open_data
 from holdfast.errors import RunError
+from holdfast.estimators.proved import MOST_RADIUS
 from holdfast.runs.bound import bound_promise, bound_run, proved_again
 from holdfast.runs.manifest import DataPromise, proved_of, write_manifest
 from holdfast.runs.store import BoundRecord, RunStore, read_run
 from holdfast.runs.verification.check import Verification, check_claims, check_files
+from holdfast.runs.verification.exported import check_log
 
 DATA = open_data("digits", None, "test", {})
 
@@ -142,6 +146,81 @@ def test_verify_finds_other_claims_and_forged_records(run):
     other = replace(run, records=(*forged, *run.records[1:]))
     ((_, difference),) = proved_again(other, [0], BOUNDED, DATA)
     assert "the radius 0.0 is recorded" in difference
+
+
+@pytest.fixture
+def in_range(tmp_path):
+    bound = Convex(epsilon=0.05, inputs="in-range")
+    bound_run(tmp_path / "run", promised(bound), bound.on(Classifier(network(), (1, 8, 8), 10)), taken)
+    return read_run(tmp_path / "run")
+
+
+def test_a_bound_for_inputs_in_range_says_so_everywhere(in_range, capsys):
+    assert "between 0 and 1" in proved_of(in_range.manifest).assumption
+    assert {each.certificate.space for each in outcomes(in_range)} == {(0.0, 1.0)}
+    summary = summarize(in_range, (0.0, 0.05))
+    kept = "every value of the changed input lies between 0 and 1"
+    for said in (
+        wording.proved(in_range, summary)[0],
+        " ".join(wording.not_proved(in_range)),
+        tables.caption([summary]),
+    ):
+        assert kept in " ".join(said.split())
+    assert tables.as_json([summary])[0]["condition"] == kept
+    older = replace(in_range.manifest, estimator={**in_range.manifest.estimator, "assumption": "None."})
+    assert f"All of this holds as long as {kept}." in wording.not_proved(replace(in_range, manifest=older))
+    sure = replace(summary, certified_accuracy={0.05: replace(summary.accuracy, value=0.9)})
+    assert f"every change of Linf length up to 0.05 input units, as long as {kept}" in wording.headline(in_range, sure)
+    result = Verification()
+    check_claims(check_files(in_range.folder, result), claims_of(in_range.folder), result)
+    assert (result.failures, "say nothing of others" in result.notes[1]) == ([], True)
+    export_command(in_range.folder, "tsv", in_range.folder / "log.tsv")
+    assert f"as long as {kept}" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_bound_for_all_inputs_has_no_condition(run):
+    summary = summarize(run, (0.0, 0.05))
+    assert {each.certificate.space for each in outcomes(run)} == {None}
+    assert summary.condition is None
+    said = [*wording.proved(run, summary), *wording.not_proved(run), tables.caption([summary])]
+    assert "between" not in " ".join(said)
+
+
+def test_a_classifier_that_answers_one_class_is_read_by_all(tmp_path):
+    """Its radii are the largest there is; sums of them and their decimals are finite."""
+    module = network()
+    with torch.no_grad():
+        module[-1].weight.zero_()
+    bound = Lipschitz()
+    bounded = bound.on(Classifier(module, (1, 8, 8), 10))
+    bound_run(tmp_path / "run", promised(bound), bounded, taken)
+    run = read_run(tmp_path / "run")
+    assert {each.radius for each in run.records} == {MOST_RADIUS}
+    summary = summarize(run, radii_for([run], None)[0])
+    right = summary.accuracy.value
+    assert summary.average_certified_radius == pytest.approx(right * MOST_RADIUS)
+    assert tables.markdown([summary])
+    assert tables.csv_text([summary])
+    assert curves([run])
+    write_report([run], tmp_path / "report.html")
+    export_command(run.folder, "tsv", tmp_path / "log.tsv")
+    result = Verification()
+    material = check_files(run.folder, result)
+    check_claims(material, claims_of(run.folder), result)
+    check_log(tmp_path / "log.tsv", material, claims_of(run.folder), result)
+    assert result.failures == []
+    assert all(difference is None for _, difference in proved_again(run, [0, 20], bounded, DATA))
+
+
+@pytest.mark.parametrize("radius", [1.0000001e9, 1.797e308])
+def test_radii_beyond_the_largest_are_refused(tmp_path, radius):
+    with RunStore(tmp_path / "run", promised(Lipschitz())) as store:
+        store.append([BoundRecord(0, 0, 0, radius)])
+    with pytest.raises(RunError, match="up to 1e\\+09"):
+        read_run(tmp_path / "run")
+    result = Verification()
+    check_files(tmp_path / "run", result)
+    assert "is not between 0 and 1e+09" in result.failures[0]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from bisect import bisect_left
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from holdfast.analysis.proved import condition
 from holdfast.errors import RunError, UsageError
 from holdfast.estimators import best_radius, certificate
 from holdfast.noises.base import Guarantee, find_guarantee, noise_from_dict
@@ -199,6 +200,7 @@ class Summary:
         median_certified_radius: likewise; None if fewer than half of the examples are correct.
         certified_accuracy: at each radius asked for, with its interval.
         confidence: of all intervals.
+        condition: what a changed input must be, besides near, for a certificate to be about it; None for nothing.
     """
 
     run: str
@@ -217,6 +219,7 @@ class Summary:
     median_certified_radius: float | None
     certified_accuracy: dict[float, Proportion]
     confidence: float
+    condition: str | None
 
 
 def summarize(run: Run, radii: Sequence[float], confidence: float = DEFAULT_CONFIDENCE) -> Summary:
@@ -259,6 +262,7 @@ def summarize(run: Run, radii: Sequence[float], confidence: float = DEFAULT_CONF
             radius: share(sum(result.certified_radius >= radius for result in results)) for radius in radii
         },
         confidence=confidence,
+        condition=condition(run.manifest),
     )
 
 
@@ -301,4 +305,6 @@ def _proved(manifest: Manifest, record: BoundRecord) -> Certificate:
     none = Counts((0,) * len(manifest.data.class_names))
     certain = record.answer is not None
     bounds = ClassBounds(record.answer or 0, float(certain), float(not certain))
-    return Certificate(record.answer, record.radius, Norm(proved_of(manifest).norm), 0.0, none, none, bounds)
+    proved = proved_of(manifest)
+    space = (manifest.data.low, manifest.data.high) if proved.in_range else None
+    return Certificate(record.answer, record.radius, Norm(proved.norm), 0.0, none, none, bounds, space)

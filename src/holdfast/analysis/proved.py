@@ -5,13 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.analysis import formats
-from holdfast.runs.manifest import proved_of
+from holdfast.runs.manifest import BOUND, proved_of
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
     from holdfast.analysis.accuracy import Summary
     from holdfast.runs.manifest import Manifest
     from holdfast.runs.store import Run
+
+
+def condition(manifest: Manifest) -> str | None:
+    """What a changed input must be, besides near, for a certificate to be about it; None for nothing."""
+    if manifest.kind != BOUND or not proved_of(manifest).in_range:
+        return None
+    return f"every value of the changed input lies between {manifest.data.low:g} and {manifest.data.high:g}"
 
 
 def limits(manifest: Manifest) -> str:
@@ -26,9 +33,10 @@ def limits(manifest: Manifest) -> str:
 def proved(run: Run, summary: Summary) -> list[str]:
     """What follows from the records."""
     norm = Norm(summary.norm)
+    kept = "" if summary.condition is None else f", as long as {summary.condition}"
     return [
         f"For each single input that is certified: whatever the adversary does within the certified "
-        f"radius ({norm.value}, {norm.unit}), the classifier's answer stays the certified class. This rests "
+        f"radius ({norm.value}, {norm.unit}){kept}, the classifier's answer stays the certified class. This rests "
         f"on {summary.guarantee}.",
         "Nothing was sampled: no certificate is false (alpha = 0).",
         f"Each interval holds with {formats.percent(summary.confidence, 0)}% probability, for one radius at a time, "
@@ -40,11 +48,13 @@ def proved(run: Run, summary: Summary) -> list[str]:
 
 def not_proved(run: Run) -> list[str]:
     """What is assumed, and what no number here says."""
-    bound = proved_of(run.manifest)
+    bound, kept = proved_of(run.manifest), condition(run.manifest)
     return [
         "The guarantee is for the classifier as it is, without noise, with its stored weights. In float32 or another "
         "low precision the same weights give other logits near ties; the bound's margin is not measured against that.",
         bound.assumption,
+        # Runs of older versions do not say it there.
+        *([] if kept is None or kept in bound.assumption else [f"All of this holds as long as {kept}."]),
         "A larger change than the certified radius, or a change measured in another norm, is not covered. That an "
         "input is not certified does not mean that an attack on it exists: a bound can be loose.",
         "The interval assumes that the subset was chosen without a look at the results and that future inputs are "

@@ -60,6 +60,8 @@ def caption(summaries: Sequence[Summary]) -> str:
         sentences.insert(0, f"Subset: {summaries[0].subset}.")
     for norm in sorted({summary.norm for summary in summaries}):
         sentences.append(f"{norm} radii are in {Norm(norm).unit}, rounded down.")
+    for noise, kept in sorted({(summary.noise, summary.condition) for summary in summaries if summary.condition}):
+        sentences.append(f"{noise}: as long as {kept}.")
     return " ".join(sentences)
 
 
@@ -129,6 +131,7 @@ def _as_json(summary: Summary) -> dict[str, Any]:
             str(radius): {"value": share.value, "lower": share.lower, "upper": share.upper}
             for radius, share in summary.certified_accuracy.items()
         },
+        "condition": summary.condition,
     }
 
 

@@ -57,8 +57,9 @@ def attack_lines(summary: AttackSummary, manifest: AttackManifest, run: Run | No
         )
     lines += [f"Within {each.budget:g} x the certified radius: {_success(each)}." for each in summary.factors]
     if run is not None:
-        # A certificate is false, or the check errs.
-        expected = (estimator_of(run.manifest).alpha + 1.0 - manifest.confidence) * summary.certified
+        # A certificate is false, or the check errs, where there is noise.
+        error = 0.0 if manifest.noise is None else estimator_of(run.manifest).alpha + 1.0 - manifest.confidence
+        expected = error * summary.certified
         lines.append(
             f"Certificates contradicted: {len(summary.alarms)} of {summary.certified} attacked"
             + (f" (examples {', '.join(map(str, summary.alarms))})" if summary.alarms else "")
@@ -137,7 +138,8 @@ def headline(run: Run, summary: Summary) -> str:
     source = "Another tool claims: of " if run.manifest.kind == IMPORTED else "Of "
     confidence = formats.percent(summary.confidence, 0)
     answered = "answered correctly while unchanged" if radius == 0.0 else "certified correct against"
-    against = "" if radius == 0.0 else f" {_every_change(Norm(summary.norm), radius)}"
+    kept = "" if summary.condition is None else f", as long as {summary.condition}"
+    against = "" if radius == 0.0 else f" {_every_change(Norm(summary.norm), radius)}{kept}"
     return (
         f"{source}{summary.subset}, {formats.percent(share.value)}% [{confidence}% interval: "
         f"{' to '.join(formats.ends(share))}] are {answered}{against}."

@@ -67,7 +67,9 @@ class Problem:
         """The candidate `(*event)` if it is adversarial and within the budget, after rounding is taken back."""
         if candidate is None or not bool(candidate.isfinite().all()):
             return None
-        near = within(self.x[0], candidate.detach().reshape(self.target.shape), self.norm, self.budget)
+        # What counts is what can be stored.
+        candidate = candidate.detach().to(self.x.dtype)
+        near = within(self.x[0], candidate.reshape(self.target.shape), self.norm, self.budget)
         if near is None:
             return None
         taken = self.target.admissible(self.x[0], near.unsqueeze(0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from copy import copy
+from copy import copy, deepcopy
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, final
@@ -238,6 +238,8 @@ class PlainTarget(Target):
         low: smallest value of an input.
         high: largest value of an input.
         device: where inputs are expected.
+        double: compute in a float64 copy of the function, a torch module: what deterministic bounds are about. Inputs
+            stay as they are, and float64 has every float32 exactly.
 
     Raises:
         ClassifierError: a module in training mode.
@@ -252,10 +254,11 @@ class PlainTarget(Target):
         low: float = 0.0,
         high: float = 1.0,
         device: torch.device | None = None,
+        double: bool = False,
     ) -> None:
         super().__init__(num_classes, shape, low, high, device or torch.device("cpu"))
-        self.function = function
-        self._voting = VotingClassifier(function, num_classes)
+        self.function = _InDouble(function) if double else function
+        self._voting = VotingClassifier(self.function, num_classes)
         self.gives = self._access()
 
     def __str__(self) -> str:
@@ -295,6 +298,22 @@ class PlainTarget(Target):
     def _through(self, x: Tensor) -> Tensor:
         logits = torch.as_tensor(self.function(x)).to(self.device).float()
         check_finite(logits.isfinite().all(dim=1))
+        return logits
+
+
+class _InDouble(torch.nn.Module):
+    """A copy of a module in float64, for inputs of any precision."""
+
+    def __init__(self, module: BaseClassifier) -> None:
+        super().__init__()
+        if not isinstance(module, torch.nn.Module):
+            raise UsageError(f"only a torch module can be computed in float64, got {type(module).__name__}")
+        self.module = deepcopy(module).double()
+        self.training = module.training
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(batch, *event)` to logits `(batch, classes)`, float64."""
+        logits: Tensor = self.module(x.double())
         return logits
 
 

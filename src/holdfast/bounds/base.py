@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-import sys
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import torch
+from torch.func import functional_call
 
 from holdfast.errors import ClassifierError, InputError, UsageError
+from holdfast.estimators.proved import MOST_RADIUS
 from holdfast.named import Named, from_dict, register
 from holdfast.sampling.inputs import check_values
 from holdfast.types import Certificate, ClassBounds, Counts, Norm, norm_spelt
@@ -24,6 +26,10 @@ if TYPE_CHECKING:
 
 # In the place of a class: rounding does not let one say which logit is the largest.
 UNDECIDED = -1
+# The order of the dual norm.
+DUAL_ORDERS = {"linf": 1.0, "l2": 2.0, "l1": math.inf}
+# Random inputs on which a module and what a bound takes it for are compared.
+_PROBES = 8
 
 _BOUNDS: dict[str, type[Bound]] = {}
 
@@ -68,7 +74,7 @@ class Bound(Named, ABC):
     Attributes:
         norms: in which its radii can be measured, the default first.
         source: of the theorem.
-        assumption: what it takes for granted, besides float64 arithmetic, in a sentence or two.
+        assumption: what it takes for granted of every classifier, besides float64 arithmetic, in a sentence or two.
         packages: that compute it, whose versions belong to what is promised.
     """
 
@@ -93,6 +99,21 @@ class Bound(Named, ABC):
         epsilon = getattr(self, "epsilon", None)
         return None if epsilon is None else float(epsilon)
 
+    @property
+    def in_range(self) -> bool:
+        """Whether its certificates are about changed inputs in the classifier's range alone."""
+        return False
+
+    @final
+    def assumed(self, low: float, high: float) -> str:
+        """What its certificates take for granted of a classifier of inputs in [low, high], in sentences."""
+        if not self.in_range:
+            return self.assumption
+        return (
+            f"{self.assumption} It holds as long as every value of the changed input lies between {low:g} and "
+            f"{high:g}, and says nothing of other inputs."
+        )
+
     @final
     def versions(self) -> dict[str, str]:
         """Of the packages that compute it, as far as they are installed."""
@@ -103,12 +124,15 @@ class Bound(Named, ABC):
         """The bound for one classifier, made ready.
 
         Raises:
-            UsageError: it is none that this bound can treat; the message says which ones are.
-            ClassifierError: the module is in training mode, or its weights are not finite.
+            UsageError: it is none that this bound can treat; the message says which ones are. Or the module computes
+                something else than what it is made of says.
+            ClassifierError: the module is in training mode, or its weights or logits are not finite.
             MissingExtraError: a package is not installed.
         """
         _check_module(classifier.module)
-        return Bounded(self, classifier, self.prepare(classifier))
+        method = self.prepare(classifier)
+        _check_same(classifier, method)
+        return Bounded(self, classifier, method)
 
     @abstractmethod
     def prepare(self, classifier: Classifier) -> Method:
@@ -120,6 +144,17 @@ class Method(ABC):
 
     # Inputs that are computed side by side.
     batch: int = 1
+
+    @abstractmethod
+    def logits(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits that the bound is about, and how far the module's own can be off in float64.
+
+        Args:
+            x: `(batch, *shape)`, float64.
+
+        Returns:
+            Both `(batch, classes)`, float64.
+        """
 
     @abstractmethod
     def radii(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -168,15 +203,17 @@ class Bounded:
             raise ClassifierError(f"the bound {self.bound} gave the radius {radius}; the network is not what it takes")
         none = Counts((0,) * self.classifier.num_classes)
         certain = answer != UNDECIDED
+        space = (self.classifier.low, self.classifier.high)
         return Certificate(
             label=answer if certain else None,
             # A classifier whose answer no input changes has no finite radius.
-            radius=min(radius, sys.float_info.max) if certain else 0.0,
+            radius=min(radius, MOST_RADIUS) if certain else 0.0,
             norm=self.bound.measure,
             alpha=0.0,
             selection=none,
             estimation=none,
             bounds=ClassBounds(max(answer, 0), float(certain), float(not certain)),
+            space=space if self.bound.in_range else None,
         )
 
 
@@ -209,13 +246,13 @@ def check_norm(bound: Bound, name: str) -> None:
 
 
 def check_epsilon(epsilon: float) -> None:
-    """Raise UsageError unless `epsilon` is a finite number above 0."""
-    if not (isinstance(epsilon, int | float) and 0.0 < epsilon < float("inf")):
-        raise UsageError(f"epsilon is a number above 0 in input units, got {epsilon!r}")
+    """Raise UsageError unless `epsilon` is a number above 0, and no more than the largest radius."""
+    if not (isinstance(epsilon, int | float) and 0.0 < epsilon <= MOST_RADIUS):
+        raise UsageError(f"epsilon is a number above 0 in input units, up to {MOST_RADIUS:g}, got {epsilon!r}")
 
 
 def checked_batch(classifier: Classifier, x: Tensor) -> Tensor:
-    """`x` in float64 on the classifier's device, if it lies in its input space.
+    """A copy of `x` in float64 on the classifier's device, if it lies in its input space.
 
     Raises:
         InputError: another shape, a value that is not finite, or one outside the range.
@@ -225,7 +262,7 @@ def checked_batch(classifier: Classifier, x: Tensor) -> Tensor:
             f"a bound takes a batch of inputs of shape {classifier.shape}, got {tuple(x.shape)}; a single input is a "
             "batch of one"
         )
-    moved = x.detach().to(classifier.device or torch.device("cpu"), torch.float64)
+    moved = x.detach().to(classifier.device or torch.device("cpu"), torch.float64, copy=True)
     for number, each in enumerate(moved):
         check_values(f"input {number} of the batch", each.numpy(force=True), classifier.low, classifier.high)
     return moved
@@ -252,3 +289,35 @@ def _check_module(module: nn.Module) -> None:
     odd = [name for name, weights in module.state_dict().items() if not bool(weights.isfinite().all())]
     if odd:
         raise ClassifierError(f"the weights {odd[0]} have NaN or infinite values; the training diverged, so repeat it")
+
+
+def _check_same(classifier: Classifier, method: Method) -> None:
+    """Raise UsageError unless a module computes what the bound takes it for, as far as a few random inputs tell."""
+    module, where = classifier.module, classifier.device or torch.device("cpu")
+    shares = torch.rand((_PROBES, *classifier.shape), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x = (classifier.low * (1.0 - shares) + classifier.high * shares).to(where)
+    held = {
+        name: each.detach().to(where, torch.float64 if each.is_floating_point() else each.dtype)
+        for name, each in chain(module.named_parameters(), module.named_buffers())
+    }
+    with torch.no_grad():
+        taken, slack = method.logits(x)
+        try:
+            own = functional_call(module, held, (x.clone(),))
+        except RuntimeError as error:
+            raise UsageError(f"the module cannot be computed in float64, which a bound is about: {error}") from error
+        if tuple(own.shape) != tuple(taken.shape):
+            raise UsageError(
+                f"the module returns values of shape {tuple(own.shape)} for {len(x)} inputs, and the layers it is made "
+                f"of {tuple(taken.shape)}"
+            )
+        apart = (checked_logits(own) - taken).abs()
+        # Where sizes overflow there is no telling, and no certificate.
+        beyond = (apart - slack.nan_to_num(nan=math.inf)).argmax()
+    if float(apart.flatten()[beyond]) > float(slack.flatten()[beyond]):
+        raise UsageError(
+            f"the module computes something else than the layers it is made of: on random inputs of its range a logit "
+            f"is {float(apart.flatten()[beyond]):.3g} away from theirs, and rounding explains "
+            f"{float(slack.flatten()[beyond]):.3g}. A bound would be about the layers, so nothing is certified; look "
+            "for hooks, methods that were replaced, and weights that change"
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -70,7 +70,7 @@ def plain(
     x = torch.zeros((1, *classifier.shape), dtype=torch.float32)
     x = x.to(next(iter(classifier.module.state_dict().values()), x).device)
     for layer in flat(classifier.module):
-        if isinstance(layer, Normalization):
+        if type(layer) is Normalization:
             if layer.active:
                 layers.append(_affine(layer, classifier.shape, dtype or layer.get_buffer("mean").dtype))
             continue
@@ -96,11 +96,26 @@ def plain(
 
 
 def _copied(layer: nn.Module, where: torch.device, dtype: torch.dtype) -> nn.Module:
-    """A copy without gradients, whose weights are parameters of its own, in order: auto_LiRPA takes no others."""
-    made = copy.deepcopy(layer).to(where, dtype).requires_grad_(False)
-    if isinstance(made, nn.Conv2d):
-        made.weight = nn.Parameter(made.weight.clone(memory_format=torch.contiguous_format), requires_grad=False)
-    return made
+    """A layer of the same class and weights, and nothing else that a layer may carry: no gradients, no other methods.
+
+    The weights are parameters of its own, in order: auto_LiRPA takes no others.
+    """
+    made: nn.Module
+    # Made without memory first, since random weights would be drawn from torch's global generator.
+    with torch.device("meta"):
+        if isinstance(layer, nn.Linear):
+            made = nn.Linear(layer.in_features, layer.out_features, layer.bias is not None)
+        elif isinstance(layer, nn.Conv2d):
+            settings: dict[str, Any] = {
+                name: getattr(layer, name)
+                for name in ("in_channels", "out_channels", "kernel_size", "stride", "padding")
+            }
+            made = nn.Conv2d(**settings, bias=layer.bias is not None)
+        else:
+            made = type(layer)()
+    made = made.to(dtype).to_empty(device=where)
+    made.load_state_dict({name: weights.detach() for name, weights in layer.named_parameters()})
+    return made.requires_grad_(False).eval()
 
 
 def _in_order(layer: nn.Module) -> nn.Module:
@@ -118,13 +133,14 @@ def flat(module: nn.Module) -> Iterator[nn.Module]:
     """The layers of nested `nn.Sequential` in their order, without identities.
 
     Raises:
-        UsageError: one has a hook, which may change what it computes.
+        UsageError: one has a hook or a `forward` of its own, which may change what it computes.
     """
     # Neither of these is in torch's public interface.
-    if any(getattr(module, name, None) for name in ("_forward_hooks", "_forward_pre_hooks")):
+    hooks = (getattr(module, name, None) for name in ("_forward_hooks", "_forward_pre_hooks"))
+    if any(hooks) or "forward" in vars(module):
         raise UsageError(
-            f"this bound takes layers without hooks, got a {type(module).__name__} with one, which may change what it "
-            "computes; remove it"
+            "this bound takes layers without hooks and with the forward of their class, got a "
+            f"{type(module).__name__} with others, which may change what it computes; remove them"
         )
     # Only this very class: a class made from it may go another way through its layers.
     if type(module) is nn.Sequential:
@@ -151,7 +167,8 @@ def _checked(layer: nn.Module, activations: tuple[type[nn.Module], ...]) -> nn.M
         raise UsageError(f"this bound takes convolutions without groups and dilation, padded by zeros, got {layer}")
     if isinstance(layer, nn.Flatten) and (layer.start_dim, layer.end_dim) != (1, -1):
         raise UsageError(f"this bound takes layers that flatten whole inputs, got {layer}")
-    return layer
+    # Never in place, since the inputs are needed again.
+    return nn.ReLU().eval() if isinstance(layer, nn.ReLU) else layer
 
 
 def _check_fit(layer: nn.Module, shape: torch.Size) -> None:
@@ -174,20 +191,35 @@ def _check_fit(layer: nn.Module, shape: torch.Size) -> None:
             )
 
 
+def statistics(layer: Normalization, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each channel `(channels,)`, float64, for inputs of this shape.
+
+    Raises:
+        UsageError: they are for other axes than the channels of such inputs, or a deviation is not above 0.
+    """
+    mean, std = layer.get_buffer("mean").double(), layer.get_buffer("std").double()
+    known = [(channels, *[1] * (len(shape) - 1)) for channels in (1, shape[0])]
+    if tuple(mean.shape) not in known or tuple(std.shape) not in known:
+        raise UsageError(
+            f"this bound takes a normalization of each channel of inputs of shape {shape}, got one of values of shape "
+            f"{tuple(mean.shape)} and {tuple(std.shape)}; its dimensions are {len(shape)}"
+        )
+    if not bool((mean.isfinite() & std.isfinite() & (std > 0.0)).all()):
+        raise UsageError(f"a normalization divides by finite numbers above 0, got {std.flatten().tolist()}")
+    return mean.flatten().expand(shape[0]), std.flatten().expand(shape[0])
+
+
 def _affine(layer: Normalization, shape: tuple[int, ...], dtype: torch.dtype) -> nn.Module:
     """Normalization as a fully connected layer, or as a convolution of 1 x 1."""
-    mean, std = (layer.get_buffer(name).double().flatten() for name in ("mean", "std"))
-    scale = 1.0 / std
+    if len(shape) not in (1, 3):
+        raise UsageError(f"bounds take images and feature vectors, got inputs of shape {shape}")
+    mean, std = statistics(layer, shape)
+    weight, channels = torch.diag(1.0 / std), shape[0]
     made: nn.Module
     if len(shape) == 3:
-        channels = shape[0]
         made = nn.Conv2d(channels, channels, 1, dtype=torch.float64, device=mean.device)
-        weight = torch.diag(scale.expand(channels))[:, :, None, None]
-    elif len(shape) == 1:
-        channels = shape[0]
-        made = nn.Linear(channels, channels, dtype=torch.float64, device=mean.device)
-        weight = torch.diag(scale.expand(channels))
+        weight = weight[:, :, None, None]
     else:
-        raise UsageError(f"bounds take images and feature vectors, got inputs of shape {shape}")
-    made.load_state_dict({"weight": weight, "bias": -(mean * scale).expand(channels)})
+        made = nn.Linear(channels, channels, dtype=torch.float64, device=mean.device)
+    made.load_state_dict({"weight": weight, "bias": -mean / std})
     return made.to(dtype).requires_grad_(False).eval()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, final
 import torch
 
 from holdfast.bounds.base import UNDECIDED, Method, checked_logits
-from holdfast.bounds.rounding import decided, reach
+from holdfast.bounds.rounding import UNDERFLOW, decided, reach
 from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +18,18 @@ if TYPE_CHECKING:
     from holdfast.bounds.layers import PlainNetwork
 
 
-class Quotient(Method):
+class _OfNetwork(Method):
+    """A method that knows the classifier as a plain network."""
+
+    network: PlainNetwork
+
+    @final
+    def logits(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Those of the network, and the rounding of two computations of them."""
+        return self.network.logits(x), reach(self.network, x, 0.0).between_computations()
+
+
+class Quotient(_OfNetwork):
     """Leads, each divided by the most that it can shrink for each unit of length of a change.
 
     Args:
@@ -41,12 +52,12 @@ class Quotient(Method):
         leads = logits.gather(1, own) - logits - reach(self.network, x, 0.0).of_difference(labels)
         distances = leads / self.slopes[labels]
         distances.scatter_(1, own, math.inf)
-        # The quotient is off by one rounding.
-        smallest = distances.amin(dim=1).clamp_min(0.0) * (1.0 - 2.0**-50)
+        # The quotient is off by one rounding, or too small for float64.
+        smallest = (distances.amin(dim=1) * (1.0 - 2.0**-50) - UNDERFLOW).clamp_min(0.0)
         return answers, torch.where(answers == UNDECIDED, 0.0, smallest)
 
 
-class Within(Method):
+class Within(_OfNetwork):
     """Whether all leads stay above 0 within an epsilon. A bound writes `least_leads`.
 
     Args:

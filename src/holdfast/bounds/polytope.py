@@ -6,16 +6,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import MissingExtraError, UsageError
+from holdfast.estimators.proved import IN_RANGE
+from holdfast.types import Norm
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from holdfast.bounds.layers import PlainNetwork
 
+NORMS = (Norm.LINF, Norm.L2)
 # The library names the dual norms.
 _DUAL = {"linf": "l1", "l2": "l2"}
 
-EVERYWHERE, IN_RANGE = "all", "in-range"
+EVERYWHERE = "all"
 
 
 def check_inputs(inputs: str, norm: str) -> None:

@@ -18,8 +18,8 @@ from holdfast.bounds.layers import PlainNetwork
 
 # Of float64, to nearest.
 UNIT = 2.0**-53
-# More than what all products of a layer can lose together where they are too small for float64, even as 0.
-_UNDERFLOW = 2.0**-980
+# More than is lost, for each unit of what it is multiplied by, where products or squares are too small for float64.
+UNDERFLOW = 2.0**-490
 # Operations that are spent on a layer besides its sums: slopes, signs, differences, products with a slope.
 _OTHERS = 16
 
@@ -51,6 +51,10 @@ class Reach(NamedTuple):
         carried = self.carried + self.carried.gather(1, own)
         return (carried + 2.0 * self.gamma * size) * (1.0 + 2.0**-20)
 
+    def between_computations(self) -> Tensor:
+        """How far two computations of the logits can be apart, `(batch, classes)`, rounded up."""
+        return 2.0 * (self.carried + self.gamma * self.size) * (1.0 + 2.0**-20)
+
 
 def gamma(operations: int) -> float:
     """The largest relative error that so many roundings can add up to."""
@@ -81,9 +85,13 @@ def reach(network: PlainNetwork, x: Tensor, epsilon: float | Tensor) -> Reach:
     factor = gamma(operations(network))
     size = x.abs() + epsilon
     carried = torch.zeros_like(size)
+    # All values so far, and 1: a coefficient that is lost may belong to any of them.
+    total = 1.0 + _sum(size)
     for layer in network.layers:
         if isinstance(layer, nn.Linear | nn.Conv2d):
-            size, carried = _absolute(layer, size, True), _absolute(layer, carried, False) + _UNDERFLOW
+            size, carried = _absolute(layer, size, True), _absolute(layer, carried, False)
+            total = total + _sum(size)
+            carried = carried + UNDERFLOW * total.view(-1, *[1] * (size.ndim - 1))
         elif isinstance(layer, nn.Flatten):
             size, carried = size.flatten(1), carried.flatten(1)
         elif isinstance(layer, nn.Sigmoid):
@@ -94,6 +102,7 @@ def reach(network: PlainNetwork, x: Tensor, epsilon: float | Tensor) -> Reach:
             # A slope at most 1 and an offset that is an interval end; the interval itself may be off by as much.
             carried = 2.0 * carried + 2.0 * factor * size
             size = 2.0 * size
+            total = total + _sum(size)
     return Reach(size, carried, factor)
 
 
@@ -104,6 +113,10 @@ def decided(network: PlainNetwork, x: Tensor, logits: Tensor) -> Tensor:
     ahead = own - logits > reach(network, x, 0.0).of_difference(answers)
     ahead.scatter_(1, answers.unsqueeze(1), True)
     return torch.where(ahead.all(dim=1), answers, UNDECIDED)
+
+
+def _sum(values: Tensor) -> Tensor:
+    return values.flatten(1).sum(dim=1)
 
 
 def _absolute(layer: nn.Linear | nn.Conv2d, values: Tensor, biased: bool) -> Tensor:

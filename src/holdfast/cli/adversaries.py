@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from holdfast.types import Norm
 
 _DEFAULT_ALPHA = 0.001
+# In which a model computes that deterministic bounds are about.
+_BOUNDED = "float64"
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def attack_into(
         examples: the split that is attacked.
         subset: which of it.
         computation: where to compute; with a certification in the precision and on the backend of that.
-        smoothing: the noise; None for the model alone, or for that of the certification.
+        smoothing: the noise; None for the model alone, or for that of the certification, if it has one.
         certification: whose certificates are attacked, or None.
         hidden: no progress.
 
@@ -96,7 +98,7 @@ def attack_into(
     if certification is not None:
         smoothing, computation, asked = _as_certified(certification, bundle, examples, computation, asked)
     target, backend = target_of(bundle, spec, smoothing, asked, computation)
-    if certification is not None:
+    if certification is not None and smoothing is not None:
         check_backend(certification.manifest, backend)
     seed = asked.seed
     if seed is None and (out / FILE_NAME).is_file():
@@ -133,6 +135,7 @@ def target_of(
 
     A model that hides its gradients behind a defence is a `DefendedTarget`: attacks are told of the defence, and a
     claim against a random one is verified by new draws. Under noise, its gradients say nothing, and none are given.
+    A model whose deterministic bounds are attacked computes in float64, as these are about.
     """
     import torch
 
@@ -142,17 +145,18 @@ def target_of(
     from holdfast.sampling.engines.local import torch_device
 
     torch.set_num_threads(computation.threads)
-    check_precision(computation.precision)
     space, classes = bundle.info.input_space, len(bundle.info.class_names)
     if smoothing is None:
-        if computation.precision != "float32" or computation.backend not in (AUTO, "torch"):
+        double = computation.precision == _BOUNDED and not is_defended(bundle)
+        if not (computation.precision == "float32" or double) or computation.backend not in (AUTO, "torch"):
             raise UsageError(
                 f"a model without noise is attacked as torch computes it in float32, got {computation.precision} and "
                 f"{computation.backend}; leave out --precision and --backend"
             )
-        kind = DefendedTarget if is_defended(bundle) else PlainTarget
-        alone = kind(bundle.module, classes, space.shape, space.low, space.high, torch_device(computation.device))
+        settings = (bundle.module, classes, space.shape, space.low, space.high, torch_device(computation.device))
+        alone = DefendedTarget(*settings) if is_defended(bundle) else PlainTarget(*settings, double=double)
         return alone, {"name": "torch", "version": torch.__version__}
+    check_precision(computation.precision)
     workplace = Workplace(
         bundle,
         smoothing,
@@ -190,15 +194,17 @@ def is_defended(bundle: Bundle) -> bool:
 
 def _as_certified(
     certification: Run, bundle: Bundle, examples: DataSet, computation: Computation, asked: Asked
-) -> tuple[Noise, Computation, Asked]:
-    """Noise, precision, backend and alpha of the run, of which model and data must be."""
+) -> tuple[Noise | None, Computation, Asked]:
+    """Noise, precision, backend and alpha of the run, of which model and data must be; no noise for a bound."""
     from holdfast.noises.base import noise_from_dict
-    from holdfast.runs.manifest import backend_of, estimator_of
+    from holdfast.runs.manifest import BOUND, backend_of, estimator_of
     from holdfast.runs.replay import check_origin
 
     manifest = certification.manifest
     check_origin(manifest, bundle, examples)
     where = replace(computation, precision=manifest.precision, backend=backend_of(manifest))
+    if manifest.kind == BOUND:
+        return None, where, asked
     if asked.alpha is None:
         # That of exact certificates is 0, at which nothing could be answered by sampling.
         asked = replace(asked, alpha=estimator_of(manifest).alpha or None)
@@ -230,8 +236,8 @@ def _certified(certification: Run, subset: DataPromise, measure: Norm) -> dict[i
     if norm is not measure:
         raise UsageError(
             f"the radii of {certification.folder} are {norm.value}, and the attack is measured in {measure.value}: "
-            "neither says anything of the other. Choose an attack in the run's norm (norm=...), or certify with "
-            "another --theorem"
+            "neither says anything of the other. Choose an attack in the run's norm (norm=...), or certify in "
+            "another one (--theorem, or norm= of a bound)"
         )
     known = {
         each.index: Certified(each.answer, None) if each.predicted is None else Certified(each.predicted, each.radius)

@@ -32,7 +32,7 @@ def add_to(app: typer.Typer) -> None:
 def attack_command(
     run: Annotated[
         Path | None,
-        typer.Argument(help="A certification run, whose inputs and certificates are attacked.", metavar="[RUN]"),
+        typer.Argument(help="A run of certify or bound, whose inputs and certificates are attacked.", metavar="[RUN]"),
     ] = None,
     attack: Annotated[
         str | None,
@@ -154,10 +154,10 @@ def _certification(folder: Path, noise: str | None, every: int) -> Run:
 
     Raises:
         UsageError: a noise or a subset is given besides.
-        RunError: not a run that Holdfast made by smoothing, or one without records.
+        RunError: not a run that Holdfast made, or one without records.
     """
     from holdfast.errors import RunError
-    from holdfast.runs.manifest import BOUND
+    from holdfast.runs.manifest import BOUND, CERTIFY
     from holdfast.runs.store import read_run
 
     certification = read_run(folder)
@@ -165,15 +165,10 @@ def _certification(folder: Path, noise: str | None, every: int) -> Run:
         raise UsageError(f"the noise is that of {folder}; leave out --noise")
     if every != 1:
         raise UsageError(f"the inputs are those of {folder}; leave out --every, or take the first ones with --limit")
-    if certification.manifest.kind == BOUND:
-        raise RunError(
-            f"{folder} has deterministic bounds, which are about the model computed in float64 without noise; leave it "
-            "out, and attack the model alone with --budget in input units"
-        )
-    if certification.manifest.kind != "certify" or not certification.records:
+    if certification.manifest.kind not in (CERTIFY, BOUND) or not certification.records:
         raise RunError(
             f"{folder} has no certificates of a model that could be attacked: it is an imported log, or has no "
-            "records; name a run of `holdfast certify`, or leave it out"
+            "records; name a run of `holdfast certify` or `holdfast bound`, or leave it out"
         )
     return certification
 

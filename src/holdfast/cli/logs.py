@@ -78,13 +78,18 @@ def export_command(
     ] = None,
 ) -> None:
     """Write a run as the log that other tools read. Radii are rounded down to 6 decimals."""
+    from holdfast.analysis.proved import condition
     from holdfast.runs.logs import write_jsonl, write_tsv
     from holdfast.runs.store import read_run
 
     writers = {"tsv": write_tsv, "jsonl": write_jsonl}
     if format not in writers:
         raise UsageError(f"--format is tsv or jsonl, got {format!r}")
-    lines = _lines(read_run(run))
+    found = read_run(run)
+    kept = condition(found.manifest)
+    if kept is not None:
+        console.warn(f"a log has no place for what its radii rest on: they hold as long as {kept}")
+    lines = _lines(found)
     if out is None:
         writers[format](lines, sys.stdout)
         return

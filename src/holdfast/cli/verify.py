@@ -41,7 +41,10 @@ def verify_command(
     ] = None,
     complete: Annotated[bool, typer.Option("--complete", help="An example without a record is a failure.")] = False,
     replay: Annotated[
-        int, typer.Option("--replay", help="Draw so many random records again from the seed.", min=0, metavar="K")
+        int,
+        typer.Option(
+            "--replay", help="Draw so many random records again from the seed, or prove them again.", min=0, metavar="K"
+        ),
     ] = 0,
     model: Annotated[
         Path | None, typer.Option("--model", help="With --replay: the run's model bundle.", metavar="FILE")
@@ -59,7 +62,9 @@ def verify_command(
     from holdfast.runs.verification.exported import check_log
 
     if replay and model is None:
-        raise UsageError("--replay draws votes again: it needs the run's --model, and its --data")
+        raise UsageError(
+            "--replay draws votes again, or proves radii again: it needs the run's --model, and its --data"
+        )
     result = Verification()
     material = check_files(run, result, complete)
     if digest is not None and material is not None and digest.lower() != result.digest:
@@ -173,6 +178,10 @@ def _say_limits(result: Verification, with_log: bool) -> None:
         result.notes.append(
             f"whether the votes of {others:,} records come from the run's seed, model and data was not checked; "
             "--replay draws some again"
+        )
+    if result.kind == "bound" and others:
+        result.notes.append(
+            f"{others:,} radii were not computed again from the model and the data; --replay does that for some"
         )
     if with_log:
         result.notes.append("the column time of a log cannot be checked")

@@ -12,6 +12,11 @@ from holdfast.types import ClassBounds, Norm
 if TYPE_CHECKING:
     from holdfast.types import Counts
 
+# In input units: a larger radius is taken for this one, far beyond all data, with which sums stay finite.
+MOST_RADIUS = 1e9
+# As a bound's parameter `inputs` has it: changed inputs in the range of the data set alone.
+IN_RANGE = "in-range"
+
 
 @dataclass(frozen=True)
 class Proved(Estimator):
@@ -58,6 +63,11 @@ class Proved(Estimator):
     def most_draws(self) -> int:
         """None."""
         return 0
+
+    @property
+    def in_range(self) -> bool:
+        """Whether its radii are about changed inputs in the range of the data set alone."""
+        return self.bound.get("inputs") == IN_RANGE
 
     @property
     def spelling(self) -> str:

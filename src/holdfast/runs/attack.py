@@ -170,13 +170,18 @@ def _alarm(folder: Path, manifest: AttackManifest, record: AttackRecord) -> str:
     names = manifest.data.class_names
     norm = norm_of(manifest)
     votes = "" if record.votes is None else f"the votes of {record.repeats} answers with fresh noise say so; "
-    shown = f"{votes}confidence {manifest.confidence:g}"
     # A record raises an alarm only with both.
     reference, answer = (names[number] for number in (record.reference, record.answer) if number is not None)
+    chance = (
+        f"is class {answer}. Nothing is random here, so no alarm is to be expected: this one means a fault in the "
+        "bound, the model's arithmetic, or Holdfast"
+        if manifest.noise is None
+        else f"is class {answer} ({votes}confidence {manifest.confidence:g}). A certificate is false with probability "
+        "alpha at most, and the check errs with 1 - confidence at most; more alarms than that mean a fault in the "
+        "model's backend, the noise, or Holdfast"
+    )
     return (
         f"ALARM: example {record.index} is certified as class {reference} within {norm.value} radius {record.radius}, "
-        f"and an adversarial at distance {record.magnitude} is class {answer} ({shown}). A certificate is false with "
-        "probability alpha at most, and the check errs with 1 - confidence at most; more alarms than that mean a fault "
-        "in the model's backend, the noise, or Holdfast. The two inputs, votes and settings are in "
+        f"and an adversarial at distance {record.magnitude} {chance}. The two inputs, votes and settings are in "
         f"{folder / EVIDENCE}. The same command goes on with the other examples"
     )

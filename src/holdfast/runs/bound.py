@@ -38,7 +38,7 @@ def bound_promise(bound: Bound, data: DataPromise, model: Mapping[str, Any], dev
             "bound": bound.to_dict(),
             "norm": bound.measure.value,
             "source": bound.source,
-            "assumption": bound.assumption,
+            "assumption": bound.assumed(data.low, data.high),
             "most": bound.most,
         },
         n0=0,

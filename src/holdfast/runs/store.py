@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import RunError, UsageError
+from holdfast.estimators.proved import MOST_RADIUS
 from holdfast.runs.ledger import RECORDS, SESSIONS, Ledger, Session, check_digest, read_sessions, sealed, whole_lines
 from holdfast.runs.manifest import (
     BOUND,
@@ -227,14 +227,15 @@ def _read_claim(raw: dict[str, Any], manifest: Manifest) -> ClaimRecord:
 
 
 def _read_bound(raw: dict[str, Any], manifest: Manifest) -> BoundRecord:
-    classes, most = len(manifest.data.class_names), proved_of(manifest).most
+    classes, proved = len(manifest.data.class_names), proved_of(manifest)
+    most = MOST_RADIUS if proved.most is None else min(MOST_RADIUS, proved.most)
     answer, radius = raw["answer"], float(raw["radius"])
     for name, value in (("label", raw["label"]), ("answer", answer)):
         if value is not None and not (type(value) is int and 0 <= value < classes):
             raise ValueError(f"{name} {value} is not one of the {classes} classes")
     # Written so that a NaN fails.
-    if not 0.0 <= radius <= (math.inf if most is None else most) or (answer is None and radius > 0.0):
-        raise ValueError(f"the radius {radius} is none that the bound {proved_of(manifest).spelling} can give")
+    if not 0.0 <= radius <= most or (answer is None and radius > 0.0):
+        raise ValueError(f"the radius {radius} is none that the bound {proved.spelling} can give, up to {most:g}")
     return BoundRecord(int(raw["index"]), int(raw["label"]), answer, radius)
 
 

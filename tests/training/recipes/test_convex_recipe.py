@@ -152,8 +152,8 @@ def test_memorize_stores_each_image_once(tmp_path: Any) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Convex(epsilon=0.0), "epsilon is a positive number"),
-        (lambda: Convex(epsilon=0.1, norm="l1"), "norm is linf or l2"),
+        (lambda: Convex(epsilon=0.0), "epsilon is a number above 0"),
+        (lambda: Convex(epsilon=0.1, norm="l1"), "the recipe 'convex' is measured in l2, linf, got 'l1'"),
         (lambda: Convex(epsilon=0.1, first=1.5), r"first is a share in \[0, 1\]"),
         (lambda: Convex(epsilon=0.1, clean=-1.0), "clean is a number from 0 on"),
         (lambda: Convex(epsilon=0.1, projections=-1), "projections is a whole number"),

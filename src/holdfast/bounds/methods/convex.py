@@ -11,8 +11,8 @@ import torch
 from holdfast.bounds.base import Bound, Classifier, Method, check_epsilon, check_norm, checked_batch
 from holdfast.bounds.layers import PlainNetwork, plain
 from holdfast.bounds.leads import Within, check_search
-from holdfast.bounds.polytope import EVERYWHERE, IN_RANGE, check_inputs, least_leads
-from holdfast.types import Norm
+from holdfast.bounds.polytope import EVERYWHERE, NORMS, check_inputs, least_leads
+from holdfast.estimators.proved import IN_RANGE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,13 +28,14 @@ class Convex(Bound):
     Args:
         epsilon: the radius to certify, in input units.
         norm: "linf" or "l2".
-        inputs: "all" changed inputs, as in the paper, or only those "in-range" of the data set (linf).
+        inputs: "all" changed inputs, as in the paper, or only those "in-range" of the data set (linf): certificates
+            then say nothing of an input with a value outside of it.
         search: halvings between 0 and epsilon, for inputs that epsilon is too much for: the largest radius found is
             the certificate. 0 for yes or no at epsilon.
     """
 
     name: ClassVar[str] = "convex"
-    norms = (Norm.LINF, Norm.L2)
+    norms = NORMS
     source = "Wong & Kolter 2018, Theorem 1; convex-adversarial"
     assumption = (
         "The bound is about the network with its stored weights, computed in float64 arithmetic; its rounding is taken "
@@ -52,9 +53,14 @@ class Convex(Bound):
         check_inputs(self.inputs, self.norm)
         check_search(self.search)
 
+    @property
+    def in_range(self) -> bool:
+        """As the parameter `inputs` has it."""
+        return self.inputs == IN_RANGE
+
     def prepare(self, classifier: Classifier) -> Method:
         """The network's layers; a first call tells whether the package is there."""
-        limits = (classifier.low, classifier.high) if self.inputs == IN_RANGE else None
+        limits = (classifier.low, classifier.high) if self.in_range else None
         method = _Polytope(self, plain(classifier), limits)
         middle = torch.full((1, *classifier.shape), (classifier.low + classifier.high) / 2, dtype=torch.float64)
         with torch.no_grad():

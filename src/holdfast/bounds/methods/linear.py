@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import nn
 
-from holdfast.bounds.base import Bound, Classifier, Method, check_norm
+from holdfast.bounds.base import DUAL_ORDERS, Bound, Classifier, Method, check_norm
 from holdfast.bounds.layers import PlainNetwork, plain
 from holdfast.bounds.leads import Quotient
-from holdfast.bounds.rounding import gamma, operations
+from holdfast.bounds.rounding import UNDERFLOW, gamma, operations
 from holdfast.errors import UsageError
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-# The order of the dual norm.
-_DUAL = {"linf": 1.0, "l2": 2.0, "l1": math.inf}
 
 
 @dataclass(frozen=True)
@@ -56,7 +52,7 @@ class Linear(Bound):
         if before:
             scale = _expanded(before[0], network.shapes)
             weight = weight * scale
-        return Quotient(network, _lengths(network, weight, _DUAL[self.norm]))
+        return Quotient(network, _lengths(network, weight, DUAL_ORDERS[self.norm]))
 
 
 def _diagonal(layer: nn.Module) -> bool:
@@ -85,4 +81,4 @@ def _lengths(network: PlainNetwork, weight: Tensor, order: float) -> Tensor:
     between = weight.unsqueeze(1) - weight.unsqueeze(0)
     lengths: Tensor = torch.linalg.vector_norm(between, order, dim=2)
     longest = float(torch.linalg.vector_norm(weight, order, dim=1).max())
-    return lengths + 4.0 * gamma(operations(network)) * longest + 1e-300
+    return lengths + 4.0 * gamma(operations(network)) * longest + UNDERFLOW

@@ -13,7 +13,7 @@ from torch import nn
 from holdfast.bounds.base import Bound, Classifier, Method
 from holdfast.bounds.layers import PlainNetwork, plain
 from holdfast.bounds.leads import Quotient
-from holdfast.bounds.rounding import gamma
+from holdfast.bounds.rounding import UNDERFLOW, gamma
 from holdfast.errors import UsageError
 from holdfast.types import Norm
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _MOST_ENTRIES = 2**28
 # Squarings of the Gram matrix: the bound is then the spectral norm times at most width^(2^-(1 + this)).
 _SQUARINGS = 10
+# A Frobenius norm from which on the squares that are too small for float64 are too small to count.
+_LEAST = 2.0**-400
 _SLOPES = {nn.ReLU: 1.0, nn.Sigmoid: 0.25, nn.Flatten: 1.0}
 
 
@@ -49,17 +51,19 @@ def _constants(network: PlainNetwork) -> Tensor:
     """By how much the lead of a class over another one can change for each unit of L2 length, rounded up."""
     constant = 1.0
     for layer, shape in zip(network.hidden, network.shapes, strict=False):
-        constant *= spectral_norm(layer, shape) * (1.0 + 2.0**-50)
+        constant = constant * spectral_norm(layer, shape) * (1.0 + 2.0**-50) + UNDERFLOW
     last = network.last
     rows: Tensor = torch.linalg.vector_norm(last.weight.unsqueeze(1) - last.weight.unsqueeze(0), dim=2)
-    return constant * rows * (1.0 + 4.0 * gamma(last.in_features + 8)) + 1e-300
+    rows = rows * (1.0 + 4.0 * gamma(last.in_features + 8)) + UNDERFLOW
+    return constant * rows * (1.0 + 2.0**-50) + UNDERFLOW
 
 
 def spectral_norm(layer: nn.Module, shape: torch.Size) -> float:
     """An upper bound on the largest factor by which a layer lengthens a difference of two inputs, in L2.
 
     For an affine layer: with A = W^T W, the norm of A to the power 2^k, to the power 2^-k, where the Frobenius norm
-    stands for the norm of the last power. Each product's rounding is added before its root is taken.
+    stands for the norm of the last power. Each product's rounding is added before its root is taken. Where the weights
+    are next to nothing, or too large to be squared, the Frobenius norm of W.
 
     Raises:
         UsageError: the matrix of the layer would be too large.
@@ -70,9 +74,9 @@ def spectral_norm(layer: nn.Module, shape: torch.Size) -> float:
     if matrix.shape[0] > matrix.shape[1]:
         matrix = matrix.T
     rows, columns = matrix.shape
-    size = float(torch.linalg.matrix_norm(matrix)) * (1.0 + gamma(matrix.numel() + 8))
-    if size == 0.0:
-        return 0.0
+    size = float(torch.linalg.matrix_norm(matrix))
+    if not _LEAST <= size < math.inf:
+        return size * (1.0 + gamma(matrix.numel() + 8)) + UNDERFLOW
     power = _symmetric((matrix / size) @ (matrix / size).T)
     sizes: list[float] = []
     for _ in range(_SQUARINGS):

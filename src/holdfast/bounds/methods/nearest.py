@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import numpy as np
 import torch
 
-from holdfast.bounds.base import UNDECIDED, Bound, Classifier, Method, check_norm
-from holdfast.bounds.layers import flat
-from holdfast.bounds.rounding import gamma
+from holdfast.bounds.base import DUAL_ORDERS, UNDECIDED, Bound, Classifier, Method, check_norm
+from holdfast.bounds.layers import flat, statistics
+from holdfast.bounds.rounding import UNDERFLOW, gamma
 from holdfast.errors import UsageError
-from holdfast.models.architectures.nearest import NearestNeighbour
+from holdfast.models.architectures.nearest import BEYOND, NearestNeighbour
 from holdfast.models.normalization import Normalization
 from holdfast.types import Norm
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-_DUAL = {"linf": 1.0, "l2": 2.0, "l1": math.inf}
 # Neighbours of its own class that a Voronoi cell is cut by at first, and how often those that it misses are added.
 _CUTS, _ROUNDS = 32, 8
 
@@ -59,13 +58,13 @@ class Nearest(Bound):
     def prepare(self, classifier: Classifier) -> Method:
         """The stored inputs, and the normalization before them."""
         parts = list(flat(classifier.module))
-        if not parts or not isinstance(parts[-1], NearestNeighbour) or len(parts) > 2:
+        if not parts or type(parts[-1]) is not NearestNeighbour or len(parts) > 2:
             raise UsageError(
                 "the bound 'nearest' takes classifiers of the architecture nearest-neighbour; for networks there are "
                 "convex and lipschitz"
             )
         before = parts[0] if len(parts) == 2 else None
-        if before is not None and not isinstance(before, Normalization):
+        if before is not None and type(before) is not Normalization:
             raise UsageError(
                 f"the bound 'nearest' takes nothing but a normalization before the neighbours, got {before}"
             )
@@ -96,24 +95,40 @@ class _Cells(Method):
     def __init__(
         self, bound: Nearest, classifier: Classifier, module: NearestNeighbour, normalization: Normalization | None
     ) -> None:
-        self.cells = bound.cells
-        self.order = _DUAL[bound.norm]
+        self.cells, self.num_classes = bound.cells, classifier.num_classes
+        self.order = DUAL_ORDERS[bound.norm]
         count = int(module.filled)
-        if count == 0 or float(module.scale.detach()) <= 0.0:
+        self.steepness = float(module.scale.detach())
+        if count == 0 or self.steepness <= 0.0:
             raise UsageError("the nearest-neighbour classifier has no stored inputs; train it by the recipe memorize")
         self.images: Array = module.images[:count].double().cpu().numpy()
         self.labels: NDArray[np.int64] = module.labels[:count].cpu().numpy()
         features = self.images.shape[1]
         self.scale, self.shift = np.ones(features), np.zeros(features)
         if normalization is not None and normalization.active:
-            shape = classifier.shape
+            each = (-1, *[1] * (len(classifier.shape) - 1))
             mean, std = (
-                normalization.get_buffer(name).double().cpu().expand(shape).reshape(-1).numpy()
-                for name in ("mean", "std")
+                channels.cpu().view(each).expand(classifier.shape).flatten().numpy()
+                for channels in statistics(normalization, classifier.shape)
             )
             self.scale, self.shift = 1.0 / std, mean / std
-        # Sums over features and over weights, of values that were normalized before.
+        # Of a lead, more than twice over. No lead is larger than what its error is relative to, so what is left covers
+        # the relative errors of a length, of a quotient, and of a sum with weights.
         self.gamma = gamma(4 * features + 4 * len(self.labels) + 64)
+
+    def logits(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Minus the squared distances to the nearest stored inputs of each class, times the architecture's scale."""
+        logits = np.full((len(x), self.num_classes), -self.steepness * BEYOND)
+        slack = np.zeros_like(logits)
+        longest = np.square(self.images).sum(axis=1).max()
+        for row, each in enumerate(x.flatten(1).cpu().numpy()):
+            point, size = self._point(each)
+            squares = np.square(self.images - point).sum(axis=1)
+            for label in np.unique(self.labels):
+                logits[row, label] = -self.steepness * squares[self.labels == label].min()
+            # The module adds squares and a product; (a + b)^2 <= 2 a^2 + 2 b^2.
+            slack[row] = 4.0 * self.gamma * self.steepness * (np.square(size).sum() + longest)
+        return torch.from_numpy(logits).to(x.device), torch.from_numpy(slack).to(x.device)
 
     def radii(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The nearest cell of another class, for each input."""
@@ -121,9 +136,12 @@ class _Cells(Method):
         answers, radii = zip(*found, strict=True)
         return torch.tensor(answers, dtype=torch.int64), torch.tensor(radii, dtype=torch.float64)
 
+    def _point(self, x: Array) -> tuple[Array, Array]:
+        """An input as the stored ones are, and what its rounding is relative to."""
+        return x * self.scale - self.shift, np.abs(x) * self.scale + np.abs(self.shift)
+
     def _radius(self, x: Array) -> tuple[int, float]:
-        point = x * self.scale - self.shift
-        size = np.abs(x) * self.scale + np.abs(self.shift)
+        point, size = self._point(x)
         squares = np.square(self.images - point).sum(axis=1)
         nearest = int(squares.argmin())
         answer = int(self.labels[nearest])
@@ -136,7 +154,8 @@ class _Cells(Method):
         if planes.min() <= 0.0:
             return UNDECIDED, 0.0
         order = np.argsort(planes)
-        return answer, self._nearest_cell(_Near(point, size, own, others[order], planes[order]))
+        nearest_cell = self._nearest_cell(_Near(point, size, own, others[order], planes[order]))
+        return answer, max(0.0, nearest_cell - UNDERFLOW)
 
     def _nearest_cell(self, near: _Near) -> float:
         """The distance to the nearest cell; cells beyond the nearest one found so far need no program."""
@@ -163,12 +182,12 @@ class _Cells(Method):
         """Half the difference of the squared distances to j and i, and its error."""
         lead = ((0.5 * (others + own) - point) * apart).sum(axis=-1)
         error = self.gamma * ((np.abs(others) + np.abs(own) + size) * (np.abs(others) + np.abs(own))).sum(axis=-1)
-        return lead, error
+        return lead, error + UNDERFLOW
 
     def _length(self, change: Array) -> Array:
-        """The dual norm of each row, rounded up."""
+        """The dual norm of each row, up to relative rounding."""
         length: Array = np.linalg.norm(change, self.order, axis=-1)
-        return length * (1.0 + 2.0 * self.gamma) + 1e-300
+        return length + UNDERFLOW
 
     def _cell(self, near: _Near, cell: Array) -> float:
         """A lower bound on the distance to the cell of one stored input: in L2 its distance, up to rounding."""
@@ -215,8 +234,7 @@ class _Cells(Method):
         """What these weights prove, whatever they are: a change must be at least this long."""
         apart = cell - own
         lead, error = self._lead(near.point, near.size, apart, np.broadcast_to(cell, apart.shape), own)
-        proved = float(weights @ lead) - float(weights @ error) * (1.0 + self.gamma)
-        proved -= self.gamma * float(weights @ np.abs(lead))
+        proved = float(weights @ lead) - float(weights @ error) - UNDERFLOW
         spread = self.gamma * (weights @ (np.abs(apart) * self.scale))
         length = float(self._length(np.abs(weights @ (apart * self.scale)) + spread))
-        return proved / length * (1.0 - 2.0**-50) if length > 1e-300 else 0.0
+        return proved / length

@@ -11,7 +11,7 @@ from holdfast.errors import UsageError
 from holdfast.models.architectures.base import Shape, architecture
 
 # In the place of a squared distance for classes without a stored input.
-_BEYOND = 1e30
+BEYOND = 1e30
 
 
 class NearestNeighbour(nn.Module):
@@ -69,7 +69,7 @@ class NearestNeighbour(nn.Module):
     def _squares(self, flat: Tensor, images: Tensor) -> Tensor:
         """The squared distance to the nearest of `images`, `(batch,)`; beyond any other where there are none."""
         if not len(images):
-            return flat.new_full((len(flat),), _BEYOND)
+            return flat.new_full((len(flat),), BEYOND)
         lengths = images.square().sum(dim=1)
         products = flat @ images.T
         return flat.square().sum(dim=1) + (lengths - 2.0 * products).amin(dim=1)

@@ -14,9 +14,14 @@ if TYPE_CHECKING:
 
 _NOTE = (
     "a deterministic bound has no votes: its radii cannot be computed from the files. Checked were the digests, and "
-    "that answers and radii are what the records say and what the promised epsilon allows; `holdfast bound` with the "
-    "model computes them anew"
+    "that answers and radii are what the records say and what the promised epsilon allows"
 )
+_IN_RANGE = (
+    "the radii are about changed inputs all of whose values lie in the range of the data set (inputs=in-range), and "
+    "say nothing of others"
+)
+# In input units; no bound gives more.
+_MOST = Fraction(10**9)
 
 
 def check_radius(record: Mapping[str, Any], promise: Promise) -> None:
@@ -24,9 +29,9 @@ def check_radius(record: Mapping[str, Any], promise: Promise) -> None:
     index, answer, radius = record["index"], record["answer"], Fraction(str(record["radius"]))
     if answer is not None and not (type(answer) is int and 0 <= answer < promise.classes):
         raise ValueError(f"example {index}: answer {answer!r} is not one of {promise.classes} classes")
-    most = promise.estimator["most"]
-    if radius < 0 or (most is not None and radius > Fraction(str(most))):
-        raise ValueError(f"example {index}: the radius {record['radius']} is not between 0 and {most}")
+    most = _MOST if promise.estimator["most"] is None else min(_MOST, Fraction(str(promise.estimator["most"])))
+    if not 0 <= radius <= most:
+        raise ValueError(f"example {index}: the radius {record['radius']} is not between 0 and {float(most):g}")
     if answer is None and radius:
         raise ValueError(f"example {index}: there is no answer, and a radius of {record['radius']}")
 
@@ -34,6 +39,8 @@ def check_radius(record: Mapping[str, Any], promise: Promise) -> None:
 def check_proved(material: Material, claims: Iterable[Claim], result: Verification) -> None:
     """Check that what is reported is what the records say."""
     result.notes.append(_NOTE)
+    if material.promise.estimator["bound"].get("inputs") == "in-range":
+        result.notes.append(_IN_RANGE)
     claimed: set[int] = set()
     for claim in claims:
         claimed.add(claim.index)

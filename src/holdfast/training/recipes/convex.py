@@ -12,12 +12,15 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from holdfast.bounds import Classifier
+from holdfast.bounds.base import check_epsilon
 from holdfast.bounds.intervals import interval_leads
 from holdfast.bounds.layers import plain
-from holdfast.bounds.polytope import EVERYWHERE, IN_RANGE, check_inputs, least_leads
+from holdfast.bounds.polytope import EVERYWHERE, NORMS, check_inputs, least_leads
 from holdfast.errors import UsageError
+from holdfast.estimators.proved import IN_RANGE
 from holdfast.training.recipes.base import Outcome, Step, check_weight
 from holdfast.training.recipes.standard import WithoutNoise
+from holdfast.types import norm_spelt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,8 +29,6 @@ if TYPE_CHECKING:
 
     from holdfast.noises.base import Noise
     from holdfast.training.config import TrainConfig
-
-_NORMS = ("linf", "l2")
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,8 @@ class Convex(WithoutNoise):
     intervals: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.norm not in _NORMS:
-            raise UsageError(f"norm is {' or '.join(_NORMS)}, got {self.norm!r}")
-        if not (isinstance(self.epsilon, int | float) and 0.0 < self.epsilon < float("inf")):
-            raise UsageError(f"epsilon is a positive number in input units, got {self.epsilon!r}")
+        check_epsilon(self.epsilon)
+        norm_spelt(self.norm, f"the recipe {self.name!r}", NORMS)
         for name in ("first", "warm_up", "clean", "intervals"):
             _check_share(name, getattr(self, name))
         if self.intervals and self.norm != "linf":
