@@ -150,7 +150,7 @@ def test_a_summary_counts_everything_once(tmp_path: Path) -> None:
     assert found.alarms == (0, 3)
     certification = four(tmp_path / "run")
     text = " ".join(wording.attack_lines(found, attack_of(None, 5, certification="ab" * 32), certification))
-    assert "3 of 6 claims were refused by fresh noise" in text
+    assert "3 of 6 claims refused by fresh noise" in text
     assert (
         "Certificates contradicted: 2 of 4 attacked (examples 0, 3); at most 0.008 are to be expected by chance" in text
     )
@@ -231,7 +231,7 @@ def test_budgets_of_its_own_have_success_accuracy_and_the_robustness_score(tmp_p
     assert (far.success.abstained, far.accuracy.value, far.robustness_score.value) == (1, 0.2, 0.2)
     assert re.findall(r"Within (\S+) input units: success on (\S+)%", text) == [("0.7", "50.0"), ("1.5", "75.0")]
     assert (
-        "of 4 attacked (2 misclassified, 1 abstentions); accuracy under attack 20.0% [0.5, 71.7]; epsilon-rob" in text
+        "of 4 attacked (2 misclassified, 1 abstention); accuracy under attack 20.0% [0.5, 71.7]; epsilon-rob" in text
     )
     assert "epsilon-robustness score 20.0%" in text
     json.dumps(asdict(found), allow_nan=False)

@@ -131,7 +131,7 @@ def test_false_claims_hold_no_more_often_than_the_confidence_allows(claims: int,
         (lambda: Check(confidence=1.0), "confidence of a check lies between 0 and 1"),
         (lambda: Check(repeats=0), "at least 1 repeat, got 0"),
         (lambda: toy(n=5, alpha=0.001), r"with n = 5 votes and alpha = 0\.001 the smoothed classifier always abstains"),
-        (lambda: toy(search_alpha=0.01), "search_alpha is at least alpha, got 0.01 and 0.05"),
+        (lambda: toy(search_alpha=0.01), r"search_alpha lies between alpha \(0.05\) and 1, got 0.01"),
     ],
 )
 def test_what_could_never_hold_is_said_in_advance(call, message: str) -> None:

@@ -84,6 +84,16 @@ def test_a_bound_is_attacked_in_float64_and_drawn(call, plain, tmp_path):
     assert (code, json.loads(printed)["pgd"]["pgd"]) == (0, 1.0)
 
 
+def test_what_cannot_be_shown_is_said_before_anything_is_computed(call, plain, tmp_path):
+    code, _, err = call("bound", "--model", plain, "--bound", "lipschitz", "--out", tmp_path / "a", "--radii", "-1")
+    assert code == 2
+    assert "radii are finite numbers from 0 on" in err
+    code, _, err = call("bound", "--model", plain, "--out", tmp_path / "a")
+    assert code == 2
+    assert "--bound is missing" in err
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_forged_radius_raises_the_alarm(call, plain, tmp_path):
     run, forged, out = tmp_path / "lipschitz", tmp_path / "forged", tmp_path / "attack"
     assert call("bound", "--model", plain, "--bound", "lipschitz", "--every", 120, "--out", run, "--quiet")[0] == 0
@@ -103,6 +113,13 @@ def test_a_forged_radius_raises_the_alarm(call, plain, tmp_path):
     stored = np.load(out / "evidence" / "0.npz")
     assert stored["adversarial"].dtype == np.float32
     assert np.linalg.norm((stored["adversarial"].astype(float) - stored["x"].astype(float)).ravel()) <= 5.0
+    # The same command goes on with the others, and does not end as if nothing had been.
+    codes = [call("attack", forged, *command)[0] for _ in range(4)]
+    assert codes == [1] * 4
+    assert read_attack(out).missing == 0
+    code, printed, err = call("attack", forged, *command, "--json")
+    assert (code, json.loads(printed)["alarms"]) == (1, [0, 120, 240])
+    assert "contradicts certificates of" in " ".join(err.split())
     assert call("attack", run, *command[:-1], tmp_path / "honest")[0] == 0
 
 

@@ -436,7 +436,7 @@ def test_an_input_that_is_not_finite_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("made", "message"),
     [
-        (lambda: Budgets((0.0,)), "budgets are numbers above 0, got 0: with no change allowed"),
+        (lambda: Budgets((0.0,)), "budgets are finite numbers above 0, got 0: within 0"),
         (lambda: Budgets((2.0, 1.0)), "in increasing order"),
         (lambda: Budgets((), relative=True), "need factors, as in 1x"),
     ],

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 NOT_AVAILABLE = "N/A"
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 run`, `2,000 runs`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def percent(fraction: float, digits: int = 1) -> str:
     """A share in percent, without the sign: 0.748 is 74.8. Only a share of exactly 1 shows as 100."""
     text = f"{100.0 * fraction:.{digits}f}"

@@ -40,12 +40,17 @@ _RHO = 0.001
 
 def attack_lines(summary: AttackSummary, manifest: AttackManifest, run: Run | None) -> list[str]:
     """What an attack found, in sentences; `run` is the certification that it attacked, if any."""
-    norm = Norm(summary.norm)
+    norm, noisy = Norm(summary.norm), manifest.noise is not None or summary.refused > 0
     lines = [
         f"Unchanged inputs: {formats.with_interval(summary.right)} are answered right, {summary.silent} get no answer.",
         *_unattacked(summary),
-        f"Adversarials that held: {summary.found} ({summary.misclassified} misclassified, {summary.abstained} "
-        f"abstentions); {summary.refused} of {summary.claims} claims were refused by fresh noise.",
+        f"Adversarials that held: {summary.found} ({summary.misclassified} misclassified, "
+        f"{formats.counted(summary.abstained, 'abstention')})"
+        + (
+            f"; {summary.refused} of {formats.counted(summary.claims, 'claim')} refused by fresh noise."
+            if noisy
+            else "."
+        ),
     ]
     lines.append(_median_magnitude(summary, manifest.budgets))
     for each in summary.budgets:
@@ -65,8 +70,13 @@ def attack_lines(summary: AttackSummary, manifest: AttackManifest, run: Run | No
             + (f" (examples {', '.join(map(str, summary.alarms))})" if summary.alarms else "")
             + f"; at most {expected:.2g} are to be expected by chance."
         )
-    asked = ", ".join(f"{count:,} {name}" for name, count in summary.queries.items() if count)
-    return [*lines, f"{summary.restarts:,} runs of the attack; asked of the classifier: {asked or 'nothing'}."]
+    asked = ", ".join(
+        formats.counted(count, name.removesuffix("s")) for name, count in summary.queries.items() if count
+    )
+    return [
+        *lines,
+        f"{formats.counted(summary.restarts, 'run')} of the attack; asked of the classifier: {asked or 'nothing'}.",
+    ]
 
 
 def _unattacked(summary: AttackSummary) -> list[str]:
@@ -101,7 +111,7 @@ def _median_magnitude(summary: AttackSummary, budgets: Budgets) -> str:
 
 
 def _success(success: Success) -> str:
-    kinds = f"{success.misclassified} misclassified, {success.abstained} abstentions"
+    kinds = f"{success.misclassified} misclassified, {formats.counted(success.abstained, 'abstention')}"
     return f"{formats.with_interval(success.share())} of {success.attacked} attacked ({kinds})"
 
 

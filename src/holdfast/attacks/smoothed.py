@@ -26,7 +26,7 @@ from holdfast.sampling.engines.local import LocalEngine, torch_device
 from holdfast.sampling.procedure import Burst, Predict
 from holdfast.sampling.rng import Stream
 from holdfast.sampling.soft import soft_smoothed
-from holdfast.stats.binomial import top_two_p_value
+from holdfast.stats.binomial import check_alpha, top_two_p_value
 from holdfast.types import Counts, Example
 
 if TYPE_CHECKING:
@@ -111,14 +111,14 @@ class SmoothedTarget(Target):
         # Where all realizations are as cheap as the samples, nothing is left to chance.
         self.exhaustive = count is not None and count <= n
         self.deterministic = self.exhaustive
-        self._rule: AnswerRule = AllVotes(count or n) if self.exhaustive else TopTwo(n, search_alpha)
         if not self.exhaustive:
-            check_answers(n, alpha)
-            if not search_alpha >= alpha:
+            check_answers(n, check_alpha(alpha))
+            if not alpha <= search_alpha < 1.0:
                 raise UsageError(
-                    f"search_alpha is at least alpha, got {search_alpha:g} and {alpha:g}: a search that abstains less "
-                    "often than Predict finds what Predict does not abstain on"
+                    f"search_alpha lies between alpha ({alpha:g}) and 1, got {search_alpha:g}: a search that abstains "
+                    "less often than Predict finds what Predict does not abstain on"
                 )
+        self._rule: AnswerRule = AllVotes(count or n) if self.exhaustive else TopTwo(n, search_alpha)
         self.gives = Access.SCORES
         if module is not None:
             self.gives = Access.GRADIENTS if self.smooth else Access.SURROGATE

@@ -216,7 +216,7 @@ def _wanted(text: str | None, classes: int) -> int | str | None:
 
     if text is None or text == NEXT:
         return text
-    if not text.isdigit() or int(text) >= classes:
+    if not text.isdecimal() or int(text) >= classes:
         raise UsageError(f"--target is a class from 0 to {classes - 1}, or {NEXT!r}; got {text!r}")
     return int(text)
 

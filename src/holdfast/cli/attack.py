@@ -12,7 +12,7 @@ from holdfast.cli import console, options
 from holdfast.cli.adversaries import Asked, Computation, attack_into, is_defended
 from holdfast.cli.material import check_fit
 from holdfast.cli.specs import open_data_spec, parse_attack, parse_batch_size, parse_noise
-from holdfast.errors import UsageError
+from holdfast.errors import AlarmError, UsageError
 
 if TYPE_CHECKING:
     from holdfast.models.bundle import Bundle
@@ -108,13 +108,17 @@ def attack_command(
     A claimed adversarial counts once fresh noise has confirmed it. One inside a certified radius is an alarm: the
     command stops with exit code 1, and the evidence is saved.
     """
+    from holdfast.analysis.formats import counted
     from holdfast.analysis.plots import check_suffix
     from holdfast.models.bundle import load_bundle
+    from holdfast.runs.attack import EVIDENCE
     from holdfast.runs.attack_store import read_attack
     from holdfast.runs.manifest import DataPromise
     from holdfast.sampling.engines.local import torch_device
 
     if attack is None:
+        if (run, model, out, plot) != (None,) * 4:
+            raise UsageError("--attack is missing, as in --attack pgd; `holdfast attack` alone lists all")
         _print_attacks(json)
         return
     if plot is not None:
@@ -137,27 +141,34 @@ def attack_command(
     )
     computation = Computation(device, threads, parse_batch_size(batch_size), precision, backend)
     bundle = load_bundle(model, torch_device(device))
-    certification = None if run is None else _certification(run, noise, every)
+    certification = None if run is None else _certification(run, noise, every, split, precision, backend)
     examples = open_data_spec(data, split if certification is None else certification.manifest.data.split)
     check_fit(model, bundle, data, examples)
     smoothing = None if certification is not None else _smoothing(bundle, noise, model)
     subset = DataPromise.of(examples, every, limit) if certification is None else _narrowed(certification, limit)
     attack_into(out, asked, bundle, data, examples, subset, computation, smoothing, certification, hidden=json or quiet)
-    _print(read_attack(out), certification, json)
+    found = read_attack(out)
+    _print(found, certification, json)
     _warn_of_hidden_gradients(attack, bundle)
     if plot is not None:
-        _draw(out, certification, plot)
+        _draw(found, certification, plot)
+    alarms = [record.index for record in found.records if record.alarm]
+    if alarms:
+        raise AlarmError(
+            f"ALARM: {out} contradicts certificates of {run}: of {counted(len(alarms), 'example')}, the first one is "
+            f'{alarms[0]}. The evidence is in {out / EVIDENCE}; see "The alarm" in docs/attacks.md'
+        )
 
 
-def _certification(folder: Path, noise: str | None, every: int) -> Run:
+def _certification(folder: Path, noise: str | None, every: int, split: str, precision: str, backend: str) -> Run:
     """The run whose certificates are attacked.
 
     Raises:
-        UsageError: a noise or a subset is given besides.
+        UsageError: what the run decides is given besides, and is something else.
         RunError: not a run that Holdfast made, or one without records.
     """
     from holdfast.errors import RunError
-    from holdfast.runs.manifest import BOUND, CERTIFY
+    from holdfast.runs.manifest import BOUND, CERTIFY, backend_of
     from holdfast.runs.store import read_run
 
     certification = read_run(folder)
@@ -165,6 +176,14 @@ def _certification(folder: Path, noise: str | None, every: int) -> Run:
         raise UsageError(f"the noise is that of {folder}; leave out --noise")
     if every != 1:
         raise UsageError(f"the inputs are those of {folder}; leave out --every, or take the first ones with --limit")
+    manifest = certification.manifest
+    for option, given, default, promised in (
+        ("--split", split, "test", manifest.data.split),
+        ("--precision", precision, "float32", manifest.precision),
+        ("--backend", backend, "auto", backend_of(manifest)),
+    ):
+        if given not in (default, promised):
+            raise UsageError(f"{option} is that of {folder}, {promised}, got {given}; leave it out")
     if certification.manifest.kind not in (CERTIFY, BOUND) or not certification.records:
         raise RunError(
             f"{folder} has no certificates of a model that could be attacked: it is an imported log, or has no "
@@ -182,7 +201,8 @@ def _smoothing(bundle: Bundle, noise: str | None, model: Path) -> Noise | None:
     if wanted != bundle.info.noisy_shape:
         raise UsageError(
             f"{model} was trained for {trained_for}: its first layer takes inputs of shape {bundle.info.noisy_shape}, "
-            f"and {chosen or 'without noise they'} has {wanted}"
+            f"and {'inputs without noise have' if chosen is None else f'those of {chosen} have'} {wanted}; leave out "
+            "--noise, or give a model that was trained for it"
         )
     return chosen
 
@@ -205,13 +225,11 @@ def _narrowed(certification: Run, limit: int | None) -> DataPromise:
     return replace(promised, limit=count if count < len(promised.indices()) else promised.limit)
 
 
-def _draw(out: Path, certification: Run | None, plot: Path) -> None:
+def _draw(found: AttackRun, certification: Run | None, plot: Path) -> None:
     from holdfast.analysis.attacked import summarize_attack
     from holdfast.analysis.gap_pictures import write_gap_plot
     from holdfast.analysis.gaps import gap
-    from holdfast.runs.attack_store import read_attack
 
-    found = read_attack(out)
     write_gap_plot(gap(found, certification), plot, summarize_attack(found).subset)
     console.note(f"plot: {plot}")
 

@@ -9,7 +9,7 @@ import typer
 
 from holdfast.cli import console, options
 from holdfast.cli.material import check_fit
-from holdfast.cli.specs import open_data_spec, parse_bound
+from holdfast.cli.specs import open_data_spec, parse_bound, parse_radii
 from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
@@ -55,8 +55,12 @@ def bound_command(
     from holdfast.sampling.engines.local import torch_device
 
     if bound is None:
+        if (model, out) != (None, None):
+            raise UsageError("--bound is missing, as in --bound lipschitz; `holdfast bound` alone lists all")
         _print_bounds(json)
         return
+    if radii is not None:
+        parse_radii(radii)
     if model is None or out is None:
         missing = "--model, a model bundle" if model is None else "--out, the folder of the run"
         raise UsageError(f"{missing}, is missing: a bound needs both, as in --model m.safetensors --out runs/convex")

@@ -51,8 +51,9 @@ class Budgets:
     def __post_init__(self) -> None:
         if any(not (value > 0 and math.isfinite(value)) for value in self.values):
             raise UsageError(
-                f"budgets are numbers above 0, got {', '.join(f'{value:g}' for value in self.values)}: with no change "
-                "allowed there is nothing to attack. The answers for unchanged inputs are what `holdfast predict` shows"
+                f"budgets are finite numbers above 0, got {', '.join(f'{value:g}' for value in self.values)}: within 0 "
+                "there is nothing to attack, and what unchanged inputs are answered is shown by `holdfast predict`. "
+                "With none, an attack that can looks for small changes by itself"
             )
         if list(self.values) != sorted(set(self.values)):
             raise UsageError(f"budgets are given once each and in increasing order, got {self.values}")
