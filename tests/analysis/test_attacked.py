@@ -63,7 +63,7 @@ def record(index: int, magnitude: float | None, **changes: Any) -> AttackRecord:
         votes=None,
         restarts=3,
         queries=QUERIES,
-        adversarial=None if magnitude is None else "ab" * 32,
+        adversarial=None,
     )
     return replace(made, **changes)
 
