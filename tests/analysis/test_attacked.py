@@ -395,6 +395,10 @@ def test_the_report_shows_the_attack_beside_the_certificate(tmp_path: Path) -> N
     assert "Not attacked that far" in page
     assert "smooth-pgd:norm=l2,steps=20" in page
     assert "Certificates contradicted: 0 of" in page
+    assert "not finished" not in page
+    write_report([run], out, attacks=[replace(found, records=found.records[:7])])
+    page = out.read_text(encoding="utf-8")
+    assert "read this first</strong>The attack attack is not finished: 7 so far of 40 examples." in page
     write_report([run], out)
     assert "Attacked:" not in out.read_text(encoding="utf-8")
 
