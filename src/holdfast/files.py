@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
@@ -14,23 +15,33 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Give a path to write at; when the block ends, that file takes the place of `path` and is on the disk.
 
-    Folders on the way are made. If the block fails, `path` is as it was.
+    Folders on the way are made. If the block fails, `path` is as it was. A symbolic link stays one: the file that it
+    leads to is replaced.
 
     Raises:
-        StorageError: it cannot be written.
+        StorageError: it cannot be written, or something else than a file is there.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    place = _file_place(path)
+    temporary = place.with_name(f".{place.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         _sync(temporary)
-        temporary.replace(path)
-        _sync(path.parent)
+        temporary.replace(place)
+        _sync(place.parent)
     except OSError as error:
         raise storage_error(path, error) from error
     finally:
@@ -75,14 +86,16 @@ def alone_at(out: Path, doing: str) -> Iterator[None]:
 
     Raises:
         RunLockedError: another process is making it.
+        StorageError: something else than a file is there.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    place = out.with_name(f".{out.name}.lock")
-    with take_lock(place, doing):
+    file = _file_place(out)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock = file.with_name(f".{file.name}.lock")
+    with take_lock(lock, doing):
         try:
             yield
         finally:
-            place.unlink()
+            lock.unlink()
 
 
 def storage_error(path: Path, error: OSError, so_far: str = "") -> StorageError:
@@ -90,6 +103,27 @@ def storage_error(path: Path, error: OSError, so_far: str = "") -> StorageError:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     what = "there is no space left for it" if full else f"it could not be written ({error.strerror or error})"
     return StorageError(f"{path}: {what}. {so_far}Make room or choose another place, then repeat the same command")
+
+
+def _file_place(path: Path) -> Path:
+    """Where a file that is written to `path` lies, behind symbolic links.
+
+    Raises:
+        StorageError: what is there is no file, and would be lost.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        mode = stat.S_IFREG
+    except OSError as error:
+        raise storage_error(path, error) from error
+    if not stat.S_ISREG(mode):
+        what = _KINDS.get(stat.S_IFMT(mode), "no regular file")
+        raise StorageError(
+            f"{path} is {what}; expected was a file, which is replaced, or a name that is not taken. Nothing was "
+            "written; choose another place, then repeat the same command"
+        )
+    return path.resolve()
 
 
 def _sync(path: Path) -> None:

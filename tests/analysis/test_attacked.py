@@ -63,7 +63,7 @@ def record(index: int, magnitude: float | None, **changes: Any) -> AttackRecord:
         votes=None,
         restarts=3,
         queries=QUERIES,
-        adversarial=None if magnitude is None else "ab" * 32,
+        adversarial=None,
     )
     return replace(made, **changes)
 
@@ -230,9 +230,7 @@ def test_budgets_of_its_own_have_success_accuracy_and_the_robustness_score(tmp_p
     assert (near.accuracy.value, near.robustness_score.value) == (0.4, 0.4)
     assert (far.success.abstained, far.accuracy.value, far.robustness_score.value) == (1, 0.2, 0.2)
     assert re.findall(r"Within (\S+) input units: success on (\S+)%", text) == [("0.7", "50.0"), ("1.5", "75.0")]
-    assert (
-        "of 4 attacked (2 misclassified, 1 abstention); accuracy under attack 20.0% [0.5, 71.7]; epsilon-rob" in text
-    )
+    assert "of 4 attacked (2 misclassified, 1 abstention); accuracy under attack 20.0% [0.5, 71.7]; epsilon-rob" in text
     assert "epsilon-robustness score 20.0%" in text
     json.dumps(asdict(found), allow_nan=False)
     assert told(tmp_path / "b", Budgets((1.0,), relative=True), FIVE)[0].budgets == ()
@@ -395,6 +393,10 @@ def test_the_report_shows_the_attack_beside_the_certificate(tmp_path: Path) -> N
     assert "Not attacked that far" in page
     assert "smooth-pgd:norm=l2,steps=20" in page
     assert "Certificates contradicted: 0 of" in page
+    assert "not finished" not in page
+    write_report([run], out, attacks=[replace(found, records=found.records[:7])])
+    page = out.read_text(encoding="utf-8")
+    assert "read this first</strong>The attack attack is not finished: 7 so far of 40 examples." in page
     write_report([run], out)
     assert "Attacked:" not in out.read_text(encoding="utf-8")
 

@@ -208,6 +208,9 @@ def test_a_fixed_budget_attack_stays_within_and_a_smaller_budget_finds_less(plai
         (torch.full((1, 8, 8), math.nan), "64 values that are NaN or infinite"),
         (torch.full((1, 8, 8), 1.5), r"values from 1\.5 to 1\.5; the input space is \[0, 1\]"),
         (torch.zeros(2, 1, 8, 8), r"one input of shape \(1, 8, 8\), got \(2, 1, 8, 8\)"),
+        (torch.zeros(1, 8, 8, dtype=torch.complex64), r"a torch tensor of real numbers, got torch\.complex64"),
+        (np.zeros((1, 8, 8)), r"of real numbers, got ndarray; torch\.as_tensor makes one"),
+        ([0.0], "of real numbers, got list"),
     ],
 )
 def test_inputs_outside_the_input_space_are_refused(plain: Victim, x: Tensor, message: str) -> None:
@@ -222,8 +225,12 @@ def test_inputs_outside_the_input_space_are_refused(plain: Victim, x: Tensor, me
         ({"budget": -1.0}, "above 0"),
         ({"budget": math.nan}, "above 0"),
         ({"budget": math.inf}, "searches within a budget; give one"),
-        ({"budget": 0.1, "label": 10}, "label is a class from 0 to 9, got 10"),
-        ({"budget": 0.1, "wanted": -1}, "wanted is a class from 0 to 9, got -1"),
+        ({"budget": 0.1, "label": 10}, "label is a class from 0 to 9, a whole number; got 10"),
+        ({"budget": 0.1, "label": 1.5}, r"label is a class from 0 to 9, a whole number; got 1\.5"),
+        ({"budget": 0.1, "label": "3"}, "label is a class from 0 to 9, a whole number; got '3'"),
+        ({"budget": 0.1, "seed": 2**70}, r"a seed is a whole number from 0 to 2\^63 - 1, got 1180591620717411303424"),
+        ({"budget": 0.1, "seed": 1.5}, r"a seed is a whole number .* got 1\.5"),
+        ({"budget": 0.1, "wanted": -1}, "wanted is a class from 0 to 9, a whole number; got -1"),
         ({"budget": 0.1, "wanted": 0}, "label and wanted are both class 0"),
     ],
 )
@@ -363,11 +370,42 @@ def test_a_diverged_model_is_an_error() -> None:
         made("fgsm").run(PlainTarget(broken, 3, (1, 2, 2)), torch.zeros(1, 2, 2), 0, 0.1)
 
 
+LINEAR = nn.Sequential(nn.Flatten(), nn.Linear(4, 3)).eval()
+
+
 def test_a_module_in_training_mode_and_an_endless_range_are_refused() -> None:
     with pytest.raises(ClassifierError, match="training mode"):
         PlainTarget(nn.Linear(4, 3), 3, (4,))
     with pytest.raises(UsageError, match="finite range"):
         PlainTarget(nn.Linear(4, 3).eval(), 3, (4,), 0.0, math.inf)
+
+
+def test_labels_may_be_numbers_of_numpy_and_torch(plain: Victim) -> None:
+    x, label = plain.image(0)
+    found = [made("pgd").run(plain.target(), x, kind(label), 0.3) for kind in (int, np.int64, torch.tensor)]
+    assert found[0] is not None
+    assert all(torch.equal(found[0], other) for other in found[1:])
+
+
+@pytest.mark.parametrize(
+    ("function", "shape", "kind", "message"),
+    [
+        (3, (1, 2, 2), ClassifierError, "is a torch module or another callable, got int"),
+        (LINEAR, (), UsageError, r"is \(channels, height, width\) or \(features,\), whole numbers .* got \(\)"),
+        (LINEAR, (2, 2), UsageError, r"got \(2, 2\)"),
+        (LINEAR, (4.0,), UsageError, r"got \(4\.0,\)"),
+        (LINEAR, 4, UsageError, "got 4"),
+        (LINEAR, (1, 3, 3), ClassifierError, r"fails on 4 inputs of shape \(1, 3, 3\): mat1 and mat2 .* Is the shape"),
+        (lambda z: LINEAR(z)[:1], (1, 2, 2), ClassifierError, r"of shape \(4, 3\) or .* got \(1, 3\)"),
+        (lambda z: LINEAR(z)[:, :2], (1, 2, 2), ClassifierError, "Is num_classes=3 right"),
+        (lambda z: None, (1, 2, 2), ClassifierError, "returns a tensor or an array, got NoneType"),
+    ],
+)
+def test_what_is_no_classifier_of_such_inputs_is_refused(
+    function: object, shape: object, kind: type[Exception], message: str
+) -> None:
+    with pytest.raises(kind, match=message):
+        PlainTarget(function, 3, shape)
 
 
 @pytest.mark.parametrize(("package", "name"), [("foolbox", "fgsm"), ("pyautoattack", "autoattack")])

@@ -130,15 +130,50 @@ def test_the_transfer_matrix(call: Call, models: Path, plain: Path, tmp_path: Pa
     code, printed, _ = call("transfer", *folders, "--model", plain, "--model", noisy, "--json")
     assert code == 0
     matrix = json.loads(printed)
-    assert matrix["p"]["p"] == 1.0
-    assert matrix["g"]["g"] >= 0.5
-    assert set(matrix["p"]) == {"adversarials", "p", "g"}
+    assert matrix["p"]["share"]["p"] == 1.0
+    assert matrix["g"]["share"]["g"] >= 0.5
+    assert set(matrix["p"]) == {"adversarials", "share"}
+    assert set(matrix["p"]["share"]) == {"p", "g"}
     code, printed, _ = call("transfer", *folders, "--model", plain, "--model", noisy)
     assert code == 0
     assert "Share of the adversarials" in words(printed)
     code, _, err = call("transfer", *folders, "--model", plain)
     assert code == 2
     assert "none of the models is the one that" in err
+
+
+def test_transfer_of_folders_with_odd_names_and_a_model_too_many(
+    call: Call, models: Path, plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder may have the name of a key, and be the one that the program is called in."""
+    folder, other = tmp_path / "adversarials", models / "gaussian.safetensors"
+    command = ("--model", plain, "--attack", "pgd", "--budget", 0.3, "--limit", 3, "--quiet")
+    assert call("attack", *command, "--out", folder)[0] == 0
+    right = sum(each.adversarial is not None and each.reference == each.label for each in read_attack(folder).records)
+    monkeypatch.chdir(folder)
+    code, printed, err = call("transfer", ".", "--model", plain, "--model", other, "--json")
+    assert code == 0
+    assert f"--model {other} is none that these attacks attacked" in err
+    assert json.loads(printed) == {"adversarials": {"adversarials": right, "share": {"adversarials": 1.0}}}
+    code, _, err = call("transfer", ".", folder, "--model", plain)
+    assert (code, "folders named 'adversarials'" in err) == (2, True)
+
+
+def test_an_unfinished_attack_is_said_to_be_and_an_empty_one_is_not_transferred(
+    call: Call, plain: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "a"
+    command = ("--model", plain, "--attack", "pgd", "--budget", 0.3, "--limit", 3, "--quiet")
+    assert call("attack", *command, "--out", out)[0] == 0
+    lines = (out / RECORDS).read_bytes().splitlines(keepends=True)
+    (out / RECORDS).write_bytes(lines[0])
+    code, printed, err = call("transfer", out, "--model", plain, "--json")
+    assert (code, json.loads(printed)["a"]["adversarials"]) == (0, 1)
+    assert "is not finished: 1 so far of 3 examples" in err
+    (out / RECORDS).write_bytes(b"")
+    code, printed, err = call("transfer", out, "--model", plain)
+    assert (code, printed) == (1, "")
+    assert "has no records yet, so there is nothing to transfer" in err
 
 
 def test_a_random_defence_is_told_to_the_attack_and_verified_by_new_draws(

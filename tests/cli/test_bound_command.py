@@ -81,7 +81,7 @@ def test_a_bound_is_attacked_in_float64_and_drawn(call, plain, tmp_path):
     assert "Attacked: pgd" in (tmp_path / "r.html").read_text()
     assert (tmp_path / "gap.png").stat().st_size > 0
     code, printed, _ = call("transfer", out, "--model", plain, "--json")
-    assert (code, json.loads(printed)["pgd"]["pgd"]) == (0, 1.0)
+    assert (code, json.loads(printed)["pgd"]["share"]["pgd"]) == (0, 1.0)
 
 
 def test_what_cannot_be_shown_is_said_before_anything_is_computed(call, plain, tmp_path):

@@ -9,6 +9,7 @@ import random
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -35,6 +36,9 @@ from holdfast.runs.attack_store import (
 from holdfast.runs.ledger import RECORDS, SESSIONS
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.types import Example
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 KILLS = 6
 
@@ -150,10 +154,15 @@ def changed(folder: Path, old: str, new: str) -> None:
             lambda folder: (folder / FILE_NAME).write_text((folder / FILE_NAME).read_text().replace("0.2", "0.3")),
             "was changed after it was written",
         ),
-        (lambda folder: (folder / FILE_NAME).write_text("{"), "not valid JSON"),
+        (lambda folder: (folder / FILE_NAME).write_text("{"), "not a valid JSON object"),
+        (lambda folder: (folder / FILE_NAME).write_text("[]"), "a JSON object was expected, found list"),
         (
-            lambda folder: (folder / FILE_NAME).write_text("[]"),
-            "has format 'list'; this version of Holdfast reads format 1",
+            lambda folder: (folder / FILE_NAME).write_bytes(b"\xff{}"),
+            "not a valid JSON object .*can't decode byte 0xff",
+        ),
+        (
+            lambda folder: (folder / FILE_NAME).write_text('{"format": 99}'),
+            "has format 99; this version of Holdfast reads format 1",
         ),
         (lambda folder: (folder / FILE_NAME).unlink(), "is not an attack: there is no attack.json"),
     ],
@@ -165,20 +174,42 @@ def test_damage_is_found(tmp_path: Path, damage, message: str) -> None:
         read_attack(tmp_path / "run")
 
 
-def test_a_changed_adversarial_is_found(tmp_path: Path) -> None:
-    attack(tmp_path / "run", attack_manifest())
-    found = read_attack(tmp_path / "run")
+def forged_header(claimed: bytes) -> Callable[[Path], object]:
+    """A change to the header of a .npy file that leaves its length."""
+
+    def forge(path: Path) -> None:
+        raw = path.read_bytes()
+        start = raw.index(b"(1,")
+        path.write_bytes(raw[:start] + claimed + raw[start + len(claimed) :])
+
+    return forge
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: np.save(path, np.zeros(SHAPE, dtype=np.float32)), "does not have the hash that its record names"),
+        (lambda path: path.write_bytes(path.read_bytes()[:20]), r"it has 20 bytes, and float32 values .* take 272"),
+        (lambda path: path.write_bytes(b"PK\x03\x04junk"), "it has 8 bytes"),
+        (lambda path: np.save(path, np.zeros(SHAPE, dtype=np.complex64)), "it has 416 bytes"),
+        (lambda path: np.save(path, np.zeros(36, dtype=np.float32)), "no .npy file of float32 values of shape"),
+        (lambda path: np.save(path, np.zeros(SHAPE, dtype=np.int32)), "no .npy file of float32 values of shape"),
+        (forged_header(b"(99999999999,"), "no .npy file of float32 values of shape"),
+        (forged_header(b"((((((((("), "no .npy file of float32 values of shape"),
+        (lambda path: path.unlink(), r"npy is missing\. Restore it from a copy"),
+    ],
+)
+def test_a_changed_adversarial_is_found_wherever_the_attack_is_read(tmp_path: Path, damage, message: str) -> None:
+    folder = tmp_path / "run"
+    attack(folder, attack_manifest())
+    found = read_attack(folder)
     record = next(record for record in found.records if record.adversarial)
-    path = found.folder / FOUND / f"{record.index}.npy"
-    np.save(path, np.zeros(SHAPE, dtype=np.float32))
-    with pytest.raises(RunError, match="does not have the hash that its record names"):
-        found.adversarial(record)
-    path.write_bytes(path.read_bytes()[:20])
-    with pytest.raises(RunError, match="does not have the hash that its record names"):
-        found.adversarial(record)
-    path.unlink()
-    with pytest.raises(RunError, match="is missing"):
-        found.adversarial(record)
+    damage(folder / FOUND / f"{record.index}.npy")
+    for read in (lambda: found.adversarial(record), lambda: read_attack(folder)):
+        with pytest.raises(RunError, match=message):
+            read()
+    with pytest.raises(RunError, match=f"delete the record of example {record.index}"):
+        attack(folder, attack_manifest())
 
 
 def truth(size: int) -> dict[int, Certified]:

@@ -197,7 +197,6 @@ def test_a_second_run_into_the_same_folder_destroys_nothing(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("not json", "is not a record"),
         ('{"index":0,"label":0,"selection":[30,0,0,0]}', "'estimation'"),
         ('{"index":0,"label":0,"selection":[29,0,0,0],"estimation":[300,0,0,0]}', "expected 30 selection votes"),
         ('{"index":0,"label":0,"selection":[30,0,0,0],"estimation":[299,0,0,0]}', "fewer than the estimator asks for"),
@@ -214,23 +213,75 @@ def test_a_changed_record_is_an_error_that_names_the_line(tmp_path: Path, line: 
     with RunStore(folder, manifest()) as store:
         store.append([record(1)])
     with (folder / RECORDS).open("a") as file:
-        file.write(line + "\n" if line == "not json" else seal(folder, json.loads(line)))
+        file.write(seal(folder, json.loads(line)))
     with pytest.raises(RunError, match=r"records\.jsonl, line 2") as caught:
         read_run(folder)
     assert why in str(caught.value)
+
+
+# Too deep for Python's reader; and what that reads, and the writer, which digests are taken by, does not write.
+DEEP = 100_000 * '{"a":'
+DEEPER_TO_WRITE = [(depth * '{"a":' + "1" + depth * "}").encode() for depth in range(900, 1000, 3)]
+
+LINES = [b"not json", b"[]", b"5", b"null", b"{}", b'{"digest":"a"}', b"\xff", b'{"a":"\xff"}', DEEP.encode()]
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_line_that_is_no_record_is_named(tmp_path: Path, line: bytes) -> None:
+    folder = tmp_path / "run"
+    run(folder, manifest(size=1))
+    whole = (folder / RECORDS).read_bytes()
+    (folder / RECORDS).write_bytes(whole + line + b"\n")
+    with pytest.raises(RunError, match=r"records\.jsonl, line 2 is not a record \(.*delete it"):
+        read_run(folder)
+
+
+def test_deep_lines_are_named_as_well(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    run(folder, manifest(size=1))
+    for line in DEEPER_TO_WRITE:
+        (folder / RECORDS).write_bytes(line + b"\n")
+        with pytest.raises(RunError, match=r"line 1 is not a record"):
+            read_run(folder)
+
+
+SESSION = {"examples": 1, "samples": 2, "seconds": 0.5, "settings": {}}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(b"x", b"\xff", b"[]", b'{"a":1}', DEEP.encode()),
+        *(json.dumps({**SESSION, "more": 1}).encode(), json.dumps({**SESSION, "seconds": "long"}).encode()),
+        *(json.dumps({**SESSION, "examples": -1}).encode(), json.dumps({**SESSION, "settings": None}).encode()),
+    ],
+)
+def test_a_line_that_is_no_session_is_named(tmp_path: Path, line: bytes) -> None:
+    folder = tmp_path / "run"
+    run(folder, manifest(size=2))
+    with (folder / SESSIONS).open("ab") as file:
+        file.write(line + b"\n")
+    with pytest.raises(RunError, match=r"sessions\.jsonl, line 2 is not a session \(.*No result depends on this file"):
+        read_run(folder)
 
 
 def test_what_is_not_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"is not a run: there is no manifest\.json"):
         read_run(tmp_path)
     (tmp_path / FILE_NAME).write_text("{")
-    with pytest.raises(RunError, match="not valid JSON"):
+    with pytest.raises(RunError, match="not a valid JSON object"):
         read_run(tmp_path)
     (tmp_path / FILE_NAME).write_text('{"format": 99}')
     with pytest.raises(RunError, match="has format 99; this version of Holdfast reads format 2"):
         read_run(tmp_path)
     (tmp_path / FILE_NAME).write_text("[]")
-    with pytest.raises(RunError, match="has format 'list'"):
+    with pytest.raises(RunError, match="a JSON object was expected, found list"):
+        read_run(tmp_path)
+    (tmp_path / FILE_NAME).write_bytes(b"\xff{}")
+    with pytest.raises(RunError, match=r"can't decode byte 0xff .* has to be made again"):
+        read_run(tmp_path)
+    (tmp_path / FILE_NAME).write_text(DEEP)
+    with pytest.raises(RunError, match="nested too deeply"):
         read_run(tmp_path)
     document = json.loads(manifest().to_json())
     del document["seed"]

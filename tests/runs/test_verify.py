@@ -431,6 +431,20 @@ def test_every_digit_of_the_manifest_is_sealed(tmp_path: Path) -> None:
         assert "was changed after it was written" in result.failures[0]
 
 
+def test_what_is_no_record_and_no_manifest_is_a_failure(tmp_path: Path) -> None:
+    """Nesting that Python can read and cannot write, among others."""
+    folder = tmp_path / "run"
+    made(folder, promised("cohen", rule("fixed", "cohen"), 3))
+    nested = [(depth * '{"a":' + "1" + depth * "}").encode() for depth in (*range(300, 1000, 20), 100_000)]
+    for line in (b"[]", b"5", b"\xff", b'{"a":"\xff"}', b"{}", *nested):
+        (folder / RECORDS).write_bytes(line + b"\n")
+        assert reading_fails(folder)
+    (folder / RECORDS).write_bytes(b"")
+    for text in (b"\xff", *nested):
+        (folder / FILE_NAME).write_bytes(text)
+        assert reading_fails(folder)
+
+
 def test_a_record_of_another_run_does_not_fit(tmp_path: Path) -> None:
     for name, seed in (("one", 1), ("two", 2)):
         made(tmp_path / name, promised("cohen", rule("fixed", "cohen"), 3, seed=seed))

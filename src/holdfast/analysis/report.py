@@ -180,6 +180,7 @@ def _sections(runs: Sequence[Run], radii: Sequence[float] | None, attacks: Seque
 
 def _section(run: Run, name: str, anchor: str, radii: Sequence[float], attacks: Sequence[AttackRun]) -> RunSection:
     summary = summarize(run, radii)
+    own = [attack for attack in attacks if attack.manifest.certification == run.manifest.digest]
     legend = "" if run.manifest.kind == BOUND else noise_of(run.manifest).legend
     return RunSection(
         name=name,
@@ -189,7 +190,7 @@ def _section(run: Run, name: str, anchor: str, radii: Sequence[float], attacks: 
         norm=Norm(summary.norm),
         headline=wording.headline(run, summary),
         second_line=wording.second_line(summary),
-        warnings=wording.warnings(run),
+        warnings=[*wording.warnings(run), *(_unfinished(attack) for attack in own if attack.missing)],
         limits=wording.limits(run.manifest, attainable_radius(run.manifest)),
         speed=wording.speed(run),
         spent=wording.spent(summary),
@@ -197,13 +198,17 @@ def _section(run: Run, name: str, anchor: str, radii: Sequence[float], attacks: 
         cards=cards(run),
         legend=f" ({legend})" if legend else "",
         proved=wording.proved(run, summary),
-        attacks=[
-            _attack(attack, run, f"{anchor}-attack-{number}")
-            for number, attack in enumerate(attacks, 1)
-            if attack.manifest.certification == run.manifest.digest
-        ],
+        attacks=[_attack(attack, run, f"{anchor}-attack-{number}") for number, attack in enumerate(own, 1)],
         entries=wording.entries(run.manifest),
         raw=run.manifest.to_json(),
+    )
+
+
+def _unfinished(attack: AttackRun) -> str:
+    have = len(attack.records)
+    return (
+        f"The attack {attack.folder.name} is not finished: {have} so far of {have + attack.missing} examples. Its "
+        f"numbers are about these {have} alone; if they were taken in order, they need not be like the rest."
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from operator import index
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import torch
@@ -16,6 +17,7 @@ from holdfast.attacks.target import Access, Target
 from holdfast.errors import InputError, UsageError
 from holdfast.named import Named, from_dict, register
 from holdfast.sampling.inputs import check_values
+from holdfast.sampling.rng import check_seed
 from holdfast.types import Norm, norm_spelt
 
 if TYPE_CHECKING:
@@ -130,7 +132,7 @@ class Attack(Named, ABC):
             budget: the largest change in the attack's norm, in input units or pixels; infinity (the default) for as
                 small as it gets, for attacks that minimize.
             wanted: the class to lead to; None for any answer but `label`, abstention included.
-            seed: of all randomness of the attack; that of the noise belongs to the target.
+            seed: of all randomness of the attack, from 0 to 2^63 - 1; that of the noise belongs to the target.
 
         Returns:
             An input `(*event)` in the classifier's range that it was seen to answer as claimed.
@@ -142,10 +144,10 @@ class Attack(Named, ABC):
         """
         self.check(target)
         self.check_budget(budget)
-        for name, value in (("label", label), ("wanted", wanted)):
-            if value is not None and not 0 <= value < target.num_classes:
-                raise UsageError(f"{name} is a class from 0 to {target.num_classes - 1}, got {value}")
+        check_seed(seed)
+        label = _checked_class("label", label, target.num_classes)
         if wanted is not None:
+            wanted = _checked_class("wanted", wanted, target.num_classes)
             self.check_targeted()
         if wanted == label:
             raise UsageError(f"label and wanted are both class {label}; there is nothing to change")
@@ -205,6 +207,21 @@ def check_norm(attack: Attack, name: str) -> None:
     norm_spelt(name, f"the attack {attack.name!r}", attack.norms)
 
 
+def _checked_class(name: str, value: int, classes: int) -> int:
+    """`value` as a number of Python, if it is a class.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        found = index(value)
+    except TypeError:
+        found = -1
+    if not 0 <= found < classes:
+        raise UsageError(f"{name} is a class from 0 to {classes - 1}, a whole number; got {value!r}")
+    return found
+
+
 def check_whole(name: str, value: int, least: int = 1) -> None:
     """Raise UsageError unless `value` is a whole number from `least` on."""
     if type(value) is not int or value < least:
@@ -227,8 +244,14 @@ def checked_input(target: Target, x: Tensor) -> Tensor:
     """`x` as float32 on the target's device, if it lies in the target's input space.
 
     Raises:
-        InputError: another shape, a value that is not finite, or one outside the range.
+        InputError: no tensor of real numbers, another shape, a value that is not finite, or one outside the range.
     """
+    if not isinstance(x, Tensor) or x.is_complex():
+        found = x.dtype if isinstance(x, Tensor) else type(x).__name__
+        raise InputError(
+            f"an attack takes one input as a torch tensor of real numbers, got {found}; torch.as_tensor makes one of "
+            "an array or a list"
+        )
     if tuple(x.shape) != target.shape:
         raise InputError(
             f"an attack takes one input of shape {target.shape}, got {tuple(x.shape)}; for a batch, call it for each"

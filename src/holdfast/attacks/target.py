@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, final
 import torch
 from torch import Tensor
 
-from holdfast.errors import ClassifierError, UsageError
+from holdfast.errors import ClassifierError, UsageError, first_line
 from holdfast.sampling.classifier import VotingClassifier
 
 if TYPE_CHECKING:
@@ -108,8 +108,14 @@ class Target(ABC):
     ) -> None:
         if not (low < high and abs(low) < float("inf") and abs(high) < float("inf")):
             raise UsageError(f"attacks need inputs with a finite range, got [{low}, {high}]; declare low and high")
+        whole = isinstance(shape, tuple | list) and all(isinstance(size, int) and size > 0 for size in shape)
+        if not whole or len(shape) not in (1, 3):
+            raise UsageError(
+                "the shape of an input is (channels, height, width) or (features,), whole numbers from 1 on; got "
+                f"{shape!r}"
+            )
         self.num_classes = num_classes
-        self.shape = shape
+        self.shape = tuple(shape)
         self.low = low
         self.high = high
         self.device = device
@@ -242,7 +248,8 @@ class PlainTarget(Target):
             stay as they are, and float64 has every float32 exactly.
 
     Raises:
-        ClassifierError: a module in training mode.
+        ClassifierError: no callable, a module in training mode, or one that returns something else for a few inputs of
+            this shape, or fails.
         UsageError: an argument is out of range.
     """
 
@@ -269,7 +276,14 @@ class PlainTarget(Target):
         source = torch.Generator().manual_seed(0)
         x = self.low + (self.high - self.low) * torch.rand((_PROBES, *self.shape), generator=source)
         x = x.to(self.device)
-        if torch.as_tensor(self.function(x)).ndim == 1:
+        try:
+            output = self._voting.outputs(x)
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise ClassifierError(
+                f"the classifier fails on {_PROBES} inputs of shape {self.shape}: {first_line(error)}. Is the shape "
+                "that of its inputs?"
+            ) from error
+        if output.ndim == 1:
             return Access.DECISIONS
         x.requires_grad_()
         try:

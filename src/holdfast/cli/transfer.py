@@ -10,9 +10,11 @@ import typer
 from holdfast.cli import console, options
 from holdfast.cli.adversaries import Asked, Computation, target_of
 from holdfast.cli.specs import open_data_spec, parse_batch_size
-from holdfast.errors import UsageError
+from holdfast.errors import RunError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from holdfast.attacks import Target
     from holdfast.models.bundle import Bundle
     from holdfast.runs.attack_store import AttackRun
@@ -41,24 +43,27 @@ def transfer_command(
     from holdfast.analysis import formats
     from holdfast.analysis.attacked import transfer_matrix
     from holdfast.models.bundle import load_bundle
-    from holdfast.runs.attack_store import read_attack
     from holdfast.runs.transfer import transfer
     from holdfast.sampling.engines.local import torch_device
     from holdfast.sampling.rng import check_seed, fresh_seed
 
-    found = {folder.name: read_attack(folder) for folder in attacks}
-    if len(found) < len(attacks):
-        raise UsageError("the attacks' folders need different names, which are those of the matrix")
-    bundles = {bundle.sha256: bundle for bundle in (load_bundle(path, torch_device(device)) for path in model)}
+    found = _attacks(attacks)
+    bundles = [load_bundle(path, torch_device(device)) for path in model]
     computation = Computation(device, threads, parse_batch_size(batch_size), "float32", "auto")
-    targets = {name: _target(run, bundles, data, computation) for name, run in found.items()}
+    targets = {name: target_attacked(run, bundles, data, computation) for name, run in found.items()}
+    needed = {run.manifest.model["sha256"] for run in found.values()}
+    for path, bundle in zip(model, bundles, strict=True):
+        if bundle.sha256 not in needed:
+            console.warn(f"--model {path} is none that these attacks attacked, and is not asked; leave it out")
     result = transfer(found, targets, fresh_seed() if seed is None else check_seed(seed))
     matrix = transfer_matrix(result.answers, result.labels)
     if json:
         console.print_json(
             {
-                name: {"adversarials": len(result.labels[name])}
-                | {asked: None if share is None else share.value for asked, share in row.items()}
+                name: {
+                    "adversarials": len(result.labels[name]),
+                    "share": {asked: None if share is None else share.value for asked, share in row.items()},
+                }
                 for name, row in matrix.items()
             }
         )
@@ -77,8 +82,46 @@ def transfer_command(
     )
 
 
-def _target(run: AttackRun, bundles: dict[str, Bundle], data: str, computation: Computation) -> Target:
-    """The classifier that an attack was made against.
+def _attacks(folders: Sequence[Path]) -> dict[str, AttackRun]:
+    """The attacks by the names of their folders.
+
+    Raises:
+        UsageError: two of one name.
+        RunError: no attack, a corrupt one, or one without records.
+    """
+    from holdfast.runs.attack_store import read_attack
+
+    found: dict[str, AttackRun] = {}
+    for folder in folders:
+        # A folder may be named ".", and has a name all the same.
+        name, run = folder.resolve().name, read_attack(folder)
+        if name in found:
+            raise UsageError(
+                f"two of these attacks lie in folders named {name!r}, and the matrix names them so: give each attack "
+                "once, and folders different names"
+            )
+        if not run.records:
+            raise RunError(
+                f"{folder} has no records yet, so there is nothing to transfer: `holdfast attack` with its own "
+                "settings adds them"
+            )
+        if run.missing:
+            console.warn(
+                f"the attack {folder} is not finished: {len(run.records)} so far of "
+                f"{len(run.records) + run.missing} examples. The shares are about adversarials of these alone"
+            )
+        found[name] = run
+    return found
+
+
+def target_attacked(run: AttackRun, bundles: Sequence[Bundle], data: str, computation: Computation) -> Target:
+    """The classifier that an attack was made against, in the precision and on the backend of then.
+
+    Args:
+        run: the attack.
+        bundles: models, of which it is one.
+        data: that were attacked, as on the command line.
+        computation: where to compute.
 
     Raises:
         UsageError: its model is not among those given, or the data are others.
@@ -88,14 +131,18 @@ def _target(run: AttackRun, bundles: dict[str, Bundle], data: str, computation: 
     from holdfast.noises.base import noise_from_dict
 
     manifest = run.manifest
-    bundle = bundles.get(manifest.model["sha256"])
+    bundle = next((each for each in bundles if each.sha256 == manifest.model["sha256"]), None)
     if bundle is None:
         raise UsageError(f"none of the models is the one that {run.folder} attacked ({manifest.model['sha256']})")
     examples = open_data_spec(data, manifest.data.split)
     if examples.sha256 != manifest.data.sha256:
         raise UsageError(f"--data has the SHA-256 {examples.sha256}, {run.folder} attacked {manifest.data.sha256}")
-    backend = manifest.model["backend"]["name"]
-    where = replace(computation, precision=manifest.precision, backend=backend)
-    asked = Asked(n=manifest.n, alpha=manifest.alpha or None, search_alpha=manifest.search_alpha or 0.5)
+    where = replace(computation, precision=manifest.precision, backend=manifest.model["backend"]["name"])
+    asked = Asked(
+        n=manifest.n,
+        alpha=manifest.alpha or None,
+        search_alpha=manifest.search_alpha or 0.5,
+        soft_samples=manifest.soft_samples or Asked.soft_samples,
+    )
     smoothing = None if manifest.noise is None else noise_from_dict(manifest.noise)
     return target_of(bundle, data, smoothing, asked, where)[0]

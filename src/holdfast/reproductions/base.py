@@ -28,23 +28,23 @@ class Kind:
 
     Attributes:
         spelling: on the command line.
+        sources: names of the data sources that may give it. Shapes do not tell shirts from digits.
         channels: of its images; features, where there is no side.
         side: of its images; None for any from 64 on.
         classes: how many; None for any number.
-        first: name of the first class; empty for any. Shapes do not tell shirts from digits.
         features: whether its inputs are feature vectors and not images.
     """
 
     spelling: str
+    sources: tuple[str, ...]
     channels: int
     side: int | None
     classes: int | None
-    first: str = ""
     features: bool = False
 
     def fits(self, data: DataSet) -> bool:
-        """Whether this is such a data set, as far as its shape and its classes tell."""
-        if self.first and data.class_names[0] != self.first:
+        """Whether this is such a data set, as far as its source, its shape and its classes tell."""
+        if data.source not in self.sources:
             return False
         if self.features:
             return data.shape == (self.channels,) and self.classes in (None, len(data.class_names))
@@ -56,12 +56,12 @@ class Kind:
 
 
 KINDS = {
-    "mnist": Kind("mnist:DIR", 1, 28, 10),
-    "cifar10": Kind("cifar10:DIR or parquet:FILE", 3, 32, 10),
-    "imagenet": Kind("imagenet:DIR or parquet:FILE,size=224", 3, None, None),
-    "fashion-mnist": Kind("fashion-mnist:DIR", 1, 28, 10, first="T-shirt/top"),
-    "svhn": Kind("svhn:DIR", 3, 32, 10, first="0"),
-    "har": Kind("har:DIR", 561, None, 6, features=True),
+    "mnist": Kind("mnist:DIR", ("mnist", "mnist-binary"), 1, 28, 10),
+    "cifar10": Kind("cifar10:DIR or parquet:FILE", ("cifar10", "parquet"), 3, 32, 10),
+    "imagenet": Kind("imagenet:DIR or parquet:FILE,size=224", ("imagenet", "images", "parquet"), 3, None, None),
+    "fashion-mnist": Kind("fashion-mnist:DIR", ("fashion-mnist",), 1, 28, 10),
+    "svhn": Kind("svhn:DIR", ("svhn",), 3, 32, 10),
+    "har": Kind("har:DIR", ("har",), 561, None, 6, features=True),
 }
 
 
@@ -285,8 +285,9 @@ class Study:
             if KINDS[kind].fits(data):
                 return kind
         raise UsageError(
-            f"{self.name} is about {' or '.join(self.data)}, given as {self.spelling()}; --data has inputs of shape "
-            f"{data.shape} in [{data.low:g}, {data.high:g}] and {len(data.class_names)} classes"
+            f"{self.name} is about {' or '.join(self.data)}, given as {self.spelling()}; --data is of the source "
+            f"{data.source!r}, with inputs of shape {data.shape} in [{data.low:g}, {data.high:g}] and "
+            f"{len(data.class_names)} classes"
         )
 
 

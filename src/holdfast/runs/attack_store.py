@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import math
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
@@ -17,8 +16,7 @@ import numpy as np
 
 from holdfast.errors import RunError, UsageError
 from holdfast.files import whole_file
-from holdfast.runs.digests import DIGEST
-from holdfast.runs.ledger import RECORDS, Ledger, Session, check_digest, read_sessions, sealed, whole_lines
+from holdfast.runs.ledger import RECORDS, Ledger, Session, opened, read_sessions, sealed, whole_lines
 from holdfast.runs.manifest import DataPromise, Promised, kept, read_promised
 from holdfast.types import Counts, Norm
 
@@ -212,29 +210,18 @@ class AttackRun:
         """The adversarial of a record, `(*event)`; None if there is none.
 
         Raises:
-            RunError: its file is missing, or not the one that the record names.
+            RunError: its file is missing, or not the one that the record names, of the shape that is promised.
         """
         if record.adversarial is None:
             return None
         path = _path(self.folder, record.index)
-        if not path.is_file():
-            raise RunError(
-                f"{path} is missing: restore it from a copy; if there is none, delete the record of example "
-                f"{record.index}, and the same command attacks it again"
-            )
         try:
-            with path.open("rb") as file:
-                values: NDArray[np.float32] = np.load(file, allow_pickle=False)
-            intact = hashed(values) == record.adversarial
-        except (ValueError, EOFError):
-            intact = False
-        if not intact:
+            return _values(path, self.manifest.data.shape, record.adversarial)
+        except ValueError as error:
             raise RunError(
-                f"{path} was changed after it was written: it does not have the hash that its record names. Restore it "
-                f"from a copy; if there is none, delete the record of example {record.index}, and the same command "
-                "attacks it again"
-            )
-        return values
+                f"{path} {error}. Restore it from a copy; if there is none, delete the record of example "
+                f"{record.index}, and the same command attacks it again"
+            ) from None
 
 
 class AttackStore(Ledger):
@@ -251,7 +238,6 @@ class AttackStore(Ledger):
     def __init__(self, folder: Path, manifest: AttackManifest) -> None:
         self.manifest = manifest
         super().__init__(folder, FILE_NAME)
-        self.done = {record.index for record in read_attack(folder).records}
 
     def append(self, found: Iterable[tuple[AttackRecord, NDArray[np.float32] | None]]) -> None:
         """Write records and their adversarials, and return when they are on the disk."""
@@ -260,14 +246,17 @@ class AttackStore(Ledger):
             return
         for record, values in batch:
             if values is not None:
-                with whole_file(_path(self.folder, record.index)) as path, path.open("wb") as file:
-                    np.save(file, values, allow_pickle=False)
+                with whole_file(_path(self.folder, record.index)) as path:
+                    path.write_bytes(_file(values))
         self.write(b"".join(record.to_line(self.manifest.digest).encode() for record, _ in batch))
         self.done.update(record.index for record, _ in batch)
 
     def _promise(self) -> None:
         """Write the manifest of a new attack, or compare with that of an existing one."""
         self.manifest = kept(self.folder, self.manifest)
+
+    def _recorded(self) -> set[int]:
+        return {record.index for record in read_attack(self.folder).records}
 
 
 def read_attack_manifest(folder: Path) -> AttackManifest:
@@ -279,7 +268,7 @@ def read_attack(folder: Path) -> AttackRun:
     """The attack in `folder`, without touching it; a torn last line is left out.
 
     Raises:
-        RunError: not an attack, or a record in it is corrupt.
+        RunError: not an attack, or a record or an adversarial in it is corrupt.
     """
     manifest = read_attack_manifest(folder)
     records: dict[int, AttackRecord] = {}
@@ -287,9 +276,7 @@ def read_attack(folder: Path) -> AttackRun:
     for number, text in enumerate(whole_lines(folder), 1):
         where = f"{folder / RECORDS}, line {number}"
         try:
-            raw = json.loads(text)
-            check_digest(raw, manifest.digest)
-            record = _record(raw)
+            record = _record(opened(text, manifest.digest))
         except (ValueError, KeyError, TypeError, UsageError) as error:
             raise RunError(
                 f"{where} is not a record ({error}). The line was changed after it was written; delete it, and the "
@@ -299,15 +286,15 @@ def read_attack(folder: Path) -> AttackRun:
             why = "a second time" if record.index in records else "although it is not in the attack's subset"
             raise RunError(f"{where} records example {record.index} {why}; delete the line")
         records[record.index] = record
-    ordered = tuple(records[index] for index in sorted(records))
-    return AttackRun(folder, manifest, ordered, read_sessions(folder))
+    found = AttackRun(folder, manifest, tuple(records[index] for index in sorted(records)), read_sessions(folder))
+    for record in found.records:
+        found.adversarial(record)
+    return found
 
 
 def hashed(values: NDArray[np.float32]) -> str:
-    """The SHA-256 of an array's shape and values, little endian."""
-    raw = io.BytesIO()
-    np.save(raw, np.ascontiguousarray(values, dtype="<f4"), allow_pickle=False)
-    return hashlib.sha256(raw.getvalue()).hexdigest()
+    """The SHA-256 of the file that holds an adversarial."""
+    return hashlib.sha256(_file(values)).hexdigest()
 
 
 def norm_of(manifest: AttackManifest) -> Norm:
@@ -319,11 +306,47 @@ def _path(folder: Path, index: int) -> Path:
     return folder / FOUND / f"{index}.npy"
 
 
+def _file(values: NDArray[np.float32]) -> bytes:
+    """An array as a .npy file: little endian, the last dimension first."""
+    return _header(values.shape) + values.astype("<f4").tobytes()
+
+
+def _header(shape: tuple[int, ...]) -> bytes:
+    """What a .npy file of float32 values of this shape begins with."""
+    raw = io.BytesIO()
+    np.lib.format.write_array_header_1_0(raw, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    return raw.getvalue()
+
+
+def _values(path: Path, shape: tuple[int, ...], expected: str) -> NDArray[np.float32]:
+    """The values of an adversarial. Its size is known beforehand, so that a damaged header is never followed.
+
+    Raises:
+        ValueError: the file is missing, or another one than that with this hash; says so of the file.
+    """
+    if not path.is_file():
+        raise ValueError("is missing")
+    header = _header(shape)
+    size, found = len(header) + 4 * math.prod(shape), path.stat().st_size
+    if found != size:
+        raise ValueError(
+            f"was changed after it was written: it has {found} bytes, and float32 values of shape {shape} take {size}"
+        )
+    raw = path.read_bytes()
+    if not raw.startswith(header):
+        raise ValueError(
+            f"was changed after it was written: it is no .npy file of float32 values of shape {shape}, which the "
+            "attack promises"
+        )
+    if hashlib.sha256(raw).hexdigest() != expected:
+        raise ValueError("was changed after it was written: it does not have the hash that its record names")
+    return np.frombuffer(raw, "<f4", offset=len(header)).reshape(shape).astype(np.float32)
+
+
 def _record(raw: dict[str, Any]) -> AttackRecord:
-    entries = {key: value for key, value in raw.items() if key != DIGEST}
-    votes = entries["votes"]
+    votes = raw["votes"]
     record = AttackRecord(
-        **{**entries, "votes": None if votes is None else Counts(tuple(votes)), "budgets": tuple(entries["budgets"])}
+        **{**raw, "votes": None if votes is None else Counts(tuple(votes)), "budgets": tuple(raw["budgets"])}
     )
     if record.kind not in _KINDS or (record.kind is None) != (record.magnitude is None):
         raise ValueError(f"kind is {record.kind!r} and magnitude {record.magnitude!r}")

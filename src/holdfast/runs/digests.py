@@ -30,4 +30,7 @@ def record_digest(promised: str, entries: Mapping[str, Any]) -> str:
 def _canonical(entries: Mapping[str, Any]) -> bytes:
     """JSON with sorted keys, no spaces and ASCII only: one text for one content."""
     rest = {key: value for key, value in entries.items() if key != DIGEST}
-    return json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()
+    try:
+        return json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None

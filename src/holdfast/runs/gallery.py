@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ FILE_NAME = "gallery.npz"
 
 # What numpy raises for torn, foreign and incomplete files.
 _UNREADABLE = (
-    ValueError, KeyError, TypeError, AttributeError, EOFError, OSError, zipfile.BadZipFile, zlib.error
+    ValueError, KeyError, TypeError, AttributeError, EOFError, OSError, MemoryError,
+    zipfile.BadZipFile, zlib.error, tokenize.TokenError,
 )  # fmt: skip
 
 

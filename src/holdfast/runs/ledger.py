@@ -7,6 +7,7 @@ line costs one record and the next append cannot glue onto it.
 from __future__ import annotations
 
 import json
+import math
 import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -40,11 +41,14 @@ class Session:
 
 
 class Ledger(ABC):
-    """A folder opened for appending, by one process at a time. A subclass writes `_promise`.
+    """A folder opened for appending, by one process at a time. A subclass writes `_promise` and `_recorded`.
 
     Args:
         folder: made if it is not there.
         manifest_name: the file that makes a folder one of these.
+
+    Attributes:
+        done: indices of the examples that have a record.
 
     Raises:
         RunLockedError: another process has it open.
@@ -63,6 +67,7 @@ class Ledger(ABC):
             self._promise()
             for name in (RECORDS, SESSIONS):
                 _cut_torn_line(folder / name)
+            self.done = self._recorded()
             self._file = (folder / RECORDS).open("ab", buffering=0)
         except OSError as error:
             self.close()
@@ -74,6 +79,10 @@ class Ledger(ABC):
     @abstractmethod
     def _promise(self) -> None:
         """Write the manifest of a new folder, or compare with that of an existing one."""
+
+    @abstractmethod
+    def _recorded(self) -> set[int]:
+        """Read the folder: the indices of the examples that have a record."""
 
     @final
     def __enter__(self) -> Self:
@@ -132,17 +141,40 @@ class Ledger(ABC):
 
 def whole_lines(folder: Path) -> list[bytes]:
     """The records' lines in a folder, without touching them; a torn last line is left out."""
-    path = folder / RECORDS
-    raw = path.read_bytes() if path.is_file() else b""
-    return raw[: raw.rfind(b"\n") + 1].splitlines()
+    return _whole(folder / RECORDS)
 
 
 def read_sessions(folder: Path) -> tuple[Session, ...]:
-    """The session log of a folder; a torn last line is left out."""
-    log = folder / SESSIONS
-    if not log.is_file():
-        return ()
-    return tuple(Session(**json.loads(text)) for text in log.read_text().splitlines(True) if text.endswith("\n"))
+    """The session log of a folder; a torn last line is left out.
+
+    Raises:
+        RunError: a line is no session.
+    """
+    log, found = folder / SESSIONS, []
+    for number, text in enumerate(_whole(log), 1):
+        try:
+            found.append(_session(json_object(text)))
+        except (ValueError, KeyError, TypeError) as error:
+            raise RunError(
+                f"{log}, line {number} is not a session ({error}); expected examples, samples, seconds and settings. "
+                "No result depends on this file: delete the line"
+            ) from error
+    return tuple(found)
+
+
+def json_object(text: bytes | str) -> dict[str, Any]:
+    """The JSON object that a text is.
+
+    Raises:
+        ValueError: it is not UTF-8, no JSON, nested too deeply, or JSON of another kind.
+    """
+    try:
+        found = json.loads(text if isinstance(text, str) else text.decode())
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"a JSON object was expected, found {type(found).__name__}")
+    return found
 
 
 def sealed(promised: str, **entries: Any) -> str:
@@ -150,16 +182,38 @@ def sealed(promised: str, **entries: Any) -> str:
     return line(**entries, digest=record_digest(promised, entries))
 
 
-def check_digest(raw: dict[str, Any], promised: str) -> None:
-    """Raise ValueError unless the digest of a record fits its entries and its folder."""
+def opened(text: bytes, promised: str) -> dict[str, Any]:
+    """The entries of a record that was `sealed` in a folder whose manifest has the digest `promised`.
+
+    Raises:
+        ValueError: no JSON object, or its digest does not fit.
+        KeyError: it has no digest.
+    """
+    raw = json_object(text)
+    found = raw.pop(DIGEST)
     expected = record_digest(promised, raw)
-    if raw[DIGEST] != expected:
-        raise ValueError(f"its digest is {raw[DIGEST]!r}, that of its entries in this run {expected!r}")
+    if found != expected:
+        raise ValueError(f"its digest is {found!r}, that of its entries in this run {expected!r}")
+    return raw
 
 
 def line(**entries: Any) -> str:
     """Entries as one line of JSON."""
     return json.dumps(entries, separators=(",", ":")) + "\n"
+
+
+def _whole(path: Path) -> list[bytes]:
+    """The lines of a file, if there is one, that have an end."""
+    raw = path.read_bytes() if path.is_file() else b""
+    return raw[: raw.rfind(b"\n") + 1].splitlines()
+
+
+def _session(raw: dict[str, Any]) -> Session:
+    whole = all(type(raw[name]) is int and raw[name] >= 0 for name in ("examples", "samples"))
+    timed = type(raw["seconds"]) in (int, float) and 0 <= raw["seconds"] < math.inf
+    if not (whole and timed and isinstance(raw["settings"], dict)):
+        raise ValueError(f"found {raw}")
+    return Session(**raw)
 
 
 def _cut_torn_line(path: Path) -> None:

@@ -13,6 +13,7 @@ from holdfast.estimators import Estimator, Proved, estimator_from_dict, scale_of
 from holdfast.files import whole_file
 from holdfast.noises.base import noise_from_dict
 from holdfast.runs.digests import DIGEST, manifest_digest
+from holdfast.runs.ledger import json_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -122,7 +123,7 @@ class Promised:
         return manifest_digest(asdict(cast("Any", self)))
 
     @classmethod
-    def from_json(cls, text: str, origin: str) -> Self:
+    def from_json(cls, text: bytes | str, origin: str) -> Self:
         """The promise in `text`; `origin` names it in errors.
 
         Raises:
@@ -130,17 +131,22 @@ class Promised:
         """
         noun = cls.what.split()[-1]
         try:
-            raw = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise RunError(f"{origin} is not valid JSON ({error}); the {noun} cannot be read") from error
-        if not isinstance(raw, dict) or raw.get("format") != cls.current:
-            found = raw.get("format") if isinstance(raw, dict) else type(raw).__name__
-            raise RunError(f"{origin} has format {found!r}; this version of Holdfast reads format {cls.current}")
+            raw = json_object(text)
+            expected = manifest_digest(raw)
+        except ValueError as error:
+            raise RunError(
+                f"{origin} is not a valid JSON object ({error}); the {noun} cannot be read. Restore the file from a "
+                f"copy; if there is none, the {noun} has to be made again"
+            ) from error
+        if raw.get("format") != cls.current:
+            raise RunError(
+                f"{origin} has format {raw.get('format')!r}; this version of Holdfast reads format {cls.current}"
+            )
         names = {item.name for item in fields(cast("Any", cls))} | {DIGEST}
         if set(raw) != names:
             odd = ", ".join(sorted(set(raw) ^ names))
             raise RunError(f"{origin} lacks or has unexpected entries: {odd}")
-        found, expected = raw.pop(DIGEST), manifest_digest(raw)
+        found = raw.pop(DIGEST)
         if found != expected:
             raise RunError(
                 f"{origin} was changed after it was written: its digest is {found!r}, that of its entries "
@@ -173,7 +179,7 @@ def read_promised(folder: Path, kind: type[AnyPromised]) -> AnyPromised:
             f"{folder} is not {kind.what}: there is no {kind.file_name} in it. `{kind.made_by} --out {folder}` makes "
             "one"
         )
-    return kind.from_json(path.read_text(encoding="utf-8"), str(path))
+    return kind.from_json(path.read_bytes(), str(path))
 
 
 def write_promised(folder: Path, promised: Promised) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import RunError, UsageError
 from holdfast.estimators.proved import MOST_RADIUS
-from holdfast.runs.ledger import RECORDS, SESSIONS, Ledger, Session, check_digest, read_sessions, sealed, whole_lines
+from holdfast.runs.ledger import RECORDS, SESSIONS, Ledger, Session, opened, read_sessions, sealed, whole_lines
 from holdfast.runs.manifest import (
     BOUND,
     CERTIFY,
@@ -157,7 +156,6 @@ class RunStore(Ledger):
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.manifest = manifest
         super().__init__(folder, FILE_NAME)
-        self.done = {record.index for record in read_run(folder).records}
 
     def append(self, records: Iterable[Record]) -> None:
         """Write records and return when they are on the disk.
@@ -175,6 +173,9 @@ class RunStore(Ledger):
         """Write the manifest of a new run, or compare with that of an existing one."""
         self.manifest = kept(self.folder, self.manifest)
 
+    def _recorded(self) -> set[int]:
+        return {record.index for record in read_run(self.folder).records}
+
 
 def _parse(lines: Sequence[bytes], manifest: Manifest, path: Path) -> list[Record]:
     if manifest.kind not in _READERS:
@@ -185,9 +186,7 @@ def _parse(lines: Sequence[bytes], manifest: Manifest, path: Path) -> list[Recor
     records: list[Record] = []
     for number, line in enumerate(lines, 1):
         try:
-            raw_record = json.loads(line)
-            check_digest(raw_record, manifest.digest)
-            record = read(raw_record, manifest)
+            record = read(opened(line, manifest.digest), manifest)
         except (ValueError, KeyError, TypeError, UsageError) as error:
             raise RunError(
                 f"{path}, line {number} is not a record ({error}). The line was changed after it was written; "

@@ -55,10 +55,14 @@ class VotingClassifier:
         num_classes: at least 2.
 
     Raises:
-        ClassifierError: a module in training mode.
+        ClassifierError: no callable, or a module in training mode.
     """
 
     def __init__(self, function: BaseClassifier, num_classes: int) -> None:
+        if not callable(function):
+            raise ClassifierError(
+                f"a base classifier is a torch module or another callable, got {type(function).__name__}"
+            )
         if num_classes < 2:
             raise ClassifierError(f"a classifier has at least 2 classes, got {num_classes}")
         self.function = function
@@ -85,7 +89,7 @@ class VotingClassifier:
             ClassifierError: the output has another shape or type than expected, a vote outside the classes, or the
                 output for an input changes with the rest of its batch.
         """
-        output = self._outputs(noisy)
+        output = self.outputs(noisy)
         if not self._probed:
             self._scale = self._typical_logit(noisy)
             self._probe(noisy, output)
@@ -106,15 +110,19 @@ class VotingClassifier:
             votes[rows] = self._settle(noisy[rows])
         return votes, ~finite
 
-    def _outputs(self, noisy: Tensor) -> Tensor:
-        """The function's output for a batch."""
+    def outputs(self, noisy: Tensor) -> Tensor:
+        """What the function returns for a batch, logits or votes, as a tensor.
+
+        Raises:
+            ClassifierError: of another shape or type than expected, or a vote outside the classes.
+        """
         return self._checked(self.function(noisy), noisy)
 
     def _outputs_alone(self, noisy: Tensor) -> Tensor:
         """The function's output for each row by itself."""
         if self._own:
             return self._checked(self._own.alone(noisy), noisy)
-        return torch.cat([self._outputs(noisy[row : row + 1]) for row in range(len(noisy))])
+        return torch.cat([self.outputs(noisy[row : row + 1]) for row in range(len(noisy))])
 
     def _checked(self, output: Any, noisy: Tensor) -> Tensor:
         """`output` as a tensor of logits or votes, with its shape and type checked."""
@@ -160,7 +168,7 @@ class VotingClassifier:
         random = torch.rand((_PROBES, *noisy.shape[1:]), generator=source).to(noisy.device, noisy.dtype)
         # No larger batches than the one that came, for which there is memory.
         size = len(noisy)
-        output = torch.cat([self._outputs(random[first : first + size]) for first in range(0, _PROBES, size)])
+        output = torch.cat([self.outputs(random[first : first + size]) for first in range(0, _PROBES, size)])
         if output.ndim == 1:
             return 0.0
         largest = float(output.abs().max())

@@ -69,11 +69,11 @@ def read_promise(folder: Path) -> Promise:
         entries = parse(path.read_bytes())
         found = entries.get("digest")
         entries_format = entries.get("format")
+        expected = hashlib.sha256(canonical(entries).encode()).hexdigest()
     except (ValueError, AttributeError) as error:
         raise RunError(f"{path} is not a JSON object ({error}); restore it from a copy") from error
     if entries_format != FORMAT:
         raise RunError(f"{path} has format {entries_format!r}; this version of Holdfast reads format {FORMAT}")
-    expected = hashlib.sha256(canonical(entries).encode()).hexdigest()
     if found != expected:
         raise RunError(
             f"{path} was changed after it was written: its digest is {found!r}, that of its entries {expected!r}; "
@@ -128,14 +128,24 @@ def parse(text: bytes) -> Any:
     """JSON whose numbers with a point or an exponent stay text, and in which no key comes twice.
 
     Raises:
-        ValueError: not JSON, a key that comes twice, or one of NaN and Infinity.
+        ValueError: not JSON, nested too deeply, a key that comes twice, or one of NaN and Infinity.
     """
-    return json.loads(text, parse_float=Numeral, parse_constant=_refuse, object_pairs_hook=_unique)
+    try:
+        return json.loads(text.decode(), parse_float=Numeral, parse_constant=_refuse, object_pairs_hook=_unique)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def canonical(entries: Mapping[str, Any]) -> str:
-    """What digests are taken of: all entries but `digest`, keys sorted, no spaces, ASCII, numbers as written."""
-    return _written({key: value for key, value in entries.items() if key != "digest"})
+    """What digests are taken of: all entries but `digest`, keys sorted, no spaces, ASCII, numbers as written.
+
+    Raises:
+        ValueError: they are nested too deeply.
+    """
+    try:
+        return _written({key: value for key, value in entries.items() if key != "digest"})
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def _written(value: Any) -> str:
