@@ -397,6 +397,12 @@ def test_the_report_shows_the_attack_beside_the_certificate(tmp_path: Path) -> N
     write_report([run], out, attacks=[replace(found, records=found.records[:7])])
     page = out.read_text(encoding="utf-8")
     assert "read this first</strong>The attack attack is not finished: 7 so far of 40 examples." in page
+    assert "contradicts" not in page
+    broken = next(each for each in found.records if each.radius)
+    forged = replace(broken, kind="misclassified", answer=1 - int(broken.reference or 0), magnitude=broken.radius / 2)
+    write_report([run], out, attacks=[replace(found, records=(forged, *found.records[1:]))])
+    page = out.read_text(encoding="utf-8")
+    assert f"read this first</strong>The attack attack contradicts 1 certificate (example {forged.index})" in page
     write_report([run], out)
     assert "Attacked:" not in out.read_text(encoding="utf-8")
 

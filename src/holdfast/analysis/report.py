@@ -190,7 +190,11 @@ def _section(run: Run, name: str, anchor: str, radii: Sequence[float], attacks: 
         norm=Norm(summary.norm),
         headline=wording.headline(run, summary),
         second_line=wording.second_line(summary),
-        warnings=[*wording.warnings(run), *(_unfinished(attack) for attack in own if attack.missing)],
+        warnings=[
+            *wording.warnings(run),
+            *(_unfinished(attack) for attack in own if attack.missing),
+            *(_contradicted(attack) for attack in own if any(record.alarm for record in attack.records)),
+        ],
         limits=wording.limits(run.manifest, attainable_radius(run.manifest)),
         speed=wording.speed(run),
         spent=wording.spent(summary),
@@ -209,6 +213,15 @@ def _unfinished(attack: AttackRun) -> str:
     return (
         f"The attack {attack.folder.name} is not finished: {have} so far of {have + attack.missing} examples. Its "
         f"numbers are about these {have} alone; if they were taken in order, they need not be like the rest."
+    )
+
+
+def _contradicted(attack: AttackRun) -> str:
+    alarms = [str(record.index) for record in attack.records if record.alarm]
+    return (
+        f"The attack {attack.folder.name} contradicts {formats.counted(len(alarms), 'certificate')} (example "
+        f"{', '.join(alarms)}): another class was established within the certified radius. Find out why before "
+        "anything on this page is relied on; the inputs and votes are in the evidence folder of the attack."
     )
 
 
