@@ -98,7 +98,7 @@ def alone_at(out: Path, doing: str) -> Iterator[None]:
             lock.unlink()
 
 
-def storage_error(path: Path, error: OSError, so_far: str = "") -> StorageError:
+def storage_error(path: Path | str, error: OSError, so_far: str = "") -> StorageError:
     """The error for a file or folder that could not be written; `so_far` says what is safe."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
     what = "there is no space left for it" if full else f"it could not be written ({error.strerror or error})"

@@ -200,6 +200,51 @@ def test_a_random_defence_is_told_to_the_attack_and_verified_by_new_draws(
     assert json.loads(printed)["bpda"]["adversarials"] == len(right)
 
 
+def test_an_attack_is_verified_as_far_as_data_and_model_allow(call: Call, plain: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a"
+    command = ("--model", plain, "--attack", "nattack:steps=20", "--budget", 0.3, "--limit", 4, "--quiet")
+    assert call("attack", *command, "--out", out)[0] == 0
+    digest = read_attack(out).manifest.digest
+    code, printed, err = call("verify", out, "--digest", digest, "--complete")
+    assert (code, err, printed.splitlines()[-1]) == (0, "", "OK")
+    assert "4 records of 4 examples read; their digests fit" in words(printed)
+    assert "distances and answers were not checked: that takes --data, and --model for answers" in words(printed)
+    code, printed, _ = call("verify", out, "--data", "digits")
+    assert "of them lie as far from the unchanged inputs as recorded" in words(printed)
+    assert "that takes its --model" in words(printed)
+    code, printed, _ = call("verify", out, "--model", plain, "--replay", 2, "--json")
+    document = json.loads(printed)
+    held = document["adversarials_checked"]
+    assert (code, document["ok"], document["notes"], len(document["replayed"])) == (0, True, [], 2)
+    assert (document["distances_checked"], document["answers_checked"]) == (held, held + 4)
+    assert held
+    code, _, err = call("verify", out, "--digest", "ab" * 32)
+    assert (code, "expected was abab" in err) == (1, True)
+    code, _, err = call("verify", out, "--log", "log.tsv")
+    assert (code, "is an attack, which has no log" in err) == (2, True)
+    path = next((out / "found").iterdir())
+    path.write_bytes(path.read_bytes()[:-4])
+    code, printed, err = call("verify", out, "--data", "digits")
+    assert (code, f"found/{path.name} is missing, or no file of" in err) == (1, True)
+    assert "distances and answers were not checked, since the files are wrong" in words(printed)
+
+
+def test_an_attack_on_a_smoothed_classifier_is_repeated_exactly(
+    call: Call, models: Path, plain: Path, tmp_path: Path
+) -> None:
+    noisy, out = models / "gaussian.safetensors", tmp_path / "a"
+    smoothed = ("--attack", "smooth-pgd:samples=16", "--budget", 2, "--n", 100, "--batch-size", 256)
+    assert call("attack", "--model", noisy, *smoothed, "--limit", 3, "--quiet", "--out", out)[0] == 0
+    code, printed, _ = call("verify", out, "--model", noisy)
+    assert code == 0
+    assert "answers of a random classifier are other ones each time; --replay attacks some again" in words(printed)
+    code, printed, err = call("verify", out, "--model", noisy, "--replay", 3, "--batch-size", 100)
+    assert (code, err) == (0, "")
+    assert "attacked again from the seed: 0, 1, 2" in words(printed)
+    code, _, err = call("verify", out, "--model", plain, "--replay", 1)
+    assert (code, "none of the models is the one" in err) == (2, True)
+
+
 def test_all_attacks_are_listed(call: Call) -> None:
     listed = json.loads(call("attack", "--json")[1])
     assert {"name": "fgsm", "norms": ["Linf", "L2"], "needs": "gradients"}.items() <= next(

@@ -1,6 +1,10 @@
 """The command line, as people and scripts meet it."""
 
 import json
+import os
+import stat
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -28,6 +32,48 @@ def test_from_training_to_a_report(call: Call, models: Path, tmp_path: Path) -> 
     code, out, _ = call("report", runs[0], "--out", tmp_path / "r.html", "--plot", tmp_path / "c.png")
     assert code == 0
     assert (tmp_path / "c.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", [("attack",), ("attack", "--json"), ("--version",)])
+def test_standard_output_that_takes_no_more_is_named(
+    tmp_path: Path, arguments: tuple[str, ...], unbuffered: str
+) -> None:
+    """A full device under a name of our own."""
+    full = tmp_path / "full"
+    try:
+        os.mknod(full, stat.S_IFCHR | 0o600, os.makedev(1, 7))
+    except PermissionError:
+        pytest.skip("only root can make devices")
+    program = [sys.executable, "-c", "from holdfast.cli.main import main; main()", *arguments]
+    with full.open("w") as file:
+        done = subprocess.run(
+            program, stdout=file, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": unbuffered}
+        )
+    assert done.returncode == 1
+    assert " ".join(done.stderr.split()) == (
+        "Error: standard output: there is no space left for it. Make room or choose another place, then repeat the "
+        "same command"
+    )
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    program = [sys.executable, "-c", "from holdfast.cli.main import main; main()", "attack", "--json"]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        assert writer.stderr is not None
+        writer.stdout.close()
+        assert not writer.stderr.read().startswith(b"Error")
+
+
+def test_too_little_memory_is_said(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_large() -> None:
+        raise MemoryError("Unable to allocate 7.28 TiB for an array")
+
+    monkeypatch.setattr("holdfast.cli.main.app", too_large)
+    code, _, err = call("table", "run")
+    assert code == 1
+    assert "not enough memory for this (Unable to allocate 7.28 TiB for an array). Ask for less at a time" in err
 
 
 def test_the_same_command_resumes_with_the_recorded_seed(call: Call, models: Path, tmp_path: Path) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
+
+from holdfast.files import storage_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,6 +25,46 @@ AnyProgress = TypeVar("AnyProgress")
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
+
+
+class StandardOutput:
+    """Standard output, whose failures are named as such. Closed pipes are left to the program that calls it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._failed = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write to it.
+
+        Raises:
+            StorageError: it takes no more.
+        """
+        with self._named():
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        """Have what was written go out, unless that has failed before: it is tried again when Python ends.
+
+        Raises:
+            StorageError: it takes no more.
+        """
+        if not self._failed:
+            with self._named():
+                self._stream.flush()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            self._failed = True
+            raise storage_error("standard output", error) from error
 
 
 def print_json(document: Any) -> None:

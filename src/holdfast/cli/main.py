@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import warnings
-from typing import Annotated
+from contextlib import suppress
+from typing import Annotated, TextIO, cast
 
 import typer
 
@@ -28,7 +29,7 @@ from holdfast.cli import (
     verify,
     weights,
 )
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, first_line
 
 app = typer.Typer(
     help="Certified robustness of classifiers by randomized smoothing: train, certify, report.",
@@ -77,11 +78,22 @@ def main() -> None:
     """Run the program: exit code 0 for success, 2 for a wrong call, 1 for a failed run."""
     # What the library warns of, smaller batches where memory is short say, in the words and colours of the program.
     warnings.showwarning = lambda message, *_: console.warn(str(message))
+    sys.stdout = cast("TextIO", console.StandardOutput(sys.stdout))
     try:
-        app()
+        try:
+            app()
+        finally:
+            with suppress(BrokenPipeError):
+                sys.stdout.flush()
     except HoldfastError as error:
         console.fail(str(error))
         sys.exit(error.exit_code)
     except OSError as error:
         console.fail(f"{error.filename or 'a file'}: {error.strerror or error}. Check the path and who may use it")
+        sys.exit(1)
+    except MemoryError as error:
+        console.fail(
+            f"there is not enough memory for this ({first_line(error) or 'none is left'}). Ask for less at a time: a "
+            "smaller --batch-size, fewer samples or images; or take a machine with more"
+        )
         sys.exit(1)

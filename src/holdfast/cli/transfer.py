@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.attacks import Target
+    from holdfast.data.base import DataSet
     from holdfast.models.bundle import Bundle
     from holdfast.runs.attack_store import AttackRun
 
@@ -114,6 +115,19 @@ def _attacks(folders: Sequence[Path]) -> dict[str, AttackRun]:
     return found
 
 
+def data_attacked(run: AttackRun, spec: str) -> DataSet:
+    """The data set that an attack was made on, of which `spec` is the place.
+
+    Raises:
+        UsageError: there is another one.
+    """
+    promised = run.manifest.data
+    examples = open_data_spec(spec, promised.split)
+    if examples.sha256 != promised.sha256:
+        raise UsageError(f"--data has the SHA-256 {examples.sha256}, {run.folder} attacked {promised.sha256}")
+    return examples
+
+
 def target_attacked(run: AttackRun, bundles: Sequence[Bundle], data: str, computation: Computation) -> Target:
     """The classifier that an attack was made against, in the precision and on the backend of then.
 
@@ -134,9 +148,7 @@ def target_attacked(run: AttackRun, bundles: Sequence[Bundle], data: str, comput
     bundle = next((each for each in bundles if each.sha256 == manifest.model["sha256"]), None)
     if bundle is None:
         raise UsageError(f"none of the models is the one that {run.folder} attacked ({manifest.model['sha256']})")
-    examples = open_data_spec(data, manifest.data.split)
-    if examples.sha256 != manifest.data.sha256:
-        raise UsageError(f"--data has the SHA-256 {examples.sha256}, {run.folder} attacked {manifest.data.sha256}")
+    data_attacked(run, data)
     where = replace(computation, precision=manifest.precision, backend=manifest.model["backend"]["name"])
     asked = Asked(
         n=manifest.n,

@@ -1,4 +1,4 @@
-"""`holdfast verify`: every number that a run claims, checked by a second path."""
+"""`holdfast verify`: every number that a run or an attack claims, checked by a second path."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from holdfast.cli import console, options
+from holdfast.cli.adversaries import Computation
 from holdfast.cli.specs import open_data_spec, parse_batch_size, parse_engine
+from holdfast.cli.verify_attack import document, lines, verify_attack
 from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def verify_command(
-    run: Annotated[Path, typer.Argument(help="Folder of a run.", metavar="RUN")],
+    run: Annotated[Path, typer.Argument(help="Folder of a run or of an attack.", metavar="RUN")],
     log: Annotated[
         Path | None, typer.Option("--log", help="A log that was exported from the run: check it too.", metavar="FILE")
     ] = None,
@@ -47,9 +49,19 @@ def verify_command(
         ),
     ] = 0,
     model: Annotated[
-        Path | None, typer.Option("--model", help="With --replay: the run's model bundle.", metavar="FILE")
+        Path | None,
+        typer.Option(
+            "--model", help="With --replay: the run's model bundle. Of an attack, also to ask it again.", metavar="FILE"
+        ),
     ] = None,
-    data: options.DataSpec = "digits",
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data",
+            help="With --replay: the run's data. Of an attack, also to measure distances. With --model: digits.",
+            metavar="SPEC",
+        ),
+    ] = None,
     batch_size: options.BatchSize = "auto",
     device: options.Device = "cpu",
     threads: options.Threads = 1,
@@ -57,7 +69,11 @@ def verify_command(
     ray_address: options.RayAddress = None,
     json: options.Json = False,
 ) -> None:
-    """Check every number that a run claims, from its files, by code that shares nothing with what computed it."""
+    """Check every number that a run claims, from its files, by code that shares nothing with what computed it.
+
+    Of an attack: its files, and with --data and --model distances and answers.
+    """
+    from holdfast.runs.verification.attacked import MANIFEST as OF_ATTACK
     from holdfast.runs.verification.check import Verification, check_claims, check_files
     from holdfast.runs.verification.exported import check_log
 
@@ -65,6 +81,19 @@ def verify_command(
         raise UsageError(
             "--replay draws votes again, or proves radii again: it needs the run's --model, and its --data"
         )
+    if model is not None and data is None:
+        data = "digits"
+    if (run / OF_ATTACK).is_file():
+        if log is not None or engine != "local":
+            raise UsageError(f"{run} is an attack, which has no log and no engine; leave out --log and --engine")
+        computation = Computation(device, threads, parse_batch_size(batch_size), "float32", "auto")
+        attack = verify_attack(run, digest, complete, replay, model, data, computation)
+        if json:
+            console.print_json(document(run, attack))
+        else:
+            _say(lines(run, attack), attack.notes, attack.failures)
+        _leave(attack.failures)
+        return
     result = Verification()
     material = check_files(run, result, complete)
     if digest is not None and material is not None and digest.lower() != result.digest:
@@ -74,7 +103,7 @@ def verify_command(
         check_claims(material, claims, result)
         if log is not None:
             check_log(log, material, claims, result)
-        if replay and model is not None:
+        if replay and model is not None and data is not None:
             chosen = parse_engine(engine, ray_address, device, parse_batch_size(batch_size), threads)
             _replay(run, replay, model, data, chosen, result)
         _say_limits(result, log is not None)
@@ -83,9 +112,8 @@ def verify_command(
     if json:
         console.print_json(_document(run, result))
     else:
-        _say(run, result, material)
-    if result.failures:
-        sys.exit(1)
+        _say(_lines(run, result, material), result.notes, result.failures)
+    _leave(result.failures)
 
 
 def claims_of(folder: Path) -> list[Claim]:
@@ -204,29 +232,45 @@ def _document(run: Path, result: Verification) -> dict[str, Any]:
     }
 
 
-def _say(run: Path, result: Verification, material: Material | None) -> None:
-    """Plain lines: what was checked, what was not, and the verdict."""
-    say = console.say
+def _lines(run: Path, result: Verification, material: Material | None) -> list[str]:
+    """What was checked, for people."""
+    said = []
     if material is not None:
         fit = "" if result.failures else "; their digests fit"
-        say(f"{run}: manifest and {result.records:,} records of {result.promised:,} examples read{fit}")
-        say("manifest SHA-256:")
-        say(f"  {result.digest}")
+        said += [
+            f"{run}: manifest and {result.records:,} records of {result.promised:,} examples read{fit}",
+            "manifest SHA-256:",
+            f"  {result.digest}",
+        ]
     if result.claims:
         how = "compared with the records" if result.kind == "bound" else "recomputed from the votes"
-        say(f"{result.claims:,} claims (class, radius, class bounds) {how}")
+        said.append(f"{result.claims:,} claims (class, radius, class bounds) {how}")
     if result.log_lines:
-        say(f"{result.log_lines:,} lines of the log compared with the claims")
+        said.append(f"{result.log_lines:,} lines of the log compared with the claims")
     if result.replayed:
         how = "proved again" if result.kind == "bound" else "drawn again from the seed"
-        say(f"{how}: {', '.join(map(str, sorted(result.replayed)))}")
-    for note in result.notes:
+        said.append(f"{how}: {', '.join(map(str, sorted(result.replayed)))}")
+    return said
+
+
+def _say(checked: Sequence[str], notes: Sequence[str], failures: Sequence[str]) -> None:
+    """Plain lines: what was checked, what was not, and the verdict."""
+    say = console.say
+    for text in checked:
+        say(text)
+    for note in notes:
         say(f"Note: {note}.")
-    if not result.failures:
+    if not failures:
         say("OK")
         return
-    for failure in result.failures[:_SHOWN]:
+    for failure in failures[:_SHOWN]:
         console.fail(failure)
-    if len(result.failures) > _SHOWN:
-        console.fail(f"and {len(result.failures) - _SHOWN} more")
-    say(f"FAILED: {len(result.failures)} {'check' if len(result.failures) == 1 else 'checks'}")
+    if len(failures) > _SHOWN:
+        console.fail(f"and {len(failures) - _SHOWN} more")
+    say(f"FAILED: {len(failures)} {'check' if len(failures) == 1 else 'checks'}")
+
+
+def _leave(failures: Sequence[str]) -> None:
+    """End the program where there are failures."""
+    if failures:
+        sys.exit(1)

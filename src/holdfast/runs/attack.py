@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from holdfast.attacks import Check, Queries, SmoothedTarget, attack_from_dict
 from holdfast.errors import AlarmError, UsageError
 from holdfast.files import whole_file
-from holdfast.runs.adversary import Adversary
+from holdfast.runs.adversary import Adversary, Certified
 from holdfast.runs.attack_store import AttackManifest, AttackRecord, AttackStore, norm_of
 from holdfast.runs.execute import Meter, Progress, installed_versions
 from holdfast.sampling.inputs import checked_example
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from holdfast.attacks import Attack, Target
-    from holdfast.runs.adversary import Certified
-    from holdfast.runs.attack_store import Budgets
+    from holdfast.data.base import DataSet
+    from holdfast.runs.attack_store import AttackRun, Budgets
     from holdfast.runs.manifest import DataPromise
     from holdfast.types import Example
 
@@ -148,6 +149,44 @@ def attack_run(
             session = meter.session(settings or {})
             if session.examples:
                 store.log_session(session)
+
+
+def attacked_again(
+    found: AttackRun, indices: Sequence[int], target: Target, data: DataSet
+) -> Iterator[tuple[int, str]]:
+    """Attack some examples a second time, with the same seeds.
+
+    Args:
+        found: the attack.
+        indices: of records of it.
+        target: its classifier.
+        data: its data set.
+
+    Returns:
+        For each index what differs from the record, in words; empty if nothing does.
+    """
+    manifest = found.manifest
+    check = Check(manifest.repeats, manifest.confidence)
+    adversary = Adversary(manifest, attack_from_dict(manifest.attack), target, check)
+    recorded = {record.index: record for record in found.records}
+    for index in indices:
+        old = recorded[index]
+        known = None if manifest.certification is None else Certified(old.reference, old.radius)
+        example = checked_example(data[index], manifest.data.shape, manifest.data.low, manifest.data.high)
+        new, _ = adversary.on(example, known)
+        names = (item.name for item in fields(AttackRecord))
+        differing = ((name, getattr(new, name), getattr(old, name)) for name in names)
+        yield index, "; ".join(f"{name} is {now}, recorded {then}" for name, now, then in differing if now != then)
+
+
+def other_attack_versions(manifest: AttackManifest) -> list[str]:
+    """What this installation has in another version than the attack: likely reasons for different records."""
+    here = {**installed_versions(), **_library_versions()}
+    return [
+        f"{name} {manifest.versions.get(name)} in the attack, {here.get(name)} here"
+        for name in dict.fromkeys([*manifest.versions, *here])
+        if manifest.versions.get(name) != here.get(name)
+    ]
 
 
 def _save_evidence(

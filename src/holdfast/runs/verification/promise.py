@@ -62,27 +62,45 @@ def read_promise(folder: Path) -> Promise:
     Raises:
         RunError: it is missing, damaged or of another format.
     """
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise RunError(f"{folder} is not a run: there is no {MANIFEST} in it")
+    entries = read_entries(folder, MANIFEST, FORMAT, "a run")
     try:
-        entries = parse(path.read_bytes())
+        return _promise(entries)
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(
+            f"{folder / MANIFEST} lacks an entry, or has one of another kind than expected: {error!r}"
+        ) from error
+
+
+def read_entries(folder: Path, name: str, current: int, what: str) -> dict[str, Any]:
+    """The entries of a manifest, after its digest has been checked.
+
+    Args:
+        folder: in which it lies.
+        name: of the file.
+        current: the format that is read.
+        what: is in such a folder, for messages: "a run".
+
+    Raises:
+        RunError: it is missing, damaged or of another format.
+    """
+    path = folder / name
+    if not path.is_file():
+        raise RunError(f"{folder} is not {what}: there is no {name} in it")
+    try:
+        entries: dict[str, Any] = parse(path.read_bytes())
         found = entries.get("digest")
         entries_format = entries.get("format")
         expected = hashlib.sha256(canonical(entries).encode()).hexdigest()
     except (ValueError, AttributeError) as error:
         raise RunError(f"{path} is not a JSON object ({error}); restore it from a copy") from error
-    if entries_format != FORMAT:
-        raise RunError(f"{path} has format {entries_format!r}; this version of Holdfast reads format {FORMAT}")
+    if entries_format != current:
+        raise RunError(f"{path} has format {entries_format!r}; this version of Holdfast reads format {current}")
     if found != expected:
         raise RunError(
             f"{path} was changed after it was written: its digest is {found!r}, that of its entries {expected!r}; "
             "restore it from a copy"
         )
-    try:
-        return _promise(entries)
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{path} lacks an entry, or has one of another kind than expected: {error!r}") from error
+    return entries
 
 
 def _promise(entries: Mapping[str, Any]) -> Promise:

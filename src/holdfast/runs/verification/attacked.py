@@ -1,0 +1,256 @@
+"""An attack checked from its files, and its distances where the unchanged inputs are given; by no code that made it.
+
+What no file shows, that a classifier answers as a record says, is for whoever has the model (`holdfast.cli`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import struct
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from holdfast.errors import RunError
+from holdfast.runs.verification.promise import read_entries, read_lines, read_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+MANIFEST = "attack.json"
+_FORMAT = 1
+_MAGIC = b"\x93NUMPY\x01\x00"
+_KINDS = (None, "misclassified", "abstains")
+# Distances in L2 are sums in float64, in whatever order.
+_TOLERANCE = 1e-9
+
+
+@dataclass
+class AttackVerification:
+    """What was checked of an attack, and what is wrong.
+
+    Attributes:
+        digest: of the manifest.
+        promised: examples of the subset.
+        records: whole records whose digest fits.
+        adversarials: files whose hash, shape and range are right.
+        distances: of them from their unchanged inputs that are as stated.
+        answers: of the classifier that were asked for again.
+        replayed: examples that were attacked again.
+        failures: one line each; empty if all is well.
+        notes: what could not be checked, and what a reader should know.
+    """
+
+    digest: str = ""
+    promised: int = 0
+    records: int = 0
+    adversarials: int = 0
+    distances: int = 0
+    answers: int = 0
+    replayed: list[int] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def missing(self) -> int:
+        """Examples of the subset without a record."""
+        return self.promised - self.records
+
+
+@dataclass(frozen=True)
+class AttackMaterial:
+    """An attack as verify read it.
+
+    Attributes:
+        folder: of the attack.
+        norm: in which it is measured: L0, L2 or Linf.
+        n: votes of each answer; 0 without noise.
+        shape: of one input.
+        low: smallest value of an input.
+        high: largest value of an input.
+        classes: how many there are.
+        indices: the subset.
+        records: entries by index, those whose digest, content and adversarial are right.
+    """
+
+    folder: Path
+    norm: str
+    n: int
+    shape: tuple[int, ...]
+    low: float
+    high: float
+    classes: int
+    indices: range
+    records: dict[int, Mapping[str, Any]]
+
+    def adversarial(self, index: int) -> tuple[float, ...]:
+        """The values of an adversarial, the last dimension first.
+
+        Raises:
+            ValueError: its file is missing, of another kind or shape, or has a value out of range.
+        """
+        path, count = self.folder / "found" / f"{index}.npy", math.prod(self.shape)
+        raw = path.read_bytes() if path.is_file() else b""
+        header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {self.shape}, }}".encode()
+        begin = len(_MAGIC) + 2 + int.from_bytes(raw[len(_MAGIC) : len(_MAGIC) + 2], "little")
+        described = raw[len(_MAGIC) + 2 : begin].strip()
+        if not raw.startswith(_MAGIC) or described != header or len(raw) != begin + 4 * count:
+            raise ValueError(f"found/{index}.npy is missing, or no file of float32 values of shape {self.shape}")
+        values = struct.unpack(f"<{count}f", raw[begin:])
+        # Written so that a NaN fails.
+        if not all(_float32(self.low) <= value <= _float32(self.high) for value in values):
+            raise ValueError(f"found/{index}.npy has values outside [{self.low:g}, {self.high:g}]")
+        return values
+
+
+def check_attack(folder: Path, result: AttackVerification, complete: bool = False) -> AttackMaterial | None:
+    """Check the digests, records and adversarials of an attack; None where the manifest itself is wrong.
+
+    Args:
+        folder: of the attack.
+        result: takes the counts, failures and notes.
+        complete: whether a missing example is a failure.
+    """
+    try:
+        entries = read_entries(folder, MANIFEST, _FORMAT, "an attack")
+        material = _material(folder, entries)
+    except RunError as error:
+        result.failures.append(str(error))
+        return None
+    result.digest, result.promised = entries["digest"], len(material.indices)
+    for number, line in enumerate(read_lines(folder), 1):
+        try:
+            record = read_record(line, result.digest)
+            _check_record(record, material)
+            result.records += 1
+            if record["adversarial"] is not None:
+                _check_file(record, material)
+                result.adversarials += 1
+        except (ValueError, KeyError, TypeError) as error:
+            result.failures.append(f"records.jsonl, line {number}: {error}")
+        else:
+            material.records[record["index"]] = record
+    if result.missing:
+        text = f"{result.missing} of {result.promised} examples have no record"
+        (result.failures if complete else result.notes).append(text)
+    alarms = [index for index, record in material.records.items() if _contradicts(record)]
+    if alarms:
+        result.notes.append(f"the certificates of these examples are contradicted: {', '.join(map(str, alarms))}")
+    return material
+
+
+def check_distances(
+    material: AttackMaterial, inputs: Iterable[tuple[int, int, Sequence[float]]], result: AttackVerification
+) -> None:
+    """Check labels and distances against the unchanged inputs.
+
+    Args:
+        material: the attack.
+        inputs: index, label and values (the last dimension first) of each example with a record.
+        result: takes the counts and failures.
+    """
+    for index, label, values in inputs:
+        record = material.records[index]
+        if record["label"] != label:
+            result.failures.append(f"example {index}: label {record['label']} is recorded, the data say {label}")
+        if record["adversarial"] is None:
+            continue
+        found = _distance(material.norm, material.shape, values, material.adversarial(index))
+        if math.isclose(found, float(record["magnitude"]), rel_tol=_TOLERANCE):
+            result.distances += 1
+        else:
+            result.failures.append(
+                f"example {index}: the adversarial is at {material.norm} distance {found!r}, {record['magnitude']} is "
+                "recorded"
+            )
+
+
+def _material(folder: Path, entries: Mapping[str, Any]) -> AttackMaterial:
+    try:
+        data = entries["data"]
+        made = AttackMaterial(
+            folder=folder,
+            norm=entries["norm"],
+            n=entries["n"],
+            shape=tuple(data["shape"]),
+            low=float(data["low"]),
+            high=float(data["high"]),
+            classes=len(data["class_names"]),
+            indices=range(0, data["size"], data["every"])[: data["limit"]],
+            records={},
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{folder / MANIFEST} lacks an entry, or has one of another kind: {error!r}") from error
+    if made.norm not in ("L0", "L2", "Linf"):
+        raise RunError(f"{folder / MANIFEST}: attacks are measured in L0, L2 or Linf, found {made.norm!r}")
+    return made
+
+
+def _check_record(record: Mapping[str, Any], material: AttackMaterial) -> None:
+    """Raise ValueError unless the record is one that the attack can have written."""
+    index, kind = record["index"], record["kind"]
+    if index in material.records:
+        raise ValueError(f"example {index} is recorded a second time")
+    if index not in material.indices:
+        raise ValueError(f"example {index} is not in the subset")
+    for name in ("label", "reference", "answer"):
+        found = record[name]
+        if not (found is None and name != "label") and not (type(found) is int and 0 <= found < material.classes):
+            raise ValueError(f"example {index}: {name} {found!r} is not one of {material.classes} classes")
+    if kind not in _KINDS or (kind is None) != (record["magnitude"] is None):
+        raise ValueError(f"example {index}: the kind is {kind!r} and the magnitude {record['magnitude']}")
+    attacked = record["reference"] is not None
+    if (record["adversarial"] is not None) != (attacked and kind is not None):
+        raise ValueError(f"example {index}: there is an adversarial where none was found, or none where one was")
+    if not attacked and (kind != "abstains" or float(record["magnitude"]) != 0.0):
+        raise ValueError(f"example {index}: it has no answer unchanged, and is not recorded as an abstention at 0")
+    if record["adversarial"] is not None:
+        _check_claim(record, material)
+
+
+def _check_claim(record: Mapping[str, Any], material: AttackMaterial) -> None:
+    """Raise ValueError unless budgets, failures and votes allow the adversarial."""
+    index, votes, repeats, failures = (record[name] for name in ("index", "votes", "repeats", "failures"))
+    budgets = [math.inf if budget is None else float(budget) for budget in record["budgets"]]
+    if not float(record["magnitude"]) <= max(budgets, default=-1.0):
+        raise ValueError(f"example {index}: the magnitude {record['magnitude']} exceeds all budgets that were tried")
+    if not 0 <= failures <= repeats or record["refused"] >= record["claims"]:
+        raise ValueError(f"example {index}: {failures} of {repeats} answers failed, and no claim held")
+    if votes is None:
+        if repeats != 1 or record["answer"] == record["reference"]:
+            raise ValueError(f"example {index}: the answer of {repeats} is class {record['answer']}, as unchanged")
+    elif len(votes) != material.classes or sum(votes) != repeats * max(1, material.n):
+        raise ValueError(f"example {index}: {sum(votes)} votes, {repeats} answers have {repeats * max(1, material.n)}")
+
+
+def _check_file(record: Mapping[str, Any], material: AttackMaterial) -> None:
+    """Raise ValueError unless the adversarial is the one that the record names, in range."""
+    index = record["index"]
+    material.adversarial(index)
+    found = hashlib.sha256((material.folder / "found" / f"{index}.npy").read_bytes()).hexdigest()
+    if found != record["adversarial"]:
+        raise ValueError(f"found/{index}.npy has the SHA-256 {found}, the record names {record['adversarial']}")
+
+
+def _contradicts(record: Mapping[str, Any]) -> bool:
+    """Whether another class is established within the certified radius."""
+    other = record["kind"] == "misclassified" and record["answer"] not in (None, record["reference"])
+    return other and record["radius"] is not None and float(record["magnitude"]) <= float(record["radius"])
+
+
+def _distance(norm: str, shape: tuple[int, ...], x: Sequence[float], other: Sequence[float]) -> float:
+    """Of two inputs; in L0 all channels of a pixel are one."""
+    changes = [abs(second - first) for first, second in zip(x, other, strict=True)]
+    if norm == "Linf":
+        return max(changes)
+    if norm == "L2":
+        return math.sqrt(math.fsum(change * change for change in changes))
+    pixels = shape[1] * shape[2] if len(shape) == 3 else shape[0]
+    return float(sum(any(changes[pixel::pixels]) for pixel in range(pixels)))
+
+
+def _float32(value: float) -> float:
+    """The float32 next to it, which inputs of that range go to."""
+    (found,) = struct.unpack("<f", struct.pack("<f", value))
+    return float(found)
