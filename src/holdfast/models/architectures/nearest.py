@@ -61,18 +61,11 @@ class NearestNeighbour(nn.Module):
         flat = x.flatten(1)
         count = int(self.filled)
         images, labels = self.images[:count].to(flat.dtype), self.labels[:count]
-        squares = torch.stack(
-            [self._squares(flat, images[labels == label]) for label in range(self.num_classes)], dim=1
-        )
-        return -self.scale * squares
-
-    def _squares(self, flat: Tensor, images: Tensor) -> Tensor:
-        """The squared distance to the nearest of `images`, `(batch,)`; beyond any other where there are none."""
-        if not len(images):
-            return flat.new_full((len(flat),), BEYOND)
-        lengths = images.square().sum(dim=1)
-        products = flat @ images.T
-        return flat.square().sum(dim=1) + (lengths - 2.0 * products).amin(dim=1)
+        # Squared distances but for the input's own square: by products, in one look at the images for all classes.
+        squares = torch.linalg.vector_norm(images, dim=1).square() - 2.0 * (flat @ images.T)
+        nearest = flat.new_full((len(flat), self.num_classes), BEYOND)
+        nearest = nearest.scatter_reduce(1, labels.expand(len(flat), -1), squares, "amin")
+        return -self.scale * (flat.square().sum(dim=1, keepdim=True) + nearest)
 
 
 @architecture("nearest-neighbour", raw=True)
