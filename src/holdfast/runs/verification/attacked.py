@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 import math
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import RunError
+from holdfast.runs.verification.outcome import Outcome
 from holdfast.runs.verification.promise import read_entries, read_lines, read_record
 
 if TYPE_CHECKING:
@@ -27,35 +28,18 @@ _TOLERANCE = 1e-9
 
 
 @dataclass
-class AttackVerification:
-    """What was checked of an attack, and what is wrong.
+class AttackVerification(Outcome):
+    """Of an attack.
 
     Attributes:
-        digest: of the manifest.
-        promised: examples of the subset.
-        records: whole records whose digest fits.
         adversarials: files whose hash, shape and range are right.
         distances: of them from their unchanged inputs that are as stated.
         answers: of the classifier that were asked for again.
-        replayed: examples that were attacked again.
-        failures: one line each; empty if all is well.
-        notes: what could not be checked, and what a reader should know.
     """
 
-    digest: str = ""
-    promised: int = 0
-    records: int = 0
     adversarials: int = 0
     distances: int = 0
     answers: int = 0
-    replayed: list[int] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def missing(self) -> int:
-        """Examples of the subset without a record."""
-        return self.promised - self.records
 
 
 @dataclass(frozen=True)

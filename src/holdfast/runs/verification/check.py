@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import RunError
+from holdfast.runs.verification.outcome import Outcome
 from holdfast.runs.verification.promise import read_lines, read_promise, read_record
 from holdfast.runs.verification.proved import check_proved, check_radius
 from holdfast.runs.verification.rules import ByBounds, Claim, Rule, Votes, rule_of
@@ -23,35 +24,18 @@ _JOINT_SLACK = Fraction(1, 2**40)
 
 
 @dataclass
-class Verification:
-    """What was checked, and what is wrong.
+class Verification(Outcome):
+    """Of a run.
 
     Attributes:
-        digest: of the manifest.
         kind: "certify", "imported" or "bound".
-        promised: examples of the subset.
-        records: whole records whose digest fits.
         claims: that were recomputed from votes.
         log_lines: of an exported log that were checked.
-        replayed: records that were drawn again.
-        failures: one line each; empty if all is well.
-        notes: what could not be checked, and what a reader should know.
     """
 
-    digest: str = ""
     kind: str = ""
-    promised: int = 0
-    records: int = 0
     claims: int = 0
     log_lines: int = 0
-    replayed: list[int] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def missing(self) -> int:
-        """Examples of the subset without a record."""
-        return self.promised - self.records
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,31 @@
+"""What every verification tells, be it of a run or of an attack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Outcome:
+    """What was checked, and what is wrong.
+
+    Attributes:
+        digest: of the manifest.
+        promised: examples of the subset.
+        records: whole records whose digest fits.
+        replayed: examples that were computed again.
+        failures: one line each; empty if all is well.
+        notes: what could not be checked, and what a reader should know.
+    """
+
+    digest: str = ""
+    promised: int = 0
+    records: int = 0
+    replayed: list[int] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def missing(self) -> int:
+        """Examples of the subset without a record."""
+        return self.promised - self.records
