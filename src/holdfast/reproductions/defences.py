@@ -129,8 +129,11 @@ def median_magnitude(attack: AttackRun) -> Measured:
 
 def images(data: DataPromise) -> str:
     """How many test images, in a few words."""
-    step = "" if data.every == 1 else f" (every {ordinal(data.every)})"
-    return f"{len(data.indices()):,} of {data.size:,} test images{step}"
+    steps = [] if data.every == 1 else [f"every {ordinal(data.every)}"]
+    if len(data.indices()) < len(range(0, data.size, data.every)):
+        steps.append(f"the first {len(data.indices()):,}")
+    about = f" ({', '.join(steps)})" if steps else ""
+    return f"{len(data.indices()):,} of {data.size:,} test images{about}"
 
 
 def _error(records: Sequence[AttackRecord], budget: float) -> Proportion:
