@@ -235,7 +235,7 @@ def _draw(found: AttackRun, certification: Run | None, plot: Path) -> None:
 
 
 def _print_attacks(as_json: bool) -> None:
-    """All attacks: norms, what they need and look for, and their source."""
+    """All attacks: norms, what they need and look for; for machines their source, too."""
     from holdfast.attacks import attack_classes
 
     known = {
@@ -251,10 +251,11 @@ def _print_attacks(as_json: bool) -> None:
         console.print_json([{"name": name, **entries} for name, entries in known.items()])
         return
     rows = [
-        (name, "/".join(entries["norms"]), *(str(entries[key]) for key in ("needs", "looks for", "source")))
+        (name, "/".join(entries["norms"]), *(str(entries[key]) for key in ("needs", "looks for")))
         for name, entries in known.items()
     ]
-    console.print_table(("attack", "norms", "needs", "looks for", "source"), rows)
+    console.print_table(("attack", "norms", "needs", "looks for"), rows)
+    console.say("Sources: --json. Parameters: docs/attacks.md.")
 
 
 def _print(found: AttackRun, certification: Run | None, as_json: bool) -> None:
