@@ -102,9 +102,9 @@ def test_on_this_machine_alone_and_after_the_driver_was_killed(tmp_path: Path, r
     command += ["--n", "20000", "--seed", "3", "--engine", "ray:2", "--batch-size", "100", "--json"]
     driver = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     wait_until(lambda: (tmp_path / "run" / RECORDS).exists() and bool(read_run(tmp_path / "run").records))
-    started = descendants(driver.pid)
-    workers = [pid for pid in started if b"_Actor" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-    assert len(workers) == 2
+    # The second worker may start after the first one's first record.
+    wait_until(lambda: len(actors(driver.pid)) == 2)
+    started, workers = descendants(driver.pid), actors(driver.pid)
     driver.kill()
     driver.wait()
     kept = len(read_run(tmp_path / "run").records)
@@ -120,6 +120,15 @@ def test_on_this_machine_alone_and_after_the_driver_was_killed(tmp_path: Path, r
     local = [*command, "--out", str(tmp_path / "local"), "--engine", "local"]
     subprocess.run(local, capture_output=True, timeout=2 * PATIENCE, check=True)
     assert read_run(tmp_path / "run").records == read_run(tmp_path / "local").records
+
+
+def actors(pid: int) -> list[int]:
+    """Ray's workers among the descendants of a process."""
+    found = []
+    for each in descendants(pid):
+        with suppress(FileNotFoundError):
+            found += [each] if b"_Actor" in Path(f"/proc/{each}/cmdline").read_bytes() else []
+    return found
 
 
 def descendants(pid: int) -> list[int]:
