@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from holdfast.cli.verify import claims_of
+from holdfast.cli.verify_run import claims_of
 from holdfast.runs.manifest import DataPromise, Manifest
 from holdfast.runs.store import RunStore, VoteRecord
 from holdfast.runs.verification.check import Verification, check_claims, check_files

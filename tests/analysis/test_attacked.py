@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from synthetic_runs import ABLATION, data, four, manifest, many, votes, write_run
 
-from holdfast.analysis import wording
+from holdfast.analysis import attack_wording
 from holdfast.analysis.accuracy import outcomes
 from holdfast.analysis.attacked import (
     BELOW_A_PIXEL,
@@ -149,7 +149,7 @@ def test_a_summary_counts_everything_once(tmp_path: Path) -> None:
     assert (found.right.value, found.median_magnitude, found.certified) == (0.6, 0.5, 4)
     assert found.alarms == (0, 3)
     certification = four(tmp_path / "run")
-    text = " ".join(wording.attack_lines(found, attack_of(None, 5, certification="ab" * 32), certification))
+    text = " ".join(attack_wording.attack_lines(found, attack_of(None, 5, certification="ab" * 32), certification))
     assert "3 of 6 claims refused by fresh noise" in text
     assert (
         "Certificates contradicted: 2 of 4 attacked (examples 0, 3); at most 0.008 are to be expected by chance" in text
@@ -160,7 +160,7 @@ def test_a_summary_counts_everything_once(tmp_path: Path) -> None:
 
 def test_an_attack_that_failed_has_no_median(tmp_path: Path) -> None:
     found = summarize_attack(write_attack(tmp_path / "a", attack_of(None, 2), [record(0, None), record(1, None)]))
-    (line,) = (line for line in wording.attack_lines(found, attack_of(None, 2), None) if "median" in line)
+    (line,) = (line for line in attack_wording.attack_lines(found, attack_of(None, 2), None) if "median" in line)
     assert line == (
         "There is no median attack magnitude: 0 of 2 are wrong or were made wrong, fewer than half. Attacked "
         "without success within 2 x the certified radius: 2."
@@ -170,7 +170,7 @@ def test_an_attack_that_failed_has_no_median(tmp_path: Path) -> None:
 def told(folder: Path, budgets: Budgets, records: Sequence[AttackRecord], **changes: Any) -> tuple[AttackSummary, str]:
     promise = attack_of(None, len(records), budgets=budgets, **changes)
     summary = summarize_attack(write_attack(folder, promise, records))
-    return summary, "\n".join(wording.attack_lines(summary, promise, None))
+    return summary, "\n".join(attack_wording.attack_lines(summary, promise, None))
 
 
 @pytest.mark.parametrize("factor", [0.5, 4.0])
@@ -242,20 +242,20 @@ def test_accuracy_under_attack_ends_where_nothing_was_tried(tmp_path: Path) -> N
     drawn = gap(write_attack(tmp_path / "a", attack_of(None, 5, budgets=relative), records), None)
     assert (drawn.tried, drawn.end, drawn.reaches) == (2.0, 2.0, (2.0, 0.5, 0.0))
     assert [drawn.untried(radius) for radius in (0.0, 0.5, 0.6, 2.0)] == [0, 1, 2, 2]
-    assert wording.upper_curve(drawn) == (
+    assert attack_wording.upper_curve(drawn) == (
         "The upper curve ends at the dot, at 2 input units: nothing was tried beyond. Not attacked, and counted as "
         "unbroken: 1 of 5 inputs. Attacked less far, within budgets of their own, and counted as unbroken beyond: 1."
     )
     drawn = gap(write_attack(tmp_path / "b", attack_of(None, 5, budgets=Budgets((0.3, 0.75))), records[:3]), None)
     assert (drawn.tried, drawn.end, drawn.dots) == (0.75, 0.75, [0.3, 0.75])
-    assert "The upper curve has dots at the budgets, and ends at the last one" in wording.upper_curve(drawn)
+    assert "The upper curve has dots at the budgets, and ends at the last one" in attack_wording.upper_curve(drawn)
     assert {0.3, 0.75} <= {radius for radius, *_ in drawn.rows()}
     drawn = gap(write_attack(tmp_path / "c", attack_of(None, 5, budgets=Budgets()), records[:3]), None)
-    assert (drawn.tried, wording.upper_curve(drawn)) == (math.inf, "")
+    assert (drawn.tried, attack_wording.upper_curve(drawn)) == (math.inf, "")
     assert all(under is not None for _, _, under, _ in drawn.rows())
     drawn = gap(write_attack(tmp_path / "d", attack_of(None, 5, budgets=relative), records[3:]), None)
     assert (drawn.tried, drawn.end, drawn.dots) == (0.0, 1.0, [0.0])
-    assert "no input that is answered right was attacked" in wording.upper_curve(drawn)
+    assert "no input that is answered right was attacked" in attack_wording.upper_curve(drawn)
     assert [under is None for _, _, under, _ in drawn.rows()] == [False, True, True, True]
     pixels = attack_of(None, 2, norm="L0", budgets=Budgets((1.5, 2.5)))
     drawn = gap(write_attack(tmp_path / "e", pixels, [record(0, 2.0), record(1, None)]), None)

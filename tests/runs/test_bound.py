@@ -19,7 +19,7 @@ from holdfast.bounds import Classifier
 from holdfast.bounds.methods.convex import Convex
 from holdfast.bounds.methods.lipschitz import Lipschitz
 from holdfast.cli.logs import export_command
-from holdfast.cli.verify import claims_of
+from holdfast.cli.verify_run import claims_of
 from holdfast.data import open_data
 from holdfast.errors import RunError
 from holdfast.estimators.proved import MOST_RADIUS

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from holdfast.cli.verify import claims_of
+from holdfast.cli.verify_run import claims_of
 from holdfast.estimators import estimator_from_dict, scale_of
 from holdfast.noises.base import noise_from_dict
 from holdfast.runs.manifest import DataPromise, Manifest, read_manifest

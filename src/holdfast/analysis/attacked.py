@@ -231,7 +231,7 @@ def summarize_attack(run: AttackRun) -> AttackSummary:
         budgets=_at_budgets(records, run.manifest.budgets) if attacked else (),
         factors=_at_factors(records, run.manifest.budgets) if certified else (),
         certified=certified,
-        alarms=tuple(record.index for record in records if record.alarm),
+        alarms=run.alarms,
         queries=dict(queries),
         restarts=sum(record.restarts for record in records),
     )

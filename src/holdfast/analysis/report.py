@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from holdfast.analysis import charts, extras, formats, wording
+from holdfast.analysis import attack_wording, charts, extras, formats, wording
 from holdfast.analysis.accuracy import attainable_radius, noise_of, summarize
 from holdfast.analysis.attacked import summarize_attack
 from holdfast.analysis.curves import distinct_names
@@ -193,7 +193,7 @@ def _section(run: Run, name: str, anchor: str, radii: Sequence[float], attacks: 
         warnings=[
             *wording.warnings(run),
             *(_unfinished(attack) for attack in own if attack.missing),
-            *(_contradicted(attack) for attack in own if any(record.alarm for record in attack.records)),
+            *(_contradicted(attack) for attack in own if attack.alarms),
         ],
         limits=wording.limits(run.manifest, attainable_radius(run.manifest)),
         speed=wording.speed(run),
@@ -217,10 +217,10 @@ def _unfinished(attack: AttackRun) -> str:
 
 
 def _contradicted(attack: AttackRun) -> str:
-    alarms = [str(record.index) for record in attack.records if record.alarm]
+    which = ", ".join(map(str, attack.alarms))
     return (
-        f"The attack {attack.folder.name} contradicts {formats.counted(len(alarms), 'certificate')} (example "
-        f"{', '.join(alarms)}): another class was established within the certified radius. Find out why before "
+        f"The attack {attack.folder.name} contradicts {formats.counted(len(attack.alarms), 'certificate')} (example "
+        f"{which}): another class was established within the certified radius. Find out why before "
         "anything on this page is relied on; the inputs and votes are in the evidence folder of the attack."
     )
 
@@ -228,9 +228,15 @@ def _contradicted(attack: AttackRun) -> str:
 def _attack(attack: AttackRun, run: Run, anchor: str) -> AttackSection:
     drawn = gap(attack, run)
     summary = summarize_attack(attack)
-    lines = wording.attack_lines(summary, attack.manifest, run)
+    lines = attack_wording.attack_lines(summary, attack.manifest, run)
     return AttackSection(
-        attack.folder.name, anchor, drawn, wording.upper_curve(drawn), lines, gap_chart(drawn), gap_picture(drawn)
+        attack.folder.name,
+        anchor,
+        drawn,
+        attack_wording.upper_curve(drawn),
+        lines,
+        gap_chart(drawn),
+        gap_picture(drawn),
     )
 
 

@@ -86,9 +86,7 @@ def attack_into(
     """
     from holdfast.attacks import Check
     from holdfast.runs.attack import attack_promise, attack_run
-    from holdfast.runs.attack_store import FILE_NAME, read_attack_manifest
     from holdfast.runs.replay import check_backend
-    from holdfast.sampling.rng import check_seed, fresh_seed
 
     chosen = parse_attack(asked.attack)
     budgets = parse_budgets(asked.budget, default="1x,1.5x,2x" if certification and not chosen.minimizes else None)
@@ -100,9 +98,6 @@ def attack_into(
     target, backend = target_of(bundle, spec, smoothing, asked, computation)
     if certification is not None and smoothing is not None:
         check_backend(certification.manifest, backend)
-    seed = asked.seed
-    if seed is None and (out / FILE_NAME).is_file():
-        seed = read_attack_manifest(out).seed
     manifest = attack_promise(
         chosen,
         target,
@@ -111,7 +106,7 @@ def attack_into(
         data=subset,
         model={**bundle.promise(), "backend": backend},
         precision=computation.precision,
-        seed=fresh_seed() if seed is None else check_seed(seed),
+        seed=_seed(out, asked.seed),
         wanted=_wanted(asked.target, len(examples.class_names)),
         restarts=asked.restarts,
         certification=None if certification is None else certification.manifest.digest,
@@ -126,6 +121,16 @@ def attack_into(
             show,
             asdict(computation),
         )
+
+
+def _seed(out: Path, asked: int | None) -> int:
+    """The one that is asked for, or that an attack was begun with, or a fresh one."""
+    from holdfast.runs.attack_store import FILE_NAME, read_attack_manifest
+    from holdfast.sampling.rng import check_seed, fresh_seed
+
+    if asked is not None:
+        return check_seed(asked)
+    return read_attack_manifest(out).seed if (out / FILE_NAME).is_file() else fresh_seed()
 
 
 def target_of(

@@ -152,11 +152,10 @@ def attack_command(
     _warn_of_hidden_gradients(attack, bundle)
     if plot is not None:
         _draw(found, certification, plot)
-    alarms = [record.index for record in found.records if record.alarm]
-    if alarms:
+    if found.alarms:
         raise AlarmError(
-            f"ALARM: {out} contradicts certificates of {run}: of {counted(len(alarms), 'example')}, the first one is "
-            f'{alarms[0]}. The evidence is in {out / EVIDENCE}; see "The alarm" in docs/attacks.md'
+            f"ALARM: {out} contradicts certificates of {run}: of {counted(len(found.alarms), 'example')}, the first "
+            f'one is {found.alarms[0]}. The evidence is in {out / EVIDENCE}; see "The alarm" in docs/attacks.md'
         )
 
 
@@ -260,8 +259,8 @@ def _print_attacks(as_json: bool) -> None:
 
 def _print(found: AttackRun, certification: Run | None, as_json: bool) -> None:
     """The result in numbers."""
+    from holdfast.analysis.attack_wording import attack_lines
     from holdfast.analysis.attacked import summarize_attack
-    from holdfast.analysis.wording import attack_lines
 
     summary = summarize_attack(found)
     if as_json:

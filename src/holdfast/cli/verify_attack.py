@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from holdfast.cli import console
+from holdfast.cli.verify_run import head
 from holdfast.errors import RunError
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from holdfast.runs.verification.attacked import AttackMaterial, AttackVerification
 
 
-def verify_attack(
+def verify(
     folder: Path,
     digest: str | None,
     complete: bool,
@@ -44,8 +45,7 @@ def verify_attack(
 
     result = AttackVerification()
     material = check_attack(folder, result, complete)
-    if digest is not None and material is not None and digest.lower() != result.digest:
-        result.failures.append(f"the manifest's digest is {result.digest}, expected was {digest}")
+    result.expect(digest)
     if material is None:
         return result
     if result.failures:
@@ -151,15 +151,11 @@ def document(folder: Path, result: AttackVerification) -> dict[str, Any]:
 
 def lines(folder: Path, result: AttackVerification) -> list[str]:
     """What was checked, for people."""
-    if not result.digest:
-        return []
-    fit = "" if result.failures else "; their digests fit"
-    said = [
-        f"{folder}: manifest and {result.records:,} records of {result.promised:,} examples read{fit}",
-        "manifest SHA-256:",
-        f"  {result.digest}",
-        f"{result.adversarials:,} adversarials have the hash of their record, and lie in the range of inputs",
-    ]
+    said = head(folder, result)
+    if said:
+        said.append(
+            f"{result.adversarials:,} adversarials have the hash of their record, and lie in the range of inputs"
+        )
     if result.distances:
         said.append(f"{result.distances:,} of them lie as far from the unchanged inputs as recorded")
     if result.answers:

@@ -104,11 +104,6 @@ def not_certified(run: Run, epsilon: float) -> set[int]:
     return {each.index for each in outcomes(run) if each.certified_radius < epsilon}
 
 
-def contradicted(attack: AttackRun) -> bool:
-    """Whether another class was established within a certified radius."""
-    return any(record.alarm for record in attack.records)
-
-
 def within_radius(attack: AttackRun) -> int:
     """How many images have an adversarial, abstentions included, within their certified radius."""
     return success_at_factors(attack.records, (1.0,))[0].found

@@ -10,7 +10,6 @@ from holdfast.reproductions import measures
 from holdfast.reproductions.base import Attacking, Finished, Model, Plan, Study, register
 from holdfast.reproductions.defences import (
     clean_accuracy,
-    contradicted,
     images,
     median_magnitude,
     mnist_cnn,
@@ -128,7 +127,7 @@ def page(done: Finished) -> Page:
             ),
             Statement(f"its median is {_LEAST:.0f} pixels or more", ablation >= _LEAST),
             Statement("that of the CNN is 8 to 11 pixels", _CNN[0] <= sizes["CNN"] <= _CNN[1]),
-            Statement("no certificate was contradicted", not contradicted(attacked)),
+            Statement("no certificate was contradicted", not attacked.alarms),
             Statement("no adversarial lies within a certified radius, nor an abstention", not within_radius(attacked)),
         ),
         notes=(

@@ -206,6 +206,11 @@ class AttackRun:
         """How many examples of the subset have no record yet."""
         return len(self.manifest.data.indices()) - len(self.records)
 
+    @property
+    def alarms(self) -> tuple[int, ...]:
+        """The examples whose certificate is contradicted."""
+        return tuple(record.index for record in self.records if record.alarm)
+
     def adversarial(self, record: AttackRecord) -> NDArray[np.float32] | None:
         """The adversarial of a record, `(*event)`; None if there is none.
 

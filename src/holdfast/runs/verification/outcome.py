@@ -29,3 +29,8 @@ class Outcome:
     def missing(self) -> int:
         """Examples of the subset without a record."""
         return self.promised - self.records
+
+    def expect(self, published: str | None) -> None:
+        """Another manifest than the one whose digest was published is a failure; None for none, or none was read."""
+        if published is not None and self.digest and published.lower() != self.digest:
+            self.failures.append(f"the manifest's digest is {self.digest}, expected was {published}")
