@@ -51,6 +51,8 @@ def transfer_command(
     found = _attacks(attacks)
     bundles = [load_bundle(path, torch_device(device)) for path in model]
     computation = Computation(device, threads, parse_batch_size(batch_size), "float32", "auto")
+    for run in found.values():
+        data_attacked(run, data)
     targets = {name: target_attacked(run, bundles, data, computation) for name, run in found.items()}
     needed = {run.manifest.model["sha256"] for run in found.values()}
     for path, bundle in zip(model, bundles, strict=True):
@@ -134,11 +136,11 @@ def target_attacked(run: AttackRun, bundles: Sequence[Bundle], data: str, comput
     Args:
         run: the attack.
         bundles: models, of which it is one.
-        data: that were attacked, as on the command line.
+        data: that were attacked, as on the command line; see `data_attacked`.
         computation: where to compute.
 
     Raises:
-        UsageError: its model is not among those given, or the data are others.
+        UsageError: its model is not among those given.
     """
     from dataclasses import replace
 
@@ -148,12 +150,11 @@ def target_attacked(run: AttackRun, bundles: Sequence[Bundle], data: str, comput
     bundle = next((each for each in bundles if each.sha256 == manifest.model["sha256"]), None)
     if bundle is None:
         raise UsageError(f"none of the models is the one that {run.folder} attacked ({manifest.model['sha256']})")
-    data_attacked(run, data)
     where = replace(computation, precision=manifest.precision, backend=manifest.model["backend"]["name"])
     asked = Asked(
         n=manifest.n,
         alpha=manifest.alpha or None,
-        search_alpha=manifest.search_alpha or 0.5,
+        search_alpha=manifest.search_alpha or Asked.search_alpha,
         soft_samples=manifest.soft_samples or Asked.soft_samples,
     )
     smoothing = None if manifest.noise is None else noise_from_dict(manifest.noise)

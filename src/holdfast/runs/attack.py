@@ -15,7 +15,7 @@ from holdfast.errors import AlarmError, UsageError
 from holdfast.files import whole_file
 from holdfast.runs.adversary import Adversary, Certified
 from holdfast.runs.attack_store import AttackManifest, AttackRecord, AttackStore, norm_of
-from holdfast.runs.execute import Meter, Progress, installed_versions
+from holdfast.runs.execute import Meter, Progress, differing_versions, installed_versions
 from holdfast.sampling.inputs import checked_example
 
 if TYPE_CHECKING:
@@ -181,12 +181,7 @@ def attacked_again(
 
 def other_attack_versions(manifest: AttackManifest) -> list[str]:
     """What this installation has in another version than the attack: likely reasons for different records."""
-    here = {**installed_versions(), **_library_versions()}
-    return [
-        f"{name} {manifest.versions.get(name)} in the attack, {here.get(name)} here"
-        for name in dict.fromkeys([*manifest.versions, *here])
-        if manifest.versions.get(name) != here.get(name)
-    ]
+    return differing_versions(manifest.versions, {**installed_versions(), **_library_versions()}, "attack")
 
 
 def _save_evidence(

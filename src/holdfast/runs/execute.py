@@ -90,6 +90,15 @@ def installed_versions() -> dict[str, str]:
     }
 
 
+def differing_versions(there: Mapping[str, str], here: Mapping[str, str], where: str) -> list[str]:
+    """What this installation has in another version than a run or an attack: likely reasons for other results."""
+    return [
+        f"{name} {there.get(name)} in the {where}, {here.get(name)} here"
+        for name in dict.fromkeys([*there, *here])
+        if there.get(name) != here.get(name)
+    ]
+
+
 def procedure_of(manifest: Manifest) -> Procedure:
     """What is drawn for each example of a run.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import RunError
 from holdfast.noises.base import noise_from_dict
-from holdfast.runs.execute import installed_versions, procedure_of
+from holdfast.runs.execute import differing_versions, installed_versions, procedure_of
 from holdfast.runs.store import VoteRecord
 from holdfast.sampling.inputs import checked_example
 from holdfast.sampling.rng import BLOCK, Stream
@@ -93,11 +93,7 @@ def other_versions(manifest: Manifest, backend: dict[str, Any] | None = None) ->
         # torch is among them already.
         there.setdefault(promised["name"], promised["version"])
         here.setdefault(backend["name"], backend["version"])
-    return [
-        f"{name} {there.get(name)} in the run, {here.get(name)} here"
-        for name in dict.fromkeys([*there, *here])
-        if there.get(name) != here.get(name)
-    ]
+    return differing_versions(there, here, "run")
 
 
 def draw_again(run: Run, indices: Sequence[int], classifier: Base, data: DataSet, engine: Engine) -> Iterator[Redrawn]:
