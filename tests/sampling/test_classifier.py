@@ -28,12 +28,20 @@ def test_arrays_and_integer_votes_are_taken_too() -> None:
     assert torch.equal(logits, labels)
 
 
+def test_arrays_of_another_byte_order_or_with_strides_are_taken_too() -> None:
+    x = noisy()
+    expected = VotingClassifier(lambda z: z.flatten(1)[:, :5], 5).votes(x)[0]
+    for change in (lambda a: a.astype(">f4"), np.asfortranarray, lambda a: a[:, ::-1][:, ::-1]):
+        votes, _ = VotingClassifier(lambda z, change=change: change(z.flatten(1)[:, :5].numpy()), 5).votes(x)
+        assert torch.equal(votes, expected)
+
+
 def test_ties_go_to_the_lowest_class_index() -> None:
     votes, _ = VotingClassifier(lambda z: torch.tensor([0.0, 2.0, 2.0, 2.0]).expand(len(z), 4), 4).votes(noisy())
     assert votes.tolist() == [1] * 40
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_non_finite_logits_are_void_although_they_have_an_argmax(value: float) -> None:
     def f(z: Tensor) -> Tensor:
         logits = torch.zeros(len(z), 3)
@@ -42,10 +50,28 @@ def test_non_finite_logits_are_void_although_they_have_an_argmax(value: float) -
         return logits
 
     x = noisy()
-    classifier = VotingClassifier(f, 3)
-    classifier._probed = True
-    _, void = classifier.votes(x)
+    _, void = VotingClassifier(f, 3).votes(x)
     assert torch.equal(void, x[:, 0, 0, 0] > 0)
+
+
+def test_a_class_that_is_masked_by_minus_infinity_is_never_answered_and_nothing_has_diverged() -> None:
+    x = noisy()
+    mask = torch.tensor([0.0, -float("inf"), 0.0, -float("inf"), 0.0])
+    votes, void = VotingClassifier(lambda z: z.flatten(1)[:, :5] + mask, 5).votes(x)
+    assert not void.any()
+    assert torch.equal(votes, 2 * x.flatten(1)[:, :5:2].argmax(1))
+
+
+def test_two_classes_of_which_one_is_masked() -> None:
+    mask = torch.tensor([-float("inf"), 0.0])
+    votes, void = VotingClassifier(lambda z: z.flatten(1)[:, :2] + mask, 2).votes(noisy())
+    assert not void.any()
+    assert bool((votes == 1).all())
+
+
+def test_a_row_without_any_finite_logit_is_void() -> None:
+    _, void = VotingClassifier(lambda z: torch.full((len(z), 3), -float("inf")), 3).votes(noisy())
+    assert bool(void.all())
 
 
 def test_a_module_in_training_mode_is_refused() -> None:
@@ -66,7 +92,7 @@ def test_a_function_around_a_module_in_training_mode_is_noticed(layer: nn.Module
     def f(z: Tensor) -> Tensor:
         return network(torch.cat([z, z]))[: len(z)]
 
-    with pytest.raises(ClassifierError, match="depends on its batch or on chance"):
+    with pytest.raises(ClassifierError, match="depends on its batch, on chance"):
         VotingClassifier(f, 2).votes(noisy())
 
 
@@ -84,10 +110,24 @@ def test_a_vote_that_depends_on_the_batch_is_noticed() -> None:
         (lambda z: torch.full((len(z),), 3), r"class indices in 0\.\.2, got values from 3 to 3"),
         (lambda z: torch.full((len(z),), -1), r"class indices in 0\.\.2"),
         (lambda z: [0] * len(z), "returns a tensor or an array, got list"),
+        (lambda z: torch.zeros(len(z), dtype=torch.complex64), r"got \(40,\) of torch.complex64"),
+        (lambda z: torch.zeros(len(z), 3).to_sparse(), r"of torch.float32 laid out as torch.sparse_coo"),
+        (lambda z: torch.zeros(len(z), 3, device="meta"), r"of torch.float32 on meta"),
+        (lambda z: np.array(["cat"] * len(z)), "returns an array of numbers, got one of <U3"),
+        (lambda z: np.full(len(z), 2**64 - 1, dtype=np.uint64), r"class indices in 0\.\.2, got values from -1"),
     ],
 )
 def test_outputs_that_no_vote_can_be_taken_from_are_refused(f, message: str) -> None:
     with pytest.raises(ClassifierError, match=message):
+        VotingClassifier(f, 3).votes(noisy())
+
+
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
+def test_quantized_tensors_are_refused() -> None:
+    def f(z: Tensor) -> Tensor:
+        return torch.quantize_per_tensor(torch.zeros(len(z), 3), 0.1, 0, torch.qint8)
+
+    with pytest.raises(ClassifierError, match=r"got \(40, 3\) of torch.qint8"):
         VotingClassifier(f, 3).votes(noisy())
 
 

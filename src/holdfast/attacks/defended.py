@@ -20,7 +20,7 @@ from holdfast.attacks.randomness import torch_generator
 from holdfast.attacks.target import Access, Answers, Target, check_finite, straight_through
 from holdfast.errors import UsageError
 from holdfast.models.architectures.defended import Defended
-from holdfast.sampling.classifier import check_at_rest
+from holdfast.sampling.modes import check_at_rest
 from holdfast.types import Counts
 
 if TYPE_CHECKING:

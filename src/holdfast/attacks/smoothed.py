@@ -220,7 +220,8 @@ class SmoothedTarget(Target):
             copies = x.unsqueeze(0).expand(len(draws), *x.shape)
             noisy = straight_through(copies, self.noise.apply(self._on_grid(x.detach()).unsqueeze(0), draws))
         self.queries.samples += len(noisy)
-        logits: Tensor = self.module(noisy).float()
+        # A copy: it may return the same memory each time.
+        logits: Tensor = self.module(noisy).clone().float()
         check_finite(logits.isfinite().all(dim=1))
         return logits
 
@@ -258,7 +259,10 @@ class SmoothedTarget(Target):
         early = early or self.exhaustive
         if early not in self._loops:
             procedure = Predict(self._rule) if early else Burst(self.n)
-            self._loops[early] = self.engine.loop(self.classifier, self.noise, procedure, self.seed, example)
+            # Each question is a run of its own, too short to look at the classifier twice in each.
+            self._loops[early] = self.engine.loop(
+                self.classifier, self.noise, procedure, self.seed, example, confirming=False
+            )
         return self._loops[early]
 
 

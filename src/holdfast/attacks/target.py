@@ -287,7 +287,7 @@ class PlainTarget(Target):
             return Access.DECISIONS
         x.requires_grad_()
         try:
-            return Access.GRADIENTS if _slopes(self.function(x), x) else Access.SCORES
+            return Access.GRADIENTS if _slopes(self.function(x.clone()), x) else Access.SCORES
         except RuntimeError:
             # It computes outside torch, which does not hand out a tensor that wants a gradient.
             return Access.SCORES
@@ -310,7 +310,8 @@ class PlainTarget(Target):
         return self._through(x).unsqueeze(1)
 
     def _through(self, x: Tensor) -> Tensor:
-        logits = torch.as_tensor(self.function(x)).to(self.device).float()
+        # Copies both: it may write into its input, and into what it returned, later.
+        logits = torch.as_tensor(self.function(x.clone())).clone().to(self.device).float()
         check_finite(logits.isfinite().all(dim=1))
         return logits
 

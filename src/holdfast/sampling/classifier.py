@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from holdfast.errors import ClassifierError
+from holdfast.sampling.modes import check_at_rest
+from holdfast.sampling.steadiness import Steadiness
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # What the logits of one input may differ by, relative to the largest logit, when it is computed in another batch:
 # different batch sizes take different kernels. Measured: 3e-7 in float32; in bfloat16 a unit in the last place, 2^-8.
@@ -20,13 +24,11 @@ _NEAR_TIE = {
     torch.bfloat16: 2.0**-7,
     torch.float16: 2.0**-9,
 }
+_DEFAULT_TIE = _NEAR_TIE[torch.float32]
 # Random inputs for which the size of logits is measured.
-_PROBES = 64
-# A difference that no rounding explains: the classifier depends on the rest of the batch, or on chance.
-_BATCH_DEPENDENCE = 0.05
-# Rows of the first batch that are computed alone as well, and how much further apart than the largest difference seen
-# between them two logits must be, to be no near tie.
-_ALONE, _MARGIN = 5, 4.0
+_PROBES = 16
+# How much further apart than the largest difference seen between batches two logits must be, to be no near tie.
+_MARGIN = 4.0
 
 BaseClassifier = Callable[[Tensor], Any]
 
@@ -72,79 +74,109 @@ class VotingClassifier:
         self._near_tie: float | None = self._own.near_tie if self._own else None
         self._probed = False
         self._scale = 0.0
+        self._steadiness = Steadiness(self._outputs_alone)
         if isinstance(function, nn.Module):
             check_at_rest(function)
 
-    @torch.inference_mode()
+    # Not in inference mode, in which the function could not take gradients of its own (to purify its input, say).
+    @torch.inference_mode(False)
+    @torch.no_grad()
     def votes(self, noisy: Tensor) -> tuple[Tensor, Tensor]:
         """One vote for each noisy input, and which of the votes are void.
 
+        A logit of minus infinity is one of a class that is never answered, as long as another class has a finite one.
+
         Args:
-            noisy: `(batch, *noisy event)`.
+            noisy: `(batch, *noisy event)`; left as it is, and to be left so until the next call or `confirm`.
 
         Returns:
-            int64 class indices `(batch,)` and a bool tensor `(batch,)` that is True where a logit was NaN or infinite.
+            int64 class indices `(batch,)` and a bool tensor `(batch,)` that is True where no vote can be taken: a logit
+            was NaN or infinite, or all were minus infinity.
 
         Raises:
             ClassifierError: the output has another shape or type than expected, a vote outside the classes, or the
-                output for an input changes with the rest of its batch.
+                output for an input changes with the rest of its batch, or with time.
         """
         output = self.outputs(noisy)
         if not self._probed:
             self._scale = self._typical_logit(noisy)
             self._probe(noisy, output)
             self._probed = True
+        self._steadiness.saw(noisy, output)
         if output.ndim == 1:
             return output, torch.zeros_like(output, dtype=torch.bool)
-        largest = output.abs().amax(dim=1)
-        # Infinite or NaN if any logit of the row is.
-        finite = largest.isfinite()
         leaders, classes = output.topk(2, dim=1)
+        # Not the leader, whose place a NaN need not take on every device.
+        finite = output.amax(dim=1).isfinite()
         votes = classes[:, 0]
         # Not the row's own largest logit alone: logits (s, -s) with s near 0 round as larger ones do.
-        scale = largest.clamp(min=self._scale)
-        near = _NEAR_TIE[output.dtype] if self._near_tie is None else self._near_tie
-        close = (leaders[:, 0] - leaders[:, 1] <= near * scale) & finite
+        scale = _sizes(output).amax(dim=1).clamp(min=self._scale)
+        close = (leaders[:, 0] - leaders[:, 1] <= self._tie_of(output) * scale) & finite
         rows = close.nonzero().squeeze(1)
         if len(rows):
             votes[rows] = self._settle(noisy[rows])
         return votes, ~finite
 
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def confirm(self, *, now: bool) -> bool:
+        """Whether the votes so far were confirmed: rows of the last batch, and of one before, have the same output.
+
+        Args:
+            now: look in any case; otherwise only where so much time has passed that a look costs next to nothing.
+
+        Raises:
+            ClassifierError: an output has changed.
+        """
+        if not now and not self._steadiness.due():
+            return False
+        self._steadiness.look(_DEFAULT_TIE if self._near_tie is None else self._near_tie, self._scale)
+        return True
+
     def outputs(self, noisy: Tensor) -> Tensor:
-        """What the function returns for a batch, logits or votes, as a tensor.
+        """What the function returns for a batch, logits or votes, as a tensor of our own.
+
+        The function gets a copy: it may write into its input, or keep it. What it returns is copied at once: it may
+        write there again in its next call.
 
         Raises:
             ClassifierError: of another shape or type than expected, or a vote outside the classes.
         """
-        return self._checked(self.function(noisy), noisy)
+        return self._checked(self.function(noisy.clone()), noisy)
 
     def _outputs_alone(self, noisy: Tensor) -> Tensor:
         """The function's output for each row by itself."""
         if self._own:
-            return self._checked(self._own.alone(noisy), noisy)
+            return self._checked(self._own.alone(noisy.clone()), noisy)
         return torch.cat([self.outputs(noisy[row : row + 1]) for row in range(len(noisy))])
 
+    def _tie_of(self, output: Tensor) -> float:
+        return _NEAR_TIE[output.dtype] if self._near_tie is None else self._near_tie
+
     def _checked(self, output: Any, noisy: Tensor) -> Tensor:
-        """`output` as a tensor of logits or votes, with its shape and type checked."""
+        """A copy of `output` as a tensor of logits or votes, with its shape and type checked."""
         if isinstance(output, np.ndarray):
-            output = torch.from_numpy(output)
+            output = _tensor(output)
         if not isinstance(output, Tensor):
             raise ClassifierError(f"the base classifier returns a tensor or an array, got {type(output).__name__}")
-        found: Tensor = output.to(noisy.device)
-        if tuple(found.shape) == (len(noisy), self.num_classes) and found.dtype in _NEAR_TIE:
-            return found
-        if tuple(found.shape) == (len(noisy),) and not found.dtype.is_floating_point:
-            found = found.long()
+        shape, dtype = tuple(output.shape), output.dtype
+        dense = output.layout is torch.strided and not output.is_meta
+        whole = not (dtype.is_floating_point or dtype.is_complex or output.is_quantized)
+        if dense and shape == (len(noisy), self.num_classes) and dtype in _NEAR_TIE:
+            return output.detach().to(noisy.device, copy=True)
+        if dense and whole and shape == (len(noisy),):
+            found = output.to(noisy.device, torch.int64, copy=True)
             if bool(((found < 0) | (found >= self.num_classes)).any()):
                 raise ClassifierError(
                     f"votes are class indices in 0..{self.num_classes - 1}, "
                     f"got values from {int(found.min())} to {int(found.max())}"
                 )
             return found
+        how = "" if dense else f" on {output.device}" if output.is_meta else f" laid out as {output.layout}"
         raise ClassifierError(
             f"for {len(noisy)} inputs the base classifier returns floating-point logits of shape "
             f"({len(noisy)}, {self.num_classes}) or integer votes of shape ({len(noisy)},); "
-            f"got {tuple(found.shape)} of {found.dtype}. Is num_classes={self.num_classes} right?"
+            f"got {shape} of {dtype}{how}. Is num_classes={self.num_classes} right?"
         )
 
     def _settle(self, noisy: Tensor) -> Tensor:
@@ -156,6 +188,11 @@ class VotingClassifier:
         finally:
             torch.set_num_threads(threads)
         is_top = output == output.amax(dim=1, keepdim=True)
+        if not bool(is_top.any(dim=1).all()):
+            raise ClassifierError(
+                "the base classifier returns NaN for an input alone, and finite logits for it in a batch: it depends "
+                "on its batch, and nothing can be certified"
+            )
         classes = torch.arange(self.num_classes, device=output.device)
         return torch.where(is_top, classes, self.num_classes).amin(dim=1)
 
@@ -164,49 +201,32 @@ class VotingClassifier:
 
         Not taken from the inputs that come, of which a vote must not depend on any but its own.
         """
-        source = torch.Generator().manual_seed(0)
-        random = torch.rand((_PROBES, *noisy.shape[1:]), generator=source).to(noisy.device, noisy.dtype)
+        source = torch.Generator("cpu").manual_seed(0)
+        random = torch.rand((_PROBES, *noisy.shape[1:]), generator=source, dtype=torch.float32, device="cpu")
+        random = random.to(noisy.device, noisy.dtype)
         # No larger batches than the one that came, for which there is memory.
         size = len(noisy)
         output = torch.cat([self.outputs(random[first : first + size]) for first in range(0, _PROBES, size)])
-        if output.ndim == 1:
-            return 0.0
-        largest = float(output.abs().max())
-        return largest if math.isfinite(largest) else 0.0
+        return 0.0 if output.ndim == 1 else float(_sizes(output).max())
 
     def _probe(self, noisy: Tensor, output: Tensor) -> None:
         """Raise unless a few inputs give nearly the same output alone as in their batch; learn how nearly."""
-        rows = torch.linspace(0, len(noisy) - 1, min(_ALONE, len(noisy))).long().to(noisy.device)
-        alone, together = self._outputs_alone(noisy[rows]).double(), output[rows].double()
-        if output.ndim == 1:
-            allowed, scale = 0.0, float(together.abs().max())
-            difference = float((alone - together).abs().max())
-        else:
-            # Rows without finite logits are void, alone or not.
-            finite = together.isfinite().all(dim=1) & alone.isfinite().all(dim=1)
-            alone, together = alone[finite], together[finite]
-            if not len(together):
-                return
-            scale = float(together.abs().max())
-            allowed = _BATCH_DEPENDENCE * scale
-            difference = float((alone - together).abs().max())
-            typical = max(scale, self._scale)
-            if typical:
-                near = _NEAR_TIE[output.dtype] if self._near_tie is None else self._near_tie
-                self._near_tie = max(near, _MARGIN * difference / typical)
-        if difference > allowed:
-            raise ClassifierError(
-                f"the base classifier answers differently for the same input alone and in a batch of {len(noisy)} "
-                f"(by {difference:.3g}, with outputs up to {scale:.3g}): it depends on its batch or on chance, "
-                "and nothing can be certified. Is batch normalization or dropout left in training mode?"
-            )
+        difference, scale = self._steadiness.first(noisy, output)
+        typical = max(scale, self._scale)
+        if output.ndim == 2 and typical:
+            self._near_tie = max(self._tie_of(output), _MARGIN * difference / typical)
 
 
-def check_at_rest(module: nn.Module) -> None:
-    """Raise ClassifierError if a part of the base classifier is in training mode."""
-    training = [name or "the module itself" for name, part in module.named_modules() if part.training]
-    if training:
-        raise ClassifierError(
-            f"the base classifier is in training mode ({training[0]}), where batch normalization and dropout make a "
-            "vote depend on the batch. Call .eval() on it first."
-        )
+def _sizes(logits: Tensor) -> Tensor:
+    """How large logits are, without those that are not finite."""
+    return logits.abs().nan_to_num(nan=0.0, posinf=0.0)
+
+
+def _tensor(array: NDArray[Any]) -> Tensor:
+    """A copy of an array as a tensor; of any byte order, with any strides."""
+    if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
+        raise ClassifierError(f"the base classifier returns an array of numbers, got one of {array.dtype}")
+    if array.dtype.kind in "iu":
+        # Votes; a number beyond int64 becomes negative, which is no class either.
+        return torch.from_numpy(array.astype(np.int64, order="C"))
+    return torch.from_numpy(array.astype(array.dtype.newbyteorder("="), order="C"))

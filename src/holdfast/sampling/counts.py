@@ -13,6 +13,7 @@ from torch import Tensor
 
 from holdfast.errors import ClassifierError, HoldfastError
 from holdfast.sampling.rng import BLOCK, Generators, Stream
+from holdfast.sampling.settings import computing
 from holdfast.types import Counts
 
 if TYPE_CHECKING:
@@ -55,10 +56,13 @@ class MonteCarlo:
         batch_size: noisy copies that pass through the classifier at a time, at least 1. Results do not depend on it.
         device: where inputs, noise and counters live.
         on_batch: called after each batch with the number of samples in it.
+        threads: processor threads of torch while it runs.
+        confirming: whether an input's counts wait until the classifier was looked at again, and are not given where it
+            has changed (`VotingClassifier.confirm`).
         may_halve: whether a batch for which the device has no memory is halved, with a RuntimeWarning, and with it all
             that follow; otherwise it is an error.
 
-    The tensor of noisy copies that the classifier gets is the same one each time, written anew.
+    The tensor of noisy copies is the same one each time, written anew.
     """
 
     def __init__(
@@ -71,6 +75,8 @@ class MonteCarlo:
         device: torch.device,
         on_batch: Callable[[int], None] | None = None,
         *,
+        threads: int = 1,
+        confirming: bool = True,
         may_halve: bool = True,
     ) -> None:
         self.classifier = classifier
@@ -80,6 +86,8 @@ class MonteCarlo:
         self.batch_size = batch_size
         self.device = device
         self.on_batch = on_batch
+        self.threads = threads
+        self.confirming = confirming
         self.may_halve = may_halve
         self._generators = Generators(seed, device)
         slots = min(batch_size, _MOST_UNDER_WAY)
@@ -94,23 +102,42 @@ class MonteCarlo:
         """Yield `(example, votes by stream)` for every example, in the order in which they are finished.
 
         Raises:
-            ClassifierError: a logit was NaN or infinite; the message names the example.
+            ClassifierError: a logit was NaN or infinite (the message names the example), or an answer has changed.
             HoldfastError: the device has no memory for a single noisy copy.
         """
+        steps = self._run(examples)
+        while True:
+            # Not while the caller has a result in hand.
+            with computing(self.threads):
+                found = next(steps, None)
+            if found is None:
+                return
+            yield found
+
+    def _run(self, examples: Iterable[Example]) -> Iterator[tuple[Example, Votes]]:
         waiting = iter(examples)
         under_way: deque[_Input] = deque()
+        unconfirmed: list[tuple[Example, Votes]] = []
         while True:
             pieces = self._fill_batch(under_way, waiting)
+            if pieces:
+                self._count(pieces)
+                unconfirmed += self._finished(under_way)
+            if unconfirmed and (not self.confirming or self.classifier.confirm(now=not pieces)):
+                confirmed, unconfirmed = unconfirmed, []
+                yield from confirmed
             if not pieces:
                 return
-            self._count(pieces)
-            finished = [item for item in under_way if item.drawn == item.until]
-            self._collect(finished)
-            for item in finished:
-                if not self._ask(item):
-                    under_way.remove(item)
-                    self._free.append(item.slot)
-                    yield item.example, item.votes
+
+    def _finished(self, under_way: deque[_Input]) -> list[tuple[Example, Votes]]:
+        """Inputs that have all they ask for, taken out of those under way."""
+        served = [item for item in under_way if item.drawn == item.until]
+        self._collect(served)
+        done = [item for item in served if not self._ask(item)]
+        for item in done:
+            under_way.remove(item)
+            self._free.append(item.slot)
+        return [(item.example, item.votes) for item in done]
 
     def _fill_batch(self, under_way: deque[_Input], waiting: Iterator[Example]) -> list[_Piece]:
         """Pieces `(input, first draw, end)` that together make at most one batch, oldest inputs first."""

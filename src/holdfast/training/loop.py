@@ -199,7 +199,7 @@ class _Trainer:
         module = self.final.eval()
         inputs = Inputs(held_out, self.device, most_bytes=0)
         correct = 0
-        with torch.inference_mode():
+        with torch.no_grad():
             for first in range(0, len(held_out), self.config.batch_size):
                 x, labels = inputs.batch(torch.arange(first, min(first + self.config.batch_size, len(held_out))))
                 source = generator(self.config.seed, 0, Stream.TRAINING_CHECK, first, self.device)

@@ -94,7 +94,8 @@ class Backend(ABC):
 
     def alone(self, noisy: Tensor) -> Tensor:
         """The same logits up to rounding, each row computed by itself: a function of that row."""
-        return torch.cat([self(noisy[row : row + 1]) for row in range(len(noisy))])
+        # A copy: a network may return the same memory each time.
+        return torch.cat([self(noisy[row : row + 1]).clone() for row in range(len(noisy))])
 
     def describe(self) -> dict[str, Any]:
         """What the manifest says of the backend: all that f depends on besides weights and precision."""
@@ -212,7 +213,7 @@ def _check_calibration(job: Job) -> None:
     """
     if job.calibration is None:
         raise UsageError("int8 needs noisy inputs to take the ranges of activations from: give a calibration")
-    with torch.inference_mode():
+    with torch.no_grad():
         logits = job.module(torch.from_numpy(job.calibration.inputs[:_LOOKED_AT]).to(job.device))
     if not bool(logits.isfinite().all()):
         raise ClassifierError(

@@ -47,7 +47,7 @@ class TorchCompiled(TorchOptimized):
             )
         return super().obstacle(precision, device)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def __call__(self, noisy: Tensor) -> Tensor:
         """Logits in the precision asked for."""
         return torch.cat([self._chunk(part) for part in torch.split(noisy, _CHUNK)])

@@ -18,7 +18,7 @@ class TorchEager(Backend):
         super().__init__(job)
         self._module = frozen_copy(job).to(DTYPES[job.precision])
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def __call__(self, noisy: Tensor) -> Tensor:
         """Logits in the precision asked for."""
         logits: Tensor = self._module(noisy)

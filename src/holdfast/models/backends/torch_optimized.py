@@ -36,7 +36,7 @@ class TorchOptimized(Backend):
             if weights.ndim == 4:
                 weights.data = weights.data.contiguous(memory_format=self._format)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def __call__(self, noisy: Tensor) -> Tensor:
         """Logits in the precision asked for."""
         logits: Tensor = self._module(noisy.to(self._dtype).contiguous(memory_format=self._format))

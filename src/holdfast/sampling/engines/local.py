@@ -93,11 +93,23 @@ class LocalEngine(Engine):
         seed: int,
         example: Example,
         on_batch: Callable[[int], None] | None = None,
+        *,
+        confirming: bool = True,
     ) -> MonteCarlo:
         """The loop on this device; where no batch size is given, with the fastest one for inputs like `example`."""
-        self._prepare()
         batch_size = self.batch_size or self.fastest_batch(classifier, noise, example)[0]
-        return MonteCarlo(classifier, noise, procedure, seed, batch_size, torch_device(self.device), on_batch)
+        device = torch_device(self.device)
+        return MonteCarlo(
+            classifier,
+            noise,
+            procedure,
+            seed,
+            batch_size,
+            device,
+            on_batch,
+            threads=self.threads,
+            confirming=confirming,
+        )
 
     def fastest_batch(self, classifier: VotingClassifier, noise: Noise, example: Example) -> tuple[int, float]:
         """Measure the loop on a short burst of real work, noisy copies of one example.
@@ -105,7 +117,6 @@ class LocalEngine(Engine):
         Returns:
             The largest batch size with nearly the most samples a second, and its speed.
         """
-        self._prepare()
         if self.batch_size is not None:
             return self.batch_size, self._burst(classifier, noise, example, self.batch_size)
         speeds: dict[int, float] = {}
@@ -133,18 +144,21 @@ class LocalEngine(Engine):
             "smaller model"
         )
 
-    def _prepare(self) -> None:
-        torch.set_num_threads(self.threads)
-        if self.device != "cpu":
-            # float32 means float32: TensorFloat-32 would be another base classifier than the manifest names.
-            torch.backends.cudnn.allow_tf32 = False
-            torch.backends.cuda.matmul.allow_tf32 = False
-
     def _burst(self, classifier: VotingClassifier, noise: Noise, example: Example, size: int) -> float:
         """Samples a second at one batch size: the best of at least two batches, after one to warm up."""
         device = torch_device(self.device)
         times: list[float] = []
-        loop = MonteCarlo(classifier, noise, Burst(size), 0, size, device, may_halve=False)
+        loop = MonteCarlo(
+            classifier,
+            noise,
+            Burst(size),
+            0,
+            size,
+            device,
+            threads=self.threads,
+            confirming=False,
+            may_halve=False,
+        )
         while len(times) < _FEWEST_BATCHES or sum(times) < _MEASURED_SECONDS:
             _wait_for(device)
             start = time.perf_counter()

@@ -1,0 +1,91 @@
+"""torch's global settings while Holdfast computes, and afterwards as they were.
+
+A base classifier is other people's code in other people's process: what it or its owner set (threads, TensorFloat-32)
+must be there when the call returns, and a run must not depend on it.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_EXACT = "ieee"
+_UNSET = "none"
+
+
+@contextmanager
+def computing(threads: int) -> Iterator[None]:
+    """torch with so many processor threads, in which float32 means float32; what was set before comes back.
+
+    TensorFloat-32 and bfloat16 inside of float32 products would make another base classifier than the one that a
+    manifest names.
+
+    Args:
+        threads: processor threads, at least 1.
+    """
+    before = torch.get_num_threads()
+    if before != threads:
+        torch.set_num_threads(threads)
+    try:
+        with _exact_float32():
+            yield
+    finally:
+        # The base classifier may have set them as well.
+        if torch.get_num_threads() != before:
+            torch.set_num_threads(before)
+
+
+@contextmanager
+def _exact_float32() -> Iterator[None]:
+    """torch has two interfaces to these settings, and reading by one what was set by the other can be an error.
+
+    So each is read as far as it answers; the older one is set first, since it sets the newer one as well.
+    """
+    operations = _operations()
+    found = [each.fp32_precision for each in operations]
+    matmul, convolution = _readable(torch.get_float32_matmul_precision), _readable(_convolution)
+    try:
+        if matmul not in (None, "highest"):
+            torch.set_float32_matmul_precision("highest")
+        if convolution:
+            torch.backends.cudnn.allow_tf32 = False
+        for each in operations:
+            if each.fp32_precision not in (_UNSET, _EXACT):
+                each.fp32_precision = _EXACT
+        yield
+    finally:
+        if matmul not in (None, _readable(torch.get_float32_matmul_precision)):
+            torch.set_float32_matmul_precision(matmul)
+        if convolution not in (None, _readable(_convolution)):
+            torch.backends.cudnn.allow_tf32 = convolution
+        for each, value in zip(operations, found, strict=True):
+            if each.fp32_precision != value:
+                # What it has from a setting for several operations stays so, if that is all there is to it.
+                each.fp32_precision = _UNSET
+                if each.fp32_precision != value:
+                    each.fp32_precision = value
+
+
+def _operations() -> list[Any]:
+    """What has a precision of its own; nothing in versions of torch without the newer interface."""
+    backends: Any = torch.backends
+    kinds = [backends.cuda.matmul]
+    for backend in (backends.cudnn, backends.mkldnn):
+        kinds += [getattr(backend, name, None) for name in ("conv", "rnn", "matmul")]
+    return [each for each in kinds if _readable(lambda each=each: each.fp32_precision) is not None]
+
+
+def _convolution() -> bool:
+    return bool(torch.backends.cudnn.allow_tf32)
+
+
+def _readable(read: Any) -> Any:
+    """What a setting says; None where torch has none, or refuses to say since the interfaces were mixed."""
+    with suppress(RuntimeError, AttributeError):
+        return read()
+    return None

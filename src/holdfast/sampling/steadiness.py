@@ -1,0 +1,144 @@
+"""Whether a base classifier is a function: the same input has the same output, alone, in a batch, and later.
+
+This finds accidents: batch statistics, chance, state, a clock. It cannot find malice: a classifier that knows which
+rows are looked at can answer those as it likes.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from typing import TYPE_CHECKING
+
+import torch
+
+from holdfast.errors import ClassifierError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+# A difference that no rounding explains, as a share of the largest logit, or as a share of votes.
+_BATCH_DEPENDENCE = 0.05
+# Rows of the first batch that are computed alone as well; and of a batch in which a vote differed.
+_ALONE, _MORE = 5, 40
+# Time between two looks, as a multiple of what a look takes: they cost a hundredth at most.
+_REST = 100.0
+
+
+class Steadiness:
+    """Looks at a classifier now and then, and remembers what it said before.
+
+    Args:
+        alone: from rows `(num, *noisy event)` to the classifier's outputs, each row computed by itself.
+    """
+
+    def __init__(self, alone: Callable[[Tensor], Tensor]) -> None:
+        self._alone = alone
+        self._rows: Tensor | None = None
+        self._said: Tensor | None = None
+        self._choice = random.Random(0)
+        self._last: tuple[Tensor, Tensor] | None = None
+        self._looked = self._took = 0.0
+        self._passed = 0
+
+    def first(self, noisy: Tensor, output: Tensor) -> tuple[float, float]:
+        """Compare a few rows of the first batch with what they give alone, and remember them.
+
+        Returns:
+            The largest difference between finite logits, and the largest logit.
+
+        Raises:
+            ClassifierError: they differ by more than rounding does.
+        """
+        self._rows, self._said = self._compare(noisy, output, _ALONE)
+        return differences(self._said, output[_spread(noisy, _ALONE)])
+
+    def saw(self, noisy: Tensor, output: Tensor) -> None:
+        """Take note of a batch, which stays as it is until the next one."""
+        self._last = noisy, output
+        self._passed += 1
+
+    def due(self) -> bool:
+        """Whether enough time has passed since the last look for another one to cost next to nothing."""
+        return time.perf_counter() - self._looked >= _REST * self._took
+
+    def look(self, near_tie: float, typical: float) -> None:
+        """Compute two rows alone: one that was computed alone before, and one of the last batch.
+
+        Args:
+            near_tie: the share of the largest logit by which the rounding of one input may differ.
+            typical: size of the largest logits.
+
+        Raises:
+            ClassifierError: the output of the one differs from that of before, or of the other from that in its batch.
+        """
+        if self._last is None or self._rows is None or self._said is None:
+            return
+        start = time.perf_counter()
+        old = self._choice.randrange(len(self._rows))
+        before = self._said[old : old + 1]
+        difference, scale = differences(self._alone(self._rows[old : old + 1]), before)
+        allowed = near_tie * max(scale, typical) if before.ndim == 2 else 0.0
+        if difference > allowed:
+            raise _unsteady(f"before and after {self._passed} batches", difference, scale)
+        noisy, output = self._last
+        row = self._choice.randrange(len(noisy))
+        fresh, said = self._compare(noisy[row : row + 1], output[row : row + 1], 1, of=self._last)
+        self._rows[old], self._said[old] = fresh[0], said[0]
+        self._last = None
+        self._passed = 0
+        self._looked = time.perf_counter()
+        self._took = self._looked - start
+
+    def _compare(
+        self, noisy: Tensor, output: Tensor, count: int, of: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Rows of a batch, and what they give alone, after comparing that with what they gave in the batch.
+
+        Votes have no small differences, and those of two classes that are nearly tied may differ by rounding: where
+        one does, more rows of the batch `of` which these are decide.
+        """
+        rows = _spread(noisy, count)
+        chosen = noisy[rows]
+        alone = self._alone(chosen)
+        difference, scale = differences(alone, output[rows])
+        batch, outputs = of or (noisy, output)
+        if output.ndim == 1 and difference:
+            more = _spread(batch, _MORE)
+            difference = float((self._alone(batch[more]) != outputs[more]).double().mean())
+            scale = 1.0
+        if difference > _BATCH_DEPENDENCE * scale:
+            raise _unsteady(f"alone and in a batch of {len(batch)}", difference, scale)
+        return chosen, alone
+
+
+def _spread(noisy: Tensor, count: int) -> Tensor:
+    """Indices of so many rows, evenly spread."""
+    return torch.linspace(0, len(noisy) - 1, min(count, len(noisy)), device="cpu").long().to(noisy.device)
+
+
+def differences(one: Tensor, other: Tensor) -> tuple[float, float]:
+    """The largest difference between two outputs for the same inputs, and the largest output; of what is finite.
+
+    The difference is infinite where one is finite, NaN, or of one sign of infinity, and the other is not.
+    """
+    first, second = one.double(), other.double()
+    finite = first.isfinite() & second.isfinite()
+    same = finite | (first == second) | (first.isnan() & second.isnan())
+    if not bool(finite.any()):
+        return 0.0 if bool(same.all()) else math.inf, 0.0
+    scale = float(second[finite].abs().max())
+    if not bool(same.all()):
+        return math.inf, scale
+    return float((first - second)[finite].abs().max()), scale
+
+
+def _unsteady(when: str, difference: float, scale: float) -> ClassifierError:
+    return ClassifierError(
+        f"the base classifier answers differently for the same input {when} (by {difference:.3g}, with outputs up to "
+        f"{scale:.3g}): it depends on its batch, on chance or on what came before, and nothing can be certified. Is "
+        "batch normalization or dropout left in training mode, or does it keep a state?"
+    )

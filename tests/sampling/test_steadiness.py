@@ -1,0 +1,145 @@
+"""A classifier that is no function is noticed: now, alone, in a batch, and later."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import holdfast as hf
+from holdfast.errors import ClassifierError
+from holdfast.sampling.classifier import VotingClassifier
+
+X = torch.full((2, 1, 4, 4), 0.6)
+
+
+def certify(f, n: int = 500, **options) -> list[hf.Certificate]:
+    return hf.SmoothedClassifier(f, hf.Gaussian(sigma=0.25), 2, batch_size=64, **options).certify(
+        X, n0=64, n=n, alpha=0.001, seed=1
+    )
+
+
+def two(score: Tensor) -> Tensor:
+    return torch.stack([-score, score], 1)
+
+
+def honest(z: Tensor) -> Tensor:
+    return two(z.flatten(1).mean(1) - 0.5)
+
+
+def test_an_honest_classifier_is_certified() -> None:
+    assert all(each.label == 1 for each in certify(honest))
+
+
+@pytest.mark.parametrize("calls", [30, 60])
+def test_a_classifier_that_changes_after_some_calls_is_refused_at_the_end(calls: int) -> None:
+    count = 0
+
+    def f(z: Tensor) -> Tensor:
+        nonlocal count
+        count += 1
+        return honest(z) if count < calls else two(torch.ones(len(z)))
+
+    # 16 batches would not reach 60 calls; 5000 samples do.
+    with pytest.raises(ClassifierError, match=r"before and after \d+ batches .* or on what came before"):
+        certify(f, n=5000)
+
+
+def test_a_classifier_that_learns_while_it_answers_is_refused() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(16, 2)).eval()
+
+    def f(z: Tensor) -> Tensor:
+        with torch.no_grad():
+            network[1].bias += torch.tensor([0.0, 0.01])
+        return network(z)
+
+    with pytest.raises(ClassifierError, match="answers differently"):
+        certify(f)
+
+
+def test_a_classifier_that_depends_on_the_batch_after_an_easy_first_one_is_refused() -> None:
+    """Once it has passed for honest, it answers what most of the batch says."""
+    rows = 0
+
+    def f(z: Tensor) -> Tensor:
+        nonlocal rows
+        rows += len(z)
+        scores = z.flatten(1).mean(1) - 0.5
+        return two(scores if rows < 300 else scores.mean().expand(len(z)) + 10 * (len(z) - 1))
+
+    with pytest.raises(ClassifierError, match="in a batch of"):
+        certify(f, n=2000)
+
+
+def test_stale_answers_of_a_cache_are_noticed() -> None:
+    """Keyed by the size of the batch, as a careless cache of a service is."""
+    cache: dict[int, Tensor] = {}
+
+    def f(z: Tensor) -> Tensor:
+        return cache.setdefault(len(z), honest(z))
+
+    with pytest.raises(ClassifierError, match="answers differently"):
+        certify(f)
+
+
+def test_the_clock_is_noticed() -> None:
+    start = time.monotonic()
+
+    def f(z: Tensor) -> Tensor:
+        time.sleep(0.002)
+        late = time.monotonic() - start > 0.1
+        return two(torch.ones(len(z))) if late else honest(z)
+
+    with pytest.raises(ClassifierError, match="answers differently"):
+        certify(f, n=6000)
+
+
+def test_votes_of_which_a_few_are_rounded_differently_alone_are_no_accusation() -> None:
+    """One vote in a hundred depends on the size of the batch, as the argmax of bfloat16 logits does."""
+
+    def f(z: Tensor) -> Tensor:
+        flat = z.flatten(1)
+        near = (flat[:, 0] * 1e3).frac().abs() < 0.01
+        return torch.where(near, int(len(z) == 1), (flat.mean(1) > 0.5).long())
+
+    assert all(each.label == 1 for each in certify(f, n=3000))
+
+
+def test_nothing_is_given_of_what_was_drawn_since_the_last_good_look() -> None:
+    """The loop holds results back until the classifier was looked at again."""
+    from holdfast.estimators import FixedSize
+    from holdfast.sampling.engines.local import LocalEngine
+    from holdfast.sampling.procedure import Certify
+    from holdfast.types import Example
+
+    count = 0
+
+    def f(z: Tensor) -> Tensor:
+        nonlocal count
+        count += len(z) == 64
+        return honest(z) if count < 12 else two(torch.ones(len(z)))
+
+    examples = [Example(index, X[0].numpy(), 0) for index in range(40)]
+    given = []
+    procedure = Certify(64, FixedSize(64, 0.01))
+    run = LocalEngine(batch_size=64).run(VotingClassifier(f, 2), hf.Gaussian(sigma=0.25), procedure, 1, examples)
+    with pytest.raises(ClassifierError, match="answers differently"):
+        given.extend((example.index, count) for example, _ in run)
+    assert all(at < 12 for _, at in given)
+
+
+def test_looks_cost_few_rows() -> None:
+    rows = 0
+
+    def f(z: Tensor) -> Tensor:
+        nonlocal rows
+        rows += len(z)
+        return honest(z)
+
+    hf.SmoothedClassifier(f, hf.Gaussian(sigma=0.25), 2, batch_size=64).certify(
+        X[:1], n0=50, n=200, alpha=0.001, seed=1
+    )
+    assert rows <= 250 + 16 + 5 + 2
