@@ -7,7 +7,7 @@ import inspect
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar, final
+from typing import TYPE_CHECKING, Any, TypeVar, final
 
 import numpy as np
 
@@ -53,7 +53,8 @@ class DataSet:
         high: the largest value that an input can have; 1.0 for 8-bit values.
 
     Raises:
-        DataError: there are no examples, a label has no class name, or the shape is of neither form.
+        DataError: there are no examples, a label is no whole number or has no class name, or the shape is of neither
+            form.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class DataSet:
         self.source = source
         self.split = split
         self.class_names = tuple(class_names)
-        self.labels: NDArray[np.int64] = np.array(labels, dtype=np.int64)
+        self.labels: NDArray[np.int64] = _whole_numbers(labels, f"the {split} split of {source}")
         self.labels.setflags(write=False)
         self.shape = tuple(shape)
         self._load = load
@@ -233,6 +234,21 @@ class DataSet:
             raise DataError(
                 f"{self.source}: inputs of shape {self.shape}, expected (channels, height, width) or (features,)"
             )
+
+
+def _whole_numbers(labels: NDArray[np.integer], where: str) -> NDArray[np.int64]:
+    """A copy of the labels in 64 bits, which numpy would make of any numbers by cutting them."""
+    found: NDArray[Any] = np.asarray(labels)
+    if found.size and found.dtype.kind not in "iu":
+        # A fraction or NaN says more than the first label.
+        fractions = found[found != np.floor(found)] if found.dtype.kind == "f" else found[:0]
+        raise DataError(
+            f"{where} has labels of the type {found.dtype}, such as {(fractions if fractions.size else found).flat[0]}, expected whole numbers, the class indices; "
+            "convert them first, so that nothing is cut"
+        )
+    if found.dtype.kind == "u" and found.size and int(found.max()) > np.iinfo(np.int64).max:
+        raise DataError(f"{where} has the label {found.max()}, expected a class index")
+    return np.array(found, dtype=np.int64)
 
 
 @dataclass(frozen=True)

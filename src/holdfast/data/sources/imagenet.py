@@ -6,6 +6,7 @@ Source: Russakovsky et al. 2015, "ImageNet Large Scale Visual Recognition Challe
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from holdfast.data.base import DataSet, source
 from holdfast.data.folders import ImageFiles, check_classes, class_folders, files_by_class, image_files
 from holdfast.data.originals import Original
 from holdfast.data.pictures import Preparation, picture_data_set, require_pillow
+from holdfast.data.texts import text_of
 from holdfast.errors import DataError, UsageError
 
 _ORIGINAL = Original("ImageNet's train/ and val/", "https://image-net.org/challenges/LSVRC/2012/")
@@ -95,11 +97,18 @@ def _listed(path: Path, base: Path, folder: Path) -> tuple[list[str], list[Path]
 
 def _classes(listing: Path) -> dict[str, str]:
     """Image name to class, from lines such as `ILSVRC2012_val_00048981,n03995372 85 1 499 272`."""
+    text = text_of(_ORIGINAL.read(listing), listing)
     try:
-        with listing.open(newline="", encoding="utf-8") as file:
-            return {row["ImageId"]: row["PredictionString"].split()[0] for row in csv.DictReader(file)}
-    except (OSError, UnicodeDecodeError, csv.Error, KeyError, TypeError, AttributeError, IndexError) as error:
+        rows = [(row["ImageId"], row["PredictionString"].split()[0]) for row in csv.DictReader(io.StringIO(text))]
+    except (csv.Error, KeyError, TypeError, AttributeError, IndexError) as error:
         raise DataError(
             f"{listing} cannot be read, expected a CSV file with the columns ImageId and PredictionString ({error!r}); "
             "get it afresh"
         ) from error
+    classes: dict[str, str] = {}
+    for name, found in rows:
+        if classes.setdefault(name, found) != found:
+            raise DataError(
+                f"{listing} gives {name} the classes {classes[name]} and {found}, expected one; get it afresh"
+            )
+    return classes
