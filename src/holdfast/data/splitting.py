@@ -48,6 +48,15 @@ def rows_of_split(digests: Sequence[bytes], labels: Sequence[int] | IntArray, sp
     return np.array(rows, dtype=np.int64)
 
 
+def held_out_note(where: object) -> str:
+    """What is to be said of a file or folder whose images `rows_of_split` has split."""
+    return (
+        f"{where} does not say which images are for training and which for testing: one distinct image in five, chosen "
+        "by content, is the test split; a model that was trained otherwise than on the train split made so may have "
+        "been trained on images of this test split"
+    )
+
+
 def is_sorted_by_class(labels: Sequence[int] | IntArray) -> bool:
     """Whether examples come class by class, so that the first of them are no sample of all.
 
