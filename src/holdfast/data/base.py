@@ -83,7 +83,8 @@ class DataSet:
         self._scale: Scale = EightBit(peak) if bounds is None else Numbers(*bounds)
         self.low, self.high = self._scale.low, self._scale.high
         self.decoder = decoder
-        self.notes = tuple(notes)
+        # Paths may have bytes that are no text, which Python holds as lone surrogates and no file in UTF-8 takes.
+        self.notes = tuple(note.encode("utf-8", "backslashreplace").decode() for note in notes)
         self._check()
 
     @classmethod
@@ -307,6 +308,11 @@ def source(name: str, *, path: str | None = None) -> Callable[[Loader], Loader]:
 def source_names() -> list[str]:
     """The names of all sources, sorted."""
     return sorted(_SOURCES)
+
+
+def source_options(name: str) -> tuple[str, ...]:
+    """The names of a source's options; none for a source that is not known."""
+    return _SOURCES[name].options if name in _SOURCES else ()
 
 
 def open_data(name: str, path: Path | None, split: str, options: Mapping[str, str]) -> DataSet:
