@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from holdfast.data import open_data
+from holdfast.data import DataSet, open_data
 from holdfast.errors import DataError
 
 Image = pytest.importorskip("PIL.Image")
@@ -187,4 +187,17 @@ def test_a_folder_whose_name_is_no_text(tmp_path):
         pytest.skip("this file system takes names in UTF-8 only")
     data = opened(folder)
     assert data.batch(range(2)).shape == (2, 3, 6, 6)
-    assert all(str(each).encode() for each in data.notes)
+    note(data, "caf\\udce9 does not say which").encode("utf-8")
+
+
+def test_notes_can_be_written_to_pages_whatever_their_paths_are_called():
+    data = DataSet.in_memory(
+        source="toy",
+        split="test",
+        class_names=["a"],
+        labels=np.zeros(1, dtype=np.int64),
+        values=np.zeros((1, 4), dtype=np.uint8),
+        notes=["caf\udce9 was changed"],
+    )
+    assert data.notes == ("caf\\udce9 was changed",)
+    assert data.part(2).notes == data.notes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,10 +88,10 @@ def class_folders(folder: Path, left: LeftOut) -> list[str]:
     if not names:
         raise DataError(f"{folder} has no folders, expected one a class, as in {folder / 'CLASS' / 'image.png'}")
     for name in names:
-        # Class names go into files that are UTF-8; Python holds other bytes as lone surrogates.
-        if not name.isprintable() or any("\ud800" <= letter <= "\udfff" for letter in name):
+        # Class names go into tables and pages in UTF-8; Python holds other bytes as lone surrogates (Cs).
+        if any(unicodedata.category(letter) in ("Cs", "Cc") for letter in name):
             raise DataError(
-                f"{folder} has the class folder {os.fsencode(name)!r}, expected a name in UTF-8 that can be printed; "
+                f"{folder} has the class folder {os.fsencode(name)!r}, expected a name in UTF-8 without control characters; "
                 "rename it"
             )
     return names
