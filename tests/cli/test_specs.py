@@ -21,7 +21,9 @@ def fill(folder, side=6):
 
 
 @pytest.mark.parametrize("name", [SWEPT, "a=1,b=2", "a,b", "size=4", "x,size=4/imgs", "mode=grey,size=4/y"])
-@pytest.mark.parametrize(("options", "shape"), [("", (3, 6, 6)), (",size=4", (3, 4, 4)), (",size=4,mode=grey", (1, 4, 4))])
+@pytest.mark.parametrize(
+    ("options", "shape"), [("", (3, 6, 6)), (",size=4", (3, 4, 4)), (",size=4,mode=grey", (1, 4, 4))]
+)
 def test_paths_with_commas_and_equals_signs(tmp_path, name, options, shape):
     fill(tmp_path / name)
     assert open_data_spec(f"images:{tmp_path / name}{options}", "test").shape == shape
@@ -37,7 +39,9 @@ def test_a_path_that_ends_as_an_option_does(tmp_path):
     fill(tmp_path / "imgs,size=4")
     assert open_data_spec(f"images:{tmp_path}/imgs,size=4", "test").shape == (3, 6, 6)
     fill(tmp_path / "imgs", side=5)
-    with pytest.raises(UsageError, match=r"both .*imgs and .*imgs,size=4 are there: write images:.*,size=4/ for the se"):
+    with pytest.raises(
+        UsageError, match=r"both .*imgs and .*imgs,size=4 are there: write images:.*,size=4/ for the se"
+    ):
         open_data_spec(f"images:{tmp_path}/imgs,size=4", "test")
     assert open_data_spec(f"images:{tmp_path}/imgs,size=4/", "test").shape == (3, 6, 6)
     assert open_data_spec(f"images:{tmp_path}/imgs/,size=4", "test").shape == (3, 4, 4)

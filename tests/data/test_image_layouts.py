@@ -97,7 +97,7 @@ def test_two_names_of_one_split_are_refused(tmp_path):
 def test_classes_beside_a_single_split_are_refused(tmp_path):
     fill(tmp_path / "test")
     fill(tmp_path, ("eel",))
-    with pytest.raises(DataError, match="has the folder test, .* and beside it eel with images, as a class has"):
+    with pytest.raises(DataError, match=r"has the folder test, .* and beside it eel with images, as a class has"):
         opened(tmp_path)
 
 
@@ -160,7 +160,7 @@ def test_further_endings_are_read(tmp_path, ending):
 
 def test_only_folders_in_a_class_folder(tmp_path):
     fill(tmp_path / "a" / "b" / "c")
-    with pytest.raises(DataError, match="c has no images, expected files .* in the folder itself"):
+    with pytest.raises(DataError, match=r"c has no images, expected files .* in the folder itself"):
         opened(tmp_path / "a" / "b")
 
 

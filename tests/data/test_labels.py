@@ -63,7 +63,9 @@ def test_a_huge_label_without_class_names_takes_no_memory(tmp_path, label):
     parquet.write_table(arrow.table({"image": images, "label": [0, label]}), tmp_path / "test.parquet")
     tracemalloc.start()
     try:
-        with pytest.raises(DataError, match=rf"test.parquet has the label {label:,} in 'label' and no class names, exp"):
+        with pytest.raises(
+            DataError, match=rf"test.parquet has the label {label:,} in 'label' and no class names, exp"
+        ):
             open_data("parquet", tmp_path, "test", {})
         assert tracemalloc.get_traced_memory()[1] < 2**27
     finally:

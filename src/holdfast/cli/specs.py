@@ -105,8 +105,8 @@ def parse_architecture(spec: str) -> tuple[str, dict[str, Value]]:
 def open_data_spec(spec: str, split: str) -> DataSet:
     """`digits`, `mnist:DIR`, `images:DIR,size=64`, `parquet:FILE`; what its files are to be noted for is a warning.
 
-    A path may have commas and equals signs: options are what stands at the end, behind commas, with the name of an option
-    of the source. A path that ends so itself gets a slash at its end.
+    A path may have commas and equals signs: options are what stands at the end, behind commas, with the name of an
+    option of the source. A path that ends so itself gets a slash at its end.
 
     Raises:
         UsageError: not a spec of this form, or not one of the sources.

@@ -243,9 +243,10 @@ def _whole_numbers(labels: NDArray[np.integer], where: str) -> NDArray[np.int64]
     if found.size and found.dtype.kind not in "iu":
         # A fraction or NaN says more than the first label.
         fractions = found[found != np.floor(found)] if found.dtype.kind == "f" else found[:0]
+        shown = (fractions if fractions.size else found).flat[0]
         raise DataError(
-            f"{where} has labels of the type {found.dtype}, such as {(fractions if fractions.size else found).flat[0]}, expected whole numbers, the class indices; "
-            "convert them first, so that nothing is cut"
+            f"{where} has labels of the type {found.dtype}, such as {shown}, expected whole numbers, the class "
+            "indices; convert them first, so that nothing is cut"
         )
     if found.dtype.kind == "u" and found.size and int(found.max()) > np.iinfo(np.int64).max:
         raise DataError(f"{where} has the label {found.max()}, expected a class index")

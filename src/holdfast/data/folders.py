@@ -91,8 +91,8 @@ def class_folders(folder: Path, left: LeftOut) -> list[str]:
         # Class names go into tables and pages in UTF-8; Python holds other bytes as lone surrogates (Cs).
         if any(unicodedata.category(letter) in ("Cs", "Cc") for letter in name):
             raise DataError(
-                f"{folder} has the class folder {os.fsencode(name)!r}, expected a name in UTF-8 without control characters; "
-                "rename it"
+                f"{folder} has the class folder {os.fsencode(name)!r}, expected a name in UTF-8 without control "
+                "characters; rename it"
             )
     return names
 
@@ -145,7 +145,9 @@ def entries_of(folder: Path) -> list[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
             return sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
-        raise DataError(f"{folder} cannot be read, expected a folder ({error.strerror}); check its permissions") from error
+        raise DataError(
+            f"{folder} cannot be read, expected a folder ({error.strerror}); check its permissions"
+        ) from error
 
 
 def check_classes(folder: Path, names: Sequence[str], training: Path, known: Sequence[str]) -> None:

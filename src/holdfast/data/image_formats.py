@@ -34,6 +34,8 @@ ENDINGS = tuple(ending for endings in _FORMATS.values() for ending in endings)
 # What Pillow converts to 8 bits a channel without loss of range; it clips 16-bit, 32-bit and float images.
 _EIGHT_BIT = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 _ORIENTATION = 0x0112
+# Within which the words of a PPM's header stand, comments and all.
+_HEADER = 2**16
 _BITS_PER_SAMPLE = 258
 
 TRANSPARENT = "have an alpha channel or transparent colours, which are left out: the colours stored below them count"
@@ -59,7 +61,7 @@ def open_image(data: bytes, name: str) -> Image:
     PIL.Image.init()
     try:
         image = PIL.Image.open(io.BytesIO(data), formats=[known for known in _FORMATS if known in PIL.Image.OPEN])
-        bits = _BITS.get(image.format or "", _eight)(image, data)
+        bits = _bits(image, data)
     except PIL.UnidentifiedImageError as error:
         raise DataError(
             f"{name} cannot be decoded, expected an image in one of the formats {', '.join(_FORMATS)}; found "
@@ -109,47 +111,45 @@ def _turned(image: Image) -> list[str]:
     return [TURNED] if orientation in range(2, 9) else []
 
 
-def _eight(image: Image, data: bytes) -> int:
-    return 8
+def _bits(image: Image, data: bytes) -> int:
+    """Bits a channel, of the formats that can have more than 8 in a pixel format that has 8 in Pillow."""
+    if image.format == "TIFF":
+        return max(int(bits) for bits in getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (1,)))
+    read = _BITS.get(image.format or "")
+    return 8 if read is None else read(data)
 
 
-def _png_bits(image: Image, data: bytes) -> int:
+def _png_bits(data: bytes) -> int:
     """The bit depth stands behind signature, length and type of the first chunk, width and height."""
     return data[24]
 
 
-def _tiff_bits(image: Image, data: bytes) -> int:
-    tags = getattr(image, "tag_v2", {})
-    return max(int(bits) for bits in tags.get(_BITS_PER_SAMPLE, (1,)))
-
-
-def _ppm_bits(image: Image, data: bytes) -> int:
+def _ppm_bits(data: bytes) -> int:
     """From the largest value, the fourth word of the header; bitmaps (P1, P4) have none."""
     if data[:2] not in (b"P2", b"P3", b"P5", b"P6"):
         return 8
     words: list[bytes] = []
-    for line in data.splitlines():
+    for line in data[:_HEADER].splitlines():
         words += line.partition(b"#")[0].split()
         if len(words) >= 4:
             break
     return int(words[3]).bit_length()
 
 
-def _jpeg2000_bits(image: Image, data: bytes) -> int:
+def _jpeg2000_bits(data: bytes) -> int:
     """From the marker SIZ of the code stream: after 38 bytes, three for each component, the first of them its bits."""
     start = data.index(b"\xff\x4f\xff\x51") + 4
     components = int.from_bytes(data[start + 36 : start + 38], "big")
     return max((data[start + 38 + 3 * number] & 0x7F) + 1 for number in range(components))
 
 
-def _avif_bits(image: Image, data: bytes) -> int:
+def _avif_bits(data: bytes) -> int:
     """From the box av1C: the third byte's second bit says that there are 10 or 12."""
     return 10 if data[data.index(b"av1C") + 6] & 0x40 else 8
 
 
-_BITS: dict[str, Callable[[Image, bytes], int]] = {
+_BITS: dict[str, Callable[[bytes], int]] = {
     "PNG": _png_bits,
-    "TIFF": _tiff_bits,
     "PPM": _ppm_bits,
     "JPEG2000": _jpeg2000_bits,
     "AVIF": _avif_bits,

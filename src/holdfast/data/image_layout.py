@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.data.folders import entries_of, is_hidden, is_image_name
@@ -14,6 +13,7 @@ from holdfast.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from holdfast.data.remarks import LeftOut
 
@@ -36,8 +36,8 @@ def split_folders(path: Path, split: str, left: LeftOut) -> SplitFolder | None:
     """Where the class folders of a split lie; None where no folder is called by a split, so that all are classes.
 
     DIR/train/ with DIR/test/ (or testing/, eval/, evaluation/; else validation/, valid/, val/, dev/; in any case of
-    letters) are splits; one of them alone is if it holds folders and no images, since "train" alone may be a class. A DIR
-    that is itself called so is that split, and the other one lies beside it.
+    letters) are splits; one of them alone is if it holds folders and no images, since "train" alone may be a class. A
+    DIR that is itself called so is that split, and the other one lies beside it.
 
     Args:
         path: the folder DIR.
@@ -54,7 +54,7 @@ def split_folders(path: Path, split: str, left: LeftOut) -> SplitFolder | None:
     if _are_splits(path, named):
         _leave_others(path, named, left)
         return _chosen(path, named, split)
-    whole = Path(os.path.abspath(path))
+    whole = path.absolute()
     own = split_called(whole.name)
     if own is None:
         return None

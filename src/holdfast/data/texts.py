@@ -39,7 +39,7 @@ def text_of(content: bytes, name: object) -> str:
         ) from error
     if "\0" in text:
         raise DataError(
-            f"{name} has zero bytes, expected text in UTF-8; it is another kind of file, or UTF-16 without a byte order "
-            "mark: save it as UTF-8"
+            f"{name} has zero bytes, expected text in UTF-8; it is another kind of file, or UTF-16 without a byte "
+            "order mark: save it as UTF-8"
         )
     return text
