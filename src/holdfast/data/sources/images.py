@@ -48,7 +48,7 @@ def images(path: Path, split: str, *, size: str = "", mode: str = "rgb") -> Data
         files, labels = files_by_class(path, class_names, left)
         digests = [hashlib.sha256(read_image_file(file)).digest() for file in files]
         rows = rows_of_split(digests, labels, split, str(path))
-        notes = (held_out_note(path),)
+        notes: tuple[str, ...] = (held_out_note(path),)
         files, labels = [files[row] for row in rows], [labels[row] for row in rows]
     else:
         notes = layout.notes
