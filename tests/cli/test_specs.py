@@ -53,6 +53,16 @@ def test_an_option_that_the_source_does_not_have(tmp_path):
         open_data_spec(f"images:{tmp_path}/imgs,sise=4", "test")
 
 
+def test_what_a_source_decided_and_left_out_is_a_warning(tmp_path, capsys):
+    folder = fill(tmp_path / "imgs")
+    (folder / "cat" / "._0.png").write_bytes(b"no image")
+    open_data_spec(f"images:{folder}", "test")
+    said = " ".join(capsys.readouterr().err.split())
+    assert "Warning:" in said
+    assert "one distinct image in five, chosen by content, is the test split" in said
+    assert "1 hidden file or folder, or one of an operating system (cat/._0.png)" in said
+
+
 def test_an_option_given_twice_or_without_a_value(tmp_path):
     fill(tmp_path / "imgs")
     for options, message in (("size=4,size=5", "'size' is given twice"), ("size=", "cannot read 'size='")):
