@@ -156,6 +156,24 @@ def test_one_of_several_numbered_files_is_refused(tmp_path):
     assert seeds(tmp_path) == [0, 1]
 
 
+def test_dates_and_years_are_no_numbers_of_shards(tmp_path):
+    for number, name in enumerate(("2022", "2024", "20240131")):
+        write(tmp_path / "test" / f"{name}.parquet", [number])
+    assert seeds(tmp_path) == [0, 1, 2]
+
+
+def test_a_huge_number_of_shards_takes_no_memory(tmp_path):
+    write(tmp_path / "test-00000-of-9999999999.parquet", [0])
+    with pytest.raises(DataError, match=r"1 shard of 9,999,999,999, without number 1, 2, 3 and 9,999,999,995 more"):
+        opened(tmp_path)
+
+
+def test_a_folder_called_by_a_split_is_that_split_and_said_to_be(tmp_path):
+    write(tmp_path / "test" / "mine.parquet", range(10))
+    assert seeds(tmp_path / "test") == list(range(10))
+    note(opened(tmp_path / "test"), f"{tmp_path / 'test'} is called test, so all of its files are taken for the test")
+
+
 def test_missing_shards_of_the_other_split_are_refused_too(tmp_path):
     write(tmp_path / "test-00000-of-00001.parquet", [1])
     write(tmp_path / "train-00000-of-00002.parquet", [2])

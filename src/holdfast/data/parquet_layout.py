@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,8 @@ _ENDING = ".parquet"
 # DIR/data/plain_text/train/0000.parquet
 _DEPTH = 3
 _SHARD = re.compile(r"(?P<stem>.*)-(?P<number>\d+)-of-(?P<total>\d+)(-[0-9a-f]+)?", re.ASCII)
-_ALONE = re.compile(r"\d+", re.ASCII)
+# Of the automatic conversion: a year or a date is no number of a shard.
+_ALONE = re.compile(r"0\d{3}", re.ASCII)
 # How the automatic conversion calls a split of which it has converted the first part.
 _PARTIAL = "partial-"
 
@@ -113,6 +115,8 @@ def _of_folder(path: Path) -> ParquetSplits:
     own = _split_of_folder(whole)
     if own is not None and all(file.split in (None, own) for file in files):
         given = [_described(file.path.absolute(), whole.parent) for file in files]
+        if not any(file.split for file in files):
+            notes += (f"{path} is called {whole.name}, so all of its files are taken for the {own} split",)
         return _chosen(whole.parent, [*given, *_siblings(whole, own)], notes)
     if any(file.split for file in files):
         return _chosen(path, files, notes)
@@ -258,12 +262,13 @@ def _check_shards(files: Sequence[_File]) -> None:
         raise DataError(f"{some(twice)} are the same shard, expected it once; take out those of another version")
     # Where the names do not say how many there are, there are no gaps at least.
     total = files[0].total if files[0].total is not None else max(numbers) + 1
-    if sorted(numbers) != list(range(total)):
-        missing = sorted(set(range(total)) - set(numbers))
+    if len(numbers) != total or max(numbers) >= total:
+        first = list(islice((number for number in range(total) if number not in numbers), 3))
+        missing = some(first, max(len(first), total - len(numbers)))
         raise DataError(
             f"{some([file.path for file in files])}: {counted(len(numbers), 'shard')} of {total:,}, without number "
-            f"{some(missing)}, expected all; get the others too and give their folder. To have a part taken for the "
-            "whole, rename it so that its name has no number"
+            f"{missing}, expected all; get the others too and give their folder. To have a part taken for the whole, "
+            "rename it so that its name has no number"
         )
 
 

@@ -46,18 +46,17 @@ class LeftOut:
 
     def __init__(self, base: Path) -> None:
         self._base = base
-        self._found: dict[str, list[str]] = {}
+        # The inner dictionaries are sets that keep their order.
+        self._found: dict[str, dict[str, None]] = {}
 
     def add(self, what: str, entry: Path) -> None:
         """Remember an entry of the disk; `what` is one of this module's words for kinds of them."""
-        names = self._found.setdefault(what, [])
         name = str(entry.relative_to(self._base)) if entry.is_relative_to(self._base) else str(entry)
-        if name not in names:
-            names.append(name)
+        self._found.setdefault(what, {})[name] = None
 
     def notes(self) -> tuple[str, ...]:
         """One note a reason."""
         return tuple(
-            f"left out of {self._base}: {counted(len(names), what)} ({some(names)})"
+            f"left out of {self._base}: {counted(len(names), what)} ({some(list(names))})"
             for what, names in self._found.items()
         )
