@@ -18,6 +18,13 @@ class Named:
     """An object with a name and parameters; a subclass that sets `name` is a frozen dataclass."""
 
     name: ClassVar[str]
+    # Parameters that are paths: on the command line they may have commas and equals signs.
+    paths: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def parameters(cls) -> tuple[str, ...]:
+        """The names of the parameters."""
+        return tuple(field.name for field in fields(cast("Any", cls)))
 
     def to_dict(self) -> dict[str, Any]:
         """Name and parameters, for files; `from_dict` is the inverse."""

@@ -9,9 +9,12 @@ from holdfast.cli import console
 from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from holdfast.attacks import Attack
     from holdfast.bounds import Bound
     from holdfast.data.base import DataSet
+    from holdfast.named import Named
     from holdfast.noises.base import Noise
     from holdfast.runs.attack_store import Budgets
     from holdfast.sampling.engines.base import Engine
@@ -37,9 +40,9 @@ def parse_recipe(spec: str) -> Recipe:
     Raises:
         UsageError: not a spec of this form, or not one of the recipes.
     """
-    from holdfast.training.recipes import recipe_from_dict
+    from holdfast.training.recipes import find_recipe, recipe_from_dict
 
-    return recipe_from_dict(_description(spec))
+    return recipe_from_dict(_description(spec, find_recipe(spec.partition(":")[0])))
 
 
 def parse_attack(spec: str) -> Attack:
@@ -102,18 +105,18 @@ def parse_architecture(spec: str) -> tuple[str, dict[str, Value]]:
 def open_data_spec(spec: str, split: str) -> DataSet:
     """`digits`, `mnist:DIR`, `images:DIR,size=64`, `parquet:FILE`; what its files are to be noted for is a warning.
 
+    A path may have commas and equals signs: options are what stands at the end, behind commas, with the name of an
+    option of the source. A path that ends so itself gets a slash at its end.
+
     Raises:
         UsageError: not a spec of this form, or not one of the sources.
         DataError: the files are missing or corrupt.
     """
-    from holdfast.data.base import open_data
+    from holdfast.data.base import open_data, source_options
 
     name, colon, rest = spec.partition(":")
-    # Options follow the path: the first comma behind which a `key=value` stands ends it.
-    parts = rest.split(",")
-    first = next((i for i, part in enumerate(parts) if i and "=" in part), len(parts))
-    path = ",".join(parts[:first])
-    options = _pairs(",".join(parts[first:]), spec)
+    path, written = _path_and_options(rest, name, source_options(name))
+    options = _pairs(written, spec)
     data = open_data(name, Path(path).expanduser() if colon and path else None, split, options)
     for note in data.notes:
         console.warn(note)
@@ -190,14 +193,65 @@ def parse_engine(spec: str, ray_address: str | None, device: str, batch_size: in
     raise UsageError(f"an engine is local, processes:N (as in processes:4), ray or ray:N; got {spec!r}")
 
 
-def _description(spec: str) -> dict[str, Value]:
+def _path_and_options(rest: str, source: str, known: Sequence[str]) -> tuple[str, str]:
+    """The path in `PATH,key=value,...`, and the options behind it, of which `known` are the names.
+
+    Raises:
+        UsageError: what looks like an option is also the end of a path that is there, or is no option and the path is
+            not there.
+    """
+    parts = rest.split(",")
+    end = len(parts)
+    while end > 1 and _is_option(parts[end - 1], known):
+        shorter, whole = ",".join(parts[: end - 1]), ",".join(parts[:end])
+        if _is_there(whole):
+            if _is_there(shorter):
+                raise UsageError(
+                    f"both {shorter} and {whole} are there: write {source}:{whole}/ for the second, and for the option "
+                    f"{source}:{shorter}/,{parts[end - 1]}"
+                )
+            break
+        end -= 1
+    path = ",".join(parts[:end])
+    key, equals, value = parts[end - 1].partition("=")
+    if end > 1 and equals and key.isidentifier() and "/" not in value and not _is_there(path):
+        raise UsageError(
+            f"data source {source!r} has no option {key!r}; it takes {', '.join(known) or 'none'}. Nor is there a file "
+            f"or folder {path}"
+        )
+    return path, ",".join(parts[end:])
+
+
+def _is_option(part: str, known: Sequence[str]) -> bool:
+    key, equals, value = part.partition("=")
+    return bool(equals) and key in known and "/" not in value
+
+
+def _is_there(path: str) -> bool:
+    return Path(path).expanduser().exists()
+
+
+def _description(spec: str, kind: type[Named] | None = None) -> dict[str, Value]:
+    """Name and parameters; those that `kind` declares to be paths stay text, with the commas that they have."""
     name, _, rest = spec.partition(":")
-    return {"name": name, **{key: _value(text) for key, text in _pairs(rest, spec).items()}}
+    paths, known = (kind.paths, kind.parameters()) if kind else ((), ())
+    parts: list[str] = []
+    for part in rest.split(","):
+        if parts and parts[-1].partition("=")[0] in paths and part.partition("=")[0] not in known:
+            parts[-1] += f",{part}"
+        else:
+            parts.append(part)
+    pairs = _paired(parts, spec)
+    return {"name": name, **{key: text if key in paths else _value(text) for key, text in pairs.items()}}
 
 
 def _pairs(text: str, spec: str) -> dict[str, str]:
+    return _paired(text.split(","), spec)
+
+
+def _paired(parts: Sequence[str], spec: str) -> dict[str, str]:
     pairs: dict[str, str] = {}
-    for part in filter(None, text.split(",")):
+    for part in filter(None, parts):
         key, equals, value = part.partition("=")
         if not (key and equals and value):
             raise UsageError(f"cannot read {part!r} in {spec!r}: parameters are written key=value, separated by commas")

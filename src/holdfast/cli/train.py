@@ -169,7 +169,9 @@ def train_bundle(
             return train_bundle(*arguments, hidden=hidden, team=made)
     where = torch_device(device)
     torch.set_num_threads(threads)
-    training_set = open_data_spec(data_spec, "train")
+    # What is to be said of both splits is said once.
+    with console.each_warning_once():
+        training_set, held_out = (open_data_spec(data_spec, split) for split in ("train", "test"))
     info = describe(training_set, noise, arch or config.recipe.architecture)
     with console.train_progress(f"train {noise.name if noise else config.recipe.name}", hidden) as show:
         return train(
@@ -177,7 +179,7 @@ def train_bundle(
             config,
             training_set,
             out,
-            held_out=open_data_spec(data_spec, "test"),
+            held_out=held_out,
             device=where,
             on_progress=show,
             team=team,

@@ -7,11 +7,12 @@ import inspect
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar, final
+from typing import TYPE_CHECKING, Any, TypeVar, final
 
 import numpy as np
 
 from holdfast.data.scales import EightBit, Numbers, Values
+from holdfast.data.splitting import is_sorted_by_class
 from holdfast.errors import DataError, UsageError
 from holdfast.types import Example
 
@@ -52,7 +53,8 @@ class DataSet:
         high: the largest value that an input can have; 1.0 for 8-bit values.
 
     Raises:
-        DataError: there are no examples, a label has no class name, or the shape is of neither form.
+        DataError: there are no examples, a label is no whole number or has no class name, or the shape is of neither
+            form.
     """
 
     def __init__(
@@ -73,7 +75,7 @@ class DataSet:
         self.source = source
         self.split = split
         self.class_names = tuple(class_names)
-        self.labels: NDArray[np.int64] = np.array(labels, dtype=np.int64)
+        self.labels: NDArray[np.int64] = _whole_numbers(labels, f"the {split} split of {source}")
         self.labels.setflags(write=False)
         self.shape = tuple(shape)
         self._load = load
@@ -81,7 +83,8 @@ class DataSet:
         self._scale: Scale = EightBit(peak) if bounds is None else Numbers(*bounds)
         self.low, self.high = self._scale.low, self._scale.high
         self.decoder = decoder
-        self.notes = tuple(notes)
+        # Paths may have bytes that are no text, which Python holds as lone surrogates and no file in UTF-8 takes.
+        self.notes = tuple(note.encode("utf-8", "backslashreplace").decode() for note in notes)
         self._check()
 
     @classmethod
@@ -132,6 +135,14 @@ class DataSet:
             content.update(hashlib.sha256(self._raw(index)).digest())
             content.update(int(label).to_bytes(8, "little"))
         return content.hexdigest()
+
+    @cached_property
+    def is_sorted_by_class(self) -> bool:
+        """Whether the examples come class by class, so that the first of them are no sample of all.
+
+        From the labels alone; `holdfast.data.splitting.is_sorted_by_class` says how.
+        """
+        return is_sorted_by_class(self.labels)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -226,6 +237,22 @@ class DataSet:
             )
 
 
+def _whole_numbers(labels: NDArray[np.integer], where: str) -> NDArray[np.int64]:
+    """A copy of the labels in 64 bits, which numpy would make of any numbers by cutting them."""
+    found: NDArray[Any] = np.asarray(labels)
+    if found.size and found.dtype.kind not in "iu":
+        # A fraction or NaN says more than the first label.
+        fractions = found[found != np.floor(found)] if found.dtype.kind == "f" else found[:0]
+        shown = (fractions if fractions.size else found).flat[0]
+        raise DataError(
+            f"{where} has labels of the type {found.dtype}, such as {shown}, expected whole numbers, the class "
+            "indices; convert them first, so that nothing is cut"
+        )
+    if found.dtype.kind == "u" and found.size and int(found.max()) > np.iinfo(np.int64).max:
+        raise DataError(f"{where} has the label {found.max()}, expected a class index")
+    return np.array(found, dtype=np.int64)
+
+
 @dataclass(frozen=True)
 class _Part:
     """Loads each `every`-th input of another data set; an object, so that it can be sent to another process."""
@@ -282,6 +309,11 @@ def source(name: str, *, path: str | None = None) -> Callable[[Loader], Loader]:
 def source_names() -> list[str]:
     """The names of all sources, sorted."""
     return sorted(_SOURCES)
+
+
+def source_options(name: str) -> tuple[str, ...]:
+    """The names of a source's options; none for a source that is not known."""
+    return _SOURCES[name].options if name in _SOURCES else ()
 
 
 def open_data(name: str, path: Path | None, split: str, options: Mapping[str, str]) -> DataSet:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from holdfast.data.stand_ins import refuse_stand_in
 from holdfast.errors import DataError
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def _read(file: Path, item: tuple[int, ...]) -> np.ndarray[tuple[int, ...], np.d
 def _content(file: Path) -> bytes:
     try:
         content = file.read_bytes()
+        refuse_stand_in(content, file)
         return gzip.decompress(content) if file.suffix == ".gz" else content
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(

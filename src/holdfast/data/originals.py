@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from holdfast.data.stand_ins import refuse_stand_in
 from holdfast.errors import DataError
 
 if TYPE_CHECKING:
@@ -48,12 +49,14 @@ class Original:
         """The content of a file.
 
         Raises:
-            DataError: it cannot be read.
+            DataError: it cannot be read, or something else lies in its place (`holdfast.data.stand_ins`).
         """
         try:
-            return file.read_bytes()
+            content = file.read_bytes()
         except OSError as error:
             raise DataError(f"{file} cannot be read ({error}); get {self.files} afresh from {self.home}") from error
+        refuse_stand_in(content, file)
+        return content
 
     def other_content(self, name: str, content: bytes, published: str) -> tuple[str, ...]:
         """A note where the MD5 of a file is not the published one; that alone is no error."""

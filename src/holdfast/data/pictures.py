@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Protocol
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from holdfast.data.base import DataSet
+from holdfast.data.image_formats import not_an_image, open_image, peculiarities
+from holdfast.data.remarks import counted, some
 from holdfast.errors import DataError, MissingExtraError, UsageError
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 _PILLOW_MODES = {"rgb": "RGB", "grey": "L"}
 _CHANNELS = {"rgb": 3, "grey": 1}
-# What Pillow converts to 8 bits a channel without loss of range; it clips 16-bit, 32-bit and float images.
-_EIGHT_BIT = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV")
 
 
 class Encoded(Protocol):
@@ -85,10 +84,23 @@ def picture_data_set(
     class_names: Sequence[str],
     labels: NDArray[np.int64],
     notes: Sequence[str] = (),
+    survey: bool = True,
 ) -> DataSet:
     """A data set that decodes its images when they are asked for.
 
-    Transparency is dropped, orientation notes in EXIF are not followed, and of an animation the first frame counts.
+    Transparency is dropped, orientation notes in EXIF are not followed, and of an animation the first frame counts; a
+    note says how many images this is about. Images of more than 8 bits a channel are refused.
+
+    Args:
+        encoded: the images.
+        preparation: what is done to each after decoding.
+        source: short name of where they come from.
+        split: "train" or "test".
+        class_names: one name a class.
+        labels: `(len,)` class indices.
+        notes: what else is to be said of them.
+        survey: read the headers of all images now, for these notes, and so that a wrong one is found before any work.
+            Without `size` this is done in any case.
 
     Raises:
         DataError: there are no images, one cannot be decoded, or without `size` they do not all have the same size.
@@ -97,7 +109,11 @@ def picture_data_set(
         raise DataError(
             f"{source}: the {split} split has no images, expected at least one; check where it is read from"
         )
-    size = (preparation.size, preparation.size) if preparation.size is not None else _common_size(encoded)
+    if preparation.size is None:
+        size, seen = _survey(encoded, one_size=True)
+    else:
+        size = (preparation.size, preparation.size)
+        seen = _survey(encoded, one_size=False)[1] if survey else ()
     shape = (_CHANNELS[preparation.mode], *size)
     pictures = _Pictures(encoded, preparation, shape)
     return DataSet(
@@ -109,7 +125,7 @@ def picture_data_set(
         load=pictures.load,
         raw=encoded.read,
         decoder=f"pillow {version('pillow')}",
-        notes=notes,
+        notes=(*notes, *seen),
     )
 
 
@@ -135,11 +151,11 @@ class _Pictures:
 
     def _decode(self, index: int) -> NDArray[np.uint8]:
         name = self.encoded.name(index)
-        image = _opened(self.encoded.read(index), name)
+        image = open_image(self.encoded.read(index), name)
         try:
             values = self.preparation.apply(image)
         except Exception as error:
-            raise _not_an_image(name, error) from error
+            raise not_an_image(name, error) from error
         if values.shape != self.shape:
             raise DataError(
                 f"{name} now has shape {values.shape}, expected {self.shape} as when the data set was opened; "
@@ -148,36 +164,37 @@ class _Pictures:
         return values
 
 
-def _opened(data: bytes, name: str) -> Image:
-    """The image with its header read; its pixels are decoded later."""
-    import PIL.Image
+def _survey(encoded: Encoded, one_size: bool) -> tuple[tuple[int, int], tuple[str, ...]]:
+    """Height and width of the first image, and notes on what the headers of all say.
 
-    try:
-        image = PIL.Image.open(io.BytesIO(data))
-    except Exception as error:
-        raise _not_an_image(name, error) from error
-    if image.mode not in _EIGHT_BIT:
-        raise DataError(f"{name} has the pixel format {image.mode}, expected 8 bits a channel; convert it first")
-    return image
-
-
-def _not_an_image(name: str, error: Exception) -> DataError:
-    # Pillow's decoders raise nearly any exception on corrupt bytes, so its callers catch all and come here.
-    return DataError(f"{name} cannot be decoded, expected an image ({error}); replace it or take it out")
-
-
-def _common_size(encoded: Encoded) -> tuple[int, int]:
-    """Height and width that all images share, from their headers."""
-    width, height = _opened(encoded.read(0), encoded.name(0)).size
-    for index in range(1, len(encoded)):
-        other = _opened(encoded.read(index), encoded.name(index)).size
-        if other != (width, height):
+    Raises:
+        DataError: an image is of no known format, or they do not all have one size though `one_size` asks for it.
+    """
+    found: dict[str, list[int]] = {}
+    width, height = open_image(encoded.read(0), encoded.name(0)).size
+    for index in range(len(encoded)):
+        image = open_image(encoded.read(index), encoded.name(index))
+        if one_size and image.size != (width, height):
             raise DataError(
                 f"images differ in size: {encoded.name(0)} is {width} x {height}, {encoded.name(index)} is "
-                f"{other[0]} x {other[1]} (width x height), expected one size; bring them to one with the option "
-                f"size=N, as in size={min(width, height, *other)}"
+                f"{image.size[0]} x {image.size[1]} (width x height), expected one size; bring them to one with the "
+                f"option size=N, as in size={min(width, height, *image.size)}"
             )
-    return height, width
+        for what in _peculiar(image, encoded.name(index)):
+            found.setdefault(what, []).append(index)
+    notes = tuple(
+        f"{len(indices):,} of {counted(len(encoded), 'image')} {what}: "
+        f"{some([encoded.name(index) for index in indices[:3]], len(indices))}"
+        for what, indices in found.items()
+    )
+    return (height, width), notes
+
+
+def _peculiar(image: Image, name: str) -> list[str]:
+    try:
+        return peculiarities(image)
+    except Exception as error:
+        raise not_an_image(name, error) from error
 
 
 def _centre(image: Image, short_side: int, size: int) -> Image:

@@ -14,6 +14,8 @@ import numpy as np
 from holdfast.data.base import DataSet, source
 from holdfast.data.cifar_pickle import read_dictionary
 from holdfast.data.originals import Original
+from holdfast.data.stand_ins import refuse_stand_in, refuse_stand_in_file
+from holdfast.data.texts import text_of
 from holdfast.errors import DataError
 
 if TYPE_CHECKING:
@@ -132,14 +134,18 @@ def _from_folder(path: Path, split: str) -> _Found:
 def _from_archive(path: Path, split: str) -> _Found:
     wanted = {each for version in _VERSIONS.values() for each in (*version.batches(split), version.meta)}
     contents: dict[str, bytes] = {}
+    refuse_stand_in_file(path)
     try:
         with tarfile.open(path, "r:*") as archive:
             for member in archive:
                 name = PurePosixPath(member.name).name
                 if name not in wanted or not member.isfile() or member.size > _LARGEST_FILE:
                     continue
+                if name in contents:
+                    raise DataError(f"{path} holds {name} twice, expected it once; get it afresh from {_ORIGINAL.home}")
                 file = archive.extractfile(member)
                 contents[name] = file.read() if file else b""
+                refuse_stand_in(contents[name], f"{name} in {path}")
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise DataError(
             f"{path} cannot be read, expected a complete .tar.gz archive ({error}); get it afresh from {_ORIGINAL.home}"
@@ -201,7 +207,7 @@ def _binary_batch(content: bytes, name: str) -> Batch:
 
 
 def _binary_names(content: bytes, name: str) -> list[str]:
-    return content.decode("latin1").split()
+    return text_of(content, name).split()
 
 
 def _python_batch(content: bytes, name: str) -> Batch:
@@ -212,12 +218,12 @@ def _python_batch(content: bytes, name: str) -> Batch:
         not isinstance(data, np.ndarray)
         or data.shape[1:] != (_PIXELS,)
         or not isinstance(labels, list)
-        or not all(type(label) is int for label in labels)
+        or not all(type(label) is int and abs(label) < 2**31 for label in labels)
     ):
         found = f"data {data.shape}" if isinstance(data, np.ndarray) else "no array 'data'"
         raise DataError(
             f"{name} has {', '.join(sorted(batch))} with {found}, expected data (images, {_PIXELS}) and a list "
-            f"'labels'; get it afresh from {_ORIGINAL.home}"
+            f"'labels' of whole numbers; get it afresh from {_ORIGINAL.home}"
         )
     if len(labels) != len(data):
         raise DataError(

@@ -10,6 +10,7 @@ import numpy as np
 
 from holdfast.data.base import DataSet, source
 from holdfast.data.originals import Original
+from holdfast.data.texts import text_of
 from holdfast.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def har(path: Path, split: str, *, rescale: str = "none") -> DataSet:
 
     Raises:
         UsageError: an unknown `rescale`.
-        DataError: a file is missing, corrupt or of another size, or a feature lies outside [-1, 1].
+        DataError: a file is missing, corrupt, of another size or no text, or a feature lies outside [-1, 1].
     """
     if rescale not in ("none", "unit"):
         raise UsageError(f"rescale is 'none' (features in [-1, 1]) or 'unit' (in [0, 1]), got {rescale!r}")
@@ -67,7 +68,7 @@ def har(path: Path, split: str, *, rescale: str = "none") -> DataSet:
 def _class_names(folder: Path) -> list[str]:
     """The activities, from lines such as `1 WALKING`."""
     file = _ORIGINAL.find(folder, ["activity_labels.txt"])
-    lines = _ORIGINAL.read(file).decode("utf-8", "replace").split("\n")
+    lines = text_of(_ORIGINAL.read(file), file).splitlines()
     rows = [line.split() for line in lines if line.strip()]
     if [row[0] for row in rows] != [str(number + 1) for number in range(_CLASSES)] or any(
         len(row) != 2 for row in rows
@@ -86,7 +87,7 @@ def _table(folder: Path, name: str, columns: int, kind: Any) -> NDArray[Any]:
         with warnings.catch_warnings():
             # numpy warns of an empty file; the data set then says that it has no examples.
             warnings.simplefilter("ignore", UserWarning)
-            rows = np.loadtxt(io.BytesIO(_ORIGINAL.read(file)), dtype=kind, ndmin=2)
+            rows = np.loadtxt(io.StringIO(text_of(_ORIGINAL.read(file), file)), dtype=kind, ndmin=2)
     except ValueError as error:
         raise DataError(
             f"{file} cannot be read, expected {columns} numbers a line ({error}); get it afresh from {_ORIGINAL.home}"

@@ -6,14 +6,17 @@ Source: Russakovsky et al. 2015, "ImageNet Large Scale Visual Recognition Challe
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
 import numpy as np
 
 from holdfast.data.base import DataSet, source
-from holdfast.data.folders import ImageFiles, check_classes, class_folders, files_by_class, image_files
+from holdfast.data.folders import ImageFiles, check_classes, class_folders, files_by_class, image_files, is_hidden
 from holdfast.data.originals import Original
 from holdfast.data.pictures import Preparation, picture_data_set, require_pillow
+from holdfast.data.remarks import LeftOut
+from holdfast.data.texts import text_of
 from holdfast.errors import DataError, UsageError
 
 _ORIGINAL = Original("ImageNet's train/ and val/", "https://image-net.org/challenges/LSVRC/2012/")
@@ -53,8 +56,9 @@ def imagenet(path: Path, split: str, *, size: str = "224") -> DataSet:
     folder = base / ("train" if split == "train" else "val")
     if not folder.is_dir():
         raise _ORIGINAL.missing(base, [f"{folder.name}/"])
-    flat = split == "test" and not any(entry.is_dir() for entry in folder.iterdir())
-    names, files, labels = _listed(path, base, folder) if flat else _by_class(base, folder)
+    flat = split == "test" and not any(entry.is_dir() and not is_hidden(entry.name) for entry in folder.iterdir())
+    left = LeftOut(path)
+    names, files, labels = _listed(path, base, folder, left) if flat else _by_class(base, folder, left)
     return picture_data_set(
         ImageFiles(tuple(files)),
         Preparation(plain.size, plain.mode, _MARGIN),
@@ -62,18 +66,20 @@ def imagenet(path: Path, split: str, *, size: str = "224") -> DataSet:
         split=split,
         class_names=names,
         labels=np.array(labels, dtype=np.int64),
-        notes=_ORIGINAL.other_size(split, len(labels), _SIZES[split]),
+        notes=_ORIGINAL.other_size(split, len(labels), _SIZES[split]) + left.notes(),
+        # 1,281,167 headers are not read before they are needed: of the published images it is known what they are.
+        survey=False,
     )
 
 
-def _by_class(base: Path, folder: Path) -> tuple[list[str], list[Path], list[int]]:
+def _by_class(base: Path, folder: Path, left: LeftOut) -> tuple[list[str], list[Path], list[int]]:
     training = base / "train" if (base / "train").is_dir() else folder
-    names = class_folders(training)
-    check_classes(folder, class_folders(folder), training, names)
-    return names, *files_by_class(folder, names)
+    names = class_folders(training, left)
+    check_classes(folder, class_folders(folder, left), training, names)
+    return names, *files_by_class(folder, names, left)
 
 
-def _listed(path: Path, base: Path, folder: Path) -> tuple[list[str], list[Path], list[int]]:
+def _listed(path: Path, base: Path, folder: Path, left: LeftOut) -> tuple[list[str], list[Path], list[int]]:
     """Files of a val/ as published, with the classes that the list gives them."""
     places = [place / _LIST for place in (path, base, folder)]
     listing = next((place for place in places if place.is_file()), None)
@@ -83,9 +89,9 @@ def _listed(path: Path, base: Path, folder: Path) -> tuple[list[str], list[Path]
             "the Kaggle challenge there, or sort the images into folders by class (val/n01440764/...)"
         )
     classes = _classes(listing)
-    names = class_folders(base / "train") if (base / "train").is_dir() else sorted(set(classes.values()))
+    names = class_folders(base / "train", left) if (base / "train").is_dir() else sorted(set(classes.values()))
     check_classes(listing, list(classes.values()), base / "train", names)
-    files = image_files(folder)
+    files = image_files(folder, left)
     unknown = [file for file in files if file.stem not in classes]
     if unknown:
         raise DataError(f"{unknown[0]} is not in {listing}, expected a line for each image; get the list afresh")
@@ -95,11 +101,18 @@ def _listed(path: Path, base: Path, folder: Path) -> tuple[list[str], list[Path]
 
 def _classes(listing: Path) -> dict[str, str]:
     """Image name to class, from lines such as `ILSVRC2012_val_00048981,n03995372 85 1 499 272`."""
+    text = text_of(_ORIGINAL.read(listing), listing)
     try:
-        with listing.open(newline="", encoding="utf-8") as file:
-            return {row["ImageId"]: row["PredictionString"].split()[0] for row in csv.DictReader(file)}
-    except (OSError, UnicodeDecodeError, csv.Error, KeyError, TypeError, AttributeError, IndexError) as error:
+        rows = [(row["ImageId"], row["PredictionString"].split()[0]) for row in csv.DictReader(io.StringIO(text))]
+    except (csv.Error, KeyError, TypeError, AttributeError, IndexError) as error:
         raise DataError(
             f"{listing} cannot be read, expected a CSV file with the columns ImageId and PredictionString ({error!r}); "
             "get it afresh"
         ) from error
+    classes: dict[str, str] = {}
+    for name, found in rows:
+        if classes.setdefault(name, found) != found:
+            raise DataError(
+                f"{listing} gives {name} the classes {classes[name]} and {found}, expected one; get it afresh"
+            )
+    return classes

@@ -9,48 +9,52 @@ import numpy as np
 
 from holdfast.data.base import DataSet, source
 from holdfast.data.folders import ImageFiles, check_classes, class_folders, files_by_class, read_image_file
+from holdfast.data.image_layout import split_folders
 from holdfast.data.pictures import Preparation, picture_data_set, require_pillow
-from holdfast.data.splitting import rows_of_split
+from holdfast.data.remarks import LeftOut
+from holdfast.data.splitting import held_out_note, rows_of_split
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_TEST_FOLDERS = ("test", "val", "validation")
-
 
 @source("images", path="DIR")
 def images(path: Path, split: str, *, size: str = "", mode: str = "rgb") -> DataSet:
-    """Images in DIR/CLASS/, or in DIR/train/CLASS/ and DIR/test/CLASS/ (also val/, validation/), decoded lazily.
+    """Images in DIR/CLASS/, or in DIR/train/CLASS/ and DIR/test/CLASS/ (or other names of splits), decoded lazily.
 
-    Classes are numbered in the order of their names; images come in the order of class and file name. Where DIR has no
-    train/ and test/, one image in five is for testing (`holdfast.data.splitting`), for which every file is read once.
+    Classes are numbered in the order of their names; images come in the order of class and file name. Where neither DIR
+    nor its folders are called by splits (`holdfast.data.image_layout`), one image in five is for testing
+    (`holdfast.data.splitting`), for which every file is read once. Notes say what was decided and left out.
 
     Args:
         path: the folder DIR.
         split: "train" or "test".
         size: resize the short side to this many pixels and keep the centre square; without it all images must have
-            the same size, and all headers are read to make sure.
+            the same size.
         mode: "rgb" or "grey".
 
     Raises:
         UsageError: `size` or `mode` cannot be.
-        DataError: no images, a class folder without images or only in the test split, an image that cannot be
-            decoded, or images of different sizes.
+        DataError: no images, no folder of this split beside that of the other, a class folder without images or only
+            in the test split, an image that cannot be decoded or has 16 bits a channel, or images of different sizes.
         MissingExtraError: Pillow is not installed.
     """
     preparation = Preparation.parse(size, mode)
     require_pillow()
-    folders = _split_folders(path)
-    if folders is None:
-        class_names = class_folders(path)
-        files, labels = files_by_class(path, class_names)
+    left = LeftOut(path)
+    layout = split_folders(path, split, left)
+    if layout is None:
+        class_names = class_folders(path, left)
+        files, labels = files_by_class(path, class_names, left)
         digests = [hashlib.sha256(read_image_file(file)).digest() for file in files]
         rows = rows_of_split(digests, labels, split, str(path))
+        notes: tuple[str, ...] = (held_out_note(path),)
         files, labels = [files[row] for row in rows], [labels[row] for row in rows]
     else:
-        class_names = class_folders(folders["train"])
-        check_classes(folders[split], class_folders(folders[split]), folders["train"], class_names)
-        files, labels = files_by_class(folders[split], class_names)
+        notes = layout.notes
+        class_names = class_folders(layout.classes, left)
+        check_classes(layout.images, class_folders(layout.images, left), layout.classes, class_names)
+        files, labels = files_by_class(layout.images, class_names, left)
     return picture_data_set(
         ImageFiles(tuple(files)),
         preparation,
@@ -58,13 +62,5 @@ def images(path: Path, split: str, *, size: str = "", mode: str = "rgb") -> Data
         split=split,
         class_names=class_names,
         labels=np.array(labels, dtype=np.int64),
+        notes=(*notes, *left.notes()),
     )
-
-
-def _split_folders(folder: Path) -> dict[str, Path] | None:
-    """The folders of the two splits, or None; both must be there, since "train" alone may be a class."""
-    train = folder / "train"
-    for name in _TEST_FOLDERS:
-        if train.is_dir() and (folder / name).is_dir():
-            return {"train": train, "test": folder / name}
-    return None

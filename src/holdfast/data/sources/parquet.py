@@ -10,29 +10,34 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from holdfast.data.base import DataSet, source
+from holdfast.data.parquet_layout import splits_of
 from holdfast.data.pictures import Preparation, picture_data_set, require_pillow
+from holdfast.data.remarks import some
 from holdfast.data.splitting import rows_of_split
+from holdfast.data.stand_ins import refuse_stand_in_file
 from holdfast.errors import DataError, MissingExtraError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
 _IMAGE_COLUMNS = ("image", "img")
 _LABEL_COLUMNS = ("label", "labels")
-_SPLIT_NAMES = ("train", "test", "validation")
+# How many classes can have their numbers for names; more are no classes but identifiers, and would fill the memory.
+_MOST_NUMBERED = 100_000
 
 
 @source("parquet", path="FILE")
 def parquet(path: Path, split: str, *, size: str = "", mode: str = "rgb") -> DataSet:
     """Images of a Parquet file, or of a folder of such files, in the order of file name and row.
 
-    A file whose name begins with `train-`, `test-` or `validation-` is that split alone (for `test`, files named
-    `test-` go before `validation-`), and the files beside it give the other; a folder goes by the same names. A file
-    of another name and a folder without such names are split: one image in five is for testing
-    (`holdfast.data.splitting`).
+    Names of files and folders say which split they are, as in the layouts of the Hugging Face hub
+    (`holdfast.data.parquet_layout`): `train-00000-of-00002.parquet`, `data/test-00000-of-00001.parquet`,
+    `plain_text/train/0000.parquet`. The validation split stands in for a test split that is not there. One file is its
+    split alone, and the files beside it give the other. Where no name says so, one image in five is for testing
+    (`holdfast.data.splitting`). Notes say what was decided.
 
     Class names are those of the Hugging Face metadata, or else "0" to the largest label of both splits. The encoded
     images of the split are kept in memory and decoded lazily.
@@ -46,34 +51,43 @@ def parquet(path: Path, split: str, *, size: str = "", mode: str = "rgb") -> Dat
 
     Raises:
         UsageError: `size` or `mode` cannot be.
-        DataError: no file, no file of this split beside those of the other, a file that is corrupt or lacks the
-            columns, a missing value, an image that cannot be decoded, or images of different sizes.
+        DataError: no file, no file of this split beside those of the other, a missing shard, files that contradict each
+            other, one that is corrupt or lacks the columns, a missing value, a label that no class can have, an image
+            that cannot be decoded or has 16 bits a channel, or images of different sizes.
         MissingExtraError: pyarrow or Pillow is not installed.
     """
     preparation = Preparation.parse(size, mode)
     _require_pyarrow()
     require_pillow()
-    parts = _parts(path)
-    if not parts[split]:
-        there = ", ".join(file.name for files in parts.values() for file in files)
+    parts = splits_of(path)
+    if not parts.of(split):
         raise DataError(
-            f"{path} has no {split} split: expected a file {split}-*.parquet beside {there}; add it, or rename the "
-            "file to have one image in five held out for testing"
+            f"{path} has no {split} split: expected a file {split}-*.parquet beside "
+            f"{some([file.name for file in parts.all()])}; add it, or rename the file to have one image in five held "
+            "out for testing"
         )
     # Both splits are looked at, so that they agree on the classes.
-    tables = [_Table.open(file) for file in dict.fromkeys(file for files in parts.values() for file in files)]
-    class_names = _class_names(tables)
-    chosen = [table for table in tables if table.file in parts[split]]
+    tables = [_Table.open(file) for file in parts.all()]
+    class_names, notes = _agreed(tables)
+    chosen = [table for table in tables if table.file in parts.of(split)]
     encoded = _Rows(
         tuple(image for table in chosen for image in table.images()),
         tuple((table.file, row) for table in chosen for row in range(len(table.labels))),
     )
     labels = np.concatenate([table.labels for table in chosen])
-    if parts["train"] == parts["test"]:
+    if parts.pooled:
         digests = [hashlib.sha256(image).digest() for image in encoded.images]
         rows = rows_of_split(digests, labels, split, str(path))
         encoded, labels = encoded.at(rows.tolist()), labels[rows]
-    return picture_data_set(encoded, preparation, source="parquet", split=split, class_names=class_names, labels=labels)
+    return picture_data_set(
+        encoded,
+        preparation,
+        source="parquet",
+        split=split,
+        class_names=class_names,
+        labels=labels,
+        notes=(*parts.notes, *notes),
+    )
 
 
 @dataclass(frozen=True)
@@ -95,37 +109,13 @@ class _Rows:
         return _Rows(tuple(self.images[row] for row in rows), tuple(self.places[row] for row in rows))
 
 
-def _parts(path: Path) -> dict[str, list[Path]]:
-    """The files of each split; the same files for both where they have to be split by content."""
-    if not path.exists():
-        raise DataError(f"no file or folder {path}; expected a Parquet file or a folder of such files")
-    folder = path if path.is_dir() else path.parent
-    beside = sorted(file for file in folder.glob("*.parquet") if file.is_file())
-    named = {name: [file for file in beside if _split_name(file) == name] for name in _SPLIT_NAMES}
-    train, test = named["train"], named["test"] or named["validation"]
-    if path.is_file():
-        own = _split_name(path)
-        train = [path] if own == "train" else train if own else []
-        test = [path] if own in ("test", "validation") else test if own else []
-    if train or test:
-        return {"train": train, "test": test}
-    pool = [path] if path.is_file() else beside
-    if not pool:
-        raise DataError(f"{path} has no files ending in .parquet; give the folder they lie in, or one file")
-    return {"train": pool, "test": pool}
-
-
-def _split_name(file: Path) -> str | None:
-    first = file.stem.split("-")[0]
-    return first if first in _SPLIT_NAMES else None
-
-
 @dataclass(frozen=True)
 class _Table:
     """One file, its columns checked, its labels read."""
 
     file: Path
     image_column: str
+    label_column: str
     labels: NDArray[np.int64]
     class_names: tuple[str, ...] | None
 
@@ -140,13 +130,16 @@ class _Table:
             raise DataError(
                 f"{file} lacks {column.null_count} values in {label_column!r}, expected a label in each row"
             )
-        labels = column.to_numpy().astype(np.int64)
+        found = column.to_numpy()
+        if found.size and found.max() > np.iinfo(np.int64).max:
+            raise DataError(f"{file} has the label {found.max()} in {label_column!r}, expected a class index")
+        labels = found.astype(np.int64)
         if labels.size and labels.min() < 0:
             raise DataError(
                 f"{file} has the label {labels.min()} in {label_column!r}, expected 0 or more; a negative label "
                 "stands for a hidden one: take a split whose labels are public"
             )
-        return cls(file, image_column, labels, _names_in(file, schema, label_column))
+        return cls(file, image_column, label_column, labels, _names_in(file, schema, label_column))
 
     def images(self) -> list[bytes]:
         column = _values(self.file, self.image_column)
@@ -160,12 +153,58 @@ class _Table:
         return complete
 
 
-def _class_names(tables: Iterable[_Table]) -> tuple[str, ...]:
-    tables = list(tables)
+def _agreed(tables: Sequence[_Table]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The class names of all files, and notes.
+
+    Raises:
+        DataError: files differ in their columns or class names, or there are none and a label is no class index.
+    """
+    first = tables[0]
+    for table in tables[1:]:
+        ours, theirs = (first.image_column, first.label_column), (table.image_column, table.label_column)
+        if ours != theirs:
+            raise DataError(
+                f"{first.file} has the columns {' and '.join(ours)}, {table.file} {' and '.join(theirs)}, expected the "
+                "same in all files; take both from the same data set"
+            )
+    named = [table for table in tables if table.class_names is not None]
+    if not named:
+        return _numbered(tables), ()
+    names = named[0].class_names or ()
+    for table in named[1:]:
+        _check_same_names(named[0], table)
+    nameless = [table.file for table in tables if table.class_names is None]
+    if not nameless:
+        return names, ()
+    return names, (
+        f"labels of {some(nameless)}, without class names, are taken to be numbered as those of {named[0].file}",
+    )
+
+
+def _check_same_names(first: _Table, second: _Table) -> None:
+    ours, theirs = first.class_names or (), second.class_names or ()
+    if ours == theirs:
+        return
+    pairs = enumerate(zip(ours, theirs, strict=False))
+    place = next((label for label, pair in pairs if pair[0] != pair[1]), min(len(ours), len(theirs)))
+    one, other = (repr(names[place]) if place < len(names) else "no class" for names in (ours, theirs))
+    raise DataError(
+        f"the label {place} is {one} in {first.file} ({len(ours)} class names) and {other} in {second.file} "
+        f"({len(theirs)}), expected the same names in the same order; take both from the same data set"
+    )
+
+
+def _numbered(tables: Sequence[_Table]) -> tuple[str, ...]:
+    """Numbers for names."""
+    largest = -1
     for table in tables:
-        if table.class_names is not None:
-            return table.class_names
-    largest = max((int(table.labels.max()) for table in tables if table.labels.size), default=-1)
+        largest = max(largest, int(table.labels.max(initial=-1)))
+        if largest >= _MOST_NUMBERED:
+            raise DataError(
+                f"{table.file} has the label {largest:,} in {table.label_column!r} and no class names, expected class "
+                f"indices from 0 on, below {_MOST_NUMBERED:,}; number the classes, or write the names of all into the "
+                "metadata (ClassLabel of the library datasets)"
+            )
     return tuple(str(label) for label in range(largest + 1))
 
 
@@ -185,9 +224,13 @@ def _names_in(file: Path, schema: Any, column: str) -> tuple[str, ...] | None:
 
 
 def _column(file: Path, schema: Any, names: tuple[str, ...], kind: str, fits: Any) -> str:
-    for name in names:
-        if name in schema.names and fits(schema.field(name).type):
-            return name
+    fitting = [name for name in names if schema.names.count(name) == 1 and fits(schema.field(name).type)]
+    if len(fitting) > 1:
+        raise DataError(
+            f"{file} has the columns {' and '.join(fitting)}, which both fit, expected one of them; drop the other"
+        )
+    if fitting:
+        return fitting[0]
     found = ", ".join(f"{field.name} ({field.type})" for field in schema) or "none"
     raise DataError(f"{file} has the columns {found}; expected a column {' or '.join(names)} ({kind})")
 
@@ -218,6 +261,7 @@ def _arrow(file: Path) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    refuse_stand_in_file(file)
     try:
         return pq.ParquetFile(file)
     except (pa.ArrowException, OSError) as error:

@@ -68,9 +68,13 @@ def _variables(file: Path, content: bytes) -> tuple[NDArray[np.uint8], NDArray[n
             f"{file} has y of {labels.dtype} and shape {labels.shape}, expected numbers ({images.shape[3]}, 1), one "
             "for each image of X; get it afresh"
         )
-    numbers = labels[:, 0].astype(np.int64)
+    numbers = labels[:, 0]
+    # Written so that a NaN fails.
     if numbers.size and not (numbers.min() >= 1 and numbers.max() <= 10):
         raise DataError(
             f"{file} has labels from {numbers.min()} to {numbers.max()}, expected 1 to 10 (10 is the digit 0)"
         )
-    return images, numbers
+    fractions = numbers[numbers != np.floor(numbers)]
+    if fractions.size:
+        raise DataError(f"{file} has the label {fractions[0]}, expected whole numbers from 1 to 10; get it afresh")
+    return images, numbers.astype(np.int64)

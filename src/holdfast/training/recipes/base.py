@@ -132,6 +132,11 @@ def recipe_names() -> list[str]:
     return sorted(_RECIPES)
 
 
+def find_recipe(name: str) -> type[Recipe] | None:
+    """The class of the recipe of this name, or None."""
+    return _RECIPES.get(name)
+
+
 def recipe_from_dict(description: Mapping[str, Any]) -> Recipe:
     """The recipe that `Recipe.to_dict` described.
 

@@ -35,6 +35,7 @@ class Denoise(Recipe):
     """
 
     name: ClassVar[str] = "denoise"
+    paths: ClassVar[tuple[str, ...]] = ("classifier",)
     architecture: ClassVar[str | None] = "denoised"
     classifier: str
     agreement: float = 0.05
