@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar, final
 import numpy as np
 
 from holdfast.data.scales import EightBit, Numbers, Values
+from holdfast.data.splitting import is_sorted_by_class
 from holdfast.errors import DataError, UsageError
 from holdfast.types import Example
 
@@ -132,6 +133,14 @@ class DataSet:
             content.update(hashlib.sha256(self._raw(index)).digest())
             content.update(int(label).to_bytes(8, "little"))
         return content.hexdigest()
+
+    @cached_property
+    def is_sorted_by_class(self) -> bool:
+        """Whether the examples come class by class, so that the first of them are no sample of all.
+
+        From the labels alone; `holdfast.data.splitting.is_sorted_by_class` says how.
+        """
+        return is_sorted_by_class(self.labels)
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -1,7 +1,8 @@
-"""Train and test from one pile of images, by their content."""
+"""Train and test from one pile of images, by their content; whether examples come class by class."""
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,3 +46,48 @@ def rows_of_split(digests: Sequence[bytes], labels: Sequence[int] | IntArray, sp
             "to hold out one in five; add images, or give train and test separately"
         )
     return np.array(rows, dtype=np.int64)
+
+
+def is_sorted_by_class(labels: Sequence[int] | IntArray) -> bool:
+    """Whether examples come class by class, so that the first of them are no sample of all.
+
+    True if there is more than one class and either the labels never decrease, or never increase, or they change from
+    one example to the next at most half as often as they would on average in random order. The last covers classes in
+    another order than that of their numbers, and several sorted files one after the other.
+
+    Args:
+        labels: class index of each example, in the order of the data set.
+    """
+    ordered = np.asarray(labels, dtype=np.int64)
+    counts = np.unique(ordered, return_counts=True)[1].astype(np.float64)
+    if len(counts) < 2:
+        return False
+    steps = np.diff(ordered)
+    if bool((steps >= 0).all() or (steps <= 0).all()):
+        return True
+    num = float(len(ordered))
+    # Two neighbours in random order are two examples drawn without replacement.
+    in_random_order = (num - 1) * (1 - float((counts * (counts - 1)).sum()) / (num * (num - 1)))
+    return bool(2 * np.count_nonzero(steps) <= in_random_order)
+
+
+def class_coverage(labels: Sequence[int] | IntArray, indices: Sequence[int] | IntArray) -> tuple[int, float]:
+    """How many classes some examples are of, and how many as many examples drawn at random would be of on average.
+
+    Args:
+        labels: class index of each example of the data set.
+        indices: the positions of the examples in question, each once.
+    """
+    every = np.asarray(labels, dtype=np.int64)
+    taken = every[np.asarray(indices, dtype=np.int64)]
+    sizes = np.unique(every, return_counts=True)[1]
+    missed = (_share_without(len(every), int(size), len(taken)) for size in sizes)
+    return len(np.unique(taken)), math.fsum(1.0 - share for share in missed)
+
+
+def _share_without(total: int, size: int, drawn: int) -> float:
+    """The probability that `drawn` of `total` examples, without replacement, have none of a class of `size`."""
+    if drawn > total - size:
+        return 0.0
+    log = math.lgamma(total - size + 1) - math.lgamma(total - size - drawn + 1)
+    return math.exp(log - math.lgamma(total + 1) + math.lgamma(total - drawn + 1))
