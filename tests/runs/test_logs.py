@@ -5,9 +5,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import DataError
-from holdfast.estimators import FixedSize
-from holdfast.noises.gaussian import Gaussian
-from holdfast.runs.logs import imported_manifest, read_log
+from holdfast.runs.logs import read_log
 
 HEADER = "idx\tlabel\tpredict\tradius\tcorrect\ttime\n"
 
@@ -55,19 +53,3 @@ def test_logs_that_cannot_be_right_are_refused(tmp_path: Path, text: str, messag
 def test_a_missing_log_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"there is no log .*none\.tsv"):
         read_log(tmp_path / "none.tsv")
-
-
-@pytest.mark.parametrize(
-    ("indices", "name", "subset"),
-    [
-        (range(0, 10_000, 20), "cifar10", "500 of 10000 test examples of cifar10, every 20th"),
-        ([3, 5, 8], "cifar10", "all 3 test examples of cifar10"),
-        (range(4), "mine", "all 4 test examples of mine"),
-    ],
-)
-def test_the_subset_of_a_log_is_stated(tmp_path: Path, indices: range, name: str, subset: str) -> None:
-    text = HEADER + "".join(f"{index}\t0\t0\t0.1\t1\t1\n" for index in indices)
-    manifest = imported_manifest(
-        read_log(log(tmp_path, text)), Gaussian(0.25), "cohen", FixedSize(100, 0.001), 100, name, "log.tsv"
-    )
-    assert manifest.data.subset() == subset

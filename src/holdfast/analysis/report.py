@@ -11,8 +11,8 @@ from datetime import datetime, timezone
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from holdfast.analysis import attack_wording, charts, extras, formats, wording
-from holdfast.analysis.accuracy import attainable_radius, noise_of, summarize
+from holdfast.analysis import attack_wording, charts, extras, formats, tables, wording
+from holdfast.analysis.accuracy import attainable_radius, noise_of, subset_of, summarize
 from holdfast.analysis.attacked import summarize_attack
 from holdfast.analysis.curves import distinct_names
 from holdfast.analysis.gallery import cards
@@ -94,6 +94,7 @@ class Group:
     norm: Norm
     adversary: str
     sections: list[RunSection]
+    intervals: str
     radii: list[float]
     spec: dict[str, Any]
     picture: str
@@ -203,7 +204,7 @@ def _section(run: Run, name: str, anchor: str, radii: Sequence[float], attacks: 
         legend=f" ({legend})" if legend else "",
         proved=wording.proved(run, summary),
         attacks=[_attack(attack, run, f"{anchor}-attack-{number}") for number, attack in enumerate(own, 1)],
-        entries=wording.entries(run.manifest),
+        entries=wording.entries(run.manifest, subset_of(run)),
         raw=run.manifest.to_json(),
     )
 
@@ -247,6 +248,7 @@ def _group(norm: Norm, sections: list[RunSection]) -> Group:
         norm=norm,
         adversary=wording.adversary(norm, runs[0].manifest.data if len(ranges) == 1 else None),
         sections=sections,
+        intervals=tables.intervals([section.summary for section in sections]),
         radii=list(sections[0].summary.certified_accuracy),
         spec=charts.chart(runs),
         picture=charts.picture(runs),
