@@ -366,7 +366,7 @@ def _flat(name: str, tree: Mapping[str, Any], meaning: str) -> list[Entry]:
         if isinstance(value, dict) and value:
             found += _flat(f"{name}: {key}", value, meaning)
         else:
-            found.append(Entry(f"{name}: {key}", value if isinstance(value, str) else json.dumps(value), meaning))
+            found.append(Entry(f"{name}: {key}", value if isinstance(value, str) else json.dumps(value, allow_nan=False), meaning))
     return found
 
 

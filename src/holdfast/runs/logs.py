@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
 from holdfast.errors import DataError
-from holdfast.runs.manifest import UNKNOWN, DataPromise, Manifest
+from holdfast.runs.manifest import MOST_EXAMPLES, UNKNOWN, DataPromise, Manifest
 from holdfast.runs.store import ClaimRecord
 from holdfast.runs.subsets import TEST_SPLITS
 
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 COLUMNS = ("idx", "label", "predict", "radius", "correct", "time")
 _REQUIRED = COLUMNS[:4]
 
-# More than any data set has: a number beyond is no index and no label, and lists as long as that are never made.
-_MOST_EXAMPLES = 10**12
+# More than any data set has: a number beyond is no label, and a list as long as that is never made.
 _MOST_CLASSES = 100_000
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
@@ -237,7 +236,7 @@ def _claim(path: Path, number: int, row: dict[str, str]) -> ClaimRecord:
         )
     except (ValueError, TypeError) as error:
         raise DataError(f"{path}, line {number} cannot be read ({error}): {dict(row)}") from error
-    if not (0.0 <= claim.radius < math.inf and 0 <= claim.index < _MOST_EXAMPLES and claim.label >= 0):
+    if not (0.0 <= claim.radius < math.inf and 0 <= claim.index < MOST_EXAMPLES and claim.label >= 0):
         raise DataError(
             f"{path}, line {number}: indices and labels are 0 or more, and a radius is a finite number from 0 on; "
             f"found {dict(row)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timezone
 from functools import cached_property
@@ -32,6 +33,8 @@ FILE_NAME = "manifest.json"
 
 CERTIFY, IMPORTED, BOUND = "certify", "imported", "bound"
 
+# More than any data set has.
+MOST_EXAMPLES = 10**12
 # The hash of data that nobody has seen.
 UNKNOWN = "unknown"
 
@@ -150,12 +153,14 @@ class Promised:
         what: is in such a folder, for messages: "a run".
         made_by: the command that makes one.
         current: the format that this version writes and reads.
+        whole_entries: names of the entries that are whole numbers from 0 on, or null.
     """
 
     file_name: ClassVar[str]
     what: ClassVar[str]
     made_by: ClassVar[str]
     current: ClassVar[int]
+    whole_entries: ClassVar[tuple[str, ...]]
     data: DataPromise
 
     def to_json(self) -> str:
@@ -208,11 +213,35 @@ class Promised:
     @classmethod
     def _parsed(cls, raw: dict[str, Any], origin: str) -> dict[str, Any]:
         """The entries as the class has them, from those of the document."""
+        for name in cls.whole_entries:
+            _checked(origin, raw, name, raw.get(name) is None or type(raw[name]) is int and raw[name] >= 0)
         try:
             data = {**raw["data"], **{name: tuple(raw["data"][name]) for name in ("shape", "class_names")}}
-            return {**raw, "data": DataPromise(**data)}
+            promised = DataPromise(**data)
         except (TypeError, KeyError) as error:
             raise RunError(f"{origin}: the entry 'data' is incomplete ({error})") from error
+        _check_data(data, origin)
+        return {**raw, "data": promised}
+
+
+def _check_data(data: Mapping[str, Any], origin: str) -> None:
+    """Raise RunError unless the numbers of a subset can be such: what follows from them is never rounded or cut."""
+    for name, least in (("size", 1), ("every", 1)):
+        _checked(origin, data, name, type(data[name]) is int and least <= data[name] < MOST_EXAMPLES)
+    limit = data.get("limit")
+    _checked(origin, data, "limit", limit is None or (type(limit) is int and 0 <= limit < MOST_EXAMPLES))
+    _checked(origin, data, "shape", all(type(side) is int and 0 < side < MOST_EXAMPLES for side in data["shape"]))
+    _checked(origin, data, "class_names", all(isinstance(name, str) for name in data["class_names"]))
+    for name in ("low", "high"):
+        _checked(origin, data, name, type(data[name]) in (int, float) and math.isfinite(data[name]))
+
+
+def _checked(origin: str, entries: Mapping[str, Any], name: str, right: bool) -> None:
+    if not right:
+        raise RunError(
+            f"{origin}: the entry {name!r} is {_short(entries[name])}, which is no such number or list as Holdfast "
+            "writes. Restore the file from a copy; if there is none, it has to be made again"
+        )
 
 
 AnyPromised = TypeVar("AnyPromised", bound=Promised)
@@ -291,6 +320,7 @@ class Manifest(Promised):
     what: ClassVar[str] = "a run"
     made_by: ClassVar[str] = "holdfast certify"
     current: ClassVar[int] = FORMAT
+    whole_entries: ClassVar[tuple[str, ...]] = ("n0", "seed", "block")
     kind: str
     noise: dict[str, Any]
     guarantee: str
@@ -368,5 +398,5 @@ def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _short(value: object) -> str:
-    text = json.dumps(value)
+    text = json.dumps(value, allow_nan=False)
     return text if len(text) <= 70 else text[:67] + "..."
