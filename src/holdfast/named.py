@@ -9,12 +9,13 @@ from dataclasses import MISSING, asdict, fields
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from holdfast.errors import UsageError
+from holdfast.plain import Plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class Named:
+class Named(Plain):
     """An object with a name and parameters; a subclass that sets `name` is a frozen dataclass."""
 
     name: ClassVar[str]

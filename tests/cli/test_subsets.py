@@ -1,4 +1,4 @@
-"""What every command says of a subset: an irregular log, a killed run, and the beginning of a folder sorted by class."""
+"""What every command says of a subset: an irregular log, a killed run, the beginning of a folder sorted by class."""
 
 from __future__ import annotations
 

@@ -199,9 +199,9 @@ def _intervals(summary: Summary) -> str:
     about = "all such inputs" if summary.sampled else f"these {summary.examples} examples"
     certifies = "this procedure certifies" if summary.sampled else "this procedure certifies on average"
     return (
-        f"Each interval holds with {formats.percent(summary.confidence, 0)}% probability, for one radius at a time, and "
-        f"covers {summary.covers}. The lower end bounds the share of {about} on which the smoothed classifier truly is "
-        f"right and robust, the upper end the share that {certifies}."
+        f"Each interval holds with {formats.percent(summary.confidence, 0)}% probability, for one radius at a time, "
+        f"and covers {summary.covers}. The lower end bounds the share of {about} on which the smoothed classifier "
+        f"truly is right and robust, the upper end the share that {certifies}."
     )
 
 
@@ -366,7 +366,11 @@ def _flat(name: str, tree: Mapping[str, Any], meaning: str) -> list[Entry]:
         if isinstance(value, dict) and value:
             found += _flat(f"{name}: {key}", value, meaning)
         else:
-            found.append(Entry(f"{name}: {key}", value if isinstance(value, str) else json.dumps(value, allow_nan=False), meaning))
+            found.append(
+                Entry(
+                    f"{name}: {key}", value if isinstance(value, str) else json.dumps(value, allow_nan=False), meaning
+                )
+            )
     return found
 
 

@@ -107,9 +107,7 @@ def warn_of_class_order(data: DataSet, every: int, limit: int | None) -> None:
     subset = chosen(data, every, limit)
     if subset.caution is None or limit is None:
         return
-    console.warn(
-        f"{subset.caution} Here --every {spread_step(len(data), limit)} takes as many"
-    )
+    console.warn(f"{subset.caution} Here --every {spread_step(len(data), limit)} takes as many")
 
 
 def check_fit(model: Path, bundle: Bundle, data: str, examples: DataSet) -> None:

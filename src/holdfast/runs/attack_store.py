@@ -16,6 +16,7 @@ import numpy as np
 
 from holdfast.errors import RunError, UsageError
 from holdfast.files import whole_file
+from holdfast.plain import Plain
 from holdfast.runs.ledger import RECORDS, Ledger, Session, opened, read_sessions, real, sealed, whole, whole_lines
 from holdfast.runs.manifest import DataPromise, Promised, kept, read_promised
 from holdfast.types import Counts, Norm
@@ -35,7 +36,7 @@ _KINDS = (None, MISCLASSIFIED, ABSTAINS)
 
 
 @dataclass(frozen=True)
-class Budgets:
+class Budgets(Plain):
     """How far the adversary may go.
 
     Attributes:
@@ -129,7 +130,7 @@ class AttackManifest(Promised):
 
 
 @dataclass(frozen=True)
-class AttackRecord:
+class AttackRecord(Plain):
     """What an attack did to one example.
 
     Attributes:

@@ -84,8 +84,8 @@ def read_log(path: Path) -> Log:
     for (number, _), claim in zip(rows, claims, strict=True):
         if claim.index in lines:
             raise DataError(
-                f"{path} has an index twice: {claim.index}, in lines {lines[claim.index]} and {number}; each example has "
-                "one line"
+                f"{path} has an index twice: {claim.index}, in lines {lines[claim.index]} and {number}; each example "
+                "has one line"
             )
         lines[claim.index] = number
     wrong = sum(
@@ -243,8 +243,8 @@ def _claim(path: Path, number: int, row: dict[str, str]) -> ClaimRecord:
         )
     if predicted < -1 or max(claim.label, predicted) >= _MOST_CLASSES:
         raise DataError(
-            f"{path}, line {number}: classes are numbers from 0 to {_MOST_CLASSES - 1:,}, and predict is one of them or "
-            f"-1 (abstain); found {dict(row)}"
+            f"{path}, line {number}: classes are numbers from 0 to {_MOST_CLASSES - 1:,}, and predict is one of them "
+            f"or -1 (abstain); found {dict(row)}"
         )
     return claim
 

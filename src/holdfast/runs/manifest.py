@@ -13,6 +13,7 @@ from holdfast.errors import RunError
 from holdfast.estimators import Estimator, Proved, estimator_from_dict, scale_of
 from holdfast.files import whole_file
 from holdfast.noises.base import noise_from_dict
+from holdfast.plain import Plain
 from holdfast.runs.digests import DIGEST, manifest_digest
 from holdfast.runs.ledger import json_object
 from holdfast.runs.subsets import TEST_SPLITS, Split, irregular, stated, subset_of
@@ -58,7 +59,7 @@ class Labelled(Protocol):
 
 
 @dataclass(frozen=True)
-class DataPromise:
+class DataPromise(Plain):
     """Which examples: the source, its content, and the subset of it, fixed beforehand.
 
     Attributes:
@@ -143,7 +144,7 @@ class DataPromise:
         return Split(self.source, self.split, self.split_size, classes, self.sorted_by_class)
 
 
-class Promised:
+class Promised(Plain):
     """What is promised before anything is computed, as one JSON document with a digest.
 
     A subclass is a frozen dataclass of entries that are JSON, among them `data`, `created` and `format`.
@@ -214,7 +215,7 @@ class Promised:
     def _parsed(cls, raw: dict[str, Any], origin: str) -> dict[str, Any]:
         """The entries as the class has them, from those of the document."""
         for name in cls.whole_entries:
-            _checked(origin, raw, name, raw.get(name) is None or type(raw[name]) is int and raw[name] >= 0)
+            _checked(origin, raw, name, raw.get(name) is None or (type(raw[name]) is int and raw[name] >= 0))
         try:
             data = {**raw["data"], **{name: tuple(raw["data"][name]) for name in ("shape", "class_names")}}
             promised = DataPromise(**data)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import RunError, UsageError
 from holdfast.estimators.proved import MOST_RADIUS
+from holdfast.plain import Plain
 from holdfast.runs.ledger import (
     RECORDS,
     SESSIONS,
@@ -52,7 +53,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class VoteRecord:
+class VoteRecord(Plain):
     """The record of a certified example: its votes, from which everything else follows."""
 
     index: int
@@ -72,7 +73,7 @@ class VoteRecord:
 
 
 @dataclass(frozen=True)
-class ClaimRecord:
+class ClaimRecord(Plain):
     """The record of an example in an imported log: what another tool claimed. There are no votes to check it by."""
 
     index: int
@@ -94,7 +95,7 @@ class ClaimRecord:
 
 
 @dataclass(frozen=True)
-class BoundRecord:
+class BoundRecord(Plain):
     """The record of an example that a deterministic bound is about.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Which examples numbers are about: decided from the indices that are there, said in words, and what an interval covers.
+"""Which examples numbers are about: decided from the indices that are there, and what an interval then covers.
 
 Everything that speaks of a subset asks here: tables, reports, plots, attacks, `info`, the pages of reproductions.
 """
@@ -6,6 +6,7 @@ Everything that speaks of a subset asks here: tables, reports, plots, attacks, `
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import lgamma, log
 from typing import TYPE_CHECKING
 
@@ -234,7 +235,7 @@ def _among(have: Sequence[int], promised: Sequence[int]) -> str:
 
 def _seems_sorted(labels: Sequence[int], classes: int) -> bool:
     """Whether labels never decrease, and so few that do would hardly come by chance."""
-    if any(after < before for before, after in zip(labels, labels[1:], strict=False)):
+    if any(after < before for before, after in pairwise(labels)):
         return False
     num = len(labels)
     # Of classes^num sequences, C(num + classes - 1, num) never decrease; their share, as a logarithm.

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.errors import ClassifierError
+from holdfast.plain import plain
 
 # What the logits of one input may differ by, relative to the largest logit, when it is computed in another batch:
 # different batch sizes take different kernels. Measured: 3e-7 in float32; in bfloat16 a unit in the last place, 2^-8.
@@ -63,8 +64,9 @@ class VotingClassifier:
             raise ClassifierError(
                 f"a base classifier is a torch module or another callable, got {type(function).__name__}"
             )
-        if num_classes < 2:
-            raise ClassifierError(f"a classifier has at least 2 classes, got {num_classes}")
+        num_classes = plain(num_classes)
+        if type(num_classes) is not int or num_classes < 2:
+            raise ClassifierError(f"a classifier has at least 2 classes, a whole number; got {num_classes!r}")
         self.function = function
         self.num_classes = num_classes
         self._own = function if isinstance(function, OwnRounding) else None
