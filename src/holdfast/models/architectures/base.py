@@ -45,6 +45,15 @@ def architecture(name: str, *, raw: bool = False) -> Callable[[Builder], Builder
     return register
 
 
+def argument_annotations(name: str) -> dict[str, str]:
+    """The arguments of an architecture and their types, as they are written; none for a name that is not known."""
+    builder = _ARCHITECTURES.get(name)
+    if builder is None:
+        return {}
+    parameters = inspect.signature(builder).parameters.values()
+    return {each.name: str(each.annotation) for each in parameters if each.kind is each.KEYWORD_ONLY}
+
+
 def takes_raw_inputs(name: str) -> bool:
     """Whether an architecture wants inputs in input units, without normalization."""
     return name in _RAW
