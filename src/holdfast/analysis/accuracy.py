@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from holdfast.analysis.proved import condition
 from holdfast.errors import RunError, UsageError
 from holdfast.estimators import best_radius, certificate
+from holdfast.files import shown
 from holdfast.noises.base import Guarantee, find_guarantee, noise_from_dict
 from holdfast.runs.manifest import BOUND, IMPORTED, estimator_of, proved_of
 from holdfast.runs.store import BoundRecord, ClaimRecord
@@ -250,7 +251,7 @@ def summarize(run: Run, radii: Sequence[float], confidence: float = DEFAULT_CONF
 
     abstained = sum(result.answer is None for result in results)
     return Summary(
-        run=run.folder.name,
+        run=shown(run.folder.name),
         noise=method_of(run.manifest),
         norm=theorem.norm.value,
         guarantee=f"{theorem.name} ({theorem.cite})",

@@ -101,7 +101,7 @@ def gap(attack: AttackRun, run: Run | None) -> Gap:
     finite = sorted(step.start for step in steps)
     shown = tried if tried < math.inf else finite[math.ceil(_SHOWN * len(finite)) - 1]
     return Gap(
-        name=attack.folder.name,
+        name=shown(attack.folder.name),
         attack=spelt(attack.manifest.attack),
         norm=norm,
         examples=len(attack.records),

@@ -21,7 +21,7 @@ from holdfast.analysis.gaps import gap
 from holdfast.analysis.published import comparable
 from holdfast.analysis.radii import radii_for
 from holdfast.errors import UsageError
-from holdfast.files import whole_file
+from holdfast.files import shown, whole_file
 from holdfast.runs.manifest import BOUND
 from holdfast.types import Norm
 
@@ -139,7 +139,7 @@ def write_report(
         script=charts.script(),
     )
     with whole_file(out) as path:
-        path.write_text(page, encoding="utf-8")
+        path.write_text(shown(page), encoding="utf-8")
 
 
 def template(package: str, file: str) -> Any:

@@ -83,8 +83,8 @@ def parse_budgets(text: str | None, default: str | None = None) -> Budgets:
         values = []
     if not values or any(relative) != all(relative):
         raise UsageError(
-            "budgets are numbers separated by commas, as in .25,.5 or 8/255, or multiples of the certified radius, as in 1x,2x; "
-            f"got {given!r}"
+            "budgets are numbers separated by commas, as in .25,.5 or 8/255, or multiples of the certified radius, as "
+            f"in 1x,2x; got {given!r}"
         )
     return Budgets(tuple(values), relative[0])
 

@@ -61,8 +61,8 @@ class Ledger(ABC):
         self.folder = folder
         self._lock: IO[str] | None = None
         self._file: FileIO | None = None
-        _check_folder(folder, manifest_name)
         try:
+            _check_folder(folder, manifest_name)
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = take_lock(folder / _LOCK, f"is working on {folder}")
             self._promise()
