@@ -99,7 +99,7 @@ def gap(attack: AttackRun, run: Run | None) -> Gap:
     right = [record for record in attack.records if record.reference == record.label]
     tried = max((_whole(norm, reach(record, budgets)) for record in right), default=0.0)
     finite = sorted(step.start for step in steps)
-    shown = tried if tried < math.inf else finite[math.ceil(_SHOWN * len(finite)) - 1]
+    furthest = tried if tried < math.inf else finite[math.ceil(_SHOWN * len(finite)) - 1]
     return Gap(
         name=shown(attack.folder.name),
         attack=spelt(attack.manifest.attack),
@@ -110,7 +110,7 @@ def gap(attack: AttackRun, run: Run | None) -> Gap:
         budgets=() if budgets.relative else tuple(_whole(norm, value) for value in budgets.values),
         reaches=tuple(reach(record, budgets) for record in right if record.magnitude is None),
         tried=tried,
-        end=max(shown, certified.end if certified else 0.0) or 1.0,
+        end=max(furthest, certified.end if certified else 0.0) or 1.0,
     )
 
 
