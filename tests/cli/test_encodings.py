@@ -53,11 +53,30 @@ def test_what_the_terminal_cannot_show_is_escaped(
     assert b"no \\u03c3" in done.stderr
 
 
-def test_help_is_shown_in_ascii(tmp_path: Path) -> None:
-    done = run(tmp_path, ASCII, "table", "--help")
-    assert done.returncode == 0, done.stderr.decode()
-    assert b"Usage:" in done.stdout
-    assert b"\\u" not in done.stdout
+def test_exported_logs_are_verified_in_other_encodings_or_refused(call: Call, tmp_path: Path) -> None:
+    run_folder, log = tmp_path / "run", tmp_path / "exported.tsv"
+    imported(call, tmp_path / "log.tsv", run_folder)
+    assert call("export-log", run_folder, "--out", log)[0] == 0
+    text = log.read_text()
+    log.write_bytes(text.encode("utf-8-sig"))
+    code, out, err = call("verify", run_folder, "--log", log)
+    assert code == 0, err
+    assert "2 lines of the log compared" in out
+    log.write_bytes(text.encode("utf-16"))
+    code, _, err = call("verify", run_folder, "--log", log)
+    assert code == 1
+    assert "is UTF-16 or no text; a log is UTF-8" in err
+
+
+@pytest.mark.parametrize("radius", ["1e-999999999", "1e999999999", "nan"])
+def test_a_radius_in_an_exported_log_costs_no_more_than_its_text(call: Call, tmp_path: Path, radius: str) -> None:
+    run_folder, log = tmp_path / "run", tmp_path / "exported.tsv"
+    imported(call, tmp_path / "log.tsv", run_folder)
+    call("export-log", run_folder, "--out", log)
+    log.write_text(log.read_text().replace("0.100000", radius))
+    code, _, err = call("verify", run_folder, "--log", log)
+    assert code == 1
+    assert f"radius {radius}, the votes give 0.1" in err
 
 
 def test_a_folder_whose_name_is_no_utf_8(call: Call, tmp_path: Path) -> None:

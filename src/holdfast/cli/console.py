@@ -98,11 +98,6 @@ def escape_unprintable(stream: TextIO) -> None:
         stream.reconfigure(errors="backslashreplace")
 
 
-def takes_any_character() -> bool:
-    """Whether standard output takes what is not ASCII."""
-    return out.encoding.startswith("utf")
-
-
 def _text(text: str, console: Console = err) -> str:
     """Text as a console can print it, escaped before it is laid out; brackets are no markup."""
     return escape(shown(text).encode(console.encoding, "backslashreplace").decode(console.encoding))

@@ -81,9 +81,6 @@ def main() -> None:
     warnings.showwarning = lambda message, *_: console.warn(str(message))
     for stream in (sys.stdout, sys.stderr):
         console.escape_unprintable(stream)
-    if not console.takes_any_character():
-        # Help without frames.
-        app.rich_markup_mode = None
     sys.stdout = cast("TextIO", console.StandardOutput(sys.stdout))
     try:
         try:
