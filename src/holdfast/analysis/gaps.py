@@ -11,6 +11,7 @@ from holdfast.analysis.attacked import attack_magnitude, reach, spelt
 from holdfast.analysis.curves import Step, curves
 from holdfast.analysis.radii import default_radii
 from holdfast.errors import RunError
+from holdfast.files import shown
 from holdfast.runs.attack_store import norm_of
 from holdfast.stats.datasets import Proportion, proportion
 from holdfast.types import Norm
