@@ -1,20 +1,22 @@
-"""What is at a path before a file is written there."""
+"""What is at a path before a file is written there, and what the operating system refuses."""
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import socket
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from holdfast.errors import StorageError
-from holdfast.files import alone_at, whole_file
+from holdfast.files import alone_at, explained, shown, storage_error, take_lock, whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 def write(path: Path, text: str = "new") -> None:
@@ -88,3 +90,68 @@ def test_a_file_is_replaced_and_a_failure_leaves_it_as_it_was(tmp_path: Path) ->
     write(tmp_path / "file")
     assert (tmp_path / "file").read_text() == "new"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+REASONS = {
+    errno.ENOSPC: "no space left",
+    errno.EDQUOT: "your quota of this disk is used up",
+    errno.EFBIG: "larger than a file may be",
+    errno.EROFS: "its file system is read-only",
+    errno.EACCES: "permission denied",
+    errno.ENAMETOOLONG: "its name, or its path, is too long",
+    errno.ENOTDIR: "something on the way is a file and no folder",
+    errno.EISDIR: "it is a folder and no file",
+    errno.EIO: "the disk reports an error",
+}
+
+
+@pytest.mark.parametrize("number", REASONS)
+def test_each_refusal_is_named_for_what_it_is(number: int) -> None:
+    text = str(storage_error(Path("runs/x"), OSError(number, os.strerror(number)), "All is safe. "))
+    assert text.startswith("runs/x: ")
+    assert REASONS[number] in text
+    assert ("Make room" in text) is (number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
+    assert "All is safe. " in text
+    assert text.endswith(", then repeat the same command")
+
+
+def test_other_refusals_keep_the_words_of_the_system() -> None:
+    assert explained(OSError(errno.ENXIO, "No such device or address"))[0] == "No such device or address"
+    assert explained(OSError("torn"))[0] == "torn"
+
+
+@pytest.mark.parametrize("number", [errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS])
+def test_a_file_system_without_locks_is_no_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(StorageError, match="its file system cannot lock files") as caught:
+        take_lock(tmp_path / "lock", "is working")
+    assert "Make room" not in str(caught.value)
+    with pytest.raises(StorageError, match="cannot lock files"), alone_at(tmp_path / "model", "is making it"):
+        pass
+
+
+def test_what_stands_in_the_way_of_a_lock_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for place, reason in (
+        (tmp_path / "file" / "model", "a file and no folder"),
+        (tmp_path / ("x" * 300), "too long"),
+    ):
+        with pytest.raises(StorageError, match=reason), alone_at(place, "is making it"):
+            pass
+
+
+def test_a_failure_inside_is_not_taken_for_one_of_the_lock(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError), alone_at(tmp_path / "model", "is making it"):
+        raise IsADirectoryError(errno.EISDIR, "Is a directory")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_that_are_no_text_are_escaped() -> None:
+    assert shown(Path(os.fsdecode(b"caf\xe9"))) == "caf\\xe9"
+    assert shown("\ud800") == "\\ud800"
+    assert shown("\u03c3") == "\u03c3"

@@ -24,6 +24,32 @@ _KINDS = {
 }
 
 
+_ELSEWHERE = "Check the path and who may use it, or choose another place"
+_ROOM = "Make room or choose another place"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# What each refusal of the operating system means, and what to do.
+_REASONS = {
+    errno.ENOSPC: ("there is no space left for it", _ROOM),
+    errno.EDQUOT: ("your quota of this disk is used up, so there is no space left for it", _ROOM),
+    errno.EFBIG: ("it is larger than a file may be here, so there is no space left for it", _ROOM),
+    errno.EROFS: ("its file system is read-only", "Choose another place"),
+    errno.EACCES: ("you may not use it, or a folder on the way (permission denied)", _ELSEWHERE),
+    errno.EPERM: ("the operating system does not allow it (not permitted)", _ELSEWHERE),
+    errno.ENAMETOOLONG: ("its name, or its path, is too long", "Choose a shorter one"),
+    errno.ENOENT: ("it, or a folder on the way, is not there", "Check the path"),
+    errno.ENOTDIR: ("something on the way is a file and no folder", "Check the path, or choose another one"),
+    errno.EISDIR: ("it is a folder and no file", "Check the path, or choose another one"),
+    errno.EEXIST: ("something of that name is there", "Choose another name"),
+    errno.ELOOP: ("its symbolic links lead in a circle", "Check the path, or choose another one"),
+    errno.EMFILE: ("this program has too many files open", "Raise the limit (`ulimit -n`)"),
+    errno.ENFILE: ("the machine has too many files open", "Close some"),
+    errno.EIO: ("the disk reports an error", "Check the disk, or choose another place"),
+    errno.ESTALE: ("the network file system has lost it", "Have it mounted again, or choose another place"),
+}
+# A file system that has no locks, or has none left.
+_NO_LOCKS = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS, errno.EINVAL)
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Give a path to write at; when the block ends, that file takes the place of `path` and is on the disk.
@@ -58,6 +84,7 @@ def take_lock(place: Path, doing: str) -> IO[str]:
 
     Raises:
         RunLockedError: another process holds it.
+        StorageError: the file system has no locks.
     """
     while True:
         file = place.open("a+", encoding="utf-8")
@@ -70,6 +97,15 @@ def take_lock(place: Path, doing: str) -> IO[str]:
             raise RunLockedError(
                 f"another process ({holder}) {doing}. Wait until it has ended, or choose another --out"
             ) from None
+        except OSError as error:
+            file.close()
+            if error.errno not in _NO_LOCKS:
+                raise
+            raise StorageError(
+                f"{shown(place)}: its file system cannot lock files ({error.strerror}); without a lock two processes "
+                "could write to the same place. Choose a place on a disk of this machine, or have the file system "
+                "mounted with locks, then repeat the same command"
+            ) from error
         # Its last holder may have deleted it between our opening and locking it.
         if place.exists() and os.path.samestat(os.fstat(file.fileno()), place.stat()):
             break
@@ -86,23 +122,41 @@ def alone_at(out: Path, doing: str) -> Iterator[None]:
 
     Raises:
         RunLockedError: another process is making it.
-        StorageError: something else than a file is there.
+        StorageError: something else than a file is there, or a lock cannot be taken.
     """
     file = _file_place(out)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    lock = file.with_name(f".{file.name}.lock")
-    with take_lock(lock, doing):
+    place = file.with_name(f".{file.name}.lock")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lock = take_lock(place, doing)
+    except OSError as error:
+        raise storage_error(out, error) from error
+    with lock:
         try:
             yield
         finally:
-            lock.unlink()
+            place.unlink()
 
 
 def storage_error(path: Path | str, error: OSError, so_far: str = "") -> StorageError:
     """The error for a file or folder that could not be written; `so_far` says what is safe."""
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    what = "there is no space left for it" if full else f"it could not be written ({error.strerror or error})"
-    return StorageError(f"{path}: {what}. {so_far}Make room or choose another place, then repeat the same command")
+    reason, advice = explained(error)
+    what = reason if error.errno in _FULL else f"it could not be written: {reason}"
+    return StorageError(f"{shown(path)}: {what}. {so_far}{advice}, then repeat the same command")
+
+
+def explained(error: OSError) -> tuple[str, str]:
+    """What the operating system refused, and what to do, each in a few plain words."""
+    known = _REASONS.get(error.errno or 0)
+    return known or (error.strerror or str(error) or type(error).__name__, _ELSEWHERE)
+
+
+def shown(text: Path | str) -> str:
+    """A path or text as it can be printed and written: bytes in names of files that are no UTF-8 become `\\xe9`."""
+    try:
+        return str(text).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:
+        return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _file_place(path: Path) -> Path:

@@ -9,12 +9,35 @@ from dataclasses import MISSING, asdict, fields
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from holdfast.errors import UsageError
+from holdfast.plain import Plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class Named:
+class Slashed(tuple[float, ...]):
+    """Numbers that the command line has with slashes between them: a list, or a fraction where one number is taken."""
+
+    __slots__ = ()
+
+    def taken_as(self, annotation: str) -> float | tuple[float, ...]:
+        """The fraction that two numbers are for a parameter that is a real number; else the list.
+
+        Args:
+            annotation: of the parameter, as in `float | None`.
+
+        Raises:
+            UsageError: the second number is 0.
+        """
+        if len(self) != 2 or "float" not in annotation or "tuple" in annotation or "Sequence" in annotation:
+            return tuple(self)
+        above, below = self
+        if below == 0.0:
+            raise UsageError(f"{above:g}/{below:g} is no number: it divides by 0")
+        return above / below
+
+
+class Named(Plain):
     """An object with a name and parameters; a subclass that sets `name` is a frozen dataclass."""
 
     name: ClassVar[str]
@@ -72,9 +95,14 @@ def from_dict(known: Mapping[str, type[AnyNamed]], kind: str, description: Mappi
     missing = [key for key, field in taken.items() if key not in parameters and field.default is MISSING]
     if missing:
         raise UsageError(f"{kind} {name!r} needs the parameter {missing[0]!r}, as in {name}:{missing[0]}=VALUE")
+    return made(**{key: _value(value, str(taken[key].type)) for key, value in parameters.items()})
+
+
+def _value(value: Any, annotation: str) -> Any:
+    if isinstance(value, Slashed):
+        return value.taken_as(annotation)
     # JSON has no tuples.
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in parameters.items()}
-    return made(**values)
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _spell(value: object) -> str:

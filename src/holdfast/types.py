@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from holdfast.errors import UsageError
+from holdfast.plain import Plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +48,7 @@ def norm_spelt(name: str, owner: str, norms: Sequence[Norm]) -> Norm:
 
 
 @dataclass(frozen=True)
-class Example:
+class Example(Plain):
     """One labelled input.
 
     Attributes:
@@ -62,7 +63,7 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Counts:
+class Counts(Plain):
     """Votes of the base classifier for each class. Integers from the argmax to the disk.
 
     Raises:

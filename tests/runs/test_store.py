@@ -1,5 +1,7 @@
 """The run store: what is promised stays promised, what is recorded stays recorded."""
 
+import errno
+import fcntl
 import json
 import signal
 import subprocess
@@ -329,3 +331,23 @@ def test_sessions_are_logged_and_a_torn_one_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "run" / RECORDS).unlink()
     run(tmp_path / "run", manifest(size=3))
     assert len(read_run(tmp_path / "run").sessions) == 2
+
+
+def test_a_path_that_no_run_can_have_is_named_for_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for folder, reason in (
+        (tmp_path / ("x" * 300), "too long"),
+        (tmp_path / "file" / "run", "a file and no folder"),
+    ):
+        with pytest.raises(StorageError, match=reason) as caught:
+            RunStore(folder, manifest())
+        assert "Make room" not in str(caught.value)
+
+
+def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(StorageError, match="its file system cannot lock files"):
+        RunStore(tmp_path / "run", manifest())

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
 from holdfast.errors import UsageError
 from holdfast.stats.datasets import certified_proportion, proportion, robust_share_cohen, robust_share_exact
@@ -79,3 +80,17 @@ def test_shares_out_of_range_are_refused(arguments: tuple[int, int, float, float
     for bound in (robust_share_exact, robust_share_cohen):
         with pytest.raises(UsageError, match=r"certified examples are|alpha lies in|rho is a failure probability"):
             bound(*arguments)
+
+
+@pytest.mark.parametrize("alpha", [0.001, 0.05, 0.3])
+@pytest.mark.parametrize("examples", [1, 2, 3, 7, 20, 60])
+def test_the_lower_end_holds_for_the_very_examples(examples: int, alpha: float) -> None:
+    """Computed, not simulated: `robust` of them are certified always, the others falsely with probability alpha."""
+    lowers = [certified_proportion(count, examples, alpha).lower for count in range(examples + 1)]
+    for robust in range(examples + 1):
+        false = np.arange(examples - robust + 1)
+        chances = binom.pmf(false, examples - robust, alpha)
+        missed = sum(
+            chance for more, chance in zip(false, chances, strict=True) if lowers[robust + more] > robust / examples
+        )
+        assert missed <= 0.025

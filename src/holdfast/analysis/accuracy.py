@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from holdfast.analysis.proved import condition
 from holdfast.errors import RunError, UsageError
 from holdfast.estimators import best_radius, certificate
+from holdfast.files import shown
 from holdfast.noises.base import Guarantee, find_guarantee, noise_from_dict
 from holdfast.runs.manifest import BOUND, IMPORTED, estimator_of, proved_of
 from holdfast.runs.store import BoundRecord, ClaimRecord
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from holdfast.noises.base import Noise
     from holdfast.runs.manifest import Manifest
     from holdfast.runs.store import Record, Run, VoteRecord
+    from holdfast.runs.subsets import Subset
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,8 @@ class Summary:
         bounds: how the class bounds follow from the votes.
         examples: how many have a record.
         subset: in plain words.
+        covers: what the intervals cover, as in "alpha and the sampling of the subset".
+        sampled: whether that is the sampling of the subset, too, as far as indices and labels show.
         n: estimation samples of each example, at most.
         mean_draws: estimation samples that an example took on average; None for an imported log.
         alpha: failure probability of each certificate.
@@ -210,6 +214,8 @@ class Summary:
     bounds: str
     examples: int
     subset: str
+    covers: str
+    sampled: bool
     n: int
     mean_draws: float | None
     alpha: float
@@ -238,19 +244,22 @@ def summarize(run: Run, radii: Sequence[float], confidence: float = DEFAULT_CONF
         raise RunError(f"{run.folder} has no records yet: `holdfast certify` with the run's own settings adds them")
     estimator = estimator_of(run.manifest)
     theorem = theorem_of(run.manifest)
+    subset = subset_of(run)
 
     def share(hits: int) -> Proportion:
         return certified_proportion(hits, len(results), estimator.alpha, confidence)
 
     abstained = sum(result.answer is None for result in results)
     return Summary(
-        run=run.folder.name,
+        run=shown(run.folder.name),
         noise=method_of(run.manifest),
         norm=theorem.norm.value,
         guarantee=f"{theorem.name} ({theorem.cite})",
         bounds=f"{estimator.method}, {theorem.name}",
         examples=len(results),
-        subset=subset_of(run),
+        subset=subset.words,
+        covers=subset.covers,
+        sampled=subset.sampled,
         n=estimator.most_draws,
         mean_draws=_mean_draws(results),
         alpha=estimator.alpha,
@@ -266,10 +275,9 @@ def summarize(run: Run, radii: Sequence[float], confidence: float = DEFAULT_CONF
     )
 
 
-def subset_of(run: Run) -> str:
-    """Which examples the numbers are about, in plain words; says so where some are still missing."""
-    promised = run.manifest.data.subset()
-    return promised if run.missing <= 0 else f"{len(run.records)} so far of {promised}"
+def subset_of(run: Run) -> Subset:
+    """Which examples the numbers are about, decided from the records, and what their intervals cover."""
+    return run.manifest.data.there(run.records)
 
 
 def _mean_draws(results: Sequence[Outcome]) -> float | None:

@@ -20,6 +20,7 @@ def attack_lines(summary: AttackSummary, manifest: AttackManifest, run: Run | No
     """What an attack found, in sentences; `run` is the certification that it attacked, if any."""
     norm, noisy = Norm(summary.norm), manifest.noise is not None or summary.refused > 0
     lines = [
+        *([] if summary.caution is None else [summary.caution]),
         f"Unchanged inputs: {formats.with_interval(summary.right)} are answered right, {summary.silent} get no answer.",
         *_unattacked(summary),
         f"Adversarials that held: {summary.found} ({summary.misclassified} misclassified, "

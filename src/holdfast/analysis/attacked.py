@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holdfast.errors import RunError
+from holdfast.files import shown
 from holdfast.runs.attack_store import ABSTAINS, MISCLASSIFIED
 from holdfast.stats.datasets import DEFAULT_CONFIDENCE, Proportion, proportion
 
@@ -144,6 +145,7 @@ class AttackSummary:
         norm: in which it is measured.
         examples: how many have a record.
         subset: in plain words.
+        caution: what must be known before its numbers are taken for those of the split; None for nothing.
         right: share of unchanged examples that are answered right.
         silent: unchanged examples without an answer.
         unattacked: why examples with an answer were not attacked -> how many.
@@ -170,6 +172,7 @@ class AttackSummary:
     norm: str
     examples: int
     subset: str
+    caution: str | None
     right: Proportion
     silent: int
     unattacked: dict[str, int]
@@ -206,16 +209,17 @@ def summarize_attack(run: AttackRun) -> AttackSummary:
     median = median_attack_magnitude(records)
     held = [record for record in records if record.magnitude is not None and record.reference is not None]
     kinds = Counter(record.kind for record in held)
-    promised = run.manifest.data.subset()
+    subset = run.manifest.data.there(records)
     queries: Counter[str] = Counter()
     for record in records:
         queries.update(record.queries)
     return AttackSummary(
-        run=run.folder.name,
+        run=shown(run.folder.name),
         attack=spelt(run.manifest.attack),
         norm=run.manifest.norm,
         examples=len(records),
-        subset=promised if run.missing <= 0 else f"{len(records)} so far of {promised}",
+        subset=subset.words,
+        caution=subset.caution,
         right=proportion(sum(record.reference == record.label for record in records), len(records)),
         silent=sum(record.reference is None for record in records),
         unattacked=dict(Counter(_why_unattacked(record, run.manifest) for record in unattacked)),

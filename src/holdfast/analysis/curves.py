@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from holdfast.analysis.accuracy import attainable_radius, outcomes, theorem_of
 from holdfast.analysis.published import comparable
 from holdfast.errors import RunError, UsageError
+from holdfast.files import shown
 from holdfast.runs.manifest import BOUND, estimator_of
 from holdfast.stats.datasets import DEFAULT_CONFIDENCE, Proportion, certified_proportion
 from holdfast.types import Norm
@@ -109,10 +110,11 @@ def distinct_names(runs: Sequence[Run]) -> list[str]:
     """The names of the runs' folders, numbered where one occurs again."""
     names: list[str] = []
     for run in runs:
-        name, number = run.folder.name, 1
+        own = shown(run.folder.name)
+        name, number = own, 1
         while name in names:
             number += 1
-            name = f"{run.folder.name} ({number})"
+            name = f"{own} ({number})"
         names.append(name)
     return names
 

@@ -11,6 +11,7 @@ from holdfast.analysis.attacked import attack_magnitude, reach, spelt
 from holdfast.analysis.curves import Step, curves
 from holdfast.analysis.radii import default_radii
 from holdfast.errors import RunError
+from holdfast.files import shown
 from holdfast.runs.attack_store import norm_of
 from holdfast.stats.datasets import Proportion, proportion
 from holdfast.types import Norm
@@ -99,9 +100,9 @@ def gap(attack: AttackRun, run: Run | None) -> Gap:
     right = [record for record in attack.records if record.reference == record.label]
     tried = max((_whole(norm, reach(record, budgets)) for record in right), default=0.0)
     finite = sorted(step.start for step in steps)
-    shown = tried if tried < math.inf else finite[math.ceil(_SHOWN * len(finite)) - 1]
+    furthest = tried if tried < math.inf else finite[math.ceil(_SHOWN * len(finite)) - 1]
     return Gap(
-        name=attack.folder.name,
+        name=shown(attack.folder.name),
         attack=spelt(attack.manifest.attack),
         norm=norm,
         examples=len(attack.records),
@@ -110,7 +111,7 @@ def gap(attack: AttackRun, run: Run | None) -> Gap:
         budgets=() if budgets.relative else tuple(_whole(norm, value) for value in budgets.values),
         reaches=tuple(reach(record, budgets) for record in right if record.magnitude is None),
         tried=tried,
-        end=max(shown, certified.end if certified else 0.0) or 1.0,
+        end=max(furthest, certified.end if certified else 0.0) or 1.0,
     )
 
 

@@ -134,11 +134,12 @@ def _caption(runs: Sequence[Run]) -> str:
     """Subset, n and alpha of each run, once if they are the same."""
     estimators = [estimator_of(run.manifest) for run in runs]
     about = dict.fromkeys(
-        f"{subset_of(run)}; n = {estimator.most_draws:,}, alpha = {estimator.alpha:g}"
+        f"{subset_of(run).words}; n = {estimator.most_draws:,}, alpha = {estimator.alpha:g}"
         for run, estimator in zip(runs, estimators, strict=True)
     )
-    band = f"Band: pointwise {formats.percent(0.95, 0)}% interval, covering alpha and the sampling of the subset."
-    return "\n".join(textwrap.fill(line, 120) for line in [*about, band])
+    covers = dict.fromkeys(subset_of(run).covers for run in runs)
+    bands = [f"Band: pointwise {formats.percent(0.95, 0)}% interval, covering {each}." for each in covers]
+    return "\n".join(textwrap.fill(line, 120) for line in [*about, *bands])
 
 
 def _undated(kind: str) -> dict[str, None]:

@@ -39,11 +39,22 @@ def proved(run: Run, summary: Summary) -> list[str]:
         f"radius ({norm.value}, {norm.unit}){kept}, the classifier's answer stays the certified class. This rests "
         f"on {summary.guarantee}.",
         "Nothing was sampled: no certificate is false (alpha = 0).",
-        f"Each interval holds with {formats.percent(summary.confidence, 0)}% probability, for one radius at a time, "
-        "and covers the choice of the subset: the lower end bounds the share of all such inputs that this bound "
-        "certifies and that are right.",
+        _intervals(summary),
         "An input whose two largest logits rounding cannot tell apart counts as not answered. Radii are rounded down.",
     ]
+
+
+def _intervals(summary: Summary) -> str:
+    if not summary.sampled:
+        return (
+            f"Each share is that of these {summary.examples} examples, exactly. The intervals cover {summary.covers}; "
+            "alpha is 0, so they say nothing more of these."
+        )
+    return (
+        f"Each interval holds with {formats.percent(summary.confidence, 0)}% probability, for one radius at a time, "
+        "and covers the choice of the subset: the lower end bounds the share of all such inputs that this bound "
+        "certifies and that are right."
+    )
 
 
 def not_proved(run: Run) -> list[str]:
@@ -57,7 +68,6 @@ def not_proved(run: Run) -> list[str]:
         *([] if kept is None or kept in bound.assumption else [f"All of this holds as long as {kept}."]),
         "A larger change than the certified radius, or a change measured in another norm, is not covered. That an "
         "input is not certified does not mean that an attack on it exists: a bound can be loose.",
-        "The interval assumes that the subset was chosen without a look at the results and that future inputs are "
-        "like this data set.",
+        run.manifest.data.there(run.records).assumed,
         "The records hold radii, not votes: they are checked by computing the bound again from the model.",
     ]

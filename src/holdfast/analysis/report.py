@@ -11,8 +11,8 @@ from datetime import datetime, timezone
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from holdfast.analysis import attack_wording, charts, extras, formats, wording
-from holdfast.analysis.accuracy import attainable_radius, noise_of, summarize
+from holdfast.analysis import attack_wording, charts, extras, formats, tables, wording
+from holdfast.analysis.accuracy import attainable_radius, noise_of, subset_of, summarize
 from holdfast.analysis.attacked import summarize_attack
 from holdfast.analysis.curves import distinct_names
 from holdfast.analysis.gallery import cards
@@ -21,7 +21,7 @@ from holdfast.analysis.gaps import gap
 from holdfast.analysis.published import comparable
 from holdfast.analysis.radii import radii_for
 from holdfast.errors import UsageError
-from holdfast.files import whole_file
+from holdfast.files import shown, whole_file
 from holdfast.runs.manifest import BOUND
 from holdfast.types import Norm
 
@@ -94,6 +94,7 @@ class Group:
     norm: Norm
     adversary: str
     sections: list[RunSection]
+    intervals: str
     radii: list[float]
     spec: dict[str, Any]
     picture: str
@@ -138,7 +139,7 @@ def write_report(
         script=charts.script(),
     )
     with whole_file(out) as path:
-        path.write_text(page, encoding="utf-8")
+        path.write_text(shown(page), encoding="utf-8")
 
 
 def template(package: str, file: str) -> Any:
@@ -203,7 +204,7 @@ def _section(run: Run, name: str, anchor: str, radii: Sequence[float], attacks: 
         legend=f" ({legend})" if legend else "",
         proved=wording.proved(run, summary),
         attacks=[_attack(attack, run, f"{anchor}-attack-{number}") for number, attack in enumerate(own, 1)],
-        entries=wording.entries(run.manifest),
+        entries=wording.entries(run.manifest, subset_of(run)),
         raw=run.manifest.to_json(),
     )
 
@@ -247,6 +248,7 @@ def _group(norm: Norm, sections: list[RunSection]) -> Group:
         norm=norm,
         adversary=wording.adversary(norm, runs[0].manifest.data if len(ranges) == 1 else None),
         sections=sections,
+        intervals=tables.intervals([section.summary for section in sections]),
         radii=list(sections[0].summary.certified_accuracy),
         spec=charts.chart(runs),
         picture=charts.picture(runs),

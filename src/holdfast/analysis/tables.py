@@ -51,10 +51,9 @@ def table_rows(summaries: Sequence[Summary], intervals_apart: bool = False) -> T
 
 def caption(summaries: Sequence[Summary]) -> str:
     """What the numbers of a table are about: subset, intervals, units. One sentence each."""
-    confidence = formats.percent(summaries[0].confidence, 0)
     sentences = [
         "Accuracy: unchanged examples answered correctly. r = x: share certified correct at radius x at least.",
-        f"Intervals: {confidence}%, covering alpha and the sampling of the subset.",
+        intervals(summaries),
     ]
     if not _subsets_differ(summaries):
         sentences.insert(0, f"Subset: {summaries[0].subset}.")
@@ -63,6 +62,19 @@ def caption(summaries: Sequence[Summary]) -> str:
     for noise, kept in sorted({(summary.noise, summary.condition) for summary in summaries if summary.condition}):
         sentences.append(f"{noise}: as long as {kept}.")
     return " ".join(sentences)
+
+
+def intervals(summaries: Sequence[Summary]) -> str:
+    """What the intervals cover, for each run where it is not the same for all."""
+    confidence = formats.percent(summaries[0].confidence, 0)
+    covered = dict.fromkeys(summary.covers for summary in summaries)
+    if len(covered) == 1:
+        return f"Intervals: {confidence}%, covering {summaries[0].covers}."
+    return " ".join(
+        f"Intervals of {', '.join(summary.run for summary in summaries if summary.covers == covers)}: {confidence}%, "
+        f"covering {covers}."
+        for covers in covered
+    )
 
 
 def markdown(summaries: Sequence[Summary]) -> str:

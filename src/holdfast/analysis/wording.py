@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.analysis import formats
 from holdfast.analysis import proved as deterministic
-from holdfast.analysis.accuracy import assumption_of, method_of, noise_of, outcomes, theorem_of
+from holdfast.analysis.accuracy import assumption_of, method_of, noise_of, outcomes, subset_of, theorem_of
 from holdfast.runs.manifest import BOUND, IMPORTED, estimator_of
 from holdfast.stats.datasets import robust_share_cohen, robust_share_exact
 from holdfast.stats.rounding import show_down
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from holdfast.analysis.accuracy import Summary
     from holdfast.runs.manifest import DataPromise, Manifest
     from holdfast.runs.store import Run
+    from holdfast.runs.subsets import Subset
     from holdfast.stats.datasets import Proportion
 
 
@@ -153,6 +154,9 @@ def warnings(run: Run) -> list[str]:
             f"This run is not finished: {have} so far of {have + run.missing} examples. The numbers are about these "
             f"{have} alone; if they were taken in order, they need not be like the rest."
         )
+    caution = subset_of(run).caution
+    if caution is not None:
+        found.append(caution)
     if data.split == "train":
         found.append("These are training examples: the numbers say little about inputs that the classifier never saw.")
     return found
@@ -185,12 +189,20 @@ def proved(run: Run, summary: Summary) -> list[str]:
         f"{summary.examples} examples that is {false} false ones at most, on average.",
         *_together(run),
         *_on_these(summary),
-        f"Each interval holds with {formats.percent(summary.confidence, 0)}% probability, for one radius at a time, "
-        "and covers both the choice of the subset and alpha: the lower end bounds the share of all such inputs on "
-        "which the smoothed classifier truly is right and robust, the upper end the share that this procedure "
-        "certifies.",
+        _intervals(summary),
         f"{_answers(alpha)} An abstention is never counted as correct, and radii are shown rounded down.",
     ]
+
+
+def _intervals(summary: Summary) -> str:
+    """What both ends of an interval bound: a share of the examples themselves where they are no sample."""
+    about = "all such inputs" if summary.sampled else f"these {summary.examples} examples"
+    certifies = "this procedure certifies" if summary.sampled else "this procedure certifies on average"
+    return (
+        f"Each interval holds with {formats.percent(summary.confidence, 0)}% probability, for one radius at a time, "
+        f"and covers {summary.covers}. The lower end bounds the share of {about} on which the smoothed classifier "
+        f"truly is right and robust, the upper end the share that {certifies}."
+    )
 
 
 def _answers(alpha: float) -> str:
@@ -240,8 +252,7 @@ def not_proved(run: Run) -> list[str]:
         "classifier alone has no guarantee. In use, the noise must be added in the same input space.",
         "A larger change than the certified radius, or a change measured in another norm, is not covered. That an "
         "input is not certified does not mean that an attack on it exists.",
-        "The interval assumes that the subset was chosen without a look at the results and that future inputs are "
-        "like this data set. Neither can be seen from the votes.",
+        f"{subset_of(run).assumed} Neither can be seen from the votes.",
         assumption_of(run.manifest),
         "The base classifier is the model as the backend named above computes it, at the precision named above. "
         "Another backend rounds otherwise: it makes another base classifier, for which nothing is certified here. The "
@@ -257,8 +268,13 @@ def not_proved(run: Run) -> list[str]:
     return found
 
 
-def entries(manifest: Manifest) -> list[Entry]:
-    """Everything that the manifest promised before the first sample, in plain words."""
+def entries(manifest: Manifest, there: Subset | None = None) -> list[Entry]:
+    """Everything that the manifest promised before the first sample, in plain words.
+
+    Args:
+        manifest: of the run.
+        there: what there is of its subset. The manifest of an imported log does not say which examples it is about.
+    """
     data = manifest.data
     shape = " x ".join(str(size) for size in data.shape)
     return [
@@ -267,8 +283,10 @@ def entries(manifest: Manifest) -> list[Entry]:
         if manifest.kind == IMPORTED
         else Entry("Promised on", manifest.created, "before the first sample (UTC)"),
         *_how(manifest),
-        Entry("Data", f"{data.source}, {data.split} split, {data.size} examples"),
-        Entry("Subset", data.subset(), "" if manifest.kind == IMPORTED else "fixed beforehand"),
+        Entry("Data", f"{data.source}, {data.split} split, {_size(data)}"),
+        Entry("Subset", data.subset() if there is None else there.words)
+        if manifest.kind == IMPORTED
+        else Entry("Subset", data.subset(), "fixed beforehand"),
         Entry("Hash of the data", data.sha256, "SHA-256 of all inputs and labels, in order"),
         Entry("Shape of an input", shape, "channels x height x width" if len(data.shape) == 3 else "features"),
         Entry("Range of an input", f"{data.low:g} to {data.high:g}", "input units; anything outside is refused"),
@@ -279,6 +297,11 @@ def entries(manifest: Manifest) -> list[Entry]:
         *_flat("Version", manifest.versions, ""),
         Entry("Format of the run", str(manifest.format)),
     ]
+
+
+def _size(data: DataPromise) -> str:
+    size = data.split_size
+    return "number of examples not known" if size is None else f"{size} examples"
 
 
 def _how(manifest: Manifest) -> list[Entry]:
@@ -343,7 +366,11 @@ def _flat(name: str, tree: Mapping[str, Any], meaning: str) -> list[Entry]:
         if isinstance(value, dict) and value:
             found += _flat(f"{name}: {key}", value, meaning)
         else:
-            found.append(Entry(f"{name}: {key}", value if isinstance(value, str) else json.dumps(value), meaning))
+            found.append(
+                Entry(
+                    f"{name}: {key}", value if isinstance(value, str) else json.dumps(value, allow_nan=False), meaning
+                )
+            )
     return found
 
 

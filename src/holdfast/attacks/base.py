@@ -16,6 +16,7 @@ from holdfast.attacks.randomness import seeded, torch_generator
 from holdfast.attacks.target import Access, Target
 from holdfast.errors import InputError, UsageError
 from holdfast.named import Named, from_dict, register
+from holdfast.plain import is_real, plain
 from holdfast.sampling.inputs import check_values
 from holdfast.sampling.rng import check_seed
 from holdfast.types import Norm, norm_spelt
@@ -224,19 +225,19 @@ def _checked_class(name: str, value: int, classes: int) -> int:
 
 def check_whole(name: str, value: int, least: int = 1) -> None:
     """Raise UsageError unless `value` is a whole number from `least` on."""
-    if type(value) is not int or value < least:
+    if type(plain(value)) is not int or value < least:
         raise UsageError(f"{name} is a whole number from {least} on, got {value!r}")
 
 
 def check_share(name: str, value: float) -> None:
     """Raise UsageError unless `value` is a share strictly between 0 and 1."""
-    if not (isinstance(value, int | float) and 0.0 < value < 1.0):
+    if not (is_real(plain(value)) and 0.0 < value < 1.0):
         raise UsageError(f"{name} is a number between 0 and 1, got {value!r}")
 
 
 def check_above_zero(name: str, value: float) -> None:
     """Raise UsageError unless `value` is a finite number above 0."""
-    if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
+    if not (is_real(plain(value)) and value > 0):
         raise UsageError(f"{name} is a number above 0, got {value!r}")
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from holdfast.attacks.target import ABSTAINS
 from holdfast.errors import UsageError
 from holdfast.estimators import prediction
+from holdfast.plain import Plain
 from holdfast.stats.binomial import lower_bound
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Check:
+class Check(Plain):
     """How claims are verified.
 
     Args:

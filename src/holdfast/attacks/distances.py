@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from holdfast.errors import UsageError
+from holdfast.plain import plain
 from holdfast.types import Norm
 
 # What exceeds a budget by no more than this share of it is rounding in float32, and is taken back.
@@ -57,7 +58,8 @@ def check_budget(norm: Norm, budget: float) -> float:
     Raises:
         UsageError: zero, negative, NaN, or less than one pixel.
     """
-    if not (isinstance(budget, int | float) and budget > 0):
+    budget = plain(budget)
+    if not (type(budget) in (int, float) and budget > 0):
         raise UsageError(
             f"the budget of an attack is a number above 0 in {norm.unit}, got {budget!r}: with no change allowed there "
             "is nothing to search. The answer for unchanged inputs is what `holdfast predict` shows"

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from holdfast.errors import ClassifierError, UsageError, first_line
+from holdfast.plain import plain
 from holdfast.sampling.classifier import VotingClassifier
 
 if TYPE_CHECKING:
@@ -108,7 +109,8 @@ class Target(ABC):
     ) -> None:
         if not (low < high and abs(low) < float("inf") and abs(high) < float("inf")):
             raise UsageError(f"attacks need inputs with a finite range, got [{low}, {high}]; declare low and high")
-        whole = isinstance(shape, tuple | list) and all(isinstance(size, int) and size > 0 for size in shape)
+        num_classes, shape, low, high = plain((num_classes, shape, low, high))
+        whole = isinstance(shape, tuple | list) and all(type(size) is int and size > 0 for size in shape)
         if not whole or len(shape) not in (1, 3):
             raise UsageError(
                 "the shape of an input is (channels, height, width) or (features,), whole numbers from 1 on; got "

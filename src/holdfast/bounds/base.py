@@ -16,6 +16,7 @@ from torch.func import functional_call
 from holdfast.errors import ClassifierError, InputError, UsageError
 from holdfast.estimators.proved import MOST_RADIUS
 from holdfast.named import Named, from_dict, register
+from holdfast.plain import is_real, plain
 from holdfast.sampling.inputs import check_values
 from holdfast.types import Certificate, ClassBounds, Counts, Norm, norm_spelt
 
@@ -247,7 +248,7 @@ def check_norm(bound: Bound, name: str) -> None:
 
 def check_epsilon(epsilon: float) -> None:
     """Raise UsageError unless `epsilon` is a number above 0, and no more than the largest radius."""
-    if not (isinstance(epsilon, int | float) and 0.0 < epsilon <= MOST_RADIUS):
+    if not (is_real(plain(epsilon)) and 0.0 < epsilon <= MOST_RADIUS):
         raise UsageError(f"epsilon is a number above 0 in input units, up to {MOST_RADIUS:g}, got {epsilon!r}")
 
 

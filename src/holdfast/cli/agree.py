@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from holdfast.cli import console, options
-from holdfast.cli.material import Material
+from holdfast.cli.material import Material, warn_of_class_order
 from holdfast.cli.specs import parse_batch_size, parse_radii
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def agree_command(
     from holdfast.sampling.rng import check_seed, fresh_seed
 
     material = Material.load(model, data, noise, split, "cpu", precision)
+    warn_of_class_order(material.data, every, limit)
     examples = [material.data[index] for index in material.indices(every, limit)]
     estimator = FixedSize(n, alpha, bounds)
     at = _radii(material, estimator) if radii is None else parse_radii(radii)

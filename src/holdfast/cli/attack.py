@@ -10,7 +10,7 @@ import typer
 
 from holdfast.cli import console, options
 from holdfast.cli.adversaries import Asked, Computation, attack_into, is_defended
-from holdfast.cli.material import check_fit
+from holdfast.cli.material import check_fit, warn_of_class_order
 from holdfast.cli.specs import open_data_spec, parse_attack, parse_batch_size, parse_noise
 from holdfast.errors import AlarmError, UsageError
 
@@ -145,6 +145,8 @@ def attack_command(
     examples = open_data_spec(data, split if certification is None else certification.manifest.data.split)
     check_fit(model, bundle, data, examples)
     smoothing = None if certification is not None else _smoothing(bundle, noise, model)
+    if certification is None:
+        warn_of_class_order(examples, every, limit)
     subset = DataPromise.of(examples, every, limit) if certification is None else _narrowed(certification, limit)
     attack_into(out, asked, bundle, data, examples, subset, computation, smoothing, certification, hidden=json or quiet)
     found = read_attack(out)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli import console, options
-from holdfast.cli.material import check_fit
+from holdfast.cli.material import check_fit, warn_of_class_order
 from holdfast.cli.specs import open_data_spec, parse_bound, parse_radii
 from holdfast.errors import UsageError
 
@@ -101,6 +101,7 @@ def bound_into(
             f"the model takes inputs of shape {bundle.info.noisy_shape} under {bundle.info.trained_for}; a bound is "
             f"about a model of inputs as they are, of shape {space.shape}"
         )
+    warn_of_class_order(examples, every, limit)
     torch.set_num_threads(threads)
     classifier = Classifier(
         bundle.module, space.shape, len(bundle.info.class_names), space.low, space.high, torch_device(device)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from holdfast.cli import console, options
-from holdfast.cli.material import Material
+from holdfast.cli.material import Material, warn_of_class_order
 from holdfast.cli.question import Question
 from holdfast.cli.specs import parse_batch_size, parse_engine, parse_radii, parse_share
 
@@ -123,6 +123,7 @@ def certify_into(out: Path, material: Material, settings: Settings, *, hidden: b
     from holdfast.runs.recipe import base_for
 
     data = material.data
+    warn_of_class_order(data, settings.every, settings.limit)
     with console.resumable():
         classifier = classifier_for(out, material, settings)
     manifest = promise_of(out, material, settings, description(classifier))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
-from holdfast.files import storage_error
+from holdfast.files import shown, storage_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,8 +24,18 @@ if TYPE_CHECKING:
 
 AnyProgress = TypeVar("AnyProgress")
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+
+class _Terminal(Console):
+    """A console that draws lines in ASCII where its stream takes no other characters."""
+
+    @property
+    def encoding(self) -> str:
+        """Of the stream that it writes to now."""
+        return (getattr(self.file, "encoding", None) or "utf-8").lower()
+
+
+out = _Terminal(highlight=False)
+err = _Terminal(stderr=True, highlight=False)
 
 
 class StandardOutput:
@@ -69,17 +80,37 @@ class StandardOutput:
 
 def print_json(document: Any) -> None:
     """One JSON document on stdout."""
-    sys.stdout.write(json.dumps(document, indent=2, allow_nan=False) + "\n")
+    sys.stdout.write(json.dumps(_printable(document), indent=2, allow_nan=False) + "\n")
+
+
+def _printable(document: Any) -> Any:
+    """A document whose texts are such as JSON can hold: names of files may have bytes that are no UTF-8."""
+    if isinstance(document, str):
+        return shown(document)
+    if isinstance(document, dict):
+        return {_printable(key): _printable(value) for key, value in document.items()}
+    return [_printable(each) for each in document] if isinstance(document, (list, tuple)) else document
+
+
+def escape_unprintable(stream: TextIO) -> None:
+    """Have what a stream's encoding has no bytes for written as `\\u03c3`, where it would be an error."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+
+
+def _text(text: str, console: Console = err) -> str:
+    """Text as a console can print it, escaped before it is laid out; brackets are no markup."""
+    return escape(shown(text).encode(console.encoding, "backslashreplace").decode(console.encoding))
 
 
 def say(text: str) -> None:
     """A line for people, on stdout."""
-    out.print(escape(text), soft_wrap=False)
+    out.print(_text(text, out), soft_wrap=False)
 
 
 def note(text: str) -> None:
     """A line on stderr about what is being done, which is not a result."""
-    err.print(escape(text))
+    err.print(_text(text))
 
 
 def warn(text: str) -> None:
@@ -88,21 +119,21 @@ def warn(text: str) -> None:
         if text in _said:
             return
         _said.add(text)
-    err.print(f"[yellow]Warning:[/] {escape(text)}")
+    err.print(f"[yellow]Warning:[/] {_text(text)}")
 
 
 def fail(text: str) -> None:
     """An error on stderr."""
-    err.print(f"[bold red]Error:[/] {escape(text)}")
+    err.print(f"[bold red]Error:[/] {_text(text)}")
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table as wide as the terminal allows; the first column is text, the others are numbers."""
     table = Table(header_style="bold")
     for number, name in enumerate(header):
-        table.add_column(escape(name), justify="left" if number == 0 else "right", overflow="fold")
+        table.add_column(_text(name, out), justify="left" if number == 0 else "right", overflow="fold")
     for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
+        table.add_row(*(_text(cell, out) for cell in row))
     out.print(table)
 
 
@@ -162,7 +193,7 @@ def several_trainings(hidden: bool) -> Iterator[Callable[[str, TrainProgress], N
         def show(title: str, progress: TrainProgress) -> None:
             bar.start()
             if title not in tasks:
-                tasks[title] = bar.add_task(title, total=None, state="")
+                tasks[title] = bar.add_task(_text(title), total=None, state="")
             total, done, words = _of_training(progress)
             bar.update(tasks[title], total=total, completed=done, state=words)
 
@@ -187,7 +218,7 @@ def _shown(
             yield None
         return
     with _bar() as bar:
-        task = bar.add_task(title, total=None, state="")
+        task = bar.add_task(_text(title), total=None, state="")
 
         def show(progress: AnyProgress) -> None:
             bar.start()

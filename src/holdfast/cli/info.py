@@ -45,14 +45,14 @@ def _run(folder: Path) -> dict[str, Any]:
     run = read_run(folder)
     return {
         "kind": "run",
-        "subset": run.manifest.data.subset(),
+        "subset": run.manifest.data.there(run.records).words,
         "records": len(run.records),
         "missing": run.missing,
         "sessions": len(run.sessions),
         "samples": sum(session.samples for session in run.sessions),
         "seconds": round(sum(session.seconds for session in run.sessions), 1),
         "digest": run.manifest.digest,
-        "manifest": asdict(run.manifest),
+        "manifest": run.manifest.entries(),
     }
 
 

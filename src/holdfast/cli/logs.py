@@ -53,7 +53,7 @@ def import_command(
             "it was recomputed"
         )
     _warn_if_too_large(log, parsed, estimator, manifest.data.shape)
-    console.say(f"{out}: {len(log.claims)} examples imported from {file.name}, {manifest.data.subset()}")
+    console.say(f"{out}: {len(log.claims)} examples imported from {file.name}, {manifest.data.there(log.claims).words}")
 
 
 def _warn_if_too_large(log: Log, noise: Noise, estimator: FixedSize, shape: tuple[int, ...]) -> None:

@@ -30,6 +30,7 @@ from holdfast.cli import (
     weights,
 )
 from holdfast.errors import HoldfastError, first_line
+from holdfast.files import explained, shown
 
 app = typer.Typer(
     help="Certified robustness of classifiers by randomized smoothing: train, certify, report.",
@@ -78,6 +79,8 @@ def main() -> None:
     """Run the program: exit code 0 for success, 2 for a wrong call, 1 for a failed run."""
     # What the library warns of, smaller batches where memory is short say, in the words and colours of the program.
     warnings.showwarning = lambda message, *_: console.warn(str(message))
+    for stream in (sys.stdout, sys.stderr):
+        console.escape_unprintable(stream)
     sys.stdout = cast("TextIO", console.StandardOutput(sys.stdout))
     try:
         try:
@@ -89,7 +92,8 @@ def main() -> None:
         console.fail(str(error))
         sys.exit(error.exit_code)
     except OSError as error:
-        console.fail(f"{error.filename or 'a file'}: {error.strerror or error}. Check the path and who may use it")
+        reason, advice = explained(error)
+        console.fail(f"{shown(str(error.filename or 'a file'))}: {reason}. {advice}")
         sys.exit(1)
     except MemoryError as error:
         console.fail(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from holdfast.models.bundle import Bundle
     from holdfast.noises.base import Noise
     from holdfast.runs.backends import Workplace
+    from holdfast.runs.subsets import Subset
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,10 @@ class Material:
         """Each `every`-th example, `limit` of them at most."""
         return range(0, len(self.data), every)[:limit]
 
+    def there(self, every: int, limit: int | None) -> Subset:
+        """These examples in words, and what an interval around a share of them covers."""
+        return chosen(self.data, every, limit)
+
     def workplace(self, device: str, threads: int, precision: str | None = None) -> Workplace:
         """What base classifiers are made from, in the precision of the options unless another one is named."""
         from holdfast.runs.backends import Workplace
@@ -84,6 +89,25 @@ class Material:
             threads,
             lambda: open_data_spec(self.data_spec, "train"),
         )
+
+
+def chosen(data: DataSet, every: int, limit: int | None) -> Subset:
+    """Each `every`-th example of a data set, `limit` of them at most, in words, and what an interval covers."""
+    from holdfast.runs.subsets import Split, subset_of
+
+    indices = range(0, len(data), every)[:limit]
+    split = Split(data.source, data.split, len(data), len(data.class_names), data.is_sorted_by_class)
+    return subset_of(indices, [int(data.labels[index]) for index in indices], split)
+
+
+def warn_of_class_order(data: DataSet, every: int, limit: int | None) -> None:
+    """Say, before anything is computed, that the first examples of a sorted split are no sample of it."""
+    from holdfast.runs.subsets import spread_step
+
+    subset = chosen(data, every, limit)
+    if subset.caution is None or limit is None:
+        return
+    console.warn(f"{subset.caution} Here --every {spread_step(len(data), limit)} takes as many")
 
 
 def check_fit(model: Path, bundle: Bundle, data: str, examples: DataSet) -> None:

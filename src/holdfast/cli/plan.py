@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from holdfast.cli import console, options
-from holdfast.cli.material import Material
+from holdfast.cli.material import Material, warn_of_class_order
 from holdfast.cli.question import Question
 from holdfast.cli.specs import open_data_spec, parse_batch_size, parse_noise
 from holdfast.errors import UsageError
@@ -57,6 +57,7 @@ def plan_command(
     chosen = material.noise if material else parse_noise(str(noise))
     examples = material.data if material else open_data_spec(data, split)
     chosen.check_inputs(examples.shape, examples.low, examples.high)
+    warn_of_class_order(examples, every, limit)
     rule = Question(n0, n, alpha, bounds).estimator("auto", chosen, examples.shape)
     document = attainable(chosen, examples, rule)
     document["examples"] = len(range(0, len(examples), every)[:limit])

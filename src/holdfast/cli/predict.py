@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli import console, options
-from holdfast.cli.material import Material
+from holdfast.cli.material import Material, warn_of_class_order
 from holdfast.cli.specs import parse_batch_size, parse_engine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from holdfast.runs.subsets import Subset
     from holdfast.types import Example, Prediction
 
 
@@ -55,6 +56,8 @@ def predict_command(
     from holdfast.sampling.smoothed import SmoothedClassifier
 
     material = Material.load(model, data, noise, split, device, precision)
+    warn_of_class_order(material.data, every, limit)
+    subset = material.there(every, limit)
     space = material.bundle.info.input_space
     indices = material.indices(every, limit)
     classifier = material.workplace(device, threads).chosen(backend, material.data[0], len(indices) * n)
@@ -82,7 +85,7 @@ def predict_command(
                 "seed": chosen,
                 "precision": precision,
                 "backend": description(classifier)["name"],
-                "subset": f"{len(indices)} of {len(material.data)} {split} examples of {material.data.source}",
+                "subset": subset.words,
                 "predictions": [
                     {"index": example.index, "true_label": example.label, **asdict(each)}
                     for example, each in zip(examples, predictions, strict=True)
@@ -90,10 +93,10 @@ def predict_command(
             }
         )
         return
-    _print(examples, predictions, material)
+    _print(examples, predictions, material, subset)
 
 
-def _print(examples: Sequence[Example], predictions: Sequence[Prediction], material: Material) -> None:
+def _print(examples: Sequence[Example], predictions: Sequence[Prediction], material: Material, subset: Subset) -> None:
     from holdfast.stats.datasets import proportion
 
     names = material.bundle.info.class_names
@@ -111,10 +114,11 @@ def _print(examples: Sequence[Example], predictions: Sequence[Prediction], mater
     correct = sum(each.label == example.label for example, each in zip(examples, predictions, strict=True))
     abstained = sum(each.label is None for each in predictions)
     share = proportion(correct, len(examples))
+    # What the procedure answers is no statement about alpha: without a sample the interval is about nothing else.
+    covered = "" if subset.sampled else ", for these examples alone"
     spent = sum(each.counts.total for each in predictions) / len(predictions)
     console.say(
         f"{correct} of {len(examples)} correct ({100 * share.value:.1f}%, 95% interval {100 * share.lower:.1f} to "
-        f"{100 * share.upper:.1f}), {abstained} abstentions; {spent:,.0f} samples each on average; "
-        f"{len(examples)} of {len(material.data)} "
-        f"{material.data.split} examples of {material.data.source}"
+        f"{100 * share.upper:.1f}{covered}), {abstained} abstentions; {spent:,.0f} samples each on average; "
+        f"{subset.words}"
     )

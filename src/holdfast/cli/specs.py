@@ -24,7 +24,7 @@ Value = int | float | str | tuple[float, ...]
 
 
 def parse_noise(spec: str) -> Noise:
-    """`gaussian:sigma=0.5`, `ablation:k=45`, `ablation:k=45,null=mean`.
+    """`gaussian:sigma=0.5`, `gaussian:sigma=64/255`, `ablation:k=45`, `ablation:k=45,null=mean`.
 
     Raises:
         UsageError: not a spec of this form, or not one of the noises.
@@ -68,7 +68,7 @@ def parse_bound(spec: str) -> Bound:
 
 
 def parse_budgets(text: str | None, default: str | None = None) -> Budgets:
-    """`.25,.5` in input units or pixels, `1x,1.5x` in certified radii; None for `default`, or for none.
+    """`.25,.5` or `8/255` in input units or pixels, `1x,1.5x` in certified radii; None for `default`, or for none.
 
     Raises:
         UsageError: something else, both kinds at once, or a budget of 0.
@@ -81,13 +81,13 @@ def parse_budgets(text: str | None, default: str | None = None) -> Budgets:
     parts = [part.strip() for part in given.split(",")]
     relative = [part.endswith("x") for part in parts]
     try:
-        values = sorted({float(part.removesuffix("x")) for part in parts})
+        values = sorted({_real(part.removesuffix("x")) for part in parts})
     except ValueError:
         values = []
     if not values or any(relative) != all(relative):
         raise UsageError(
-            "budgets are numbers separated by commas, as in .25,.5, or multiples of the certified radius, as in 1x,2x; "
-            f"got {given!r}"
+            "budgets are numbers separated by commas, as in .25,.5 or 8/255, or multiples of the certified radius, as "
+            f"in 1x,2x; got {given!r}"
         )
     return Budgets(tuple(values), relative[0])
 
@@ -98,8 +98,16 @@ def parse_architecture(spec: str) -> tuple[str, dict[str, Value]]:
     Raises:
         UsageError: not a spec of this form.
     """
+    from holdfast.models.architectures.base import argument_annotations
+    from holdfast.named import Slashed
+
     description = _description(spec)
-    return str(description.pop("name")), description
+    name = str(description.pop("name"))
+    annotations = argument_annotations(name)
+    return name, {
+        key: value.taken_as(annotations.get(key, "")) if isinstance(value, Slashed) else value
+        for key, value in description.items()
+    }
 
 
 def open_data_spec(spec: str, split: str) -> DataSet:
@@ -124,29 +132,29 @@ def open_data_spec(spec: str, split: str) -> DataSet:
 
 
 def parse_radii(text: str) -> list[float]:
-    """`0,.25,.5` as increasing numbers from 0 on.
+    """`0,.25,.5` or `0,64/255` as increasing numbers from 0 on.
 
     Raises:
         UsageError: something else.
     """
     try:
-        radii = sorted({float(part) for part in text.split(",")})
+        radii = sorted({_real(part) for part in text.split(",")})
     except ValueError:
-        raise UsageError(f"radii are numbers separated by commas, as in 0,.25,.5; got {text!r}") from None
+        raise UsageError(f"radii are numbers separated by commas, as in 0,.25,.5 or 8/255; got {text!r}") from None
     if not all(0.0 <= radius < float("inf") for radius in radii):
         raise UsageError(f"radii are finite numbers from 0 on, got {text!r}")
     return radii
 
 
 def parse_share(text: str) -> float:
-    """`5%` or `.05` as a share between 0 and 1.
+    """`5%`, `.05` or `1/20` as a share between 0 and 1.
 
     Raises:
         UsageError: something else.
     """
     number = text.strip().removesuffix("%")
     try:
-        share = float(number) / (100.0 if text.strip().endswith("%") else 1.0)
+        share = _real(number) / (100.0 if text.strip().endswith("%") else 1.0)
     except ValueError:
         share = -1.0
     if not 0.0 < share < 1.0:
@@ -268,8 +276,18 @@ def _value(text: str) -> Value:
         except ValueError:
             continue
     if "/" in text:
+        from holdfast.named import Slashed
+
         try:
-            return tuple(float(part) for part in text.split("/"))
+            return Slashed(float(part) for part in text.split("/"))
         except ValueError:
             return text
     return text
+
+
+def _real(text: str) -> float:
+    """`.25` or `64/255`; ValueError for something else."""
+    above, slash, below = text.partition("/")
+    if slash and float(below) == 0.0:
+        raise ValueError("it divides by 0")
+    return float(above) / float(below) if slash else float(text)

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import ClassVar
 
 from holdfast.estimators.schedule import Schedule, outlook
+from holdfast.plain import Plain
 from holdfast.stats.binomial import check_alpha, top_two_p_value
 from holdfast.types import Counts, Prediction
 
@@ -19,13 +20,13 @@ def prediction(counts: Counts, alpha: float) -> Prediction:
 
     Source: Cohen et al. 2019, Predict and Proposition 1.
     """
-    check_alpha(alpha)
+    alpha = check_alpha(alpha)
     first, second = counts.top_two()
     p_value = top_two_p_value(counts.votes[first], counts.votes[second])
     return Prediction(first if p_value <= alpha else None, alpha, p_value, counts)
 
 
-class AnswerRule(ABC):
+class AnswerRule(Plain, ABC):
     """When to stop drawing for an answer without a radius, and which answer the votes then give."""
 
     # Whether each realization of the noise is taken once instead of random draws.

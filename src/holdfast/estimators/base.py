@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from holdfast.errors import UsageError
 from holdfast.noises.base import find_guarantee
+from holdfast.plain import Plain, plain
 from holdfast.types import ClassBounds, Counts
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 Scale = Callable[[ClassBounds], float | None]
 
 
-class Estimator(ABC):
+class Estimator(Plain, ABC):
     """A stopping rule with the class bounds that are valid under it. Fixed in the manifest before the first sample."""
 
     name: ClassVar[str]
@@ -125,5 +126,5 @@ def check_radii(radii: Sequence[float]) -> None:
 
 def check_samples(name: str, value: int, least: int = 1) -> None:
     """Raise UsageError unless `value` is a whole number of samples, at least `least`."""
-    if type(value) is not int or value < least:
+    if type(plain(value)) is not int or value < least:
         raise UsageError(f"{name} is a whole number of samples, at least {least}, got {value!r}")

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from holdfast.errors import UsageError
 from holdfast.estimators.base import check_samples
+from holdfast.plain import Plain
 from holdfast.stats.binomial import lower_bound, upper_bound
 from holdfast.stats.rounding import down
 from holdfast.types import Counts
@@ -21,7 +22,7 @@ _GIVE_UP = 1e-3
 
 
 @dataclass(frozen=True)
-class Schedule:
+class Schedule(Plain):
     """Looks at n_1 < ... < n_K = n samples in geometric steps; the last has 0.8 alpha, the earlier ones share the rest.
 
     Whatever is concluded at look k holds with probability at least 1 - alpha_k; by a union bound the conclusions of all

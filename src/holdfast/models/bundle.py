@@ -119,7 +119,7 @@ def save_bundle(path: Path, info: BundleInfo, module: nn.Module) -> None:
         info: what to say of the weights.
         module: built by `info.build()`.
     """
-    header = json.dumps({"format": FORMAT, **asdict(info)})
+    header = json.dumps({"format": FORMAT, **asdict(info)}, allow_nan=False)
     weights = {key: value.detach().cpu().contiguous() for key, value in module.state_dict().items()}
     write_tensors(path, weights, {_KEY: header})
 

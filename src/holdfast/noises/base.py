@@ -15,6 +15,7 @@ import numpy as np
 
 from holdfast.errors import InputError, UsageError
 from holdfast.named import Named, from_dict, register
+from holdfast.plain import is_real, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -261,5 +262,5 @@ def grid_steps(x: Tensor, levels: int) -> Tensor:
 
 def check_positive(name: str, value: float) -> None:
     """Raise UsageError unless `value` is a finite number above zero."""
-    if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
+    if not (is_real(plain(value)) and value > 0):
         raise UsageError(f"{name} is a positive number in input units, got {value!r}")

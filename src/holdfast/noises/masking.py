@@ -9,6 +9,7 @@ import numpy as np
 
 from holdfast.errors import UsageError
 from holdfast.noises.base import Noise, Shape, grey_or_rgb
+from holdfast.plain import is_real, plain
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,7 +41,7 @@ class MaskingNoise(Noise):
             raise UsageError(f"null is 'multichannel' or 'mean', got {self.null!r}")
         if self.null == "multichannel" and self.fill is not None:
             raise UsageError("fill belongs to null='mean'; leave it out with null='multichannel'")
-        if isinstance(self.fill, float):
+        if is_real(self.fill):
             object.__setattr__(self, "fill", (self.fill,))
 
     def apply(self, x: Tensor, draws: Tensor) -> Tensor:
@@ -116,7 +117,7 @@ class MaskingNoise(Noise):
 
 def check_k(k: int) -> None:
     """Raise UsageError unless `k` is a whole number of pixels, at least 1."""
-    if type(k) is not int or k < 1:
+    if type(plain(k)) is not int or k < 1:
         raise UsageError(f"the retention constant k is a whole number of pixels, at least 1, got {k!r}")
 
 

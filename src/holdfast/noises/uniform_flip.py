@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from holdfast.errors import UsageError
 from holdfast.noises.base import Noise, Shape, grid_steps, guarantee, pixel_count
+from holdfast.plain import is_real
 from holdfast.types import ClassBounds, Norm
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class UniformFlip(Noise):
     levels: int = 256
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.kappa, float) and 0.0 < self.kappa < 1.0):
+        if not (is_real(self.kappa) and 0.0 < self.kappa < 1.0):
             raise UsageError(f"kappa is a probability between 0 and 1, got {self.kappa!r}")
         if type(self.levels) is not int or not 2 <= self.levels <= 256:
             raise UsageError(f"levels is a whole number from 2 to 256, got {self.levels!r}")

@@ -15,7 +15,7 @@ from holdfast.analysis.attacked import (
 )
 from holdfast.reproductions.base import Model
 from holdfast.reproductions.pages import Measured
-from holdfast.runs.manifest import ordinal
+from holdfast.runs.subsets import which
 from holdfast.stats.datasets import proportion
 
 if TYPE_CHECKING:
@@ -124,11 +124,8 @@ def median_magnitude(attack: AttackRun) -> Measured:
 
 def images(data: DataPromise) -> str:
     """How many test images, in a few words."""
-    steps = [] if data.every == 1 else [f"every {ordinal(data.every)}"]
-    if len(data.indices()) < len(range(0, data.size, data.every)):
-        steps.append(f"the first {len(data.indices()):,}")
-    about = f" ({', '.join(steps)})" if steps else ""
-    return f"{len(data.indices()):,} of {data.size:,} test images{about}"
+    chosen = which(data.indices(), data.size)
+    return f"{len(data.indices()):,} of {data.size:,} test images{f' ({chosen})' if chosen else ''}"
 
 
 def _error(records: Sequence[AttackRecord], budget: float) -> Proportion:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from holdfast.analysis.accuracy import median_interval, noise_of, outcomes, summarize
 from holdfast.reproductions.pages import Measured
-from holdfast.runs.manifest import estimator_of, ordinal
+from holdfast.runs.manifest import estimator_of
+from holdfast.runs.subsets import which
 from holdfast.stats.datasets import DEFAULT_CONFIDENCE, proportion
 
 if TYPE_CHECKING:
@@ -67,8 +68,8 @@ def settings(run: Run, model: Trained) -> str:
     """How the numbers of a run were made: model, training, images and samples, in one sentence."""
     manifest = run.manifest
     data = manifest.data
-    step = "" if data.every == 1 else f" (every {ordinal(data.every)})"
-    count = f"{len(run.records):,} of {data.size:,} test images{step}"
+    chosen = which([record.index for record in run.records], data.size)
+    count = f"{len(run.records):,} of {data.size:,} test images{f' ({chosen})' if chosen else ''}"
     other = "" if model.noise == str(noise_of(manifest)) else f", trained for {model.noise}"
     return (
         f"{training(model)}{other}; {count}; n0 = {manifest.n0:,}, n = {estimator_of(manifest).most_draws:,}, "

@@ -197,7 +197,7 @@ def _save_evidence(
         np.savez_compressed(file, x=example.x, adversarial=adversarial)
     told = {"record": json.loads(record.to_line(manifest.digest)), "attack": json.loads(manifest.to_json())}
     with whole_file(place / f"{record.index}.json") as path:
-        path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(told, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _alarm(folder: Path, manifest: AttackManifest, record: AttackRecord) -> str:

@@ -16,7 +16,8 @@ import numpy as np
 
 from holdfast.errors import RunError, UsageError
 from holdfast.files import whole_file
-from holdfast.runs.ledger import RECORDS, Ledger, Session, opened, read_sessions, sealed, whole_lines
+from holdfast.plain import Plain
+from holdfast.runs.ledger import RECORDS, Ledger, Session, opened, read_sessions, real, sealed, whole, whole_lines
 from holdfast.runs.manifest import DataPromise, Promised, kept, read_promised
 from holdfast.types import Counts, Norm
 
@@ -35,7 +36,7 @@ _KINDS = (None, MISCLASSIFIED, ABSTAINS)
 
 
 @dataclass(frozen=True)
-class Budgets:
+class Budgets(Plain):
     """How far the adversary may go.
 
     Attributes:
@@ -99,6 +100,7 @@ class AttackManifest(Promised):
     what: ClassVar[str] = "an attack"
     made_by: ClassVar[str] = "holdfast attack"
     current: ClassVar[int] = FORMAT
+    whole_entries: ClassVar[tuple[str, ...]] = ("restarts", "repeats", "n", "soft_samples", "seed")
     attack: dict[str, Any]
     norm: str
     budgets: Budgets
@@ -128,7 +130,7 @@ class AttackManifest(Promised):
 
 
 @dataclass(frozen=True)
-class AttackRecord:
+class AttackRecord(Plain):
     """What an attack did to one example.
 
     Attributes:
@@ -277,7 +279,7 @@ def read_attack(folder: Path) -> AttackRun:
     """
     manifest = read_attack_manifest(folder)
     records: dict[int, AttackRecord] = {}
-    indices = set(manifest.data.indices())
+    indices = manifest.data.indices()
     for number, text in enumerate(whole_lines(folder), 1):
         where = f"{folder / RECORDS}, line {number}"
         try:
@@ -350,6 +352,14 @@ def _values(path: Path, shape: tuple[int, ...], expected: str) -> NDArray[np.flo
 
 def _record(raw: dict[str, Any]) -> AttackRecord:
     votes = raw["votes"]
+    for name in ("index", "label", "claims", "refused", "repeats", "failures", "restarts"):
+        whole(raw, name)
+    for name in ("reference", "answer"):
+        if raw[name] is not None:
+            whole(raw, name)
+    for name in ("radius", "magnitude"):
+        if raw[name] is not None:
+            real(raw, name)
     record = AttackRecord(
         **{**raw, "votes": None if votes is None else Counts(tuple(votes)), "budgets": tuple(raw["budgets"])}
     )

@@ -31,6 +31,6 @@ def _canonical(entries: Mapping[str, Any]) -> bytes:
     """JSON with sorted keys, no spaces and ASCII only: one text for one content."""
     rest = {key: value for key, value in entries.items() if key != DIGEST}
     try:
-        return json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()
+        return json.dumps(rest, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
     except RecursionError:
         raise ValueError("it is nested too deeply") from None

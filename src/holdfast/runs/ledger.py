@@ -18,6 +18,7 @@ from holdfast.files import storage_error, take_lock
 from holdfast.runs.digests import DIGEST, record_digest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from io import FileIO
     from pathlib import Path
     from types import TracebackType
@@ -60,8 +61,8 @@ class Ledger(ABC):
         self.folder = folder
         self._lock: IO[str] | None = None
         self._file: FileIO | None = None
-        _check_folder(folder, manifest_name)
         try:
+            _check_folder(folder, manifest_name)
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = take_lock(folder / _LOCK, f"is working on {folder}")
             self._promise()
@@ -166,10 +167,10 @@ def json_object(text: bytes | str) -> dict[str, Any]:
     """The JSON object that a text is.
 
     Raises:
-        ValueError: it is not UTF-8, no JSON, nested too deeply, or JSON of another kind.
+        ValueError: it is not UTF-8, no JSON (NaN and infinity are none), nested too deeply, or JSON of another kind.
     """
     try:
-        found = json.loads(text if isinstance(text, str) else text.decode())
+        found = json.loads(text if isinstance(text, str) else text.decode(), parse_constant=_no_number)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     if not isinstance(found, dict):
@@ -198,8 +199,42 @@ def opened(text: bytes, promised: str) -> dict[str, Any]:
 
 
 def line(**entries: Any) -> str:
-    """Entries as one line of JSON."""
-    return json.dumps(entries, separators=(",", ":")) + "\n"
+    """Entries as one line of JSON.
+
+    Raises:
+        ValueError: one is NaN or infinite, which JSON has no word for.
+    """
+    return json.dumps(entries, separators=(",", ":"), allow_nan=False) + "\n"
+
+
+def whole(raw: Mapping[str, Any], name: str) -> int:
+    """An entry that is a whole number from 0 on; nothing is cut or rounded.
+
+    Raises:
+        ValueError: it is something else.
+        KeyError: there is none.
+    """
+    value = raw[name]
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{name} is a whole number from 0 on, found {value!r}")
+    return value
+
+
+def real(raw: Mapping[str, Any], name: str) -> float:
+    """An entry that is a finite number from 0 on.
+
+    Raises:
+        ValueError: it is something else.
+        KeyError: there is none.
+    """
+    value = raw[name]
+    if type(value) not in (int, float) or not 0 <= value < math.inf:
+        raise ValueError(f"{name} is a finite number from 0 on, found {value!r}")
+    return float(value)
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is not a number")
 
 
 def _whole(path: Path) -> list[bytes]:
@@ -209,11 +244,10 @@ def _whole(path: Path) -> list[bytes]:
 
 
 def _session(raw: dict[str, Any]) -> Session:
-    whole = all(type(raw[name]) is int and raw[name] >= 0 for name in ("examples", "samples"))
-    timed = type(raw["seconds"]) in (int, float) and 0 <= raw["seconds"] < math.inf
-    if not (whole and timed and isinstance(raw["settings"], dict)):
+    counted = {name: whole(raw, name) for name in ("examples", "samples")}
+    if set(raw) != {*counted, "seconds", "settings"} or not isinstance(raw["settings"], dict):
         raise ValueError(f"found {raw}")
-    return Session(**raw)
+    return Session(**counted, seconds=real(raw, "seconds"), settings=raw["settings"])
 
 
 def _cut_torn_line(path: Path) -> None:

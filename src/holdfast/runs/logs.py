@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import io
 import json
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
 from holdfast.errors import DataError
-from holdfast.runs.manifest import DataPromise, Manifest
+from holdfast.runs.manifest import MOST_EXAMPLES, UNKNOWN, DataPromise, Manifest
 from holdfast.runs.store import ClaimRecord
+from holdfast.runs.subsets import TEST_SPLITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,16 +22,25 @@ if TYPE_CHECKING:
 
     from holdfast.estimators import Estimator
     from holdfast.noises.base import Noise
+    from holdfast.runs.subsets import Published
 
 COLUMNS = ("idx", "label", "predict", "radius", "correct", "time")
 _REQUIRED = COLUMNS[:4]
 
-# Number of test examples and shape of the data sets that published logs are about.
-_KNOWN = {
-    "cifar10": (10_000, (3, 32, 32)),
-    "mnist": (10_000, (1, 28, 28)),
-    "imagenet": (50_000, (3, 224, 224)),
-}
+# More than any data set has: a number beyond is no label, and a list as long as that is never made.
+_MOST_CLASSES = 100_000
+
+_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
+# No underscores, and no digits of other scripts, which Python takes too.
+_REAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE)
+# The longest mark first: that of UTF-16 begins that of UTF-32.
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 
 @dataclass(frozen=True)
@@ -60,42 +73,86 @@ class LogLine:
 
 
 def read_log(path: Path) -> Log:
-    """Read a TSV log.
+    """Read a TSV log: UTF-8, or UTF-16 and UTF-32 with a byte-order mark.
 
     Raises:
-        DataError: the file is missing, empty, or has a line that cannot be right; names the line.
+        DataError: the file is missing, empty, not text, or has a line that cannot be right; names the line.
     """
-    if not path.is_file():
-        raise DataError(f"there is no log {path}")
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file, delimiter="\t")
-        header = tuple(reader.fieldnames or ())
-        if not set(_REQUIRED) <= set(header):
+    rows = _rows(path)
+    claims = [_claim(path, number, row) for number, row in rows]
+    lines: dict[int, int] = {}
+    for (number, _), claim in zip(rows, claims, strict=True):
+        if claim.index in lines:
             raise DataError(
-                f"{path} has the columns {', '.join(header) or 'none'}; a log has {', '.join(COLUMNS)}, tab-separated"
+                f"{path} has an index twice: {claim.index}, in lines {lines[claim.index]} and {number}; each example "
+                "has one line"
             )
-        rows = list(reader)
-    if not rows:
-        raise DataError(f"{path} has a header and no lines")
-    claims = [_claim(path, number, row) for number, row in enumerate(rows, 2)]
-    if len({claim.index for claim in claims}) < len(claims):
-        raise DataError(f"{path} has an index twice; each example has one line")
+        lines[claim.index] = number
     wrong = sum(
         row.get("correct") not in (None, str(int(claim.predicted == claim.label)))
-        for row, claim in zip(rows, claims, strict=True)
+        for (_, row), claim in zip(rows, claims, strict=True)
     )
-    largest = max(_least_meant(row["radius"]) for row in rows)
+    largest = max(_least_meant(row["radius"]) for _, row in rows)
     return Log(tuple(sorted(claims, key=lambda claim: claim.index)), largest, wrong)
+
+
+def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """The lines of a log after its header, with their numbers."""
+    # Quotes mean nothing in this format: one that is never closed must not swallow the lines after it.
+    reader = csv.DictReader(io.StringIO(_text(path), newline=None), delimiter="\t", quoting=csv.QUOTE_NONE, restkey="")
+    try:
+        header = tuple(reader.fieldnames or ())
+        twice = [name for name in header if name in COLUMNS and header.count(name) > 1]
+        if not set(_REQUIRED) <= set(header) or twice:
+            found = ", ".join(map(repr, header)) if twice else ", ".join(header) or "none"
+            raise DataError(f"{path} has the columns {found}; a log has {', '.join(COLUMNS)}, once each, tab-separated")
+        rows = [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num} cannot be read ({error}); a log is lines of text") from error
+    if not rows:
+        raise DataError(f"{path} has a header and no lines")
+    for number, row in rows:
+        if any(row.pop("", None) or ()):
+            raise DataError(f"{path}, line {number} has more fields than the header has columns, {len(header)}")
+    return rows
+
+
+def _text(path: Path) -> str:
+    if not path.is_file():
+        raise DataError(f"there is no log {path}")
+    raw = path.read_bytes()
+    encoding = next((name for mark, name in _MARKS if raw.startswith(mark)), "utf-8")
+    try:
+        text = raw.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{path}, line {line} is not {encoding.removesuffix('-sig').upper()} ({error.reason}, byte "
+            f"{raw[error.start]:#04x}). Write the log as UTF-8: `iconv -f LATIN1 -t UTF-8`, if it is Latin-1"
+        ) from error
+    if "\0" in text:
+        raise DataError(
+            f"{path} holds zero bytes: it is no text, or UTF-16 without a byte-order mark. Write the log as UTF-8: "
+            "`iconv -f UTF-16LE -t UTF-8`, or UTF-16BE"
+        )
+    return text
 
 
 def imported_manifest(
     log: Log, noise: Noise, guarantee: str, estimator: Estimator, n0: int, data_name: str, origin: str
 ) -> Manifest:
-    """The manifest of a run that another tool made, as far as its log and the caller know it."""
+    """The manifest of a run that another tool made, as far as its log and the caller know it.
+
+    Raises:
+        DataError: an index or a label that the data set of that name does not have.
+    """
     indices = [claim.index for claim in log.claims]
+    known = TEST_SPLITS.get(data_name)
+    _check_known(log, known, data_name)
     step = math.gcd(*indices) or 1
-    size, shape = _KNOWN.get(data_name, (indices[-1] + step, (1,)))
-    regular = indices == list(range(0, size, step))
+    size, shape = (indices[-1] + step, (1,)) if known is None else (known.size, known.shape)
+    regular = indices == list(range(0, indices[-1] + 1, step))
+    whole = regular and indices[-1] + step >= size
     classes = 1 + max(max(claim.label, -1 if claim.predicted is None else claim.predicted) for claim in log.claims)
     return Manifest(
         kind="imported",
@@ -106,13 +163,15 @@ def imported_manifest(
         data=DataPromise(
             source=data_name,
             split="test",
-            sha256="unknown",
-            size=size if regular else len(indices),
+            sha256=UNKNOWN,
+            size=size,
             shape=shape,
             low=0.0,
             high=1.0,
             class_names=tuple(str(label) for label in range(classes)),
             every=step if regular else 1,
+            limit=None if whole else len(indices),
+            regular=None if regular else False,
         ),
         model={"imported_from": origin},
         seed=None,
@@ -121,6 +180,25 @@ def imported_manifest(
         device="unknown",
         versions={},
     )
+
+
+def _check_known(log: Log, known: Published | None, name: str) -> None:
+    """Raise DataError if a log cannot be about the test split of a published data set."""
+    if known is None:
+        return
+    last = log.claims[-1].index
+    if last >= known.size:
+        raise DataError(
+            f"the log has the index {last}; the test split of {name} has {known.size:,} examples. Name another data "
+            "set, or none"
+        )
+    for claim in log.claims:
+        highest = max(claim.label, -1 if claim.predicted is None else claim.predicted)
+        if highest >= known.classes:
+            raise DataError(
+                f"the log has class {highest} for index {claim.index}; {name} has classes 0 to {known.classes - 1}. "
+                "Name another data set, or none"
+            )
 
 
 def write_tsv(lines: Iterable[LogLine], file: TextIO) -> None:
@@ -143,41 +221,62 @@ def write_jsonl(lines: Sequence[LogLine], file: TextIO) -> None:
             "selection": line.selection,
             "estimation": line.estimation,
         }
-        file.write(json.dumps(entry) + "\n")
+        file.write(json.dumps(entry, allow_nan=False) + "\n")
 
 
 def _claim(path: Path, number: int, row: dict[str, str]) -> ClaimRecord:
     try:
-        predicted = int(row["predict"])
+        predicted = _whole(row, "predict")
         claim = ClaimRecord(
-            index=int(row["idx"]),
-            label=int(row["label"]),
+            index=_whole(row, "idx"),
+            label=_whole(row, "label"),
             predicted=None if predicted == -1 else predicted,
-            radius=float(row["radius"]),
+            radius=_real(row["radius"], "radius"),
             seconds=_seconds(row.get("time")),
         )
     except (ValueError, TypeError) as error:
         raise DataError(f"{path}, line {number} cannot be read ({error}): {dict(row)}") from error
-    if not (0.0 <= claim.radius < math.inf) or claim.index < 0 or claim.label < 0 or predicted < -1:
+    if not (0.0 <= claim.radius < math.inf and 0 <= claim.index < MOST_EXAMPLES and claim.label >= 0):
         raise DataError(
-            f"{path}, line {number}: indices and labels are 0 or more, predict is a class or -1 (abstain), "
-            f"and a radius is a finite number from 0 on; found {dict(row)}"
+            f"{path}, line {number}: indices and labels are 0 or more, and a radius is a finite number from 0 on; "
+            f"found {dict(row)}"
+        )
+    if predicted < -1 or max(claim.label, predicted) >= _MOST_CLASSES:
+        raise DataError(
+            f"{path}, line {number}: classes are numbers from 0 to {_MOST_CLASSES - 1:,}, and predict is one of them "
+            f"or -1 (abstain); found {dict(row)}"
         )
     return claim
 
 
+def _whole(row: dict[str, str], name: str) -> int:
+    text = row[name]
+    if not isinstance(text, str) or not _WHOLE.fullmatch(text.strip()):
+        raise ValueError(f"{name} is a whole number, found {text!r}")
+    return int(text)
+
+
+def _real(text: str | None, name: str) -> float:
+    if not isinstance(text, str) or not _REAL.fullmatch(text.strip()):
+        raise ValueError(f"{name} is a number, found {text!r}")
+    return float(text)
+
+
 def _seconds(text: str | None) -> float | None:
-    """Seconds from `15.4` or `0:00:15.4`."""
-    if not text:
+    """Seconds from `15.4` or `0:00:15.4`; None where a log does not say."""
+    if not text or not text.strip():
         return None
     seconds = 0.0
     for part in text.split(":"):
-        seconds = 60.0 * seconds + float(part)
+        seconds = 60.0 * seconds + _real(part, "each part of time")
+    if not 0.0 <= seconds < math.inf:
+        raise ValueError(f"time is in seconds from 0 on, or h:m:s, found {text!r}; leave it empty if it is not known")
     return seconds
 
 
 def _least_meant(text: str) -> float:
     """The smallest number that rounds to the decimal `text`."""
-    mantissa = text.lower().partition("e")[0]
-    digits = len(mantissa.partition(".")[2])
-    return max(0.0, float(text) - 0.5 * 10.0**-digits)
+    mantissa, _, exponent = text.strip().lower().partition("e")
+    digits = len(mantissa.partition(".")[2]) - int(exponent or 0)
+    # 0e999 is 0.
+    return max(0.0, float(text) - 0.5 * 10.0 ** min(-digits, 300))

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import RunError, UsageError
 from holdfast.estimators.proved import MOST_RADIUS
-from holdfast.runs.ledger import RECORDS, SESSIONS, Ledger, Session, opened, read_sessions, sealed, whole_lines
+from holdfast.plain import Plain
+from holdfast.runs.ledger import (
+    RECORDS,
+    SESSIONS,
+    Ledger,
+    Session,
+    opened,
+    read_sessions,
+    real,
+    sealed,
+    whole,
+    whole_lines,
+)
 from holdfast.runs.manifest import (
     BOUND,
     CERTIFY,
@@ -41,7 +53,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class VoteRecord:
+class VoteRecord(Plain):
     """The record of a certified example: its votes, from which everything else follows."""
 
     index: int
@@ -61,7 +73,7 @@ class VoteRecord:
 
 
 @dataclass(frozen=True)
-class ClaimRecord:
+class ClaimRecord(Plain):
     """The record of an example in an imported log: what another tool claimed. There are no votes to check it by."""
 
     index: int
@@ -83,7 +95,7 @@ class ClaimRecord:
 
 
 @dataclass(frozen=True)
-class BoundRecord:
+class BoundRecord(Plain):
     """The record of an example that a deterministic bound is about.
 
     Attributes:
@@ -181,7 +193,8 @@ def _parse(lines: Sequence[bytes], manifest: Manifest, path: Path) -> list[Recor
     if manifest.kind not in _READERS:
         raise RunError(f"{path.parent} is a run of kind {manifest.kind!r}; known are {', '.join(_READERS)}")
     read = _READERS[manifest.kind]
-    indices = set(manifest.data.indices())
+    # A range, which knows its members without listing them.
+    indices = manifest.data.indices()
     seen: set[int] = set()
     records: list[Record] = []
     for number, line in enumerate(lines, 1):
@@ -210,32 +223,35 @@ def _read_votes(raw: dict[str, Any], manifest: Manifest) -> VoteRecord:
     missing = estimator_of(manifest).draws_wanted(selection.top, estimation)
     if missing:
         raise ValueError(f"{estimation.total} estimation votes, {missing} fewer than the estimator asks for")
-    if not 0 <= raw["label"] < classes:
-        raise ValueError(f"label {raw['label']} is not one of the {classes} classes")
-    return VoteRecord(int(raw["index"]), int(raw["label"]), selection, estimation)
+    return VoteRecord(whole(raw, "index"), _class(raw, "label", classes), selection, estimation)
 
 
 def _read_claim(raw: dict[str, Any], manifest: Manifest) -> ClaimRecord:
+    classes = len(manifest.data.class_names)
     return ClaimRecord(
-        index=int(raw["index"]),
-        label=int(raw["label"]),
-        predicted=None if raw["predicted"] is None else int(raw["predicted"]),
-        radius=float(raw["radius"]),
-        seconds=None if raw["seconds"] is None else float(raw["seconds"]),
+        index=whole(raw, "index"),
+        label=_class(raw, "label", classes),
+        predicted=None if raw["predicted"] is None else _class(raw, "predicted", classes),
+        radius=real(raw, "radius"),
+        seconds=None if raw["seconds"] is None else real(raw, "seconds"),
     )
 
 
 def _read_bound(raw: dict[str, Any], manifest: Manifest) -> BoundRecord:
     classes, proved = len(manifest.data.class_names), proved_of(manifest)
     most = MOST_RADIUS if proved.most is None else min(MOST_RADIUS, proved.most)
-    answer, radius = raw["answer"], float(raw["radius"])
-    for name, value in (("label", raw["label"]), ("answer", answer)):
-        if value is not None and not (type(value) is int and 0 <= value < classes):
-            raise ValueError(f"{name} {value} is not one of the {classes} classes")
-    # Written so that a NaN fails.
-    if not 0.0 <= radius <= most or (answer is None and radius > 0.0):
+    answer = None if raw["answer"] is None else _class(raw, "answer", classes)
+    radius = real(raw, "radius")
+    if radius > most or (answer is None and radius > 0.0):
         raise ValueError(f"the radius {radius} is none that the bound {proved.spelling} can give, up to {most:g}")
-    return BoundRecord(int(raw["index"]), int(raw["label"]), answer, radius)
+    return BoundRecord(whole(raw, "index"), _class(raw, "label", classes), answer, radius)
+
+
+def _class(raw: dict[str, Any], name: str, classes: int) -> int:
+    value = raw[name]
+    if type(value) is not int or not 0 <= value < classes:
+        raise ValueError(f"{name} {value!r} is not one of the {classes} classes")
+    return value
 
 
 _READERS: dict[str, Callable[[dict[str, Any], Manifest], Record]] = {

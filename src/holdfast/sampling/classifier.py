@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.errors import ClassifierError
+from holdfast.plain import plain
 from holdfast.sampling.modes import check_at_rest
 from holdfast.sampling.steadiness import Steadiness
 
@@ -65,8 +66,9 @@ class VotingClassifier:
             raise ClassifierError(
                 f"a base classifier is a torch module or another callable, got {type(function).__name__}"
             )
-        if num_classes < 2:
-            raise ClassifierError(f"a classifier has at least 2 classes, got {num_classes}")
+        num_classes = plain(num_classes)
+        if type(num_classes) is not int or num_classes < 2:
+            raise ClassifierError(f"a classifier has at least 2 classes, a whole number; got {num_classes!r}")
         self.function = function
         self.num_classes = num_classes
         self._own = function if isinstance(function, OwnRounding) else None

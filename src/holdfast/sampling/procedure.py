@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.errors import UsageError
 from holdfast.estimators import check_samples
+from holdfast.plain import Plain
 from holdfast.sampling.rng import Stream
 from holdfast.types import Counts
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 Votes = dict[Stream, Counts]
 
 
-class Procedure(ABC):
+class Procedure(Plain, ABC):
     """The order of streams and the number of draws from each."""
 
     @abstractmethod

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from holdfast.errors import HoldfastError, UsageError
+from holdfast.plain import plain
 
 # Samples that one generator draws, always all of them even where fewer are used.
 BLOCK = 64
@@ -49,6 +50,7 @@ def fresh_seed() -> int:
 
 def check_seed(seed: int) -> int:
     """`seed` if it can key the generator, UsageError otherwise."""
+    seed = plain(seed)
     if type(seed) is not int or not 0 <= seed < 2**SEED_BITS:
         raise UsageError(f"a seed is a whole number from 0 to 2^{SEED_BITS} - 1, got {seed!r}")
     return seed

@@ -7,6 +7,7 @@ import math
 from scipy.special import betainc, betaincc, betainccinv, betaincinv
 
 from holdfast.errors import UsageError
+from holdfast.plain import is_real, plain
 from holdfast.stats.rounding import down
 
 # Relative room left for the error of the incomplete beta function: 1e-12 up to n = 1e7 at alpha below 1/2, 5e-11 at
@@ -16,16 +17,19 @@ _TAIL_SLACK = 2e-10
 
 def check_alpha(alpha: float) -> float:
     """`alpha` if it is a failure probability strictly between 0 and 1, an error otherwise (NaN included)."""
-    if not 0.0 < alpha < 1.0:
-        raise UsageError(f"alpha is a failure probability between 0 and 1 (0.001, say), got {alpha}")
+    alpha = plain(alpha)
+    if not (is_real(alpha) and 0.0 < alpha < 1.0):
+        raise UsageError(f"alpha is a failure probability between 0 and 1 (0.001, say), got {alpha!r}")
     return alpha
 
 
-def _check_hits(hits: int, n: int) -> None:
+def _check_hits(hits: int, n: int) -> tuple[int, int]:
+    hits, n = plain(hits), plain(n)
     if type(hits) is not int or type(n) is not int:
         raise UsageError(f"hits and n are integers, got {hits!r} and {n!r}")
     if n < 1 or not 0 <= hits <= n:
         raise UsageError(f"hits lie in 0..n with n at least 1, got {hits} hits among n = {n}")
+    return hits, n
 
 
 def lower_bound(hits: int, n: int, alpha: float) -> float:
@@ -47,8 +51,8 @@ def lower_bound(hits: int, n: int, alpha: float) -> float:
 
     Source: Clopper & Pearson 1934; the one-sided form of Cohen et al. 2019, Appendix C.
     """
-    _check_hits(hits, n)
-    check_alpha(alpha)
+    hits, n = _check_hits(hits, n)
+    alpha = check_alpha(alpha)
     if hits == 0:
         return 0.0
     p = float(betaincinv(hits, n - hits + 1, alpha))
@@ -66,8 +70,8 @@ def upper_bound(hits: int, n: int, alpha: float) -> float:
 
     The mirror image of `lower_bound`; 1.0 when every trial was a success. Arguments and errors as there.
     """
-    _check_hits(hits, n)
-    check_alpha(alpha)
+    hits, n = _check_hits(hits, n)
+    alpha = check_alpha(alpha)
     if hits == n:
         return 1.0
     p = float(betainccinv(hits + 1, n - hits, alpha))

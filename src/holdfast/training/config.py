@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from holdfast.errors import UsageError
+from holdfast.plain import Plain
 from holdfast.training.recipes import NoiseAugmentation, Recipe
 
 OPTIMIZERS = ("sgd", "adamw")
@@ -15,7 +16,7 @@ PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(Plain):
     """How to train.
 
     Args:

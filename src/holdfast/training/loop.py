@@ -220,7 +220,7 @@ class _Trainer:
                 if isinstance(value, Tensor):
                     tensors[f"optimizer.{number}.{key}"] = value.cpu().contiguous()
         position = {"epoch": self.epoch, "loss": self.loss, "accuracy": self.accuracy, "promise": self._promise}
-        write_tensors(path, tensors, {_KEY: json.dumps(position)})
+        write_tensors(path, tensors, {_KEY: json.dumps(position, allow_nan=False)})
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint.

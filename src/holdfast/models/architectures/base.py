@@ -13,6 +13,7 @@ from torch import nn
 
 from holdfast.errors import UsageError
 from holdfast.models.normalization import Normalization
+from holdfast.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,6 +43,15 @@ def architecture(name: str, *, raw: bool = False) -> Callable[[Builder], Builder
         return function
 
     return register
+
+
+def argument_annotations(name: str) -> dict[str, str]:
+    """The arguments of an architecture and their types, as they are written; none for a name that is not known."""
+    builder = _ARCHITECTURES.get(name)
+    if builder is None:
+        return {}
+    parameters = inspect.signature(builder).parameters.values()
+    return {each.name: str(each.annotation) for each in parameters if each.kind is each.KEYWORD_ONLY}
 
 
 def takes_raw_inputs(name: str) -> bool:
@@ -76,7 +86,8 @@ def build(name: str, shape: Shape, num_classes: int, args: Mapping[str, Any] | N
     builder = _ARCHITECTURES[name]
     parameters = inspect.signature(builder).parameters.values()
     known = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
-    given = dict(args or {})
+    given = {key: plain(value) for key, value in (args or {}).items()}
+    shape, num_classes = plain((shape, num_classes))
     unknown = sorted(set(given) - set(known))
     if unknown:
         raise UsageError(f"architecture {name!r} has no argument {unknown[0]!r}; it takes {', '.join(known) or 'none'}")

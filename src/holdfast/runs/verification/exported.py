@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import math
+import re
+from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 _COLUMNS = ("idx", "label", "predict", "radius", "correct")
 # Exported radii are rounded down to this many decimals.
 _DECIMALS = 6
+_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 
 
 def check_log(path: Path, material: Material, claims: Iterable[Claim], result: Verification) -> None:
@@ -34,11 +38,11 @@ def check_log(path: Path, material: Material, claims: Iterable[Claim], result: V
     seen: set[int] = set()
     for number, line in enumerate(_lines(path), 1):
         try:
-            index = int(line["idx"])
+            index = _whole(line["idx"])
             wrong = _wrong(line, index, material, known)
             if index in seen:
                 wrong = "comes a second time"
-        except (ValueError, KeyError, TypeError, ZeroDivisionError) as error:
+        except (ValueError, KeyError, TypeError, ArithmeticError) as error:
             result.failures.append(f"{path.name}, entry {number} cannot be read: {error!r}")
             continue
         seen.add(index)
@@ -55,16 +59,16 @@ def _wrong(line: Mapping[str, Any], index: int, material: Material, known: Mappi
     record, claim = material.records.get(index), known.get(index)
     if record is None or claim is None:
         return "is not in the run"
-    label, predict = int(line["label"]), int(line["predict"])
+    label, predict = _whole(line["label"]), _whole(line["predict"])
     if label != record["label"]:
         return f"label {label}, the record has {record['label']}"
     if predict != (-1 if claim.label is None else claim.label):
         return f"predict {predict}, the votes give {'-1 (abstain)' if claim.label is None else claim.label}"
-    if int(line["correct"]) != int(predict == label):
+    if _whole(line["correct"]) != int(predict == label):
         return f"correct {line['correct']}, though label is {label} and predict {predict}"
-    scale = 10**_DECIMALS
-    expected = Fraction(math.floor(Fraction(claim.radius) * scale), scale)
-    if Fraction(line["radius"]) != expected:
+    expected = Decimal(math.floor(Fraction(claim.radius) * 10**_DECIMALS)).scaleb(-_DECIMALS)
+    # Not a fraction: one of 1e-999999999 has a denominator as long as that.
+    if Decimal(line["radius"]) != expected:
         return f"radius {line['radius']}, the votes give {float(expected):.{_DECIMALS}f} (rounded down)"
     for stream in ("selection", "estimation"):
         if line.get(stream) is not None and line[stream] != record.get(stream):
@@ -76,7 +80,7 @@ def _lines(path: Path) -> list[Mapping[str, Any]]:
     """The lines of a log, as text or parsed JSON whose decimals are kept."""
     if not path.is_file():
         raise DataError(f"there is no log {path}")
-    raw = path.read_bytes().splitlines()
+    raw = _unmarked(path).splitlines()
     if not raw:
         raise DataError(f"{path} is empty; `holdfast export-log RUN --out {path.name}` writes a log")
     if raw[0].lstrip().startswith(b"{"):
@@ -87,6 +91,23 @@ def _lines(path: Path) -> list[Mapping[str, Any]]:
             f"{path} has the columns {', '.join(header)}; a log is JSON lines, or has tabs and {', '.join(_COLUMNS)}"
         )
     return [dict(zip(header, line.decode(errors="replace").split("\t"), strict=False)) for line in raw[1:]]
+
+
+def _unmarked(path: Path) -> bytes:
+    """The content of a log in UTF-8, without a byte-order mark."""
+    raw = path.read_bytes()
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in raw:
+        raise DataError(f"{path} is UTF-16 or no text; a log is UTF-8. Write it so: `iconv -f UTF-16 -t UTF-8`")
+    return raw.removeprefix(codecs.BOM_UTF8)
+
+
+def _whole(value: Any) -> int:
+    """A whole number as it is in JSON or in text; nothing is cut or rounded."""
+    if type(value) is int:
+        return value
+    if not (isinstance(value, str) and _WHOLE.fullmatch(value)):
+        raise ValueError(f"a whole number was expected, found {value!r}")
+    return int(value)
 
 
 def _entry(path: Path, number: int, line: bytes) -> Mapping[str, Any]:

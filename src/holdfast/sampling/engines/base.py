@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from holdfast.plain import Plain
 from holdfast.sampling.classifier import BaseClassifier, VotingClassifier
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class FactoryRecipe(ClassifierRecipe):
 Base = VotingClassifier | ClassifierRecipe
 
 
-class Engine(ABC):
+class Engine(Plain, ABC):
     """Where the loop runs. No result depends on it: votes are a function of (seed, example, stream, block) alone."""
 
     device: str

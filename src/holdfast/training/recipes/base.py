@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from holdfast.errors import UsageError
 from holdfast.named import Named, from_dict, register
 from holdfast.noises.base import AdditiveNoise
+from holdfast.plain import is_real, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -170,5 +171,5 @@ def check_additive(recipe: Recipe, noise: Noise | None, why: str) -> None:
 
 def check_weight(name: str, value: float) -> None:
     """Raise UsageError unless a weight in a loss is a finite number from 0 on."""
-    if not (isinstance(value, int | float) and 0.0 <= value < float("inf")):
+    if not (is_real(plain(value)) and value >= 0.0):
         raise UsageError(f"{name} is a number from 0 on, got {value!r}")

@@ -1,0 +1,69 @@
+"""Numbers of other libraries as Python's own: what is checked, keyed by and written to JSON is a plain number."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields
+from functools import wraps
+from numbers import Integral, Real
+from operator import index
+from typing import Any, TypeVar, cast
+
+AnyValue = TypeVar("AnyValue")
+
+_OWN = frozenset({int, float, bool, str, bytes, type(None)})
+
+
+def plain(value: AnyValue) -> AnyValue:
+    """`value` with numpy's numbers as `int` and `float`, in tuples and lists, too; anything else is as it was.
+
+    A bool stays one, numpy's as well: a check that refuses it still can.
+    """
+    kind = type(value)
+    if kind in _OWN:
+        return value
+    if isinstance(value, (tuple, list)):
+        parts = [plain(part) for part in value]
+        same = all(new is old for new, old in zip(parts, value, strict=True))
+        if same or kind not in (tuple, list):
+            return value
+        return cast("Any", parts if kind is list else tuple(parts))  # type: ignore[no-any-return]
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, Integral):
+        return cast("AnyValue", index(cast("Any", value)))
+    return cast("AnyValue", float(value)) if isinstance(value, Real) else value
+
+
+def is_real(value: object) -> bool:
+    """Whether `value` is one of Python's finite numbers, and no bool."""
+    return type(value) in (int, float) and math.isfinite(cast("float", value))
+
+
+class Plain:
+    """Base of dataclasses whose numbers may be numpy's: they are made plain before `__post_init__` sees them."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        check = cls.__dict__.get("__post_init__")
+        if check is None:
+            return
+
+        @wraps(check)
+        def checked(self: Any) -> None:
+            _make_plain(self)
+            check(self)
+
+        cls.__post_init__ = checked  # type: ignore[method-assign]
+
+    def __post_init__(self) -> None:
+        _make_plain(self)
+
+
+def _make_plain(made: Any) -> None:
+    for field in fields(made):
+        value = getattr(made, field.name, None)
+        new = plain(value)
+        if new is not value:
+            # The dataclass may be frozen.
+            object.__setattr__(made, field.name, new)
