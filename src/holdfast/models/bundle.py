@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from holdfast.errors import BundleError
 from holdfast.files import whole_file
-from holdfast.models.architectures.base import build_normalized
+from holdfast.models.architectures.base import build_normalized, builders_used
+from holdfast.models.identity import model_code
 from holdfast.noises.base import noise_from_dict
 
 if TYPE_CHECKING:
@@ -94,11 +95,19 @@ class BundleInfo:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A loaded bundle: what it says, the base classifier in eval mode, and the hash of the file."""
+    """A loaded bundle: what it says, the base classifier in eval mode, the hash of the file, and what it was built by.
+
+    Attributes:
+        info: what the file says of its weights.
+        module: the base classifier.
+        sha256: of the file.
+        code: digests of the code that the architecture is, by the names of modules; see `model_code`.
+    """
 
     info: BundleInfo
     module: nn.Module
     sha256: str
+    code: dict[str, str]
 
     def promise(self) -> dict[str, Any]:
         """What a manifest says of the model."""
@@ -108,6 +117,7 @@ class Bundle:
             "sha256": self.sha256,
             "trained_for": self.info.noise,
             "normalization": {"mean": self.info.input_space.mean, "std": self.info.input_space.std},
+            "code": self.code,
         }
 
 
@@ -171,7 +181,9 @@ def load_bundle(path: Path, device: torch.device | None = None) -> Bundle:
     """
     tensors, header = read_tensors(path)
     info = _parse(path, header)
-    module = info.build()
+    with builders_used() as builders:
+        module = info.build()
+    code = model_code(module, builders)
     try:
         module.load_state_dict(tensors)
     except RuntimeError as error:
@@ -179,7 +191,7 @@ def load_bundle(path: Path, device: torch.device | None = None) -> Bundle:
             f"the weights in {path} do not fit its architecture {info.architecture!r}: {error}"
         ) from error
     module = module.to(device or torch.device("cpu"), torch.float32).eval().requires_grad_(False)
-    return Bundle(info, module, hashlib.sha256(path.read_bytes()).hexdigest())
+    return Bundle(info, module, hashlib.sha256(path.read_bytes()).hexdigest(), code)
 
 
 def _parse(path: Path, header: Mapping[str, str]) -> BundleInfo:
