@@ -23,6 +23,10 @@ class ClassifierError(HoldfastError):
     """A base classifier that returns something no vote can be taken from."""
 
 
+class AttackError(HoldfastError):
+    """An attack that its library could not finish: nothing is known of the example."""
+
+
 class DataError(HoldfastError):
     """A data set that is missing, incomplete or corrupt."""
 

@@ -16,8 +16,9 @@ from victims import Victim, made, magnitudes
 from holdfast.attacks import Access, DefendedTarget, PlainTarget, attack_classes, attack_from_dict
 from holdfast.attacks.base import Attack, Problem
 from holdfast.attacks.distances import changed_pixels, distance
+from holdfast.attacks.foolbox import imported
 from holdfast.attacks.randomness import seeded
-from holdfast.errors import ClassifierError, InputError, MissingExtraError, UsageError
+from holdfast.errors import ClassifierError, HoldfastError, InputError, MissingExtraError, UsageError
 from holdfast.models.architectures.defended import Defended, Quantized
 from holdfast.types import Norm
 
@@ -424,6 +425,72 @@ def test_a_package_that_misses_another_one_says_which(plain: Victim, monkeypatch
     x, label = plain.image(0)
     with pytest.raises(UsageError, match=r"'foolbox', which is installed and cannot be imported: .* 'pkg_resources'"):
         made("fgsm").run(plain.target(), x, label, 0.1)
+
+
+@pytest.mark.parametrize("raised", [ZeroDivisionError("by zero"), AssertionError(), SystemExit(3), KeyError("x")])
+@pytest.mark.parametrize(
+    ("name", "library", "fails"),
+    [
+        ("autoattack", "pyautoattack", "pyautoattack.AutoAttack.run_standard_evaluation"),
+        ("pgd", "foolbox", "foolbox.attacks.LinfProjectedGradientDescentAttack.run"),
+        ("lbfgs", "scipy", "scipy.optimize.minimize"),
+        ("one-pixel", "scipy", "scipy.optimize.differential_evolution"),
+    ],
+)
+def test_what_a_library_raises_is_an_error_that_names_it(
+    plain: Victim, monkeypatch: pytest.MonkeyPatch, raised: BaseException, name: str, library: str, fails: str
+) -> None:
+    attack = made(name)
+    # Importing it warns of other packages.
+    imported(library.replace("scipy", "scipy.optimize"), "A test")
+
+    def fail(*_: object, **__: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(fails, fail)
+    x, label = plain.image(0)
+    with pytest.raises(HoldfastError, match=rf"the attack {name}.* could not be finished: {library} \d.* failed with"):
+        attack.run(plain.target(), x, label, budget(attack))
+
+
+def test_a_start_that_foolbox_does_not_find_is_still_no_error(plain: Victim, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    imported("foolbox", "A test")
+    monkeypatch.setattr("foolbox.attacks.BoundaryAttack.run", fail)
+    x, label = plain.image(0)
+    assert made("boundary").run(plain.target(), x, label) is None
+
+
+@pytest.mark.parametrize("name", ["boundary", "pointwise", "pgd"])
+def test_what_the_classifier_raises_is_no_lost_start(plain: Victim, name: str) -> None:
+    """An AssertionError of the classifier within an attack by decisions would count as nothing found."""
+    x, label = plain.image(0)
+    target = plain.target()
+    moody = False
+
+    def function(z: Tensor) -> Tensor:
+        assert not moody or torch.equal(z, x.expand_as(z)), "no more"
+        logits: Tensor = target.function(z)
+        return logits
+
+    asked = PlainTarget(function, target.num_classes, target.shape)
+    asked.decide(x.unsqueeze(0))
+    moody = True
+    with pytest.raises(ClassifierError, match=r"the classifier failed with AssertionError \(no more"):
+        made(name).run(asked, x, label, 0.3 if name == "pgd" else math.inf)
+
+
+def test_autoattack_in_l2_is_for_images_that_are_high_enough() -> None:
+    torch.manual_seed(0)
+    target = PlainTarget(nn.Sequential(nn.Flatten(), nn.Linear(128, 5)).eval(), 5, (1, 4, 32))
+    x = torch.rand(1, 4, 32)
+    label = int(target.decide(x.unsqueeze(0))[0])
+    with pytest.raises(
+        UsageError, match=r"autoattack in l2 is for images of at least 5 .*got .*\(1, 4, 32\).*pgd:norm=l2"
+    ):
+        made("autoattack", "l2").run(target, x, label, 1e-4)
 
 
 def test_global_generators_come_back_after_an_error() -> None:

@@ -36,6 +36,33 @@ def defended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+def test_a_library_that_fails_ends_the_attack_with_the_example_named(
+    call: Call, plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from holdfast.attacks.foolbox import imported
+
+    kind = imported("foolbox", "A test").attacks.LinfProjectedGradientDescentAttack
+    whole, calls = kind.run, []
+
+    def failing(self: object, *arguments: object, **options: object) -> object:
+        calls.append(0)
+        if len(calls) > 1:
+            raise ZeroDivisionError("modulo by zero")
+        return whole(self, *arguments, **options)
+
+    monkeypatch.setattr(kind, "run", failing)
+    command = ("attack", "--model", plain, "--attack", "pgd:steps=2", "--budget", ".3", "--every", 40, "--limit", 4)
+    code, _, err = call(*command, "--noise", "none", "--out", tmp_path / "out", "--quiet", "--seed", 1)
+    assert code == 1
+    kept = [record.index for record in read_attack(tmp_path / "out").records]
+    failed = 40 * len(kept)
+    assert kept == list(range(0, failed, 40)), "what was finished before is kept"
+    assert f"example {failed}, run 0: the attack pgd:norm=linf,steps=2 could not be finished: foolbox" in err
+    assert "failed with ZeroDivisionError (modulo by zero)" in err
+    monkeypatch.setattr(kind, "run", whole)
+    assert call(*command, "--noise", "none", "--out", tmp_path / "out", "--quiet", "--seed", 1)[0] == 0
+
+
 def words(printed: str) -> str:
     return " ".join(printed.split())
 

@@ -183,6 +183,31 @@ def test_a_network_that_a_backend_cannot_take_is_refused() -> None:
         prepare("onnxruntime", Job(Strange().eval(), (1, 8, 8)))
 
 
+PROGRAMS = {
+    "exported": lambda module, x: torch.export.export(
+        module, (x,), dynamic_shapes=({0: torch.export.Dim.AUTO},)
+    ).module(),
+    "scripted": lambda module, x: torch.jit.script(module),
+    "traced": lambda module, x: torch.jit.trace(module, x),
+    "frozen": lambda module, x: torch.jit.freeze(torch.jit.script(module)),
+}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("form", PROGRAMS)
+@pytest.mark.parametrize("backend", ["torch", "torch-optimized"])
+def test_programs_that_have_one_mode_are_networks_too(form: str, backend: str) -> None:
+    """They take no eval(), no requires_grad_(), and some have no flag that says whether they are trained."""
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3)).eval()
+    x = torch.rand(4, 1, 4, 4)
+    program = PROGRAMS[form](module, x)
+    made = prepare(backend, Job(program, (1, 4, 4)))
+    with torch.inference_mode():
+        assert torch.allclose(made(x), module(x), atol=1e-6)
+    assert not any(weights.requires_grad for weights in made._module.parameters())
+
+
 def test_missing_packages_are_named_with_their_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "importable", lambda package: False)
     for name, extra in (("openvino", "openvino"), ("onnxruntime", "onnx")):

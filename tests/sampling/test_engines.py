@@ -118,6 +118,12 @@ def test_another_installation_is_refused(real: Real) -> None:
         collected(drawn(ProcessesEngine(1), real.recipe(torch="1.0")))
 
 
+def test_other_code_is_refused(real: Real) -> None:
+    recipe = replace(real.recipe(), code={"holdfast.sampling.rng": "0" * 64})
+    with pytest.raises(RunError, match=r"a worker has other code than the driver in holdfast\.sampling\.rng"):
+        collected(drawn(ProcessesEngine(1), recipe))
+
+
 def test_a_backend_that_is_another_on_the_worker_is_refused(real: Real) -> None:
     recipe = replace(real.recipe(), described={"name": "torch", "version": "1.0"})
     with pytest.raises(RunError, match=r"base classifier on a worker: version is .* there and 1.0 at the driver"):

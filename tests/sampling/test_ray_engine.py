@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,12 @@ def test_records_are_those_of_the_local_engine(tmp_path: Path, real: Real, clust
 def test_another_installation_is_refused(real: Real, cluster: Any) -> None:
     with pytest.raises(RunError, match=r"torch is .* there and 1.0 at the driver"):
         collected(drawn(RayEngine(1, address=cluster.address), real.recipe(torch="1.0")))
+
+
+def test_other_code_is_refused(real: Real, cluster: Any) -> None:
+    recipe = replace(real.recipe(), code={"holdfast.sampling.rng": "0" * 64})
+    with pytest.raises(RunError, match=r"a worker has other code than the driver in holdfast\.sampling\.rng"):
+        collected(drawn(RayEngine(1, address=cluster.address), recipe))
 
 
 def disturbed(cluster: Any, recipe: Seen, disturb: Callable[[], None]) -> dict[int, Votes]:

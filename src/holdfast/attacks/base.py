@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from operator import index
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
@@ -14,7 +16,7 @@ from torch import Tensor
 from holdfast.attacks.distances import check_budget, distance, within
 from holdfast.attacks.randomness import seeded, torch_generator
 from holdfast.attacks.target import Access, Target
-from holdfast.errors import InputError, UsageError
+from holdfast.errors import AttackError, HoldfastError, InputError, UsageError
 from holdfast.named import Named, from_dict, register
 from holdfast.plain import is_real, plain
 from holdfast.sampling.inputs import check_values
@@ -22,7 +24,7 @@ from holdfast.sampling.rng import check_seed
 from holdfast.types import Norm, norm_spelt
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _ATTACKS: dict[str, type[Attack]] = {}
 
@@ -94,6 +96,7 @@ class Attack(Named, ABC):
         randomized: whether a repetition with another seed can find something else.
         targeted: whether it can lead to a given class.
         source: of the method.
+        library: the package of others that searches; empty for code of our own.
     """
 
     needs: ClassVar[Access]
@@ -102,6 +105,7 @@ class Attack(Named, ABC):
     randomized: ClassVar[bool] = True
     targeted: ClassVar[bool] = True
     source: ClassVar[str]
+    library: ClassVar[str] = ""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -142,6 +146,7 @@ class Attack(Named, ABC):
             UsageError: the attack does not fit the target, or an argument is out of range.
             InputError: `x` is outside the input space or not finite.
             MissingExtraError: a package is not installed.
+            AttackError: the library that searches failed.
         """
         self.check(target)
         self.check_budget(budget)
@@ -156,8 +161,29 @@ class Attack(Named, ABC):
         problem = Problem(target, x.unsqueeze(0), label, wanted, self.measure, float(budget), seed)
         if bool(problem.succeeds(problem.x)[0]):
             return x.clone()
-        with seeded(seed):
-            return problem.accepted(self.search(problem))
+        with seeded(seed), self._faults_told():
+            found = self.search(problem)
+        return problem.accepted(found)
+
+    @contextmanager
+    def _faults_told(self) -> Iterator[None]:
+        """Whatever the library raises as an error that says where it comes from: libraries do not say what of.
+
+        Not memory, which whoever called may have a remedy for.
+        """
+        try:
+            yield
+        except (HoldfastError, MemoryError, torch.OutOfMemoryError):
+            raise
+        except (Exception, SystemExit) as error:
+            if not self.library:
+                raise
+            said = (str(error).strip().splitlines() or ["without a message"])[0]
+            raise AttackError(
+                f"the attack {self} could not be finished: {self.library} {installed_version(self.library)} failed "
+                f"with {type(error).__name__} ({said}). That says nothing of the classifier. Take another attack, "
+                f"other parameters, or another version of {self.library}; `holdfast attack` lists the attacks"
+            ) from error
 
     def check(self, target: Target) -> None:
         """Raise UsageError if it cannot attack this target."""
@@ -187,6 +213,14 @@ class Attack(Named, ABC):
     @abstractmethod
     def search(self, problem: Problem) -> Tensor | None:
         """A candidate `(*event)` or `(1, *event)`, or None; `run` verifies it. `x` is not adversarial itself."""
+
+
+def installed_version(package: str) -> str:
+    """The version of a package of others, for messages."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "of unknown version"
 
 
 def attack_classes() -> dict[str, type[Attack]]:

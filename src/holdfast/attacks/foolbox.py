@@ -11,6 +11,7 @@ import importlib
 import logging
 import warnings
 from abc import abstractmethod
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -18,12 +19,27 @@ from torch import Tensor, nn
 
 from holdfast.attacks.base import Attack
 from holdfast.attacks.target import Access
-from holdfast.errors import MissingExtraError, UsageError
+from holdfast.errors import ClassifierError, HoldfastError, MissingExtraError, UsageError, first_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import ModuleType
 
     from holdfast.attacks.base import Problem
+
+
+@contextmanager
+def own_faults() -> Iterator[None]:
+    """What the classifier raises, as an error of its own: not to be taken for the library's, nor for a lost start."""
+    try:
+        yield
+    except (HoldfastError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        raise ClassifierError(
+            f"the classifier failed with {type(error).__name__} ({first_line(error) or 'without a message'}) for an "
+            "input that an attack made of the example; see that it takes every input in its range"
+        ) from error
 
 
 class Cube:
@@ -61,7 +77,8 @@ class Scores(nn.Module):
     def forward(self, points: Tensor) -> Tensor:
         """`(batch, *event) -> (batch, classes)`; what lies outside the cube is clipped, and has no slope there."""
         points = points.clamp(0.0, 1.0)
-        return self.problem.target.logits(self.cube.low + self.cube.width * points)
+        with own_faults():
+            return self.problem.target.logits(self.cube.low + self.cube.width * points)
 
 
 class Decisions(nn.Module):
@@ -74,13 +91,15 @@ class Decisions(nn.Module):
 
     def forward(self, points: Tensor) -> Tensor:
         """`(batch, *event) -> (batch, 2)`."""
-        succeeds = self.problem.succeeds(self.cube.back(points))
+        with own_faults():
+            succeeds = self.problem.succeeds(self.cube.back(points))
         return torch.stack([~succeeds, succeeds], dim=1).float()
 
 
 class FoolboxAttack(Attack):
     """An attack of foolbox. A subclass writes `made`."""
 
+    library = "foolbox"
     # How far the bounds that foolbox is told lie outside the unit cube, where an attack would freeze at its faces.
     room: ClassVar[float] = 0.0
 

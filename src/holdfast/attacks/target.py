@@ -326,7 +326,9 @@ class _InDouble(torch.nn.Module):
         if not isinstance(module, torch.nn.Module):
             raise UsageError(f"only a torch module can be computed in float64, got {type(module).__name__}")
         self.module = deepcopy(module).double()
-        self.training = module.training
+        # A frozen TorchScript program has no mode, and one of torch.export cannot change its own, of which its flag
+        # says nothing: it has a method `train` of its own that refuses.
+        self.training = getattr(module, "training", False) and "train" not in vars(module)
 
     def forward(self, x: Tensor) -> Tensor:
         """`(batch, *event)` to logits `(batch, classes)`, float64."""

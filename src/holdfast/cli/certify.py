@@ -128,7 +128,7 @@ def certify_into(out: Path, material: Material, settings: Settings, *, hidden: b
         classifier = classifier_for(out, material, settings)
     manifest = promise_of(out, material, settings, description(classifier))
     with console.run_progress(f"certify {out.name}", hidden) as show:
-        base = base_for(settings.engine, classifier)
+        base = base_for(settings.engine, classifier, material.noise)
         certify_run(out, manifest, base, data.examples, settings.engine, show)
 
 

@@ -63,7 +63,7 @@ def predict_command(
     classifier = material.workplace(device, threads).chosen(backend, material.data[0], len(indices) * n)
     where = parse_engine(engine, ray_address, device, parse_batch_size(batch_size), threads)
     smoothed = SmoothedClassifier(
-        base_for(where, classifier),
+        base_for(where, classifier, material.noise),
         material.noise,
         len(material.bundle.info.class_names),
         input_range=(space.low, space.high),

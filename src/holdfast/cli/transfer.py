@@ -141,15 +141,18 @@ def target_attacked(run: AttackRun, bundles: Sequence[Bundle], data: str, comput
 
     Raises:
         UsageError: its model is not among those given.
+        RunError: the code of its model is not what it was.
     """
     from dataclasses import replace
 
     from holdfast.noises.base import noise_from_dict
+    from holdfast.runs.replay import check_code
 
     manifest = run.manifest
     bundle = next((each for each in bundles if each.sha256 == manifest.model["sha256"]), None)
     if bundle is None:
         raise UsageError(f"none of the models is the one that {run.folder} attacked ({manifest.model['sha256']})")
+    check_code(manifest.model, bundle.promise(), manifest.versions, str(run.folder))
     where = replace(computation, precision=manifest.precision, backend=manifest.model["backend"]["name"])
     asked = Asked(
         n=manifest.n,

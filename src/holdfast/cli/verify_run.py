@@ -118,7 +118,7 @@ def _replay(
     check_backend(run.manifest, description(classifier))
     differ = 0
     with console.resumable():
-        for redrawn in draw_again(run, chosen, base_for(engine, classifier), examples, engine):
+        for redrawn in draw_again(run, chosen, base_for(engine, classifier, noise), examples, engine):
             result.replayed.append(redrawn.record.index)
             if redrawn.difference:
                 differ += 1

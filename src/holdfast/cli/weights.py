@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,7 +15,11 @@ from holdfast.cli.specs import open_data_spec, parse_noise
 from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holdfast.data.base import DataSet
     from holdfast.models.bundle import BundleInfo
+    from holdfast.models.trial import Trial
 
 
 def add_to(app: typer.Typer) -> None:
@@ -41,28 +45,76 @@ def import_command(
         str | None, typer.Option("--std", help="Then it divides by this, as in .229,.224,.225.", metavar="X,X,...")
     ] = None,
     noise: Annotated[str, typer.Option("--noise", help="That it was trained for, or none.", metavar="SPEC")] = "none",
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--weights",
+            help="Which weights of the file: where they lie in it, as in state_dict_ema, or how their names begin, as "
+            "in teacher. Default: those as they were trained, not an average.",
+            metavar="KEY",
+        ),
+    ] = None,
     json: options.Json = False,
 ) -> None:
-    """Make a bundle of weights that others trained. Nothing that their file names is run."""
+    """Make a bundle of weights that others trained. Nothing that their file names is run.
+
+    Their values are checked, and the network is shown a few examples: a wrong normalization shows in its accuracy.
+    """
     from holdfast.models.bundle import save_bundle
-    from holdfast.models.layouts import find_layout, load_into, read_weights
+    from holdfast.models.checkpoints import chosen as choose
+    from holdfast.models.layouts import find_layout, load_into, read_sets
+    from holdfast.models.trial import tried
 
     options.check_bundle_name(out)
     chosen = find_layout(layout)
     fit = chosen.fit(layout, arch)
-    info = _described(file, arch, dict(fit.arguments), data, layout, mean, std, noise)
+    info, examples = _described(file, arch, dict(fit.arguments), data, layout, mean, std, noise)
     module = info.build()
-    weights = read_weights(file)
+    sets = read_sets(file)
+    place, found = choose(sets, weights, str(file))
+    others = [each for each in sets if each not in (place, "")]
     # Behind the normalization.
-    load_into(module.get_submodule("1"), weights, chosen, fit)
+    notes = load_into(module.get_submodule("1"), found, chosen, fit)
+    trial = tried(module.eval(), info, examples)
+    info = replace(info, training={**info.training, "weights": place})
     save_bundle(out, info, module)
+    for note in [*notes, *_choice(file, place, others)]:
+        console.note(note)
+    for doubt in _doubts(trial, data):
+        console.warn(doubt)
     if json:
-        console.print_json({"out": str(out), **asdict(info)})
+        console.print_json({"out": str(out), **asdict(info), "notes": notes, "tried": asdict(trial)})
         return
     numbers = sum(parameter.numel() for parameter in module.parameters())
     training = f"trained for {info.trained_for}" if info.noise else "trained without noise: certify it with --noise"
     normalized = "normalized first" if info.input_space.mean else "not normalized (give --mean and --std if they were)"
     console.say(f"{out}: {arch} with {numbers:,} weights of {file.name}; inputs are {normalized}; {training}")
+    under = f" under {info.trained_for}" if info.noise else ""
+    console.say(f"it names {trial.right} of {trial.examples} examples of {data} right{under}")
+
+
+def _choice(file: Path, place: str, others: Sequence[str]) -> list[str]:
+    """Which weights were taken, where there are others."""
+    if not others:
+        return []
+    return [
+        f"these are the weights under {place} of {file.name}; it also has {', '.join(others)} (--weights takes them)"
+    ]
+
+
+def _doubts(trial: Trial, data: str) -> list[str]:
+    """What looks as if these were not the weights, or not their data."""
+    if trial.constant:
+        return [
+            f"the network says the same of all {trial.examples} examples that it was shown, as weights of 0 do: its "
+            "certificates would be those of a constant. Are these the weights that were meant?"
+        ]
+    if trial.guessing:
+        return [
+            f"the network names {trial.right} of {trial.examples} examples of {data} right, no more than guessing "
+            "would. Are --mean and --std those that it was trained with, and its classes in the order of these data?"
+        ]
+    return []
 
 
 def _described(
@@ -74,8 +126,8 @@ def _described(
     mean: str | None,
     std: str | None,
     noise: str,
-) -> BundleInfo:
-    """What the bundle says of the weights.
+) -> tuple[BundleInfo, DataSet]:
+    """What the bundle says of the weights, and the data that they are for.
 
     Raises:
         UsageError: the normalization or the noise does not fit the data.
@@ -106,7 +158,7 @@ def _described(
     )
     channels = info.noisy_shape[0] if len(info.noisy_shape) > 1 else 1
     normalization = _normalization(mean, std, channels)
-    return BundleInfo(**{**vars(info), "input_space": InputSpace(space.shape, space.low, space.high, *normalization)})
+    return replace(info, input_space=InputSpace(space.shape, space.low, space.high, *normalization)), examples
 
 
 def _normalization(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,10 @@ from torch import Tensor, nn
 
 from holdfast.errors import BundleError
 from holdfast.files import whole_file
-from holdfast.models.architectures.base import build_normalized
+from holdfast.models.architectures.base import build_normalized, builders_used
+from holdfast.models.identity import model_code
+from holdfast.models.mistaken import mistaken
+from holdfast.models.tensors import listed, put_in
 from holdfast.noises.base import noise_from_dict
 
 if TYPE_CHECKING:
@@ -94,11 +98,19 @@ class BundleInfo:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A loaded bundle: what it says, the base classifier in eval mode, and the hash of the file."""
+    """A loaded bundle: what it says, the base classifier in eval mode, the hash of the file, and what it was built by.
+
+    Attributes:
+        info: what the file says of its weights.
+        module: the base classifier.
+        sha256: of the file.
+        code: digests of the code that the architecture is, by the names of modules; see `model_code`.
+    """
 
     info: BundleInfo
     module: nn.Module
     sha256: str
+    code: dict[str, str]
 
     def promise(self) -> dict[str, Any]:
         """What a manifest says of the model."""
@@ -108,6 +120,7 @@ class Bundle:
             "sha256": self.sha256,
             "trained_for": self.info.noise,
             "normalization": {"mean": self.info.input_space.mean, "std": self.info.input_space.std},
+            "code": self.code,
         }
 
 
@@ -125,9 +138,16 @@ def save_bundle(path: Path, info: BundleInfo, module: nn.Module) -> None:
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
-    """Write a safetensors file so that it is whole or not there at all."""
+    """Write a safetensors file so that it is whole or not there at all; a tensor with two names is written twice."""
+    own: dict[str, Tensor] = {}
+    memory: set[int] = set()
+    for name, tensor in tensors.items():
+        # safetensors takes no two tensors in the same memory, as tied weights are.
+        place = tensor.untyped_storage().data_ptr()
+        own[name] = tensor.clone() if place in memory else tensor
+        memory.add(place)
     with whole_file(path) as temporary:
-        save_file(tensors, temporary, header)
+        save_file(own, temporary, header)
         # safetensors makes files that only their owner may read.
         temporary.chmod(0o644)
 
@@ -140,6 +160,9 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """
     if not path.is_file():
         raise BundleError(f"there is no model file {path}; `holdfast train --out {path}` makes one")
+    instead = mistaken(path)
+    if instead is not None:
+        raise BundleError(f"{path} is not a safetensors file, but {instead.what}: {instead.remedy}")
     try:
         with safe_open(path, framework="pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
@@ -167,29 +190,62 @@ def load_bundle(path: Path, device: torch.device | None = None) -> Bundle:
         device: where the module goes; the processor by default.
 
     Raises:
-        BundleError: not a bundle, or weights that do not fit its architecture.
+        BundleError: not a bundle, or weights that do not fit its architecture or are no finite numbers; see `put_in`.
     """
     tensors, header = read_tensors(path)
     info = _parse(path, header)
-    module = info.build()
-    try:
-        module.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise BundleError(
-            f"the weights in {path} do not fit its architecture {info.architecture!r}: {error}"
-        ) from error
+    with builders_used() as builders:
+        module = info.build()
+    code = model_code(module, builders)
+    _check_names(path, info, module.state_dict(), tensors)
+    put_in(module, tensors, str(path))
     module = module.to(device or torch.device("cpu"), torch.float32).eval().requires_grad_(False)
-    return Bundle(info, module, hashlib.sha256(path.read_bytes()).hexdigest())
+    return Bundle(info, module, hashlib.sha256(path.read_bytes()).hexdigest(), code)
+
+
+def _check_names(path: Path, info: BundleInfo, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+    """Raise BundleError unless there are the tensors of the architecture and no others, in its shapes."""
+    shapes = [
+        f"{name} {tuple(found[name].shape)}, expected {tuple(tensor.shape)}"
+        for name, tensor in expected.items()
+        if name in found and found[name].shape != tensor.shape
+    ]
+    faults = [
+        *listed("missing", [name for name in expected if name not in found]),
+        *listed("left over", [name for name in found if name not in expected]),
+        *listed("of another shape", shapes),
+    ]
+    if faults:
+        raise BundleError(
+            f"the weights in {path} do not fit its architecture {info.architecture!r}: {'; '.join(faults)}. The file "
+            "was changed, or written with other code of this architecture"
+        )
 
 
 def _parse(path: Path, header: Mapping[str, str]) -> BundleInfo:
     if _KEY not in header:
         raise BundleError(f"{path} is a safetensors file but not a Holdfast bundle: its header has no {_KEY!r} entry")
-    raw = json.loads(header[_KEY])
-    if raw.pop("format", None) != FORMAT:
-        raise BundleError(f"{path} was written by another version of Holdfast; this one reads format {FORMAT}")
-    space: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in raw["input_space"].items()
-    }
-    entries: dict[str, Any] = {**raw, "input_space": InputSpace(**space), "class_names": tuple(raw["class_names"])}
-    return BundleInfo(**entries)
+    try:
+        raw = json.loads(header[_KEY])
+        if raw.pop("format", None) != FORMAT:
+            raise BundleError(f"{path} was written by another version of Holdfast; this one reads format {FORMAT}")
+        space: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in raw["input_space"].items()
+        }
+        entries: dict[str, Any] = {**raw, "input_space": InputSpace(**space), "class_names": tuple(raw["class_names"])}
+        info = BundleInfo(**entries)
+        numbers = [info.input_space.low, info.input_space.high, *(info.input_space.mean or ())]
+        sound = all(map(math.isfinite, numbers)) and info.input_space.low < info.input_space.high
+        sound &= all(0.0 < each < math.inf for each in info.input_space.std or ())
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise BundleError(
+            f"{path} was changed after it was written: its header lacks an entry, or has one of another kind than "
+            f"expected ({error!r}). Restore it from a copy"
+        ) from error
+    if not sound:
+        raise BundleError(
+            f"{path} describes inputs in [{info.input_space.low}, {info.input_space.high}] with the mean "
+            f"{info.input_space.mean} and the deviation {info.input_space.std}; expected finite numbers, low below "
+            "high and deviations above 0. Import or train the model again"
+        )
+    return info

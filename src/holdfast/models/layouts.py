@@ -15,16 +15,20 @@ from torch import Tensor, nn
 
 from holdfast.errors import BundleError, UsageError
 from holdfast.models.bundle import read_tensors
+from holdfast.models.checkpoints import chosen, described, weights_within
+from holdfast.models.mistaken import mistaken
+from holdfast.models.tensors import form_fault, listed, put_in
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-# Under which a checkpoint keeps its weights, beside the epoch, the optimizer and so on.
-_INSIDE = ("state_dict", "model_state_dict", "net", "model")
+# Parts of names that wrappers of torch and of its friends put in, wherever in a network they stand.
+_WRAPPERS = ("module", "_orig_mod", "_forward_module", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
+# What torch's AveragedModel keeps beside the weights.
+_AVERAGES = "n_averaged"
 # As old files lack it; it does nothing in a trained classifier.
 _COUNTER = ".num_batches_tracked"
-_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -50,12 +54,12 @@ class Fit:
 class Layout:
     """How a public repository names its weights.
 
+    What all names of a file begin with is no part of it: `load_into` takes that off.
+
     Attributes:
-        prefixes: taken off if all names begin so; the first one that fits.
         fits: architecture -> how it fits; None for any architecture as it is.
     """
 
-    prefixes: Sequence[str]
     fits: Mapping[str, Fit] | None
 
     def fit(self, layout: str, architecture: str) -> Fit:
@@ -79,16 +83,16 @@ _STAGES = Fit({}, tuple((rf"^layer{number}\.", f"stages.{number - 1}.") for numb
 
 LAYOUTS: dict[str, Layout] = {
     # Our own names.
-    "plain": Layout(("module.",), None),
+    "plain": Layout(None),
     # akamaster/pytorch_resnet_cifar10, resnet.py: our own names, saved through DataParallel.
-    "akamaster": Layout(("module.",), {name: Fit() for name in ("resnet20", "resnet56", "resnet110")}),
+    "akamaster": Layout({name: Fit() for name in ("resnet20", "resnet56", "resnet110")}),
     # locuslab/smoothing, code/architectures.py: Sequential(normalization, model), the ImageNet model in DataParallel;
     # archs/cifar_resnet.py for CIFAR-10, torchvision's ResNet-50 for ImageNet. Normalization has no weights.
-    "cohen": Layout(("1.module.", "1."), {"resnet20": _PROJECTED, "resnet110": _PROJECTED, "resnet50": Fit()}),
+    "cohen": Layout({"resnet20": _PROJECTED, "resnet110": _PROJECTED, "resnet50": Fit()}),
     # kuangliu/pytorch-cifar, models/resnet.py, with BasicBlock: four stages named from 1.
-    "kuangliu": Layout(("module.",), {"resnet18": _STAGES}),
+    "kuangliu": Layout({"resnet18": _STAGES}),
     # torchvision.models; its ResNet-18 is another network than ours, which is for 32 x 32 pixels.
-    "torchvision": Layout(("module.",), {"resnet50": Fit()}),
+    "torchvision": Layout({"resnet50": Fit()}),
 }
 
 
@@ -103,18 +107,33 @@ def find_layout(name: str) -> Layout:
     return LAYOUTS[name]
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path, wanted: str | None = None) -> dict[str, Tensor]:
     """The tensors in a file that torch saved, or in a safetensors file, by their names there.
 
     Nothing that the file names is run: torch's restricted reader takes tensors and plain values only.
 
+    Args:
+        path: of the file.
+        wanted: which ones, where there are several; see `chosen`.
+
     Raises:
         BundleError: there is no such file, it is no such file, or it holds something else.
     """
+    return chosen(read_sets(path), wanted, str(path))[1]
+
+
+def read_sets(path: Path) -> dict[str, dict[str, Tensor]]:
+    """All weights in a file, by where they lie in it; see `read_weights`."""
     if not path.is_file():
         raise BundleError(f"there is no file {path}; expected weights that torch.save wrote, or a safetensors file")
     if path.suffix == ".safetensors":
-        return read_tensors(path)[0]
+        return {"": read_tensors(path)[0]}
+    instead = mistaken(path)
+    if instead is not None:
+        raise BundleError(
+            f"{path} does not hold weights alone (it is {instead.what}); nothing in it was run. Expected what "
+            f"torch.save(model.state_dict(), ...) writes, or a dictionary around it: {instead.remedy}"
+        )
     try:
         with warnings.catch_warnings():
             # Of old formats, which are what published files have.
@@ -128,11 +147,20 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             f"{path} does not hold weights alone ({reason}); nothing in it was run. Expected what "
             "torch.save(model.state_dict(), ...) writes, or a dictionary around it: have its maker save it so"
         ) from error
-    return _state_dict(path, loaded)
+    sets = weights_within(loaded)
+    if not sets:
+        raise BundleError(
+            f"{path} holds {described(loaded)}; expected tensors by name, or a dictionary that has them, as under "
+            "state_dict"
+        )
+    return sets
 
 
-def load_into(network: nn.Module, weights: Mapping[str, Tensor], layout: Layout, fit: Fit) -> None:
+def load_into(network: nn.Module, weights: Mapping[str, Tensor], layout: Layout, fit: Fit) -> list[str]:
     """Give a network these weights, all of them and no others.
+
+    Names may lie within those of wrappers (`module.`, `_orig_mod.`, `model.`), in any order: what all begin with is
+    taken off as far as that makes them fit.
 
     Args:
         network: of the architecture that `fit` belongs to; without the normalization of a bundle.
@@ -140,48 +168,70 @@ def load_into(network: nn.Module, weights: Mapping[str, Tensor], layout: Layout,
         layout: where the weights come from.
         fit: how they become those of the architecture.
 
+    Returns:
+        What is to be noted; see `put_in`.
+
     Raises:
-        BundleError: a tensor is missing, left over, or of another shape.
+        BundleError: a tensor is missing, left over, or of another shape; or its values are none of a network; see
+            `put_in`.
     """
-    prefix = next((each for each in layout.prefixes if all(name.startswith(each) for name in weights)), "")
-    found = {fit.name(name.removeprefix(prefix)): tensor for name, tensor in weights.items()}
     expected = network.state_dict()
-    for name, tensor in expected.items():
-        if name.endswith(_COUNTER):
-            found.setdefault(name, tensor)
+    found = min((_renamed(each, fit, expected) for each in _unwrapped(weights)), key=lambda each: _odd(each, expected))
+    odd = {name: fault for name in found if name in expected and (fault := form_fault(found[name]))}
     faults = [
-        *_listed("missing", [name for name in expected if name not in found]),
-        *_listed("left over", [name for name in found if name not in expected]),
-        *_listed(
+        *listed("missing", [name for name in expected if name not in found]),
+        *listed("left over", [name for name in found if name not in expected]),
+        *listed(
             "of another shape",
             [
                 f"{name} {tuple(found[name].shape)}, expected {tuple(tensor.shape)}"
                 for name, tensor in expected.items()
-                if name in found and found[name].shape != tensor.shape
+                if name in found and name not in odd and found[name].shape != tensor.shape
             ],
         ),
     ]
     if faults:
         raise BundleError(
             f"the weights do not fit the architecture: {'; '.join(faults)}. Names are given after renaming; "
-            "choose the architecture and the layout that they were saved with, and data of their classes"
+            f"choose the architecture and the layout that they were saved with, and data of their classes"
+            f"{_fitting_part(weights, fit, expected)}"
         )
-    network.load_state_dict(found)
+    return put_in(network, found, "the file")
 
 
-def _state_dict(path: Path, loaded: Any) -> dict[str, Tensor]:
-    inner = loaded
-    if isinstance(loaded, dict):
-        inner = next((loaded[key] for key in _INSIDE if isinstance(loaded.get(key), dict)), loaded)
-    if isinstance(inner, dict) and inner and all(isinstance(value, Tensor) for value in inner.values()):
-        return {str(name): tensor for name, tensor in inner.items()}
-    keys = ", ".join(map(str, list(loaded)[:6])) if isinstance(loaded, dict) else "no names"
-    raise BundleError(
-        f"{path} holds a {type(loaded).__name__} with {keys}; expected tensors by name, or a dictionary that has them "
-        f"under {' or '.join(_INSIDE)}"
-    )
+def _renamed(weights: Mapping[str, Tensor], fit: Fit, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """By our names, with the counters that old files lack."""
+    found = {fit.name(name): tensor for name, tensor in weights.items()}
+    return found | {name: each for name, each in expected.items() if name.endswith(_COUNTER) and name not in found}
 
 
-def _listed(what: str, names: Sequence[str]) -> list[str]:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return [f"{what}: {', '.join(names[:_SHOWN])}{more}"] if names else []
+def _odd(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> int:
+    """How many names are missing or left over."""
+    return len(set(found) ^ set(expected))
+
+
+def _unwrapped(weights: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:
+    """The same weights by shorter and shorter names: as they are, then without what all of them begin with.
+
+    Then again without the names of wrappers at any place, as where only a part of a network was wrapped.
+    """
+    whole = {name: tensor for name, tensor in weights.items() if name != _AVERAGES}
+    bare = {".".join(part for part in name.split(".") if part not in _WRAPPERS): each for name, each in whole.items()}
+    for names in (whole, bare) if len(bare) == len(whole) else (whole,):
+        left = names
+        yield left
+        while left and all("." in name for name in left) and len({name.partition(".")[0] for name in left}) == 1:
+            left = {name.partition(".")[2]: tensor for name, tensor in left.items()}
+            yield left
+
+
+def _fitting_part(weights: Mapping[str, Tensor], fit: Fit, expected: Mapping[str, Tensor]) -> str:
+    """Advice where the weights of several networks lie side by side and one of them fits, empty otherwise."""
+    fitting = []
+    for beginning in sorted({name.partition(".")[0] for name in weights}):
+        part = {name: tensor for name, tensor in weights.items() if name.startswith(f"{beginning}.")}
+        if len(part) < len(weights) and any(
+            not _odd(_renamed(each, fit, expected), expected) for each in _unwrapped(part)
+        ):
+            fitting.append(f"--weights {beginning}")
+    return f". Alone, those whose names begin so would fit: {' or '.join(fitting)}" if fitting else ""

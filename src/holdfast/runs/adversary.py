@@ -14,7 +14,7 @@ from holdfast.attacks.distances import distance
 from holdfast.attacks.randomness import derived
 from holdfast.attacks.target import ABSTAINS as NO_ANSWER
 from holdfast.attacks.target import MOST_LEVEL
-from holdfast.errors import UsageError
+from holdfast.errors import AttackError, UsageError
 from holdfast.runs.attack_store import ABSTAINS, AttackManifest, AttackRecord, hashed
 from holdfast.types import Norm
 
@@ -97,7 +97,11 @@ class Adversary:
         return (self.restarts + self.retries) * budgets
 
     def on(self, example: Example, certified: Certified | None) -> tuple[AttackRecord, NDArray[np.float32] | None]:
-        """Attack one example."""
+        """Attack one example.
+
+        Raises:
+            AttackError: a library failed; the message names the example.
+        """
         x = torch.from_numpy(example.x).to(self.target.device)
         tally = _Tally()
         if certified is None:
@@ -239,7 +243,10 @@ class _Search:
         adversary, restart = self.adversary, self.tally.restarts
         target = adversary.target.renewed(adversary.seed_of(self.example, restart, _NOISE), level)
         seed = adversary.seed_of(self.example, restart, _ATTACK)
-        found = adversary.attack.run(target, self.x, reference, budget, wanted=self.wanted, seed=seed)
+        try:
+            found = adversary.attack.run(target, self.x, reference, budget, wanted=self.wanted, seed=seed)
+        except AttackError as error:
+            raise AttackError(f"example {self.example.index}, run {restart}: {error}") from error
         self.tally.queries.add(target.queries)
         self.tally.restarts += 1
         return None if found is None else Claim(distance(self.x, found, adversary.attack.measure), restart, found)

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from holdfast.attacks import Check, Queries, SmoothedTarget, attack_from_dict
+from holdfast.attacks import Check, DefendedTarget, Queries, SmoothedTarget, attack_from_dict
 from holdfast.errors import AlarmError, UsageError
 from holdfast.files import whole_file
+from holdfast.noises.base import noise_from_dict
 from holdfast.runs.adversary import Adversary, Certified
 from holdfast.runs.attack_store import AttackManifest, AttackRecord, AttackStore, norm_of
+from holdfast.runs.code import CODE, code_version
 from holdfast.runs.execute import Meter, Progress, differing_versions, installed_versions
 from holdfast.sampling.inputs import checked_example
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from holdfast.attacks import Attack, Target
     from holdfast.data.base import DataSet
+    from holdfast.noises.base import Noise
     from holdfast.runs.attack_store import AttackRun, Budgets
     from holdfast.runs.manifest import DataPromise
     from holdfast.types import Example
@@ -85,8 +88,18 @@ def attack_promise(
         seed=seed,
         precision=precision,
         device=target.device.type,
-        versions={**installed_versions(), **_library_versions()},
+        versions={
+            **installed_versions(),
+            **_library_versions(),
+            **_code_at_work(attack, smoothed.noise if smoothed else None),
+        },
     )
+
+
+def _code_at_work(attack: Attack, noise: Noise | None) -> dict[str, str]:
+    """What stands for the code of the search, beside the versions."""
+    kinds = (Adversary, Check, DefendedTarget, SmoothedTarget, type(attack))
+    return code_version(*kinds, *([] if noise is None else [type(noise)]))
 
 
 def _library_versions() -> dict[str, str]:
@@ -181,7 +194,11 @@ def attacked_again(
 
 def other_attack_versions(manifest: AttackManifest) -> list[str]:
     """What this installation has in another version than the attack: likely reasons for different records."""
-    return differing_versions(manifest.versions, {**installed_versions(), **_library_versions()}, "attack")
+    here = {**installed_versions(), **_library_versions()}
+    if CODE in manifest.versions:
+        noise = None if manifest.noise is None else noise_from_dict(manifest.noise)
+        here |= _code_at_work(attack_from_dict(manifest.attack), noise)
+    return differing_versions(manifest.versions, here, "attack")
 
 
 def _save_evidence(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from holdfast.runs.code import code_version
 from holdfast.runs.execute import Meter, Progress, installed_versions
 from holdfast.runs.manifest import BOUND, Manifest
 from holdfast.runs.store import BoundRecord, RunStore
@@ -48,7 +49,7 @@ def bound_promise(bound: Bound, data: DataPromise, model: Mapping[str, Any], dev
         block=0,
         precision="float64",
         device=device.partition(":")[0],
-        versions={**installed_versions(), **bound.versions()},
+        versions={**installed_versions(), **bound.versions(), **code_version(type(bound))},
     )
 
 

@@ -14,7 +14,9 @@ import torch
 
 from holdfast.errors import RunError, UsageError
 from holdfast.estimators import Estimator
+from holdfast.models.backends.base import find
 from holdfast.noises.base import Noise, grey_or_rgb, noise_from_dict
+from holdfast.runs.code import code_version
 from holdfast.runs.gallery import FILE_NAME, Gallery, write_gallery
 from holdfast.runs.manifest import DataPromise, Manifest, estimator_of
 from holdfast.runs.store import RunStore, Session, VoteRecord
@@ -75,8 +77,19 @@ def promise(
         joint_alpha=joint_alpha,
         precision=precision,
         device=device.partition(":")[0],
-        versions=installed_versions(),
+        versions=installed_versions() | code_of_votes(noise, estimator, model),
     )
+
+
+def code_of_votes(noise: Noise, estimator: Estimator, model: Mapping[str, Any]) -> dict[str, str]:
+    """What stands for the code that draws and counts votes, beside the versions.
+
+    Args:
+        noise: of the run.
+        estimator: of the run.
+        model: what its manifest says of the model.
+    """
+    return code_version(type(noise), type(estimator), find(model.get("backend", {}).get("name", "torch")))
 
 
 def installed_versions() -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timezone
 from functools import cached_property
@@ -44,6 +45,8 @@ _NOTED_LATER = ("sorted_by_class", "regular")
 # What may differ between the sessions of one run, since no result depends on it, or since it follows from the hash of
 # the data.
 _NOT_COMPARED = ("created", DIGEST, "data.sorted_by_class")
+# The beginnings of entries that older manifests of these formats lack: compared where there is something to compare.
+_LATER = ("model.code.", "versions.code")
 
 
 class Labelled(Protocol):
@@ -282,6 +285,13 @@ def kept(folder: Path, promised: AnyPromised) -> AnyPromised:
         return promised
     stored = read_promised(folder, type(promised))
     different = differences(stored, promised)
+    if _left_out(*_both(stored, promised)) and not different:
+        warnings.warn(
+            f"{folder} was started by a version of Holdfast that did not note the code of models, noises and "
+            "estimators: whether that is still the same was not compared",
+            RuntimeWarning,
+            stacklevel=2,
+        )
     if different:
         noun = promised.what.split()[-1]
         raise RunError(
@@ -304,15 +314,16 @@ class Manifest(Promised):
         estimator: name and parameters of the estimator, alpha included.
         n0: selection samples of each input.
         data: which examples.
-        model: architecture, arguments, the hash of the weights, and the backend that computes with them; empty for an
-            imported log.
+        model: architecture, arguments, the hash of the weights, digests of the architecture's code, and the backend
+            that computes with them; empty for an imported log.
         joint_alpha: where all certificates of the run are to hold together: the failure probability of that. The
             estimator's alpha is then this one divided by the number of examples.
         seed: of all noise; None for an imported log and for a bound.
         block: samples that one generator draws.
         precision: in which the base classifier computes.
         device: kind of device, "cpu" or "cuda".
-        versions: of Holdfast and of the libraries that noise and votes come from.
+        versions: of Holdfast and of the libraries that noise and votes come from, and a digest of the code of noise,
+            estimator, backend and loop.
         created: when the promise was made, UTC; not compared on resuming.
         format: of this file and of the records.
     """
@@ -380,12 +391,25 @@ def read_manifest(folder: Path) -> Manifest:
 
 def differences(promised: Promised, wanted: Promised) -> list[str]:
     """One line for each entry in which two promises differ, without those that no result depends on."""
-    old, new = (_flatten(json.loads(each.to_json())) for each in (promised, wanted))
+    old, new = _both(promised, wanted)
+    ignored = {*_NOT_COMPARED, *_left_out(old, new)}
     return [
         f"{key}: the run has {_short(old.get(key))}, this call has {_short(new.get(key))}"
         for key in dict.fromkeys([*old, *new])
-        if key not in _NOT_COMPARED and old.get(key) != new.get(key)
+        if key not in ignored and old.get(key) != new.get(key)
     ]
+
+
+def _both(promised: Promised, wanted: Promised) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The entries of two promises, each with its path."""
+    old, new = (_flatten(json.loads(each.to_json())) for each in (promised, wanted))
+    return old, new
+
+
+def _left_out(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """The entries that an older promise could not have."""
+    later = [name for name in _LATER if not any(key.startswith(name) for key in old)]
+    return [key for key in new if key.startswith(tuple(later))]
 
 
 def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

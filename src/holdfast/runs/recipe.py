@@ -3,11 +3,14 @@ driver's."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
+from holdfast.code_digest import MAIN, code_again
 from holdfast.errors import RunError
 from holdfast.models.backends import Backend, Job, prepare
+from holdfast.models.identity import model_code
+from holdfast.runs.code import code_at_work
 from holdfast.runs.execute import installed_versions
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.engines.base import Base, ClassifierRecipe, Engine
@@ -15,6 +18,8 @@ from holdfast.sampling.engines.local import LocalEngine
 
 if TYPE_CHECKING:
     import torch
+
+    from holdfast.noises.base import Noise
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +34,7 @@ class BackendRecipe(ClassifierRecipe):
         num_classes: of the classifier.
         described: what the backend says of itself at the driver, as the manifest has it.
         versions: of the driver's installation; a worker with another one would cast other votes.
+        code: digests of the driver's code of the network, the noise and the loop, by the names of modules.
     """
 
     backend: str
@@ -36,25 +42,52 @@ class BackendRecipe(ClassifierRecipe):
     num_classes: int
     described: dict[str, Any]
     versions: dict[str, str]
+    code: dict[str, str] = field(default_factory=dict)
 
     def build(self, device: torch.device) -> VotingClassifier:
         """Prepare the backend on a device of this process.
 
         Raises:
-            RunError: this worker's installation, or what the backend makes here, is another than the driver's.
+            RunError: this worker's installation, its code, or what the backend makes here, is another than the
+                driver's.
         """
         _check_same("a worker has another installation than the driver", self.versions, installed_versions())
+        self._check_code()
         made = prepare(self.backend, replace(self.job, device=device, module=self.job.module.to(device)))
         _check_same("the backend makes another base classifier on a worker", self.described, made.describe())
         return VotingClassifier(made, self.num_classes)
 
+    def _check_code(self) -> None:
+        here = code_again(self.code)
+        others = [name for name, digest in self.code.items() if here[name] != digest]
+        if others:
+            raise RunError(
+                f"a worker has other code than the driver in {', '.join(others)}. Votes could differ, so it was "
+                "refused. Put the same files on every machine, and start again where they were changed meanwhile"
+            )
 
-def base_for(engine: Engine, classifier: VotingClassifier) -> Base:
-    """What to hand to an engine: the classifier itself in this process, how to make it for others."""
+
+def base_for(engine: Engine, classifier: VotingClassifier, noise: Noise) -> Base:
+    """What to hand to an engine: the classifier itself in this process, how to make it for others.
+
+    Args:
+        engine: where the loop runs.
+        classifier: on its backend.
+        noise: that the engine will draw.
+    """
     if isinstance(engine, LocalEngine):
         return classifier
     backend = cast("Backend", classifier.function)
-    return BackendRecipe(backend.name, backend.job, classifier.num_classes, backend.describe(), installed_versions())
+    code = code_at_work(type(noise), type(backend)) | model_code(backend.job.module)
+    return BackendRecipe(
+        backend.name,
+        backend.job,
+        classifier.num_classes,
+        backend.describe(),
+        installed_versions(),
+        # The classes of a script travel by themselves, and another script is the main one there.
+        {name: digest for name, digest in code.items() if name != MAIN},
+    )
 
 
 def _check_same(what: str, promised: dict[str, Any], here: dict[str, Any]) -> None:

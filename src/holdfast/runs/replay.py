@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import RunError
 from holdfast.noises.base import noise_from_dict
-from holdfast.runs.execute import differing_versions, installed_versions, procedure_of
+from holdfast.runs.code import CODE, of_holdfast, other_code
+from holdfast.runs.execute import code_of_votes, differing_versions, installed_versions, procedure_of
+from holdfast.runs.manifest import estimator_of
 from holdfast.runs.store import VoteRecord
 from holdfast.sampling.inputs import checked_example
 from holdfast.sampling.rng import BLOCK, Stream
 from holdfast.types import Counts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from holdfast.data.base import DataSet
     from holdfast.models.bundle import Bundle
@@ -58,15 +60,36 @@ def check_place(manifest: Manifest, device: str) -> None:
 
 
 def check_origin(manifest: Manifest, bundle: Bundle, data: DataSet) -> None:
-    """Raise RunError unless model and data are those of the run."""
+    """Raise RunError unless model, its code and data are those of the run."""
     given, promised = bundle.promise()["sha256"], manifest.model.get("sha256")
     if given != promised:
         raise RunError(f"--model has the SHA-256 {given}, the run's model {promised}; give the run's own model")
+    check_code(manifest.model, bundle.promise(), manifest.versions, "the run")
     if data.sha256 != manifest.data.sha256:
         raise RunError(
             f"--data has the SHA-256 {data.sha256}, the run's {manifest.data.source} {manifest.data.split} set "
             f"{manifest.data.sha256}; give the run's own data"
         )
+
+
+def check_code(promised: Mapping[str, Any], given: Mapping[str, Any], versions: Mapping[str, str], who: str) -> None:
+    """Raise RunError unless the code of a model is what it was.
+
+    Holdfast's own architectures may have been rewritten by a later version: there the votes decide.
+
+    Args:
+        promised: what a manifest says of the model.
+        given: what the model here says.
+        versions: of the manifest.
+        who: has the manifest, in words.
+    """
+    other = other_code(promised, given)
+    if not other or (of_holdfast(other) and versions.get("holdfast") != installed_versions()["holdfast"]):
+        return
+    raise RunError(
+        f"the code of the model's architecture {given['architecture']!r} is not that of {who}: {', '.join(other)} "
+        "differ. The same weights are another classifier then; bring back the code as it was"
+    )
 
 
 def check_backend(manifest: Manifest, backend: dict[str, Any]) -> None:
@@ -88,6 +111,8 @@ def check_backend(manifest: Manifest, backend: dict[str, Any]) -> None:
 def other_versions(manifest: Manifest, backend: dict[str, Any] | None = None) -> list[str]:
     """What this installation has in another version than the run: likely reasons for different counts."""
     there, here = dict(manifest.versions), installed_versions()
+    if CODE in there:
+        here |= code_of_votes(noise_from_dict(manifest.noise), estimator_of(manifest), manifest.model)
     promised = manifest.model.get("backend", {})
     if backend is not None and promised:
         # torch is among them already.

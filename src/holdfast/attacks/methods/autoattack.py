@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
-from holdfast.attacks.base import Attack, check_norm
+from holdfast.attacks.base import Attack, check_norm, installed_version
 from holdfast.attacks.foolbox import Cube, Scores, imported, quietly
 from holdfast.attacks.target import Access
 from holdfast.errors import UsageError
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 # Its targeted losses compare with the third and fourth class.
 _FEWEST_CLASSES = 4
 _MOST_TARGETS = 9
+# Square's first squares in L2 have a fifth of the image's height.
+_LOWEST = 5
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class AutoAttack(Attack):
     minimizes = False
     targeted = False
     source = "Croce & Hein 2020; pyautoattack"
+    library = "pyautoattack"
     norm: str = "linf"
 
     def __post_init__(self) -> None:
@@ -51,6 +54,12 @@ class AutoAttack(Attack):
             raise UsageError(
                 f"autoattack is for images (channels, height, width) of at least {_FEWEST_CLASSES} classes, got inputs "
                 f"of shape {target.shape} and {target.num_classes} classes; take pgd"
+            )
+        if self.measure is Norm.L2 and target.shape[1] < _LOWEST:
+            raise UsageError(
+                f"autoattack in l2 is for images of at least {_LOWEST} pixels' height (Square of pyautoattack "
+                f"{installed_version(self.library)} divides it by {_LOWEST}), got inputs of shape {target.shape}; take "
+                "pgd:norm=l2"
             )
 
     def search(self, problem: Problem) -> Tensor:

@@ -42,6 +42,7 @@ class LBFGS(Attack):
     minimizes = True
     randomized = False
     source = "Szegedy et al. 2014; scipy.optimize"
+    library = "scipy"
     steps: int = 50
     searches: int = 10
 

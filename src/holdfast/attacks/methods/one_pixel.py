@@ -42,6 +42,7 @@ class OnePixel(Attack):
     norms = (Norm.L0,)
     minimizes = False
     source = "Su et al. 2019; scipy.optimize"
+    library = "scipy"
     population: int = 40
     generations: int = 75
 

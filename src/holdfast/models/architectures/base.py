@@ -7,6 +7,8 @@ and deviation: the bundle puts that in front. Weights are drawn from torch's glo
 from __future__ import annotations
 
 import inspect
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from torch import nn
@@ -16,13 +18,15 @@ from holdfast.models.normalization import Normalization
 from holdfast.plain import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 Shape = tuple[int, ...]
 
 _ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {}
 # Those that take inputs in input units, with no normalization in front.
 _RAW: set[str] = set()
+# The modules of the builders that are called while someone wants to know; see `builders_used`.
+_USED: ContextVar[set[str] | None] = ContextVar("_USED", default=None)
 
 Builder = TypeVar("Builder", bound="Callable[..., nn.Module]")
 
@@ -62,6 +66,17 @@ def takes_raw_inputs(name: str) -> bool:
 def architecture_names() -> list[str]:
     """The names of all architectures, sorted."""
     return sorted(_ARCHITECTURES)
+
+
+@contextmanager
+def builders_used() -> Iterator[set[str]]:
+    """The names of the modules whose builders are called within the block, at whatever depth."""
+    used: set[str] = set()
+    token = _USED.set(used)
+    try:
+        yield used
+    finally:
+        _USED.reset(token)
 
 
 def build(name: str, shape: Shape, num_classes: int, args: Mapping[str, Any] | None = None) -> nn.Module:
@@ -104,6 +119,9 @@ def build(name: str, shape: Shape, num_classes: int, args: Mapping[str, Any] | N
         raise UsageError(
             f"inputs have the shape (features,), (channels, features) or (channels, height, width), got {tuple(shape)}"
         )
+    used = _USED.get()
+    if used is not None:
+        used.add(builder.__module__)
     return builder(tuple(shape), num_classes, **given)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import importlib
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -224,7 +225,16 @@ def _check_calibration(job: Job) -> None:
 
 def frozen_copy(job: Job) -> nn.Module:
     """A copy of the job's network that may be changed, in eval mode and without gradients, on its device."""
-    return copy.deepcopy(job.module).to(job.device).eval().requires_grad_(False)
+    # TorchScript copies weights by an operation, of which they would be the result.
+    with torch.no_grad():
+        made = copy.deepcopy(job.module).to(job.device)
+    # A program of torch.export has one mode, which it was exported in.
+    with suppress(NotImplementedError):
+        made.eval()
+    # One by one: TorchScript does not take it for the whole.
+    for weights in made.parameters():
+        weights.requires_grad_(False)
+    return made
 
 
 def importable(package: str) -> bool:

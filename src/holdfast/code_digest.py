@@ -1,0 +1,234 @@
+"""What code is, as digests that comments, docstrings and layout do not change.
+
+A module stands for all that it can do: its own source, and that of the modules of the user's own or of the same package
+that it imports, at its top or within a function. Of an installed package of others its version stands for it.
+Nothing is imported for that.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache, lru_cache
+from importlib.abc import InspectLoader
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+# Their versions are in every manifest.
+_RECORDED = ("torch", "numpy")
+_OURS = "holdfast"
+_INSTALLED = ("site-packages", "dist-packages")
+# What the syntax tree says of a node beside its meaning, or twice.
+_IDLE = ("ctx", "kind", "type_comment", "type_ignores")
+_VERSION = "version "
+# A script: its classes are sent to other processes by value, where another script is the main one.
+MAIN = "__main__"
+
+
+def code_of(seeds: Iterable[str], ours: tuple[str, ...], *, packages: bool = True) -> dict[str, str]:
+    """The digest of each module that the seeds are, or import from their own package or the user's own files.
+
+    Args:
+        seeds: names of modules. They are looked into wherever they lie, but for torch, numpy and the standard library.
+        ours: the modules of Holdfast that count; a name stands for all modules below it, too.
+        packages: whether those of others count.
+
+    Returns:
+        By name, in order of names: the SHA-256 of a module, or the version of a package of others.
+    """
+    given = [name for name in seeds if not _known_by_version(name)]
+    own = {_top(name) for name in given} - {_OURS}
+    found: dict[str, str] = {}
+    others: set[str] = set()
+    waiting = list(given)
+    while waiting:
+        name = waiting.pop()
+        if name in found or _known_by_version(name):
+            continue
+        if _top(name) == _OURS:
+            if not any(name == each or name.startswith(f"{each}.") for each in ours):
+                continue
+        elif _top(name) not in own and _is_installed(name):
+            others.add(_top(name))
+            continue
+        if not _is_bare_folder(name):
+            found[name] = digest_here(name)
+        waiting += [each for each in _imports(name) if _spec(each) is not None]
+    if packages:
+        found |= {name: _version(name) for name in others}
+    return dict(sorted(found.items()))
+
+
+def code_again(known: Mapping[str, str]) -> dict[str, str]:
+    """What this process has of the modules and packages that `code_of` named elsewhere."""
+    return {
+        name: _version(name) if digest.startswith(_VERSION) else digest_here(name) for name, digest in known.items()
+    }
+
+
+def together(code: Mapping[str, str]) -> str:
+    """One short digest of several."""
+    lines = "\n".join(f"{name} {digest}" for name, digest in sorted(code.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()[:16]
+
+
+def digest_here(name: str) -> str:
+    """The SHA-256 of a module's code in this process."""
+    tree = _tree(name)
+    if tree is not None:
+        return hashlib.sha256(_canonical(tree).encode()).hexdigest()
+    file = _file(name)
+    if file is not None:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    module = sys.modules.get(name)
+    if module is None:
+        return "not there"
+    # Typed in, or made by a program: what it was compiled to, which another version of Python does otherwise.
+    return hashlib.sha256("\n".join(sorted(_compiled(module))).encode()).hexdigest()
+
+
+@cache
+def _version(package: str) -> str:
+    for distribution in packages_distributions().get(package, []):
+        try:
+            return _VERSION + version(distribution)
+        except PackageNotFoundError:
+            continue
+    return f"{_VERSION}unknown"
+
+
+def _known_by_version(name: str) -> bool:
+    """Whether a version in the manifest stands for the module: torch's, numpy's or Python's."""
+    return name != MAIN and (_top(name) in _RECORDED or _top(name) in sys.stdlib_module_names)
+
+
+def _is_installed(name: str) -> bool:
+    file = _file(name) or _file(_top(name))
+    return file is not None and any(part in _INSTALLED for part in file.parts)
+
+
+def _is_bare_folder(name: str) -> bool:
+    """Whether it is a package without a file of its own."""
+    spec = _spec(name)
+    return spec is not None and spec.origin is None and spec.submodule_search_locations is not None
+
+
+def _top(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def _spec(name: str) -> ModuleSpec | None:
+    """Where a module is found, without importing it or what it lies in."""
+    loaded = sys.modules.get(name)
+    spec: ModuleSpec | None = getattr(loaded, "__spec__", None)
+    if spec is not None:
+        return spec
+    if loaded is not None:
+        return ModuleSpec(name, None, origin=getattr(loaded, "__file__", None))
+    parent, path = name.rpartition(".")[0], None
+    if parent:
+        above = _spec(parent)
+        if above is None or above.submodule_search_locations is None:
+            return None
+        path = list(above.submodule_search_locations)
+    return PathFinder.find_spec(name, path)
+
+
+def _file(name: str) -> Path | None:
+    spec = _spec(name)
+    file = None if spec is None or spec.origin is None else Path(spec.origin)
+    return file if file is not None and file.is_file() else None
+
+
+def _tree(name: str) -> ast.Module | None:
+    """The syntax of a module; None where its source is not at hand."""
+    file, spec = _file(name), _spec(name)
+    if file is not None and file.suffix == ".py":
+        state = file.stat()
+        return _parsed(file, state.st_mtime_ns, state.st_size)
+    # Such as those of archives.
+    loader = None if spec is None else spec.loader
+    source = loader.get_source(name) if isinstance(loader, InspectLoader) else None
+    return None if source is None else _run(ast.parse(source))
+
+
+@lru_cache(maxsize=512)
+def _parsed(file: Path, modified: int, size: int) -> ast.Module | None:
+    """The syntax of a file as it is now: one that has changed has another time or size. None for a broken one."""
+    try:
+        return _run(ast.parse(file.read_bytes()))
+    except (SyntaxError, ValueError):
+        return None
+
+
+def _run(tree: ast.Module) -> ast.Module:
+    """The tree without what only type checkers read."""
+
+    class Trimmed(ast.NodeTransformer):
+        def visit_If(self, node: ast.If) -> Any:
+            self.generic_visit(node)
+            test = node.test
+            named = test.attr if isinstance(test, ast.Attribute) else test.id if isinstance(test, ast.Name) else ""
+            return node.orelse or None if named == "TYPE_CHECKING" else node
+
+    trimmed: ast.Module = Trimmed().visit(tree)
+    return trimmed
+
+
+def _imports(name: str) -> Iterator[str]:
+    """What a module names in its import statements, wherever they stand; some of it may be no module."""
+    tree, spec = _tree(name), _spec(name)
+    package = name if spec is not None and spec.submodule_search_locations is not None else name.rpartition(".")[0]
+    for node in () if tree is None else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _canonical(part: object) -> str:
+    """A syntax tree as text that is the same in all versions of Python, without what is not run."""
+    if isinstance(part, list):
+        return f"[{','.join(map(_canonical, part))}]"
+    if not isinstance(part, ast.AST):
+        return repr(part)
+    said = []
+    for name in part._fields:
+        value = getattr(part, name, None)
+        if name == "body" and isinstance(value, list):
+            value = _without_docstring(part, value)
+        # Empty fields are left out: a newer Python has more of them.
+        if name not in _IDLE and value is not None and value != []:
+            said.append(f"{name}={_canonical(value)}")
+    return f"{type(part).__name__}({','.join(said)})"
+
+
+def _without_docstring(owner: ast.AST, body: list[ast.stmt]) -> list[ast.stmt]:
+    if not isinstance(owner, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        return body
+    first = body[0].value if body and isinstance(body[0], ast.Expr) else None
+    return body[1:] if isinstance(first, ast.Constant) and isinstance(first.value, str) else body
+
+
+def _compiled(module: ModuleType) -> Iterator[str]:
+    """The functions and methods of a module without source, each as text."""
+    for name, value in vars(module).items():
+        if getattr(value, "__module__", None) == module.__name__:
+            inside = vars(value).items() if isinstance(value, type) else [("", value)]
+            for inner, method in inside:
+                function = getattr(method, "__func__", method)
+                if isinstance(function, FunctionType):
+                    yield f"{name}.{inner} {_code(function.__code__)}"
+
+
+def _code(code: CodeType) -> str:
+    constants = [_code(each) if isinstance(each, CodeType) else repr(each) for each in code.co_consts]
+    return f"{code.co_code.hex()} {constants} {code.co_names}"

@@ -1,0 +1,29 @@
+"""What a base classifier is besides its weights: the code of its architecture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast.code_digest import code_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from torch import nn
+
+# What of Holdfast belongs to a model; the rest is no part of any.
+_OURS = ("holdfast.models.architectures", "holdfast.models.normalization")
+
+
+def model_code(module: nn.Module, builders: Iterable[str] = ()) -> dict[str, str]:
+    """Digests of the modules that make the network what it is, by their names.
+
+    These are the modules of its builders and of the classes of its parts, and what they import from their own package
+    or the user's own files; of other packages the version. torch has its own entry in a manifest.
+
+    Args:
+        module: the network.
+        builders: names of the modules of the functions that built it; see `builders_used`.
+    """
+    classes = {kind.__module__ for part in module.modules() for kind in type(part).__mro__}
+    return code_of({*builders, *classes}, _OURS)

@@ -1,0 +1,62 @@
+"""Files that are taken for weights and are something else, by how they begin."""
+
+from __future__ import annotations
+
+import zipfile
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Mistaken(NamedTuple):
+    """What a file is instead of weights, and what to do."""
+
+    what: str
+    remedy: str
+
+
+_LOOKED_AT = 512
+_PAGES = (b"<!doctype", b"<html", b"<?xml", b"<head", b"<body")
+_BY_TORCH = "have its maker save torch.save(model.state_dict(), ...), or safetensors"
+_BEGINNINGS = {
+    b"version https://git-lfs": Mistaken(
+        "a Git LFS pointer, which only names the file", "fetch it with `git lfs pull`"
+    ),
+    b"/annex/objects/": Mistaken("a git-annex pointer, which only names the file", "fetch it with `git annex get`"),
+    b"\x89HDF\r\n\x1a\n": Mistaken("an HDF5 file, as Keras writes", _BY_TORCH),
+}
+
+
+def mistaken(path: Path) -> Mistaken | None:
+    """What a file is instead of weights; None where its beginning says nothing.
+
+    Args:
+        path: of a file that is there.
+    """
+    with path.open("rb") as file:
+        start = file.read(_LOOKED_AT)
+    if not start:
+        return Mistaken("an empty file", "fetch it again")
+    if start.removeprefix(b"\xef\xbb\xbf").lstrip().lower().startswith(_PAGES):
+        what = "a web page, as a download leaves that failed or asks for consent"
+        return Mistaken(what, "fetch the file that the page links to")
+    for beginning, found in _BEGINNINGS.items():
+        if start.startswith(beginning):
+            return found
+    if path.suffix == ".onnx":
+        return Mistaken("an ONNX graph, by its name", _BY_TORCH)
+    return _archive(path)
+
+
+def _archive(path: Path) -> Mistaken | None:
+    """What a zip archive is if torch did not save plain objects in it."""
+    if not zipfile.is_zipfile(path):
+        return None
+    with zipfile.ZipFile(path) as archive:
+        names = {name.rpartition("/")[2] for name in archive.namelist()}
+    if "constants.pkl" in names:
+        return Mistaken("a TorchScript program", _BY_TORCH)
+    if "archive_format" in names or "serialized_exported_program.json" in names:
+        return Mistaken("a program of torch.export", _BY_TORCH)
+    return None if "data.pkl" in names else Mistaken("a zip archive that torch did not write", "unpack it")

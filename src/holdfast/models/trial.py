@@ -1,0 +1,75 @@
+"""A first look at a network: what it says of a few examples of its data set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from holdfast.errors import BundleError
+from holdfast.stats.binomial import lower_bound
+
+if TYPE_CHECKING:
+    from holdfast.data.base import DataSet
+    from holdfast.models.bundle import BundleInfo
+
+_EXAMPLES, _AT_ONCE = 50, 10
+# At which accuracy is told from guessing.
+_ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a network said.
+
+    Attributes:
+        examples: that it was shown.
+        right: of them that it named right.
+        constant: whether its logits are the same for all.
+        guessing: whether it names no more right than a guess among the classes would.
+    """
+
+    examples: int
+    right: int
+    constant: bool
+    guessing: bool
+
+
+@torch.inference_mode()
+def tried(module: torch.nn.Module, info: BundleInfo, data: DataSet) -> Trial:
+    """Show a network some examples, spread evenly, each under the noise that it was trained for.
+
+    Args:
+        module: in eval mode, on a processor.
+        info: what is said of it.
+        data: with its inputs and classes.
+
+    Raises:
+        BundleError: its logits are NaN or infinite for one of them.
+    """
+    count = min(_EXAMPLES, len(data))
+    indices = np.arange(count) * len(data) // count
+    source, noise = torch.Generator().manual_seed(0), info.trained_for
+    found = []
+    for first in range(0, count, _AT_ONCE):
+        x = torch.from_numpy(data.batch(indices[first : first + _AT_ONCE]))
+        if noise is not None:
+            x = torch.cat([noise.sample(each, 1, source) for each in x])
+        found.append(module(x))
+    logits = torch.cat(found)
+    broken = (~logits.isfinite().all(dim=1)).nonzero()
+    if len(broken):
+        raise BundleError(
+            f"the network returns NaN or infinite logits for {len(broken)} of {count} examples of {data.source} (the "
+            f"first is example {int(indices[int(broken[0])])}), so it can be certified for none of them. Are --mean "
+            "and --std those that it was trained with? Otherwise take other weights"
+        )
+    right = int((logits.argmax(dim=1).numpy() == data.labels[indices]).sum())
+    return Trial(
+        examples=count,
+        right=right,
+        constant=bool((logits == logits[0]).all()),
+        guessing=lower_bound(right, count, _ALPHA) <= 1.0 / len(info.class_names),
+    )
