@@ -11,11 +11,12 @@ from safetensors.torch import load_file
 
 from holdfast.cli.train import describe
 from holdfast.data import DataSet, open_data
+from holdfast.models.precision import Speeds, settled
 from holdfast.noises.gaussian import Gaussian
 from holdfast.training import loop, precision
 from holdfast.training.config import TrainConfig
 from holdfast.training.loop import TrainProgress, step_speeds, train
-from holdfast.training.precision import Speeds, settled, speeds
+from holdfast.training.precision import speeds
 from holdfast.training.recipes import Memorize
 
 QUICK = TrainConfig(epochs=4, batch_size=128, learning_rate=0.05)
@@ -81,7 +82,7 @@ def test_what_cannot_be_computed_in_bfloat16_is_done_in_float32() -> None:
 
 
 def slow() -> Speeds:
-    return Speeds(0.4, 6.0, 128)
+    return Speeds(0.4, 6.0, "a step")
 
 
 def never() -> Speeds:
@@ -97,7 +98,7 @@ def test_a_slow_precision_that_is_named_is_taken_with_a_warning() -> None:
         assert settled("bfloat16", None, anything, slow) == "bfloat16"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert settled("bfloat16", None, anything, lambda: Speeds(0.4, 0.2, 128)) == "bfloat16"
+        assert settled("bfloat16", None, anything, lambda: Speeds(0.4, 0.2, "a step")) == "bfloat16"
         assert settled("bfloat16", None, anything, lambda: None) == "bfloat16"
         assert settled("auto", None, anything, slow) == "float32"
         assert settled("float32", None, anything, never) == "float32"
@@ -120,7 +121,7 @@ def test_a_resumed_training_keeps_its_precision_and_ends_with_the_same_weights(
     info, config = describe(digits, Gaussian(0.25), "digits-mlp"), replace(QUICK, precision="auto")
     train(info, replace(QUICK, precision=first), digits, tmp_path / "named.safetensors")
     factor = 0.5 if first == "bfloat16" else 2.0
-    monkeypatch.setattr(loop, "step_speeds", lambda *_: Speeds(1.0, factor, 128))
+    monkeypatch.setattr(loop, "step_speeds", lambda *_: Speeds(1.0, factor, "a step"))
 
     def die(progress: TrainProgress) -> None:
         if progress.epoch == 3:
@@ -132,7 +133,7 @@ def test_a_resumed_training_keeps_its_precision_and_ends_with_the_same_weights(
     said: list[str] = []
     done = train(info, config, digits, tmp_path / "auto.safetensors", on_precision=said.append)
     assert done.training["precision"] == first
-    assert said == [f"precision {first}: as the training began"]
+    assert said == [f"precision {first}: as it began"]
     one, two = (load_file(tmp_path / f"{name}.safetensors") for name in ("named", "auto"))
     assert all(torch.equal(one[key], two[key]) for key in one)
 
@@ -145,7 +146,7 @@ def test_measuring_leaves_no_trace(tmp_path: Path, digits: DataSet, monkeypatch:
         for name in ("float32", "bfloat16"):
             assert step(name, images) > 0.0
             taken.append((name, images))
-        return Speeds(1.0, 3.0, images)
+        return Speeds(1.0, 3.0, "a step")
 
     info, config = describe(digits, Gaussian(0.25), "digits-cnn"), replace(QUICK, epochs=2, optimizer="adamw")
     train(info, config, digits, tmp_path / "plain.safetensors")
@@ -164,7 +165,7 @@ def test_steps_are_really_taken(digits: DataSet, monkeypatch: pytest.MonkeyPatch
     found = step_speeds(describe(digits, Gaussian(0.25), "digits-cnn"), QUICK, digits, torch.device("cpu"))
     assert found is not None
     assert min(found.float32, found.bfloat16) > 0.0
-    assert found.images in (16, 128)
+    assert found.what in ("a step on 16 images", "a step on 128 images")
 
 
 def test_a_recipe_for_float32_alone_is_not_measured(

@@ -18,7 +18,7 @@ from holdfast.cli import console
 from holdfast.cli.specs import open_data_spec, parse_noise, parse_recipe
 from holdfast.errors import HoldfastError, RunError
 from holdfast.process import interrupts_held_back
-from holdfast.training.precision import AUTO
+from holdfast.models.precision import AUTO
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -136,7 +136,7 @@ def _job(model: Model, splits: Splits, place: Place) -> _Job:
         data = test.part(few)
     else:
         data = splits.open("train", model.options).part(model.part)
-    return _Job(model, place.bundle(model.name), data, test, place.device, place.threads)
+    return _Job(model, place.bundle(model.name), data, test.part(model.checked), place.device, place.threads)
 
 
 def _tell(name: str, text: str) -> None:

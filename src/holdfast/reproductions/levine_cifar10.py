@@ -15,7 +15,6 @@ _KEPT = {"smoke": (75,), "small": (25, 75, 150), "full": (25, 50, 75, 100, 125, 
 _FITTED = {"smoke": (75,), "small": (25, 75), "full": _KEPT["full"]}
 _LARGER = {"smoke": (), "small": (75,), "full": _KEPT["full"]}
 _PASSES = {"smoke": 4, "small": 80, "full": None}
-_TEST_IMAGES = 10_000
 # Of the intervals of both terms of a difference, so that its own is one of 95%.
 _CONFIDENCE_OF_TERMS = 0.975
 
@@ -109,11 +108,7 @@ def _overfitting(done: Finished, model: Model, table: str, network: str, k: int)
 
 
 def _accuracies(trained: Trained, confidence: float = 0.95) -> tuple[Measured, Measured]:
-    size = trained.training.get("data", {}).get("size", 1)
-    return (
-        measures.under_noise(trained, "training_accuracy_under_noise", size, confidence),
-        measures.under_noise(trained, "held_out_accuracy_under_noise", _TEST_IMAGES, confidence),
-    )
+    return measures.under_noise(trained, "training", confidence), measures.under_noise(trained, "held_out", confidence)
 
 
 def _far_ends(first: Measured, second: Measured) -> tuple[float, float]:

@@ -24,6 +24,8 @@ UNTRAINED = (
 )
 # A run as it is promised, and with bounds on all classes from the same votes.
 COLUMNS = ("here", "same votes, split")
+# Of MNIST and of CIFAR-10.
+_TEST_IMAGES = 10_000
 
 
 def accuracy(run: Run) -> Measured:
@@ -91,6 +93,18 @@ def training(model: Trained) -> str:
     return f"{model.architecture}, {passes}{several}{recipe}"
 
 
-def under_noise(model: Trained, key: str, count: int, confidence: float = DEFAULT_CONFIDENCE) -> Measured:
-    """An accuracy of the base classifier on `count` noisy images, which its training noted under `key`."""
-    return Measured.share(proportion(round(float(model.training[key]) * count), count, confidence))
+def under_noise(model: Trained, part: str, confidence: float = DEFAULT_CONFIDENCE) -> Measured:
+    """An accuracy of the base classifier on noisy images that its training noted.
+
+    Args:
+        model: the base classifier.
+        part: "training", the running mean of the last epoch, or "held_out".
+        confidence: of the interval.
+    """
+    if part == "training":
+        count = model.training["data"]["size"]
+    else:
+        # Before their number was noted, all test images were classified.
+        count = model.training.get("held_out_images", _TEST_IMAGES)
+    share = float(model.training[f"{part}_accuracy_under_noise"])
+    return Measured.share(proportion(round(share * count), count, confidence))

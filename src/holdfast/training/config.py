@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from holdfast.errors import UsageError
-from holdfast.training.precision import AUTO, BFLOAT16, FLOAT32
+from holdfast.models.precision import AUTO, BFLOAT16, FLOAT32
 from holdfast.training.recipes import NoiseAugmentation, Recipe
 
 OPTIMIZERS = ("sgd", "adamw")

@@ -20,11 +20,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from holdfast.errors import ClassifierError, RunError
 from holdfast.files import alone_at
 from holdfast.models.bundle import BundleInfo, read_tensors, save_bundle, write_tensors
+from holdfast.models.precision import AUTO, BFLOAT16, FLOAT32, Speeds, settled
 from holdfast.sampling.rng import Stream, generator
 from holdfast.training.augment import augment, check_augmentation
 from holdfast.training.devices import Team
 from holdfast.training.inputs import Inputs
-from holdfast.training.precision import AUTO, BFLOAT16, FLOAT32, Speeds, settled, speeds
+from holdfast.training.precision import speeds
 from holdfast.training.recipes.base import Step
 
 if TYPE_CHECKING:
@@ -128,6 +129,7 @@ def _train(
                 "data": {"source": data.source, "split": data.split, "sha256": data.sha256, "size": len(data)},
                 "training_loss": trainer.loss,
                 "training_accuracy_under_noise": trainer.accuracy,
+                "held_out_images": None if held_out is None else len(held_out),
                 "held_out_accuracy_under_noise": None if held_out is None else trainer.evaluate(held_out),
                 "torch": torch.__version__,
             },
