@@ -43,7 +43,9 @@ class Machine:
         return sum(images for each, images in self.asked if each == name)
 
 
-@pytest.mark.parametrize(("times", "chosen"), [(0.4, "bfloat16"), (0.95, "float32"), (1.5, "float32"), (15.0, "float32")])
+@pytest.mark.parametrize(
+    ("times", "chosen"), [(0.4, "bfloat16"), (0.95, "float32"), (1.5, "float32"), (15.0, "float32")]
+)
 def test_the_faster_precision_is_taken(times: float, chosen: str) -> None:
     machine = Machine(0.003, 0.003 * times)
     found = speeds(machine.step, 128, 1_000)

@@ -52,8 +52,10 @@ def plan_command(
     json: options.Json = False,
 ) -> None:
     """Say what can be certified at most, warn when nothing can, and estimate the time."""
-    material = None if model is None else Material.load(
-        model, data, noise, split, device, FLOAT32 if precision == AUTO else precision
+    material = (
+        None
+        if model is None
+        else Material.load(model, data, noise, split, device, FLOAT32 if precision == AUTO else precision)
     )
     if material is None and noise is None:
         raise UsageError("a plan needs --noise, or --model with the noise it was trained for")

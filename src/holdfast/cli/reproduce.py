@@ -90,6 +90,7 @@ def _place(folder: Path, device: str, threads: int, workers: int, hidden: bool) 
 
 def _page(study: Study, spec: str | None, scale: str, place: Place) -> Page:
     from holdfast.reproductions.base import Finished
+    from holdfast.reproductions.chance import judged
 
     if not study.data and spec is not None:
         console.note(f"{study.name} needs no data; --data is not used")
@@ -102,7 +103,8 @@ def _page(study: Study, spec: str | None, scale: str, place: Place) -> Page:
         )
     if not study.data or spec is None:
         return study.page(Finished(scale))
-    return study.page(_finished(study, spec, scale, place))
+    done = _finished(study, spec, scale, place)
+    return judged(study.page(done), done)
 
 
 def _finished(study: Study, spec: str, scale: str, place: Place) -> Finished:

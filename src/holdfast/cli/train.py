@@ -87,8 +87,8 @@ def train_command(
         str,
         typer.Option(
             "--precision",
-            help="float32, bfloat16 for autocast, or auto: the faster one, measured in a few steps where the training is "
-            "long. A training that is gone on with keeps its own.",
+            help="float32, bfloat16 for autocast, or auto: the faster one, measured in a few steps where the training "
+            "is long. A training that is gone on with keeps its own.",
         ),
     ] = "float32",
     device: options.Device = "cpu",

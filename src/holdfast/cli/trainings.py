@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from holdfast.cli import console
 from holdfast.cli.specs import open_data_spec, parse_noise, parse_recipe
 from holdfast.errors import HoldfastError, RunError
-from holdfast.process import interrupts_held_back
 from holdfast.models.precision import AUTO
+from holdfast.process import interrupts_held_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -217,7 +217,9 @@ def _check_same(model: Model, splits: Splits, file: Path) -> None:
     else:
         data, known = splits.open("train", model.options).part(model.part), made.get("data", {})
         # What "auto" came to is kept.
-        entries |= {key: (made.get(key), value) for key, value in model.training.items() if (key, value) != ("precision", AUTO)}
+        entries |= {
+            key: (made.get(key), value) for key, value in model.training.items() if (key, value) != ("precision", AUTO)
+        }
         entries["training images"] = (known.get("size"), len(data))
         entries["hash of the images"] = (known.get("sha256"), data.sha256)
     check_entries(f"{file} is of another training", entries)

@@ -22,6 +22,10 @@ UNTRAINED = (
     "Pipeline check, not a result: the base classifiers have random weights, and the numbers say nothing but that the "
     "code runs on such images."
 )
+# Where a difference would be between two kinds of things.
+OTHER_NETWORK = (
+    "The published figures stand beside ours for orientation, without differences: they are of another network."
+)
 # A run as it is promised, and with bounds on all classes from the same votes.
 COLUMNS = ("here", "same votes, split")
 # Of MNIST and of CIFAR-10.

@@ -12,6 +12,12 @@ from holdfast.reproductions.base import Certification, Model
 
 # As in both papers, on CIFAR-10.
 _AUGMENTED: dict[str, Any] = {"crop": 4, "flip": True}
+# For the notes of the pages about Cohen et al.
+TRAINED_AS_COHEN = (
+    "The paper does not say how long its networks are trained: epochs, batches and weight decay are what its public "
+    "training program takes unless it is told otherwise (90 epochs), but for a cosine in place of the steps of the "
+    "learning rate, and Nesterov momentum."
+)
 # For the notes of the pages about ImageNet.
 FIXED_CROP = "Other than in the paper, training images are mirrored at random, but the centre of each is kept."
 

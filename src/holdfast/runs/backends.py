@@ -134,8 +134,10 @@ class Workplace:
         alone[BFLOAT16] = 1.0 / single.fastest_batch(other, self.noise, example)[1]
         if alone[BFLOAT16] >= HOPELESS * alone[FLOAT32]:
             return Speeds(alone[FLOAT32], alone[BFLOAT16], _COPY)
-        best = [1.0 / self._speed(each.chosen(backend, example, samples), example) for each in places.values()]
-        return Speeds(*best, _COPY)
+        first_best, other_best = (
+            1.0 / self._speed(each.chosen(backend, example, samples), example) for each in places.values()
+        )
+        return Speeds(first_best, other_best, _COPY)
 
     def _speed(self, classifier: VotingClassifier, example: Example) -> float:
         """Samples a second, the best of the bursts that fit into the time; one where the network is slow."""
