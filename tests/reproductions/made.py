@@ -128,7 +128,10 @@ def trained(model: Model) -> Trained:
         return Trained(model.architecture, noise, digest, {"recipe": "untrained", "seed": 0})
     figures = {"training_accuracy_under_noise": 0.9, "held_out_accuracy_under_noise": 0.7}
     data = {"size": 60_000 // model.part, "sha256": "ab" * 32}
-    return Trained(model.architecture, noise, digest, {**model.training, **figures, "data": data})
+    # What "auto" came to.
+    precision = model.training.get("precision", "float32").replace("auto", "bfloat16")
+    made = {"recipe": "noise", **model.training, **figures, "precision": precision, "data": data}
+    return Trained(model.architecture, noise, digest, made)
 
 
 def run(wanted: Certification, noise: str | None, kind: str, digest: str, certainty: float = 9.0) -> Run:
@@ -145,7 +148,7 @@ def run(wanted: Certification, noise: str | None, kind: str, digest: str, certai
         model={"sha256": digest},
         seed=1,
         block=64,
-        precision=wanted.precision,
+        precision=wanted.precision.replace("auto", "float32"),
         device="cpu",
         versions={},
     )

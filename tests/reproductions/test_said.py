@@ -41,6 +41,12 @@ def test_levine_mnist_says_how_many_masks_there_were() -> None:
     assert "3 masks of its own for each image in a step" in flat(page_of("levine-mnist", "small", "mnist"))
 
 
+def test_a_page_says_in_which_precision_a_network_was_trained_and_certified() -> None:
+    assert "x 3 noisy copies, in bfloat16; 40 of 10,000" in flat(page_of("levine-mnist", "small", "mnist"))
+    assert "alpha = 0.05; float32" in flat(page_of("levine-mnist", "small", "mnist"))
+    assert "400 epochs on 60,000 images; 40 of 10,000" in flat(page_of("levine-mnist", "full", "mnist"))
+
+
 def test_levine_cifar10_says_how_many_images_overfitting_is_measured_on() -> None:
     for scale, count in (("smoke", "600"), ("small", "3,000")):
         # A hundredth and a twentieth of the 60,000 images that made data have.

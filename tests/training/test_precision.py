@@ -15,6 +15,7 @@ from holdfast.models.precision import Speeds, settled
 from holdfast.noises.gaussian import Gaussian
 from holdfast.training import loop, precision
 from holdfast.training.config import TrainConfig
+from holdfast.training.devices import Team
 from holdfast.training.loop import TrainProgress, step_speeds, train
 from holdfast.training.precision import speeds
 from holdfast.training.recipes import Memorize
@@ -110,6 +111,28 @@ def test_a_training_that_is_gone_on_with_is_not_measured_again() -> None:
     assert settled("auto", "bfloat16", anything, never) == "bfloat16"
     assert settled("bfloat16", "bfloat16", anything, never) == "bfloat16"
     assert settled("bfloat16", "float32", anything, never) == "bfloat16", "which the checkpoint then refuses"
+
+
+class Others(Team):
+    """A team of two, of which this is the process of that rank, and the first one has chosen."""
+
+    chose = 1.0
+
+    def total(self, values: torch.Tensor) -> torch.Tensor:
+        return values if self.rank == 0 else values + self.chose
+
+
+def test_a_team_takes_the_choice_of_its_first_process(
+    tmp_path: Path, digits: DataSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info, config = describe(digits, Gaussian(0.25), "digits-mlp"), replace(QUICK, precision="auto")
+    given = (info, config, digits, tmp_path / "m.safetensors", torch.device("cpu"))
+    monkeypatch.setattr(loop, "step_speeds", lambda *_: never())
+    assert loop._precision(*given, Others(1, 2), None) == "bfloat16"
+    monkeypatch.setattr(Others, "chose", 0.0)
+    assert loop._precision(*given, Others(1, 2), None) == "float32"
+    monkeypatch.setattr(loop, "step_speeds", lambda *_: Speeds(1.0, 0.5, "a step"))
+    assert loop._precision(*given, Others(0, 2), None) == "bfloat16"
 
 
 class Killed(Exception):

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from holdfast.analysis.accuracy import median_interval, noise_of, outcomes, summarize
+from holdfast.models.precision import FLOAT32
 from holdfast.reproductions.pages import Measured
 from holdfast.runs.manifest import estimator_of, ordinal
 from holdfast.stats.datasets import DEFAULT_CONFIDENCE, proportion
@@ -94,7 +95,9 @@ def training(model: Trained) -> str:
     recipe = "" if made.get("recipe") == "noise" else f", {made.get('recipe')}"
     epochs = made["epochs"]
     passes = f"{epochs} epoch{'' if epochs == 1 else 's'} on {made['data']['size']:,} images"
-    return f"{model.architecture}, {passes}{several}{recipe}"
+    precision = made.get("precision", FLOAT32)
+    computed = "" if precision == FLOAT32 else f", in {precision}"
+    return f"{model.architecture}, {passes}{several}{recipe}{computed}"
 
 
 def under_noise(model: Trained, part: str, confidence: float = DEFAULT_CONFIDENCE) -> Measured:

@@ -160,6 +160,8 @@ def _precision(
 ) -> str:
     """The precision that the settings name, or what "auto" comes to: in a team, for the first process."""
     chosen = config.precision
+    if chosen == FLOAT32:
+        return chosen
     if team.rank == 0:
         checkpoint = _checkpoint(out)
         kept = _position(read_tensors(checkpoint)[1]).get("promise", {}) if checkpoint.exists() else {}
