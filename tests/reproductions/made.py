@@ -26,6 +26,8 @@ DATA = {
     "har": ("har", (561,), 2_947, 6),
 }
 _MOST = 40
+# Of examples without votes; adversarials are answered with another one.
+_CLASSES = 5
 
 
 def finished(study: Study, scale: str, kind: str, certainty: float = 9.0) -> Finished:
@@ -57,7 +59,7 @@ def bounded(wanted: Bounding, kind: str, digest: str) -> Run:
     manifest = bound_promise(bound, promised(kind, wanted.every), {"sha256": digest}, "cpu")
     share = 0 if "standard" in wanted.name else 4
     records = [
-        BoundRecord(index, 1, 1, (bound.most or 0.0) if share and number % share == 0 else 0.0)
+        BoundRecord(index, *[number % _CLASSES] * 2, (bound.most or 0.0) if share and number % share == 0 else 0.0)
         for number, index in enumerate(manifest.data.indices())
     ]
     return Run(Path("runs") / wanted.name, manifest, tuple(records), ())
@@ -98,13 +100,13 @@ def attacked(wanted: Attacking, kind: str, digest: str, certification: str | Non
         records.append(
             AttackRecord(
                 index=index,
-                label=1,
-                reference=1,
+                label=number % _CLASSES,
+                reference=number % _CLASSES,
                 radius=radius,
                 budgets=within,
                 magnitude=size if held else None,
                 kind="misclassified" if held else None,
-                answer=2 if held else None,
+                answer=_CLASSES if held else None,
                 claims=int(held),
                 refused=0,
                 repeats=1,
@@ -126,7 +128,10 @@ def trained(model: Model) -> Trained:
         return Trained(model.architecture, noise, digest, {"recipe": "untrained", "seed": 0})
     figures = {"training_accuracy_under_noise": 0.9, "held_out_accuracy_under_noise": 0.7}
     data = {"size": 60_000 // model.part, "sha256": "ab" * 32}
-    return Trained(model.architecture, noise, digest, {**model.training, **figures, "data": data})
+    # What "auto" came to.
+    precision = model.training.get("precision", "float32").replace("auto", "bfloat16")
+    made = {"recipe": "noise", **model.training, **figures, "precision": precision, "data": data}
+    return Trained(model.architecture, noise, digest, made)
 
 
 def run(wanted: Certification, noise: str | None, kind: str, digest: str, certainty: float = 9.0) -> Run:
@@ -143,7 +148,7 @@ def run(wanted: Certification, noise: str | None, kind: str, digest: str, certai
         model={"sha256": digest},
         seed=1,
         block=64,
-        precision=wanted.precision,
+        precision=wanted.precision.replace("auto", "float32"),
         device="cpu",
         versions={},
     )

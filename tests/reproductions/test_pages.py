@@ -3,7 +3,7 @@
 import pytest
 
 from holdfast.analysis.published import figure
-from holdfast.reproductions.pages import Measured, Row, Table
+from holdfast.reproductions.pages import Group, Measured, Row, Table
 from holdfast.stats.datasets import Proportion
 
 
@@ -42,6 +42,13 @@ def test_a_table_leaves_out_what_it_does_not_compare() -> None:
     row = Row("r = 1", None, (Measured(1.0, "pixels"), None))
     bare = Table("", ("one", "two"), (), published=False)
     assert (bare.header, bare.cells(row)) == (["", "one", "two"], ["r = 1", "1", "-"])
-    whole = Table("", ("one", "two"), ())
+    median = figure("Levine", "Table 1", "median certified robustness", k=45)
+    known = Row("r = 2", median, (Measured(9.0, "pixels"), None))
+    whole = Table("", ("one", "two"), (Group("", "", (row, known)),))
     assert whole.header == ["", "published", "one", "diff", "two"]
     assert whole.cells(row) == ["r = 1", "-", "1", "-", "-"]
+    assert whole.cells(known) == ["r = 2", "8", "9", "+1", "-"]
+    # Columns that would be empty.
+    assert Table("", ("one", "two"), (Group("", "", (row,)),)).header == ["", "one", "two"]
+    nothing = Row("r = 2", median, (Measured(None, "pixels"), None))
+    assert Table("", ("one", "two"), (Group("", "", (nothing,)),)).header == ["", "published", "one", "two"]

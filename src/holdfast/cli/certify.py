@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,8 +12,11 @@ from holdfast.cli import console, options
 from holdfast.cli.material import Material, warn_of_class_order
 from holdfast.cli.question import Question
 from holdfast.cli.specs import parse_batch_size, parse_engine, parse_radii, parse_share
+from holdfast.models.precision import AUTO, BFLOAT16, FLOAT32
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from holdfast.estimators import Estimator
     from holdfast.runs.manifest import Manifest
     from holdfast.sampling.classifier import VotingClassifier
@@ -54,7 +57,7 @@ def certify_command(
     threads: options.Threads = 1,
     engine: options.EngineSpec = "local",
     ray_address: options.RayAddress = None,
-    precision: options.Precision = "float32",
+    precision: options.PrecisionOrAuto = "float32",
     backend: options.BackendName = "auto",
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -64,7 +67,9 @@ def certify_command(
     from holdfast.stats.rounding import down
 
     hidden = json or quiet
-    material = Material.load(model, data, noise, split, device, precision, theorem)
+    # "auto" is settled when it is known how much there is to do.
+    first = FLOAT32 if precision == AUTO else precision
+    material = Material.load(model, data, noise, split, device, first, theorem)
     question = Question(
         n0=n0,
         n=n,
@@ -87,6 +92,7 @@ def certify_command(
         backend=backend,
         joint_alpha=alpha if joint and not rule.exhaustive else None,
     )
+    material = in_precision(precision, out, material, settings, None if hidden else console.note)
     certify_into(out, material, settings, hidden=hidden)
     print_summaries([out], None, as_json=json)
 
@@ -114,6 +120,32 @@ class Settings:
     seed: int | None = None
     backend: str = "auto"
     joint_alpha: float | None = None
+
+
+def in_precision(
+    asked: str, out: Path, material: Material, settings: Settings, tell: Callable[[str], None] | None = None
+) -> Material:
+    """The material in the precision of that name; "auto" is that of the run in `out`, or else the faster one here.
+
+    Which one it is belongs to the promise: it is settled before the manifest is written, and never measured again.
+
+    Warns:
+        RuntimeWarning: bfloat16 was named for a new run, and is much slower than float32 here.
+    """
+    from holdfast.models.precision import settled
+    from holdfast.runs.manifest import FILE_NAME, read_manifest
+
+    if asked not in (AUTO, FLOAT32, BFLOAT16):
+        return material
+    kept = read_manifest(out).precision if (out / FILE_NAME).is_file() else None
+    examples = len(material.indices(settings.every, settings.limit))
+    samples = examples * (settings.n0 + settings.estimator.most_draws)
+    place = material.workplace(settings.engine.device, settings.engine.threads)
+    with console.resumable():
+        chosen = settled(
+            asked, kept, lambda name: None, lambda: place.speeds(settings.backend, material.data[0], samples), tell
+        )
+    return replace(material, precision=chosen)
 
 
 def certify_into(out: Path, material: Material, settings: Settings, *, hidden: bool) -> None:

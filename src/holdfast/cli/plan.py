@@ -15,6 +15,7 @@ from holdfast.cli.material import Material, warn_of_class_order
 from holdfast.cli.question import Question
 from holdfast.cli.specs import open_data_spec, parse_batch_size, parse_noise
 from holdfast.errors import UsageError
+from holdfast.models.precision import AUTO, FLOAT32
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,12 +47,16 @@ def plan_command(
     batch_size: options.BatchSize = "auto",
     device: options.Device = "cpu",
     threads: options.Threads = 1,
-    precision: options.Precision = "float32",
+    precision: options.PrecisionOrAuto = "float32",
     backend: options.BackendName = "auto",
     json: options.Json = False,
 ) -> None:
     """Say what can be certified at most, warn when nothing can, and estimate the time."""
-    material = None if model is None else Material.load(model, data, noise, split, device, precision)
+    material = (
+        None
+        if model is None
+        else Material.load(model, data, noise, split, device, FLOAT32 if precision == AUTO else precision)
+    )
     if material is None and noise is None:
         raise UsageError("a plan needs --noise, or --model with the noise it was trained for")
     chosen = material.noise if material else parse_noise(str(noise))
@@ -64,7 +69,12 @@ def plan_command(
     document["n0"] = 0 if rule.exhaustive else n0
     document["samples"] = document["examples"] * (document["n0"] + rule.most_draws)
     if material:
-        classifier = material.workplace(device, threads).chosen(backend, material.data[0], document["samples"])
+        place = material.workplace(device, threads)
+        if precision == AUTO:
+            found = place.speeds(backend, material.data[0], document["samples"])
+            place = replace(place, precision=FLOAT32 if found is None else found.faster)
+        document["precision"] = place.precision
+        classifier = place.chosen(backend, material.data[0], document["samples"])
         speed = measured_speed(material, classifier, parse_batch_size(batch_size), device, threads)
         document |= {**speed, "seconds": document["samples"] / speed["samples_per_second"]}
     if json:
@@ -139,7 +149,8 @@ def _print(document: Mapping[str, Any]) -> None:
     if "seconds" in document:
         console.say(
             f"  time: about {_duration(document['seconds'])}, at {document['samples_per_second']:,.0f} samples/s "
-            f"measured in a burst with batches of {document['batch_size']} on the backend {document['backend']}"
+            f"measured in a burst with batches of {document['batch_size']} on the backend {document['backend']} in "
+            f"{document['precision']}"
         )
     else:
         console.say("  time: give --model to have the speed measured")

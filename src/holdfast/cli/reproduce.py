@@ -12,6 +12,7 @@ import typer
 
 from holdfast.cli import console, options
 from holdfast.errors import UsageError
+from holdfast.models.precision import AUTO, FLOAT32
 
 if TYPE_CHECKING:
     from holdfast.cli.trainings import Place, Splits
@@ -89,6 +90,7 @@ def _place(folder: Path, device: str, threads: int, workers: int, hidden: bool) 
 
 def _page(study: Study, spec: str | None, scale: str, place: Place) -> Page:
     from holdfast.reproductions.base import Finished
+    from holdfast.reproductions.chance import judged
 
     if not study.data and spec is not None:
         console.note(f"{study.name} needs no data; --data is not used")
@@ -101,7 +103,8 @@ def _page(study: Study, spec: str | None, scale: str, place: Place) -> Page:
         )
     if not study.data or spec is None:
         return study.page(Finished(scale))
-    return study.page(_finished(study, spec, scale, place))
+    done = _finished(study, spec, scale, place)
+    return judged(study.page(done), done)
 
 
 def _finished(study: Study, spec: str, scale: str, place: Place) -> Finished:
@@ -138,7 +141,7 @@ def _finished(study: Study, spec: str, scale: str, place: Place) -> Finished:
 
 def _certified(wanted: Certification, model: Model, trained: Trained, splits: Splits, place: Place, scale: str) -> Run:
     """The finished run: as it is there, or gone on with, or made."""
-    from holdfast.cli.certify import Settings, certify_into
+    from holdfast.cli.certify import Settings, certify_into, in_precision
     from holdfast.cli.material import Material
     from holdfast.cli.specs import parse_engine
     from holdfast.estimators import FixedSize
@@ -155,7 +158,7 @@ def _certified(wanted: Certification, model: Model, trained: Trained, splits: Sp
         wanted.noise,
         "test",
         place.device,
-        wanted.precision,
+        FLOAT32 if wanted.precision == AUTO else wanted.precision,
     )
     samples = (wanted.n0 + wanted.n) * len(material.indices(wanted.every, wanted.limit))
     aside = place.workers > 1 and samples >= _SAMPLES_FOR_PROCESSES
@@ -173,6 +176,8 @@ def _certified(wanted: Certification, model: Model, trained: Trained, splits: Sp
         ),
         backend="torch" if scale == "smoke" else "auto",
     )
+    tell = None if place.hidden else (lambda text: console.note(f"{wanted.name}: {text}"))
+    material = in_precision(wanted.precision, folder, material, settings, tell)
     certify_into(folder, material, settings, hidden=place.hidden)
     return read_run(folder)
 
@@ -201,8 +206,9 @@ def _reusable(folder: Path, wanted: Certification, trained: Trained, data: DataS
         "n": (promised.get("n"), wanted.n),
         "alpha": (promised.get("alpha"), wanted.alpha),
         "bounds": (promised.get("method"), wanted.bounds),
-        "precision": (manifest.precision, wanted.precision),
     }
+    if wanted.precision != AUTO:
+        entries["precision"] = (manifest.precision, wanted.precision)
     if wanted.noise is not None:
         entries["noise"] = (manifest.noise, parse_noise(wanted.noise).to_dict())
     check_entries(f"{folder} is a run with other settings", entries)

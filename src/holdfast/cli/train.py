@@ -83,7 +83,14 @@ def train_command(
         float, typer.Option("--ema", help="Keep a moving average of the weights with this decay, as 0.999.")
     ] = 0.0,
     seed: Annotated[int, typer.Option("--seed", help="Of initialization, order, augmentation and noise.", min=0)] = 0,
-    precision: Annotated[str, typer.Option("--precision", help="float32, or bfloat16 for autocast.")] = "float32",
+    precision: Annotated[
+        str,
+        typer.Option(
+            "--precision",
+            help="float32, bfloat16 for autocast, or auto: the faster one, measured in a few steps where the training "
+            "is long. A training that is gone on with keeps its own.",
+        ),
+    ] = "float32",
     device: options.Device = "cpu",
     devices: Annotated[
         int, typer.Option("--devices", help="Processes that share each step: GPUs, or processor cores.", min=1)
@@ -137,7 +144,7 @@ def _say(out: Path, trained: BundleInfo) -> None:
     if trained.noise is None:
         purpose, under = "without noise", ""
     console.say(
-        f"{out}: {trained.architecture} {purpose}; recipe {figures['recipe']}; accuracy{under} "
+        f"{out}: {trained.architecture} {purpose}; recipe {figures['recipe']}, {figures['precision']}; accuracy{under} "
         f"{100 * figures['training_accuracy_under_noise']:.1f}% on training images (running mean of the last epoch), "
         f"{100 * figures['held_out_accuracy_under_noise']:.1f}% on the held-out split"
     )
@@ -183,6 +190,7 @@ def train_bundle(
             device=where,
             on_progress=show,
             team=team,
+            on_precision=None if hidden else console.note,
         )
 
 

@@ -10,12 +10,14 @@ import time
 import traceback
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
 from holdfast.cli import console
 from holdfast.cli.specs import open_data_spec, parse_noise, parse_recipe
 from holdfast.errors import HoldfastError, RunError
+from holdfast.models.precision import AUTO
 from holdfast.process import interrupts_held_back
 
 if TYPE_CHECKING:
@@ -111,7 +113,7 @@ def train_all(models: Sequence[Model], splits: Splits, place: Place) -> dict[str
     if place.workers == 1 or len(jobs) < 2:
         for job in jobs:
             with console.train_progress(f"train {job.model.name}", place.hidden) as show:
-                _train(job, show)
+                _train(job, show, None if place.hidden else partial(_tell, job.model.name))
     else:
         _side_by_side(jobs, place)
     return {model.name: describe_bundle(place.bundle(model.name)) for model in models}
@@ -134,10 +136,16 @@ def _job(model: Model, splits: Splits, place: Place) -> _Job:
         data = test.part(few)
     else:
         data = splits.open("train", model.options).part(model.part)
-    return _Job(model, place.bundle(model.name), data, test, place.device, place.threads)
+    return _Job(model, place.bundle(model.name), data, test.part(model.checked), place.device, place.threads)
 
 
-def _train(job: _Job, on_progress: Callable[[TrainProgress], None] | None) -> None:
+def _tell(name: str, text: str) -> None:
+    console.note(f"{name}: {text}")
+
+
+def _train(
+    job: _Job, on_progress: Callable[[TrainProgress], None] | None, tell: Callable[[str], None] | None = None
+) -> None:
     """Train in this process, or go on where a training was interrupted, and write the bundle."""
     import torch
 
@@ -157,7 +165,16 @@ def _train(job: _Job, on_progress: Callable[[TrainProgress], None] | None) -> No
     recipe = parse_recipe(settings.pop("recipe", "noise"))
     config = TrainConfig(**settings, recipe=recipe)
     where = torch_device(job.device)
-    train(info, config, job.data, job.out, held_out=job.held_out, device=where, on_progress=on_progress)
+    train(
+        info,
+        config,
+        job.data,
+        job.out,
+        held_out=job.held_out,
+        device=where,
+        on_progress=on_progress,
+        on_precision=tell,
+    )
 
 
 def _write_untrained(info: BundleInfo, out: Path) -> None:
@@ -199,7 +216,10 @@ def _check_same(model: Model, splits: Splits, file: Path) -> None:
         entries["recipe"] = (made.get("recipe"), "untrained")
     else:
         data, known = splits.open("train", model.options).part(model.part), made.get("data", {})
-        entries |= {key: (made.get(key), value) for key, value in model.training.items()}
+        # What "auto" came to is kept.
+        entries |= {
+            key: (made.get(key), value) for key, value in model.training.items() if (key, value) != ("precision", AUTO)
+        }
         entries["training images"] = (known.get("size"), len(data))
         entries["hash of the images"] = (known.get("sha256"), data.sha256)
     check_entries(f"{file} is of another training", entries)
@@ -267,6 +287,8 @@ def _heard(pipe: Connection, job: _Job, show: Callable[[str, TrainProgress], Non
         ) from None
     if kind == "progress" and show is not None:
         show(f"train {job.model.name}", content)
+    if kind == "precision" and show is not None:
+        _tell(job.model.name, content)
     if kind == "failed":
         raise RunError(f"training {job.model.name}: {content}")
     return bool(kind != "done")
@@ -290,7 +312,7 @@ def _other(driver: Connection, job: _Job) -> None:
             driver.send(("progress", progress))
 
     try:
-        _train(job, tell)
+        _train(job, tell, lambda text: driver.send(("precision", text)))
         driver.send(("done", None))
     except HoldfastError as error:
         driver.send(("failed", str(error)))

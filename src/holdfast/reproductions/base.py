@@ -77,6 +77,7 @@ class Model:
         arguments: of the architecture.
         part: each so-and-so-many-th training image is trained on.
         options: of the data source besides those that the caller gives, as in "levels=2".
+        checked: each so-and-so-many-th test image is classified under noise when the training is done.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Model:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     part: int = 1
     options: str = ""
+    checked: int = 1
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class Certification:
         limit: images at most.
         bounds: the class bounds that are promised: those of the papers.
         noise: that it is smoothed with; None for the one that the model was trained for.
-        precision: in which the base classifier computes.
+        precision: in which the base classifier computes; "auto" for the faster one of float32 and bfloat16.
     """
 
     name: str
@@ -114,7 +116,7 @@ class Certification:
     limit: int | None = None
     bounds: str = "cohen"
     noise: str | None = None
-    precision: str = "bfloat16"
+    precision: str = "auto"
 
 
 @dataclass(frozen=True)

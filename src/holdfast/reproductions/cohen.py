@@ -28,6 +28,12 @@ def group_of(done: Finished, run: str, table: str, dataset: str, sigma: float, r
 
 
 def never_smaller(first: Run, second: Run, radii: Sequence[float], text: str) -> Statement:
-    """That certified accuracy of the first run is nowhere below that of the second one."""
-    pairs = zip(measures.certified(first, radii), measures.certified(second, radii), strict=True)
-    return Statement(text, all((one.value or 0.0) >= (two.value or 0.0) for one, two in pairs))
+    """That a theorem certifies at least what another one does on the same votes: at no radius fewer images.
+
+    Not judged where neither of them certifies anything at these radii.
+    """
+    pairs = list(zip(measures.certified(first, radii), measures.certified(second, radii), strict=True))
+    shares = [((one.value or 0.0), (two.value or 0.0)) for one, two in pairs]
+    holds = all(one >= two for one, two in shares)
+    anything = sum(max(pair) > 0.0 for pair in shares)
+    return Statement.compared(text, holds, anything, "images certified at these radii", regardless=True)

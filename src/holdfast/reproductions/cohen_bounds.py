@@ -72,7 +72,9 @@ def page(done: Finished) -> Page:
                 _draw_right,
             ),
         ),
-        statements=(Statement("Cohen's radius is never below Li's, and Li's never below Lecuyer's", ordered),),
+        statements=(
+            Statement("Cohen's radius is never below Li's, and Li's never below Lecuyer's", ordered, regardless=True),
+        ),
     )
 
 

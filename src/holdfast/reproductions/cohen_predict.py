@@ -72,15 +72,22 @@ def page(done: Finished) -> Page:
         ),
         tables=(Table("Table 4: answers with n samples", ("here",), groups, _left_out(cast), differences=comparable),),
         statements=(
-            Statement("more samples abstain less", abstained == sorted(abstained, reverse=True)),
-            Statement(
-                "answers that are correct and not the smoothed classifier's, or wrong so, are below 1%",
+            Statement.compared(
+                "more samples abstain less",
+                abstained == sorted(abstained, reverse=True),
+                len(sizes) - 1,
+                "two numbers of samples to compare",
+            ),
+            Statement.compared(
+                "answers that are correct and not the smoothed classifier's, or wrong so, are 1% or less",
                 all(
                     found[n][each] <= 0.01 * len(run.records)
                     for n in sizes
                     for each in _OUTCOMES
                     if "inaccurate" in each
                 ),
+                len(sizes),
+                "fewer samples than were cast",
             ),
         ),
         warning=measures.UNTRAINED if done.pipeline_check else "",

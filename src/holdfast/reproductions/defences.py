@@ -15,6 +15,7 @@ from holdfast.analysis.attacked import (
 )
 from holdfast.reproductions.base import Model
 from holdfast.reproductions.pages import Measured
+from holdfast.reproductions.recipes import CHECKED, PRECISION
 from holdfast.runs.subsets import which
 from holdfast.stats.datasets import proportion
 
@@ -53,7 +54,7 @@ def plain(
 ) -> Model:
     """A classifier without noise, by a recipe that is spelled with all its parameters."""
     training = {**_PLAIN, "epochs": EPOCHS[scale], **settings, "recipe": recipe}
-    return Model(name, None, architecture, training, arguments or {}, PART[scale])
+    return Model(name, None, architecture, training, arguments or {}, PART[scale], checked=CHECKED[scale])
 
 
 def mnist_cnn(scale: str, adversarial: bool) -> Model:
@@ -61,8 +62,7 @@ def mnist_cnn(scale: str, adversarial: bool) -> Model:
     recipe = f"adversarial:epsilon={MNIST_EPSILON},norm=linf,steps=7" if adversarial else "standard"
     epochs = EPOCHS[scale] if not adversarial else ADVERSARIAL_EPOCHS[scale]
     name = "mnist-cnn-adversarial" if adversarial else "mnist-cnn-standard"
-    precision = "float32" if scale == "full" else "bfloat16"
-    return plain(scale, name, "mnist-cnn", recipe, epochs=epochs, precision=precision)
+    return plain(scale, name, "mnist-cnn", recipe, epochs=epochs, precision=PRECISION[scale])
 
 
 def error_under(attack: AttackRun, budget: float) -> Measured:

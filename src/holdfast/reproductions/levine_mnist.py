@@ -58,13 +58,20 @@ def page(done: Finished) -> Page:
         ),
         statements=_statements(done, table_1),
         notes=(
-            "Training is the paper's network (Table 9) with another optimizer, schedule and number of epochs, and "
-            "with several masks for each image in a step where the paper shares one mask in a minibatch."
+            f"The network is the paper's (Table 9), trained with another optimizer, schedule and number of epochs, "
+            f"and with {_masks(done)} where the paper shares one mask in a minibatch."
             if done.scale != "full"
             else "Training is the paper's (Tables 9 and 10), but for a cosine in place of the one step of the "
             "learning rate and for Nesterov momentum.",
         ),
     )
+
+
+def _masks(done: Finished) -> str:
+    """How many masks an image has in a step."""
+    copies = {model.training.get("noise_copies", 1) for model in done.models.values()}
+    several = " or ".join(str(count) for count in sorted(copies))
+    return f"{several} mask{'' if copies == {1} else 's'} of its own for each image in a step"
 
 
 def _statements(done: Finished, groups: tuple[Group, ...]) -> tuple[Statement, ...]:
@@ -80,14 +87,12 @@ def _statements(done: Finished, groups: tuple[Group, ...]) -> tuple[Statement, .
             said.append(Statement(f"{group.title}: median within 1 pixel of the paper's", near))
     shares = [group.rows[0].found[0] for group in groups]
     known = [each.value for each in shares if each is not None and each.value is not None]
-    said.append(Statement("accuracy grows with k", known == sorted(known)))
-    better = all(
-        (compared_median.value or 0.0) >= (own.value or 0.0)
-        for group in groups
-        for own, compared_median in [group.rows[2].found]
-        if own is not None and compared_median is not None
-    )
-    return (*said, Statement("no median is smaller under the bounds on all classes", better))
+    said.append(Statement.compared("accuracy grows with k", known == sorted(known), len(known) - 1, "two accuracies"))
+    medians = [[None if each is None else each.value for each in group.rows[2].found] for group in groups]
+    pairs = [(own, other) for own, other in medians if own is not None]
+    better = all(other is not None and other >= own for own, other in pairs)
+    text = "no median is smaller under the bounds on all classes"
+    return (*said, Statement.compared(text, better, len(pairs), "medians"))
 
 
 STUDY = register(

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from holdfast.analysis.accuracy import median_interval, noise_of, outcomes, summarize
+from holdfast.models.precision import FLOAT32
 from holdfast.reproductions.pages import Measured
 from holdfast.runs.manifest import estimator_of
 from holdfast.runs.subsets import which
@@ -23,8 +24,14 @@ UNTRAINED = (
     "Pipeline check, not a result: the base classifiers have random weights, and the numbers say nothing but that the "
     "code runs on such images."
 )
+# Where a difference would be between two kinds of things.
+OTHER_NETWORK = (
+    "The published figures stand beside ours for orientation, without differences: they are of another network."
+)
 # A run as it is promised, and with bounds on all classes from the same votes.
 COLUMNS = ("here", "same votes, split")
+# Of MNIST and of CIFAR-10.
+_TEST_IMAGES = 10_000
 
 
 def accuracy(run: Run) -> Measured:
@@ -89,9 +96,23 @@ def training(model: Trained) -> str:
     recipe = "" if made.get("recipe") == "noise" else f", {made.get('recipe')}"
     epochs = made["epochs"]
     passes = f"{epochs} epoch{'' if epochs == 1 else 's'} on {made['data']['size']:,} images"
-    return f"{model.architecture}, {passes}{several}{recipe}"
+    precision = made.get("precision", FLOAT32)
+    computed = "" if precision == FLOAT32 else f", in {precision}"
+    return f"{model.architecture}, {passes}{several}{recipe}{computed}"
 
 
-def under_noise(model: Trained, key: str, count: int, confidence: float = DEFAULT_CONFIDENCE) -> Measured:
-    """An accuracy of the base classifier on `count` noisy images, which its training noted under `key`."""
-    return Measured.share(proportion(round(float(model.training[key]) * count), count, confidence))
+def under_noise(model: Trained, part: str, confidence: float = DEFAULT_CONFIDENCE) -> Measured:
+    """An accuracy of the base classifier on noisy images that its training noted.
+
+    Args:
+        model: the base classifier.
+        part: "training", the running mean of the last epoch, or "held_out".
+        confidence: of the interval.
+    """
+    if part == "training":
+        count = model.training["data"]["size"]
+    else:
+        # Before their number was noted, all test images were classified.
+        count = model.training.get("held_out_images", _TEST_IMAGES)
+    share = float(model.training[f"{part}_accuracy_under_noise"])
+    return Measured.share(proportion(round(share * count), count, confidence))

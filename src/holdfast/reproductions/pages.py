@@ -119,8 +119,9 @@ class Table:
         columns: names of what was found; the difference to the published figure is that of the first one.
         groups: of rows.
         notes: sentences below the table.
-        differences: whether there is a column with them.
-        published: whether there is a column of published figures.
+        differences: whether ours are less theirs: not where theirs are about other data, another population, another
+            training set or another quantity.
+        published: whether published figures are shown.
     """
 
     title: str
@@ -131,14 +132,28 @@ class Table:
     published: bool = True
 
     @property
+    def _rows(self) -> list[Row]:
+        return [row for group in self.groups for row in group.rows]
+
+    @property
+    def shows_published(self) -> bool:
+        """Whether there is a column of published figures: not one that would be empty."""
+        return self.published and any(row.published is not None for row in self._rows)
+
+    @property
+    def shows_differences(self) -> bool:
+        """Whether there is a column of differences: not one that would be empty."""
+        return self.shows_published and self.differences and any(row.gap is not None for row in self._rows)
+
+    @property
     def header(self) -> list[str]:
         """Names of all columns."""
         first, *others = self.columns
         return [
             *("",),
-            *(("published",) if self.published else ()),
+            *(("published",) if self.shows_published else ()),
             first,
-            *(("diff",) if self.differences and self.published else ()),
+            *(("diff",) if self.shows_differences else ()),
             *others,
         ]
 
@@ -147,9 +162,9 @@ class Table:
         first, *others = [NOTHING if each is None else each.text for each in row.found]
         return [
             row.quantity,
-            *((row.printed,) if self.published else ()),
+            *((row.printed,) if self.shows_published else ()),
             first,
-            *((row.difference,) if self.differences and self.published else ()),
+            *((row.difference,) if self.shows_differences else ()),
             *others,
         ]
 
@@ -166,10 +181,41 @@ class Chart:
 
 @dataclass(frozen=True)
 class Statement:
-    """Something that the paper says, or that was asked for, and whether it is so here."""
+    """Something that the paper says, or that was asked for, and whether it is so here.
+
+    Attributes:
+        text: what is said.
+        holds: whether it is so; None where that is not judged.
+        why: in the latter case, what the page says in the place of yes or no.
+        regardless: whether it means something whatever the networks are, also where they are no better than guessing.
+    """
 
     text: str
-    holds: bool
+    holds: bool | None
+    why: str = ""
+    regardless: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """Yes, no, or why neither."""
+        if self.holds is None:
+            return self.why or "not judged"
+        return "yes" if self.holds else "no"
+
+    @classmethod
+    def compared(cls, text: str, holds: bool, number: int, what: str, *, regardless: bool = False) -> Statement:
+        """A statement about several things; where there are none, it would hold of nothing, and is not judged.
+
+        Args:
+            text: what is said.
+            holds: whether it is so of all of them.
+            number: of things compared.
+            what: they are, as in "images with a certificate".
+            regardless: as of the class.
+        """
+        if number:
+            return cls(text, holds, regardless=regardless)
+        return cls(text, None, f"not judged, since there are no {what}", regardless)
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,13 @@ def _statements(done: Finished, kind: str) -> tuple[Statement, ...]:
         fgsm, pgd = (wrong_within(done.attacks[f"{model}-{attack}"], epsilon) for attack in ("fgsm", "pgd"))
         bound = not_certified(done.runs[f"{model}-convex"], epsilon)
         said += [
-            Statement(f"{_METHODS[name]}: no image that an attack made wrong is certified", (fgsm | pgd) <= bound),
+            Statement.compared(
+                f"{_METHODS[name]}: no image that an attack made wrong is certified",
+                (fgsm | pgd) <= bound,
+                len(fgsm | pgd),
+                "images that an attack made wrong",
+                regardless=True,
+            ),
             Statement(f"{_METHODS[name]}: FGSM <= PGD <= bound overall", len(fgsm) <= len(pgd) <= len(bound)),
         ]
     robust = error_bound(done.runs[f"wong-{kind}-convex-convex"], epsilon).value or 0.0

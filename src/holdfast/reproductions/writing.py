@@ -68,7 +68,7 @@ def document(page: Page) -> dict[str, Any]:
         "intro": list(page.intro),
         "tables": [_table_document(table) for table in page.tables],
         "charts": [{"title": chart.title, "file": chart.file} for chart in page.charts],
-        "statements": [{"text": each.text, "holds": each.holds} for each in page.statements],
+        "statements": [{"text": each.text, "holds": each.holds, "verdict": each.verdict} for each in page.statements],
         "notes": list(page.notes),
     }
 
@@ -136,4 +136,4 @@ def _wrapped(paragraph: str, first: str = "", others: str = "") -> list[str]:
 
 
 def _said(statement: Statement) -> str:
-    return f"{statement.text}: {'yes' if statement.holds else 'no'}."
+    return f"{statement.text}: {statement.verdict}."

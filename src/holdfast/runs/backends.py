@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,6 +13,7 @@ import torch
 
 from holdfast.errors import UsageError
 from holdfast.models.backends import Backend, Calibration, Job, check_precision, having, prepare, usable
+from holdfast.models.precision import BFLOAT16, FLOAT32, HOPELESS, Speeds
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.engines.local import LocalEngine, torch_device
 from holdfast.sampling.rng import Stream, generator
@@ -34,6 +36,8 @@ _SHORT_SECONDS, _LONG_SECONDS = 30.0, 600.0
 _SLOW_TO_PREPARE = ("torch-compiled",)
 # Samples of the first burst of a measurement, of the others, and seconds after which there is no other.
 _BURSTS, _BURST_SECONDS = (64, 256), 0.3
+# What speeds are about.
+_COPY = "a noisy copy"
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +106,38 @@ class Workplace:
             if found > speed:
                 best, speed = candidate, found
         return best
+
+    def speeds(self, backend: str, example: Example, samples: int) -> Speeds | None:
+        """Seconds of a noisy copy in float32 and in bfloat16; None where float32 takes half a minute at most.
+
+        Args:
+            backend: a name, or `auto` for the fastest one in each precision.
+            example: some input.
+            samples: that will be drawn at most.
+
+        Raises:
+            UsageError: the backend has neither precision; see `prepare`.
+        """
+        places = {name: replace(self, precision=name) for name in (FLOAT32, BFLOAT16)}
+        first = {name: having(name)[0] if backend == AUTO else backend for name in places}
+        reference = places[FLOAT32].classifier(first[FLOAT32])
+        if samples / self._speed(reference, example) <= _SHORT_SECONDS:
+            return None
+        # One copy at a time first, so that a hopeless precision is cut off at once.
+        single = LocalEngine(self.device, 1, self.threads)
+        alone = {FLOAT32: 1.0 / single.fastest_batch(reference, self.noise, example)[1]}
+        try:
+            other = places[BFLOAT16].classifier(first[BFLOAT16])
+        except UsageError:
+            # A processor without the precision.
+            return Speeds(alone[FLOAT32], math.inf, _COPY)
+        alone[BFLOAT16] = 1.0 / single.fastest_batch(other, self.noise, example)[1]
+        if alone[BFLOAT16] >= HOPELESS * alone[FLOAT32]:
+            return Speeds(alone[FLOAT32], alone[BFLOAT16], _COPY)
+        first_best, other_best = (
+            1.0 / self._speed(each.chosen(backend, example, samples), example) for each in places.values()
+        )
+        return Speeds(first_best, other_best, _COPY)
 
     def _speed(self, classifier: VotingClassifier, example: Example) -> float:
         """Samples a second, the best of the bursts that fit into the time; one where the network is slow."""

@@ -18,7 +18,6 @@ from holdfast.plain import Plain
 from holdfast.runs.digests import DIGEST, manifest_digest
 from holdfast.runs.ledger import json_object
 from holdfast.runs.subsets import TEST_SPLITS, Split, irregular, stated, subset_of
-from holdfast.runs.subsets import ordinal as ordinal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

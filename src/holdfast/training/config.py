@@ -7,12 +7,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from holdfast.errors import UsageError
+from holdfast.models.precision import AUTO, BFLOAT16, FLOAT32
 from holdfast.plain import Plain
 from holdfast.training.recipes import NoiseAugmentation, Recipe
 
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("cosine", "one-cycle", "constant")
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = (FLOAT32, BFLOAT16, AUTO)
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class TrainConfig(Plain):
         schedule: "cosine" to zero, "one-cycle" (linear warm-up over the first quarter, then cosine to zero), or
             "constant".
         label_smoothing: share of each label that is spread over all classes, in [0, 1).
-        precision: "float32", or "bfloat16" for autocast of matrix products.
+        precision: "float32"; "bfloat16" for autocast of matrix products; or "auto" for the faster one of the two here,
+            measured when the training begins, which the bundle then names.
         noise_copies: noisy copies of each image in a step, each under its own noise; the cost grows with it.
         shared_noise: one noise realization for each minibatch instead of one for each copy.
         recipe: what a step minimizes.
@@ -48,7 +50,7 @@ class TrainConfig(Plain):
     weight_decay: float = 5e-4
     schedule: str = "one-cycle"
     label_smoothing: float = 0.0
-    precision: str = "float32"
+    precision: str = FLOAT32
     noise_copies: int = 1
     shared_noise: bool = False
     recipe: Recipe = field(default_factory=NoiseAugmentation)

@@ -9,10 +9,11 @@ import json
 import math
 import time
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -20,10 +21,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from holdfast.errors import ClassifierError, RunError
 from holdfast.files import alone_at
 from holdfast.models.bundle import BundleInfo, read_tensors, save_bundle, write_tensors
+from holdfast.models.precision import AUTO, BFLOAT16, FLOAT32, Speeds, settled
 from holdfast.sampling.rng import Stream, generator
 from holdfast.training.augment import augment, check_augmentation
 from holdfast.training.devices import Team
 from holdfast.training.inputs import Inputs
+from holdfast.training.precision import speeds
 from holdfast.training.recipes.base import Step
 
 if TYPE_CHECKING:
@@ -36,6 +39,10 @@ if TYPE_CHECKING:
     from holdfast.training.config import TrainConfig
 
 _KEY = "holdfast-checkpoint"
+
+# Images whose logits are compared when a training is done, and the share of the largest logit up to which they are the
+# same: what the place of a row in its batch changes.
+_LOOKED_AT, _CONSTANT = 64, 1e-6
 
 # Steps after which the loss is looked at on a GPU, which would otherwise wait for each.
 _STEPS_BETWEEN_LOOKS = 20
@@ -64,6 +71,7 @@ def train(
     device: torch.device | None = None,
     on_progress: Callable[[TrainProgress], None] | None = None,
     team: Team | None = None,
+    on_precision: Callable[[str], None] | None = None,
 ) -> BundleInfo:
     """Train a base classifier by the recipe of `config` and write its bundle to `out`.
 
@@ -78,20 +86,25 @@ def train(
         device: where to train; the processor by default.
         on_progress: called after each step.
         team: the processes that share each step, of which all make this call; the first one writes the files.
+        on_precision: told in a sentence what the precision "auto" has come to.
 
     Returns:
         What the written bundle says of itself.
 
+    Warns:
+        RuntimeWarning: bfloat16 was named and is much slower than float32 here.
+
     Raises:
         RunError: a checkpoint of another training lies at `out`.
         RunLockedError: another process is training `out`.
-        ClassifierError: the loss became NaN or infinite.
+        ClassifierError: the loss became NaN or infinite, or the network a constant.
         UsageError: the recipe cannot train for the noise of `info`, or inputs cannot be augmented.
     """
     team = team or Team()
     where = team.device or device or torch.device("cpu")
     with alone_at(out, f"is training {out}") if team.rank == 0 else nullcontext():
         info = config.recipe.start(info, len(data))
+        config = replace(config, precision=_precision(info, config, data, out, where, team, on_precision))
         return _train(_Trainer(info, config, data, where, team), info, out, held_out, on_progress)
 
 
@@ -103,7 +116,7 @@ def _train(
     on_progress: Callable[[TrainProgress], None] | None,
 ) -> BundleInfo:
     config, data, team = trainer.config, trainer.inputs.data, trainer.team
-    checkpoint = out.with_name(out.name + ".checkpoint")
+    checkpoint = _checkpoint(out)
     if checkpoint.exists():
         trainer.load(checkpoint)
     start = time.perf_counter()
@@ -113,6 +126,7 @@ def _train(
             trainer.save(checkpoint)
     if team.rank:
         return info
+    trainer.check_alive(data if held_out is None else held_out)
     trained = BundleInfo(
         **{
             **vars(info),
@@ -121,6 +135,10 @@ def _train(
                 "data": {"source": data.source, "split": data.split, "sha256": data.sha256, "size": len(data)},
                 "training_loss": trainer.loss,
                 "training_accuracy_under_noise": trainer.accuracy,
+                "held_out_images": None if held_out is None else len(held_out),
+                "held_out_majority": None
+                if held_out is None
+                else float(np.bincount(held_out.labels).max()) / len(held_out),
                 "held_out_accuracy_under_noise": None if held_out is None else trainer.evaluate(held_out),
                 "torch": torch.__version__,
             },
@@ -129,6 +147,71 @@ def _train(
     save_bundle(out, trained, trainer.final)
     checkpoint.unlink()
     return trained
+
+
+def _precision(
+    info: BundleInfo,
+    config: TrainConfig,
+    data: DataSet,
+    out: Path,
+    device: torch.device,
+    team: Team,
+    tell: Callable[[str], None] | None,
+) -> str:
+    """The precision that the settings name, or what "auto" comes to: in a team, for the first process."""
+    chosen = config.precision
+    if chosen == FLOAT32:
+        return chosen
+    if team.rank == 0:
+        checkpoint = _checkpoint(out)
+        kept = _position(read_tensors(checkpoint)[1]).get("promise", {}) if checkpoint.exists() else {}
+        chosen = settled(
+            config.precision,
+            kept.get("config", {}).get("precision"),
+            lambda name: config.recipe.check(info.trained_for, replace(config, precision=name)),
+            lambda: step_speeds(info, config, data, device),
+            tell,
+        )
+    if config.precision != AUTO:
+        return chosen
+    told = team.total(torch.tensor(float(team.rank == 0 and chosen == BFLOAT16), device=device))
+    return BFLOAT16 if bool(told) else FLOAT32
+
+
+def step_speeds(info: BundleInfo, config: TrainConfig, data: DataSet, device: torch.device) -> Speeds | None:
+    """Seconds of a step of this training in float32 and in bfloat16; None where the whole of it is short.
+
+    The steps are taken on weights of their own and on a part of the data, and leave no trace.
+    """
+    images = min(config.batch_size, len(data))
+    steps = config.epochs * -(-len(data) // config.batch_size)
+    trainer: _Trainer | None = None
+
+    def step(precision: str, count: int) -> float:
+        nonlocal trainer
+        if trainer is None:
+            few = data.part(max(1, len(data) // images))
+            trainer = _Trainer(info, replace(config, precision=FLOAT32), few, device, Team())
+            trainer.module.train()
+        trainer.config = replace(config, precision=precision)
+        start = time.perf_counter()
+        # Looking at the result waits for a GPU.
+        trainer.step(torch.arange(count)).tolist()
+        return time.perf_counter() - start
+
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        return speeds(step, images, steps)
+
+
+def _checkpoint(out: Path) -> Path:
+    return out.with_name(out.name + ".checkpoint")
+
+
+def _position(header: dict[str, str]) -> dict[str, Any]:
+    """How far the training of a checkpoint is, and what it promised; empty for another kind of file."""
+    position: dict[str, Any] = json.loads(header.get(_KEY, "{}"))
+    return position
 
 
 class _Trainer:
@@ -175,7 +258,7 @@ class _Trainer:
             for group in self.optimizer.param_groups:
                 group["lr"] = config.rate(step, steps * config.epochs)
             indices = order[number * config.batch_size : (number + 1) * config.batch_size]
-            sums += self.team.total(self._step(indices, epoch, number))
+            sums += self.team.total(self.step(indices, epoch, number))
             last = number == steps - 1
             if last or self.device.type == "cpu" or number % _STEPS_BETWEEN_LOOKS == 0:
                 loss_sum, hits, copies = sums.tolist()
@@ -192,6 +275,24 @@ class _Trainer:
             raise ClassifierError(
                 f"the loss became {loss_sum} in epoch {epoch + 1}, by step {number + 1}: the training diverged. "
                 f"Lower --learning-rate (it is {self.config.learning_rate}) or use --precision float32"
+            )
+
+    def check_alive(self, data: DataSet) -> None:
+        """Raise ClassifierError if the network has become a constant: the same logits whatever the image."""
+        places = torch.arange(0, len(data), max(1, len(data) // _LOOKED_AT))[:_LOOKED_AT]
+        x, _ = Inputs(data, self.device, most_bytes=0).batch(places)
+        if len(x) < 2 or bool((x == x[:1]).all()):
+            return
+        source = generator(self.config.seed, 0, Stream.TRAINING_CHECK, 0, self.device)
+        module = self.final.eval()
+        with torch.inference_mode():
+            logits = module(x if self.noise is None else self.noise.apply(x, self.noise.draw(x[0], len(x), source)))
+        spread = (logits.amax(dim=0) - logits.amin(dim=0)).max()
+        if spread <= _CONSTANT * logits.abs().max():
+            raise ClassifierError(
+                f"the training collapsed: the network gives {len(x)} different images the same logits, so that it has "
+                f"learned nothing and has no gradient. Lower --learning-rate (it is {self.config.learning_rate}), "
+                "change the recipe's settings, or train longer; delete the checkpoint beside --out first"
             )
 
     def evaluate(self, held_out: DataSet) -> float:
@@ -229,7 +330,7 @@ class _Trainer:
             RunError: it belongs to another training.
         """
         tensors, header = read_tensors(path)
-        position = json.loads(header.get(_KEY, "{}"))
+        position = _position(header)
         if position.get("promise") != json.loads(json.dumps(self._promise)):
             raise RunError(
                 f"{path} is the checkpoint of a training with other settings or data. Repeat that training's call to "
@@ -249,7 +350,7 @@ class _Trainer:
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
         self.epoch, self.loss, self.accuracy = position["epoch"], position["loss"], position["accuracy"]
 
-    def _step(self, indices: Tensor, epoch: int, number: int) -> Tensor:
+    def step(self, indices: Tensor, epoch: int = 0, number: int = 0) -> Tensor:
         """One optimizer step; before it, this process's sum of losses, hits and noisy copies."""
         config = self.config
         x, labels = self.inputs.batch(indices)

@@ -128,7 +128,7 @@ def _same(first: str, second: str) -> bool:
 def curve(sigma: float) -> list[PublishedFigure]:
     """Certified accuracy on CIFAR-10 counted in the logs that Cohen et al. published, by radius; empty without a log.
 
-    The logs are about every 20th test image. Their largest radii exceed what n = 100,000 and alpha = 0.001 allow.
+    The logs are of every 20th test image. Their largest radii are those of n = 100,000 and alpha = 0.01.
     """
     return [each for each in _figures("curves.csv") if _fits(each, {"sigma": sigma})]
 

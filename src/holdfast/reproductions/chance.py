@@ -1,0 +1,109 @@
+"""Networks that are no better than guessing: the page of every study names them, and concludes nothing from them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from holdfast.analysis import formats
+from holdfast.analysis.accuracy import summarize
+from holdfast.reproductions import measures
+from holdfast.reproductions.base import KINDS
+from holdfast.reproductions.defences import clean_accuracy
+from holdfast.reproductions.pages import Measured
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from holdfast.reproductions.base import Finished, Trained
+    from holdfast.reproductions.pages import Page, Statement
+
+# So many networks are named, with their accuracy; the others are counted.
+_MOST_NAMED = 3
+_WHY = "not judged, since networks are at chance"
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A network that is not shown to be better than guessing.
+
+    Attributes:
+        name: of the network.
+        accuracy: the best of those that the page knows, with its interval; None for one that was not trained.
+        chance: what guessing gets: one of the classes, or always the most frequent one.
+    """
+
+    name: str
+    accuracy: Measured | None
+    chance: float
+
+    def __str__(self) -> str:
+        if self.accuracy is None:
+            return f"{self.name} (untrained)"
+        return f"{self.name} (accuracy {self.accuracy.text}, by guessing {formats.percent(self.chance)}%)"
+
+
+def judged(page: Page, done: Finished) -> Page:
+    """The page, with its networks at chance named, and without conclusions from them, differences to a paper included.
+
+    What holds whatever the networks are, such as an order of theorems or that no certificate was contradicted, stays.
+    """
+    guesses = at_chance(done)
+    if not guesses:
+        return page
+    named = ", ".join(map(str, guesses[:_MOST_NAMED]))
+    others = len(guesses) - _MOST_NAMED
+    more = f" and {others} more" if others > 0 else ""
+    said = f"At chance, so that nothing is concluded from them: {named}{more}."
+    warning = f"{page.warning} {said}" if page.warning else said
+    return replace(
+        page,
+        warning=warning,
+        tables=tuple(replace(table, differences=False) for table in page.tables),
+        statements=tuple(map(_open, page.statements)),
+    )
+
+
+def _open(statement: Statement) -> Statement:
+    return statement if statement.regardless or statement.holds is None else replace(statement, holds=None, why=_WHY)
+
+
+def at_chance(done: Finished) -> list[Guess]:
+    """The networks of which no accuracy on the page lies above chance, with its whole interval.
+
+    Accuracies are those of runs and of attacks on unchanged images; where there are none, the one that the training
+    noted. Chance is one divided by the number of classes, or the share of the most frequent class where that is more.
+    """
+    found = []
+    for name, model in done.models.items():
+        known = list(_accuracies(model, done))
+        if not model.meaningful:
+            found.append(Guess(name, None, 0.0))
+        elif known and not any((accuracy.lower or 0.0) > chance for accuracy, chance in known):
+            best = max(known, key=lambda each: (each[0].value or 0.0) - each[1])
+            found.append(Guess(name, *best))
+    return found
+
+
+def _accuracies(model: Trained, done: Finished) -> Iterable[tuple[Measured, float]]:
+    """Accuracies of a network, each with what guessing gets on the same images."""
+    seen = False
+    for run in done.runs.values():
+        if run.manifest.model["sha256"] == model.sha256:
+            seen = True
+            labels = [record.label for record in run.records]
+            yield Measured.share(summarize(run, ()).accuracy), _chance(run.manifest.data.class_names, labels)
+    for attack in done.attacks.values():
+        if attack.manifest.model["sha256"] == model.sha256:
+            seen = True
+            labels = [record.label for record in attack.records]
+            yield clean_accuracy(attack), _chance(attack.manifest.data.class_names, labels)
+    if not seen and model.training.get("held_out_accuracy_under_noise") is not None:
+        kind = None if done.kind is None else KINDS[done.kind].classes
+        share = model.training.get("held_out_majority") or 0.0
+        yield measures.under_noise(model, "held_out"), max(share, 1.0 / kind if kind else 0.0)
+
+
+def _chance(classes: Sequence[str], labels: Sequence[int]) -> float:
+    return max(1.0 / len(classes), max(Counter(labels).values()) / len(labels))
