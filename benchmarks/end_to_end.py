@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from plain_loop import plain_loop
+from common.plain_loop import plain_loop
 
 from holdfast.cli.specs import open_data_spec
 from holdfast.estimators import Estimator, FixedSize, Looks, certificate, scale_of

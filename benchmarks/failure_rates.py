@@ -18,7 +18,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from failure_simulation import Rate, Votes, exact, failed, measure
+from common.failure_simulation import Rate, Votes, exact, failed, measure
 from scipy.stats import binom
 
 from holdfast.estimators import EProcess, FixedSize, Looks, prediction, scale_of

@@ -21,14 +21,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from plain_loop import plain_loop
+from common.plain_loop import plain_loop
 from torch import Tensor, nn
 
 from holdfast.cli.material import Material
 from holdfast.models.architectures.base import build
 from holdfast.models.backends import Job, prepare
 from holdfast.models.backends.torch_eager import TorchEager
-from holdfast.models.bundle import Normalization
+from holdfast.models.normalization import Normalization
 from holdfast.noises.ablation import Ablation
 from holdfast.noises.base import Noise
 from holdfast.noises.gaussian import Gaussian
