@@ -20,7 +20,9 @@ _PACKAGES = ("torch", "openvino", "nncf", "onnxruntime")
 def parser(description: str | None) -> argparse.ArgumentParser:
     """A parser with `--smoke`, and the docstring of the program as its help."""
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--smoke", action="store_true", help="do everything once in seconds, with sizes that mean nothing")
+    made.add_argument(
+        "--smoke", action="store_true", help="do everything once in seconds, with sizes that mean nothing"
+    )
     return made
 
 
