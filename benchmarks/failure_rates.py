@@ -4,7 +4,7 @@ The true class probabilities are known, and as hard as they can be: the radius t
 below the radius r in question. A certificate's bounds are false if p_lower is above the probability of the class or
 p_upper below that of a rival; its radius is false if it is r or more. False bounds are the stricter count, since a
 false radius needs them. Every certificate is about class 0, whatever selection would have chosen: the guarantee is
-conditional on the class. How they are counted: `failure_simulation.py`.
+conditional on the class. How they are counted: `common/failure_simulation.py`.
 
 python benchmarks/failure_rates.py
 """
