@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO_STAMP := $(VENV)/.ready-for-the-demo
 STAMP := $(VENV)/.ready
 
-.PHONY: demo test check bench setup clean
+.PHONY: demo test test-processors check bench setup clean
 .DEFAULT_GOAL := demo
 
 demo: $(DEMO_STAMP)  ## train on digits, certify 360 images under both noises, write the report
@@ -14,7 +14,20 @@ demo: $(DEMO_STAMP)  ## train on digits, certify 360 images under both noises, w
 test: $(STAMP)  ## the whole test suite
 	$(BIN)/python -m pytest
 
-check: $(STAMP)  ## linters, types, direction of imports
+# What computes networks, with the instructions of a processor that has AVX2 and nothing newer, and of one that has no
+# vector instructions that torch knows. Inductor would take kernels of the other kind from a common cache. Engines are
+# left out: their workers compute what the others do.
+COMPUTING := tests/sampling tests/models tests/training tests/guarantees tests/attacks tests/bounds \
+  --ignore=tests/sampling/test_engines.py --ignore=tests/sampling/test_ray_engine.py
+
+test-processors: $(STAMP)  ## the tests that compute networks, as on a processor without AVX-512 and on one without AVX2
+	set -e; for isa in avx2 default; do \
+	  echo "torch computes with $$isa:"; \
+	  ATEN_CPU_CAPABILITY=$$isa ONEDNN_MAX_CPU_ISA=AVX2 TORCHINDUCTOR_CACHE_DIR=$(CURDIR)/$(VENV)/inductor-$$isa \
+	    $(BIN)/python -m pytest $(COMPUTING); \
+	done
+
+check: $(STAMP)  ## linters, types (of benchmarks and examples too), direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -4,14 +4,13 @@ Votes are Dirichlet-multinomial: for each input a top class, a heavy runner-up a
 drawn so that easy, hard and hopeless inputs all occur. Prints, for each n, the mean radius of `cohen` and of `split`
 (sigma = 1) and the mean of the paired difference with its standard error.
 
-python benchmarks/class_bounds.py [INPUTS]
+python benchmarks/class_bounds.py [INPUTS]    (default 2000)
 """
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
+from common.program import parsed, parser
 
 from holdfast.estimators import FixedSize
 from holdfast.noises.gaussian import Gaussian, cohen
@@ -27,8 +26,12 @@ def votes(rng: np.random.Generator, n: int) -> list[int]:
     return [int(count) for count in rng.multinomial(n, rng.dirichlet(concentration))]
 
 
-def main(inputs: int) -> None:
+def main() -> None:
     """Print a line for each n."""
+    options = parser(__doc__)
+    options.add_argument("inputs", nargs="?", type=int, default=2000)
+    given = parsed(options)
+    inputs = 20 if given.smoke else given.inputs
     for n in (100, 1_000, 10_000, 100_000):
         rng = np.random.default_rng(n)
         rows = [votes(rng, n) for _ in range(inputs)]
@@ -52,4 +55,4 @@ def _radius(row: list[int], rule: FixedSize) -> float:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2000)
+    main()

@@ -12,20 +12,22 @@ python benchmarks/end_to_end.py MODEL.safetensors DATA [--images N] [--backend N
 
 from __future__ import annotations
 
-import argparse
 import math
 import statistics
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from plain_loop import plain_loop
+from common.plain_loop import plain_loop
+from common.program import machine, parsed, parser
+from common.small import DATA, digits_model
 
 from holdfast.cli.specs import open_data_spec
+from holdfast.errors import UsageError
 from holdfast.estimators import Estimator, FixedSize, Looks, certificate, scale_of
 from holdfast.models.bundle import load_bundle
-from holdfast.noises.base import noise_from_dict
 from holdfast.runs.backends import Workplace, description
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.procedure import Certify, certify_votes
@@ -38,28 +40,36 @@ if TYPE_CHECKING:
     from holdfast.sampling.classifier import VotingClassifier
     from holdfast.types import Certificate, Example
 
-N0, N, ALPHA = 100, 100_000, 0.001
+N0, ALPHA = 100, 0.001
 RADII = (0.25, 0.5, 0.75, 1.0)
 # Votes from which the answer of all N is foreseen, and the probability with which it may be foreseen wrongly.
 FIRST, UNFORESEEN = (1_000, 10_000), 1e-6
 PLAIN_BATCH, PLAIN_SAMPLES = 1_000, 3_000
+# Estimation samples; of a smoke run, these and its images.
+N, FEW, FEW_IMAGES = 100_000, 2_000, 6
 
 
 class Benchmark:
     """One model, one set of images."""
 
-    def __init__(self, model: Path, data: str, images: int, backend: str, precision: str) -> None:
+    def __init__(self, model: Path, data: str, images: int, backend: str, precision: str, n: int) -> None:
+        self.n = n
         self.bundle = load_bundle(model)
-        self.noise = noise_from_dict(self.bundle.info.noise)
+        noise = self.bundle.info.trained_for
+        if noise is None:
+            raise UsageError(f"{model} was trained without noise, so there is nothing that it is to be certified with")
+        self.noise = noise
         self.data = open_data_spec(data, "test")
-        self.examples = [self.data[index] for index in range(0, len(self.data), len(self.data) // images)][:images]
+        self.examples = [self.data[index] for index in range(0, len(self.data), max(1, len(self.data) // images))][
+            :images
+        ]
         self.scale = scale_of(self.noise, None, self.data.shape)
 
         def place(precision: str) -> Workplace:
             return Workplace(self.bundle, self.noise, precision, "cpu", 1, lambda: open_data_spec(data, "train"))
 
         self.reference = place("float32").classifier("torch")
-        work = len(self.examples) * (N0 + N)
+        work = len(self.examples) * (N0 + n)
         self.exact = place("float32").chosen("auto", self.examples[0], work)
         self.fast = place(precision).chosen(backend, self.examples[0], work)
 
@@ -81,20 +91,20 @@ class Benchmark:
             start = time.perf_counter()
             plain_loop(module, self.noise, example, PLAIN_SAMPLES, PLAIN_BATCH, classes)
             times.append((time.perf_counter() - start) / PLAIN_SAMPLES)
-        return statistics.median(times) * len(self.examples) * (N0 + N)
+        return statistics.median(times) * len(self.examples) * (N0 + self.n)
 
     def of_all_samples(self, seed: int) -> tuple[dict[int, tuple[bool, ...]], int]:
         """Whether N samples in float32 certify each image at each radius; and how many images took them all."""
         answers: dict[int, tuple[bool, ...]] = {}
         left = list(self.examples)
-        for n in FIRST:
+        for n in (each for each in FIRST if each < self.n):
             found = self.certify(self.exact, FixedSize(n, ALPHA, "cohen"), left, seed)
             for example in left:
                 foreseen = self.foreseen(example, found[example.index])
                 if foreseen is not None:
                     answers[example.index] = foreseen
             left = [example for example in left if example.index not in answers]
-        for index, each in self.certify(self.exact, FixedSize(N, ALPHA), left, seed).items():
+        for index, each in self.certify(self.exact, FixedSize(self.n, ALPHA), left, seed).items():
             label = self.data[index].label
             answers[index] = tuple(each.label == label and each.radius >= radius for radius in RADII)
         return answers, len(left)
@@ -112,47 +122,58 @@ class Benchmark:
         hits, n = votes.votes[top], votes.total
         ends = []
         for p, sign in ((lower_bound(hits, n, UNFORESEEN), -1), (upper_bound(hits, n, UNFORESEEN), 1)):
-            expected = round(N * p + sign * 6 * math.sqrt(N * p * (1 - p)))
-            expected = min(N, max(0, expected))
+            expected = round(self.n * p + sign * 6 * math.sqrt(self.n * p * (1 - p)))
+            expected = min(self.n, max(0, expected))
             # At best all other votes are spread evenly; at worst one rival has them.
-            rest, classes = N - expected, len(votes.votes) - 1
+            rest, classes = self.n - expected, len(votes.votes) - 1
             spread = [rest] + [0] * (classes - 1) if sign < 0 else [rest // classes] * classes
-            bounds = FixedSize(N, ALPHA).bounds(0, _filled(expected, spread))
+            bounds = FixedSize(self.n, ALPHA).bounds(0, _filled(self.n, expected, spread))
             reached = self.scale(bounds)
             ends.append(tuple(reached is not None and reached >= radius for radius in RADII))
         return ends[0] if ends[0] == ends[1] else None
 
 
-def _filled(top: int, others: Sequence[int]) -> Counts:
-    missing = N - top - sum(others)
+def _filled(n: int, top: int, others: Sequence[int]) -> Counts:
+    missing = n - top - sum(others)
     return Counts((top, others[0] + missing, *others[1:]))
 
 
 def main() -> None:
-    """Print the times, their ratio, and certified accuracy by both."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=Path)
-    parser.add_argument("data")
-    parser.add_argument("--images", type=int, default=500)
-    parser.add_argument("--backend", default="auto")
-    parser.add_argument("--precision", default="bfloat16")
-    parser.add_argument("--check-seed", type=int, default=1, help="1: the noise that Holdfast drew; else other noise")
-    given = parser.parse_args()
+    """Compare on what the command line names, or for a smoke run on a small model."""
+    options = parser(__doc__)
+    options.add_argument("model", nargs="?", type=Path)
+    options.add_argument("data", nargs="?")
+    options.add_argument("--images", type=int, default=500)
+    options.add_argument("--backend", default="auto")
+    options.add_argument("--precision", default="bfloat16")
+    options.add_argument("--check-seed", type=int, default=1, help="1: the noise that Holdfast drew; else other noise")
+    given = parsed(options, "model", "data")
     torch.set_num_threads(1)
-    work = Benchmark(given.model, given.data, given.images, given.backend, given.precision)
-    rule = Looks(N, ALPHA, RADII, scale=work.scale)
+    print(machine(), flush=True)
+    if not given.smoke:
+        work = Benchmark(given.model, given.data, given.images, given.backend, given.precision, N)
+        compare(work, given.precision, given.check_seed)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        work = Benchmark(digits_model(Path(folder)), DATA, FEW_IMAGES, "torch", given.precision, FEW)
+        compare(work, given.precision, given.check_seed)
+
+
+def compare(work: Benchmark, precision: str, check_seed: int) -> None:
+    """Print the times, their ratio, and certified accuracy by both."""
+    rule = Looks(work.n, ALPHA, RADII, scale=work.scale)
     before = work.plain_seconds()
     start = time.perf_counter()
     early = work.certify(work.fast, rule, work.examples, 1)
     seconds = time.perf_counter() - start
     plain = statistics.median([before, work.plain_seconds()])
     spent = sum(each.estimation.total for each in early.values()) / len(early)
-    print(f"{len(early)} images of {work.data.source}, {work.noise}, N = {N:,}, alpha = {ALPHA}; one thread")
+    print(f"{len(early)} images of {work.data.source}, {work.noise}, N = {work.n:,}, alpha = {ALPHA}; one thread")
     print(f"plain loop: {plain:,.0f} s, extrapolated from {PLAIN_SAMPLES:,} samples of some images")
-    print(f"Holdfast ({description(work.fast)}, {given.precision}): {seconds:.1f} s, {spent:,.0f} samples an image")
+    print(f"Holdfast ({description(work.fast)}, {precision}): {seconds:.1f} s, {spent:,.0f} samples an image")
     print(f"{plain / seconds:,.0f} times faster")
-    answers, drawn = work.of_all_samples(given.check_seed)
-    print(f"all {N:,} samples were drawn in float32 for {drawn} images; the others were clear before")
+    answers, drawn = work.of_all_samples(check_seed)
+    print(f"all {work.n:,} samples were drawn in float32 for {drawn} images; the others were clear before")
     print("| radius | all samples, float32 | Holdfast |\n|---|---|---|")
     for place, radius in enumerate(RADII):
         full = sum(answer[place] for answer in answers.values()) / len(answers)

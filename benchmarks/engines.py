@@ -12,7 +12,6 @@ python benchmarks/engines.py [--rounds R] [--examples M] [--n N]
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import os
 import time
@@ -20,6 +19,7 @@ from statistics import median
 
 import numpy as np
 import torch
+from common.program import machine, parsed, parser
 
 from holdfast.estimators import FixedSize
 from holdfast.models.architectures.base import build
@@ -52,23 +52,23 @@ def timed(engine: Engine, count: int, n: int) -> tuple[float, float]:
     return (time.perf_counter() - start) / count, (end - first) / (done - 1)
 
 
-def burst(_: int) -> float:
-    """Seconds for a fixed piece of the same work in one process."""
+def burst(n: int) -> float:
+    """Seconds for a piece of the same work in one process: n samples of four inputs each, after a quarter of that."""
     engine = LocalEngine(batch_size=BATCH)
     classifier = VotingClassifier(network(), 10)
     inputs = [Example(i, np.full(SHAPE, 0.5, np.float32), 0) for i in range(4)]
-    list(engine.run(classifier, Gaussian(0.5), Certify(100, FixedSize(500, 0.001)), 1, inputs))
+    list(engine.run(classifier, Gaussian(0.5), Certify(100, FixedSize(n // 4, 0.001)), 1, inputs))
     start = time.perf_counter()
-    list(engine.run(classifier, Gaussian(0.5), Certify(100, FixedSize(2000, 0.001)), 1, inputs))
+    list(engine.run(classifier, Gaussian(0.5), Certify(100, FixedSize(n, 0.001)), 1, inputs))
     return time.perf_counter() - start
 
 
-def attainable() -> float:
+def attainable(n: int) -> float:
     """How much more two processes do than one when nothing is handed out or collected."""
     with multiprocessing.get_context("spawn").Pool(2) as pool:
-        pool.map(burst, range(2), 1)
-        alone = pool.apply(burst, (0,))
-        return 2.0 * alone / max(pool.map(burst, range(2), 1))
+        pool.map(burst, (n, n), 1)
+        alone = pool.apply(burst, (n,))
+        return 2.0 * alone / max(pool.map(burst, (n, n), 1))
 
 
 def spread(ratios: list[float]) -> str:
@@ -76,21 +76,23 @@ def spread(ratios: list[float]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--examples", type=int, default=24)
-    parser.add_argument("--n", type=int, default=10_000)
-    asked = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--examples", type=int, default=24, help="at least 3")
+    options.add_argument("--n", type=int, default=10_000)
+    asked = parsed(options)
+    if asked.smoke:
+        asked.rounds, asked.examples, asked.n = 1, 3, 128
     engines = {
         "local": LocalEngine(batch_size=BATCH),
         "processes:2": ProcessesEngine(2, batch_size=BATCH),
         "ray:2": RayEngine(2, batch_size=BATCH),
     }
-    print(f"{os.cpu_count()} cores, load average {os.getloadavg()[0]:.2f}; {asked.examples} examples, n = {asked.n:,}")
+    print(f"{machine()}; {asked.examples} examples, n = {asked.n:,}", flush=True)
     rounds: list[dict[str, tuple[float, float]]] = []
     ceilings: list[float] = []
     for number in range(asked.rounds):
-        ceilings.append(attainable())
+        ceilings.append(attainable(min(2000, asked.n)))
         rounds.append({name: timed(engine, asked.examples, asked.n) for name, engine in engines.items()})
         figures = ", ".join(f"{name} {a:.3f} s ({b:.3f} s)" for name, (a, b) in rounds[-1].items())
         print(

@@ -4,7 +4,7 @@ The true class probabilities are known, and as hard as they can be: the radius t
 below the radius r in question. A certificate's bounds are false if p_lower is above the probability of the class or
 p_upper below that of a rival; its radius is false if it is r or more. False bounds are the stricter count, since a
 false radius needs them. Every certificate is about class 0, whatever selection would have chosen: the guarantee is
-conditional on the class. How they are counted: `failure_simulation.py`.
+conditional on the class. How they are counted: `common/failure_simulation.py`.
 
 python benchmarks/failure_rates.py
 """
@@ -18,7 +18,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from failure_simulation import Rate, Votes, exact, failed, measure
+from common.failure_simulation import Rate, Votes, exact, failed, measure
+from common.program import parsed, parser
 from scipy.stats import binom
 
 from holdfast.estimators import EProcess, FixedSize, Looks, prediction, scale_of
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 # Certificates for each alpha: at least a hundred expected failures where the bound is tight.
 CERTIFICATES = {0.05: 40_000, 0.001: 100_000}
+# Of a smoke run, which takes one theorem at one probability.
+FEW = {0.05: 200}
 # Samples at most, for the estimators that stop early; sizes among which FixedSize takes the hardest.
 _MOST, _MOST_PATIENT = 500, 2_000
 _SIZES = range(150, 350)
@@ -58,8 +61,10 @@ THEOREMS: tuple[tuple[Noise, str, float], ...] = (
 )
 # How the probability that class 0 lacks is spread over the rivals.
 SPREAD = {"one": (1.0,), "one of two": (1.0, 0.0), "two equal": (0.5, 0.5)}
-# Estimator, bounds, rivals. With the papers' bounds only the votes for class 0 matter, so two classes are enough.
-RULES = (
+# Estimator, bounds, rivals.
+Rule = tuple[str, str, str]
+# With the papers' bounds only the votes for class 0 matter, so two classes are enough.
+RULES: tuple[Rule, ...] = (
     ("fixed", "cohen", "one"),
     ("fixed", "split", "one of two"),
     ("fixed", "split", "two equal"),
@@ -69,7 +74,7 @@ RULES = (
     ("eprocess", "cohen", "one"),
 )
 # The same without giving up, where they fail most often. For the default theorem only: they are slower.
-PATIENT = (
+PATIENT: tuple[Rule, ...] = (
     ("looks, patient", "cohen", "one"),
     ("looks, patient", "split", "one of two"),
     ("eprocess, patient", "cohen", "one"),
@@ -160,9 +165,9 @@ def cases(alphas: Iterable[float] = tuple(CERTIFICATES)) -> list[Case]:
     """Every estimator x bounds x theorem."""
     alphas = tuple(alphas)
     return [
-        Case(*rule, *theorem, alpha)
-        for theorem in THEOREMS
-        for rule in (*RULES, *(PATIENT if theorem[1] == "cohen" else ()))
+        Case(*rule, noise, theorem, aim, alpha)
+        for noise, theorem, aim in THEOREMS
+        for rule in (*RULES, *(PATIENT if theorem == "cohen" else ()))
         for alpha in alphas
     ]
 
@@ -254,10 +259,14 @@ def row(words: str, rate: Rate, alpha: float) -> None:
 
 def main() -> None:
     """Print the table, then the largest rates."""
+    smoke = parsed(parser(__doc__)).smoke
+    certificates = FEW if smoke else CERTIFICATES
     print(HEAD)
     largest: dict[tuple[str, str, float], float] = {}
-    for number, case in enumerate(cases()):
-        rate, rule, p = run_case(case, CERTIFICATES[case.alpha], np.random.default_rng([1, number]))
+    for number, case in enumerate(cases(certificates)):
+        if smoke and case.aim != THEOREMS[0][2]:
+            continue
+        rate, rule, p = run_case(case, certificates[case.alpha], np.random.default_rng([1, number]))
         row(
             f"{case.estimator} | {case.method} | {case.rivals} | {case.theorem} | {p:.4f} | {rule.most_draws}",
             rate,
@@ -266,26 +275,30 @@ def main() -> None:
         key = (case.estimator, case.method, case.alpha)
         known = rate.false_bounds / rate.certificates if rate.exact is None else rate.exact
         largest[key] = max(largest.get(key, 0.0), known)
-    for alpha, certificates in CERTIFICATES.items():
-        rng = np.random.default_rng([2, round(1 / alpha)])
-        jump_row(alpha, certificates, rng)
-        for tied in ((0.5, 0.5), (0.4, 0.4, 0.2), (1 / 3, 1 / 3, 1 / 3)):
-            rate = predict_rate(tied, 150, alpha, certificates, rng)
-            row(f"Predict | | {len(tied) - 1} | | {tied[0]:.4f} | 150", rate, alpha)
-        for name, (case, rule) in wrong(alpha).items():
-            rate = wrong_rate(case, rule, certificates, rng)
-            row(f"*wrong: {name}* | cohen | one | cohen | {case.shares()[0]:.4f} | {rule.most_draws}", rate, alpha)
+    for alpha, count in certificates.items():
+        print_others(alpha, count, np.random.default_rng([2, round(1 / alpha)]))
     print("\n| estimator | bounds | alpha | largest rate over all theorems |\n|---|---|---|---|")
     for (estimator, method, alpha), value in sorted(largest.items()):
         print(f"| {estimator} | {method} | {alpha:g} | {value:.5f} |")
-    print_answers()
+    print_answers(tuple(certificates))
 
 
-def print_answers() -> None:
+def print_others(alpha: float, certificates: int, rng: np.random.Generator) -> None:
+    """Print the lines that are not of one theorem: both bounds at a jump, Predict, and estimators with a fault."""
+    jump_row(alpha, certificates, rng)
+    for tied in ((0.5, 0.5), (0.4, 0.4, 0.2), (1 / 3, 1 / 3, 1 / 3)):
+        rate = predict_rate(tied, 150, alpha, certificates, rng)
+        row(f"Predict | | {len(tied) - 1} | | {tied[0]:.4f} | 150", rate, alpha)
+    for name, (case, rule) in wrong(alpha).items():
+        rate = wrong_rate(case, rule, certificates, rng)
+        row(f"*wrong: {name}* | cohen | one | cohen | {case.shares()[0]:.4f} | {rule.most_draws}", rate, alpha)
+
+
+def print_answers(alphas: tuple[float, ...]) -> None:
     """Print how often Predict answers at a data-dependent stop where two classes are tied."""
     print("\n| stopped by | radius, in sigma | alpha | answers / alpha | with all of alpha |\n|---|---|---|---|---|")
     scale = scale_of(Gaussian(1.0), None, SHAPE)
-    for alpha in CERTIFICATES:
+    for alpha in alphas:
         for radius in (0.04, 0.2, 1.0):
             looks = Looks(_MOST_PATIENT, alpha, (radius,), scale=scale)
             for rule in (looks, EProcess(_MOST_PATIENT, alpha, radius, scale=scale)):
@@ -297,7 +310,7 @@ def jump_row(alpha: float, certificates: int, rng: np.random.Generator) -> None:
     """Print the line for `at_both_jumps`."""
     shares, rule = at_both_jumps(alpha), FixedSize(150, alpha)
     scale = scale_of(Gaussian(0.5), None, SHAPE)
-    radius = math.nextafter(scale(ClassBounds(0, *shares[:2])) or 0.0, math.inf)
+    radius = math.nextafter(scale(ClassBounds(0, shares[0], shares[1])) or 0.0, math.inf)
     rate = measure(rule, shares, failed(rule, shares, scale, radius), certificates, rng, sums=False)
     row(f"fixed | split | four, both bounds at a jump | cohen | {shares[0]:.4f} | 150", rate, alpha)
 

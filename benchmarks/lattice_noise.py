@@ -6,10 +6,10 @@ python benchmarks/lattice_noise.py [SECONDS]    (for each of twelve lines; defau
 from __future__ import annotations
 
 import statistics
-import sys
 import time
 
 import torch
+from common.program import machine, parsed, parser
 
 from holdfast.noises.base import Noise
 from holdfast.noises.gaussian import Gaussian
@@ -27,11 +27,16 @@ def seconds(noise: Noise, x: torch.Tensor, source: torch.Generator, noisy: torch
     return time.perf_counter() - start
 
 
-def main(budget: float) -> None:
+def main() -> None:
     """Print the median over pairs of calls, one of each kind, of the ratio of their times; and its quartiles."""
+    options = parser(__doc__)
+    options.add_argument("seconds", nargs="?", type=float, default=2.0)
+    given = parsed(options)
+    budget, shapes = (0.01, SHAPES[:1]) if given.smoke else (given.seconds, SHAPES)
     torch.set_num_threads(1)
+    print(machine(), flush=True)
     source = torch.Generator().manual_seed(0)
-    for shape in SHAPES:
+    for shape in shapes:
         x = torch.randint(0, 256, shape, generator=source) / 255
         noisy = torch.empty(COPIES, *shape)
         for sigma in SIGMAS:
@@ -51,4 +56,4 @@ def main(budget: float) -> None:
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]) if len(sys.argv) > 1 else 2.0)
+    main()

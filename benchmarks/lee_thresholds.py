@@ -1,14 +1,15 @@
 """How long an exact threshold of uniform flips takes, for any number of pixels: median milliseconds, nothing cached.
 
-python benchmarks/lee_thresholds.py [REPETITIONS]
+python benchmarks/lee_thresholds.py [REPETITIONS]    (default 25)
 """
 
 from __future__ import annotations
 
 import statistics
-import sys
 import time
 from fractions import Fraction
+
+from common.program import machine, parsed, parser
 
 from holdfast.noises.uniform_flip import surviving, threshold
 
@@ -32,8 +33,13 @@ def measured(kappa: Fraction, others: int, r: int, repetitions: int) -> tuple[Fr
     return found, statistics.median(times)
 
 
-def main(repetitions: int) -> None:
+def main() -> None:
     """Print a line for each threshold."""
+    options = parser(__doc__)
+    options.add_argument("repetitions", nargs="?", type=int, default=25)
+    given = parsed(options)
+    repetitions = 1 if given.smoke else given.repetitions
+    print(machine(), flush=True)
     print("| kappa | K | r | threshold | known | milliseconds |\n|---|---|---|---|---|---|")
     for kappa, others, values in KNOWN:
         for r in (*range(1, 5), *BEYOND):
@@ -47,4 +53,4 @@ def main(repetitions: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 25)
+    main()

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from common.program import parsed, parser
 
 from holdfast.noises.gaussian import Gaussian
 from holdfast.sampling.classifier import VotingClassifier
@@ -42,13 +43,18 @@ def peak(images: int, samples: int) -> int:
 
 def main() -> None:
     """One line for each setting; a batch of noisy copies alone is 12 MiB."""
-    if len(sys.argv) == 3:
+    options = parser(__doc__)
+    options.add_argument(
+        "--one", nargs=2, type=int, metavar=("IMAGES", "SAMPLES"), help="this setting, in this process"
+    )
+    given = parsed(options)
+    if given.one:
         torch.set_num_threads(1)
-        print(peak(int(sys.argv[1]), int(sys.argv[2])))
+        print(peak(*given.one))
         return
-    for images, samples in SETTINGS:
-        command = [sys.executable, __file__, str(images), str(samples)]
-        answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    for images, samples in SETTINGS[:1] if given.smoke else SETTINGS:
+        command = [sys.executable, __file__, "--one", str(images), str(samples)]
+        answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
         print(f"{images:,} images, {samples:,} samples each: at most {answer.strip()} MiB", flush=True)
 
 

@@ -10,7 +10,6 @@ of a radius), without the bounds that a certificate needs: a comparison.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from dataclasses import replace
@@ -19,6 +18,7 @@ from statistics import median
 
 import numpy as np
 import torch
+from common.program import machine, parsed, parser
 from numpy.typing import NDArray
 
 from holdfast.cli.specs import open_data_spec
@@ -26,6 +26,7 @@ from holdfast.cli.train import describe
 from holdfast.data.base import DataSet
 from holdfast.models.bundle import load_bundle
 from holdfast.noises.ablation import Ablation
+from holdfast.noises.base import pixel_count
 from holdfast.sampling.rng import Stream, generator
 from holdfast.training.config import TrainConfig
 from holdfast.training.loop import TrainProgress, train
@@ -39,19 +40,21 @@ _RECIPE = TrainConfig(
     noise_copies=3,
 )
 _DRAWS, _EVERY, _RADIUS, _TIMED_STEPS, _TIMED_ROUNDS = 200, 10, 8, 20, 5
+# Of a smoke run.
+_FEW_STEPS, _NO_TIME = 2, 1e-9
 
 
 class _Stop(Exception):
     """Enough steps were timed."""
 
 
-def epoch_seconds(network: str, noise: Ablation, data: DataSet) -> float:
-    """Processor time of an epoch, from some steps."""
+def epoch_seconds(network: str, noise: Ablation, data: DataSet, timed: int) -> float:
+    """Processor time of an epoch, from so many steps."""
     times: list[float] = []
 
     def look(progress: TrainProgress) -> None:
         times.append(time.process_time())
-        if len(times) > _TIMED_STEPS:
+        if len(times) > timed:
             raise _Stop
 
     with tempfile.TemporaryDirectory() as folder:
@@ -59,13 +62,17 @@ def epoch_seconds(network: str, noise: Ablation, data: DataSet) -> float:
             train(describe(data, noise, network), _RECIPE, data, Path(folder) / "m.safetensors", on_progress=look)
         except _Stop:
             steps = -(-len(data) // _RECIPE.batch_size)
-            return (times[-1] - times[0]) / _TIMED_STEPS * steps
-    raise ValueError(f"the data set has fewer than {_TIMED_STEPS} minibatches of {_RECIPE.batch_size}")
+            return (times[-1] - times[0]) / timed * steps
+    raise ValueError(f"the data set has fewer than {timed} minibatches of {_RECIPE.batch_size}")
 
 
-def epochs_of(networks: list[str], noise: Ablation, data: DataSet, minutes: float) -> dict[str, int]:
+def epochs_of(
+    networks: list[str], noise: Ablation, data: DataSet, minutes: float, timed: int = _TIMED_STEPS
+) -> dict[str, int]:
     """Whole epochs of each network for about the time; none costs more than those of the first."""
-    measured = [{network: epoch_seconds(network, noise, data) for network in networks} for _ in range(_TIMED_ROUNDS)]
+    measured = [
+        {network: epoch_seconds(network, noise, data, timed) for network in networks} for _ in range(_TIMED_ROUNDS)
+    ]
     cost = {network: median(each[network] for each in measured) for network in networks}
     whole = max(1, round(60 * minutes / cost[networks[0]]))
     return {network: max(1, int(whole * cost[networks[0]] / cost[network])) for network in networks}
@@ -86,37 +93,55 @@ def votes(model: Path, noise: Ablation, data: DataSet) -> NDArray[np.float64]:
 
 def main() -> None:
     """Train and compare."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", metavar="mnist:DIR")
-    parser.add_argument("--k", default="25,45")
-    parser.add_argument("--minutes", type=float, default=8.0)
-    parser.add_argument("--networks", default="mnist-cnn,sparse-cnn")
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("data", nargs="?", metavar="mnist:DIR")
+    options.add_argument("--k", default="25,45")
+    options.add_argument("--minutes", type=float, default=8.0)
+    options.add_argument("--networks", default="mnist-cnn,sparse-cnn")
+    given = parsed(options, "data")
+    timed = _TIMED_STEPS
+    if given.smoke:
+        given.data, given.k, given.networks = "digits", "16", "digits-cnn,sparse-cnn:blocks=0"
+        given.minutes, timed = _NO_TIME, _FEW_STEPS
     torch.set_num_threads(1)
-    training_set, test_set = (open_data_spec(arguments.data, split) for split in ("train", "test"))
-    labels = test_set.labels[::_EVERY]
-    for k in map(int, arguments.k.split(",")):
+    print(machine(), flush=True)
+    training_set, test_set = (open_data_spec(given.data, split) for split in ("train", "test"))
+    for k in map(int, given.k.split(",")):
         noise = Ablation(k)
-        delta = 1.0 - np.prod([(784 - k - i) / (784 - i) for i in range(_RADIUS)])
         first: NDArray[np.float64] | None = None
-        for network, epochs in epochs_of(arguments.networks.split(","), noise, training_set, arguments.minutes).items():
-            with tempfile.TemporaryDirectory() as folder:
-                out, start = Path(folder) / "m.safetensors", time.process_time()
-                train(describe(training_set, noise, network), replace(_RECIPE, epochs=epochs), training_set, out)
-                spent = (time.process_time() - start) / 60
-                shares = votes(out, noise, test_set)
-            right = shares[np.arange(len(labels)), labels]
-            shares[np.arange(len(labels)), labels] = -1.0
-            ahead = right - shares.max(axis=1)
+        for network, epochs in epochs_of(given.networks.split(","), noise, training_set, given.minutes, timed).items():
+            right = compare(network, epochs, noise, training_set, test_set, first)
             first = right if first is None else first
-            # All networks see the same draws, so what one has over another is known better than either.
-            gain = right - first
-            print(
-                f"k={k} {network}: {epochs} epochs, {spent:.1f} min; accuracy under ablation {mean_of(right)}, "
-                f"{mean_of(gain)} more than the first; most votes right {100 * (ahead > 0).mean():.1f}%, "
-                f"ahead by 2 Delta({_RADIUS}) {100 * (ahead > 2 * delta).mean():.1f}%",
-                flush=True,
-            )
+
+
+def compare(
+    network: str,
+    epochs: int,
+    noise: Ablation,
+    training_set: DataSet,
+    test_set: DataSet,
+    first: NDArray[np.float64] | None,
+) -> NDArray[np.float64]:
+    """Train a network, print its line, and return the share of votes for the label of each image."""
+    labels, pixels = test_set.labels[::_EVERY], pixel_count(test_set.shape)
+    delta = 1.0 - np.prod([(pixels - noise.k - i) / (pixels - i) for i in range(_RADIUS)])
+    with tempfile.TemporaryDirectory() as folder:
+        out, start = Path(folder) / "m.safetensors", time.process_time()
+        train(describe(training_set, noise, network), replace(_RECIPE, epochs=epochs), training_set, out)
+        spent = (time.process_time() - start) / 60
+        shares = votes(out, noise, test_set)
+    right: NDArray[np.float64] = shares[np.arange(len(labels)), labels]
+    shares[np.arange(len(labels)), labels] = -1.0
+    ahead = right - shares.max(axis=1)
+    # All networks see the same draws, so what one has over another is known better than either.
+    gain = right - (right if first is None else first)
+    print(
+        f"k={noise.k} {network}: {epochs} epochs, {spent:.1f} min; accuracy under ablation {mean_of(right)}, "
+        f"{mean_of(gain)} more than the first; most votes right {100 * (ahead > 0).mean():.1f}%, "
+        f"ahead by 2 Delta({_RADIUS}) {100 * (ahead > 2 * delta).mean():.1f}%",
+        flush=True,
+    )
+    return right
 
 
 def mean_of(values: NDArray[np.float64]) -> str:

@@ -4,7 +4,9 @@ For digits-cnn, mnist-cnn and resnet20, in float32 and bfloat16: noise, forward 
 share of the engine's time, and the speed of the engine over that of the loop of published code (repeat, add noise,
 forward, argmax, count on the host); engine and loop interleaved in one process, medians with the range.
 
-Networks have random weights unless trained ones are named, of which near ties depend: MODEL.safetensors=DATA.
+Networks have random weights unless trained ones are named, of which near ties depend: MODEL.safetensors=DATA. Where the
+processor has no arithmetic for a precision, and a network takes more than ten times as long as in float32, that is said
+and not measured.
 
 python benchmarks/overhead.py [--repetitions N] [--only NAME] [--precision bfloat16] [MODEL.safetensors=DATA ...]
 """
@@ -13,105 +15,93 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import tempfile
 import time
-from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 import torch
-from plain_loop import plain_loop
-from torch import Tensor, nn
+from common.plain_loop import plain_loop
+from common.program import machine, parsed, parser
+from common.small import DATA, digits_model
+from common.timed import TimedBackend, TimedNoise, found_slow
+from torch import nn
 
 from holdfast.cli.material import Material
 from holdfast.models.architectures.base import build
-from holdfast.models.backends import Job, prepare
+from holdfast.models.backends import Backend, Job, prepare
 from holdfast.models.backends.torch_eager import TorchEager
-from holdfast.models.bundle import Normalization
+from holdfast.models.normalization import Normalization
 from holdfast.noises.ablation import Ablation
 from holdfast.noises.base import Noise
 from holdfast.noises.gaussian import Gaussian
-from holdfast.sampling.classifier import BaseClassifier, VotingClassifier
+from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.counts import MonteCarlo
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.procedure import Burst
+from holdfast.sampling.rng import BLOCK
 from holdfast.types import Example
 
 PRECISIONS = TorchEager.precisions
 STAGES = ("noise", "forward", "count", "near ties")
-CPU, CLASSES = torch.device("cpu"), 10
+CLASSES = 10
+# Network, noise, shape of an input, inputs, samples of each.
+UNTRAINED: tuple[tuple[str, Noise, tuple[int, int, int], int, int], ...] = (
+    ("digits-cnn", Gaussian(0.25), (1, 8, 8), 360, 100),
+    ("digits-cnn", Ablation(16), (1, 8, 8), 360, 100),
+    ("mnist-cnn", Ablation(45), (1, 28, 28), 4, 1000),
+    ("resnet20", Gaussian(0.5), (3, 32, 32), 2, 512),
+)
 
 
 @dataclass(frozen=True)
 class Case:
-    """A network with its noise, some inputs, and samples for each of them."""
+    """A network with its noise, some inputs, and samples for each of them; `reference` is the network in float32."""
 
     name: str
-    network: BaseClassifier
+    network: Backend
+    reference: Backend
     noise: Noise
     examples: list[Example]
     samples: int
 
 
-class Timed(VotingClassifier):
-    """A classifier that says how long its forward passes and its near ties took."""
-
-    def __init__(self, network: BaseClassifier) -> None:
-        self.spent: Counter[str] = Counter()
-        self.settling = False
-        super().__init__(network, CLASSES)
-
-    def _outputs(self, noisy: Tensor) -> Tensor:
-        start = time.perf_counter()
-        found = super()._outputs(noisy)
-        if not self.settling:
-            self.spent["forward"] += time.perf_counter() - start
-        return found
-
-    def _settle(self, noisy: Tensor) -> Tensor:
-        self.settling, start = True, time.perf_counter()
-        found = super()._settle(noisy)
-        self.spent["near ties"] += time.perf_counter() - start
-        self.spent["ties"] += len(noisy)
-        self.settling = False
-        return found
-
-
-class TimedLoop(MonteCarlo):
-    """The loop, with the time that its noise took."""
-
-    spent = 0.0
-
-    def _noisy(self, pieces: list[Any]) -> Tensor:
-        start = time.perf_counter()
-        found = super()._noisy(pieces)
-        self.spent += time.perf_counter() - start
-        return found
-
-
 def measure(case: Case, repetitions: int) -> str:
     """One line for one case."""
     size, _ = LocalEngine().fastest_batch(VotingClassifier(case.network, CLASSES), case.noise, case.examples[0])
-    classifier = Timed(case.network)
-    loop = TimedLoop(classifier, case.noise, Burst(case.samples), 0, size, CPU)
+    network, noise = TimedBackend(case.network), TimedNoise(case.noise)
+    loop = MonteCarlo(
+        VotingClassifier(network, CLASSES), cast("Noise", noise), Burst(case.samples), 0, size, torch.device("cpu")
+    )
     rows: list[dict[str, float]] = []
     for _ in range(repetitions + 1):
         start = time.perf_counter()
         for example in case.examples:
             plain_loop(case.network, case.noise, example, case.samples, case.samples, CLASSES)
         middle = time.perf_counter()
-        classifier.spent, loop.spent = Counter(), 0.0
+        network.clear()
+        noise.seconds = 0.0
         list(loop.run(case.examples))
         total = time.perf_counter() - middle
-        spent = classifier.spent
-        times = {"noise": loop.spent, "forward": spent["forward"], "near ties": spent["near ties"]}
+        times = {"noise": noise.seconds, "forward": network.seconds, "near ties": network.alone_seconds}
+        if not (times["noise"] and times["forward"]):
+            raise RuntimeError(
+                "the engine made noise or called the network by a way that is not timed here: see Timed*"
+            )
         times["count"] = total - sum(times.values())
         shares = {stage: times[stage] / total for stage in STAGES}
-        rows.append({**shares, "total": total, "ratio": (middle - start) / total, "ties": spent["ties"]})
+        rows.append({**shares, "total": total, "ratio": (middle - start) / total, "ties": network.alone_rows})
         rows[-1]["allowed"] = (middle - start) / times["forward"]
     # The first repetition warms up.
-    column = {key: sorted(row[key] for row in rows[1:]) for key in rows[0]}
+    return summary(case, size, rows[1:])
+
+
+def summary(case: Case, size: int, rows: list[dict[str, float]]) -> str:
+    """Medians of the repetitions, with their range."""
+    column = {key: sorted(row[key] for row in rows) for key in rows[0]}
     samples = case.samples * len(case.examples)
     middle_of = {key: statistics.median(values) for key, values in column.items()}
     each = middle_of["total"] / samples * 1e6
@@ -131,12 +121,7 @@ def measure(case: Case, repetitions: int) -> str:
 def untrained(only: str | None, precision: str) -> list[Case]:
     """The three networks with random weights and inputs."""
     cases = []
-    for name, noise, shape, inputs, samples in (
-        ("digits-cnn", Gaussian(0.25), (1, 8, 8), 360, 100),
-        ("digits-cnn", Ablation(16), (1, 8, 8), 360, 100),
-        ("mnist-cnn", Ablation(45), (1, 28, 28), 4, 1000),
-        ("resnet20", Gaussian(0.5), (3, 32, 32), 2, 512),
-    ):
+    for name, noise, shape, inputs, samples in UNTRAINED:
         if only not in (None, name):
             continue
         torch.manual_seed(0)
@@ -144,36 +129,68 @@ def untrained(only: str | None, precision: str) -> list[Case]:
         examples = [Example(index, rng.random(shape, dtype=np.float32), 0) for index in range(inputs)]
         noisy_shape = noise.noisy_shape(shape)
         module = nn.Sequential(Normalization(None, None, 3), build(name, noisy_shape, CLASSES, {})).eval()
-        network = prepare("torch", Job(module, noisy_shape, precision))
-        cases.append(Case(f"{name} {precision}", network, noise, examples, samples))
+        made = {each: prepare("torch", Job(module, noisy_shape, each)) for each in {precision, "float32"}}
+        cases.append(Case(f"{name} {precision}", made[precision], made["float32"], noise, examples, samples))
     return cases
 
 
 def trained(model: str, precision: str) -> Case:
     """A bundle on real inputs."""
-    path, data = model.split("=", 1)
+    path, _, data = model.partition("=")
     material = Material.load(Path(path), data, None, "test", "cpu", precision)
     inputs, samples = (360, 100) if material.bundle.info.architecture.startswith("digits") else (4, 1000)
     examples = [material.data[index] for index in range(inputs)]
     name = f"trained {material.bundle.info.architecture} {precision}"
-    network = material.workplace("cpu", 1).classifier("torch").function
-    return Case(name, network, material.noise, examples, samples)
+    network, reference = (
+        cast("Backend", material.workplace("cpu", 1, each).classifier("torch").function)
+        for each in (precision, "float32")
+    )
+    return Case(name, network, reference, material.noise, examples, samples)
+
+
+def too_slow(case: Case) -> float | None:
+    """Samples a second, if these are fewer than a tenth of what the network does in float32."""
+    x, source = torch.from_numpy(case.examples[0].x), torch.Generator().manual_seed(0)
+    noisy = case.noise.sample(x, BLOCK, source)
+    case.reference(noisy)
+    start = time.perf_counter()
+    case.reference(noisy)
+    return found_slow(case.network, noisy, BLOCK / (time.perf_counter() - start))
+
+
+def cases_of(given: argparse.Namespace, precision: str) -> Iterator[Case]:
+    """The bundles that the command line names, or the networks with random weights; some of both for a smoke run."""
+    yield from (trained(model, precision) for model in given.models)
+    if given.smoke or not given.models:
+        yield from untrained(given.only, precision)
 
 
 def main() -> None:
     """Measure what the command line names."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="*")
-    parser.add_argument("--repetitions", type=int, default=9)
-    parser.add_argument("--only")
-    parser.add_argument("--precision", choices=PRECISIONS)
-    options = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("models", nargs="*", metavar="MODEL.safetensors=DATA")
+    options.add_argument("--repetitions", type=int, default=9)
+    options.add_argument("--only", choices=sorted({name for name, *_ in UNTRAINED}))
+    options.add_argument("--precision", choices=PRECISIONS)
+    given = parsed(options)
+    if given.smoke:
+        given.repetitions, given.only = 1, "digits-cnn"
     torch.set_num_threads(1)
-    for precision in [options.precision] if options.precision else PRECISIONS:
-        for case in untrained(options.only, precision) if not options.models else []:
-            print(measure(case, options.repetitions), flush=True)
-        for model in options.models:
-            print(measure(trained(model, precision), options.repetitions), flush=True)
+    print(machine(), flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        if given.smoke:
+            given.models = [f"{digits_model(Path(folder))}={DATA}"]
+        for precision in [given.precision] if given.precision else PRECISIONS:
+            for case in cases_of(given, precision):
+                if given.smoke:
+                    case = replace(case, examples=case.examples[:3], samples=BLOCK)
+                slow = too_slow(case)
+                if slow is None:
+                    print(measure(case, given.repetitions), flush=True)
+                else:
+                    print(
+                        f"{case.name}: more than ten times slower than in float32 ({slow:,.1f} samples/s)", flush=True
+                    )
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ is in the table. Certified accuracy of all 360 test images (n = 1,000, alpha = 0
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import tempfile
 import time
@@ -16,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from common.program import machine, parsed, parser
 
 from holdfast.cli.train import describe
 from holdfast.data.base import open_data
@@ -39,6 +39,8 @@ from holdfast.training.recipes import (
 )
 
 _SAMPLES, _ALPHA = 1_000, 0.001
+# Of a smoke run: samples of each image, and every so many images.
+_FEW, _EVERY = 100, 36
 
 
 @dataclass(frozen=True)
@@ -73,13 +75,18 @@ def rows(plain: Path) -> list[Row]:
 
 def main() -> None:
     """Train and certify, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--epochs", type=int, default=60)
-    parser.add_argument("--seeds", type=int, default=3)
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--epochs", type=int, default=60)
+    options.add_argument("--seeds", type=int, default=3)
+    arguments = parsed(options)
+    samples, every = (_FEW, _EVERY) if arguments.smoke else (_SAMPLES, 1)
+    if arguments.smoke:
+        arguments.epochs, arguments.seeds = 1, 1
     torch.set_num_threads(1)
+    print(machine(), flush=True)
     training_set, test_set = (open_data("digits", None, split, {}) for split in ("train", "test"))
-    x, labels = torch.from_numpy(test_set.batch(range(len(test_set)))), test_set.labels.tolist()
+    x = torch.from_numpy(test_set.batch(range(0, len(test_set), every)))
+    labels = test_set.labels[::every].tolist()
     config = TrainConfig(epochs=arguments.epochs, batch_size=128, optimizer="adamw", learning_rate=0.004)
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / "plain.safetensors"
@@ -97,7 +104,7 @@ def main() -> None:
                 train(describe(training_set, row.noise, spec), made, training_set, out)
                 seconds.append(time.process_time() - start)
                 smoothed = SmoothedClassifier(load_bundle(out).module, row.noise, num_classes=10)
-                certificates = smoothed.certify(x, n0=100, n=_SAMPLES, alpha=_ALPHA)
+                certificates = smoothed.certify(x, n0=100, n=samples, alpha=_ALPHA)
                 right = [c.radius if c.label == label else -1.0 for c, label in zip(certificates, labels, strict=True)]
                 found.append([statistics.mean(reached >= radius for reached in right) for radius in (0.0, *radii)])
             means = [statistics.mean(values) for values in zip(*found, strict=True)]

@@ -8,11 +8,12 @@ python benchmarks/threshold_questions.py LOG.tsv SIGMA [REPETITIONS]
 
 from __future__ import annotations
 
-import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from common.program import parsed, parser
 from scipy.stats import norm
 
 from holdfast.estimators import EProcess, Estimator, FixedSize, Looks, scale_of
@@ -36,7 +37,30 @@ def answer(rule: Estimator, scale: Scale, p: float, radius: float, rng: np.rando
     return int(votes.sum()), reached is not None and reached >= radius
 
 
-def main(log: Path, sigma: float, repetitions: int) -> None:
+def small_log(folder: Path) -> Path:
+    """A log of four lines, one of them an abstention."""
+    lines = ["idx\tlabel\tpredict\tradius\tcorrect\ttime"]
+    lines += [f"{index}\t3\t3\t{radius}\t1\t0:00:01" for index, radius in enumerate((0.3, 0.6, 1.2))]
+    out = folder / "log.tsv"
+    out.write_text("\n".join([*lines, "3\t3\t-1\t0.0\t0\t0:00:01", ""]), encoding="utf-8")
+    return out
+
+
+def main() -> None:
+    """Compare on the log that the command line names, or for a smoke run on a small one."""
+    options = parser(__doc__)
+    options.add_argument("log", nargs="?", type=Path, metavar="LOG.tsv")
+    options.add_argument("sigma", nargs="?", type=float)
+    options.add_argument("repetitions", nargs="?", type=int, default=1)
+    given = parsed(options, "log", "sigma")
+    if not given.smoke:
+        compare(given.log, given.sigma, given.repetitions)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        compare(small_log(Path(folder)), 0.5, 1)
+
+
+def compare(log: Path, sigma: float, repetitions: int) -> None:
     """Print a line for each radius, and one for all of them decided together."""
     scale, rng = scale_of(Gaussian(sigma), None, (3, 32, 32)), np.random.default_rng(0)
     shares = [
@@ -63,4 +87,4 @@ def main(log: Path, sigma: float, repetitions: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 1)
+    main()

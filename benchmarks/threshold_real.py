@@ -16,12 +16,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from common.program import machine, parsed, parser
+from common.small import DATA, digits_model
 
 from holdfast.cli.material import Material
 from holdfast.estimators import EProcess, Estimator, FixedSize, Looks, certificate, scale_of
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
     from holdfast.types import Example
 
 N0, N, ALPHA = 100, 100_000, 0.001
+# Of a smoke run: samples at most, and images.
+FEW, FEW_IMAGES = 2_000, 6
 RADII = (0.25, 0.5, 0.75, 1.0)
 
 
@@ -47,6 +52,7 @@ class Setting:
     classifier: VotingClassifier
     examples: list[Example]
     engine: LocalEngine
+    n: int
 
     def sample(self, estimator: Estimator, seed: int) -> dict[int, Votes]:
         """The engine's votes for every example, by index."""
@@ -78,11 +84,11 @@ def line(setting: Setting, radius: float, rule: Estimator, taken: dict[int, Vote
     counts = np.array([votes[Stream.ESTIMATION].total for votes in taken.values()])
     error = counts.std(ddof=1) / len(counts) ** 0.5
     early = setting.right(rule, taken, radius)
-    late = setting.right(FixedSize(N, ALPHA, rule.method), fixed, radius)
+    late = setting.right(FixedSize(setting.n, ALPHA, rule.method), fixed, radius)
     share = proportion(int(late.sum()), len(late))
     return (
-        f"| {radius:g} | {rule.name} | {counts.mean():,.0f} ± {error:,.0f} | {N / counts.mean():.1f} "
-        f"| {(N + N0) / (counts.mean() + N0):.1f} | {early.mean():.1%} "
+        f"| {radius:g} | {rule.name} | {counts.mean():,.0f} ± {error:,.0f} | {setting.n / counts.mean():.1f} "
+        f"| {(setting.n + N0) / (counts.mean() + N0):.1f} | {early.mean():.1%} "
         f"| {late.mean():.1%} [{share.lower:.1%}, {share.upper:.1%}] | {int((early & ~late).sum())} "
         f"| {int((late & ~early).sum())} |"
     )
@@ -98,37 +104,48 @@ def table(setting: Setting, fixed: dict[int, Votes], seed: int) -> None:
     material = setting.material
     scale = scale_of(material.noise, material.theorem, material.data.shape)
     for radius in RADII:
-        for rule in (Looks(N, ALPHA, (radius,), scale=scale), EProcess(N, ALPHA, radius, scale=scale)):
+        for rule in (Looks(setting.n, ALPHA, (radius,), scale=scale), EProcess(setting.n, ALPHA, radius, scale=scale)):
             print(line(setting, radius, rule, setting.sample(rule, seed), fixed), flush=True)
-    together = Looks(N, ALPHA, RADII, scale=scale)
+    together = Looks(setting.n, ALPHA, RADII, scale=scale)
     taken = setting.sample(together, seed)
     for radius in RADII:
         print(line(setting, radius, together, taken, fixed).replace("| looks |", "| looks, all radii at once |"))
 
 
 def main() -> None:
-    """Sample for every estimator and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", type=Path)
-    parser.add_argument("data", help="digits, or mnist:DIR")
-    parser.add_argument("--every", type=int, default=1)
-    parser.add_argument("--limit", type=int, default=None)
-    parser.add_argument("--precision", default="float32")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--batch-size", type=int, default=None)
-    asked = parser.parse_args()
+    """Sample for what the command line names, or for a smoke run for a small model."""
+    options = parser(__doc__)
+    options.add_argument("model", nargs="?", type=Path)
+    options.add_argument("data", nargs="?", help="digits, or mnist:DIR")
+    options.add_argument("--every", type=int, default=1)
+    options.add_argument("--limit", type=int, default=None)
+    options.add_argument("--precision", default="float32")
+    options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--batch-size", type=int, default=None)
+    asked = parsed(options, "model", "data")
+    print(machine(), flush=True)
+    if not asked.smoke:
+        compare(asked, N)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        asked.model, asked.data, asked.limit = digits_model(Path(folder)), DATA, FEW_IMAGES
+        compare(asked, FEW)
+
+
+def compare(asked: argparse.Namespace, n: int) -> None:
+    """Sample for every estimator, n samples at most, and print the tables."""
     material = Material.load(asked.model, asked.data, None, "test", "cpu", asked.precision)
     indices = range(0, len(material.data), asked.every)[: asked.limit]
     classifier, engine = material.workplace("cpu", 1).classifier("torch"), LocalEngine(batch_size=asked.batch_size)
     examples = [material.data[index] for index in indices]
     size, speed = engine.fastest_batch(classifier, material.noise, examples[0])
-    setting = Setting(material, classifier, examples, replace(engine, batch_size=size))
+    setting = Setting(material, classifier, examples, replace(engine, batch_size=size), n)
     print(
         f"{material.bundle.info.architecture} for {material.noise}, {asked.precision}, {material.data.source}: "
         f"{len(indices)} of {len(material.data)} test images (every {asked.every}), "
-        f"n0 = {N0}, n = {N:,}, alpha = {ALPHA}; batches of {size}, {speed:,.0f} samples/s"
+        f"n0 = {N0}, n = {n:,}, alpha = {ALPHA}; batches of {size}, {speed:,.0f} samples/s"
     )
-    fixed = setting.sample(FixedSize(N, ALPHA), asked.seed)
+    fixed = setting.sample(FixedSize(n, ALPHA), asked.seed)
     for seed, words in ((asked.seed, "The same noise"), (asked.seed + 1, "Other noise")):
         print(f"\n{words} as `FixedSize` (seed {seed}):\n")
         table(setting, fixed, seed)

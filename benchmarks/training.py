@@ -11,7 +11,6 @@ the optimizer as torch makes it. Interleaved in rounds; medians of the rounds' r
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import tempfile
 import time
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from common.program import machine, parsed, parser
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy, pad
@@ -33,8 +33,8 @@ from holdfast.noises.base import Noise
 from holdfast.training.config import TrainConfig
 from holdfast.training.loop import TrainProgress, train
 
-# Steps that one round times, after some that it does not.
-_STEPS, _UNTIMED = 24, 4
+# Steps that one round times, after some that it does not; and those that a smoke run times.
+_STEPS, _UNTIMED, _FEW = 24, 4, 2
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ CASES = {
         Case("mnist-cnn", "ablation:k=45", TrainConfig(epochs=1, batch_size=128, optimizer="adamw")),
     ),
     "cifar10": (Case("resnet20", "gaussian:sigma=0.25", _AUGMENTED),),
+    "digits": (Case("digits-cnn", "gaussian:sigma=0.25", TrainConfig(epochs=1, batch_size=128, optimizer="adamw")),),
 }
 
 
@@ -77,7 +78,7 @@ class Pictures(Dataset[tuple[Tensor, int]]):
         return x, int(self.labels[index])
 
 
-def plain(info: BundleInfo, noise: Noise, config: TrainConfig, pictures: Pictures) -> float:
+def plain(info: BundleInfo, noise: Noise, config: TrainConfig, pictures: Pictures, steps: int) -> float:
     """Images a second of the plain loop."""
     model = info.build().train()
     if config.optimizer == "adamw":
@@ -89,18 +90,18 @@ def plain(info: BundleInfo, noise: Noise, config: TrainConfig, pictures: Picture
     for number, (x, labels) in enumerate(DataLoader(pictures, batch_size=config.batch_size, shuffle=True)):
         if number == _UNTIMED:
             start = time.perf_counter()
-        if number == _UNTIMED + _STEPS:
+        if number == _UNTIMED + steps:
             break
         logits = model(noise.apply(x, noise.draw(x[0], len(x), source)))
         loss = cross_entropy(logits, labels)
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         loss.item()
-    return _STEPS * config.batch_size / (time.perf_counter() - start)
+    return steps * config.batch_size / (time.perf_counter() - start)
 
 
-def ours(info: BundleInfo, config: TrainConfig, data: DataSet) -> float:
+def ours(info: BundleInfo, config: TrainConfig, data: DataSet, steps: int) -> float:
     """Images a second of the training loop."""
     seen: list[float] = []
 
@@ -109,14 +110,16 @@ def ours(info: BundleInfo, config: TrainConfig, data: DataSet) -> float:
 
     with tempfile.TemporaryDirectory() as folder:
         train(info, config, data, Path(folder) / "m.safetensors", on_progress=look)
-    return _STEPS * config.batch_size / (seen[_UNTIMED + _STEPS - 1] - seen[_UNTIMED - 1])
+    return steps * config.batch_size / (seen[_UNTIMED + steps - 1] - seen[_UNTIMED - 1])
 
 
-def measure(name: str, spec: str, rounds: int) -> None:
+def measure(name: str, spec: str, rounds: int, steps: int) -> None:
     """One row for each case of a data set and each precision."""
     whole = open_data_spec(spec, "train")
     for case in CASES[name]:
-        count = case.config.batch_size * (_UNTIMED + _STEPS + 1)
+        count = case.config.batch_size * (_UNTIMED + steps + 1)
+        if count > len(whole):
+            raise SystemExit(f"{spec} has {len(whole):,} training images; {steps} steps are timed on {count:,}")
         values = np.rint(whole.batch(np.arange(count)) * 255).astype(np.uint8)
         data = DataSet.in_memory(
             source=whole.source,
@@ -131,9 +134,9 @@ def measure(name: str, spec: str, rounds: int) -> None:
         ratios: dict[str, list[float]] = {"float32": [], "bfloat16": []}
         speeds = []
         for _ in range(rounds):
-            speeds.append(plain(info, noise, case.config, pictures))
+            speeds.append(plain(info, noise, case.config, pictures, steps))
             for precision, found in ratios.items():
-                found.append(ours(info, replace(case.config, precision=precision), data) / speeds[-1])
+                found.append(ours(info, replace(case.config, precision=precision), data, steps) / speeds[-1])
         words = [
             f"{precision} {statistics.median(found):.2f} ({min(found):.2f} to {max(found):.2f})"
             for precision, found in ratios.items()
@@ -145,16 +148,20 @@ def measure(name: str, spec: str, rounds: int) -> None:
 
 def main() -> None:
     """Measure what the arguments name."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cases", nargs="+", metavar="CASE=DATA", help=f"{' or '.join(CASES)}, and a data set for it")
-    parser.add_argument("--rounds", type=int, default=5)
-    arguments = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("cases", nargs="*", metavar="CASE=DATA", help=f"{' or '.join(CASES)}, and a data set for it")
+    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--steps", type=int, default=_STEPS, help="that a round times")
+    given = parsed(options, "cases")
+    if given.smoke:
+        given.cases, given.rounds, given.steps = ["digits=digits"], 1, _FEW
     torch.set_num_threads(1)
-    for text in arguments.cases:
+    print(machine(), flush=True)
+    for text in given.cases:
         name, _, spec = text.partition("=")
         if name not in CASES or not spec:
-            parser.error(f"got {text!r}, expected {' or '.join(f'{known}=DATA' for known in CASES)}")
-        measure(name, spec, arguments.rounds)
+            options.error(f"got {text!r}, expected {' or '.join(f'{known}=DATA' for known in CASES)}")
+        measure(name, spec, given.rounds, given.steps)
 
 
 if __name__ == "__main__":

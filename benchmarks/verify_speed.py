@@ -3,17 +3,17 @@
 10 classes, n = 100,000, bounds "split", votes that are almost all distinct. The claims are true ones, made beforehand;
 what is timed is their check from the votes.
 
-python benchmarks/verify_speed.py [EXAMPLES]
+python benchmarks/verify_speed.py [EXAMPLES]    (default 10,000)
 """
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+from common.program import machine, parsed, parser
 
 from holdfast.cli.verify_run import claims_of
 from holdfast.runs.manifest import DataPromise, Manifest
@@ -50,8 +50,13 @@ def write(folder: Path, examples: int) -> None:
         store.append(records)
 
 
-def main(examples: int) -> None:
+def main() -> None:
     """Print the seconds."""
+    options = parser(__doc__)
+    options.add_argument("examples", nargs="?", type=int, default=10_000)
+    given = parsed(options)
+    examples = 50 if given.smoke else given.examples
+    print(machine(), flush=True)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "run"
         write(folder, examples)
@@ -69,4 +74,4 @@ def main(examples: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
+    main()

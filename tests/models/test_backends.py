@@ -208,6 +208,28 @@ def test_programs_that_have_one_mode_are_networks_too(form: str, backend: str) -
     assert not any(weights.requires_grad for weights in made._module.parameters())
 
 
+@pytest.mark.parametrize(
+    ("nothing", "message"),
+    [(False, "this processor has no bfloat16 arithmetic that OpenVINO uses"), (True, "cannot take this network")],
+)
+def test_openvino_says_when_only_bfloat16_cannot_be_compiled(
+    nothing: bool, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where ONEDNN_MAX_CPU_ISA keeps bfloat16 from the kernels, which the plugin does not know."""
+    made("digits-cnn", "openvino", "float32")
+    openvino = base.imported("openvino")
+    compiled = openvino.Core.compile_model
+
+    def compile_model(self, graph, device: str, settings: dict[str, object]):
+        if nothing or settings["INFERENCE_PRECISION_HINT"] == openvino.Type.bf16:
+            raise RuntimeError("object is not initialized")
+        return compiled(self, graph, device, settings)
+
+    monkeypatch.setattr(openvino.Core, "compile_model", compile_model)
+    with pytest.raises(UsageError, match=message):
+        prepare("openvino", job("digits-cnn", "bfloat16"))
+
+
 def test_missing_packages_are_named_with_their_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "importable", lambda package: False)
     for name, extra in (("openvino", "openvino"), ("onnxruntime", "onnx")):

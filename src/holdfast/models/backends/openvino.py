@@ -111,13 +111,32 @@ def _compiled(openvino: Any, graph: Any, job: Job, size: int) -> Any:
         # Pinned to a core, it would wait for whatever else runs there.
         "ENABLE_CPU_PINNING": False,
     }
-    compiled = openvino.Core().compile_model(fixed, "CPU", settings)
+    try:
+        compiled = openvino.Core().compile_model(fixed, "CPU", settings)
+    except RuntimeError as error:
+        if job.precision != "bfloat16" or not _compiles(openvino, fixed):
+            raise
+        # Where ONEDNN_MAX_CPU_ISA hides it from the kernels, the plugin still believes that there is bfloat16.
+        raise _no_arithmetic(job.precision) from error
     if compiled.get_property("INFERENCE_PRECISION_HINT") != wanted:
-        raise UsageError(
-            f"this processor has no {job.precision} arithmetic that OpenVINO uses: it would compute in another "
-            "precision than the manifest says. Use --precision float32, or --backend torch"
-        )
+        raise _no_arithmetic(job.precision)
     return compiled.create_infer_request()
+
+
+def _compiles(openvino: Any, graph: Any) -> bool:
+    """Whether the graph can be compiled in float32: then it is no layer that cannot be."""
+    try:
+        openvino.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": openvino.Type.f32})
+    except RuntimeError:
+        return False
+    return True
+
+
+def _no_arithmetic(precision: str) -> UsageError:
+    return UsageError(
+        f"this processor has no {precision} arithmetic that OpenVINO uses: it would compute in another "
+        "precision than the manifest says. Use --precision float32, or --backend torch"
+    )
 
 
 def _quantized(graph: Any, calibration: Calibration) -> Any:

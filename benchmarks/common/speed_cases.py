@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.models.architectures.base import build
-from holdfast.models.bundle import Normalization
+from holdfast.models.normalization import Normalization
 from holdfast.noises.ablation import Ablation
 from holdfast.noises.base import Noise
 from holdfast.noises.gaussian import Gaussian
@@ -47,6 +47,9 @@ CASES = {
     "resnet18": Case((3, 32, 32), Ablation(75), 10, 400, 256, (1.15, 5.0, 10.0)),
     "resnet50": Case((3, 224, 224), Gaussian(0.25), 1000, 100, 64, (1.45, 7.0, 13.0)),
 }
+# What a smoke run takes: nobody waits for its forward passes, and nothing is wanted of it.
+SMALL = "digits-cnn"
+ALL = {**CASES, SMALL: Case((1, 8, 8), Gaussian(0.25), 10, 64, 64, (1.0, 1.0, 1.0))}
 
 
 def network_for(name: str, case: Case, examples: list[Example]) -> nn.Module:
@@ -65,13 +68,13 @@ def network_for(name: str, case: Case, examples: list[Example]) -> nn.Module:
         return _trained(network, case, examples, source)
     with torch.no_grad():
         network.train()
-        for part in noisy[torch.randperm(len(noisy))].split(40):
+        for part in torch.split(noisy[torch.randperm(len(noisy))], 40):
             network(part)
         network.eval()
         last = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
         seen: list[Tensor] = []
         hook = last.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-        for part in noisy.split(40):
+        for part in torch.split(noisy, 40):
             network(part)
         hook.remove()
         features = torch.cat(seen)
@@ -92,7 +95,7 @@ def _trained(network: nn.Module, case: Case, examples: list[Example], source: to
         noisy = torch.cat([case.noise.sample(torch.from_numpy(each.x), 6, source) for each in examples])
         loss = nn.functional.cross_entropy(network(noisy), labels)
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
     print(f"  (trained for {case.steps} steps, loss {loss.item():.2f})")
     return network.eval()

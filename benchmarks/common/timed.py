@@ -1,0 +1,108 @@
+"""A network and a noise that say how long they took, and how a network that is far too slow is found out early."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Generator, Tensor
+
+    from holdfast.models.backends import Backend
+    from holdfast.noises.base import Noise
+
+# Beyond so many times the time of the plain loop, nobody would use a backend, and it is not measured further.
+HOPELESS = 10.0
+# Seconds; what takes longer is not the hiccup of a busy machine.
+_PATIENCE = 1.0
+
+
+class TimedBackend:
+    """A backend that adds up the time of batches and of inputs that were computed alone, and counts the latter."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.near_tie = backend.near_tie
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.seconds, self.alone_seconds, self.alone_rows = 0.0, 0.0, 0
+
+    def __call__(self, noisy: Tensor) -> Tensor:
+        """As the backend."""
+        start = time.perf_counter()
+        logits = self.backend(noisy)
+        self.seconds += time.perf_counter() - start
+        return logits
+
+    def alone(self, noisy: Tensor) -> Tensor:
+        """As the backend."""
+        start = time.perf_counter()
+        logits = self.backend.alone(noisy)
+        self.alone_seconds += time.perf_counter() - start
+        self.alone_rows += len(noisy)
+        return logits
+
+
+class TimedNoise:
+    """Stands for a noise, and adds up the time of whatever makes noisy inputs."""
+
+    def __init__(self, noise: Noise) -> None:
+        self._noise = noise
+        self.seconds = 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._noise, name)
+
+    def draw(self, x: Tensor, num: int, generator: Generator) -> Tensor:
+        """As the noise."""
+        return cast("Tensor", self._timed(self._noise.draw, x, num, generator))
+
+    def apply(self, x: Tensor, draws: Tensor) -> Tensor:
+        """As the noise."""
+        return cast("Tensor", self._timed(self._noise.apply, x, draws))
+
+    def sample_into(self, noisy: Tensor, x: Tensor, generator: Generator) -> None:
+        """As the noise."""
+        self._timed(self._noise.sample_into, noisy, x, generator)
+
+    def _timed(self, does: Callable[..., Any], *given: Any) -> Any:
+        start = time.perf_counter()
+        found = does(*given)
+        self.seconds += time.perf_counter() - start
+        return found
+
+
+def found_slow(network: Callable[[Tensor], Any], noisy: Tensor, speed: float) -> float | None:
+    """Inputs a second of a network that is more than ten times slower than `speed`; None for any other.
+
+    A few inputs settle it where the batch would take long: what each one more of them takes is then what they all take.
+
+    Args:
+        network: from noisy inputs to logits.
+        noisy: a batch, `(batch, *noisy event)`, of at least 4.
+        speed: inputs a second of the plain loop.
+    """
+    # The first call chooses kernels.
+    network(noisy[:1])
+    one, four = (_least_seconds(network, noisy[:size]) for size in (1, 4))
+    each = (four - one) / 3
+    if each * speed <= HOPELESS:
+        return None
+    if each * len(noisy) > _PATIENCE:
+        return 1.0 / each
+    found = len(noisy) / _least_seconds(network, noisy)
+    return found if found * HOPELESS < speed else None
+
+
+def _least_seconds(network: Callable[[Tensor], Any], noisy: Tensor) -> float:
+    """The best of three calls, or of fewer that take long."""
+    times: list[float] = []
+    while len(times) < 3 and sum(times) < _PATIENCE:
+        start = time.perf_counter()
+        network(noisy)
+        times.append(time.perf_counter() - start)
+    return min(times)
