@@ -20,6 +20,7 @@ from holdfast.errors import UsageError
 from holdfast.estimators import AllVotes, AnswerRule, TopTwo
 from holdfast.noises.lattice_gaussian import LatticeGaussian
 from holdfast.noises.masking import MaskingNoise
+from holdfast.noises.pixels import TRANSPOSE, counts_pixels, refuse_channels_last
 from holdfast.noises.uniform_flip import UniformFlip
 from holdfast.sampling.counts import MonteCarlo
 from holdfast.sampling.engines.local import LocalEngine, torch_device
@@ -96,6 +97,8 @@ class SmoothedTarget(Target):
     ) -> None:
         super().__init__(classifier.num_classes, shape, low, high, torch_device(device))
         noise.check_inputs(shape, low, high)
+        if counts_pixels(noise):
+            refuse_channels_last(str(noise), shape, TRANSPOSE)
         engine, blank = LocalEngine(device, batch_size, threads), Example(0, np.full(shape, low, np.float32), 0)
         # Measured once: each loop would measure it for itself.
         self.engine = replace(engine, batch_size=engine.fastest_batch(classifier, noise, blank)[0])
