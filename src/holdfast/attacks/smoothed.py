@@ -6,7 +6,6 @@ What an attack finds may fit that noise; `check.verify` asks again with fresh no
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,7 +67,7 @@ class SmoothedTarget(Target):
         soft_samples: noisy copies that `logits` is the mean of.
         seed: of the noise.
         device: where to compute.
-        batch_size: noisy copies a batch; measured once if None.
+        batch_size: noisy copies a batch; if None, the fastest number is found out while it works.
         threads: processor threads.
 
     Raises:
@@ -99,9 +98,7 @@ class SmoothedTarget(Target):
         noise.check_inputs(shape, low, high)
         if counts_pixels(noise):
             refuse_channels_last(str(noise), shape, TRANSPOSE)
-        engine, blank = LocalEngine(device, batch_size, threads), Example(0, np.full(shape, low, np.float32), 0)
-        # Measured once: each loop would measure it for itself.
-        self.engine = replace(engine, batch_size=engine.fastest_batch(classifier, noise, blank)[0])
+        self.engine = LocalEngine(device, batch_size, threads)
         self.classifier = classifier
         self.noise = noise
         self.n = n
@@ -253,7 +250,7 @@ class SmoothedTarget(Target):
             places = noise.draw(x, 1, torch_generator(self.seed, self.device)).shape[1]
             if self.n * places > MOST_PLACES:
                 return None
-            size = self.engine.batch_size or self.n
+            size = self.engine.batches(self.classifier, noise, tuple(x.shape)).size
             self._masked = MaskedVotes(self.classifier, noise, self.n, self.seed, size)
         return self._masked
 

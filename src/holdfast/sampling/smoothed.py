@@ -50,8 +50,8 @@ class SmoothedClassifier:
             added to those of the input. Inputs `(features,)` have no channels. None is channels-first, undeclared:
             where the noise counts pixels, an image that looks like the other one is then an error.
         device: where to compute: "cpu", "cuda" or "cuda:N". A module must already be there.
-        batch_size: noisy copies that pass through the classifier at a time; measured if None. Results do not depend
-            on it.
+        batch_size: noisy copies that pass through the classifier at a time; if None, the fastest number is found out
+            while it works, and remembered. Results do not depend on it.
         threads: processor threads.
         engine: `ProcessesEngine(2)` say, instead of `device`, `batch_size` and `threads`. Results do not depend on it.
 
