@@ -18,6 +18,7 @@ from holdfast.attacks.randomness import seeded, torch_generator
 from holdfast.attacks.target import Access, Target
 from holdfast.errors import AttackError, HoldfastError, InputError, UsageError
 from holdfast.named import Named, from_dict, register
+from holdfast.noises.pixels import TRANSPOSE, refuse_channels_last
 from holdfast.plain import is_real, plain
 from holdfast.sampling.inputs import check_values
 from holdfast.sampling.rng import check_seed
@@ -187,6 +188,8 @@ class Attack(Named, ABC):
 
     def check(self, target: Target) -> None:
         """Raise UsageError if it cannot attack this target."""
+        if self.measure is Norm.L0:
+            refuse_channels_last(f"the attack {self.name!r}", target.shape, TRANSPOSE)
         if self.needs > target.gives:
             able = [name for name, known in sorted(_ATTACKS.items()) if known.needs <= target.gives]
             raise UsageError(

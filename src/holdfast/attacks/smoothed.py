@@ -6,7 +6,6 @@ What an attack finds may fit that noise; `check.verify` asks again with fresh no
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +19,7 @@ from holdfast.errors import UsageError
 from holdfast.estimators import AllVotes, AnswerRule, TopTwo
 from holdfast.noises.lattice_gaussian import LatticeGaussian
 from holdfast.noises.masking import MaskingNoise
+from holdfast.noises.pixels import TRANSPOSE, counts_pixels, refuse_channels_last
 from holdfast.noises.uniform_flip import UniformFlip
 from holdfast.sampling.counts import MonteCarlo
 from holdfast.sampling.engines.local import LocalEngine, torch_device
@@ -67,7 +67,7 @@ class SmoothedTarget(Target):
         soft_samples: noisy copies that `logits` is the mean of.
         seed: of the noise.
         device: where to compute.
-        batch_size: noisy copies a batch; measured once if None.
+        batch_size: noisy copies a batch; if None, the fastest number is found out while it works.
         threads: processor threads.
 
     Raises:
@@ -96,9 +96,9 @@ class SmoothedTarget(Target):
     ) -> None:
         super().__init__(classifier.num_classes, shape, low, high, torch_device(device))
         noise.check_inputs(shape, low, high)
-        engine, blank = LocalEngine(device, batch_size, threads), Example(0, np.full(shape, low, np.float32), 0)
-        # Measured once: each loop would measure it for itself.
-        self.engine = replace(engine, batch_size=engine.fastest_batch(classifier, noise, blank)[0])
+        if counts_pixels(noise):
+            refuse_channels_last(str(noise), shape, TRANSPOSE)
+        self.engine = LocalEngine(device, batch_size, threads)
         self.classifier = classifier
         self.noise = noise
         self.n = n
@@ -251,7 +251,7 @@ class SmoothedTarget(Target):
             places = noise.draw(x, 1, torch_generator(self.seed, self.device)).shape[1]
             if self.n * places > MOST_PLACES:
                 return None
-            size = self.engine.batch_size or self.n
+            size = self.engine.batches(self.classifier, noise, tuple(x.shape)).size
             self._masked = MaskedVotes(self.classifier, noise, self.n, self.seed, size)
         return self._masked
 

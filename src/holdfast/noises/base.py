@@ -18,7 +18,7 @@ from holdfast.named import Named, from_dict, register
 from holdfast.plain import is_real, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
     from torch import Generator, Tensor
@@ -31,6 +31,9 @@ Shape = tuple[int, ...]
 # 65,536 levels; a value of another grid is off by far more somewhere in an image.
 _OFF_GRID = 1e-2
 
+
+# Draws of large inputs are made in parts of about so many bytes.
+_PART_BYTES = 2**22
 
 _NOISES: dict[str, type[Noise]] = {}
 
@@ -72,12 +75,24 @@ class Noise(Named, ABC):
         """`num` independent noisy copies of one input: `(*event) -> (num, *noisy event)`."""
         return self.apply(x.unsqueeze(0), self.draw(x, num, generator))
 
+    def draw_parts(self, x: Tensor, num: int, generator: Generator) -> Iterator[Tensor]:
+        """What `draw` returns, bit for bit, in consecutive parts, each made when it is asked for.
+
+        A noise writes its own where the draws of an input are as large as the input and the generator gives the same
+        numbers in parts: then one part is in memory at a time, of a few MiB or as few draws as can be made together.
+        Here all are drawn at once. Nothing else may be drawn from `generator` before the last part.
+        """
+        yield from self.draw(x, num, generator).split(draws_at_once(x))
+
     def sample_into(self, noisy: Tensor, x: Tensor, generator: Generator) -> None:
         """Write what `sample` would return into `noisy`, contiguous and of the dtype of `x`: `(num, *noisy event)`.
 
         A noise may write its own, to save passes over memory; it gives the same values, bit for bit.
         """
-        noisy.copy_(self.sample(x, len(noisy), generator))
+        position = 0
+        for draws in self.draw_parts(x, len(noisy), generator):
+            noisy[position : position + len(draws)].copy_(self.apply(x.unsqueeze(0), draws))
+            position += len(draws)
 
     def noisy_shape(self, shape: Shape) -> Shape:
         """The shape of a noisy input, `(*noisy event)`, for inputs of `shape`."""
@@ -135,10 +150,24 @@ class AdditiveNoise(Noise):
     def fill(self, values: Tensor, generator: Generator) -> Tensor:
         """`values`, contiguous, with independent noise in the place of each."""
 
+    def separable(self, x: Tensor, num: int) -> int | None:
+        """How many of `num` draws for inputs like `x` give the same values made by themselves, after those before them.
+
+        Multiples of it do, too. None: only all of them together.
+        """
+        return None
+
     @final
     def draw(self, x: Tensor, num: int, generator: Generator) -> Tensor:
         """Noise `(num, *event)` in the precision of `x`."""
         return self.fill(x.new_empty((num, *x.shape)), generator)
+
+    def draw_parts(self, x: Tensor, num: int, generator: Generator) -> Iterator[Tensor]:
+        """The noise, a few draws at a time where these are separable."""
+        least = self.separable(x, num)
+        size = num if least is None else -(-draws_at_once(x) // least) * least
+        for first in range(0, num, size):
+            yield self.fill(x.new_empty((min(size, num - first), *x.shape)), generator)
 
     @final
     def apply(self, x: Tensor, draws: Tensor) -> Tensor:
@@ -149,6 +178,11 @@ class AdditiveNoise(Noise):
     def sample_into(self, noisy: Tensor, x: Tensor, generator: Generator) -> None:
         """Noise in its final place, and `x` added to it."""
         self.fill(noisy, generator).add_(x)
+
+
+def draws_at_once(x: Tensor) -> int:
+    """How many draws, each as large as the input `x`, a part should have: about 4 MiB, at least one."""
+    return max(1, _PART_BYTES // max(1, x.numel() * x.element_size()))
 
 
 def noise_names() -> list[str]:

@@ -15,6 +15,9 @@ from holdfast.types import ClassBounds, Norm
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
+# Values that torch makes together on a processor; what is left over at the end is made in another way.
+_TOGETHER = 16
+
 
 @dataclass(frozen=True)
 class Gaussian(AdditiveNoise):
@@ -40,6 +43,12 @@ class Gaussian(AdditiveNoise):
     def fill(self, values: Tensor, generator: Generator) -> Tensor:
         """Normal noise."""
         return values.normal_(0.0, self.sigma, generator=generator)
+
+    def separable(self, x: Tensor, num: int) -> int | None:
+        """As many as make whole sixteens of values: torch's sampler for processors makes 16 values from 16 numbers."""
+        if x.device.type != "cpu" or num * x.numel() % _TOGETHER:
+            return None
+        return _TOGETHER // math.gcd(_TOGETHER, x.numel())
 
 
 @guarantee(Gaussian, norm=Norm.L2, cite="Cohen et al. 2019, Theorem 1")

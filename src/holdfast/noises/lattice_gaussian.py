@@ -15,12 +15,14 @@ import numpy as np
 from flint import arb, ctx
 
 from holdfast.errors import UsageError
-from holdfast.noises.base import Noise, Shape, check_positive, grid_steps, guarantee, pixel_count
+from holdfast.noises.base import Noise, Shape, check_positive, draws_at_once, grid_steps, guarantee, pixel_count
 from holdfast.noises.gaussian import Gaussian, cohen
 from holdfast.stats.rounding import float_above, float_below
 from holdfast.types import ClassBounds, Norm
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
     from torch import Generator, Tensor, dtype
 
@@ -31,8 +33,11 @@ _REST_BITS = BITS - _FIRST_BITS
 # Values that are looked up at a time, few enough to stay in the cache.
 _PIECE = 2**14
 _SIGN_BIT = 2 ** (_FIRST_BITS - 1)
-# From here on, `random_` fills all 64 bits of a word.
+# From here on, `random_` fills all 64 bits of a word: the first bits of so many values.
 _LEAST_WORD = -(2**63)
+_PER_WORD = 64 // _FIRST_BITS
+# Words that are skipped at a time.
+_SKIPPED = 2**18
 # sigma in grid steps: below, all but one draw in 16,000 would be 0; above, the thresholds take seconds to compute.
 _LEAST_STEPS, _MOST_STEPS = 0.125, 4096.0
 
@@ -82,6 +87,27 @@ class LatticeGaussian(Noise):
         """
         return self._fill(x.new_empty((num, *x.shape)).float(), x, generator)
 
+    def draw_parts(self, x: Tensor, num: int, generator: Generator) -> Iterator[Tensor]:
+        """The steps, a few draws at a time; what decides the few left comes from a generator that is ahead."""
+        # Whole words of four values.
+        least = _PER_WORD // math.gcd(_PER_WORD, x.numel())
+        size = -(-draws_at_once(x) // least) * least
+        if size >= num or x.device.type != "cpu":
+            yield from super().draw_parts(x, num, generator)
+            return
+        ahead = self._after(x, -(-num * x.numel() // _PER_WORD), generator)
+        for first in range(0, num, size):
+            yield self._fill(x.new_empty((min(size, num - first), *x.shape)).float(), x, generator, ahead)
+        generator.set_state(ahead.get_state())
+
+    def _after(self, x: Tensor, count: int, generator: Generator) -> Generator:
+        """A generator that goes on where `generator` will be after `count` words."""
+        ahead = generator.clone_state()
+        skipped = self._tools_for(x)[1].new_empty(min(count, _SKIPPED))
+        for first in range(0, count, _SKIPPED):
+            skipped[: count - first].random_(_LEAST_WORD, None, generator=ahead)
+        return ahead
+
     def sample_into(self, noisy: Tensor, x: Tensor, generator: Generator) -> None:
         """As `apply` does it, in the memory that is there."""
         if noisy.dtype == self._tools_for(x)[0].dtype:
@@ -110,11 +136,19 @@ class LatticeGaussian(Noise):
         # By a tensor: by a number, some devices multiply with the rounded reciprocal.
         return steps.div_(steps.new_full((), self.levels - 1))
 
-    def _fill(self, steps: Tensor, x: Tensor, generator: Generator) -> Tensor:
-        """`steps`, float32 and contiguous, with independent ones in the place of each."""
+    def _fill(self, steps: Tensor, x: Tensor, generator: Generator, ahead: Generator | None = None) -> Tensor:
+        """`steps`, float32 and contiguous, with independent ones in the place of each.
+
+        Args:
+            steps: where to write.
+            x: an input, for its device.
+            generator: of the first 16 bits of each.
+            ahead: of the others, where they are needed; the same one by default, after all first bits.
+        """
+        rest_from = ahead or generator
         decided, words, half_word = self._tools_for(x)
         count = steps.numel()
-        drawn = words.new_empty(-(-count // 4)).random_(_LEAST_WORD, None, generator=generator)
+        drawn = words.new_empty(-(-count // _PER_WORD)).random_(_LEAST_WORD, None, generator=generator)
         if x.device.type == "cpu":
             # numpy works on the same memory, and finds the undecided four times as fast.
             table, first = decided.numpy(), drawn.numpy().view(np.uint16)[:count]
@@ -123,13 +157,13 @@ class LatticeGaussian(Noise):
                 piece = slice(start, start + _PIECE)
                 table.take(first[piece].astype(np.intp), out=flat[piece], mode="clip")
             where = np.flatnonzero(flat == np.inf)
-            rest = words.new_empty(len(where)).random_(_LEAST_WORD, None, generator=generator)
+            rest = words.new_empty(len(where)).random_(_LEAST_WORD, None, generator=rest_from)
             flat[where] = self._resolved(first.take(where), rest.numpy())
         else:
             bits = drawn.view(half_word)[:count].int().bitwise_and_(2**_FIRST_BITS - 1)
             taken = decided.index_select(0, bits)
             undecided = taken.isinf().nonzero().squeeze(1)
-            rest = words.new_empty(len(undecided)).random_(_LEAST_WORD, None, generator=generator)
+            rest = words.new_empty(len(undecided)).random_(_LEAST_WORD, None, generator=rest_from)
             found = self._resolved(bits.index_select(0, undecided).cpu().numpy(), rest.cpu().numpy())
             steps.view(-1).copy_(taken.index_copy_(0, undecided, taken.new_tensor(found)))
         return steps

@@ -38,6 +38,10 @@ class Uniform(AdditiveNoise):
         """Uniform noise."""
         return values.uniform_(-self.half_width, self.half_width, generator=generator)
 
+    def separable(self, x: Tensor, num: int) -> int | None:
+        """Each: on a processor, torch makes one value after the other."""
+        return 1 if x.device.type == "cpu" else None
+
 
 @guarantee(Uniform, norm=Norm.L1, cite="Lee et al. 2019; Yang et al. 2020")
 def overlap_l1(noise: Uniform, bounds: ClassBounds, shape: Shape) -> float | None:

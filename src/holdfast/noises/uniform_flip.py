@@ -9,12 +9,17 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 from holdfast.errors import UsageError
-from holdfast.noises.base import Noise, Shape, grid_steps, guarantee, pixel_count
+from holdfast.noises.base import Noise, Shape, draws_at_once, grid_steps, guarantee, pixel_count
 from holdfast.plain import is_real
 from holdfast.types import ClassBounds, Norm
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torch import Generator, Tensor
+
+# Integers that are skipped at a time.
+_SKIPPED = 2**18
 
 
 @dataclass(frozen=True)
@@ -46,8 +51,24 @@ class UniformFlip(Noise):
         pixels = pixel_count(tuple(x.shape))
         others = self.others(tuple(x.shape))
         steps = _uniform_integers(x, (num, pixels), others, generator) + 1
+        return self._kept(steps, x, generator)
+
+    def draw_parts(self, x: Tensor, num: int, generator: Generator) -> Iterator[Tensor]:
+        """The steps, a few draws at a time: what decides which pixels are kept is from a generator that is ahead."""
+        size, pixels = draws_at_once(x), pixel_count(tuple(x.shape))
+        others = self.others(tuple(x.shape))
+        ahead = None if size >= num or x.device.type != "cpu" else _after_integers(x, num * pixels, others, generator)
+        if ahead is None:
+            yield from super().draw_parts(x, num, generator)
+            return
+        for first in range(0, num, size):
+            shape = min(size, num - first), pixels
+            yield self._kept(_uniform_integers(x, shape, others, generator) + 1, x, ahead)
+        generator.set_state(ahead.get_state())
+
+    def _kept(self, steps: Tensor, x: Tensor, generator: Generator) -> Tensor:
         # 53 bits decide, so that kappa is met to 1e-16.
-        kept = x.new_empty((num, pixels)).double().uniform_(generator=generator) < self.kappa
+        kept = x.new_empty(steps.shape).double().uniform_(generator=generator) < self.kappa
         return steps.masked_fill_(kept, 0)
 
     def apply(self, x: Tensor, draws: Tensor) -> Tensor:
@@ -95,11 +116,29 @@ class UniformFlip(Noise):
 
 def _uniform_integers(x: Tensor, shape: Shape, count: int, generator: Generator) -> Tensor:
     """Integers from 0 to count - 1, exactly uniform: 63 bits modulo `count`, without the incomplete last round."""
-    last = 2**63 // count * count - 1
+    last = _last(count)
     drawn = x.new_empty(shape).long().random_(generator=generator)
     while bool((outside := drawn > last).any()):
         drawn[outside] = drawn[outside].random_(generator=generator)
     return drawn % count
+
+
+def _last(count: int) -> int:
+    """The last integer of 63 bits before the incomplete last round of `count`."""
+    return 2**63 // count * count - 1
+
+
+def _after_integers(x: Tensor, num: int, count: int, generator: Generator) -> Generator | None:
+    """A generator that goes on where `generator` will be after `num` of `_uniform_integers`.
+
+    None where one of these is drawn anew, which happens once in 2^39 pixels at most: then the number is not known.
+    """
+    ahead, last = generator.clone_state(), _last(count)
+    skipped = x.new_empty(min(num, _SKIPPED)).long()
+    for first in range(0, num, _SKIPPED):
+        if bool((skipped[: num - first].random_(generator=ahead) > last).any()):
+            return None
+    return ahead
 
 
 @lru_cache(maxsize=4096)

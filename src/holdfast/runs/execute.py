@@ -16,6 +16,7 @@ from holdfast.errors import RunError, UsageError
 from holdfast.estimators import Estimator
 from holdfast.models.backends.base import find
 from holdfast.noises.base import Noise, grey_or_rgb, noise_from_dict
+from holdfast.noises.pixels import TRANSPOSE, counts_pixels, refuse_channels_last
 from holdfast.runs.code import code_version
 from holdfast.runs.gallery import FILE_NAME, Gallery, write_gallery
 from holdfast.runs.manifest import DataPromise, Manifest, estimator_of
@@ -147,10 +148,13 @@ def certify_run(
 
     Raises:
         RunError, InputError, ClassifierError: see `RunStore`, `checked_example`, `VotingClassifier`.
+        UsageError: the noise is not for these inputs, or counts pixels and their channels seem to be the last axis.
     """
     noise = noise_from_dict(manifest.noise)
     data = manifest.data
     noise.check_inputs(data.shape, data.low, data.high)
+    if counts_pixels(noise):
+        refuse_channels_last(str(noise), data.shape, TRANSPOSE)
     if manifest.seed is None:
         raise RunError("a certification needs a seed in its manifest; an imported log cannot be gone on with")
     procedure = procedure_of(manifest)

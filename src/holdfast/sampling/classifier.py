@@ -89,7 +89,7 @@ class VotingClassifier:
         A logit of minus infinity is one of a class that is never answered, as long as another class has a finite one.
 
         Args:
-            noisy: `(batch, *noisy event)`; left as it is, and to be left so until the next call or `confirm`.
+            noisy: `(batch, *noisy event)`; left as it is.
 
         Returns:
             int64 class indices `(batch,)` and a bool tensor `(batch,)` that is True where no vote can be taken: a logit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections import deque
 from dataclasses import dataclass, field
@@ -11,8 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from holdfast.errors import ClassifierError, HoldfastError
-from holdfast.sampling.rng import BLOCK, Generators, Stream
+from holdfast.errors import ClassifierError, HoldfastError, first_line
+from holdfast.memory import is_out_of_memory
+from holdfast.sampling.batches import BatchSize
+from holdfast.sampling.blocks import Blocks
+from holdfast.sampling.rng import BLOCK, Stream
 from holdfast.sampling.settings import computing
 from holdfast.types import Counts
 
@@ -53,16 +57,16 @@ class MonteCarlo:
         noise: the smoothing noise.
         procedure: what is drawn for each input.
         seed: of the run; with an example's index, a stream and a block number it keys every generator.
-        batch_size: noisy copies that pass through the classifier at a time, at least 1. Results do not depend on it.
+        batch_size: noisy copies that pass through the classifier at a time, at least 1; or a search for the fastest
+            number, which goes on while the loop works. Results do not depend on it.
         device: where inputs, noise and counters live.
         on_batch: called after each batch with the number of samples in it.
         threads: processor threads of torch while it runs.
         confirming: whether an input's counts wait until the classifier was looked at again, and are not given where it
             has changed (`VotingClassifier.confirm`).
-        may_halve: whether a batch for which the device has no memory is halved, with a RuntimeWarning, and with it all
-            that follow; otherwise it is an error.
 
-    The tensor of noisy copies is the same one each time, written anew.
+    A batch for which the device has no memory is halved, and with it all that follow; with a RuntimeWarning, unless it
+    was a search that had gone too far. The tensor of noisy copies is the same one each time, written anew.
     """
 
     def __init__(
@@ -71,32 +75,29 @@ class MonteCarlo:
         noise: Noise,
         procedure: Procedure,
         seed: int,
-        batch_size: int,
+        batch_size: int | BatchSize,
         device: torch.device,
         on_batch: Callable[[int], None] | None = None,
         *,
         threads: int = 1,
         confirming: bool = True,
-        may_halve: bool = True,
     ) -> None:
         self.classifier = classifier
         self.noise = noise
         self.procedure = procedure
         self.seed = seed
-        self.batch_size = batch_size
+        self.batches = batch_size if isinstance(batch_size, BatchSize) else BatchSize(batch_size, settled=True)
         self.device = device
         self.on_batch = on_batch
         self.threads = threads
         self.confirming = confirming
-        self.may_halve = may_halve
-        self._generators = Generators(seed, device)
-        slots = min(batch_size, _MOST_UNDER_WAY)
+        self._blocks = Blocks(noise, seed, device)
+        slots = min(self.batches.most, _MOST_UNDER_WAY)
         self._free = deque(range(slots))
         # A column for each class, and the last one for void votes.
         self._counters = torch.zeros((slots, classifier.num_classes + 1), dtype=torch.int64, device=device)
         self._one = torch.ones((), dtype=torch.int64, device=device)
         self._batch: Tensor | None = None
-        self._kept: tuple[tuple[int, Stream, int], Tensor] | None = None
 
     def run(self, examples: Iterable[Example]) -> Iterator[tuple[Example, Votes]]:
         """Yield `(example, votes by stream)` for every example, in the order in which they are finished.
@@ -142,7 +143,7 @@ class MonteCarlo:
     def _fill_batch(self, under_way: deque[_Input], waiting: Iterator[Example]) -> list[_Piece]:
         """Pieces `(input, first draw, end)` that together make at most one batch, oldest inputs first."""
         pieces: list[_Piece] = []
-        room = self.batch_size
+        room = self.batches.size
         position = 0
         while room:
             if position == len(under_way) and not (self._free and self._admit(under_way, waiting)):
@@ -182,52 +183,64 @@ class MonteCarlo:
         """Draw the noise of one batch, classify it, and add the votes to the counters on the device."""
         while pieces:
             # Until memory runs out, a batch is all of the pieces.
-            batch, rest = _cut(pieces, self.batch_size)
+            batch, rest = _cut(pieces, self.batches.size)
+            searching, start = not self.batches.settled, time.perf_counter()
             try:
                 votes, void = self.classifier.votes(self._noisy(batch))
-            except torch.OutOfMemoryError:
-                if not self.may_halve:
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
                     raise
-                self._batch = None
+                said = first_line(error)
             else:
                 self._add(batch, votes, void)
+                if searching:
+                    self._wait()
+                    self.batches.took(_size(batch), time.perf_counter() - start)
+                if self.on_batch:
+                    self.on_batch(_size(batch))
                 pieces = rest
                 continue
             # Not while the error is handled, which keeps what filled the memory from being freed.
-            self._halve(batch)
+            self._halve(batch, said)
 
     def _add(self, pieces: list[_Piece], votes: Tensor, void: Tensor) -> None:
         columns = self._counters.shape[1]
         rows = np.repeat([item.slot * columns for item, _, _ in pieces], [end - first for _, first, end in pieces])
         cells = torch.from_numpy(rows).to(self.device, non_blocking=True) + votes.masked_fill(void, columns - 1)
         self._counters.view(-1).scatter_add_(0, cells, self._one.expand(len(cells)))
-        if self.on_batch:
-            self.on_batch(len(cells))
 
-    def _halve(self, batch: list[_Piece]) -> None:
-        """Make batches half as large as this one, and say so; an error if it was a single copy."""
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def _halve(self, batch: list[_Piece], said: str) -> None:
+        """Make batches smaller than this one, and say so; an error if it was a single copy."""
         size = _size(batch)
+        self._batch = None
+        self._blocks.forget()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
         if size == 1:
             raise HoldfastError(
                 f"{self.device} has no memory for a single noisy copy of example {batch[0][0].example.index}; use "
-                "another device or a smaller model"
+                f"another device or a smaller model{f' ({said})' if said else ''}"
             )
-        self.batch_size = size // 2
-        warnings.warn(
-            f"{self.device} has no memory for batches of {size} noisy copies; going on with {self.batch_size}. "
-            "Results are the same",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+        if not self.batches.failed(size):
+            warnings.warn(
+                f"{self.device} has no memory for batches of {size} noisy copies; going on with {self.batches.size}. "
+                "Results are the same",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
     def _noisy(self, pieces: list[_Piece]) -> Tensor:
         """The noisy copies of all pieces, in a tensor that every batch uses again."""
         size = _size(pieces)
         x = pieces[0][0].x
-        if self._batch is None:
-            self._batch = x.new_empty((self.batch_size, *self.noise.noisy_shape(tuple(x.shape))))
+        if self._batch is None or len(self._batch) < size:
+            # Not more than this batch needs: many calls have no larger one. The old one is given back first.
+            self._batch = None
+            self._batch = x.new_empty((size, *self.noise.noisy_shape(tuple(x.shape))))
         position = 0
         for item, first, end in pieces:
             self._write(self._batch[position : position + end - first], item, first, end)
@@ -238,23 +251,8 @@ class MonteCarlo:
         """Noisy copies number `first` to `end` of the input's stream; they lie in one block."""
         if self.procedure.exhaustive:
             noisy.copy_(self.noise.apply(item.x.unsqueeze(0), self.noise.enumerate(item.x, first, end)))
-            return
-        block = first // BLOCK
-        if end - first == BLOCK:
-            source = self._generators.at(item.example.index, item.stream, block)
-            self.noise.sample_into(noisy, item.x, source)
         else:
-            start = block * BLOCK
-            draws = self._block(item, block)[first - start : end - start]
-            noisy.copy_(self.noise.apply(item.x.unsqueeze(0), draws))
-
-    def _block(self, item: _Input, block: int) -> Tensor:
-        """The draws of a block of which a batch takes a part; the last one is kept, for the next batch's part."""
-        key = (item.example.index, item.stream, block)
-        if self._kept is None or self._kept[0] != key:
-            draws = self.noise.draw(item.x, BLOCK, self._generators.at(*key))
-            self._kept = (key, draws)
-        return self._kept[1]
+            self._blocks.write(noisy, item.x, item.example.index, item.stream, first)
 
     def _collect(self, finished: list[_Input]) -> None:
         """Move the finished inputs' counters to the host, all in one transfer, and clear them."""

@@ -9,10 +9,12 @@ from torch import Tensor
 
 from holdfast.errors import UsageError
 from holdfast.estimators import AnswerRule, Estimator, Exact, FixedSize, Looks, TopTwo, certificate, scale_of
+from holdfast.noises.pixels import CHANNELS_LAST, check_layout, counts_pixels, refuse_channels_last
 from holdfast.sampling.classifier import BaseClassifier, VotingClassifier
 from holdfast.sampling.engines.base import Base, ClassifierRecipe, Engine
 from holdfast.sampling.engines.local import LocalEngine, torch_device
-from holdfast.sampling.inputs import checked_example
+from holdfast.sampling.inputs import checked_example, checked_indices
+from holdfast.sampling.layouts import taking_channels_last
 from holdfast.sampling.procedure import Certify, Predict, certify_votes
 from holdfast.sampling.rng import Stream, check_seed, fresh_seed
 from holdfast.types import Certificate, Example, Prediction
@@ -24,6 +26,11 @@ if TYPE_CHECKING:
 
     from holdfast.noises.base import Noise
     from holdfast.sampling.procedure import Procedure, Votes
+
+_DECLARE = (
+    "SmoothedClassifier(..., layout='channels-last') says that the last axis holds the channels, "
+    "layout='channels-first' that the first one does"
+)
 
 
 @final
@@ -38,9 +45,13 @@ class SmoothedClassifier:
         num_classes: number of classes, at least 2.
         input_range: smallest and largest value that an input may have; an input outside is an error, never clipped.
             For inputs without a range: (-inf, inf).
+        layout: of images: "channels-first", `(channels, height, width)`, or "channels-last", `(height, width,
+            channels)`. The base classifier gets its noisy inputs in the same layout; channels that the noise adds are
+            added to those of the input. Inputs `(features,)` have no channels. None is channels-first, undeclared:
+            where the noise counts pixels, an image that looks like the other one is then an error.
         device: where to compute: "cpu", "cuda" or "cuda:N". A module must already be there.
-        batch_size: noisy copies that pass through the classifier at a time; measured if None. Results do not depend
-            on it.
+        batch_size: noisy copies that pass through the classifier at a time; if None, the fastest number is found out
+            while it works, and remembered. Results do not depend on it.
         threads: processor threads.
         engine: `ProcessesEngine(2)` say, instead of `device`, `batch_size` and `threads`. Results do not depend on it.
 
@@ -57,6 +68,7 @@ class SmoothedClassifier:
         num_classes: int,
         *,
         input_range: tuple[float, float] = (0.0, 1.0),
+        layout: str | None = None,
         device: str = "cpu",
         batch_size: int | None = None,
         threads: int = 1,
@@ -64,11 +76,13 @@ class SmoothedClassifier:
     ) -> None:
         self.noise = noise
         self.input_range = input_range
-        self._classifier: Base = (
+        self.layout = check_layout(layout)
+        given: Base = (
             base_classifier
             if isinstance(base_classifier, (VotingClassifier, ClassifierRecipe))
             else VotingClassifier(base_classifier, num_classes)
         )
+        self._classifier: Base = taking_channels_last(given) if layout == CHANNELS_LAST else given
         if engine is None:
             torch_device(device)
             engine = LocalEngine(device, batch_size, threads)
@@ -82,6 +96,7 @@ class SmoothedClassifier:
         alpha: float,
         ratio: float | None = 1.5,
         seed: int | None = None,
+        indices: Sequence[int] | None = None,
     ) -> list[Prediction]:
         """The smoothed classifier's class for each input, or None (abstain).
 
@@ -93,18 +108,22 @@ class SmoothedClassifier:
                 all n and look once, as Cohen et al. do.
             seed: for a repeatable result; fresh entropy by default, since an adversary who knows the seed beforehand
                 voids the guarantee.
+            indices: a whole number from 0 on for each input, no two the same; 0, 1, 2, ... by default. The noise of an
+                input is a function of seed and index. So with a given `seed`, calls whose answers are to be independent
+                of each other, as statistics over them take for granted, need different indices (or seeds): two calls
+                with one input each would both have the noise of index 0.
 
         Raises:
             UsageError, InputError, ClassifierError: the call, an input or the classifier's output cannot be right.
 
         Source: Cohen et al. 2019, Predict.
         """
-        return self.predict_examples(self._examples(x), TopTwo(n, alpha, ratio), seed=seed)
+        return self.predict_examples(self._examples(x, indices), TopTwo(n, alpha, ratio), seed=seed)
 
     def predict_examples(
         self, examples: Sequence[Example], rule: AnswerRule, *, seed: int | None = None
     ) -> list[Prediction]:
-        """`predict` for examples of a data set, whose noise is keyed by their own indices."""
+        """`predict` for examples of a data set, `(channels, height, width)`, whose noise is keyed by their indices."""
         votes = self._votes(examples, Predict(rule), seed)
         return [rule.prediction(each[Stream.PREDICTION]) for each in votes]
 
@@ -119,6 +138,7 @@ class SmoothedClassifier:
         until_radius: Sequence[float] = (),
         until_precision: float | None = None,
         seed: int | None = None,
+        indices: Sequence[int] | None = None,
     ) -> list[Certificate]:
         """For each input a class and a radius within which no change can alter it, or abstention.
 
@@ -131,13 +151,14 @@ class SmoothedClassifier:
             until_radius: stop an input once each of these radii is certified or hopeless (`Looks`).
             until_precision: stop an input once its radius is within this share, in (0, 1), of what n samples give.
             seed: as in `predict`.
+            indices: as in `predict`.
 
         Raises:
             UsageError, InputError, ClassifierError: the call, an input or the classifier's output cannot be right.
 
         Source: Cohen et al. 2019, Certify; Levine & Feizi 2020, Corollary 1.
         """
-        examples = self._examples(x)
+        examples = self._examples(x, indices)
         if not examples:
             return []
         if not until_radius and until_precision is None:
@@ -147,18 +168,21 @@ class SmoothedClassifier:
             estimator = Looks(n, alpha, tuple(until_radius), until_precision, method=method, scale=scale)
         return self._certify(examples, n0, estimator, seed)
 
-    def certify_exactly(self, x: Tensor | NDArray[np.floating]) -> list[Certificate]:
+    def certify_exactly(
+        self, x: Tensor | NDArray[np.floating], *, indices: Sequence[int] | None = None
+    ) -> list[Certificate]:
         """`certify` with each realization of the noise taken once: nothing is sampled, and alpha is 0.
 
         Args:
             x: inputs `(batch, *event)` in input units, taken as float32; one input is a batch of one.
+            indices: as in `predict`; here they only name inputs in errors.
 
         Raises:
             UsageError: the noise has no or too many realizations; InputError, ClassifierError as in `certify`.
 
         Source: Levine & Feizi 2021 for disjoint blocks; docs/guarantees.md, "Every realization once".
         """
-        examples = self._examples(x)
+        examples = self._examples(x, indices)
         if not examples:
             return []
         count = self.noise.realizations(examples[0].x.shape)
@@ -175,15 +199,25 @@ class SmoothedClassifier:
             for example, each in zip(examples, votes, strict=True)
         ]
 
-    def _examples(self, x: Tensor | NDArray[np.floating]) -> list[Example]:
+    def _examples(self, x: Tensor | NDArray[np.floating], indices: Sequence[int] | None) -> list[Example]:
+        """The inputs, with the channels first."""
         inputs = x.detach().cpu().numpy() if isinstance(x, Tensor) else np.asarray(x)
-        return [Example(index, np.array(row, dtype=np.float32), 0) for index, row in enumerate(inputs)]
+        if self.layout == CHANNELS_LAST and inputs.ndim == 4:
+            inputs = np.moveaxis(inputs, -1, 1)
+        keys = checked_indices(indices, len(inputs))
+        return [
+            Example(index, np.array(row, dtype=np.float32, order="C"), 0)
+            for index, row in zip(keys, inputs, strict=True)
+        ]
 
     def _votes(self, examples: Sequence[Example], procedure: Procedure, seed: int | None) -> list[Votes]:
         if not examples:
             return []
         shape, (low, high) = examples[0].x.shape, self.input_range
         self.noise.check_inputs(shape, low, high)
+        if self.layout is None and counts_pixels(self.noise):
+            refuse_channels_last(str(self.noise), shape, _DECLARE)
+        checked_indices([example.index for example in examples], len(examples))
         checked = [checked_example(example, shape, low, high) for example in examples]
         chosen = fresh_seed() if seed is None else check_seed(seed)
         results = self._engine.run(self._classifier, self.noise, procedure, chosen, checked)

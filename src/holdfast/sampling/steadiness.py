@@ -40,7 +40,7 @@ class Steadiness:
         self._rows: Tensor | None = None
         self._said: Tensor | None = None
         self._choice = random.Random(0)
-        self._last: tuple[Tensor, Tensor] | None = None
+        self._last: tuple[Tensor, Tensor, int] | None = None
         self._looked = self._took = 0.0
         self._passed = 0
 
@@ -53,12 +53,22 @@ class Steadiness:
         Raises:
             ClassifierError: they differ by more than rounding does.
         """
-        self._rows, self._said = self._compare(noisy, output, _ALONE)
-        return differences(self._said, output[_spread(noisy, _ALONE)])
+        rows = _spread(len(noisy), _ALONE, 0, noisy.device)
+        self._rows, together = noisy[rows], output[rows]
+        self._said = self._alone(self._rows)
+        found = differences(self._said, together)
+        if output.ndim == 1 and found[0]:
+            # Votes have no small differences, and those of two nearly tied classes may differ by rounding.
+            more = _spread(len(noisy), _MORE, 0, noisy.device)
+            found = _share(self._alone(noisy[more]), output[more])
+        _check_together(found, len(noisy))
+        return found
 
     def saw(self, noisy: Tensor, output: Tensor) -> None:
-        """Take note of a batch, which stays as it is until the next one."""
-        self._last = noisy, output
+        """Take copies of what may be looked at of a batch."""
+        count = 1 if output.ndim == 2 else _MORE
+        rows = _spread(len(noisy), count, self._choice.randrange(len(noisy)), noisy.device)
+        self._last = noisy[rows], output[rows], len(noisy)
         self._passed += 1
 
     def due(self) -> bool:
@@ -84,40 +94,35 @@ class Steadiness:
         allowed = near_tie * max(scale, typical) if before.ndim == 2 else 0.0
         if difference > allowed:
             raise _unsteady(f"before and after {self._passed} batches", difference, scale)
-        noisy, output = self._last
-        row = self._choice.randrange(len(noisy))
-        fresh, said = self._compare(noisy[row : row + 1], output[row : row + 1], 1, of=self._last)
-        self._rows[old], self._said[old] = fresh[0], said[0]
+        rows, together, size = self._last
+        alone = self._alone(rows[:1])
+        found = differences(alone, together[:1])
+        if together.ndim == 1 and found[0]:
+            found = _share(self._alone(rows), together)
+        _check_together(found, size)
+        self._rows[old], self._said[old] = rows[0], alone[0]
         self._last = None
         self._passed = 0
         self._looked = time.perf_counter()
         self._took = self._looked - start
 
-    def _compare(
-        self, noisy: Tensor, output: Tensor, count: int, of: tuple[Tensor, Tensor] | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Rows of a batch, and what they give alone, after comparing that with what they gave in the batch.
 
-        Votes have no small differences, and those of two classes that are nearly tied may differ by rounding: where
-        one does, more rows of the batch `of` which these are decide.
-        """
-        rows = _spread(noisy, count)
-        chosen = noisy[rows]
-        alone = self._alone(chosen)
-        difference, scale = differences(alone, output[rows])
-        batch, outputs = of or (noisy, output)
-        if output.ndim == 1 and difference:
-            more = _spread(batch, _MORE)
-            difference = float((self._alone(batch[more]) != outputs[more]).double().mean())
-            scale = 1.0
-        if difference > _BATCH_DEPENDENCE * scale:
-            raise _unsteady(f"alone and in a batch of {len(batch)}", difference, scale)
-        return chosen, alone
+def _spread(size: int, count: int, start: int, device: torch.device) -> Tensor:
+    """Indices of so many of `size` rows, evenly spread; the first one is `start`."""
+    count = min(count, size)
+    rows = [(start + step * (size - 1) // max(1, count - 1)) % size for step in range(count)]
+    return torch.tensor(rows, device=device)
 
 
-def _spread(noisy: Tensor, count: int) -> Tensor:
-    """Indices of so many rows, evenly spread."""
-    return torch.linspace(0, len(noisy) - 1, min(count, len(noisy)), device="cpu").long().to(noisy.device)
+def _share(one: Tensor, other: Tensor) -> tuple[float, float]:
+    """The share of votes that differ, and 1, of which it is a share."""
+    return float((one != other).double().mean()), 1.0
+
+
+def _check_together(found: tuple[float, float], size: int) -> None:
+    difference, scale = found
+    if difference > _BATCH_DEPENDENCE * scale:
+        raise _unsteady(f"alone and in a batch of {size}", difference, scale)
 
 
 def differences(one: Tensor, other: Tensor) -> tuple[float, float]:

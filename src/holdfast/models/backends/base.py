@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.errors import ClassifierError, HoldfastError, MissingExtraError, UsageError, first_line
+from holdfast.memory import is_out_of_memory
 
 if TYPE_CHECKING:
     import numpy as np
@@ -197,9 +198,11 @@ def prepare(name: str, job: Job) -> Backend:
         _check_calibration(job)
     try:
         return kind(job)
-    except (HoldfastError, torch.OutOfMemoryError):
+    except HoldfastError:
         raise
     except Exception as error:
+        if is_out_of_memory(error):
+            raise
         # Whatever a converter or a compiler raises for layers that it does not know.
         raise UsageError(
             f"backend {name!r} cannot take this network ({type(error).__name__}: {first_line(error)}); "

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.sampling.engines.handout import Handout
-from holdfast.sampling.engines.worker import Done, Failed, Message, Order, Ready, Sampled, Wants
+from holdfast.sampling.engines.worker import Done, Failed, Learned, Message, Order, Ready, Sampled, Wants
 
 if TYPE_CHECKING:
+    from holdfast.sampling.batches import BatchSize, Key
     from holdfast.sampling.procedure import Votes
     from holdfast.types import Example
 
@@ -74,9 +75,21 @@ def packed(order: Order, dumps: Callable[[object], bytes] = pickle.dumps) -> byt
 
 
 def drive(
-    crew: Crew, workers: int, examples: Iterable[Example], on_batch: Callable[[int], None] | None
+    crew: Crew,
+    workers: int,
+    examples: Iterable[Example],
+    on_batch: Callable[[int], None] | None,
+    found: dict[Key, BatchSize],
 ) -> Generator[tuple[Example, Votes], None, None]:
-    """Yield every example with its votes, each once, while workers come and go; see `Engine.run`."""
+    """Yield every example with its votes, each once, while workers come and go; see `Engine.run`.
+
+    Args:
+        crew: the workers.
+        workers: how many of them.
+        examples: see `Engine.run`.
+        on_batch: see `Engine.run`.
+        found: where the batch sizes are remembered that workers find to be fast.
+    """
     handout = Handout(examples)
     if handout.finished:
         return
@@ -100,6 +113,8 @@ def drive(
                         example = handout.done(worker, index)
                         if example is not None:
                             yield example, votes
+                    case Learned(key, batches):
+                        found[key] = batches
                     case Failed():
                         raise message.error()
                     case Lost(how):

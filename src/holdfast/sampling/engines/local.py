@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from holdfast.errors import HoldfastError, UsageError
+from holdfast.errors import UsageError
+from holdfast.sampling.batches import BatchSize, found_for
 from holdfast.sampling.counts import MonteCarlo
 from holdfast.sampling.engines.base import Engine, built
 from holdfast.sampling.procedure import Burst
@@ -19,20 +20,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
     from holdfast.noises.base import Noise
+    from holdfast.sampling.batches import Key
     from holdfast.sampling.classifier import VotingClassifier
     from holdfast.sampling.engines.base import Base
     from holdfast.sampling.procedure import Procedure, Votes
     from holdfast.types import Example
 
-# Measuring ends when a size is slower than the best by this factor, or when a batch takes this many seconds.
-_HOPELESS = 0.8
-# Of speeds that differ by less than this, the larger batch is taken: what is done once a batch costs it less.
-_AS_GOOD = 0.95
-_BATCH_SECONDS = 0.25
-# For each size, as many batches and as much time: short batches vary most.
+# To say how fast batches of a given size are, as many of them and as much time: short batches vary most.
 _FEWEST_BATCHES = 3
 _MEASURED_SECONDS = 0.04
-_BATCH_SIZES = (64, 128, 256, 512, 1024, 2048, 4096, 8192)
+_FLOAT_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -41,7 +38,7 @@ class LocalEngine(Engine):
 
     Args:
         device: "cpu", "cuda" or "cuda:N".
-        batch_size: noisy copies a batch, or None to measure which size is fastest.
+        batch_size: noisy copies a batch, or None: which size is fastest is found out while it works.
         threads: processor threads; 1 is best as soon as anything else runs on the machine.
 
     Raises:
@@ -73,7 +70,8 @@ class LocalEngine(Engine):
         head = list(islice(iterator, 1))
         if not head:
             return
-        loop = self.loop(built(classifier, torch_device(self.device)), noise, procedure, seed, head[0], on_batch)
+        made = built(classifier, torch_device(self.device))
+        loop = self.loop(made, noise, procedure, seed, head[0], on_batch, base=classifier)
         yield from loop.run(chain(head, iterator))
 
     def settings(self) -> dict[str, Any]:
@@ -93,72 +91,73 @@ class LocalEngine(Engine):
         seed: int,
         example: Example,
         on_batch: Callable[[int], None] | None = None,
+        base: Base | None = None,
         *,
         confirming: bool = True,
     ) -> MonteCarlo:
-        """The loop on this device; where no batch size is given, with the fastest one for inputs like `example`."""
-        batch_size = self.batch_size or self.fastest_batch(classifier, noise, example)[0]
-        device = torch_device(self.device)
+        """The loop on this device; where no batch size is given, with a search for the fastest one.
+
+        Args:
+            classifier: the base classifier.
+            noise: the smoothing noise.
+            procedure: what is drawn for each input.
+            seed: of all noise.
+            example: one of the inputs, for their shape.
+            on_batch: see `Engine.run`.
+            base: for which the batch size is remembered: the recipe, where the classifier was made for this loop only.
+        """
+        batches = self.batches(base or classifier, noise, example.x.shape)
         return MonteCarlo(
             classifier,
             noise,
             procedure,
             seed,
-            batch_size,
-            device,
+            batches,
+            torch_device(self.device),
             on_batch,
             threads=self.threads,
             confirming=confirming,
         )
 
+    def batches(self, base: Base, noise: Noise, shape: tuple[int, ...]) -> BatchSize:
+        """The batch size that was given, or the search for the fastest one, as far as it has got in earlier work."""
+        if self.batch_size is not None:
+            return BatchSize(self.batch_size, settled=True)
+        found = found_for(base)
+        key = self.key(noise, shape)
+        if key not in found:
+            found[key] = BatchSize.search(_FLOAT_BYTES * math.prod(noise.noisy_shape(tuple(shape))))
+        return found[key]
+
+    def key(self, noise: Noise, shape: tuple[int, ...]) -> Key:
+        """Under which the fastest batch size is remembered."""
+        return str(noise), tuple(shape), self.device, self.threads
+
     def fastest_batch(self, classifier: VotingClassifier, noise: Noise, example: Example) -> tuple[int, float]:
-        """Measure the loop on a short burst of real work, noisy copies of one example.
+        """Measure the loop on short bursts of real work, noisy copies of one example.
+
+        For whoever must know the speed before there is work. What it finds is remembered for the work that follows.
 
         Returns:
-            The largest batch size with nearly the most samples a second, and its speed.
+            The batch size that was given, or the largest one with nearly the most samples a second; and its speed.
         """
+        batches = self.batches(classifier, noise, example.x.shape)
         if self.batch_size is not None:
             return self.batch_size, self._burst(classifier, noise, example, self.batch_size)
-        speeds: dict[int, float] = {}
-        for size in _BATCH_SIZES:
-            try:
-                speed = speeds[size] = self._burst(classifier, noise, example, size)
-            except torch.OutOfMemoryError:
-                break
-            if speed < _HOPELESS * max(speeds.values()) or size / speed > _BATCH_SECONDS:
-                break
-        if not speeds:
-            return self._largest_batch(classifier, noise, example)
-        good = _AS_GOOD * max(speeds.values())
-        return max((size, speed) for size, speed in speeds.items() if speed >= good)
+        while not batches.settled:
+            list(self._trial(classifier, noise, batches.size, batches).run([example]))
+        return batches.size, batches.speed
 
-    def _largest_batch(self, classifier: VotingClassifier, noise: Noise, example: Example) -> tuple[int, float]:
-        """As `fastest_batch`, where there is no memory for the smallest of the sizes that are measured."""
-        size = _BATCH_SIZES[0]
-        while size > 1:
-            size //= 2
-            with suppress(torch.OutOfMemoryError):
-                return size, self._burst(classifier, noise, example, size)
-        raise HoldfastError(
-            f"{self.device} has no memory for a single noisy copy of example {example.index}; use another device or a "
-            "smaller model"
-        )
+    def _trial(self, classifier: VotingClassifier, noise: Noise, n: int, batches: int | BatchSize) -> MonteCarlo:
+        """The loop, to see how fast it is: its votes are thrown away, so the classifier is not looked at again."""
+        device = torch_device(self.device)
+        return MonteCarlo(classifier, noise, Burst(n), 0, batches, device, threads=self.threads, confirming=False)
 
     def _burst(self, classifier: VotingClassifier, noise: Noise, example: Example, size: int) -> float:
         """Samples a second at one batch size: the best of at least two batches, after one to warm up."""
         device = torch_device(self.device)
         times: list[float] = []
-        loop = MonteCarlo(
-            classifier,
-            noise,
-            Burst(size),
-            0,
-            size,
-            device,
-            threads=self.threads,
-            confirming=False,
-            may_halve=False,
-        )
+        loop = self._trial(classifier, noise, size, size)
         while len(times) < _FEWEST_BATCHES or sum(times) < _MEASURED_SECONDS:
             _wait_for(device)
             start = time.perf_counter()

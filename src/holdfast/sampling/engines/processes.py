@@ -16,6 +16,7 @@ import torch
 
 from holdfast.errors import UsageError
 from holdfast.process import interrupts_held_back
+from holdfast.sampling.batches import found_for
 from holdfast.sampling.engines.base import Engine
 from holdfast.sampling.engines.crew import Crew, Lost, drive, packed
 from holdfast.sampling.engines.local import LocalEngine, torch_device
@@ -41,7 +42,7 @@ class ProcessesEngine(Engine):
     Args:
         workers: how many processes.
         device: "cpu"; "cuda" gives the GPUs to the processes in turn; "cuda:N" is one GPU for all.
-        batch_size: noisy copies a batch, or None: each process measures which size is fastest.
+        batch_size: noisy copies a batch, or None: each process finds out which size is fastest while it works.
         threads: processor threads of each process.
 
     Raises:
@@ -69,10 +70,11 @@ class ProcessesEngine(Engine):
     ) -> Generator[tuple[Example, Votes], None, None]:
         """See `Engine.run`. A process that dies is replaced, and what it had in hand is computed again."""
         torch_device(self.device)
-        order = Order(classifier, noise, procedure, seed, self._local(0))
+        found = found_for(classifier)
+        order = Order(classifier, noise, procedure, seed, self._local(0), dict(found))
         devices = max(1, torch.cuda.device_count()) if self.device == "cuda" else 1
         orders = [packed(replace(order, engine=self._local(number))) for number in range(min(devices, self.workers))]
-        return drive(_Processes(orders), self.workers, examples, on_batch)
+        return drive(_Processes(orders), self.workers, examples, on_batch, found)
 
     def settings(self) -> dict[str, Any]:
         """For the session log."""

@@ -16,6 +16,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import HoldfastError, MissingExtraError, UsageError, first_line
+from holdfast.sampling.batches import found_for
 from holdfast.sampling.engines.base import Engine
 from holdfast.sampling.engines.crew import Crew, Lost, drive, packed
 from holdfast.sampling.engines.local import LocalEngine
@@ -46,7 +47,7 @@ class RayEngine(Engine):
     Args:
         workers: how many actors, or None: as many as the cluster has cores (or GPUs) for.
         device: "cpu" or "cuda".
-        batch_size: noisy copies a batch, or None: each actor measures which size is fastest.
+        batch_size: noisy copies a batch, or None: each actor finds out which size is fastest while it works.
         threads: processor threads, and cores, of each actor.
         address: of a cluster that runs already, as `ray.init` takes it: "auto", "HOST:PORT" or "ray://HOST:PORT"; None
             to start Ray on this machine and end it afterwards. A session that the calling process has opened is used
@@ -84,10 +85,11 @@ class RayEngine(Engine):
     ) -> Generator[tuple[Example, Votes], None, None]:
         """See `Engine.run`. An actor that dies is replaced, and what it had in hand is computed again."""
         # Ray's own pickle: an actor does not import the script that started it, as a spawned process does.
-        order = packed(Order(classifier, noise, procedure, seed, self._local()), _ray().cloudpickle.dumps)
+        found = found_for(classifier)
+        order = packed(Order(classifier, noise, procedure, seed, self._local(), dict(found)), _ray().cloudpickle.dumps)
         crew = _Actors(self, order)
         try:
-            yield from drive(crew, crew.size, examples, on_batch)
+            yield from drive(crew, crew.size, examples, on_batch, found)
         finally:
             crew.close()
 

@@ -6,11 +6,12 @@ import pickle
 import time
 import traceback
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from holdfast.errors import HoldfastError
+from holdfast.sampling.batches import BatchSize, Key, found_for
 from holdfast.sampling.engines.base import Base, built
 from holdfast.sampling.engines.local import LocalEngine, torch_device
 
@@ -42,6 +43,8 @@ class Order:
     procedure: Procedure
     seed: int
     engine: LocalEngine
+    # Batch sizes that were found to be fast for this base classifier in earlier work.
+    found: dict[Key, BatchSize] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,14 @@ class Done:
 
 
 @dataclass(frozen=True)
+class Learned:
+    """The worker has found out which batch size is fastest."""
+
+    key: Key
+    batches: BatchSize
+
+
+@dataclass(frozen=True)
 class Failed:
     """An exception ended the worker. Not the exception itself: not every one can be sent to another process."""
 
@@ -96,7 +107,7 @@ class Failed:
         return error
 
 
-Message = Ready | Wants | Sampled | Done | Failed
+Message = Ready | Wants | Sampled | Done | Learned | Failed
 
 
 class Inbox:
@@ -189,14 +200,20 @@ def work(content: bytes, inbox: Inbox, send: Callable[[Message], None]) -> None:
     try:
         order: Order = pickle.loads(content)
         classifier = built(order.classifier, torch_device(order.engine.device))
+        found_for(classifier).update(order.found)
         send(Ready())
         tally = _Tally(send)
         first = next(inbox)
         loop = order.engine.loop(classifier, order.noise, order.procedure, order.seed, first, tally.add)
         inbox.give_back(first)
+        told = loop.batches.settled
         for example, votes in _forever(loop, inbox):
             inbox.under_way -= 1
             tally.report()
+            if loop.batches.settled and not told:
+                # Before what may be the last message that is read.
+                send(Learned(order.engine.key(order.noise, first.x.shape), loop.batches))
+                told = True
             send(Done(example.index, votes))
     except Exception as error:
         send(Failed.of(error))

@@ -1,0 +1,70 @@
+"""Which axis of an input holds the channels: all that counts pixels depends on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast.errors import UsageError
+from holdfast.noises.base import guarantees_of
+from holdfast.types import Norm
+
+if TYPE_CHECKING:
+    from holdfast.noises.base import Noise, Shape
+
+CHANNELS_FIRST, CHANNELS_LAST = "channels-first", "channels-last"
+LAYOUTS = (CHANNELS_FIRST, CHANNELS_LAST)
+
+# Grey, grey and opacity, red-green-blue, and that with opacity: an image is hardly ever so narrow.
+_MOST_CHANNELS = 4
+
+
+def check_layout(layout: str | None) -> str | None:
+    """`layout` if it is one, or None for undeclared; UsageError otherwise."""
+    if layout not in (None, *LAYOUTS):
+        raise UsageError(
+            f"layout is 'channels-first', for inputs (channels, height, width), or 'channels-last', for (height, "
+            f"width, channels); got {layout!r}"
+        )
+    return layout
+
+
+def counts_pixels(noise: Noise) -> bool:
+    """Whether a guarantee of the noise is in pixels, so that it must know which axis holds the channels."""
+    return any(theorem.norm is Norm.L0 for theorem in guarantees_of(noise))
+
+
+def looks_channels_last(shape: Shape) -> bool:
+    """Whether inputs of this shape are more probably (height, width, channels) than (channels, height, width).
+
+    The last axis is as short as that of channels and not longer than the first; or the first two are a square, and the
+    last one is shorter. Not where both readings have the same pixels.
+    """
+    if len(shape) != 3:
+        return False
+    first, second, last = shape
+    narrow = last <= _MOST_CHANNELS and first >= last
+    return (narrow or (first == second and last < first)) and not first == last == 1
+
+
+def refuse_channels_last(what: str, shape: Shape, remedy: str) -> None:
+    """Raise UsageError if inputs that nobody has declared the layout of look like (height, width, channels).
+
+    Args:
+        what: that counts pixels, in words.
+        shape: of one input.
+        remedy: how to declare the layout, in words: a sentence without its end.
+    """
+    if looks_channels_last(shape):
+        first, second, last = shape
+        raise UsageError(
+            f"inputs of shape {shape} look like (height, width, channels), and {what} counts pixels: with the channels "
+            f"first they have {second * last} pixels of {first} values each, with the channels last {first * second} "
+            f"pixels of {last}. {remedy}"
+        )
+
+
+# Where inputs are (channels, height, width) by definition and nothing else can be declared.
+TRANSPOSE = (
+    "Here inputs are (channels, height, width): move the channels to the front, as x.transpose(2, 0, 1) does. If they "
+    "are there already, swap height and width, which changes no set of pixels"
+)
