@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from plain_loop import plain_loop
+from common.plain_loop import plain_loop
 from torch import Tensor, nn
 
 import holdfast as hf
