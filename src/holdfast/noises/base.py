@@ -82,7 +82,9 @@ class Noise(Named, ABC):
         numbers in parts: then one part is in memory at a time, of a few MiB or as few draws as can be made together.
         Here all are drawn at once. Nothing else may be drawn from `generator` before the last part.
         """
-        yield from self.draw(x, num, generator).split(draws_at_once(x))
+        draws, size = self.draw(x, num, generator), draws_at_once(x)
+        for first in range(0, num, size):
+            yield draws[first : first + size]
 
     def sample_into(self, noisy: Tensor, x: Tensor, generator: Generator) -> None:
         """Write what `sample` would return into `noisy`, contiguous and of the dtype of `x`: `(num, *noisy event)`.

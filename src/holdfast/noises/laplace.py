@@ -48,8 +48,7 @@ class Laplace(AdditiveNoise):
         if values.numel() <= _PIECE or values.device.type != "cpu":
             return self._differences(values, generator, generator)
         ahead = _after(values, values.numel(), generator)
-        for piece in values.view(-1).split(_PIECE):
-            self._differences(piece, generator, ahead)
+        self._in_pieces(values, generator, ahead)
         generator.set_state(ahead.get_state())
         return values
 
@@ -62,10 +61,14 @@ class Laplace(AdditiveNoise):
         ahead = _after(x, num * x.numel(), generator)
         for first in range(0, num, size):
             part = x.new_empty((min(size, num - first), *x.shape))
-            for piece in part.view(-1).split(_PIECE):
-                self._differences(piece, generator, ahead)
+            self._in_pieces(part, generator, ahead)
             yield part
         generator.set_state(ahead.get_state())
+
+    def _in_pieces(self, values: Tensor, first: Generator, second: Generator) -> None:
+        flat = values.view(-1)
+        for start in range(0, len(flat), _PIECE):
+            self._differences(flat[start : start + _PIECE], first, second)
 
     def _differences(self, values: Tensor, first: Generator, second: Generator) -> Tensor:
         """Noise in the place of `values`, with u and v from two generators, or one after the other from one."""

@@ -52,7 +52,11 @@ class BatchSize:
         # The one that the best is compared with; None before the first comparison.
         self._other: int | None = None
         self._grew = False
-        self._begin()
+        # Whose turn it is, the best's (0) or the other's; its copies in this round, and the seconds of both.
+        self._turn, self._copies = 0, 0
+        self._seconds = [0.0, 0.0]
+        # Seconds of the best and of the other one for as many copies, a round each.
+        self._times: list[tuple[float, float]] = []
 
     @classmethod
     def search(cls, copy_bytes: int) -> BatchSize:
@@ -107,7 +111,7 @@ class BatchSize:
     def _begin(self) -> None:
         self._turn, self._copies = 0, 0
         self._seconds = [0.0, 0.0]
-        self._times: list[tuple[float, float]] = []
+        self._times = []
 
     def _judge(self, times: list[tuple[float, float]]) -> None:
         """Go on to another comparison, or settle, where the rounds so far are enough to say which size is faster."""
