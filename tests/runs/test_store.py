@@ -16,8 +16,9 @@ from verified_runs import seal
 
 from holdfast.errors import RunError, RunLockedError, StorageError
 from holdfast.runs.digests import manifest_digest
-from holdfast.runs.manifest import FILE_NAME, Manifest, differences, ordinal, read_manifest
+from holdfast.runs.manifest import FILE_NAME, Manifest, differences, read_manifest
 from holdfast.runs.store import RECORDS, SESSIONS, RunStore, VoteRecord, read_run
+from holdfast.runs.subsets import ordinal
 from holdfast.types import Counts
 
 
