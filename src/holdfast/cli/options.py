@@ -68,7 +68,7 @@ Seed = Annotated[
     typer.Option("--seed", help="Seed of all noise. Default: fresh entropy, recorded in the run.", min=0),
 ]
 BatchSize = Annotated[
-    str, typer.Option("--batch-size", help="Noisy copies a batch, or auto: as fast as found. Results do not depend on it.")
+    str, typer.Option("--batch-size", help="Noisy copies a batch, or auto: the fastest. Results do not depend on it.")
 ]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:N.")]
 Threads = Annotated[
