@@ -68,8 +68,7 @@ Seed = Annotated[
     typer.Option("--seed", help="Seed of all noise. Default: fresh entropy, recorded in the run.", min=0),
 ]
 BatchSize = Annotated[
-    str,
-    typer.Option("--batch-size", help="Noisy copies a batch, or auto: as fast as found. Results do not depend on it."),
+    str, typer.Option("--batch-size", help="Noisy copies a batch, or auto: the fastest. Results do not depend on it.")
 ]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:N.")]
 Threads = Annotated[
@@ -98,15 +97,6 @@ Precision = Annotated[
         "--precision",
         help="In which the base classifier computes: float32, bfloat16 or int8 (calibrated on noisy training inputs). "
         "The certificate is for that one.",
-    ),
-]
-PrecisionOrAuto = Annotated[
-    str,
-    typer.Option(
-        "--precision",
-        help="In which the base classifier computes: float32, bfloat16 or int8 (calibrated on noisy training inputs), "
-        "or auto: that of the run where there is one, otherwise the faster one of float32 and bfloat16, measured where "
-        "there is much to do. The certificate is for that one.",
     ),
 ]
 BackendName = Annotated[

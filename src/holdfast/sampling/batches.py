@@ -20,6 +20,8 @@ _BATCH_SECONDS = 0.25
 _AS_GOOD = 0.97
 # A comparison has so many rounds at least, and takes so much time; it is over early where one size is slower by far.
 _ROUNDS, _COMPARED_SECONDS, _HOPELESS = 5, 0.04, 0.8
+# A comparison ends without a winner after so many batches that were not whole.
+_MOST_PARTIAL = 50
 
 # Noise, shape of an input, device and threads: what the speed depends on besides the base classifier.
 Key = tuple[str, tuple[int, ...], str, int]
@@ -55,6 +57,7 @@ class BatchSize:
         # Whose turn it is, the best's (0) or the other's; its copies in this round, and the seconds of both.
         self._turn, self._copies = 0, 0
         self._seconds = [0.0, 0.0]
+        self._partial = 0
         # Seconds of the best and of the other one for as many copies, a round each.
         self._times: list[tuple[float, float]] = []
 
@@ -71,7 +74,13 @@ class BatchSize:
 
     def took(self, rows: int, seconds: float) -> None:
         """A batch of `rows` copies took so long; only whole batches say something of their size."""
-        if self.settled or rows != self.size:
+        if self.settled:
+            return
+        if rows != self.size:
+            self._partial += 1
+            if self._other is not None and self._partial >= _MOST_PARTIAL:
+                # The work comes in portions that do not fill such batches.
+                self._compare(None)
             return
         self._copies += rows
         self._seconds[self._turn] += seconds
@@ -109,7 +118,7 @@ class BatchSize:
         return not was_settled
 
     def _begin(self) -> None:
-        self._turn, self._copies = 0, 0
+        self._turn, self._copies, self._partial = 0, 0, 0
         self._seconds = [0.0, 0.0]
         self._times = []
 
