@@ -99,6 +99,15 @@ Precision = Annotated[
         "The certificate is for that one.",
     ),
 ]
+PrecisionOrAuto = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        help="In which the base classifier computes: float32, bfloat16 or int8 (calibrated on noisy training inputs), "
+        "or auto: that of the run where there is one, otherwise the faster one of float32 and bfloat16, measured where "
+        "there is much to do. The certificate is for that one.",
+    ),
+]
 BackendName = Annotated[
     str,
     typer.Option(
