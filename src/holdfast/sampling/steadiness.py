@@ -53,22 +53,21 @@ class Steadiness:
         Raises:
             ClassifierError: they differ by more than rounding does.
         """
-        rows = _spread(len(noisy), _ALONE, 0, noisy.device)
+        rows = torch.linspace(0, len(noisy) - 1, min(_ALONE, len(noisy)), device="cpu").long().to(noisy.device)
         self._rows, together = noisy[rows], output[rows]
         self._said = self._alone(self._rows)
         found = differences(self._said, together)
         if output.ndim == 1 and found[0]:
             # Votes have no small differences, and those of two nearly tied classes may differ by rounding.
-            more = _spread(len(noisy), _MORE, 0, noisy.device)
-            found = _share(self._alone(noisy[more]), output[more])
+            found = _share(self._alone(noisy[:_MORE]), output[:_MORE])
         _check_together(found, len(noisy))
         return found
 
     def saw(self, noisy: Tensor, output: Tensor) -> None:
         """Take copies of what may be looked at of a batch."""
-        count = 1 if output.ndim == 2 else _MORE
-        rows = _spread(len(noisy), count, self._choice.randrange(len(noisy)), noisy.device)
-        self._last = noisy[rows], output[rows], len(noisy)
+        count = min(1 if output.ndim == 2 else _MORE, len(noisy))
+        start = self._choice.randrange(len(noisy) - count + 1)
+        self._last = noisy[start : start + count].clone(), output[start : start + count].clone(), len(noisy)
         self._passed += 1
 
     def due(self) -> bool:
@@ -107,13 +106,6 @@ class Steadiness:
         self._took = self._looked - start
 
 
-def _spread(size: int, count: int, start: int, device: torch.device) -> Tensor:
-    """Indices of so many of `size` rows, evenly spread; the first one is `start`."""
-    count = min(count, size)
-    rows = [(start + step * (size - 1) // max(1, count - 1)) % size for step in range(count)]
-    return torch.tensor(rows, device=device)
-
-
 def _share(one: Tensor, other: Tensor) -> tuple[float, float]:
     """The share of votes that differ, and 1, of which it is a share."""
     return float((one != other).double().mean()), 1.0
@@ -130,6 +122,8 @@ def differences(one: Tensor, other: Tensor) -> tuple[float, float]:
 
     The difference is infinite where one is finite, NaN, or of one sign of infinity, and the other is not.
     """
+    if torch.equal(one, other):
+        return 0.0, float(other.double().abs().nan_to_num(posinf=0.0).max())
     first, second = one.double(), other.double()
     finite = first.isfinite() & second.isfinite()
     same = finite | (first == second) | (first.isnan() & second.isnan())
