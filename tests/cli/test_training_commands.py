@@ -44,7 +44,7 @@ def test_a_recipe_is_named_in_the_bundle(call: Call, tmp_path: Path) -> None:
     spec = ("--noise", "gaussian:sigma=0.25", "--recipe", "consistency:weight=3", "--noise-copies", 2)
     code, printed, _ = call(*TRAIN, *spec, "--epochs", 2, "--crop", 1, "--ema", 0.9, "--out", out)
     assert code == 0
-    assert "recipe consistency:weight=3,entropy=0.5; accuracy under noise" in words(printed)
+    assert "recipe consistency:weight=3,entropy=0.5, float32; accuracy under noise" in words(printed)
     _, printed, _ = call("info", out, "--json")
     training = json.loads(printed)["training"]
     assert training["recipe"] == "consistency:weight=3,entropy=0.5"
@@ -57,7 +57,7 @@ def test_a_classifier_without_noise_is_denoised_and_certified(call: Call, tmp_pa
         "train", "--arch", "digits-cnn", "--learning-rate", 0.1, "--quiet", "--recipe", "standard", "--out", plain
     )
     assert code == 0
-    assert "digits-cnn without noise; recipe standard; accuracy 100.0% on training images" in words(printed)
+    assert "digits-cnn without noise; recipe standard, float32; accuracy 100.0% on training images" in words(printed)
     spec = ("--noise", "gaussian:sigma=0.5", "--recipe", f"denoise:classifier={plain}")
     adam = ("--optimizer", "adamw", "--learning-rate", 0.01, "--quiet")
     code, printed, _ = call("train", "--arch", "denoised:depth=4,width=8", *adam, *spec, "--epochs", 30, "--out", out)
