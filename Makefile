@@ -33,7 +33,8 @@ check: $(STAMP)  ## linters, types (of benchmarks and examples too), direction o
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(STAMP)  ## speed of every network, backend and precision on this machine; takes about half an hour
+bench: $(STAMP)  ## speed of every network, backend and precision on this machine
+	@echo "On an idle core this takes about half an hour with AMX, and as long with AVX2 alone; the first line names the processor."
 	$(BIN)/python benchmarks/speed.py
 
 setup: $(STAMP)  ## .venv with everything for development

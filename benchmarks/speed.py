@@ -129,9 +129,13 @@ class Bench:
         if row.too_slow is None:
             self.run(row.classifier, BLOCK)
             each = self.run(row.classifier, BLOCK)
-            if each * plain <= HOPELESS:
+            if each * plain <= 1.0:
                 each = self.run(row.classifier, self.case.batch)
                 row.samples = max(self.case.batch, round(self.seconds / each / self.case.batch) * self.case.batch)
+                return
+            if each * plain <= HOPELESS:
+                # Slower than the loop: nobody waits for full batches of it.
+                row.samples = max(BLOCK, round(self.seconds / each / BLOCK) * BLOCK)
                 return
             row.too_slow = 1.0 / each
         print(f"  ({row.name} {row.precision} {slow_words(row)})", flush=True)
