@@ -31,7 +31,8 @@ def defended(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     out = tmp_path_factory.mktemp("defended") / "defended.safetensors"
     command = [sys.executable, "-c", "from holdfast.cli.main import main; main()", "train", "--recipe", "standard"]
-    command += ["--out", str(out), "--epochs", "4", "--arch", "random-resized:least=0.6", "--quiet"]
+    command += ["--out", str(out), "--epochs", "4", "--arch", "random-resized:least=0.6", "--quiet", "--seed", "1"]
+    command += ["--optimizer", "adamw", "--learning-rate", "0.003"]
     subprocess.run(command, check=True, capture_output=True)
     return out
 

@@ -99,7 +99,8 @@ def test_agreement_counts_votes_on_the_same_noise(call: Call, model: Path) -> No
     same = json.loads(call(*agree, "--precision", "float32", "--backend", "torch", "--json")[1])
     assert (same["differing_votes"], same["votes"], same["other_labels"]) == (0, 6 * 220, 0)
     coarse = json.loads(call(*agree, "--precision", "int8", "--json")[1])
-    assert 0 < coarse["share_differing"] < 0.1
+    # How many differ depends on the processor; it may be none.
+    assert coarse["share_differing"] == coarse["differing_votes"] / coarse["votes"] < 0.1
     assert coarse["backend"]["name"] == "openvino"
     for each in coarse["certified_accuracy"].values():
         assert abs(each["float32"] - each["compared"]) <= 0.2

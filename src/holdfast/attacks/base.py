@@ -17,6 +17,7 @@ from holdfast.attacks.distances import check_budget, distance, within
 from holdfast.attacks.randomness import seeded, torch_generator
 from holdfast.attacks.target import Access, Target
 from holdfast.errors import AttackError, HoldfastError, InputError, UsageError
+from holdfast.memory import is_out_of_memory
 from holdfast.named import Named, from_dict, register
 from holdfast.noises.pixels import TRANSPOSE, refuse_channels_last
 from holdfast.plain import is_real, plain
@@ -174,10 +175,8 @@ class Attack(Named, ABC):
         """
         try:
             yield
-        except (HoldfastError, MemoryError, torch.OutOfMemoryError):
-            raise
         except (Exception, SystemExit) as error:
-            if not self.library:
+            if not self.library or isinstance(error, HoldfastError) or is_out_of_memory(error):
                 raise
             said = (str(error).strip().splitlines() or ["without a message"])[0]
             raise AttackError(

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from holdfast.attacks.base import Attack
 from holdfast.attacks.target import Access
 from holdfast.errors import ClassifierError, HoldfastError, MissingExtraError, UsageError, first_line
+from holdfast.memory import is_out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,9 +34,9 @@ def own_faults() -> Iterator[None]:
     """What the classifier raises, as an error of its own: not to be taken for the library's, nor for a lost start."""
     try:
         yield
-    except (HoldfastError, MemoryError, torch.OutOfMemoryError):
-        raise
     except Exception as error:
+        if isinstance(error, HoldfastError) or is_out_of_memory(error):
+            raise
         raise ClassifierError(
             f"the classifier failed with {type(error).__name__} ({first_line(error) or 'without a message'}) for an "
             "input that an attack made of the example; see that it takes every input in its range"
