@@ -55,7 +55,7 @@ def judged(page: Page, done: Finished) -> Page:
     named = ", ".join(map(str, guesses[:_MOST_NAMED]))
     others = len(guesses) - _MOST_NAMED
     more = f" and {others} more" if others > 0 else ""
-    said = f"At chance, so that nothing is concluded from them: {named}{more}."
+    said = f"At chance, or not shown to be better, so that nothing is concluded from them: {named}{more}."
     warning = f"{page.warning} {said}" if page.warning else said
     return replace(
         page,

@@ -12,7 +12,6 @@ from holdfast.analysis.gaps import gap
 from holdfast.analysis.published import figure
 from holdfast.reproductions import measures
 from holdfast.reproductions.base import Attacking, Finished, Model, Plan, Study, register
-from holdfast.reproductions.defences import images
 from holdfast.reproductions.pages import Chart, Group, Measured, Page, Row, Statement, Table
 from holdfast.reproductions.recipes import cifar_gaussian, cohen_run, imagenet_gaussian, mnist_gaussian
 from holdfast.stats.datasets import proportion
@@ -98,8 +97,8 @@ def page(done: Finished) -> Page:
             "The attack is that of Appendix J.3: projected ascent of the mean loss over noisy copies, here from a "
             "random start, with steps that reach twice across the ball, and "
             f"{attacks[1.0].manifest.attack['samples']:,} copies in each of {attacks[1.0].manifest.attack['steps']} "
-            "steps. The paper calls it no effective attack on a smoothed classifier: that of Salman et al. 2019 climbs "
-            "the loss of the mean prediction (`holdfast attack smooth-pgd`).",
+            "steps. The paper says itself that an attacker would want another objective; the attack of Salman et al. "
+            "2019 climbs the loss of the mean prediction (`holdfast attack smooth-pgd`).",
         ),
         warning=measures.UNTRAINED if done.pipeline_check else "",
     )
@@ -136,8 +135,8 @@ def _population(attack: AttackRun) -> str:
     wrong = sum(bool(each.radius) and each.reference != each.label for each in attack.records)
     nothing = sum(not each.radius for each in attack.records)
     return (
-        f"of {images(attack.manifest.data)}, {len(_attacked(attack)):,} are certified and right; left out are "
-        f"{wrong:,} certified with a wrong class and {nothing:,} without a radius"
+        f"of the first {len(attack.records):,} of them, {len(_attacked(attack)):,} are certified and right; left out "
+        f"are {wrong:,} certified with a wrong class and {nothing:,} without a radius"
     )
 
 
