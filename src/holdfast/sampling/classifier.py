@@ -203,12 +203,17 @@ class VotingClassifier:
 
         Not taken from the inputs that come, of which a vote must not depend on any but its own.
         """
-        source = torch.Generator("cpu").manual_seed(0)
-        random = torch.rand((_PROBES, *noisy.shape[1:]), generator=source, dtype=torch.float32, device="cpu")
-        random = random.to(noisy.device, noisy.dtype)
         # No larger batches than the one that came, for which there is memory.
-        size = len(noisy)
-        output = torch.cat([self.outputs(random[first : first + size]) for first in range(0, _PROBES, size)])
+        size = min(len(noisy), _PROBES)
+        outputs = []
+        for first in range(0, _PROBES, size):
+            random = noisy.new_empty((min(size, _PROBES - first), *noisy.shape[1:]))
+            for row, values in enumerate(random, first):
+                # Each from a generator of its own: they do not depend on the size of the batch.
+                source = torch.Generator("cpu").manual_seed(row)
+                values.copy_(torch.rand(values.shape, generator=source, dtype=torch.float32, device="cpu"))
+            outputs.append(self.outputs(random))
+        output = torch.cat(outputs)
         return 0.0 if output.ndim == 1 else float(_sizes(output).max())
 
     def _probe(self, noisy: Tensor, output: Tensor) -> None:
