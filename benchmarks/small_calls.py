@@ -11,7 +11,6 @@ ATEN_CPU_CAPABILITY=avx2 python benchmarks/small_calls.py
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from common.plain_loop import plain_loop
+from common.program import machine, parsed, parser
 from torch import Tensor, nn
 
 import holdfast as hf
@@ -124,22 +124,18 @@ def spread(values: list[float]) -> str:
 
 def main() -> None:
     """One line for each case and call."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--smoke", action="store_true", help="one case, few rounds: does it run at all")
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--batch", type=int, default=1000, help="of the plain loop")
-    parser.add_argument("--only")
-    given = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("--rounds", type=int, default=15)
+    options.add_argument("--batch", type=int, default=1000, help="of the plain loop")
+    options.add_argument("--only")
+    given = parsed(options)
     torch.set_num_threads(1)
-    calls = [Call(1, 50, 200), Call(1, 100, 1000), Call(2, 100, 2000), Call(1, 100, 10_000)]
+    calls = [Call(1, 100, 100), Call(1, 100, 1000), Call(2, 100, 2000), Call(1, 100, 10_000)]
     wanted = [case for case in cases() if given.only in (None, case.name)]
     rounds = given.rounds
     if given.smoke:
         wanted, calls, rounds = wanted[:2], calls[:2], 3
-    print(
-        f"torch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}, one thread; plain loop in batches of "
-        f"{given.batch}; {rounds} rounds"
-    )
+    print(f"{machine()}; plain loop in batches of {given.batch}; {rounds} rounds", flush=True)
     print(f"{'base classifier':16} {'images':>6} {'n0':>5} {'n':>6} {'rows':>7}  {'first call':22} later calls")
     for case in wanted:
         for call in calls:

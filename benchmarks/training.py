@@ -46,14 +46,15 @@ class Case:
     config: TrainConfig
 
 
+_ADAM = TrainConfig(epochs=1, batch_size=128, optimizer="adamw", learning_rate=1e-3)
 _AUGMENTED = TrainConfig(epochs=1, batch_size=128, optimizer="sgd", learning_rate=0.05, crop=4, flip=True)
 CASES = {
     "mnist": (
-        Case("mnist-cnn", "gaussian:sigma=0.5", TrainConfig(epochs=1, batch_size=128, optimizer="adamw")),
-        Case("mnist-cnn", "ablation:k=45", TrainConfig(epochs=1, batch_size=128, optimizer="adamw")),
+        Case("mnist-cnn", "gaussian:sigma=0.5", _ADAM),
+        Case("mnist-cnn", "ablation:k=45", _ADAM),
     ),
     "cifar10": (Case("resnet20", "gaussian:sigma=0.25", _AUGMENTED),),
-    "digits": (Case("digits-cnn", "gaussian:sigma=0.25", TrainConfig(epochs=1, batch_size=128, optimizer="adamw")),),
+    "digits": (Case("digits-cnn", "gaussian:sigma=0.25", _ADAM),),
 }
 
 

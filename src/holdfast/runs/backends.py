@@ -34,8 +34,9 @@ _CALIBRATION_INPUTS, _CALIBRATION_SEED = 512, 0
 # backend so far is worth a compilation by torch.
 _SHORT_SECONDS, _LONG_SECONDS = 30.0, 600.0
 _SLOW_TO_PREPARE = ("torch-compiled",)
-# Samples of the first burst of a measurement, of the others, and seconds after which there is no other.
-_BURSTS, _BURST_SECONDS = (64, 256), 0.3
+# Samples of the first bursts of a measurement and of all others; seconds after which there is no other; and seconds
+# that a batch may take by the speed so far, since a precision that the processor lacks can take a second a sample.
+_FIRST_BURSTS, _BURST, _BURST_SECONDS, _BATCH_SECONDS = (4, 64), 256, 0.3, 2.0
 # What speeds are about.
 _COPY = "a noisy copy"
 
@@ -142,11 +143,11 @@ class Workplace:
     def _speed(self, classifier: VotingClassifier, example: Example) -> float:
         """Samples a second, the best of the bursts that fit into the time; one where the network is slow."""
         end, best = time.perf_counter() + _BURST_SECONDS, 0.0
-        for size in chain(_BURSTS[:1], repeat(_BURSTS[1])):
+        for size in chain(_FIRST_BURSTS, repeat(_BURST)):
+            if best and (time.perf_counter() >= end or size > _BATCH_SECONDS * best):
+                break
             engine = LocalEngine(self.device, size, self.threads)
             best = max(best, engine.fastest_batch(classifier, self.noise, example)[1])
-            if time.perf_counter() >= end:
-                break
         return best
 
 
