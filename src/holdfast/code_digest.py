@@ -230,5 +230,12 @@ def _compiled(module: ModuleType) -> Iterator[str]:
 
 
 def _code(code: CodeType) -> str:
-    constants = [_code(each) if isinstance(each, CodeType) else repr(each) for each in code.co_consts]
+    constants = [_constant(each) for each in code.co_consts]
     return f"{code.co_code.hex()} {constants} {code.co_names}"
+
+
+def _constant(value: object) -> str:
+    if isinstance(value, CodeType):
+        return _code(value)
+    # The order of a set of strings differs from process to process.
+    return f"frozenset({sorted(map(repr, value))})" if isinstance(value, frozenset) else repr(value)

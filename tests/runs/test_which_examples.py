@@ -134,7 +134,8 @@ def test_a_run_that_was_killed_is_not_called_whole(tmp_path: Path, indices: Sequ
     found = read_run(tmp_path / "run")
     subset = found.manifest.data.there(found.records)
     assert subset.words == words
-    assert subset.sampled is (len(indices) == 12 or indices == range(3))
+    # What was done first is no sample: where sampling stops early, these are the easy ones.
+    assert subset.sampled is (len(indices) == 12)
 
 
 def test_the_order_is_noted_but_older_runs_without_it_are_read_and_resumed(tmp_path: Path) -> None:

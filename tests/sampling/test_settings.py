@@ -16,6 +16,7 @@ import holdfast as hf
 from holdfast.noises.laplace import Laplace
 from holdfast.noises.uniform import Uniform
 from holdfast.noises.uniform_flip import UniformFlip
+from holdfast.sampling.settings import computing
 
 X = torch.full((1, 1, 4, 4), 0.6)
 NOISES = [
@@ -181,3 +182,34 @@ assert state() == before, (before, state())
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_threads_that_compute_at_the_same_time_share_the_settings() -> None:
+    """The first one to leave does not set back what another one still needs."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        first, second = computing(1), computing(1)
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert torch.get_float32_matmul_precision() == "highest"
+        second.__exit__(None, None, None)
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def test_autocast_of_the_caller_changes_no_vote() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(16, 64), nn.ReLU(), nn.Linear(64, 2)).eval()
+    seen = []
+
+    def f(z: Tensor) -> Tensor:
+        seen.append(network(z).dtype)
+        return network(z)
+
+    plain = certify(f)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert certify(f) == plain
+    assert set(seen) == {torch.float32}

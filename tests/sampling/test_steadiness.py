@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -143,3 +144,30 @@ def test_looks_cost_few_rows() -> None:
         X[:1], n0=50, n=200, alpha=0.001, seed=1
     )
     assert rows <= 250 + 16 + 5 + 2
+
+
+@pytest.mark.parametrize(("size", "share"), [(64, 0.01), (8, 0.001)])
+@pytest.mark.parametrize("votes", [False, True])
+def test_an_honest_classifier_whose_answers_jump_is_not_refused(size: int, share: float, votes: bool) -> None:
+    """One-hot logits or votes, of which a few rows jump when they are computed alone."""
+
+    def f(z: Tensor) -> Tensor:
+        near = (z.flatten(1)[:, 0] * 1e3).frac().abs() < share
+        label = torch.where(near, int(len(z) == 1), (z.flatten(1).mean(1) > 0.5).long())
+        return label if votes else nn.functional.one_hot(label, 2).float()
+
+    classifier = VotingClassifier(f, 2)
+    source = torch.Generator().manual_seed(size)
+    for _ in range(300):
+        classifier.votes(torch.randn(size, 1, 4, 4, generator=source) + 0.6)
+        classifier.confirm(now=True)
+
+
+def test_several_threads_may_share_a_classifier() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(16, 256), nn.ReLU(), nn.Linear(256, 2)).eval()
+    smoothed = hf.SmoothedClassifier(network, hf.Gaussian(sigma=0.25), 2, batch_size=64)
+    expected = [smoothed.certify(X, n0=64, n=200, alpha=0.01, seed=seed) for seed in range(40)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda seed: smoothed.certify(X, n0=64, n=200, alpha=0.01, seed=seed), range(40)))
+    assert found == expected

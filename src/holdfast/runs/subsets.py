@@ -19,6 +19,8 @@ _BY_CHANCE = 0.01
 _SIZE_UNKNOWN = "the size of the split is not known"
 
 _SAMPLED = "alpha and the sampling of the subset"
+# Those are there that were done first: the easy ones, where sampling stops early.
+_UNFINISHED = "alpha alone, until all examples are done: those that are there are the ones that were done first"
 _IRREGULAR = "alpha, and the sampling of the subset only if its examples were drawn at random: it is not a regular one"
 _CLASS_ORDER = (
     "alpha alone, for these very examples: they are a part of a split that is in the order of its classes, and need "
@@ -130,13 +132,15 @@ def subset_of(
     if promised is not None and unfinished:
         said = f"{len(have)} so far of {stated(promised, split)} ({_among(have, promised)})"
     regular = regular_range(have)
-    if regular is not None and _is_spread(regular, split.size):
+    if regular is not None and not unfinished and _is_spread(regular, split.size):
         return Subset(said, _SAMPLED, True)
     in_order = _seems_sorted(labels, split.classes) if split.sorted_by_class is None else split.sorted_by_class
     if in_order and (regular is not None or unfinished):
         touched = len(set(labels))
         said = f"{said} (in class order: {touched} of {split.classes} classes)"
         return Subset(said, *_in_class_order(split, len(have), touched))
+    if unfinished:
+        return Subset(said, _UNFINISHED, False)
     if regular is None:
         return Subset(said, _IRREGULAR, False)
     return Subset(said, _SAMPLED, True)

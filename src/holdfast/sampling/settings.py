@@ -6,7 +6,8 @@ must be there when the call returns, and a run must not depend on it.
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+import threading
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -22,8 +23,8 @@ _UNSET = "none"
 def computing(threads: int) -> Iterator[None]:
     """torch with so many processor threads, in which float32 means float32; what was set before comes back.
 
-    TensorFloat-32 and bfloat16 inside of float32 products would make another base classifier than the one that a
-    manifest names.
+    TensorFloat-32, bfloat16 inside of float32 products and autocast would make another base classifier than the one
+    that a manifest names.
 
     Args:
         threads: processor threads, at least 1.
@@ -32,7 +33,12 @@ def computing(threads: int) -> Iterator[None]:
     if before != threads:
         torch.set_num_threads(threads)
     try:
-        with _exact_float32():
+        with ExitStack() as entered:
+            # They belong to the process: the first of several threads sets them, and the last one sets them back.
+            entered.enter_context(_SHARED)
+            for kind in ("cpu", "cuda"):
+                if torch.is_autocast_enabled(kind):
+                    entered.enter_context(torch.autocast(kind, enabled=False))
             yield
     finally:
         # The base classifier may have set them as well.
@@ -69,6 +75,31 @@ def _exact_float32() -> Iterator[None]:
                 each.fp32_precision = _UNSET
                 if each.fp32_precision != value:
                     each.fp32_precision = value
+
+
+class _Shared:
+    """The exact float32 of all threads that compute at the same time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._settings: AbstractContextManager[None] = nullcontext()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._settings = _exact_float32()
+                self._settings.__enter__()
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._settings.__exit__(None, None, None)
+
+
+_SHARED = _Shared()
 
 
 def _operations() -> list[Any]:

@@ -20,16 +20,23 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-# A difference that no rounding explains, as a share of the largest logit, or as a share of votes.
-_BATCH_DEPENDENCE = 0.05
-# Rows of the first batch that are computed alone as well; and of a batch in which a vote differed.
-_ALONE, _MORE = 5, 40
+# A difference that no rounding explains, as a share of the largest logit; and the share of rows that may show one,
+# where it is not one row alone: answers that jump (votes, masks of the largest logits) can do so at a near tie.
+_BATCH_DEPENDENCE, _ODD_ROWS = 0.05, 0.1
+# Rows of the first batch that are computed alone as well; of a batch in which one differed; and how often a row that
+# answers otherwise than before is asked.
+_ALONE, _MORE, _AGAIN = 5, 40, 4
 # Time between two looks, as a multiple of what a look takes: they cost a hundredth at most.
 _REST = 100.0
+
+# Rows, what they gave in their batch, and the size of that.
+_Batch = tuple["Tensor", "Tensor", int]
 
 
 class Steadiness:
     """Looks at a classifier now and then, and remembers what it said before.
+
+    Several threads may use it: what belongs together is read and replaced together.
 
     Args:
         alone: from rows `(num, *noisy event)` to the classifier's outputs, each row computed by itself.
@@ -37,10 +44,9 @@ class Steadiness:
 
     def __init__(self, alone: Callable[[Tensor], Tensor]) -> None:
         self._alone = alone
-        self._rows: Tensor | None = None
-        self._said: Tensor | None = None
+        self._known: list[tuple[Tensor, Tensor]] = []
         self._choice = random.Random(0)
-        self._last: tuple[Tensor, Tensor, int] | None = None
+        self._last: _Batch | None = None
         self._looked = self._took = 0.0
         self._passed = 0
 
@@ -54,18 +60,15 @@ class Steadiness:
             ClassifierError: they differ by more than rounding does.
         """
         rows = torch.linspace(0, len(noisy) - 1, min(_ALONE, len(noisy)), device="cpu").long().to(noisy.device)
-        self._rows, together = noisy[rows], output[rows]
-        self._said = self._alone(self._rows)
-        found = differences(self._said, together)
-        if output.ndim == 1 and found[0]:
-            # Votes have no small differences, and those of two nearly tied classes may differ by rounding.
-            found = _share(self._alone(noisy[:_MORE]), output[:_MORE])
-        _check_together(found, len(noisy))
-        return found
+        chosen, together = noisy[rows], output[rows]
+        said = self._alone(chosen)
+        self._check_together(said, together, (noisy[:_MORE], output[:_MORE], len(noisy)))
+        self._known = [(chosen[row : row + 1].clone(), said[row : row + 1].clone()) for row in range(len(chosen))]
+        return differences(said, together)
 
     def saw(self, noisy: Tensor, output: Tensor) -> None:
         """Take copies of what may be looked at of a batch."""
-        count = min(1 if output.ndim == 2 else _MORE, len(noisy))
+        count = min(_MORE, len(noisy))
         start = self._choice.randrange(len(noisy) - count + 1)
         self._last = noisy[start : start + count].clone(), output[start : start + count].clone(), len(noisy)
         self._passed += 1
@@ -84,37 +87,45 @@ class Steadiness:
         Raises:
             ClassifierError: the output of the one differs from that of before, or of the other from that in its batch.
         """
-        if self._last is None or self._rows is None or self._said is None:
+        batch, known = self._last, self._known
+        if batch is None or not known:
             return
         start = time.perf_counter()
-        old = self._choice.randrange(len(self._rows))
-        before = self._said[old : old + 1]
-        difference, scale = differences(self._alone(self._rows[old : old + 1]), before)
-        allowed = near_tie * max(scale, typical) if before.ndim == 2 else 0.0
-        if difference > allowed:
-            raise _unsteady(f"before and after {self._passed} batches", difference, scale)
-        rows, together, size = self._last
+        old = self._choice.randrange(len(known))
+        self._check_again(*known[old], near_tie, typical)
+        rows, together, _ = batch
         alone = self._alone(rows[:1])
-        found = differences(alone, together[:1])
-        if together.ndim == 1 and found[0]:
-            found = _share(self._alone(rows), together)
-        _check_together(found, size)
-        self._rows[old], self._said[old] = rows[0], alone[0]
+        self._check_together(alone, together[:1], batch)
+        known[old] = rows[:1].clone(), alone
         self._last = None
         self._passed = 0
         self._looked = time.perf_counter()
         self._took = self._looked - start
 
+    def _check_again(self, row: Tensor, before: Tensor, near_tie: float, typical: float) -> None:
+        """Raise ClassifierError if a row gives, each time that it is asked, something else than before."""
+        for _ in range(_AGAIN):
+            difference, scale = differences(self._alone(row), before)
+            allowed = near_tie * max(scale, typical) if before.ndim == 2 else 0.0
+            if difference <= allowed:
+                return
+        raise _unsteady(f"before and after {self._passed} batches", difference, scale)
 
-def _share(one: Tensor, other: Tensor) -> tuple[float, float]:
-    """The share of votes that differ, and 1, of which it is a share."""
-    return float((one != other).double().mean()), 1.0
-
-
-def _check_together(found: tuple[float, float], size: int) -> None:
-    difference, scale = found
-    if difference > _BATCH_DEPENDENCE * scale:
-        raise _unsteady(f"alone and in a batch of {size}", difference, scale)
+    def _check_together(self, alone: Tensor, together: Tensor, batch: _Batch) -> None:
+        """Raise ClassifierError if rows alone differ from rows in their batch, and more of the batch do, too."""
+        difference, scale = differences(alone, together)
+        if difference <= (_BATCH_DEPENDENCE * scale if together.ndim == 2 else 0.0):
+            return
+        rows, outputs, size = batch
+        again = self._alone(rows)
+        odd = sum(
+            different > (_BATCH_DEPENDENCE * large if outputs.ndim == 2 else 0.0)
+            for different, large in (
+                differences(again[row : row + 1], outputs[row : row + 1]) for row in range(len(rows))
+            )
+        )
+        if odd > max(1 if size > 1 else 0, _ODD_ROWS * len(rows)):
+            raise _unsteady(f"alone and in a batch of {size}", difference, scale)
 
 
 def differences(one: Tensor, other: Tensor) -> tuple[float, float]:
