@@ -16,7 +16,8 @@ import numpy as np
 from common.program import machine, parsed, parser
 
 from holdfast.cli.verify_run import claims_of
-from holdfast.runs.manifest import DataPromise, Manifest
+from holdfast.runs.manifest import Manifest
+from holdfast.runs.promised_data import DataPromise
 from holdfast.runs.store import RunStore, VoteRecord
 from holdfast.runs.verification.check import Verification, check_claims, check_files
 from holdfast.types import Counts

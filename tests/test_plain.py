@@ -20,7 +20,7 @@ from holdfast.noises.base import noise_from_dict
 from holdfast.noises.gaussian import Gaussian
 from holdfast.plain import is_real, plain
 from holdfast.runs.attack_store import Budgets
-from holdfast.runs.manifest import DataPromise
+from holdfast.runs.promised_data import DataPromise
 from holdfast.runs.store import VoteRecord
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.engines.processes import ProcessesEngine

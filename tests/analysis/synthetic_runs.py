@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from holdfast.runs.manifest import DataPromise, Manifest
+from holdfast.runs.manifest import Manifest
+from holdfast.runs.promised_data import DataPromise
 from holdfast.runs.store import ClaimRecord, RunStore, Session, VoteRecord, read_run
 from holdfast.types import Counts
 

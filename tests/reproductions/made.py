@@ -12,7 +12,8 @@ from holdfast.noises.base import find_guarantee
 from holdfast.reproductions.base import Attacking, Bounding, Certification, Finished, Model, Study, Trained
 from holdfast.runs.attack_store import AttackManifest, AttackRecord, AttackRun
 from holdfast.runs.bound import bound_promise
-from holdfast.runs.manifest import DataPromise, Manifest
+from holdfast.runs.manifest import Manifest
+from holdfast.runs.promised_data import DataPromise
 from holdfast.runs.store import BoundRecord, Run, VoteRecord
 from holdfast.stats.datasets import proportion
 from holdfast.types import Counts

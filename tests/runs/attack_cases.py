@@ -12,7 +12,7 @@ from torch import Tensor
 from holdfast.attacks import PlainTarget, attack_from_dict
 from holdfast.runs.attack import attack_run
 from holdfast.runs.attack_store import AttackManifest, Budgets
-from holdfast.runs.manifest import DataPromise
+from holdfast.runs.promised_data import DataPromise
 
 if TYPE_CHECKING:
     from pathlib import Path

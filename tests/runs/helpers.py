@@ -12,7 +12,8 @@ import torch
 from holdfast.estimators import FixedSize
 from holdfast.noises.gaussian import Gaussian
 from holdfast.runs.execute import certify_run, promise
-from holdfast.runs.manifest import DataPromise, Manifest
+from holdfast.runs.manifest import Manifest
+from holdfast.runs.promised_data import DataPromise
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.types import Example

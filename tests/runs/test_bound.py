@@ -24,7 +24,8 @@ from holdfast.data import open_data
 from holdfast.errors import RunError
 from holdfast.estimators.proved import MOST_RADIUS
 from holdfast.runs.bound import bound_promise, bound_run, proved_again
-from holdfast.runs.manifest import DataPromise, proved_of, write_manifest
+from holdfast.runs.manifest import proved_of, write_manifest
+from holdfast.runs.promised_data import DataPromise
 from holdfast.runs.store import BoundRecord, RunStore, read_run
 from holdfast.runs.verification.check import Verification, check_claims, check_files
 from holdfast.runs.verification.exported import check_log

@@ -13,7 +13,8 @@ import numpy as np
 from holdfast.cli.verify_run import claims_of
 from holdfast.estimators import estimator_from_dict, scale_of
 from holdfast.noises.base import noise_from_dict
-from holdfast.runs.manifest import DataPromise, Manifest, read_manifest
+from holdfast.runs.manifest import Manifest, read_manifest
+from holdfast.runs.promised_data import DataPromise
 from holdfast.runs.store import RECORDS, RunStore, VoteRecord
 from holdfast.runs.verification.check import Material, Verification, check_claims, check_files
 from holdfast.runs.verification.rules import Claim

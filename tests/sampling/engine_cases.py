@@ -19,7 +19,8 @@ from holdfast.models.bundle import Bundle, load_bundle
 from holdfast.noises.base import noise_from_dict
 from holdfast.noises.gaussian import Gaussian
 from holdfast.runs.execute import certify_run, installed_versions, promise
-from holdfast.runs.manifest import DataPromise, Manifest
+from holdfast.runs.manifest import Manifest
+from holdfast.runs.promised_data import DataPromise
 from holdfast.runs.recipe import BackendRecipe
 from holdfast.runs.store import Record, read_run
 from holdfast.sampling.classifier import VotingClassifier

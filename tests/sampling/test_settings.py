@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -136,12 +136,14 @@ def test_the_classifier_may_take_gradients_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("noise", NOISES, ids=str)
-@pytest.mark.parametrize("change", ["torch.set_default_device('meta')", "torch.set_default_dtype(torch.float64)"])
-def test_defaults_of_torch_change_no_vote(noise: Any, change: str) -> None:
+@pytest.mark.parametrize(
+    ("change", "value"), [(torch.set_default_device, "meta"), (torch.set_default_dtype, torch.float64)]
+)
+def test_defaults_of_torch_change_no_vote(noise: Any, change: Callable[[Any], None], value: Any) -> None:
     """Not even a default device on which there is no memory."""
     plain = certify(noise=noise)
     try:
-        exec(change)
+        change(value)
         assert certify(noise=noise) == plain
     finally:
         torch.set_default_device(None)

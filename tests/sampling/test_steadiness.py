@@ -160,7 +160,7 @@ def test_an_honest_classifier_whose_answers_jump_is_not_refused(size: int, share
     source = torch.Generator().manual_seed(size)
     for _ in range(300):
         classifier.votes(torch.randn(size, 1, 4, 4, generator=source) + 0.6)
-        classifier.confirm(now=True)
+        assert classifier.confirm(now=True)
 
 
 def test_several_threads_may_share_a_classifier() -> None:

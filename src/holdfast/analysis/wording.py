@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from holdfast.analysis.accuracy import Summary
-    from holdfast.runs.manifest import DataPromise, Manifest
+    from holdfast.runs.manifest import Manifest
+    from holdfast.runs.promised_data import DataPromise
     from holdfast.runs.store import Run
     from holdfast.runs.subsets import Subset
     from holdfast.stats.datasets import Proportion

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from holdfast.models.bundle import Bundle
     from holdfast.noises.base import Noise
     from holdfast.runs.adversary import Certified
-    from holdfast.runs.manifest import DataPromise
+    from holdfast.runs.promised_data import DataPromise
     from holdfast.runs.store import Run
     from holdfast.types import Norm
 

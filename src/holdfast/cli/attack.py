@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from holdfast.models.bundle import Bundle
     from holdfast.noises.base import Noise
     from holdfast.runs.attack_store import AttackRun
-    from holdfast.runs.manifest import DataPromise
+    from holdfast.runs.promised_data import DataPromise
     from holdfast.runs.store import Run
 
 _PLAIN = "none"
@@ -113,7 +113,7 @@ def attack_command(
     from holdfast.models.bundle import load_bundle
     from holdfast.runs.attack import EVIDENCE
     from holdfast.runs.attack_store import read_attack
-    from holdfast.runs.manifest import DataPromise
+    from holdfast.runs.promised_data import DataPromise
     from holdfast.sampling.engines.local import torch_device
 
     if attack is None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from holdfast.cli.trainings import Place, Splits
     from holdfast.reproductions.base import Attacking, Bounding, Model, Trained
     from holdfast.runs.attack_store import AttackRun
-    from holdfast.runs.manifest import DataPromise
+    from holdfast.runs.promised_data import DataPromise
     from holdfast.runs.store import Run
     from holdfast.stats.datasets import Proportion
 
@@ -67,7 +67,7 @@ def attacked(
     """
     from holdfast.models.bundle import load_bundle
     from holdfast.runs.attack_store import FILE_NAME, read_attack
-    from holdfast.runs.manifest import DataPromise
+    from holdfast.runs.promised_data import DataPromise
     from holdfast.sampling.engines.local import torch_device
 
     folder, data = place.attack(wanted.name), splits.open("test", model.options)

@@ -92,7 +92,7 @@ def bound_into(
 
     from holdfast.bounds import Classifier
     from holdfast.runs.bound import bound_promise, bound_run
-    from holdfast.runs.manifest import DataPromise
+    from holdfast.runs.promised_data import DataPromise
     from holdfast.sampling.engines.local import torch_device
 
     space = bundle.info.input_space

@@ -179,7 +179,8 @@ def classifier_for(out: Path, material: Material, settings: Settings) -> VotingC
 def promise_of(out: Path, material: Material, settings: Settings, backend: dict[str, Any]) -> Manifest:
     """The manifest of the run: a resumed run keeps its seed unless another one is asked for."""
     from holdfast.runs.execute import promise
-    from holdfast.runs.manifest import FILE_NAME, DataPromise, read_manifest
+    from holdfast.runs.manifest import FILE_NAME, read_manifest
+    from holdfast.runs.promised_data import DataPromise
     from holdfast.sampling.rng import check_seed, fresh_seed
 
     seed = settings.seed

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-import codecs
-
+from holdfast.encodings import encoding_of
 from holdfast.errors import DataError
-
-# UTF-32 first: its mark for little endian begins with that of UTF-16.
-_MARKS = (
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 
 
 def text_of(content: bytes, name: object) -> str:
     """The text of a file: UTF-8, or UTF-8, UTF-16 or UTF-32 with a byte order mark, which is taken off.
-
-    Other encodings are not guessed: Latin-1 can be read from any bytes, and would give wrong letters without a word.
 
     Args:
         content: of the file.
@@ -28,7 +16,7 @@ def text_of(content: bytes, name: object) -> str:
     Raises:
         DataError: it is in another encoding, or is no text.
     """
-    encoding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
+    encoding = encoding_of(content)
     try:
         text = content.decode(encoding)
     except UnicodeDecodeError as error:

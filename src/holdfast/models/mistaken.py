@@ -5,6 +5,8 @@ from __future__ import annotations
 import zipfile
 from typing import TYPE_CHECKING, NamedTuple
 
+from holdfast.stand_ins import ENOUGH, StandIn, stand_in
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -16,13 +18,14 @@ class Mistaken(NamedTuple):
     remedy: str
 
 
-_LOOKED_AT = 512
-_PAGES = (b"<!doctype", b"<html", b"<?xml", b"<head", b"<body")
 _BY_TORCH = "have its maker save torch.save(model.state_dict(), ...), or safetensors"
-_BEGINNINGS = {
-    b"version https://git-lfs": Mistaken(
-        "a Git LFS pointer, which only names the file", "fetch it with `git lfs pull`"
+_STAND_INS = {
+    StandIn.LFS_POINTER: Mistaken("a Git LFS pointer, which only names the file", "fetch it with `git lfs pull`"),
+    StandIn.PAGE: Mistaken(
+        "a web page, as a download leaves that failed or asks for consent", "fetch the file that the page links to"
     ),
+}
+_BEGINNINGS = {
     b"/annex/objects/": Mistaken("a git-annex pointer, which only names the file", "fetch it with `git annex get`"),
     b"\x89HDF\r\n\x1a\n": Mistaken("an HDF5 file, as Keras writes", _BY_TORCH),
 }
@@ -35,12 +38,12 @@ def mistaken(path: Path) -> Mistaken | None:
         path: of a file that is there.
     """
     with path.open("rb") as file:
-        start = file.read(_LOOKED_AT)
+        start = file.read(ENOUGH)
     if not start:
         return Mistaken("an empty file", "fetch it again")
-    if start.removeprefix(b"\xef\xbb\xbf").lstrip().lower().startswith(_PAGES):
-        what = "a web page, as a download leaves that failed or asks for consent"
-        return Mistaken(what, "fetch the file that the page links to")
+    instead = stand_in(start)
+    if instead is not None:
+        return _STAND_INS[instead]
     for beginning, found in _BEGINNINGS.items():
         if start.startswith(beginning):
             return found

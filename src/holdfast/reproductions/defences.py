@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.runs.attack_store import AttackRecord, AttackRun
-    from holdfast.runs.manifest import DataPromise
+    from holdfast.runs.promised_data import DataPromise
     from holdfast.runs.store import Run
     from holdfast.stats.datasets import Proportion
 

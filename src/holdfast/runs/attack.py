@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from holdfast.data.base import DataSet
     from holdfast.noises.base import Noise
     from holdfast.runs.attack_store import AttackRun, Budgets
-    from holdfast.runs.manifest import DataPromise
+    from holdfast.runs.promised_data import DataPromise
     from holdfast.types import Example
 
 EVIDENCE = "evidence"

@@ -18,7 +18,8 @@ from holdfast.errors import RunError, UsageError
 from holdfast.files import whole_file
 from holdfast.plain import Plain
 from holdfast.runs.ledger import RECORDS, Ledger, Session, opened, read_sessions, real, sealed, whole, whole_lines
-from holdfast.runs.manifest import DataPromise, Promised, kept, read_promised
+from holdfast.runs.manifest import Promised, kept, read_promised
+from holdfast.runs.promised_data import DataPromise
 from holdfast.types import Counts, Norm
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from holdfast.bounds import Bound, Bounded
     from holdfast.data.base import DataSet
-    from holdfast.runs.manifest import DataPromise
+    from holdfast.runs.promised_data import DataPromise
     from holdfast.runs.store import Run
     from holdfast.types import Example
 

@@ -19,7 +19,8 @@ from holdfast.noises.base import Noise, grey_or_rgb, noise_from_dict
 from holdfast.noises.pixels import TRANSPOSE, counts_pixels, refuse_channels_last
 from holdfast.runs.code import code_version
 from holdfast.runs.gallery import FILE_NAME, Gallery, write_gallery
-from holdfast.runs.manifest import DataPromise, Manifest, estimator_of
+from holdfast.runs.manifest import Manifest, estimator_of
+from holdfast.runs.promised_data import DataPromise
 from holdfast.runs.store import RunStore, Session, VoteRecord
 from holdfast.sampling.inputs import checked_example
 from holdfast.sampling.procedure import Certify, certify_votes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import json
@@ -11,8 +10,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
+from holdfast.encodings import encoding_of
 from holdfast.errors import DataError
-from holdfast.runs.manifest import MOST_EXAMPLES, UNKNOWN, DataPromise, Manifest
+from holdfast.runs.manifest import Manifest
+from holdfast.runs.promised_data import MOST_EXAMPLES, UNKNOWN, DataPromise
 from holdfast.runs.store import ClaimRecord
 from holdfast.runs.subsets import TEST_SPLITS
 
@@ -33,14 +34,6 @@ _MOST_CLASSES = 100_000
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 # No underscores, and no digits of other scripts, which Python takes too.
 _REAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE)
-# The longest mark first: that of UTF-16 begins that of UTF-32.
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 
 
 @dataclass(frozen=True)
@@ -121,7 +114,7 @@ def _text(path: Path) -> str:
     if not path.is_file():
         raise DataError(f"there is no log {path}")
     raw = path.read_bytes()
-    encoding = next((name for mark, name in _MARKS if raw.startswith(mark)), "utf-8")
+    encoding = encoding_of(raw)
     try:
         text = raw.decode(encoding)
     except UnicodeDecodeError as error:

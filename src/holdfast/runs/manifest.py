@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 import warnings
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timezone
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from holdfast.errors import RunError
 from holdfast.estimators import Estimator, Proved, estimator_from_dict, scale_of
@@ -17,16 +16,14 @@ from holdfast.noises.base import noise_from_dict
 from holdfast.plain import Plain
 from holdfast.runs.digests import DIGEST, manifest_digest
 from holdfast.runs.ledger import json_object
-from holdfast.runs.subsets import TEST_SPLITS, Split, irregular, stated, subset_of
+from holdfast.runs.promised_data import NOTED_LATER, DataPromise, check_data, checked_entry, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from typing_extensions import Self
 
-    from holdfast.data.base import DataSet
-    from holdfast.runs.subsets import Subset
     from holdfast.types import ClassBounds
 
 FORMAT = 2
@@ -34,116 +31,11 @@ FILE_NAME = "manifest.json"
 
 CERTIFY, IMPORTED, BOUND = "certify", "imported", "bound"
 
-# More than any data set has.
-MOST_EXAMPLES = 10**12
-# The hash of data that nobody has seen.
-UNKNOWN = "unknown"
-
-# What older versions did not note. Left out of a document that lacks it, so that its digest stays what it was.
-_NOTED_LATER = ("sorted_by_class", "regular")
 # What may differ between the sessions of one run, since no result depends on it, or since it follows from the hash of
 # the data.
 _NOT_COMPARED = ("created", DIGEST, "data.sorted_by_class")
 # The beginnings of entries that older manifests of these formats lack: compared where there is something to compare.
 _LATER = ("model.code.", "versions.code")
-
-
-class Labelled(Protocol):
-    """A record of an example, whatever else it says."""
-
-    @property
-    def index(self) -> int:
-        """Of the example in its split."""
-
-    @property
-    def label(self) -> int:
-        """Its true class."""
-
-
-@dataclass(frozen=True)
-class DataPromise(Plain):
-    """Which examples: the source, its content, and the subset of it, fixed beforehand.
-
-    Attributes:
-        source: short name of the source, `digits` or `mnist` say; no path.
-        split: `train` or `test`.
-        sha256: hash of all inputs and labels of the split, in order; `unknown` for an imported log.
-        size: number of examples in the split; for an imported log about a data set that is not known, as many as its
-            indices ask for.
-        shape: of one input, `(channels, height, width)` or `(features,)`.
-        low: smallest value that an input may have.
-        high: largest value that an input may have.
-        class_names: one name for each class.
-        decoder: library and version that decodes the images; empty for raw values.
-        every: the subset takes each `every`-th example, from index 0 on,
-        limit: up to this many of them (None: all).
-        sorted_by_class: whether the examples of the split come class by class; None where it is not known, in imported
-            logs and in the manifests of older versions.
-        regular: False for an imported log about other examples than `every` can say, `limit` in number: which ones is
-            in the records alone. None else, and in the manifests of older versions.
-    """
-
-    source: str
-    split: str
-    sha256: str
-    size: int
-    shape: tuple[int, ...]
-    low: float
-    high: float
-    class_names: tuple[str, ...]
-    decoder: str = ""
-    every: int = 1
-    limit: int | None = None
-    sorted_by_class: bool | None = None
-    regular: bool | None = None
-
-    @classmethod
-    def of(cls, data: DataSet, every: int = 1, limit: int | None = None) -> DataPromise:
-        """The promise to take each `every`-th example of a data set, `limit` of them at most."""
-        return cls(
-            source=data.source,
-            split=data.split,
-            sha256=data.sha256,
-            size=len(data),
-            shape=data.shape,
-            low=data.low,
-            high=data.high,
-            class_names=data.class_names,
-            decoder=data.decoder,
-            every=every,
-            limit=limit,
-            sorted_by_class=data.is_sorted_by_class,
-        )
-
-    def indices(self) -> range:
-        """The indices of the subset, in order."""
-        chosen = range(0, self.size, self.every)
-        return chosen if self.limit is None else chosen[: self.limit]
-
-    def subset(self) -> str:
-        """The promised subset in plain words; `there` says what there is of it."""
-        if self.regular is False:
-            return irregular(len(self.indices()), self._split())
-        return stated(self.indices(), self._split())
-
-    def there(self, records: Sequence[Labelled]) -> Subset:
-        """What there is of the subset, decided from the records: in words, and what an interval covers."""
-        have, labels = [record.index for record in records], [record.label for record in records]
-        return subset_of(have, labels, self._split(), None if self.sha256 == UNKNOWN else self.indices())
-
-    @property
-    def split_size(self) -> int | None:
-        """Number of examples in the split; None where it is not known: that of an imported log goes by its name."""
-        if self.sha256 != UNKNOWN:
-            return self.size
-        known = TEST_SPLITS.get(self.source)
-        return None if known is None else known.size
-
-    def _split(self) -> Split:
-        """The split, as subsets speak of it."""
-        known = TEST_SPLITS.get(self.source) if self.sha256 == UNKNOWN else None
-        classes = len(self.class_names) if known is None else known.classes
-        return Split(self.source, self.split, self.split_size, classes, self.sorted_by_class)
 
 
 class Promised(Plain):
@@ -179,7 +71,7 @@ class Promised(Plain):
         """The entries of the document, without the digest."""
         entries = asdict(cast("Any", self))
         data = entries["data"]
-        return {**entries, "data": {key: data[key] for key in data if key not in _NOTED_LATER or data[key] is not None}}
+        return {**entries, "data": {key: data[key] for key in data if key not in NOTED_LATER or data[key] is not None}}
 
     @classmethod
     def from_json(cls, text: bytes | str, origin: str) -> Self:
@@ -217,34 +109,14 @@ class Promised(Plain):
     def _parsed(cls, raw: dict[str, Any], origin: str) -> dict[str, Any]:
         """The entries as the class has them, from those of the document."""
         for name in cls.whole_entries:
-            _checked(origin, raw, name, raw.get(name) is None or (type(raw[name]) is int and raw[name] >= 0))
+            checked_entry(origin, raw, name, raw.get(name) is None or (type(raw[name]) is int and raw[name] >= 0))
         try:
             data = {**raw["data"], **{name: tuple(raw["data"][name]) for name in ("shape", "class_names")}}
             promised = DataPromise(**data)
         except (TypeError, KeyError) as error:
             raise RunError(f"{origin}: the entry 'data' is incomplete ({error})") from error
-        _check_data(data, origin)
+        check_data(data, origin)
         return {**raw, "data": promised}
-
-
-def _check_data(data: Mapping[str, Any], origin: str) -> None:
-    """Raise RunError unless the numbers of a subset can be such: what follows from them is never rounded or cut."""
-    for name, least in (("size", 1), ("every", 1)):
-        _checked(origin, data, name, type(data[name]) is int and least <= data[name] < MOST_EXAMPLES)
-    limit = data.get("limit")
-    _checked(origin, data, "limit", limit is None or (type(limit) is int and 0 <= limit < MOST_EXAMPLES))
-    _checked(origin, data, "shape", all(type(side) is int and 0 < side < MOST_EXAMPLES for side in data["shape"]))
-    _checked(origin, data, "class_names", all(isinstance(name, str) for name in data["class_names"]))
-    for name in ("low", "high"):
-        _checked(origin, data, name, type(data[name]) in (int, float) and math.isfinite(data[name]))
-
-
-def _checked(origin: str, entries: Mapping[str, Any], name: str, right: bool) -> None:
-    if not right:
-        raise RunError(
-            f"{origin}: the entry {name!r} is {_short(entries[name])}, which is no such number or list as Holdfast "
-            "writes. Restore the file from a copy; if there is none, it has to be made again"
-        )
 
 
 AnyPromised = TypeVar("AnyPromised", bound=Promised)
@@ -393,7 +265,7 @@ def differences(promised: Promised, wanted: Promised) -> list[str]:
     old, new = _both(promised, wanted)
     ignored = {*_NOT_COMPARED, *_left_out(old, new)}
     return [
-        f"{key}: the run has {_short(old.get(key))}, this call has {_short(new.get(key))}"
+        f"{key}: the run has {shown(old.get(key))}, this call has {shown(new.get(key))}"
         for key in dict.fromkeys([*old, *new])
         if key not in ignored and old.get(key) != new.get(key)
     ]
@@ -419,8 +291,3 @@ def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + key] = value
     return flat
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value, allow_nan=False)
-    return text if len(text) <= 70 else text[:67] + "..."

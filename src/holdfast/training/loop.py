@@ -24,6 +24,7 @@ from holdfast.models.bundle import BundleInfo, read_tensors, save_bundle, write_
 from holdfast.models.precision import AUTO, BFLOAT16, FLOAT32, Speeds, settled
 from holdfast.sampling.rng import Stream, generator
 from holdfast.training.augment import augment, check_augmentation
+from holdfast.training.collapse import check_alive
 from holdfast.training.devices import Team
 from holdfast.training.inputs import Inputs
 from holdfast.training.precision import speeds
@@ -39,10 +40,6 @@ if TYPE_CHECKING:
     from holdfast.training.config import TrainConfig
 
 _KEY = "holdfast-checkpoint"
-
-# Images whose logits are compared when a training is done, and the share of the largest logit up to which they are the
-# same: what the place of a row in its batch changes.
-_LOOKED_AT, _CONSTANT = 64, 1e-6
 
 # Steps after which the loss is looked at on a GPU, which would otherwise wait for each.
 _STEPS_BETWEEN_LOOKS = 20
@@ -126,7 +123,7 @@ def _train(
             trainer.save(checkpoint)
     if team.rank:
         return info
-    trainer.check_alive(data if held_out is None else held_out)
+    check_alive(trainer.final.eval(), trainer.noise, data if held_out is None else held_out, config, trainer.device)
     trained = BundleInfo(
         **{
             **vars(info),
@@ -275,24 +272,6 @@ class _Trainer:
             raise ClassifierError(
                 f"the loss became {loss_sum} in epoch {epoch + 1}, by step {number + 1}: the training diverged. "
                 f"Lower --learning-rate (it is {self.config.learning_rate}) or use --precision float32"
-            )
-
-    def check_alive(self, data: DataSet) -> None:
-        """Raise ClassifierError if the network has become a constant: the same logits whatever the image."""
-        places = torch.arange(0, len(data), max(1, len(data) // _LOOKED_AT))[:_LOOKED_AT]
-        x, _ = Inputs(data, self.device, most_bytes=0).batch(places)
-        if len(x) < 2 or bool((x == x[:1]).all()):
-            return
-        source = generator(self.config.seed, 0, Stream.TRAINING_CHECK, 0, self.device)
-        module = self.final.eval()
-        with torch.inference_mode():
-            logits = module(x if self.noise is None else self.noise.apply(x, self.noise.draw(x[0], len(x), source)))
-        spread = (logits.amax(dim=0) - logits.amin(dim=0)).max()
-        if spread <= _CONSTANT * logits.abs().max():
-            raise ClassifierError(
-                f"the training collapsed: the network gives {len(x)} different images the same logits, so that it has "
-                f"learned nothing and has no gradient. Lower --learning-rate (it is {self.config.learning_rate}), "
-                "change the recipe's settings, or train longer; delete the checkpoint beside --out first"
             )
 
     def evaluate(self, held_out: DataSet) -> float:

@@ -9,7 +9,8 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from holdfast.runs.manifest import DataPromise, Manifest
+    from holdfast.runs.manifest import Manifest
+    from holdfast.runs.promised_data import DataPromise
 
 _SHAPES = {"MNIST": (1, 28, 28), "CIFAR-10": (3, 32, 32), "ImageNet": (3, 224, 224)}
 _SOURCES = {"mnist": "MNIST", "cifar10": "CIFAR-10", "cifar-10": "CIFAR-10", "imagenet": "ImageNet"}

@@ -1,0 +1,50 @@
+"""Whether a training has collapsed: a network with the same logits for every image has learned nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from holdfast.errors import ClassifierError
+from holdfast.sampling.rng import Stream, generator
+from holdfast.training.inputs import Inputs
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from holdfast.data.base import DataSet
+    from holdfast.noises.base import Noise
+    from holdfast.training.config import TrainConfig
+
+# Images whose logits are compared, and the share of the largest logit up to which they are the same: what the place of
+# a row in its batch changes.
+_LOOKED_AT, _CONSTANT = 64, 1e-6
+
+
+def check_alive(
+    module: nn.Module, noise: Noise | None, data: DataSet, config: TrainConfig, device: torch.device
+) -> None:
+    """Raise ClassifierError if a network has become a constant: the same logits whatever the image.
+
+    Args:
+        module: in eval mode.
+        noise: that it was trained for; None for none.
+        data: whose images are looked at, spread over the split.
+        config: how it was trained.
+        device: of the module.
+    """
+    places = torch.arange(0, len(data), max(1, len(data) // _LOOKED_AT))[:_LOOKED_AT]
+    x, _ = Inputs(data, device, most_bytes=0).batch(places)
+    if len(x) < 2 or bool((x == x[:1]).all()):
+        return
+    source = generator(config.seed, 0, Stream.TRAINING_CHECK, 0, device)
+    with torch.no_grad():
+        logits = module(x if noise is None else noise.apply(x, noise.draw(x[0], len(x), source)))
+    spread = (logits.amax(dim=0) - logits.amin(dim=0)).max()
+    if spread <= _CONSTANT * logits.abs().max():
+        raise ClassifierError(
+            f"the training collapsed: the network gives {len(x)} different images the same logits, so that it has "
+            f"learned nothing and has no gradient. Lower --learning-rate (it is {config.learning_rate}), "
+            "change the recipe's settings, or train longer; delete the checkpoint beside --out first"
+        )
