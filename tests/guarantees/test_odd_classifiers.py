@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import pytest
-from odd_classifiers import FUNCTIONS, ODD, Case, cases, engines, outcome
+from odd_classifiers import FORMS, FUNCTIONS, NOT_WITH_OFFSET, ODD, Case, cases, engines, outcome
 
 CASES = cases()
 
 
 @pytest.mark.parametrize("noise", CASES)
-@pytest.mark.parametrize("name", ODD)
-def test_no_odd_classifier_gets_a_false_certificate(name: str, noise: str) -> None:
-    found = outcome(name, CASES[noise], engines()["python"])
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [(name, form) for name in ODD for form in FORMS if form != "offset" or name not in NOT_WITH_OFFSET],
+)
+def test_no_odd_classifier_gets_a_false_certificate(name: str, form: str, noise: str) -> None:
+    found = outcome(name, CASES[noise], engines()["python"], form)
     assert not found.startswith("FALSE"), found
     if name in FUNCTIONS:
         assert found == "certified right"

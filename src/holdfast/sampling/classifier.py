@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from holdfast.errors import ClassifierError
 from holdfast.plain import plain
+from holdfast.sampling.logits import center_of, sizes
 from holdfast.sampling.modes import check_at_rest
-from holdfast.sampling.steadiness import Steadiness
+from holdfast.sampling.steadiness import MARGIN, Steadiness
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,11 +26,6 @@ _NEAR_TIE = {
     torch.bfloat16: 2.0**-7,
     torch.float16: 2.0**-9,
 }
-_DEFAULT_TIE = _NEAR_TIE[torch.float32]
-# Random inputs for which the size of logits is measured.
-_PROBES = 16
-# How much further apart than the largest difference seen between batches two logits must be, to be no near tie.
-_MARGIN = 4.0
 
 BaseClassifier = Callable[[Tensor], Any]
 
@@ -76,7 +72,9 @@ class VotingClassifier:
         self._near_tie: float | None = self._own.near_tie if self._own else None
         self._probed = False
         self._scale = 0.0
-        self._steadiness = Steadiness(self._outputs_alone)
+        # The middle of each class's logits; of no use where the function votes.
+        self._center = torch.zeros(0)
+        self._steadiness = Steadiness(self._outputs_alone, self.outputs)
         if isinstance(function, nn.Module):
             check_at_rest(function)
 
@@ -101,7 +99,6 @@ class VotingClassifier:
         """
         output = self.outputs(noisy)
         if not self._probed:
-            self._scale = self._typical_logit(noisy)
             self._probe(noisy, output)
             self._probed = True
         self._steadiness.saw(noisy, output)
@@ -111,8 +108,8 @@ class VotingClassifier:
         # Not the leader, whose place a NaN need not take on every device.
         finite = output.amax(dim=1).isfinite()
         votes = classes[:, 0]
-        # Not the row's own largest logit alone: logits (s, -s) with s near 0 round as larger ones do.
-        scale = _sizes(output).amax(dim=1).clamp(min=self._scale)
+        # Not the row's own logits alone: (s, -s) with s near 0 round as larger ones do.
+        scale = sizes(output, leaders, self._center).clamp(min=self._scale)
         close = (leaders[:, 0] - leaders[:, 1] <= self._tie_of(output) * scale) & finite
         rows = close.nonzero().squeeze(1)
         if len(rows):
@@ -132,7 +129,7 @@ class VotingClassifier:
         """
         if not now and not self._steadiness.due():
             return False
-        self._steadiness.look(_DEFAULT_TIE if self._near_tie is None else self._near_tie, self._scale)
+        self._steadiness.look()
         return True
 
     def outputs(self, noisy: Tensor) -> Tensor:
@@ -198,35 +195,21 @@ class VotingClassifier:
         classes = torch.arange(self.num_classes, device=output.device)
         return torch.where(is_top, classes, self.num_classes).amin(dim=1)
 
-    def _typical_logit(self, noisy: Tensor) -> float:
-        """The largest logit for inputs of random values, always the same ones: what near ties are measured against.
-
-        Not taken from the inputs that come, of which a vote must not depend on any but its own.
-        """
-        # No larger batches than the one that came, for which there is memory.
-        size = min(len(noisy), _PROBES)
-        outputs = []
-        for first in range(0, _PROBES, size):
-            random = noisy.new_empty((min(size, _PROBES - first), *noisy.shape[1:]))
-            for row, values in enumerate(random, first):
-                # Each from a generator of its own: they do not depend on the size of the batch.
-                source = torch.Generator("cpu").manual_seed(row)
-                values.copy_(torch.rand(values.shape, generator=source, dtype=torch.float32, device="cpu"))
-            outputs.append(self.outputs(random))
-        output = torch.cat(outputs)
-        return 0.0 if output.ndim == 1 else float(_sizes(output).max())
-
     def _probe(self, noisy: Tensor, output: Tensor) -> None:
-        """Raise unless a few inputs give nearly the same output alone as in their batch; learn how nearly."""
-        difference, scale = self._steadiness.first(noisy, output)
-        typical = max(scale, self._scale)
-        if output.ndim == 2 and typical:
-            self._near_tie = max(self._tie_of(output), _MARGIN * difference / typical)
+        """Learn how large logits are, and how nearly a few inputs give the same output alone as in their batch.
 
-
-def _sizes(logits: Tensor) -> Tensor:
-    """How large logits are, without those that are not finite."""
-    return logits.abs().nan_to_num(nan=0.0, posinf=0.0)
+        Raises:
+            ClassifierError: not nearly enough.
+        """
+        tie = 0.0 if output.ndim == 1 else self._tie_of(output)
+        # Not the inputs that come are near ties measured against: a vote must depend on none but its own.
+        probes, difference = self._steadiness.first(noisy, output, tie)
+        if probes.ndim == 1:
+            return
+        self._center = center_of(probes).to(output)
+        self._scale = float(sizes(probes, probes.topk(2, dim=1).values, self._center).max())
+        if self._scale:
+            self._near_tie = max(tie, MARGIN * difference / self._scale)
 
 
 def _tensor(array: NDArray[Any]) -> Tensor:

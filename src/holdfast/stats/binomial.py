@@ -59,7 +59,7 @@ def lower_bound(hits: int, n: int, alpha: float) -> float:
     if not 0.0 <= p <= 1.0:
         raise ArithmeticError(f"no quantile of Beta({hits}, {n - hits + 1}) at {alpha}: got {p}")
     step = max(p * 2.0**-50, 2.0**-1070)
-    while not _upper_tail(hits, n, p) * (1.0 + _TAIL_SLACK) <= alpha:
+    while not at_least(hits, n, p) * (1.0 + _TAIL_SLACK) <= alpha:
         p = max(0.0, down(p - step))
         step *= 2.0
     return p
@@ -101,11 +101,13 @@ def top_two_p_value(first: int, second: int) -> float:
     if first + second == 0:
         return 1.0
     # At 1/2 both tails are equal.
-    return min(1.0, 2.0 * _upper_tail(first, first + second, 0.5) * (1.0 + _TAIL_SLACK))
+    return min(1.0, 2.0 * at_least(first, first + second, 0.5) * (1.0 + _TAIL_SLACK))
 
 
-def _upper_tail(hits: int, n: int, p: float) -> float:
-    """P(Binomial(n, p) >= hits) for hits >= 1."""
+def at_least(hits: int, n: int, p: float) -> float:
+    """P(Binomial(n, p) >= hits), to within a relative 1e-10 or so."""
+    if hits <= 0:
+        return 1.0
     return float(betainc(hits, n - hits + 1, p))
 
 
