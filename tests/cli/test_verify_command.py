@@ -247,6 +247,18 @@ def test_another_version_is_named_as_a_likely_reason(call: Call, certified: Path
     assert "another version may be why counts differ: torch 1.0 in the run" in " ".join(out.split())
 
 
+@pytest.mark.parametrize("change", ["cut", "more"])
+def test_an_exported_log_has_one_field_a_column(call: Call, certified: Path, tmp_path: Path, change: str) -> None:
+    text = (certified / "log.tsv").read_text()
+    changed = (
+        text[: text.rstrip().rindex("\t")] if change == "cut" else text.replace("\n", "\t9\n").replace("\t9", "", 1)
+    )
+    (tmp_path / "log.tsv").write_text(changed)
+    code, _, err = call("verify", certified / "run", "--log", tmp_path / "log.tsv")
+    line, fields = (13, 5) if change == "cut" else (2, 7)
+    assert (code, f"line {line} has {fields} fields, the header has 6 columns" in " ".join(err.split())) == (1, True)
+
+
 def test_imported_logs_stay_claims(call: Call, certified: Path, tmp_path: Path) -> None:
     options = ("--noise", "gaussian:sigma=0.25", "--n", 200, "--alpha", 0.01, "--out", tmp_path / "theirs")
     assert call("import-log", certified / "log.tsv", *options)[0] == 0

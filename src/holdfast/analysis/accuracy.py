@@ -7,6 +7,7 @@ from bisect import bisect_left
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from holdfast.analysis.claims import claimed, reach_known
 from holdfast.analysis.proved import condition
 from holdfast.errors import RunError, UsageError
 from holdfast.estimators import best_radius, certificate
@@ -92,10 +93,13 @@ def _nothing(noise: object, bounds: ClassBounds, shape: tuple[int, ...]) -> floa
 def attainable_radius(manifest: Manifest) -> float | None:
     """The largest radius that the promised noise, estimator and theorem can certify; None if not even radius 0.
 
-    For a deterministic bound its epsilon; None where that depends on the input.
+    For a deterministic bound its epsilon; None where that depends on the input. None, too, where it depends on a shape
+    that an imported log does not tell.
     """
     if manifest.kind == BOUND:
         return proved_of(manifest).most
+    if not reach_known(manifest, theorem_of(manifest).norm):
+        return None
     estimator, classes = estimator_of(manifest), len(manifest.data.class_names)
     return best_radius(noise_of(manifest), estimator, manifest.data.shape, classes, manifest.guarantee)[0]
 
@@ -205,6 +209,8 @@ class Summary:
         certified_accuracy: at each radius asked for, with its interval.
         confidence: of all intervals.
         condition: what a changed input must be, besides near, for a certificate to be about it; None for nothing.
+        claimed: that the radii are claims of another tool, and how many n and alpha do not allow; None where they are
+            derived here.
     """
 
     run: str
@@ -226,6 +232,7 @@ class Summary:
     certified_accuracy: dict[float, Proportion]
     confidence: float
     condition: str | None
+    claimed: str | None
 
 
 def summarize(run: Run, radii: Sequence[float], confidence: float = DEFAULT_CONFIDENCE) -> Summary:
@@ -272,7 +279,15 @@ def summarize(run: Run, radii: Sequence[float], confidence: float = DEFAULT_CONF
         },
         confidence=confidence,
         condition=condition(run.manifest),
+        claimed=claimed_of(run),
     )
+
+
+def claimed_of(run: Run) -> str | None:
+    """That the radii of a run are claims of another tool, to be said wherever they stand; None where they are not."""
+    if run.manifest.kind != IMPORTED:
+        return None
+    return claimed(run, theorem_of(run.manifest).norm, attainable_radius(run.manifest))
 
 
 def subset_of(run: Run) -> Subset:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from holdfast.analysis import extras, formats
-from holdfast.analysis.accuracy import method_of, subset_of
-from holdfast.analysis.curves import DASHES, PALETTE, axis_title, curves
+from holdfast.analysis import claims, extras, formats
+from holdfast.analysis.accuracy import claimed_of, method_of, subset_of
+from holdfast.analysis.curves import DASHES, PALETTE, axis_title, curves, distinct_names
 from holdfast.errors import UsageError
 from holdfast.files import whole_file
 from holdfast.runs.manifest import estimator_of
@@ -131,7 +131,7 @@ def _label(run: Run, name: str) -> str:
 
 
 def _caption(runs: Sequence[Run]) -> str:
-    """Subset, n and alpha of each run, once if they are the same."""
+    """Subset, n and alpha of each run, once if they are the same; and whose claims the radii are."""
     estimators = [estimator_of(run.manifest) for run in runs]
     about = dict.fromkeys(
         f"{subset_of(run).words}; n = {estimator.most_draws:,}, alpha = {estimator.alpha:g}"
@@ -139,7 +139,8 @@ def _caption(runs: Sequence[Run]) -> str:
     )
     covers = dict.fromkeys(subset_of(run).covers for run in runs)
     bands = [f"Band: pointwise {formats.percent(0.95, 0)}% interval, covering {each}." for each in covers]
-    return "\n".join(textwrap.fill(line, 120) for line in [*about, *bands])
+    claimed = claims.sentences(zip(distinct_names(runs), map(claimed_of, runs), strict=True))
+    return "\n".join(textwrap.fill(line, 120) for line in [*about, *claimed, *bands])
 
 
 def _undated(kind: str) -> dict[str, None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.analysis.accuracy import attainable_radius, outcomes, theorem_of
-from holdfast.runs.manifest import BOUND
+from holdfast.runs.manifest import BOUND, IMPORTED
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ def radii_for(runs: Sequence[Run], asked: Sequence[float] | None) -> list[tuple[
         most = attainable_radius(run.manifest)
         if run.manifest.kind == BOUND:
             asked_of.setdefault(norm, set()).update(() if most is None else (most,))
-            most = max((result.radius for result in outcomes(run)), default=0.0) if most is None else most
+        if most is None and run.manifest.kind in (BOUND, IMPORTED):
+            # Nothing but the radii themselves says how far they reach.
+            most = max((result.radius for result in outcomes(run)), default=0.0)
         best[norm] = max(best.get(norm, 0.0), most or 0.0)
     chosen = {norm: tuple(sorted({*default_radii(norm, most), *asked_of.get(norm, ())})) for norm, most in best.items()}
     return [chosen[theorem_of(run.manifest).norm] for run in runs]

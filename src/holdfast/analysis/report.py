@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from holdfast.analysis import attack_wording, charts, extras, formats, tables, wording
+from holdfast.analysis import attack_wording, charts, claims, extras, formats, tables, wording
 from holdfast.analysis.accuracy import attainable_radius, noise_of, subset_of, summarize
 from holdfast.analysis.attacked import summarize_attack
 from holdfast.analysis.curves import distinct_names
@@ -22,7 +22,7 @@ from holdfast.analysis.published import comparable
 from holdfast.analysis.radii import radii_for
 from holdfast.errors import UsageError
 from holdfast.files import shown, whole_file
-from holdfast.runs.manifest import BOUND
+from holdfast.runs.manifest import BOUND, IMPORTED
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ class Group:
     adversary: str
     sections: list[RunSection]
     intervals: str
+    claimed: list[str]
     radii: list[float]
     spec: dict[str, Any]
     picture: str
@@ -243,12 +244,16 @@ def _attack(attack: AttackRun, run: Run, anchor: str) -> AttackSection:
 
 def _group(norm: Norm, sections: list[RunSection]) -> Group:
     runs = [section.run for section in sections]
-    ranges = {(run.manifest.data.low, run.manifest.data.high) for run in runs}
+    # A log does not tell the range of its inputs.
+    ranges = {
+        None if run.manifest.kind == IMPORTED else (run.manifest.data.low, run.manifest.data.high) for run in runs
+    }
     return Group(
         norm=norm,
-        adversary=wording.adversary(norm, runs[0].manifest.data if len(ranges) == 1 else None),
+        adversary=wording.adversary(norm, runs[0].manifest.data if len(ranges) == 1 and None not in ranges else None),
         sections=sections,
         intervals=tables.intervals([section.summary for section in sections]),
+        claimed=claims.sentences((section.name, section.summary.claimed) for section in sections),
         radii=list(sections[0].summary.certified_accuracy),
         spec=charts.chart(runs),
         picture=charts.picture(runs),

@@ -7,7 +7,7 @@ import io
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from holdfast.analysis import formats
+from holdfast.analysis import claims, formats
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def table_rows(summaries: Sequence[Summary], intervals_apart: bool = False) -> T
     Args:
         summaries: of the runs, in the order of the rows.
         intervals_apart: each share takes three columns (value, lower and upper end, in percent) rather than one, and
-            the subset is always a column.
+            the subset and whose claims the radii are (empty: nobody's) are always columns.
     """
     radii = sorted({radius for summary in summaries for radius in summary.certified_accuracy})
     shares: dict[str, list[Proportion | None]] = {
@@ -44,19 +44,23 @@ def table_rows(summaries: Sequence[Summary], intervals_apart: bool = False) -> T
         at = [summary.certified_accuracy.get(radius) for summary in summaries]
         shares[f"r = {formats.threshold(radius)}"] = at
     columns = _facts(summaries, intervals_apart or _subsets_differ(summaries))
+    if intervals_apart:
+        # Where there is no caption to say it.
+        columns["Claims"] = [summary.claimed or "" for summary in summaries]
     for name, values in shares.items():
         columns.update(_share_columns(name, values, intervals_apart))
     return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
 
 
 def caption(summaries: Sequence[Summary]) -> str:
-    """What the numbers of a table are about: subset, intervals, units. One sentence each."""
+    """What the numbers of a table are about: whose claims, subset, intervals, units. One sentence each."""
     sentences = [
         "Accuracy: unchanged examples answered correctly. r = x: share certified correct at radius x at least.",
         intervals(summaries),
     ]
     if not _subsets_differ(summaries):
         sentences.insert(0, f"Subset: {summaries[0].subset}.")
+    sentences[:0] = claims.sentences((summary.run, summary.claimed) for summary in summaries)
     for norm in sorted({summary.norm for summary in summaries}):
         sentences.append(f"{norm} radii are in {Norm(norm).unit}, rounded down.")
     for noise, kept in sorted({(summary.noise, summary.condition) for summary in summaries if summary.condition}):
@@ -144,6 +148,7 @@ def _as_json(summary: Summary) -> dict[str, Any]:
             for radius, share in summary.certified_accuracy.items()
         },
         "condition": summary.condition,
+        "claimed": summary.claimed,
     }
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast.analysis import formats
 from holdfast.analysis import proved as deterministic
 from holdfast.analysis.accuracy import assumption_of, method_of, noise_of, outcomes, subset_of, theorem_of
+from holdfast.analysis.claims import reach_known
 from holdfast.runs.manifest import BOUND, IMPORTED, estimator_of
 from holdfast.stats.datasets import robust_share_cohen, robust_share_exact
 from holdfast.stats.rounding import show_down
@@ -87,6 +88,11 @@ def limits(manifest: Manifest, attainable: float | None) -> str:
     if manifest.kind == BOUND:
         return deterministic.limits(manifest)
     estimator, norm = estimator_of(manifest), theorem_of(manifest).norm
+    if not reach_known(manifest, norm):
+        return (
+            "What n and alpha allow at most depends on the number of pixels of an input, which the log does not tell. "
+            "`holdfast import-log --data-name` takes it from the name of a published data set."
+        )
     if estimator.exhaustive and attainable is not None:
         best = formats.with_unit(norm, formats.radius(norm, attainable))
         return f"{best} is the largest radius that all {estimator.most_draws:,} votes together can certify."
@@ -289,14 +295,29 @@ def entries(manifest: Manifest, there: Subset | None = None) -> list[Entry]:
         if manifest.kind == IMPORTED
         else Entry("Subset", data.subset(), "fixed beforehand"),
         Entry("Hash of the data", data.sha256, "SHA-256 of all inputs and labels, in order"),
-        Entry("Shape of an input", shape, "channels x height x width" if len(data.shape) == 3 else "features"),
-        Entry("Range of an input", f"{data.low:g} to {data.high:g}", "input units; anything outside is refused"),
+        *(_space_of_log(shape, data) if manifest.kind == IMPORTED else _space(shape, data)),
         Entry("Classes", f"{len(data.class_names)}: {', '.join(data.class_names)}"),
         *_flat("Model", manifest.model, "the classifier" if manifest.kind == BOUND else "the base classifier"),
         Entry("Precision", manifest.precision, "in which the classifier computes"),
         Entry("Device", manifest.device),
         *_flat("Version", manifest.versions, ""),
         Entry("Format of the run", str(manifest.format)),
+    ]
+
+
+def _space(shape: str, data: DataPromise) -> list[Entry]:
+    return [
+        Entry("Shape of an input", shape, "channels x height x width" if len(data.shape) == 3 else "features"),
+        Entry("Range of an input", f"{data.low:g} to {data.high:g}", "input units; anything outside is refused"),
+    ]
+
+
+def _space_of_log(shape: str, data: DataPromise) -> list[Entry]:
+    """What is taken for the input space of a log, which does not tell it."""
+    known = Entry("Shape of an input", shape, "of that data set; the log does not tell it")
+    return [
+        known if data.shape_known else Entry("Shape of an input", "not known"),
+        Entry("Range of an input", "not known", "nor what its units are: the log does not tell"),
     ]
 
 
@@ -316,7 +337,9 @@ def _how(manifest: Manifest) -> list[Entry]:
             Entry("alpha", "0", "no certificate is false by chance"),
         ]
     seed = "not known" if manifest.seed is None else str(manifest.seed)
+    named = [Entry("Procedure", "as named at the import", "the log tells neither noise nor samples nor alpha")]
     return [
+        *(named if manifest.kind == IMPORTED else []),
         Entry("Noise", str(noise_of(manifest)), "added in input units, before any normalization"),
         Entry("Guarantee", theorem.name, theorem.cite),
         Entry("Selection samples (n0)", f"{manifest.n0:,}", "of each input; they choose the class"),

@@ -10,12 +10,13 @@ import typer
 
 from holdfast.cli import console, options
 from holdfast.cli.specs import parse_noise
-from holdfast.errors import UsageError
+from holdfast.errors import RunError, UsageError
 
 if TYPE_CHECKING:
     from holdfast.estimators import FixedSize
     from holdfast.noises.base import Noise
     from holdfast.runs.logs import Log, LogLine
+    from holdfast.runs.manifest import Manifest
     from holdfast.runs.store import Run
 
 
@@ -43,22 +44,51 @@ def import_command(
     from holdfast.runs.store import RunStore
 
     parsed, estimator = parse_noise(noise), FixedSize(n, alpha, "cohen")
-    log = read_log(file)
-    manifest = imported_manifest(log, parsed, find_guarantee(parsed).name, estimator, n0, data_name, file.name)
+    theorem = find_guarantee(parsed)
+    log = read_log(file, theorem.norm)
+    manifest = imported_manifest(log, parsed, theorem.name, estimator, n0, data_name, file.name)
     with RunStore(out, manifest) as store:
+        _check_kept(out, log)
         store.append(claim for claim in log.claims if claim.index not in store.done)
     if log.disagreements:
         console.warn(
             f"{log.disagreements} lines have a `correct` that is not label = predict (cumulative in some tools); "
             "it was recomputed"
         )
-    _warn_if_too_large(log, parsed, estimator, manifest.data.shape)
+    if log.open_end is not None:
+        console.warn(
+            f"the last line of {file.name} has no newline at its end: its {log.open_end} may be cut off and was not "
+            "taken, and lines after it may be missing. Compare the number of lines with what its tool wrote"
+        )
+    _warn_if_too_large(log, parsed, estimator, manifest)
     console.say(f"{out}: {len(log.claims)} examples imported from {file.name}, {manifest.data.there(log.claims).words}")
 
 
-def _warn_if_too_large(log: Log, noise: Noise, estimator: FixedSize, shape: tuple[int, ...]) -> None:
-    from holdfast.estimators import best_radius, fitting_alpha
+def _check_kept(out: Path, log: Log) -> None:
+    """Raise RunError if the run holds other claims than the log: what was imported before is never changed."""
+    from holdfast.runs.store import read_run
 
+    kept = {record.index: record for record in read_run(out).records}
+    others = [claim.index for claim in log.claims if kept.get(claim.index, claim) != claim]
+    if others:
+        raise RunError(
+            f"{out} holds other claims than the log for {len(others)} examples, the first of index {others[0]}: "
+            "another log with the same settings was imported there. Choose another --out, or delete the folder"
+        )
+
+
+def _warn_if_too_large(log: Log, noise: Noise, estimator: FixedSize, manifest: Manifest) -> None:
+    from holdfast.analysis.claims import reach_known
+    from holdfast.estimators import best_radius, fitting_alpha
+    from holdfast.noises.base import find_guarantee
+
+    if not reach_known(manifest, find_guarantee(noise).norm):
+        console.warn(
+            "whether n and alpha allow the radii of the log depends on the number of pixels of an input, which is not "
+            "known: it was not checked. Name the data set with --data-name, if it is a published one"
+        )
+        return
+    shape = manifest.data.shape
     best, norm = best_radius(noise, estimator, shape, num_classes=2)
     if log.largest <= (best or 0.0):
         return
@@ -78,6 +108,7 @@ def export_command(
     ] = None,
 ) -> None:
     """Write a run as the log that other tools read. Radii are rounded down to 6 decimals."""
+    from holdfast.analysis.accuracy import claimed_of
     from holdfast.analysis.proved import condition
     from holdfast.runs.logs import write_jsonl, write_tsv
     from holdfast.runs.store import read_run
@@ -89,6 +120,9 @@ def export_command(
     kept = condition(found.manifest)
     if kept is not None:
         console.warn(f"a log has no place for what its radii rest on: they hold as long as {kept}")
+    claimed = claimed_of(found)
+    if claimed is not None:
+        console.warn(f"a log has no place for whose claims its radii are: {claimed}")
     lines = _lines(found)
     if out is None:
         writers[format](lines, sys.stdout)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import math
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TextIO
 
 from holdfast.encodings import encoding_of
 from holdfast.errors import DataError
+from holdfast.runs.log_fields import least_meant, real, seconds, truth, whole
 from holdfast.runs.manifest import Manifest
-from holdfast.runs.promised_data import MOST_EXAMPLES, UNKNOWN, DataPromise
+from holdfast.runs.promised_data import MOST_EXAMPLES, UNKNOWN, DataPromise, shown
 from holdfast.runs.store import ClaimRecord
 from holdfast.runs.subsets import TEST_SPLITS
+from holdfast.types import Norm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,10 +31,6 @@ _REQUIRED = COLUMNS[:4]
 # More than any data set has: a number beyond is no label, and a list as long as that is never made.
 _MOST_CLASSES = 100_000
 
-_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
-# No underscores, and no digits of other scripts, which Python takes too.
-_REAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE)
-
 
 @dataclass(frozen=True)
 class Log:
@@ -44,11 +40,14 @@ class Log:
         claims: one for each line, in the order of the indices.
         largest: the smallest number that the largest printed radius can stand for, were it rounded to nearest.
         disagreements: lines whose `correct` is not what `label` and `predict` say: cumulative in some tools.
+        open_end: name of the last column if the last line has no newline: the field may be cut, and lines may be
+            missing. None if it has one.
     """
 
     claims: tuple[ClaimRecord, ...]
     largest: float
     disagreements: int
+    open_end: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,14 +64,19 @@ class LogLine:
     estimation: tuple[int, ...] | None = None
 
 
-def read_log(path: Path) -> Log:
+def read_log(path: Path, norm: Norm = Norm.L2) -> Log:
     """Read a TSV log: UTF-8, or UTF-16 and UTF-32 with a byte-order mark.
 
+    Args:
+        path: of the file.
+        norm: of the radii; in L0 they are whole numbers of pixels.
+
     Raises:
-        DataError: the file is missing, empty, not text, or has a line that cannot be right; names the line.
+        DataError: the file is missing, empty, not text, cut off where it matters, or has a line that cannot be right;
+            names the line.
     """
-    rows = _rows(path)
-    claims = [_claim(path, number, row) for number, row in rows]
+    rows, open_end = _rows(path)
+    claims = [_claim(path, number, row, norm) for number, row in rows]
     lines: dict[int, int] = {}
     for (number, _), claim in zip(rows, claims, strict=True):
         if claim.index in lines:
@@ -81,33 +85,60 @@ def read_log(path: Path) -> Log:
                 "has one line"
             )
         lines[claim.index] = number
+    if open_end == "time":
+        # It may be the beginning of one.
+        claims[-1] = replace(claims[-1], seconds=None)
     wrong = sum(
-        row.get("correct") not in (None, str(int(claim.predicted == claim.label)))
+        "correct" in row and truth(row["correct"]) is not (claim.predicted == claim.label)
         for (_, row), claim in zip(rows, claims, strict=True)
     )
-    largest = max(_least_meant(row["radius"]) for _, row in rows)
-    return Log(tuple(sorted(claims, key=lambda claim: claim.index)), largest, wrong)
+    largest = max(least_meant(row["radius"], norm) for _, row in rows)
+    return Log(tuple(sorted(claims, key=lambda claim: claim.index)), largest, wrong, open_end)
 
 
-def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """The lines of a log after its header, with their numbers."""
-    # Quotes mean nothing in this format: one that is never closed must not swallow the lines after it.
-    reader = csv.DictReader(io.StringIO(_text(path), newline=None), delimiter="\t", quoting=csv.QUOTE_NONE, restkey="")
-    try:
-        header = tuple(reader.fieldnames or ())
-        twice = [name for name in header if name in COLUMNS and header.count(name) > 1]
-        if not set(_REQUIRED) <= set(header) or twice:
-            found = ", ".join(map(repr, header)) if twice else ", ".join(header) or "none"
-            raise DataError(f"{path} has the columns {found}; a log has {', '.join(COLUMNS)}, once each, tab-separated")
-        rows = [(reader.line_num, row) for row in reader]
-    except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num} cannot be read ({error}); a log is lines of text") from error
-    if not rows:
+def _rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], str | None]:
+    """The lines of a log after its header, with their numbers; and what `Log.open_end` is."""
+    # Split by hand: no sign quotes or escapes another, so that no line can swallow those after it.
+    first, *others = io.StringIO(_text(path), newline=None).read().split("\n")
+    header = first.split("\t")
+    twice = [name for name in header if name in COLUMNS and header.count(name) > 1]
+    if not set(_REQUIRED) <= set(header) or twice:
+        found = ", ".join(map(repr, header)) if twice else ", ".join(header).strip() or "none"
+        raise DataError(f"{path} has the columns {found}; a log has {', '.join(COLUMNS)}, once each, tab-separated")
+    # Blank lines say nothing, but they count.
+    lines = [(number, line) for number, line in enumerate(others, 2) if line.strip(" ")]
+    if not lines:
         raise DataError(f"{path} has a header and no lines")
-    for number, row in rows:
-        if any(row.pop("", None) or ()):
-            raise DataError(f"{path}, line {number} has more fields than the header has columns, {len(header)}")
-    return rows
+    rows = [(number, _fields(path, number, line, header)) for number, line in lines]
+    # After the last newline there is nothing, unless it is missing.
+    return rows, _open_end(path, lines[-1], header[-1]) if others[-1].strip(" ") else None
+
+
+def _fields(path: Path, number: int, line: str, header: Sequence[str]) -> dict[str, str]:
+    """A line by columns: as many fields as the header has."""
+    fields = line.split("\t")
+    if len(fields) != len(header):
+        cut = "; the file may be cut off there, or a tab be missing" if len(fields) < len(header) else ""
+        raise DataError(
+            f"{path}, line {number} has {len(fields)} fields, the header has {len(header)} columns{cut}: "
+            f"{shown(line)}. A line has one field a column; write the log anew, or mend the line"
+        )
+    return dict(zip(header, fields, strict=True))
+
+
+def _open_end(path: Path, last: tuple[int, str], column: str) -> str:
+    """The last column of a log without a newline at its end, if a cut there does no harm.
+
+    Raises:
+        DataError: what might be cut is an index, a class or a radius: 1.25e-05 would be read as 1.25.
+    """
+    number, line = last
+    if column in _REQUIRED:
+        raise DataError(
+            f"{path}, line {number}, the last one, has no newline at its end: its {column} "
+            f"{line.split(chr(9))[-1]!r} may be cut off. Write the log anew; if it is whole, add a newline"
+        )
+    return column
 
 
 def _text(path: Path) -> str:
@@ -217,59 +248,31 @@ def write_jsonl(lines: Sequence[LogLine], file: TextIO) -> None:
         file.write(json.dumps(entry, allow_nan=False) + "\n")
 
 
-def _claim(path: Path, number: int, row: dict[str, str]) -> ClaimRecord:
+def _claim(path: Path, number: int, row: dict[str, str], norm: Norm) -> ClaimRecord:
     try:
-        predicted = _whole(row, "predict")
+        predicted = whole(row["predict"], "predict")
         claim = ClaimRecord(
-            index=_whole(row, "idx"),
-            label=_whole(row, "label"),
+            index=whole(row["idx"], "idx"),
+            label=whole(row["label"], "label"),
             predicted=None if predicted == -1 else predicted,
-            radius=_real(row["radius"], "radius"),
-            seconds=_seconds(row.get("time")),
+            radius=real(row["radius"], "radius"),
+            seconds=seconds(row.get("time")),
         )
-    except (ValueError, TypeError) as error:
-        raise DataError(f"{path}, line {number} cannot be read ({error}): {dict(row)}") from error
+    except ValueError as error:
+        raise DataError(f"{path}, line {number} cannot be read ({error}): {row}") from error
     if not (0.0 <= claim.radius < math.inf and 0 <= claim.index < MOST_EXAMPLES and claim.label >= 0):
         raise DataError(
             f"{path}, line {number}: indices and labels are 0 or more, and a radius is a finite number from 0 on; "
-            f"found {dict(row)}"
+            f"found {row}"
         )
     if predicted < -1 or max(claim.label, predicted) >= _MOST_CLASSES:
         raise DataError(
             f"{path}, line {number}: classes are numbers from 0 to {_MOST_CLASSES - 1:,}, and predict is one of them "
-            f"or -1 (abstain); found {dict(row)}"
+            f"or -1 (abstain); found {row}"
+        )
+    if norm is Norm.L0 and not claim.radius.is_integer():
+        raise DataError(
+            f"{path}, line {number} has the radius {row['radius'].strip()}; a radius in L0 is a whole number of "
+            "pixels. Name the noise that the log was made with, or mend the line"
         )
     return claim
-
-
-def _whole(row: dict[str, str], name: str) -> int:
-    text = row[name]
-    if not isinstance(text, str) or not _WHOLE.fullmatch(text.strip()):
-        raise ValueError(f"{name} is a whole number, found {text!r}")
-    return int(text)
-
-
-def _real(text: str | None, name: str) -> float:
-    if not isinstance(text, str) or not _REAL.fullmatch(text.strip()):
-        raise ValueError(f"{name} is a number, found {text!r}")
-    return float(text)
-
-
-def _seconds(text: str | None) -> float | None:
-    """Seconds from `15.4` or `0:00:15.4`; None where a log does not say."""
-    if not text or not text.strip():
-        return None
-    seconds = 0.0
-    for part in text.split(":"):
-        seconds = 60.0 * seconds + _real(part, "each part of time")
-    if not 0.0 <= seconds < math.inf:
-        raise ValueError(f"time is in seconds from 0 on, or h:m:s, found {text!r}; leave it empty if it is not known")
-    return seconds
-
-
-def _least_meant(text: str) -> float:
-    """The smallest number that rounds to the decimal `text`."""
-    mantissa, _, exponent = text.strip().lower().partition("e")
-    digits = len(mantissa.partition(".")[2]) - int(exponent or 0)
-    # 0e999 is 0.
-    return max(0.0, float(text) - 0.5 * 10.0 ** min(-digits, 300))

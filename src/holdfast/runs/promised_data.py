@@ -48,7 +48,8 @@ class DataPromise(Plain):
         sha256: hash of all inputs and labels of the split, in order; `unknown` for an imported log.
         size: number of examples in the split; for an imported log about a data set that is not known, as many as its
             indices ask for.
-        shape: of one input, `(channels, height, width)` or `(features,)`.
+        shape: of one input, `(channels, height, width)` or `(features,)`; `(1,)` where it is not known, in an imported
+            log about a data set that is not known.
         low: smallest value that an input may have.
         high: largest value that an input may have.
         class_names: one name for each class.
@@ -116,6 +117,11 @@ class DataPromise(Plain):
             return self.size
         known = TEST_SPLITS.get(self.source)
         return None if known is None else known.size
+
+    @property
+    def shape_known(self) -> bool:
+        """Whether inputs are known to have this shape: that of an imported log goes by the name of its data set."""
+        return self.sha256 != UNKNOWN or self.source in TEST_SPLITS
 
     def _split(self) -> Split:
         """The split, as subsets speak of it."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # alpha times the number of examples meets joint_alpha up to the rounding of float64.
 _JOINT_SLACK = Fraction(1, 2**40)
+# Of an input, in an imported log about a data set that is not known.
+_SHAPE_UNKNOWN = (1,)
 
 
 @dataclass
@@ -166,24 +168,45 @@ def _check_record(
 def _check_imported(material: Material, claims: Iterable[Claim], result: Verification) -> None:
     """An imported log has no votes: only that its radii can be reached at all can be checked."""
     promise = material.promise
-    result.notes.append(
-        "an imported log holds no votes: its radii stay claims of another tool. Checked were the digests, "
-        "and that n and alpha allow radii as large"
-    )
+    note = "an imported log holds no votes: its radii stay claims of another tool. Checked were the digests"
     rule = rule_of(promise)
     if not isinstance(rule, ByBounds):
+        result.notes.append(note)
         result.failures.append(f"an imported log has the estimator fixed, found {promise.estimator.get('name')!r}")
         return
+    certain = [claim for claim in claims if claim.label is not None]
+    if rule.theorem.whole:
+        _check_whole(certain, result)
+        note += ", and that radii are whole numbers of pixels"
+        if promise.shape == _SHAPE_UNKNOWN:
+            result.notes.append(
+                f"{note}. Whether n and alpha allow radii as large depends on the number of pixels of an input, which "
+                "is not known: `holdfast import-log --data-name` takes it from the name of a published data set"
+            )
+            return
+    result.notes.append(f"{note}, and that n and alpha allow radii as large")
     unanimous = Votes((1, *[0] * (promise.classes - 1)), (rule.n, *[0] * (promise.classes - 1)))
     too_large = []
-    for claim in claims:
-        least = least_meant(str(material.records[claim.index]["radius"]))
-        if claim.label is not None and least > 0 and not rule.sound(unanimous, least):
+    for claim in certain:
+        text = str(material.records[claim.index]["radius"])
+        # A count of pixels is not rounded; a part of a pixel is complained of above.
+        least = Fraction(math.floor(Fraction(text))) if rule.theorem.whole else least_meant(text)
+        if least > 0 and not rule.sound(unanimous, least):
             too_large.append(claim.radius)
     if too_large:
         result.failures.append(
             f"{len(too_large)} claims are larger than n = {rule.n} and alpha = {float(rule.alpha):g} allow "
             f"({rule.most(unanimous)}); the largest is {max(too_large):g}"
+        )
+
+
+def _check_whole(claims: Iterable[Claim], result: Verification) -> None:
+    """A radius that counts pixels has no fraction."""
+    parts = [claim for claim in claims if not claim.radius.is_integer()]
+    if parts:
+        result.failures.append(
+            f"{len(parts)} claims are no whole numbers of pixels, as radii in L0 are; the first is "
+            f"{parts[0].radius!r}, of example {parts[0].index}. The log is of another noise, or was changed"
         )
 
 

@@ -13,7 +13,7 @@ from holdfast.errors import DataError
 from holdfast.runs.verification.promise import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from holdfast.runs.verification.check import Material, Verification
@@ -90,7 +90,17 @@ def _lines(path: Path) -> list[Mapping[str, Any]]:
         raise DataError(
             f"{path} has the columns {', '.join(header)}; a log is JSON lines, or has tabs and {', '.join(_COLUMNS)}"
         )
-    return [dict(zip(header, line.decode(errors="replace").split("\t"), strict=False)) for line in raw[1:]]
+    return [_fields(path, number, line, header) for number, line in enumerate(raw[1:], 2)]
+
+
+def _fields(path: Path, number: int, line: bytes, header: Sequence[str]) -> Mapping[str, Any]:
+    fields = line.decode(errors="replace").split("\t")
+    if len(fields) != len(header):
+        raise DataError(
+            f"{path}, line {number} has {len(fields)} fields, the header has {len(header)} columns: the log was cut "
+            "off or changed. `holdfast export-log` writes it anew"
+        )
+    return dict(zip(header, fields, strict=True))
 
 
 def _unmarked(path: Path) -> bytes:

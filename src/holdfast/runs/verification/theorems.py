@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from flint import arb
 
@@ -31,7 +31,13 @@ _GRID = Fraction(1, 10**4)
 
 
 class Theorem(ABC):
-    """What a theorem certifies from enclosed class bounds."""
+    """What a theorem certifies from enclosed class bounds.
+
+    Attributes:
+        whole: whether its radii are whole numbers: of pixels.
+    """
+
+    whole: ClassVar[bool] = False
 
     @abstractmethod
     def holds(self, radius: Fraction, noise: Noise, shape: Shape, bounds: Bounds) -> bool:
@@ -92,6 +98,7 @@ class Continuous(Theorem):
 class Pixels(Theorem):
     """A theorem that counts pixels."""
 
+    whole: ClassVar[bool] = True
     certifies: Callable[[int, Noise, Shape, Bounds], bool]
 
     def holds(self, radius: Fraction, noise: Noise, shape: Shape, bounds: Bounds) -> bool:
