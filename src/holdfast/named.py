@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from holdfast.errors import UsageError
 from holdfast.plain import Plain
+from holdfast.spelling import spelled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -106,4 +107,6 @@ def _value(value: Any, annotation: str) -> Any:
 
 
 def _spell(value: object) -> str:
-    return "/".join(str(part) for part in value) if isinstance(value, tuple) else str(value)
+    if isinstance(value, tuple):
+        return "/".join(str(part) for part in value)
+    return spelled(value) if isinstance(value, float) else str(value)

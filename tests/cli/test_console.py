@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 import typer
+from PIL import Image
 from program import CERTIFY
 
 from holdfast.cli import console
@@ -97,3 +99,21 @@ def test_records_that_are_drawn_again_are_counted_aloud(call: Call, models: Path
     code, _, said = call(*asked, "--quiet")
     assert code == 0
     assert "draw again" not in said
+
+
+def test_another_number_of_channels_is_told_with_the_option_that_reads_it(call: Call, tmp_path: Path) -> None:
+    gradient = Image.linear_gradient("L").resize((8, 8))
+    for kind, number in ((label, number) for label in ("cat", "dog") for number in range(2)):
+        file = tmp_path / "data" / "test" / kind / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        gradient.rotate(90 * number + 180 * (kind == "cat")).save(file)
+    shutil.copytree(tmp_path / "data" / "test", tmp_path / "data" / "train")
+    data, model = f"images:{tmp_path / 'data'}", tmp_path / "m.safetensors"
+    trained = ("train", "--noise", "gaussian:sigma=0.25", "--arch", "digits-mlp", "--epochs", 1, "--quiet")
+    code, _, said = call(*trained, "--data", f"{data},mode=grey", "--out", model)
+    assert code == 0, said
+    assert "are grey" not in said
+    code, _, said = call("predict", "--model", model, "--data", data, "--quiet")
+    assert code == 2
+    assert "are grey and get three equal channels" in said
+    assert "(3, 8, 8) in [0, 1]. The option mode=grey reads them with 1 channel" in said

@@ -168,7 +168,7 @@ def kept(folder: Path, promised: AnyPromised) -> AnyPromised:
         raise RunError(
             f"{folder} was started with another promise:\n  "
             + "\n  ".join(different)
-            + f"\nRepeat the call with the {noun}'s own settings to resume it, or choose another --out"
+            + f"\nRepeat the call with the {noun}'s own settings to resume it, or choose another place"
         )
     return stored
 

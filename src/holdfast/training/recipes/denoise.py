@@ -61,8 +61,8 @@ class Denoise(Recipe):
         """
         if info.architecture != "denoised":
             raise UsageError(
-                f"the recipe 'denoise' trains the architecture 'denoised', got {info.architecture!r}; leave out "
-                "--arch, or write denoised:depth=17,width=64"
+                f"the recipe 'denoise' trains the architecture 'denoised', got {info.architecture!r}; leave the "
+                "architecture out, or write denoised:depth=17,width=64"
             )
         bundle = load_bundle(Path(self.classifier))
         known = bundle.info
@@ -70,7 +70,7 @@ class Denoise(Recipe):
         if known.noise is not None:
             raise UsageError(
                 f"{self.classifier} was trained for {known.trained_for}; a denoiser goes in front of a classifier that "
-                "was trained without noise (--recipe standard)"
+                "was trained without noise (recipe standard)"
             )
         if (theirs.shape, theirs.low, theirs.high, known.class_names) != (
             mine.shape,
