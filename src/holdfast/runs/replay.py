@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from holdfast.code_digest import place
 from holdfast.errors import RunError
 from holdfast.noises.base import noise_from_dict
 from holdfast.runs.code import CODE, of_holdfast, other_code
@@ -87,8 +88,9 @@ def check_code(promised: Mapping[str, Any], given: Mapping[str, Any], versions: 
     if not other or (of_holdfast(other) and versions.get("holdfast") != installed_versions()["holdfast"]):
         return
     raise RunError(
-        f"the code of the model's architecture {given['architecture']!r} is not that of {who}: {', '.join(other)} "
-        "differ. The same weights are another classifier then; bring back the code as it was"
+        f"the code of the model's architecture {given['architecture']!r} is not that of {who}: "
+        f"{', '.join(map(place, other))} differ. The same weights are another classifier then; bring back the "
+        "code as it was"
     )
 
 
