@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import shutil
+from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,10 +16,10 @@ from program import CERTIFY
 
 from holdfast.cli import console
 from holdfast.cli.main import app
+from holdfast.cli.material import check_fit
+from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from program import Call
 
 # What rich takes for an emoji, for markup, and for the end of some.
@@ -117,3 +119,16 @@ def test_another_number_of_channels_is_told_with_the_option_that_reads_it(call: 
     assert code == 2
     assert "are grey and get three equal channels" in said
     assert "(3, 8, 8) in [0, 1]. The option mode=grey reads them with 1 channel" in said
+
+
+def test_classes_that_differ_behind_those_shown_are_named() -> None:
+    space = SimpleNamespace(shape=(1, 2, 2), low=0.0, high=1.0)
+    bundle = SimpleNamespace(info=SimpleNamespace(input_space=space, class_names=("a", "b", "c", "d", "e", "f")))
+    same = {"shape": (1, 2, 2), "low": 0.0, "high": 1.0, "source": "images"}
+    other = SimpleNamespace(**same, class_names=("a", "b", "c", "d", "x", "f"))
+    with pytest.raises(UsageError) as raised:
+        check_fit(Path("m"), bundle, "images:D", other)  # type: ignore[arg-type]
+    assert str(raised.value).count("(a, b, c, d and 2 more)") == 2
+    assert "class 4 is 'e' for the model and 'x' in the data" in str(raised.value)
+    with pytest.raises(UsageError, match=r"images:D has 2 \(a, b\)"):
+        check_fit(Path("m"), bundle, "images:D", SimpleNamespace(**same, class_names=("a", "b")))  # type: ignore[arg-type]
