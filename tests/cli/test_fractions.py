@@ -20,7 +20,8 @@ from holdfast.cli.specs import (
 )
 from holdfast.errors import UsageError
 from holdfast.noises.base import noise_from_dict
-from holdfast.spelling import spelled
+from holdfast.spelling import spelled, with_fractions
+from holdfast.training.config import TrainConfig
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,3 +115,13 @@ def test_a_fraction_is_shown_as_one_wherever_people_read_it(call: Call, tmp_path
     for text in (table, shown):
         assert "0.2509" not in text
     assert json.loads(call("info", out, "--json")[1])["manifest"]["noise"]["sigma"] == 64 / 255
+
+
+def test_files_keep_decimals() -> None:
+    """A checkpoint, and a bundle that a study finds again, are compared with what earlier versions wrote."""
+    recipe = parse_recipe("smoothadv:epsilon=64/255,steps=2")
+    assert "epsilon=64/255" in str(recipe)
+    assert f"epsilon={64 / 255}" in recipe.written
+    assert f"epsilon={64 / 255}" in TrainConfig(recipe=recipe).to_dict()["recipe"]
+    assert with_fractions(recipe.written) == str(recipe)
+    assert with_fractions("r=0.1234567890123,v1.20250101,a=0.25") == "r=0.1234567890123,v1.20250101,a=0.25"

@@ -10,7 +10,7 @@ import typer
 
 from holdfast.cli import console, options
 from holdfast.errors import UsageError
-from holdfast.spelling import spelled
+from holdfast.spelling import spelled, with_fractions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,4 +71,4 @@ def _rows(document: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]
 def _text(value: Any) -> str:
     if value is None:
         return "none"
-    return spelled(value) if isinstance(value, float) else str(value)
+    return spelled(value) if isinstance(value, float) else with_fractions(str(value))

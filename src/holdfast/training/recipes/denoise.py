@@ -15,6 +15,8 @@ from holdfast.models.bundle import load_bundle
 from holdfast.training.recipes.base import Outcome, Recipe, Step, check_additive, check_weight
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor, nn
 
     from holdfast.models.bundle import BundleInfo
@@ -43,8 +45,9 @@ class Denoise(Recipe):
     def __post_init__(self) -> None:
         check_weight("agreement", self.agreement)
 
-    def __str__(self) -> str:
-        return f"{self.name}:classifier={Path(self.classifier).name},agreement={self.agreement}"
+    def spec(self, number: Callable[[float], str]) -> str:
+        """With the name of the file alone: the same training may find it at another place."""
+        return f"{self.name}:classifier={Path(self.classifier).name},agreement={number(self.agreement)}"
 
     def check(self, noise: Noise | None, config: TrainConfig) -> None:
         """Raise UsageError unless the noise is added to the image."""
