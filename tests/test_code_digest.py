@@ -107,3 +107,112 @@ def test_code_without_source_is_known_by_what_it_was_compiled_to() -> None:
 def test_a_file_that_cannot_be_read_as_python_still_has_a_digest(write: Write) -> None:
     write(broken="def f(:", other="def f(;")
     assert digest_here("broken") != digest_here("other")
+
+
+def test_the_packages_that_a_module_lies_in_run_and_count(write: Write) -> None:
+    write(
+        plug__in____init__="import beside",
+        plug__in__inner__in____init__="",
+        plug__in__inner__in__net="f = abs",
+        beside="layer = abs",
+    )
+    found = code_of(["plug.inner.net"], ())
+    assert set(found) == {"beside", "plug", "plug.inner", "plug.inner.net"}
+    write(plug__in____init__="import beside; beside.layer = float")
+    changed = code_again(found)
+    assert {name for name in found if changed[name] != found[name]} == {"plug"}
+
+
+def test_the_packages_of_an_installed_module_stand_by_their_version(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "site-packages" / "far"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text("import far.heavy")
+    (folder / "heavy.py").write_text("")
+    (folder / "net.py").write_text("")
+    monkeypatch.syspath_prepend(folder.parent)
+    found = code_of(["far.net"], ())
+    assert found == {"far": "version unknown", "far.net": digest_here("far.net")}
+    assert set(code_of(["far.net"], (), packages=False)) == {"far.net"}
+
+
+def test_files_of_the_user_that_are_called_as_those_of_python_count(write: Write) -> None:
+    write(net="import chunk, secrets, json, math, this, torch", this="layer = abs")
+    # It was imported before, so that this is the one of Python.
+    assert "json" in sys.modules
+    before = sys.modules.pop("this", None)
+    try:
+        assert set(code_of(["net"], ())) == {"net", "this"}
+        assert set(code_of(["this"], ())) == {"this"}
+    finally:
+        if before is not None:
+            sys.modules["this"] = before
+
+
+NOTEBOOK = """
+import torch, pencil
+from pencil import draw
+SCALE, WIDTHS, SPARE, TABLE = 2.0, [1, 2], 5, torch.ones(2)
+class Net(torch.nn.Module):
+    depth = 3
+    kinds = {"b", "a"}
+    @property
+    def wide(self): return self.depth + WIDTHS[0]
+    @staticmethod
+    def twice(x, by=2): return by * x
+    def forward(self, x):
+        inner = lambda y: SCALE * y
+        return inner(draw(x))
+"""
+
+
+def typed_in(text: str) -> str:
+    module = types.ModuleType("typed_in")
+    # As a notebook does, and a worker that gets a class by value.
+    exec(text, vars(module))
+    sys.modules["typed_in"] = module
+    try:
+        return digest_here("typed_in")
+    finally:
+        del sys.modules["typed_in"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ("SCALE, WIDTHS", "SCALE,  WIDTHS", True),
+        ("SPARE, TABLE = 2.0, [1, 2], 5", "SPARE, TABLE = 2.0, [1, 2], 6", True),
+        ("= 2.0, [1", "= 2.5, [1", False),
+        ("[1, 2]", "[3, 2]", False),
+        ("depth = 3", "depth = 4", False),
+        ('{"b", "a"}', '{"b", "c"}', False),
+        ("self.depth +", "self.depth -", False),
+        ("by=2", "by=3", False),
+        ("(torch.nn.Module)", "(torch.nn.Flatten)", False),
+        ("by * x", "by + x", False),
+        ("SCALE * y", "SCALE + y", False),
+    ],
+)
+def test_classes_of_a_notebook_count_with_the_values_that_they_use(
+    write: Write, old: str, new: str, same: bool
+) -> None:
+    write(pencil="def draw(x): return x")
+    assert old in NOTEBOOK
+    first, second = typed_in(NOTEBOOK), typed_in(NOTEBOOK.replace(old, new))
+    assert "not compared" not in first
+    assert (first == second) is same
+
+
+def test_what_a_notebook_imports_counts_and_what_cannot_be_compared_is_named(write: Write) -> None:
+    write(pencil="import paper\ndef draw(x): return x", paper="")
+    module = types.ModuleType("typed_in")
+    exec(NOTEBOOK.replace("draw(x))", "draw(x)) + TABLE"), vars(module))
+    sys.modules["typed_in"] = module
+    try:
+        found = code_of(["typed_in"], ())
+        assert {"typed_in", "pencil", "paper"} == set(found)
+        assert found["typed_in"].endswith(", not compared: TABLE")
+        assert code_again(found) == found
+    finally:
+        del sys.modules["typed_in"]

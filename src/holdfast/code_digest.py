@@ -1,7 +1,8 @@
 """What code is, as digests that comments, docstrings and layout do not change.
 
-A module stands for all that it can do: its own source, and that of the modules of the user's own or of the same package
-that it imports, at its top or within a function. Of an installed package of others its version stands for it.
+A module stands for all that it can do: its own source, that of the packages that it lies in, which run before it, and
+that of the modules of the user's own or of the same package that it imports, at its top or within a function. Of an
+installed package of others its version stands for it.
 Nothing is imported for that.
 """
 
@@ -10,14 +11,16 @@ from __future__ import annotations
 import ast
 import hashlib
 import sys
+import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, lru_cache
 from importlib.abc import InspectLoader
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
-from types import CodeType, FunctionType, ModuleType
 from typing import Any
+
+from holdfast.compiled_code import described, modules_named
 
 # Their versions are in every manifest.
 _RECORDED = ("torch", "numpy")
@@ -59,16 +62,24 @@ def code_of(seeds: Iterable[str], ours: tuple[str, ...], *, packages: bool = Tru
         if not _is_bare_folder(name):
             found[name] = digest_here(name)
         waiting += [each for each in _imports(name) if _spec(each) is not None]
+        if _is_installed(name):
+            # Its packages run, too, and often import all of it: many files, of which none is the user's own.
+            others.add(_top(name))
+        else:
+            waiting += _packages_of(name)
     if packages:
-        found |= {name: _version(name) for name in others}
+        found |= {name: _version(name) for name in others if name not in found}
     return dict(sorted(found.items()))
 
 
 def code_again(known: Mapping[str, str]) -> dict[str, str]:
     """What this process has of the modules and packages that `code_of` named elsewhere."""
-    return {
-        name: _version(name) if digest.startswith(_VERSION) else digest_here(name) for name, digest in known.items()
-    }
+    return {name: _version(name) if is_version(digest) else digest_here(name) for name, digest in known.items()}
+
+
+def is_version(digest: str) -> bool:
+    """Whether a version stands for the code, as that of an installed package."""
+    return digest.startswith(_VERSION)
 
 
 def together(code: Mapping[str, str]) -> str:
@@ -88,8 +99,16 @@ def digest_here(name: str) -> str:
     module = sys.modules.get(name)
     if module is None:
         return "not there"
-    # Typed in, or made by a program: what it was compiled to, which another version of Python does otherwise.
-    return hashlib.sha256("\n".join(sorted(_compiled(module))).encode()).hexdigest()
+    # Typed in, or made by a program.
+    lines, odd = described(module)
+    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return f"{digest}, not compared: {', '.join(odd)}" if odd else digest
+
+
+def place(name: str) -> str:
+    """A module and where its code is, for messages."""
+    file = _file(name)
+    return f"{name} ({file})" if file is not None else name
 
 
 @cache
@@ -104,12 +123,37 @@ def _version(package: str) -> str:
 
 def _known_by_version(name: str) -> bool:
     """Whether a version in the manifest stands for the module: torch's, numpy's or Python's."""
-    return name != MAIN and (_top(name) in _RECORDED or _top(name) in sys.stdlib_module_names)
+    return name != MAIN and (_top(name) in _RECORDED or _is_standard(_top(name)))
+
+
+def _is_standard(top: str) -> bool:
+    """Whether a module is Python's own, and not somebody's file that has the name of one."""
+    if top not in sys.stdlib_module_names:
+        return False
+    file = _file(top)
+    # Those that are built in have no file.
+    return file is None or (not _lies_with_packages(file) and any(map(file.is_relative_to, _standard_folders())))
+
+
+@cache
+def _standard_folders() -> tuple[Path, ...]:
+    named = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib")} | {str(Path(sysconfig.__file__).parent)}
+    return tuple(folder for each in named for folder in {Path(each), Path(each).resolve()})
+
+
+def _packages_of(name: str) -> list[str]:
+    """The packages that a module lies in."""
+    parts = name.split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts))]
 
 
 def _is_installed(name: str) -> bool:
     file = _file(name) or _file(_top(name))
-    return file is not None and any(part in _INSTALLED for part in file.parts)
+    return file is not None and _lies_with_packages(file)
+
+
+def _lies_with_packages(file: Path) -> bool:
+    return any(part in _INSTALLED for part in file.parts)
 
 
 def _is_bare_folder(name: str) -> bool:
@@ -183,6 +227,9 @@ def _run(tree: ast.Module) -> ast.Module:
 def _imports(name: str) -> Iterator[str]:
     """What a module names in its import statements, wherever they stand; some of it may be no module."""
     tree, spec = _tree(name), _spec(name)
+    module = sys.modules.get(name)
+    if tree is None and module is not None and _file(name) is None:
+        yield from modules_named(module)
     package = name if spec is not None and spec.submodule_search_locations is not None else name.rpartition(".")[0]
     for node in () if tree is None else ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -216,26 +263,3 @@ def _without_docstring(owner: ast.AST, body: list[ast.stmt]) -> list[ast.stmt]:
         return body
     first = body[0].value if body and isinstance(body[0], ast.Expr) else None
     return body[1:] if isinstance(first, ast.Constant) and isinstance(first.value, str) else body
-
-
-def _compiled(module: ModuleType) -> Iterator[str]:
-    """The functions and methods of a module without source, each as text."""
-    for name, value in vars(module).items():
-        if getattr(value, "__module__", None) == module.__name__:
-            inside = vars(value).items() if isinstance(value, type) else [("", value)]
-            for inner, method in inside:
-                function = getattr(method, "__func__", method)
-                if isinstance(function, FunctionType):
-                    yield f"{name}.{inner} {_code(function.__code__)}"
-
-
-def _code(code: CodeType) -> str:
-    constants = [_constant(each) for each in code.co_consts]
-    return f"{code.co_code.hex()} {constants} {code.co_names}"
-
-
-def _constant(value: object) -> str:
-    if isinstance(value, CodeType):
-        return _code(value)
-    # The order of a set of strings differs from process to process.
-    return f"frozenset({sorted(map(repr, value))})" if isinstance(value, frozenset) else repr(value)

@@ -95,7 +95,7 @@ def take_lock(place: Path, doing: str) -> IO[str]:
             holder = file.read().strip() or "unknown"
             file.close()
             raise RunLockedError(
-                f"another process ({holder}) {doing}. Wait until it has ended, or choose another --out"
+                f"another process ({holder}) {doing}. Wait until it has ended, or choose another place"
             ) from None
         except OSError as error:
             file.close()

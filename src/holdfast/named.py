@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from holdfast.errors import UsageError
 from holdfast.plain import Plain
+from holdfast.spelling import spelled
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 class Slashed(tuple[float, ...]):
@@ -54,8 +55,19 @@ class Named(Plain):
         return {"name": self.name, **asdict(cast("Any", self))}
 
     def __str__(self) -> str:
+        return self.spec(spelled)
+
+    @property
+    def written(self) -> str:
+        """As on the command line, with decimals alone: for files, which are compared with those of earlier versions."""
+        return self.spec(str)
+
+    def spec(self, number: Callable[[float], str]) -> str:
+        """Name and parameters as on the command line, numbers as `number` has them; a subclass may shorten it."""
         given = ",".join(
-            f"{key}={_spell(value)}" for key, value in self.to_dict().items() if key != "name" and value is not None
+            f"{key}={_spell(value, number)}"
+            for key, value in self.to_dict().items()
+            if key != "name" and value is not None
         )
         return f"{self.name}:{given}" if given else self.name
 
@@ -105,5 +117,7 @@ def _value(value: Any, annotation: str) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _spell(value: object) -> str:
-    return "/".join(str(part) for part in value) if isinstance(value, tuple) else str(value)
+def _spell(value: object, number: Callable[[float], str]) -> str:
+    if isinstance(value, tuple):
+        return "/".join(str(part) for part in value)
+    return number(value) if isinstance(value, float) else str(value)

@@ -266,7 +266,7 @@ def test_an_attack_on_a_smoothed_classifier_is_repeated_exactly(
     code, printed, _ = call("verify", out, "--model", noisy)
     assert code == 0
     assert "answers of a random classifier are other ones each time; --replay attacks some again" in words(printed)
-    code, printed, err = call("verify", out, "--model", noisy, "--replay", 3, "--batch-size", 100)
+    code, printed, err = call("verify", out, "--model", noisy, "--replay", 3, "--batch-size", 100, "--quiet")
     assert (code, err) == (0, "")
     assert "attacked again from the seed: 0, 1, 2" in words(printed)
     code, _, err = call("verify", out, "--model", plain, "--replay", 1)

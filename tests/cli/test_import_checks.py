@@ -68,12 +68,12 @@ def put(value: float, dtype: torch.dtype = torch.float32) -> Alter:
         (
             "conv1.weight",
             lambda t: torch.quantize_per_tensor(t, 0.1, 0, torch.qint8),
-            "conv1.weight is quantized (qint8), expected floating-point numbers. Therefore codes of a quantized",
+            "conv1.weight is quantized (qint8), expected floating-point numbers. Whole numbers of a quantized",
         ),
         (
             "bn1.running_var",
             put(-0.5),
-            "bn1.running_var holds 1 negative variances (the least is -0.5). Therefore a var",
+            "bn1.running_var holds 1 negative variances (the least is -0.5). A variance is 0 or more. The file",
         ),
         ("bn1.running_mean", put(float("inf")), "bn1.running_mean holds 1 of 16 values that are not finite"),
         ("bn1.num_batches_tracked", lambda t: torch.tensor(2.5), "num_batches_tracked holds float32 that are no int64"),
@@ -308,7 +308,10 @@ def test_two_networks_side_by_side_need_a_choice(call: Call, tmp_path: Path) -> 
     both |= {f"teacher.module.{name}": tensor / 2 for name, tensor in raw.items()}
     torch.save({"state_dict": both}, file)
     code, _, err = imported(call, file, arch="digits-mlp")
-    assert (code, "would fit: --weights student or --weights teacher" in err) == (1, True), err
+    assert (
+        code,
+        "those whose names begin with student or with teacher would fit: choose them as the weights" in err,
+    ) == (1, True), err
     for key in ("teacher", "state_dict.teacher"):
         assert imported(call, file, "--weights", key, arch="digits-mlp")[0] == 0
         held = load_bundle(tmp_path / "w.ours.safetensors").module.state_dict()
@@ -318,7 +321,10 @@ def test_two_networks_side_by_side_need_a_choice(call: Call, tmp_path: Path) -> 
     torch.save({"generator": raw, "judge": raw}, file)
     code, _, err = imported(call, file, arch="digits-mlp")
     assert code == 1
-    assert "holds several sets of weights: generator (6 tensors), judge (6 tensors). Choose one with --weights" in err
+    assert (
+        "holds several sets of weights: generator (6 tensors), judge (6 tensors). Choose one of them as the weights"
+        in err
+    )
     torch.save({"epoch": 3, "model": {"config": {"depth": 3}}}, file)
     code, _, err = imported(call, file, arch="digits-mlp")
     assert (code, "holds a dict with epoch, model (config); expected tensors by name" in err) == (1, True), err

@@ -97,10 +97,13 @@ def test_changed_code_is_refused_on_resuming_and_comments_are_not(
     ):
         plug(network, helper)
         code, _, err = call(*run, *SIZES, "--limit", 2)
-        assert (code, f"model.code.{named}: the run has" in err) == (1, True), err
-        assert err.count("the run has") == 1
+        file = tmp_path / "code" / f"{named}.py"
+        assert (code, f"the model's code: {named} ({file}) has changed since then" in err) == (1, True), err
+        assert err.count("has changed") == 1
+        assert "settings and with the code as it was" in err
+        assert begun[named] not in err
         code, _, err = call("verify", tmp_path / "run", "--replay", 1, "--model", model)
-        assert (code, f"'plugged' is not that of the run: {named} differ" in err) == (1, True), err
+        assert (code, f"'plugged' is not that of the run: {named} ({file}) differ" in err) == (1, True), err
     plug(NETWORK.replace("A small network.", "A network.").replace("One layer", "A layer") + "# The end.\n")
     code, _, err = call(*run, *SIZES, "--limit", 2)
     assert (code, err) == (0, "")
@@ -144,9 +147,9 @@ def test_an_attack_has_the_code_in_its_promise(plug: Plug, model: Path, call: Ca
     assert "plugged_network" in json.loads((tmp_path / "attack" / "attack.json").read_text())["model"]["code"]
     plug(ALTERED)
     code, _, err = call(*attack, *out)
-    assert (code, "model.code.plugged_network: the run has" in err) == (1, True), err
+    assert (code, "the model's code: plugged_network (" in err) == (1, True), err
     code, _, err = call("verify", tmp_path / "attack", "--model", model, "--data", "digits")
-    assert (code, "plugged_network differ" in err) == (1, True), err
+    assert (code, "plugged_network.py) differ" in err) == (1, True), err
 
 
 def recipe(model: Path) -> BackendRecipe:
@@ -189,4 +192,4 @@ def test_a_noise_that_was_changed_is_refused(
         assert spec is not None
         monkeypatch.setattr(spec, "origin", str(changed))
         found, _, err = call(*run)
-        assert (found, "versions.code: the run has" in err) == (code, bool(code)), err
+        assert (found, "the code that draws and counts (noise" in err) == (code, bool(code)), err

@@ -205,3 +205,16 @@ def test_a_wrong_image_is_found_before_any_work_where_sizes_are_given_too(tmp_pa
     folder = folder_with(tmp_path, b"no image", "z.png")
     with pytest.raises(DataError, match=r"z.png cannot be decoded"):
         opened(folder, size="4")
+
+
+def test_grey_images_that_get_three_channels_are_said(tmp_path):
+    grey, colours = Image.fromarray(PIXELS).convert("L"), Image.fromarray(PIXELS)
+    folder = folder_with(tmp_path, encoded(grey))
+    (note,) = opened(folder).notes
+    assert note.startswith("1 of 3 images are grey and get three equal channels, each with noise of its own")
+    assert "images:DIR,mode=grey" in note
+    assert opened(folder).shape[0] == 3
+    as_grey = opened(folder, mode="grey")
+    assert as_grey.notes == ()
+    assert as_grey.shape[0] == 1
+    assert opened(folder_with(tmp_path / "colours", encoded(colours))).notes == ()

@@ -71,5 +71,7 @@ def test_a_source_gives_its_kind(name, data, kind):
     ],
 )
 def test_another_source_of_the_same_shape_is_refused(name, source, shape):
-    with pytest.raises(UsageError, match=f"{name} is about .*; --data is of the source '{source}', with inputs"):
+    with pytest.raises(
+        UsageError, match=f"{name} is about .*; the data given are of the source '{source}', with inputs"
+    ):
         find_study(name).kind_of(made(source, shape, 10))

@@ -60,7 +60,7 @@ def test_what_a_study_asks_for_can_be_done(name: str, scale: str, kind: str) -> 
             parse_noise(model.noise).fitted((0.5,) * shape[0]).check_inputs(shape, 0.0, 1.0)
         if model.training is not None:
             recipe = parse_recipe(model.training.get("recipe", "noise"))
-            assert model.noise is not None or str(recipe) == model.training["recipe"], "as the bundle spells it"
+            assert model.noise is not None or recipe.written == model.training["recipe"], "as the bundle spells it"
             TrainConfig(**{**model.training, "recipe": recipe})
             recipe.check(
                 None if model.noise is None else parse_noise(model.noise),
@@ -279,7 +279,7 @@ def test_the_high_probability_bound_is_below_what_was_counted() -> None:
 def test_unknown_names_and_scales() -> None:
     with pytest.raises(UsageError, match="under the name 'levine'; known are athalye, "):
         find_study("levine")
-    with pytest.raises(UsageError, match="--scale is one of smoke, small, full, got 'tiny'"):
+    with pytest.raises(UsageError, match="a scale is one of smoke, small, full, got 'tiny'"):
         check_scale("tiny")
 
 

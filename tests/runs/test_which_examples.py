@@ -104,7 +104,7 @@ def test_a_part_of_a_sorted_split_says_so_and_what_to_do() -> None:
     assert subset.covers.startswith("alpha alone, for these very examples")
     assert subset.caution is not None
     assert "do not cover the sampling" in subset.caution
-    assert "--every instead of --limit" in subset.caution
+    assert "and not the first ones" in subset.caution
     assert [spread_step(100, count) for count in (10, 9, 100, 1)] == [10, 12, 1, 100]
     assert all(len(range(0, size, spread_step(size, 7))) <= 7 for size in range(7, 200))
 

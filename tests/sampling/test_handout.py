@@ -89,7 +89,7 @@ def test_three_lost_workers_are_blamed_on_the_example_they_had_in_hand() -> None
             handout.done(worker, given.index)
     handout.lost(3, "ended by SIGKILL")
     handout.take(4, 1)
-    with pytest.raises(HoldfastError, match=r"while they computed example 2.*\(ended by SIGKILL\).*smaller --batch"):
+    with pytest.raises(HoldfastError, match=r"while they computed example 2.*\(ended by SIGKILL\).*smaller batches"):
         handout.lost(4, "ended by SIGKILL")
 
 

@@ -53,9 +53,12 @@ def test_shares_cover_each_step_once() -> None:
 
 
 def test_teams_that_cannot_be_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match="--device is 'cpu' or 'cuda', got 'cuda:1'"), team(2, "cuda:1", train, ()):
+    with (
+        pytest.raises(UsageError, match="the kind of device is 'cpu' or 'cuda', got 'cuda:1'"),
+        team(2, "cuda:1", train, ()),
+    ):
         pass
-    with pytest.raises(UsageError, match="--devices asks for 99"), team(99, "cuda", train, ()):
+    with pytest.raises(UsageError, match="99 devices were asked for"), team(99, "cuda", train, ()):
         pass
     monkeypatch.setitem(sys.modules, "lightning_fabric", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'holdfast\[fabric\]'"), team(2, "cpu", train, ()):

@@ -150,7 +150,7 @@ def test_bfloat16_training_learns(tmp_path: Path, digits: DataSet) -> None:
 
 
 def test_a_diverged_training_is_an_error(tmp_path: Path, digits: DataSet) -> None:
-    with pytest.raises(ClassifierError, match=r"training diverged. Lower --learning-rate \(it is 1e\+20\)"):
+    with pytest.raises(ClassifierError, match=r"training diverged. Lower the learning rate \(it is 1e\+20\)"):
         train(start(digits, Gaussian(0.25)), replace(QUICK, learning_rate=1e20), digits, tmp_path / "m.safetensors")
 
 

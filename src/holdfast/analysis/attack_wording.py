@@ -39,7 +39,9 @@ def attack_lines(summary: AttackSummary, manifest: AttackManifest, run: Run | No
             f"{formats.with_interval(each.accuracy)}; epsilon-robustness score "
             f"{formats.with_interval(each.robustness_score)}."
         )
-    lines += [f"Within {each.budget:g} x the certified radius: {_success(each)}." for each in summary.factors]
+    lines += [
+        f"Within {formats.threshold(each.budget)} x the certified radius: {_success(each)}." for each in summary.factors
+    ]
     if run is not None:
         # A certificate is false, or the check errs, where there is noise.
         error = 0.0 if manifest.noise is None else estimator_of(run.manifest).alpha + 1.0 - manifest.confidence
@@ -75,7 +77,7 @@ def _median_magnitude(summary: AttackSummary, budgets: Budgets) -> str:
         if not budgets.values:
             within = ""
         elif budgets.relative:
-            within = f" within {budgets.values[-1]:g} x the certified radius"
+            within = f" within {formats.threshold(budgets.values[-1])} x the certified radius"
         else:
             within = f" within {formats.with_unit(norm, formats.threshold(budgets.values[-1]))}"
         untried = f"; not attacked: {summary.unattacked_right}" if summary.unattacked_right else ""

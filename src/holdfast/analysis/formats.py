@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from holdfast.spelling import spelled
 from holdfast.stats.rounding import show_down
 from holdfast.types import Norm
 
@@ -55,9 +56,8 @@ def mean_radius(norm: Norm, value: float) -> str:
 
 
 def threshold(value: float) -> str:
-    """A radius that was asked for, exactly: 0.25, 4."""
-    text = repr(float(value))
-    return text.removesuffix(".0")
+    """A radius or a budget that was asked for, exactly: 0.25, 4, 8/255."""
+    return spelled(value).removesuffix(".0")
 
 
 def draws(most: int, mean: float | None) -> str:

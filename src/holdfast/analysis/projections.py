@@ -74,7 +74,7 @@ def _changed(run: Run, n: int, alpha: float, change: Callable[[Counts], Counts])
     if manifest.estimator["name"] != "fixed":
         raise UsageError(
             f"the estimator of {run.folder} is {manifest.estimator['name']!r}: only votes of a fixed number, cast with "
-            "--estimator fixed, can be projected to another number"
+            "the estimator fixed, can be projected to another number"
         )
     promised = replace(manifest, estimator={**manifest.estimator, "n": n, "alpha": alpha})
     # Checks n and alpha.

@@ -209,7 +209,7 @@ class Attack(Named, ABC):
         if not self.minimizes and budget == math.inf:
             raise UsageError(
                 f"the attack {self.name!r} searches within a budget; give one, in {self.measure.unit} or, with a "
-                "certification, in certified radii (--budget)"
+                "certification, in certified radii"
             )
 
     @abstractmethod

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from holdfast.errors import ClassifierError
 from holdfast.sampling.rng import BLOCK, Generators, Stream
+from holdfast.sampling.void import no_vote
 from holdfast.types import Counts
 
 if TYPE_CHECKING:
@@ -116,8 +116,5 @@ class MaskedVotes:
             noisy = self.noise.apply(x.unsqueeze(0), masks[some])
             chosen, void = self.classifier.votes(noisy)
             if bool(void.any()):
-                raise ClassifierError(
-                    f"the base classifier returned NaN or infinite logits for {int(void.sum())} of {len(some)} noisy "
-                    "copies of an input under attack. A diverged model has no robustness to measure; retrain it"
-                )
+                raise no_vote(int(void.sum()), len(some), "noisy copies of an input under attack")
             votes[some] = chosen

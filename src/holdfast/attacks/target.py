@@ -14,6 +14,7 @@ from torch import Tensor
 from holdfast.errors import ClassifierError, UsageError, first_line
 from holdfast.plain import plain
 from holdfast.sampling.classifier import VotingClassifier
+from holdfast.sampling.void import no_vote
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -296,7 +297,8 @@ class PlainTarget(Target):
 
     def _decide(self, x: Tensor) -> Tensor:
         votes, void = self._voting.votes(x)
-        check_finite(~void)
+        if bool(void.any()):
+            raise no_vote(int(void.sum()), len(void), "inputs of the attack")
         return votes
 
     @torch.no_grad()
@@ -354,5 +356,7 @@ def check_finite(good: Tensor) -> None:
     if not bool(good.all()):
         raise ClassifierError(
             f"the classifier returned NaN or infinite logits for {int((~good).sum())} of {len(good)} inputs of the "
-            "attack. A diverged model cannot be attacked; retrain it, or use --precision float32"
+            "attack, expected finite ones, by which it searches. Where minus infinity rules out a class, have it "
+            "return a large negative number instead. Otherwise the model has diverged: train it again, or compute it "
+            "in float32 if it was trained in that"
         )

@@ -278,8 +278,9 @@ def checked_logits(logits: Tensor) -> Tensor:
     good = logits.isfinite().all(dim=1)
     if not bool(good.all()):
         raise ClassifierError(
-            f"the classifier returned NaN or infinite logits for {int((~good).sum())} of {len(good)} inputs. A "
-            "diverged model cannot be certified; retrain it"
+            f"the classifier returned NaN or infinite logits for {int((~good).sum())} of {len(good)} inputs, "
+            "expected finite ones. A model that diverged, or that rules classes out by minus infinity, has no bound: "
+            "train it again, or have it return large negative numbers instead"
         )
     return logits
 

@@ -241,7 +241,7 @@ def _certified(certification: Run, subset: DataPromise, measure: Norm) -> dict[i
     if norm is not measure:
         raise UsageError(
             f"the radii of {certification.folder} are {norm.value}, and the attack is measured in {measure.value}: "
-            "neither says anything of the other. Choose an attack in the run's norm (norm=...), or certify in "
+            "neither says anything of the other. Choose an attack in the run's norm (norm=NAME), or certify in "
             "another one (--theorem, or norm= of a bound)"
         )
     known = {

@@ -44,6 +44,7 @@ def agree_command(
     precision: options.Precision = "bfloat16",
     backend: options.BackendName = "auto",
     radii: options.Radii = None,
+    quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
     """Compare a backend and a precision with eager torch in float32, on the same noise.
@@ -65,7 +66,8 @@ def agree_command(
     other = material.workplace("cpu", threads).chosen(backend, material.data[0], len(examples) * (n0 + n))
     drawn = fresh_seed() if seed is None else check_seed(seed)
     engine = LocalEngine("cpu", parse_batch_size(batch_size) or _BATCH, threads)
-    result = agreement(reference, other, material.noise, estimator, n0, drawn, examples, engine)
+    with console.count_progress(f"certify twice {model.name}", json or quiet) as show:
+        result = agreement(reference, other, material.noise, estimator, n0, drawn, examples, engine, show)
     document = _document(result, examples, at) | {
         "noise": str(material.noise),
         "precision": precision,

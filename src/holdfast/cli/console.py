@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
+from rich.text import Text
 
 from holdfast.files import shown, storage_error
 
@@ -23,10 +24,30 @@ if TYPE_CHECKING:
     from holdfast.training.loop import TrainProgress
 
 AnyProgress = TypeVar("AnyProgress")
+AnyItem = TypeVar("AnyItem")
+
+
+# Up to here characters that do not print are control characters, as for the colours of a terminal.
+_LAST_CONTROL = 0x9F
+# A file has lines of any length.
+_WIDE = 100_000
 
 
 class _Terminal(Console):
-    """A console that draws lines in ASCII where its stream takes no other characters."""
+    """Where all output for people goes: texts as they are, without emoji, markup and colours for what looks like code.
+
+    Lines are drawn in ASCII where the stream takes no other characters.
+    """
+
+    def __init__(self, stderr: bool = False, width: int | None = None) -> None:
+        super().__init__(stderr=stderr, width=width, emoji=False, markup=False, highlight=False)
+
+    def put(self, *parts: str | tuple[str, str]) -> None:
+        """Print a text, of which a part may have a style: a long line is not broken, since a path would be cut.
+
+        A terminal goes on in its next line by itself.
+        """
+        self.print(Text.assemble(*parts), soft_wrap=True)
 
     @property
     def encoding(self) -> str:
@@ -34,8 +55,8 @@ class _Terminal(Console):
         return (getattr(self.file, "encoding", None) or "utf-8").lower()
 
 
-out = _Terminal(highlight=False)
-err = _Terminal(stderr=True, highlight=False)
+out = _Terminal()
+err = _Terminal(stderr=True)
 
 
 class StandardOutput:
@@ -99,18 +120,22 @@ def escape_unprintable(stream: TextIO) -> None:
 
 
 def _text(text: str, console: Console = err) -> str:
-    """Text as a console can print it, escaped before it is laid out; brackets are no markup."""
-    return escape(shown(text).encode(console.encoding, "backslashreplace").decode(console.encoding))
+    """Text as a console can print it, escaped before it is laid out: control characters, too, which may be in names."""
+    visible = "".join(
+        each if each == "\n" or each.isprintable() or ord(each) > _LAST_CONTROL else f"\\x{ord(each):02x}"
+        for each in shown(text)
+    )
+    return visible.encode(console.encoding, "backslashreplace").decode(console.encoding)
 
 
 def say(text: str) -> None:
     """A line for people, on stdout."""
-    out.print(_text(text, out), soft_wrap=False)
+    out.put(_text(text, out))
 
 
 def note(text: str) -> None:
     """A line on stderr about what is being done, which is not a result."""
-    err.print(_text(text))
+    err.put(_text(text))
 
 
 def warn(text: str) -> None:
@@ -119,22 +144,23 @@ def warn(text: str) -> None:
         if text in _said:
             return
         _said.add(text)
-    err.print(f"[yellow]Warning:[/] {_text(text)}")
+    err.put(("Warning:", "yellow"), f" {_text(text)}")
 
 
 def fail(text: str) -> None:
     """An error on stderr."""
-    err.print(f"[bold red]Error:[/] {_text(text)}")
+    err.put(("Error:", "bold red"), f" {_text(text)}")
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table as wide as the terminal allows; the first column is text, the others are numbers."""
+    """A table as wide as the terminal allows, or as it is in a file; the first column is text, the others numbers."""
     table = Table(header_style="bold")
     for number, name in enumerate(header):
-        table.add_column(_text(name, out), justify="left" if number == 0 else "right", overflow="fold")
+        table.add_column(Text(_text(name, out)), justify="left" if number == 0 else "right", overflow="fold")
     for row in rows:
-        table.add_row(*(_text(cell, out) for cell in row))
-    out.print(table)
+        table.add_row(*(Text(_text(cell, out)) for cell in row))
+    measured = out.is_terminal or "COLUMNS" in os.environ
+    (out if measured else _Terminal(width=_WIDE)).print(table)
 
 
 @contextmanager
@@ -143,7 +169,7 @@ def resumable() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        err.print("Interrupted. What is finished is on the disk; the same command goes on from there.")
+        err.put("Interrupted. What is finished is on the disk; the same command goes on from there.")
         raise
 
 
@@ -164,6 +190,27 @@ def run_progress(title: str, hidden: bool) -> AbstractContextManager[Callable[[R
 def train_progress(title: str, hidden: bool) -> AbstractContextManager[Callable[[TrainProgress], None] | None]:
     """A bar for a training: loss, accuracy under noise, time left."""
     return _shown(title, hidden, _of_training)
+
+
+@contextmanager
+def count_progress(title: str, hidden: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """A bar for what is only counted, (done, total), and of which nothing is kept when it is interrupted."""
+
+    def state(progress: tuple[int, int]) -> tuple[int, int, str]:
+        done, total = progress
+        return total, done, ""
+
+    with _shown(title, hidden, state, resumes=False) as show:
+        yield None if show is None else lambda done, total: show((done, total))
+
+
+def counted(title: str, items: Iterable[AnyItem], total: int, hidden: bool) -> Iterator[AnyItem]:
+    """The items, with a bar that says how many of them there were."""
+    with count_progress(title, hidden) as show:
+        for done, item in enumerate(items, start=1):
+            if show is not None:
+                show(done, total)
+            yield item
 
 
 _said: set[str] | None = None
@@ -187,7 +234,7 @@ def several_trainings(hidden: bool) -> Iterator[Callable[[str, TrainProgress], N
         with resumable():
             yield None
         return
-    with _bar() as bar:
+    with resumable(), _bar() as bar:
         tasks: dict[str, TaskID] = {}
 
         def show(title: str, progress: TrainProgress) -> None:
@@ -210,14 +257,15 @@ def _of_training(progress: TrainProgress) -> tuple[int, int, str]:
 
 @contextmanager
 def _shown(
-    title: str, hidden: bool, state: Callable[[AnyProgress], tuple[int, int, str]]
+    title: str, hidden: bool, state: Callable[[AnyProgress], tuple[int, int, str]], resumes: bool = True
 ) -> Iterator[Callable[[AnyProgress], None] | None]:
     """What shows a progress, or None if `hidden`; `state` says how much there is, how much is done, and more."""
+    interrupted = resumable() if resumes else nullcontext()
     if hidden:
-        with resumable():
+        with interrupted:
             yield None
         return
-    with _bar() as bar:
+    with interrupted, _bar() as bar:
         task = bar.add_task(_text(title), total=None, state="")
 
         def show(progress: AnyProgress) -> None:
@@ -233,15 +281,14 @@ def _bar() -> Iterator[Progress]:
     """A bar that appears when it is started, which may be repeated, and stays when the block ends."""
     # No column is cut at 80 characters: the descriptions are short and the bar is narrow.
     columns: list[ProgressColumn | str] = [
-        TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
         BarColumn(bar_width=8),
-        TextColumn("{task.percentage:>3.0f}%", table_column=Column(no_wrap=True)),
-        TextColumn("{task.fields[state]}", table_column=Column(no_wrap=True)),
+        TextColumn("{task.percentage:>3.0f}%", markup=False, table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[state]}", markup=False, table_column=Column(no_wrap=True)),
         TimeRemainingColumn(compact=True, elapsed_when_finished=True, table_column=Column(no_wrap=True)),
     ]
     bar = Progress(*columns, console=err)
     try:
-        with resumable():
-            yield bar
+        yield bar
     finally:
         bar.stop()

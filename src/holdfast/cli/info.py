@@ -10,6 +10,7 @@ import typer
 
 from holdfast.cli import console, options
 from holdfast.errors import UsageError
+from holdfast.spelling import spelled, with_fractions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +63,12 @@ def _rows(document: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]
         if isinstance(value, dict):
             rows.extend(_rows(value, f"{prefix}{key}."))
         else:
-            text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-            text = "none" if value is None else text
+            text = ", ".join(map(_text, value)) if isinstance(value, list | tuple) else _text(value)
             rows.append((prefix + key, text))
     return rows
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "none"
+    return spelled(value) if isinstance(value, float) else with_fractions(str(value))

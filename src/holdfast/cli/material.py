@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from holdfast.cli import console
 from holdfast.cli.specs import open_data_spec, parse_noise
 from holdfast.errors import UsageError
+from holdfast.shortened import some
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from holdfast.data.base import DataSet
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
     from holdfast.noises.base import Noise
     from holdfast.runs.backends import Workplace
     from holdfast.runs.subsets import Subset
+
+
+# Classes, before they are only counted.
+_NAMED = 4
 
 
 @dataclass(frozen=True)
@@ -116,11 +122,30 @@ def check_fit(model: Path, bundle: Bundle, data: str, examples: DataSet) -> None
     if (examples.shape, examples.low, examples.high) != (space.shape, space.low, space.high):
         raise UsageError(
             f"{model} takes inputs of shape {space.shape} in [{space.low:g}, {space.high:g}]; {data} has "
-            f"{examples.shape} in [{examples.low:g}, {examples.high:g}]"
+            f"{examples.shape} in [{examples.low:g}, {examples.high:g}]{_channels_advice(space.shape, examples)}"
         )
     known, found = bundle.info.class_names, examples.class_names
     if known != found:
         raise UsageError(
-            f"{model} knows {len(known)} classes ({', '.join(known[:4])} ...); "
-            f"{data} has {len(found)} ({', '.join(found[:4])} ...)"
+            f"{model} knows {len(known)} classes ({some(known, most=_NAMED)}), and {data} has {len(found)} "
+            f"({some(found, most=_NAMED)}){_first_other(known, found)}; take data with the classes of the model"
         )
+
+
+def _first_other(known: Sequence[str], found: Sequence[str]) -> str:
+    """Which class is the first that differs, where the names that are shown may all be the same."""
+    for number, (mine, theirs) in enumerate(zip(known, found, strict=False)):
+        if mine != theirs:
+            return f"; class {number} is {mine!r} for the model and {theirs!r} in the data"
+    return ""
+
+
+def _channels_advice(wanted: Sequence[int], examples: DataSet) -> str:
+    """What to do where a source reads the same images with one channel or with three."""
+    from holdfast.data.base import source_options
+
+    found = examples.shape
+    if "mode" not in source_options(examples.source) or {wanted[0], found[0]} != {1, 3} or wanted[1:] != found[1:]:
+        return ""
+    mode = "grey" if wanted[0] == 1 else "rgb"
+    return f". The option mode={mode} reads them with {wanted[0]} channel{'s' if wanted[0] > 1 else ''}"

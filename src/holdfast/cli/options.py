@@ -14,7 +14,7 @@ DataSpec = Annotated[
     typer.Option(
         "--data",
         help="Data set: digits (in the package), mnist:DIR, fashion-mnist:DIR, cifar10:DIR, svhn:DIR, har:DIR, "
-        "imagenet:DIR[,size=N], images:DIR[,size=N], parquet:FILE.",
+        "imagenet:DIR[,size=N], images:DIR[,size=N][,mode=grey], parquet:FILE[,size=N][,mode=grey].",
         metavar="SPEC",
     ),
 ]
@@ -56,7 +56,8 @@ EstimatorName = Annotated[
     typer.Option(
         "--estimator",
         help="auto, fixed, looks, eprocess (one radius) or exact (each realization of the noise once). auto: exact "
-        "where the noise has no more realizations than samples would be drawn, looks with --until-..., else fixed.",
+        "where the noise has no more realizations than samples would be drawn, looks with --until-radius "
+        "or --until-precision, else fixed.",
     ),
 ]
 Samples = Annotated[int, typer.Option("--n", help="Estimation samples of each input.")]

@@ -49,6 +49,7 @@ def plan_command(
     threads: options.Threads = 1,
     precision: options.PrecisionOrAuto = "float32",
     backend: options.BackendName = "auto",
+    quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
     """Say what can be certified at most, warn when nothing can, and estimate the time."""
@@ -69,6 +70,8 @@ def plan_command(
     document["n0"] = 0 if rule.exhaustive else n0
     document["samples"] = document["examples"] * (document["n0"] + rule.most_draws)
     if material:
+        if not (json or quiet):
+            console.note(f"measuring how fast {model} is here")
         place = material.workplace(device, threads)
         if precision == AUTO:
             found = place.speeds(backend, material.data[0], document["samples"])

@@ -43,6 +43,7 @@ def predict_command(
     ray_address: options.RayAddress = None,
     precision: options.Precision = "float32",
     backend: options.BackendName = "auto",
+    quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
     """Predict with the smoothed classifier. It abstains where the top two classes cannot be told apart at alpha.
@@ -75,7 +76,8 @@ def predict_command(
     rule: AnswerRule = (
         AllVotes(count) if count is not None and count <= n else TopTwo(n, alpha, None if fixed else TopTwo.ratio)
     )
-    predictions = smoothed.predict_examples(examples, rule, seed=chosen)
+    with console.count_progress(f"predict {model.name}", json or quiet) as show:
+        predictions = smoothed.predict_examples(examples, rule, seed=chosen, on_done=show)
     if json:
         console.print_json(
             {

@@ -55,7 +55,10 @@ class Question:
             return Exact(count)
         if name == "fixed":
             if early:
-                raise UsageError("--estimator fixed does not stop early: leave it out, or leave out --until-...")
+                raise UsageError(
+                    "--estimator fixed does not stop early: leave it out, or leave out --until-radius and "
+                    "--until-precision"
+                )
             return FixedSize(self.n, self.alpha, self.bounds)
         if not early:
             raise UsageError(f"--estimator {name} stops early: say when with --until-radius or --until-precision")

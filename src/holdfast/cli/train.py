@@ -11,6 +11,7 @@ import typer
 from holdfast.cli import console, options
 from holdfast.cli.specs import open_data_spec, parse_architecture, parse_noise, parse_recipe
 from holdfast.errors import UsageError
+from holdfast.spelling import with_fractions
 
 if TYPE_CHECKING:
     from holdfast.data.base import DataSet
@@ -144,7 +145,8 @@ def _say(out: Path, trained: BundleInfo) -> None:
     if trained.noise is None:
         purpose, under = "without noise", ""
     console.say(
-        f"{out}: {trained.architecture} {purpose}; recipe {figures['recipe']}, {figures['precision']}; accuracy{under} "
+        f"{out}: {trained.architecture} {purpose}; recipe {with_fractions(figures['recipe'])}, {figures['precision']}; "
+        f"accuracy{under} "
         f"{100 * figures['training_accuracy_under_noise']:.1f}% on training images (running mean of the last epoch), "
         f"{100 * figures['held_out_accuracy_under_noise']:.1f}% on the held-out split"
     )

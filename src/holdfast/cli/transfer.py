@@ -38,6 +38,7 @@ def transfer_command(
     batch_size: options.BatchSize = "auto",
     device: options.Device = "cpu",
     threads: options.Threads = 1,
+    quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
     """The transfer matrix: adversarials of each attack (rows), shown to each attacked model (columns)."""
@@ -58,7 +59,9 @@ def transfer_command(
     for path, bundle in zip(model, bundles, strict=True):
         if bundle.sha256 not in needed:
             console.warn(f"--model {path} is none that these attacks attacked, and is not asked; leave it out")
-    result = transfer(found, targets, fresh_seed() if seed is None else check_seed(seed))
+    drawn = fresh_seed() if seed is None else check_seed(seed)
+    with console.count_progress("ask", json or quiet) as show:
+        result = transfer(found, targets, drawn, show)
     matrix = transfer_matrix(result.answers, result.labels)
     if json:
         console.print_json(

@@ -61,6 +61,7 @@ def verify_command(
     threads: options.Threads = 1,
     engine: options.EngineSpec = "local",
     ray_address: options.RayAddress = None,
+    quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
     """Check every number that a run claims, from its files, by code that shares nothing with what computed it.
@@ -80,12 +81,12 @@ def verify_command(
         if log is not None or engine != "local":
             raise UsageError(f"{run} is an attack, which has no log and no engine; leave out --log and --engine")
         computation = Computation(device, threads, parse_batch_size(batch_size), "float32", "auto")
-        outcome = attack = verify_attack.verify(run, digest, complete, replay, model, data, computation)
+        outcome = attack = verify_attack.verify(run, digest, complete, replay, model, data, computation, json or quiet)
         told, said = verify_attack.document(run, attack), verify_attack.lines(run, attack)
     else:
         size = parse_batch_size(batch_size)
         place = parse_engine(engine, ray_address, device, size, threads) if replay else None
-        outcome = found = verify_run.verify(run, digest, complete, log, replay, model, data, place)
+        outcome = found = verify_run.verify(run, digest, complete, log, replay, model, data, place, json or quiet)
         told, said = verify_run.document(run, found), verify_run.lines(run, found)
     if json:
         console.print_json(told)

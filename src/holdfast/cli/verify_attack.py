@@ -26,6 +26,7 @@ def verify(
     model: Path | None,
     data: str | None,
     computation: Computation,
+    hidden: bool = False,
 ) -> AttackVerification:
     """Check an attack as far as what is given allows.
 
@@ -37,6 +38,7 @@ def verify(
         model: that was attacked; None to ask no classifier.
         data: that were attacked, as on the command line; None to measure no distance.
         computation: where the classifier computes.
+        hidden: no progress.
 
     Raises:
         UsageError, RunError: model or data are others than those of the attack.
@@ -54,7 +56,7 @@ def verify(
     if data is None:
         result.notes.append("distances and answers were not checked: that takes --data, and --model for answers")
     else:
-        _with_data(material, model, data, replay, computation, result)
+        _with_data(material, model, data, replay, computation, result, hidden)
     return result
 
 
@@ -65,6 +67,7 @@ def _with_data(
     replay: int,
     computation: Computation,
     result: AttackVerification,
+    hidden: bool,
 ) -> None:
     """Measure distances; with the model ask it again, and attack some examples a second time."""
     from holdfast.cli.transfer import data_attacked, target_attacked
@@ -86,7 +89,7 @@ def _with_data(
     elif not replay:
         result.notes.append("answers of a random classifier are other ones each time; --replay attacks some again")
     if replay:
-        _attack_again(found, replay, target, examples, result)
+        _attack_again(found, replay, target, examples, result, hidden)
 
 
 def _ask(found: AttackRun, target: Target, examples: DataSet, result: AttackVerification) -> None:
@@ -106,7 +109,9 @@ def _ask(found: AttackRun, target: Target, examples: DataSet, result: AttackVeri
                 result.failures.append(f"example {record.index}: {what} is class {answer}, recorded is {recorded}")
 
 
-def _attack_again(found: AttackRun, count: int, target: Target, examples: DataSet, result: AttackVerification) -> None:
+def _attack_again(
+    found: AttackRun, count: int, target: Target, examples: DataSet, result: AttackVerification, hidden: bool
+) -> None:
     """Attack some examples again that nobody could foresee, and take what differs for failures."""
     from random import SystemRandom
 
@@ -120,12 +125,12 @@ def _attack_again(found: AttackRun, count: int, target: Target, examples: DataSe
     indices = [record.index for record in found.records]
     chosen = sorted(SystemRandom().sample(indices, min(count, len(indices))))
     differ = False
-    with console.resumable():
-        for index, difference in attacked_again(found, chosen, target, examples):
-            result.replayed.append(index)
-            if difference:
-                differ = True
-                result.failures.append(f"example {index}, attacked again: {difference}")
+    again = attacked_again(found, chosen, target, examples)
+    for index, difference in console.counted("attack again", again, len(chosen), hidden):
+        result.replayed.append(index)
+        if difference:
+            differ = True
+            result.failures.append(f"example {index}, attacked again: {difference}")
     versions = other_attack_versions(found.manifest)
     if differ and versions:
         result.notes.append(f"another version may be why records differ: {'; '.join(versions)}")

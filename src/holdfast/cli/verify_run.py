@@ -29,6 +29,7 @@ def verify(
     model: Path | None,
     data: str | None,
     engine: Engine | None,
+    hidden: bool = False,
 ) -> Verification:
     """Check a run as far as what is given allows.
 
@@ -41,6 +42,7 @@ def verify(
         model: the run's; None to compute none again.
         data: the run's, as on the command line; None to compute none again.
         engine: that computes; None to compute none again.
+        hidden: no progress.
 
     Raises:
         UsageError, RunError: model, data or place are others than those of the run.
@@ -57,7 +59,7 @@ def verify(
         if log is not None:
             check_log(log, material, claims, result)
         if replay and model is not None and data is not None and engine is not None:
-            _replay(folder, replay, model, data, engine, result)
+            _replay(folder, replay, model, data, engine, result, hidden)
         _say_limits(result, log is not None)
     elif material is not None:
         result.notes.append("the claims were not checked, since the files are wrong")
@@ -89,6 +91,7 @@ def _replay(
     data: str,
     engine: Engine,
     result: Verification,
+    hidden: bool,
 ) -> None:
     """Draw records again that nobody could foresee, and take what differs for failures."""
     from random import SystemRandom
@@ -110,26 +113,32 @@ def _replay(
     check_origin(run.manifest, bundle, examples)
     chosen = sorted(SystemRandom().sample([record.index for record in run.records], min(count, len(run.records))))
     if run.manifest.kind == BOUND:
-        _prove_again(run, chosen, bundle, examples, engine, result)
+        _prove_again(run, chosen, bundle, examples, engine, result, hidden)
         return
     noise, precision = noise_from_dict(run.manifest.noise), run.manifest.precision
     place = Workplace(bundle, noise, precision, engine.device, engine.threads, lambda: open_data_spec(data, "train"))
     classifier = place.classifier(backend_of(run.manifest))
     check_backend(run.manifest, description(classifier))
     differ = 0
-    with console.resumable():
-        for redrawn in draw_again(run, chosen, base_for(engine, classifier, noise), examples, engine):
-            result.replayed.append(redrawn.record.index)
-            if redrawn.difference:
-                differ += 1
-                result.failures.append(f"example {redrawn.record.index}, drawn again: {redrawn.difference}")
+    drawn = draw_again(run, chosen, base_for(engine, classifier, noise), examples, engine)
+    for redrawn in console.counted(f"draw again {folder.name}", drawn, len(chosen), hidden):
+        result.replayed.append(redrawn.record.index)
+        if redrawn.difference:
+            differ += 1
+            result.failures.append(f"example {redrawn.record.index}, drawn again: {redrawn.difference}")
     versions = other_versions(run.manifest, description(classifier))
     if differ and versions:
         result.notes.append(f"another version may be why counts differ: {'; '.join(versions)}")
 
 
 def _prove_again(
-    run: Run, chosen: Sequence[int], bundle: Bundle, examples: DataSet, engine: Engine, result: Verification
+    run: Run,
+    chosen: Sequence[int],
+    bundle: Bundle,
+    examples: DataSet,
+    engine: Engine,
+    result: Verification,
+    hidden: bool,
 ) -> None:
     """Compute a deterministic bound again for some records."""
     from holdfast.bounds import Classifier, bound_from_dict
@@ -141,7 +150,8 @@ def _prove_again(
     where = torch_device(engine.device)
     classifier = Classifier(bundle.module, space.shape, len(bundle.info.class_names), space.low, space.high, where)
     bounded = bound_from_dict(proved_of(run.manifest).bound).on(classifier)
-    for index, difference in proved_again(run, chosen, bounded, examples):
+    proved = proved_again(run, chosen, bounded, examples)
+    for index, difference in console.counted("prove again", proved, len(chosen), hidden):
         result.replayed.append(index)
         if difference:
             result.failures.append(f"example {index}, proved again: {difference}")

@@ -33,6 +33,7 @@ _FORMATS = {
 ENDINGS = tuple(ending for endings in _FORMATS.values() for ending in endings)
 # What Pillow converts to 8 bits a channel without loss of range; it clips 16-bit, 32-bit and float images.
 _EIGHT_BIT = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
+_ONE_CHANNEL = ("1", "L", "LA", "La")
 _ORIENTATION = 0x0112
 # Within which the words of a PPM's header stand, comments and all.
 _HEADER = 2**16
@@ -42,6 +43,10 @@ TRANSPARENT = "have an alpha channel or transparent colours, which are left out:
 PRINT = "are in the colours of print (CMYK), converted to RGB without their colour profile"
 TURNED = "have a note in EXIF to be turned or mirrored, which is not followed: they are taken as they are stored"
 UNREADABLE_NOTE = "have EXIF that cannot be read; whether they are to be turned is not known"
+GREY = (
+    "are grey and get three equal channels, each with noise of its own; the option mode=grey reads one channel, as in "
+    "images:DIR,mode=grey"
+)
 FRAMES = "have several frames or pages, of which the first is taken"
 
 
@@ -87,9 +92,14 @@ def not_an_image(name: str, error: Exception) -> DataError:
     )
 
 
-def peculiarities(image: Image) -> list[str]:
-    """What a person may see in an image and a classifier does not, each as the predicate of a sentence."""
-    found = []
+def peculiarities(image: Image, channels: int) -> list[str]:
+    """What a person may see in an image and a classifier does not, each as the predicate of a sentence.
+
+    Args:
+        image: with its header read.
+        channels: that it is to have.
+    """
+    found = [GREY] if channels > 1 and image.mode in _ONE_CHANNEL else []
     if "transparency" in image.info or image.mode in ("LA", "La", "PA", "RGBA", "RGBa"):
         found.append(TRANSPARENT)
     if image.mode == "CMYK":

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holdfast.data.folders import entries_of, is_hidden, is_image_name
-from holdfast.data.remarks import BESIDE, LOOSE, some
+from holdfast.data.remarks import BESIDE, LOOSE
 from holdfast.data.split_names import split_called
 from holdfast.errors import DataError
+from holdfast.shortened import some
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

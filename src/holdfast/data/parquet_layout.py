@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.data.folders import is_hidden
-from holdfast.data.remarks import counted, some
+from holdfast.data.remarks import counted
 from holdfast.data.split_names import SPLIT_KINDS, split_called, splits_in
 from holdfast.data.splitting import held_out_note
 from holdfast.errors import DataError
+from holdfast.shortened import some
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -10,8 +10,9 @@ import numpy as np
 
 from holdfast.data.base import DataSet
 from holdfast.data.image_formats import not_an_image, open_image, peculiarities
-from holdfast.data.remarks import counted, some
+from holdfast.data.remarks import counted
 from holdfast.errors import DataError, MissingExtraError, UsageError
+from holdfast.shortened import some
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,8 +89,9 @@ def picture_data_set(
 ) -> DataSet:
     """A data set that decodes its images when they are asked for.
 
-    Transparency is dropped, orientation notes in EXIF are not followed, and of an animation the first frame counts; a
-    note says how many images this is about. Images of more than 8 bits a channel are refused.
+    Transparency is dropped, grey images get three equal channels where these are asked for, orientation notes in EXIF
+    are not followed, and of an animation the first frame counts; a note says how many images this is about. Images of
+    more than 8 bits a channel are refused.
 
     Args:
         encoded: the images.
@@ -109,12 +111,13 @@ def picture_data_set(
         raise DataError(
             f"{source}: the {split} split has no images, expected at least one; check where it is read from"
         )
+    channels = _CHANNELS[preparation.mode]
     if preparation.size is None:
-        size, seen = _survey(encoded, one_size=True)
+        size, seen = _survey(encoded, channels, one_size=True)
     else:
         size = (preparation.size, preparation.size)
-        seen = _survey(encoded, one_size=False)[1] if survey else ()
-    shape = (_CHANNELS[preparation.mode], *size)
+        seen = _survey(encoded, channels, one_size=False)[1] if survey else ()
+    shape = (channels, *size)
     pictures = _Pictures(encoded, preparation, shape)
     return DataSet(
         source=source,
@@ -164,7 +167,7 @@ class _Pictures:
         return values
 
 
-def _survey(encoded: Encoded, one_size: bool) -> tuple[tuple[int, int], tuple[str, ...]]:
+def _survey(encoded: Encoded, channels: int, one_size: bool) -> tuple[tuple[int, int], tuple[str, ...]]:
     """Height and width of the first image, and notes on what the headers of all say.
 
     Raises:
@@ -180,7 +183,7 @@ def _survey(encoded: Encoded, one_size: bool) -> tuple[tuple[int, int], tuple[st
                 f"{image.size[0]} x {image.size[1]} (width x height), expected one size; bring them to one with the "
                 f"option size=N, as in size={min(width, height, *image.size)}"
             )
-        for what in _peculiar(image, encoded.name(index)):
+        for what in _peculiar(image, encoded.name(index), channels):
             found.setdefault(what, []).append(index)
     notes = tuple(
         f"{len(indices):,} of {counted(len(encoded), 'image')} {what}: "
@@ -190,9 +193,9 @@ def _survey(encoded: Encoded, one_size: bool) -> tuple[tuple[int, int], tuple[st
     return (height, width), notes
 
 
-def _peculiar(image: Image, name: str) -> list[str]:
+def _peculiar(image: Image, name: str, channels: int) -> list[str]:
     try:
-        return peculiarities(image)
+        return peculiarities(image, channels)
     except Exception as error:
         raise not_an_image(name, error) from error
 

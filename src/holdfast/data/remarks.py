@@ -1,14 +1,13 @@
-"""Words for what a source found by the way: numbers of things, some of their names, and what was left out."""
+"""Words for what a source found by the way: numbers of things, and what was left out."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+from holdfast.shortened import some
 
-_NAMED = 3
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HIDDEN = "hidden file or folder, or one of an operating system"
 NO_IMAGE = "file whose ending is that of no image format read"
@@ -28,13 +27,6 @@ _PLURALS = {
 def counted(number: int, noun: str) -> str:
     """`1 image`, `1,234 images`."""
     return f"{number:,} {noun if number == 1 else _PLURALS.get(noun, noun + 's')}"
-
-
-def some(names: Sequence[object], number: int | None = None) -> str:
-    """`a, b, c and 7 more`: the first of `number` names, or of as many as are given."""
-    number = len(names) if number is None else number
-    shown = [str(name) for name in names[:_NAMED]]
-    return ", ".join(shown) + (f" and {number - len(shown):,} more" if number > len(shown) else "")
 
 
 class LeftOut:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from holdfast.errors import UsageError
 from holdfast.estimators.base import Estimator
+from holdfast.spelling import with_fractions
 from holdfast.types import ClassBounds, Norm
 
 if TYPE_CHECKING:
@@ -73,4 +74,4 @@ class Proved(Estimator):
     def spelling(self) -> str:
         """The bound as on the command line."""
         given = ",".join(f"{key}={value}" for key, value in self.bound.items() if key != "name" and value is not None)
-        return f"{self.bound['name']}:{given}" if given else str(self.bound["name"])
+        return with_fractions(f"{self.bound['name']}:{given}") if given else str(self.bound["name"])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from holdfast.errors import BundleError
+from holdfast.shortened import some
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,7 +56,7 @@ def chosen(sets: Mapping[str, Weights], wanted: str | None, origin: str) -> tupl
     best = min(ranks.values())
     likeliest = [place for place, rank in ranks.items() if rank == best]
     if len(likeliest) > 1:
-        raise BundleError(f"{origin} holds several sets of weights: {counted(sets)}. Choose one with --weights")
+        raise BundleError(f"{origin} holds several sets of weights: {counted(sets)}. Choose one of them as the weights")
     return likeliest[0], sets[likeliest[0]]
 
 
@@ -69,12 +70,12 @@ def described(loaded: Any) -> str:
     if not isinstance(loaded, dict):
         return f"a {type(loaded).__name__} with no names"
     parts = [
-        f"{name} ({', '.join(map(str, list(part)[:_NAMED]))})"
+        f"{name} ({some(list(part), most=_NAMED)})"
         if isinstance(part, dict) and part and not str(name).lower().startswith(_APART)
         else str(name)
         for name, part in list(loaded.items())[:_NAMED]
     ]
-    return f"a {type(loaded).__name__} with {', '.join(parts) or 'nothing in it'}"
+    return f"a {type(loaded).__name__} with {some(parts, len(loaded), _NAMED) or 'nothing in it'}"
 
 
 def _wanted(sets: Mapping[str, Weights], wanted: str, origin: str) -> Weights:
@@ -91,7 +92,7 @@ def _wanted(sets: Mapping[str, Weights], wanted: str, origin: str) -> Weights:
     beginnings = sorted({name.partition(".")[0] for name in sets[default]})
     raise BundleError(
         f"{origin} has no weights under {wanted!r}, and none whose names begin so. It holds {counted(sets)}; the names "
-        f"in {default or 'it'} begin with {', '.join(beginnings[:_NAMED])}"
+        f"in {default or 'it'} begin with {some(beginnings, most=_NAMED)}"
     )
 
 

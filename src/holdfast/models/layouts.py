@@ -132,7 +132,7 @@ def read_sets(path: Path) -> dict[str, dict[str, Tensor]]:
     if instead is not None:
         raise BundleError(
             f"{path} does not hold weights alone (it is {instead.what}); nothing in it was run. Expected what "
-            f"torch.save(model.state_dict(), ...) writes, or a dictionary around it: {instead.remedy}"
+            f"torch.save(model.state_dict(), FILE) writes, or a dictionary around it: {instead.remedy}"
         )
     try:
         with warnings.catch_warnings():
@@ -145,7 +145,7 @@ def read_sets(path: Path) -> dict[str, dict[str, Tensor]]:
         reason = f"it asks for {asked[1]}" if asked else f"{type(error).__name__} while it was read"
         raise BundleError(
             f"{path} does not hold weights alone ({reason}); nothing in it was run. Expected what "
-            "torch.save(model.state_dict(), ...) writes, or a dictionary around it: have its maker save it so"
+            "torch.save(model.state_dict(), FILE) writes, or a dictionary around it: have its maker save it so"
         ) from error
     sets = weights_within(loaded)
     if not sets:
@@ -233,5 +233,9 @@ def _fitting_part(weights: Mapping[str, Tensor], fit: Fit, expected: Mapping[str
         if len(part) < len(weights) and any(
             not _odd(_renamed(each, fit, expected), expected) for each in _unwrapped(part)
         ):
-            fitting.append(f"--weights {beginning}")
-    return f". Alone, those whose names begin so would fit: {' or '.join(fitting)}" if fitting else ""
+            fitting.append(beginning)
+    return (
+        f". Alone, those whose names begin with {' or with '.join(fitting)} would fit: choose them as the weights"
+        if fitting
+        else ""
+    )

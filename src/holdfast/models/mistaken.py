@@ -18,7 +18,7 @@ class Mistaken(NamedTuple):
     remedy: str
 
 
-_BY_TORCH = "have its maker save torch.save(model.state_dict(), ...), or safetensors"
+_BY_TORCH = "have its maker save torch.save(model.state_dict(), FILE), or safetensors"
 _STAND_INS = {
     StandIn.LFS_POINTER: Mistaken("a Git LFS pointer, which only names the file", "fetch it with `git lfs pull`"),
     StandIn.PAGE: Mistaken(

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.errors import BundleError
+from holdfast.shortened import some
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,25 +17,23 @@ if TYPE_CHECKING:
 _FLOATS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 # As torch's batch normalizations name the variance of what they have seen.
 _VARIANCE = "running_var"
-_SHOWN = 3
 
 _CODES = (
-    "codes of a quantized network mean nothing without their scales: take the checkpoint that it was quantized from; "
-    "Holdfast quantizes by itself (--precision int8)"
+    "Whole numbers of a quantized network mean nothing without their scales: take the checkpoint that it was quantized "
+    "from. Holdfast quantizes by itself (precision int8)"
 )
-_REAL = "take weights of a network with real numbers"
-_DENSE = "have its maker save dense tensors (tensor.to_dense())"
-_THERE = "have its maker save the model after its weights were loaded"
-_DIVERGED = "a network that diverged cannot be certified: take an earlier checkpoint, or train it again"
+_REAL = "The network computes with real numbers: take weights of a network with real numbers"
+_DENSE = "A network computes with dense tensors: have its maker save dense tensors (tensor.to_dense())"
+_THERE = "There is nothing to compute with: have its maker save the model after its weights were loaded"
+_DIVERGED = "A network that diverged cannot be certified: take an earlier checkpoint, or train it again"
 _LARGE = "Holdfast computes in float32: scale the weights down"
-_DAMAGED = "a variance is 0 or more: the file is damaged, or something else has this name"
-_WHOLE = "the file is damaged, or something else has this name"
+_WHOLE = "The file is damaged, or is one of another architecture; fetch it again, or name the other architecture"
+_DAMAGED = f"A variance is 0 or more. {_WHOLE}"
 
 
 def listed(what: str, names: Sequence[str]) -> list[str]:
     """What is wrong with some tensors, in a phrase that shows a few of them; nothing where there are none."""
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return [f"{what}: {', '.join(names[:_SHOWN])}{more}"] if names else []
+    return [f"{what}: {some(names)}"] if names else []
 
 
 def put_in(network: nn.Module, weights: Mapping[str, Tensor], origin: str) -> list[str]:
@@ -58,8 +57,8 @@ def put_in(network: nn.Module, weights: Mapping[str, Tensor], origin: str) -> li
         kinds: dict[str, list[str]] = {}
         for name, (found, advice) in faults.items():
             kinds.setdefault(advice, []).append(f"{name} {found}")
-        said = "; ".join(f"{'; '.join(listed('unusable', each))}. Therefore {advice}" for advice, each in kinds.items())
-        raise BundleError(f"the weights in {origin} cannot be used, {said}")
+        said = ". Also ".join(f"{some(each, between='; ')}. {advice}" for advice, each in kinds.items())
+        raise BundleError(f"the weights in {origin} cannot be used: {said}")
     network.load_state_dict(dict(weights))
     _check_held(network, weights, origin)
     return _notes(weights, expected)

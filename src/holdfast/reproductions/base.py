@@ -287,8 +287,8 @@ class Study:
             if KINDS[kind].fits(data):
                 return kind
         raise UsageError(
-            f"{self.name} is about {' or '.join(self.data)}, given as {self.spelling()}; --data is of the source "
-            f"{data.source!r}, with inputs of shape {data.shape} in [{data.low:g}, {data.high:g}] and "
+            f"{self.name} is about {' or '.join(self.data)}, given as {self.spelling()}; the data given are of the "
+            f"source {data.source!r}, with inputs of shape {data.shape} in [{data.low:g}, {data.high:g}] and "
             f"{len(data.class_names)} classes"
         )
 
@@ -331,4 +331,4 @@ def find_study(name: str) -> Study:
 def check_scale(scale: str) -> None:
     """Raise UsageError unless it is a scale."""
     if scale not in SCALES:
-        raise UsageError(f"--scale is one of {', '.join(SCALES)}, got {scale!r}")
+        raise UsageError(f"a scale is one of {', '.join(SCALES)}, got {scale!r}")

@@ -12,6 +12,7 @@ from holdfast.reproductions import measures
 from holdfast.reproductions.base import KINDS
 from holdfast.reproductions.defences import clean_accuracy
 from holdfast.reproductions.pages import Measured
+from holdfast.shortened import some
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from holdfast.reproductions.pages import Page, Statement
 
 # So many networks are named, with their accuracy; the others are counted.
-_MOST_NAMED = 3
 _WHY = "not judged, since networks are at chance"
 
 
@@ -52,10 +52,7 @@ def judged(page: Page, done: Finished) -> Page:
     guesses = at_chance(done)
     if not guesses:
         return page
-    named = ", ".join(map(str, guesses[:_MOST_NAMED]))
-    others = len(guesses) - _MOST_NAMED
-    more = f" and {others} more" if others > 0 else ""
-    said = f"At chance, or not shown to be better, so that nothing is concluded from them: {named}{more}."
+    said = f"At chance, or not shown to be better, so that nothing is concluded from them: {some(guesses)}."
     warning = f"{page.warning} {said}" if page.warning else said
     return replace(
         page,

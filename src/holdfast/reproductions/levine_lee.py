@@ -45,7 +45,7 @@ def page(done: Finished) -> Page:
         "Table 7 on MNIST: Lee et al. make the images black and white and flip pixels, so that the base classifier "
         "does not know which ones were kept. ImageNet is not trained here; levine-imagenet has its table."
         if done.runs
-        else "Table 7 needs data: give --data mnist:DIR to have both noises trained and certified on MNIST."
+        else "Table 7 needs data: give mnist:DIR to have both noises trained and certified on MNIST."
     )
     return Page(
         title=f"Levine & Feizi 2020 and Lee et al. 2019, scale {done.scale}",

@@ -10,6 +10,7 @@ from holdfast.models.precision import FLOAT32
 from holdfast.reproductions.pages import Measured
 from holdfast.runs.manifest import estimator_of
 from holdfast.runs.subsets import which
+from holdfast.spelling import with_fractions
 from holdfast.stats.datasets import DEFAULT_CONFIDENCE, proportion
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def training(model: Trained) -> str:
         return f"{model.architecture}, weights of {made.get('file', 'others')}"
     copies = made.get("noise_copies", 1)
     several = "" if copies == 1 else f" x {copies} noisy copies"
-    recipe = "" if made.get("recipe") == "noise" else f", {made.get('recipe')}"
+    recipe = "" if made.get("recipe") == "noise" else f", {with_fractions(str(made.get('recipe')))}"
     epochs = made["epochs"]
     passes = f"{epochs} epoch{'' if epochs == 1 else 's'} on {made['data']['size']:,} images"
     precision = made.get("precision", FLOAT32)

@@ -13,12 +13,13 @@ from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.procedure import Certify, certify_votes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
     from holdfast.noises.base import Noise
     from holdfast.sampling.engines.local import LocalEngine
+    from holdfast.sampling.procedure import Votes
     from holdfast.types import Certificate, Example
 
 
@@ -62,6 +63,7 @@ def agreement(
     seed: int,
     examples: Sequence[Example],
     engine: LocalEngine,
+    on_done: Callable[[int, int], None] | None = None,
 ) -> Agreement:
     """Certify the examples with both classifiers, from the same noise, and compare vote with vote.
 
@@ -74,14 +76,17 @@ def agreement(
         seed: of the noise.
         examples: inputs within the range of the noise.
         engine: in this process, with a fixed batch size.
+        on_done: told, after each example and classifier, how many there are and how many there will be.
     """
     records: list[Tensor] = []
     certificates: list[list[Certificate]] = []
     for classifier in (first, second):
         recorded = _Recorded(classifier)
-        votes = {
-            example.index: each for example, each in engine.run(recorded, noise, Certify(n0, estimator), seed, examples)
-        }
+        votes: dict[int, Votes] = {}
+        for example, each in engine.run(recorded, noise, Certify(n0, estimator), seed, examples):
+            votes[example.index] = each
+            if on_done:
+                on_done(len(certificates) * len(examples) + len(votes), 2 * len(examples))
         records.append(torch.cat(recorded.record))
         certificates.append(
             [certificate(noise, estimator, each.x.shape, *certify_votes(votes[each.index])) for each in examples]

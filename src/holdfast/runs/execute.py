@@ -17,7 +17,7 @@ from holdfast.estimators import Estimator
 from holdfast.models.backends.base import find
 from holdfast.noises.base import Noise, grey_or_rgb, noise_from_dict
 from holdfast.noises.pixels import TRANSPOSE, counts_pixels, refuse_channels_last
-from holdfast.runs.code import code_version
+from holdfast.runs.code import CODE, code_version
 from holdfast.runs.gallery import FILE_NAME, Gallery, write_gallery
 from holdfast.runs.manifest import Manifest, estimator_of
 from holdfast.runs.promised_data import DataPromise
@@ -108,7 +108,9 @@ def installed_versions() -> dict[str, str]:
 def differing_versions(there: Mapping[str, str], here: Mapping[str, str], where: str) -> list[str]:
     """What this installation has in another version than a run or an attack: likely reasons for other results."""
     return [
-        f"{name} {there.get(name)} in the {where}, {here.get(name)} here"
+        f"the code that draws and counts is not that of the {where}"
+        if name == CODE
+        else f"{name} {there.get(name)} in the {where}, {here.get(name)} here"
         for name in dict.fromkeys([*there, *here])
         if there.get(name) != here.get(name)
     ]

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, final
 from holdfast.errors import RunError
 from holdfast.files import storage_error, take_lock
 from holdfast.runs.digests import DIGEST, record_digest
+from holdfast.shortened import some
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -264,7 +265,7 @@ def _cut_torn_line(path: Path) -> None:
 def _check_folder(folder: Path, manifest_name: str) -> None:
     """Refuse, before anything is written, a folder that holds something else than a run."""
     if folder.exists() and not folder.is_dir():
-        raise RunError(f"{folder} is a file; a run is a folder. Choose another --out")
+        raise RunError(f"{folder} is a file; a run is a folder. Choose another place")
     if not folder.exists() or (folder / manifest_name).exists():
         return
     # A process that was killed while it wrote the manifest leaves the lock and a temporary file.
@@ -272,6 +273,6 @@ def _check_folder(folder: Path, manifest_name: str) -> None:
     strangers = sorted(path.name for path in folder.iterdir() if path not in ours)
     if strangers:
         raise RunError(
-            f"{folder} is not empty and not a run: it holds {', '.join(strangers[:3])} but no {manifest_name}. "
-            "Choose another --out"
+            f"{folder} is not empty and not a run: it holds {some(strangers)} but no {manifest_name}. "
+            "Choose another place"
         )

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
+from holdfast.code_digest import is_version, place
 from holdfast.errors import RunError
 from holdfast.estimators import Estimator, Proved, estimator_from_dict, scale_of
 from holdfast.files import whole_file
@@ -35,7 +36,8 @@ CERTIFY, IMPORTED, BOUND = "certify", "imported", "bound"
 # the data.
 _NOT_COMPARED = ("created", DIGEST, "data.sorted_by_class")
 # The beginnings of entries that older manifests of these formats lack: compared where there is something to compare.
-_LATER = ("model.code.", "versions.code")
+_CODE_OF_MODEL, _CODE_AT_WORK = "model.code.", "versions.code"
+_LATER = (_CODE_OF_MODEL, _CODE_AT_WORK)
 
 
 class Promised(Plain):
@@ -168,7 +170,8 @@ def kept(folder: Path, promised: AnyPromised) -> AnyPromised:
         raise RunError(
             f"{folder} was started with another promise:\n  "
             + "\n  ".join(different)
-            + f"\nRepeat the call with the {noun}'s own settings to resume it, or choose another --out"
+            + f"\nRepeat the call with the {noun}'s own settings{_and_code(stored, promised)} to resume it, or choose "
+            "another place"
         )
     return stored
 
@@ -265,10 +268,33 @@ def differences(promised: Promised, wanted: Promised) -> list[str]:
     old, new = _both(promised, wanted)
     ignored = {*_NOT_COMPARED, *_left_out(old, new)}
     return [
-        f"{key}: the run has {shown(old.get(key))}, this call has {shown(new.get(key))}"
+        _difference(key, old.get(key), new.get(key))
         for key in dict.fromkeys([*old, *new])
         if key not in ignored and old.get(key) != new.get(key)
     ]
+
+
+def _difference(key: str, old: Any, new: Any) -> str:
+    """What differs in an entry: the module where it is code, whose digests say nothing to people."""
+    if key == _CODE_AT_WORK:
+        return (
+            "the code that draws and counts (noise, estimator, backend, attack or bound, loop) has changed since then; "
+            "there is one digest of all of it"
+        )
+    module = key.removeprefix(_CODE_OF_MODEL)
+    if module == key:
+        return f"{key}: the run has {shown(old)}, this call has {shown(new)}"
+    if old is None or new is None:
+        return f"the model's code: {place(module)} {'is a part of it now only' if old is None else 'was a part of it'}"
+    if is_version(str(new)):
+        return f"the model's code: the package {module} was of {old}, and is of {new}"
+    return f"the model's code: {place(module)} has changed since then"
+
+
+def _and_code(stored: Promised, promised: Promised) -> str:
+    old, new = _both(stored, promised)
+    changed = any(key.startswith(_LATER) and old.get(key) != new.get(key) for key in [*old, *new])
+    return " and with the code as it was" if changed else ""
 
 
 def _both(promised: Promised, wanted: Promised) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from holdfast.code_digest import place
 from holdfast.errors import RunError
 from holdfast.noises.base import noise_from_dict
 from holdfast.runs.code import CODE, of_holdfast, other_code
@@ -53,7 +54,7 @@ def check_place(manifest: Manifest, device: str) -> None:
         raise RunError("only runs that Holdfast made can be drawn again; this one has no seed")
     if device.partition(":")[0] != manifest.device:
         raise RunError(
-            f"the run was drawn on {manifest.device}, whose generator is another; use --device {manifest.device}"
+            f"the run was drawn on {manifest.device}, whose generator is another; use the device {manifest.device}"
         )
     if manifest.block != BLOCK:
         raise RunError(f"the run has blocks of {manifest.block} samples, this version of Holdfast draws {BLOCK}")
@@ -63,11 +64,11 @@ def check_origin(manifest: Manifest, bundle: Bundle, data: DataSet) -> None:
     """Raise RunError unless model, its code and data are those of the run."""
     given, promised = bundle.promise()["sha256"], manifest.model.get("sha256")
     if given != promised:
-        raise RunError(f"--model has the SHA-256 {given}, the run's model {promised}; give the run's own model")
+        raise RunError(f"the model has the SHA-256 {given}, that of the run {promised}; give the run's own model")
     check_code(manifest.model, bundle.promise(), manifest.versions, "the run")
     if data.sha256 != manifest.data.sha256:
         raise RunError(
-            f"--data has the SHA-256 {data.sha256}, the run's {manifest.data.source} {manifest.data.split} set "
+            f"the data have the SHA-256 {data.sha256}, the run's {manifest.data.source} {manifest.data.split} set "
             f"{manifest.data.sha256}; give the run's own data"
         )
 
@@ -87,8 +88,9 @@ def check_code(promised: Mapping[str, Any], given: Mapping[str, Any], versions: 
     if not other or (of_holdfast(other) and versions.get("holdfast") != installed_versions()["holdfast"]):
         return
     raise RunError(
-        f"the code of the model's architecture {given['architecture']!r} is not that of {who}: {', '.join(other)} "
-        "differ. The same weights are another classifier then; bring back the code as it was"
+        f"the code of the model's architecture {given['architecture']!r} is not that of {who}: "
+        f"{', '.join(map(place, other))} differ. The same weights are another classifier then; bring back the "
+        "code as it was"
     )
 
 

@@ -213,7 +213,8 @@ def _in_class_order(split: Split, count: int, touched: int) -> tuple[str, bool, 
         False,
         f"The split is in the order of its classes, and these {count} examples are a part of that order: "
         f"{touched} of {split.classes} classes. The numbers are about them alone, and the intervals do not cover the "
-        "sampling of the subset. To speak of the split, take examples from all of it: --every instead of --limit.",
+        "sampling of the subset. To speak of the split, take examples from all of it (each tenth one, say), "
+        "and not the first ones.",
     )
 
 

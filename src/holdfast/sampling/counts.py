@@ -12,12 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from holdfast.errors import ClassifierError, HoldfastError, first_line
+from holdfast.errors import HoldfastError, first_line
 from holdfast.memory import is_out_of_memory
 from holdfast.sampling.batches import BatchSize
 from holdfast.sampling.blocks import Blocks
 from holdfast.sampling.rng import BLOCK, Stream
 from holdfast.sampling.settings import computing
+from holdfast.sampling.void import no_vote
 from holdfast.types import Counts
 
 if TYPE_CHECKING:
@@ -263,11 +264,7 @@ class MonteCarlo:
         self._counters.index_fill_(0, slots, 0)
         for item, (*votes, void) in zip(finished, rows, strict=True):
             if void:
-                raise ClassifierError(
-                    f"the base classifier returned NaN or infinite logits for {void} of {void + sum(votes)} noisy "
-                    f"copies of example {item.example.index}. A diverged model cannot be certified; retrain it, or use "
-                    "--precision float32 if it was trained in another precision."
-                )
+                raise no_vote(void, void + sum(votes), f"noisy copies of example {item.example.index}")
             before = item.votes.get(item.stream)
             new = Counts(tuple(votes))
             item.votes[item.stream] = (

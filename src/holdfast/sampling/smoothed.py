@@ -20,7 +20,7 @@ from holdfast.sampling.rng import Stream, check_seed, fresh_seed
 from holdfast.types import Certificate, Example, Prediction
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -121,10 +121,18 @@ class SmoothedClassifier:
         return self.predict_examples(self._examples(x, indices), TopTwo(n, alpha, ratio), seed=seed)
 
     def predict_examples(
-        self, examples: Sequence[Example], rule: AnswerRule, *, seed: int | None = None
+        self,
+        examples: Sequence[Example],
+        rule: AnswerRule,
+        *,
+        seed: int | None = None,
+        on_done: Callable[[int, int], None] | None = None,
     ) -> list[Prediction]:
-        """`predict` for examples of a data set, `(channels, height, width)`, whose noise is keyed by their indices."""
-        votes = self._votes(examples, Predict(rule), seed)
+        """`predict` for examples of a data set, `(channels, height, width)`, whose noise is keyed by their indices.
+
+        `on_done` is told, after each example, how many are finished and how many there are.
+        """
+        votes = self._votes(examples, Predict(rule), seed, on_done)
         return [rule.prediction(each[Stream.PREDICTION]) for each in votes]
 
     def certify(
@@ -210,7 +218,13 @@ class SmoothedClassifier:
             for index, row in zip(keys, inputs, strict=True)
         ]
 
-    def _votes(self, examples: Sequence[Example], procedure: Procedure, seed: int | None) -> list[Votes]:
+    def _votes(
+        self,
+        examples: Sequence[Example],
+        procedure: Procedure,
+        seed: int | None,
+        on_done: Callable[[int, int], None] | None = None,
+    ) -> list[Votes]:
         if not examples:
             return []
         shape, (low, high) = examples[0].x.shape, self.input_range
@@ -221,5 +235,9 @@ class SmoothedClassifier:
         checked = [checked_example(example, shape, low, high) for example in examples]
         chosen = fresh_seed() if seed is None else check_seed(seed)
         results = self._engine.run(self._classifier, self.noise, procedure, chosen, checked)
-        by_index = {example.index: votes for example, votes in results}
+        by_index: dict[int, Votes] = {}
+        for example, votes in results:
+            by_index[example.index] = votes
+            if on_done:
+                on_done(len(by_index), len(examples))
         return [by_index[example.index] for example in examples]

@@ -45,6 +45,6 @@ def check_alive(
     if spread <= _CONSTANT * logits.abs().max():
         raise ClassifierError(
             f"the training collapsed: the network gives {len(x)} different images the same logits, so that it has "
-            f"learned nothing and has no gradient. Lower --learning-rate (it is {config.learning_rate}), "
-            "change the recipe's settings, or train longer; delete the checkpoint beside --out first"
+            f"learned nothing and has no gradient. Lower the learning rate (it is {config.learning_rate}), "
+            "change the recipe's settings, or train longer; delete the checkpoint beside the model first"
         )

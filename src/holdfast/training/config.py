@@ -87,7 +87,7 @@ class TrainConfig(Plain):
 
     def to_dict(self) -> dict[str, Any]:
         """All settings, for checkpoints and bundles."""
-        return {**asdict(self), "recipe": str(self.recipe)}
+        return {**asdict(self), "recipe": self.recipe.written}
 
     def rate(self, step: int, steps: int) -> float:
         """The learning rate of step `step` (from 0) of `steps`."""

@@ -94,9 +94,11 @@ def team(size: int, device: str, target: Callable[..., object], arguments: tuple
         MissingExtraError: Fabric is not installed.
     """
     if device not in ("cpu", "cuda"):
-        raise UsageError(f"with several devices, --device is 'cpu' or 'cuda', got {device!r}")
+        raise UsageError(f"with several devices, the kind of device is 'cpu' or 'cuda', got {device!r}")
     if device == "cuda" and torch.cuda.device_count() < size:
-        raise UsageError(f"this machine has {torch.cuda.device_count()} GPUs, and --devices asks for {size}")
+        raise UsageError(
+            f"{size} devices were asked for, and this machine has {torch.cuda.device_count()} GPUs; take fewer"
+        )
     _fabric()
     context = multiprocessing.get_context("spawn")
     port = _free_port()

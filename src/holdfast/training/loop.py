@@ -271,7 +271,7 @@ class _Trainer:
         if not math.isfinite(loss_sum):
             raise ClassifierError(
                 f"the loss became {loss_sum} in epoch {epoch + 1}, by step {number + 1}: the training diverged. "
-                f"Lower --learning-rate (it is {self.config.learning_rate}) or use --precision float32"
+                f"Lower the learning rate (it is {self.config.learning_rate}), or train in float32"
             )
 
     def evaluate(self, held_out: DataSet) -> float:
@@ -313,7 +313,7 @@ class _Trainer:
         if position.get("promise") != json.loads(json.dumps(self._promise)):
             raise RunError(
                 f"{path} is the checkpoint of a training with other settings or data. Repeat that training's call to "
-                "finish it, delete the checkpoint to start anew, or choose another --out"
+                "finish it, delete the checkpoint to start anew, or choose another place for the model"
             )
         self.module.load_state_dict(_under(tensors, "module."))
         if self.average is not None:

@@ -12,10 +12,10 @@ import numpy as np
 from holdfast.data.base import DataSet, source
 from holdfast.data.parquet_layout import splits_of
 from holdfast.data.pictures import Preparation, picture_data_set, require_pillow
-from holdfast.data.remarks import some
 from holdfast.data.splitting import rows_of_split
 from holdfast.data.stand_ins import refuse_stand_in_file
 from holdfast.errors import DataError, MissingExtraError
+from holdfast.shortened import some
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -135,7 +135,7 @@ def _compiles(openvino: Any, graph: Any) -> bool:
 def _no_arithmetic(precision: str) -> UsageError:
     return UsageError(
         f"this processor has no {precision} arithmetic that OpenVINO uses: it would compute in another "
-        "precision than the manifest says. Use --precision float32, or --backend torch"
+        "precision than the manifest says. Use the precision float32, or the backend torch"
     )
 
 

@@ -72,7 +72,7 @@ class Handout:
             if self._losses[index] >= _MOST_LOSSES:
                 raise HoldfastError(
                     f"{_MOST_LOSSES} workers were lost while they computed example {index}, the last one on nothing "
-                    f"else ({how}). If the machine is out of memory, use a smaller --batch-size or fewer workers. "
+                    f"else ({how}). If the machine is out of memory, use smaller batches or fewer workers. "
                     "Finished examples are kept; the same command goes on from there"
                 )
             if not any(index in held for held in self._held.values()):

@@ -187,7 +187,7 @@ def torch_device(name: str) -> torch.device:
     available = torch.cuda.device_count()
     if int(number or 0) >= available:
         raise UsageError(
-            f"device {name!r} is not on this machine: torch sees {available} CUDA devices; use --device cpu"
+            f"device {name!r} is not on this machine: torch sees {available} CUDA devices; use the device cpu"
         )
     return torch.device("cuda", int(number or 0))
 

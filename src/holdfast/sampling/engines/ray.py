@@ -69,7 +69,7 @@ class RayEngine(Engine):
             raise UsageError(f"the number of Ray workers is at least 1, got {self.workers}")
         if self.device not in ("cpu", "cuda"):
             raise UsageError(
-                f"with --engine ray the device is 'cpu' or 'cuda' (Ray deals the GPUs), got {self.device!r}"
+                f"with the engine ray the device is 'cpu' or 'cuda' (Ray deals the GPUs), got {self.device!r}"
             )
         self._local()
         _ray()
@@ -187,7 +187,7 @@ class _Actors(Crew):
         except (OSError, ValueError, RuntimeError) as error:
             raise HoldfastError(
                 f"no Ray cluster answers at {address!r} ({first_line(error)}). `ray start --head` starts one; without "
-                "--ray-address Holdfast starts Ray on this machine"
+                "an address Holdfast starts Ray on this machine"
             ) from error
 
     def _places(self) -> int:
@@ -243,5 +243,5 @@ def _ray() -> Any:
     try:
         import ray
     except ImportError:
-        raise MissingExtraError("ray", "ray", "--engine ray") from None
+        raise MissingExtraError("ray", "ray", "The engine ray") from None
     return ray

@@ -62,4 +62,4 @@ def _part(module: nn.Module) -> AutoencoderClassifier:
     for part in module.modules():
         if isinstance(part, AutoencoderClassifier):
             return part
-    raise UsageError("the recipe 'autoencoder' trains the architecture autoencoder; name it with --arch")
+    raise UsageError("the recipe 'autoencoder' trains the architecture autoencoder; name this one")

@@ -152,12 +152,10 @@ def _check_copies(recipe: Recipe, config: TrainConfig) -> None:
     if config.noise_copies < recipe.least_copies:
         raise UsageError(
             f"the recipe {recipe.name!r} compares noisy copies of an image: it takes at least {recipe.least_copies} "
-            f"of each, got {config.noise_copies}; set noise_copies (--noise-copies)"
+            f"of each, got {config.noise_copies}; set noise_copies to that"
         )
     if config.shared_noise and config.noise_copies > 1:
-        raise UsageError(
-            f"the recipe {recipe.name!r} needs noise of its own for each copy; leave out shared_noise (--shared-noise)"
-        )
+        raise UsageError(f"the recipe {recipe.name!r} needs noise of its own for each copy; leave out shared_noise")
 
 
 def check_additive(recipe: Recipe, noise: Noise | None, why: str) -> None:

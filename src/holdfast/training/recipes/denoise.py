@@ -15,6 +15,8 @@ from holdfast.models.bundle import load_bundle
 from holdfast.training.recipes.base import Outcome, Recipe, Step, check_additive, check_weight
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor, nn
 
     from holdfast.models.bundle import BundleInfo
@@ -43,8 +45,9 @@ class Denoise(Recipe):
     def __post_init__(self) -> None:
         check_weight("agreement", self.agreement)
 
-    def __str__(self) -> str:
-        return f"{self.name}:classifier={Path(self.classifier).name},agreement={self.agreement}"
+    def spec(self, number: Callable[[float], str]) -> str:
+        """With the name of the file alone: the same training may find it at another place."""
+        return f"{self.name}:classifier={Path(self.classifier).name},agreement={number(self.agreement)}"
 
     def check(self, noise: Noise | None, config: TrainConfig) -> None:
         """Raise UsageError unless the noise is added to the image."""
@@ -61,8 +64,8 @@ class Denoise(Recipe):
         """
         if info.architecture != "denoised":
             raise UsageError(
-                f"the recipe 'denoise' trains the architecture 'denoised', got {info.architecture!r}; leave out "
-                "--arch, or write denoised:depth=17,width=64"
+                f"the recipe 'denoise' trains the architecture 'denoised', got {info.architecture!r}; leave the "
+                "architecture out, or write denoised:depth=17,width=64"
             )
         bundle = load_bundle(Path(self.classifier))
         known = bundle.info
@@ -70,7 +73,7 @@ class Denoise(Recipe):
         if known.noise is not None:
             raise UsageError(
                 f"{self.classifier} was trained for {known.trained_for}; a denoiser goes in front of a classifier that "
-                "was trained without noise (--recipe standard)"
+                "was trained without noise (recipe standard)"
             )
         if (theirs.shape, theirs.low, theirs.high, known.class_names) != (
             mine.shape,

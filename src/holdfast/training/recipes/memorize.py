@@ -34,7 +34,7 @@ class Memorize(WithoutNoise):
         if config.epochs != 1 or config.ema or config.crop or config.flip or config.precision != "float32":
             raise UsageError(
                 "the recipe 'memorize' takes each image once and as it is: one epoch, float32, and neither ema, crop "
-                "nor flip (--epochs 1)"
+                "nor flip; set epochs to 1 and leave the others out"
             )
 
     def start(self, info: BundleInfo, images: int) -> BundleInfo:
@@ -49,7 +49,7 @@ class Memorize(WithoutNoise):
         """No loss; the hits are all of them."""
         part = _part(step.module)
         if int(step.randomness(_count)[0]) != len(step.x):
-            raise UsageError("the recipe 'memorize' stores images in one process; leave out --devices")
+            raise UsageError("the recipe 'memorize' stores images in one process; train on one device")
         parts = [each for each in step.module.children() if each is not part]
         with torch.no_grad():
             x = step.x
@@ -68,4 +68,4 @@ def _part(module: nn.Module) -> NearestNeighbour:
     for part in module.modules():
         if isinstance(part, NearestNeighbour):
             return part
-    raise UsageError("the recipe 'memorize' is for the architecture nearest-neighbour; name it with --arch")
+    raise UsageError("the recipe 'memorize' is for the architecture nearest-neighbour; name this one")

@@ -24,10 +24,7 @@ class WithoutNoise(Recipe):
         if noise is not None:
             raise UsageError(f"the recipe {self.name!r} trains without noise, got {noise}; leave the noise out")
         if config.noise_copies > 1 or config.shared_noise:
-            raise UsageError(
-                f"the recipe {self.name!r} has no noisy copies; leave out noise_copies and shared_noise "
-                "(--noise-copies, --shared-noise)"
-            )
+            raise UsageError(f"the recipe {self.name!r} has no noisy copies; leave out noise_copies and shared_noise")
 
 
 @dataclass(frozen=True)

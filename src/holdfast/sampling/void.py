@@ -1,0 +1,21 @@
+"""What is said where the largest logit of a base classifier is not a finite number, so that there is no vote."""
+
+from __future__ import annotations
+
+from holdfast.errors import ClassifierError
+
+
+def no_vote(void: int, count: int, what: str) -> ClassifierError:
+    """The error for inputs without a vote.
+
+    Args:
+        void: how many of them there are.
+        count: of how many inputs.
+        what: the inputs are, in words.
+    """
+    return ClassifierError(
+        f"the base classifier returned NaN or infinite logits for {void} of {count} {what}, expected a finite number "
+        "as the largest logit. Where the logits of all classes are minus infinity, the classifier rules out every one: "
+        "have it leave one. Otherwise the model has diverged: train it again, or compute it in float32 if it was "
+        "trained in that"
+    )
