@@ -43,11 +43,12 @@ class _Terminal(Console):
         super().__init__(stderr=stderr, width=width, emoji=False, markup=False, highlight=False)
 
     def put(self, *parts: str | tuple[str, str]) -> None:
-        """Print a text, of which a part may have a style: a long line is not broken, since a path would be cut.
+        """Print a text, of which a part may have a style.
 
-        A terminal goes on in its next line by itself.
+        A terminal gets lines that are broken between words, never within one, since a path would be cut; a file gets
+        them whole.
         """
-        self.print(Text.assemble(*parts), soft_wrap=True)
+        self.print(Text.assemble(*parts, overflow="ignore"), soft_wrap=not self.is_terminal, crop=False)
 
     @property
     def encoding(self) -> str:
