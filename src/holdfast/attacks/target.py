@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 
 from holdfast.errors import ClassifierError, UsageError, first_line
-from holdfast.plain import plain
+from holdfast.plain import is_real, plain
 from holdfast.sampling.classifier import VotingClassifier
+from holdfast.sampling.engines.local import torch_device
+from holdfast.sampling.inputs import checked_range, checked_shape
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -107,17 +109,11 @@ class Target(ABC):
         high: float,
         device: torch.device,
     ) -> None:
-        if not (low < high and abs(low) < float("inf") and abs(high) < float("inf")):
+        low, high = checked_range((low, high))
+        if not (is_real(low) and is_real(high)):
             raise UsageError(f"attacks need inputs with a finite range, got [{low}, {high}]; declare low and high")
-        num_classes, shape, low, high = plain((num_classes, shape, low, high))
-        whole = isinstance(shape, tuple | list) and all(type(size) is int and size > 0 for size in shape)
-        if not whole or len(shape) not in (1, 3):
-            raise UsageError(
-                "the shape of an input is (channels, height, width) or (features,), whole numbers from 1 on; got "
-                f"{shape!r}"
-            )
-        self.num_classes = num_classes
-        self.shape = tuple(shape)
+        self.num_classes = plain(num_classes)
+        self.shape = checked_shape(shape)
         self.low = low
         self.high = high
         self.device = device
@@ -262,10 +258,10 @@ class PlainTarget(Target):
         shape: tuple[int, ...],
         low: float = 0.0,
         high: float = 1.0,
-        device: torch.device | None = None,
+        device: str | torch.device | None = None,
         double: bool = False,
     ) -> None:
-        super().__init__(num_classes, shape, low, high, device or torch.device("cpu"))
+        super().__init__(num_classes, shape, low, high, torch_device("cpu" if device is None else device))
         self.function = _InDouble(function) if double else function
         self._voting = VotingClassifier(self.function, num_classes)
         self.gives = self._access()
