@@ -14,6 +14,7 @@ import torch
 
 from holdfast.errors import ClassifierError
 from holdfast.sampling.rng import BLOCK, Generators, Stream
+from holdfast.sampling.sizes import votes_of
 from holdfast.types import Counts
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class MaskedVotes:
         for first in range(0, len(rows), self.batch_size):
             some = rows[first : first + self.batch_size]
             noisy = self.noise.apply(x.unsqueeze(0), masks[some])
-            chosen, void = self.classifier.votes(noisy)
+            chosen, void = votes_of(self.classifier, noisy)
             if bool(void.any()):
                 raise ClassifierError(
                     f"the base classifier returned NaN or infinite logits for {int(void.sum())} of {len(some)} noisy "

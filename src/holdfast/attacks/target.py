@@ -16,6 +16,7 @@ from holdfast.plain import is_real, plain
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.engines.local import torch_device
 from holdfast.sampling.inputs import checked_range, checked_shape
+from holdfast.sampling.sizes import check_sizes, program_module, votes_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -262,6 +263,7 @@ class PlainTarget(Target):
         double: bool = False,
     ) -> None:
         super().__init__(num_classes, shape, low, high, torch_device("cpu" if device is None else device))
+        function = program_module(function)
         self.function = _InDouble(function) if double else function
         self._voting = VotingClassifier(self.function, num_classes)
         self.gives = self._access()
@@ -276,7 +278,8 @@ class PlainTarget(Target):
         x = x.to(self.device)
         try:
             output = self._voting.outputs(x)
-        except (RuntimeError, ValueError, TypeError) as error:
+        except (RuntimeError, ValueError, TypeError, AssertionError) as error:
+            check_sizes(self._voting, x, error)
             raise ClassifierError(
                 f"the classifier fails on {_PROBES} inputs of shape {self.shape}: {first_line(error)}. Is the shape "
                 "that of its inputs?"
@@ -291,7 +294,7 @@ class PlainTarget(Target):
             return Access.SCORES
 
     def _decide(self, x: Tensor) -> Tensor:
-        votes, void = self._voting.votes(x)
+        votes, void = votes_of(self._voting, x)
         check_finite(~void)
         return votes
 

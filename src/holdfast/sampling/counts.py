@@ -18,6 +18,7 @@ from holdfast.sampling.batches import BatchSize
 from holdfast.sampling.blocks import Blocks
 from holdfast.sampling.rng import BLOCK, Stream
 from holdfast.sampling.settings import computing
+from holdfast.sampling.sizes import votes_of
 from holdfast.types import Counts
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ class MonteCarlo:
             batch, rest = _cut(pieces, self.batches.size)
             searching, start = not self.batches.settled, time.perf_counter()
             try:
-                votes, void = self.classifier.votes(self._noisy(batch))
+                votes, void = votes_of(self.classifier, self._noisy(batch))
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise

@@ -18,6 +18,7 @@ from holdfast.sampling.inputs import as_array, checked_example, checked_indices,
 from holdfast.sampling.layouts import taking_channels_last
 from holdfast.sampling.procedure import Certify, Predict, certify_votes
 from holdfast.sampling.rng import Stream, check_seed, fresh_seed
+from holdfast.sampling.sizes import program_module
 from holdfast.types import Certificate, Example, Prediction
 
 if TYPE_CHECKING:
@@ -40,8 +41,9 @@ class SmoothedClassifier:
 
     Args:
         base_classifier: from noisy inputs `(batch, *noisy event)` to logits `(batch, num_classes)` or integer votes
-            `(batch,)`: a torch module in eval mode, or any callable. Normalization belongs inside it. For an engine of
-            other processes it must be possible to pickle it, or it is a recipe (`FactoryRecipe`).
+            `(batch,)`, for batches of any size: a torch module in eval mode, a program of `torch.export`, or any
+            callable. Normalization belongs inside it. For an engine of other processes it must be possible to pickle
+            it, or it is a recipe (`FactoryRecipe`).
         noise: the smoothing noise, `Gaussian(sigma=0.5)` say; its parameters are in input units.
         num_classes: number of classes, at least 2.
         input_range: smallest and largest value that an input may have; an input outside is an error, never clipped.
@@ -85,7 +87,7 @@ class SmoothedClassifier:
         given: Base = (
             base_classifier
             if isinstance(base_classifier, (VotingClassifier, ClassifierRecipe))
-            else VotingClassifier(base_classifier, num_classes)
+            else VotingClassifier(program_module(base_classifier), num_classes)
         )
         self._classifier: Base = taking_channels_last(given) if layout == CHANNELS_LAST else given
         if engine is None:
