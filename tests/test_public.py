@@ -31,8 +31,27 @@ def test_every_public_name_is_there_and_documented() -> None:
     for name in holdfast.__all__:
         assert getattr(holdfast, name).__doc__
     assert dir(holdfast) == holdfast.__all__
-    with pytest.raises(AttributeError, match="no attribute 'Laplace'; public are Ablation"):
-        holdfast.Laplace  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'Laplacian'; public are Ablation"):
+        holdfast.Laplacian  # noqa: B018
+
+
+def test_every_noise_and_what_takes_one_is_public() -> None:
+    from holdfast.noises.base import noise_from_dict, noise_names
+
+    given = {"gaussian": {"sigma": 1}, "ablation": {"k": 1}, "partition": {"k": 1}, "laplace": {"b": 1}}
+    given |= {"uniform": {"half_width": 1}, "uniform-flip": {"kappa": 0.5}, "lattice-gaussian": {"sigma": 1}}
+    for name in noise_names():
+        kind = type(noise_from_dict({"name": name, **given[name]}))
+        assert getattr(holdfast, kind.__name__, None) is kind
+    # What the docstrings of `SmoothedClassifier` tell its user to give.
+    for name in ("Example", "TopTwo", "Looks", "ProcessesEngine", "RayEngine", "FactoryRecipe"):
+        assert name in holdfast.__all__
+
+
+def test_type_checkers_and_the_table_of_homes_know_the_same_names() -> None:
+    source = Path(holdfast.__file__).read_text(encoding="utf-8")
+    for_checkers = re.findall(r"^    from [\w.]+ import (.*)$", source, re.MULTILINE)
+    assert sorted(", ".join(for_checkers).split(", ")) == holdfast.__all__
 
 
 def test_the_example_in_the_readme_runs() -> None:

@@ -9,26 +9,41 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from holdfast.estimators import FixedSize
+    from holdfast.estimators import FixedSize, Looks, TopTwo
     from holdfast.noises.ablation import Ablation
     from holdfast.noises.gaussian import Gaussian
+    from holdfast.noises.laplace import Laplace
     from holdfast.noises.lattice_gaussian import LatticeGaussian
     from holdfast.noises.partition import Partition
+    from holdfast.noises.uniform import Uniform
+    from holdfast.noises.uniform_flip import UniformFlip
+    from holdfast.sampling.engines.base import FactoryRecipe
+    from holdfast.sampling.engines.processes import ProcessesEngine
+    from holdfast.sampling.engines.ray import RayEngine
     from holdfast.sampling.smoothed import SmoothedClassifier
-    from holdfast.types import Certificate, ClassBounds, Counts, Norm, Prediction
+    from holdfast.types import Certificate, ClassBounds, Counts, Example, Norm, Prediction
 
 _HOME = {
     "Ablation": "holdfast.noises.ablation",
     "Certificate": "holdfast.types",
     "ClassBounds": "holdfast.types",
     "Counts": "holdfast.types",
+    "Example": "holdfast.types",
+    "FactoryRecipe": "holdfast.sampling.engines.base",
     "FixedSize": "holdfast.estimators",
     "Gaussian": "holdfast.noises.gaussian",
+    "Laplace": "holdfast.noises.laplace",
     "LatticeGaussian": "holdfast.noises.lattice_gaussian",
+    "Looks": "holdfast.estimators",
     "Norm": "holdfast.types",
     "Partition": "holdfast.noises.partition",
     "Prediction": "holdfast.types",
+    "ProcessesEngine": "holdfast.sampling.engines.processes",
+    "RayEngine": "holdfast.sampling.engines.ray",
     "SmoothedClassifier": "holdfast.sampling.smoothed",
+    "TopTwo": "holdfast.estimators",
+    "Uniform": "holdfast.noises.uniform",
+    "UniformFlip": "holdfast.noises.uniform_flip",
 }
 
 __all__ = [
@@ -36,13 +51,22 @@ __all__ = [
     "Certificate",
     "ClassBounds",
     "Counts",
+    "Example",
+    "FactoryRecipe",
     "FixedSize",
     "Gaussian",
+    "Laplace",
     "LatticeGaussian",
+    "Looks",
     "Norm",
     "Partition",
     "Prediction",
+    "ProcessesEngine",
+    "RayEngine",
     "SmoothedClassifier",
+    "TopTwo",
+    "Uniform",
+    "UniformFlip",
 ]
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from dataclasses import fields
+from fractions import Fraction
 from functools import wraps
 from numbers import Integral, Real
 from operator import index
@@ -32,12 +33,21 @@ def plain(value: AnyValue) -> AnyValue:
         return value
     if isinstance(value, Integral):
         return cast("AnyValue", index(cast("Any", value)))
+    if isinstance(value, Fraction) and abs(value) > sys.float_info.max:
+        # A fraction that no float is near to; a check then refuses it.
+        return value
     return cast("AnyValue", float(value)) if isinstance(value, Real) else value
 
 
 def is_real(value: object) -> bool:
     """Whether `value` is one of Python's finite numbers, and no bool."""
-    return type(value) in (int, float) and math.isfinite(cast("float", value))
+    # Written so that a NaN fails, and a whole number beyond all floats is no error.
+    return type(value) in (int, float) and abs(cast("float", value)) <= sys.float_info.max
+
+
+def is_count(value: object) -> bool:
+    """Whether `value` is one of Python's whole numbers from 1 on, and no bool."""
+    return type(value) is int and value >= 1
 
 
 class Plain:

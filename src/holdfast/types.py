@@ -42,7 +42,7 @@ def norm_spelt(name: str, owner: str, norms: Sequence[Norm]) -> Norm:
         UsageError: it is not.
     """
     known = {norm.spelling: norm for norm in norms}
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise UsageError(f"{owner} is measured in {', '.join(sorted(known))}, got {name!r}")
     return known[name]
 

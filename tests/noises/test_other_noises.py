@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare, kstest
 
+import holdfast as hf
 from holdfast.errors import InputError, UsageError
 from holdfast.noises.ablation import Ablation
+from holdfast.noises.base import Noise
 from holdfast.noises.gaussian import Gaussian, cohen, cohen_linf
 from holdfast.noises.laplace import Laplace, dwork
 from holdfast.noises.uniform import Uniform, overlap_l1, overlap_linf
@@ -172,3 +174,44 @@ def test_inputs_off_the_grid_are_refused() -> None:
 def test_parameters_out_of_range_are_refused(make, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("levels", "channels", "most"), [(256, 8, 7), (256, 1000, 7), (255, 8, 7), (17, 16, 15), (2, 64, 63), (3, 40, 39)]
+)
+def test_pixels_with_more_values_than_can_be_drawn_are_refused(levels: int, channels: int, most: int) -> None:
+    """Every draw was rejected for ever: the last integer before the incomplete round was -1."""
+    noise = UniformFlip(0.8, levels)
+    shape = (channels, 5, 6)
+    words = f"have {channels} channels of {levels} levels.*which is {most} channels"
+    with pytest.raises(UsageError, match=words):
+        noise.check_inputs(shape, 0.0, 1.0)
+    with pytest.raises(UsageError, match=words):
+        noise.sample(torch.zeros(shape), 2, torch.Generator().manual_seed(0))
+    smoothed = hf.SmoothedClassifier(lambda z: z.flatten(1)[:, :2], noise, 2, batch_size=64)
+    with pytest.raises(UsageError, match=words):
+        smoothed.certify(torch.zeros(1, *shape), n=10, alpha=0.1)
+
+
+@pytest.mark.parametrize(("levels", "channels"), [(256, 7), (17, 15), (2, 63), (3, 39)])
+def test_pixels_with_as_many_values_as_can_be_drawn_have_all_of_them(levels: int, channels: int) -> None:
+    noise = UniformFlip(0.01, levels)
+    x = torch.zeros(channels, 4, 4)
+    noise.check_inputs(tuple(x.shape), 0.0, 1.0)
+    noisy = noise.sample(x, 64, torch.Generator().manual_seed(0))
+    # Each channel is 0 once in `levels` times: also the last one, the highest digit of the step.
+    zero = (noisy == 0).double().mean(dim=(0, 2, 3))
+    deviation = (1 / levels * (1 - 1 / levels) / (64 * 16)) ** 0.5
+    assert (zero - (0.99 / levels + 0.01)).abs().max() < 6 * deviation + 0.02
+    assert noisy.min() >= 0.0
+    assert noisy.max() <= 1.0
+
+
+@pytest.mark.parametrize("noise", [UniformFlip(0.8, 17), hf.LatticeGaussian(0.5, 17)], ids=str)
+@pytest.mark.parametrize("batch_size", [7, 64])
+def test_a_value_off_the_grid_is_named_with_its_example(noise: Noise, batch_size: int) -> None:
+    x = torch.full((3, 1, 4, 4), 0.5)
+    x[1, 0, 2, 2] = 0.51
+    smoothed = hf.SmoothedClassifier(lambda z: z.flatten(1)[:, :2], noise, 2, batch_size=batch_size)
+    with pytest.raises(InputError, match=r"example 8: values must be multiples of 1/16, got 0\.51; scale the data"):
+        smoothed.certify(x, n=100, alpha=0.1, indices=[9, 8, 7])

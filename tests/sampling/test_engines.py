@@ -188,7 +188,7 @@ def test_engines_that_do_not_exist_are_refused(spec: str, address: str | None, m
 def test_engines_are_named_on_the_command_line() -> None:
     assert parse_engine("local", None, "cpu", 64, 2) == LocalEngine("cpu", 64, 2)
     assert parse_engine("processes:3", None, "cpu", None, 1) == ProcessesEngine(3)
-    with pytest.raises(UsageError, match="the number of processes is at least 1, got 0"):
+    with pytest.raises(UsageError, match="the number of processes is at least 1, a whole number; got 0"):
         ProcessesEngine(0)
 
 

@@ -21,7 +21,7 @@ from holdfast.memory import is_out_of_memory
 from holdfast.named import Named, from_dict, register
 from holdfast.noises.pixels import TRANSPOSE, refuse_channels_last
 from holdfast.plain import is_real, plain
-from holdfast.sampling.inputs import check_values
+from holdfast.sampling.inputs import check_values, checked_tensor
 from holdfast.sampling.rng import check_seed
 from holdfast.types import Norm, norm_spelt
 
@@ -283,12 +283,12 @@ def checked_input(target: Target, x: Tensor) -> Tensor:
     Raises:
         InputError: no tensor of real numbers, another shape, a value that is not finite, or one outside the range.
     """
-    if not isinstance(x, Tensor) or x.is_complex():
-        found = x.dtype if isinstance(x, Tensor) else type(x).__name__
+    if not isinstance(x, Tensor):
         raise InputError(
-            f"an attack takes one input as a torch tensor of real numbers, got {found}; torch.as_tensor makes one of "
-            "an array or a list"
+            f"an attack takes one input as a torch tensor of real numbers, got {type(x).__name__}; torch.as_tensor "
+            "makes one of an array or a list"
         )
+    checked_tensor(x)
     if tuple(x.shape) != target.shape:
         raise InputError(
             f"an attack takes one input of shape {target.shape}, got {tuple(x.shape)}; for a batch, call it for each"

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from holdfast.errors import UsageError
-from holdfast.plain import plain
+from holdfast.plain import is_real, plain
 from holdfast.types import Norm
 
 # What exceeds a budget by no more than this share of it is rounding in float32, and is taken back.
@@ -59,7 +59,7 @@ def check_budget(norm: Norm, budget: float) -> float:
         UsageError: zero, negative, NaN, or less than one pixel.
     """
     budget = plain(budget)
-    if not (type(budget) in (int, float) and budget > 0):
+    if not ((is_real(budget) or budget == math.inf) and budget > 0):
         raise UsageError(
             f"the budget of an attack is a number above 0 in {norm.unit}, got {budget!r}: with no change allowed there "
             "is nothing to search. The answer for unchanged inputs is what `holdfast predict` shows"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from holdfast.sampling.rng import BLOCK, Generators, Stream
+from holdfast.sampling.sizes import votes_of
 from holdfast.sampling.void import no_vote
 from holdfast.types import Counts
 
@@ -114,7 +115,7 @@ class MaskedVotes:
         for first in range(0, len(rows), self.batch_size):
             some = rows[first : first + self.batch_size]
             noisy = self.noise.apply(x.unsqueeze(0), masks[some])
-            chosen, void = self.classifier.votes(noisy)
+            chosen, void = votes_of(self.classifier, noisy)
             if bool(void.any()):
                 raise no_vote(int(void.sum()), len(some), "noisy copies of an input under attack")
             votes[some] = chosen

@@ -6,34 +6,29 @@ What an attack finds may fit that noise; `check.verify` asks again with fresh no
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from holdfast.attacks.masks import MOST_PLACES, MaskedVotes
 from holdfast.attacks.randomness import torch_generator
 from holdfast.attacks.target import ABSTAINS, Access, Answers, Queries, Target, check_finite, straight_through
 from holdfast.errors import UsageError
-from holdfast.estimators import AllVotes, AnswerRule, TopTwo
+from holdfast.estimators import AllVotes, AnswerRule, TopTwo, check_samples
+from holdfast.noises.base import Noise
 from holdfast.noises.lattice_gaussian import LatticeGaussian
 from holdfast.noises.masking import MaskingNoise
 from holdfast.noises.pixels import TRANSPOSE, counts_pixels, refuse_channels_last
 from holdfast.noises.uniform_flip import UniformFlip
+from holdfast.plain import is_real, plain
+from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.counts import MonteCarlo
-from holdfast.sampling.engines.local import LocalEngine, torch_device
+from holdfast.sampling.engines.local import LocalEngine, device_name, torch_device
 from holdfast.sampling.procedure import Burst, Predict
-from holdfast.sampling.rng import Stream
+from holdfast.sampling.rng import Stream, check_seed
 from holdfast.sampling.soft import soft_smoothed
 from holdfast.stats.binomial import check_alpha, top_two_p_value
 from holdfast.types import Counts, Example
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from holdfast.noises.base import Noise
-    from holdfast.sampling.classifier import VotingClassifier
 
 # Noisy copies that a soft vote is the mean of, where nothing else is said.
 _SOFT_SAMPLES = 64
@@ -90,15 +85,25 @@ class SmoothedTarget(Target):
         search_alpha: float = SEARCH_ALPHA,
         soft_samples: int = _SOFT_SAMPLES,
         seed: int = 0,
-        device: str = "cpu",
+        device: str | torch.device = "cpu",
         batch_size: int | None = None,
         threads: int = 1,
     ) -> None:
+        if not isinstance(classifier, VotingClassifier):
+            raise UsageError(
+                f"the classifier is VotingClassifier(base_classifier, num_classes), got {type(classifier).__name__}"
+            )
+        if not isinstance(noise, Noise):
+            raise UsageError(f"the noise is an object, Gaussian(sigma=0.5) say; got {noise!r}")
+        if not (module is None or isinstance(module, nn.Module)):
+            raise UsageError(f"gradients are of a torch module, or of None; got {type(module).__name__}")
         super().__init__(classifier.num_classes, shape, low, high, torch_device(device))
-        noise.check_inputs(shape, low, high)
         if counts_pixels(noise):
-            refuse_channels_last(str(noise), shape, TRANSPOSE)
-        self.engine = LocalEngine(device, batch_size, threads)
+            refuse_channels_last(str(noise), self.shape, TRANSPOSE)
+        noise.check_inputs(self.shape, self.low, self.high)
+        check_samples("n", n)
+        check_samples("soft_samples", soft_samples)
+        self.engine = LocalEngine(device_name(device), batch_size, threads)
         self.classifier = classifier
         self.noise = noise
         self.n = n
@@ -106,16 +111,16 @@ class SmoothedTarget(Target):
         self.module = module
         self.search_alpha = search_alpha
         self.soft_samples = soft_samples
-        self.seed = seed
-        count = noise.realizations(shape)
+        self.seed = check_seed(seed)
+        count = noise.realizations(self.shape)
         # Where all realizations are as cheap as the samples, nothing is left to chance.
         self.exhaustive = count is not None and count <= n
         self.deterministic = self.exhaustive
         if not self.exhaustive:
             check_answers(n, check_alpha(alpha))
-            if not alpha <= search_alpha < 1.0:
+            if not (is_real(plain(search_alpha)) and alpha <= search_alpha < 1.0):
                 raise UsageError(
-                    f"search_alpha lies between alpha ({alpha:g}) and 1, got {search_alpha:g}: a search that abstains "
+                    f"search_alpha lies between alpha ({alpha:g}) and 1, got {search_alpha!r}: a search that abstains "
                     "less often than Predict finds what Predict does not abstain on"
                 )
         self._rule: AnswerRule = AllVotes(count or n) if self.exhaustive else TopTwo(n, search_alpha)

@@ -12,8 +12,11 @@ import torch
 from torch import Tensor
 
 from holdfast.errors import ClassifierError, UsageError, first_line
-from holdfast.plain import plain
+from holdfast.plain import is_real, plain
 from holdfast.sampling.classifier import VotingClassifier
+from holdfast.sampling.engines.local import torch_device
+from holdfast.sampling.inputs import checked_range, checked_shape
+from holdfast.sampling.sizes import check_sizes, program_module, votes_of
 from holdfast.sampling.void import no_vote
 
 if TYPE_CHECKING:
@@ -108,17 +111,11 @@ class Target(ABC):
         high: float,
         device: torch.device,
     ) -> None:
-        if not (low < high and abs(low) < float("inf") and abs(high) < float("inf")):
+        low, high = checked_range((low, high))
+        if not (is_real(low) and is_real(high)):
             raise UsageError(f"attacks need inputs with a finite range, got [{low}, {high}]; declare low and high")
-        num_classes, shape, low, high = plain((num_classes, shape, low, high))
-        whole = isinstance(shape, tuple | list) and all(type(size) is int and size > 0 for size in shape)
-        if not whole or len(shape) not in (1, 3):
-            raise UsageError(
-                "the shape of an input is (channels, height, width) or (features,), whole numbers from 1 on; got "
-                f"{shape!r}"
-            )
-        self.num_classes = num_classes
-        self.shape = tuple(shape)
+        self.num_classes = plain(num_classes)
+        self.shape = checked_shape(shape)
         self.low = low
         self.high = high
         self.device = device
@@ -263,10 +260,11 @@ class PlainTarget(Target):
         shape: tuple[int, ...],
         low: float = 0.0,
         high: float = 1.0,
-        device: torch.device | None = None,
+        device: str | torch.device | None = None,
         double: bool = False,
     ) -> None:
-        super().__init__(num_classes, shape, low, high, device or torch.device("cpu"))
+        super().__init__(num_classes, shape, low, high, torch_device("cpu" if device is None else device))
+        function = program_module(function)
         self.function = _InDouble(function) if double else function
         self._voting = VotingClassifier(self.function, num_classes)
         self.gives = self._access()
@@ -281,7 +279,8 @@ class PlainTarget(Target):
         x = x.to(self.device)
         try:
             output = self._voting.outputs(x)
-        except (RuntimeError, ValueError, TypeError) as error:
+        except (RuntimeError, ValueError, TypeError, AssertionError) as error:
+            check_sizes(self._voting, x, error)
             raise ClassifierError(
                 f"the classifier fails on {_PROBES} inputs of shape {self.shape}: {first_line(error)}. Is the shape "
                 "that of its inputs?"
@@ -296,7 +295,7 @@ class PlainTarget(Target):
             return Access.SCORES
 
     def _decide(self, x: Tensor) -> Tensor:
-        votes, void = self._voting.votes(x)
+        votes, void = votes_of(self._voting, x)
         if bool(void.any()):
             raise no_vote(int(void.sum()), len(void), "inputs of the attack")
         return votes

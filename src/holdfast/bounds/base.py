@@ -17,7 +17,7 @@ from holdfast.errors import ClassifierError, InputError, UsageError
 from holdfast.estimators.proved import MOST_RADIUS
 from holdfast.named import Named, from_dict, register
 from holdfast.plain import is_real, plain
-from holdfast.sampling.inputs import check_values
+from holdfast.sampling.inputs import check_values, checked_shape, checked_tensor
 from holdfast.types import Certificate, ClassBounds, Counts, Norm, norm_spelt
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Classifier:
         device: where to compute.
 
     Raises:
-        UsageError: fewer classes, or the range is none.
+        UsageError: no module, fewer classes, or a shape, range or device that is none.
     """
 
     module: nn.Module
@@ -60,10 +60,19 @@ class Classifier:
     device: torch.device | None = None
 
     def __post_init__(self) -> None:
-        if self.num_classes < 2:
-            raise UsageError(f"a bound is about two classes or more, got {self.num_classes}")
-        if not -math.inf < self.low < self.high < math.inf:
-            raise UsageError(f"the input space is [low, high] with finite low < high, got [{self.low}, {self.high}]")
+        if not isinstance(self.module, torch.nn.Module):
+            raise UsageError(f"a bound is about a torch module, got {type(self.module).__name__}")
+        checked_shape(self.shape)
+        if not (self.device is None or isinstance(self.device, torch.device)):
+            raise UsageError(f"the device is a torch.device or None, got {self.device!r}")
+        if type(plain(self.num_classes)) is not int or self.num_classes < 2:
+            raise UsageError(f"a bound is about two classes or more, a whole number, got {self.num_classes!r}")
+        low, high = plain(self.low), plain(self.high)
+        # Written so that a NaN fails.
+        if not (is_real(low) and is_real(high) and low < high):
+            raise UsageError(
+                f"the input space is [low, high] with finite low < high, got [{self.low!r}, {self.high!r}]"
+            )
 
 
 class Bound(Named, ABC):
@@ -258,6 +267,11 @@ def checked_batch(classifier: Classifier, x: Tensor) -> Tensor:
     Raises:
         InputError: another shape, a value that is not finite, or one outside the range.
     """
+    if not isinstance(x, torch.Tensor):
+        raise InputError(
+            f"a bound takes a batch of inputs as a torch tensor, got {type(x).__name__}; torch.as_tensor makes one"
+        )
+    checked_tensor(x)
     if tuple(x.shape[1:]) != classifier.shape:
         raise InputError(
             f"a bound takes a batch of inputs of shape {classifier.shape}, got {tuple(x.shape)}; a single input is a "

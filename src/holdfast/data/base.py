@@ -239,6 +239,11 @@ class DataSet:
 
 def _whole_numbers(labels: NDArray[np.integer], where: str) -> NDArray[np.int64]:
     """A copy of the labels in 64 bits, which numpy would make of any numbers by cutting them."""
+    if np.ma.is_masked(labels):
+        raise DataError(
+            f"{where} has labels in a masked array that hides {int(np.ma.getmaskarray(labels).sum())} of them, "
+            "expected one for each input; leave these inputs out"
+        )
     found: NDArray[Any] = np.asarray(labels)
     if found.size and found.dtype.kind not in "iu":
         # A fraction or NaN says more than the first label.

@@ -20,6 +20,15 @@ if TYPE_CHECKING:
     Scale: TypeAlias = "EightBit | Numbers"
 
 
+def _check_mask(source: str, values: Array) -> None:
+    """Raise DataError if `values` is a masked array that hides a value: what is behind the mask would be taken."""
+    if np.ma.is_masked(values):
+        raise DataError(
+            f"{source}: a mask hides {int(np.ma.getmaskarray(values).sum())} of {values.size} values, expected an "
+            "array without one; fill them in with values.filled(VALUE)"
+        )
+
+
 @dataclass(frozen=True)
 class EightBit:
     """Whole numbers from 0 to `peak`, which stand for [0, 1]."""
@@ -35,6 +44,7 @@ class EightBit:
 
     def check(self, source: str, values: Array) -> None:
         """Raise DataError unless `values` are uint8 up to `peak`."""
+        _check_mask(source, values)
         if values.dtype != np.uint8:
             raise DataError(f"{source}: values are {values.dtype}, expected uint8; scale them to 0..{self.peak} first")
         if values.size and values.max() > self.peak:
@@ -69,6 +79,7 @@ class Numbers:
 
     def check(self, source: str, values: Array) -> None:
         """Raise DataError unless `values` are finite float32 within the range."""
+        _check_mask(source, values)
         if values.dtype != np.float32:
             raise DataError(f"{source}: values are {values.dtype}, expected float32; convert them first")
         # Written so that a NaN fails.

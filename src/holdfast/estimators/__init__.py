@@ -4,7 +4,7 @@ One file for each estimator; every module here is loaded, so that a manifest can
 """
 
 from holdfast.estimators.answers import AllVotes, AnswerRule, TopTwo, prediction
-from holdfast.estimators.base import Estimator, Scale, check_samples, estimator_from_dict, scale_of
+from holdfast.estimators.base import Estimator, Scale, check_samples, estimator_from_dict, radii_of, scale_of
 from holdfast.estimators.conclude import best_radius, certificate, fitting_alpha
 from holdfast.estimators.eprocess import EProcess
 from holdfast.estimators.exact import Exact
@@ -32,5 +32,6 @@ __all__ = [
     "fitting_alpha",
     "outlook",
     "prediction",
+    "radii_of",
     "scale_of",
 ]

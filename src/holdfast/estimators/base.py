@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from holdfast.errors import UsageError
 from holdfast.noises.base import find_guarantee
-from holdfast.plain import Plain, plain
+from holdfast.plain import Plain, is_real, plain
 from holdfast.types import ClassBounds, Counts
 
 if TYPE_CHECKING:
@@ -117,11 +116,28 @@ class _TheoremScale:
 
 
 def check_radii(radii: Sequence[float]) -> None:
-    """Raise UsageError unless there are radii and all are finite, from 0 on."""
-    if not radii or not all(0.0 <= radius < math.inf for radius in radii):
-        raise UsageError(
-            f"the radii to decide are finite numbers from 0 on, got {', '.join(map(str, radii)) or 'none'}"
-        )
+    """Raise UsageError unless there are radii in a tuple or a list and all are finite numbers, from 0 on."""
+    several = isinstance(radii, tuple | list)
+    if not (several and radii and all(is_real(plain(radius)) and radius >= 0.0 for radius in radii)):
+        found = (", ".join(map(repr, radii)) or "none") if several else repr(radii)
+        raise UsageError(f"the radii to decide are finite numbers from 0 on, in a list; got {found}")
+
+
+def radii_of(given: Any) -> tuple[float, ...]:
+    """One radius, or several in a sequence or an array, as a tuple; `check_radii` says whether they can be radii.
+
+    Raises:
+        UsageError: neither numbers nor a sequence of something.
+    """
+    # Arrays and tensors.
+    listed = plain(given.tolist() if hasattr(given, "tolist") else given)
+    if listed is None:
+        return ()
+    if type(listed) in (int, float):
+        return (listed,)
+    if isinstance(listed, str | bytes | dict) or not isinstance(listed, Iterable):
+        raise UsageError(f"until_radius is a radius or several, as in [0.25, 0.5]; got {given!r}")
+    return tuple(plain(radius) for radius in listed)
 
 
 def check_samples(name: str, value: int, least: int = 1) -> None:

@@ -10,6 +10,7 @@ from typing import ClassVar
 from holdfast.errors import UsageError
 from holdfast.estimators.base import Estimator, Scale, check_samples
 from holdfast.estimators.schedule import FIRST_LOOK, outlook
+from holdfast.plain import is_real
 from holdfast.stats.betting import truncated_capital
 from holdfast.stats.binomial import check_alpha
 from holdfast.stats.rounding import complement_upper
@@ -47,8 +48,8 @@ class EProcess(Estimator):
     def __post_init__(self) -> None:
         check_samples("n", self.n)
         check_alpha(self.alpha)
-        if not 0.0 < self.radius < math.inf:
-            raise UsageError(f"a bet is on one radius, a finite number above 0; got {self.radius}")
+        if not (is_real(self.radius) and self.radius > 0.0):
+            raise UsageError(f"a bet is on one radius, a finite number above 0; got {self.radius!r}")
         if not self.threshold < 1.0:
             raise UsageError(f"no probability below 1 certifies a radius of {self.radius}; ask for a smaller one")
 

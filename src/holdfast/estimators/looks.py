@@ -10,6 +10,7 @@ from holdfast.errors import UsageError
 from holdfast.estimators.answers import prediction
 from holdfast.estimators.base import Estimator, Scale, check_radii
 from holdfast.estimators.schedule import Schedule, outlook
+from holdfast.plain import is_real
 from holdfast.stats.binomial import check_alpha
 from holdfast.stats.class_bounds import METHODS, check_method
 from holdfast.types import ClassBounds, Counts
@@ -52,9 +53,9 @@ class Looks(Estimator):
         check_method(self.method)
         if self.radii or self.precision is None:
             check_radii(self.radii)
-        if self.precision is not None and not 0.0 < self.precision < 1.0:
+        if self.precision is not None and not (is_real(self.precision) and 0.0 < self.precision < 1.0):
             raise UsageError(
-                f"the precision is a share of the radius between 0 and 1 (0.05, say), got {self.precision}"
+                f"the precision is a share of the radius between 0 and 1 (0.05, say), got {self.precision!r}"
             )
         # Checks n and the ratio.
         _ = self.schedule

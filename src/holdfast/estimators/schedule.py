@@ -8,7 +8,7 @@ from functools import cached_property
 
 from holdfast.errors import UsageError
 from holdfast.estimators.base import check_samples
-from holdfast.plain import Plain
+from holdfast.plain import Plain, is_real
 from holdfast.stats.binomial import lower_bound, upper_bound
 from holdfast.stats.rounding import down
 from holdfast.types import Counts
@@ -41,8 +41,8 @@ class Schedule(Plain):
 
     def __post_init__(self) -> None:
         check_samples("n", self.n)
-        if self.ratio is not None and not 1.0 < self.ratio <= 10.0:
-            raise UsageError(f"the ratio of successive looks lies above 1 and up to 10, got {self.ratio}")
+        if self.ratio is not None and not (is_real(self.ratio) and 1.0 < self.ratio <= 10.0):
+            raise UsageError(f"the ratio of successive looks lies above 1 and up to 10, got {self.ratio!r}")
 
     @cached_property
     def looks(self) -> tuple[int, ...]:

@@ -32,6 +32,9 @@ Shape = tuple[int, ...]
 _OFF_GRID = 1e-2
 
 
+# Of noise: float32 ends at 3e38.
+_LARGEST_SCALE = 1e30
+
 # Draws of large inputs are made in parts of about so many bytes.
 _PART_BYTES = 2**22
 
@@ -290,13 +293,21 @@ def grid_steps(x: Tensor, levels: int) -> Tensor:
     """
     scaled = x * (levels - 1)
     steps = scaled.round()
+    distances = (scaled - steps).abs()
     # Written so that a NaN fails.
-    if not float((scaled - steps).abs().max()) <= _OFF_GRID:
-        raise InputError(f"values must be multiples of 1/{levels - 1}; scale the data, or choose other levels")
+    if not float(distances.max()) <= _OFF_GRID:
+        worst = float(x.flatten()[distances.argmax()])
+        raise InputError(
+            f"values must be multiples of 1/{levels - 1}, got {worst:g}; scale the data, or choose other levels"
+        )
     return steps
 
 
 def check_positive(name: str, value: float) -> None:
-    """Raise UsageError unless `value` is a finite number above zero."""
+    """Raise UsageError unless `value` is a finite number above zero, of which float32 holds the noise."""
     if not (is_real(plain(value)) and value > 0):
         raise UsageError(f"{name} is a positive number in input units, got {value!r}")
+    if value > _LARGEST_SCALE:
+        raise UsageError(
+            f"{name} is {_LARGEST_SCALE:g} at most, since float32 holds no larger noise; got {value:g}. Scale the data"
+        )

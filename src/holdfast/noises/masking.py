@@ -43,6 +43,8 @@ class MaskingNoise(Noise):
             raise UsageError("fill belongs to null='mean'; leave it out with null='multichannel'")
         if is_real(self.fill):
             object.__setattr__(self, "fill", (self.fill,))
+        if not (self.fill is None or (isinstance(self.fill, tuple | list) and all(map(is_real, self.fill)))):
+            raise UsageError(f"fill is one finite number for each channel, in input units, got {self.fill!r}")
 
     def apply(self, x: Tensor, draws: Tensor) -> Tensor:
         """Masked inputs, encoded: `(batch, 2 x channels, ...)` for "multichannel", the input's shape for "mean"."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # Integers that are skipped at a time.
 _SKIPPED = 2**18
+# Values of a pixel at most: one of the others is drawn as an integer of 63 bits.
+_MOST_VALUES = 2**63
 
 
 @dataclass(frozen=True)
@@ -105,10 +107,20 @@ class UniformFlip(Noise):
         """K, the number of other values that a pixel of inputs of this shape can take.
 
         Raises:
-            UsageError: kappa is not above (1 - kappa)/K, which the theorem takes for granted.
+            UsageError: there are more than can be drawn, or kappa is not above (1 - kappa)/K, which the theorem takes
+                for granted.
         """
         pixel_count(shape)
-        count = int(self.levels ** (shape[0] if len(shape) == 3 else 1)) - 1
+        channels = shape[0] if len(shape) == 3 else 1
+        # 2 levels are the fewest.
+        if channels >= _MOST_VALUES.bit_length() or self.levels**channels > _MOST_VALUES:
+            most = next(fewer for fewer in range(63, 0, -1) if self.levels**fewer <= _MOST_VALUES)
+            raise UsageError(
+                f"inputs of shape {shape} have {channels} channels of {self.levels} levels; uniform flips draw the new "
+                f"value of a pixel from 2^63 at most, which is {most} channels of so many levels. Take fewer channels, "
+                "fewer levels, or ablation, which counts pixels, too"
+            )
+        count = int(self.levels**channels) - 1
         if not Fraction(self.kappa) * count > 1 - Fraction(self.kappa):
             raise UsageError(f"kappa = {self.kappa} keeps a pixel less often than it becomes one given other value")
         return count
@@ -131,7 +143,8 @@ def _last(count: int) -> int:
 def _after_integers(x: Tensor, num: int, count: int, generator: Generator) -> Generator | None:
     """A generator that goes on where `generator` will be after `num` of `_uniform_integers`.
 
-    None where one of these is drawn anew, which happens once in 2^39 pixels at most: then the number is not known.
+    None where one of these is drawn anew: then the number is not known. With 3 channels of 256 levels that happens once
+    in 2^39 pixels at most.
     """
     ahead, last = generator.clone_state(), _last(count)
     skipped = x.new_empty(min(num, _SKIPPED)).long()

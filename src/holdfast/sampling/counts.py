@@ -12,12 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from holdfast.errors import HoldfastError, first_line
+from holdfast.errors import HoldfastError, InputError, first_line
 from holdfast.memory import is_out_of_memory
 from holdfast.sampling.batches import BatchSize
 from holdfast.sampling.blocks import Blocks
 from holdfast.sampling.rng import BLOCK, Stream
 from holdfast.sampling.settings import computing
+from holdfast.sampling.sizes import votes_of
 from holdfast.sampling.void import no_vote
 from holdfast.types import Counts
 
@@ -187,7 +188,7 @@ class MonteCarlo:
             batch, rest = _cut(pieces, self.batches.size)
             searching, start = not self.batches.settled, time.perf_counter()
             try:
-                votes, void = self.classifier.votes(self._noisy(batch))
+                votes, void = votes_of(self.classifier, self._noisy(batch))
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
@@ -250,10 +251,14 @@ class MonteCarlo:
 
     def _write(self, noisy: Tensor, item: _Input, first: int, end: int) -> None:
         """Noisy copies number `first` to `end` of the input's stream; they lie in one block."""
-        if self.procedure.exhaustive:
-            noisy.copy_(self.noise.apply(item.x.unsqueeze(0), self.noise.enumerate(item.x, first, end)))
-        else:
-            self._blocks.write(noisy, item.x, item.example.index, item.stream, first)
+        try:
+            if self.procedure.exhaustive:
+                noisy.copy_(self.noise.apply(item.x.unsqueeze(0), self.noise.enumerate(item.x, first, end)))
+            else:
+                self._blocks.write(noisy, item.x, item.example.index, item.stream, first)
+        except InputError as error:
+            # A noise does not know which example it gets.
+            raise InputError(f"example {item.example.index}: {error}") from error
 
     def _collect(self, finished: list[_Input]) -> None:
         """Move the finished inputs' counters to the host, all in one transfer, and clear them."""

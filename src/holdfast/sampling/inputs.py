@@ -1,13 +1,16 @@
-"""The declared input space: an input outside of it is an error, never clipped."""
+"""Inputs as arrays, and the declared input space: an input outside of it is an error, never clipped."""
 
 from __future__ import annotations
 
 from operator import index
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from holdfast.errors import InputError, UsageError
+from holdfast.errors import InputError, UsageError, first_line
+from holdfast.plain import is_count, plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +19,107 @@ if TYPE_CHECKING:
 
     from holdfast.noises.base import Shape
     from holdfast.types import Example
+
+# Of tensors that are taken. float32 has every bfloat16 and float16 exactly.
+_DTYPES = (
+    *(torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.bool),
+    *(torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.uint16, torch.uint32, torch.uint64),
+)
+
+
+def as_array(x: Any) -> NDArray[Any]:
+    """Inputs `(batch, *event)` as an array of real numbers, from a tensor, an array, or lists of these or of numbers.
+
+    Raises:
+        InputError: something else, complex or masked values, or a tensor without plain memory.
+    """
+    if isinstance(x, Tensor):
+        dense = checked_tensor(x)
+        # numpy has no bfloat16.
+        return (dense.float() if dense.dtype is torch.bfloat16 else dense).numpy(force=True)
+    if isinstance(x, list | tuple) and any(isinstance(part, Tensor | np.ndarray | list | tuple) for part in x):
+        # One by one, since numpy would take the values that a mask hides.
+        parts = [as_array(part) for part in x]
+        shapes = sorted({part.shape for part in parts})
+        if len(shapes) > 1:
+            raise InputError(f"inputs of one call have one shape; got {shapes[0]} and {shapes[1]} in one list")
+        return np.stack(parts)
+    if isinstance(x, np.ma.MaskedArray):
+        hidden = int(np.ma.getmaskarray(x).sum())
+        if hidden:
+            raise InputError(
+                f"the inputs are a masked array that hides {hidden} of {x.size} values, and the classifier would get "
+                "what is behind the mask; fill them in with x.filled(VALUE)"
+            )
+        x = x.data
+    try:
+        array = np.asarray(x)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"the inputs are no tensor, array or lists of numbers, got {type(x).__name__}, of which numpy makes no "
+            f"array ({first_line(error)})"
+        ) from error
+    if array.dtype.kind not in "biuf":
+        raise InputError(
+            f"the inputs are no tensor or array of real numbers, got {type(x).__name__} of {array.dtype}; convert it "
+            "to float32 first"
+        )
+    return array
+
+
+def checked_tensor(x: Tensor) -> Tensor:
+    """`x` if it has plain memory with real numbers in it.
+
+    Raises:
+        InputError: it is sparse, nested, quantized, complex, without memory, or of a type that is hardly ever used.
+    """
+    if x.is_meta:
+        raise InputError("the inputs are a tensor on the meta device, which has no values; make it on another device")
+    if x.is_quantized:
+        raise InputError("the inputs are a quantized tensor; give its values, as x.dequantize() has them")
+    if x.is_nested or x.layout is not torch.strided:
+        how = "nested" if x.is_nested else str(x.layout).removeprefix("torch.")
+        remedy = "give inputs of one shape, as torch.stack makes them" if x.is_nested else "give x.to_dense()"
+        raise InputError(f"the inputs are a tensor laid out as {how}; {remedy}")
+    if x.dtype not in _DTYPES:
+        remedy = (
+            "give x.real, or real and imaginary parts as features"
+            if x.is_complex()
+            else "convert it, as x.float() does"
+        )
+        raise InputError(f"the inputs are no tensor of real numbers, got {x.dtype}; {remedy}")
+    return x
+
+
+def checked_range(input_range: Any) -> tuple[float, float]:
+    """The smallest and the largest value that inputs may have, as Python's own numbers.
+
+    Raises:
+        UsageError: not two numbers, or the first is not below the second; infinite ones are no limit.
+    """
+    found = plain(input_range.tolist() if isinstance(input_range, Tensor | np.ndarray) else input_range)
+    fits = isinstance(found, tuple | list) and len(found) == 2 and all(type(end) in (int, float) for end in found)
+    # Written so that a NaN fails. Of two infinite ends, only -inf is below inf.
+    if not (fits and found[0] < found[1]):
+        raise UsageError(
+            "the input range is two numbers, the smallest and the largest value that an input may have, (0.0, 1.0) "
+            f"say, or (-inf, inf) for inputs without a range; got {input_range!r}"
+        )
+    return found[0], found[1]
+
+
+def checked_shape(shape: Any) -> tuple[int, ...]:
+    """The shape of one input, as Python's own numbers.
+
+    Raises:
+        UsageError: it is of neither form.
+    """
+    found = plain(shape)
+    if not (isinstance(found, tuple | list) and len(found) in (1, 3) and all(is_count(size) for size in found)):
+        raise UsageError(
+            f"the shape of an input is (channels, height, width) or (features,), whole numbers from 1 on; got {shape!r}"
+        )
+    return tuple(found)
 
 
 def checked_example(example: Example, shape: Shape, low: float, high: float) -> Example:
@@ -34,14 +138,21 @@ def checked_indices(indices: Sequence[int] | None, count: int) -> list[int]:
     """The indices of `count` inputs, which key their noise: those given, or 0, 1, 2, ...
 
     Raises:
-        UsageError: another number of them, one that is no whole number from 0 to 2^63 - 1, or one twice.
+        UsageError: another number of them, one that is no whole number from 0 to 2^63 - 1, or one twice; or a set or
+            something else that has no order of its own.
     """
     if indices is None:
         return list(range(count))
+    wrong = f"indices are whole numbers in a sequence, one for each input; got {indices!r}"
+    if isinstance(indices, str | bytes | bytearray | set | frozenset | dict):
+        raise UsageError(wrong)
     try:
-        found = [index(each) for each in indices]
+        given = list(indices)
+        found = [index(each) for each in given]
     except TypeError as error:
-        raise UsageError(f"indices are whole numbers, one for each input; got {indices!r}") from error
+        raise UsageError(wrong) from error
+    if any(isinstance(each, bool) or (isinstance(each, Tensor) and each.dtype is torch.bool) for each in given):
+        raise UsageError(wrong)
     if len(found) != count:
         raise UsageError(f"there are {count} inputs and {len(found)} indices; give one for each input")
     outside = [each for each in found if not 0 <= each < 2**63]

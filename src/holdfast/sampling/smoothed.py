@@ -7,24 +7,26 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 from torch import Tensor
 
-from holdfast.errors import UsageError
-from holdfast.estimators import AnswerRule, Estimator, Exact, FixedSize, Looks, TopTwo, certificate, scale_of
+from holdfast.errors import InputError, UsageError
+from holdfast.estimators import AnswerRule, Estimator, Exact, FixedSize, Looks, TopTwo, certificate, radii_of, scale_of
+from holdfast.noises.base import Noise
 from holdfast.noises.pixels import CHANNELS_LAST, check_layout, counts_pixels, refuse_channels_last
 from holdfast.sampling.classifier import BaseClassifier, VotingClassifier
 from holdfast.sampling.engines.base import Base, ClassifierRecipe, Engine
-from holdfast.sampling.engines.local import LocalEngine, torch_device
-from holdfast.sampling.inputs import checked_example, checked_indices
+from holdfast.sampling.engines.local import LocalEngine, device_name, torch_device
+from holdfast.sampling.inputs import as_array, checked_example, checked_indices, checked_range
 from holdfast.sampling.layouts import taking_channels_last
 from holdfast.sampling.procedure import Certify, Predict, certify_votes
 from holdfast.sampling.rng import Stream, check_seed, fresh_seed
+from holdfast.sampling.sizes import program_module
 from holdfast.types import Certificate, Example, Prediction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import torch
     from numpy.typing import NDArray
 
-    from holdfast.noises.base import Noise
     from holdfast.sampling.procedure import Procedure, Votes
 
 _DECLARE = (
@@ -39,17 +41,18 @@ class SmoothedClassifier:
 
     Args:
         base_classifier: from noisy inputs `(batch, *noisy event)` to logits `(batch, num_classes)` or integer votes
-            `(batch,)`: a torch module in eval mode, or any callable. Normalization belongs inside it. For an engine of
-            other processes it must be possible to pickle it, or it is a recipe (`FactoryRecipe`).
+            `(batch,)`, for batches of any size: a torch module in eval mode, a program of `torch.export`, or any
+            callable. Normalization belongs inside it. For an engine of other processes it must be possible to pickle
+            it, or it is a recipe (`FactoryRecipe`).
         noise: the smoothing noise, `Gaussian(sigma=0.5)` say; its parameters are in input units.
         num_classes: number of classes, at least 2.
         input_range: smallest and largest value that an input may have; an input outside is an error, never clipped.
-            For inputs without a range: (-inf, inf).
+            For inputs without a range: (-inf, inf); (0, inf) has one end.
         layout: of images: "channels-first", `(channels, height, width)`, or "channels-last", `(height, width,
             channels)`. The base classifier gets its noisy inputs in the same layout; channels that the noise adds are
             added to those of the input. Inputs `(features,)` have no channels. None is channels-first, undeclared:
             where the noise counts pixels, an image that looks like the other one is then an error.
-        device: where to compute: "cpu", "cuda" or "cuda:N". A module must already be there.
+        device: where to compute: "cpu", "cuda" or "cuda:N", or such a `torch.device`. A module must already be there.
         batch_size: noisy copies that pass through the classifier at a time; if None, the fastest number is found out
             while it works, and remembered. Results do not depend on it.
         threads: processor threads.
@@ -69,23 +72,27 @@ class SmoothedClassifier:
         *,
         input_range: tuple[float, float] = (0.0, 1.0),
         layout: str | None = None,
-        device: str = "cpu",
+        device: str | torch.device = "cpu",
         batch_size: int | None = None,
         threads: int = 1,
         engine: Engine | None = None,
     ) -> None:
+        if not isinstance(noise, Noise):
+            raise UsageError(f"the noise is an object, Gaussian(sigma=0.5) say; got {noise!r}")
+        if not (engine is None or isinstance(engine, Engine)):
+            raise UsageError(f"the engine is an object, ProcessesEngine(2) say, or None; got {engine!r}")
         self.noise = noise
-        self.input_range = input_range
+        self.input_range = checked_range(input_range)
         self.layout = check_layout(layout)
         given: Base = (
             base_classifier
             if isinstance(base_classifier, (VotingClassifier, ClassifierRecipe))
-            else VotingClassifier(base_classifier, num_classes)
+            else VotingClassifier(program_module(base_classifier), num_classes)
         )
         self._classifier: Base = taking_channels_last(given) if layout == CHANNELS_LAST else given
         if engine is None:
-            torch_device(device)
-            engine = LocalEngine(device, batch_size, threads)
+            engine = LocalEngine(device_name(device), batch_size, threads)
+            torch_device(engine.device)
         self._engine: Engine = engine
 
     def predict(
@@ -101,7 +108,8 @@ class SmoothedClassifier:
         """The smoothed classifier's class for each input, or None (abstain).
 
         Args:
-            x: inputs `(batch, *event)` in input units, taken as float32; one input is a batch of one.
+            x: inputs `(batch, *event)` in input units: a tensor or an array of real numbers, taken as float32, which
+                has every bfloat16 and float16 exactly; one input is a batch of one.
             n: samples of each input at most.
             alpha: probability of returning another class than the smoothed classifier's, for each input.
             ratio: between the sample sizes at which it is looked whether the answer is clear (`TopTwo`); None to take
@@ -143,7 +151,7 @@ class SmoothedClassifier:
         n: int,
         alpha: float,
         method: str = "split",
-        until_radius: Sequence[float] = (),
+        until_radius: float | Sequence[float] = (),
         until_precision: float | None = None,
         seed: int | None = None,
         indices: Sequence[int] | None = None,
@@ -151,12 +159,12 @@ class SmoothedClassifier:
         """For each input a class and a radius within which no change can alter it, or abstention.
 
         Args:
-            x: inputs `(batch, *event)` in input units, taken as float32; one input is a batch of one.
+            x: as in `predict`.
             n0: selection samples of each input.
             n: estimation samples of each input; at most, if it is to stop early.
             alpha: probability that a certificate is false, for each input.
             method: "split" bounds the probability of every class, "cohen" that of the top class only, as the papers do.
-            until_radius: stop an input once each of these radii is certified or hopeless (`Looks`).
+            until_radius: stop an input once this radius, or each of these, is certified or hopeless (`Looks`).
             until_precision: stop an input once its radius is within this share, in (0, 1), of what n samples give.
             seed: as in `predict`.
             indices: as in `predict`.
@@ -169,11 +177,12 @@ class SmoothedClassifier:
         examples = self._examples(x, indices)
         if not examples:
             return []
-        if not until_radius and until_precision is None:
+        radii = radii_of(until_radius)
+        if not radii and until_precision is None:
             estimator: Estimator = FixedSize(n, alpha, method)
         else:
             scale = scale_of(self.noise, None, examples[0].x.shape)
-            estimator = Looks(n, alpha, tuple(until_radius), until_precision, method=method, scale=scale)
+            estimator = Looks(n, alpha, radii, until_precision, method=method, scale=scale)
         return self._certify(examples, n0, estimator, seed)
 
     def certify_exactly(
@@ -182,7 +191,7 @@ class SmoothedClassifier:
         """`certify` with each realization of the noise taken once: nothing is sampled, and alpha is 0.
 
         Args:
-            x: inputs `(batch, *event)` in input units, taken as float32; one input is a batch of one.
+            x: as in `predict`.
             indices: as in `predict`; here they only name inputs in errors.
 
         Raises:
@@ -209,14 +218,21 @@ class SmoothedClassifier:
 
     def _examples(self, x: Tensor | NDArray[np.floating], indices: Sequence[int] | None) -> list[Example]:
         """The inputs, with the channels first."""
-        inputs = x.detach().cpu().numpy() if isinstance(x, Tensor) else np.asarray(x)
+        inputs = as_array(x)
+        if inputs.ndim < 2 and inputs.shape != (0,):
+            raise InputError(
+                f"inputs are a batch, (batch, *event), got the shape {inputs.shape}; one input is a batch of one, as "
+                "x[None] is"
+            )
         if self.layout == CHANNELS_LAST and inputs.ndim == 4:
             inputs = np.moveaxis(inputs, -1, 1)
         keys = checked_indices(indices, len(inputs))
-        return [
-            Example(index, np.array(row, dtype=np.float32, order="C"), 0)
-            for index, row in zip(keys, inputs, strict=True)
-        ]
+        # What is beyond float32 becomes infinite, which is refused like every other infinity.
+        with np.errstate(over="ignore"):
+            return [
+                Example(index, np.array(row, dtype=np.float32, order="C"), 0)
+                for index, row in zip(keys, inputs, strict=True)
+            ]
 
     def _votes(
         self,
@@ -228,9 +244,9 @@ class SmoothedClassifier:
         if not examples:
             return []
         shape, (low, high) = examples[0].x.shape, self.input_range
-        self.noise.check_inputs(shape, low, high)
         if self.layout is None and counts_pixels(self.noise):
             refuse_channels_last(str(self.noise), shape, _DECLARE)
+        self.noise.check_inputs(shape, low, high)
         checked_indices([example.index for example in examples], len(examples))
         checked = [checked_example(example, shape, low, high) for example in examples]
         chosen = fresh_seed() if seed is None else check_seed(seed)

@@ -46,6 +46,6 @@ METHODS: dict[str, Callable[[int, Sequence[int], float], Bounds]] = {"cohen": co
 
 def check_method(name: str) -> str:
     """`name` if it is one of the methods, UsageError otherwise."""
-    if name not in METHODS:
+    if not isinstance(name, str) or name not in METHODS:
         raise UsageError(f"the class bounds are one of {', '.join(sorted(METHODS))}, got {name!r}")
     return name

@@ -11,6 +11,7 @@ import torch
 
 from holdfast.plain import Plain
 from holdfast.sampling.classifier import BaseClassifier, VotingClassifier
+from holdfast.sampling.sizes import program_module
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -47,7 +48,7 @@ class FactoryRecipe(ClassifierRecipe):
 
     def build(self, device: torch.device) -> VotingClassifier:
         """Call the factory."""
-        made = self.factory()
+        made = program_module(self.factory())
         return VotingClassifier(made.to(device) if isinstance(made, torch.nn.Module) else made, self.num_classes)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from holdfast.errors import UsageError
+from holdfast.plain import is_count
 from holdfast.sampling.batches import BatchSize, found_for
 from holdfast.sampling.counts import MonteCarlo
 from holdfast.sampling.engines.base import Engine, built
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 _FEWEST_BATCHES = 3
 _MEASURED_SECONDS = 0.04
 _FLOAT_BYTES = 4
+# The names of devices.
+_DEVICE = re.compile(r"cpu|cuda(:[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -50,11 +54,14 @@ class LocalEngine(Engine):
     threads: int = 1
 
     def __post_init__(self) -> None:
-        if self.batch_size is not None and self.batch_size < 1:
-            raise UsageError(f"a batch has at least 1 noisy copy, got {self.batch_size}; or leave it to 'auto'")
-        if self.threads < 1:
-            raise UsageError(f"the number of threads is at least 1, got {self.threads}")
-        check_device(self.device)
+        object.__setattr__(self, "device", device_name(self.device))
+        if self.batch_size is not None and not is_count(self.batch_size):
+            raise UsageError(
+                f"a batch has at least 1 noisy copy, a whole number; got {self.batch_size!r}. Leave it out ('auto' "
+                "on the command line) to have the fastest number found out"
+            )
+        if not is_count(self.threads):
+            raise UsageError(f"the number of threads is at least 1, a whole number; got {self.threads!r}")
 
     def run(
         self,
@@ -167,27 +174,34 @@ class LocalEngine(Engine):
         return size / min(times[1:])
 
 
-def check_device(name: str) -> str:
-    """`name` if it is that of a device, here or elsewhere; UsageError otherwise."""
-    kind, _, number = name.partition(":")
-    if not (kind == "cpu" and not number) and not (kind == "cuda" and (not number or number.isdigit())):
-        raise UsageError(f"a device is 'cpu', 'cuda' or 'cuda:0', got {name!r}")
+def device_name(device: str | torch.device) -> str:
+    """The name of a device that we compute on, here or elsewhere: `device` itself, or that of one of torch's.
+
+    Raises:
+        UsageError: another device, or none.
+    """
+    name = device
+    if isinstance(device, torch.device):
+        # Processors have no numbers.
+        name = "cpu" if device.type == "cpu" else str(device)
+    if not isinstance(name, str) or not _DEVICE.fullmatch(name):
+        raise UsageError(f"a device is 'cpu', 'cuda' or 'cuda:0', or such a torch.device; got {device!r}")
     return name
 
 
-def torch_device(name: str) -> torch.device:
+def torch_device(name: str | torch.device) -> torch.device:
     """The device of that name, after checking that it is there.
 
     Raises:
         UsageError: an unknown or absent device.
     """
-    kind, _, number = check_device(name).partition(":")
+    kind, _, number = device_name(name).partition(":")
     if kind == "cpu":
         return torch.device("cpu")
     available = torch.cuda.device_count()
     if int(number or 0) >= available:
         raise UsageError(
-            f"device {name!r} is not on this machine: torch sees {available} CUDA devices; use the device cpu"
+            f"device {str(name)!r} is not on this machine: torch sees {available} CUDA devices; use the device cpu"
         )
     return torch.device("cuda", int(number or 0))
 

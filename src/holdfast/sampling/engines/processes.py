@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from holdfast.errors import UsageError
+from holdfast.plain import is_count
 from holdfast.process import interrupts_held_back
 from holdfast.sampling.batches import found_for
 from holdfast.sampling.engines.base import Engine
 from holdfast.sampling.engines.crew import Crew, Lost, drive, packed
-from holdfast.sampling.engines.local import LocalEngine, torch_device
+from holdfast.sampling.engines.local import LocalEngine, device_name, torch_device
 from holdfast.sampling.engines.worker import Inbox, Order, work
 
 if TYPE_CHECKING:
@@ -55,8 +56,9 @@ class ProcessesEngine(Engine):
     threads: int = 1
 
     def __post_init__(self) -> None:
-        if self.workers < 1:
-            raise UsageError(f"the number of processes is at least 1, got {self.workers}")
+        if not is_count(self.workers):
+            raise UsageError(f"the number of processes is at least 1, a whole number; got {self.workers!r}")
+        object.__setattr__(self, "device", device_name(self.device))
         self._local(0)
 
     def run(

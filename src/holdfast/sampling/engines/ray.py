@@ -16,10 +16,11 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import HoldfastError, MissingExtraError, UsageError, first_line
+from holdfast.plain import is_count
 from holdfast.sampling.batches import found_for
 from holdfast.sampling.engines.base import Engine
 from holdfast.sampling.engines.crew import Crew, Lost, drive, packed
-from holdfast.sampling.engines.local import LocalEngine
+from holdfast.sampling.engines.local import LocalEngine, device_name
 from holdfast.sampling.engines.worker import Inbox, Order, work
 
 if TYPE_CHECKING:
@@ -65,8 +66,9 @@ class RayEngine(Engine):
     address: str | None = None
 
     def __post_init__(self) -> None:
-        if self.workers is not None and self.workers < 1:
-            raise UsageError(f"the number of Ray workers is at least 1, got {self.workers}")
+        if self.workers is not None and not is_count(self.workers):
+            raise UsageError(f"the number of Ray workers is at least 1, a whole number; got {self.workers!r}")
+        object.__setattr__(self, "device", device_name(self.device))
         if self.device not in ("cpu", "cuda"):
             raise UsageError(
                 f"with the engine ray the device is 'cpu' or 'cuda' (Ray deals the GPUs), got {self.device!r}"

@@ -1,0 +1,90 @@
+"""Base classifiers that take batches of some sizes only: told as what they are.
+
+How many noisy copies make a batch depends on speed and memory, the last batch is smaller, and some are computed alone.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.export import ExportedProgram
+
+from holdfast.errors import ClassifierError, HoldfastError, first_line
+from holdfast.memory import is_out_of_memory
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from holdfast.sampling.classifier import VotingClassifier
+
+# Random inputs are computed in batches of so many; of what size a program may have been made, the likeliest first.
+_RANDOM = 16
+_USUAL = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 10, 100, 1000, 3, 5, 6, 7, *range(9, 65), 200, 500)
+# No larger batch is tried, and no longer than this.
+_MOST_BYTES, _MOST_SECONDS = 2**26, 5.0
+
+
+def program_module(function: Any) -> Any:
+    """The module that computes a program of `torch.export`, which cannot be called itself; others as they are."""
+    return function.module() if isinstance(function, ExportedProgram) else function
+
+
+def votes_of(classifier: VotingClassifier, noisy: Tensor) -> tuple[Tensor, Tensor]:
+    """`classifier.votes(noisy)`, which see.
+
+    Raises:
+        ClassifierError: as there; or the base classifier fails, and does so for batches of some sizes only. Whatever
+            else it raises comes through.
+    """
+    try:
+        return classifier.votes(noisy)
+    except Exception as error:
+        known = isinstance(error, HoldfastError)
+        if not is_out_of_memory(error) and (not known or isinstance(error, ClassifierError)):
+            check_sizes(classifier, noisy, error)
+        raise
+
+
+@torch.inference_mode(False)
+@torch.no_grad()
+def check_sizes(classifier: VotingClassifier, noisy: Tensor, error: Exception) -> None:
+    """Raise ClassifierError if what a base classifier raised comes from the size of the batch.
+
+    Args:
+        classifier: the base classifier.
+        noisy: the batch that it failed for, itself or in parts.
+        error: what it raised.
+    """
+    row = noisy[:1]
+    end = time.monotonic() + _MOST_SECONDS
+
+    def works(size: int) -> bool:
+        # The same row each time: what fails for one input only has nothing to do with sizes.
+        try:
+            classifier.outputs(row.expand(size, *row.shape[1:]))
+        except Exception:
+            return False
+        return True
+
+    needed = (1, min(_RANDOM, len(noisy)), len(noisy))
+    found = {size: works(size) for size in needed}
+    if all(found.values()):
+        return
+    # An output that no vote can be taken from says what is wrong by itself, unless it depends on the size.
+    others = () if isinstance(error, ClassifierError) else _USUAL
+    room = max(len(noisy), _MOST_BYTES // max(1, row.numel() * row.element_size()))
+    further = (size for size in others if size <= room and size not in found and time.monotonic() < end)
+    taken = next((size for size in needed if found[size]), None) or next(filter(works, further), None)
+    if taken is None:
+        return
+    failed = next(size for size in needed if not found[size])
+    said = first_line(error) if isinstance(error, ClassifierError) else f"{type(error).__name__}: {first_line(error)}"
+    raise ClassifierError(
+        f"the base classifier takes a batch of {taken}, and fails for a batch of {failed} ({said}). The number of "
+        "noisy copies changes from batch to batch, so it must work for batches of any size, 1 included. Export a "
+        "program with a dynamic batch size (torch.export.Dim); take out what needs several inputs, as batch "
+        "normalization without running statistics does; and name axes where it squeezes them"
+        + (". Or give batch_size=1" if taken == 1 else "")
+    ) from error
