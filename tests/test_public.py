@@ -54,6 +54,17 @@ def test_type_checkers_and_the_table_of_homes_know_the_same_names() -> None:
     assert sorted(", ".join(for_checkers).split(", ")) == holdfast.__all__
 
 
+def test_a_library_that_cannot_be_loaded_is_named_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(home: str) -> None:
+        raise ImportError("libflint.so: failed to map segment from shared object", name="flint")
+
+    monkeypatch.setattr(holdfast, "import_module", fails)
+    said = r"holdfast\.Gaussian could not be loaded.*libflint\.so: failed.*ulimit -v"
+    with pytest.raises(ImportError, match=said) as caught:
+        holdfast.Gaussian  # noqa: B018
+    assert caught.value.name == "flint"
+
+
 def test_the_example_in_the_readme_runs() -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     assert len(blocks) == 1

@@ -73,7 +73,16 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module 'holdfast' has no attribute {name!r}; public are {', '.join(__all__)}")
-    return getattr(import_module(_HOME[name]), name)
+    try:
+        home = import_module(_HOME[name])
+    except ImportError as error:
+        raise ImportError(
+            f"holdfast.{name} could not be loaded, since a package that it needs failed to ({error}). Install that "
+            "package afresh, or give the process more memory where a library could not be mapped (`ulimit -v`)",
+            name=error.name,
+            path=error.path,
+        ) from error
+    return getattr(home, name)
 
 
 def __dir__() -> list[str]:
