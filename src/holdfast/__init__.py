@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from holdfast.errors import HoldfastError
     from holdfast.estimators import FixedSize, Looks, TopTwo
     from holdfast.noises.ablation import Ablation
     from holdfast.noises.gaussian import Gaussian
@@ -32,6 +33,7 @@ _HOME = {
     "FactoryRecipe": "holdfast.sampling.engines.base",
     "FixedSize": "holdfast.estimators",
     "Gaussian": "holdfast.noises.gaussian",
+    "HoldfastError": "holdfast.errors",
     "Laplace": "holdfast.noises.laplace",
     "LatticeGaussian": "holdfast.noises.lattice_gaussian",
     "Looks": "holdfast.estimators",
@@ -55,6 +57,7 @@ __all__ = [
     "FactoryRecipe",
     "FixedSize",
     "Gaussian",
+    "HoldfastError",
     "Laplace",
     "LatticeGaussian",
     "Looks",
