@@ -279,5 +279,6 @@ def _unsteady(when: str, found: Tensor, other: Tensor, count: int, of: int) -> C
     return ClassifierError(
         f"the base classifier answers differently for the same input {when} ({how}): it depends on its batch, on "
         "chance or on what came before, and nothing can be certified. Is batch normalization or dropout left in "
-        "training mode, or does it keep a state?"
+        "training mode, are activations quantized by the range of their batch (batch_size=1 helps), or does it keep a "
+        "state?"
     )
