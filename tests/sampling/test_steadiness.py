@@ -288,3 +288,23 @@ def test_looks_at_many_rows_cost_a_share_of_them(votes: bool, share: float) -> N
         X, n0=50, n=10_000, alpha=0.001, seed=1
     )
     assert rows <= 2 * 10_050 * (1 + share)
+
+
+@pytest.mark.parametrize("votes", [False, True])
+@pytest.mark.parametrize("size", [1, 24])
+def test_of_large_inputs_few_are_remembered(size: int, votes: bool) -> None:
+    """An input has 3 MiB; 5 of them may be remembered, and what is asked again is what is remembered."""
+    asked = 0
+
+    def f(z: Tensor) -> Tensor:
+        nonlocal asked
+        asked += len(z)
+        return honest(z).argmax(1) if votes else honest(z)
+
+    classifier = VotingClassifier(f, 2)
+    for _ in range(3):
+        classifier.votes(torch.rand(size, 3, 512, 512))
+    asked = 0
+    assert classifier.confirm(now=True)
+    # And up to 8 rows of the last batch alone.
+    assert 2 <= asked <= 5 + 1 + (8 if votes else 1)

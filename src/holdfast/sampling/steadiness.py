@@ -174,7 +174,7 @@ class Steadiness:
         self._rows_since += len(noisy)
         self._batches_since += 1
         known = sum(len(rows) for rows, _ in [*self._first, *self._known])
-        if known < min(self._plan.share * self._rows, _MOST) and self._room(noisy[: self._plan.batch]):
+        if known < min(self._plan.share * self._rows, _MOST) and self._room(noisy):
             self._remember(noisy, output)
 
     def due(self) -> bool:
@@ -202,23 +202,25 @@ class Steadiness:
 
     def _ask_first(self, noisy: Tensor, count: int) -> Tensor:
         """What `count` rows of a batch and then the random ones give; in no larger batches than the one that came."""
+        self._first, self._known = [], []
         said: list[Tensor] = []
-        total = count + _PROBES
-        for start in range(0, total, len(noisy)):
-            rows = range(start, min(start + len(noisy), total))
+        total, size = count + _PROBES, min(len(noisy), max(1, self._room(noisy)))
+        for start in range(0, total, size):
+            rows = range(start, min(start + size, total))
             batch = torch.stack([noisy[row] if row < count else _probe(row - count, noisy) for row in rows])
             said.append(self._together(batch))
-            if not self._first or self._room(batch):
+            if not self._first or self._room(noisy) >= len(batch):
                 self._first = [*self._first, (batch, said[-1])]
         return torch.cat(said)
 
-    def _room(self, rows: Tensor) -> bool:
-        """Whether there is memory for more rows."""
-        return rows.nbytes + sum(each.nbytes for each, _ in [*self._first, *self._known]) <= _MOST_BYTES
+    def _room(self, noisy: Tensor) -> int:
+        """For how many more rows there is memory."""
+        taken = sum(rows.nbytes for rows, _ in [*self._first, *self._known])
+        return max(0, _MOST_BYTES - taken) // noisy[0].nbytes
 
     def _remember(self, noisy: Tensor, output: Tensor) -> None:
-        """The first rows of a batch, and what they give in a batch of their own."""
-        rows = noisy[: self._plan.batch].clone()
+        """The first rows of a batch, as many as there is memory for, and what they give in a batch of their own."""
+        rows = noisy[: min(self._plan.batch, max(1, self._room(noisy)))].clone()
         said = output.clone() if len(rows) == len(noisy) else self._together(rows)
         self._known = [*self._known, (rows, said)]
 
