@@ -2,7 +2,9 @@
 
 import sys
 import types
+from code import InteractiveInterpreter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,18 @@ def forward(x):
 '''
 
 Write = Callable[..., None]
+
+
+@contextmanager
+def typed_in(text: str) -> Iterator[str]:
+    """The name of a module that has what was typed into a console, as a notebook's main module has; it is forgotten."""
+    module = types.ModuleType("typed_in")
+    assert InteractiveInterpreter(vars(module)).runsource(text, symbol="exec") is False
+    sys.modules[module.__name__] = module
+    try:
+        yield module.__name__
+    finally:
+        del sys.modules[module.__name__]
 
 
 @pytest.fixture
@@ -96,11 +110,8 @@ def test_packages_of_others_stand_for_themselves_by_version(write: Write) -> Non
 def test_code_without_source_is_known_by_what_it_was_compiled_to() -> None:
     digests = []
     for text in ("def f(x):\n  return x + 1", "def f(x): return x + 1", "def f(x): return x + 2"):
-        module = types.ModuleType("typed_in")
-        exec(text, vars(module))
-        sys.modules["typed_in"] = module
-        digests.append(digest_here("typed_in"))
-    del sys.modules["typed_in"]
+        with typed_in(text) as name:
+            digests.append(digest_here(name))
     assert digests[0] == digests[1] != digests[2]
 
 
@@ -167,17 +178,6 @@ class Net(torch.nn.Module):
 """
 
 
-def typed_in(text: str) -> str:
-    module = types.ModuleType("typed_in")
-    # As a notebook does, and a worker that gets a class by value.
-    exec(text, vars(module))
-    sys.modules["typed_in"] = module
-    try:
-        return digest_here("typed_in")
-    finally:
-        del sys.modules["typed_in"]
-
-
 @pytest.mark.parametrize(
     ("old", "new", "same"),
     [
@@ -199,20 +199,18 @@ def test_classes_of_a_notebook_count_with_the_values_that_they_use(
 ) -> None:
     write(pencil="def draw(x): return x")
     assert old in NOTEBOOK
-    first, second = typed_in(NOTEBOOK), typed_in(NOTEBOOK.replace(old, new))
+    with typed_in(NOTEBOOK) as name:
+        first = digest_here(name)
+    with typed_in(NOTEBOOK.replace(old, new)) as name:
+        second = digest_here(name)
     assert "not compared" not in first
     assert (first == second) is same
 
 
 def test_what_a_notebook_imports_counts_and_what_cannot_be_compared_is_named(write: Write) -> None:
     write(pencil="import paper\ndef draw(x): return x", paper="")
-    module = types.ModuleType("typed_in")
-    exec(NOTEBOOK.replace("draw(x))", "draw(x)) + TABLE"), vars(module))
-    sys.modules["typed_in"] = module
-    try:
-        found = code_of(["typed_in"], ())
-        assert {"typed_in", "pencil", "paper"} == set(found)
-        assert found["typed_in"].endswith(", not compared: TABLE")
+    with typed_in(NOTEBOOK.replace("draw(x))", "draw(x)) + TABLE")) as name:
+        found = code_of([name], ())
+        assert {name, "pencil", "paper"} == set(found)
+        assert found[name].endswith(", not compared: TABLE")
         assert code_again(found) == found
-    finally:
-        del sys.modules["typed_in"]

@@ -31,6 +31,18 @@ def honest(z: Tensor) -> Tensor:
     return two(z.flatten(1).mean(1) - 0.5)
 
 
+class Counting:
+    """The honest classifier, returning logits or votes; counts the rows that pass through it."""
+
+    def __init__(self, votes: bool = False) -> None:
+        self.votes = votes
+        self.rows = 0
+
+    def __call__(self, z: Tensor) -> Tensor:
+        self.rows += len(z)
+        return honest(z).argmax(1) if self.votes else honest(z)
+
+
 def test_an_honest_classifier_is_certified() -> None:
     assert all(each.label == 1 for each in certify(honest))
 
@@ -134,17 +146,11 @@ def test_nothing_is_given_of_what_was_drawn_since_the_last_good_look() -> None:
 
 
 def test_looks_cost_few_rows() -> None:
-    rows = 0
-
-    def f(z: Tensor) -> Tensor:
-        nonlocal rows
-        rows += len(z)
-        return honest(z)
-
+    f = Counting()
     hf.SmoothedClassifier(f, hf.Gaussian(sigma=0.25), 2, batch_size=64).certify(
         X[:1], n0=50, n=200, alpha=0.001, seed=1
     )
-    assert rows <= 250 + 16 + 3 + 16 + 1
+    assert f.rows <= 250 + 16 + 3 + 16 + 1
 
 
 @pytest.mark.parametrize(("size", "share"), [(64, 0.01), (8, 0.001)])
@@ -277,34 +283,22 @@ def test_a_drift_too_slow_for_any_two_looks_adds_up() -> None:
 
 @pytest.mark.parametrize(("votes", "share"), [(False, 0.01), (True, 0.12)])
 def test_looks_at_many_rows_cost_a_share_of_them(votes: bool, share: float) -> None:
-    rows = 0
-
-    def f(z: Tensor) -> Tensor:
-        nonlocal rows
-        rows += len(z)
-        return honest(z).argmax(1) if votes else honest(z)
-
+    f = Counting(votes)
     hf.SmoothedClassifier(f, hf.Gaussian(sigma=0.25), 2, batch_size=256).certify(
         X, n0=50, n=10_000, alpha=0.001, seed=1
     )
-    assert rows <= 2 * 10_050 * (1 + share)
+    assert f.rows <= 2 * 10_050 * (1 + share)
 
 
 @pytest.mark.parametrize("votes", [False, True])
 @pytest.mark.parametrize("size", [1, 24])
 def test_of_large_inputs_few_are_remembered(size: int, votes: bool) -> None:
     """An input has 3 MiB; 5 of them may be remembered, and what is asked again is what is remembered."""
-    asked = 0
-
-    def f(z: Tensor) -> Tensor:
-        nonlocal asked
-        asked += len(z)
-        return honest(z).argmax(1) if votes else honest(z)
-
+    f = Counting(votes)
     classifier = VotingClassifier(f, 2)
     for _ in range(3):
         classifier.votes(torch.rand(size, 3, 512, 512))
-    asked = 0
+    f.rows = 0
     assert classifier.confirm(now=True)
     # And up to 8 rows of the last batch alone.
-    assert 2 <= asked <= 5 + 1 + (8 if votes else 1)
+    assert 2 <= f.rows <= 5 + 1 + (8 if votes else 1)

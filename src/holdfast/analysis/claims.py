@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from holdfast.analysis import formats
 from holdfast.runs.log_fields import least_meant
-from holdfast.runs.manifest import IMPORTED
 from holdfast.runs.store import ClaimRecord
 from holdfast.types import Norm
 
@@ -24,16 +23,14 @@ def reach_known(manifest: Manifest, norm: Norm) -> bool:
     return norm is not Norm.L0 or manifest.data.shape_known
 
 
-def claimed(run: Run, norm: Norm, attainable: float | None) -> str | None:
-    """What must be said of the radii of an imported log, without a capital and a full stop; None for other runs.
+def claimed(run: Run, norm: Norm, attainable: float | None) -> str:
+    """What must be said of the radii of an imported log, without a capital and a full stop.
 
     Args:
-        run: whatever its kind.
+        run: an imported one.
         norm: of its radii.
         attainable: the largest radius that n and alpha allow; None if not even radius 0.
     """
-    if run.manifest.kind != IMPORTED:
-        return None
     if not reach_known(run.manifest, norm):
         return f"{_CLAIMED}; whether n and alpha allow them depends on the shape of an input, which is not known"
     claims = [record for record in run.records if isinstance(record, ClaimRecord) and record.predicted is not None]

@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from holdfast.analysis import attack_wording, charts, claims, extras, formats, tables, wording
+from holdfast.analysis import attack_wording, charts, claims, extras, formats, settings, tables, wording
 from holdfast.analysis.accuracy import attainable_radius, noise_of, subset_of, summarize
 from holdfast.analysis.attacked import summarize_attack
 from holdfast.analysis.curves import distinct_names
@@ -83,7 +83,7 @@ class RunSection:
     legend: str
     proved: list[str]
     attacks: list[AttackSection]
-    entries: list[wording.Entry]
+    entries: list[settings.Entry]
     raw: str
 
 
@@ -205,7 +205,7 @@ def _section(run: Run, name: str, anchor: str, radii: Sequence[float], attacks: 
         legend=f" ({legend})" if legend else "",
         proved=wording.proved(run, summary),
         attacks=[_attack(attack, run, f"{anchor}-attack-{number}") for number, attack in enumerate(own, 1)],
-        entries=wording.entries(run.manifest, subset_of(run)),
+        entries=settings.entries(run.manifest, subset_of(run)),
         raw=run.manifest.to_json(),
     )
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from holdfast.analysis import formats
 from holdfast.analysis import proved as deterministic
-from holdfast.analysis.accuracy import assumption_of, method_of, noise_of, outcomes, subset_of, theorem_of
+from holdfast.analysis.accuracy import assumption_of, noise_of, outcomes, subset_of, theorem_of
 from holdfast.analysis.claims import reach_known
 from holdfast.runs.manifest import BOUND, IMPORTED, estimator_of
 from holdfast.stats.datasets import robust_share_cohen, robust_share_exact
@@ -16,34 +14,15 @@ from holdfast.stats.rounding import show_down
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from holdfast.analysis.accuracy import Summary
     from holdfast.runs.manifest import Manifest
     from holdfast.runs.promised_data import DataPromise
     from holdfast.runs.store import Run
-    from holdfast.runs.subsets import Subset
     from holdfast.stats.datasets import Proportion
-
-
-_METHODS = {
-    "cohen": "the top class gets all of alpha; every other class has at most the rest (the papers' bound)",
-    "split": "the top class gets 0.9 alpha, and the other classes share 0.1 alpha for bounds of their own",
-    "exact": "nothing is estimated: every realization of the noise was taken once",
-}
 
 
 # Failure probability of statements about the very examples of a run.
 _RHO = 0.001
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One promise of a manifest: what it is called, its value, and what that means."""
-
-    name: str
-    value: str
-    meaning: str = ""
 
 
 def headline(run: Run, summary: Summary) -> str:
@@ -275,92 +254,6 @@ def not_proved(run: Run) -> list[str]:
     return found
 
 
-def entries(manifest: Manifest, there: Subset | None = None) -> list[Entry]:
-    """Everything that the manifest promised before the first sample, in plain words.
-
-    Args:
-        manifest: of the run.
-        there: what there is of its subset. The manifest of an imported log does not say which examples it is about.
-    """
-    data = manifest.data
-    shape = " x ".join(str(size) for size in data.shape)
-    return [
-        Entry("Kind", manifest.kind, "imported: a log of another tool" if manifest.kind == IMPORTED else ""),
-        Entry("Imported on", manifest.created, "UTC")
-        if manifest.kind == IMPORTED
-        else Entry("Promised on", manifest.created, "before the first sample (UTC)"),
-        *_how(manifest),
-        Entry("Data", f"{data.source}, {data.split} split, {_size(data)}"),
-        Entry("Subset", data.subset() if there is None else there.words)
-        if manifest.kind == IMPORTED
-        else Entry("Subset", data.subset(), "fixed beforehand"),
-        Entry("Hash of the data", data.sha256, "SHA-256 of all inputs and labels, in order"),
-        *(_space_of_log(shape, data) if manifest.kind == IMPORTED else _space(shape, data)),
-        Entry("Classes", f"{len(data.class_names)}: {', '.join(data.class_names)}"),
-        *_flat("Model", manifest.model, "the classifier" if manifest.kind == BOUND else "the base classifier"),
-        Entry("Precision", manifest.precision, "in which the classifier computes"),
-        Entry("Device", manifest.device),
-        *_flat("Version", manifest.versions, ""),
-        Entry("Format of the run", str(manifest.format)),
-    ]
-
-
-def _space(shape: str, data: DataPromise) -> list[Entry]:
-    return [
-        Entry("Shape of an input", shape, "channels x height x width" if len(data.shape) == 3 else "features"),
-        Entry("Range of an input", f"{data.low:g} to {data.high:g}", "input units; anything outside is refused"),
-    ]
-
-
-def _space_of_log(shape: str, data: DataPromise) -> list[Entry]:
-    """What is taken for the input space of a log, which does not tell it."""
-    known = Entry("Shape of an input", shape, "of that data set; the log does not tell it")
-    return [
-        known if data.shape_known else Entry("Shape of an input", "not known"),
-        Entry("Range of an input", "not known", "nor what its units are: the log does not tell"),
-    ]
-
-
-def _size(data: DataPromise) -> str:
-    size = data.split_size
-    return "number of examples not known" if size is None else f"{size} examples"
-
-
-def _how(manifest: Manifest) -> list[Entry]:
-    """Noise, theorem, samples and seed."""
-    theorem, estimator = theorem_of(manifest), estimator_of(manifest)
-    if manifest.kind == BOUND:
-        return [
-            Entry("Bound", method_of(manifest), "deterministic: nothing is sampled"),
-            Entry("Source", theorem.cite),
-            Entry("Norm", theorem.norm.value, theorem.norm.unit),
-            Entry("alpha", "0", "no certificate is false by chance"),
-        ]
-    seed = "not known" if manifest.seed is None else str(manifest.seed)
-    named = [Entry("Procedure", "as named at the import", "the log tells neither noise nor samples nor alpha")]
-    return [
-        *(named if manifest.kind == IMPORTED else []),
-        Entry("Noise", str(noise_of(manifest)), "added in input units, before any normalization"),
-        Entry("Guarantee", theorem.name, theorem.cite),
-        Entry("Selection samples (n0)", f"{manifest.n0:,}", "of each input; they choose the class"),
-        Entry("Realizations", f"{estimator.most_draws:,}", "of the noise, each taken once for each input")
-        if estimator.exhaustive
-        else Entry(
-            "Estimation samples (n)", f"{estimator.most_draws:,}", "of each input, drawn apart; they bound its votes"
-        ),
-        Entry("Estimator", str(manifest.estimator["name"]), "when sampling stops"),
-        Entry("Class bounds", estimator.method, _METHODS[estimator.method]),
-        Entry("alpha", f"{estimator.alpha:g}", "probability that one certificate is false, at most"),
-        Entry(
-            "Joint alpha",
-            "none" if manifest.joint_alpha is None else f"{manifest.joint_alpha:g}",
-            "probability that any certificate of the run is false, at most; none: promised for each one only",
-        ),
-        Entry("Seed", seed, "of all noise; with it the run can be repeated"),
-        Entry("Block", f"{manifest.block:,}", "samples that one random generator draws"),
-    ]
-
-
 def _telling(summary: Summary) -> tuple[float, Proportion]:
     """The largest radius above 0 that at least half of the examples reach; else radius 0."""
     reached = [radius for radius, share in summary.certified_accuracy.items() if radius > 0 and share.value >= 0.5]
@@ -380,22 +273,6 @@ def _median(summary: Summary) -> str:
         return "Fewer than half are certified correct, so there is no median certified radius."
     size = formats.with_unit(norm, formats.radius(norm, summary.median_certified_radius))
     return f"Half of these examples or more are certified correct at {size} (median certified radius)."
-
-
-def _flat(name: str, tree: Mapping[str, Any], meaning: str) -> list[Entry]:
-    if not tree:
-        return [Entry(name, "not known", meaning)]
-    found = []
-    for key, value in tree.items():
-        if isinstance(value, dict) and value:
-            found += _flat(f"{name}: {key}", value, meaning)
-        else:
-            found.append(
-                Entry(
-                    f"{name}: {key}", value if isinstance(value, str) else json.dumps(value, allow_nan=False), meaning
-                )
-            )
-    return found
 
 
 def _duration(seconds: float) -> str:

@@ -12,9 +12,10 @@ from holdfast.encodings import encoding_of
 from holdfast.errors import DataError
 from holdfast.runs.log_fields import least_meant, real, seconds, truth, whole
 from holdfast.runs.manifest import Manifest
-from holdfast.runs.promised_data import MOST_EXAMPLES, UNKNOWN, DataPromise, shown
+from holdfast.runs.promised_data import MOST_EXAMPLES, UNKNOWN, DataPromise
 from holdfast.runs.store import ClaimRecord
 from holdfast.runs.subsets import TEST_SPLITS
+from holdfast.shortened import as_json
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def _fields(path: Path, number: int, line: str, header: Sequence[str]) -> dict[s
         cut = "; the file may be cut off there, or a tab be missing" if len(fields) < len(header) else ""
         raise DataError(
             f"{path}, line {number} has {len(fields)} fields, the header has {len(header)} columns{cut}: "
-            f"{shown(line)}. A line has one field a column; write the log anew, or mend the line"
+            f"{as_json(line)}. A line has one field a column; write the log anew, or mend the line"
         )
     return dict(zip(header, fields, strict=True))
 
@@ -133,10 +134,11 @@ def _open_end(path: Path, last: tuple[int, str], column: str) -> str:
         DataError: what might be cut is an index, a class or a radius: 1.25e-05 would be read as 1.25.
     """
     number, line = last
+    field = line.rpartition("\t")[2]
     if column in _REQUIRED:
         raise DataError(
             f"{path}, line {number}, the last one, has no newline at its end: its {column} "
-            f"{line.split(chr(9))[-1]!r} may be cut off. Write the log anew; if it is whole, add a newline"
+            f"{field!r} may be cut off. Write the log anew; if it is whole, add a newline"
         )
     return column
 

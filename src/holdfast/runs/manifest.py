@@ -17,7 +17,8 @@ from holdfast.noises.base import noise_from_dict
 from holdfast.plain import Plain
 from holdfast.runs.digests import DIGEST, manifest_digest
 from holdfast.runs.ledger import json_object
-from holdfast.runs.promised_data import NOTED_LATER, DataPromise, check_data, checked_entry, shown
+from holdfast.runs.promised_data import NOTED_LATER, DataPromise, check_data, checked_entry
+from holdfast.shortened import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -283,7 +284,7 @@ def _difference(key: str, old: Any, new: Any) -> str:
         )
     module = key.removeprefix(_CODE_OF_MODEL)
     if module == key:
-        return f"{key}: the run has {shown(old)}, this call has {shown(new)}"
+        return f"{key}: the run has {as_json(old)}, this call has {as_json(new)}"
     if old is None or new is None:
         return f"the model's code: {place(module)} {'is a part of it now only' if old is None else 'was a part of it'}"
     if is_version(str(new)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from holdfast.errors import RunError
 from holdfast.plain import Plain
 from holdfast.runs.subsets import TEST_SPLITS, Split, irregular, stated, subset_of
+from holdfast.shortened import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -146,12 +146,6 @@ def checked_entry(origin: str, entries: Mapping[str, Any], name: str, right: boo
     """Raise RunError, which names the entry, unless it is right."""
     if not right:
         raise RunError(
-            f"{origin}: the entry {name!r} is {shown(entries[name])}, which is no such number or list as Holdfast "
+            f"{origin}: the entry {name!r} is {as_json(entries[name])}, which is no such number or list as Holdfast "
             "writes. Restore the file from a copy; if there is none, it has to be made again"
         )
-
-
-def shown(value: object) -> str:
-    """An entry as JSON, cut where it is long."""
-    text = json.dumps(value, allow_nan=False)
-    return text if len(text) <= 70 else text[:67] + "..."

@@ -13,6 +13,7 @@ from holdfast.errors import ClassifierError
 from holdfast.plain import plain
 from holdfast.sampling.logits import center_of, sizes
 from holdfast.sampling.modes import check_at_rest
+from holdfast.sampling.sizes import program_module
 from holdfast.sampling.steadiness import MARGIN, Steadiness
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ class VotingClassifier:
 
     Args:
         function: from `(batch, *noisy event)` to logits `(batch, num_classes)` or integer votes `(batch,)`; a torch
-            module in eval mode, or any callable that takes a tensor and returns a tensor or an array.
+            module in eval mode, a program of torch.export, or any callable that takes a tensor and returns a tensor or
+            an array.
         num_classes: at least 2.
 
     Raises:
@@ -58,6 +60,7 @@ class VotingClassifier:
     """
 
     def __init__(self, function: BaseClassifier, num_classes: int) -> None:
+        function = program_module(function)
         if not callable(function):
             raise ClassifierError(
                 f"a base classifier is a torch module or another callable, got {type(function).__name__}"

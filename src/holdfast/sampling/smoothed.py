@@ -18,7 +18,6 @@ from holdfast.sampling.inputs import as_array, checked_example, checked_indices,
 from holdfast.sampling.layouts import taking_channels_last
 from holdfast.sampling.procedure import Certify, Predict, certify_votes
 from holdfast.sampling.rng import Stream, check_seed, fresh_seed
-from holdfast.sampling.sizes import program_module
 from holdfast.types import Certificate, Example, Prediction
 
 if TYPE_CHECKING:
@@ -87,7 +86,7 @@ class SmoothedClassifier:
         given: Base = (
             base_classifier
             if isinstance(base_classifier, (VotingClassifier, ClassifierRecipe))
-            else VotingClassifier(program_module(base_classifier), num_classes)
+            else VotingClassifier(base_classifier, num_classes)
         )
         self._classifier: Base = taking_channels_last(given) if layout == CHANNELS_LAST else given
         if engine is None:
