@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from holdfast.analysis import tables, wording
+from holdfast.analysis import settings, tables, wording
 from holdfast.analysis.accuracy import attainable_radius, certified_accuracy, compared, outcomes, summarize
 from holdfast.analysis.curves import curves
 from holdfast.analysis.published import comparable
@@ -114,7 +114,7 @@ def test_words_say_that_nothing_was_sampled(run):
     assert "without noise" in said
     assert "votes" in said
     assert "nothing is sampled" in wording.limits(run.manifest, 0.05)
-    names = [entry.name for entry in wording.entries(run.manifest)]
+    names = [entry.name for entry in settings.entries(run.manifest)]
     assert "Bound" in names
     assert "Noise" not in names
 
