@@ -281,7 +281,7 @@ def test_a_drift_too_slow_for_any_two_looks_adds_up() -> None:
         ask(1000)
 
 
-@pytest.mark.parametrize(("votes", "share"), [(False, 0.01), (True, 0.14)])
+@pytest.mark.parametrize(("votes", "share"), [(False, 0.015), (True, 0.14)])
 def test_looks_at_many_rows_cost_a_share_of_them(votes: bool, share: float) -> None:
     f = Counting(votes)
     hf.SmoothedClassifier(f, hf.Gaussian(sigma=0.25), 2, batch_size=256).certify(
