@@ -38,7 +38,8 @@ MARGIN = 4.0
 # Rows of the first batch, and random ones, that are asked together; of the first batch that are computed alone if one
 # of them differed; and how often rows that answer otherwise than before are asked.
 _TOGETHER, _PROBES, _MORE, _AGAIN = 8, 8, 40, 4
-# Rows of the first batch that are asked together beside, where answers are in steps.
+# Rows of a batch that are remembered where answers are in steps: of the first one and of others while they pass. Of
+# logits, those are remembered that were asked at a look, which costs less and says enough.
 _STEPS = 64
 # The most that is remembered for good, in rows and bytes, the same for the sample since the last look; and the most of
 # each that is asked at a look, in rows.
@@ -214,8 +215,7 @@ class Steadiness:
         if self._differ(found, before, self._elsewhere, where):
             self._differ(self._alone(noisy[:_MORE]), output[:_MORE], self._elsewhere, where)
         if in_steps:
-            rows = noisy[: min(_STEPS, max(1, self._room(noisy)))].clone()
-            self._known = [(rows, output.clone() if len(rows) == len(noisy) else self._together(rows))]
+            self._remember(noisy, output)
         difference = float(differences(found, before, self._rounding.again).max())
         # A jump from one step to another is no rounding that others may have, too.
         self._allowed = _BATCH_DEPENDENCE * self._rounding.spread + (0.0 if in_steps else MARGIN * difference)
@@ -230,6 +230,8 @@ class Steadiness:
             self._sampled.saw(noisy, output, max(1, min(self._plan.kept, room)))
         self._rows += len(noisy)
         self._largest = max(self._largest, len(noisy))
+        if self._plan is _OF_STEPS and self._wanted() and self._room(noisy):
+            self._remember(noisy, output)
 
     def due(self) -> bool:
         """Whether enough time has passed since the last look for another one to cost next to nothing."""
@@ -292,11 +294,21 @@ class Steadiness:
         taken = sum(rows.nbytes for rows, _ in [*self._first, *self._known])
         return max(0, _MOST_BYTES - taken) // noisy[0].nbytes
 
+    def _wanted(self) -> bool:
+        """Whether more rows are to be remembered."""
+        known = sum(len(rows) for rows, _ in [*self._first, *self._known])
+        return known < min(self._plan.share * self._rows, _MOST)
+
+    def _remember(self, noisy: Tensor, output: Tensor) -> None:
+        """The first rows of a batch, as many as there is memory for, and what they give in a batch of their own."""
+        rows = noisy[: min(_STEPS, max(1, self._room(noisy)))].clone()
+        said = output.clone() if len(rows) == len(noisy) else self._together(rows)
+        self._known = [*self._known, (rows, said)]
+
     def _ask_and_remember(self, rows: Tensor) -> Tensor:
         """What rows give together; they are asked again later, if there is memory for them."""
         said = self._together(rows)
-        known = sum(len(each) for each, _ in [*self._first, *self._known])
-        if known < min(self._plan.share * self._rows, _MOST) and self._room(rows) >= len(rows):
+        if self._wanted() and self._room(rows) >= len(rows):
             self._known = [*self._known, (rows, said)]
         return said
 
