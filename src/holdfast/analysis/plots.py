@@ -9,7 +9,7 @@ from holdfast.analysis import claims, extras, formats
 from holdfast.analysis.accuracy import claimed_of, method_of, subset_of
 from holdfast.analysis.curves import DASHES, PALETTE, axis_title, curves, distinct_names
 from holdfast.errors import UsageError
-from holdfast.files import whole_file
+from holdfast.outputs import whole_file
 from holdfast.runs.manifest import estimator_of
 from holdfast.types import Norm
 
@@ -62,8 +62,8 @@ def saved(out: Path, draw: Callable[[Any], None]) -> None:
     figure = extras.load("matplotlib.figure", "Drawing a plot").Figure(figsize=(7.2, 4.6), layout="constrained")
     draw(figure)
     kind = out.suffix.lower().lstrip(".")
-    with whole_file(out) as path:
-        figure.savefig(path, format=kind, dpi=200, metadata=None if kind == "png" else _undated(kind))
+    with whole_file(out) as file:
+        figure.savefig(file, format=kind, dpi=200, metadata=None if kind == "png" else _undated(kind))
 
 
 def _draw(axes: Any, line: Curve, label: str, number: int) -> None:

@@ -21,18 +21,19 @@ from holdfast.analysis.gaps import gap
 from holdfast.analysis.published import comparable
 from holdfast.analysis.radii import radii_for
 from holdfast.errors import UsageError
-from holdfast.files import shown, whole_file
+from holdfast.files import shown
+from holdfast.outputs import whole_file
 from holdfast.runs.manifest import BOUND, IMPORTED
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from holdfast.analysis.accuracy import Summary
     from holdfast.analysis.gallery import Card
     from holdfast.analysis.gaps import Gap
     from holdfast.analysis.published import PublishedFigure
+    from holdfast.folders import Where
     from holdfast.runs.attack_store import AttackRun
     from holdfast.runs.store import Run
 
@@ -103,7 +104,7 @@ class Group:
 
 def write_report(
     runs: Sequence[Run],
-    out: Path,
+    out: Where,
     radii: Sequence[float] | None = None,
     title: str | None = None,
     attacks: Sequence[AttackRun] = (),
@@ -139,8 +140,8 @@ def write_report(
         formats=formats,
         script=charts.script(),
     )
-    with whole_file(out) as path:
-        path.write_text(shown(page), encoding="utf-8")
+    with whole_file(out) as file:
+        file.write(shown(page).encode())
 
 
 def template(package: str, file: str) -> Any:

@@ -10,10 +10,9 @@ from holdfast.cli.specs import open_data_spec, parse_attack, parse_budgets
 from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from holdfast.attacks import Target
     from holdfast.data.base import DataSet
+    from holdfast.folders import Where
     from holdfast.models.bundle import Bundle
     from holdfast.noises.base import Noise
     from holdfast.runs.adversary import Certified
@@ -55,7 +54,7 @@ class Computation:
 
 
 def attack_into(
-    out: Path,
+    out: Where,
     asked: Asked,
     bundle: Bundle,
     spec: str,
@@ -123,14 +122,15 @@ def attack_into(
         )
 
 
-def _seed(out: Path, asked: int | None) -> int:
+def _seed(out: Where, asked: int | None) -> int:
     """The one that is asked for, or that an attack was begun with, or a fresh one."""
-    from holdfast.runs.attack_store import FILE_NAME, read_attack_manifest
+    from holdfast.runs.attack_store import attack_manifest_before
     from holdfast.sampling.rng import check_seed, fresh_seed
 
     if asked is not None:
         return check_seed(asked)
-    return read_attack_manifest(out).seed if (out / FILE_NAME).is_file() else fresh_seed()
+    before = attack_manifest_before(out)
+    return fresh_seed() if before is None else before.seed
 
 
 def target_of(

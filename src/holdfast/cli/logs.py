@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -110,12 +111,15 @@ def export_command(
     """Write a run as the log that other tools read. Radii are rounded down to 6 decimals."""
     from holdfast.analysis.accuracy import claimed_of
     from holdfast.analysis.proved import condition
+    from holdfast.outputs import check_outside, whole_file
     from holdfast.runs.logs import write_jsonl, write_tsv
     from holdfast.runs.store import read_run
 
     writers = {"tsv": write_tsv, "jsonl": write_jsonl}
     if format not in writers:
         raise UsageError(f"--format is tsv or jsonl, got {format!r}")
+    if out is not None:
+        check_outside(out)
     found = read_run(run)
     kept = condition(found.manifest)
     if kept is not None:
@@ -127,8 +131,10 @@ def export_command(
     if out is None:
         writers[format](lines, sys.stdout)
         return
-    with out.open("w", encoding="utf-8") as file:
-        writers[format](lines, file)
+    text = io.StringIO()
+    writers[format](lines, text)
+    with whole_file(out) as file:
+        file.write(text.getvalue().encode())
     console.say(f"{out}: {len(lines)} examples")
 
 

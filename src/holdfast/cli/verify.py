@@ -12,6 +12,7 @@ from holdfast.cli import console, options, verify_attack, verify_run
 from holdfast.cli.adversaries import Computation
 from holdfast.cli.specs import parse_batch_size, parse_engine
 from holdfast.errors import UsageError
+from holdfast.folders import Below, lies
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +78,7 @@ def verify_command(
     if model is not None and data is None:
         data = "digits"
     outcome: Outcome
-    if (run / OF_ATTACK).is_file():
+    if lies(Below(run) / OF_ATTACK):
         if log is not None or engine != "local":
             raise UsageError(f"{run} is an attack, which has no log and no engine; leave out --log and --engine")
         computation = Computation(device, threads, parse_batch_size(batch_size), "float32", "auto")

@@ -5,26 +5,29 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from holdfast.errors import BundleError
-from holdfast.files import whole_file
+from holdfast.folders import opened_file
 from holdfast.models.architectures.base import build_normalized, builders_used
 from holdfast.models.identity import model_code
 from holdfast.models.mistaken import mistaken
 from holdfast.models.tensors import listed, put_in
 from holdfast.noises.base import noise_from_dict
+from holdfast.outputs import whole_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
+    from holdfast.folders import Where
     from holdfast.noises.base import Noise
 
 FORMAT = 1
@@ -124,7 +127,7 @@ class Bundle:
         }
 
 
-def save_bundle(path: Path, info: BundleInfo, module: nn.Module) -> None:
+def save_bundle(path: Where, info: BundleInfo, module: nn.Module) -> None:
     """Write a bundle, whole or not at all.
 
     Args:
@@ -137,7 +140,7 @@ def save_bundle(path: Path, info: BundleInfo, module: nn.Module) -> None:
     write_tensors(path, weights, {_KEY: header})
 
 
-def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
+def write_tensors(path: Where, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
     """Write a safetensors file so that it is whole or not there at all; a tensor with two names is written twice."""
     own: dict[str, Tensor] = {}
     memory: set[int] = set()
@@ -146,25 +149,40 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, str]
         place = tensor.untyped_storage().data_ptr()
         own[name] = tensor.clone() if place in memory else tensor
         memory.add(place)
-    with whole_file(path) as temporary:
-        save_file(own, temporary, header)
-        # safetensors makes files that only their owner may read.
-        temporary.chmod(0o644)
+    # Not by its own writer, which opens files by their paths.
+    content = save(own, header)
+    with whole_file(path) as file:
+        file.write(content)
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def read_tensors(path: Where) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors and header of a safetensors file.
 
     Raises:
         BundleError: there is no such file, or it is not of this kind.
+        RunError: below what the user names something else than a file lies there.
     """
-    if not path.is_file():
+    with _opened(path) as file:
+        return _tensors(path, file)
+
+
+@contextmanager
+def _opened(path: Where) -> Iterator[IO[bytes]]:
+    file = opened_file(path)
+    if file is None:
         raise BundleError(f"there is no model file {path}; `holdfast train --out {path}` makes one")
-    instead = mistaken(path)
+    with file:
+        yield file
+
+
+def _tensors(path: Where, opened: IO[bytes]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    # Of the file that is open, whatever its path leads to by now.
+    same = Path(f"/dev/fd/{opened.fileno()}")
+    instead = mistaken(path if isinstance(path, Path) else same)
     if instead is not None:
         raise BundleError(f"{path} is not a safetensors file, but {instead.what}: {instead.remedy}")
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(same, framework="pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise BundleError(
@@ -173,7 +191,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         ) from error
 
 
-def read_info(path: Path) -> BundleInfo:
+def read_info(path: Where) -> BundleInfo:
     """What a bundle says, without building the model.
 
     Raises:
@@ -182,7 +200,7 @@ def read_info(path: Path) -> BundleInfo:
     return _parse(path, read_tensors(path)[1])
 
 
-def load_bundle(path: Path, device: torch.device | None = None) -> Bundle:
+def load_bundle(path: Where, device: torch.device | None = None) -> Bundle:
     """The base classifier of a bundle, in eval mode and float32, on a device; other precisions are those of backends.
 
     Args:
@@ -192,7 +210,9 @@ def load_bundle(path: Path, device: torch.device | None = None) -> Bundle:
     Raises:
         BundleError: not a bundle, or weights that do not fit its architecture or are no finite numbers; see `put_in`.
     """
-    tensors, header = read_tensors(path)
+    with _opened(path) as file:
+        tensors, header = _tensors(path, file)
+        sha256 = hashlib.sha256(file.read()).hexdigest()
     info = _parse(path, header)
     with builders_used() as builders:
         module = info.build()
@@ -200,10 +220,10 @@ def load_bundle(path: Path, device: torch.device | None = None) -> Bundle:
     _check_names(path, info, module.state_dict(), tensors)
     put_in(module, tensors, str(path))
     module = module.to(device or torch.device("cpu"), torch.float32).eval().requires_grad_(False)
-    return Bundle(info, module, hashlib.sha256(path.read_bytes()).hexdigest(), code)
+    return Bundle(info, module, sha256, code)
 
 
-def _check_names(path: Path, info: BundleInfo, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+def _check_names(path: Where, info: BundleInfo, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
     """Raise BundleError unless there are the tensors of the architecture and no others, in its shapes."""
     shapes = [
         f"{name} {tuple(found[name].shape)}, expected {tuple(tensor.shape)}"
@@ -222,7 +242,7 @@ def _check_names(path: Path, info: BundleInfo, expected: Mapping[str, Tensor], f
         )
 
 
-def _parse(path: Path, header: Mapping[str, str]) -> BundleInfo:
+def _parse(path: Where, header: Mapping[str, str]) -> BundleInfo:
     if _KEY not in header:
         raise BundleError(f"{path} is a safetensors file but not a Holdfast bundle: its header has no {_KEY!r} entry")
     try:

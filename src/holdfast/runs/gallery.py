@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from holdfast.errors import RunError
-from holdfast.files import whole_file
+from holdfast.folders import entered
+from holdfast.runs.store import GALLERY
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
-FILE_NAME = "gallery.npz"
+    from holdfast.folders import Folder, Where
 
 # What numpy raises for torn, foreign and incomplete files.
 _UNREADABLE = (
@@ -40,24 +39,25 @@ class Gallery:
     pictures: NDArray[np.uint8]
 
 
-def write_gallery(folder: Path, gallery: Gallery) -> None:
+def write_gallery(folder: Folder, gallery: Gallery) -> None:
     """Write the gallery of a run, whole or not at all."""
-    with whole_file(folder / FILE_NAME) as path, path.open("wb") as file:
+    with folder.replacing(GALLERY) as file:
         np.savez_compressed(file, index=gallery.index, pictures=gallery.pictures)
 
 
-def read_gallery(folder: Path) -> Gallery | None:
+def read_gallery(folder: Where | Folder) -> Gallery | None:
     """The gallery of a run, or None if it has none.
 
     Raises:
-        RunError: the file is corrupt, or holds something else.
+        RunError: the file is corrupt, holds something else, or is no file.
     """
-    path = folder / FILE_NAME
-    if not path.is_file():
+    with entered(folder) as place:
+        opened, path = place.reading(GALLERY), place / GALLERY
+    if opened is None:
         return None
     try:
         # Opened here, since numpy leaves a file that is no archive open.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with opened as file, np.load(file, allow_pickle=False) as arrays:
             index, pictures = arrays["index"], arrays["pictures"]
     except _UNREADABLE as error:
         raise RunError(f"{path} cannot be read ({error}); delete it to have the report without pictures") from error

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from holdfast.encodings import encoding_of
 from holdfast.errors import DataError
+from holdfast.folders import read_file
 from holdfast.runs.log_fields import least_meant, real, seconds, truth, whole
 from holdfast.runs.manifest import Manifest
 from holdfast.runs.promised_data import MOST_EXAMPLES, UNKNOWN, DataPromise
@@ -144,9 +145,9 @@ def _open_end(path: Path, last: tuple[int, str], column: str) -> str:
 
 
 def _text(path: Path) -> str:
-    if not path.is_file():
+    raw = read_file(path)
+    if raw is None:
         raise DataError(f"there is no log {path}")
-    raw = path.read_bytes()
     encoding = encoding_of(raw)
     try:
         text = raw.decode(encoding)

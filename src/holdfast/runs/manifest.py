@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 from holdfast.code_digest import is_version, place
 from holdfast.errors import RunError
 from holdfast.estimators import Estimator, Proved, estimator_from_dict, scale_of
-from holdfast.files import whole_file
+from holdfast.files import storage_error
+from holdfast.folders import Folder, entered, lies
 from holdfast.noises.base import noise_from_dict
 from holdfast.plain import Plain
 from holdfast.runs.digests import DIGEST, manifest_digest
@@ -22,10 +23,10 @@ from holdfast.shortened import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from typing_extensions import Self
 
+    from holdfast.folders import Where
     from holdfast.types import ClassBounds
 
 FORMAT = 2
@@ -125,28 +126,49 @@ class Promised(Plain):
 AnyPromised = TypeVar("AnyPromised", bound=Promised)
 
 
-def read_promised(folder: Path, kind: type[AnyPromised]) -> AnyPromised:
+def read_promised(folder: Where | Folder, kind: type[AnyPromised]) -> AnyPromised:
     """What was promised in a folder.
 
     Raises:
         RunError: nothing of this kind, or it cannot be read.
     """
-    path = folder / kind.file_name
-    if not path.is_file():
+    found = promised_before(folder, kind)
+    if found is None:
         raise RunError(
             f"{folder} is not {kind.what}: there is no {kind.file_name} in it. `{kind.made_by} --out {folder}` makes "
             "one"
         )
-    return kind.from_json(path.read_bytes(), str(path))
+    return found
 
 
-def write_promised(folder: Path, promised: Promised) -> None:
-    """Write the document so that it is whole or not there at all, and on the disk when this returns."""
-    with whole_file(folder / promised.file_name) as path:
-        path.write_text(promised.to_json(), encoding="utf-8")
+def promised_before(folder: Where | Folder, kind: type[AnyPromised]) -> AnyPromised | None:
+    """What was promised in a folder; None where there is no such folder, or nothing of this kind in it.
+
+    Raises:
+        RunError: it cannot be read, or something else than a file lies there.
+    """
+    if not isinstance(folder, Folder) and not lies(folder):
+        return None
+    with entered(folder) as place:
+        text = place.read(kind.file_name)
+    return None if text is None else kind.from_json(text, str(place / kind.file_name))
 
 
-def kept(folder: Path, promised: AnyPromised) -> AnyPromised:
+def write_promised(folder: Where | Folder, promised: Promised) -> None:
+    """Write the document so that it is whole or not there at all, and on the disk when this returns.
+
+    Raises:
+        RunError: something else than a file lies there.
+        StorageError: it cannot be written.
+    """
+    try:
+        with entered(folder) as place, place.replacing(promised.file_name) as file:
+            file.write(promised.to_json().encode())
+    except OSError as error:
+        raise storage_error(str(folder), error) from error
+
+
+def kept(folder: Folder, promised: AnyPromised) -> AnyPromised:
     """The promise of a folder: that which is written there and says the same, or this one, which then is.
 
     Its time, and with it the digest that records depend on, is that of the first session.
@@ -154,10 +176,10 @@ def kept(folder: Path, promised: AnyPromised) -> AnyPromised:
     Raises:
         RunError: the folder was started with another promise.
     """
-    if not (folder / promised.file_name).exists():
+    stored = promised_before(folder, type(promised))
+    if stored is None:
         write_promised(folder, promised)
         return promised
-    stored = read_promised(folder, type(promised))
     different = differences(stored, promised)
     if _left_out(*_both(stored, promised)) and not different:
         warnings.warn(
@@ -254,14 +276,19 @@ def backend_of(manifest: Manifest) -> str:
     return str(manifest.model.get("backend", {}).get("name", "torch"))
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
+def write_manifest(folder: Where, manifest: Manifest) -> None:
     """Write the manifest of a run; see `write_promised`."""
     write_promised(folder, manifest)
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Where | Folder) -> Manifest:
     """The manifest of a run; see `read_promised`."""
     return read_promised(folder, Manifest)
+
+
+def manifest_before(folder: Where) -> Manifest | None:
+    """The manifest of a run that was begun in a folder; see `promised_before`."""
+    return promised_before(folder, Manifest)
 
 
 def differences(promised: Promised, wanted: Promised) -> list[str]:

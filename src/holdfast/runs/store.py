@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import RunError, UsageError
 from holdfast.estimators.proved import MOST_RADIUS
+from holdfast.folders import Folder, Where, entered
 from holdfast.plain import Plain
 from holdfast.runs.ledger import (
     RECORDS,
@@ -38,7 +38,13 @@ from holdfast.types import Counts
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from holdfast.folders import Below
+
+# Pictures of the first examples; see `gallery`.
+GALLERY = "gallery.npz"
+
 __all__ = [
+    "GALLERY",
     "BoundRecord",
     "RECORDS",
     "SESSIONS",
@@ -122,7 +128,7 @@ Record = VoteRecord | ClaimRecord | BoundRecord
 class Run:
     """A run as it lies on the disk: the promise, and the whole records in the order of their indices."""
 
-    folder: Path
+    folder: Where
     manifest: Manifest
     records: tuple[Record, ...]
     sessions: tuple[Session, ...]
@@ -135,20 +141,21 @@ class Run:
         return len(self.manifest.data.indices()) - len(self.records)
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Where | Folder) -> Run:
     """The run in `folder`, without touching it; a torn last line is left out.
 
     Raises:
-        RunError: not a run, or a record in it is corrupt.
+        RunError: not a run, a record in it is corrupt, or something else than a file lies in the place of one.
     """
-    manifest = read_manifest(folder)
-    records = _parse(whole_lines(folder), manifest, folder / RECORDS)
-    return Run(
-        folder,
-        manifest,
-        tuple(sorted(records, key=lambda record: record.index)),
-        read_sessions(folder),
-    )
+    with entered(folder) as place:
+        manifest = read_manifest(place)
+        records = _parse(whole_lines(place), manifest, place / RECORDS)
+        return Run(
+            place.where,
+            manifest,
+            tuple(sorted(records, key=lambda record: record.index)),
+            read_sessions(place),
+        )
 
 
 class RunStore(Ledger):
@@ -165,9 +172,9 @@ class RunStore(Ledger):
         StorageError: the disk is full or refuses to write.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
+    def __init__(self, folder: Where, manifest: Manifest) -> None:
         self.manifest = manifest
-        super().__init__(folder, FILE_NAME)
+        super().__init__(folder, FILE_NAME, files=(GALLERY,))
 
     def append(self, records: Iterable[Record]) -> None:
         """Write records and return when they are on the disk.
@@ -189,7 +196,7 @@ class RunStore(Ledger):
         return {record.index for record in read_run(self.folder).records}
 
 
-def _parse(lines: Sequence[bytes], manifest: Manifest, path: Path) -> list[Record]:
+def _parse(lines: Sequence[bytes], manifest: Manifest, path: Below) -> list[Record]:
     if manifest.kind not in _READERS:
         raise RunError(f"{path.parent} is a run of kind {manifest.kind!r}; known are {', '.join(_READERS)}")
     read = _READERS[manifest.kind]

@@ -12,14 +12,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import RunError
+from holdfast.folders import entered
 from holdfast.runs.verification.outcome import Outcome
 from holdfast.runs.verification.promise import read_entries, read_lines, read_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
+
+    from holdfast.folders import Where
 
 MANIFEST = "attack.json"
+_FOUND = "found"
 _FORMAT = 1
 _MAGIC = b"\x93NUMPY\x01\x00"
 _KINDS = (None, "misclassified", "abstains")
@@ -58,7 +61,7 @@ class AttackMaterial:
         records: entries by index, those whose digest, content and adversarial are right.
     """
 
-    folder: Path
+    folder: Where
     norm: str
     n: int
     shape: tuple[int, ...]
@@ -74,8 +77,7 @@ class AttackMaterial:
         Raises:
             ValueError: its file is missing, of another kind or shape, or has a value out of range.
         """
-        path, count = self.folder / "found" / f"{index}.npy", math.prod(self.shape)
-        raw = path.read_bytes() if path.is_file() else b""
+        raw, count = _file(self.folder, index), math.prod(self.shape)
         header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {self.shape}, }}".encode()
         begin = len(_MAGIC) + 2 + int.from_bytes(raw[len(_MAGIC) : len(_MAGIC) + 2], "little")
         described = raw[len(_MAGIC) + 2 : begin].strip()
@@ -88,7 +90,7 @@ class AttackMaterial:
         return values
 
 
-def check_attack(folder: Path, result: AttackVerification, complete: bool = False) -> AttackMaterial | None:
+def check_attack(folder: Where, result: AttackVerification, complete: bool = False) -> AttackMaterial | None:
     """Check the digests, records and adversarials of an attack; None where the manifest itself is wrong.
 
     Args:
@@ -99,11 +101,12 @@ def check_attack(folder: Path, result: AttackVerification, complete: bool = Fals
     try:
         entries = read_entries(folder, MANIFEST, _FORMAT, "an attack")
         material = _material(folder, entries)
+        lines = read_lines(folder)
     except RunError as error:
         result.failures.append(str(error))
         return None
     result.digest, result.promised = entries["digest"], len(material.indices)
-    for number, line in enumerate(read_lines(folder), 1):
+    for number, line in enumerate(lines, 1):
         try:
             record = read_record(line, result.digest)
             _check_record(record, material)
@@ -111,7 +114,7 @@ def check_attack(folder: Path, result: AttackVerification, complete: bool = Fals
             if record["adversarial"] is not None:
                 _check_file(record, material)
                 result.adversarials += 1
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RunError) as error:
             result.failures.append(f"records.jsonl, line {number}: {error}")
         else:
             material.records[record["index"]] = record
@@ -150,7 +153,7 @@ def check_distances(
             )
 
 
-def _material(folder: Path, entries: Mapping[str, Any]) -> AttackMaterial:
+def _material(folder: Where, entries: Mapping[str, Any]) -> AttackMaterial:
     try:
         data = entries["data"]
         made = AttackMaterial(
@@ -212,9 +215,22 @@ def _check_file(record: Mapping[str, Any], material: AttackMaterial) -> None:
     """Raise ValueError unless the adversarial is the one that the record names, in range."""
     index = record["index"]
     material.adversarial(index)
-    found = hashlib.sha256((material.folder / "found" / f"{index}.npy").read_bytes()).hexdigest()
+    found = hashlib.sha256(_file(material.folder, index)).hexdigest()
     if found != record["adversarial"]:
         raise ValueError(f"found/{index}.npy has the SHA-256 {found}, the record names {record['adversarial']}")
+
+
+def _file(folder: Where, index: int) -> bytes:
+    """What the file of an adversarial holds; nothing where there is none.
+
+    Raises:
+        RunError: something else than a file lies there.
+    """
+    with entered(folder) as place:
+        if not place.has(_FOUND):
+            return b""
+        with place.folder(_FOUND) as found:
+            return found.read(f"{index}.npy") or b""
 
 
 def _contradicts(record: Mapping[str, Any]) -> bool:

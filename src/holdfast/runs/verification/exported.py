@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import DataError
+from holdfast.folders import read_file
 from holdfast.runs.verification.promise import parse
 
 if TYPE_CHECKING:
@@ -78,8 +79,6 @@ def _wrong(line: Mapping[str, Any], index: int, material: Material, known: Mappi
 
 def _lines(path: Path) -> list[Mapping[str, Any]]:
     """The lines of a log, as text or parsed JSON whose decimals are kept."""
-    if not path.is_file():
-        raise DataError(f"there is no log {path}")
     raw = _unmarked(path).splitlines()
     if not raw:
         raise DataError(f"{path} is empty; `holdfast export-log RUN --out {path.name}` writes a log")
@@ -105,7 +104,9 @@ def _fields(path: Path, number: int, line: bytes, header: Sequence[str]) -> Mapp
 
 def _unmarked(path: Path) -> bytes:
     """The content of a log in UTF-8, without a byte-order mark."""
-    raw = path.read_bytes()
+    raw = read_file(path)
+    if raw is None:
+        raise DataError(f"there is no log {path}")
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in raw:
         raise DataError(f"{path} is UTF-16 or no text; a log is UTF-8. Write it so: `iconv -f UTF-16 -t UTF-8`")
     return raw.removeprefix(codecs.BOM_UTF8)

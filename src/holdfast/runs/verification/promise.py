@@ -9,10 +9,12 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import RunError
+from holdfast.folders import Folder, entered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
+
+    from holdfast.folders import Where
 
 FORMAT = 2
 MANIFEST = "manifest.json"
@@ -56,7 +58,7 @@ class Promise:
     digest: str
 
 
-def read_promise(folder: Path) -> Promise:
+def read_promise(folder: Where | Folder) -> Promise:
     """The manifest of a run, after its digest has been checked.
 
     Raises:
@@ -71,7 +73,7 @@ def read_promise(folder: Path) -> Promise:
         ) from error
 
 
-def read_entries(folder: Path, name: str, current: int, what: str) -> dict[str, Any]:
+def read_entries(folder: Where | Folder, name: str, current: int, what: str) -> dict[str, Any]:
     """The entries of a manifest, after its digest has been checked.
 
     Args:
@@ -83,11 +85,12 @@ def read_entries(folder: Path, name: str, current: int, what: str) -> dict[str, 
     Raises:
         RunError: it is missing, damaged or of another format.
     """
-    path = folder / name
-    if not path.is_file():
+    with entered(folder) as place:
+        text, path = place.read(name), place / name
+    if text is None:
         raise RunError(f"{folder} is not {what}: there is no {name} in it")
     try:
-        entries: dict[str, Any] = parse(path.read_bytes())
+        entries: dict[str, Any] = parse(text)
         found = entries.get("digest")
         entries_format = entries.get("format")
         expected = hashlib.sha256(canonical(entries).encode()).hexdigest()
@@ -120,10 +123,14 @@ def _promise(entries: Mapping[str, Any]) -> Promise:
     )
 
 
-def read_lines(folder: Path) -> list[bytes]:
-    """The whole lines of the records; one without a newline at its end does not count."""
-    path = folder / RECORDS
-    raw = path.read_bytes() if path.is_file() else b""
+def read_lines(folder: Where | Folder) -> list[bytes]:
+    """The whole lines of the records; one without a newline at its end does not count.
+
+    Raises:
+        RunError: something else than a file lies there, or it cannot be read.
+    """
+    with entered(folder) as place:
+        raw = place.read(RECORDS) or b""
     return raw[: raw.rfind(b"\n") + 1].splitlines()
 
 
