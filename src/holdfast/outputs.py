@@ -6,7 +6,7 @@ import errno
 import json
 import os
 import stat
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -88,13 +88,33 @@ def remove(where: Below) -> None:
         raise storage_error(str(where), error) from error
 
 
-def check_outside(where: Where) -> None:
-    """Refuse a file in the folder of a run or of an attack, before there is any work for it.
+def check_place(where: Where) -> None:
+    """Refuse a place at which no file is to be written, before there is any work for it.
 
     Raises:
-        StorageError: it would lie in one, itself or behind links.
+        StorageError: it would lie in a run, itself or behind links, or something else than a file is there.
+        RunError: something else than a file is there, below what the user names.
     """
-    folder = where.root.joinpath(*where.parts[:-1]) if isinstance(where, Below) else _resolved(where).parent
+    if isinstance(where, Below):
+        _check_outside(where, where.root.joinpath(*where.parts[:-1]))
+        with suppress(FileNotFoundError), Folder.opened(where.parent) as folder:
+            folder.check(where.name)
+        return
+    try:
+        mode = where.stat().st_mode
+    except FileNotFoundError:
+        mode = stat.S_IFREG
+    except OSError as error:
+        raise storage_error(where, error) from error
+    if not stat.S_ISREG(mode):
+        raise StorageError(
+            f"{shown(where)} is {kind_of(mode)}; expected was a file, which is replaced, or a name that is not taken. "
+            "Nothing was written; choose another place, then repeat the same command"
+        )
+    _check_outside(where, _resolved(where).parent)
+
+
+def _check_outside(where: Where, folder: Path) -> None:
     folder = _resolved(folder)
     for each in (folder, *folder.parents):
         if _is_run(each):
@@ -108,21 +128,12 @@ def _folder_of(where: Where) -> tuple[Folder, str]:
     """The folder of a file, which is made, and the file's name in it: for what the user names, behind links.
 
     Raises:
-        StorageError: what is there is no file, and would be lost; or it lies in a run.
+        StorageError, RunError: see `check_place`.
         OSError: the operating system refuses.
     """
-    check_outside(where)
+    check_place(where)
     if isinstance(where, Below):
         return Folder.opened(where.parent, make=True), where.name
-    try:
-        mode = where.stat().st_mode
-    except FileNotFoundError:
-        mode = stat.S_IFREG
-    if not stat.S_ISREG(mode):
-        raise StorageError(
-            f"{shown(where)} is {kind_of(mode)}; expected was a file, which is replaced, or a name that is not taken. "
-            "Nothing was written; choose another place, then repeat the same command"
-        )
     place = _resolved(where)
     return Folder.opened(place.parent, make=True), place.name
 

@@ -111,7 +111,7 @@ def attack_command(
     from holdfast.analysis.formats import counted
     from holdfast.analysis.plots import check_suffix
     from holdfast.models.bundle import load_bundle
-    from holdfast.outputs import check_outside
+    from holdfast.outputs import check_place
     from holdfast.runs.attack_store import EVIDENCE, read_attack
     from holdfast.runs.promised_data import DataPromise
     from holdfast.sampling.engines.local import torch_device
@@ -123,7 +123,7 @@ def attack_command(
         return
     if plot is not None:
         check_suffix(plot)
-        check_outside(plot)
+        check_place(plot)
     if model is None or out is None:
         missing = "--model, a model bundle" if model is None else "--out, the folder of the attack"
         raise UsageError(f"{missing}, is missing: an attack needs both, as in --model m.safetensors --out runs/pgd")

@@ -39,7 +39,7 @@ def demo_command(
     from holdfast.cli.train import train_bundle
     from holdfast.estimators import FixedSize
     from holdfast.folders import Below, lies
-    from holdfast.outputs import check_outside
+    from holdfast.outputs import check_place
     from holdfast.runs.store import read_run
     from holdfast.sampling.engines.local import LocalEngine
     from holdfast.training.config import TrainConfig
@@ -48,7 +48,7 @@ def demo_command(
     runs = []
     folder = Below(out)
     report = folder / "report.html"
-    check_outside(report)
+    check_place(report)
     for name, (spec, training) in _JOBS.items():
         model, run = folder / f"{name}.safetensors", folder / "runs" / name
         if lies(model):

@@ -111,7 +111,7 @@ def export_command(
     """Write a run as the log that other tools read. Radii are rounded down to 6 decimals."""
     from holdfast.analysis.accuracy import claimed_of
     from holdfast.analysis.proved import condition
-    from holdfast.outputs import check_outside, whole_file
+    from holdfast.outputs import check_place, whole_file
     from holdfast.runs.logs import write_jsonl, write_tsv
     from holdfast.runs.store import read_run
 
@@ -119,7 +119,7 @@ def export_command(
     if format not in writers:
         raise UsageError(f"--format is tsv or jsonl, got {format!r}")
     if out is not None:
-        check_outside(out)
+        check_place(out)
     found = read_run(run)
     kept = condition(found.manifest)
     if kept is not None:

@@ -17,7 +17,7 @@ from holdfast.models.precision import AUTO, FLOAT32
 if TYPE_CHECKING:
     from holdfast.cli.trainings import Place, Splits
     from holdfast.data.base import DataSet
-    from holdfast.folders import Where
+    from holdfast.folders import Below, Where
     from holdfast.reproductions.base import Certification, Finished, Model, Study, Trained
     from holdfast.reproductions.pages import Page
     from holdfast.runs.store import Run
@@ -60,6 +60,7 @@ def reproduce_command(
     quiet: options.Quiet = False,
 ) -> None:
     """Make a published table anew, beside the published figures. Interrupted? The same command goes on."""
+    from holdfast.outputs import check_place
     from holdfast.reproductions import find_study
     from holdfast.reproductions.base import check_scale
 
@@ -69,10 +70,14 @@ def reproduce_command(
     study = find_study(name)
     check_scale(scale)
     folder = Path(f"reproduction-{scale}") if out is None else out
+    place = _place(folder, device, threads, workers, json or quiet)
+    # Not after hours of work.
+    for kind in ("md", "html"):
+        check_place(place.folder / f"{study.name}.{kind}")
     start = time.perf_counter()
     with console.each_warning_once(), console.resumable():
-        page = _page(study, data, scale, _place(folder, device, threads, workers, json or quiet))
-    _write(study, page, folder, _command(study, data, scale, folder), json)
+        page = _page(study, data, scale, place)
+    _write(study, page, place.folder, _command(study, data, scale, folder), json)
     if not json:
         console.say(f"{time.perf_counter() - start:.0f} s in all: {folder / study.name}.md and .html")
 
@@ -81,14 +86,12 @@ def _place(folder: Path, device: str, threads: int, workers: int, hidden: bool) 
     from holdfast.analysis import extras
     from holdfast.cli.trainings import Place
     from holdfast.folders import Below
-    from holdfast.outputs import check_outside
 
     # Not after hours of work.
     for package in ("jinja2", "altair", "vl_convert"):
         extras.load(package, "Writing the page of a reproduction")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--out names the file {folder}, expected a folder, or a name that is free")
-    check_outside(Below(folder) / "page")
     return Place(Below(folder), device, threads, workers, hidden)
 
 
@@ -225,16 +228,15 @@ def _notes(data: DataSet) -> tuple[str, ...]:
     return (*((encoded,) if encoded else ()), *(f"Of the data: {note}." for note in data.notes))
 
 
-def _write(study: Study, page: Page, folder: Path, command: str, as_json: bool) -> None:
+def _write(study: Study, page: Page, folder: Below, command: str, as_json: bool) -> None:
     """Markdown, HTML and charts into the folder; the tables, or one JSON document, to the terminal."""
-    from holdfast.folders import Below
     from holdfast.outputs import whole_file
     from holdfast.reproductions.writing import document, html, markdown, text
 
     files = {f"{study.name}.md": markdown(page), f"{study.name}.html": html(page, command)}
     files |= {chart.file: chart.draw() for chart in page.charts}
     for name, content in files.items():
-        with whole_file(Below(folder) / name) as file:
+        with whole_file(folder / name) as file:
             # The data may lie in a folder whose name is no text.
             file.write(content.encode("utf-8", "backslashreplace"))
     if as_json:
