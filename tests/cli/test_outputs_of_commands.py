@@ -41,6 +41,10 @@ def made(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
     return folder
 
 
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
 def commands(run: Path, models: Path, out: Path) -> dict[str, tuple[tuple[object, ...], str]]:
     """Each command that writes a file where the user wants it, and the file's name."""
     gaussian = models / "gaussian.safetensors"
@@ -50,21 +54,21 @@ def commands(run: Path, models: Path, out: Path) -> dict[str, tuple[tuple[object
         "report": (("report", run, "--out", out / "report.html"), "report.html"),
         "plot": (("report", run, "--out", out.parent / "other.html", "--plot", out / "plot.svg"), "plot.svg"),
         "train": (
-            (*"train --noise gaussian:sigma=0.25 --epochs 1 --arch digits-mlp --quiet --out".split(), out / _MODEL),
+            (*_words("train --noise gaussian:sigma=0.25 --epochs 1 --arch digits-mlp --quiet --out"), out / _MODEL),
             "m.safetensors",
         ),
         "ensemble": (("ensemble", gaussian, gaussian, "--out", out / "m.safetensors"), "m.safetensors"),
         "import-weights": (
             (
                 *("import-weights", out.parent / "weights.safetensors", "--out", out / "m.safetensors"),
-                *"--arch digits-mlp --layout plain --data digits".split(),
+                *_words("--arch digits-mlp --layout plain --data digits"),
             ),
             "m.safetensors",
         ),
         "attack": (
             (
                 *("attack", run, "--model", gaussian, "--out", out.parent / "attack", "--plot", out / "plot.png"),
-                *"--attack pgd:norm=l2,steps=2 --budget 1x --limit 2 --n 50 --quiet".split(),
+                *_words("--attack pgd:norm=l2,steps=2 --budget 1x --limit 2 --n 50 --quiet"),
             ),
             "plot.png",
         ),
