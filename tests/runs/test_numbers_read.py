@@ -11,8 +11,8 @@ import pytest
 from helpers import manifest
 
 from holdfast.errors import RunError
-from holdfast.runs.digests import manifest_digest, record_digest
 from holdfast.formats.strict import json_object
+from holdfast.runs.digests import manifest_digest, record_digest
 from holdfast.runs.ledger import RECORDS, line
 from holdfast.runs.manifest import Manifest
 from holdfast.runs.store import ClaimRecord, RunStore, VoteRecord, read_run

@@ -39,6 +39,8 @@ ClassNames = Annotated[list[ClassName], Meta(min_length=1, max_length=MOST_CLASS
 Shape = Annotated[list[Size], Meta(min_length=1, max_length=3)]
 # Lengths besides the pattern: in Python's patterns, $ would let a newline follow.
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", min_length=64, max_length=64)]
+# That of data that nobody has seen, in imported logs, is not known.
+DataHash = Annotated[str, Meta(pattern="^([0-9a-f]{64}|unknown)(?!\\n)$", max_length=64)]
 RecordDigest = Annotated[str, Meta(pattern="^[0-9a-f]{16}$", min_length=16, max_length=16)]
 # In UTC.
 Moment = Annotated[

@@ -10,6 +10,7 @@ from holdfast.formats.fields import (
     Above,
     ClassNames,
     Count,
+    DataHash,
     Free,
     Index,
     Label,
@@ -45,7 +46,7 @@ class Data(_Document):
 
     source: Name
     split: Name
-    sha256: Sha256 | Literal["unknown"]
+    sha256: DataHash
     size: Size
     shape: Shape
     low: float
