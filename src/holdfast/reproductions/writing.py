@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from holdfast.analysis.report import template
+from holdfast.analysis.html import rendered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,8 +56,7 @@ def html(page: Page, command: str) -> str:
     Raises:
         MissingExtraError: jinja2, altair or vl-convert-python is not installed.
     """
-    rendered: str = template("holdfast.reproductions", "page.html").render(page=page, command=command)
-    return rendered
+    return rendered("holdfast.reproductions", "page.html", page=page, command=command)
 
 
 def document(page: Page) -> dict[str, Any]:
