@@ -178,10 +178,10 @@ def kept(folder: Path, promised: AnyPromised) -> AnyPromised:
     if different:
         noun = promised.what.split()[-1]
         raise RunError(
-            f"{folder} was started with another promise:\n  "
-            + "\n  ".join(different)
-            + f"\nRepeat the call with the {noun}'s own settings{_and_code(stored, promised)} to resume it, or choose "
-            "another place"
+            f"{folder} was started with another promise:",
+            *(f"  {each}" for each in different),
+            f"Repeat the call with the {noun}'s own settings{_and_code(stored, promised)} to resume it, or choose "
+            "another place",
         )
     return stored
 
