@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import re
 import socket
 import time
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ _MOST_SILENCE_SECONDS = 600.0
 _KNOCK_SECONDS = 10.0
 # Ray's shared memory on this machine: room for the order, and for examples on their way.
 _STORE_BYTES = 512 * 2**20
+_PORT = re.compile("[0-9]{1,5}")
 
 
 @dataclass(frozen=True)
@@ -237,7 +239,8 @@ class _Actor:
 def _knock(address: str) -> None:
     """Raise OSError if nobody listens at HOST:PORT: Ray would go on trying for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
-    if host and port.isdigit():
+    # Larger ones are no ports, for which Ray has words of its own.
+    if host and _PORT.fullmatch(port) and int(port) < 2**16:
         socket.create_connection((host, int(port)), _KNOCK_SECONDS).close()
 
 

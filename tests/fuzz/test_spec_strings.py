@@ -14,6 +14,7 @@ from kit import answered, inputs
 from holdfast.attacks import attack_classes
 from holdfast.bounds import bound_classes
 from holdfast.cli.adversaries import _wanted
+from holdfast.cli.question import Question
 from holdfast.cli.specs import (
     open_data_spec,
     parse_architecture,
@@ -56,9 +57,9 @@ def _specs(names: list[str]) -> st.SearchStrategy[str]:
     pair = st.tuples(st.sampled_from(_KEYS), st.sampled_from(_VALUES)).map("=".join)
     options = st.lists(st.one_of(pair, pair, pair, st.sampled_from(_VALUES)), max_size=4).map(",".join)
     name = st.one_of(*[st.sampled_from(names)] * 4, st.sampled_from(_VALUES))
-    whole = st.tuples(name, st.sampled_from([":", ":", ":", "", "::", ",", ":/nowhere,", ":\x00"]), options).map(
-        "".join
-    )
+    whole = st.tuples(
+        name, st.sampled_from([":", ":", ":", "", "::", ",", ":/nowhere,", ":\x00", ":~nobody/"]), options
+    ).map("".join)
     return st.one_of(whole, whole, whole, st.text(max_size=60))
 
 
@@ -82,6 +83,26 @@ def _network(spec: str) -> Any:
     return build(name, (1, 4, 4), 3, arguments) if small else None
 
 
+def _estimator(text: str) -> Any:
+    """What the options `--estimator --n0 --n --alpha --until-radius --until-precision` ask for."""
+    name, n0, n, alpha, radii, precision, noise = (*text.split("|"), *[""] * 7)[:7]
+    try:
+        # As typer reads them.
+        numbers = int(n0), int(n), float(alpha), "split", tuple(parse_radii(radii)) if radii else ()
+        question = Question(*numbers, float(precision) if precision else None)
+    except ValueError:
+        return None
+    return question.estimator(name, parse_noise(noise), (1, 4, 4))
+
+
+_QUESTIONS = st.tuples(
+    st.sampled_from(["auto", "fixed", "looks", "eprocess", "exact", "x"]),
+    *[st.sampled_from(["100", "1000", *_VALUES])] * 2,
+    st.sampled_from(["0.001", "1e-90", *_VALUES]),
+    *[st.sampled_from(["", "0.1", *_VALUES])] * 2,
+    st.sampled_from(["gaussian:sigma=0.5", "ablation:k=3", "partition:k=4", "uniform-flip:kappa=0.9", "laplace:b=1"]),
+).map("|".join)
+
 _PARSERS: dict[str, tuple[Callable[[str], Any], st.SearchStrategy[str]]] = {
     "noise": (parse_noise, _specs(noise_names())),
     "recipe": (parse_recipe, _specs(recipe_names())),
@@ -95,6 +116,7 @@ _PARSERS: dict[str, tuple[Callable[[str], Any], st.SearchStrategy[str]]] = {
     "batch size": (parse_batch_size, _LISTS),
     "target": (lambda text: _wanted(text, 10), _LISTS),
     "engine": (lambda spec: parse_engine(spec, None, "cpu", None, 1), _ENGINES),
+    "estimator": (_estimator, _QUESTIONS),
     "device": (torch_device, _DEVICES),
     "study": (find_study, st.one_of(st.sampled_from(_VALUES), st.text(max_size=30))),
 }
