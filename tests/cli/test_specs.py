@@ -103,5 +103,5 @@ def test_paths_that_cannot_be(path, message):
 @pytest.mark.parametrize("text", ["\u00b2", "\u0663", "1" * 5000, "1_0", "+1", " 1", "0", ""])
 def test_counts_are_digits_and_few(text):
     for parse in (parse_batch_size, lambda number: parse_engine(f"processes:{number}", None, "cpu", None, 1)):
-        with pytest.raises(UsageError, match="a whole number|an engine is"):
+        with pytest.raises(UsageError, match=r"a whole number|an engine is"):
             parse(text)
