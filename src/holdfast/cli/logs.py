@@ -11,7 +11,7 @@ import typer
 from holdfast.cli import console, options
 from holdfast.cli.specs import parse_noise
 from holdfast.errors import RunError, UsageError
-from holdfast.files import shown
+from holdfast.visible import visible
 
 if TYPE_CHECKING:
     from holdfast.estimators import FixedSize
@@ -47,7 +47,7 @@ def import_command(
     parsed, estimator = parse_noise(noise), FixedSize(n, alpha, "cohen")
     theorem = find_guarantee(parsed)
     log = read_log(file, theorem.norm)
-    manifest = imported_manifest(log, parsed, theorem.name, estimator, n0, data_name, shown(file.name))
+    manifest = imported_manifest(log, parsed, theorem.name, estimator, n0, data_name, visible(file.name))
     with RunStore(out, manifest) as store:
         _check_kept(out, log)
         store.append(claim for claim in log.claims if claim.index not in store.done)
