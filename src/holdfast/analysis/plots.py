@@ -104,8 +104,8 @@ def _letters(texts: str) -> Iterator[None]:
     if missing:
         signs = "".join(dict.fromkeys(chr(int(found[1])) for found in missing))
         warnings.warn(
-            f"no font of this machine has {visible(signs)}: boxes stand in their place in the plot. Install a font that "
-            "has them, one of the Noto Sans fonts say, and draw it again",
+            f"no font of this machine has {visible(signs)}: boxes stand in their place in the plot. Install a font "
+            "that has them, one of the Noto Sans fonts say, and draw it again",
             RuntimeWarning,
             stacklevel=2,
         )
