@@ -20,7 +20,7 @@ from holdfast.sampling.batches import found_for
 from holdfast.sampling.engines.base import Engine
 from holdfast.sampling.engines.crew import Crew, Lost, drive, packed
 from holdfast.sampling.engines.local import LocalEngine, device_name, torch_device
-from holdfast.sampling.engines.stopped import LOOK_SECONDS, STOPPED_SECONDS, Stopwatch, all_stopped
+from holdfast.sampling.engines.stopped import LOOK_SECONDS, STOPPED_SECONDS, Stopwatch, all_stopped, was_stopped
 from holdfast.sampling.engines.worker import Inbox, Order, Ready, work
 from holdfast.sampling.engines.worker_process import WorkerProcess
 
@@ -164,7 +164,7 @@ class _Processes(Crew):
         self._stopped.forget(number)
         worker.kill()
         how = worker.wait()
-        return Lost(f"it was stopped, as by SIGSTOP, for {STOPPED_SECONDS:.0f} s" if stopped else how)
+        return Lost(was_stopped(STOPPED_SECONDS) if stopped else how)
 
 
 def _pass_on(heard: SimpleQueue[tuple[int, Message | None]], number: int, message: Message | None) -> None:

@@ -19,12 +19,12 @@ import subprocess
 import sys
 from collections import deque
 from multiprocessing import spawn
-from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from holdfast.process import interrupts_held_back
+from holdfast.sampling.engines.stopped import is_stopped
 from holdfast.visible import visible
 
 if TYPE_CHECKING:
@@ -107,12 +107,7 @@ class WorkerProcess:
     @property
     def is_stopped(self) -> bool:
         """Whether it is there and not running, by SIGSTOP or Ctrl-Z."""
-        try:
-            return Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(") ")[2][0] == "T"
-        except OSError:
-            # Not Linux, or it is gone.
-            asked = ["ps", "-o", "state=", "-p", str(self._process.pid)]
-            return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()[:1] == "T"
+        return is_stopped(self._process.pid)
 
     def kill(self) -> None:
         """End it at once, without waiting until it has; stopped processes, too."""
