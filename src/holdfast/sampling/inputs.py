@@ -149,7 +149,7 @@ def content_keys(inputs: Sequence[NDArray[np.float32]]) -> list[int]:
         with np.errstate(invalid="ignore"):
             values = np.ascontiguousarray(x + np.float32(0.0), dtype="<f4")
         hashed = hashlib.sha256(str(values.shape).encode())
-        hashed.update(values)
+        hashed.update(values.data)
         content = hashed.digest()
         digest = hashlib.sha256(content + before[content].to_bytes(8, "little")).digest()
         before[content] += 1
