@@ -126,9 +126,10 @@ def complaints(material: Material, claim: Claim) -> list[str]:
 def _check_promise(promise: Promise, result: Verification) -> None:
     if promise.kind not in ("certify", "imported", "bound"):
         result.failures.append(f"the manifest's kind is {promise.kind!r}; a run is of kind certify, imported or bound")
+    promise.story.tell(result)
     if promise.kind != "certify":
         return
-    if promise.seed is None:
+    if promise.seed is None and not promise.story.awaits_nonce:
         result.failures.append("the manifest has no seed; without one the votes cannot be drawn again")
     if promise.joint_alpha is not None:
         spent = Fraction(promise.estimator.get("alpha", 0)) * len(promise.indices)

@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import RunError
+from holdfast.runs.verification.seed import SeedStory, read_seed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +42,7 @@ class Promise:
         seed: of all noise; None where none is given.
         joint_alpha: failure probability of all certificates together; None where each is promised by itself.
         digest: of the manifest.
+        story: where the seed comes from.
     """
 
     kind: str
@@ -54,6 +56,7 @@ class Promise:
     seed: int | None
     joint_alpha: Fraction | None
     digest: str
+    story: SeedStory
 
 
 def read_promise(folder: Path) -> Promise:
@@ -117,6 +120,7 @@ def _promise(entries: Mapping[str, Any]) -> Promise:
         seed=entries["seed"],
         joint_alpha=None if joint is None else Fraction(joint),
         digest=entries["digest"],
+        story=read_seed(entries, canonical),
     )
 
 
