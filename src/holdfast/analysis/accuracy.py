@@ -11,13 +11,13 @@ from holdfast.analysis.claims import claimed, reach_known
 from holdfast.analysis.proved import condition
 from holdfast.errors import RunError, UsageError
 from holdfast.estimators import best_radius, certificate
-from holdfast.files import shown
 from holdfast.noises.base import Guarantee, find_guarantee, noise_from_dict
 from holdfast.runs.manifest import BOUND, IMPORTED, estimator_of, proved_of
 from holdfast.runs.store import BoundRecord, ClaimRecord
 from holdfast.stats.class_bounds import check_method
 from holdfast.stats.datasets import DEFAULT_CONFIDENCE, Proportion, certified_proportion, proportion
 from holdfast.types import Certificate, ClassBounds, Counts, Norm
+from holdfast.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -258,7 +258,7 @@ def summarize(run: Run, radii: Sequence[float], confidence: float = DEFAULT_CONF
 
     abstained = sum(result.answer is None for result in results)
     return Summary(
-        run=shown(run.folder.name),
+        run=visible(run.folder.name),
         noise=method_of(run.manifest),
         norm=theorem.norm.value,
         guarantee=f"{theorem.name} ({theorem.cite})",

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holdfast.errors import RunError
-from holdfast.files import shown
 from holdfast.runs.attack_store import ABSTAINS, MISCLASSIFIED
 from holdfast.stats.datasets import DEFAULT_CONFIDENCE, Proportion, proportion
+from holdfast.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -214,7 +214,7 @@ def summarize_attack(run: AttackRun) -> AttackSummary:
     for record in records:
         queries.update(record.queries)
     return AttackSummary(
-        run=shown(run.folder.name),
+        run=visible(run.folder.name),
         attack=spelt(run.manifest.attack),
         norm=run.manifest.norm,
         examples=len(records),

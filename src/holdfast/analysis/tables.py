@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from holdfast.analysis import claims, formats
+from holdfast.analysis import claims, formats, markup
 from holdfast.types import Norm
+from holdfast.widths import padded, width
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,12 +18,6 @@ if TYPE_CHECKING:
 Table = tuple[list[str], list[list[str]]]
 
 _WIDTH = 80
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-}
 
 
 def table_rows(summaries: Sequence[Summary], intervals_apart: bool = False) -> Table:
@@ -85,21 +78,26 @@ def markdown(summaries: Sequence[Summary]) -> str:
     """A Markdown table and its caption; one row for each run, or one column where that is narrower."""
     header, rows = fitted(summaries)
     lines = [header, *rows]
-    cells = [[cell.replace("|", "\\|") for cell in line] for line in lines]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(header))]
-    text = ["| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in cells]
-    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-    return "\n".join([text[0], rule, *text[1:], "", textwrap.fill(caption(summaries), _WIDTH), ""])
+    cells = [[markup.markdown(cell) for cell in line] for line in lines]
+    widths = [max(width(line[column]) for line in cells) for column in range(len(header))]
+    text = ["| " + " | ".join(map(padded, line, widths)) + " |" for line in cells]
+    rule = "|" + "|".join("-" * (wide + 2) for wide in widths) + "|"
+    # Long words are not cut: a stroke at the end of a line would break the line, and no longer escape what follows.
+    below = textwrap.wrap(markup.markdown(caption(summaries)), _WIDTH, break_long_words=False)
+    return "\n".join([text[0], rule, *text[1:], "", *map(markup.markdown_line, below), ""])
 
 
 def latex(summaries: Sequence[Summary]) -> str:
     """A LaTeX table (package booktabs); one row for each run, or one column where that is narrower."""
     header, rows = fitted(summaries)
-    lines = [" & ".join(_escaped(cell) for cell in line) + r" \\" for line in (header, *rows)]
+    lines = [" & ".join(markup.latex(cell) for cell in line) + r" \\" for line in (header, *rows)]
     body = ["  " + line for line in lines]
+    about = markup.latex(caption(summaries))
+    foreign = not all(text.isascii() for text in (*body, about))
     return "\n".join(
         [
             r"% needs \usepackage{booktabs}",
+            *(["% has letters beyond ASCII: for XeLaTeX or LuaLaTeX, with a font that has them"] if foreign else []),
             r"\begin{table}",
             r"\centering",
             rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}",
@@ -109,7 +107,7 @@ def latex(summaries: Sequence[Summary]) -> str:
             *body[1:],
             r"  \bottomrule",
             r"\end{tabular}",
-            rf"\caption{{{_escaped(caption(summaries))}}}",
+            rf"\caption{{{about}}}",
             r"\end{table}",
             "",
         ]
@@ -117,11 +115,12 @@ def latex(summaries: Sequence[Summary]) -> str:
 
 
 def csv_text(summaries: Sequence[Summary]) -> str:
-    """CSV with a header line, one line for each run, and the ends of each interval in columns of their own."""
-    file = io.StringIO()
+    """CSV with a header line, one line for each run, and the ends of each interval in columns of their own.
+
+    No cell begins a formula: one that would has an apostrophe in front.
+    """
     header, rows = table_rows(summaries, intervals_apart=True)
-    csv.writer(file, lineterminator="\n").writerows([header, *rows])
-    return file.getvalue()
+    return "".join(map(markup.csv_line, [header, *rows]))
 
 
 def as_json(summaries: Sequence[Summary]) -> list[dict[str, Any]]:
@@ -198,8 +197,4 @@ def fitted(summaries: Sequence[Summary]) -> Table:
 
 
 def _width(lines: list[list[str]]) -> int:
-    return sum(max(map(len, column)) + 3 for column in zip(*lines, strict=True))
-
-
-def _escaped(text: str) -> str:
-    return "".join(_LATEX.get(sign, sign) for sign in text)
+    return sum(max(map(width, column)) + 3 for column in zip(*lines, strict=True))

@@ -15,6 +15,7 @@ from holdfast.data.scales import EightBit, Numbers, Values
 from holdfast.data.splitting import is_sorted_by_class
 from holdfast.errors import DataError, UsageError
 from holdfast.types import Example
+from holdfast.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -83,8 +84,8 @@ class DataSet:
         self._scale: Scale = EightBit(peak) if bounds is None else Numbers(*bounds)
         self.low, self.high = self._scale.low, self._scale.high
         self.decoder = decoder
-        # Paths may have bytes that are no text, which Python holds as lone surrogates and no file in UTF-8 takes.
-        self.notes = tuple(note.encode("utf-8", "backslashreplace").decode() for note in notes)
+        # They name files and classes of others.
+        self.notes = tuple(map(visible, notes))
         self._check()
 
     @classmethod

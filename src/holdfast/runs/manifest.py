@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import json
+import math
 import warnings
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from holdfast.code_digest import is_version, place
-from holdfast.errors import RunError
+from holdfast.errors import RunError, UsageError
 from holdfast.estimators import Estimator, Proved, estimator_from_dict, scale_of
 from holdfast.files import whole_file
+from holdfast.formats.checking import fitting
+from holdfast.formats.manifests import RunManifest
+from holdfast.formats.strict import json_object
 from holdfast.noises.base import noise_from_dict
 from holdfast.plain import Plain
 from holdfast.runs import promised_data, seeds
 from holdfast.runs.digests import DIGEST, manifest_digest
-from holdfast.runs.ledger import json_object
-from holdfast.runs.promised_data import DataPromise, check_data, checked_entry
-from holdfast.runs.seeds import DERIVED, Seed, check_seed_entries
+from holdfast.runs.promised_data import DataPromise
+from holdfast.runs.seeds import DERIVED, Seed, check_derivation
 from holdfast.shortened import as_json
 
 if TYPE_CHECKING:
@@ -38,6 +41,8 @@ CERTIFY, IMPORTED, BOUND = "certify", "imported", "bound"
 # What may differ between the sessions of one run, since no result depends on it, or since it follows from the hash of
 # the data. Where a seed comes from is said when the promise is made, and not again.
 _NOT_COMPARED = ("created", DIGEST, "data.sorted_by_class", *seeds.NOTED_LATER)
+# alpha times the number of examples meets joint_alpha up to the rounding of float64.
+_JOINT_SLACK = 2.0**-40
 # The beginnings of entries that older manifests of these formats lack: compared where there is something to compare.
 _CODE_OF_MODEL, _CODE_AT_WORK = "model.code.", "versions.code"
 _LATER = (_CODE_OF_MODEL, _CODE_AT_WORK)
@@ -49,18 +54,18 @@ class Promised(Plain):
     A subclass is a frozen dataclass of entries that are JSON, among them `data`, `created` and `format`.
 
     Attributes:
+        document: what it may hold; a class of `holdfast.formats.manifests`, or several.
         file_name: of the document in its folder.
         what: is in such a folder, for messages: "a run".
         made_by: the command that makes one.
         current: the format that this version writes and reads.
-        whole_entries: names of the entries that are whole numbers from 0 on, or null.
     """
 
+    document: ClassVar[Any]
     file_name: ClassVar[str]
     what: ClassVar[str]
     made_by: ClassVar[str]
     current: ClassVar[int]
-    whole_entries: ClassVar[tuple[str, ...]]
     data: DataPromise
     seed: int | None
     seed_origin: str | None
@@ -123,31 +128,28 @@ class Promised(Plain):
             raise RunError(
                 f"{origin} has format {raw.get('format')!r}; this version of Holdfast reads format {cls.current}"
             )
-        names = {item.name for item in fields(cast("Any", cls))} | {DIGEST}
-        if set(raw) | set(seeds.NOTED_LATER) != names:
-            odd = ", ".join(sorted(set(raw) ^ (names - set(seeds.NOTED_LATER))))
-            raise RunError(f"{origin} lacks or has unexpected entries: {odd}")
-        found = raw.pop(DIGEST)
+        found = raw.get(DIGEST)
         if found != expected:
             raise RunError(
                 f"{origin} was changed after it was written: its digest is {found!r}, that of its entries "
                 f"{expected!r}. Restore the file from a copy; if there is none, the {noun} has to be made again"
             )
-        return cls(**cls._parsed(raw, origin))
+        try:
+            fitting(raw, cls.document)
+            check_derivation(raw)
+        except ValueError as error:
+            raise RunError(
+                f"{origin}: {error}. It is not as Holdfast writes it; restore the file from a copy; if there is none, "
+                f"the {noun} has to be made again"
+            ) from None
+        del raw[DIGEST]
+        return cls(**cls._parsed(raw))
 
     @classmethod
-    def _parsed(cls, raw: dict[str, Any], origin: str) -> dict[str, Any]:
-        """The entries as the class has them, from those of the document."""
-        for name in cls.whole_entries:
-            checked_entry(origin, raw, name, raw.get(name) is None or (type(raw[name]) is int and raw[name] >= 0))
-        check_seed_entries(raw, origin)
-        try:
-            data = {**raw["data"], **{name: tuple(raw["data"][name]) for name in ("shape", "class_names")}}
-            promised = DataPromise(**data)
-        except (TypeError, KeyError) as error:
-            raise RunError(f"{origin}: the entry 'data' is incomplete ({error})") from error
-        check_data(data, origin)
-        return {**raw, "data": promised}
+    def _parsed(cls, raw: dict[str, Any]) -> dict[str, Any]:
+        """The entries as the class has them, from those of a document that fits its schema."""
+        lists = {name: tuple(raw["data"][name]) for name in ("shape", "class_names")}
+        return {**raw, "data": DataPromise(**{**raw["data"], **lists})}
 
 
 AnyPromised = TypeVar("AnyPromised", bound=Promised)
@@ -169,9 +171,16 @@ def read_promised(folder: Path, kind: type[AnyPromised]) -> AnyPromised:
 
 
 def write_promised(folder: Path, promised: Promised) -> None:
-    """Write the document so that it is whole or not there at all, and on the disk when this returns."""
+    """Write the document so that it is whole or not there at all, and on the disk when this returns.
+
+    Raises:
+        RunError: it is none that could be read again.
+    """
+    text = promised.to_json()
+    # What could not be read again is not begun.
+    type(promised).from_json(text, str(folder / promised.file_name))
     with whole_file(folder / promised.file_name) as path:
-        path.write_text(promised.to_json(), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
 
 
 def kept(folder: Path, promised: AnyPromised) -> AnyPromised:
@@ -200,10 +209,10 @@ def kept(folder: Path, promised: AnyPromised) -> AnyPromised:
     if different:
         noun = promised.what.split()[-1]
         raise RunError(
-            f"{folder} was started with another promise:\n  "
-            + "\n  ".join(different)
-            + f"\nRepeat the call with the {noun}'s own settings{_and_code(stored, promised)} to resume it, or choose "
-            "another place"
+            f"{folder} was started with another promise:",
+            *(f"  {each}" for each in different),
+            f"Repeat the call with the {noun}'s own settings{_and_code(stored, promised)} to resume it, or choose "
+            "another place",
         )
     if stored is not found:
         write_promised(folder, stored)
@@ -245,11 +254,11 @@ class Manifest(Promised):
         promise: digest of this manifest before the nonce was known; None without a nonce.
     """
 
+    document: ClassVar[Any] = RunManifest
     file_name: ClassVar[str] = FILE_NAME
     what: ClassVar[str] = "a run"
     made_by: ClassVar[str] = "holdfast certify"
     current: ClassVar[int] = FORMAT
-    whole_entries: ClassVar[tuple[str, ...]] = ("n0", "seed", "block")
     kind: str
     noise: dict[str, Any]
     guarantee: str
@@ -276,6 +285,29 @@ def estimator_of(manifest: Manifest) -> Estimator:
         return proved_of(manifest)
     scale = scale_of(noise_from_dict(manifest.noise), manifest.guarantee, manifest.data.shape)
     return estimator_from_dict(manifest.estimator, scale)
+
+
+def checked_estimator(manifest: Manifest) -> Estimator:
+    """The estimator that a manifest promised, where noise, theorem, estimator and inputs fit together.
+
+    Raises:
+        UsageError: they do not.
+    """
+    estimator = estimator_of(manifest)
+    if manifest.kind != CERTIFY:
+        return estimator
+    data, noise = manifest.data, noise_from_dict(manifest.noise)
+    noise.check_inputs(data.shape, data.low, data.high)
+    count = noise.realizations(data.shape) if estimator.exhaustive else None
+    if estimator.exhaustive and estimator.most_draws != count:
+        raise UsageError(
+            f"the estimator takes {estimator.most_draws} realizations of {noise}, which has {count} for inputs of "
+            f"shape {data.shape}"
+        )
+    joint, spent = manifest.joint_alpha, estimator.alpha * len(data.indices())
+    if joint is not None and not math.isclose(spent, joint, rel_tol=_JOINT_SLACK):
+        raise UsageError(f"joint_alpha = {joint:g}, and alpha times the number of examples is {spent:g}")
+    return estimator
 
 
 def proved_of(manifest: Manifest) -> Proved:

@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from holdfast.errors import RunError, UsageError
+from holdfast.errors import UsageError
 from holdfast.plain import Plain
 from holdfast.runs.digests import manifest_digest
-from holdfast.shortened import as_json
 
 CHOSEN, ENTROPY, DERIVED = "chosen", "entropy", "derived"
 
@@ -96,37 +95,20 @@ def checked_nonce(text: str) -> str:
     return nonce
 
 
-def check_seed_entries(entries: Mapping[str, Any], origin: str) -> None:
-    """Raise RunError unless the entries of a promise about its seed fit together; `origin` names it in errors."""
-    said, nonce, promise = (entries.get(name) for name in NOTED_LATER)
-    seed = entries.get("seed")
-    if said is None:
-        wrong = [name for name in NOTED_LATER if name in entries]
-    elif said not in (CHOSEN, ENTROPY, DERIVED):
-        wrong = [SEED_ORIGIN]
-    elif said == DERIVED and seed is not None:
-        wrong = _wrongly_derived(entries, seed, nonce, promise)
-    else:
-        # Neither is there before the nonce is known, nor where none is wanted.
-        wrong = [name for name in (NONCE, PROMISE) if name in entries]
-        wrong += ["seed"] if (seed is None) != (said == DERIVED) else []
-    if wrong:
-        raise RunError(
-            f"{origin}: the entry {wrong[0]!r} is {as_json(entries.get(wrong[0]))}, which does not fit what the others "
-            "say of where the seed comes from. Restore the file from a copy; if there is none, it has to be made again"
-        )
+def check_derivation(entries: Mapping[str, Any]) -> None:
+    """Raise ValueError unless a seed that is derived follows from its promise and its nonce.
 
-
-def _wrongly_derived(entries: Mapping[str, Any], seed: object, nonce: object, promise: object) -> list[str]:
-    try:
-        right = isinstance(nonce, str) and checked_nonce(nonce) == nonce
-    except UsageError:
-        right = False
-    if not right:
-        return [NONCE]
-    if promise != promise_digest(entries):
-        return [PROMISE]
-    return [] if seed == derived_seed(str(promise), str(nonce)) else ["seed"]
+    Args:
+        entries: of a promise, as its schema has them.
+    """
+    nonce = entries.get(NONCE)
+    if nonce is None:
+        return
+    wanted = promise_digest(entries)
+    if entries[PROMISE] != wanted:
+        raise ValueError(f"the entry promise is not the digest of the other entries before the nonce, {wanted}")
+    if entries["seed"] != derived_seed(wanted, nonce):
+        raise ValueError("the entry seed is not the one that follows from the promise and the nonce")
 
 
 def _is_hexadecimal(text: str) -> bool:

@@ -14,6 +14,7 @@ from holdfast.errors import HoldfastError
 from holdfast.sampling.batches import BatchSize, Key, found_for
 from holdfast.sampling.engines.base import Base, built
 from holdfast.sampling.engines.local import LocalEngine, torch_device
+from holdfast.visible import visible_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -87,23 +88,25 @@ class Failed:
     """An exception ended the worker. Not the exception itself: not every one can be sent to another process."""
 
     kind: type[Exception]
-    message: str
+    lines: tuple[str, ...]
     trace: str
 
     @classmethod
     def of(cls, error: Exception) -> Failed:
         """The message that tells of `error`."""
         trace = "".join(traceback.format_exception(error))
-        if isinstance(error, HoldfastError) or type(error) in _PLAIN:
-            return cls(type(error), str(error), trace)
-        return cls(HoldfastError, f"a worker failed with {type(error).__name__}: {error}", trace)
+        if isinstance(error, HoldfastError):
+            return cls(type(error), error.lines, trace)
+        if type(error) in _PLAIN:
+            return cls(type(error), (str(error),), trace)
+        return cls(HoldfastError, (f"a worker failed with {type(error).__name__}: {error}",), trace)
 
     def error(self) -> Exception:
         """The exception to raise where the work was ordered."""
         # Not by calling the class: some take other arguments than their message.
         error = self.kind.__new__(self.kind)
-        Exception.__init__(error, self.message)
-        error.__cause__ = RuntimeError(f"in a worker:\n{self.trace}")
+        Exception.__init__(error, *self.lines)
+        error.__cause__ = RuntimeError(visible_lines(f"in a worker:\n{self.trace}"))
         return error
 
 
