@@ -48,6 +48,8 @@ Shape = Annotated[list[Size], Meta(min_length=1, max_length=3)]
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", min_length=64, max_length=64)]
 # That of data that nobody has seen, in imported logs, is not known.
 DataHash = Annotated[str, Meta(pattern="^([0-9a-f]{64}|unknown)(?!\\n)$", max_length=64)]
+# Of an auditor, whole bytes.
+Nonce = Annotated[str, Meta(pattern="^([0-9a-f]{2}){16,64}$", min_length=32, max_length=128)]
 RecordDigest = Annotated[str, Meta(pattern="^[0-9a-f]{16}$", min_length=16, max_length=16)]
 # In UTC.
 Moment = Annotated[

@@ -16,6 +16,7 @@ from holdfast.formats.fields import (
     Label,
     Moment,
     Name,
+    Nonce,
     OpenShare,
     Positive,
     Seed,
@@ -118,20 +119,28 @@ class _Run(_Promised, tag_field="kind"):
         check_estimator(self.estimator)
 
 
-class Certify(_Run, tag="certify"):
+Origin = Literal["chosen", "entropy", "derived"]
+
+
+class Certify(_Run, tag="certify", kw_only=True):
     """Of a run with votes."""
 
     noise: NoiseEntry
     n0: Count
     model: Model
-    seed: Seed
     block: Count
+    # null while the nonce is to come that it will be derived from.
+    seed: Seed | None
+    # Older versions did not note it.
+    seed_origin: Origin | UnsetType = UNSET
+    nonce: Nonce | UnsetType = UNSET
+    promise: Sha256 | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_noise(self.noise)
         check_ablation(self.noise, self.data.shape)
-        check_seed(self.seed)
+        _check_origin(self)
         if len(self.data.class_names) < 2:
             raise ValueError("votes are for 2 classes or more, found one name")
         if self.estimator["name"] == "proved":
@@ -186,7 +195,7 @@ class Budgets(_Document):
             raise ValueError("budgets relative to the certified radius need factors")
 
 
-class AttackManifest(_Promised):
+class AttackManifest(_Promised, kw_only=True):
     """Of an attack."""
 
     format: Literal[1]
@@ -204,10 +213,26 @@ class AttackManifest(_Promised):
     soft_samples: Count
     model: Model
     certification: Sha256 | None
-    seed: Seed
+    # null while the nonce is to come that it will be derived from.
+    seed: Seed | None
+    # Older versions did not note it.
+    seed_origin: Origin | UnsetType = UNSET
+    nonce: Nonce | UnsetType = UNSET
+    promise: Sha256 | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         check_named(self.attack, "attack")
-        check_seed(self.seed)
+        _check_origin(self)
         if self.noise is not None:
             check_noise(self.noise)
+
+
+def _check_origin(document: Certify | AttackManifest) -> None:
+    """Raise ValueError unless a seed and what is said of where it comes from fit together."""
+    check_seed(document.seed)
+    derived = document.seed_origin == "derived"
+    if document.seed is None and not derived:
+        raise ValueError("there is no seed, and none that is to be derived from a nonce")
+    complete = derived and document.seed is not None
+    if (document.nonce is not UNSET, document.promise is not UNSET) != (complete, complete):
+        raise ValueError("nonce and promise are there with a seed that is derived from them, and with no other")

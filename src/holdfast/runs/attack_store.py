@@ -93,12 +93,15 @@ class AttackManifest(Promised):
         data: which examples.
         model: as in the manifest of a certification; the backend is that of the votes.
         certification: digest of the run whose certificates are attacked; None where there is none.
-        seed: of all randomness.
+        seed: of all randomness; None while it awaits an auditor's nonce.
         precision: in which the base classifier computes its votes; gradients are those of float32.
         device: kind of device, "cpu" or "cuda".
         versions: of Holdfast, and of the libraries that noise, votes and attacks come from.
         created: when the promise was made, UTC; not compared on resuming.
         format: of this file and of the records.
+        seed_origin: as in the manifest of a certification.
+        nonce: likewise.
+        promise: likewise.
     """
 
     document: ClassVar[Any] = Document
@@ -121,12 +124,15 @@ class AttackManifest(Promised):
     data: DataPromise
     model: dict[str, Any]
     certification: str | None
-    seed: int
+    seed: int | None
     precision: str
     device: str
     versions: dict[str, str]
     created: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
     format: int = FORMAT
+    seed_origin: str | None = None
+    nonce: str | None = None
+    promise: str | None = None
 
     @classmethod
     def _parsed(cls, raw: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import warnings
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
@@ -19,12 +19,14 @@ from holdfast.formats.manifests import RunManifest
 from holdfast.formats.strict import json_object
 from holdfast.noises.base import noise_from_dict
 from holdfast.plain import Plain
+from holdfast.runs import promised_data, seeds
 from holdfast.runs.digests import DIGEST, manifest_digest
-from holdfast.runs.promised_data import NOTED_LATER, DataPromise
+from holdfast.runs.promised_data import DataPromise
+from holdfast.runs.seeds import DERIVED, Seed, check_derivation
 from holdfast.shortened import as_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from typing_extensions import Self
@@ -37,8 +39,8 @@ FILE_NAME = "manifest.json"
 CERTIFY, IMPORTED, BOUND = "certify", "imported", "bound"
 
 # What may differ between the sessions of one run, since no result depends on it, or since it follows from the hash of
-# the data.
-_NOT_COMPARED = ("created", DIGEST, "data.sorted_by_class")
+# the data. Where a seed comes from is said when the promise is made, and not again.
+_NOT_COMPARED = ("created", DIGEST, "data.sorted_by_class", *seeds.NOTED_LATER)
 # alpha times the number of examples meets joint_alpha up to the rounding of float64.
 _JOINT_SLACK = 2.0**-40
 # The beginnings of entries that older manifests of these formats lack: compared where there is something to compare.
@@ -65,6 +67,10 @@ class Promised(Plain):
     made_by: ClassVar[str]
     current: ClassVar[int]
     data: DataPromise
+    seed: int | None
+    seed_origin: str | None
+    nonce: str | None
+    promise: str | None
 
     def to_json(self) -> str:
         """The document with its digest, indented, with a final newline."""
@@ -78,8 +84,29 @@ class Promised(Plain):
     def entries(self) -> dict[str, Any]:
         """The entries of the document, without the digest."""
         entries = asdict(cast("Any", self))
-        data = entries["data"]
-        return {**entries, "data": {key: data[key] for key in data if key not in NOTED_LATER or data[key] is not None}}
+        data = _without_unnoted(entries["data"], promised_data.NOTED_LATER)
+        return {**_without_unnoted(entries, seeds.NOTED_LATER), "data": data}
+
+    @property
+    def origin(self) -> Seed:
+        """The seed, with where it comes from."""
+        return Seed(self.seed, self.seed_origin, self.nonce, self.promise)
+
+    @property
+    def awaits_nonce(self) -> bool:
+        """Whether the seed is still to be derived from an auditor's nonce."""
+        return self.seed_origin == DERIVED and self.seed is None
+
+    def with_nonce(self, nonce: str) -> Self:
+        """The promise with the seed that follows from it and a nonce.
+
+        Raises:
+            UsageError: no nonce.
+            RunError: the promise awaits none.
+        """
+        if not self.awaits_nonce:
+            raise RunError("this promise has its seed, and awaits no nonce; make another promise")
+        return cast("Self", replace(cast("Any", self), **Seed.derived(self.digest, nonce).entries()))
 
     @classmethod
     def from_json(cls, text: bytes | str, origin: str) -> Self:
@@ -109,6 +136,7 @@ class Promised(Plain):
             )
         try:
             fitting(raw, cls.document)
+            check_derivation(raw)
         except ValueError as error:
             raise RunError(
                 f"{origin}: {error}. It is not as Holdfast writes it; restore the file from a copy; if there is none, "
@@ -158,7 +186,8 @@ def write_promised(folder: Path, promised: Promised) -> None:
 def kept(folder: Path, promised: AnyPromised) -> AnyPromised:
     """The promise of a folder: that which is written there and says the same, or this one, which then is.
 
-    Its time, and with it the digest that records depend on, is that of the first session.
+    Its time, and with it the digest that records depend on, is that of the first session. One that awaits a nonce is
+    completed by `promised`, once and for all, if that is derived from it.
 
     Raises:
         RunError: the folder was started with another promise.
@@ -166,7 +195,9 @@ def kept(folder: Path, promised: AnyPromised) -> AnyPromised:
     if not (folder / promised.file_name).exists():
         write_promised(folder, promised)
         return promised
-    stored = read_promised(folder, type(promised))
+    stored = found = read_promised(folder, type(promised))
+    if found.awaits_nonce and promised.promise == found.digest and promised.nonce is not None:
+        stored = found.with_nonce(promised.nonce)
     different = differences(stored, promised)
     if _left_out(*_both(stored, promised)) and not different:
         warnings.warn(
@@ -183,7 +214,14 @@ def kept(folder: Path, promised: AnyPromised) -> AnyPromised:
             f"Repeat the call with the {noun}'s own settings{_and_code(stored, promised)} to resume it, or choose "
             "another place",
         )
+    if stored is not found:
+        write_promised(folder, stored)
     return stored
+
+
+def _without_unnoted(entries: dict[str, Any], noted_later: Sequence[str]) -> dict[str, Any]:
+    """Entries without those that a document lacks: they are left out, so that its digest stays what it was."""
+    return {key: value for key, value in entries.items() if key not in noted_later or value is not None}
 
 
 @dataclass(frozen=True)
@@ -202,7 +240,7 @@ class Manifest(Promised):
             that computes with them; empty for an imported log.
         joint_alpha: where all certificates of the run are to hold together: the failure probability of that. The
             estimator's alpha is then this one divided by the number of examples.
-        seed: of all noise; None for an imported log and for a bound.
+        seed: of all noise; None for an imported log and for a bound, and while it awaits an auditor's nonce.
         block: samples that one generator draws.
         precision: in which the base classifier computes.
         device: kind of device, "cpu" or "cuda".
@@ -210,6 +248,10 @@ class Manifest(Promised):
             estimator, backend and loop.
         created: when the promise was made, UTC; not compared on resuming.
         format: of this file and of the records.
+        seed_origin: "chosen" by whoever made the run, "entropy" of the operating system, or "derived" from the promise
+            and an auditor's nonce; None without a seed, and in the manifests of older versions.
+        nonce: that the seed is derived from, in hexadecimal; None for none.
+        promise: digest of this manifest before the nonce was known; None without a nonce.
     """
 
     document: ClassVar[Any] = RunManifest
@@ -232,6 +274,9 @@ class Manifest(Promised):
     created: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
     format: int = FORMAT
     joint_alpha: float | None = None
+    seed_origin: str | None = None
+    nonce: str | None = None
+    promise: str | None = None
 
 
 def estimator_of(manifest: Manifest) -> Estimator:

@@ -15,7 +15,8 @@ from holdfast.errors import RunError
 from holdfast.formats.manifests import AttackManifest
 from holdfast.formats.records import AttackLine
 from holdfast.runs.verification.outcome import Outcome
-from holdfast.runs.verification.promise import read_entries, read_lines, read_record
+from holdfast.runs.verification.promise import canonical, read_entries, read_lines, read_record
+from holdfast.runs.verification.seed import read_seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -104,6 +105,7 @@ def check_attack(folder: Path, result: AttackVerification, complete: bool = Fals
         result.failures.append(str(error))
         return None
     result.digest, result.promised = entries["digest"], len(material.indices)
+    read_seed(entries, canonical).tell(result)
     for number, line in enumerate(read_lines(folder), 1):
         try:
             record = read_record(line, result.digest, AttackLine)

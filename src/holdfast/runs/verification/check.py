@@ -127,6 +127,7 @@ def complaints(material: Material, claim: Claim) -> list[str]:
 
 
 def _check_promise(promise: Promise, result: Verification) -> None:
+    promise.story.tell(result)
     if promise.kind == "certify" and promise.joint_alpha is not None:
         spent = Fraction(promise.estimator.get("alpha", 0)) * len(promise.indices)
         if abs(spent - promise.joint_alpha) > promise.joint_alpha * _JOINT_SLACK:

@@ -12,6 +12,7 @@ from holdfast.errors import RunError
 from holdfast.formats.checking import fitting
 from holdfast.formats.manifests import RunManifest
 from holdfast.formats.strict import MOST_LINE, MOST_LINES, json_object
+from holdfast.runs.verification.seed import SeedStory, read_seed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,6 +45,7 @@ class Promise:
         seed: of all noise; None where none is given.
         joint_alpha: failure probability of all certificates together; None where each is promised by itself.
         digest: of the manifest.
+        story: where the seed comes from.
         size: examples of the split; those of an imported log need not be in `indices`.
     """
 
@@ -58,6 +60,7 @@ class Promise:
     seed: int | None
     joint_alpha: Fraction | None
     digest: str
+    story: SeedStory
     size: int = 0
 
 
@@ -123,6 +126,7 @@ def _promise(entries: Mapping[str, Any]) -> Promise:
         seed=entries["seed"],
         joint_alpha=None if joint is None else Fraction(joint),
         digest=entries["digest"],
+        story=read_seed(entries, canonical),
         size=data["size"],
     )
 
