@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from schema import excluded
 
 from holdfast.analysis.accuracy import outcomes, summarize
 from holdfast.cli.logs import _lines
+from holdfast.cli.main import main
 from holdfast.cli.verify_attack import verify as verify_attack
 from holdfast.cli.verify_run import verify as verify_run
 from holdfast.errors import HoldfastError
@@ -182,3 +184,39 @@ def test_runs(files: dict[str, bytes]) -> None:
 def test_attacks(files: dict[str, bytes]) -> None:
     with contextlib.redirect_stderr(io.StringIO()):
         assert fault_of_attack(files) is None
+
+
+_COMMANDS = (["table"], ["info"], ["export-log"], ["verify"])
+
+
+def fault_of_commands(files: dict[str, bytes]) -> str | None:
+    """What is wrong with what the commands make of a run; None if nothing is."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        _lay(files, folder)
+        refused = isinstance(answered(lambda: read_run(folder)), HoldfastError)
+        for command in _COMMANDS:
+            code, said = _called([*command, place])
+            if "Traceback" in said or (refused and not code):
+                return f"{command[0]} ends with {code} where a run {'cannot' if refused else 'can'} be read: {said}"
+    return None
+
+
+def _called(arguments: list[str]) -> tuple[int, str]:
+    """Exit code and words of a command."""
+    said, before, code = io.StringIO(), sys.argv, 0
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        sys.argv = ["holdfast", *arguments]
+        try:
+            main()
+        except SystemExit as leaving:
+            code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+        finally:
+            sys.argv = before
+    return code, said.getvalue()
+
+
+@inputs(0.02)
+@given(_RUNS)
+def test_commands(files: dict[str, bytes]) -> None:
+    assert fault_of_commands(files) is None

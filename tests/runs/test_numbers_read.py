@@ -16,6 +16,7 @@ from holdfast.runs.digests import manifest_digest, record_digest
 from holdfast.runs.ledger import RECORDS, line
 from holdfast.runs.manifest import Manifest
 from holdfast.runs.store import ClaimRecord, RunStore, VoteRecord, read_run
+from holdfast.runs.verification.check import Verification, check_files
 from holdfast.types import Counts
 
 if TYPE_CHECKING:
@@ -114,3 +115,32 @@ def test_a_large_split_makes_no_list_of_its_length(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert len(found.records) == 1
     assert peak < 8 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"guarantee": "levine"}, "has no guarantee 'levine'"),
+        ({"joint_alpha": 0.5}, r"joint_alpha = 0\.5, and alpha times the number of examples is 0\.12"),
+        ({"estimator": {"name": "exact", "n": 16}}, "takes 16 realizations of .* which has None"),
+        ({"estimator": {"name": "guess"}}, "unknown estimator 'guess'"),
+    ],
+)
+def test_a_promise_that_cannot_be_is_refused_by_both_readers(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    other = replace(manifest(), **changes)
+    (tmp_path / "manifest.json").write_text(other.to_json())
+    with pytest.raises(RunError, match=message):
+        read_run(tmp_path)
+    result = Verification()
+    check_files(tmp_path, result)
+    assert result.failures
+
+
+def test_a_bet_stops_where_it_looks(tmp_path: Path) -> None:
+    bet = {"name": "eprocess", "n": 300, "alpha": 0.01, "radius": 0.1}
+    promised = replace(manifest(), estimator=bet)
+    with pytest.raises(RunError, match="the estimator does not stop at 61 votes"):
+        read_with(tmp_path / "run", promised, {**VOTES, "estimation": [61, 0, 0, 0]})
+    read_with(tmp_path / "fine", promised, {**VOTES, "estimation": [60, 0, 0, 0]})

@@ -218,9 +218,10 @@ def _wanted(text: str | None, classes: int) -> int | str | None:
 
     if text is None or text == NEXT:
         return text
-    if not text.isdecimal() or int(text) >= classes:
+    known = {str(label): label for label in range(classes)}
+    if text not in known:
         raise UsageError(f"--target is a class from 0 to {classes - 1}, or {NEXT!r}; got {text!r}")
-    return int(text)
+    return known[text]
 
 
 def _certified(certification: Run, subset: DataPromise, measure: Norm) -> dict[int, Certified]:

@@ -30,12 +30,13 @@ _KINDS = {
 _SIGNS = {">=": "of at least", "<=": "of at most", ">": "above", "<": "below", "of length of": "with a length of"}
 
 
-def fitting(document: Any, kind: type[_T]) -> _T:
+def fitting(document: Any, kind: type[_T], within: str = "") -> _T:
     """A document as an object of its schema; nothing is converted, cut or rounded, and no entry left over.
 
     Args:
         document: as parsed from JSON.
         kind: a class of `holdfast.formats`.
+        within: the entry of a larger document that it is, for messages.
 
     Raises:
         ValueError: it does not fit; says which entry is what, and what was expected.
@@ -43,15 +44,16 @@ def fitting(document: Any, kind: type[_T]) -> _T:
     try:
         return msgspec.convert(document, kind, strict=True)
     except msgspec.ValidationError as error:
-        raise ValueError(_told(document, str(error))) from None
+        raise ValueError(_told(document, str(error), within)) from None
 
 
-def _told(document: Any, said: str) -> str:
+def _told(document: Any, said: str, within: str) -> str:
     what, _, place = said.rpartition(" - at `")
     if not place.endswith("`") or not what:
         what, place = said, "`"
     steps = _STEP.findall(place[:-1])
-    where = "".join(f".{name}" if name else f"[{number}]" for name, number in steps).removeprefix(".")
+    where = within + "".join(f".{name}" if name else f"[{number}]" for name, number in steps)
+    where = where.removeprefix(".")
     missing, unknown = _MISSING.fullmatch(what), _UNKNOWN.fullmatch(what)
     if missing:
         return f"the entry {_within(where, missing[1])} is missing"

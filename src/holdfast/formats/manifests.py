@@ -57,11 +57,13 @@ class Data(_Document):
     every: Size
     limit: Index | None
     sorted_by_class: bool | UnsetType = UNSET
-    regular: Literal[False] | UnsetType = UNSET
+    regular: Annotated[bool, Meta(extra_json_schema={"enum": [False]})] | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         if not self.low < self.high:
             raise ValueError(f"low = {self.low!r} is not below high = {self.high!r}")
+        if self.regular is True:
+            raise ValueError("regular is false or left out, found true")
 
 
 class Normalization(_Document):
@@ -84,9 +86,9 @@ class Model(_Document):
 
     def __post_init__(self) -> None:
         if isinstance(self.trained_for, dict):
-            check_noise(self.trained_for)
+            check_noise(self.trained_for, "model.trained_for")
         if isinstance(self.backend, dict):
-            check_named(self.backend)
+            check_named(self.backend, "model.backend")
 
 
 class Log(_Document):
@@ -214,7 +216,7 @@ class AttackManifest(_Promised, kw_only=True):
     promise: Sha256 | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        check_named(self.attack)
+        check_named(self.attack, "attack")
         _check_origin(self)
         if self.noise is not None:
             check_noise(self.noise)

@@ -89,7 +89,7 @@ class _Proved(_Named, tag="proved"):
     most: NotNegative | None
 
     def __post_init__(self) -> None:
-        check_named(self.bound)
+        check_named(self.bound, "estimator.bound")
 
 
 class _Other(Struct):
@@ -112,21 +112,21 @@ def _schema(known: tuple[type[_Named], ...]) -> dict[str, Any]:
     return {"anyOf": [*made, other]}
 
 
-def _check(known: tuple[type[_Named], ...], description: dict[str, Any]) -> None:
+def _check(known: tuple[type[_Named], ...], description: dict[str, Any], within: str) -> None:
     kinds = {each.__struct_config__.tag: each for each in known}
-    name = fitting(description, _Other).name
+    name = fitting(description, _Other, within).name
     if name in kinds:
-        fitting(description, kinds[name])
+        fitting(description, kinds[name], within)
 
 
-def check_noise(description: dict[str, Any]) -> None:
+def check_noise(description: dict[str, Any], within: str = "noise") -> None:
     """Raise ValueError unless a noise is described by a name and, if Holdfast has it, by its parameters."""
-    _check(_NOISES, description)
+    _check(_NOISES, description, within)
 
 
 def check_estimator(description: dict[str, Any]) -> None:
     """Raise ValueError unless an estimator is described by a name and, if Holdfast has it, by its parameters."""
-    _check(_ESTIMATORS, description)
+    _check(_ESTIMATORS, description, "estimator")
 
 
 NoiseEntry = Annotated[dict[str, Any], Meta(extra_json_schema=_schema(_NOISES))]
@@ -138,6 +138,6 @@ NamedEntry = Annotated[
 ]
 
 
-def check_named(description: dict[str, Any]) -> None:
-    """Raise ValueError unless a description has a name."""
-    fitting(description, _Other)
+def check_named(description: dict[str, Any], within: str) -> None:
+    """Raise ValueError unless a description, which is the entry `within`, has a name."""
+    fitting(description, _Other, within)

@@ -116,6 +116,12 @@ def _rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], str | None]:
 
 def _fields(path: Path, number: int, line: str, header: Sequence[str]) -> dict[str, str]:
     """A line by columns: as many fields as the header has."""
+    # Form feeds, U+2028 and others: what editors and Python's own `splitlines` take for the end of a line.
+    if line.splitlines() != [line]:
+        raise DataError(
+            f"{path}, line {number} has a sign within it that ends lines elsewhere: {as_json(line)}. Write the log "
+            "anew, or take the sign out"
+        )
     fields = line.split("\t")
     if len(fields) != len(header):
         cut = "; the file may be cut off there, or a tab be missing" if len(fields) < len(header) else ""

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 _COLUMNS = ("idx", "label", "predict", "radius", "correct")
 # Exported radii are rounded down to this many decimals.
 _DECIMALS = 6
-_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
+_WHOLE = re.compile(r"-1|0|[1-9][0-9]{0,17}")
+# Decimal takes underscores, blanks and the digits of all scripts, too.
+_REAL = re.compile(r"[0-9]+(\.[0-9]+)?(e[+-]?[0-9]{1,4})?")
 
 
 def check_log(path: Path, material: Material, claims: Iterable[Claim], result: Verification) -> None:
@@ -70,8 +72,9 @@ def _wrong(line: Mapping[str, Any], index: int, material: Material, known: Mappi
     if _whole(line["correct"]) != int(predict == label):
         return f"correct {line['correct']}, though label is {label} and predict {predict}"
     expected = Decimal(math.floor(Fraction(claim.radius) * 10**_DECIMALS)).scaleb(-_DECIMALS)
-    # Not a fraction: one of 1e-999999999 has a denominator as long as that.
-    if Decimal(line["radius"]) != expected:
+    radius = str(line["radius"])
+    # Not a fraction: one of 1e-9999 has a denominator as long as that.
+    if not _REAL.fullmatch(radius) or Decimal(radius) != expected:
         return f"radius {line['radius']}, the votes give {float(expected):.{_DECIMALS}f} (rounded down)"
     for stream in ("selection", "estimation"):
         if line.get(stream) is not None and line[stream] != record.get(stream):

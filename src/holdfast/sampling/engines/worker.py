@@ -5,12 +5,14 @@ from __future__ import annotations
 import pickle
 import time
 import traceback
+import warnings
 from collections import deque
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, first_line
+from holdfast.memory import is_out_of_memory
 from holdfast.sampling.batches import BatchSize, Key, found_for
 from holdfast.sampling.engines.base import Base, built
 from holdfast.sampling.engines.local import LocalEngine, torch_device
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
     from holdfast.sampling.procedure import Procedure, Votes
     from holdfast.types import Example
 
+_MEMORY = (
+    "Use fewer workers or smaller batches, or a machine with more. Finished examples are kept; the same command goes "
+    "on from there"
+)
 # A delivery of examples should keep a worker busy for this long, in seconds; at most so many come at once.
 _SHORT, _LONG = 0.1, 0.5
 _MOST_EXAMPLES = 64
@@ -84,6 +90,13 @@ class Learned:
 
 
 @dataclass(frozen=True)
+class Warned:
+    """A warning, which belongs where the work was ordered."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Failed:
     """An exception ended the worker. Not the exception itself: not every one can be sent to another process."""
 
@@ -97,6 +110,9 @@ class Failed:
         trace = "".join(traceback.format_exception(error))
         if isinstance(error, HoldfastError):
             return cls(type(error), error.lines, trace)
+        if is_out_of_memory(error):
+            said = f" ({first_line(error)})" if first_line(error) else ""
+            return cls(HoldfastError, (f"a worker has not enough memory{said}. {_MEMORY}",), trace)
         if type(error) in _PLAIN:
             return cls(type(error), (str(error),), trace)
         return cls(HoldfastError, (f"a worker failed with {type(error).__name__}: {error}",), trace)
@@ -110,7 +126,7 @@ class Failed:
         return error
 
 
-Message = Ready | Wants | Sampled | Done | Learned | Failed
+Message = Ready | Wants | Sampled | Done | Learned | Warned | Failed
 
 
 class Inbox:
@@ -200,6 +216,7 @@ class _Tally:
 
 def work(content: bytes, inbox: Inbox, send: Callable[[Message], None]) -> None:
     """Serve a pickled order until the process ends, or an exception is reported."""
+    warnings.showwarning = lambda message, *_: send(Warned(str(message)))
     try:
         order: Order = pickle.loads(content)
         classifier = built(order.classifier, torch_device(order.engine.device))
