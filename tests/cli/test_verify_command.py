@@ -78,9 +78,9 @@ def test_json_for_machines(call: Call, certified: Path) -> None:
 @pytest.mark.parametrize("log", ["log.tsv", "log.jsonl"])
 def test_every_digit_of_a_radius_in_a_log_is_checked(certified: Path, tmp_path: Path, log: str) -> None:
     """By the functions that the command calls, since there are many digits."""
-    from holdfast.cli.verify_run import claims_of
     from holdfast.runs.verification.check import Verification, check_files
     from holdfast.runs.verification.exported import check_log
+    from holdfast.workflows.verify import claims_of
 
     material, claims = check_files(certified / "run", Verification()), claims_of(certified / "run")
     assert material is not None

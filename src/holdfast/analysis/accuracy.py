@@ -211,6 +211,9 @@ class Summary:
         condition: what a changed input must be, besides near, for a certificate to be about it; None for nothing.
         claimed: that the radii are claims of another tool, and how many n and alpha do not allow; None where they are
             derived here.
+        missing: examples that were promised and have no record yet.
+        digest: of the manifest.
+        results: digest of the results, where the run has it: once it is complete.
     """
 
     run: str
@@ -233,6 +236,9 @@ class Summary:
     confidence: float
     condition: str | None
     claimed: str | None
+    missing: int
+    digest: str
+    results: str | None
 
 
 def summarize(run: Run, radii: Sequence[float], confidence: float = DEFAULT_CONFIDENCE) -> Summary:
@@ -280,6 +286,9 @@ def summarize(run: Run, radii: Sequence[float], confidence: float = DEFAULT_CONF
         confidence=confidence,
         condition=condition(run.manifest),
         claimed=claimed_of(run),
+        missing=run.missing,
+        digest=run.manifest.digest,
+        results=run.results,
     )
 
 

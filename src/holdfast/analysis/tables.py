@@ -47,9 +47,20 @@ def table_rows(summaries: Sequence[Summary], intervals_apart: bool = False) -> T
     if intervals_apart:
         # Where there is no caption to say it.
         columns["Claims"] = [summary.claimed or "" for summary in summaries]
+        columns["Missing"] = [str(summary.missing) for summary in summaries]
     for name, values in shares.items():
         columns.update(_share_columns(name, values, intervals_apart))
     return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
+
+
+def unfinished(summaries: Sequence[Summary]) -> list[str]:
+    """What has to stand before everything else: a sentence for each run whose records are not all there."""
+    return [
+        f"INCOMPLETE: {summary.run} has {summary.examples:,} of {summary.examples + summary.missing:,} promised examples; "
+        "the numbers are about these alone."
+        for summary in summaries
+        if summary.missing
+    ]
 
 
 def caption(summaries: Sequence[Summary]) -> str:
@@ -89,7 +100,8 @@ def markdown(summaries: Sequence[Summary]) -> str:
     widths = [max(len(line[column]) for line in cells) for column in range(len(header))]
     text = ["| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in cells]
     rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-    return "\n".join([text[0], rule, *text[1:], "", textwrap.fill(caption(summaries), _WIDTH), ""])
+    first = [line for said in unfinished(summaries) for line in (f"**{said}**", "")]
+    return "\n".join([*first, text[0], rule, *text[1:], "", textwrap.fill(caption(summaries), _WIDTH), ""])
 
 
 def latex(summaries: Sequence[Summary]) -> str:
@@ -99,6 +111,7 @@ def latex(summaries: Sequence[Summary]) -> str:
     body = ["  " + line for line in lines]
     return "\n".join(
         [
+            *(f"% {said}" for said in unfinished(summaries)),
             r"% needs \usepackage{booktabs}",
             r"\begin{table}",
             r"\centering",
@@ -149,6 +162,9 @@ def _as_json(summary: Summary) -> dict[str, Any]:
         },
         "condition": summary.condition,
         "claimed": summary.claimed,
+        "missing": summary.missing,
+        "digest": summary.digest,
+        "results": summary.results,
     }
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli import console, options
+from holdfast.cli import console, digests, options
 from holdfast.cli.adversaries import Asked, Computation, attack_into, is_defended
 from holdfast.cli.material import check_fit, warn_of_class_order
 from holdfast.cli.specs import open_data_spec, parse_attack, parse_batch_size, parse_noise
@@ -151,6 +151,8 @@ def attack_command(
     attack_into(out, asked, bundle, data, examples, subset, computation, smoothing, certification, hidden=json or quiet)
     found = read_attack(out)
     _print(found, certification, json)
+    if not json:
+        digests.say(out)
     _warn_of_hidden_gradients(attack, bundle)
     if plot is not None:
         _draw(found, certification, plot)

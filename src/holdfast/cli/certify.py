@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from holdfast.cli import console, options
+from holdfast.cli import console, digests, options
 from holdfast.cli.material import Material, warn_of_class_order
 from holdfast.cli.question import Question
 from holdfast.cli.specs import parse_batch_size, parse_engine, parse_radii, parse_share
@@ -95,6 +95,8 @@ def certify_command(
     material = in_precision(precision, out, material, settings, None if hidden else console.note)
     certify_into(out, material, settings, hidden=hidden)
     print_summaries([out], None, as_json=json)
+    if not json:
+        digests.say(out)
 
 
 @dataclass(frozen=True)

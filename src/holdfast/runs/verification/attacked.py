@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import RunError
 from holdfast.runs.verification.outcome import Outcome
-from holdfast.runs.verification.promise import read_entries, read_lines, read_record
+from holdfast.runs.verification.promise import check_names, number, read_entries, read_lines, read_record, subset, whole
+from holdfast.runs.verification.results import check_results
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +22,56 @@ if TYPE_CHECKING:
 
 MANIFEST = "attack.json"
 _FORMAT = 1
+_ENTRIES = frozenset(
+    {
+        "attack",
+        "norm",
+        "budgets",
+        "wanted",
+        "restarts",
+        "repeats",
+        "confidence",
+        "noise",
+        "n",
+        "alpha",
+        "search_alpha",
+        "soft_samples",
+        "data",
+        "model",
+        "certification",
+        "seed",
+        "precision",
+        "device",
+        "versions",
+        "created",
+        "format",
+        "digest",
+    }
+)
+_LATER = frozenset({"seed_origin", "nonce"})
+_RECORD = frozenset(
+    {
+        "index",
+        "label",
+        "reference",
+        "radius",
+        "budgets",
+        "magnitude",
+        "kind",
+        "answer",
+        "claims",
+        "refused",
+        "repeats",
+        "failures",
+        "votes",
+        "restarts",
+        "queries",
+        "adversarial",
+        "digest",
+    }
+)
+_COUNTS = ("claims", "refused", "repeats", "failures", "restarts")
+_FOUND, _EVIDENCE = "found", "evidence"
 _MAGIC = b"\x93NUMPY\x01\x00"
 _KINDS = (None, "misclassified", "abstains")
 # Distances in L2 are sums in float64, in whatever order.
@@ -35,11 +86,15 @@ class AttackVerification(Outcome):
         adversarials: files whose hash, shape and range are right.
         distances: of them from their unchanged inputs that are as stated.
         answers: of the classifier that were asked for again.
+        certified: records that were compared with the run whose certificates were attacked.
+        certification: digest of that run's manifest; None where there is none.
     """
 
     adversarials: int = 0
     distances: int = 0
     answers: int = 0
+    certified: int = 0
+    certification: str | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +110,7 @@ class AttackMaterial:
         high: largest value of an input.
         classes: how many there are.
         indices: the subset.
+        entries: all of the manifest, numbers with a point or an exponent as they are written.
         records: entries by index, those whose digest, content and adversarial are right.
     """
 
@@ -66,6 +122,7 @@ class AttackMaterial:
     high: float
     classes: int
     indices: range
+    entries: Mapping[str, Any]
     records: dict[int, Mapping[str, Any]]
 
     def adversarial(self, index: int) -> tuple[float, ...]:
@@ -88,22 +145,27 @@ class AttackMaterial:
         return values
 
 
-def check_attack(folder: Path, result: AttackVerification, complete: bool = False) -> AttackMaterial | None:
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The entries of an attack's manifest; see `read_entries`."""
+    return read_entries(folder, MANIFEST, _FORMAT, "an attack")
+
+
+def check_attack(folder: Path, result: AttackVerification) -> AttackMaterial | None:
     """Check the digests, records and adversarials of an attack; None where the manifest itself is wrong.
 
     Args:
         folder: of the attack.
-        result: takes the counts, failures and notes.
-        complete: whether a missing example is a failure.
+        result: takes the counts, digests, failures and notes.
     """
     try:
-        entries = read_entries(folder, MANIFEST, _FORMAT, "an attack")
+        entries = read_manifest(folder)
         material = _material(folder, entries)
     except RunError as error:
         result.failures.append(str(error))
         return None
     result.digest, result.promised = entries["digest"], len(material.indices)
-    for number, line in enumerate(read_lines(folder), 1):
+    result.certification = entries["certification"]
+    for line_number, line in enumerate(read_lines(folder), 1):
         try:
             record = read_record(line, result.digest)
             _check_record(record, material)
@@ -112,12 +174,12 @@ def check_attack(folder: Path, result: AttackVerification, complete: bool = Fals
                 _check_file(record, material)
                 result.adversarials += 1
         except (ValueError, KeyError, TypeError) as error:
-            result.failures.append(f"records.jsonl, line {number}: {error}")
+            result.failures.append(f"records.jsonl, line {line_number}: {error}")
         else:
             material.records[record["index"]] = record
-    if result.missing:
-        text = f"{result.missing} of {result.promised} examples have no record"
-        (result.failures if complete else result.notes).append(text)
+    if not result.failures:
+        check_results(folder, material.records, result)
+        _check_left_over(material, result)
     alarms = [index for index, record in material.records.items() if _contradicts(record)]
     if alarms:
         result.notes.append(f"the certificates of these examples are contradicted: {', '.join(map(str, alarms))}")
@@ -125,19 +187,17 @@ def check_attack(folder: Path, result: AttackVerification, complete: bool = Fals
 
 
 def check_distances(
-    material: AttackMaterial, inputs: Iterable[tuple[int, int, Sequence[float]]], result: AttackVerification
+    material: AttackMaterial, inputs: Iterable[tuple[int, Sequence[float]]], result: AttackVerification
 ) -> None:
-    """Check labels and distances against the unchanged inputs.
+    """Check distances against the unchanged inputs.
 
     Args:
         material: the attack.
-        inputs: index, label and values (the last dimension first) of each example with a record.
+        inputs: index and values (the last dimension first) of each example with a record.
         result: takes the counts and failures.
     """
-    for index, label, values in inputs:
+    for index, values in inputs:
         record = material.records[index]
-        if record["label"] != label:
-            result.failures.append(f"example {index}: label {record['label']} is recorded, the data say {label}")
         if record["adversarial"] is None:
             continue
         found = _distance(material.norm, material.shape, values, material.adversarial(index))
@@ -150,9 +210,54 @@ def check_distances(
             )
 
 
+def check_certification(
+    material: AttackMaterial,
+    digest: str,
+    norm: str,
+    certified: Mapping[int, tuple[int | None, float | None]],
+    result: AttackVerification,
+) -> None:
+    """Check what an attack says of the certificates that it attacked.
+
+    Args:
+        material: the attack.
+        digest: of the manifest of the run with these certificates.
+        norm: of its radii.
+        certified: for each of its examples the class that is attacked, and the radius that is certified for it.
+        result: takes the counts and failures.
+    """
+    if result.certification != digest:
+        result.failures.append(f"the certification has the digest {digest}, the attack names {result.certification}")
+        return
+    if norm != material.norm:
+        result.failures.append(f"the radii of the certification are {norm}, the attack is measured in {material.norm}")
+    for index, record in material.records.items():
+        radius = None if record["radius"] is None else float(record["radius"])
+        if index not in certified:
+            result.failures.append(f"example {index} is not in the certification")
+        elif (record["reference"], radius) != certified[index]:
+            result.failures.append(
+                f"example {index}: class {record['reference']} within {radius} is recorded, certified is class "
+                f"{certified[index][0]} within {certified[index][1]}"
+            )
+        result.certified += 1
+
+
+def _check_left_over(material: AttackMaterial, result: AttackVerification) -> None:
+    """What is there of an adversarial or an alarm that a record does not tell of was taken out of the record."""
+    for index, record in sorted(material.records.items()):
+        if record["adversarial"] is None and (material.folder / _FOUND / f"{index}.npy").exists():
+            result.failures.append(f"found/{index}.npy is there, and the record of example {index} tells of none")
+        if not _contradicts(record) and (material.folder / _EVIDENCE / f"{index}.json").exists():
+            result.failures.append(f"evidence/{index}.json is there, and the record of example {index} is no alarm")
+
+
 def _material(folder: Path, entries: Mapping[str, Any]) -> AttackMaterial:
     try:
+        check_names("it", entries, _ENTRIES, _LATER)
         data = entries["data"]
+        for name in ("n", "restarts", "repeats", "soft_samples", "seed"):
+            whole(name, entries[name])
         made = AttackMaterial(
             folder=folder,
             norm=entries["norm"],
@@ -161,7 +266,8 @@ def _material(folder: Path, entries: Mapping[str, Any]) -> AttackMaterial:
             low=float(data["low"]),
             high=float(data["high"]),
             classes=len(data["class_names"]),
-            indices=range(0, data["size"], data["every"])[: data["limit"]],
+            indices=subset(data),
+            entries=entries,
             records={},
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -173,7 +279,8 @@ def _material(folder: Path, entries: Mapping[str, Any]) -> AttackMaterial:
 
 def _check_record(record: Mapping[str, Any], material: AttackMaterial) -> None:
     """Raise ValueError unless the record is one that the attack can have written."""
-    index, kind = record["index"], record["kind"]
+    check_names("it", record, _RECORD, frozenset())
+    index, kind = whole("index", record["index"]), record["kind"]
     if index in material.records:
         raise ValueError(f"example {index} is recorded a second time")
     if index not in material.indices:
@@ -182,6 +289,7 @@ def _check_record(record: Mapping[str, Any], material: AttackMaterial) -> None:
         found = record[name]
         if not (found is None and name != "label") and not (type(found) is int and 0 <= found < material.classes):
             raise ValueError(f"example {index}: {name} {found!r} is not one of {material.classes} classes")
+    _check_numbers(record)
     if kind not in _KINDS or (kind is None) != (record["magnitude"] is None):
         raise ValueError(f"example {index}: the kind is {kind!r} and the magnitude {record['magnitude']}")
     attacked = record["reference"] is not None
@@ -191,6 +299,19 @@ def _check_record(record: Mapping[str, Any], material: AttackMaterial) -> None:
         raise ValueError(f"example {index}: it has no answer unchanged, and is not recorded as an abstention at 0")
     if record["adversarial"] is not None:
         _check_claim(record, material)
+
+
+def _check_numbers(record: Mapping[str, Any]) -> None:
+    """Raise ValueError unless counts are whole numbers, and distances numbers, none of them below 0."""
+    where, budgets, votes = f"example {record['index']}: ", record["budgets"], record["votes"]
+    for name in _COUNTS:
+        whole(where + name, record[name])
+    for name, value in (*record["queries"].items(), *(("votes", vote) for vote in votes or ())):
+        whole(where + name, value)
+    reals = [("radius", record["radius"]), ("magnitude", record["magnitude"]), *(("budgets", each) for each in budgets)]
+    for name, value in reals:
+        if value is not None:
+            number(where + name, value)
 
 
 def _check_claim(record: Mapping[str, Any], material: AttackMaterial) -> None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import RunError
 from holdfast.runs.verification.outcome import Outcome
-from holdfast.runs.verification.promise import read_lines, read_promise, read_record
+from holdfast.runs.verification.promise import check_names, number, read_lines, read_promise, read_record, whole
 from holdfast.runs.verification.proved import check_proved, check_radius
+from holdfast.runs.verification.results import check_results
 from holdfast.runs.verification.rules import ByBounds, Claim, Rule, Votes, rule_of
 
 if TYPE_CHECKING:
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 _JOINT_SLACK = Fraction(1, 2**40)
 # Of an input, in an imported log about a data set that is not known.
 _SHAPE_UNKNOWN = (1,)
+# What a record of each kind has.
+_ENTRIES = {
+    "certify": frozenset({"index", "label", "selection", "estimation", "digest"}),
+    "imported": frozenset({"index", "label", "predicted", "radius", "seconds", "digest"}),
+    "bound": frozenset({"index", "label", "answer", "radius", "digest"}),
+}
 
 
 @dataclass
@@ -38,6 +45,11 @@ class Verification(Outcome):
     kind: str = ""
     claims: int = 0
     log_lines: int = 0
+
+    @property
+    def supported(self) -> bool:
+        """Radii follow from votes; a bound and an imported log have none."""
+        return self.kind == "certify"
 
 
 @dataclass(frozen=True)
@@ -60,13 +72,12 @@ class Material:
         return Votes(tuple(record["selection"]), tuple(record["estimation"]))
 
 
-def check_files(folder: Path, result: Verification, complete: bool = False) -> Material | None:
+def check_files(folder: Path, result: Verification) -> Material | None:
     """Check the digests and the procedure of a run; None where the manifest itself is wrong.
 
     Args:
         folder: of the run.
-        result: takes the counts, failures and notes.
-        complete: whether a missing example is a failure.
+        result: takes the counts, digests, failures and notes.
     """
     try:
         promise = read_promise(folder)
@@ -78,18 +89,17 @@ def check_files(folder: Path, result: Verification, complete: bool = False) -> M
     _check_promise(promise, result)
     records: dict[int, Mapping[str, Any]] = {}
     totals = rule.totals() if rule else frozenset()
-    for number, line in enumerate(read_lines(folder), 1):
+    for line_number, line in enumerate(read_lines(folder), 1):
         try:
             record = read_record(line, promise.digest)
             _check_record(record, promise, totals, records)
         except (ValueError, KeyError, TypeError) as error:
-            result.failures.append(f"records.jsonl, line {number}: {error}")
+            result.failures.append(f"records.jsonl, line {line_number}: {error}")
         else:
             records[record["index"]] = record
     result.records = len(records)
-    if promise.kind != "imported" and result.missing:
-        text = f"{result.missing} of {result.promised} examples have no record"
-        (result.failures if complete else result.notes).append(text)
+    if not result.failures:
+        check_results(folder, records, result)
     return Material(promise, rule, records)
 
 
@@ -143,15 +153,19 @@ def _check_record(
     record: Mapping[str, Any], promise: Promise, totals: frozenset[int], before: Mapping[int, Any]
 ) -> None:
     """Raise ValueError unless the record is one that the manifest's procedure can have written."""
-    index, label = record["index"], record["label"]
+    if promise.kind not in _ENTRIES:
+        raise ValueError(f"there are no records of the kind {promise.kind!r}")
+    check_names("it", record, _ENTRIES[promise.kind], frozenset())
+    index, label = whole("index", record["index"]), record["label"]
     if index in before:
         raise ValueError(f"example {index} is recorded a second time")
-    if promise.kind == "imported":
-        return
-    if index not in promise.indices:
+    # The manifest of an imported log need not be able to say which examples it is about.
+    if promise.kind != "imported" and index not in promise.indices:
         raise ValueError(f"example {index} is not in the subset")
-    if type(label) is not int or not 0 <= label < promise.classes:
-        raise ValueError(f"example {index}: label {label!r} is not one of {promise.classes} classes")
+    _check_class(f"example {index}: label", label, promise)
+    if promise.kind == "imported":
+        _check_claimed(record, promise)
+        return
     if promise.kind == "bound":
         check_radius(record, promise)
         return
@@ -163,6 +177,21 @@ def _check_record(
         raise ValueError(f"example {index}: {sum(record['selection'])} selection votes, {promise.n0} are promised")
     if sum(record["estimation"]) not in totals:
         raise ValueError(f"example {index}: the estimator does not stop at {sum(record['estimation'])} votes")
+
+
+def _check_class(what: str, found: Any, promise: Promise) -> None:
+    if type(found) is not int or not 0 <= found < promise.classes:
+        raise ValueError(f"{what} {found!r} is not one of {promise.classes} classes")
+
+
+def _check_claimed(record: Mapping[str, Any], promise: Promise) -> None:
+    """Raise ValueError unless the record of an imported log claims a class and a radius, or nothing."""
+    index = record["index"]
+    if record["predicted"] is not None:
+        _check_class(f"example {index}: predicted", record["predicted"], promise)
+    number(f"example {index}: radius", record["radius"])
+    if record["seconds"] is not None:
+        number(f"example {index}: seconds", record["seconds"])
 
 
 def _check_imported(material: Material, claims: Iterable[Claim], result: Verification) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,32 @@ if TYPE_CHECKING:
 FORMAT = 2
 MANIFEST = "manifest.json"
 RECORDS = "records.jsonl"
+# Entries that a manifest has; behind them those that documents of older versions lack.
+_ENTRIES = frozenset(
+    {
+        "kind",
+        "noise",
+        "guarantee",
+        "estimator",
+        "n0",
+        "data",
+        "model",
+        "joint_alpha",
+        "seed",
+        "block",
+        "precision",
+        "device",
+        "versions",
+        "created",
+        "format",
+        "digest",
+    }
+)
+_LATER = frozenset({"seed_origin", "nonce"})
+DATA_ENTRIES = frozenset(
+    {"source", "split", "sha256", "size", "shape", "low", "high", "class_names", "decoder", "every", "limit"}
+)
+DATA_LATER = frozenset({"sorted_by_class", "regular"})
 
 
 class Numeral(str):
@@ -41,6 +67,7 @@ class Promise:
         seed: of all noise; None where none is given.
         joint_alpha: failure probability of all certificates together; None where each is promised by itself.
         digest: of the manifest.
+        entries: all of the manifest, numbers with a point or an exponent as they are written.
     """
 
     kind: str
@@ -54,6 +81,7 @@ class Promise:
     seed: int | None
     joint_alpha: Fraction | None
     digest: str
+    entries: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_promise(folder: Path) -> Promise:
@@ -62,13 +90,18 @@ def read_promise(folder: Path) -> Promise:
     Raises:
         RunError: it is missing, damaged or of another format.
     """
-    entries = read_entries(folder, MANIFEST, FORMAT, "a run")
+    entries = read_manifest(folder)
     try:
         return _promise(entries)
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(
             f"{folder / MANIFEST} lacks an entry, or has one of another kind than expected: {error!r}"
         ) from error
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The entries of a run's manifest; see `read_entries`."""
+    return read_entries(folder, MANIFEST, FORMAT, "a run")
 
 
 def read_entries(folder: Path, name: str, current: int, what: str) -> dict[str, Any]:
@@ -103,8 +136,65 @@ def read_entries(folder: Path, name: str, current: int, what: str) -> dict[str, 
     return entries
 
 
+def subset(data: Mapping[str, Any]) -> range:
+    """The indices of the promised examples.
+
+    Raises:
+        ValueError: an entry is missing, there is one too many, or a number is none.
+    """
+    check_names("the entry data", data, DATA_ENTRIES, DATA_LATER)
+    for name in ("size", "every", *(["limit"] if data["limit"] is not None else [])):
+        whole(name, data[name])
+    for side in data["shape"]:
+        whole("shape", side)
+    if not all(isinstance(name, str) for name in data["class_names"]):
+        raise ValueError(f"class names are texts, found {data['class_names']!r}")
+    return range(0, data["size"], data["every"])[: data["limit"]]
+
+
+def check_names(where: str, entries: Mapping[str, Any], wanted: frozenset[str], later: frozenset[str]) -> None:
+    """Raise ValueError unless there are the entries that are wanted, and no others but `later`."""
+    lacking, odd = sorted(wanted - set(entries)), sorted(set(entries) - wanted - later)
+    if lacking or odd:
+        said = [f"lacks {', '.join(lacking)}"] if lacking else []
+        said += [f"has the unknown {', '.join(map(ascii, odd))}"] if odd else []
+        raise ValueError(f"{where} {' and '.join(said)}")
+
+
+def whole(name: str, value: Any) -> int:
+    """A whole number from 0 on: no text, no fraction, and neither true nor false.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if type(value) is not int or value < 0:
+        raise ValueError(f"{name} is a whole number from 0 on, found {value!r}")
+    return value
+
+
+def number(name: str, value: Any) -> float:
+    """A number from 0 on, written as Python writes it: nothing is rounded, and `-0.0` is none.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if type(value) is int and value >= 0:
+        return float(value)
+    if not isinstance(value, Numeral) or value.startswith("-") or repr(float(value)) != value:
+        raise ValueError(f"{name} is a number from 0 on, found {value!r}")
+    return float(value)
+
+
 def _promise(entries: Mapping[str, Any]) -> Promise:
-    data, joint = entries["data"], entries["joint_alpha"]
+    check_names("it", entries, _ENTRIES, _LATER)
+    data, joint, seed = entries["data"], entries["joint_alpha"], entries["seed"]
+    for name in ("n0", "block", *(["seed"] if seed is not None else [])):
+        whole(name, entries[name])
+    for name, value in (
+        ("alpha", entries["estimator"].get("alpha", 0)),
+        ("joint_alpha", 0 if joint is None else joint),
+    ):
+        number(name, value)
     return Promise(
         kind=entries["kind"],
         noise=entries["noise"],
@@ -113,10 +203,11 @@ def _promise(entries: Mapping[str, Any]) -> Promise:
         n0=entries["n0"],
         shape=tuple(data["shape"]),
         classes=len(data["class_names"]),
-        indices=range(0, data["size"], data["every"])[: data["limit"]],
-        seed=entries["seed"],
+        indices=subset(data),
+        seed=seed,
         joint_alpha=None if joint is None else Fraction(joint),
         digest=entries["digest"],
+        entries=entries,
     )
 
 
@@ -164,6 +255,12 @@ def canonical(entries: Mapping[str, Any]) -> str:
         return _written({key: value for key, value in entries.items() if key != "digest"})
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def plain(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """Entries with numbers as Python has them."""
+    made: dict[str, Any] = json.loads(canonical(entries))
+    return made
 
 
 def _written(value: Any) -> str:
