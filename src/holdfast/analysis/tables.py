@@ -56,8 +56,8 @@ def table_rows(summaries: Sequence[Summary], intervals_apart: bool = False) -> T
 def unfinished(summaries: Sequence[Summary]) -> list[str]:
     """What has to stand before everything else: a sentence for each run whose records are not all there."""
     return [
-        f"INCOMPLETE: {summary.run} has {summary.examples:,} of {summary.examples + summary.missing:,} promised examples; "
-        "the numbers are about these alone."
+        f"INCOMPLETE: {summary.run} has {summary.examples:,} of {summary.examples + summary.missing:,} promised examples; the "
+        "numbers are about these alone."
         for summary in summaries
         if summary.missing
     ]

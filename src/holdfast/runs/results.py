@@ -75,7 +75,7 @@ def check_results(folder: Path, promised: str, lines: Iterable[bytes]) -> Result
         raise RunError(
             f"{folder / FILE_NAME} does not fit the records: it speaks of {said.records} records with the digest "
             f"{said.results} under the manifest {said.manifest}; {RECORDS} has {found.records} with "
-            f"{found.results} under {found.manifest}. Records were changed, added or lost after the run was complete, or "
+            f"{found.results} under {found.manifest}. Records were changed, added or lost since it was complete, or "
             "the file is of another run; restore both from a copy. Records that are missing are computed again by the "
             "command that made the run"
         )

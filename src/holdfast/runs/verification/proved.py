@@ -32,7 +32,8 @@ def check_radius(record: Mapping[str, Any], promise: Promise) -> None:
     radius = Fraction(number(f"example {index}: radius", record["radius"]))
     if answer is not None and not (type(answer) is int and 0 <= answer < promise.classes):
         raise ValueError(f"example {index}: answer {answer!r} is not one of {promise.classes} classes")
-    most = _MOST if promise.estimator["most"] is None else min(_MOST, Fraction(str(promise.estimator["most"])))
+    reach = promise.estimator["most"]
+    most = _MOST if reach is None else min(_MOST, Fraction(number("most", reach)))
     if not 0 <= radius <= most:
         raise ValueError(f"example {index}: the radius {record['radius']} is not between 0 and {float(most):g}")
     if answer is None and radius:
