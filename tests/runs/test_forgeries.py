@@ -379,7 +379,7 @@ def test_each_forgery_is_found_by_these_checks_and_no_others(real: Real, tmp_pat
 
 def test_the_genuine_run_passes_every_check(real: Real) -> None:
     assert finding(real, real.folder) == set()
-    whole = Given(real.manifest, real.results, digits, real.model, Sample())
+    whole = Given(real.manifest, real.results, None, digits, real.model, Sample())
     found = verify_run(real.folder, whole, ENGINE)
     assert (found.failures, found.notes, found.level, found.missing) == ([], [], "replay", 0)
     assert found.pinned == ["manifest", "results"]

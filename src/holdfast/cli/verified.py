@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # Exit codes of the command.
 FAILED, INCOMPLETE, NOT_ENOUGH = 1, 3, 4
 
-_NOT_DECIDED = "No file decides when, with which versions and on which device it was made, nor how its seed was chosen."
+_NOT_DECIDED = "No file decides when, with which versions and on which device it was made."
 _PHRASES = {
     CLAIMS: "the files agree with themselves, and nothing supports the radii",
     FILES: "the files agree with themselves",
@@ -124,6 +124,8 @@ def document(outcome: Outcome, required: str, left: list[str]) -> dict[str, Any]
         "checked": ["files", *(name for name, done in checked.items() if done)],
         "published": outcome.pinned,
         "digest": outcome.digest,
+        "promise": outcome.promise,
+        "nonce": outcome.nonce,
         "results": outcome.results or None,
         "examples": outcome.promised,
         "records": outcome.records,

@@ -63,7 +63,14 @@ def verify_command(
         ),
     ] = None,
     digest: Annotated[
-        str | None, typer.Option("--digest", help="The manifest's digest, if it was published.", metavar="HEX")
+        str | None,
+        typer.Option(
+            "--digest", help="Of the manifest, if it was published; also that from before the nonce.", metavar="HEX"
+        ),
+    ] = None,
+    nonce: Annotated[
+        str | None,
+        typer.Option("--nonce", help="The nonce that the seed must be derived from, if you named one.", metavar="HEX"),
     ] = None,
     results: Annotated[
         str | None, typer.Option("--results", help="The results' digest, if it was published.", metavar="HEX")
@@ -121,7 +128,7 @@ def verify_command(
     else:
         _refuse({"--run": attacked}, f"{run} is no attack")
     place.check(manifest, is_attack, model is not None, replay is not None)
-    given = _given(manifest, data, model, replay, digest, results, place)
+    given = _given(manifest, data, model, replay, digest, results, nonce, place)
     show = _Show(json or quiet)
     outcome: Outcome
     if is_attack:
@@ -206,6 +213,7 @@ def _given(
     replay: str | None,
     digest: str | None,
     results: str | None,
+    nonce: str | None,
     place: _Place,
 ) -> Given:
     """What the options name."""
@@ -225,6 +233,7 @@ def _given(
     return Given(
         digest=digest,
         results=results,
+        nonce=nonce,
         data=None if data is None else lambda split: open_data_spec(data, split),
         model=None if model is None else _bundle(model, place.device or "cpu"),
         replay=sample,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Protocol
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _PILLOW_MODES = {"rgb": "RGB", "grey": "L"}
 _CHANNELS = {"rgb": 3, "grey": 1}
+_SIZE = re.compile("0*[1-9][0-9]{0,5}")
 
 
 class Encoded(Protocol):
@@ -61,7 +63,7 @@ class Preparation:
         """
         if mode not in _CHANNELS:
             raise UsageError(f"unknown mode {mode!r} of images; known are {', '.join(_CHANNELS)}")
-        if size and not (size.isascii() and size.isdigit() and int(size) > 0):
+        if size and not _SIZE.fullmatch(size):
             raise UsageError(f"size is the width and height in pixels, a positive whole number, got {size!r}")
         return cls(int(size) if size else None, mode)
 

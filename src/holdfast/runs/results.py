@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from holdfast.errors import RunError
 from holdfast.files import whole_file
+from holdfast.formats.checking import fitting
+from holdfast.formats.records import ResultsFile
+from holdfast.formats.strict import MOST_LINE, json_object
 from holdfast.runs.digests import results_digest
-from holdfast.runs.ledger import RECORDS, json_object, whole_lines
+from holdfast.runs.ledger import RECORDS, whole_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
 FILE_NAME = "results.json"
-_HEX, _DIGITS = "0123456789abcdef", 64
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ def results_of(promised: str, lines: Iterable[bytes]) -> Results:
         promised: digest of the manifest.
         lines: of the records' file, each of which has been read as a record.
     """
-    records = [json_object(line) for line in lines]
+    records = [json_object(line, MOST_LINE) for line in lines]
     return Results(promised, len(records), results_digest(promised, records))
 
 
@@ -55,12 +57,13 @@ def read_results(folder: Path) -> Results | None:
     if not path.is_file():
         return None
     try:
-        return _parsed(json_object(path.read_bytes()))
+        said = fitting(json_object(path.read_bytes()), ResultsFile)
     except ValueError as error:
         raise RunError(
             f"{path} is not what Holdfast writes ({error}); expected the digest of the manifest, the number of records "
             "and the digest of the results. Restore it from a copy, or delete it: it is computed anew from the records"
         ) from error
+    return Results(said.manifest, said.records, said.results)
 
 
 def check_results(folder: Path, promised: str, lines: Iterable[bytes]) -> Results | None:
@@ -102,15 +105,3 @@ def conclude(folder: Path, promised: str, examples: int) -> None:
         return
     with whole_file(folder / FILE_NAME) as path:
         path.write_text(json.dumps(asdict(results_of(promised, lines)), indent=2) + "\n", encoding="utf-8")
-
-
-def _parsed(raw: dict[str, Any]) -> Results:
-    """Raises: ValueError: it has other entries, or entries of another kind."""
-    if set(raw) != {"manifest", "records", "results"}:
-        raise ValueError(f"its entries are {', '.join(raw) or 'none'}")
-    for name in ("manifest", "results"):
-        if not (isinstance(raw[name], str) and len(raw[name]) == _DIGITS and set(raw[name]) <= set(_HEX)):
-            raise ValueError(f"{name} is {_DIGITS} hexadecimal digits, found {raw[name]!r}")
-    if type(raw["records"]) is not int or raw["records"] < 0:
-        raise ValueError(f"records is a whole number from 0 on, found {raw['records']!r}")
-    return Results(**raw)

@@ -13,6 +13,7 @@ from holdfast.runs.verification.exported import check_log
 from holdfast.runs.verification.material import check_data, check_model
 from holdfast.runs.verification.promise import plain
 from holdfast.runs.verification.rules import Claim
+from holdfast.runs.verification.seed import expect_nonce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -50,6 +51,7 @@ class Given:
     Attributes:
         digest: of the manifest, as it was published; None if it was not.
         results: digest of the results, as it was published; None if it was not.
+        nonce: that the seed must be derived from; None for any.
         data: opens a split of the data by its name; None to compare no data.
         model: the model; None to compare none.
         replay: how many random records are computed again, for which data and model are needed; None for none.
@@ -60,6 +62,7 @@ class Given:
 
     digest: str | None = None
     results: str | None = None
+    nonce: str | None = None
     data: Callable[[str], DataSet] | None = None
     model: Bundle | None = None
     replay: Sample | None = None
@@ -88,6 +91,7 @@ def verify_run(
     material = check_files(folder, result)
     wrong = bool(result.failures)
     result.expect(given.digest, given.results)
+    expect_nonce(result, given.nonce)
     if material is None:
         return result
     if wrong:

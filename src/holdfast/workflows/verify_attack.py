@@ -11,6 +11,7 @@ from holdfast.runs.verification.attacked import (
     check_certification,
     check_distances,
 )
+from holdfast.runs.verification.seed import expect_nonce
 from holdfast.workflows.verify import against_data, against_model, drawn_from, unseen
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def verify_attack(
     material = check_attack(folder, result)
     wrong = bool(result.failures)
     result.expect(given.digest, given.results)
+    expect_nonce(result, given.nonce)
     if material is None:
         return result
     if wrong:

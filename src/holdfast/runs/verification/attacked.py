@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import RunError
+from holdfast.formats.manifests import AttackManifest
+from holdfast.formats.records import AttackLine
 from holdfast.runs.verification.outcome import Outcome
-from holdfast.runs.verification.promise import check_names, number, read_entries, read_lines, read_record, subset, whole
+from holdfast.runs.verification.promise import canonical, read_entries, read_lines, read_record
 from holdfast.runs.verification.results import check_results
+from holdfast.runs.verification.seed import read_seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,58 +25,8 @@ if TYPE_CHECKING:
 
 MANIFEST = "attack.json"
 _FORMAT = 1
-_ENTRIES = frozenset(
-    {
-        "attack",
-        "norm",
-        "budgets",
-        "wanted",
-        "restarts",
-        "repeats",
-        "confidence",
-        "noise",
-        "n",
-        "alpha",
-        "search_alpha",
-        "soft_samples",
-        "data",
-        "model",
-        "certification",
-        "seed",
-        "precision",
-        "device",
-        "versions",
-        "created",
-        "format",
-        "digest",
-    }
-)
-_LATER = frozenset({"seed_origin", "nonce"})
-_RECORD = frozenset(
-    {
-        "index",
-        "label",
-        "reference",
-        "radius",
-        "budgets",
-        "magnitude",
-        "kind",
-        "answer",
-        "claims",
-        "refused",
-        "repeats",
-        "failures",
-        "votes",
-        "restarts",
-        "queries",
-        "adversarial",
-        "digest",
-    }
-)
-_COUNTS = ("claims", "refused", "repeats", "failures", "restarts")
 _FOUND, _EVIDENCE = "found", "evidence"
 _MAGIC = b"\x93NUMPY\x01\x00"
-_KINDS = (None, "misclassified", "abstains")
 # Distances in L2 are sums in float64, in whatever order.
 _TOLERANCE = 1e-9
 
@@ -147,7 +100,7 @@ class AttackMaterial:
 
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The entries of an attack's manifest; see `read_entries`."""
-    return read_entries(folder, MANIFEST, _FORMAT, "an attack")
+    return read_entries(folder, MANIFEST, _FORMAT, "an attack", AttackManifest)
 
 
 def check_attack(folder: Path, result: AttackVerification) -> AttackMaterial | None:
@@ -165,16 +118,17 @@ def check_attack(folder: Path, result: AttackVerification) -> AttackMaterial | N
         return None
     result.digest, result.promised = entries["digest"], len(material.indices)
     result.certification = entries["certification"]
-    for line_number, line in enumerate(read_lines(folder), 1):
+    read_seed(entries, canonical).tell(result)
+    for number, line in enumerate(read_lines(folder), 1):
         try:
-            record = read_record(line, result.digest)
+            record = read_record(line, result.digest, AttackLine)
             _check_record(record, material)
             result.records += 1
             if record["adversarial"] is not None:
                 _check_file(record, material)
                 result.adversarials += 1
-        except (ValueError, KeyError, TypeError) as error:
-            result.failures.append(f"records.jsonl, line {line_number}: {error}")
+        except ValueError as error:
+            result.failures.append(f"records.jsonl, line {number}: {error}")
         else:
             material.records[record["index"]] = record
     if not result.failures:
@@ -253,79 +207,35 @@ def _check_left_over(material: AttackMaterial, result: AttackVerification) -> No
 
 
 def _material(folder: Path, entries: Mapping[str, Any]) -> AttackMaterial:
-    try:
-        check_names("it", entries, _ENTRIES, _LATER)
-        data = entries["data"]
-        for name in ("n", "restarts", "repeats", "soft_samples", "seed"):
-            whole(name, entries[name])
-        made = AttackMaterial(
-            folder=folder,
-            norm=entries["norm"],
-            n=entries["n"],
-            shape=tuple(data["shape"]),
-            low=float(data["low"]),
-            high=float(data["high"]),
-            classes=len(data["class_names"]),
-            indices=subset(data),
-            entries=entries,
-            records={},
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{folder / MANIFEST} lacks an entry, or has one of another kind: {error!r}") from error
-    if made.norm not in ("L0", "L2", "Linf"):
-        raise RunError(f"{folder / MANIFEST}: attacks are measured in L0, L2 or Linf, found {made.norm!r}")
-    return made
+    data = entries["data"]
+    return AttackMaterial(
+        folder=folder,
+        norm=entries["norm"],
+        n=entries["n"],
+        shape=tuple(data["shape"]),
+        low=float(data["low"]),
+        high=float(data["high"]),
+        classes=len(data["class_names"]),
+        indices=range(0, data["size"], data["every"])[: data["limit"]],
+        entries=entries,
+        records={},
+    )
 
 
 def _check_record(record: Mapping[str, Any], material: AttackMaterial) -> None:
     """Raise ValueError unless the record is one that the attack can have written."""
-    check_names("it", record, _RECORD, frozenset())
-    index, kind = whole("index", record["index"]), record["kind"]
+    index, votes, repeats = record["index"], record["votes"], record["repeats"]
     if index in material.records:
         raise ValueError(f"example {index} is recorded a second time")
     if index not in material.indices:
         raise ValueError(f"example {index} is not in the subset")
     for name in ("label", "reference", "answer"):
         found = record[name]
-        if not (found is None and name != "label") and not (type(found) is int and 0 <= found < material.classes):
+        if found is not None and found >= material.classes:
             raise ValueError(f"example {index}: {name} {found!r} is not one of {material.classes} classes")
-    _check_numbers(record)
-    if kind not in _KINDS or (kind is None) != (record["magnitude"] is None):
-        raise ValueError(f"example {index}: the kind is {kind!r} and the magnitude {record['magnitude']}")
-    attacked = record["reference"] is not None
-    if (record["adversarial"] is not None) != (attacked and kind is not None):
-        raise ValueError(f"example {index}: there is an adversarial where none was found, or none where one was")
-    if not attacked and (kind != "abstains" or float(record["magnitude"]) != 0.0):
-        raise ValueError(f"example {index}: it has no answer unchanged, and is not recorded as an abstention at 0")
-    if record["adversarial"] is not None:
-        _check_claim(record, material)
-
-
-def _check_numbers(record: Mapping[str, Any]) -> None:
-    """Raise ValueError unless counts are whole numbers, and distances numbers, none of them below 0."""
-    where, budgets, votes = f"example {record['index']}: ", record["budgets"], record["votes"]
-    for name in _COUNTS:
-        whole(where + name, record[name])
-    for name, value in (*record["queries"].items(), *(("votes", vote) for vote in votes or ())):
-        whole(where + name, value)
-    reals = [("radius", record["radius"]), ("magnitude", record["magnitude"]), *(("budgets", each) for each in budgets)]
-    for name, value in reals:
-        if value is not None:
-            number(where + name, value)
-
-
-def _check_claim(record: Mapping[str, Any], material: AttackMaterial) -> None:
-    """Raise ValueError unless budgets, failures and votes allow the adversarial."""
-    index, votes, repeats, failures = (record[name] for name in ("index", "votes", "repeats", "failures"))
-    budgets = [math.inf if budget is None else float(budget) for budget in record["budgets"]]
-    if not float(record["magnitude"]) <= max(budgets, default=-1.0):
-        raise ValueError(f"example {index}: the magnitude {record['magnitude']} exceeds all budgets that were tried")
-    if not 0 <= failures <= repeats or record["refused"] >= record["claims"]:
-        raise ValueError(f"example {index}: {failures} of {repeats} answers failed, and no claim held")
-    if votes is None:
-        if repeats != 1 or record["answer"] == record["reference"]:
-            raise ValueError(f"example {index}: the answer of {repeats} is class {record['answer']}, as unchanged")
-    elif len(votes) != material.classes or sum(votes) != repeats * max(1, material.n):
+    if record["adversarial"] is None or votes is None:
+        return
+    if len(votes) != material.classes or sum(votes) != repeats * max(1, material.n):
         raise ValueError(f"example {index}: {sum(votes)} votes, {repeats} answers have {repeats * max(1, material.n)}")
 
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from holdfast.runs.verification.promise import DATA_ENTRIES, DATA_LATER, canonical
+from holdfast.runs.verification.promise import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from holdfast.runs.verification.outcome import Outcome
 
-# Of the data: which of them were taken is a choice, and no property of theirs.
-_CHOSEN = frozenset({"every", "limit", "regular"})
+# What data are; which of them were taken is a choice, and no property of theirs.
+_PROPERTIES = ("source", "split", "sha256", "size", "shape", "low", "high", "class_names", "decoder", "sorted_by_class")
 _UNKNOWN, _IMPORTED = "unknown", "imported"
 # Of the model: what computes its logits is no part of the file.
 _BACKEND, _CODE = "backend", "code"
@@ -126,7 +126,7 @@ def check_model(entries: Mapping[str, Any], facts: ModelFacts, result: Outcome) 
 
 def _check_entries(said: Mapping[str, Any], found: Mapping[str, Any], result: Outcome) -> None:
     """Of data whose content the manifest names by its hash."""
-    for name in sorted((DATA_ENTRIES | DATA_LATER) - _CHOSEN):
+    for name in _PROPERTIES:
         if name not in said or _text(said[name]) == _text(found[name]):
             continue
         if name == "decoder" and _library(said[name]) == _library(found[name]):

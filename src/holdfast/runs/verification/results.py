@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from holdfast.runs.verification.promise import RECORDS, canonical, check_names, parse
+from holdfast.formats.checking import fitting
+from holdfast.formats.records import ResultsFile
+from holdfast.formats.strict import json_object
+from holdfast.runs.verification.promise import RECORDS, canonical
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,13 +36,11 @@ def check_results(folder: Path, records: Mapping[int, Mapping[str, Any]], result
     if not path.is_file():
         return
     try:
-        said = parse(path.read_bytes())
-        if not isinstance(said, dict):
-            raise ValueError("it is no JSON object")
-        check_names("it", said, frozenset(found), frozenset())
+        said = json_object(path.read_bytes())
+        fitting(said, ResultsFile)
     except ValueError as error:
         result.failures.append(f"{RESULTS} cannot be read: {error}")
         return
     for name, value in found.items():
-        if type(said[name]) is not type(value) or said[name] != value:
+        if said[name] != value:
             result.failures.append(f"{RESULTS} has {name} = {said[name]}, manifest and {RECORDS} have {value}")

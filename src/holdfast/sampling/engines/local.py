@@ -33,7 +33,7 @@ _FEWEST_BATCHES = 3
 _MEASURED_SECONDS = 0.04
 _FLOAT_BYTES = 4
 # The names of devices.
-_DEVICE = re.compile(r"cpu|cuda(:[0-9]+)?")
+_DEVICE = re.compile(r"cpu|cuda(:[0-9]{1,4})?")
 
 
 @dataclass(frozen=True)
