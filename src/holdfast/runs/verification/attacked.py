@@ -11,9 +11,10 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from holdfast.budgets import check_memory
 from holdfast.errors import RunError
 from holdfast.runs.verification.outcome import Outcome
-from holdfast.runs.verification.promise import read_entries, read_lines, read_record
+from holdfast.runs.verification.promise import read_entries, read_lines, read_record, subset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,9 +23,14 @@ if TYPE_CHECKING:
 MANIFEST = "attack.json"
 _FORMAT = 1
 _MAGIC = b"\x93NUMPY\x01\x00"
+# Of a file of values, before them.
+_MOST_HEADER = 1024
+_LARGEST = 3e38
 _KINDS = (None, "misclassified", "abstains")
 # Distances in L2 are sums in float64, in whatever order.
 _TOLERANCE = 1e-9
+# Bytes that a value takes on its way: in the file, as a number of Python's, and in a tuple.
+_VALUE = 36
 
 
 @dataclass
@@ -75,7 +81,9 @@ class AttackMaterial:
             ValueError: its file is missing, of another kind or shape, or has a value out of range.
         """
         path, count = self.folder / "found" / f"{index}.npy", math.prod(self.shape)
-        raw = path.read_bytes() if path.is_file() else b""
+        # A file of another size is not read: it may be of any.
+        most = _MOST_HEADER + 4 * count
+        raw = path.read_bytes() if path.is_file() and path.stat().st_size <= most else b""
         header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {self.shape}, }}".encode()
         begin = len(_MAGIC) + 2 + int.from_bytes(raw[len(_MAGIC) : len(_MAGIC) + 2], "little")
         described = raw[len(_MAGIC) + 2 : begin].strip()
@@ -161,19 +169,24 @@ def _material(folder: Path, entries: Mapping[str, Any]) -> AttackMaterial:
             low=float(data["low"]),
             high=float(data["high"]),
             classes=len(data["class_names"]),
-            indices=range(0, data["size"], data["every"])[: data["limit"]],
+            indices=subset(data),
             records={},
         )
     except (KeyError, TypeError, ValueError) as error:
         raise RunError(f"{folder / MANIFEST} lacks an entry, or has one of another kind: {error!r}") from error
     if made.norm not in ("L0", "L2", "Linf"):
         raise RunError(f"{folder / MANIFEST}: attacks are measured in L0, L2 or Linf, found {made.norm!r}")
+    if not (-_LARGEST < made.low < made.high < _LARGEST):
+        raise RunError(f"{folder / MANIFEST}: inputs in [{made.low:g}, {made.high:g}] are none that float32 can hold")
+    check_memory(_VALUE * math.prod(made.shape), folder / MANIFEST, RunError, "its shape was changed")
     return made
 
 
 def _check_record(record: Mapping[str, Any], material: AttackMaterial) -> None:
     """Raise ValueError unless the record is one that the attack can have written."""
     index, kind = record["index"], record["kind"]
+    if type(index) is not int:
+        raise ValueError(f"the index {index} is no whole number")
     if index in material.records:
         raise ValueError(f"example {index} is recorded a second time")
     if index not in material.indices:

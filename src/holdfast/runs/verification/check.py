@@ -144,6 +144,9 @@ def _check_record(
 ) -> None:
     """Raise ValueError unless the record is one that the manifest's procedure can have written."""
     index, label = record["index"], record["label"]
+    # What is no whole number would be looked for among all of a range.
+    if type(index) is not int:
+        raise ValueError(f"the index {index} is no whole number")
     if index in before:
         raise ValueError(f"example {index} is recorded a second time")
     if promise.kind == "imported":

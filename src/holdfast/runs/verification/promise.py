@@ -19,6 +19,14 @@ MANIFEST = "manifest.json"
 RECORDS = "records.jsonl"
 
 
+# What numbers in a file may be: a fraction of 1e-100000000 has a denominator as long as that.
+_MOST_DIGITS, _MOST_EXPONENT = 400, 400
+# Examples of a split; sides of an input.
+_MOST = 10**12
+# Votes of an example, of either kind: a bound on the share of more takes long to compute.
+MOST_VOTES = 10**9
+
+
 class Numeral(str):
     """A JSON number with a point or an exponent, as it is written in the file."""
 
@@ -105,6 +113,8 @@ def read_entries(folder: Path, name: str, current: int, what: str) -> dict[str, 
 
 def _promise(entries: Mapping[str, Any]) -> Promise:
     data, joint = entries["data"], entries["joint_alpha"]
+    if not (entries["kind"] == "bound" or (type(entries["n0"]) is int and 0 <= entries["n0"] <= MOST_VOTES)):
+        raise ValueError(f"n0 is {entries['n0']}, a whole number of votes up to {MOST_VOTES:,} was expected")
     return Promise(
         kind=entries["kind"],
         noise=entries["noise"],
@@ -113,11 +123,28 @@ def _promise(entries: Mapping[str, Any]) -> Promise:
         n0=entries["n0"],
         shape=tuple(data["shape"]),
         classes=len(data["class_names"]),
-        indices=range(0, data["size"], data["every"])[: data["limit"]],
+        indices=subset(data),
         seed=entries["seed"],
         joint_alpha=None if joint is None else Fraction(joint),
         digest=entries["digest"],
     )
+
+
+def subset(data: Mapping[str, Any]) -> range:
+    """The indices of the subset that a manifest promises.
+
+    Raises:
+        ValueError: one of its numbers, or the shape of its inputs, can be none.
+        KeyError: one is missing.
+    """
+    limit = data["limit"]
+    for name, value in (("size", data["size"]), ("every", data["every"]), ("limit", 1 if limit is None else limit + 1)):
+        if type(value) is not int or not 1 <= value <= _MOST:
+            raise ValueError(f"{name} is {data[name]}, a whole number below {_MOST:,} was expected")
+    shape = data["shape"]
+    if not (0 < len(shape) <= 3 and all(type(side) is int and 1 <= side < _MOST for side in shape)):
+        raise ValueError(f"the shape is {shape}, one or three whole numbers below {_MOST:,} were expected")
+    return range(0, data["size"], data["every"])[:limit]
 
 
 def read_lines(folder: Path) -> list[bytes]:
@@ -149,7 +176,9 @@ def parse(text: bytes) -> Any:
         ValueError: not JSON, nested too deeply, a key that comes twice, or one of NaN and Infinity.
     """
     try:
-        return json.loads(text.decode(), parse_float=Numeral, parse_constant=_refuse, object_pairs_hook=_unique)
+        return json.loads(
+            text.decode(), parse_float=_numeral, parse_int=_whole, parse_constant=_refuse, object_pairs_hook=_unique
+        )
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
@@ -174,6 +203,23 @@ def _written(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ",".join(map(_written, value)) + "]"
     return json.dumps(value)
+
+
+def _numeral(text: str) -> Numeral:
+    exponent = text.lower().partition("e")[2]
+    if len(text) > _MOST_DIGITS or len(exponent.lstrip("+-0")) > 3 or abs(int(exponent or "0")) > _MOST_EXPONENT:
+        raise ValueError(f"{_cut(text)} is no number as Holdfast writes them: it has too many digits, or too large an exponent")
+    return Numeral(text)
+
+
+def _whole(text: str) -> int:
+    if len(text) > _MOST_DIGITS:
+        raise ValueError(f"{_cut(text)} is no number as Holdfast writes them: it has {len(text):,} digits")
+    return int(text)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 24 else f"{text[:20]}..."
 
 
 def _refuse(name: str) -> Any:
