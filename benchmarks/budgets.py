@@ -108,7 +108,9 @@ def main() -> None:
     options.add_argument("--source", help="the folder of the package to run; the one that is installed by default")
     options.add_argument("--markdown", action="store_true", help="a table for a page")
     given = parsed(options)
-    chosen = [(family, bomb) for family, bombs in BOMBS.items() for bomb in bombs if given.only in f"{family} {bomb.name}"]
+    chosen = [
+        (family, bomb) for family, bombs in BOMBS.items() for bomb in bombs if given.only in f"{family} {bomb.name}"
+    ]
     if given.smoke:
         chosen = chosen[:1]
     base = cache(lambda name: cost(BASES[name], given.source)[0])
@@ -118,7 +120,9 @@ def main() -> None:
         print("\n| what | bytes | seconds | MB | answer |\n|---|---|---|---|---|")
     for family, bomb in chosen:
         failed += _line(family, bomb, base, given.source, given.markdown)
-    print(f"\n{len(chosen)} tried; {failed} took more than {MOST_SECONDS:g} s or {MOST_BYTES / 1e6:g} MB, or failed without an answer")
+    print(
+        f"\n{len(chosen)} tried; {failed} took more than {MOST_SECONDS:g} s or {MOST_BYTES / 1e6:g} MB, or failed without an answer"
+    )
 
 
 def _line(family: str, bomb: Bomb, base: Callable[[str], Cost], source: str | None, markdown: bool) -> bool:

@@ -77,7 +77,13 @@ def zipped(entries: Mapping[str, tuple[bytes, int]]) -> bytes:
             check = zlib.crc32(piece, check)
         check = zlib.crc32(piece[: zeros % _PIECE], check)
         known = struct.pack("<HHHHHIIIHH", 20, 0, 8, 0, 33, check, len(content), len(head) + zeros, len(name), 0)
-        listing.append(b"PK\x01\x02" + struct.pack("<H", 20) + known + struct.pack("<HHHII", 0, 0, 0, 0, out.tell()) + name.encode())
+        listing.append(
+            b"PK\x01\x02"
+            + struct.pack("<H", 20)
+            + known
+            + struct.pack("<HHHII", 0, 0, 0, 0, out.tell())
+            + name.encode()
+        )
         out.write(b"PK\x03\x04" + known + name.encode() + content)
     directory = b"".join(listing)
     end = struct.pack("<HHHHIIH", 0, 0, len(listing), len(listing), len(directory), out.tell(), 0)
@@ -278,7 +284,17 @@ def _shared_dictionaries(folder: Path) -> list[str]:
 
 def _inflating_storage(folder: Path) -> list[str]:
     pickled = tensor_pickle(2**28, 2**28, 1)
-    return weights(folder, zipped({"archive/data.pkl": (pickled, 0), "archive/data/0": (b"", 2**30), "archive/version": (b"3\n", 0), "archive/byteorder": (b"little", 0)}))
+    return weights(
+        folder,
+        zipped(
+            {
+                "archive/data.pkl": (pickled, 0),
+                "archive/data/0": (b"", 2**30),
+                "archive/version": (b"3\n", 0),
+                "archive/byteorder": (b"little", 0),
+            }
+        ),
+    )
 
 
 def _inflating_pickle(folder: Path) -> list[str]:
@@ -402,7 +418,15 @@ def _estimator(**changes: Any) -> dict[str, Any]:
 
 
 def _looks(**changes: Any) -> dict[str, Any]:
-    given = {"name": "looks", "n": 300, "alpha": 0.01, "radii": [0.5], "precision": None, "ratio": 1.5, "method": "split"}
+    given = {
+        "name": "looks",
+        "n": 300,
+        "alpha": 0.01,
+        "radii": [0.5],
+        "precision": None,
+        "ratio": 1.5,
+        "method": "split",
+    }
     return {"estimator": {**given, **changes}}
 
 
@@ -633,7 +657,14 @@ def _packed_images(folder: Path) -> list[str]:
     import pyarrow as pa
 
     images = pa.array([picture("PNG", (8, 8)) + bytes(2**26)] * 10)
-    return parquet(folder, pa.array(np.zeros(10, dtype=np.int64)), images, compression="zstd", use_dictionary=False, write_statistics=False)
+    return parquet(
+        folder,
+        pa.array(np.zeros(10, dtype=np.int64)),
+        images,
+        compression="zstd",
+        use_dictionary=False,
+        write_statistics=False,
+    )
 
 
 def _many_columns(folder: Path) -> list[str]:
@@ -685,7 +716,9 @@ def _big_png(side: int) -> bytes:
     return png(side, side, zeros_packed(b"", side * (1 + 3 * side)))
 
 
-def images(folder: Path, content: bytes, name: str = "0.png", options: str = "", command: Sequence[str] = ()) -> list[str]:
+def images(
+    folder: Path, content: bytes, name: str = "0.png", options: str = "", command: Sequence[str] = ()
+) -> list[str]:
     """A folder of two classes with one image each, of which one is given."""
     for each in ("a", "b"):
         (folder / "test" / each).mkdir(parents=True)

@@ -102,7 +102,7 @@ def take_lock(place: Path, doing: str) -> IO[str]:
             if error.errno not in _NO_LOCKS:
                 raise
             raise StorageError(
-                f"{shown(place)}: its file system cannot lock files ({error.strerror}); without a lock two processes "
+                f"{place}: its file system cannot lock files ({error.strerror}); without a lock two processes "
                 "could write to the same place. Choose a place on a disk of this machine, or have the file system "
                 "mounted with locks, then repeat the same command"
             ) from error
@@ -142,21 +142,13 @@ def storage_error(path: Path | str, error: OSError, so_far: str = "") -> Storage
     """The error for a file or folder that could not be written; `so_far` says what is safe."""
     reason, advice = explained(error)
     what = reason if error.errno in _FULL else f"it could not be written: {reason}"
-    return StorageError(f"{shown(path)}: {what}. {so_far}{advice}, then repeat the same command")
+    return StorageError(f"{path}: {what}. {so_far}{advice}, then repeat the same command")
 
 
 def explained(error: OSError) -> tuple[str, str]:
     """What the operating system refused, and what to do, each in a few plain words."""
     known = _REASONS.get(error.errno or 0)
     return known or (error.strerror or str(error) or type(error).__name__, _ELSEWHERE)
-
-
-def shown(text: Path | str) -> str:
-    """A path or text as it can be printed and written: bytes in names of files that are no UTF-8 become `\\xe9`."""
-    try:
-        return str(text).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    except UnicodeEncodeError:
-        return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _file_place(path: Path) -> Path:

@@ -158,7 +158,7 @@ def changed(folder: Path, old: str, new: str) -> None:
         (lambda folder: (folder / FILE_NAME).write_text("[]"), "a JSON object was expected, found list"),
         (
             lambda folder: (folder / FILE_NAME).write_bytes(b"\xff{}"),
-            "not a valid JSON object .*can't decode byte 0xff",
+            "not a valid JSON object .*is not UTF-8 .*byte 0xff",
         ),
         (
             lambda folder: (folder / FILE_NAME).write_text('{"format": 99}'),

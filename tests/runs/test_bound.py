@@ -244,9 +244,13 @@ def test_records_that_cannot_be_are_refused(tmp_path, record, message):
 
 
 def test_a_kind_that_is_not_known(tmp_path):
+    other = replace(promised(), kind="other")
+    with pytest.raises(RunError, match='the entry kind is "other", which is none of'):
+        write_manifest(tmp_path / "run", other)
+    assert not (tmp_path / "run").exists()
     (tmp_path / "run").mkdir()
-    write_manifest(tmp_path / "run", replace(promised(), kind="other"))
-    with pytest.raises(RunError, match="of kind 'other'; known are certify, imported, bound"):
+    (tmp_path / "run" / "manifest.json").write_text(other.to_json())
+    with pytest.raises(RunError, match='the entry kind is "other", which is none of'):
         read_run(tmp_path / "run")
 
 

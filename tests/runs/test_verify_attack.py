@@ -101,7 +101,7 @@ def record(**changes: Any) -> Callable[[Path, int], None]:
         (record(magnitude=0.1), "the adversarial is at Linf distance .* 0.1 is recorded"),
         (record(magnitude=0.3), "exceeds all budgets that were tried"),
         (record(magnitude=None), "the magnitude None"),
-        (record(kind="nothing"), "the kind is 'nothing'"),
+        (record(kind="nothing"), "the entry kind is .nothing., which is none of"),
         (record(adversarial=None), "there is an adversarial where none was found, or none where one was"),
         (record(reference=None), "there is an adversarial where none was found"),
         (record(reference=None, adversarial=None), "not recorded as an abstention at 0"),
@@ -112,9 +112,12 @@ def record(**changes: Any) -> Callable[[Path, int], None]:
         (record(refused=5), "and no claim held"),
         (record(votes=[0, 0, 0, 7]), "7 votes, 1 answers have 1"),
         (record(repeats=3), "the answer of 3 is class"),
-        (lambda folder, number: (folder / FILE_NAME).write_bytes(b"\xff"), "is not a JSON object"),
+        (lambda folder, number: (folder / FILE_NAME).write_bytes(b"\xff"), "is not a valid JSON object"),
         (lambda folder, number: (folder / FILE_NAME).unlink(), "is not an attack: there is no attack.json"),
-        (lambda folder, number: (folder / RECORDS).write_bytes(b"[]\n"), "line 1: not a JSON object with a digest"),
+        (
+            lambda folder, number: (folder / RECORDS).write_bytes(b"[]\n"),
+            "line 1: a JSON object was expected, found list",
+        ),
     ],
 )
 def test_what_is_damaged_or_forged_fails(tmp_path: Path, damage: Callable[[Path, int], object], complaint: str) -> None:

@@ -230,8 +230,7 @@ def _write(study: Study, page: Page, folder: Path, command: str, as_json: bool) 
     files |= {chart.file: chart.draw() for chart in page.charts}
     for name, content in files.items():
         with whole_file(folder / name) as path:
-            # The data may lie in a folder whose name is no text.
-            path.write_text(content, encoding="utf-8", errors="backslashreplace")
+            path.write_text(content, encoding="utf-8")
     if as_json:
         console.print_json({"name": study.name, "files": [str(folder / name) for name in files], **document(page)})
     else:

@@ -33,7 +33,16 @@ def verify_command(
         Path | None, typer.Option("--log", help="A log that was exported from the run: check it too.", metavar="FILE")
     ] = None,
     digest: Annotated[
-        str | None, typer.Option("--digest", help="The manifest's digest, if it was published.", metavar="HEX")
+        str | None,
+        typer.Option(
+            "--digest",
+            help="Of the manifest, if it was published; also that from before the nonce.",
+            metavar="HEX",
+        ),
+    ] = None,
+    nonce: Annotated[
+        str | None,
+        typer.Option("--nonce", help="The nonce that the seed must be derived from, if you named one.", metavar="HEX"),
     ] = None,
     complete: Annotated[bool, typer.Option("--complete", help="An example without a record is a failure.")] = False,
     replay: Annotated[
@@ -81,12 +90,16 @@ def verify_command(
         if log is not None or engine != "local":
             raise UsageError(f"{run} is an attack, which has no log and no engine; leave out --log and --engine")
         computation = Computation(device, threads, parse_batch_size(batch_size), "float32", "auto")
-        outcome = attack = verify_attack.verify(run, digest, complete, replay, model, data, computation, json or quiet)
+        outcome = attack = verify_attack.verify(
+            run, digest, nonce, complete, replay, model, data, computation, json or quiet
+        )
         told, said = verify_attack.document(run, attack), verify_attack.lines(run, attack)
     else:
         size = parse_batch_size(batch_size)
         place = parse_engine(engine, ray_address, device, size, threads) if replay else None
-        outcome = found = verify_run.verify(run, digest, complete, log, replay, model, data, place, json or quiet)
+        outcome = found = verify_run.verify(
+            run, digest, nonce, complete, log, replay, model, data, place, json or quiet
+        )
         told, said = verify_run.document(run, found), verify_run.lines(run, found)
     if json:
         console.print_json(told)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def verify(
     folder: Path,
     digest: str | None,
+    nonce: str | None,
     complete: bool,
     replay: int,
     model: Path | None,
@@ -33,6 +34,7 @@ def verify(
     Args:
         folder: of the attack.
         digest: of its manifest, if it was published.
+        nonce: that its seed must be derived from; None for any.
         complete: whether an example without a record is a failure.
         replay: so many random examples are attacked again.
         model: that was attacked; None to ask no classifier.
@@ -44,10 +46,12 @@ def verify(
         UsageError, RunError: model or data are others than those of the attack.
     """
     from holdfast.runs.verification.attacked import AttackVerification, check_attack
+    from holdfast.runs.verification.seed import expect_nonce
 
     result = AttackVerification()
     material = check_attack(folder, result, complete)
     result.expect(digest)
+    expect_nonce(result, nonce)
     if material is None:
         return result
     if result.failures:
@@ -142,6 +146,8 @@ def document(folder: Path, result: AttackVerification) -> dict[str, Any]:
         "attack": str(folder),
         "ok": not result.failures,
         "digest": result.digest,
+        "promise": result.promise,
+        "nonce": result.nonce,
         "examples": result.promised,
         "records": result.records,
         "missing": result.missing,

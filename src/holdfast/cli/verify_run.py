@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 def verify(
     folder: Path,
     digest: str | None,
+    nonce: str | None,
     complete: bool,
     log: Path | None,
     replay: int,
@@ -36,6 +37,7 @@ def verify(
     Args:
         folder: of the run.
         digest: of its manifest, if it was published.
+        nonce: that its seed must be derived from; None for any.
         complete: whether an example without a record is a failure.
         log: that was exported from it, to be checked as well.
         replay: so many random records are computed again.
@@ -49,10 +51,12 @@ def verify(
     """
     from holdfast.runs.verification.check import Verification, check_claims, check_files
     from holdfast.runs.verification.exported import check_log
+    from holdfast.runs.verification.seed import expect_nonce
 
     result = Verification()
     material = check_files(folder, result, complete)
     result.expect(digest)
+    expect_nonce(result, nonce)
     if material is not None and not result.failures:
         claims = claims_of(folder)
         check_claims(material, claims, result)
@@ -179,6 +183,8 @@ def document(run: Path, result: Verification) -> dict[str, Any]:
         "run": str(run),
         "ok": not result.failures,
         "digest": result.digest,
+        "promise": result.promise,
+        "nonce": result.nonce,
         "kind": result.kind,
         "examples": result.promised,
         "records": result.records,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Protocol
@@ -24,9 +25,8 @@ if TYPE_CHECKING:
 _PILLOW_MODES = {"rgb": "RGB", "grey": "L"}
 # Of an image that is resized to a larger one, of which the centre is taken.
 _MOST_RESIZED = 2**24
-# Of a size in pixels.
-_MOST_DIGITS = 9
 _CHANNELS = {"rgb": 3, "grey": 1}
+_SIZE = re.compile("0*[1-9][0-9]{0,5}")
 
 
 class Encoded(Protocol):
@@ -66,11 +66,11 @@ class Preparation:
         """
         if mode not in _CHANNELS:
             raise UsageError(f"unknown mode {mode!r} of images; known are {', '.join(_CHANNELS)}")
-        if size and not (size.isascii() and size.isdigit() and size.strip("0")):
+        if size and not _SIZE.fullmatch(size):
             raise UsageError(f"size is the width and height in pixels, a positive whole number, got {size!r}")
-        if size and (len(size) > _MOST_DIGITS or int(size) ** 2 > MOST_PIXELS):
+        if size and int(size) ** 2 > MOST_PIXELS:
             raise UsageError(
-                f"size is the width and height in pixels; {size:.10} is more than {math.isqrt(MOST_PIXELS):,}, and such "
+                f"size is the width and height in pixels; {size} is more than {math.isqrt(MOST_PIXELS):,}, and such "
                 "an image more than is decoded"
             )
         return cls(int(size) if size else None, mode)

@@ -41,6 +41,10 @@ class Estimator(Plain, ABC):
     def draws_wanted(self, top: int, counts: Counts) -> int:
         """How many more samples to draw for the class `top`, given the estimation votes so far; 0 means stop."""
 
+    def passes(self, total: int) -> bool:
+        """Whether sampling, from 0 votes on, can have come to `total` votes."""
+        return 0 <= total <= self.most_draws
+
     def chosen(self, selection: Counts, estimation: Counts) -> int:
         """The class that the bounds are about: the top one of the selection votes."""
         return selection.top

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +12,19 @@ from torch import Tensor, nn
 
 from holdfast.errors import BundleError
 from holdfast.files import whole_file
+from holdfast.formats.checking import fitting
+from holdfast.formats.models import BundleHeader
+from holdfast.formats.strict import json_object
 from holdfast.models.architectures.base import build_normalized, builders_used
 from holdfast.models.identity import model_code
 from holdfast.models.sketch import sketch
 from holdfast.models.stored import stored
 from holdfast.models.tensors import listed, put_in
 from holdfast.noises.base import noise_from_dict
+from holdfast.shortened import as_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from holdfast.noises.base import Noise
@@ -226,26 +229,28 @@ def _parse(path: Path, header: Mapping[str, str]) -> BundleInfo:
     if _KEY not in header:
         raise BundleError(f"{path} is a safetensors file but not a Holdfast bundle: its header has no {_KEY!r} entry")
     try:
-        raw = json.loads(header[_KEY])
-        if raw.pop("format", None) != FORMAT:
-            raise BundleError(f"{path} was written by another version of Holdfast; this one reads format {FORMAT}")
-        space: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in raw["input_space"].items()
-        }
-        entries: dict[str, Any] = {**raw, "input_space": InputSpace(**space), "class_names": tuple(raw["class_names"])}
-        info = BundleInfo(**entries)
-        numbers = [info.input_space.low, info.input_space.high, *(info.input_space.mean or ())]
-        sound = all(map(math.isfinite, numbers)) and info.input_space.low < info.input_space.high
-        sound &= all(0.0 < each < math.inf for each in info.input_space.std or ())
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raw = json_object(header[_KEY])
+        if raw.get("format") != FORMAT:
+            raise BundleError(
+                f"{path} has format {as_json(raw.get('format'))}, of another version of Holdfast; this one reads "
+                f"format {FORMAT}"
+            )
+        told = fitting(raw, BundleHeader)
+    except ValueError as error:
         raise BundleError(
-            f"{path} was changed after it was written: its header lacks an entry, or has one of another kind than "
-            f"expected ({error!r}). Restore it from a copy"
-        ) from error
-    if not sound:
-        raise BundleError(
-            f"{path} describes inputs in [{info.input_space.low}, {info.input_space.high}] with the mean "
-            f"{info.input_space.mean} and the deviation {info.input_space.std}; expected finite numbers, low below "
-            "high and deviations above 0. Import or train the model again"
-        )
-    return info
+            f"{path} was changed after it was written: {error}. Restore it from a copy, or import or train the model "
+            "again"
+        ) from None
+    space = told.input_space
+    return BundleInfo(
+        architecture=told.architecture,
+        arguments=told.arguments,
+        input_space=InputSpace(tuple(space.shape), space.low, space.high, _tuple(space.mean), _tuple(space.std)),
+        noise=told.noise,
+        class_names=tuple(told.class_names),
+        training=told.training,
+    )
+
+
+def _tuple(values: Sequence[float] | None) -> tuple[float, ...] | None:
+    return None if values is None else tuple(values)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.budgets import check_memory, size_of
 from holdfast.errors import BundleError
-from holdfast.models.operations import Refused, check_operations
+from holdfast.models.operations import check_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,7 +43,9 @@ def check_checkpoint(path: Path) -> bool:
     check_memory(2 * size, path, BundleError, "take a smaller model, or a machine with more memory")
     with path.open("rb") as file:
         if file.read(512)[_TAR] == b"ustar":
-            raise BundleError(f"{path} is a tar archive, as torch wrote before 2017, expected a newer file: {_SAVE_ANEW}")
+            raise BundleError(
+                f"{path} is a tar archive, as torch wrote before 2017, expected a newer file: {_SAVE_ANEW}"
+            )
     if not zipfile.is_zipfile(path):
         _check_old(path)
         return False
@@ -130,4 +132,3 @@ def _in_memory(tensor: Any) -> bool:
     import torch
 
     return bool(tensor.layout is torch.strided and not tensor.is_nested and not tensor.is_meta)
-

@@ -19,7 +19,10 @@ _WORD, _HALF = Struct("<I"), Struct("<H")
 # What follows an operation that puts one plain value on the stack, in bytes.
 _PLAIN = {
     **dict.fromkeys(b"N\x88\x89)]}\x8f", 0),
-    **{ord("K"): 1, ord("M"): 2, ord("J"): 4, ord("G"): 8},
+    ord("K"): 1,
+    ord("M"): 2,
+    ord("J"): 4,
+    ord("G"): 8,
 }
 # Encodings that make bytes of bytes.
 _ENCODE = (b"_codecs", b"encode")
@@ -70,7 +73,9 @@ class _Look:
                 else:
                     _STEPS[operation](self)
             except KeyError:
-                raise Refused(f"its pickle has the operation {operation:#04x}, which torch.save does not write") from None
+                raise Refused(
+                    f"its pickle has the operation {operation:#04x}, which torch.save does not write"
+                ) from None
             except (IndexError, ValueError):
                 return len(content)
         raise Refused(f"its pickle has more than {_MOST_OPERATIONS:,} operations")

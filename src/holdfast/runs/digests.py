@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 DIGEST = "digest"
 # Hexadecimal digits of a record's digest: 64 bits, which no accident meets.
 _RECORD_DIGITS = 16
+# Made once: `json.dumps` would make one for each call.
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def manifest_digest(entries: Mapping[str, Any]) -> str:
@@ -31,6 +33,6 @@ def _canonical(entries: Mapping[str, Any]) -> bytes:
     """JSON with sorted keys, no spaces and ASCII only: one text for one content."""
     rest = {key: value for key, value in entries.items() if key != DIGEST}
     try:
-        return json.dumps(rest, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+        return _ENCODER.encode(rest).encode()
     except RecursionError:
         raise ValueError("it is nested too deeply") from None

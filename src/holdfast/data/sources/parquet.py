@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from holdfast.data.pictures import Preparation, picture_data_set, require_pillow
 from holdfast.data.splitting import rows_of_split
 from holdfast.data.stand_ins import refuse_stand_in_file
 from holdfast.errors import DataError, MissingExtraError
+from holdfast.formats.strict import foreign_object
 from holdfast.shortened import some
 
 if TYPE_CHECKING:
@@ -226,7 +226,7 @@ def _names_in(file: Path, schema: Any, column: str) -> tuple[str, ...] | None:
     if written is None:
         return None
     try:
-        feature = json.loads(written).get("info", {}).get("features", {}).get(column, {})
+        feature = foreign_object(written).get("info", {}).get("features", {}).get(column, {})
         return tuple(str(name) for name in feature["names"]) if feature.get("_type") == "ClassLabel" else None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(

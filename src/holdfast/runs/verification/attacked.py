@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.budgets import check_memory
 from holdfast.errors import RunError
+from holdfast.formats.manifests import AttackManifest
+from holdfast.formats.records import AttackLine
 from holdfast.runs.verification.outcome import Outcome
-from holdfast.runs.verification.promise import read_entries, read_lines, read_record, subset
+from holdfast.runs.verification.promise import canonical, read_entries, read_lines, read_record
+from holdfast.runs.verification.seed import read_seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,14 +26,12 @@ if TYPE_CHECKING:
 MANIFEST = "attack.json"
 _FORMAT = 1
 _MAGIC = b"\x93NUMPY\x01\x00"
-# Of a file of values, before them.
-_MOST_HEADER = 1024
-_LARGEST = 3e38
-_KINDS = (None, "misclassified", "abstains")
+# Bytes of a file of values, before them; and that a value takes on its way, as a number of Python's in a tuple.
+_MOST_HEADER, _VALUE = 1024, 36
+# float32 ends here.
+_LARGEST = 3.4e38
 # Distances in L2 are sums in float64, in whatever order.
 _TOLERANCE = 1e-9
-# Bytes that a value takes on its way: in the file, as a number of Python's, and in a tuple.
-_VALUE = 36
 
 
 @dataclass
@@ -105,21 +106,22 @@ def check_attack(folder: Path, result: AttackVerification, complete: bool = Fals
         complete: whether a missing example is a failure.
     """
     try:
-        entries = read_entries(folder, MANIFEST, _FORMAT, "an attack")
+        entries = read_entries(folder, MANIFEST, _FORMAT, "an attack", AttackManifest)
         material = _material(folder, entries)
     except RunError as error:
         result.failures.append(str(error))
         return None
     result.digest, result.promised = entries["digest"], len(material.indices)
+    read_seed(entries, canonical).tell(result)
     for number, line in enumerate(read_lines(folder), 1):
         try:
-            record = read_record(line, result.digest)
+            record = read_record(line, result.digest, AttackLine)
             _check_record(record, material)
             result.records += 1
             if record["adversarial"] is not None:
                 _check_file(record, material)
                 result.adversarials += 1
-        except (ValueError, KeyError, TypeError) as error:
+        except ValueError as error:
             result.failures.append(f"records.jsonl, line {number}: {error}")
         else:
             material.records[record["index"]] = record
@@ -159,65 +161,37 @@ def check_distances(
 
 
 def _material(folder: Path, entries: Mapping[str, Any]) -> AttackMaterial:
-    try:
-        data = entries["data"]
-        made = AttackMaterial(
-            folder=folder,
-            norm=entries["norm"],
-            n=entries["n"],
-            shape=tuple(data["shape"]),
-            low=float(data["low"]),
-            high=float(data["high"]),
-            classes=len(data["class_names"]),
-            indices=subset(data),
-            records={},
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{folder / MANIFEST} lacks an entry, or has one of another kind: {error!r}") from error
-    if made.norm not in ("L0", "L2", "Linf"):
-        raise RunError(f"{folder / MANIFEST}: attacks are measured in L0, L2 or Linf, found {made.norm!r}")
-    if not (-_LARGEST < made.low < made.high < _LARGEST):
-        raise RunError(f"{folder / MANIFEST}: inputs in [{made.low:g}, {made.high:g}] are none that float32 can hold")
-    check_memory(_VALUE * math.prod(made.shape), folder / MANIFEST, RunError, "its shape was changed")
-    return made
+    data = entries["data"]
+    if not (-_LARGEST < float(data["low"]) < float(data["high"]) < _LARGEST):
+        raise RunError(f"{folder / MANIFEST}: inputs in [{data['low']}, {data['high']}] are none that float32 can hold")
+    check_memory(_VALUE * math.prod(data["shape"]), folder / MANIFEST, RunError, "its shape was changed")
+    return AttackMaterial(
+        folder=folder,
+        norm=entries["norm"],
+        n=entries["n"],
+        shape=tuple(data["shape"]),
+        low=float(data["low"]),
+        high=float(data["high"]),
+        classes=len(data["class_names"]),
+        indices=range(0, data["size"], data["every"])[: data["limit"]],
+        records={},
+    )
 
 
 def _check_record(record: Mapping[str, Any], material: AttackMaterial) -> None:
     """Raise ValueError unless the record is one that the attack can have written."""
-    index, kind = record["index"], record["kind"]
-    if type(index) is not int:
-        raise ValueError(f"the index {index} is no whole number")
+    index, votes, repeats = record["index"], record["votes"], record["repeats"]
     if index in material.records:
         raise ValueError(f"example {index} is recorded a second time")
     if index not in material.indices:
         raise ValueError(f"example {index} is not in the subset")
     for name in ("label", "reference", "answer"):
         found = record[name]
-        if not (found is None and name != "label") and not (type(found) is int and 0 <= found < material.classes):
+        if found is not None and found >= material.classes:
             raise ValueError(f"example {index}: {name} {found!r} is not one of {material.classes} classes")
-    if kind not in _KINDS or (kind is None) != (record["magnitude"] is None):
-        raise ValueError(f"example {index}: the kind is {kind!r} and the magnitude {record['magnitude']}")
-    attacked = record["reference"] is not None
-    if (record["adversarial"] is not None) != (attacked and kind is not None):
-        raise ValueError(f"example {index}: there is an adversarial where none was found, or none where one was")
-    if not attacked and (kind != "abstains" or float(record["magnitude"]) != 0.0):
-        raise ValueError(f"example {index}: it has no answer unchanged, and is not recorded as an abstention at 0")
-    if record["adversarial"] is not None:
-        _check_claim(record, material)
-
-
-def _check_claim(record: Mapping[str, Any], material: AttackMaterial) -> None:
-    """Raise ValueError unless budgets, failures and votes allow the adversarial."""
-    index, votes, repeats, failures = (record[name] for name in ("index", "votes", "repeats", "failures"))
-    budgets = [math.inf if budget is None else float(budget) for budget in record["budgets"]]
-    if not float(record["magnitude"]) <= max(budgets, default=-1.0):
-        raise ValueError(f"example {index}: the magnitude {record['magnitude']} exceeds all budgets that were tried")
-    if not 0 <= failures <= repeats or record["refused"] >= record["claims"]:
-        raise ValueError(f"example {index}: {failures} of {repeats} answers failed, and no claim held")
-    if votes is None:
-        if repeats != 1 or record["answer"] == record["reference"]:
-            raise ValueError(f"example {index}: the answer of {repeats} is class {record['answer']}, as unchanged")
-    elif len(votes) != material.classes or sum(votes) != repeats * max(1, material.n):
+    if record["adversarial"] is None or votes is None:
+        return
+    if len(votes) != material.classes or sum(votes) != repeats * max(1, material.n):
         raise ValueError(f"example {index}: {sum(votes)} votes, {repeats} answers have {repeats * max(1, material.n)}")
 
 

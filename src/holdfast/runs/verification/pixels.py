@@ -65,7 +65,9 @@ def realizations(noise: Noise, shape: Shape) -> int:
         few = min(noise["k"], d - noise["k"])
         # C(d, k) <= (e d / k)^k.
         if few > 0 and few * math.log2(math.e * d / few) > _MOST_BITS:
-            raise RunError(f"k = {noise['k']} of {d} pixels makes more sets than can be counted; the manifest was changed")
+            raise RunError(
+                f"k = {noise['k']} of {d} pixels makes more sets than can be counted; the manifest was changed"
+            )
         return math.comb(d, noise["k"])
     if name == "partition":
         return -(-d // int(noise["k"]))

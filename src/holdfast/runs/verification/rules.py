@@ -15,7 +15,6 @@ from holdfast.runs.verification.bets import hypothesis, is_won
 from holdfast.runs.verification.bounds import Bounds, class_bounds
 from holdfast.runs.verification.intervals import at_most, decided
 from holdfast.runs.verification.pixels import last, pixel_count, realizations, touched
-from holdfast.runs.verification.promise import MOST_VOTES
 from holdfast.runs.verification.theorems import find_theorem
 
 if TYPE_CHECKING:
@@ -31,6 +30,8 @@ _CAPITAL_SLACK = Fraction(1, 10**6)
 _LAST_LOOK = Fraction(4, 5)
 # No look and no step of a bet is smaller than this.
 _LEAST_STEP = 30
+# Votes of an example at most: a bound on the share of more takes long to compute.
+_MOST_VOTES = 10**9
 _LEAST_ALPHA = Fraction(1, 10**100) * (1 - Fraction(1, 2**40))
 _MOST_LOOKS = 10_000
 
@@ -67,9 +68,12 @@ class Rule(ABC):
         estimator = promise.estimator
         self.n = int(estimator["n"])
         self.alpha = Fraction(estimator.get("alpha", 0))
-        if self.n > MOST_VOTES and self.sampled:
-            raise RunError(f"the manifest has n = {self.n}, expected {MOST_VOTES:,} votes of an example at most")
-        if self.alpha and not _LEAST_ALPHA <= self.alpha:
+        for name, count in (("n", self.n), ("n0", promise.n0)):
+            if count > _MOST_VOTES and self.sampled:
+                raise RunError(
+                    f"the manifest has {name} = {count}, expected {_MOST_VOTES:,} votes of an example at most"
+                )
+        if self.alpha and not self.alpha >= _LEAST_ALPHA:
             raise RunError(f"the manifest has alpha = {estimator.get('alpha')}, expected 1e-100 at least")
         if self.n < 1 or not 0 <= self.alpha < 1:
             raise RunError(f"the manifest has n = {self.n} and alpha = {estimator.get('alpha')}; alpha lies in [0, 1)")
