@@ -50,13 +50,13 @@ def storage_error(path: Path | str, error: OSError, so_far: str = "") -> Storage
     """The error for a file or folder that could not be written; `so_far` says what is safe."""
     reason, advice = explained(error)
     what = reason if error.errno in _FULL else f"it could not be written: {reason}"
-    return StorageError(f"{shown(path)}: {what}. {so_far}{advice}, then repeat the same command")
+    return StorageError(f"{path}: {what}. {so_far}{advice}, then repeat the same command")
 
 
 def unreadable(path: Path | str, error: OSError) -> RunError:
     """The error for a file or folder that is there and could not be read."""
     reason, _ = explained(error)
-    return RunError(f"{shown(path)}: it could not be read: {reason}. {_ELSEWHERE}, then repeat the same command")
+    return RunError(f"{path}: it could not be read: {reason}. {_ELSEWHERE}, then repeat the same command")
 
 
 def kind_of(mode: int) -> str:
@@ -68,11 +68,3 @@ def explained(error: OSError) -> tuple[str, str]:
     """What the operating system refused, and what to do, each in a few plain words."""
     known = _REASONS.get(error.errno or 0)
     return known or (error.strerror or str(error) or type(error).__name__, _ELSEWHERE)
-
-
-def shown(text: Path | str) -> str:
-    """A path or text as it can be printed and written: bytes in names of files that are no UTF-8 become `\\xe9`."""
-    try:
-        return str(text).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    except UnicodeEncodeError:
-        return str(text).encode("utf-8", "backslashreplace").decode("utf-8")

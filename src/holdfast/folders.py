@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeAlias
 
-from holdfast.errors import RunError, RunLockedError, StorageError
-from holdfast.files import kind_of, shown, unreadable
+from holdfast.errors import HoldfastError, RunError, RunLockedError, StorageError
+from holdfast.files import kind_of, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,7 +97,7 @@ class Folder:
         except NotADirectoryError:
             if root.exists():
                 raise RunError(
-                    f"{shown(root)} is {kind_of(root.stat().st_mode)}; expected a folder. Choose another place"
+                    f"{root} is {kind_of(root.stat().st_mode)}; expected a folder. Choose another place"
                 ) from None
             raise
         for name in parts:
@@ -112,7 +112,7 @@ class Folder:
         self.close()
 
     def __str__(self) -> str:
-        return shown(str(self.where))
+        return str(self.where)
 
     def __truediv__(self, name: str) -> Below:
         return (self.where if isinstance(self.where, Below) else Below(self.where)) / name
@@ -174,16 +174,14 @@ class Folder:
         except OSError as error:
             raise unreadable(str(self / name), error) from error
 
-    def read(self, name: str) -> bytes | None:
-        """What a file holds; None where nothing is there. Raises what `reading` does."""
+    def read(self, name: str, most: int) -> bytes | None:
+        """What a file holds; None where nothing is there.
+
+        Raises:
+            RunError: it has more bytes than `most`, or see `reading`.
+        """
         file = self.reading(name)
-        if file is None:
-            return None
-        with file:
-            try:
-                return file.read()
-            except OSError as error:
-                raise unreadable(str(self / name), error) from error
+        return None if file is None else _content(file, self / name, most, RunError)
 
     def appending(self, name: str) -> FileIO:
         """A file, opened for appending and reading, and made if there is none; each write goes out at once.
@@ -256,14 +254,14 @@ class Folder:
     def _expect(self, name: str, seen: os.stat_result, folder: bool, one_name: bool) -> None:
         if stat.S_IFMT(seen.st_mode) != (stat.S_IFDIR if folder else stat.S_IFREG):
             raise RunError(
-                f"{shown(str(self / name))} is {kind_of(seen.st_mode)}; expected {'a folder' if folder else 'a file'} "
+                f"{self / name} is {kind_of(seen.st_mode)}; expected {'a folder' if folder else 'a file'} "
                 "itself: in such a folder no link is followed and no pipe or device opened, so that nothing outside of "
                 "it is read or written. Put a copy of what belongs there in its place, or delete it, then repeat the "
                 "same command"
             )
         if one_name and seen.st_nlink > 1:
             raise RunError(
-                f"{shown(str(self / name))} is a file with {seen.st_nlink} names (hard links): whatever is written "
+                f"{self / name} is a file with {seen.st_nlink} names (hard links): whatever is written "
                 "here would be written under the others, too. Nothing was written; put a copy in its place (`cp` it to "
                 "another name, then `mv` that over it), then repeat the same command"
             )
@@ -282,7 +280,7 @@ def entered(folder: Where | Folder) -> Iterator[Folder]:
     try:
         made = Folder.opened(folder)
     except FileNotFoundError:
-        raise RunError(f"there is no folder {shown(str(folder))}; check the path") from None
+        raise RunError(f"there is no folder {folder}; check the path") from None
     except OSError as error:
         raise unreadable(str(folder), error) from error
     with made:
@@ -312,13 +310,41 @@ def opened_file(where: Where) -> IO[bytes] | None:
     return None
 
 
-def read_file(where: Where) -> bytes | None:
-    """What a file holds; see `opened_file`."""
+def read_file(where: Where, most: int, kind: type[HoldfastError]) -> bytes | None:
+    """What a file holds; see `opened_file`.
+
+    Raises:
+        HoldfastError: of this kind: it has more bytes than `most`.
+    """
+    file = opened_file(where)
+    return None if file is None else _content(file, where, most, kind)
+
+
+def _content(file: IO[bytes], where: Where, most: int, kind: type[HoldfastError]) -> bytes:
+    """All of a file, which is closed."""
+    with file:
+        size = os.fstat(file.fileno()).st_size
+        if size > most:
+            raise kind(f"{where} has {size:,} bytes, and {most:,} are the most that are read; it is none of ours")
+        try:
+            return file.read()
+        except OSError as error:
+            raise unreadable(str(where), error) from error
+
+
+@contextmanager
+def path_of(where: Where) -> Iterator[Path]:
+    """A path for libraries that open files by themselves: below what the user names, that of an open descriptor.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        RunError: something else than a file lies there, below what the user names.
+    """
     file = opened_file(where)
     if file is None:
-        return None
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(where))
     with file:
-        return file.read()
+        yield where if isinstance(where, Path) else Path(f"/dev/fd/{file.fileno()}")
 
 
 def lies(where: Where) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from holdfast.errors import RunError, StorageError
-from holdfast.files import kind_of, shown, storage_error
+from holdfast.files import kind_of, storage_error
 from holdfast.folders import Below, Folder, take_lock
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def check_place(where: Where) -> None:
         raise storage_error(where, error) from error
     if not stat.S_ISREG(mode):
         raise StorageError(
-            f"{shown(where)} is {kind_of(mode)}; expected was a file, which is replaced, or a name that is not taken. "
+            f"{where} is {kind_of(mode)}; expected was a file, which is replaced, or a name that is not taken. "
             "Nothing was written; choose another place, then repeat the same command"
         )
     _check_outside(where, _resolved(where).parent)
@@ -119,7 +119,7 @@ def _check_outside(where: Where, folder: Path) -> None:
     for each in (folder, *folder.parents):
         if _is_run(each):
             raise StorageError(
-                f"{shown(str(where))} lies in {shown(each)}, which holds a run or an attack, and nothing else is "
+                f"{where} lies in {each}, which holds a run or an attack, and nothing else is "
                 "written into such a folder. Nothing was written; choose a place outside, then repeat the same command"
             )
 
@@ -160,7 +160,7 @@ def _is_run(folder: Path) -> bool:
             return True
         try:
             with Folder.opened(folder) as place:
-                entries = json.loads((place.read(name) or b"")[:_MOST_BYTES])
+                entries = json.loads(place.read(name, _MOST_BYTES) or b"")
         except (RunError, OSError, ValueError, RecursionError):
             continue
         if isinstance(entries, dict) and set(entries) >= _ENTRIES:

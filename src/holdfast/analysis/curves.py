@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from holdfast.analysis.accuracy import attainable_radius, outcomes, theorem_of
 from holdfast.analysis.published import comparable
 from holdfast.errors import RunError, UsageError
-from holdfast.files import shown
 from holdfast.runs.manifest import BOUND, estimator_of
 from holdfast.stats.datasets import DEFAULT_CONFIDENCE, Proportion, certified_proportion
 from holdfast.types import Norm
+from holdfast.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,7 +110,7 @@ def distinct_names(runs: Sequence[Run]) -> list[str]:
     """The names of the runs' folders, numbered where one occurs again."""
     names: list[str] = []
     for run in runs:
-        own = shown(run.folder.name)
+        own = visible(run.folder.name)
         name, number = own, 1
         while name in names:
             number += 1

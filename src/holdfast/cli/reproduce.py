@@ -237,8 +237,7 @@ def _write(study: Study, page: Page, folder: Below, command: str, as_json: bool)
     files |= {chart.file: chart.draw() for chart in page.charts}
     for name, content in files.items():
         with whole_file(folder / name) as file:
-            # The data may lie in a folder whose name is no text.
-            file.write(content.encode("utf-8", "backslashreplace"))
+            file.write(content.encode())
     if as_json:
         console.print_json({"name": study.name, "files": [str(folder / name) for name in files], **document(page)})
     else:

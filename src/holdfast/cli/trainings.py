@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.cli import console
 from holdfast.cli.specs import open_data_spec, parse_noise, parse_recipe
-from holdfast.errors import HoldfastError, RunError
+from holdfast.errors import HoldfastError, RunError, first_line
 from holdfast.folders import lies
+from holdfast.memory import is_out_of_memory
 from holdfast.models.precision import AUTO
 from holdfast.process import interrupts_held_back
 
@@ -239,9 +240,9 @@ def check_entries(what: str, entries: Mapping[str, tuple[Any, Any]]) -> None:
     ]
     if different:
         raise RunError(
-            f"{what}:\n  "
-            + "\n  ".join(different)
-            + "\nChoose another --out (one for each scale), or delete it (a model with its runs) to have it made anew"
+            f"{what}:",
+            *(f"  {each}" for each in different),
+            "Choose another --out (one for each scale), or delete it (a model with its runs) to have it made anew",
         )
 
 
@@ -291,7 +292,8 @@ def _heard(pipe: Connection, job: _Job, show: Callable[[str, TrainProgress], Non
     if kind == "precision" and show is not None:
         _tell(job.model.name, content)
     if kind == "failed":
-        raise RunError(f"training {job.model.name}: {content}")
+        first, *others = content
+        raise RunError(f"training {job.model.name}: {first}", *others)
     return bool(kind != "done")
 
 
@@ -316,6 +318,7 @@ def _other(driver: Connection, job: _Job) -> None:
         _train(job, tell, lambda text: driver.send(("precision", text)))
         driver.send(("done", None))
     except HoldfastError as error:
-        driver.send(("failed", str(error)))
-    except Exception:
-        driver.send(("failed", traceback.format_exc()))
+        driver.send(("failed", error.lines))
+    except Exception as error:
+        trace = () if is_out_of_memory(error) else traceback.format_exc().splitlines()
+        driver.send(("failed", (f"{type(error).__name__}: {first_line(error)}", *trace)))
