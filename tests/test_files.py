@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from holdfast.errors import StorageError
-from holdfast.files import explained, shown, storage_error
+from holdfast.files import explained, storage_error
 from holdfast.folders import Folder, take_lock
 from holdfast.outputs import alone_at, whole_file
 
