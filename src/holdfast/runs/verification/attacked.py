@@ -11,6 +11,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from holdfast.budgets import check_memory
 from holdfast.errors import RunError
 from holdfast.formats.manifests import AttackManifest
 from holdfast.formats.records import AttackLine
@@ -27,6 +28,10 @@ MANIFEST = "attack.json"
 _FORMAT = 1
 _FOUND, _EVIDENCE = "found", "evidence"
 _MAGIC = b"\x93NUMPY\x01\x00"
+# Bytes of a file of values, before them; and that a value takes on its way, as a number of Python's in a tuple.
+_MOST_HEADER, _VALUE = 1024, 36
+# float32 ends here.
+_LARGEST = 3.4e38
 # Distances in L2 are sums in float64, in whatever order.
 _TOLERANCE = 1e-9
 
@@ -85,7 +90,9 @@ class AttackMaterial:
             ValueError: its file is missing, of another kind or shape, or has a value out of range.
         """
         path, count = self.folder / "found" / f"{index}.npy", math.prod(self.shape)
-        raw = path.read_bytes() if path.is_file() else b""
+        # A file of another size is not read: it may be of any.
+        most = _MOST_HEADER + 4 * count
+        raw = path.read_bytes() if path.is_file() and path.stat().st_size <= most else b""
         header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {self.shape}, }}".encode()
         begin = len(_MAGIC) + 2 + int.from_bytes(raw[len(_MAGIC) : len(_MAGIC) + 2], "little")
         described = raw[len(_MAGIC) + 2 : begin].strip()
@@ -208,6 +215,9 @@ def _check_left_over(material: AttackMaterial, result: AttackVerification) -> No
 
 def _material(folder: Path, entries: Mapping[str, Any]) -> AttackMaterial:
     data = entries["data"]
+    if not (-_LARGEST < float(data["low"]) < float(data["high"]) < _LARGEST):
+        raise RunError(f"{folder / MANIFEST}: inputs in [{data['low']}, {data['high']}] are none that float32 can hold")
+    check_memory(_VALUE * math.prod(data["shape"]), folder / MANIFEST, RunError, "its shape was changed")
     return AttackMaterial(
         folder=folder,
         norm=entries["norm"],
