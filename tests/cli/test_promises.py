@@ -31,7 +31,7 @@ def test_promise_then_nonce_then_run_then_audit(call: Call, models: Path, tmp_pa
         "the same one, as often as asked"
     )
     code, out, _ = call("verify", run, "--digest", digest)
-    assert (code, "Note: the promise awaits the nonce" in out) == (0, True)
+    assert (code, "Note: the promise awaits the nonce" in out) == (3, True)
     for arguments, status, message in (
         ((), 2, "awaits the nonce of an auditor"),
         (("--seed", 3), 2, "leave out --seed"),
@@ -52,7 +52,7 @@ def test_promise_then_nonce_then_run_then_audit(call: Call, models: Path, tmp_pa
     assert read_run(run).records == found.records
     code, _, err = call(*command, "--nonce", "ff" * 16)
     assert (code, f"has the nonce {NONCE}" in err) == (2, True)
-    assert call("verify", run, "--complete", "--digest", digest, "--nonce", NONCE)[0] == 0
+    assert call("verify", run, "--digest", digest, "--nonce", NONCE)[0] == 0
     code, out, _ = call("verify", run, "--digest", digest, "--json")
     document = json.loads(out)
     assert (code, document["promise"], document["nonce"]) == (0, digest, NONCE)

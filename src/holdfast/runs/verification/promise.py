@@ -63,7 +63,7 @@ class Promise:
     seed: int | None
     joint_alpha: Fraction | None
     digest: str
-    story: SeedStory
+    story: SeedStory = field(default_factory=lambda: SeedStory(None, None, None, None, ""))
     size: int = 0
     entries: Mapping[str, Any] = field(default_factory=dict)
 
