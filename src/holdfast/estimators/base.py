@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from holdfast.noises.base import Noise, Shape
 
+# Samples of one input, estimation or selection: more are drawn by nobody, and to check their bounds takes long.
+MOST_SAMPLES = 10**9
+
 # Class bounds -> radius, or None (abstain).
 Scale = Callable[[ClassBounds], float | None]
 
@@ -145,6 +148,8 @@ def radii_of(given: Any) -> tuple[float, ...]:
 
 
 def check_samples(name: str, value: int, least: int = 1) -> None:
-    """Raise UsageError unless `value` is a whole number of samples, at least `least`."""
+    """Raise UsageError unless `value` is a whole number of samples, at least `least` and at most `MOST_SAMPLES`."""
     if type(plain(value)) is not int or value < least:
         raise UsageError(f"{name} is a whole number of samples, at least {least}, got {value!r}")
+    if value > MOST_SAMPLES:
+        raise UsageError(f"{name} is {MOST_SAMPLES:,} samples at most, got {value:.3e}; nobody draws as many")
