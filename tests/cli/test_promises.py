@@ -114,6 +114,7 @@ def test_a_promise_of_an_attack(call: Call, models: Path, tmp_path: Path) -> Non
     assert call("verify", out, "--digest", digest, "--nonce", NONCE)[0] == 0
     assert call("verify", out, "--nonce", "ff" * 16)[0] == 1
     refused = ("attack", "--model", models / "gaussian.safetensors", "--attack", "smooth-pgd", "--repeats", 2)
+    refused += ("--budget", 0.3)
     code, _, err = call(*refused, "--limit", 2, "--out", tmp_path / "no", "--promise-only")
     assert (code, "repeats cannot verify" in err) == (2, True), "a promise that cannot be kept is not written"
     assert not (tmp_path / "no").exists()

@@ -528,7 +528,7 @@ def test_missing_examples_are_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"seed": None}, "there is no seed, and none that is to be derived"),
+        ({"seed": None}, "there is no seed, and none that is to be derived from a nonce"),
         ({"joint_alpha": 0.5}, "joint_alpha = 0.5 is promised"),
         ({"guarantee": "fermat"}, "verify does not know theorem 'fermat' of noise 'gaussian'"),
         ({"kind": "dreamt"}, 'the entry kind is "dreamt", which is none of'),
