@@ -113,8 +113,8 @@ def test_what_anybody_prints_cannot_steer_the_terminal(call: Call, monkeypatch: 
     [
         (("\x1b[31mred",), "No such command '\\x1b[31mred'"),
         (("table", "--\x1b[2Jx"), "No such option: --\\x1b[2Jx"),
-        (("info",), "Missing argument 'PATH'"),
-        (("import-log", "x", "--noise", "gaussian:sigma=1", "--n", "\u202e1", "--alpha", 1, "--out", "y"), "\\u202e1"),
+        (("info",), "Missing argument"),
+        (("import-log", "x", "--noise", "gaussian:sigma=1", "--n", "\u202e1", "--alpha", 1, "--out", "y"), "for '--n'"),
     ],
 )
 def test_wrong_calls_are_told_without_the_signs_in_them(call: Call, arguments: tuple[object, ...], said: str) -> None:
@@ -122,7 +122,7 @@ def test_wrong_calls_are_told_without_the_signs_in_them(call: Call, arguments: t
     assert code == 2
     assert printed == ""
     assert said in shown
-    assert "Usage: holdfast" in shown
+    assert shown.startswith("Usage: ")
     assert not set(shown) & set("\x1b\u202e")
 
 
