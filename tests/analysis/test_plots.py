@@ -56,7 +56,6 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
     assert not list(tmp_path.glob(".*.tmp"))
 
 
-@pytest.mark.parametrize("missing", ["matplotlib", "matplotlib.figure"])
 @pytest.mark.parametrize("suffix", [".svg", ".png"])
 def test_names_of_runs_are_drawn_as_they_are(tmp_path, monkeypatch, suffix):
     """Not as formulas, and not left out of the legend for their first sign."""
@@ -77,6 +76,7 @@ def test_letters_that_no_font_has_are_said_once(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("missing", ["matplotlib", "matplotlib.figure"])
 def test_matplotlib_missing(tmp_path, monkeypatch, missing):
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(MissingExtraError, match=r"'matplotlib'.*holdfast\[report\]"):

@@ -124,6 +124,16 @@ def test_another_log_does_not_pass_for_what_was_imported_before(call: Call, tmp_
     assert (code, "other claims than the log for 1 examples, the first of index 1" in flat(err)) == (1, True)
 
 
+def test_a_log_is_not_mixed_with_another(call: Call, tmp_path: Path) -> None:
+    """Of the same settings, size and number of examples, about others: the folder would hold those of both."""
+    options = ("--noise", "gaussian:sigma=1", "--n", 1000, "--alpha", 0.001, "--out", tmp_path / "run")
+    for indices, expected in (((0, 1, 5), 0), ((0, 2, 5), 1)):
+        log = put(tmp_path, "".join(f"{index}\t3\t3\t0.5\t1\t3\n" for index in indices))
+        code, _, err = call("import-log", log, *options)
+        assert code == expected
+    assert "other claims than the log for 1 examples, the first of index 1" in flat(err)
+
+
 @pytest.mark.parametrize("noise", ["ablation:k=45", "uniform-flip:kappa=0.8", "partition:k=45"])
 def test_a_part_of_a_pixel_is_refused(call: Call, tmp_path: Path, noise: str) -> None:
     log = put(tmp_path, "0\t3\t3\t1\t1\t3\n1\t3\t3\t1.7\t1\t3\n")

@@ -8,7 +8,7 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from holdfast.analysis import claims, extras, formats
+from holdfast.analysis import choices, claims, extras, formats
 from holdfast.analysis.accuracy import claimed_of, method_of, subset_of
 from holdfast.analysis.curves import DASHES, PALETTE, axis_title, curves, distinct_names
 from holdfast.errors import UsageError
@@ -186,8 +186,10 @@ def _caption(runs: Sequence[Run]) -> str:
     )
     covers = dict.fromkeys(subset_of(run).covers for run in runs)
     bands = [f"Band: pointwise {formats.percent(0.95, 0)}% interval, covering {each}." for each in covers]
-    claimed = claims.sentences(zip(distinct_names(runs), map(claimed_of, runs), strict=True))
-    return "\n".join(textwrap.fill(line, 120) for line in [*about, *claimed, *bands])
+    names = distinct_names(runs)
+    claimed = claims.sentences(zip(names, map(claimed_of, runs), strict=True))
+    chosen = choices.cautions([(name, choices.chosen_in(run.manifest)) for name, run in zip(names, runs, strict=True)])
+    return "\n".join(textwrap.fill(line, 120) for line in [*about, *claimed, *chosen, *bands])
 
 
 def _undated(kind: str) -> dict[str, None]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from holdfast.analysis import attack_wording, charts, claims, formats, settings, tables, wording
+from holdfast.analysis import attack_wording, charts, choices, claims, formats, settings, tables, wording
 from holdfast.analysis.accuracy import attainable_radius, noise_of, subset_of, summarize
 from holdfast.analysis.attacked import summarize_attack
 from holdfast.analysis.curves import distinct_names
@@ -96,6 +96,7 @@ class Group:
     sections: list[RunSection]
     intervals: str
     claimed: list[str]
+    chosen: list[str]
     radii: list[float]
     spec: dict[str, Any]
     picture: str
@@ -135,6 +136,7 @@ def write_report(
         scripts=charts.scripts(),
         title=title or _title(runs),
         written=datetime.now(timezone.utc).strftime("%d %B %Y, %H:%M UTC"),
+        unfinished=tables.unfinished([section.summary for section in sections]),
         sections=sections,
         groups=groups,
         assumptions=list(dict.fromkeys(line for run in runs for line in wording.not_proved(run))),
@@ -242,6 +244,7 @@ def _group(norm: Norm, sections: list[RunSection]) -> Group:
         sections=sections,
         intervals=tables.intervals([section.summary for section in sections]),
         claimed=claims.sentences((section.name, section.summary.claimed) for section in sections),
+        chosen=choices.cautions([(section.name, section.summary.chosen) for section in sections]),
         radii=list(sections[0].summary.certified_accuracy),
         spec=charts.chart(runs),
         picture=charts.picture(runs),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from holdfast.analysis import claims, formats, markup
+from holdfast.analysis import choices, claims, formats, markup
 from holdfast.types import Norm
 from holdfast.widths import padded, width
 
@@ -26,7 +26,7 @@ def table_rows(summaries: Sequence[Summary], intervals_apart: bool = False) -> T
     Args:
         summaries: of the runs, in the order of the rows.
         intervals_apart: each share takes three columns (value, lower and upper end, in percent) rather than one, and
-            the subset and whose claims the radii are (empty: nobody's) are always columns.
+            the subset, whose claims the radii are (empty: nobody's) and what was chosen are always columns.
     """
     radii = sorted({radius for summary in summaries for radius in summary.certified_accuracy})
     shares: dict[str, list[Proportion | None]] = {
@@ -40,14 +40,27 @@ def table_rows(summaries: Sequence[Summary], intervals_apart: bool = False) -> T
     if intervals_apart:
         # Where there is no caption to say it.
         columns["Claims"] = [summary.claimed or "" for summary in summaries]
+        columns["Missing"] = [str(summary.missing) for summary in summaries]
+        columns["Chosen"] = [" and ".join(summary.chosen) for summary in summaries]
     for name, values in shares.items():
         columns.update(_share_columns(name, values, intervals_apart))
     return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
 
 
+def unfinished(summaries: Sequence[Summary]) -> list[str]:
+    """What has to stand before everything else: a sentence for each run whose records are not all there."""
+    return [
+        f"INCOMPLETE: {summary.run} has {summary.examples:,} of {summary.examples + summary.missing:,} promised "
+        "examples; the numbers are about these alone."
+        for summary in summaries
+        if summary.missing
+    ]
+
+
 def caption(summaries: Sequence[Summary]) -> str:
-    """What the numbers of a table are about: whose claims, subset, intervals, units. One sentence each."""
+    """What the numbers of a table are about: whose claims and choices, subset, intervals, units. A sentence each."""
     sentences = [
+        *choices.cautions([(summary.run, summary.chosen) for summary in summaries]),
         "Accuracy: unchanged examples answered correctly. r = x: share certified correct at radius x at least.",
         intervals(summaries),
     ]
@@ -84,7 +97,8 @@ def markdown(summaries: Sequence[Summary]) -> str:
     rule = "|" + "|".join("-" * (wide + 2) for wide in widths) + "|"
     # Long words are not cut: a stroke at the end of a line would break the line, and no longer escape what follows.
     below = textwrap.wrap(markup.markdown(caption(summaries)), _WIDTH, break_long_words=False)
-    return "\n".join([text[0], rule, *text[1:], "", *map(markup.markdown_line, below), ""])
+    first = [line for said in unfinished(summaries) for line in (f"**{markup.markdown(said)}**", "")]
+    return "\n".join([*first, text[0], rule, *text[1:], "", *map(markup.markdown_line, below), ""])
 
 
 def latex(summaries: Sequence[Summary]) -> str:
@@ -96,6 +110,7 @@ def latex(summaries: Sequence[Summary]) -> str:
     foreign = not all(text.isascii() for text in (*body, about))
     return "\n".join(
         [
+            *(f"% {said}" for said in unfinished(summaries)),
             r"% needs \usepackage{booktabs}",
             *(["% has letters beyond ASCII: for XeLaTeX or LuaLaTeX, with a font that has them"] if foreign else []),
             r"\begin{table}",
@@ -148,6 +163,11 @@ def _as_json(summary: Summary) -> dict[str, Any]:
         },
         "condition": summary.condition,
         "claimed": summary.claimed,
+        "seed_origin": summary.seed_origin,
+        "chosen": list(summary.chosen),
+        "missing": summary.missing,
+        "digest": summary.digest,
+        "results": summary.results,
     }
 
 

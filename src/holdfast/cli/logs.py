@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli import console, options
+from holdfast.cli import console, digests, options
 from holdfast.cli.specs import parse_noise
 from holdfast.errors import RunError, UsageError
+from holdfast.visible import visible
 
 if TYPE_CHECKING:
     from holdfast.estimators import FixedSize
@@ -46,10 +47,11 @@ def import_command(
     parsed, estimator = parse_noise(noise), FixedSize(n, alpha, "cohen")
     theorem = find_guarantee(parsed)
     log = read_log(file, theorem.norm)
-    manifest = imported_manifest(log, parsed, theorem.name, estimator, n0, data_name, file.name)
+    manifest = imported_manifest(log, parsed, theorem.name, estimator, n0, data_name, visible(file.name))
     with RunStore(out, manifest) as store:
         _check_kept(out, log)
         store.append(claim for claim in log.claims if claim.index not in store.done)
+        store.conclude()
     if log.disagreements:
         console.warn(
             f"{log.disagreements} lines have a `correct` that is not label = predict (cumulative in some tools); "
@@ -62,6 +64,7 @@ def import_command(
         )
     _warn_if_too_large(log, parsed, estimator, manifest)
     console.say(f"{out}: {len(log.claims)} examples imported from {file.name}, {manifest.data.there(log.claims).words}")
+    digests.say(out)
 
 
 def _check_kept(out: Path, log: Log) -> None:
@@ -69,7 +72,9 @@ def _check_kept(out: Path, log: Log) -> None:
     from holdfast.runs.store import read_run
 
     kept = {record.index: record for record in read_run(out).records}
-    others = [claim.index for claim in log.claims if kept.get(claim.index, claim) != claim]
+    claims = {claim.index: claim for claim in log.claims}
+    # An example that the log does not have would be counted among its own.
+    others = sorted(index for index, claim in kept.items() if claims.get(index) != claim)
     if others:
         raise RunError(
             f"{out} holds other claims than the log for {len(others)} examples, the first of index {others[0]}: "

@@ -14,6 +14,7 @@ import numpy as np
 from holdfast.data.scales import EightBit, Numbers, Values
 from holdfast.data.splitting import is_sorted_by_class
 from holdfast.errors import DataError, UsageError
+from holdfast.files import explained
 from holdfast.types import Example
 from holdfast.visible import visible
 
@@ -351,4 +352,8 @@ def open_data(name: str, path: Path | None, split: str, options: Mapping[str, st
         raise UsageError(
             f"data source {name!r} has no option {unknown[0]!r}; it takes {', '.join(found.options) or 'none'}"
         )
-    return found.load(path, split, **options)
+    try:
+        return found.load(path, split, **options)
+    except OSError as error:
+        reason, advice = explained(error)
+        raise DataError(f"{visible(path)} cannot be read: {reason}. {advice}") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from typing import TYPE_CHECKING, NamedTuple
 
+from holdfast.models.checkpoint_files import check_directory
 from holdfast.stand_ins import ENOUGH, StandIn, stand_in
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def _archive(path: Path) -> Mistaken | None:
     """What a zip archive is if torch did not save plain objects in it."""
     if not zipfile.is_zipfile(path):
         return None
+    check_directory(path, path.stat().st_size)
     with zipfile.ZipFile(path) as archive:
         names = {name.rpartition("/")[2] for name in archive.namelist()}
     if "constants.pkl" in names:

@@ -18,6 +18,7 @@ from holdfast.runs.adversary import Adversary, Certified
 from holdfast.runs.attack_store import AttackManifest, AttackRecord, AttackStore, norm_of
 from holdfast.runs.code import CODE, code_version
 from holdfast.runs.execute import Meter, Progress, differing_versions, installed_versions
+from holdfast.runs.seeds import Seed, seeded
 from holdfast.sampling.inputs import checked_example
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def attack_promise(
     data: DataPromise,
     model: Mapping[str, Any],
     precision: str,
-    seed: int,
+    seed: int | Seed,
     wanted: int | str | None = None,
     restarts: int = 1,
     certification: str | None = None,
@@ -63,7 +64,7 @@ def attack_promise(
         data: which examples.
         model: what the bundle says of itself, and its backend.
         precision: in which the votes are computed.
-        seed: of all randomness.
+        seed: of all randomness; a number was chosen by whoever gives it, and is noted as such.
         wanted: the class to lead to: a number, "next", or None for any other.
         restarts: of a randomized attack, for each example and budget.
         certification: digest of the run whose certificates are attacked; None where there is none.
@@ -85,7 +86,7 @@ def attack_promise(
         data=data,
         model=dict(model),
         certification=certification,
-        seed=seed,
+        **seeded(seed).entries(),
         precision=precision,
         device=target.device.type,
         versions={
@@ -135,14 +136,7 @@ def attack_run(
             goes on with the other examples.
         UsageError, RunError, InputError, ClassifierError: see `Attack.run`, `AttackStore`, `checked_example`.
     """
-    attack = attack_from_dict(manifest.attack)
-    adversary = Adversary(manifest, attack, target, Check(manifest.repeats, manifest.confidence))
-    data = manifest.data
-    if manifest.budgets.relative and certified is None:
-        raise UsageError("budgets in certified radii need a certification; give them in the attack's own units")
-    if certified is not None:
-        for index in data.indices():
-            adversary.check_budgets(certified[index].radius)
+    adversary, data = checked_adversary(manifest, target, certified), manifest.data
     with AttackStore(folder, manifest) as store:
         todo = [index for index in data.indices() if index not in store.done]
         meter = Meter(len(store.done), len(data.indices()), on_progress)
@@ -157,11 +151,30 @@ def attack_run(
                 meter.example()
                 meter.batch(Queries(**record.queries).passes)
                 if record.alarm:
+                    # It may be the last one.
+                    store.conclude()
                     raise AlarmError(_alarm(folder, manifest, record))
         finally:
             session = meter.session(settings or {})
             if session.examples:
                 store.log_session(session)
+        store.conclude()
+
+
+def checked_adversary(manifest: AttackManifest, target: Target, certified: Mapping[int, Certified] | None) -> Adversary:
+    """The adversary that a manifest promises, if it can attack all examples.
+
+    Raises:
+        UsageError: attack, target, budgets and check do not fit together; see `attack_run`.
+    """
+    attack = attack_from_dict(manifest.attack)
+    adversary = Adversary(manifest, attack, target, Check(manifest.repeats, manifest.confidence))
+    if manifest.budgets.relative and certified is None:
+        raise UsageError("budgets in certified radii need a certification; give them in the attack's own units")
+    if certified is not None:
+        for index in manifest.data.indices():
+            adversary.check_budgets(certified[index].radius)
+    return adversary
 
 
 def attacked_again(

@@ -8,18 +8,24 @@ from __future__ import annotations
 import hashlib
 import io
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict as entries_of
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from msgspec.structs import asdict
 
 from holdfast.errors import RunError, UsageError
 from holdfast.files import whole_file
+from holdfast.formats.manifests import AttackManifest as Document
+from holdfast.formats.records import AttackLine
 from holdfast.plain import Plain
-from holdfast.runs.ledger import RECORDS, Ledger, Session, opened, read_sessions, real, sealed, whole, whole_lines
+from holdfast.runs.digests import DIGEST
+from holdfast.runs.ledger import RECORDS, Ledger, Session, opened, read_sessions, sealed, whole_lines
 from holdfast.runs.manifest import Promised, kept, read_promised
 from holdfast.runs.promised_data import DataPromise
+from holdfast.runs.results import check_results, conclude
 from holdfast.types import Counts, Norm
 
 if TYPE_CHECKING:
@@ -33,7 +39,6 @@ FILE_NAME = "attack.json"
 FOUND = "found"
 
 MISCLASSIFIED, ABSTAINS = "misclassified", "abstains"
-_KINDS = (None, MISCLASSIFIED, ABSTAINS)
 
 
 @dataclass(frozen=True)
@@ -89,19 +94,22 @@ class AttackManifest(Promised):
         data: which examples.
         model: as in the manifest of a certification; the backend is that of the votes.
         certification: digest of the run whose certificates are attacked; None where there is none.
-        seed: of all randomness.
+        seed: of all randomness; None while it awaits an auditor's nonce.
         precision: in which the base classifier computes its votes; gradients are those of float32.
         device: kind of device, "cpu" or "cuda".
         versions: of Holdfast, and of the libraries that noise, votes and attacks come from.
         created: when the promise was made, UTC; not compared on resuming.
         format: of this file and of the records.
+        seed_origin: as in the manifest of a certification.
+        nonce: likewise.
+        promise: likewise.
     """
 
+    document: ClassVar[Any] = Document
     file_name: ClassVar[str] = FILE_NAME
     what: ClassVar[str] = "an attack"
     made_by: ClassVar[str] = "holdfast attack"
     current: ClassVar[int] = FORMAT
-    whole_entries: ClassVar[tuple[str, ...]] = ("restarts", "repeats", "n", "soft_samples", "seed")
     attack: dict[str, Any]
     norm: str
     budgets: Budgets
@@ -117,17 +125,20 @@ class AttackManifest(Promised):
     data: DataPromise
     model: dict[str, Any]
     certification: str | None
-    seed: int
+    seed: int | None
     precision: str
     device: str
     versions: dict[str, str]
     created: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
     format: int = FORMAT
+    seed_origin: str | None = None
+    nonce: str | None = None
+    promise: str | None = None
 
     @classmethod
-    def _parsed(cls, raw: dict[str, Any], origin: str) -> dict[str, Any]:
+    def _parsed(cls, raw: dict[str, Any]) -> dict[str, Any]:
         budgets = raw["budgets"]
-        return {**super()._parsed(raw, origin), "budgets": Budgets(tuple(budgets["values"]), budgets["relative"])}
+        return {**super()._parsed(raw), "budgets": Budgets(tuple(budgets["values"]), budgets["relative"])}
 
 
 @dataclass(frozen=True)
@@ -191,7 +202,7 @@ class AttackRecord(Plain):
 
     def to_line(self, promised: str) -> str:
         """The record as one line of JSON, in an attack whose manifest has the digest `promised`."""
-        entries = {**asdict(self), "votes": None if self.votes is None else list(self.votes.votes)}
+        entries = {**entries_of(self), "votes": None if self.votes is None else list(self.votes.votes)}
         return sealed(promised, **{**entries, "budgets": list(self.budgets)})
 
 
@@ -264,7 +275,12 @@ class AttackStore(Ledger):
         self.manifest = kept(self.folder, self.manifest)
 
     def _recorded(self) -> set[int]:
-        return {record.index for record in read_attack(self.folder).records}
+        # `results.json` is compared when the attack is complete again: records that were lost are then made anew.
+        return {record.index for record in _read(self.folder, self.manifest).records}
+
+    def conclude(self) -> None:
+        """Write `results.json` if every promised example has a record; see `holdfast.runs.results`."""
+        conclude(self.folder, self.manifest.digest, len(self.manifest.data.indices()))
 
 
 def read_attack_manifest(folder: Path) -> AttackManifest:
@@ -276,16 +292,23 @@ def read_attack(folder: Path) -> AttackRun:
     """The attack in `folder`, without touching it; a torn last line is left out.
 
     Raises:
-        RunError: not an attack, or a record or an adversarial in it is corrupt.
+        RunError: not an attack, a record or an adversarial in it is corrupt, or its records are not those of its
+            `results.json`.
     """
     manifest = read_attack_manifest(folder)
+    found = _read(folder, manifest)
+    check_results(folder, manifest.digest, whole_lines(folder))
+    return found
+
+
+def _read(folder: Path, manifest: AttackManifest) -> AttackRun:
     records: dict[int, AttackRecord] = {}
     indices = manifest.data.indices()
     for number, text in enumerate(whole_lines(folder), 1):
         where = f"{folder / RECORDS}, line {number}"
         try:
-            record = _record(opened(text, manifest.digest))
-        except (ValueError, KeyError, TypeError, UsageError) as error:
+            record = _record(opened(text, manifest.digest, AttackLine), manifest)
+        except ValueError as error:
             raise RunError(
                 f"{where} is not a record ({error}). The line was changed after it was written; delete it, and the "
                 "same command will attack its example again"
@@ -351,19 +374,23 @@ def _values(path: Path, shape: tuple[int, ...], expected: str) -> NDArray[np.flo
     return np.frombuffer(raw, "<f4", offset=len(header)).reshape(shape).astype(np.float32)
 
 
-def _record(raw: dict[str, Any]) -> AttackRecord:
-    votes = raw["votes"]
-    for name in ("index", "label", "claims", "refused", "repeats", "failures", "restarts"):
-        whole(raw, name)
-    for name in ("reference", "answer"):
-        if raw[name] is not None:
-            whole(raw, name)
-    for name in ("radius", "magnitude"):
-        if raw[name] is not None:
-            real(raw, name)
-    record = AttackRecord(
-        **{**raw, "votes": None if votes is None else Counts(tuple(votes)), "budgets": tuple(raw["budgets"])}
-    )
-    if record.kind not in _KINDS or (record.kind is None) != (record.magnitude is None):
-        raise ValueError(f"kind is {record.kind!r} and magnitude {record.magnitude!r}")
-    return record
+def _record(line: AttackLine, manifest: AttackManifest) -> AttackRecord:
+    """The record of a line.
+
+    Raises:
+        ValueError: a class or votes that the manifest leaves no room for.
+    """
+    classes = len(manifest.data.class_names)
+    for name, label in (("label", line.label), ("reference", line.reference), ("answer", line.answer)):
+        if label is not None and label >= classes:
+            raise ValueError(f"{name} {label} is not one of the {classes} classes")
+    if line.adversarial is not None and line.votes is not None:
+        expected = line.repeats * max(1, manifest.n)
+        if len(line.votes) != classes or sum(line.votes) != expected:
+            raise ValueError(
+                f"{sum(line.votes)} votes for {len(line.votes)} classes; {line.repeats} answers have {expected}, for "
+                f"{classes} classes"
+            )
+    entries = {name: getattr(line, name) for name in line.__struct_fields__ if name != DIGEST}
+    votes = None if line.votes is None else Counts(tuple(line.votes))
+    return AttackRecord(**{**entries, "budgets": tuple(line.budgets), "votes": votes, "queries": asdict(line.queries)})

@@ -7,19 +7,20 @@ line costs one record and the next append cannot glue onto it.
 from __future__ import annotations
 
 import json
-import math
 import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, final
+from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar, final
 
 from holdfast.errors import RunError
 from holdfast.files import storage_error, take_lock
-from holdfast.runs.digests import DIGEST, record_digest
+from holdfast.formats.checking import fitting
+from holdfast.formats.records import SessionLine
+from holdfast.formats.strict import MOST_LINE, MOST_LINES, json_object
+from holdfast.runs.digests import record_digest
 from holdfast.shortened import some
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from io import FileIO
     from pathlib import Path
     from types import TracebackType
@@ -40,6 +41,17 @@ class Session:
     samples: int
     seconds: float
     settings: dict[str, Any]
+
+
+class Line(Protocol):
+    """What all records have, whatever else they hold."""
+
+    @property
+    def digest(self) -> str:
+        """Of its other entries, in its run."""
+
+
+AnyLine = TypeVar("AnyLine", bound=Line)
 
 
 class Ledger(ABC):
@@ -155,28 +167,14 @@ def read_sessions(folder: Path) -> tuple[Session, ...]:
     log, found = folder / SESSIONS, []
     for number, text in enumerate(_whole(log), 1):
         try:
-            found.append(_session(json_object(text)))
-        except (ValueError, KeyError, TypeError) as error:
+            entries = fitting(json_object(text, MOST_LINE), SessionLine)
+        except ValueError as error:
             raise RunError(
                 f"{log}, line {number} is not a session ({error}); expected examples, samples, seconds and settings. "
                 "No result depends on this file: delete the line"
             ) from error
+        found.append(Session(entries.examples, entries.samples, entries.seconds, entries.settings))
     return tuple(found)
-
-
-def json_object(text: bytes | str) -> dict[str, Any]:
-    """The JSON object that a text is.
-
-    Raises:
-        ValueError: it is not UTF-8, no JSON (NaN and infinity are none), nested too deeply, or JSON of another kind.
-    """
-    try:
-        found = json.loads(text if isinstance(text, str) else text.decode(), parse_constant=_no_number)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-    if not isinstance(found, dict):
-        raise ValueError(f"a JSON object was expected, found {type(found).__name__}")
-    return found
 
 
 def sealed(promised: str, **entries: Any) -> str:
@@ -184,19 +182,23 @@ def sealed(promised: str, **entries: Any) -> str:
     return line(**entries, digest=record_digest(promised, entries))
 
 
-def opened(text: bytes, promised: str) -> dict[str, Any]:
-    """The entries of a record that was `sealed` in a folder whose manifest has the digest `promised`.
+def opened(text: bytes, promised: str, kind: type[AnyLine]) -> AnyLine:
+    """A record that was `sealed` in a folder whose manifest has the digest `promised`.
+
+    Args:
+        text: the line.
+        promised: digest of the manifest.
+        kind: what such records hold; one of `holdfast.formats.records`.
 
     Raises:
-        ValueError: no JSON object, or its digest does not fit.
-        KeyError: it has no digest.
+        ValueError: it is none of that kind, or its digest does not fit.
     """
-    raw = json_object(text)
-    found = raw.pop(DIGEST)
+    raw = json_object(text, MOST_LINE)
+    found = fitting(raw, kind)
     expected = record_digest(promised, raw)
-    if found != expected:
-        raise ValueError(f"its digest is {found!r}, that of its entries in this run {expected!r}")
-    return raw
+    if found.digest != expected:
+        raise ValueError(f"its digest is {found.digest!r}, that of its entries in this run {expected!r}")
+    return found
 
 
 def line(**entries: Any) -> str:
@@ -208,47 +210,15 @@ def line(**entries: Any) -> str:
     return json.dumps(entries, separators=(",", ":"), allow_nan=False) + "\n"
 
 
-def whole(raw: Mapping[str, Any], name: str) -> int:
-    """An entry that is a whole number from 0 on; nothing is cut or rounded.
-
-    Raises:
-        ValueError: it is something else.
-        KeyError: there is none.
-    """
-    value = raw[name]
-    if type(value) is not int or value < 0:
-        raise ValueError(f"{name} is a whole number from 0 on, found {value!r}")
-    return value
-
-
-def real(raw: Mapping[str, Any], name: str) -> float:
-    """An entry that is a finite number from 0 on.
-
-    Raises:
-        ValueError: it is something else.
-        KeyError: there is none.
-    """
-    value = raw[name]
-    if type(value) not in (int, float) or not 0 <= value < math.inf:
-        raise ValueError(f"{name} is a finite number from 0 on, found {value!r}")
-    return float(value)
-
-
-def _no_number(name: str) -> Any:
-    raise ValueError(f"{name} is not a number")
-
-
 def _whole(path: Path) -> list[bytes]:
     """The lines of a file, if there is one, that have an end."""
-    raw = path.read_bytes() if path.is_file() else b""
-    return raw[: raw.rfind(b"\n") + 1].splitlines()
-
-
-def _session(raw: dict[str, Any]) -> Session:
-    counted = {name: whole(raw, name) for name in ("examples", "samples")}
-    if set(raw) != {*counted, "seconds", "settings"} or not isinstance(raw["settings"], dict):
-        raise ValueError(f"found {raw}")
-    return Session(**counted, seconds=real(raw, "seconds"), settings=raw["settings"])
+    if not path.is_file():
+        return []
+    size = path.stat().st_size
+    if size > MOST_LINES:
+        raise RunError(f"{path} has {size:,} bytes, and {MOST_LINES:,} are the most that are read; it is none of ours")
+    raw = path.read_bytes()
+    return raw.split(b"\n")[:-1]
 
 
 def _cut_torn_line(path: Path) -> None:

@@ -11,8 +11,9 @@ import time
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from holdfast.errors import ClassifierError, RunError
 from holdfast.files import alone_at
+from holdfast.formats.checking import fitting
+from holdfast.formats.models import Position
+from holdfast.formats.strict import json_object
 from holdfast.models.bundle import BundleInfo, read_tensors, save_bundle, write_tensors
 from holdfast.models.precision import AUTO, BFLOAT16, FLOAT32, Speeds, settled
 from holdfast.sampling.rng import Stream, generator
@@ -161,10 +165,11 @@ def _precision(
         return chosen
     if team.rank == 0:
         checkpoint = _checkpoint(out)
-        kept = _position(read_tensors(checkpoint)[1]).get("promise", {}) if checkpoint.exists() else {}
+        kept = _position(checkpoint, read_tensors(checkpoint)[1]).promise.config if checkpoint.exists() else {}
+        precision = kept.get("precision")
         chosen = settled(
             config.precision,
-            kept.get("config", {}).get("precision"),
+            precision if isinstance(precision, str) else None,
             lambda name: config.recipe.check(info.trained_for, replace(config, precision=name)),
             lambda: step_speeds(info, config, data, device),
             tell,
@@ -205,10 +210,19 @@ def _checkpoint(out: Path) -> Path:
     return out.with_name(out.name + ".checkpoint")
 
 
-def _position(header: dict[str, str]) -> dict[str, Any]:
-    """How far the training of a checkpoint is, and what it promised; empty for another kind of file."""
-    position: dict[str, Any] = json.loads(header.get(_KEY, "{}"))
-    return position
+def _position(path: Path, header: dict[str, str]) -> Position:
+    """How far the training of a checkpoint is, and what it promised.
+
+    Raises:
+        RunError: it is none, or was changed.
+    """
+    try:
+        return fitting(json_object(header.get(_KEY, "{}")), Position)
+    except ValueError as error:
+        raise RunError(
+            f"{path} is no checkpoint of a training, or was changed after it was written: {error}. Restore it from a "
+            "copy, delete it to start anew, or choose another place for the model"
+        ) from None
 
 
 class _Trainer:
@@ -309,8 +323,9 @@ class _Trainer:
             RunError: it belongs to another training.
         """
         tensors, header = read_tensors(path)
-        position = _position(header)
-        if position.get("promise") != json.loads(json.dumps(self._promise)):
+        position = _position(path, header)
+        promise = msgspec.to_builtins(position.promise)
+        if promise != json.loads(json.dumps(self._promise)) or position.epoch > self.config.epochs:
             raise RunError(
                 f"{path} is the checkpoint of a training with other settings or data. Repeat that training's call to "
                 "finish it, delete the checkpoint to start anew, or choose another place for the model"
@@ -327,7 +342,7 @@ class _Trainer:
             like = torch.empty_like(weights).copy_(value) if value.shape == weights.shape else value
             state.setdefault(int(number), {})[name] = like
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
-        self.epoch, self.loss, self.accuracy = position["epoch"], position["loss"], position["accuracy"]
+        self.epoch, self.loss, self.accuracy = position.epoch, position.loss, position.accuracy
 
     def step(self, indices: Tensor, epoch: int = 0, number: int = 0) -> Tensor:
         """One optimizer step; before it, this process's sum of losses, hits and noisy copies."""

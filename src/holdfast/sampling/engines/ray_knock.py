@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _KNOCK_SECONDS = 10.0
+_PORT = re.compile("[0-9]{1,5}")
 # HTTP/2, which Ray speaks, begins so, with settings of ours, which are none; the other side answers with its own.
 _GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 _FRAME_BYTES, _SETTINGS = 9, bytes([4])
@@ -22,7 +24,8 @@ _MOST_FAILURES = 4
 def knock(address: str, patience: float = _KNOCK_SECONDS) -> None:
     """Raise OSError if nobody at HOST:PORT speaks as Ray does; another form of address is not looked at."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdigit():
+    # Larger ones are no ports, for which Ray has words of its own.
+    if not host or not _PORT.fullmatch(port) or int(port) >= 2**16:
         return
     with socket.create_connection((host.strip("[]"), int(port)), patience) as knocking:
         if os.environ.get("RAY_USE_TLS", "0") not in ("", "0"):
