@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from holdfast.budgets import size_of
 from holdfast.errors import RunError
 from holdfast.files import whole_file
 
@@ -25,6 +26,10 @@ _UNREADABLE = (
     ValueError, KeyError, TypeError, AttributeError, EOFError, OSError, MemoryError,
     zipfile.BadZipFile, zlib.error, tokenize.TokenError,
 )  # fmt: skip
+
+
+# Of a few pictures, packed and unpacked.
+_MOST_BYTES = 2**27
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ def read_gallery(folder: Path) -> Gallery | None:
     if not path.is_file():
         return None
     try:
+        _check_unpacked(path)
         # Opened here, since numpy leaves a file that is no archive open.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             index, pictures = arrays["index"], arrays["pictures"]
@@ -68,3 +74,15 @@ def read_gallery(folder: Path) -> Gallery | None:
             "expected int64 (g,) and uint8 (g, 1 + v, height, width, 3). Delete it to have the report without pictures"
         )
     return Gallery(index, pictures)
+
+
+def _check_unpacked(path: Path) -> None:
+    """Raise RunError if the arrays of a gallery, as their archive has them, are larger than a few pictures."""
+    size_of(path, RunError, _MOST_BYTES)
+    with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+    if unpacked > _MOST_BYTES:
+        raise RunError(
+            f"{path} unpacks to {unpacked:,} bytes, expected {_MOST_BYTES:,} at most for a few pictures; delete it to "
+            "have the report without pictures"
+        )
