@@ -37,7 +37,7 @@ ANSWERED = {
     "a split of 10^10", "every 10^11, limit 10^11", "k of 1 in 10^6 x 10^6 pixels", "kappa = 1 - 2^-53",
     "blocks of 1 in 10^5 x 10^5 pixels", "sigma = 1e-300", "a radius of 1e308 in an imported log",
     "10^12 pixels in an imported log", "10^9 restarts and repeats", "10^5 budgets", "GIF: 9,000 x 9,000 zeros",
-    "k of 10^6 in 10^6 x 10^6 pixels", "plan: kappa = 0.9999", "kappa = 0.999", "sigma = 1e-300",
+    "k of 10^6 in 10^6 x 10^6 pixels", "plan: kappa = 0.9999", "kappa = 0.999",
 }  # fmt: skip
 
 

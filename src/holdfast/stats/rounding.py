@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from decimal import ROUND_FLOOR, Decimal
+from decimal import ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
 
 from scipy.special import ndtri
 
 # scipy's ndtri (Cephes) is accurate to a few units in the last place; this leaves room for fifty times that.
 _QUANTILE_SLACK = 2.0**-46
+# Digits enough for every float64 with some decimals.
+_EXACT = Context(prec=1100)
 
 
 def down(value: float) -> float:
@@ -68,4 +70,4 @@ def show_down(value: float, digits: int) -> str:
     The binary value is converted exactly first, so 0.29 (a float64 below 29/100) shows as 0.28 with two places.
     """
     quantum = Decimal(1).scaleb(-digits)
-    return str(Decimal(value).quantize(quantum, rounding=ROUND_FLOOR))
+    return str(Decimal(value).quantize(quantum, rounding=ROUND_FLOOR, context=_EXACT))
