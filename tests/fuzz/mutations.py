@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from copy import deepcopy
 from typing import Any
 
 from hypothesis import strategies as st
@@ -26,14 +27,15 @@ class Twice:
 
 _DEEP = 3000
 ODD = [
-    None, True, False, 0, 1, -1, 2, 3.0, 3.7, 0.5, -0.5, 1e-300, 1e300, 2**31, 2**53 + 1, 2**63, 2**64, 10**12, 10**15,
-    "", "0", "1.5", "x", "a\nb", "\x1b[31m", "\u202e", "=1+1", "é", "x" * 300, "x" * 200_000, [], {}, [0], [0.5, None],
+    None, True, False, 0, 1, -1, 2, 3.0, 3.7, 0.5, -0.5, 1e-300, 1e300, 2**31, 2**53 + 1, 2**63, 2**64, 10**10, 10**12,
+    10**15, "",
+    "0", "1.5", "x", "a\nb", "\x1b[31m", "\u202e", "=1+1", "é", "x" * 300, "x" * 200_000, [], {}, [0], [0.5, None],
     [[]], {"name": "x"}, {"a": {"b": []}}, [0] * 4, [1, 2, 3, 4], list(range(300)), "gaussian", "unknown", "next", "L2",
     Token("NaN"), Token("Infinity"), Token("-Infinity"), Token("1e400"), Token("-1e400"), Token("1e-400"), Token("-0"),
     Token("-0.0"), Token("1E5"), Token("0.10"), Token("1" * 400), Token("1" * 5000), Token("0." + "3" * 5000),
     Token("1e-100000000"), Token("1e100000000"), Token('"\\ud800"'), Token('"\\u0000"'),
     Token("[" * _DEEP + "]" * _DEEP), Token("[" * 70 + "]" * 70), Token('{"a":' * _DEEP + "1" + "}" * _DEEP),
-    Token("'x'"), Token("undefined"), Token(""),
+    1.0000001, 0.999999, 1e-99, 5e-324, 10**9, Token("'x'"), Token("undefined"), Token(""),
     Token("01"), Token("+1"), Token(".5"), Token("0x10"), Token("1_000"), Token("/* */ 1"), Token('"\x01"'),
 ]  # fmt: skip
 
@@ -95,13 +97,13 @@ def changed(draw: st.DrawFn, document: dict[str, Any], others: list[dict[str, An
         if isinstance(old, Twice):
             continue
         if how == "odd":
-            parent[last] = draw(st.sampled_from(ODD))
+            parent[last] = _odd(draw)
         elif how == "near":
             parent[last] = _near(draw, old)
         elif how == "delete":
             del parent[last]
         elif how == "twice" and isinstance(parent, dict):
-            parent[last] = Twice(draw(st.sampled_from(ODD)), old) if draw(st.booleans()) else Twice(old, old)
+            parent[last] = Twice(_odd(draw), old) if draw(st.booleans()) else Twice(old, old)
         elif how == "add" and isinstance(parent, dict):
             parent[draw(st.sampled_from(["extra", "", "digest ", "Kind", "ké", "x" * 5000, "nan"]))] = old
         elif how == "rename" and isinstance(parent, dict):
@@ -112,6 +114,11 @@ def changed(draw: st.DrawFn, document: dict[str, Any], others: list[dict[str, An
         elif how == "grow" and isinstance(old, list):
             parent[last] = old * draw(st.sampled_from([0, 2, 3, 50]))
     return made
+
+
+def _odd(draw: st.DrawFn) -> Any:
+    """A copy, since the next change may be within it."""
+    return deepcopy(draw(st.sampled_from(ODD)))
 
 
 def _near(draw: st.DrawFn, old: Any) -> Any:

@@ -115,6 +115,9 @@ def test_a_torn_line_costs_one_example(tmp_path: Path) -> None:
     attack(folder, promised)
     expected, whole = read_attack(folder).records, (folder / RECORDS).read_bytes()
     (folder / RECORDS).write_bytes(whole[:-30])
+    with pytest.raises(RunError, match=r"results\.json does not fit the records"):
+        read_attack(folder)
+    (folder / "results.json").unlink()
     assert len(read_attack(folder).records) == 11
     attack(folder, promised)
     assert (folder / RECORDS).read_bytes() == whole

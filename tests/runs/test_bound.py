@@ -19,7 +19,6 @@ from holdfast.bounds import Classifier
 from holdfast.bounds.methods.convex import Convex
 from holdfast.bounds.methods.lipschitz import Lipschitz
 from holdfast.cli.logs import export_command
-from holdfast.cli.verify_run import claims_of
 from holdfast.data import open_data
 from holdfast.errors import RunError
 from holdfast.estimators.proved import MOST_RADIUS
@@ -29,6 +28,7 @@ from holdfast.runs.promised_data import DataPromise
 from holdfast.runs.store import BoundRecord, RunStore, read_run
 from holdfast.runs.verification.check import Verification, check_claims, check_files
 from holdfast.runs.verification.exported import check_log
+from holdfast.workflows.verify import claims_of
 
 DATA = open_data("digits", None, "test", {})
 

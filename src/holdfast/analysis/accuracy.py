@@ -214,6 +214,9 @@ class Summary:
             derived here.
         seed_origin: "chosen", "entropy" or "derived"; None where it was not noted, or there is no seed.
         chosen: what whoever made the run could have chosen for its result: see `choices.chosen_in`.
+        missing: examples that were promised and have no record yet.
+        digest: of the manifest.
+        results: digest of the results, where the run has it: once it is complete.
     """
 
     run: str
@@ -238,6 +241,9 @@ class Summary:
     claimed: str | None
     seed_origin: str | None
     chosen: tuple[str, ...]
+    missing: int
+    digest: str
+    results: str | None
 
 
 def summarize(run: Run, radii: Sequence[float], confidence: float = DEFAULT_CONFIDENCE) -> Summary:
@@ -287,6 +293,9 @@ def summarize(run: Run, radii: Sequence[float], confidence: float = DEFAULT_CONF
         claimed=claimed_of(run),
         seed_origin=run.manifest.seed_origin,
         chosen=chosen_in(run.manifest),
+        missing=run.missing,
+        digest=run.manifest.digest,
+        results=run.results,
     )
 
 

@@ -136,6 +136,7 @@ def write_report(
         scripts=charts.scripts(),
         title=title or _title(runs),
         written=datetime.now(timezone.utc).strftime("%d %B %Y, %H:%M UTC"),
+        unfinished=tables.unfinished([section.summary for section in sections]),
         sections=sections,
         groups=groups,
         assumptions=list(dict.fromkeys(line for run in runs for line in wording.not_proved(run))),

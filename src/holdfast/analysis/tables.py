@@ -40,10 +40,21 @@ def table_rows(summaries: Sequence[Summary], intervals_apart: bool = False) -> T
     if intervals_apart:
         # Where there is no caption to say it.
         columns["Claims"] = [summary.claimed or "" for summary in summaries]
+        columns["Missing"] = [str(summary.missing) for summary in summaries]
         columns["Chosen"] = [" and ".join(summary.chosen) for summary in summaries]
     for name, values in shares.items():
         columns.update(_share_columns(name, values, intervals_apart))
     return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
+
+
+def unfinished(summaries: Sequence[Summary]) -> list[str]:
+    """What has to stand before everything else: a sentence for each run whose records are not all there."""
+    return [
+        f"INCOMPLETE: {summary.run} has {summary.examples:,} of {summary.examples + summary.missing:,} promised "
+        "examples; the numbers are about these alone."
+        for summary in summaries
+        if summary.missing
+    ]
 
 
 def caption(summaries: Sequence[Summary]) -> str:
@@ -86,7 +97,8 @@ def markdown(summaries: Sequence[Summary]) -> str:
     rule = "|" + "|".join("-" * (wide + 2) for wide in widths) + "|"
     # Long words are not cut: a stroke at the end of a line would break the line, and no longer escape what follows.
     below = textwrap.wrap(markup.markdown(caption(summaries)), _WIDTH, break_long_words=False)
-    return "\n".join([text[0], rule, *text[1:], "", *map(markup.markdown_line, below), ""])
+    first = [line for said in unfinished(summaries) for line in (f"**{markup.markdown(said)}**", "")]
+    return "\n".join([*first, text[0], rule, *text[1:], "", *map(markup.markdown_line, below), ""])
 
 
 def latex(summaries: Sequence[Summary]) -> str:
@@ -98,6 +110,7 @@ def latex(summaries: Sequence[Summary]) -> str:
     foreign = not all(text.isascii() for text in (*body, about))
     return "\n".join(
         [
+            *(f"% {said}" for said in unfinished(summaries)),
             r"% needs \usepackage{booktabs}",
             *(["% has letters beyond ASCII: for XeLaTeX or LuaLaTeX, with a font that has them"] if foreign else []),
             r"\begin{table}",
@@ -152,6 +165,9 @@ def _as_json(summary: Summary) -> dict[str, Any]:
         "claimed": summary.claimed,
         "seed_origin": summary.seed_origin,
         "chosen": list(summary.chosen),
+        "missing": summary.missing,
+        "digest": summary.digest,
+        "results": summary.results,
     }
 
 

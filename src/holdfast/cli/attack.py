@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli import console, options
+from holdfast.cli import console, digests, options
 from holdfast.cli.adversaries import Asked, Computation, attack_into, is_defended
 from holdfast.cli.material import check_fit, warn_of_class_order
 from holdfast.cli.promises import Beforehand, tell
@@ -160,6 +160,8 @@ def attack_command(
         return
     found = read_attack(out)
     _print(found, certification, json)
+    if not json:
+        digests.say(out)
     _warn_of_hidden_gradients(attack, bundle)
     if plot is not None:
         _draw(found, certification, plot)

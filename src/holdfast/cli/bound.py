@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli import console, options
+from holdfast.cli import console, digests, options
 from holdfast.cli.material import check_fit, warn_of_class_order
 from holdfast.cli.promises import Beforehand, tell
 from holdfast.cli.specs import open_data_spec, parse_bound, parse_radii
@@ -79,6 +79,8 @@ def bound_command(
         tell(out, Manifest, json)
         return
     print_summaries([out], radii, as_json=json)
+    if not json:
+        digests.say(out)
 
 
 def bound_into(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from holdfast.cli import console, options
+from holdfast.cli import console, digests, options
 from holdfast.cli.material import Material, warn_of_class_order
 from holdfast.cli.promises import Beforehand, tell
 from holdfast.cli.question import Question
@@ -107,6 +107,8 @@ def certify_command(
         return
     certify_into(out, material, settings, hidden=hidden)
     print_summaries([out], None, as_json=json)
+    if not json:
+        digests.say(out)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli import console, options
+from holdfast.cli import console, digests, options
 from holdfast.cli.specs import parse_noise
 from holdfast.errors import RunError, UsageError
 from holdfast.visible import visible
@@ -51,6 +51,7 @@ def import_command(
     with RunStore(out, manifest) as store:
         _check_kept(out, log)
         store.append(claim for claim in log.claims if claim.index not in store.done)
+        store.conclude()
     if log.disagreements:
         console.warn(
             f"{log.disagreements} lines have a `correct` that is not label = predict (cumulative in some tools); "
@@ -63,6 +64,7 @@ def import_command(
         )
     _warn_if_too_large(log, parsed, estimator, manifest)
     console.say(f"{out}: {len(log.claims)} examples imported from {file.name}, {manifest.data.there(log.claims).words}")
+    digests.say(out)
 
 
 def _check_kept(out: Path, log: Log) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from holdfast.named import Named
     from holdfast.noises.base import Noise
     from holdfast.runs.attack_store import Budgets
+    from holdfast.runs.verification.sample import Sample
     from holdfast.sampling.engines.base import Engine
     from holdfast.training.recipes import Recipe
 
@@ -163,6 +164,20 @@ def parse_share(text: str) -> float:
     if not 0.0 < share < 1.0:
         raise UsageError(f"a share lies between 0 and 1, as in 5% or .05; got {text!r}")
     return share
+
+
+def parse_replay(text: str) -> Sample:
+    """`all`, `10%` or `20`: how many records are computed again.
+
+    Raises:
+        UsageError: something else.
+    """
+    from holdfast.runs.verification.sample import parse_sample
+
+    try:
+        return parse_sample(text.strip())
+    except ValueError as error:
+        raise UsageError(f"--replay says how many records are computed again: {error}") from None
 
 
 def parse_batch_size(text: str) -> int | None:

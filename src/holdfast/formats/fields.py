@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -10,6 +11,8 @@ from msgspec import Meta
 MOST_EXAMPLES = 10**12
 # More than any data set has: a number beyond is no label, and a list as long as that is never made.
 MOST_CLASSES = 100_000
+# Of one input.
+MOST_VALUES = 10**9
 # No seed that any version drew is larger.
 MOST_SEED = 2**128 - 1
 
@@ -17,9 +20,11 @@ Index = Annotated[int, Meta(ge=0, lt=MOST_EXAMPLES)]
 Size = Annotated[int, Meta(ge=1, lt=MOST_EXAMPLES)]
 # A class by its number.
 Label = Annotated[int, Meta(ge=0, lt=MOST_CLASSES)]
-# Of samples, votes, queries.
+# Of votes, queries.
 Count = Annotated[int, Meta(ge=0, le=10**18)]
-Positive = Annotated[int, Meta(ge=1, le=10**18)]
+# Of samples of one input: beyond all that anybody draws, and within what bounds are computed for.
+Samples = Annotated[int, Meta(ge=1, le=10**12)]
+Positive = Annotated[int, Meta(ge=1, le=10**12)]
 Votes = Annotated[list[Count], Meta(min_length=1, max_length=MOST_CLASSES)]
 # msgspec knows no bounds above 2^63; what is checked is in `check_seed`.
 Seed = Annotated[int, Meta(ge=0, extra_json_schema={"maximum": MOST_SEED})]
@@ -28,6 +33,8 @@ Seed = Annotated[int, Meta(ge=0, extra_json_schema={"maximum": MOST_SEED})]
 NotNegative = Annotated[float, Meta(ge=0.0)]
 Above = Annotated[float, Meta(gt=0.0)]
 Share = Annotated[float, Meta(ge=0.0, lt=1.0)]
+# Below, bounds are no longer exact in float64.
+Alpha = Annotated[float, Meta(ge=1e-100, lt=1.0)]
 OpenShare = Annotated[float, Meta(gt=0.0, lt=1.0)]
 
 # Of a source, an architecture, a precision: a word or two.
@@ -56,6 +63,12 @@ Moment = Annotated[
 # What its owner alone understands: arguments of an architecture, settings of a session.
 Free = dict[str, Any]
 Words = dict[Name, Text]
+
+
+def check_shape(shape: list[int]) -> None:
+    """Raise ValueError unless inputs of a shape can be: what depends on their size is then computed in a moment."""
+    if prod(shape) > MOST_VALUES:
+        raise ValueError(f"inputs of shape {shape} have more values than the {MOST_VALUES:,} that are read")
 
 
 def check_seed(seed: int | None) -> None:

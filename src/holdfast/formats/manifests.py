@@ -27,11 +27,13 @@ from holdfast.formats.fields import (
     Text,
     Words,
     check_seed,
+    check_shape,
 )
 from holdfast.formats.parameters import (
     EstimatorEntry,
     NamedEntry,
     NoiseEntry,
+    check_ablation,
     check_estimator,
     check_named,
     check_noise,
@@ -62,6 +64,7 @@ class Data(_Document):
     def __post_init__(self) -> None:
         if not self.low < self.high:
             raise ValueError(f"low = {self.low!r} is not below high = {self.high!r}")
+        check_shape(self.shape)
         if self.regular is True:
             raise ValueError("regular is false or left out, found true")
 
@@ -136,6 +139,7 @@ class Certify(_Run, tag="certify", kw_only=True):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_noise(self.noise)
+        check_ablation(self.noise, self.data.shape)
         _check_origin(self)
         if len(self.data.class_names) < 2:
             raise ValueError("votes are for 2 classes or more, found one name")
@@ -155,6 +159,7 @@ class Imported(_Run, tag="imported"):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_noise(self.noise)
+        check_ablation(self.noise, self.data.shape)
         if self.estimator["name"] != "fixed":
             raise ValueError(f"an imported log has the estimator fixed, found {self.estimator['name']!r}")
 

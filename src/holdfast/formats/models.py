@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from holdfast.formats.fields import Above, ClassNames, Count, Free, Name, Shape, Text
+from holdfast.formats.fields import Above, ClassNames, Count, Free, Name, Shape, Text, check_shape
 from holdfast.formats.parameters import NoiseEntry, check_noise
 
 
@@ -26,6 +26,7 @@ class InputSpace(_Document):
     def __post_init__(self) -> None:
         if not self.low < self.high:
             raise ValueError(f"low = {self.low!r} is not below high = {self.high!r}")
+        check_shape(self.shape)
 
 
 class BundleHeader(_Document):

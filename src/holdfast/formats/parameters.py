@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from math import log2, prod
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
 from holdfast.formats.checking import fitting
-from holdfast.formats.fields import Above, Name, NotNegative, OpenShare, Positive, Text
+from holdfast.formats.fields import Above, Alpha, Name, NotNegative, OpenShare, Positive, Samples, Text
 
 _Method = Literal["cohen", "split"]
+_MOST_PIXELS, _MOST_BITS = 10**7, 10**6
 _Null = Literal["multichannel", "mean"]
 _Fill = list[float] | None
 # float32 holds no larger noise.
@@ -57,28 +59,28 @@ class _Partition(_Named, tag="partition"):
 
 
 class _Fixed(_Named, tag="fixed"):
-    n: Positive
-    alpha: OpenShare
+    n: Samples
+    alpha: Alpha
     method: _Method
 
 
 class _Looks(_Named, tag="looks"):
-    n: Positive
-    alpha: OpenShare
+    n: Samples
+    alpha: Alpha
     radii: list[NotNegative]
     precision: OpenShare | None
-    ratio: Annotated[float, Meta(gt=1.0, le=10.0)]
+    ratio: Annotated[float, Meta(ge=1.001, le=10.0)]
     method: _Method
 
 
 class _EProcess(_Named, tag="eprocess"):
-    n: Positive
-    alpha: OpenShare
+    n: Samples
+    alpha: Alpha
     radius: Above
 
 
 class _Exact(_Named, tag="exact"):
-    n: Positive
+    n: Samples
 
 
 class _Proved(_Named, tag="proved"):
@@ -122,6 +124,19 @@ def _check(known: tuple[type[_Named], ...], description: dict[str, Any], within:
 def check_noise(description: dict[str, Any], within: str = "noise") -> None:
     """Raise ValueError unless a noise is described by a name and, if Holdfast has it, by its parameters."""
     _check(_NOISES, description, within)
+
+
+def check_ablation(noise: dict[str, Any], shape: list[int]) -> None:
+    """Raise ValueError where the sets of pixels that an ablation keeps are too many to be counted in a moment.
+
+    Their number has about k log2(pixels) bits, and radii are counted pixel by pixel.
+    """
+    if noise["name"] != "ablation":
+        return
+    pixels, kept = prod(shape[-2:]) if len(shape) == 3 else shape[0], noise["k"]
+    bits = min(kept, abs(pixels - kept)) * log2(max(2, pixels))
+    if pixels > _MOST_PIXELS or bits > _MOST_BITS:
+        raise ValueError(f"of {kept:,} pixels kept of {pixels:,} there are more sets than can be counted here")
 
 
 def check_estimator(description: dict[str, Any]) -> None:

@@ -45,6 +45,14 @@ class BoundLine(_Line):
     digest: RecordDigest
 
 
+class ResultsFile(_Line):
+    """`results.json`: the digest of all records of a complete run."""
+
+    manifest: Sha256
+    records: Count
+    results: Sha256
+
+
 class Queries(_Line):
     """How often a classifier was asked."""
 

@@ -21,6 +21,7 @@ _KINDS: dict[str, tuple[str, Any]] = {
     "imported-record": ("a line of records.jsonl of a run of kind imported", records.ClaimLine),
     "bound-record": ("a line of records.jsonl of a run of kind bound", records.BoundLine),
     "attack-record": ("a line of records.jsonl of an attack", records.AttackLine),
+    "results": ("results.json of a run or of an attack", records.ResultsFile),
     "session": ("a line of sessions.jsonl", records.SessionLine),
     "log-line": ("a line of a log that was exported as JSON lines", records.LogLine),
     "bundle-header": ("the entry holdfast in the header of a bundle", models.BundleHeader),

@@ -151,11 +151,14 @@ def attack_run(
                 meter.example()
                 meter.batch(Queries(**record.queries).passes)
                 if record.alarm:
+                    # It may be the last one.
+                    store.conclude()
                     raise AlarmError(_alarm(folder, manifest, record))
         finally:
             session = meter.session(settings or {})
             if session.examples:
                 store.log_session(session)
+        store.conclude()
 
 
 def checked_adversary(manifest: AttackManifest, target: Target, certified: Mapping[int, Certified] | None) -> Adversary:

@@ -25,6 +25,7 @@ from holdfast.runs.digests import DIGEST
 from holdfast.runs.ledger import RECORDS, Ledger, Session, opened, read_sessions, sealed, whole_lines
 from holdfast.runs.manifest import Promised, kept, read_promised
 from holdfast.runs.promised_data import DataPromise
+from holdfast.runs.results import check_results, conclude
 from holdfast.types import Counts, Norm
 
 if TYPE_CHECKING:
@@ -274,7 +275,12 @@ class AttackStore(Ledger):
         self.manifest = kept(self.folder, self.manifest)
 
     def _recorded(self) -> set[int]:
-        return {record.index for record in read_attack(self.folder).records}
+        # `results.json` is compared when the attack is complete again: records that were lost are then made anew.
+        return {record.index for record in _read(self.folder, self.manifest).records}
+
+    def conclude(self) -> None:
+        """Write `results.json` if every promised example has a record; see `holdfast.runs.results`."""
+        conclude(self.folder, self.manifest.digest, len(self.manifest.data.indices()))
 
 
 def read_attack_manifest(folder: Path) -> AttackManifest:
@@ -286,9 +292,16 @@ def read_attack(folder: Path) -> AttackRun:
     """The attack in `folder`, without touching it; a torn last line is left out.
 
     Raises:
-        RunError: not an attack, or a record or an adversarial in it is corrupt.
+        RunError: not an attack, a record or an adversarial in it is corrupt, or its records are not those of its
+            `results.json`.
     """
     manifest = read_attack_manifest(folder)
+    found = _read(folder, manifest)
+    check_results(folder, manifest.digest, whole_lines(folder))
+    return found
+
+
+def _read(folder: Path, manifest: AttackManifest) -> AttackRun:
     records: dict[int, AttackRecord] = {}
     indices = manifest.data.indices()
     for number, text in enumerate(whole_lines(folder), 1):

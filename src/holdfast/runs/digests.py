@@ -1,4 +1,7 @@
-"""Digests of manifests and records: damage and careless edits are found. They are no signature (docs/formats.md)."""
+"""Digests of manifests, records and results: damage and careless edits are found. They are no signature.
+
+docs/formats.md, "Digests", says what each is taken of.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 DIGEST = "digest"
 # Hexadecimal digits of a record's digest: 64 bits, which no accident meets.
@@ -27,6 +30,21 @@ def record_digest(promised: str, entries: Mapping[str, Any]) -> str:
     The manifest's part binds a record to its run: one that was moved from another run does not fit.
     """
     return hashlib.sha256(promised.encode() + b"\n" + _canonical(entries)).hexdigest()[:_RECORD_DIGITS]
+
+
+def results_digest(promised: str, records: Iterable[Mapping[str, Any]]) -> str:
+    """SHA-256, in hexadecimal, of a manifest's digest and of all records: one number for everything a run says.
+
+    The manifest's part makes it pin the promise, too: the same votes under another promise have another digest.
+
+    Args:
+        promised: digest of the manifest.
+        records: entries of each record, in any order; what counts is the order of their indices.
+    """
+    content = hashlib.sha256(promised.encode() + b"\n")
+    for entries in sorted(records, key=lambda each: each["index"]):
+        content.update(_canonical(entries) + b"\n")
+    return content.hexdigest()
 
 
 def _canonical(entries: Mapping[str, Any]) -> bytes:

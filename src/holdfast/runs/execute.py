@@ -174,6 +174,7 @@ def certify_run(
         todo = [index for index in data.indices() if index not in store.done]
         meter = Meter(len(store.done), len(data.indices()), on_progress)
         if not todo:
+            store.conclude()
             return
         checked = (checked_example(example, data.shape, data.low, data.high) for example in examples(todo))
         votes = engine.run(classifier, noise, procedure, manifest.seed, checked, meter.batch)
@@ -196,6 +197,7 @@ def certify_run(
             flush()
         meter.batch()
         store.log_session(meter.session(engine.settings()))
+        store.conclude()
 
 
 class Meter:

@@ -32,6 +32,7 @@ from holdfast.runs.manifest import (
     proved_of,
     read_manifest,
 )
+from holdfast.runs.results import check_results, conclude
 from holdfast.types import Counts
 
 if TYPE_CHECKING:
@@ -119,18 +120,20 @@ Record = VoteRecord | ClaimRecord | BoundRecord
 
 @dataclass(frozen=True)
 class Run:
-    """A run as it lies on the disk: the promise, and the whole records in the order of their indices."""
+    """A run as it lies on the disk: the promise, and the whole records in the order of their indices.
+
+    `results` is the digest of them all, where it was written: when the run was complete.
+    """
 
     folder: Path
     manifest: Manifest
     records: tuple[Record, ...]
     sessions: tuple[Session, ...]
+    results: str | None = None
 
     @property
     def missing(self) -> int:
-        """How many examples of the subset have no record yet; an imported log is complete as it is."""
-        if self.manifest.kind == IMPORTED:
-            return 0
+        """How many examples of the subset have no record yet."""
         return len(self.manifest.data.indices()) - len(self.records)
 
 
@@ -138,15 +141,17 @@ def read_run(folder: Path) -> Run:
     """The run in `folder`, without touching it; a torn last line is left out.
 
     Raises:
-        RunError: not a run, or a record in it is corrupt.
+        RunError: not a run, a record in it is corrupt, or its records are not those of its `results.json`.
     """
-    manifest = read_manifest(folder)
-    records = _parse(whole_lines(folder), manifest, folder / RECORDS)
+    manifest, lines = read_manifest(folder), whole_lines(folder)
+    records = _parse(lines, manifest, folder / RECORDS)
+    results = check_results(folder, manifest.digest, lines)
     return Run(
         folder,
         manifest,
         tuple(sorted(records, key=lambda record: record.index)),
         read_sessions(folder),
+        None if results is None else results.results,
     )
 
 
@@ -185,7 +190,13 @@ class RunStore(Ledger):
         self.manifest = kept(self.folder, self.manifest)
 
     def _recorded(self) -> set[int]:
-        return {record.index for record in read_run(self.folder).records}
+        # `results.json` is compared when the run is complete again: records that were lost are then made anew.
+        read = _parse(whole_lines(self.folder), self.manifest, self.folder / RECORDS)
+        return {record.index for record in read}
+
+    def conclude(self) -> None:
+        """Write `results.json` if every promised example has a record; see `holdfast.runs.results`."""
+        conclude(self.folder, self.manifest.digest, len(self.manifest.data.indices()))
 
 
 def _parse(lines: Sequence[bytes], manifest: Manifest, path: Path) -> list[Record]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from holdfast.errors import ClassifierError
 from holdfast.plain import plain
+from holdfast.sampling.fresh import fresh_copy
 from holdfast.sampling.logits import center_of, sizes
 from holdfast.sampling.modes import check_at_rest
 from holdfast.sampling.sizes import program_module
@@ -77,7 +78,9 @@ class VotingClassifier:
         self._scale = 0.0
         # The middle of each class's logits; of no use where the function votes.
         self._center = torch.zeros(0)
-        self._steadiness = Steadiness(self._outputs_alone, self.outputs)
+        self._steadiness = Steadiness(self._outputs_alone, self.outputs, self._outputs_anew)
+        # As the function was before its first call; None before, and where there is no copy of it.
+        self._fresh: BaseClassifier | None = None
         if isinstance(function, nn.Module):
             check_at_rest(function)
 
@@ -100,6 +103,8 @@ class VotingClassifier:
             ClassifierError: the output has another shape or type than expected, a vote outside the classes, or the
                 output for an input changes with the rest of its batch, or with time.
         """
+        if not self._probed and self._own is None:
+            self._fresh = fresh_copy(self.function)
         output = self.outputs(noisy)
         if not self._probed:
             self._probe(noisy, output)
@@ -132,7 +137,7 @@ class VotingClassifier:
         """
         if not now and not self._steadiness.due():
             return False
-        self._steadiness.look()
+        self._steadiness.look(last=now)
         return True
 
     def outputs(self, noisy: Tensor) -> Tensor:
@@ -151,6 +156,17 @@ class VotingClassifier:
         if self._own:
             return self._checked(self._own.alone(noisy.clone()), noisy)
         return torch.cat([self.outputs(noisy[row : row + 1]) for row in range(len(noisy))])
+
+    def _outputs_anew(self, noisy: Tensor) -> Tensor | None:
+        """The output of a copy of the function that was never asked before; None where there is no such copy."""
+        made = None if self._fresh is None else fresh_copy(self._fresh)
+        if made is not None:
+            try:
+                return self._checked(made(noisy.clone()), noisy)
+            except Exception:
+                # Some copies can be made and are good for nothing.
+                self._fresh = None
+        return None
 
     def _tie_of(self, output: Tensor) -> float:
         return _NEAR_TIE[output.dtype] if self._near_tie is None else self._near_tie

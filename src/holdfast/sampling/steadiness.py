@@ -1,7 +1,8 @@
-"""Whether a base classifier is a function: the same input has the same output, alone, in a batch, and later.
+"""Whether a base classifier is a function: the same input has the same output, alone, in any batch, and later.
 
-This finds accidents: batch statistics, chance, state, a clock. It cannot find malice: a classifier that knows which
-rows are looked at can answer those as it likes.
+Random rows of random batches are asked again for as long as the classifier is: alone, and in another order among rows
+of other batches. Which ones, no classifier can foresee. This finds accidents: batch statistics, chance, state, a clock,
+a cache. It cannot find malice: a classifier that looks for whoever looks at it can answer as it likes.
 """
 
 from __future__ import annotations
@@ -10,42 +11,43 @@ import math
 import random
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from holdfast.errors import ClassifierError
 from holdfast.sampling.logits import center_of, differences, spread_of
-from holdfast.stats.binomial import at_least
+from holdfast.sampling.sampled_rows import Row, SampledRows, stacked
+from holdfast.stats.betting import truncated_capital
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import Tensor
 
-# A difference between a row alone and in its batch that no rounding explains, as a share of the spread of the logits;
-# and the share of 40 rows that may show one, where it is not one row alone: masks of the largest logits can jump.
-_BATCH_DEPENDENCE, _ODD_ROWS = 0.05, 0.1
+# A difference between a row alone and in its batch that no rounding explains, as a share of the spread of the logits.
+_BATCH_DEPENDENCE = 0.05
 # What the first batch may show beside: rounding of the logits themselves in half precision, up to a share of their
 # spread.
 _COARSE, _COARSE_AT_MOST = 2.0**-8, 0.25
-# The share of answers in steps that jump at near ties, and how improbable what was seen must be for an honest
-# classifier.
-_HONEST_JUMPS, _CHANCE = 0.02, 1e-3
+# How probable it is at most that an honest classifier is ever refused for rows that answer otherwise now and then.
+_CHANCE = 1e-3
 # How much further apart than the largest difference seen between batches two logits must be, to be sure of the larger.
 MARGIN = 4.0
-# Rows of the first batch, and random ones, that are asked together; of a batch in which one row differed; and how often
-# rows that answer otherwise than before are asked.
+# Rows of the first batch, and random ones, that are asked together; of the first batch that are computed alone if one
+# of them differed; and how often rows that answer otherwise than before are asked.
 _TOGETHER, _PROBES, _MORE, _AGAIN = 8, 8, 40, 4
-# The most that is remembered, in rows and bytes.
-_MOST, _MOST_BYTES = 1024, 2**24
+# The most that is remembered for good, in rows and bytes, the same for the sample since the last look; and the most of
+# each that is asked at a look, in rows.
+_MOST, _MOST_BYTES, _MOST_ASKED = 1024, 2**24, 256
 # Units in the last place by which a row may change that is computed again in the same way.
 _UNITS = 4.0
-# Time between two looks, as a multiple of what a look takes: they cost a hundredth at most.
-_REST = 100.0
+# Time between two looks, as a multiple of what a look takes.
+_REST = 150.0
 
-# Rows, what they gave in their batch, and the size of that.
-_Batch = tuple["Tensor", "Tensor", int]
+_LOCKS = ("_sampling", "_looking")
+
 # Rows, and what they gave as a batch of their own.
 _Known = tuple["Tensor", "Tensor"]
 
@@ -56,24 +58,32 @@ class Plan:
 
     Attributes:
         first: of the first batch that are computed alone.
-        alone: of the last batch, at a look; at least.
-        alone_share: of all rows since the last look.
+        alone: that are computed alone at a look.
+        mixed: of the batches since the last look, that are asked together at a look; at least.
+        kept: of these that are at hand, should one of them differ.
         batch: that are remembered and asked again together, beside the first ones.
-        share: of all rows, that are remembered; and of the rows since the last look, that are asked again.
-        jumps: how many of those may change.
+        share: of all rows, that are remembered; and of the rows since the last look, that are asked again of those
+            remembered, and of those since.
+        jumps: how many of those remembered may change.
+        now_and_then: the share of rows that an honest classifier may answer otherwise, asked again as before.
     """
 
     first: int
     alone: int
-    alone_share: float
+    mixed: int
+    kept: int
     batch: int
     share: float
     jumps: int
+    now_and_then: float
 
 
 # Each row's logits say much. Answers in steps (votes, one-hot logits) say little; a classifier has such answers if most
 # of its first ones are repetitions.
-_OF_LOGITS, _OF_STEPS = Plan(3, 1, 0.0, 8, 0.0025, 0), Plan(40, 8, 0.01, 64, 0.05, 1)
+_OF_LOGITS = Plan(3, 1, 16, 48, 8, 0.0025, 0, 0.001)
+_OF_STEPS = Plan(40, 8, 32, 256, 64, 0.05, 1, 0.005)
+# The share of rows that an honest classifier may answer otherwise elsewhere: near ties of votes in half precision.
+_HONEST_JUMPS = 0.02
 
 
 @dataclass(frozen=True)
@@ -102,19 +112,48 @@ class Rounding:
         return cls(tie, again, spread_of(outputs, center), spread_of(outputs, 0 * center))
 
 
+@dataclass
+class Suspicion:
+    """A bet against "no more than this share of the rows is odd"; its capital may be looked at after every row.
+
+    Attributes:
+        honest: the share.
+        rows: that were compared.
+        odd: of them that differed.
+    """
+
+    honest: float
+    rows: int = 0
+    odd: int = 0
+
+    def add(self, odd: Tensor) -> bool:
+        """Take rows into account, True where they differ: whether an honest classifier hardly ever gets so far."""
+        self.rows += len(odd)
+        self.odd += int(odd.sum())
+        return bool(self.odd) and truncated_capital(self.odd, self.rows, self.honest) >= -math.log(_CHANCE)
+
+
 class Steadiness:
     """Looks at a classifier now and then, and remembers what it said before.
 
-    Several threads may use it: what belongs together is read and replaced together.
+    Several threads may use it. One looks at a time, at what all have had; and once a classifier was refused, it is for
+    all of them.
 
     Args:
         alone: from rows `(num, *noisy event)` to the classifier's outputs, each row computed by itself.
         together: the same, all rows in one batch.
+        anew: the same, by a classifier that has not been asked anything yet; None where there is no such one.
     """
 
-    def __init__(self, alone: Callable[[Tensor], Tensor], together: Callable[[Tensor], Tensor]) -> None:
+    def __init__(
+        self,
+        alone: Callable[[Tensor], Tensor],
+        together: Callable[[Tensor], Tensor],
+        anew: Callable[[Tensor], Tensor | None],
+    ) -> None:
         self._alone = alone
         self._together = together
+        self._anew = anew
         self._rounding = Rounding(0.0, 0.0, 0.0, 0.0)
         # By how much a row may differ in another batch.
         self._allowed = 0.0
@@ -122,12 +161,25 @@ class Steadiness:
         self._first: list[_Known] = []
         self._known: list[_Known] = []
         self._plan = _OF_LOGITS
-        # Rows of answers in steps that were computed alone, and how many of them answered otherwise in their batch.
-        self._compared = self._jumped = 0
-        self._choice = random.Random(0)
-        self._last: _Batch | None = None
+        # Rows computed alone or in another batch, rows computed by a copy, and rows in the same batch as before.
+        self._elsewhere, self._copied = Suspicion(_HONEST_JUMPS), Suspicion(_HONEST_JUMPS)
+        self._again = Suspicion(self._plan.now_and_then)
+        # From the operating system's entropy: nobody foresees it, and no result depends on it.
+        self._choice = random.Random()
+        self._sampled = SampledRows(self._choice)
+        self._looks = 0
+        self._refusal: ClassifierError | None = None
         self._looked = self._took = 0.0
-        self._rows = self._rows_since = self._batches_since = 0
+        # In all, and of the largest batch.
+        self._rows = self._largest = 0
+        self._sampling, self._looking = Lock(), Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Locks stay in their process.
+        return {name: value for name, value in vars(self).items() if name not in _LOCKS}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, **{name: Lock() for name in _LOCKS})
 
     def first(self, noisy: Tensor, output: Tensor, tie: float) -> tuple[Tensor, float]:
         """Compare a few rows of the first batch with what they give alone, and in a batch with random rows.
@@ -150,14 +202,16 @@ class Steadiness:
         self._rounding = Rounding.of(seen, tie)
         in_steps = output.ndim == 1 or 2 * len(torch.unique(seen, dim=0)) < len(seen)
         self._plan = _OF_STEPS if in_steps else _OF_LOGITS
-        rows = (
-            torch.linspace(0, len(noisy) - 1, min(self._plan.first, len(noisy)), device="cpu").long().to(noisy.device)
-        )
+        rows = torch.linspace(0, len(noisy) - 1, min(self._plan.first, len(noisy)), device="cpu").long()
+        rows = rows.to(noisy.device)
+        self._again = Suspicion(self._plan.now_and_then)
         found = torch.cat([self._alone(noisy[rows]), said[:count]])
         before = torch.cat([output[rows], output[:count]])
         coarse = min(_COARSE * self._rounding.size, _COARSE_AT_MOST * self._rounding.spread)
         self._allowed = _BATCH_DEPENDENCE * self._rounding.spread + coarse
-        self._check_together(found, before, (noisy[:_MORE], output[:_MORE], len(noisy)))
+        where = f"alone and in a batch of {len(noisy)}"
+        if self._differ(found, before, self._elsewhere, where):
+            self._differ(self._alone(noisy[:_MORE]), output[:_MORE], self._elsewhere, where)
         if in_steps:
             self._remember(noisy, output)
         difference = float(differences(found, before, self._rounding.again).max())
@@ -167,12 +221,10 @@ class Steadiness:
 
     def saw(self, noisy: Tensor, output: Tensor) -> None:
         """Take copies of what may be looked at of a batch."""
-        count = min(_MORE, len(noisy))
-        start = self._choice.randrange(len(noisy) - count + 1)
-        self._last = noisy[start : start + count].clone(), output[start : start + count].clone(), len(noisy)
+        with self._sampling:
+            self._sampled.saw(noisy, output, max(1, min(self._plan.kept, _MOST_BYTES // max(1, noisy[:1].nbytes))))
         self._rows += len(noisy)
-        self._rows_since += len(noisy)
-        self._batches_since += 1
+        self._largest = max(self._largest, len(noisy))
         known = sum(len(rows) for rows, _ in [*self._first, *self._known])
         if known < min(self._plan.share * self._rows, _MOST) and self._room(noisy):
             self._remember(noisy, output)
@@ -181,22 +233,35 @@ class Steadiness:
         """Whether enough time has passed since the last look for another one to cost next to nothing."""
         return time.perf_counter() - self._looked >= _REST * self._took
 
-    def look(self) -> None:
-        """Ask again what was asked before, and compute a row of the last batch alone.
+    def look(self, *, last: bool) -> None:
+        """Ask again what was asked before, and rows of the batches since: some alone, others mixed in another batch.
+
+        Args:
+            last: there may be no other look.
 
         Raises:
-            ClassifierError: the output differs from that of before, or from that in its batch.
+            ClassifierError: an output differs from that of before, or from that in its batch; or one did at another
+                look.
         """
-        batch = self._last
-        if batch is None or not self._first:
+        with self._looking:
+            if self._refusal is not None:
+                raise ClassifierError(str(self._refusal)) from self._refusal
+            try:
+                self._look(last)
+            except ClassifierError as error:
+                self._refusal = error
+                raise
+
+    def _look(self, last: bool) -> None:
+        with self._sampling:
+            passed, batches, size = self._sampled.rows, self._sampled.batches, self._sampled.last_size
+            of_last, of_all = self._sampled.take()
+        if not of_last or not self._first:
             return
         start = time.perf_counter()
-        self._check_again(self._chosen(self._plan.share * self._rows_since))
-        rows, together, _ = batch
-        count = max(self._plan.alone, math.ceil(self._plan.alone_share * self._rows_since))
-        self._check_together(self._alone(rows[:count]), together[:count], batch)
-        self._last = None
-        self._rows_since = self._batches_since = 0
+        wanted = min(self._plan.share * passed, _MOST if last else _MOST_ASKED)
+        self._check_again(self._chosen(wanted), batches)
+        self._check_elsewhere(max(self._plan.mixed, math.ceil(wanted)), of_last, of_all, size)
         self._looked = time.perf_counter()
         self._took = self._looked - start
 
@@ -233,34 +298,76 @@ class Steadiness:
             chosen.append(each)
         return [*self._first, *chosen]
 
-    def _check_again(self, known: list[_Known]) -> None:
-        """Raise ClassifierError if rows give, each time that they are asked, something else than before."""
+    def _check_again(self, known: list[_Known], batches: int) -> None:
+        """Raise ClassifierError if rows give, each time that they are asked, something else than before; or too often.
+
+        Args:
+            known: the rows.
+            batches: that have passed since the last look.
+        """
         allowed = self._rounding.tie * self._rounding.spread
         before = torch.cat([said for _, said in known])
+        between = "a batch" if batches == 1 else f"{batches} batches"
         for _ in range(_AGAIN):
             after = torch.cat([self._together(rows) for rows, _ in known])
             odd = differences(after, before, self._rounding.again) > allowed
+            if self._again.add(odd):
+                raise _unsteady(f"before and after {between}", after[odd], before[odd], self._again)
             if int(odd.sum()) <= self._plan.jumps:
                 return
-        batches = "a batch" if self._batches_since == 1 else f"{self._batches_since} batches"
-        raise _unsteady(f"before and after {batches}", after[odd], before[odd], int(odd.sum()), len(before))
+        seen = Suspicion(0.0, len(odd), int(odd.sum()))
+        raise _unsteady(f"before and after {between}", after[odd], before[odd], seen)
 
-    def _check_together(self, alone: Tensor, together: Tensor, batch: _Batch) -> None:
-        """Raise ClassifierError if rows alone differ from rows in their batch, and more than a few do."""
-        rows, outputs, size = batch
-        odd = differences(alone, together, self._rounding.tie) > self._allowed
-        if self._plan is _OF_STEPS:
-            self._compared += len(odd)
-            self._jumped += int(odd.sum())
-            if at_least(self._jumped, self._compared, _HONEST_JUMPS) < _CHANCE:
-                raise _unsteady(
-                    f"alone and in a batch of {size}", alone[odd], together[odd], self._jumped, self._compared
-                )
-        elif bool(odd.any()):
-            again = self._alone(rows)
-            odd = differences(again, outputs, self._rounding.tie) > self._allowed
-            if int(odd.sum()) > max(1 if size > 1 else 0, _ODD_ROWS * len(rows)):
-                raise _unsteady(f"alone and in a batch of {size}", again[odd], outputs[odd], int(odd.sum()), len(rows))
+    def _check_elsewhere(self, count: int, of_last: list[Row], of_all: list[Row], size: int) -> None:
+        """Raise ClassifierError if rows of the batches since the last look differ elsewhere, and too many of them do.
+
+        Args:
+            count: of rows that are asked together; at least as many again, if one of them differs.
+            of_last: rows of the last batch.
+            of_all: rows of all of them.
+            size: of the last batch.
+        """
+        rows, together = stacked(of_last[: self._plan.alone])
+        where = f"alone and in a batch of {size}"
+        odd = self._differ(self._alone(rows), together, self._elsewhere, where)
+        # Of the last batch as well, since what is given now may be its doing alone.
+        chosen = [*of_last[-max(1, count // 2) :], *of_all]
+        self._check_mixed(chosen, count, odd, self._together, self._elsewhere, where)
+        # A copy may take its time. It finds what is so from the first batch on, which needs no more looks than these.
+        self._looks += 1
+        if self._looks & (self._looks - 1) == 0:
+            where = f"by a new copy of itself and in a batch of {size}"
+            self._check_mixed(chosen, count, False, self._anew, self._copied, where)
+
+    def _check_mixed(
+        self,
+        chosen: list[Row],
+        count: int,
+        odd: bool,
+        asked: Callable[[Tensor], Tensor | None],
+        seen: Suspicion,
+        where: str,
+    ) -> None:
+        """Raise ClassifierError if rows differ in another batch; `count` of them are asked, all if one was odd."""
+        for start in range(0, len(chosen), count):
+            if start and not odd:
+                return
+            some = chosen[start : start + count]
+            self._choice.shuffle(some)
+            rows, before = stacked(some)
+            # In batches no larger than those that came.
+            found = [asked(rows[first : first + self._largest]) for first in range(0, len(rows), self._largest)]
+            known = [each for each in found if each is not None]
+            if len(known) < len(found):
+                return
+            odd |= self._differ(torch.cat(known), before, seen, where)
+
+    def _differ(self, found: Tensor, before: Tensor, seen: Suspicion, where: str) -> bool:
+        """Whether rows differ from what they gave in their batch; ClassifierError if too many have so far."""
+        odd = differences(found, before, self._rounding.tie) > self._allowed
+        if seen.add(odd):
+            raise _unsteady(where, found[odd], before[odd], seen)
+        return bool(odd.any())
 
 
 def _probe(row: int, like: Tensor) -> Tensor:
@@ -269,15 +376,14 @@ def _probe(row: int, like: Tensor) -> Tensor:
     return torch.rand(like.shape[1:], generator=source, dtype=torch.float32, device="cpu").to(like)
 
 
-def _unsteady(when: str, found: Tensor, other: Tensor, count: int, of: int) -> ClassifierError:
-    """For the outputs `found` and `other` of rows that differ, as `count` of `of` rows did."""
-    if found.ndim == 1:
-        how = f"{count} of {of} votes"
-    else:
+def _unsteady(when: str, found: Tensor, other: Tensor, seen: Suspicion) -> ClassifierError:
+    """For the outputs `found` and `other` of rows that differ, and how many of how many did."""
+    how = f"{seen.odd} of {seen.rows} {'votes' if found.ndim == 1 else 'rows'}"
+    if found.ndim > 1 and len(found):
         changed = found != other
         difference = float((found - other)[changed].abs().max())
         largest = float(torch.maximum(found.abs(), other.abs())[changed].max())
-        how = f"by {difference:.3g}, with outputs up to {largest:.3g}"
+        how += f", by up to {difference:.3g}, with outputs up to {largest:.3g}"
     return ClassifierError(
         f"the base classifier answers differently for the same input {when} ({how}): it depends on its batch, on "
         "chance or on what came before, and nothing can be certified. Is batch normalization or dropout left in "

@@ -10,8 +10,7 @@ from scipy.special import ndtri
 
 # scipy's ndtri (Cephes) is accurate to a few units in the last place; this leaves room for fifty times that.
 _QUANTILE_SLACK = 2.0**-46
-# Digits enough for every float64 with some decimals.
-_EXACT = Context(prec=1100)
+_EXACT = Context(prec=400)
 
 
 def down(value: float) -> float:
@@ -70,4 +69,5 @@ def show_down(value: float, digits: int) -> str:
     The binary value is converted exactly first, so 0.29 (a float64 below 29/100) shows as 0.28 with two places.
     """
     quantum = Decimal(1).scaleb(-digits)
+    # As many digits as the largest float64 has.
     return str(Decimal(value).quantize(quantum, rounding=ROUND_FLOOR, context=_EXACT))

@@ -17,6 +17,7 @@ from holdfast.formats.manifests import AttackManifest
 from holdfast.formats.records import AttackLine
 from holdfast.runs.verification.outcome import Outcome
 from holdfast.runs.verification.promise import canonical, read_entries, read_lines, read_record
+from holdfast.runs.verification.results import check_results
 from holdfast.runs.verification.seed import read_seed
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 MANIFEST = "attack.json"
 _FORMAT = 1
+_FOUND, _EVIDENCE = "found", "evidence"
 _MAGIC = b"\x93NUMPY\x01\x00"
 # Bytes of a file of values, before them; and that a value takes on its way, as a number of Python's in a tuple.
 _MOST_HEADER, _VALUE = 1024, 36
@@ -42,11 +44,15 @@ class AttackVerification(Outcome):
         adversarials: files whose hash, shape and range are right.
         distances: of them from their unchanged inputs that are as stated.
         answers: of the classifier that were asked for again.
+        certified: records that were compared with the run whose certificates were attacked.
+        certification: digest of that run's manifest; None where there is none.
     """
 
     adversarials: int = 0
     distances: int = 0
     answers: int = 0
+    certified: int = 0
+    certification: str | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,7 @@ class AttackMaterial:
         high: largest value of an input.
         classes: how many there are.
         indices: the subset.
+        entries: all of the manifest, numbers with a point or an exponent as they are written.
         records: entries by index, those whose digest, content and adversarial are right.
     """
 
@@ -73,6 +80,7 @@ class AttackMaterial:
     high: float
     classes: int
     indices: range
+    entries: Mapping[str, Any]
     records: dict[int, Mapping[str, Any]]
 
     def adversarial(self, index: int) -> tuple[float, ...]:
@@ -97,21 +105,26 @@ class AttackMaterial:
         return values
 
 
-def check_attack(folder: Path, result: AttackVerification, complete: bool = False) -> AttackMaterial | None:
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The entries of an attack's manifest; see `read_entries`."""
+    return read_entries(folder, MANIFEST, _FORMAT, "an attack", AttackManifest)
+
+
+def check_attack(folder: Path, result: AttackVerification) -> AttackMaterial | None:
     """Check the digests, records and adversarials of an attack; None where the manifest itself is wrong.
 
     Args:
         folder: of the attack.
-        result: takes the counts, failures and notes.
-        complete: whether a missing example is a failure.
+        result: takes the counts, digests, failures and notes.
     """
     try:
-        entries = read_entries(folder, MANIFEST, _FORMAT, "an attack", AttackManifest)
+        entries = read_manifest(folder)
         material = _material(folder, entries)
     except RunError as error:
         result.failures.append(str(error))
         return None
     result.digest, result.promised = entries["digest"], len(material.indices)
+    result.certification = entries["certification"]
     read_seed(entries, canonical).tell(result)
     for number, line in enumerate(read_lines(folder), 1):
         try:
@@ -125,9 +138,9 @@ def check_attack(folder: Path, result: AttackVerification, complete: bool = Fals
             result.failures.append(f"records.jsonl, line {number}: {error}")
         else:
             material.records[record["index"]] = record
-    if result.missing:
-        text = f"{result.missing} of {result.promised} examples have no record"
-        (result.failures if complete else result.notes).append(text)
+    if not result.failures:
+        check_results(folder, material.records, result)
+        _check_left_over(material, result)
     alarms = [index for index, record in material.records.items() if _contradicts(record)]
     if alarms:
         result.notes.append(f"the certificates of these examples are contradicted: {', '.join(map(str, alarms))}")
@@ -135,19 +148,17 @@ def check_attack(folder: Path, result: AttackVerification, complete: bool = Fals
 
 
 def check_distances(
-    material: AttackMaterial, inputs: Iterable[tuple[int, int, Sequence[float]]], result: AttackVerification
+    material: AttackMaterial, inputs: Iterable[tuple[int, Sequence[float]]], result: AttackVerification
 ) -> None:
-    """Check labels and distances against the unchanged inputs.
+    """Check distances against the unchanged inputs.
 
     Args:
         material: the attack.
-        inputs: index, label and values (the last dimension first) of each example with a record.
+        inputs: index and values (the last dimension first) of each example with a record.
         result: takes the counts and failures.
     """
-    for index, label, values in inputs:
+    for index, values in inputs:
         record = material.records[index]
-        if record["label"] != label:
-            result.failures.append(f"example {index}: label {record['label']} is recorded, the data say {label}")
         if record["adversarial"] is None:
             continue
         found = _distance(material.norm, material.shape, values, material.adversarial(index))
@@ -158,6 +169,48 @@ def check_distances(
                 f"example {index}: the adversarial is at {material.norm} distance {found!r}, {record['magnitude']} is "
                 "recorded"
             )
+
+
+def check_certification(
+    material: AttackMaterial,
+    digest: str,
+    norm: str,
+    certified: Mapping[int, tuple[int | None, float | None]],
+    result: AttackVerification,
+) -> None:
+    """Check what an attack says of the certificates that it attacked.
+
+    Args:
+        material: the attack.
+        digest: of the manifest of the run with these certificates.
+        norm: of its radii.
+        certified: for each of its examples the class that is attacked, and the radius that is certified for it.
+        result: takes the counts and failures.
+    """
+    if result.certification != digest:
+        result.failures.append(f"the certification has the digest {digest}, the attack names {result.certification}")
+        return
+    if norm != material.norm:
+        result.failures.append(f"the radii of the certification are {norm}, the attack is measured in {material.norm}")
+    for index, record in material.records.items():
+        radius = None if record["radius"] is None else float(record["radius"])
+        if index not in certified:
+            result.failures.append(f"example {index} is not in the certification")
+        elif (record["reference"], radius) != certified[index]:
+            result.failures.append(
+                f"example {index}: class {record['reference']} within {radius} is recorded, certified is class "
+                f"{certified[index][0]} within {certified[index][1]}"
+            )
+        result.certified += 1
+
+
+def _check_left_over(material: AttackMaterial, result: AttackVerification) -> None:
+    """What is there of an adversarial or an alarm that a record does not tell of was taken out of the record."""
+    for index, record in sorted(material.records.items()):
+        if record["adversarial"] is None and (material.folder / _FOUND / f"{index}.npy").exists():
+            result.failures.append(f"found/{index}.npy is there, and the record of example {index} tells of none")
+        if not _contradicts(record) and (material.folder / _EVIDENCE / f"{index}.json").exists():
+            result.failures.append(f"evidence/{index}.json is there, and the record of example {index} is no alarm")
 
 
 def _material(folder: Path, entries: Mapping[str, Any]) -> AttackMaterial:
@@ -174,6 +227,7 @@ def _material(folder: Path, entries: Mapping[str, Any]) -> AttackMaterial:
         high=float(data["high"]),
         classes=len(data["class_names"]),
         indices=range(0, data["size"], data["every"])[: data["limit"]],
+        entries=entries,
         records={},
     )
 

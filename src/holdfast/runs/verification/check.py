@@ -12,6 +12,7 @@ from holdfast.formats.records import BoundLine, ClaimLine, VoteLine
 from holdfast.runs.verification.outcome import Outcome
 from holdfast.runs.verification.promise import read_lines, read_promise, read_record
 from holdfast.runs.verification.proved import check_proved, check_radius
+from holdfast.runs.verification.results import check_results
 from holdfast.runs.verification.rules import ByBounds, Claim, Rule, Votes, rule_of
 
 if TYPE_CHECKING:
@@ -42,6 +43,11 @@ class Verification(Outcome):
     claims: int = 0
     log_lines: int = 0
 
+    @property
+    def supported(self) -> bool:
+        """Radii follow from votes; a bound and an imported log have none."""
+        return self.kind == "certify"
+
 
 @dataclass(frozen=True)
 class Material:
@@ -63,13 +69,12 @@ class Material:
         return Votes(tuple(record["selection"]), tuple(record["estimation"]))
 
 
-def check_files(folder: Path, result: Verification, complete: bool = False) -> Material | None:
+def check_files(folder: Path, result: Verification) -> Material | None:
     """Check the digests and the procedure of a run; None where the manifest itself is wrong.
 
     Args:
         folder: of the run.
-        result: takes the counts, failures and notes.
-        complete: whether a missing example is a failure.
+        result: takes the counts, digests, failures and notes.
     """
     try:
         promise = read_promise(folder)
@@ -90,9 +95,8 @@ def check_files(folder: Path, result: Verification, complete: bool = False) -> M
         else:
             records[record["index"]] = record
     result.records = len(records)
-    if promise.kind != "imported" and result.missing:
-        text = f"{result.missing} of {result.promised} examples have no record"
-        (result.failures if complete else result.notes).append(text)
+    if not result.failures:
+        check_results(folder, records, result)
     return Material(promise, rule, records)
 
 

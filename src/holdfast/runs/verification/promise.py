@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,7 @@ class Promise:
         digest: of the manifest.
         story: where the seed comes from.
         size: examples of the split; those of an imported log need not be in `indices`.
+        entries: all of the manifest, numbers with a point or an exponent as they are written.
     """
 
     kind: str
@@ -62,6 +63,7 @@ class Promise:
     digest: str
     story: SeedStory
     size: int = 0
+    entries: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_promise(folder: Path) -> Promise:
@@ -70,7 +72,12 @@ def read_promise(folder: Path) -> Promise:
     Raises:
         RunError: it is missing, damaged or of another format.
     """
-    return _promise(read_entries(folder, MANIFEST, FORMAT, "a run", RunManifest))
+    return _promise(read_manifest(folder))
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The entries of a run's manifest; see `read_entries`."""
+    return read_entries(folder, MANIFEST, FORMAT, "a run", RunManifest)
 
 
 def read_entries(folder: Path, name: str, current: int, what: str, kind: Any) -> dict[str, Any]:
@@ -128,6 +135,7 @@ def _promise(entries: Mapping[str, Any]) -> Promise:
         digest=entries["digest"],
         story=read_seed(entries, canonical),
         size=data["size"],
+        entries=entries,
     )
 
 
@@ -170,6 +178,12 @@ def parse(text: bytes) -> dict[str, Any]:
 def canonical(entries: Mapping[str, Any]) -> str:
     """What digests are taken of: all entries but `digest`, keys sorted, no spaces, ASCII, numbers as written."""
     return _written({key: value for key, value in entries.items() if key != "digest"})
+
+
+def plain(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """Entries with numbers as Python has them."""
+    made: dict[str, Any] = json.loads(canonical(entries))
+    return made
 
 
 def _written(value: Any) -> str:
