@@ -151,9 +151,3 @@ def test_a_failure_inside_is_not_taken_for_one_of_the_lock(tmp_path: Path) -> No
     with pytest.raises(IsADirectoryError), alone_at(tmp_path / "model", "is making it"):
         raise IsADirectoryError(errno.EISDIR, "Is a directory")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_names_that_are_no_text_are_escaped() -> None:
-    assert shown(Path(os.fsdecode(b"caf\xe9"))) == "caf\\xe9"
-    assert shown("\ud800") == "\\ud800"
-    assert shown("\u03c3") == "\u03c3"
