@@ -148,7 +148,8 @@ def tell(out: Where, kind: type[Promised], as_json: bool) -> None:
         )
         return
     console.say(f"{out}: {'the promise is written, nothing was computed' if not records else 'promise'}")
-    console.say(f"manifest SHA-256:\n  {stored.digest}")
+    console.say("manifest SHA-256:")
+    console.say(f"  {stored.digest}")
     if stored.awaits_nonce:
         console.note(
             "Publish this digest, then have an auditor name a nonce; the same command with --nonce HEX in the place of "

@@ -13,7 +13,7 @@ from holdfast.folders import Folder, entered
 from holdfast.formats.checking import fitting
 from holdfast.formats.manifests import RunManifest
 from holdfast.formats.strict import MOST_DOCUMENT, MOST_LINE, MOST_LINES, json_object
-from holdfast.runs.verification.seed import SeedStory, read_seed
+from holdfast.runs.verification.seed import UNTOLD, SeedStory, read_seed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,7 +63,7 @@ class Promise:
     seed: int | None
     joint_alpha: Fraction | None
     digest: str
-    story: SeedStory
+    story: SeedStory = UNTOLD
     size: int = 0
     entries: Mapping[str, Any] = field(default_factory=dict)
 
