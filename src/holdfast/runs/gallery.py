@@ -84,7 +84,7 @@ def _check_unpacked(file: IO[bytes], path: Where) -> None:
             size = sum(entry.file_size for entry in archive.infolist())
     if size > _MOST_BYTES:
         raise RunError(
-            f"{path} has, or unpacks to, {size:,} bytes, expected {_MOST_BYTES:,} at most for a few pictures; delete it "
-            "to have the report without pictures"
+            f"{path} has, or unpacks to, {size:,} bytes, expected {_MOST_BYTES:,} at most for a few pictures; delete "
+            "it to have the report without pictures"
         )
     file.seek(0)
