@@ -97,8 +97,7 @@ def _answer(code: int, lines: list[str], seconds: float) -> str:
     if any("Traceback" in line for line in lines):
         return f"TRACEBACK: {lines[-1]}"
     errors = [line for line in lines if line.startswith("Error:")]
-    words = (errors or [line for line in lines if "not OK" in line or "wrong" in line] or lines or ["nothing"])[0]
-    return words
+    return (errors or [line for line in lines if "not OK" in line or "wrong" in line] or lines or ["nothing"])[0]
 
 
 def main() -> None:
@@ -121,7 +120,8 @@ def main() -> None:
     for family, bomb in chosen:
         failed += _line(family, bomb, base, given.source, given.markdown)
     print(
-        f"\n{len(chosen)} tried; {failed} took more than {MOST_SECONDS:g} s or {MOST_BYTES / 1e6:g} MB, or failed without an answer"
+        f"\n{len(chosen)} tried; {failed} took more than {MOST_SECONDS:g} s or {MOST_BYTES / 1e6:g} MB, or ended "
+        "without an answer"
     )
 
 

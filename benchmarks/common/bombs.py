@@ -136,12 +136,12 @@ def _within(inner: Any, depth: int) -> Any:
 
 
 def _members(count: int, architecture: str) -> dict[str, Any]:
-    member = {"architecture": architecture, "arguments": {}, "mean": None, "std": None}
+    member: dict[str, Any] = {"architecture": architecture, "arguments": {}, "mean": None, "std": None}
     return {"architecture": "ensemble", "arguments": {"members": [member] * count}}
 
 
-_FC = {"architecture": "fc", "arguments": {"widths": []}, "mean": None, "std": None}
-_DENOISED = {"architecture": "denoised", "arguments": {"depth": 10**6, "classifier": _FC}}
+_FC: dict[str, Any] = {"architecture": "fc", "arguments": {"widths": []}, "mean": None, "std": None}
+_DENOISED: dict[str, Any] = {"architecture": "denoised", "arguments": {"depth": 10**6, "classifier": _FC}}
 
 
 def _long_header(folder: Path) -> list[str]:
@@ -437,7 +437,7 @@ def _ablation(k: Any, **more: Any) -> dict[str, Any]:
 
 _MANY = 10**15
 _MANY_VOTES = {**_VOTES, "estimation": [6 * 10**14, 4 * 10**14, 0, 0]}
-_IMPORTED = {"kind": "imported", "seed": None, "model": {}}
+_IMPORTED: dict[str, Any] = {"kind": "imported", "seed": None, "model": {}}
 
 _RUNS = tuple(
     (f"{what}; {command[0]}", partial(run, command=command, **given))
@@ -492,14 +492,14 @@ def _gallery(folder: Path, shape: str, zeros: int) -> list[str]:
     return given
 
 
-_ATTACK = {
+_ATTACK: dict[str, Any] = {
     "attack": {"name": "pgd", "norm": "l2", "steps": 10, "step_size": None, "random_start": True}, "norm": "L2",
     "budgets": {"values": [0.5], "relative": False}, "wanted": None, "restarts": 1, "repeats": 1, "confidence": 0.99,
     "noise": None, "n": 0, "alpha": 0, "search_alpha": 0, "soft_samples": 8, "data": _DATA, "model": {"sha256": "1" * 64},
     "certification": None, "seed": 1, "precision": "float32", "device": "cpu", "versions": {"holdfast": "0.1.0"},
     "created": "2026-01-01T00:00:00+00:00", "format": 1,
 }  # fmt: skip
-_FOUND = {
+_FOUND: dict[str, Any] = {
     "index": 0, "label": 0, "reference": 0, "radius": None, "budgets": [0.5], "magnitude": 0.25,
     "kind": "misclassified", "answer": 1, "claims": 1, "refused": 0, "repeats": 1, "failures": 1, "votes": None,
     "restarts": 1, "queries": {}, "adversarial": "0" * 64,
