@@ -84,10 +84,12 @@ def bound(folder: Path) -> None:
         },
         n0=0,
         seed=None,
+        seed_origin=None,
         block=0,
     )  # fmt: skip
     with RunStore(folder, promised) as store:
         store.append(BoundRecord(i, 1, 1, 0.5) for i in range(SIZE) if i not in store.done)
+        store.conclude()
         store.log_session(Session(SIZE, 0, 0.1, {}))
 
 
@@ -123,23 +125,31 @@ def raise_failures(check: Callable[..., object], folder: Path, result: Verificat
         raise RunError("; ".join(result.failures))
 
 
-_OF_RUN = ("manifest.json", "records.jsonl", "sessions.jsonl", "gallery.npz", "lock")
-_OF_ATTACK = ("attack.json", "records.jsonl", "sessions.jsonl", "lock", "found/3.npy")
+_OF_RUN = ("manifest.json", "records.jsonl", "sessions.jsonl", "results.json", "gallery.npz", "lock")
+_OF_ATTACK = ("attack.json", "records.jsonl", "sessions.jsonl", "results.json", "lock", "found/3.npy")
 KINDS = {
     "votes": Kind(votes, read_votes, _OF_RUN, _OF_RUN[:-1]),
-    "imported": Kind(imported, read_votes, _OF_RUN, _OF_RUN[:3]),
-    "bound": Kind(bound, read_votes, _OF_RUN, _OF_RUN[:3]),
-    "attack": Kind(attacked, read_adversarials, _OF_ATTACK, (*_OF_ATTACK[:3], "found/3.npy"), ("found", "evidence")),
+    "imported": Kind(imported, read_votes, _OF_RUN, _OF_RUN[:4]),
+    "bound": Kind(bound, read_votes, _OF_RUN, _OF_RUN[:4]),
+    "attack": Kind(attacked, read_adversarials, _OF_ATTACK, (*_OF_ATTACK[:4], "found/3.npy"), ("found", "evidence")),
     "alarm": Kind(
         alarmed,
         read_adversarials,
         (*_OF_ATTACK, "evidence/3.json", "evidence/3.npz"),
-        (*_OF_ATTACK[:3], "found/3.npy"),
+        (*_OF_ATTACK[:4], "found/3.npy"),
         ("found", "evidence"),
     ),
 }
 # Files that are written anew, or not at all: there a second name does no harm.
-_WHOLE = ("manifest.json", "attack.json", "gallery.npz", "found/3.npy", "evidence/3.json", "evidence/3.npz")
+_WHOLE = (
+    "manifest.json",
+    "attack.json",
+    "results.json",
+    "gallery.npz",
+    "found/3.npy",
+    "evidence/3.json",
+    "evidence/3.npz",
+)
 
 
 def cases(reading: bool) -> list[tuple[str, str, str]]:

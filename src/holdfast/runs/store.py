@@ -200,8 +200,11 @@ class RunStore(Ledger):
 
     def _recorded(self) -> set[int]:
         # `results.json` is compared when the run is complete again: records that were lost are then made anew.
-        read = _parse(whole_lines(self.folder), self.manifest, self.folder / RECORDS)
-        return {record.index for record in read}
+        return {record.index for record in self.records()}
+
+    def records(self) -> list[Record]:
+        """The whole records that lie in the folder."""
+        return _parse(whole_lines(self.folder), self.manifest, self.folder / RECORDS)
 
     def conclude(self) -> None:
         """Write `results.json` if every promised example has a record; see `holdfast.runs.results`."""
