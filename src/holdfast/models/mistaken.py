@@ -55,10 +55,10 @@ def mistaken(path: Path) -> Mistaken | None:
 
 def _archive(path: Path) -> Mistaken | None:
     """What a zip archive is if torch did not save plain objects in it."""
-    if not zipfile.is_zipfile(path):
-        return None
     check_directory(path, path.stat().st_size)
     try:
+        if not zipfile.is_zipfile(path):
+            return None
         with zipfile.ZipFile(path) as archive:
             names = {name.rpartition("/")[2] for name in archive.namelist()}
     except Exception:  # zipfile raises nearly anything on a damaged directory.
