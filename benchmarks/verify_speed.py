@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 from common.program import machine, parsed, parser
 
-from holdfast.cli.verify_run import claims_of
 from holdfast.runs.manifest import Manifest
 from holdfast.runs.promised_data import DataPromise
 from holdfast.runs.store import RunStore, VoteRecord
 from holdfast.runs.verification.check import Verification, check_claims, check_files
 from holdfast.types import Counts
+from holdfast.workflows.verify import claims_of
 
 N, CLASSES = 100_000, 10
 

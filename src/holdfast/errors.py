@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from holdfast.visible import visible
+
 
 class HoldfastError(Exception):
-    """Base of all errors that Holdfast raises on purpose; the command line exits with `exit_code`."""
+    """Base of all errors that Holdfast raises on purpose; the command line exits with `exit_code`.
+
+    Args:
+        lines: of the message, mostly one. What they quote may come from strangers: they are shown as `visible` says.
+    """
 
     exit_code = 1
+
+    def __init__(self, *lines: object) -> None:
+        super().__init__(*lines)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The message, line by line, as it may be shown."""
+        return tuple(visible(line) for line in self.args)
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
 
 
 class UsageError(HoldfastError):

@@ -55,11 +55,18 @@ class Example(Plain):
         index: position in the split it was taken from; part of the key of its noise.
         x: float32 array of the data set's shape, `(channels, height, width)` or `(features,)`, in input units.
         label: class index, 0-based.
+        key: what keys its noise instead of the index, below 2^128; None for the index.
     """
 
     index: int
     x: NDArray[np.float32]
     label: int
+    key: int | None = None
+
+    @property
+    def noise_key(self) -> int:
+        """The example's part of the key of its noise."""
+        return self.index if self.key is None else self.key
 
 
 @dataclass(frozen=True)

@@ -32,9 +32,17 @@ from holdfast.analysis.gap_pictures import gap_chart, gap_picture, write_gap_plo
 from holdfast.analysis.gaps import attack_steps, gap, same_inputs
 from holdfast.analysis.report import write_report
 from holdfast.errors import RunError, UsageError
-from holdfast.runs.attack_store import AttackManifest, AttackRecord, AttackRun, AttackStore, Budgets, read_attack
+from holdfast.runs.attack_store import (
+    AttackManifest,
+    AttackRecord,
+    AttackRun,
+    AttackStore,
+    Budgets,
+    hashed,
+    read_attack,
+)
 from holdfast.stats.datasets import proportion
-from holdfast.types import Norm
+from holdfast.types import Counts, Norm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +78,9 @@ def record(index: int, magnitude: float | None, **changes: Any) -> AttackRecord:
 
 def unattacked(index: int, **changes: Any) -> AttackRecord:
     """A right one without a certificate, to which no multiple of a radius refers."""
-    return record(index, None, **{"radius": None, "budgets": (), "restarts": 0, "queries": {}, **changes})
+    return record(
+        index, None, **{"radius": None, "budgets": (), "restarts": 0, "queries": dict.fromkeys(QUERIES, 0), **changes}
+    )
 
 
 def attack_of(run: Run | None, size: int, **changes: Any) -> AttackManifest:
@@ -100,8 +110,18 @@ def attack_of(run: Run | None, size: int, **changes: Any) -> AttackManifest:
 
 def write_attack(folder: Path, promise: AttackManifest, records: Sequence[AttackRecord]) -> AttackRun:
     with AttackStore(folder, promise) as store:
-        store.append([(each, None) for each in records])
+        store.append([with_adversarial(each, promise) for each in records])
     return read_attack(folder)
+
+
+def with_adversarial(made: AttackRecord, promise: AttackManifest) -> tuple[AttackRecord, Any]:
+    """A record as it is written: with the input that was found, and the votes of its check."""
+    if made.reference is None or made.kind is None:
+        return made, None
+    values = np.zeros(promise.data.shape, np.float32)
+    others = [0] * (len(promise.data.class_names) - 1)
+    votes = Counts((made.repeats * max(1, promise.n), *others))
+    return replace(made, votes=votes, adversarial=hashed(values)), values
 
 
 # Right and broken at .5 and 1.2; right and never broken; wrong unchanged; without an answer.
@@ -385,7 +405,7 @@ def test_the_report_shows_the_attack_beside_the_certificate(tmp_path: Path) -> N
     write_report([run], out, attacks=[found])
     page = out.read_text(encoding="utf-8")
     assert 'data-chart="chart-run-1-attack-1"' in page
-    assert "Attacked: attack" in page
+    assert "Attacked: <bdi>attack</bdi>" in page
     (anchor,) = re.findall(r'<h3 id="(\S+)">Attacked: attack', page)
     assert f'<li><a href="#{anchor}">' in page
     assert "That an attack finds nothing proves nothing" in page

@@ -195,6 +195,7 @@ def test_an_unfinished_attack_is_said_to_be_and_an_empty_one_is_not_transferred(
     assert call("attack", *command, "--out", out)[0] == 0
     lines = (out / RECORDS).read_bytes().splitlines(keepends=True)
     (out / RECORDS).write_bytes(lines[0])
+    (out / "results.json").unlink()
     code, printed, err = call("transfer", out, "--model", plain, "--json")
     assert (code, json.loads(printed)["a"]["adversarials"]) == (0, 1)
     assert "is not finished: 1 so far of 3 examples" in err
@@ -233,28 +234,35 @@ def test_an_attack_is_verified_as_far_as_data_and_model_allow(call: Call, plain:
     command = ("--model", plain, "--attack", "nattack:steps=20", "--budget", 0.3, "--limit", 4, "--quiet")
     assert call("attack", *command, "--out", out)[0] == 0
     digest = read_attack(out).manifest.digest
-    code, printed, err = call("verify", out, "--digest", digest, "--complete")
-    assert (code, err, printed.splitlines()[-1]) == (0, "", "OK")
-    assert "4 records of 4 examples read; their digests fit" in words(printed)
-    assert "distances and answers were not checked: that takes --data, and --model for answers" in words(printed)
+    code, printed, err = call("verify", out, "--digest", digest)
+    assert (code, err) == (0, "")
+    assert printed.splitlines()[0] == f"{out} is an attack: 4 records of 4 examples"
+    assert "OK: the files agree with themselves." in printed.splitlines()
+    assert {"- labels and data (--data)", "- the model and its answers (--model)"} <= set(printed.splitlines())
     code, printed, _ = call("verify", out, "--data", "digits")
-    assert "of them lie as far from the unchanged inputs as recorded" in words(printed)
-    assert "that takes its --model" in words(printed)
+    assert "adversarials lie as far from the unchanged inputs as recorded" in words(printed)
+    assert "OK: labels and data agree with the files." in printed.splitlines()
     code, printed, _ = call("verify", out, "--model", plain, "--replay", 2, "--json")
     document = json.loads(printed)
     held = document["adversarials_checked"]
-    assert (code, document["ok"], document["notes"], len(document["replayed"])) == (0, True, [], 2)
+    assert (code, document["ok"], len(document["replayed"])) == (0, True, 2)
     assert (document["distances_checked"], document["answers_checked"]) == (held, held + 4)
     assert held
     code, _, err = call("verify", out, "--digest", "ab" * 32)
     assert (code, "expected was abab" in err) == (1, True)
     code, _, err = call("verify", out, "--log", "log.tsv")
-    assert (code, "is an attack, which has no log" in err) == (2, True)
+    assert (code, "--log would be ignored, since an attack has no log" in err) == (2, True)
+    for option in (("--threads", 2), ("--model", plain, "--batch-size", 5), ("--engine", "local")):
+        code, _, err = call("verify", out, *option)
+        assert (code, f"{option[-2]} would be ignored" in err) == (2, True)
+    code, printed, _ = call("verify", out, "--model", plain, "--json")
+    document = json.loads(printed)
+    assert (code, document["answers_checked"], document["checked"]) == (0, held, ["files", "model"])
     path = next((out / "found").iterdir())
     path.write_bytes(path.read_bytes()[:-4])
     code, printed, err = call("verify", out, "--data", "digits")
     assert (code, f"found/{path.name} is missing, or no file of" in err) == (1, True)
-    assert "distances and answers were not checked, since the files are wrong" in words(printed)
+    assert "nothing else was checked, since the files are wrong" in words(printed)
 
 
 def test_an_attack_on_a_smoothed_classifier_is_repeated_exactly(
@@ -265,12 +273,14 @@ def test_an_attack_on_a_smoothed_classifier_is_repeated_exactly(
     assert call("attack", "--model", noisy, *smoothed, "--limit", 3, "--quiet", "--out", out)[0] == 0
     code, printed, _ = call("verify", out, "--model", noisy)
     assert code == 0
-    assert "answers of a random classifier are other ones each time; --replay attacks some again" in words(printed)
+    assert "answers of a random classifier are other ones each time: attacked again, they are the same" in words(
+        printed
+    )
     code, printed, err = call("verify", out, "--model", noisy, "--replay", 3, "--batch-size", 100, "--quiet")
     assert (code, err) == (0, "")
     assert "attacked again from the seed: 0, 1, 2" in words(printed)
     code, _, err = call("verify", out, "--model", plain, "--replay", 1)
-    assert (code, "none of the models is the one" in err) == (2, True)
+    assert (code, "Error: model: " in err) == (1, True)
 
 
 def test_all_attacks_are_listed(call: Call) -> None:
@@ -363,6 +373,7 @@ def test_a_run_is_not_attacked_with_another_model_norm_or_noise(call: Call, mode
     assert "leave out --every" in err
     lines = (run / RECORDS).read_bytes().splitlines(keepends=True)
     (run / RECORDS).write_bytes(b"".join(lines[:-1]))
+    (run / "results.json").unlink()
     code, _, err = call("attack", run, "--model", model, "--attack", "pgd:norm=l2", *out)
     assert code == 1
     assert "has no record of 1 of these 12 examples" in err

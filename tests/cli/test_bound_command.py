@@ -37,12 +37,20 @@ def test_bound_table_report_verify(call, plain, models, tmp_path):
     assert summary["alpha"] == 0.0
     assert summary["certified_accuracy"]["0.02"]["value"] > 0.3
     assert call(*arguments, "--quiet")[0] == 0, "resuming a finished run"
-    _, out, _ = call("verify", run)
-    assert "18 radii were not computed again" in out.replace("\n", " ")
+    code, out, _ = call("verify", run)
+    assert code == 4
+    assert "is a deterministic bound, which is no certificate of votes: its radii are claims" in out.splitlines()[0]
+    assert "CLAIMS ONLY: the files agree with themselves, and nothing supports the radii." in out.splitlines()
+    assert "- that 18 radii can be proved (--replay)" in out.splitlines()
+    assert call("verify", run, "--require", "claims")[0] == 0
     code, out, _ = call("verify", run, "--replay", 2, "--model", plain)
     assert code == 0
-    assert "16 radii were not computed again" in out.replace("\n", " ")
-    assert "not computed again" not in call("verify", run, "--replay", 18, "--model", plain)[1]
+    assert "- that 16 radii can be proved (--replay)" in out.splitlines()
+    assert "OK: labels and data agree with the files." in out.splitlines()
+    out = call("verify", run, "--replay", "all", "--model", plain, "--threads", 1)[1]
+    assert "OK: all 18 records proved again from seed, model and data." in out.splitlines()
+    code, _, err = call("verify", run, "--replay", 2, "--model", plain, "--batch-size", 5)
+    assert (code, "--batch-size would be ignored, since nothing is sampled here" in err) == (2, True)
 
     lipschitz, smoothed = tmp_path / "lipschitz", tmp_path / "smoothed"
     assert call("bound", "--model", plain, "--bound", "lipschitz", "--every", 20, "--out", lipschitz, "--quiet")[0] == 0

@@ -105,6 +105,7 @@ def test_table_json_has_the_documented_keys(call: Call, models: Path, tmp_path: 
     assert list(row) == [
         *("run", "noise", "norm", "examples", "subset", "n", "mean_draws", "alpha", "accuracy", "abstention_rate"),
         *("average_certified_radius", "median_certified_radius", "certified_accuracy", "condition", "claimed"),
+        *("seed_origin", "chosen"),
     ]
     assert list(row["certified_accuracy"]) == ["0.0", "0.25", "0.5"]
     assert set(row["certified_accuracy"]["0.25"]) == {"value", "lower", "upper"}

@@ -124,6 +124,16 @@ def test_another_log_does_not_pass_for_what_was_imported_before(call: Call, tmp_
     assert (code, "other claims than the log for 1 examples, the first of index 1" in flat(err)) == (1, True)
 
 
+def test_a_log_is_not_mixed_with_another(call: Call, tmp_path: Path) -> None:
+    """Of the same settings, size and number of examples, about others: the folder would hold those of both."""
+    options = ("--noise", "gaussian:sigma=1", "--n", 1000, "--alpha", 0.001, "--out", tmp_path / "run")
+    for indices, expected in (((0, 1, 5), 0), ((0, 2, 5), 1)):
+        log = put(tmp_path, "".join(f"{index}\t3\t3\t0.5\t1\t3\n" for index in indices))
+        code, _, err = call("import-log", log, *options)
+        assert code == expected
+    assert "other claims than the log for 1 examples, the first of index 1" in flat(err)
+
+
 @pytest.mark.parametrize("noise", ["ablation:k=45", "uniform-flip:kappa=0.8", "partition:k=45"])
 def test_a_part_of_a_pixel_is_refused(call: Call, tmp_path: Path, noise: str) -> None:
     log = put(tmp_path, "0\t3\t3\t1\t1\t3\n1\t3\t3\t1.7\t1\t3\n")
@@ -139,7 +149,7 @@ def test_whole_pixels_that_can_be_are_verified_and_tabled(call: Call, tmp_path: 
         "import-log", put(tmp_path, "0\t3\t3\t11\t1\t3\n1\t3\t3\t1.0\t1\t3\n"), *options, tmp_path / "run"
     )
     assert (code, err) == (0, "")
-    assert call("verify", tmp_path / "run")[0] == 0
+    assert call("verify", tmp_path / "run", "--require", "claims")[0] == 0
     assert "larger" not in flat(call("table", tmp_path / "run")[1])
     code, _, err = call("import-log", put(tmp_path, "0\t3\t3\t12\t1\t3\n"), *options, tmp_path / "more")
     assert "the largest radius in the log is 12 or more" in flat(err)
@@ -168,7 +178,7 @@ def test_what_depends_on_an_unknown_number_of_pixels_is_not_judged(call: Call, t
     code, _, err = call("import-log", put(tmp_path, "0\t3\t3\t9\t1\t3\n"), *ABLATION, "--out", tmp_path / "run")
     assert code == 0
     assert "depends on the number of pixels of an input, which is not known: it was not checked" in flat(err)
-    code, out, _ = call("verify", tmp_path / "run")
+    code, out, _ = call("verify", tmp_path / "run", "--require", "claims")
     assert code == 0
     assert "Whether n and alpha allow radii as large depends on the number of pixels of an input" in flat(out)
     text = flat(call("table", tmp_path / "run")[1])

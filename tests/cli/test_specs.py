@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from holdfast.cli.specs import open_data_spec, parse_recipe
+from holdfast.cli.specs import open_data_spec, parse_batch_size, parse_engine, parse_recipe
 from holdfast.errors import DataError, UsageError
 
 Image = pytest.importorskip("PIL.Image")
@@ -85,3 +85,23 @@ def test_a_recipe_keeps_the_path_of_its_file(path):
 def test_parameters_that_a_recipe_does_not_have_are_still_refused():
     with pytest.raises(UsageError, match="recipe 'consistency' has no parameter 'wait'"):
         parse_recipe("consistency:weight=10,wait=3")
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("~nobody-of-this-name/x", "begins with the home folder of nobody"),
+        ("a\0b", "a path has no zero byte"),
+        ("x" * 300, "its name, or its path, is too long"),
+    ],
+)
+def test_paths_that_cannot_be(path, message):
+    with pytest.raises((UsageError, DataError), match=message):
+        open_data_spec(f"images:{path}", "test")
+
+
+@pytest.mark.parametrize("text", ["\u00b2", "\u0663", "1" * 5000, "1_0", "+1", " 1", "0", ""])
+def test_counts_are_digits_and_few(text):
+    for parse in (parse_batch_size, lambda number: parse_engine(f"processes:{number}", None, "cpu", None, 1)):
+        with pytest.raises(UsageError, match=r"a whole number|an engine is"):
+            parse(text)

@@ -53,15 +53,21 @@ def copy(certified: Path, folder: Path) -> Path:
 def test_a_run_and_its_logs_are_verified(call: Call, certified: Path) -> None:
     digest = read_manifest(certified / "run").digest
     for log in ("log.tsv", "log.jsonl"):
-        code, out, err = call("verify", certified / "run", "--log", certified / log, "--digest", digest, "--complete")
+        code, out, err = call(
+            *("verify", certified / "run", "--log", certified / log),
+            *("--digest", digest, "--results", read_run(certified / "run").results),
+        )
         assert (code, err) == (0, "")
-        assert out.splitlines()[-1] == "OK"
-        assert digest in out
+        assert "OK: the files agree with themselves." in out.splitlines()
+        assert "Also agree: the published digest of the manifest, the published digest of the results." in out
+        assert "- labels and data (--data)" in out.splitlines()
+        assert "--digest" not in out
+        assert "--results" not in out
         assert "12 records of 12 examples" in " ".join(out.split())
         assert "12 claims (class, radius, class bounds) recomputed from the votes" in out
         assert "12 lines of the log" in out
         assert f"  {digest}" in out.splitlines()
-        assert any(line.startswith(f"{certified / 'run'}: manifest") for line in out.splitlines())
+        assert out.startswith(f"{certified / 'run'} is a run of certificates from votes: 12 records of 12 examples\n")
 
 
 def test_json_for_machines(call: Call, certified: Path) -> None:
@@ -69,18 +75,20 @@ def test_json_for_machines(call: Call, certified: Path) -> None:
     document = json.loads(out)
     assert code == 0
     assert list(document) == [
-        *("run", "ok", "digest", "kind", "examples", "records", "missing", "claims_checked", "log_lines_checked"),
-        *("replayed", "failures", "notes"),
+        *("run", "kind", "ok", "exit_code", "level", "checked", "published", "digest", "promise", "nonce", "results"),
+        *("examples", "records", "missing", "labels_checked", "replayed", "false_at_most", "failures", "notes"),
+        *("not_checked", "claims_checked", "log_lines_checked"),
     ]
     assert (document["ok"], document["claims_checked"], document["failures"]) == (True, 12, [])
+    assert (document["level"], document["checked"], document["published"]) == ("files", ["files"], [])
 
 
 @pytest.mark.parametrize("log", ["log.tsv", "log.jsonl"])
 def test_every_digit_of_a_radius_in_a_log_is_checked(certified: Path, tmp_path: Path, log: str) -> None:
     """By the functions that the command calls, since there are many digits."""
-    from holdfast.cli.verify_run import claims_of
     from holdfast.runs.verification.check import Verification, check_files
     from holdfast.runs.verification.exported import check_log
+    from holdfast.workflows.verify import claims_of
 
     material, claims = check_files(certified / "run", Verification()), claims_of(certified / "run")
     assert material is not None
@@ -171,13 +179,123 @@ def test_another_manifest_than_the_published_one(call: Call, certified: Path) ->
     assert (code, "expected was abab" in err) == (1, True)
 
 
-def test_missing_examples_are_said_and_fail_where_asked(call: Call, certified: Path, tmp_path: Path) -> None:
+def test_a_run_without_all_its_records_is_incomplete_everywhere(call: Call, certified: Path, tmp_path: Path) -> None:
     run = copy(certified, tmp_path / "run")
     (run / RECORDS).write_text("".join((run / RECORDS).read_text().splitlines(keepends=True)[:-3]))
     code, out, _ = call("verify", run)
-    assert (code, "Note: 3 of 12 examples have no record." in out) == (0, True)
-    code, _, err = call("verify", run, "--complete")
-    assert (code, "3 of 12 examples have no record" in err) == (1, True)
+    assert code == 3
+    assert out.startswith(f"{run} is INCOMPLETE: 9 records of 12 examples")
+    assert "INCOMPLETE: 3 of 12 examples have no record; else the files agree with themselves." in out.splitlines()
+    assert "results SHA-256" not in out
+    code, out, _ = call("verify", run, "--json")
+    document = json.loads(out)
+    assert (code, document["ok"], document["exit_code"], document["missing"]) == (3, False, 3, 3)
+    code, _, err = call("verify", run, "--results", "ab" * 32)
+    assert (code, "the results have no digest while records are missing" in err) == (1, True)
+    said = "INCOMPLETE: run has 9 of 12 promised examples; the numbers are about these alone."
+    assert call("table", run)[1].splitlines()[0] == said
+    assert call("table", run, "--format", "markdown")[1].splitlines()[0] == f"**{said}**"
+    assert call("table", run, "--format", "latex")[1].splitlines()[0] == f"% {said}"
+    for style in ("--format=csv", "--json"):
+        _, out, err = call("table", run, style)
+        assert said in err
+        assert said not in out
+    assert json.loads(out)[0]["missing"] == 3
+    assert call("report", run, "--out", tmp_path / "report.html")[0] == 0
+    page = (tmp_path / "report.html").read_text()
+    assert page.index(said) < page.index("<h1>")
+
+
+def test_a_finished_run_prints_the_digests_that_verify_finds(call: Call, certified: Path, tmp_path: Path) -> None:
+    run = copy(certified, tmp_path / "run")
+    assert not (run / "results.json").exists()
+    code, out, _ = call("certify", "--model", certified / "model.safetensors", "--out", run, *CERTIFY)
+    assert code == 0
+    found = read_run(certified / "run")
+    wanted = ["manifest SHA-256:", f"  {found.manifest.digest}", "results SHA-256 (12 records):", f"  {found.results}"]
+    assert out.splitlines()[-4:] == wanted
+    assert call("verify", run)[1].splitlines()[1:5] == wanted
+    assert (run / "results.json").read_bytes() == (certified / "run" / "results.json").read_bytes()
+    lines = (run / RECORDS).read_text().splitlines(keepends=True)
+    (run / RECORDS).write_text("".join(lines[:-1]))
+    code, _, err = call("table", run)
+    assert (code, "results.json does not fit the records" in err) == (1, True)
+    code, _, err = call("verify", run)
+    assert (code, "results.json has records = 12" in err) == (1, True)
+    assert call("certify", "--model", certified / "model.safetensors", "--out", run, *CERTIFY)[0] == 0
+    assert call("verify", run)[0] == 0, "what was lost is made again, and comes to the same digest"
+
+
+def test_levels_have_words_and_exit_codes(call: Call, certified: Path) -> None:
+    run, model = certified / "run", certified / "model.safetensors"
+    everything = ("--data", "digits", "--model", model, "--replay", "all", "--quiet")
+    for options, level, words in (
+        ((), "files", "OK: the files agree with themselves."),
+        (("--model", model), "files", "Also agree: the model."),
+        (("--data", "digits"), "data", "OK: labels and data agree with the files."),
+        (everything, "replay", "OK: all 12 records drawn again from seed, model and data."),
+    ):
+        code, out, _ = call("verify", run, *options)
+        assert (code, words in out.splitlines()) == (0, True)
+        assert json.loads(call("verify", run, *options, "--json")[1])["level"] == level
+    for options, required, expected in (
+        ((), "data", 4),
+        (("--data", "digits"), "data", 0),
+        (("--data", "digits"), "replay", 4),
+        ((*everything[:-2], "50%"), "replay", 4),
+        (everything, "replay", 0),
+    ):
+        code, out, _ = call("verify", run, *options, "--require", required)
+        assert (code, f"NOT ENOUGH for --require {required}" in out) == (expected, expected == 4)
+    code, out, _ = call("verify", run, *everything[:-2], "25%")
+    assert (code, "With 99% confidence at most 8 of the 12 records (66.7%) are false." in out.splitlines()) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (("--batch-size", 7), "--batch-size would be ignored"),
+        (("--engine", "processes:2"), "--engine would be ignored"),
+        (("--threads", 2), "--threads would be ignored"),
+        (("--device", "cpu"), "--device would be ignored"),
+        (("--ray-address", "auto"), "--ray-address would be ignored"),
+        (("--run", "runs/x"), "--run would be ignored"),
+        (("--digest", "abc"), "--digest takes a SHA-256"),
+        (("--results", "z" * 64), "--results takes a SHA-256"),
+        (("--replay", 0), "expected at least one record"),
+        (("--replay", "most"), "expected all, a share as in 10%, or a number as in 20"),
+        (("--require", "everything"), "--require is one of claims, files, data, replay"),
+        (("--complete",), "No such option"),
+    ],
+)
+def test_an_option_that_nothing_would_follow_is_an_error(
+    call: Call, certified: Path, options: tuple, complaint: str
+) -> None:
+    code, _, err = call("verify", certified / "run", *options)
+    assert (code, complaint in err) == (2, True)
+
+
+def test_data_and_models_that_are_given_are_opened(call: Call, certified: Path, tmp_path: Path) -> None:
+    """They were passed over without --replay: `--data mnist:/nonexistent` said OK."""
+    for option, what in (("--data", "mnist:/nonexistent"), ("--model", tmp_path / "none.safetensors")):
+        code, out, err = call("verify", certified / "run", option, what)
+        assert (code != 0, "OK" in out, bool(err)) == (True, False, True)
+    code, _, err = call("verify", certified / "run", "--data", "digits", "--model", certified / "model.safetensors")
+    assert (code, err) == (0, "")
+
+
+def test_a_wrong_label_is_found_by_the_data_alone(call: Call, certified: Path, tmp_path: Path) -> None:
+    run = copy(certified, tmp_path / "run")
+    record = json.loads((run / RECORDS).read_text().splitlines()[4])
+    forge(run, 4, label=(record["label"] + 1) % 10)
+    assert call("verify", run)[0] == 0, "the files agree with themselves"
+    code, out, err = call("verify", run, "--data", "digits")
+    assert code == 1
+    assert (
+        f"example {record['index']}: label {(record['label'] + 1) % 10} is recorded, the data say {record['label']}"
+        in err
+    )
+    assert "OK" not in out
 
 
 def test_votes_are_drawn_again(call: Call, certified: Path, tmp_path: Path) -> None:
@@ -220,16 +338,16 @@ def test_replays_need_what_the_run_was_made_with(call: Call, certified: Path, tm
     )
     assert call(*train)[0] == 0
     code, _, err = call("verify", run, "--replay", 1, "--model", other)
-    assert (code, "give the run's own model" in err) == (1, True)
+    assert (code, "Error: model: sha256 is" in err) == (1, True)
     from dataclasses import replace
 
     manifest = read_run(run).manifest
     for changes, complaint in (
-        ({"data": replace(manifest.data, sha256="0" * 64)}, "give the run's own data"),
+        ({"data": replace(manifest.data, sha256="0" * 64)}, "data: sha256 is"),
         ({"device": "cuda"}, "use the device cuda"),
         ({"block": 32}, "blocks of 32 samples"),
     ):
-        folder = tmp_path / complaint.split()[0]
+        folder = tmp_path / next(iter(changes))
         with RunStore(folder, replace(manifest, **changes)) as store:
             store.append(read_run(run).records)
         code, _, err = call("verify", folder, "--replay", 1, "--model", model)
@@ -265,7 +383,12 @@ def test_imported_logs_stay_claims(call: Call, certified: Path, tmp_path: Path) 
     assert call("import-log", certified / "log.tsv", *options)[0] == 0
     assert call("export-log", tmp_path / "theirs", "--out", tmp_path / "log.tsv")[0] == 0
     code, out, _ = call("verify", tmp_path / "theirs", "--log", tmp_path / "log.tsv")
-    assert code == 0
+    assert code == 4
+    assert "is an imported log, which is no certificate of votes" in out.splitlines()[0]
+    assert "CLAIMS ONLY: the files agree with themselves, and nothing supports the radii." in out.splitlines()
     assert "an imported log holds no votes" in out
-    code, _, err = call("verify", tmp_path / "theirs", "--replay", 1, "--model", certified / "model.safetensors")
-    assert (code, "has no seed" in err) == (1, True)
+    code, out, _ = call("verify", tmp_path / "theirs", "--data", "digits", "--require", "claims")
+    assert (code, "12 labels compared with the data" in out) == (0, True)
+    again = ("--replay", 1, "--model", certified / "model.safetensors", "--data", "digits")
+    code, _, err = call("verify", tmp_path / "theirs", *again)
+    assert (code, "Error: model: " in err) == (1, True)

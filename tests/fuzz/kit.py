@@ -45,6 +45,6 @@ def answered(parse: Callable[[], _T]) -> _T | HoldfastError:
         result = parse()
     except HoldfastError as error:
         result = error
-        assert str(error).strip(), "an error without a message"
+    assert not isinstance(result, HoldfastError) or str(result).strip(), "an error without a message"
     assert time.process_time() - start < _HANG, "no answer within five seconds"
     return result

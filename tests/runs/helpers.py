@@ -14,6 +14,7 @@ from holdfast.noises.gaussian import Gaussian
 from holdfast.runs.execute import certify_run, promise
 from holdfast.runs.manifest import Manifest
 from holdfast.runs.promised_data import DataPromise
+from holdfast.runs.seeds import Seed
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.types import Example
@@ -22,7 +23,7 @@ CLASSES = 4
 SHAPE = (1, 6, 6)
 
 
-def manifest(size: int = 12, n: int = 300, every: int = 1, seed: int = 9, **changes: object) -> Manifest:
+def manifest(size: int = 12, n: int = 300, every: int = 1, seed: int | Seed = 9, **changes: object) -> Manifest:
     """What a run on `size` made-up examples promises."""
     made = promise(
         noise=Gaussian(0.5),

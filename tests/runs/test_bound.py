@@ -19,7 +19,6 @@ from holdfast.bounds import Classifier
 from holdfast.bounds.methods.convex import Convex
 from holdfast.bounds.methods.lipschitz import Lipschitz
 from holdfast.cli.logs import export_command
-from holdfast.cli.verify_run import claims_of
 from holdfast.data import open_data
 from holdfast.errors import RunError
 from holdfast.estimators.proved import MOST_RADIUS
@@ -29,6 +28,7 @@ from holdfast.runs.promised_data import DataPromise
 from holdfast.runs.store import BoundRecord, RunStore, read_run
 from holdfast.runs.verification.check import Verification, check_claims, check_files
 from holdfast.runs.verification.exported import check_log
+from holdfast.workflows.verify import claims_of
 
 DATA = open_data("digits", None, "test", {})
 
@@ -175,7 +175,7 @@ def test_a_bound_for_inputs_in_range_says_so_everywhere(in_range, capsys):
     result = Verification()
     check_claims(check_files(in_range.folder, result), claims_of(in_range.folder), result)
     assert (result.failures, "say nothing of others" in result.notes[1]) == ([], True)
-    export_command(in_range.folder, "tsv", in_range.folder / "log.tsv")
+    export_command(in_range.folder, "tsv", in_range.folder.parent / "log.tsv")
     assert f"as long as {kept}" in " ".join(capsys.readouterr().err.split())
 
 
@@ -244,9 +244,13 @@ def test_records_that_cannot_be_are_refused(tmp_path, record, message):
 
 
 def test_a_kind_that_is_not_known(tmp_path):
+    other = replace(promised(), kind="other")
+    with pytest.raises(RunError, match='the entry kind is "other", which is none of'):
+        write_manifest(tmp_path / "run", other)
+    assert not (tmp_path / "run").exists()
     (tmp_path / "run").mkdir()
-    write_manifest(tmp_path / "run", replace(promised(), kind="other"))
-    with pytest.raises(RunError, match="of kind 'other'; known are certify, imported, bound"):
+    (tmp_path / "run" / "manifest.json").write_text(other.to_json())
+    with pytest.raises(RunError, match='the entry kind is "other", which is none of'):
         read_run(tmp_path / "run")
 
 

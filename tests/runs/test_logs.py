@@ -121,6 +121,17 @@ def test_quotation_marks_hide_no_line(tmp_path: Path, fields: str) -> None:
     assert [claim.index for claim in read_log(log(tmp_path, text)).claims] == [0, 1]
 
 
+@pytest.mark.parametrize("sign", ["\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029"])
+@pytest.mark.parametrize("column", range(6))
+def test_rows_that_go_in_come_out(tmp_path: Path, sign: str, column: int) -> None:
+    """What ends a line in an editor ends none here: it is an error, wherever it stands."""
+    fields = ["0", "3", "3", "0.5", "1", "1"]
+    fields[column] += sign
+    (tmp_path / "log.tsv").write_bytes((HEADER + "\t".join(fields) + "\n1\t3\t3\t0.5\t1\t1\n").encode())
+    with pytest.raises(DataError, match="line 2 has a sign within it that ends lines elsewhere"):
+        read_log(tmp_path / "log.tsv")
+
+
 @pytest.mark.parametrize("other", ["", "\t", "a comment", "#"])
 def test_columns_of_other_names_are_left_alone(tmp_path: Path, other: str) -> None:
     """A table that pandas wrote with its row numbers has a first column without a name."""

@@ -11,10 +11,12 @@ import pytest
 from helpers import manifest
 
 from holdfast.errors import RunError
+from holdfast.formats.strict import json_object
 from holdfast.runs.digests import manifest_digest, record_digest
-from holdfast.runs.ledger import RECORDS, json_object, line
+from holdfast.runs.ledger import RECORDS, line
 from holdfast.runs.manifest import Manifest
 from holdfast.runs.store import ClaimRecord, RunStore, VoteRecord, read_run
+from holdfast.runs.verification.check import Verification, check_files
 from holdfast.types import Counts
 
 if TYPE_CHECKING:
@@ -49,13 +51,13 @@ def test_whole_numbers_in_records_are_never_cut(tmp_path: Path, name: str, wrong
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"label": 10**9}, "label 1000000000 is not one of the 4 classes"),
-        ({"predicted": 10**9}, "predicted 1000000000 is not one of the 4 classes"),
-        ({"predicted": 1.5}, "predicted 1.5 is not one of"),
-        ({"radius": -0.5}, "radius is a finite number from 0 on, found -0.5"),
-        ({"radius": "0.5"}, "radius is a finite number"),
-        ({"radius": True}, "radius is a finite number"),
-        ({"seconds": -1}, "seconds is a finite number"),
+        ({"label": 10**9}, "label is 1000000000; expected is a whole number of at most 99999"),
+        ({"predicted": 10**9}, "predicted is 1000000000; expected is a whole number of at most 99999"),
+        ({"predicted": 1.5}, "the entry predicted is 1.5; expected is a whole number or null"),
+        ({"radius": -0.5}, "the entry radius is -0.5; expected is a number of at least 0"),
+        ({"radius": "0.5"}, "radius is .*; expected is a number"),
+        ({"radius": True}, "radius is true; expected is a number"),
+        ({"seconds": -1}, "seconds is -1; expected is a number of at least 0"),
     ],
 )
 def test_claims_that_cannot_be_are_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
@@ -91,7 +93,7 @@ def test_a_subset_that_cannot_be_is_refused(name: str, wrong: object) -> None:
     entries = json.loads(manifest().to_json())
     entries["data"][name] = wrong
     entries["digest"] = manifest_digest(entries)
-    with pytest.raises(RunError, match=f"the entry '{name}' is "):
+    with pytest.raises(RunError, match=rf"the entry data\.{name}(\[.\])? is .*; expected is "):
         Manifest.from_json(json.dumps(entries), "here")
 
 
@@ -100,7 +102,7 @@ def test_a_subset_that_cannot_be_is_refused(name: str, wrong: object) -> None:
 def test_a_manifest_with_numbers_that_cannot_be_is_refused(name: str, wrong: object) -> None:
     entries = {**json.loads(manifest().to_json()), name: wrong}
     entries["digest"] = manifest_digest(entries)
-    with pytest.raises(RunError, match=f"the entry '{name}' is "):
+    with pytest.raises(RunError, match=f"the entry {name} is .*; expected is a whole number"):
         Manifest.from_json(json.dumps(entries), "here")
 
 
@@ -113,3 +115,32 @@ def test_a_large_split_makes_no_list_of_its_length(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert len(found.records) == 1
     assert peak < 8 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"guarantee": "levine"}, "has no guarantee 'levine'"),
+        ({"joint_alpha": 0.5}, r"joint_alpha = 0\.5, and alpha times the number of examples is 0\.12"),
+        ({"estimator": {"name": "exact", "n": 16}}, "takes 16 realizations of .* which has None"),
+        ({"estimator": {"name": "guess"}}, "unknown estimator 'guess'"),
+    ],
+)
+def test_a_promise_that_cannot_be_is_refused_by_both_readers(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    other = replace(manifest(), **changes)
+    (tmp_path / "manifest.json").write_text(other.to_json())
+    with pytest.raises(RunError, match=message):
+        read_run(tmp_path)
+    result = Verification()
+    check_files(tmp_path, result)
+    assert result.failures
+
+
+def test_a_bet_stops_where_it_looks(tmp_path: Path) -> None:
+    bet = {"name": "eprocess", "n": 300, "alpha": 0.01, "radius": 0.1}
+    promised = replace(manifest(), estimator=bet)
+    with pytest.raises(RunError, match="the estimator does not stop at 61 votes"):
+        read_with(tmp_path / "run", promised, {**VOTES, "estimation": [61, 0, 0, 0]})
+    read_with(tmp_path / "fine", promised, {**VOTES, "estimation": [60, 0, 0, 0]})

@@ -68,3 +68,19 @@ def test_attacks_on_other_data_are_refused(tmp_path: Path) -> None:
     target = PlainTarget(scored, CLASSES, SHAPE)
     with pytest.raises(RunError, match="were made on different data sets"):
         transfer({"one": one, "other": other}, {"one": target, "other": target}, seed=1)
+
+
+def test_every_answer_has_noise_of_its_own(tmp_path: Path) -> None:
+    """Rows of the matrix once shared theirs: an example of two attacks was shown under the same noise."""
+    runs = {name: attacked(tmp_path / name, knowing) for name in ("one", "two")}
+    asked: list[int] = []
+
+    class Listening(PlainTarget):
+        def _renew(self, seed: int, level: int) -> None:
+            super()._renew(seed, level)
+            asked.append(seed)
+
+    targets = {name: Listening(scored, CLASSES, SHAPE) for name in runs}
+    found = transfer(runs, targets, seed=1)
+    assert len(asked) == 2 * sum(map(len, found.labels.values())) > 2 * SIZE
+    assert len(set(asked)) == len(asked)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,15 @@ from holdfast.runs.adversary import Certified
 from holdfast.runs.attack import attacked_again
 from holdfast.runs.attack_store import FILE_NAME, FOUND, read_attack, read_attack_manifest
 from holdfast.runs.ledger import RECORDS
-from holdfast.runs.verification.attacked import AttackVerification, check_attack, check_distances
+from holdfast.runs.promised_data import DataPromise
+from holdfast.runs.verification.attacked import (
+    AttackVerification,
+    check_attack,
+    check_certification,
+    check_distances,
+)
+from holdfast.workflows.verify import Given
+from holdfast.workflows.verify_attack import verify_attack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,15 +37,13 @@ SIZE = 12
 CERTIFIED = "ab" * 32
 
 
-def verified(folder: Path, complete: bool = False) -> AttackVerification:
+def verified(folder: Path) -> AttackVerification:
     """Files and distances."""
     result = AttackVerification()
-    material = check_attack(folder, result, complete)
+    material = check_attack(folder, result)
     if material is not None:
         known = sorted(material.records)
-        check_distances(
-            material, [(each.index, each.label, each.x.ravel().tolist()) for each in examples(known)], result
-        )
+        check_distances(material, [(each.index, each.x.ravel().tolist()) for each in examples(known)], result)
     return result
 
 
@@ -49,6 +56,8 @@ def seal(folder: Path, number: int, **changes: Any) -> None:
     digest = hashlib.sha256(f"{read_attack_manifest(folder).digest}\n{text}".encode()).hexdigest()[:16]
     lines[number] = json.dumps({**entries, "digest": digest}) + "\n"
     (folder / RECORDS).write_text("".join(lines))
+    # What is forged is found without it.
+    (folder / "results.json").unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize(
@@ -58,8 +67,9 @@ def test_what_an_attack_wrote_passes(tmp_path: Path, name: str, budgets: tuple[f
     attack(tmp_path / "a", attack_manifest(SIZE, name, budgets))
     found = read_attack(tmp_path / "a")
     held = sum(record.adversarial is not None for record in found.records)
-    result = verified(found.folder, complete=True)
-    assert (result.failures, result.notes) == ([], [])
+    result = verified(found.folder)
+    assert (result.failures, result.notes, result.missing) == ([], [], 0)
+    assert result.results == json.loads((found.folder / "results.json").read_text())["results"]
     assert result.digest == found.manifest.digest
     assert (result.records, result.adversarials, result.distances) == (SIZE, held, held)
     assert held
@@ -101,7 +111,7 @@ def record(**changes: Any) -> Callable[[Path, int], None]:
         (record(magnitude=0.1), "the adversarial is at Linf distance .* 0.1 is recorded"),
         (record(magnitude=0.3), "exceeds all budgets that were tried"),
         (record(magnitude=None), "the magnitude None"),
-        (record(kind="nothing"), "the kind is 'nothing'"),
+        (record(kind="nothing"), "the entry kind is .nothing., which is none of"),
         (record(adversarial=None), "there is an adversarial where none was found, or none where one was"),
         (record(reference=None), "there is an adversarial where none was found"),
         (record(reference=None, adversarial=None), "not recorded as an abstention at 0"),
@@ -112,9 +122,12 @@ def record(**changes: Any) -> Callable[[Path, int], None]:
         (record(refused=5), "and no claim held"),
         (record(votes=[0, 0, 0, 7]), "7 votes, 1 answers have 1"),
         (record(repeats=3), "the answer of 3 is class"),
-        (lambda folder, number: (folder / FILE_NAME).write_bytes(b"\xff"), "is not a JSON object"),
+        (lambda folder, number: (folder / FILE_NAME).write_bytes(b"\xff"), "is not a valid JSON object"),
         (lambda folder, number: (folder / FILE_NAME).unlink(), "is not an attack: there is no attack.json"),
-        (lambda folder, number: (folder / RECORDS).write_bytes(b"[]\n"), "line 1: not a JSON object with a digest"),
+        (
+            lambda folder, number: (folder / RECORDS).write_bytes(b"[]\n"),
+            "line 1: a JSON object was expected, found list",
+        ),
     ],
 )
 def test_what_is_damaged_or_forged_fails(tmp_path: Path, damage: Callable[[Path, int], object], complaint: str) -> None:
@@ -127,11 +140,94 @@ def test_what_is_damaged_or_forged_fails(tmp_path: Path, damage: Callable[[Path,
 
 
 def test_another_label_than_that_of_the_data_fails(tmp_path: Path) -> None:
-    attack(tmp_path / "a", attack_manifest(SIZE))
+    data = made_up()
+    attack(tmp_path / "a", attack_manifest(SIZE, data=DataPromise.of(data)))
     label = read_attack(tmp_path / "a").records[2].label
     seal(tmp_path / "a", 2, label=(label + 1) % CLASSES)
+    result = verify_attack(tmp_path / "a", Given(data=lambda split: data), lambda found: target())
+    assert result.failures == [f"example 2: label {(label + 1) % CLASSES} is recorded, the data say {label}"]
+    assert (result.labels, result.distances > 0) == (SIZE, True)
+
+
+def test_records_of_an_alarm_or_an_adversarial_that_was_taken_out(tmp_path: Path) -> None:
+    """What lies beside the records of an attack gives them away; without it only another attack, or a digest, does."""
+    data = made_up()
+    attack(tmp_path / "a", attack_manifest(SIZE, data=DataPromise.of(data)))
+    published = json.loads((tmp_path / "a" / "results.json").read_text())["results"]
+    number = next(each.index for each in read_attack(tmp_path / "a").records if each.adversarial is not None)
+    none = {
+        "magnitude": None,
+        "kind": None,
+        "answer": None,
+        "adversarial": None,
+        "claims": 0,
+        "failures": 0,
+        "repeats": 0,
+    }
+    seal(tmp_path / "a", number, **none)
     (failure,) = verified(tmp_path / "a").failures
-    assert failure == f"example 2: label {(label + 1) % CLASSES} is recorded, the data say {label}"
+    assert failure == f"found/{number}.npy is there, and the record of example {number} tells of none"
+    (tmp_path / "a" / FOUND / f"{number}.npy").unlink()
+    assert verified(tmp_path / "a").failures == []
+    found = verify_attack(tmp_path / "a", Given(data=lambda split: data), lambda attacked: target())
+    assert (found.failures, found.level) == ([], "data")
+    found = verify_attack(tmp_path / "a", Given(results=published), lambda attacked: target())
+    assert "the digest of the results is" in found.failures[0]
+    again = dict(attacked_again(read_attack(tmp_path / "a"), [number], target(), data))
+    assert "adversarial is " in again[number]
+    (tmp_path / "a" / "evidence").mkdir()
+    (tmp_path / "a" / "evidence" / f"{number}.json").write_text("{}")
+    (failure,) = verified(tmp_path / "a").failures
+    assert failure == f"evidence/{number}.json is there, and the record of example {number} is no alarm"
+
+
+@pytest.mark.parametrize(
+    ("digest", "norm", "change", "complaint"),
+    [
+        (CERTIFIED, "Linf", {}, None),
+        ("cd" * 32, "Linf", {}, "the certification has the digest cdcd"),
+        (CERTIFIED, "L2", {}, "the radii of the certification are L2"),
+        (
+            CERTIFIED,
+            "Linf",
+            {4: (0, 0.5)},
+            "example 4: class 0 within None is recorded, certified is class 0 within 0.5",
+        ),
+        (
+            CERTIFIED,
+            "Linf",
+            {4: (1, None)},
+            "example 4: class 0 within None is recorded, certified is class 1 within None",
+        ),
+        (CERTIFIED, "Linf", {4: None}, "example 4 is not in the certification"),
+    ],
+)
+def test_the_certificates_that_were_attacked_are_compared(
+    tmp_path: Path, digest: str, norm: str, change: dict[int, Any], complaint: str | None
+) -> None:
+    attack(tmp_path / "a", attack_manifest(SIZE, certification=CERTIFIED), {i: Certified(0, None) for i in range(SIZE)})
+    result = AttackVerification()
+    material = check_attack(tmp_path / "a", result)
+    assert material is not None
+    certified = dict.fromkeys(range(SIZE), (0, None)) | change
+    known = {index: each for index, each in certified.items() if each is not None}
+    check_certification(material, digest, norm, known, result)
+    assert [complaint in failure for failure in result.failures] == ([] if complaint is None else [True])
+
+
+def test_records_of_an_attack_have_their_entries_and_no_others(tmp_path: Path) -> None:
+    attack(tmp_path / "a", attack_manifest(SIZE))
+    for changes in (
+        {"robust": True},
+        {"failures": 1.0},
+        {"label": True},
+        {"magnitude": -0.0},
+        {"queries": {"scores": 0.5}},
+    ):
+        shutil.copytree(tmp_path / "a", tmp_path / "b")
+        seal(tmp_path / "b", 3, **changes)
+        assert len(verified(tmp_path / "b").failures) == 1, changes
+        shutil.rmtree(tmp_path / "b")
 
 
 def test_missing_examples_and_contradictions_are_told(tmp_path: Path) -> None:
@@ -145,9 +241,8 @@ def test_missing_examples_and_contradictions_are_told(tmp_path: Path) -> None:
     assert verified(tmp_path / "a").notes == [f"the certificates of these examples are contradicted: {number}"]
     lines = (tmp_path / "a" / RECORDS).read_text().splitlines(keepends=True)
     (tmp_path / "a" / RECORDS).write_text("".join(lines[: number + 1]))
-    missing = f"{SIZE - number - 1} of {SIZE} examples have no record"
-    assert verified(tmp_path / "a").notes[0] == missing
-    assert verified(tmp_path / "a", complete=True).failures == [missing]
+    result = verified(tmp_path / "a")
+    assert (result.missing, result.results) == (SIZE - number - 1, "")
 
 
 def made_up() -> DataSet:

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from holdfast.cli.verify_run import claims_of
 from holdfast.estimators import estimator_from_dict, scale_of
 from holdfast.noises.base import noise_from_dict
 from holdfast.runs.manifest import Manifest, read_manifest
@@ -19,6 +18,7 @@ from holdfast.runs.store import RECORDS, RunStore, VoteRecord
 from holdfast.runs.verification.check import Material, Verification, check_claims, check_files
 from holdfast.runs.verification.rules import Claim
 from holdfast.types import Counts
+from holdfast.workflows.verify import claims_of
 
 SHAPE = (1, 8, 8)
 # Every theorem with a noise that has it.

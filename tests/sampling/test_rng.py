@@ -61,6 +61,23 @@ def test_output_is_the_twister_started_from_philox_words() -> None:
     assert drawn(7, 3, 1, 2) == pytest.approx(expected, abs=0)
 
 
+def test_keys_beyond_an_index_use_the_second_word_of_the_key() -> None:
+    """Records of runs stay what they were: the words of an index are (seed, 0), as above. Both halves matter."""
+    upper, lower = 2**63 + 5, 3
+    words = np.array([7, upper], dtype=np.uint64), np.array([0, 2, 1, lower], dtype=np.uint64)
+    twister = np.random.MT19937()
+    raw = np.random.Philox(key=words[0], counter=words[1]).random_raw(312).view(np.uint32)
+    twister.state = {"bit_generator": "MT19937", "state": {"key": raw, "pos": 624}}
+    assert drawn(7, upper * 2**64 + lower, 1, 2) == ((twister.random_raw(8) & 0xFFFFFF) / 2**24).tolist()
+    generators, key = rng.Generators(7, CPU), (Stream.ESTIMATION, 2)
+    found = [
+        torch.empty(8).uniform_(generator=generators.at(example, *key)).tolist()
+        for example in (3, 2**127 + 3, 3, 2**127 + 4)
+    ]
+    assert found[0] == found[2] == drawn(7, 3, *key)
+    assert found[1] not in (found[0], found[3])
+
+
 def test_another_layout_of_the_state_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rng, "_FIRST_WORD_BYTE", 32)
     rng._state_template.cache_clear()

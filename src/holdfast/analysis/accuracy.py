@@ -7,17 +7,18 @@ from bisect import bisect_left
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from holdfast.analysis.choices import chosen_in
 from holdfast.analysis.claims import claimed, reach_known
 from holdfast.analysis.proved import condition
 from holdfast.errors import RunError, UsageError
 from holdfast.estimators import best_radius, certificate
-from holdfast.files import shown
 from holdfast.noises.base import Guarantee, find_guarantee, noise_from_dict
 from holdfast.runs.manifest import BOUND, IMPORTED, estimator_of, proved_of
 from holdfast.runs.store import BoundRecord, ClaimRecord
 from holdfast.stats.class_bounds import check_method
 from holdfast.stats.datasets import DEFAULT_CONFIDENCE, Proportion, certified_proportion, proportion
 from holdfast.types import Certificate, ClassBounds, Counts, Norm
+from holdfast.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -211,6 +212,11 @@ class Summary:
         condition: what a changed input must be, besides near, for a certificate to be about it; None for nothing.
         claimed: that the radii are claims of another tool, and how many n and alpha do not allow; None where they are
             derived here.
+        seed_origin: "chosen", "entropy" or "derived"; None where it was not noted, or there is no seed.
+        chosen: what whoever made the run could have chosen for its result: see `choices.chosen_in`.
+        missing: examples that were promised and have no record yet.
+        digest: of the manifest.
+        results: digest of the results, where the run has it: once it is complete.
     """
 
     run: str
@@ -233,6 +239,11 @@ class Summary:
     confidence: float
     condition: str | None
     claimed: str | None
+    seed_origin: str | None
+    chosen: tuple[str, ...]
+    missing: int
+    digest: str
+    results: str | None
 
 
 def summarize(run: Run, radii: Sequence[float], confidence: float = DEFAULT_CONFIDENCE) -> Summary:
@@ -258,7 +269,7 @@ def summarize(run: Run, radii: Sequence[float], confidence: float = DEFAULT_CONF
 
     abstained = sum(result.answer is None for result in results)
     return Summary(
-        run=shown(run.folder.name),
+        run=visible(run.folder.name),
         noise=method_of(run.manifest),
         norm=theorem.norm.value,
         guarantee=f"{theorem.name} ({theorem.cite})",
@@ -280,6 +291,11 @@ def summarize(run: Run, radii: Sequence[float], confidence: float = DEFAULT_CONF
         confidence=confidence,
         condition=condition(run.manifest),
         claimed=claimed_of(run),
+        seed_origin=run.manifest.seed_origin,
+        chosen=chosen_in(run.manifest),
+        missing=run.missing,
+        digest=run.manifest.digest,
+        results=run.results,
     )
 
 

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from holdfast.analysis import formats
+from holdfast.analysis.choices import caution
 from holdfast.runs.manifest import estimator_of
 from holdfast.types import Norm
 
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 def attack_lines(summary: AttackSummary, manifest: AttackManifest, run: Run | None) -> list[str]:
     """What an attack found, in sentences; `run` is the certification that it attacked, if any."""
     norm, noisy = Norm(summary.norm), manifest.noise is not None or summary.refused > 0
+    chosen = caution(summary.chosen, "attack")
     lines = [
-        *([] if summary.caution is None else [summary.caution]),
+        *(each for each in (summary.caution, chosen) if each is not None),
         f"Unchanged inputs: {formats.with_interval(summary.right)} are answered right, {summary.silent} get no answer.",
         *_unattacked(summary),
         f"Adversarials that held: {summary.found} ({summary.misclassified} misclassified, "

@@ -12,10 +12,11 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from holdfast.analysis.choices import chosen_in
 from holdfast.errors import RunError
-from holdfast.files import shown
 from holdfast.runs.attack_store import ABSTAINS, MISCLASSIFIED
 from holdfast.stats.datasets import DEFAULT_CONFIDENCE, Proportion, proportion
+from holdfast.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -165,6 +166,8 @@ class AttackSummary:
         alarms: indices of the examples whose certificate is contradicted.
         queries: in all.
         restarts: in all.
+        seed_origin: "chosen", "entropy" or "derived"; None where it was not noted.
+        chosen: what whoever made the attack could have chosen for its result: see `choices.chosen_in`.
     """
 
     run: str
@@ -191,6 +194,8 @@ class AttackSummary:
     alarms: tuple[int, ...]
     queries: dict[str, int]
     restarts: int
+    seed_origin: str | None
+    chosen: tuple[str, ...]
 
 
 def summarize_attack(run: AttackRun) -> AttackSummary:
@@ -214,7 +219,7 @@ def summarize_attack(run: AttackRun) -> AttackSummary:
     for record in records:
         queries.update(record.queries)
     return AttackSummary(
-        run=shown(run.folder.name),
+        run=visible(run.folder.name),
         attack=spelt(run.manifest.attack),
         norm=run.manifest.norm,
         examples=len(records),
@@ -238,6 +243,8 @@ def summarize_attack(run: AttackRun) -> AttackSummary:
         alarms=run.alarms,
         queries=dict(queries),
         restarts=sum(record.restarts for record in records),
+        seed_origin=run.manifest.seed_origin,
+        chosen=chosen_in(run.manifest),
     )
 
 

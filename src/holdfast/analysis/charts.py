@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from importlib import resources
+from typing import TYPE_CHECKING, Any, cast
 
 from holdfast.analysis import extras, formats
 from holdfast.analysis.curves import DASHES, PALETTE, axis_title, curves
 from holdfast.types import Norm
+from holdfast.visible import visible_document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +71,8 @@ def _spec(alt: Any, chart: Any) -> dict[str, Any]:
     # The address of the schema: nothing would load it, but a report names no address on the network.
     del spec["$schema"]
     spec["config"] = {**spec["config"], **_theme()}
-    return spec
+    # Names of runs and of data sets are drawn, and shown under the pointer.
+    return cast("dict[str, Any]", visible_document(spec))
 
 
 def drawn(spec: dict[str, Any]) -> str:
@@ -83,9 +86,18 @@ def drawn(spec: dict[str, Any]) -> str:
     return svg
 
 
+def scripts() -> list[str]:
+    """Vega, Vega-Lite and Vega-Embed as one script without addresses to load; and what draws the charts with them.
+
+    Raises:
+        MissingExtraError: vl-convert-python or altair is not installed.
+    """
+    return [_vega(), resources.files("holdfast.analysis").joinpath("report.js").read_text(encoding="utf-8")]
+
+
 @lru_cache
-def script() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script without addresses to load.
+def _vega() -> str:
+    """The first of the scripts. Vega-Embed holds Vega's interpreter of expressions, so that it need not evaluate texts.
 
     Raises:
         MissingExtraError: vl-convert-python or altair is not installed.

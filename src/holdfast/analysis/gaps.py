@@ -11,10 +11,10 @@ from holdfast.analysis.attacked import attack_magnitude, reach, spelt
 from holdfast.analysis.curves import Step, curves
 from holdfast.analysis.radii import default_radii
 from holdfast.errors import RunError
-from holdfast.files import shown
 from holdfast.runs.attack_store import norm_of
 from holdfast.stats.datasets import Proportion, proportion
 from holdfast.types import Norm
+from holdfast.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,7 +102,7 @@ def gap(attack: AttackRun, run: Run | None) -> Gap:
     finite = sorted(step.start for step in steps)
     furthest = tried if tried < math.inf else finite[math.ceil(_SHOWN * len(finite)) - 1]
     return Gap(
-        name=shown(attack.folder.name),
+        name=visible(attack.folder.name),
         attack=spelt(attack.manifest.attack),
         norm=norm,
         examples=len(attack.records),

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
+import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from holdfast.analysis import claims, extras, formats
+from holdfast.analysis import choices, claims, extras, formats
 from holdfast.analysis.accuracy import claimed_of, method_of, subset_of
 from holdfast.analysis.curves import DASHES, PALETTE, axis_title, curves, distinct_names
 from holdfast.errors import UsageError
-from holdfast.files import whole_file
+from holdfast.outputs import whole_file
 from holdfast.runs.manifest import estimator_of
 from holdfast.types import Norm
+from holdfast.visible import visible, visible_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from holdfast.analysis.curves import Curve
@@ -22,6 +26,11 @@ if TYPE_CHECKING:
 
 _SUFFIXES = (".png", ".svg", ".pdf")
 _INK = "#222222"
+# Letters before this one are in the font that matplotlib brings along.
+_FIRST_FOREIGN = "\u0700"
+# Families of fonts for the letters of other scripts.
+_FOREIGN = ("Noto Sans", "Source Han Sans", "WenQuanYi", "IPA", "Droid Sans Fallback", "Symbola")
+_NO_GLYPH = re.compile(r"Glyph (\d+) ")
 
 
 def write_plot(runs: Sequence[Run], out: Path) -> None:
@@ -62,8 +71,44 @@ def saved(out: Path, draw: Callable[[Any], None]) -> None:
     figure = extras.load("matplotlib.figure", "Drawing a plot").Figure(figsize=(7.2, 4.6), layout="constrained")
     draw(figure)
     kind = out.suffix.lower().lstrip(".")
-    with whole_file(out) as path:
-        figure.savefig(path, format=kind, dpi=200, metadata=None if kind == "png" else _undated(kind))
+    texts = _plain_texts(figure)
+    with whole_file(out) as file, _letters(texts):
+        figure.savefig(file, format=kind, dpi=200, metadata=None if kind == "png" else _undated(kind))
+
+
+def _plain_texts(figure: Any) -> str:
+    """Have every text of a figure drawn as it is: a dollar sign in the name of a run begins no formula."""
+    texts = figure.findobj(lambda artist: hasattr(artist, "set_parse_math"))
+    for text in texts:
+        text.set_parse_math(False)
+        text.set_text(visible_lines(text.get_text()))
+    return "".join(text.get_text() for text in texts)
+
+
+@contextmanager
+def _letters(texts: str) -> Iterator[None]:
+    """Draw letters of all scripts for which this machine has a font; say, once, for which it has none."""
+    if max(texts, default="") < _FIRST_FOREIGN:
+        yield
+        return
+    known = {font.name for font in extras.load("matplotlib.font_manager", "Drawing a plot").fontManager.ttflist}
+    matplotlib = extras.load("matplotlib", "Drawing a plot")
+    families = [*matplotlib.rcParams["font.sans-serif"], *sorted(name for name in known if name.startswith(_FOREIGN))]
+    with warnings.catch_warnings(record=True) as said, matplotlib.rc_context({"font.sans-serif": families}):
+        warnings.simplefilter("always")
+        yield
+    missing = [found for each in said if (found := _NO_GLYPH.match(str(each.message)))]
+    for each in said:
+        if not _NO_GLYPH.match(str(each.message)):
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+    if missing:
+        signs = "".join(dict.fromkeys(chr(int(found[1])) for found in missing))
+        warnings.warn(
+            f"no font of this machine has {visible(signs)}: boxes stand in their place in the plot. Install a font "
+            "that has them, one of the Noto Sans fonts say, and draw it again",
+            RuntimeWarning,
+            stacklevel=2,
+        )
 
 
 def _draw(axes: Any, line: Curve, label: str, number: int) -> None:
@@ -127,7 +172,9 @@ def _right_end(line: Curve) -> float:
 
 
 def _label(run: Run, name: str) -> str:
-    return f"{name}: {method_of(run.manifest)}"
+    label = f"{name}: {method_of(run.manifest)}"
+    # matplotlib leaves out of a legend what begins with an underscore.
+    return f" {label}" if label.startswith("_") else label
 
 
 def _caption(runs: Sequence[Run]) -> str:
@@ -139,8 +186,10 @@ def _caption(runs: Sequence[Run]) -> str:
     )
     covers = dict.fromkeys(subset_of(run).covers for run in runs)
     bands = [f"Band: pointwise {formats.percent(0.95, 0)}% interval, covering {each}." for each in covers]
-    claimed = claims.sentences(zip(distinct_names(runs), map(claimed_of, runs), strict=True))
-    return "\n".join(textwrap.fill(line, 120) for line in [*about, *claimed, *bands])
+    names = distinct_names(runs)
+    claimed = claims.sentences(zip(names, map(claimed_of, runs), strict=True))
+    chosen = choices.cautions([(name, choices.chosen_in(run.manifest)) for name, run in zip(names, runs, strict=True)])
+    return "\n".join(textwrap.fill(line, 120) for line in [*about, *claimed, *chosen, *bands])
 
 
 def _undated(kind: str) -> dict[str, None]:

@@ -8,31 +8,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from holdfast.analysis import attack_wording, charts, claims, extras, formats, settings, tables, wording
+from holdfast.analysis import attack_wording, charts, choices, claims, formats, settings, tables, wording
 from holdfast.analysis.accuracy import attainable_radius, noise_of, subset_of, summarize
 from holdfast.analysis.attacked import summarize_attack
 from holdfast.analysis.curves import distinct_names
 from holdfast.analysis.gallery import cards
 from holdfast.analysis.gap_pictures import gap_chart, gap_picture
 from holdfast.analysis.gaps import gap
+from holdfast.analysis.html import rendered
 from holdfast.analysis.published import comparable
 from holdfast.analysis.radii import radii_for
 from holdfast.errors import UsageError
-from holdfast.files import shown, whole_file
+from holdfast.outputs import whole_file
 from holdfast.runs.manifest import BOUND, IMPORTED
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from holdfast.analysis.accuracy import Summary
     from holdfast.analysis.gallery import Card
     from holdfast.analysis.gaps import Gap
     from holdfast.analysis.published import PublishedFigure
+    from holdfast.folders import Where
     from holdfast.runs.attack_store import AttackRun
     from holdfast.runs.store import Run
 
@@ -96,6 +96,7 @@ class Group:
     sections: list[RunSection]
     intervals: str
     claimed: list[str]
+    chosen: list[str]
     radii: list[float]
     spec: dict[str, Any]
     picture: str
@@ -103,7 +104,7 @@ class Group:
 
 def write_report(
     runs: Sequence[Run],
-    out: Path,
+    out: Where,
     radii: Sequence[float] | None = None,
     title: str | None = None,
     attacks: Sequence[AttackRun] = (),
@@ -129,32 +130,21 @@ def write_report(
     sections = _sections(runs, radii, attacks)
     norms = list(dict.fromkeys(section.norm for section in sections))
     groups = [_group(norm, [section for section in sections if section.norm is norm]) for norm in norms]
-    page = template("holdfast.analysis", "report.html").render(
+    page = rendered(
+        "holdfast.analysis",
+        "report.html",
+        scripts=charts.scripts(),
         title=title or _title(runs),
         written=datetime.now(timezone.utc).strftime("%d %B %Y, %H:%M UTC"),
+        unfinished=tables.unfinished([section.summary for section in sections]),
         sections=sections,
         groups=groups,
         assumptions=list(dict.fromkeys(line for run in runs for line in wording.not_proved(run))),
         marks=_MARKS,
         formats=formats,
-        script=charts.script(),
     )
-    with whole_file(out) as path:
-        path.write_text(shown(page), encoding="utf-8")
-
-
-def template(package: str, file: str) -> Any:
-    """A page of a package, to be rendered; `style` in it is the style that all pages share.
-
-    Raises:
-        MissingExtraError: jinja2 is not installed.
-    """
-    jinja = extras.load("jinja2", "Writing a report")
-    environment = jinja.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja.StrictUndefined
-    )
-    environment.globals["style"] = resources.files("holdfast.analysis").joinpath("style.css").read_text("utf-8")
-    return environment.from_string(resources.files(package).joinpath(file).read_text(encoding="utf-8"))
+    with whole_file(out) as file:
+        file.write(page.encode())
 
 
 def _title(runs: Sequence[Run]) -> str:
@@ -254,6 +244,7 @@ def _group(norm: Norm, sections: list[RunSection]) -> Group:
         sections=sections,
         intervals=tables.intervals([section.summary for section in sections]),
         claimed=claims.sentences((section.name, section.summary.claimed) for section in sections),
+        chosen=choices.cautions([(section.name, section.summary.chosen) for section in sections]),
         radii=list(sections[0].summary.certified_accuracy),
         spec=charts.chart(runs),
         picture=charts.picture(runs),

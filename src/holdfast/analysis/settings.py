@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.analysis.accuracy import method_of, noise_of, theorem_of
 from holdfast.runs.manifest import BOUND, IMPORTED, estimator_of
+from holdfast.runs.seeds import CHOSEN, DERIVED, ENTROPY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +21,11 @@ _METHODS = {
     "cohen": "the top class gets all of alpha; every other class has at most the rest (the papers' bound)",
     "split": "the top class gets 0.9 alpha, and the other classes share 0.1 alpha for bounds of their own",
     "exact": "nothing is estimated: every realization of the noise was taken once",
+}
+_ORIGINS = {
+    CHOSEN: "by whoever made the run, who may have tried others",
+    ENTROPY: "of the operating system, as whoever made the run says",
+    DERIVED: "from the promise and the nonce: nobody could choose it who did not know the nonce beforehand",
 }
 
 
@@ -114,7 +120,22 @@ def _how(manifest: Manifest) -> list[Entry]:
             "probability that any certificate of the run is false, at most; none: promised for each one only",
         ),
         Entry("Seed", seed, "of all noise; with it the run can be repeated"),
+        *_origin(manifest),
         Entry("Block", f"{manifest.block:,}", "samples that one random generator draws"),
+    ]
+
+
+def _origin(manifest: Manifest) -> list[Entry]:
+    """Where the seed comes from."""
+    if manifest.seed_origin is None:
+        return []
+    said = Entry("Origin of the seed", manifest.seed_origin, _ORIGINS[manifest.seed_origin])
+    if manifest.nonce is None:
+        return [said]
+    return [
+        said,
+        Entry("Nonce", manifest.nonce, "of an auditor, named when the promise was known"),
+        Entry("Digest of the promise", manifest.promise or "", "SHA-256 of the manifest before the nonce"),
     ]
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from holdfast.analysis import claims, formats
+from holdfast.analysis import choices, claims, formats, markup
 from holdfast.types import Norm
+from holdfast.widths import padded, width
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,12 +18,6 @@ if TYPE_CHECKING:
 Table = tuple[list[str], list[list[str]]]
 
 _WIDTH = 80
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-}
 
 
 def table_rows(summaries: Sequence[Summary], intervals_apart: bool = False) -> Table:
@@ -33,7 +26,7 @@ def table_rows(summaries: Sequence[Summary], intervals_apart: bool = False) -> T
     Args:
         summaries: of the runs, in the order of the rows.
         intervals_apart: each share takes three columns (value, lower and upper end, in percent) rather than one, and
-            the subset and whose claims the radii are (empty: nobody's) are always columns.
+            the subset, whose claims the radii are (empty: nobody's) and what was chosen are always columns.
     """
     radii = sorted({radius for summary in summaries for radius in summary.certified_accuracy})
     shares: dict[str, list[Proportion | None]] = {
@@ -47,14 +40,27 @@ def table_rows(summaries: Sequence[Summary], intervals_apart: bool = False) -> T
     if intervals_apart:
         # Where there is no caption to say it.
         columns["Claims"] = [summary.claimed or "" for summary in summaries]
+        columns["Missing"] = [str(summary.missing) for summary in summaries]
+        columns["Chosen"] = [" and ".join(summary.chosen) for summary in summaries]
     for name, values in shares.items():
         columns.update(_share_columns(name, values, intervals_apart))
     return list(columns), [list(row) for row in zip(*columns.values(), strict=True)]
 
 
+def unfinished(summaries: Sequence[Summary]) -> list[str]:
+    """What has to stand before everything else: a sentence for each run whose records are not all there."""
+    return [
+        f"INCOMPLETE: {summary.run} has {summary.examples:,} of {summary.examples + summary.missing:,} promised "
+        "examples; the numbers are about these alone."
+        for summary in summaries
+        if summary.missing
+    ]
+
+
 def caption(summaries: Sequence[Summary]) -> str:
-    """What the numbers of a table are about: whose claims, subset, intervals, units. One sentence each."""
+    """What the numbers of a table are about: whose claims and choices, subset, intervals, units. A sentence each."""
     sentences = [
+        *choices.cautions([(summary.run, summary.chosen) for summary in summaries]),
         "Accuracy: unchanged examples answered correctly. r = x: share certified correct at radius x at least.",
         intervals(summaries),
     ]
@@ -85,21 +91,28 @@ def markdown(summaries: Sequence[Summary]) -> str:
     """A Markdown table and its caption; one row for each run, or one column where that is narrower."""
     header, rows = fitted(summaries)
     lines = [header, *rows]
-    cells = [[cell.replace("|", "\\|") for cell in line] for line in lines]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(header))]
-    text = ["| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in cells]
-    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-    return "\n".join([text[0], rule, *text[1:], "", textwrap.fill(caption(summaries), _WIDTH), ""])
+    cells = [[markup.markdown(cell) for cell in line] for line in lines]
+    widths = [max(width(line[column]) for line in cells) for column in range(len(header))]
+    text = ["| " + " | ".join(map(padded, line, widths)) + " |" for line in cells]
+    rule = "|" + "|".join("-" * (wide + 2) for wide in widths) + "|"
+    # Long words are not cut: a stroke at the end of a line would break the line, and no longer escape what follows.
+    below = textwrap.wrap(markup.markdown(caption(summaries)), _WIDTH, break_long_words=False)
+    first = [line for said in unfinished(summaries) for line in (f"**{markup.markdown(said)}**", "")]
+    return "\n".join([*first, text[0], rule, *text[1:], "", *map(markup.markdown_line, below), ""])
 
 
 def latex(summaries: Sequence[Summary]) -> str:
     """A LaTeX table (package booktabs); one row for each run, or one column where that is narrower."""
     header, rows = fitted(summaries)
-    lines = [" & ".join(_escaped(cell) for cell in line) + r" \\" for line in (header, *rows)]
+    lines = [" & ".join(markup.latex(cell) for cell in line) + r" \\" for line in (header, *rows)]
     body = ["  " + line for line in lines]
+    about = markup.latex(caption(summaries))
+    foreign = not all(text.isascii() for text in (*body, about))
     return "\n".join(
         [
+            *(f"% {said}" for said in unfinished(summaries)),
             r"% needs \usepackage{booktabs}",
+            *(["% has letters beyond ASCII: for XeLaTeX or LuaLaTeX, with a font that has them"] if foreign else []),
             r"\begin{table}",
             r"\centering",
             rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}",
@@ -109,7 +122,7 @@ def latex(summaries: Sequence[Summary]) -> str:
             *body[1:],
             r"  \bottomrule",
             r"\end{tabular}",
-            rf"\caption{{{_escaped(caption(summaries))}}}",
+            rf"\caption{{{about}}}",
             r"\end{table}",
             "",
         ]
@@ -117,11 +130,12 @@ def latex(summaries: Sequence[Summary]) -> str:
 
 
 def csv_text(summaries: Sequence[Summary]) -> str:
-    """CSV with a header line, one line for each run, and the ends of each interval in columns of their own."""
-    file = io.StringIO()
+    """CSV with a header line, one line for each run, and the ends of each interval in columns of their own.
+
+    No cell begins a formula: one that would has an apostrophe in front.
+    """
     header, rows = table_rows(summaries, intervals_apart=True)
-    csv.writer(file, lineterminator="\n").writerows([header, *rows])
-    return file.getvalue()
+    return "".join(map(markup.csv_line, [header, *rows]))
 
 
 def as_json(summaries: Sequence[Summary]) -> list[dict[str, Any]]:
@@ -149,6 +163,11 @@ def _as_json(summary: Summary) -> dict[str, Any]:
         },
         "condition": summary.condition,
         "claimed": summary.claimed,
+        "seed_origin": summary.seed_origin,
+        "chosen": list(summary.chosen),
+        "missing": summary.missing,
+        "digest": summary.digest,
+        "results": summary.results,
     }
 
 
@@ -198,8 +217,4 @@ def fitted(summaries: Sequence[Summary]) -> Table:
 
 
 def _width(lines: list[list[str]]) -> int:
-    return sum(max(map(len, column)) + 3 for column in zip(*lines, strict=True))
-
-
-def _escaped(text: str) -> str:
-    return "".join(_LATEX.get(sign, sign) for sign in text)
+    return sum(max(map(width, column)) + 3 for column in zip(*lines, strict=True))

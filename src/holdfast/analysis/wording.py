@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.analysis import formats
+from holdfast.analysis import choices, formats
 from holdfast.analysis import proved as deterministic
 from holdfast.analysis.accuracy import assumption_of, noise_of, outcomes, subset_of, theorem_of
+from holdfast.analysis.choices import SEED, SUBSET
 from holdfast.analysis.claims import reach_known
 from holdfast.runs.manifest import BOUND, IMPORTED, estimator_of
+from holdfast.runs.seeds import CHOSEN, DERIVED, ENTROPY
 from holdfast.stats.datasets import robust_share_cohen, robust_share_exact
 from holdfast.stats.rounding import show_down
 from holdfast.types import Norm
@@ -23,6 +25,21 @@ if TYPE_CHECKING:
 
 # Failure probability of statements about the very examples of a run.
 _RHO = 0.001
+
+
+_NOT_NOTED = "Holdfast draws a fresh one by default; if this one was given by hand, say who knew it."
+_ORIGINS = {
+    CHOSEN: "This one was given by hand: say who knew it.",
+    ENTROPY: "This one was drawn afresh, as whoever made the run says.",
+    DERIVED: "This one was not known before the auditor's nonce, when data and subset were promised already.",
+}
+_SEED_REMEDY = "a seed that is derived from an auditor's nonce cannot be chosen"
+_SUBSET_REMEDY = "a subset that a reader names, or all of the split, was not chosen for its result"
+_REMEDIES = {
+    (SEED,): f"Nothing here shows that it was the only one; {_SEED_REMEDY}.",
+    (SUBSET,): f"Nothing here shows that it was the only one; {_SUBSET_REMEDY}.",
+    (SEED, SUBSET): f"Nothing here shows that they were the only ones; {_SEED_REMEDY}, and {_SUBSET_REMEDY}.",
+}
 
 
 def headline(run: Run, summary: Summary) -> str:
@@ -143,6 +160,9 @@ def warnings(run: Run) -> list[str]:
     caution = subset_of(run).caution
     if caution is not None:
         found.append(caution)
+    chosen = choices.chosen_in(run.manifest)
+    if chosen:
+        found.append(f"{choices.caution(chosen)} {_REMEDIES[chosen]}")
     if data.split == "train":
         found.append("These are training examples: the numbers say little about inputs that the classifier never saw.")
     return found
@@ -247,9 +267,9 @@ def not_proved(run: Run) -> list[str]:
     if run.manifest.kind != IMPORTED:
         found.insert(
             4,
-            "Whoever chose the inputs must not have known the seed beforehand. Holdfast draws a fresh one by default; "
-            "if this one was given by hand, say who knew it. Now that it is printed here, it serves to repeat the "
-            "run, not to defend another one.",
+            "Whoever chose the inputs must not have known the seed beforehand. "
+            f"{_ORIGINS.get(run.manifest.seed_origin or '', _NOT_NOTED)} Now that it is printed here, it serves to "
+            "repeat the run, not to defend another one.",
         )
     return found
 

@@ -106,7 +106,8 @@ def verify(
         wanted: the class it should have; None for any other, or none.
         check: how to verify.
         claims: that are made about the example at most.
-        seed: of the fresh noise; of no other use.
+        seed: of the fresh noise; of no other use, and of no other claim: verdicts under one seed share their noise
+            (`attacks.randomness.derived` makes a seed for each).
 
     Returns:
         The verdict, and what it cost.

@@ -147,7 +147,8 @@ class Target(ABC):
         Args:
             x: an input `(*event)`.
             count: how many answers.
-            seed: of their randomness, which is none of any search.
+            seed: of their randomness, which is none of any search; answers to other inputs under the same one are not
+                independent of these.
         """
         fresh = self.renewed(seed)
         if self.deterministic:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from holdfast.cli import console
+from holdfast.cli.promises import Beforehand
 from holdfast.cli.specs import open_data_spec, parse_attack, parse_budgets
 from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from holdfast.attacks import Target
     from holdfast.data.base import DataSet
+    from holdfast.folders import Where
     from holdfast.models.bundle import Bundle
     from holdfast.noises.base import Noise
     from holdfast.runs.adversary import Certified
@@ -41,6 +41,7 @@ class Asked:
     repeats: int = 50
     confidence: float = 0.999
     seed: int | None = None
+    beforehand: Beforehand = field(default_factory=Beforehand)
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Computation:
 
 
 def attack_into(
-    out: Path,
+    out: Where,
     asked: Asked,
     bundle: Bundle,
     spec: str,
@@ -67,7 +68,7 @@ def attack_into(
     *,
     hidden: bool,
 ) -> None:
-    """Start or resume an attack in `out`, with a progress bar unless `hidden`.
+    """Start or resume an attack in `out`, with a progress bar unless `hidden`; or only write its promise.
 
     Args:
         out: folder of the attack; one that was begun keeps its seed, unless another one is asked for.
@@ -85,7 +86,8 @@ def attack_into(
         UsageError, RunError, AlarmError: see `attack_run`.
     """
     from holdfast.attacks import Check
-    from holdfast.runs.attack import attack_promise, attack_run
+    from holdfast.runs.attack import attack_promise, attack_run, checked_adversary
+    from holdfast.runs.attack_store import AttackManifest, AttackStore
     from holdfast.runs.replay import check_backend
 
     chosen = parse_attack(asked.attack)
@@ -106,11 +108,15 @@ def attack_into(
         data=subset,
         model={**bundle.promise(), "backend": backend},
         precision=computation.precision,
-        seed=_seed(out, asked.seed),
+        seed=asked.beforehand.seed(out, AttackManifest, asked.seed),
         wanted=_wanted(asked.target, len(examples.class_names)),
         restarts=asked.restarts,
         certification=None if certification is None else certification.manifest.digest,
     )
+    if asked.beforehand.only:
+        checked_adversary(manifest, target, known)
+        AttackStore(out, manifest).close()
+        return
     with console.run_progress(f"attack {out.name}", hidden) as show:
         attack_run(
             out,
@@ -121,16 +127,6 @@ def attack_into(
             show,
             asdict(computation),
         )
-
-
-def _seed(out: Path, asked: int | None) -> int:
-    """The one that is asked for, or that an attack was begun with, or a fresh one."""
-    from holdfast.runs.attack_store import FILE_NAME, read_attack_manifest
-    from holdfast.sampling.rng import check_seed, fresh_seed
-
-    if asked is not None:
-        return check_seed(asked)
-    return read_attack_manifest(out).seed if (out / FILE_NAME).is_file() else fresh_seed()
 
 
 def target_of(
@@ -221,9 +217,10 @@ def _wanted(text: str | None, classes: int) -> int | str | None:
 
     if text is None or text == NEXT:
         return text
-    if not text.isdecimal() or int(text) >= classes:
+    known = {str(label): label for label in range(classes)}
+    if text not in known:
         raise UsageError(f"--target is a class from 0 to {classes - 1}, or {NEXT!r}; got {text!r}")
-    return int(text)
+    return known[text]
 
 
 def _certified(certification: Run, subset: DataPromise, measure: Norm) -> dict[int, Certified]:

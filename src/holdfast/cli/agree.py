@@ -54,6 +54,7 @@ def agree_command(
     from holdfast.estimators import FixedSize
     from holdfast.runs.agreement import agreement
     from holdfast.runs.backends import description
+    from holdfast.runs.seeds import CHOSEN, ENTROPY
     from holdfast.sampling.engines.local import LocalEngine
     from holdfast.sampling.rng import check_seed, fresh_seed
 
@@ -73,6 +74,7 @@ def agree_command(
         "precision": precision,
         "backend": description(other),
         "seed": drawn,
+        "seed_origin": ENTROPY if seed is None else CHOSEN,
     }
     if json:
         console.print_json(document)

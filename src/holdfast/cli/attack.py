@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli import console, options
+from holdfast.cli import console, digests, options
 from holdfast.cli.adversaries import Asked, Computation, attack_into, is_defended
 from holdfast.cli.material import check_fit, warn_of_class_order
+from holdfast.cli.promises import Beforehand, tell
 from holdfast.cli.specs import open_data_spec, parse_attack, parse_batch_size, parse_noise
 from holdfast.errors import AlarmError, UsageError
 
@@ -95,6 +96,9 @@ def attack_command(
         ),
     ] = None,
     seed: options.Seed = None,
+    promise_only: options.PromiseOnly = False,
+    promise: options.PromiseDigest = None,
+    nonce: options.Nonce = None,
     batch_size: options.BatchSize = "auto",
     device: options.Device = "cpu",
     threads: options.Threads = 1,
@@ -111,8 +115,8 @@ def attack_command(
     from holdfast.analysis.formats import counted
     from holdfast.analysis.plots import check_suffix
     from holdfast.models.bundle import load_bundle
-    from holdfast.runs.attack import EVIDENCE
-    from holdfast.runs.attack_store import read_attack
+    from holdfast.outputs import check_place
+    from holdfast.runs.attack_store import EVIDENCE, AttackManifest, read_attack
     from holdfast.runs.promised_data import DataPromise
     from holdfast.sampling.engines.local import torch_device
 
@@ -123,6 +127,7 @@ def attack_command(
         return
     if plot is not None:
         check_suffix(plot)
+        check_place(plot)
     if model is None or out is None:
         missing = "--model, a model bundle" if model is None else "--out, the folder of the attack"
         raise UsageError(f"{missing}, is missing: an attack needs both, as in --model m.safetensors --out runs/pgd")
@@ -138,7 +143,9 @@ def attack_command(
         repeats=repeats,
         confidence=confidence,
         seed=seed,
+        beforehand=Beforehand(promise_only, promise, nonce),
     )
+    asked.beforehand.check(out, AttackManifest)
     computation = Computation(device, threads, parse_batch_size(batch_size), precision, backend)
     bundle = load_bundle(model, torch_device(device))
     certification = None if run is None else _certification(run, noise, every, split, precision, backend)
@@ -149,8 +156,13 @@ def attack_command(
         warn_of_class_order(examples, every, limit)
     subset = DataPromise.of(examples, every, limit) if certification is None else _narrowed(certification, limit)
     attack_into(out, asked, bundle, data, examples, subset, computation, smoothing, certification, hidden=json or quiet)
+    if promise_only:
+        tell(out, AttackManifest, json)
+        return
     found = read_attack(out)
     _print(found, certification, json)
+    if not json:
+        digests.say(out)
     _warn_of_hidden_gradients(attack, bundle)
     if plot is not None:
         _draw(found, certification, plot)

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli import console, options
+from holdfast.cli import console, digests, options
 from holdfast.cli.material import check_fit, warn_of_class_order
+from holdfast.cli.promises import Beforehand, tell
 from holdfast.cli.specs import open_data_spec, parse_bound, parse_radii
 from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
     from holdfast.bounds import Bound
     from holdfast.data.base import DataSet
+    from holdfast.folders import Where
     from holdfast.models.bundle import Bundle
 
 
@@ -44,6 +46,8 @@ def bound_command(
     every: options.Every = 1,
     limit: options.Limit = None,
     radii: options.Radii = None,
+    promise_only: options.PromiseOnly = False,
+    promise: options.PromiseDigest = None,
     device: options.Device = "cpu",
     threads: options.Threads = 1,
     json: options.Json = False,
@@ -52,8 +56,10 @@ def bound_command(
     """Prove, without noise and without sampling, how far each input is from another answer: alpha is 0."""
     from holdfast.cli.table import print_summaries
     from holdfast.models.bundle import load_bundle
+    from holdfast.runs.manifest import Manifest
     from holdfast.sampling.engines.local import torch_device
 
+    beforehand = Beforehand(promise_only, promise)
     if bound is None:
         if (model, out) != (None, None):
             raise UsageError("--bound is missing, as in --bound lipschitz; `holdfast bound` alone lists all")
@@ -65,14 +71,21 @@ def bound_command(
         missing = "--model, a model bundle" if model is None else "--out, the folder of the run"
         raise UsageError(f"{missing}, is missing: a bound needs both, as in --model m.safetensors --out runs/convex")
     chosen = parse_bound(bound)
+    beforehand.check(out, Manifest)
     bundle, examples = load_bundle(model, torch_device(device)), open_data_spec(data, split)
     check_fit(model, bundle, data, examples)
-    bound_into(out, chosen, bundle, examples, every, limit, device, threads, hidden=json or quiet)
+    hidden = json or quiet
+    bound_into(out, chosen, bundle, examples, every, limit, device, threads, hidden=hidden, promise_only=promise_only)
+    if promise_only:
+        tell(out, Manifest, json)
+        return
     print_summaries([out], radii, as_json=json)
+    if not json:
+        digests.say(out)
 
 
 def bound_into(
-    out: Path,
+    out: Where,
     bound: Bound,
     bundle: Bundle,
     examples: DataSet,
@@ -82,8 +95,9 @@ def bound_into(
     threads: int,
     *,
     hidden: bool,
+    promise_only: bool = False,
 ) -> None:
-    """Start or resume the run of a bound in `out`, with a progress bar unless `hidden`.
+    """Start or resume the run of a bound in `out`, with a progress bar unless `hidden`; or only write its promise.
 
     Raises:
         UsageError: the model was trained for a noise that changes what it takes, or the bound cannot treat it.
@@ -93,6 +107,7 @@ def bound_into(
     from holdfast.bounds import Classifier
     from holdfast.runs.bound import bound_promise, bound_run
     from holdfast.runs.promised_data import DataPromise
+    from holdfast.runs.store import RunStore
     from holdfast.sampling.engines.local import torch_device
 
     space = bundle.info.input_space
@@ -108,6 +123,9 @@ def bound_into(
     )
     bounded = bound.on(classifier)
     manifest = bound_promise(bound, DataPromise.of(examples, every, limit), bundle.promise(), device)
+    if promise_only:
+        RunStore(out, manifest).close()
+        return
     with console.run_progress(f"bound {out.name}", hidden) as show:
         bound_run(
             out,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from holdfast.cli import console, options
+from holdfast.cli import console, digests, options
 from holdfast.cli.material import Material, warn_of_class_order
+from holdfast.cli.promises import Beforehand, tell
 from holdfast.cli.question import Question
 from holdfast.cli.specs import parse_batch_size, parse_engine, parse_radii, parse_share
 from holdfast.models.precision import AUTO, BFLOAT16, FLOAT32
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from holdfast.estimators import Estimator
+    from holdfast.folders import Where
     from holdfast.runs.manifest import Manifest
     from holdfast.sampling.classifier import VotingClassifier
     from holdfast.sampling.engines.base import Engine
@@ -52,6 +54,9 @@ def certify_command(
     until_precision: options.UntilPrecision = None,
     estimator: options.EstimatorName = "auto",
     seed: options.Seed = None,
+    promise_only: options.PromiseOnly = False,
+    promise: options.PromiseDigest = None,
+    nonce: options.Nonce = None,
     batch_size: options.BatchSize = "auto",
     device: options.Device = "cpu",
     threads: options.Threads = 1,
@@ -64,9 +69,12 @@ def certify_command(
 ) -> None:
     """Certify the test images. Interrupted? The same command goes on where it stopped, to the same records."""
     from holdfast.cli.table import print_summaries
+    from holdfast.runs.manifest import Manifest
     from holdfast.stats.rounding import down
 
     hidden = json or quiet
+    beforehand = Beforehand(promise_only, promise, nonce)
+    beforehand.check(out, Manifest)
     # "auto" is settled when it is known how much there is to do.
     first = FLOAT32 if precision == AUTO else precision
     material = Material.load(model, data, noise, split, device, first, theorem)
@@ -89,12 +97,19 @@ def certify_command(
         estimator=rule,
         engine=parse_engine(engine, ray_address, device, parse_batch_size(batch_size), threads),
         seed=seed,
+        beforehand=beforehand,
         backend=backend,
         joint_alpha=alpha if joint and not rule.exhaustive else None,
     )
     material = in_precision(precision, out, material, settings, None if hidden else console.note)
+    if promise_only:
+        _promise_into(out, material, settings)
+        tell(out, Manifest, json)
+        return
     certify_into(out, material, settings, hidden=hidden)
     print_summaries([out], None, as_json=json)
+    if not json:
+        digests.say(out)
 
 
 @dataclass(frozen=True)
@@ -108,6 +123,7 @@ class Settings:
         estimator: what follows from the votes, and when there are enough.
         engine: where the loop runs.
         seed: of all noise; None for that of the run, or a fresh one.
+        beforehand: what is said of the promise, and of a nonce that the seed is derived from.
         backend: what computes the logits, or `auto`.
         joint_alpha: failure probability of all certificates together; None where each has its own.
     """
@@ -118,12 +134,13 @@ class Settings:
     estimator: Estimator
     engine: Engine
     seed: int | None = None
+    beforehand: Beforehand = field(default_factory=Beforehand)
     backend: str = "auto"
     joint_alpha: float | None = None
 
 
 def in_precision(
-    asked: str, out: Path, material: Material, settings: Settings, tell: Callable[[str], None] | None = None
+    asked: str, out: Where, material: Material, settings: Settings, tell: Callable[[str], None] | None = None
 ) -> Material:
     """The material in the precision of that name; "auto" is that of the run in `out`, or else the faster one here.
 
@@ -133,11 +150,12 @@ def in_precision(
         RuntimeWarning: bfloat16 was named for a new run, and is much slower than float32 here.
     """
     from holdfast.models.precision import settled
-    from holdfast.runs.manifest import FILE_NAME, read_manifest
+    from holdfast.runs.manifest import manifest_before
 
     if asked not in (AUTO, FLOAT32, BFLOAT16):
         return material
-    kept = read_manifest(out).precision if (out / FILE_NAME).is_file() else None
+    before = manifest_before(out)
+    kept = None if before is None else before.precision
     examples = len(material.indices(settings.every, settings.limit))
     samples = examples * (settings.n0 + settings.estimator.most_draws)
     place = material.workplace(settings.engine.device, settings.engine.threads)
@@ -148,44 +166,55 @@ def in_precision(
     return replace(material, precision=chosen)
 
 
-def certify_into(out: Path, material: Material, settings: Settings, *, hidden: bool) -> None:
+def certify_into(out: Where, material: Material, settings: Settings, *, hidden: bool) -> None:
     """Start or resume the run in `out`, with a progress bar unless `hidden`."""
-    from holdfast.runs.backends import description
     from holdfast.runs.execute import certify_run
     from holdfast.runs.recipe import base_for
 
     data = material.data
-    warn_of_class_order(data, settings.every, settings.limit)
-    with console.resumable():
-        classifier = classifier_for(out, material, settings)
-    manifest = promise_of(out, material, settings, description(classifier))
+    manifest, classifier = _begun(out, material, settings)
     with console.run_progress(f"certify {out.name}", hidden) as show:
         base = base_for(settings.engine, classifier, material.noise)
         certify_run(out, manifest, base, data.examples, settings.engine, show)
 
 
-def classifier_for(out: Path, material: Material, settings: Settings) -> VotingClassifier:
+def _promise_into(out: Where, material: Material, settings: Settings) -> None:
+    """Write the promise of the run in `out`, if it is not there, and nothing else."""
+    from holdfast.runs.store import RunStore
+
+    manifest, _ = _begun(out, material, settings)
+    RunStore(out, manifest).close()
+
+
+def _begun(out: Where, material: Material, settings: Settings) -> tuple[Manifest, VotingClassifier]:
+    """The manifest of the run and its base classifier: all that precedes the first sample."""
+    from holdfast.runs.backends import description
+
+    warn_of_class_order(material.data, settings.every, settings.limit)
+    with console.resumable():
+        classifier = classifier_for(out, material, settings)
+    return promise_of(out, material, settings, description(classifier)), classifier
+
+
+def classifier_for(out: Where, material: Material, settings: Settings) -> VotingClassifier:
     """The base classifier on its backend: a resumed run keeps its own unless another one is asked for."""
-    from holdfast.runs.manifest import FILE_NAME, backend_of, read_manifest
+    from holdfast.runs.manifest import backend_of, manifest_before
 
     place = material.workplace(settings.engine.device, settings.engine.threads)
-    if settings.backend == "auto" and (out / FILE_NAME).is_file():
-        return place.classifier(backend_of(read_manifest(out)))
+    before = manifest_before(out) if settings.backend == "auto" else None
+    if before is not None:
+        return place.classifier(backend_of(before))
     examples = len(material.indices(settings.every, settings.limit))
     samples = examples * (settings.n0 + settings.estimator.most_draws)
     return place.chosen(settings.backend, material.data[0], samples)
 
 
-def promise_of(out: Path, material: Material, settings: Settings, backend: dict[str, Any]) -> Manifest:
+def promise_of(out: Where, material: Material, settings: Settings, backend: dict[str, Any]) -> Manifest:
     """The manifest of the run: a resumed run keeps its seed unless another one is asked for."""
     from holdfast.runs.execute import promise
-    from holdfast.runs.manifest import FILE_NAME, read_manifest
+    from holdfast.runs.manifest import Manifest
     from holdfast.runs.promised_data import DataPromise
-    from holdfast.sampling.rng import check_seed, fresh_seed
 
-    seed = settings.seed
-    if seed is None and (out / FILE_NAME).is_file():
-        seed = read_manifest(out).seed
     return promise(
         noise=material.noise,
         guarantee=material.theorem,
@@ -193,7 +222,7 @@ def promise_of(out: Path, material: Material, settings: Settings, backend: dict[
         n0=settings.n0,
         data=DataPromise.of(material.data, settings.every, settings.limit),
         model={**material.bundle.promise(), "backend": backend},
-        seed=fresh_seed() if seed is None else check_seed(seed),
+        seed=settings.beforehand.seed(out, Manifest, settings.seed),
         precision=material.precision,
         device=settings.engine.device,
         joint_alpha=settings.joint_alpha,

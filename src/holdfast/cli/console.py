@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import sys
-from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+from contextlib import ExitStack, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 from rich.text import Text
 
-from holdfast.files import shown, storage_error
+from holdfast.cli.streams import Guarded
+from holdfast.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,8 +27,6 @@ AnyProgress = TypeVar("AnyProgress")
 AnyItem = TypeVar("AnyItem")
 
 
-# Up to here characters that do not print are control characters, as for the colours of a terminal.
-_LAST_CONTROL = 0x9F
 # A file has lines of any length.
 _WIDE = 100_000
 
@@ -60,73 +58,25 @@ out = _Terminal()
 err = _Terminal(stderr=True)
 
 
-class StandardOutput:
-    """Standard output, whose failures are named as such. Closed pipes are left to the program that calls it."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._failed = False
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def write(self, text: str) -> int:
-        """Write to it.
-
-        Raises:
-            StorageError: it takes no more.
-        """
-        with self._named():
-            return self._stream.write(text)
-
-    def flush(self) -> None:
-        """Have what was written go out, unless that has failed before: it is tried again when Python ends.
-
-        Raises:
-            StorageError: it takes no more.
-        """
-        if not self._failed:
-            with self._named():
-                self._stream.flush()
-
-    @contextmanager
-    def _named(self) -> Iterator[None]:
-        try:
-            yield
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            self._failed = True
-            raise storage_error("standard output", error) from error
-
-
 def print_json(document: Any) -> None:
-    """One JSON document on stdout."""
-    sys.stdout.write(json.dumps(_printable(document), indent=2, allow_nan=False) + "\n")
+    """One JSON document on stdout, in ASCII: a text is what it was, and none steers a terminal."""
+    text = json.dumps(_encodable(document), indent=2, allow_nan=False)
+    # The only sign of ASCII that JSON leaves as it is and a terminal does not show.
+    sys.stdout.write(text.replace("\x7f", "\\u007f") + "\n")
 
 
-def _printable(document: Any) -> Any:
-    """A document whose texts are such as JSON can hold: names of files may have bytes that are no UTF-8."""
+def _encodable(document: Any) -> Any:
+    """A document without lone surrogates, which names of files may have and strict readers of JSON refuse."""
     if isinstance(document, str):
-        return shown(document)
+        return "".join(visible(sign) if "\ud800" <= sign <= "\udfff" else sign for sign in document)
     if isinstance(document, dict):
-        return {_printable(key): _printable(value) for key, value in document.items()}
-    return [_printable(each) for each in document] if isinstance(document, (list, tuple)) else document
+        return {_encodable(key): _encodable(value) for key, value in document.items()}
+    return [_encodable(each) for each in document] if isinstance(document, (list, tuple)) else document
 
 
-def escape_unprintable(stream: TextIO) -> None:
-    """Have what a stream's encoding has no bytes for written as `\\u03c3`, where it would be an error."""
-    if isinstance(stream, io.TextIOWrapper):
-        stream.reconfigure(errors="backslashreplace")
-
-
-def _text(text: str, console: Console = err) -> str:
-    """Text as a console can print it, escaped before it is laid out: control characters, too, which may be in names."""
-    visible = "".join(
-        each if each == "\n" or each.isprintable() or ord(each) > _LAST_CONTROL else f"\\x{ord(each):02x}"
-        for each in shown(text)
-    )
-    return visible.encode(console.encoding, "backslashreplace").decode(console.encoding)
+def _text(text: object, console: Console = err) -> str:
+    """Text as a console can print it, in one line: escaped before it is laid out."""
+    return visible(text).encode(console.encoding, "backslashreplace").decode(console.encoding)
 
 
 def say(text: str) -> None:
@@ -148,9 +98,11 @@ def warn(text: str) -> None:
     err.put(("Warning:", "yellow"), f" {_text(text)}")
 
 
-def fail(text: str) -> None:
-    """An error on stderr."""
+def fail(text: str, *more: str) -> None:
+    """An error on stderr; `more` are the lines below its first one."""
     err.put(("Error:", "bold red"), f" {_text(text)}")
+    for line in more:
+        err.put(_text(line))
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -288,8 +240,12 @@ def _bar() -> Iterator[Progress]:
         TextColumn("{task.fields[state]}", markup=False, table_column=Column(no_wrap=True)),
         TimeRemainingColumn(compact=True, elapsed_when_finished=True, table_column=Column(no_wrap=True)),
     ]
-    bar = Progress(*columns, console=err)
-    try:
+    # Not redirected by rich, which would take escape sequences of others for colours and links.
+    bar = Progress(*columns, console=err, redirect_stdout=False, redirect_stderr=False)
+    with ExitStack() as above:
+        if err.is_terminal:
+            for stream in (sys.stdout, sys.stderr):
+                if isinstance(stream, Guarded) and stream.isatty():
+                    above.enter_context(stream.above(err))
+        above.callback(bar.stop)
         yield bar
-    finally:
-        bar.stop()

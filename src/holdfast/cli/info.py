@@ -53,6 +53,7 @@ def _run(folder: Path) -> dict[str, Any]:
         "samples": sum(session.samples for session in run.sessions),
         "seconds": round(sum(session.seconds for session in run.sessions), 1),
         "digest": run.manifest.digest,
+        "results": run.results,
         "manifest": run.manifest.entries(),
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from contextlib import suppress
-from typing import Annotated, TextIO, cast
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -23,6 +23,7 @@ from holdfast.cli import (
     predict,
     report,
     reproduce,
+    streams,
     table,
     train,
     transfer,
@@ -30,7 +31,10 @@ from holdfast.cli import (
     weights,
 )
 from holdfast.errors import HoldfastError, first_line
-from holdfast.files import explained, shown
+from holdfast.files import explained
+
+# Of Click, of which Typer may have a copy: what is wrong with a call.
+_CallError = cast("type[Exception]", typer.BadParameter.__mro__[2])
 
 app = typer.Typer(
     help="Certified robustness of classifiers by randomized smoothing: train, certify, report.",
@@ -78,22 +82,26 @@ for _module in _COMMANDS:
 def main() -> None:
     """Run the program: exit code 0 for success, 2 for a wrong call, 1 for a failed run."""
     # What the library warns of, smaller batches where memory is short say, in the words and colours of the program.
-    warnings.showwarning = lambda message, *_: console.warn(str(message))
-    for stream in (sys.stdout, sys.stderr):
-        console.escape_unprintable(stream)
-    sys.stdout = cast("TextIO", console.StandardOutput(sys.stdout))
+    warnings.showwarning = lambda message, *_: console.warn(" ".join(str(message).split()))
+    streams.guard()
     try:
         try:
-            app()
+            code = app(standalone_mode=False)
         finally:
             with suppress(BrokenPipeError):
                 sys.stdout.flush()
     except HoldfastError as error:
-        console.fail(str(error))
+        console.fail(*error.lines)
         sys.exit(error.exit_code)
+    except _CallError as error:
+        _say_wrong(error)
+        sys.exit(2)
+    except typer.Abort:
+        console.fail("the input ended before it was whole; nothing was done")
+        sys.exit(1)
     except OSError as error:
         reason, advice = explained(error)
-        console.fail(f"{shown(str(error.filename or 'a file'))}: {reason}. {advice}")
+        console.fail(f"{error.filename or 'a file'}: {reason}. {advice}")
         sys.exit(1)
     except MemoryError as error:
         console.fail(
@@ -101,3 +109,18 @@ def main() -> None:
             "smaller --batch-size, fewer samples or images; or take a machine with more"
         )
         sys.exit(1)
+    if isinstance(code, int) and code:
+        sys.exit(code)
+
+
+def _say_wrong(error: Exception) -> None:
+    """What is wrong with a call, by the console: Typer would print its words as they are, escape sequences included."""
+    context: Any = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError":
+        # Typer has printed the help.
+        return
+    if context is not None:
+        console.note(" ".join(context.get_usage().split()))
+        console.note(f"Try '{context.command_path} {context.help_option_names[0]}' for help.")
+    words: str = cast("Any", error).format_message()
+    console.fail(" ".join(words.split()))

@@ -68,6 +68,25 @@ Seed = Annotated[
     int | None,
     typer.Option("--seed", help="Seed of all noise. Default: fresh entropy, recorded in the run.", min=0),
 ]
+PromiseOnly = Annotated[
+    bool,
+    typer.Option("--promise-only", help="Write the promise, print its digest, and stop before anything is computed."),
+]
+PromiseDigest = Annotated[
+    str | None,
+    typer.Option(
+        "--promise", help="Refuse to go on unless the promise in --out has this digest, as published.", metavar="DIGEST"
+    ),
+]
+Nonce = Annotated[
+    str | None,
+    typer.Option(
+        "--nonce",
+        help="Derive the seed from the promise and this nonce of an auditor, 32 hexadecimal digits or more, named once "
+        "the digest is published. With --promise-only: later.",
+        metavar="HEX",
+    ),
+]
 BatchSize = Annotated[
     str, typer.Option("--batch-size", help="Noisy copies a batch, or auto: the fastest. Results do not depend on it.")
 ]
@@ -127,6 +146,9 @@ Radii = Annotated[
 
 
 def check_bundle_name(out: Path) -> None:
-    """Raise UsageError unless a bundle can be written under this name."""
+    """Raise UsageError unless a bundle can be written under this name, StorageError if it would lie in a run."""
+    from holdfast.outputs import check_place
+
     if out.suffix != ".safetensors":
         raise UsageError(f"--out names a .safetensors file, got {out}")
+    check_place(out)

@@ -50,9 +50,11 @@ def predict_command(
 
     An input stops as soon as its answer is clear; --n is the most.
     """
+    from holdfast.analysis import choices
     from holdfast.estimators import AllVotes, AnswerRule, TopTwo
     from holdfast.runs.backends import description
     from holdfast.runs.recipe import base_for
+    from holdfast.runs.seeds import CHOSEN, ENTROPY
     from holdfast.sampling.rng import fresh_seed
     from holdfast.sampling.smoothed import SmoothedClassifier
 
@@ -85,6 +87,7 @@ def predict_command(
                 "n": rule.n,
                 "alpha": 0.0 if rule.exhaustive else alpha,
                 "seed": chosen,
+                "seed_origin": ENTROPY if seed is None else CHOSEN,
                 "precision": precision,
                 "backend": description(classifier)["name"],
                 "subset": subset.words,
@@ -96,6 +99,10 @@ def predict_command(
         )
         return
     _print(examples, predictions, material, subset)
+    free = [] if seed is None or rule.exhaustive else [choices.SEED]
+    note = choices.caution([*free, *([choices.SUBSET] if len(indices) < len(material.data) else [])], "call")
+    if note is not None:
+        console.say(note)
 
 
 def _print(examples: Sequence[Example], predictions: Sequence[Prediction], material: Material, subset: Subset) -> None:

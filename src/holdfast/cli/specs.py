@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
     from holdfast.named import Named
     from holdfast.noises.base import Noise
     from holdfast.runs.attack_store import Budgets
+    from holdfast.runs.verification.sample import Sample
     from holdfast.sampling.engines.base import Engine
     from holdfast.training.recipes import Recipe
+
+_COUNT = re.compile(r"[0-9]{1,12}")
 
 Value = int | float | str | tuple[float, ...]
 
@@ -125,7 +129,7 @@ def open_data_spec(spec: str, split: str) -> DataSet:
     name, colon, rest = spec.partition(":")
     path, written = _path_and_options(rest, name, source_options(name))
     options = _pairs(written, spec)
-    data = open_data(name, Path(path).expanduser() if colon and path else None, split, options)
+    data = open_data(name, _place(path) if colon and path else None, split, options)
     for note in data.notes:
         console.warn(note)
     return data
@@ -162,6 +166,20 @@ def parse_share(text: str) -> float:
     return share
 
 
+def parse_replay(text: str) -> Sample:
+    """`all`, `10%` or `20`: how many records are computed again.
+
+    Raises:
+        UsageError: something else.
+    """
+    from holdfast.runs.verification.sample import parse_sample
+
+    try:
+        return parse_sample(text.strip())
+    except ValueError as error:
+        raise UsageError(f"--replay says how many records are computed again: {error}") from None
+
+
 def parse_batch_size(text: str) -> int | None:
     """A number of noisy copies, or `auto` (None): measured.
 
@@ -170,9 +188,10 @@ def parse_batch_size(text: str) -> int | None:
     """
     if text == "auto":
         return None
-    if not text.isdigit() or int(text) < 1:
+    number = _count(text)
+    if not number:
         raise UsageError(f"the batch size is 'auto' or a whole number of noisy copies from 1 on, got {text!r}")
-    return int(text)
+    return number
 
 
 def parse_engine(spec: str, ray_address: str | None, device: str, batch_size: int | None, threads: int) -> Engine:
@@ -185,20 +204,26 @@ def parse_engine(spec: str, ray_address: str | None, device: str, batch_size: in
     name, colon, number = spec.partition(":")
     if ray_address is not None and name != "ray":
         raise UsageError(f"--ray-address belongs to --engine ray; the engine is {spec!r}")
-    counted = not colon or (number.isdigit() and int(number) >= 1)
+    count = _count(number)
+    counted = not colon or bool(count)
     if name == "ray" and counted:
         from holdfast.sampling.engines.ray import RayEngine
 
-        return RayEngine(int(number) if colon else None, device, batch_size, threads, ray_address)
-    if name == "processes" and colon and counted:
+        return RayEngine(count, device, batch_size, threads, ray_address)
+    if name == "processes" and count:
         from holdfast.sampling.engines.processes import ProcessesEngine
 
-        return ProcessesEngine(int(number), device, batch_size, threads)
+        return ProcessesEngine(count, device, batch_size, threads)
     if spec == "local":
         from holdfast.sampling.engines.local import LocalEngine
 
         return LocalEngine(device, batch_size, threads)
     raise UsageError(f"an engine is local, processes:N (as in processes:4), ray or ray:N; got {spec!r}")
+
+
+def _count(text: str) -> int | None:
+    """A whole number as people write it; None for something else: Python reads other scripts and signs, too."""
+    return int(text) if _COUNT.fullmatch(text) else None
 
 
 def _path_and_options(rest: str, source: str, known: Sequence[str]) -> tuple[str, str]:
@@ -236,7 +261,25 @@ def _is_option(part: str, known: Sequence[str]) -> bool:
 
 
 def _is_there(path: str) -> bool:
-    return Path(path).expanduser().exists()
+    try:
+        return _place(path).exists()
+    except OSError:
+        # Too long for a name.
+        return False
+
+
+def _place(path: str) -> Path:
+    """A path with the home folder in the place of ~.
+
+    Raises:
+        UsageError: there is no user of that name, or a name has a zero byte.
+    """
+    if "\0" in path:
+        raise UsageError(f"a path has no zero byte, got {path!r}")
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise UsageError(f"{path!r} begins with the home folder of nobody; write the path out") from None
 
 
 def _description(spec: str, kind: type[Named] | None = None) -> dict[str, Value]:

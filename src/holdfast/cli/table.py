@@ -15,6 +15,8 @@ from holdfast.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from holdfast.folders import Where
+
 Runs = Annotated[list[Path], typer.Argument(help="Folders of runs.", metavar="RUN...")]
 
 _FORMATS = ("text", "markdown", "latex", "csv")
@@ -45,7 +47,7 @@ def table_command(
 
 
 def print_summaries(
-    folders: Sequence[Path],
+    folders: Sequence[Where],
     radii: str | None,
     *,
     as_json: bool,
@@ -65,6 +67,9 @@ def print_summaries(
         console.warn("these are not the bounds that the runs promised; they are for comparison on the same votes")
     at = radii_for(runs, None if radii is None else parse_radii(radii))
     summaries = [summarize(run, chosen) for run, chosen in zip(runs, at, strict=True)]
+    # A file for machines has no line for people.
+    for text in tables.unfinished(summaries) if as_json or style == "csv" else []:
+        console.warn(text)
     if as_json:
         console.print_json(tables.as_json(summaries))
         return
@@ -72,6 +77,8 @@ def print_summaries(
         sys.stdout.write(tables.csv_text(summaries))
         return
     writers = {"markdown": tables.markdown, "latex": tables.latex}
+    for text in tables.unfinished(summaries) if style == "text" else []:
+        console.say(text)
     for norm in dict.fromkeys(summary.norm for summary in summaries):
         group = [summary for summary in summaries if summary.norm == norm]
         if style == "text":

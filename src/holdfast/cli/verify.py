@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from holdfast.cli import console, options, verify_attack, verify_run
-from holdfast.cli.adversaries import Computation
-from holdfast.cli.specs import parse_batch_size, parse_engine
+from holdfast.cli import console, options, verified, verify_attack, verify_run
+from holdfast.cli.specs import open_data_spec, parse_batch_size, parse_engine, parse_replay
 from holdfast.errors import UsageError
+from holdfast.folders import Below, lies
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from holdfast.attacks import Target
+    from holdfast.models.bundle import Bundle
+    from holdfast.runs.attack_store import AttackRun
     from holdfast.runs.verification.outcome import Outcome
+    from holdfast.sampling.engines.base import Engine
+    from holdfast.workflows.verify import Given
 
 # So many failures are shown in full.
 _SHOWN = 10
+# Data in the package, which need no path.
+_PACKAGED = "digits"
+_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -29,85 +39,245 @@ def add_to(app: typer.Typer) -> None:
 
 def verify_command(
     run: Annotated[Path, typer.Argument(help="Folder of a run or of an attack.", metavar="RUN")],
-    log: Annotated[
-        Path | None, typer.Option("--log", help="A log that was exported from the run: check it too.", metavar="FILE")
-    ] = None,
-    digest: Annotated[
-        str | None, typer.Option("--digest", help="The manifest's digest, if it was published.", metavar="HEX")
-    ] = None,
-    complete: Annotated[bool, typer.Option("--complete", help="An example without a record is a failure.")] = False,
-    replay: Annotated[
-        int,
-        typer.Option(
-            "--replay", help="Draw so many random records again from the seed, or prove them again.", min=0, metavar="K"
-        ),
-    ] = 0,
-    model: Annotated[
-        Path | None,
-        typer.Option(
-            "--model", help="With --replay: the run's model bundle. Of an attack, also to ask it again.", metavar="FILE"
-        ),
-    ] = None,
     data: Annotated[
         str | None,
         typer.Option(
             "--data",
-            help="With --replay: the run's data. Of an attack, also to measure distances. With --model: digits.",
+            help="Compare every label, and all that the manifest says of its data; of an attack, distances too.",
             metavar="SPEC",
         ),
     ] = None,
-    batch_size: options.BatchSize = "auto",
-    device: options.Device = "cpu",
-    threads: options.Threads = 1,
-    engine: options.EngineSpec = "local",
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "--model",
+            help="Compare all that the manifest says of its model; ask an attacked one again.",
+            metavar="FILE",
+        ),
+    ] = None,
+    replay: Annotated[
+        str | None,
+        typer.Option(
+            "--replay",
+            help="Draw, prove or attack records again, with --model and --data: all, or as many at random.",
+            metavar="all|K%|K",
+        ),
+    ] = None,
+    digest: Annotated[
+        str | None,
+        typer.Option(
+            "--digest", help="Of the manifest, if it was published; also that from before the nonce.", metavar="HEX"
+        ),
+    ] = None,
+    nonce: Annotated[
+        str | None,
+        typer.Option("--nonce", help="The nonce that the seed must be derived from, if you named one.", metavar="HEX"),
+    ] = None,
+    results: Annotated[
+        str | None, typer.Option("--results", help="The results' digest, if it was published.", metavar="HEX")
+    ] = None,
+    log: Annotated[
+        Path | None, typer.Option("--log", help="A log that was exported from the run: check it too.", metavar="FILE")
+    ] = None,
+    attacked: Annotated[
+        Path | None,
+        typer.Option("--run", help="Of an attack: the run whose certificates were attacked.", metavar="RUN"),
+    ] = None,
+    require: Annotated[
+        str,
+        typer.Option(
+            "--require",
+            help="Exit with 4 unless so much agrees: claims, files, data (labels and data), or replay (all records "
+            "computed again).",
+            metavar="LEVEL",
+        ),
+    ] = "files",
+    batch_size: Annotated[
+        str | None, typer.Option("--batch-size", help="With --replay: noisy copies a batch, or auto.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", help="That computes again: cpu, cuda or cuda:N. Default: cpu.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option("--threads", help="Processor threads that compute again. Default: 1.", min=1)
+    ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option("--engine", help="With --replay: local, processes:N, ray or ray:N.", metavar="SPEC"),
+    ] = None,
     ray_address: options.RayAddress = None,
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
-    """Check every number that a run claims, from its files, by code that shares nothing with what computed it.
+    """Check every number that a run or an attack claims, by code that shares nothing with what computed it.
 
-    Of an attack: its files, and with --data and --model distances and answers.
+    Exit codes: 0: all that was asked for agrees. 1: something is wrong. 2: a wrong call. 3: incomplete, records are
+    missing. 4: nothing is wrong, and less was checked than --require asks, as where radii are claims of the file.
     """
     from holdfast.runs.verification.attacked import MANIFEST as OF_ATTACK
+    from holdfast.runs.verification.outcome import LEVELS
+    from holdfast.workflows.verify import verify_run as check_run
+    from holdfast.workflows.verify_attack import verify_attack as check_attack
 
-    if replay and model is None:
-        raise UsageError(
-            "--replay draws votes again, or proves radii again: it needs the run's --model, and its --data"
-        )
-    if model is not None and data is None:
-        data = "digits"
-    outcome: Outcome
-    if (run / OF_ATTACK).is_file():
-        if log is not None or engine != "local":
-            raise UsageError(f"{run} is an attack, which has no log and no engine; leave out --log and --engine")
-        computation = Computation(device, threads, parse_batch_size(batch_size), "float32", "auto")
-        outcome = attack = verify_attack.verify(run, digest, complete, replay, model, data, computation, json or quiet)
-        told, said = verify_attack.document(run, attack), verify_attack.lines(run, attack)
+    if require not in LEVELS:
+        raise UsageError(f"--require is one of {', '.join(LEVELS)}; got {require!r}")
+    is_attack = lies(Below(run) / OF_ATTACK)
+    manifest = _manifest(run, is_attack)
+    place = _Place(batch_size, device, threads, engine, ray_address)
+    if is_attack:
+        _refuse({"--log": log, "--engine": engine, "--ray-address": ray_address}, "an attack has no log and no engine")
     else:
-        size = parse_batch_size(batch_size)
-        place = parse_engine(engine, ray_address, device, size, threads) if replay else None
-        outcome = found = verify_run.verify(run, digest, complete, log, replay, model, data, place, json or quiet)
-        told, said = verify_run.document(run, found), verify_run.lines(run, found)
+        _refuse({"--run": attacked}, f"{run} is no attack")
+    place.check(manifest, is_attack, model is not None, replay is not None)
+    given = _given(manifest, data, model, replay, digest, results, nonce, place)
+    show = _Show(json or quiet)
+    outcome: Outcome
+    if is_attack:
+        target = _Attacked(given.model, data, place)
+        outcome = found = check_attack(run, given, target, attacked, show)
+        told, said = verify_attack.document(run, found, require), verify_attack.lines(run, found)
+        again, left = verify_attack.AGAIN, verify_attack.questions(found)
+    else:
+        outcome = done = check_run(run, given, place.engine() if replay is not None else None, log, show)
+        told, said = verify_run.document(run, done, require), verify_run.lines(run, done)
+        again, left = verify_run.again(done), verify_run.questions(done)
     if json:
         console.print_json(told)
     else:
-        _say(said, outcome)
-    if outcome.failures:
-        sys.exit(1)
+        _say(said, outcome, verified.verdict(outcome, require, again), verified.open_lines(left))
+    sys.exit(verified.exit_code(outcome, require))
 
 
-def _say(checked: Sequence[str], outcome: Outcome) -> None:
-    """Plain lines: what was checked, what was not, and the verdict."""
+@dataclass(frozen=True)
+class _Place:
+    """Where records are computed again, as the options say; None where they say nothing."""
+
+    batch_size: str | None
+    device: str | None
+    threads: int | None
+    spec: str | None
+    ray_address: str | None
+
+    def check(self, manifest: dict[str, Any], is_attack: bool, with_model: bool, replayed: bool) -> None:
+        """Raise UsageError for an option that nothing would follow."""
+        computing: dict[str, object] = {"--device": self.device, "--threads": self.threads}
+        sampling: dict[str, object] = {
+            "--batch-size": self.batch_size,
+            "--engine": self.spec,
+            "--ray-address": self.ray_address,
+        }
+        asked = is_attack and with_model and not manifest.get("noise")
+        if not (replayed or asked):
+            _refuse(computing | sampling, "nothing is computed again without --replay")
+        if not replayed or not manifest.get("noise"):
+            _refuse(sampling, "nothing is sampled here")
+
+    def engine(self) -> Engine:
+        """The engine that the options name."""
+        size = parse_batch_size(self.batch_size or "auto")
+        return parse_engine(self.spec or "local", self.ray_address, self.device or "cpu", size, self.threads or 1)
+
+
+@dataclass(frozen=True)
+class _Attacked:
+    """Makes the classifier that was attacked."""
+
+    model: Bundle | None
+    data: str | None
+    place: _Place
+
+    def __call__(self, found: AttackRun) -> Target:
+        from holdfast.cli.adversaries import Computation
+        from holdfast.cli.transfer import target_attacked
+
+        if self.data is None and found.manifest.precision == "int8":
+            raise UsageError("a model in int8 is calibrated on training inputs: give --data, too")
+        size = parse_batch_size(self.place.batch_size or "auto")
+        where = Computation(self.place.device or "cpu", self.place.threads or 1, size, "float32", "auto")
+        return target_attacked(found, [self.model] if self.model else [], self.data or _PACKAGED, where)
+
+
+@dataclass(frozen=True)
+class _Show:
+    """Shows how far a loop is."""
+
+    hidden: bool
+
+    def __call__(self, title: str, items: Iterable[Any], total: int) -> Iterator[Any]:
+        return iter(console.counted(title, items, total, self.hidden))
+
+
+def _given(
+    manifest: dict[str, Any],
+    data: str | None,
+    model: Path | None,
+    replay: str | None,
+    digest: str | None,
+    results: str | None,
+    nonce: str | None,
+    place: _Place,
+) -> Given:
+    """What the options name."""
+    from holdfast.workflows.verify import Given
+
+    for option, text in (("--digest", digest), ("--results", results)):
+        if text is not None and not _DIGEST.fullmatch(text):
+            raise UsageError(f"{option} takes a SHA-256, 64 hexadecimal digits; got {text!r}")
+    sample = None if replay is None else parse_replay(replay)
+    source = manifest.get("data", {}).get("source") if isinstance(manifest.get("data"), dict) else None
+    if replay is not None and data is None and source == _PACKAGED:
+        data = _PACKAGED
+    if replay is not None and (model is None or data is None):
+        raise UsageError(
+            "--replay draws votes again, or proves radii again: it needs the run's --model, and its --data"
+        )
+    return Given(
+        digest=digest,
+        results=results,
+        nonce=nonce,
+        data=None if data is None else lambda split: open_data_spec(data, split),
+        model=None if model is None else _bundle(model, place.device or "cpu"),
+        replay=sample,
+    )
+
+
+def _bundle(model: Path, device: str) -> Bundle:
+    from holdfast.models.bundle import load_bundle
+    from holdfast.sampling.engines.local import torch_device
+
+    return load_bundle(model, torch_device(device))
+
+
+def _manifest(folder: Path, is_attack: bool) -> dict[str, Any]:
+    """The entries of a manifest, to decide which options can be followed; none where it cannot be read, as is told."""
+    from holdfast.errors import RunError
+    from holdfast.runs.verification import attacked, promise
+
+    try:
+        if is_attack:
+            return attacked.read_manifest(folder)
+        return promise.read_manifest(folder)
+    except RunError:
+        return {}
+
+
+def _refuse(given: dict[str, object], why: str) -> None:
+    """Raise UsageError for the first option that is given."""
+    for option, value in given.items():
+        if value is not None:
+            raise UsageError(f"{option} would be ignored, since {why}; leave it out")
+
+
+def _say(checked: Sequence[str], outcome: Outcome, verdict: Sequence[str], left: Sequence[str]) -> None:
+    """Plain lines: what was checked, the verdict, and what was not."""
     say, failures = console.say, outcome.failures
     for text in checked:
         say(text)
     for note in outcome.notes:
         say(f"Note: {note}.")
-    if not failures:
-        say("OK")
-        return
     for failure in failures[:_SHOWN]:
         console.fail(failure)
     if len(failures) > _SHOWN:
         console.fail(f"and {len(failures) - _SHOWN} more")
-    say(f"FAILED: {len(failures)} {'check' if len(failures) == 1 else 'checks'}")
+    for text in (*verdict, *([] if failures else left)):
+        say(text)

@@ -14,7 +14,9 @@ import numpy as np
 from holdfast.data.scales import EightBit, Numbers, Values
 from holdfast.data.splitting import is_sorted_by_class
 from holdfast.errors import DataError, UsageError
+from holdfast.files import explained
 from holdfast.types import Example
+from holdfast.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -83,8 +85,8 @@ class DataSet:
         self._scale: Scale = EightBit(peak) if bounds is None else Numbers(*bounds)
         self.low, self.high = self._scale.low, self._scale.high
         self.decoder = decoder
-        # Paths may have bytes that are no text, which Python holds as lone surrogates and no file in UTF-8 takes.
-        self.notes = tuple(note.encode("utf-8", "backslashreplace").decode() for note in notes)
+        # They name files and classes of others.
+        self.notes = tuple(map(visible, notes))
         self._check()
 
     @classmethod
@@ -350,4 +352,8 @@ def open_data(name: str, path: Path | None, split: str, options: Mapping[str, st
         raise UsageError(
             f"data source {name!r} has no option {unknown[0]!r}; it takes {', '.join(found.options) or 'none'}"
         )
-    return found.load(path, split, **options)
+    try:
+        return found.load(path, split, **options)
+    except OSError as error:
+        reason, advice = explained(error)
+        raise DataError(f"{visible(path)} cannot be read: {reason}. {advice}") from error

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from holdfast.data.image_formats import ENDINGS
+from holdfast.budgets import content_of
+from holdfast.data.image_formats import ENDINGS, MOST_BYTES
 from holdfast.data.remarks import DEEPER, HIDDEN, LOOSE, NO_IMAGE
 from holdfast.data.stand_ins import refuse_stand_in
 from holdfast.errors import DataError
@@ -51,7 +52,7 @@ def read_image_file(file: Path) -> bytes:
         DataError: it cannot be read, or something else lies in its place (`holdfast.data.stand_ins`).
     """
     try:
-        content = file.read_bytes()
+        content = content_of(file, DataError, MOST_BYTES)
     except OSError as error:
         raise DataError(f"{file} cannot be read, expected an image file ({error}); restore it") from error
     refuse_stand_in(content, str(file))

@@ -5,13 +5,14 @@ Source: LeCun, Cortes & Burges, "The MNIST database of handwritten digits", sect
 
 from __future__ import annotations
 
-import gzip
+import math
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from holdfast.budgets import content_of, unzipped
 from holdfast.data.stand_ins import refuse_stand_in
 from holdfast.errors import DataError
 
@@ -63,7 +64,7 @@ def _spellings(stem: str, kind: str) -> list[str]:
 
 def _read(file: Path, item: tuple[int, ...]) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     """The array `(count, *item)` in an IDX file: magic number, sizes (32 bits, big endian), then bytes."""
-    content = _content(file)
+    content = _content(file, item)
     dimensions = 1 + len(item)
     header = 4 * (1 + dimensions)
     if len(content) < header:
@@ -87,13 +88,25 @@ def _read(file: Path, item: tuple[int, ...]) -> np.ndarray[tuple[int, ...], np.d
     return np.frombuffer(content, dtype=np.uint8, offset=header).reshape(count, *item)
 
 
-def _content(file: Path) -> bytes:
+def _content(file: Path, item: tuple[int, ...]) -> bytes:
+    """The bytes of a file, unpacked as far as its own header asks for, and one more where there are."""
     try:
-        content = file.read_bytes()
+        content = content_of(file, DataError)
         refuse_stand_in(content, file)
-        return gzip.decompress(content) if file.suffix == ".gz" else content
+        return unzipped(content, file, DataError, lambda start: _wanted(start, item)) if _packed(file) else content
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(
-            f"{file} cannot be read, expected a complete {'gzip' if file.suffix == '.gz' else 'IDX'} file ({error}); "
+            f"{file} cannot be read, expected a complete {'gzip' if _packed(file) else 'IDX'} file ({error}); "
             "get it afresh"
         ) from error
+
+
+def _packed(file: Path) -> bool:
+    return file.suffix == ".gz"
+
+
+def _wanted(start: bytes, item: tuple[int, ...]) -> int:
+    """Bytes that a header promises; no more than itself where it is none of ours, which is said later."""
+    header = 4 * (2 + len(item))
+    count = int.from_bytes(start[4:8], "big") if len(start) >= header else 0
+    return header + count * math.prod(item)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+from holdfast.budgets import SMALL
 from holdfast.data.stand_ins import refuse_stand_in
 from holdfast.errors import DataError, first_line
 
@@ -35,6 +36,15 @@ ENDINGS = tuple(ending for endings in _FORMATS.values() for ending in endings)
 _EIGHT_BIT = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 _ONE_CHANNEL = ("1", "L", "LA", "La")
 _ORIENTATION = 0x0112
+# Pillow's own limit, beyond which it warns: a quarter of a gigabyte of colours.
+MOST_PIXELS = 89_478_485
+# No encoding takes more than the pixels themselves.
+MOST_BYTES = 4 * MOST_PIXELS
+# Large images are not encoded better than so: a black one may be.
+_MOST_ENCODED = 250
+# Of a progressive JPEG, each of which goes through the whole image; encoders write ten.
+_MOST_SCANS = 200
+_SCAN = b"\xff\xda"
 # Within which the words of a PPM's header stand, comments and all.
 _HEADER = 2**16
 _BITS_PER_SAMPLE = 258
@@ -74,6 +84,12 @@ def open_image(data: bytes, name: str) -> Image:
         ) from error
     except Exception as error:
         raise not_an_image(name, error) from error
+    check_size(image.size, len(image.getbands()), len(data), name)
+    if data.count(_SCAN) > _MOST_SCANS and image.format in ("JPEG", "MPO"):
+        raise DataError(
+            f"{name} has {data.count(_SCAN):,} scans, expected {_MOST_SCANS} at most: it is made to take long; replace "
+            "it or take it out"
+        )
     if image.mode not in _EIGHT_BIT:
         raise DataError(f"{name} has the pixel format {image.mode}, expected 8 bits a channel; convert it first")
     if bits > 8:
@@ -82,6 +98,28 @@ def open_image(data: bytes, name: str) -> Image:
             "convert it first"
         )
     return image
+
+
+def check_size(size: tuple[int, int], bands: int, stored: int, name: str) -> None:
+    """Raise DataError if an image is larger than is decoded: by its pixels, or by what they are encoded in.
+
+    Args:
+        size: width and height.
+        bands: bytes of a pixel.
+        stored: bytes of the encoded image.
+        name: what errors call it.
+    """
+    pixels = size[0] * size[1]
+    if pixels > MOST_PIXELS:
+        raise DataError(
+            f"{name} has {size[0]:,} x {size[1]:,} pixels, expected {MOST_PIXELS:,} at most; scale it down, or take it "
+            "out"
+        )
+    if pixels * bands > max(SMALL, _MOST_ENCODED * stored):
+        raise DataError(
+            f"{name} has {size[0]:,} x {size[1]:,} pixels in {stored:,} bytes, expected {_MOST_ENCODED} times its size "
+            "at most: it is made to fill the memory, or has nothing on it; scale it down, or take it out"
+        )
 
 
 def not_an_image(name: str, error: Exception) -> DataError:

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from holdfast.budgets import content_of
 from holdfast.data.stand_ins import refuse_stand_in
 from holdfast.errors import DataError
 
@@ -45,14 +46,14 @@ class Original:
             f"{self.home}"
         )
 
-    def read(self, file: Path) -> bytes:
-        """The content of a file.
+    def read(self, file: Path, most: int | None = None) -> bytes:
+        """The content of a file, which as published has `most` bytes or fewer; None for any number.
 
         Raises:
-            DataError: it cannot be read, or something else lies in its place (`holdfast.data.stand_ins`).
+            DataError: it cannot be read, is larger, or something else lies in its place (`holdfast.data.stand_ins`).
         """
         try:
-            content = file.read_bytes()
+            content = content_of(file, DataError, most)
         except OSError as error:
             raise DataError(f"{file} cannot be read ({error}); get {self.files} afresh from {self.home}") from error
         refuse_stand_in(content, file)

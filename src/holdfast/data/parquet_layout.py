@@ -153,8 +153,15 @@ def _listed(folder: Path, depth: int) -> tuple[list[_File], tuple[str, ...]]:
     direct: list[Path] = []
     deeper: list[Path] = []
     hidden: list[Path] = []
+    # Links may lead back: each folder is looked into once, whatever leads there.
+    seen: set[tuple[int, int]] = set()
     for place, folders, names in os.walk(folder, followlinks=True):
         here = Path(place)
+        found = here.stat()
+        if (found.st_dev, found.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((found.st_dev, found.st_ino))
         folders[:] = sorted(name for name in folders if not is_hidden(name))
         if len(here.relative_to(folder).parts) >= depth:
             folders.clear()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Protocol
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from holdfast.data.base import DataSet
-from holdfast.data.image_formats import not_an_image, open_image, peculiarities
+from holdfast.data.image_formats import MOST_PIXELS, not_an_image, open_image, peculiarities
 from holdfast.data.remarks import counted
 from holdfast.errors import DataError, MissingExtraError, UsageError
 from holdfast.shortened import some
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _PILLOW_MODES = {"rgb": "RGB", "grey": "L"}
+# Of an image that is resized to a larger one, of which the centre is taken.
+_MOST_RESIZED = 2**24
 _CHANNELS = {"rgb": 3, "grey": 1}
+_SIZE = re.compile("0*[1-9][0-9]{0,5}")
 
 
 class Encoded(Protocol):
@@ -61,8 +66,13 @@ class Preparation:
         """
         if mode not in _CHANNELS:
             raise UsageError(f"unknown mode {mode!r} of images; known are {', '.join(_CHANNELS)}")
-        if size and not (size.isascii() and size.isdigit() and int(size) > 0):
+        if size and not _SIZE.fullmatch(size):
             raise UsageError(f"size is the width and height in pixels, a positive whole number, got {size!r}")
+        if size and int(size) ** 2 > MOST_PIXELS:
+            raise UsageError(
+                f"size is the width and height in pixels; {size} is more than {math.isqrt(MOST_PIXELS):,}, and such "
+                "an image more than is decoded"
+            )
         return cls(int(size) if size else None, mode)
 
     def apply(self, image: Image) -> NDArray[np.uint8]:
@@ -208,6 +218,11 @@ def _centre(image: Image, short_side: int, size: int) -> Image:
     short = min(width, height)
     if short != short_side:
         width, height = max(short_side, width * short_side // short), max(short_side, height * short_side // short)
+        if width * height > max(_MOST_RESIZED, math.prod(image.size), 4 * short_side**2):
+            raise DataError(
+                f"its {image.size[0]:,} x {image.size[1]:,} pixels would become {width:,} x {height:,}, of which the "
+                f"centre {size} x {size} is taken; cut out what is to be seen"
+            )
         image = image.resize((width, height), PIL.Image.Resampling.BILINEAR)
     left, top = (width - size) // 2, (height - size) // 2
     return image.crop((left, top, left + size, top + size))

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from holdfast.noises.base import Noise, Shape
 
+# Samples of one input, estimation or selection: more are drawn by nobody, and to check their bounds takes long.
+MOST_SAMPLES = 10**9
+
 # Class bounds -> radius, or None (abstain).
 Scale = Callable[[ClassBounds], float | None]
 
@@ -37,6 +40,10 @@ class Estimator(Plain, ABC):
     @abstractmethod
     def draws_wanted(self, top: int, counts: Counts) -> int:
         """How many more samples to draw for the class `top`, given the estimation votes so far; 0 means stop."""
+
+    def passes(self, total: int) -> bool:
+        """Whether sampling, from 0 votes on, can have come to `total` votes."""
+        return 0 <= total <= self.most_draws
 
     def chosen(self, selection: Counts, estimation: Counts) -> int:
         """The class that the bounds are about: the top one of the selection votes."""
@@ -141,6 +148,8 @@ def radii_of(given: Any) -> tuple[float, ...]:
 
 
 def check_samples(name: str, value: int, least: int = 1) -> None:
-    """Raise UsageError unless `value` is a whole number of samples, at least `least`."""
+    """Raise UsageError unless `value` is a whole number of samples, at least `least` and at most `MOST_SAMPLES`."""
     if type(plain(value)) is not int or value < least:
         raise UsageError(f"{name} is a whole number of samples, at least {least}, got {value!r}")
+    if value > MOST_SAMPLES:
+        raise UsageError(f"{name} is {MOST_SAMPLES:,} samples at most, got {value:.3e}; nobody draws as many")

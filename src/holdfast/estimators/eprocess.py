@@ -67,7 +67,21 @@ class EProcess(Estimator):
         """A tenth more, until the bet is won, hopeless, or n is reached."""
         if counts.total == self.n or (counts.total and self._stopped(top, counts)):
             return 0
-        return min(self.n - counts.total, max(FIRST_LOOK, counts.total // 10))
+        return self._next(counts.total)
+
+    def passes(self, total: int) -> bool:
+        """Whether it is one of the totals at which it looks."""
+        return total in self._totals
+
+    @cached_property
+    def _totals(self) -> frozenset[int]:
+        totals = [0]
+        while totals[-1] < self.n:
+            totals.append(totals[-1] + self._next(totals[-1]))
+        return frozenset(totals)
+
+    def _next(self, total: int) -> int:
+        return min(self.n - total, max(FIRST_LOOK, total // 10))
 
     def bounds(self, top: int, counts: Counts) -> ClassBounds:
         """p_lower is the threshold where the bet is won, 0 where it is not."""

@@ -15,6 +15,8 @@ from holdfast.types import Counts
 
 # No look below this many samples: nothing of interest is decided there.
 FIRST_LOOK = 30
+# Looks at most: with more, steps are smaller than a thousandth, and each look has nothing left of alpha.
+MOST_LOOKS = 10_000
 # Share of alpha for the last look, where inputs end that no earlier look decided.
 _LAST_SHARE = 0.8
 # One-sided level at which an input is given up.
@@ -43,12 +45,17 @@ class Schedule(Plain):
         check_samples("n", self.n)
         if self.ratio is not None and not (is_real(self.ratio) and 1.0 < self.ratio <= 10.0):
             raise UsageError(f"the ratio of successive looks lies above 1 and up to 10, got {self.ratio!r}")
+        if len(self.looks) > MOST_LOOKS:
+            raise UsageError(
+                f"the ratio {self.ratio!r} of successive looks makes more than {MOST_LOOKS:,} looks of n = {self.n:,}, "
+                "expected fewer; take a larger ratio, such as 1.5"
+            )
 
     @cached_property
     def looks(self) -> tuple[int, ...]:
-        """The sample sizes, increasing; the last is n."""
+        """The sample sizes, increasing; the last is n. Of too many, those that show it."""
         sizes = [self.n]
-        while self.ratio is not None and sizes[-1] / self.ratio >= FIRST_LOOK:
+        while self.ratio is not None and sizes[-1] / self.ratio >= FIRST_LOOK and len(sizes) <= MOST_LOOKS:
             sizes.append(math.floor(sizes[-1] / self.ratio))
         return tuple(reversed(sizes))
 

@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from holdfast.errors import BundleError
-from holdfast.files import whole_file
+from holdfast.formats.checking import fitting
+from holdfast.formats.models import BundleHeader
+from holdfast.formats.strict import json_object
 from holdfast.models.architectures.base import build_normalized, builders_used
 from holdfast.models.identity import model_code
-from holdfast.models.mistaken import mistaken
+from holdfast.models.sketch import sketch
+from holdfast.models.stored import stored
 from holdfast.models.tensors import listed, put_in
 from holdfast.noises.base import noise_from_dict
+from holdfast.outputs import whole_file
+from holdfast.shortened import as_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
+    from holdfast.folders import Where
     from holdfast.noises.base import Noise
 
 FORMAT = 1
 _KEY = "holdfast"
+# Bytes of what a bundle says of its weights: a thousand members of an ensemble take a tenth of a megabyte.
+_MOST_HEADER = 2**22
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,7 @@ class Bundle:
         }
 
 
-def save_bundle(path: Path, info: BundleInfo, module: nn.Module) -> None:
+def save_bundle(path: Where, info: BundleInfo, module: nn.Module) -> None:
     """Write a bundle, whole or not at all.
 
     Args:
@@ -137,7 +141,7 @@ def save_bundle(path: Path, info: BundleInfo, module: nn.Module) -> None:
     write_tensors(path, weights, {_KEY: header})
 
 
-def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
+def write_tensors(path: Where, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
     """Write a safetensors file so that it is whole or not there at all; a tensor with two names is written twice."""
     own: dict[str, Tensor] = {}
     memory: set[int] = set()
@@ -146,44 +150,35 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, str]
         place = tensor.untyped_storage().data_ptr()
         own[name] = tensor.clone() if place in memory else tensor
         memory.add(place)
-    with whole_file(path) as temporary:
-        save_file(own, temporary, header)
-        # safetensors makes files that only their owner may read.
-        temporary.chmod(0o644)
+    # Not by its own writer, which opens files by their paths.
+    content = save(own, header)
+    with whole_file(path) as file:
+        file.write(content)
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def read_tensors(path: Where) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors and header of a safetensors file.
 
     Raises:
-        BundleError: there is no such file, or it is not of this kind.
+        BundleError: there is no such file, it is not of this kind, or there is not enough memory for it.
     """
-    if not path.is_file():
-        raise BundleError(f"there is no model file {path}; `holdfast train --out {path}` makes one")
-    instead = mistaken(path)
-    if instead is not None:
-        raise BundleError(f"{path} is not a safetensors file, but {instead.what}: {instead.remedy}")
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise BundleError(
-            f"{path} is not a safetensors file, or it is cut off ({error}). Holdfast loads its own bundles only, never "
-            "pickled models (.pt, .pth, .pkl); `holdfast import-weights` makes bundles of some"
-        ) from error
+    file = stored(path)
+    return file.tensors(), file.header
 
 
-def read_info(path: Path) -> BundleInfo:
+def read_info(path: Where) -> BundleInfo:
     """What a bundle says, without building the model.
 
     Raises:
         BundleError: not a bundle.
     """
-    return _parse(path, read_tensors(path)[1])
+    return _parse(path, stored(path).header)
 
 
-def load_bundle(path: Path, device: torch.device | None = None) -> Bundle:
+def load_bundle(path: Where, device: torch.device | None = None) -> Bundle:
     """The base classifier of a bundle, in eval mode and float32, on a device; other precisions are those of backends.
+
+    Nothing is allocated for a network whose tensors are not those of the file (`holdfast.models.sketch`).
 
     Args:
         path: of the file.
@@ -192,23 +187,33 @@ def load_bundle(path: Path, device: torch.device | None = None) -> Bundle:
     Raises:
         BundleError: not a bundle, or weights that do not fit its architecture or are no finite numbers; see `put_in`.
     """
-    tensors, header = read_tensors(path)
-    info = _parse(path, header)
+    file = stored(path)
+    info = _parse(path, file.header)
+    expected = sketch(file, info.architecture, info.build)
+    if expected is not None:
+        _check_names(path, info, _shapes(expected), file.shapes)
+    tensors = file.tensors()
     with builders_used() as builders:
         module = info.build()
     code = model_code(module, builders)
-    _check_names(path, info, module.state_dict(), tensors)
+    _check_names(path, info, _shapes(module.state_dict()), file.shapes)
     put_in(module, tensors, str(path))
     module = module.to(device or torch.device("cpu"), torch.float32).eval().requires_grad_(False)
-    return Bundle(info, module, hashlib.sha256(path.read_bytes()).hexdigest(), code)
+    return Bundle(info, module, file.sha256(), code)
 
 
-def _check_names(path: Path, info: BundleInfo, expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+
+
+def _check_names(
+    path: Where, info: BundleInfo, expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]
+) -> None:
     """Raise BundleError unless there are the tensors of the architecture and no others, in its shapes."""
     shapes = [
-        f"{name} {tuple(found[name].shape)}, expected {tuple(tensor.shape)}"
-        for name, tensor in expected.items()
-        if name in found and found[name].shape != tensor.shape
+        f"{name} {found[name]}, expected {shape}"
+        for name, shape in expected.items()
+        if name in found and found[name] != shape
     ]
     faults = [
         *listed("missing", [name for name in expected if name not in found]),
@@ -222,30 +227,32 @@ def _check_names(path: Path, info: BundleInfo, expected: Mapping[str, Tensor], f
         )
 
 
-def _parse(path: Path, header: Mapping[str, str]) -> BundleInfo:
+def _parse(path: Where, header: Mapping[str, str]) -> BundleInfo:
     if _KEY not in header:
         raise BundleError(f"{path} is a safetensors file but not a Holdfast bundle: its header has no {_KEY!r} entry")
     try:
-        raw = json.loads(header[_KEY])
-        if raw.pop("format", None) != FORMAT:
-            raise BundleError(f"{path} was written by another version of Holdfast; this one reads format {FORMAT}")
-        space: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in raw["input_space"].items()
-        }
-        entries: dict[str, Any] = {**raw, "input_space": InputSpace(**space), "class_names": tuple(raw["class_names"])}
-        info = BundleInfo(**entries)
-        numbers = [info.input_space.low, info.input_space.high, *(info.input_space.mean or ())]
-        sound = all(map(math.isfinite, numbers)) and info.input_space.low < info.input_space.high
-        sound &= all(0.0 < each < math.inf for each in info.input_space.std or ())
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raw = json_object(header[_KEY], _MOST_HEADER)
+        if raw.get("format") != FORMAT:
+            raise BundleError(
+                f"{path} has format {as_json(raw.get('format'))}, of another version of Holdfast; this one reads "
+                f"format {FORMAT}"
+            )
+        told = fitting(raw, BundleHeader)
+    except ValueError as error:
         raise BundleError(
-            f"{path} was changed after it was written: its header lacks an entry, or has one of another kind than "
-            f"expected ({error!r}). Restore it from a copy"
-        ) from error
-    if not sound:
-        raise BundleError(
-            f"{path} describes inputs in [{info.input_space.low}, {info.input_space.high}] with the mean "
-            f"{info.input_space.mean} and the deviation {info.input_space.std}; expected finite numbers, low below "
-            "high and deviations above 0. Import or train the model again"
-        )
-    return info
+            f"{path} was changed after it was written: {error}. Restore it from a copy, or import or train the model "
+            "again"
+        ) from None
+    space = told.input_space
+    return BundleInfo(
+        architecture=told.architecture,
+        arguments=told.arguments,
+        input_space=InputSpace(tuple(space.shape), space.low, space.high, _tuple(space.mean), _tuple(space.std)),
+        noise=told.noise,
+        class_names=tuple(told.class_names),
+        training=told.training,
+    )
+
+
+def _tuple(values: Sequence[float] | None) -> tuple[float, ...] | None:
+    return None if values is None else tuple(values)

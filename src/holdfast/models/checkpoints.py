@@ -33,7 +33,7 @@ def weights_within(loaded: Any) -> dict[str, Weights]:
     Returns:
         The whole file itself as the place "".
     """
-    return dict(_found(loaded, ()))
+    return dict(_found(loaded, (), set()))
 
 
 def chosen(sets: Mapping[str, Weights], wanted: str | None, origin: str) -> tuple[str, Weights]:
@@ -110,12 +110,14 @@ def _rank(place: str) -> tuple[bool, int]:
     return averaged, min(usual, default=len(_USUAL))
 
 
-def _found(part: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Weights]]:
-    if not isinstance(part, dict) or not part or not all(isinstance(name, str) for name in part):
+def _found(part: Any, path: tuple[str, ...], seen: set[int]) -> Iterator[tuple[str, Weights]]:
+    if not isinstance(part, dict) or not part or id(part) in seen or not all(isinstance(name, str) for name in part):
         return
+    # One dictionary may stand in any number of places; it counts for the first of them.
+    seen.add(id(part))
     if all(isinstance(value, Tensor) for value in part.values()):
         yield ".".join(path), dict(part)
     elif len(path) < _DEEPEST:
         for name, value in part.items():
             if not name.lower().startswith(_APART):
-                yield from _found(value, (*path, name))
+                yield from _found(value, (*path, name), seen)

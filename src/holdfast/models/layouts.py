@@ -15,8 +15,10 @@ from torch import Tensor, nn
 
 from holdfast.errors import BundleError, UsageError
 from holdfast.models.bundle import read_tensors
+from holdfast.models.checkpoint_files import check_checkpoint, check_claims
 from holdfast.models.checkpoints import chosen, described, weights_within
 from holdfast.models.mistaken import mistaken
+from holdfast.models.operations import Refused
 from holdfast.models.tensors import form_fault, listed, put_in
 
 if TYPE_CHECKING:
@@ -138,11 +140,16 @@ def read_sets(path: Path) -> dict[str, dict[str, Tensor]]:
         with warnings.catch_warnings():
             # Of old formats, which are what published files have.
             warnings.simplefilter("ignore")
-            loaded = torch.load(path, weights_only=True, map_location="cpu")
+            mapped = check_checkpoint(path)
+            # Mapped, tensors are parts of the file: one that claims more than it has is an error.
+            loaded = torch.load(path, weights_only=True, map_location="cpu", mmap=mapped or None)
+    except BundleError:
+        raise
     except Exception as error:  # torch raises nearly anything on files of another kind.
         # Not torch's own message: it advises to run what is in the file.
         asked = re.search(r"GLOBAL ([\w.]+)", str(error))
         reason = f"it asks for {asked[1]}" if asked else f"{type(error).__name__} while it was read"
+        reason = str(error) if isinstance(error, Refused) else reason
         raise BundleError(
             f"{path} does not hold weights alone ({reason}); nothing in it was run. Expected what "
             "torch.save(model.state_dict(), FILE) writes, or a dictionary around it: have its maker save it so"
@@ -153,6 +160,7 @@ def read_sets(path: Path) -> dict[str, dict[str, Tensor]]:
             f"{path} holds {described(loaded)}; expected tensors by name, or a dictionary that has them, as under "
             "state_dict"
         )
+    check_claims(path, sets.values())
     return sets
 
 

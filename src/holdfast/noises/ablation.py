@@ -13,7 +13,7 @@ import numpy as np
 
 from holdfast.errors import UsageError
 from holdfast.noises.base import Shape, guarantee, pixel_count, votes_ahead
-from holdfast.noises.masking import MaskingNoise, channel_count, check_k, check_kept
+from holdfast.noises.masking import MaskingNoise, channel_count, check_k, check_kept, check_sets
 from holdfast.noises.subsets import random_subsets
 from holdfast.types import ClassBounds, Norm
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # Sets that are enumerated at most: more would take longer than sampling, and their table too much memory.
 _MOST_SETS = 1_000_000
+# Radii that are looked at one by one; further ones are found by halving.
+_STEPS = 1_000
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,9 @@ class Ablation(MaskingNoise):
 
     def realizations(self, shape: Shape) -> int:
         """C(d, k) sets of pixels."""
-        return math.comb(pixel_count(shape), self.k)
+        d = pixel_count(shape)
+        check_sets(d, self.k)
+        return math.comb(d, self.k)
 
     def enumerate(self, x: Tensor, first: int, end: int) -> Tensor:
         """The sets number `first` to `end` - 1, in lexicographic order.
@@ -110,10 +114,19 @@ def levine(noise: Ablation, bounds: ClassBounds, shape: Shape) -> float | None:
     if ahead is None:
         return None
     untouched, rho = sets, 0
-    while rho < d:
+    while rho < min(d, _STEPS):
         # C(d - rho - 1, k) from C(d - rho, k): one exact factor a step.
         untouched = untouched * max(0, d - noise.k - rho) // (d - rho)
         if 2 * (sets - untouched) > ahead:
-            break
+            return float(rho)
         rho += 1
-    return float(rho)
+    return float(_far(d, noise.k, sets, ahead))
+
+
+def _far(d: int, k: int, sets: int, ahead: int) -> int:
+    """The same rho by halving, where it is large: what is met grows with it."""
+    low, high = min(d, _STEPS), d
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if 2 * (sets - math.comb(d - middle, k)) <= ahead else (low, middle - 1)
+    return low

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast, final
 
@@ -115,6 +116,21 @@ class MaskingNoise(Noise):
                 "training takes them from the training set"
             )
         return self.fill
+
+
+# Bits of the number of sets of pixels: images of a million pixels have fewer, and sums of more take long.
+_MOST_BITS = 2**20
+
+
+def check_sets(d: int, k: int) -> None:
+    """Raise UsageError if the sets of k of d pixels are too many to be counted exactly."""
+    few = min(k, d - k)
+    # C(d, k) <= (e d / k)^k.
+    if few > 0 and few * (math.log2(math.e * d / few)) > _MOST_BITS:
+        raise UsageError(
+            f"k = {k:,} of {d:,} pixels make sets whose number has more than {_MOST_BITS:,} bits, and each certificate "
+            "counts them; take a smaller k, or smaller images"
+        )
 
 
 def check_k(k: int) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from holdfast.analysis.report import template
+from holdfast.analysis import markup
+from holdfast.analysis.html import rendered
+from holdfast.visible import visible
+from holdfast.widths import padded, width
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from holdfast.reproductions.pages import Page, Statement, Table
 
@@ -17,22 +20,25 @@ _WIDTH = 80
 
 def markdown(page: Page) -> str:
     """The page with its tables; charts are images beside it."""
-    lines = [f"# {page.title}", ""]
+    plain = markup.markdown
+    lines = [f"# {plain(page.title)}", ""]
     if page.warning:
-        lines += [f"> **{page.warning}**", ""]
-    for paragraph in page.intro:
-        lines += [paragraph, ""]
+        lines += [f"> **{plain(page.warning)}**", ""]
+    lines += _paragraphs(page.intro)
     for table in page.tables:
-        lines += [f"## {table.title}", "", *_markdown_table(table), ""]
-        lines += [line for note in table.notes for line in (note, "")]
+        lines += [f"## {plain(table.title)}", "", *_markdown_table(table), "", *_paragraphs(table.notes)]
     for chart in page.charts:
-        lines += [f"## {chart.title}", "", f"![{chart.title}]({chart.file})", "", chart.caption, ""]
+        title = plain(chart.title)
+        lines += [f"## {title}", "", f"![{title}]({chart.file})", "", *_paragraphs([chart.caption])]
     if page.statements:
-        lines += ["## What was checked", "", *(f"* {_said(each)}" for each in page.statements), ""]
+        lines += ["## What was checked", "", *(f"* {plain(_said(each))}" for each in page.statements), ""]
     if page.notes:
-        lines += ["## Where differences come from", ""]
-        lines += [line for note in page.notes for line in (note, "")]
+        lines += ["## Where differences come from", "", *_paragraphs(page.notes)]
     return "\n".join(lines)
+
+
+def _paragraphs(texts: Iterable[str]) -> list[str]:
+    return [line for text in texts for line in (markup.markdown_line(markup.markdown(text)), "")]
 
 
 def text(page: Page) -> str:
@@ -40,7 +46,7 @@ def text(page: Page) -> str:
     blocks = [page.title, *((page.warning,) if page.warning else ()), *page.intro]
     lines = [line for block in blocks for line in [*_wrapped(block), ""]]
     for table in page.tables:
-        lines += [table.title, *_text_table(table), ""]
+        lines += [visible(table.title), *_text_table(table), ""]
         lines += [line for note in table.notes for line in [*_wrapped(note), ""]]
     for each in page.statements:
         lines += _wrapped(_said(each), first="* ", others="  ")
@@ -56,8 +62,7 @@ def html(page: Page, command: str) -> str:
     Raises:
         MissingExtraError: jinja2, altair or vl-convert-python is not installed.
     """
-    rendered: str = template("holdfast.reproductions", "page.html").render(page=page, command=command)
-    return rendered
+    return rendered("holdfast.reproductions", "page.html", page=page, command=command)
 
 
 def document(page: Page) -> dict[str, Any]:
@@ -97,28 +102,29 @@ def _table_document(table: Table) -> dict[str, Any]:
 
 
 def _markdown_table(table: Table) -> list[str]:
-    lines = [_bar(table.header), _bar(["---", *["---:"] * (len(table.header) - 1)])]
+    lines = [_bar(table.header), "| " + " | ".join(["---", *["---:"] * (len(table.header) - 1)]) + " |"]
     for group in table.groups:
-        about = f"**{group.title}**" + (f" ({group.settings})" if group.settings else "")
         if group.title:
-            lines.append(_bar([about, *[""] * (len(table.header) - 1)]))
+            settings = f" ({markup.markdown(group.settings)})" if group.settings else ""
+            about = f"**{markup.markdown(group.title)}**{settings}"
+            lines.append("| " + " | ".join([about, *[""] * (len(table.header) - 1)]) + " |")
         lines += [_bar(table.cells(row)) for row in group.rows]
     return lines
 
 
 def _bar(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    return "| " + " | ".join(map(markup.markdown, cells)) + " |"
 
 
 def _text_table(table: Table) -> list[str]:
-    rows = [table.cells(row) for group in table.groups for row in group.rows]
+    rows = [[visible(cell) for cell in table.cells(row)] for group in table.groups for row in group.rows]
     indent = 2 if any(group.title for group in table.groups) else 0
-    widths = [max(len(line[place]) for line in [table.header, *rows]) for place in range(len(table.header))]
+    widths = [max(width(line[place]) for line in [table.header, *rows]) for place in range(len(table.header))]
     widths[0] += indent
 
     def line(cells: Sequence[str], shift: int = 0) -> str:
-        first = (" " * shift + cells[0]).ljust(widths[0])
-        rest = (cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))
+        first = padded(" " * shift + visible(cells[0]), widths[0])
+        rest = (padded(visible(cell), wide, right=True) for cell, wide in zip(cells[1:], widths[1:], strict=True))
         return "  ".join([first, *rest]).rstrip()
 
     lines = [line(table.header)]
@@ -132,7 +138,9 @@ def _text_table(table: Table) -> list[str]:
 
 def _wrapped(paragraph: str, first: str = "", others: str = "") -> list[str]:
     """Lines of a terminal, with indents; names such as cohen-cifar10 stay whole."""
-    return textwrap.wrap(paragraph, _WIDTH, initial_indent=first, subsequent_indent=others, break_on_hyphens=False)
+    return textwrap.wrap(
+        visible(paragraph), _WIDTH, initial_indent=first, subsequent_indent=others, break_on_hyphens=False
+    )
 
 
 def _said(statement: Statement) -> str:

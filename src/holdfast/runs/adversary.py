@@ -14,7 +14,7 @@ from holdfast.attacks.distances import distance
 from holdfast.attacks.randomness import derived
 from holdfast.attacks.target import ABSTAINS as NO_ANSWER
 from holdfast.attacks.target import MOST_LEVEL
-from holdfast.errors import AttackError, UsageError
+from holdfast.errors import AttackError, RunError, UsageError
 from holdfast.runs.attack_store import ABSTAINS, AttackManifest, AttackRecord, hashed
 from holdfast.types import Norm
 
@@ -136,7 +136,13 @@ class Adversary:
         return wanted
 
     def seed_of(self, example: Example, restart: int, purpose: int) -> int:
-        """Of one purpose of one run."""
+        """Of one purpose of one run.
+
+        Raises:
+            RunError: the attack has no seed yet.
+        """
+        if self.manifest.seed is None:
+            raise RunError("the attack awaits the nonce that its seed is derived from; give it first")
         return derived(self.manifest.seed, example.index, restart, purpose)
 
     def _record(

@@ -12,28 +12,26 @@ import numpy as np
 
 from holdfast.attacks import Check, DefendedTarget, Queries, SmoothedTarget, attack_from_dict
 from holdfast.errors import AlarmError, UsageError
-from holdfast.files import whole_file
 from holdfast.noises.base import noise_from_dict
 from holdfast.runs.adversary import Adversary, Certified
-from holdfast.runs.attack_store import AttackManifest, AttackRecord, AttackStore, norm_of
+from holdfast.runs.attack_store import EVIDENCE, AttackManifest, AttackRecord, AttackStore, norm_of
 from holdfast.runs.code import CODE, code_version
 from holdfast.runs.execute import Meter, Progress, differing_versions, installed_versions
+from holdfast.runs.seeds import Seed, seeded
 from holdfast.sampling.inputs import checked_example
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from holdfast.attacks import Attack, Target
     from holdfast.data.base import DataSet
+    from holdfast.folders import Folder, Where
     from holdfast.noises.base import Noise
     from holdfast.runs.attack_store import AttackRun, Budgets
     from holdfast.runs.promised_data import DataPromise
     from holdfast.types import Example
-
-EVIDENCE = "evidence"
 
 # What attacks come from, besides Holdfast and torch.
 _LIBRARIES = ("foolbox", "pyautoattack", "scipy")
@@ -48,7 +46,7 @@ def attack_promise(
     data: DataPromise,
     model: Mapping[str, Any],
     precision: str,
-    seed: int,
+    seed: int | Seed,
     wanted: int | str | None = None,
     restarts: int = 1,
     certification: str | None = None,
@@ -63,7 +61,7 @@ def attack_promise(
         data: which examples.
         model: what the bundle says of itself, and its backend.
         precision: in which the votes are computed.
-        seed: of all randomness.
+        seed: of all randomness; a number was chosen by whoever gives it, and is noted as such.
         wanted: the class to lead to: a number, "next", or None for any other.
         restarts: of a randomized attack, for each example and budget.
         certification: digest of the run whose certificates are attacked; None where there is none.
@@ -85,7 +83,7 @@ def attack_promise(
         data=data,
         model=dict(model),
         certification=certification,
-        seed=seed,
+        **seeded(seed).entries(),
         precision=precision,
         device=target.device.type,
         versions={
@@ -111,7 +109,7 @@ def _library_versions() -> dict[str, str]:
 
 
 def attack_run(
-    folder: Path,
+    folder: Where,
     manifest: AttackManifest,
     target: Target,
     examples: Callable[[Sequence[int]], Iterator[Example]],
@@ -135,14 +133,7 @@ def attack_run(
             goes on with the other examples.
         UsageError, RunError, InputError, ClassifierError: see `Attack.run`, `AttackStore`, `checked_example`.
     """
-    attack = attack_from_dict(manifest.attack)
-    adversary = Adversary(manifest, attack, target, Check(manifest.repeats, manifest.confidence))
-    data = manifest.data
-    if manifest.budgets.relative and certified is None:
-        raise UsageError("budgets in certified radii need a certification; give them in the attack's own units")
-    if certified is not None:
-        for index in data.indices():
-            adversary.check_budgets(certified[index].radius)
+    adversary, data = checked_adversary(manifest, target, certified), manifest.data
     with AttackStore(folder, manifest) as store:
         todo = [index for index in data.indices() if index not in store.done]
         meter = Meter(len(store.done), len(data.indices()), on_progress)
@@ -152,16 +143,36 @@ def attack_run(
                 known = None if certified is None else certified[example.index]
                 record, adversarial = adversary.on(example, known)
                 if record.alarm and adversarial is not None:
-                    _save_evidence(folder, store.manifest, record, example, adversarial)
+                    with store.guarded():
+                        _save_evidence(store.folder, store.manifest, record, example, adversarial)
                 store.append([(record, adversarial)])
                 meter.example()
                 meter.batch(Queries(**record.queries).passes)
                 if record.alarm:
+                    # It may be the last one.
+                    store.conclude()
                     raise AlarmError(_alarm(folder, manifest, record))
         finally:
             session = meter.session(settings or {})
             if session.examples:
                 store.log_session(session)
+        store.conclude()
+
+
+def checked_adversary(manifest: AttackManifest, target: Target, certified: Mapping[int, Certified] | None) -> Adversary:
+    """The adversary that a manifest promises, if it can attack all examples.
+
+    Raises:
+        UsageError: attack, target, budgets and check do not fit together; see `attack_run`.
+    """
+    attack = attack_from_dict(manifest.attack)
+    adversary = Adversary(manifest, attack, target, Check(manifest.repeats, manifest.confidence))
+    if manifest.budgets.relative and certified is None:
+        raise UsageError("budgets in certified radii need a certification; give them in the attack's own units")
+    if certified is not None:
+        for index in manifest.data.indices():
+            adversary.check_budgets(certified[index].radius)
+    return adversary
 
 
 def attacked_again(
@@ -202,22 +213,22 @@ def other_attack_versions(manifest: AttackManifest) -> list[str]:
 
 
 def _save_evidence(
-    folder: Path,
+    folder: Folder,
     manifest: AttackManifest,
     record: AttackRecord,
     example: Example,
     adversarial: NDArray[np.float32],
 ) -> None:
     """The two inputs and all that is known of them, for whoever has to find out what is wrong."""
-    place = folder / EVIDENCE
-    with whole_file(place / f"{record.index}.npz") as path, path.open("wb") as file:
-        np.savez_compressed(file, x=example.x, adversarial=adversarial)
     told = {"record": json.loads(record.to_line(manifest.digest)), "attack": json.loads(manifest.to_json())}
-    with whole_file(place / f"{record.index}.json") as path:
-        path.write_text(json.dumps(told, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    with folder.folder(EVIDENCE, make=True) as place:
+        with place.replacing(f"{record.index}.npz") as file:
+            np.savez_compressed(file, x=example.x, adversarial=adversarial)
+        with place.replacing(f"{record.index}.json") as file:
+            file.write((json.dumps(told, indent=2, allow_nan=False) + "\n").encode())
 
 
-def _alarm(folder: Path, manifest: AttackManifest, record: AttackRecord) -> str:
+def _alarm(folder: Where, manifest: AttackManifest, record: AttackRecord) -> str:
     names = manifest.data.class_names
     norm = norm_of(manifest)
     votes = "" if record.votes is None else f"the votes of {record.repeats} answers with fresh noise say so; "

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from holdfast.errors import RunError
 from holdfast.runs.code import code_version
 from holdfast.runs.execute import Meter, Progress, installed_versions
 from holdfast.runs.manifest import BOUND, Manifest
@@ -14,10 +15,10 @@ from holdfast.sampling.inputs import checked_example
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from holdfast.bounds import Bound, Bounded
     from holdfast.data.base import DataSet
+    from holdfast.folders import Where
     from holdfast.runs.promised_data import DataPromise
     from holdfast.runs.store import Run
     from holdfast.types import Example
@@ -34,14 +35,7 @@ def bound_promise(bound: Bound, data: DataPromise, model: Mapping[str, Any], dev
         kind=BOUND,
         noise={},
         guarantee=bound.name,
-        estimator={
-            "name": "proved",
-            "bound": bound.to_dict(),
-            "norm": bound.measure.value,
-            "source": bound.source,
-            "assumption": bound.assumed(data.low, data.high),
-            "most": bound.most,
-        },
+        estimator=_described(bound, data),
         n0=0,
         data=data,
         model=dict(model),
@@ -53,8 +47,37 @@ def bound_promise(bound: Bound, data: DataPromise, model: Mapping[str, Any], dev
     )
 
 
+def _described(bound: Bound, data: DataPromise) -> dict[str, Any]:
+    """The estimator of a manifest: what the bound is, and what must be said of it."""
+    return {
+        "name": "proved",
+        "bound": bound.to_dict(),
+        "norm": bound.measure.value,
+        "source": bound.source,
+        "assumption": bound.assumed(data.low, data.high),
+        "most": bound.most,
+    }
+
+
+def check_bound(manifest: Manifest, bound: Bound) -> None:
+    """Raise RunError unless a manifest says of its bound what the bound says of itself: norm, reach, assumption.
+
+    Words may be others in another version.
+    """
+    known = _described(bound, manifest.data)
+    same = manifest.versions.get("holdfast") == installed_versions()["holdfast"]
+    for name in ("norm", "most", *(("source", "assumption") if same else ())):
+        if manifest.estimator.get(name) != known[name]:
+            raise RunError(
+                f"the manifest says {name} = {manifest.estimator.get(name)!r} of the bound {bound.name}, which has "
+                f"{known[name]!r}"
+            )
+    if manifest.guarantee != bound.name:
+        raise RunError(f"the manifest names the guarantee {manifest.guarantee!r}, the bound is {bound.name!r}")
+
+
 def bound_run(
-    folder: Path,
+    folder: Where,
     manifest: Manifest,
     bounded: Bounded,
     examples: Callable[[Sequence[int]], Iterator[Example]],
@@ -97,6 +120,7 @@ def bound_run(
             session = meter.session(settings or {})
             if session.examples:
                 store.log_session(session)
+        store.conclude()
 
 
 def proved_again(

@@ -1,4 +1,7 @@
-"""Digests of manifests and records: damage and careless edits are found. They are no signature (docs/formats.md)."""
+"""Digests of manifests, records and results: damage and careless edits are found. They are no signature.
+
+docs/formats.md, "Digests", says what each is taken of.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 DIGEST = "digest"
 # Hexadecimal digits of a record's digest: 64 bits, which no accident meets.
 _RECORD_DIGITS = 16
+# Made once: `json.dumps` would make one for each call.
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def manifest_digest(entries: Mapping[str, Any]) -> str:
@@ -27,10 +32,25 @@ def record_digest(promised: str, entries: Mapping[str, Any]) -> str:
     return hashlib.sha256(promised.encode() + b"\n" + _canonical(entries)).hexdigest()[:_RECORD_DIGITS]
 
 
+def results_digest(promised: str, records: Iterable[Mapping[str, Any]]) -> str:
+    """SHA-256, in hexadecimal, of a manifest's digest and of all records: one number for everything a run says.
+
+    The manifest's part makes it pin the promise, too: the same votes under another promise have another digest.
+
+    Args:
+        promised: digest of the manifest.
+        records: entries of each record, in any order; what counts is the order of their indices.
+    """
+    content = hashlib.sha256(promised.encode() + b"\n")
+    for entries in sorted(records, key=lambda each: each["index"]):
+        content.update(_canonical(entries) + b"\n")
+    return content.hexdigest()
+
+
 def _canonical(entries: Mapping[str, Any]) -> bytes:
     """JSON with sorted keys, no spaces and ASCII only: one text for one content."""
     rest = {key: value for key, value in entries.items() if key != DIGEST}
     try:
-        return json.dumps(rest, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+        return _ENCODER.encode(rest).encode()
     except RecursionError:
         raise ValueError("it is nested too deeply") from None

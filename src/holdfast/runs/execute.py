@@ -18,20 +18,21 @@ from holdfast.models.backends.base import find
 from holdfast.noises.base import Noise, grey_or_rgb, noise_from_dict
 from holdfast.noises.pixels import TRANSPOSE, counts_pixels, refuse_channels_last
 from holdfast.runs.code import CODE, code_version
-from holdfast.runs.gallery import FILE_NAME, Gallery, write_gallery
+from holdfast.runs.gallery import Gallery, write_gallery
 from holdfast.runs.manifest import Manifest, estimator_of
 from holdfast.runs.promised_data import DataPromise
-from holdfast.runs.store import RunStore, Session, VoteRecord
+from holdfast.runs.seeds import Seed, seeded
+from holdfast.runs.store import GALLERY, RunStore, Session, VoteRecord
 from holdfast.sampling.inputs import checked_example
 from holdfast.sampling.procedure import Certify, certify_votes
 from holdfast.sampling.rng import BLOCK, Stream, generator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from holdfast.folders import Folder, Where
     from holdfast.sampling.engines.base import Base, Engine
     from holdfast.sampling.procedure import Procedure
     from holdfast.types import Example
@@ -60,12 +61,15 @@ def promise(
     n0: int,
     data: DataPromise,
     model: dict[str, Any],
-    seed: int,
+    seed: int | Seed,
     precision: str,
     device: str,
     joint_alpha: float | None = None,
 ) -> Manifest:
-    """The manifest of a certification with this installation of Holdfast and its libraries."""
+    """The manifest of a certification with this installation of Holdfast and its libraries.
+
+    A seed that is a number was chosen by whoever gives it, and is noted as such.
+    """
     return Manifest(
         kind="certify",
         noise=noise.to_dict(),
@@ -74,7 +78,7 @@ def promise(
         n0=n0,
         data=data,
         model=model,
-        seed=seed,
+        **seeded(seed).entries(),
         block=BLOCK,
         joint_alpha=joint_alpha,
         precision=precision,
@@ -132,7 +136,7 @@ def procedure_of(manifest: Manifest) -> Procedure:
 
 
 def certify_run(
-    folder: Path,
+    folder: Where,
     manifest: Manifest,
     classifier: Base,
     examples: Callable[[Sequence[int]], Iterator[Example]],
@@ -159,14 +163,19 @@ def certify_run(
     if counts_pixels(noise):
         refuse_channels_last(str(noise), data.shape, TRANSPOSE)
     if manifest.seed is None:
-        raise RunError("a certification needs a seed in its manifest; an imported log cannot be gone on with")
+        raise RunError(
+            "a certification needs a seed in its manifest: an imported log cannot be gone on with, and a promise that "
+            "awaits a nonce must get it first"
+        )
     procedure = procedure_of(manifest)
     with RunStore(folder, manifest) as store:
-        if not (folder / FILE_NAME).exists():
-            _record_gallery(folder, manifest.seed, noise, data, examples)
+        if not store.folder.has(GALLERY):
+            with store.guarded():
+                _record_gallery(store.folder, manifest.seed, noise, data, examples)
         todo = [index for index in data.indices() if index not in store.done]
         meter = Meter(len(store.done), len(data.indices()), on_progress)
         if not todo:
+            store.conclude()
             return
         checked = (checked_example(example, data.shape, data.low, data.high) for example in examples(todo))
         votes = engine.run(classifier, noise, procedure, manifest.seed, checked, meter.batch)
@@ -189,6 +198,7 @@ def certify_run(
             flush()
         meter.batch()
         store.log_session(meter.session(engine.settings()))
+        store.conclude()
 
 
 class Meter:
@@ -236,7 +246,7 @@ class Meter:
 
 
 def _record_gallery(
-    folder: Path,
+    folder: Folder,
     seed: int,
     noise: Noise,
     data: DataPromise,

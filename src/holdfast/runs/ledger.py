@@ -7,24 +7,30 @@ line costs one record and the next append cannot glue onto it.
 from __future__ import annotations
 
 import json
-import math
 import os
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, final
+from fnmatch import fnmatchcase
+from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar, final
 
 from holdfast.errors import RunError
-from holdfast.files import storage_error, take_lock
-from holdfast.runs.digests import DIGEST, record_digest
+from holdfast.files import storage_error
+from holdfast.folders import Folder, entered, take_lock
+from holdfast.formats.checking import fitting
+from holdfast.formats.records import SessionLine
+from holdfast.formats.strict import MOST_LINE, MOST_LINES, json_object
+from holdfast.runs.digests import record_digest
 from holdfast.shortened import some
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Sequence
     from io import FileIO
-    from pathlib import Path
     from types import TracebackType
 
     from typing_extensions import Self
+
+    from holdfast.folders import Where
 
 RECORDS = "records.jsonl"
 SESSIONS = "sessions.jsonl"
@@ -42,39 +48,66 @@ class Session:
     settings: dict[str, Any]
 
 
+class Line(Protocol):
+    """What all records have, whatever else they hold."""
+
+    @property
+    def digest(self) -> str:
+        """Of its other entries, in its run."""
+
+
+AnyLine = TypeVar("AnyLine", bound=Line)
+
+
 class Ledger(ABC):
     """A folder opened for appending, by one process at a time. A subclass writes `_promise` and `_recorded`.
 
+    Whatever becomes of the path of the folder meanwhile, what is written goes into the folder that was opened.
+
     Args:
-        folder: made if it is not there.
+        where: the folder lies; made if it is not there.
         manifest_name: the file that makes a folder one of these.
+        files: of other names that this kind of folder may hold.
+        folders: that this kind of folder may hold.
 
     Attributes:
+        folder: the open folder.
         done: indices of the examples that have a record.
 
     Raises:
         RunLockedError: another process has it open.
-        RunError: it promised something else, or is corrupt.
+        RunError: it promised something else, is corrupt, or has something else than files and folders in the places of
+            such.
         StorageError: the disk is full or refuses to write.
     """
 
-    def __init__(self, folder: Path, manifest_name: str) -> None:
-        self.folder = folder
-        self._lock: IO[str] | None = None
+    def __init__(
+        self, where: Where, manifest_name: str, files: Sequence[str] = (), folders: Sequence[str] = ()
+    ) -> None:
+        self._lock: IO[bytes] | None = None
         self._file: FileIO | None = None
         try:
-            _check_folder(folder, manifest_name)
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lock = take_lock(folder / _LOCK, f"is working on {folder}")
+            self.folder = Folder.opened(where, make=True)
+        except OSError as error:
+            raise storage_error(str(where), error, _SAFE) from error
+        try:
+            _check_folder(self.folder, manifest_name)
+            for name in (manifest_name, *files):
+                self.folder.check(name)
+            for name in (RECORDS, SESSIONS, _LOCK):
+                self.folder.check(name, one_name=True)
+            for name in folders:
+                self.folder.check(name, folder=True)
+            self._lock = take_lock(self.folder, _LOCK, f"is working on {self.folder}")
             self._promise()
             for name in (RECORDS, SESSIONS):
-                _cut_torn_line(folder / name)
+                _cut_torn_line(self.folder, name)
             self.done = self._recorded()
-            self._file = (folder / RECORDS).open("ab", buffering=0)
+            self._file = self.folder.appending(RECORDS)
         except OSError as error:
             self.close()
-            raise storage_error(folder, error, _SAFE) from error
-        except RunError:
+            raise storage_error(str(where), error, _SAFE) from error
+        except BaseException:
             self.close()
             raise
 
@@ -105,30 +138,38 @@ class Ledger(ABC):
         """
         if self._file is None:
             raise RunError(f"the run {self.folder} is closed; open it again to append")
-        try:
-            while lines:
-                lines = lines[self._file.write(lines) :]
+        with self.guarded():
+            _append(self._file, lines)
             os.fsync(self._file.fileno())
-        except OSError as error:
-            # A line that is half written now is cut off when the run is opened again.
-            self.close()
-            raise storage_error(self.folder, error, _SAFE) from error
 
     @final
     def log_session(self, session: Session) -> None:
-        """Append what this process did to the session log."""
+        """Append what this process did to the session log, unless the ledger is closed."""
+        if self._file is None:
+            return
+        text = line(
+            examples=session.examples,
+            samples=session.samples,
+            seconds=round(session.seconds, 3),
+            settings=session.settings,
+        )
+        with self.guarded(), self.folder.appending(SESSIONS) as file:
+            _append(file, text.encode())
+
+    @final
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Write something into the folder.
+
+        Raises:
+            StorageError: the operating system refuses; the ledger is then closed.
+        """
         try:
-            with (self.folder / SESSIONS).open("a", encoding="utf-8") as file:
-                file.write(
-                    line(
-                        examples=session.examples,
-                        samples=session.samples,
-                        seconds=round(session.seconds, 3),
-                        settings=session.settings,
-                    )
-                )
+            yield
         except OSError as error:
-            raise storage_error(self.folder, error, _SAFE) from error
+            # A line that is half written now is cut off when the run is opened again.
+            self.close()
+            raise storage_error(str(self.folder), error, _SAFE) from error
 
     @final
     def close(self) -> None:
@@ -139,44 +180,38 @@ class Ledger(ABC):
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+        self.folder.close()
 
 
-def whole_lines(folder: Path) -> list[bytes]:
-    """The records' lines in a folder, without touching them; a torn last line is left out."""
-    return _whole(folder / RECORDS)
+def whole_lines(folder: Where | Folder) -> list[bytes]:
+    """The records' lines in a folder, without touching them; a torn last line is left out.
+
+    Raises:
+        RunError: the folder or the file cannot be read, or something else than a file lies there.
+    """
+    with entered(folder) as place:
+        return _whole(place, RECORDS)
 
 
-def read_sessions(folder: Path) -> tuple[Session, ...]:
+def read_sessions(folder: Where | Folder) -> tuple[Session, ...]:
     """The session log of a folder; a torn last line is left out.
 
     Raises:
-        RunError: a line is no session.
+        RunError: a line is no session, or see `whole_lines`.
     """
-    log, found = folder / SESSIONS, []
-    for number, text in enumerate(_whole(log), 1):
+    found = []
+    with entered(folder) as place:
+        lines = _whole(place, SESSIONS)
+    for number, text in enumerate(lines, 1):
         try:
-            found.append(_session(json_object(text)))
-        except (ValueError, KeyError, TypeError) as error:
+            entries = fitting(json_object(text, MOST_LINE), SessionLine)
+        except ValueError as error:
             raise RunError(
-                f"{log}, line {number} is not a session ({error}); expected examples, samples, seconds and settings. "
-                "No result depends on this file: delete the line"
+                f"{place / SESSIONS}, line {number} is not a session ({error}); expected examples, samples, seconds "
+                "and settings. No result depends on this file: delete the line"
             ) from error
+        found.append(Session(entries.examples, entries.samples, entries.seconds, entries.settings))
     return tuple(found)
-
-
-def json_object(text: bytes | str) -> dict[str, Any]:
-    """The JSON object that a text is.
-
-    Raises:
-        ValueError: it is not UTF-8, no JSON (NaN and infinity are none), nested too deeply, or JSON of another kind.
-    """
-    try:
-        found = json.loads(text if isinstance(text, str) else text.decode(), parse_constant=_no_number)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-    if not isinstance(found, dict):
-        raise ValueError(f"a JSON object was expected, found {type(found).__name__}")
-    return found
 
 
 def sealed(promised: str, **entries: Any) -> str:
@@ -184,19 +219,23 @@ def sealed(promised: str, **entries: Any) -> str:
     return line(**entries, digest=record_digest(promised, entries))
 
 
-def opened(text: bytes, promised: str) -> dict[str, Any]:
-    """The entries of a record that was `sealed` in a folder whose manifest has the digest `promised`.
+def opened(text: bytes, promised: str, kind: type[AnyLine]) -> AnyLine:
+    """A record that was `sealed` in a folder whose manifest has the digest `promised`.
+
+    Args:
+        text: the line.
+        promised: digest of the manifest.
+        kind: what such records hold; one of `holdfast.formats.records`.
 
     Raises:
-        ValueError: no JSON object, or its digest does not fit.
-        KeyError: it has no digest.
+        ValueError: it is none of that kind, or its digest does not fit.
     """
-    raw = json_object(text)
-    found = raw.pop(DIGEST)
+    raw = json_object(text, MOST_LINE)
+    found = fitting(raw, kind)
     expected = record_digest(promised, raw)
-    if found != expected:
-        raise ValueError(f"its digest is {found!r}, that of its entries in this run {expected!r}")
-    return raw
+    if found.digest != expected:
+        raise ValueError(f"its digest is {found.digest!r}, that of its entries in this run {expected!r}")
+    return found
 
 
 def line(**entries: Any) -> str:
@@ -208,69 +247,38 @@ def line(**entries: Any) -> str:
     return json.dumps(entries, separators=(",", ":"), allow_nan=False) + "\n"
 
 
-def whole(raw: Mapping[str, Any], name: str) -> int:
-    """An entry that is a whole number from 0 on; nothing is cut or rounded.
-
-    Raises:
-        ValueError: it is something else.
-        KeyError: there is none.
-    """
-    value = raw[name]
-    if type(value) is not int or value < 0:
-        raise ValueError(f"{name} is a whole number from 0 on, found {value!r}")
-    return value
-
-
-def real(raw: Mapping[str, Any], name: str) -> float:
-    """An entry that is a finite number from 0 on.
-
-    Raises:
-        ValueError: it is something else.
-        KeyError: there is none.
-    """
-    value = raw[name]
-    if type(value) not in (int, float) or not 0 <= value < math.inf:
-        raise ValueError(f"{name} is a finite number from 0 on, found {value!r}")
-    return float(value)
-
-
-def _no_number(name: str) -> Any:
-    raise ValueError(f"{name} is not a number")
-
-
-def _whole(path: Path) -> list[bytes]:
+def _whole(folder: Folder, name: str) -> list[bytes]:
     """The lines of a file, if there is one, that have an end."""
-    raw = path.read_bytes() if path.is_file() else b""
-    return raw[: raw.rfind(b"\n") + 1].splitlines()
+    return (folder.read(name, MOST_LINES) or b"").split(b"\n")[:-1]
 
 
-def _session(raw: dict[str, Any]) -> Session:
-    counted = {name: whole(raw, name) for name in ("examples", "samples")}
-    if set(raw) != {*counted, "seconds", "settings"} or not isinstance(raw["settings"], dict):
-        raise ValueError(f"found {raw}")
-    return Session(**counted, seconds=real(raw, "seconds"), settings=raw["settings"])
+def _append(file: FileIO, content: bytes) -> None:
+    """Write all of it: a disk that fills up takes a part."""
+    while content:
+        content = content[file.write(content) :]
 
 
-def _cut_torn_line(path: Path) -> None:
+def _cut_torn_line(folder: Folder, name: str) -> None:
     """Cut off what follows the last newline: a record that a killed process left half written."""
-    if not path.is_file():
+    if not folder.has(name):
         return
-    whole = path.read_bytes().rfind(b"\n") + 1
-    if whole < path.stat().st_size:
-        with path.open("r+b") as file:
+    with folder.appending(name) as file:
+        file.seek(0)
+        content = file.read() or b""
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
             file.truncate(whole)
             os.fsync(file.fileno())
 
 
-def _check_folder(folder: Path, manifest_name: str) -> None:
+def _check_folder(folder: Folder, manifest_name: str) -> None:
     """Refuse, before anything is written, a folder that holds something else than a run."""
-    if folder.exists() and not folder.is_dir():
-        raise RunError(f"{folder} is a file; a run is a folder. Choose another place")
-    if not folder.exists() or (folder / manifest_name).exists():
+    if folder.has(manifest_name):
         return
     # A process that was killed while it wrote the manifest leaves the lock and a temporary file.
-    ours = [folder / _LOCK, *folder.glob(f".{manifest_name}.*.tmp")]
-    strangers = sorted(path.name for path in folder.iterdir() if path not in ours)
+    strangers = sorted(
+        name for name in folder.names() if name != _LOCK and not fnmatchcase(name, f".{manifest_name}.*.tmp")
+    )
     if strangers:
         raise RunError(
             f"{folder} is not empty and not a run: it holds {some(strangers)} but no {manifest_name}. "

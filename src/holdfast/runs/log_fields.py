@@ -14,6 +14,8 @@ _REAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,9})?|[+-]?(na
 _CLOCK = re.compile(r"(?:([0-9]{1,9}) days?,? )?([0-9]{1,9}):([0-5]?[0-9]):([0-5]?[0-9](?:\.[0-9]*)?)")
 _SECONDS_A_DAY = 86_400.0
 
+# What may stand around a field. Python strips more, of which some end a line on a screen: form feeds, U+2028.
+BLANK = " "
 # No index and no class has more digits.
 _MOST_WHOLE = 10**18
 
@@ -24,7 +26,7 @@ def whole(text: str, name: str) -> int:
     Raises:
         ValueError: it is none.
     """
-    stripped = text.strip()
+    stripped = text.strip(BLANK)
     number = Decimal(stripped) if _REAL.fullmatch(stripped) else Decimal("nan")
     # Bounded first: of 1e999999999 no integer is made.
     if not (number.is_finite() and -_MOST_WHOLE < number < _MOST_WHOLE and number == number.to_integral_value()):
@@ -38,7 +40,7 @@ def real(text: str, name: str) -> float:
     Raises:
         ValueError: it is none.
     """
-    if not _REAL.fullmatch(text.strip()):
+    if not _REAL.fullmatch(text.strip(BLANK)):
         raise ValueError(f"{name} is a number, found {text!r}")
     return float(text) + 0.0
 
@@ -51,13 +53,13 @@ def seconds(text: str | None) -> float | None:
     Raises:
         ValueError: it is none of these, or negative.
     """
-    if not text or not text.strip():
+    if not text or not text.strip(BLANK):
         return None
-    clock = _CLOCK.fullmatch(text.strip())
+    clock = _CLOCK.fullmatch(text.strip(BLANK))
     if clock:
         days, hours, minutes, rest = (float(part or 0) for part in clock.groups())
         return days * _SECONDS_A_DAY + 3600.0 * hours + 60.0 * minutes + rest
-    value = real(text, "time") if _REAL.fullmatch(text.strip()) else math.nan
+    value = real(text, "time") if _REAL.fullmatch(text.strip(BLANK)) else math.nan
     if not 0.0 <= value < math.inf:
         raise ValueError(
             "time is in seconds from 0 on, or h:m:s with minutes and seconds below 60, which days may precede "
@@ -71,14 +73,14 @@ def truth(text: str) -> bool | None:
     try:
         return {0: False, 1: True}.get(whole(text, "correct"))
     except ValueError:
-        return {"false": False, "true": True}.get(text.strip().lower())
+        return {"false": False, "true": True}.get(text.strip(BLANK).lower())
 
 
 def least_meant(text: str, norm: Norm) -> float:
     """The smallest radius that the decimal `text` can stand for, were it rounded to nearest; no count of pixels is."""
     if norm is Norm.L0:
         return float(text)
-    mantissa, _, exponent = text.strip().lower().partition("e")
+    mantissa, _, exponent = text.strip(BLANK).lower().partition("e")
     digits = len(mantissa.partition(".")[2]) - int(exponent or 0)
     # 0e999 is 0.
     return max(0.0, float(text) - 0.5 * 10.0 ** min(-digits, 300))

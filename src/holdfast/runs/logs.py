@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, TextIO
 
 from holdfast.encodings import encoding_of
 from holdfast.errors import DataError
-from holdfast.runs.log_fields import least_meant, real, seconds, truth, whole
+from holdfast.folders import read_file
+from holdfast.formats.fields import MOST_CLASSES, MOST_EXAMPLES
+from holdfast.formats.strict import MOST_LINES
+from holdfast.runs.log_fields import BLANK, least_meant, real, seconds, truth, whole
 from holdfast.runs.manifest import Manifest
-from holdfast.runs.promised_data import MOST_EXAMPLES, UNKNOWN, DataPromise
+from holdfast.runs.promised_data import UNKNOWN, DataPromise
 from holdfast.runs.store import ClaimRecord
 from holdfast.runs.subsets import TEST_SPLITS
 from holdfast.shortened import as_json
@@ -28,9 +31,6 @@ if TYPE_CHECKING:
 
 COLUMNS = ("idx", "label", "predict", "radius", "correct", "time")
 _REQUIRED = COLUMNS[:4]
-
-# More than any data set has: a number beyond is no label, and a list as long as that is never made.
-_MOST_CLASSES = 100_000
 
 
 @dataclass(frozen=True)
@@ -107,16 +107,22 @@ def _rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], str | None]:
         found = ", ".join(map(repr, header)) if twice else ", ".join(header).strip() or "none"
         raise DataError(f"{path} has the columns {found}; a log has {', '.join(COLUMNS)}, once each, tab-separated")
     # Blank lines say nothing, but they count.
-    lines = [(number, line) for number, line in enumerate(others, 2) if line.strip(" ")]
+    lines = [(number, line) for number, line in enumerate(others, 2) if line.strip(BLANK)]
     if not lines:
         raise DataError(f"{path} has a header and no lines")
     rows = [(number, _fields(path, number, line, header)) for number, line in lines]
     # After the last newline there is nothing, unless it is missing.
-    return rows, _open_end(path, lines[-1], header[-1]) if others[-1].strip(" ") else None
+    return rows, _open_end(path, lines[-1], header[-1]) if others[-1].strip(BLANK) else None
 
 
 def _fields(path: Path, number: int, line: str, header: Sequence[str]) -> dict[str, str]:
     """A line by columns: as many fields as the header has."""
+    # Form feeds, U+2028 and others: what editors and Python's own `splitlines` take for the end of a line.
+    if line.splitlines() != [line]:
+        raise DataError(
+            f"{path}, line {number} has a sign within it that ends lines elsewhere: {as_json(line)}. Write the log "
+            "anew, or take the sign out"
+        )
     fields = line.split("\t")
     if len(fields) != len(header):
         cut = "; the file may be cut off there, or a tab be missing" if len(fields) < len(header) else ""
@@ -144,9 +150,9 @@ def _open_end(path: Path, last: tuple[int, str], column: str) -> str:
 
 
 def _text(path: Path) -> str:
-    if not path.is_file():
+    raw = read_file(path, MOST_LINES, DataError)
+    if raw is None:
         raise DataError(f"there is no log {path}")
-    raw = path.read_bytes()
     encoding = encoding_of(raw)
     try:
         text = raw.decode(encoding)
@@ -267,14 +273,14 @@ def _claim(path: Path, number: int, row: dict[str, str], norm: Norm) -> ClaimRec
             f"{path}, line {number}: indices and labels are 0 or more, and a radius is a finite number from 0 on; "
             f"found {row}"
         )
-    if predicted < -1 or max(claim.label, predicted) >= _MOST_CLASSES:
+    if predicted < -1 or max(claim.label, predicted) >= MOST_CLASSES:
         raise DataError(
-            f"{path}, line {number}: classes are numbers from 0 to {_MOST_CLASSES - 1:,}, and predict is one of them "
+            f"{path}, line {number}: classes are numbers from 0 to {MOST_CLASSES - 1:,}, and predict is one of them "
             f"or -1 (abstain); found {row}"
         )
     if norm is Norm.L0 and not claim.radius.is_integer():
         raise DataError(
-            f"{path}, line {number} has the radius {row['radius'].strip()}; a radius in L0 is a whole number of "
+            f"{path}, line {number} has the radius {row['radius'].strip(BLANK)}; a radius in L0 is a whole number of "
             "pixels. Name the noise that the log was made with, or mend the line"
         )
     return claim

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import json
+import math
 import warnings
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from holdfast.code_digest import is_version, place
-from holdfast.errors import RunError
-from holdfast.estimators import Estimator, Proved, estimator_from_dict, scale_of
-from holdfast.files import whole_file
+from holdfast.errors import RunError, UsageError
+from holdfast.estimators import Estimator, Proved, check_samples, estimator_from_dict, scale_of
+from holdfast.files import storage_error
+from holdfast.folders import Folder, entered, lies
+from holdfast.formats.checking import fitting
+from holdfast.formats.manifests import RunManifest
+from holdfast.formats.strict import MOST_DOCUMENT, json_object
 from holdfast.noises.base import noise_from_dict
 from holdfast.plain import Plain
+from holdfast.runs import promised_data, seeds
 from holdfast.runs.digests import DIGEST, manifest_digest
-from holdfast.runs.ledger import json_object
-from holdfast.runs.promised_data import NOTED_LATER, DataPromise, check_data, checked_entry
+from holdfast.runs.promised_data import DataPromise
+from holdfast.runs.seeds import DERIVED, Seed, check_derivation
 from holdfast.shortened import as_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
     from typing_extensions import Self
 
+    from holdfast.folders import Where
     from holdfast.types import ClassBounds
 
 FORMAT = 2
@@ -34,8 +40,10 @@ FILE_NAME = "manifest.json"
 CERTIFY, IMPORTED, BOUND = "certify", "imported", "bound"
 
 # What may differ between the sessions of one run, since no result depends on it, or since it follows from the hash of
-# the data.
-_NOT_COMPARED = ("created", DIGEST, "data.sorted_by_class")
+# the data. Where a seed comes from is said when the promise is made, and not again.
+_NOT_COMPARED = ("created", DIGEST, "data.sorted_by_class", *seeds.NOTED_LATER)
+# alpha times the number of examples meets joint_alpha up to the rounding of float64.
+_JOINT_SLACK = 2.0**-40
 # The beginnings of entries that older manifests of these formats lack: compared where there is something to compare.
 _CODE_OF_MODEL, _CODE_AT_WORK = "model.code.", "versions.code"
 _LATER = (_CODE_OF_MODEL, _CODE_AT_WORK)
@@ -47,19 +55,23 @@ class Promised(Plain):
     A subclass is a frozen dataclass of entries that are JSON, among them `data`, `created` and `format`.
 
     Attributes:
+        document: what it may hold; a class of `holdfast.formats.manifests`, or several.
         file_name: of the document in its folder.
         what: is in such a folder, for messages: "a run".
         made_by: the command that makes one.
         current: the format that this version writes and reads.
-        whole_entries: names of the entries that are whole numbers from 0 on, or null.
     """
 
+    document: ClassVar[Any]
     file_name: ClassVar[str]
     what: ClassVar[str]
     made_by: ClassVar[str]
     current: ClassVar[int]
-    whole_entries: ClassVar[tuple[str, ...]]
     data: DataPromise
+    seed: int | None
+    seed_origin: str | None
+    nonce: str | None
+    promise: str | None
 
     def to_json(self) -> str:
         """The document with its digest, indented, with a final newline."""
@@ -73,8 +85,29 @@ class Promised(Plain):
     def entries(self) -> dict[str, Any]:
         """The entries of the document, without the digest."""
         entries = asdict(cast("Any", self))
-        data = entries["data"]
-        return {**entries, "data": {key: data[key] for key in data if key not in NOTED_LATER or data[key] is not None}}
+        data = _without_unnoted(entries["data"], promised_data.NOTED_LATER)
+        return {**_without_unnoted(entries, seeds.NOTED_LATER), "data": data}
+
+    @property
+    def origin(self) -> Seed:
+        """The seed, with where it comes from."""
+        return Seed(self.seed, self.seed_origin, self.nonce, self.promise)
+
+    @property
+    def awaits_nonce(self) -> bool:
+        """Whether the seed is still to be derived from an auditor's nonce."""
+        return self.seed_origin == DERIVED and self.seed is None
+
+    def with_nonce(self, nonce: str) -> Self:
+        """The promise with the seed that follows from it and a nonce.
+
+        Raises:
+            UsageError: no nonce.
+            RunError: the promise awaits none.
+        """
+        if not self.awaits_nonce:
+            raise RunError("this promise has its seed, and awaits no nonce; make another promise")
+        return cast("Self", replace(cast("Any", self), **Seed.derived(self.digest, nonce).entries()))
 
     @classmethod
     def from_json(cls, text: bytes | str, origin: str) -> Self:
@@ -96,68 +129,94 @@ class Promised(Plain):
             raise RunError(
                 f"{origin} has format {raw.get('format')!r}; this version of Holdfast reads format {cls.current}"
             )
-        names = {item.name for item in fields(cast("Any", cls))} | {DIGEST}
-        if set(raw) != names:
-            odd = ", ".join(sorted(set(raw) ^ names))
-            raise RunError(f"{origin} lacks or has unexpected entries: {odd}")
-        found = raw.pop(DIGEST)
+        found = raw.get(DIGEST)
         if found != expected:
             raise RunError(
                 f"{origin} was changed after it was written: its digest is {found!r}, that of its entries "
                 f"{expected!r}. Restore the file from a copy; if there is none, the {noun} has to be made again"
             )
-        return cls(**cls._parsed(raw, origin))
+        try:
+            fitting(raw, cls.document)
+            check_derivation(raw)
+        except ValueError as error:
+            raise RunError(
+                f"{origin}: {error}. It is not as Holdfast writes it; restore the file from a copy; if there is none, "
+                f"the {noun} has to be made again"
+            ) from None
+        del raw[DIGEST]
+        return cls(**cls._parsed(raw))
 
     @classmethod
-    def _parsed(cls, raw: dict[str, Any], origin: str) -> dict[str, Any]:
-        """The entries as the class has them, from those of the document."""
-        for name in cls.whole_entries:
-            checked_entry(origin, raw, name, raw.get(name) is None or (type(raw[name]) is int and raw[name] >= 0))
-        try:
-            data = {**raw["data"], **{name: tuple(raw["data"][name]) for name in ("shape", "class_names")}}
-            promised = DataPromise(**data)
-        except (TypeError, KeyError) as error:
-            raise RunError(f"{origin}: the entry 'data' is incomplete ({error})") from error
-        check_data(data, origin)
-        return {**raw, "data": promised}
+    def _parsed(cls, raw: dict[str, Any]) -> dict[str, Any]:
+        """The entries as the class has them, from those of a document that fits its schema."""
+        lists = {name: tuple(raw["data"][name]) for name in ("shape", "class_names")}
+        return {**raw, "data": DataPromise(**{**raw["data"], **lists})}
 
 
 AnyPromised = TypeVar("AnyPromised", bound=Promised)
 
 
-def read_promised(folder: Path, kind: type[AnyPromised]) -> AnyPromised:
+def read_promised(folder: Where | Folder, kind: type[AnyPromised]) -> AnyPromised:
     """What was promised in a folder.
 
     Raises:
         RunError: nothing of this kind, or it cannot be read.
     """
-    path = folder / kind.file_name
-    if not path.is_file():
+    found = promised_before(folder, kind)
+    if found is None:
         raise RunError(
             f"{folder} is not {kind.what}: there is no {kind.file_name} in it. `{kind.made_by} --out {folder}` makes "
             "one"
         )
-    return kind.from_json(path.read_bytes(), str(path))
+    return found
 
 
-def write_promised(folder: Path, promised: Promised) -> None:
-    """Write the document so that it is whole or not there at all, and on the disk when this returns."""
-    with whole_file(folder / promised.file_name) as path:
-        path.write_text(promised.to_json(), encoding="utf-8")
+def promised_before(folder: Where | Folder, kind: type[AnyPromised]) -> AnyPromised | None:
+    """What was promised in a folder; None where there is no such folder, or nothing of this kind in it.
+
+    Raises:
+        RunError: it cannot be read, or something else than a file lies there.
+    """
+    if not isinstance(folder, Folder) and not lies(folder):
+        return None
+    with entered(folder) as place:
+        text = place.read(kind.file_name, MOST_DOCUMENT)
+    return None if text is None else kind.from_json(text, str(place / kind.file_name))
 
 
-def kept(folder: Path, promised: AnyPromised) -> AnyPromised:
+def write_promised(folder: Where | Folder, promised: Promised) -> None:
+    """Write the document so that it is whole or not there at all, and on the disk when this returns.
+
+    Raises:
+        RunError: it is none that could be read again, or something else than a file lies there.
+        StorageError: it cannot be written.
+    """
+    text = promised.to_json()
+    # What could not be read again is not begun.
+    type(promised).from_json(text, str(folder / promised.file_name))
+    try:
+        with entered(folder) as place, place.replacing(promised.file_name) as file:
+            file.write(text.encode())
+    except OSError as error:
+        raise storage_error(str(folder), error) from error
+
+
+def kept(folder: Folder, promised: AnyPromised) -> AnyPromised:
     """The promise of a folder: that which is written there and says the same, or this one, which then is.
 
-    Its time, and with it the digest that records depend on, is that of the first session.
+    Its time, and with it the digest that records depend on, is that of the first session. One that awaits a nonce is
+    completed by `promised`, once and for all, if that is derived from it.
 
     Raises:
         RunError: the folder was started with another promise.
     """
-    if not (folder / promised.file_name).exists():
+    stored = promised_before(folder, type(promised))
+    if stored is None:
         write_promised(folder, promised)
         return promised
-    stored = read_promised(folder, type(promised))
+    found = stored
+    if found.awaits_nonce and promised.promise == found.digest and promised.nonce is not None:
+        stored = found.with_nonce(promised.nonce)
     different = differences(stored, promised)
     if _left_out(*_both(stored, promised)) and not different:
         warnings.warn(
@@ -169,12 +228,19 @@ def kept(folder: Path, promised: AnyPromised) -> AnyPromised:
     if different:
         noun = promised.what.split()[-1]
         raise RunError(
-            f"{folder} was started with another promise:\n  "
-            + "\n  ".join(different)
-            + f"\nRepeat the call with the {noun}'s own settings{_and_code(stored, promised)} to resume it, or choose "
-            "another place"
+            f"{folder} was started with another promise:",
+            *(f"  {each}" for each in different),
+            f"Repeat the call with the {noun}'s own settings{_and_code(stored, promised)} to resume it, or choose "
+            "another place",
         )
+    if stored is not found:
+        write_promised(folder, stored)
     return stored
+
+
+def _without_unnoted(entries: dict[str, Any], noted_later: Sequence[str]) -> dict[str, Any]:
+    """Entries without those that a document lacks: they are left out, so that its digest stays what it was."""
+    return {key: value for key, value in entries.items() if key not in noted_later or value is not None}
 
 
 @dataclass(frozen=True)
@@ -193,7 +259,7 @@ class Manifest(Promised):
             that computes with them; empty for an imported log.
         joint_alpha: where all certificates of the run are to hold together: the failure probability of that. The
             estimator's alpha is then this one divided by the number of examples.
-        seed: of all noise; None for an imported log and for a bound.
+        seed: of all noise; None for an imported log and for a bound, and while it awaits an auditor's nonce.
         block: samples that one generator draws.
         precision: in which the base classifier computes.
         device: kind of device, "cpu" or "cuda".
@@ -201,13 +267,17 @@ class Manifest(Promised):
             estimator, backend and loop.
         created: when the promise was made, UTC; not compared on resuming.
         format: of this file and of the records.
+        seed_origin: "chosen" by whoever made the run, "entropy" of the operating system, or "derived" from the promise
+            and an auditor's nonce; None without a seed, and in the manifests of older versions.
+        nonce: that the seed is derived from, in hexadecimal; None for none.
+        promise: digest of this manifest before the nonce was known; None without a nonce.
     """
 
+    document: ClassVar[Any] = RunManifest
     file_name: ClassVar[str] = FILE_NAME
     what: ClassVar[str] = "a run"
     made_by: ClassVar[str] = "holdfast certify"
     current: ClassVar[int] = FORMAT
-    whole_entries: ClassVar[tuple[str, ...]] = ("n0", "seed", "block")
     kind: str
     noise: dict[str, Any]
     guarantee: str
@@ -223,14 +293,41 @@ class Manifest(Promised):
     created: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
     format: int = FORMAT
     joint_alpha: float | None = None
+    seed_origin: str | None = None
+    nonce: str | None = None
+    promise: str | None = None
 
 
 def estimator_of(manifest: Manifest) -> Estimator:
     """The estimator that a manifest promised."""
     if manifest.kind == BOUND:
         return proved_of(manifest)
+    check_samples("n0", manifest.n0, 0)
     scale = scale_of(noise_from_dict(manifest.noise), manifest.guarantee, manifest.data.shape)
     return estimator_from_dict(manifest.estimator, scale)
+
+
+def checked_estimator(manifest: Manifest) -> Estimator:
+    """The estimator that a manifest promised, where noise, theorem, estimator and inputs fit together.
+
+    Raises:
+        UsageError: they do not.
+    """
+    estimator = estimator_of(manifest)
+    if manifest.kind != CERTIFY:
+        return estimator
+    data, noise = manifest.data, noise_from_dict(manifest.noise)
+    noise.check_inputs(data.shape, data.low, data.high)
+    count = noise.realizations(data.shape) if estimator.exhaustive else None
+    if estimator.exhaustive and estimator.most_draws != count:
+        raise UsageError(
+            f"the estimator takes {estimator.most_draws} realizations of {noise}, which has {count} for inputs of "
+            f"shape {data.shape}"
+        )
+    joint, spent = manifest.joint_alpha, estimator.alpha * len(data.indices())
+    if joint is not None and not math.isclose(spent, joint, rel_tol=_JOINT_SLACK):
+        raise UsageError(f"joint_alpha = {joint:g}, and alpha times the number of examples is {spent:g}")
+    return estimator
 
 
 def proved_of(manifest: Manifest) -> Proved:
@@ -254,14 +351,19 @@ def backend_of(manifest: Manifest) -> str:
     return str(manifest.model.get("backend", {}).get("name", "torch"))
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
+def write_manifest(folder: Where, manifest: Manifest) -> None:
     """Write the manifest of a run; see `write_promised`."""
     write_promised(folder, manifest)
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Where | Folder) -> Manifest:
     """The manifest of a run; see `read_promised`."""
     return read_promised(folder, Manifest)
+
+
+def manifest_before(folder: Where) -> Manifest | None:
+    """The manifest of a run that was begun in a folder; see `promised_before`."""
+    return promised_before(folder, Manifest)
 
 
 def differences(promised: Promised, wanted: Promised) -> list[str]:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from holdfast.errors import RunError
 from holdfast.plain import Plain
 from holdfast.runs.subsets import TEST_SPLITS, Split, irregular, stated, subset_of
-from holdfast.shortened import as_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from holdfast.data.base import DataSet
     from holdfast.runs.subsets import Subset
 
-# More than any data set has.
-MOST_EXAMPLES = 10**12
 # The hash of data that nobody has seen.
 UNKNOWN = "unknown"
 
@@ -128,24 +123,3 @@ class DataPromise(Plain):
         known = TEST_SPLITS.get(self.source) if self.sha256 == UNKNOWN else None
         classes = len(self.class_names) if known is None else known.classes
         return Split(self.source, self.split, self.split_size, classes, self.sorted_by_class)
-
-
-def check_data(data: Mapping[str, Any], origin: str) -> None:
-    """Raise RunError unless the numbers of a subset can be such: what follows from them is never rounded or cut."""
-    for name, least in (("size", 1), ("every", 1)):
-        checked_entry(origin, data, name, type(data[name]) is int and least <= data[name] < MOST_EXAMPLES)
-    limit = data.get("limit")
-    checked_entry(origin, data, "limit", limit is None or (type(limit) is int and 0 <= limit < MOST_EXAMPLES))
-    checked_entry(origin, data, "shape", all(type(side) is int and 0 < side < MOST_EXAMPLES for side in data["shape"]))
-    checked_entry(origin, data, "class_names", all(isinstance(name, str) for name in data["class_names"]))
-    for name in ("low", "high"):
-        checked_entry(origin, data, name, type(data[name]) in (int, float) and math.isfinite(data[name]))
-
-
-def checked_entry(origin: str, entries: Mapping[str, Any], name: str, right: bool) -> None:
-    """Raise RunError, which names the entry, unless it is right."""
-    if not right:
-        raise RunError(
-            f"{origin}: the entry {name!r} is {as_json(entries[name])}, which is no such number or list as Holdfast "
-            "writes. Restore the file from a copy; if there is none, it has to be made again"
-        )

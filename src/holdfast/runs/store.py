@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from holdfast.errors import RunError, UsageError
 from holdfast.estimators.proved import MOST_RADIUS
+from holdfast.folders import Folder, Where, entered
+from holdfast.formats.records import BoundLine, ClaimLine, VoteLine
 from holdfast.plain import Plain
 from holdfast.runs.ledger import (
     RECORDS,
@@ -17,9 +18,7 @@ from holdfast.runs.ledger import (
     Session,
     opened,
     read_sessions,
-    real,
     sealed,
-    whole,
     whole_lines,
 )
 from holdfast.runs.manifest import (
@@ -28,17 +27,25 @@ from holdfast.runs.manifest import (
     FILE_NAME,
     IMPORTED,
     Manifest,
-    estimator_of,
+    checked_estimator,
     kept,
     proved_of,
     read_manifest,
 )
+from holdfast.runs.results import FILE_NAME as RESULTS
+from holdfast.runs.results import check_results, conclude
 from holdfast.types import Counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from holdfast.folders import Below
+
+# Pictures of the first examples; see `gallery`.
+GALLERY = "gallery.npz"
+
 __all__ = [
+    "GALLERY",
     "BoundRecord",
     "RECORDS",
     "SESSIONS",
@@ -120,35 +127,41 @@ Record = VoteRecord | ClaimRecord | BoundRecord
 
 @dataclass(frozen=True)
 class Run:
-    """A run as it lies on the disk: the promise, and the whole records in the order of their indices."""
+    """A run as it lies on the disk: the promise, and the whole records in the order of their indices.
 
-    folder: Path
+    `results` is the digest of them all, where it was written: when the run was complete.
+    """
+
+    folder: Where
     manifest: Manifest
     records: tuple[Record, ...]
     sessions: tuple[Session, ...]
+    results: str | None = None
 
     @property
     def missing(self) -> int:
-        """How many examples of the subset have no record yet; an imported log is complete as it is."""
-        if self.manifest.kind == IMPORTED:
-            return 0
+        """How many examples of the subset have no record yet."""
         return len(self.manifest.data.indices()) - len(self.records)
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Where | Folder) -> Run:
     """The run in `folder`, without touching it; a torn last line is left out.
 
     Raises:
-        RunError: not a run, or a record in it is corrupt.
+        RunError: not a run, a record in it is corrupt, its records are not those of its `results.json`, or something
+            else than a file lies in the place of one.
     """
-    manifest = read_manifest(folder)
-    records = _parse(whole_lines(folder), manifest, folder / RECORDS)
-    return Run(
-        folder,
-        manifest,
-        tuple(sorted(records, key=lambda record: record.index)),
-        read_sessions(folder),
-    )
+    with entered(folder) as place:
+        manifest, lines = read_manifest(place), whole_lines(place)
+        records = _parse(lines, manifest, place / RECORDS)
+        results = check_results(place, manifest.digest, lines)
+        return Run(
+            place.where,
+            manifest,
+            tuple(sorted(records, key=lambda record: record.index)),
+            read_sessions(place),
+            None if results is None else results.results,
+        )
 
 
 class RunStore(Ledger):
@@ -165,9 +178,9 @@ class RunStore(Ledger):
         StorageError: the disk is full or refuses to write.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
+    def __init__(self, folder: Where, manifest: Manifest) -> None:
         self.manifest = manifest
-        super().__init__(folder, FILE_NAME)
+        super().__init__(folder, FILE_NAME, files=(GALLERY, RESULTS))
 
     def append(self, records: Iterable[Record]) -> None:
         """Write records and return when they are on the disk.
@@ -186,26 +199,40 @@ class RunStore(Ledger):
         self.manifest = kept(self.folder, self.manifest)
 
     def _recorded(self) -> set[int]:
-        return {record.index for record in read_run(self.folder).records}
+        # `results.json` is compared when the run is complete again: records that were lost are then made anew.
+        return {record.index for record in self.records()}
+
+    def records(self) -> list[Record]:
+        """The whole records that lie in the folder."""
+        return _parse(whole_lines(self.folder), self.manifest, self.folder / RECORDS)
+
+    def conclude(self) -> None:
+        """Write `results.json` if every promised example has a record; see `holdfast.runs.results`."""
+        with self.guarded():
+            conclude(self.folder, self.manifest.digest, len(self.manifest.data.indices()))
 
 
-def _parse(lines: Sequence[bytes], manifest: Manifest, path: Path) -> list[Record]:
-    if manifest.kind not in _READERS:
-        raise RunError(f"{path.parent} is a run of kind {manifest.kind!r}; known are {', '.join(_READERS)}")
-    read = _READERS[manifest.kind]
+def _parse(lines: Sequence[bytes], manifest: Manifest, path: Below) -> list[Record]:
+    try:
+        read = _READERS[manifest.kind](manifest)
+    except UsageError as error:
+        raise RunError(
+            f"{path.parent / FILE_NAME} promises what cannot be: {error}. Restore the file from a copy; if there is "
+            "none, the run has to be made again"
+        ) from error
     # A range, which knows its members without listing them.
-    indices = manifest.data.indices()
+    indices = range(manifest.data.size) if manifest.kind == IMPORTED else manifest.data.indices()
     seen: set[int] = set()
     records: list[Record] = []
     for number, line in enumerate(lines, 1):
         try:
-            record = read(opened(line, manifest.digest), manifest)
-        except (ValueError, KeyError, TypeError, UsageError) as error:
+            record = read(line)
+        except (ValueError, UsageError) as error:
             raise RunError(
                 f"{path}, line {number} is not a record ({error}). The line was changed after it was written; "
                 "delete it, and the same command will certify its example again"
             ) from error
-        if record.index in seen or (manifest.kind != IMPORTED and record.index not in indices):
+        if record.index in seen or record.index not in indices:
             why = "a second time" if record.index in seen else "although it is not in the run's subset"
             raise RunError(f"{path}, line {number} records example {record.index} {why}; delete the line")
         seen.add(record.index)
@@ -213,49 +240,70 @@ def _parse(lines: Sequence[bytes], manifest: Manifest, path: Path) -> list[Recor
     return records
 
 
-def _read_votes(raw: dict[str, Any], manifest: Manifest) -> VoteRecord:
-    selection, estimation = Counts(tuple(raw["selection"])), Counts(tuple(raw["estimation"]))
-    classes = len(manifest.data.class_names)
-    if len(selection.votes) != classes or len(estimation.votes) != classes:
-        raise ValueError(f"expected votes for {classes} classes")
-    if selection.total != manifest.n0:
-        raise ValueError(f"expected {manifest.n0} selection votes, found {selection.total}")
-    missing = estimator_of(manifest).draws_wanted(selection.top, estimation)
-    if missing:
-        raise ValueError(f"{estimation.total} estimation votes, {missing} fewer than the estimator asks for")
-    return VoteRecord(whole(raw, "index"), _class(raw, "label", classes), selection, estimation)
+def _votes_of(manifest: Manifest) -> Callable[[bytes], VoteRecord]:
+    """What reads a line of a certification, whose promise it checks first."""
+    estimator, classes, promised = checked_estimator(manifest), len(manifest.data.class_names), manifest.digest
+
+    def read(text: bytes) -> VoteRecord:
+        line = opened(text, promised, VoteLine)
+        selection, estimation = Counts(tuple(line.selection)), Counts(tuple(line.estimation))
+        if len(selection.votes) != classes or len(estimation.votes) != classes:
+            raise ValueError(f"expected votes for {classes} classes")
+        if selection.total != manifest.n0:
+            raise ValueError(f"expected {manifest.n0} selection votes, found {selection.total}")
+        if not estimator.passes(estimation.total):
+            raise ValueError(f"the estimator does not stop at {estimation.total} votes")
+        missing = estimator.draws_wanted(selection.top, estimation)
+        if missing:
+            raise ValueError(f"{estimation.total} estimation votes, {missing} fewer than the estimator asks for")
+        return VoteRecord(line.index, _class("label", line.label, classes), selection, estimation)
+
+    return read
 
 
-def _read_claim(raw: dict[str, Any], manifest: Manifest) -> ClaimRecord:
-    classes = len(manifest.data.class_names)
-    return ClaimRecord(
-        index=whole(raw, "index"),
-        label=_class(raw, "label", classes),
-        predicted=None if raw["predicted"] is None else _class(raw, "predicted", classes),
-        radius=real(raw, "radius"),
-        seconds=None if raw["seconds"] is None else real(raw, "seconds"),
-    )
+def _claims_of(manifest: Manifest) -> Callable[[bytes], ClaimRecord]:
+    """What reads a line of an imported log."""
+    checked_estimator(manifest)
+    classes, promised = len(manifest.data.class_names), manifest.digest
+
+    def read(text: bytes) -> ClaimRecord:
+        line = opened(text, promised, ClaimLine)
+        return ClaimRecord(
+            index=line.index,
+            label=_class("label", line.label, classes),
+            predicted=None if line.predicted is None else _class("predicted", line.predicted, classes),
+            radius=line.radius,
+            seconds=line.seconds,
+        )
+
+    return read
 
 
-def _read_bound(raw: dict[str, Any], manifest: Manifest) -> BoundRecord:
-    classes, proved = len(manifest.data.class_names), proved_of(manifest)
+def _bounds_of(manifest: Manifest) -> Callable[[bytes], BoundRecord]:
+    """What reads a line of deterministic bounds."""
+    classes, promised, proved = len(manifest.data.class_names), manifest.digest, proved_of(manifest)
     most = MOST_RADIUS if proved.most is None else min(MOST_RADIUS, proved.most)
-    answer = None if raw["answer"] is None else _class(raw, "answer", classes)
-    radius = real(raw, "radius")
-    if radius > most or (answer is None and radius > 0.0):
-        raise ValueError(f"the radius {radius} is none that the bound {proved.spelling} can give, up to {most:g}")
-    return BoundRecord(whole(raw, "index"), _class(raw, "label", classes), answer, radius)
+
+    def read(text: bytes) -> BoundRecord:
+        line = opened(text, promised, BoundLine)
+        answer = None if line.answer is None else _class("answer", line.answer, classes)
+        if line.radius > most or (answer is None and line.radius > 0.0):
+            raise ValueError(
+                f"the radius {line.radius} is none that the bound {proved.spelling} can give, up to {most:g}"
+            )
+        return BoundRecord(line.index, _class("label", line.label, classes), answer, line.radius)
+
+    return read
 
 
-def _class(raw: dict[str, Any], name: str, classes: int) -> int:
-    value = raw[name]
-    if type(value) is not int or not 0 <= value < classes:
+def _class(name: str, value: int, classes: int) -> int:
+    if value >= classes:
         raise ValueError(f"{name} {value!r} is not one of the {classes} classes")
     return value
 
 
-_READERS: dict[str, Callable[[dict[str, Any], Manifest], Record]] = {
-    CERTIFY: _read_votes,
-    IMPORTED: _read_claim,
-    BOUND: _read_bound,
+_READERS: dict[str, Callable[[Manifest], Callable[[bytes], Record]]] = {
+    CERTIFY: _votes_of,
+    IMPORTED: _claims_of,
+    BOUND: _bounds_of,
 }

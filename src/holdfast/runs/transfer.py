@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from holdfast.attacks import Target
     from holdfast.runs.attack_store import AttackRun
 
+# Behind row, column and index in what a seed is derived from: what attacks derive from the same seed has fewer parts.
+_SHOWN = 1
+
 
 @dataclass(frozen=True)
 class Transfer:
@@ -45,7 +48,7 @@ def transfer(
     Args:
         attacks: by name, all on inputs of one data set.
         targets: the classifiers that they were made against, under the same names.
-        seed: of the noise.
+        seed: of the noise; each answer has noise of its own.
         on_answer: told, after each answer, how many there are and how many there will be.
 
     Raises:
@@ -62,17 +65,18 @@ def transfer(
     }
     total, done = len(targets) * sum(map(len, made.values())), 0
     answers: dict[str, dict[str, list[int | None]]] = {name: {} for name in attacks}
-    for name, run in attacks.items():
+    for row, (name, run) in enumerate(attacks.items()):
         inputs: Sequence[torch.Tensor] = [
             torch.from_numpy(values) for values in map(run.adversarial, made[name]) if values is not None
         ]
         for number, (asked, target) in enumerate(targets.items()):
-            row: list[int | None] = []
+            said: list[int | None] = []
             for record, x in zip(made[name], inputs, strict=True):
-                (answer,) = target.answers(x.to(target.device), 1, derived(seed, number, record.index)).classes
-                row.append(None if answer == ABSTAINS else answer)
+                own = derived(seed, row, number, record.index, _SHOWN)
+                (answer,) = target.answers(x.to(target.device), 1, own).classes
+                said.append(None if answer == ABSTAINS else answer)
                 done += 1
                 if on_answer:
                     on_answer(done, total)
-            answers[name][asked] = row
+            answers[name][asked] = said
     return Transfer(answers, {name: [record.label for record in records] for name, records in made.items()})

@@ -49,7 +49,10 @@ class Blocks:
         return Generators(self._seed, self._device)
 
     def write(self, noisy: Tensor, x: Tensor, example: int, stream: Stream, first: int) -> None:
-        """Noisy copies `(num, *noisy event)` of one example, from number `first` of a stream on, all in one block."""
+        """Noisy copies `(num, *noisy event)` of one example, from number `first` of a stream on, all in one block.
+
+        `example` is its part of the key, `Example.noise_key`.
+        """
         block, start = divmod(first, BLOCK)
         key = example, stream, block
         if len(noisy) == BLOCK:

@@ -58,7 +58,7 @@ class MonteCarlo:
         classifier: the base classifier.
         noise: the smoothing noise.
         procedure: what is drawn for each input.
-        seed: of the run; with an example's index, a stream and a block number it keys every generator.
+        seed: of the run; with an example's index (or its own key), a stream and a block number it keys every generator.
         batch_size: noisy copies that pass through the classifier at a time, at least 1; or a search for the fastest
             number, which goes on while the loop works. Results do not depend on it.
         device: where inputs, noise and counters live.
@@ -255,7 +255,7 @@ class MonteCarlo:
             if self.procedure.exhaustive:
                 noisy.copy_(self.noise.apply(item.x.unsqueeze(0), self.noise.enumerate(item.x, first, end)))
             else:
-                self._blocks.write(noisy, item.x, item.example.index, item.stream, first)
+                self._blocks.write(noisy, item.x, item.example.noise_key, item.stream, first)
         except InputError as error:
             # A noise does not know which example it gets.
             raise InputError(f"example {item.example.index}: {error}") from error

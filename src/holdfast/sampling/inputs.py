@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
 from operator import index
 from typing import TYPE_CHECKING, Any
 
@@ -134,8 +136,29 @@ def checked_example(example: Example, shape: Shape, low: float, high: float) -> 
     return example
 
 
+def content_keys(inputs: Sequence[NDArray[np.float32]]) -> list[int]:
+    """What keys the noise of inputs that have no indices: their content, so that it is the same in whichever call.
+
+    Of 128 bits the highest is set: no index has it. 127 bits are of the SHA-256 of the shape, the values, and how often
+    the same input came before in this call: copies of an input are repetitions that are independent of each other.
+    """
+    before: Counter[bytes] = Counter()
+    keys = []
+    for x in inputs:
+        # Little endian, and without negative zeros: inputs that are equal have one content. NaN is refused elsewhere.
+        with np.errstate(invalid="ignore"):
+            values = np.ascontiguousarray(x + np.float32(0.0), dtype="<f4")
+        hashed = hashlib.sha256(str(values.shape).encode())
+        hashed.update(values.data)
+        content = hashed.digest()
+        digest = hashlib.sha256(content + before[content].to_bytes(8, "little")).digest()
+        before[content] += 1
+        keys.append(int.from_bytes(digest[:16], "little") | 2**127)
+    return keys
+
+
 def checked_indices(indices: Sequence[int] | None, count: int) -> list[int]:
-    """The indices of `count` inputs, which key their noise: those given, or 0, 1, 2, ...
+    """The indices of `count` inputs: those given, or 0, 1, 2, ...
 
     Raises:
         UsageError: another number of them, one that is no whole number from 0 to 2^63 - 1, or one twice; or a set or

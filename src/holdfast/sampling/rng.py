@@ -4,6 +4,9 @@ A counter-based generator (Philox, Salmon et al. 2011) is keyed with the seed; (
 counter. On a CPU its output fills the whole state of torch's Mersenne Twister, because torch's own seeding there
 keeps 32 bits of the seed only, and two of 100,000 blocks would probably share their noise. On CUDA, where torch
 generates by Philox with a 64-bit key, its first output is that key.
+
+An example is its index, below 2^64, or a number of 128 bits (`inputs.content_keys`), whose upper half is the second
+word of Philox's key. That word is 0 for indices, so neither ever has the noise of the other.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ from holdfast.plain import plain
 BLOCK = 64
 
 SEED_BITS = 63
+
+_WORD = 2**64
 
 # torch's CPU generator state: seed, (left, seeded), next as 64-bit words, then the 624 words of the twister.
 _STATE_WORDS = 624
@@ -71,6 +76,7 @@ class Generators:
         self._philox = np.random.Philox(key=np.array([seed, 0], dtype=np.uint64))
         self._start: Any = self._philox.state
         self._counter: NDArray[np.uint64] = self._start["state"]["counter"]
+        self._key: NDArray[np.uint64] = self._start["state"]["key"]
         self._torch = torch.Generator(device)
         self._on_cpu = device.type == "cpu"
         if self._on_cpu:
@@ -79,8 +85,13 @@ class Generators:
             self._state = torch.from_numpy(state)
 
     def at(self, example: int, stream: Stream, block: int) -> torch.Generator:
-        """The generator whose output is a function of seed, example, stream and block (and of the kind of device)."""
-        self._counter[:] = 0, block, stream, example
+        """The generator whose output is a function of seed, example, stream and block (and of the kind of device).
+
+        `example` is a number below 2^128: an index, or another key.
+        """
+        upper, lower = divmod(example, _WORD)
+        self._counter[:] = 0, block, stream, lower
+        self._key[1] = upper
         self._philox.state = self._start
         if self._on_cpu:
             self._words[:] = self._philox.random_raw(_STATE_WORDS // 2).view(np.uint32)

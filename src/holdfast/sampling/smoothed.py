@@ -14,7 +14,7 @@ from holdfast.noises.pixels import CHANNELS_LAST, check_layout, counts_pixels, r
 from holdfast.sampling.classifier import BaseClassifier, VotingClassifier
 from holdfast.sampling.engines.base import Base, ClassifierRecipe, Engine
 from holdfast.sampling.engines.local import LocalEngine, device_name, torch_device
-from holdfast.sampling.inputs import as_array, checked_example, checked_indices, checked_range
+from holdfast.sampling.inputs import as_array, checked_example, checked_indices, checked_range, content_keys
 from holdfast.sampling.layouts import taking_channels_last
 from holdfast.sampling.procedure import Certify, Predict, certify_votes
 from holdfast.sampling.rng import Stream, check_seed, fresh_seed
@@ -115,10 +115,10 @@ class SmoothedClassifier:
                 all n and look once, as Cohen et al. do.
             seed: for a repeatable result; fresh entropy by default, since an adversary who knows the seed beforehand
                 voids the guarantee.
-            indices: a whole number from 0 on for each input, no two the same; 0, 1, 2, ... by default. The noise of an
-                input is a function of seed and index. So with a given `seed`, calls whose answers are to be independent
-                of each other, as statistics over them take for granted, need different indices (or seeds): two calls
-                with one input each would both have the noise of index 0.
+            indices: a whole number from 0 on for each input, no two the same; its noise is then a function of seed and
+                index, as that of a run's examples is of their numbers in the split. By default the content of an input
+                takes the place of its index. So the inputs of a call are independent of each other, copies of one
+                input too; and with a given `seed`, calls with different inputs are, and with the same input the same.
 
         Raises:
             UsageError, InputError, ClassifierError: the call, an input or the classifier's output cannot be right.
@@ -225,13 +225,12 @@ class SmoothedClassifier:
             )
         if self.layout == CHANNELS_LAST and inputs.ndim == 4:
             inputs = np.moveaxis(inputs, -1, 1)
-        keys = checked_indices(indices, len(inputs))
+        numbers = checked_indices(indices, len(inputs))
         # What is beyond float32 becomes infinite, which is refused like every other infinity.
         with np.errstate(over="ignore"):
-            return [
-                Example(index, np.array(row, dtype=np.float32, order="C"), 0)
-                for index, row in zip(keys, inputs, strict=True)
-            ]
+            rows = [np.array(row, dtype=np.float32, order="C") for row in inputs]
+        keys = content_keys(rows) if indices is None else [None] * len(rows)
+        return [Example(number, row, 0, key) for number, row, key in zip(numbers, rows, keys, strict=True)]
 
     def _votes(
         self,

@@ -15,8 +15,22 @@ from holdfast.stats.rounding import down
 _TAIL_SLACK = 2e-10
 
 
+# Failure probabilities below it are refused: no source of random numbers is so good, and float64 ends soon after.
+LEAST_ALPHA = 1e-100
+
+
 def check_alpha(alpha: float) -> float:
-    """`alpha` if it is a failure probability strictly between 0 and 1, an error otherwise (NaN included)."""
+    """`alpha` if it is a failure probability from 1e-100 on and below 1, an error otherwise (NaN included)."""
+    alpha = _check_share(alpha)
+    if alpha < LEAST_ALPHA:
+        raise UsageError(
+            f"alpha is {LEAST_ALPHA:g} at least, below which no random numbers mean anything; got {alpha!r}"
+        )
+    return alpha
+
+
+def _check_share(alpha: float) -> float:
+    """`alpha` if it lies strictly between 0 and 1: the part of a failure probability that one bound has is smaller."""
     alpha = plain(alpha)
     if not (is_real(alpha) and 0.0 < alpha < 1.0):
         raise UsageError(f"alpha is a failure probability between 0 and 1 (0.001, say), got {alpha!r}")
@@ -52,7 +66,7 @@ def lower_bound(hits: int, n: int, alpha: float) -> float:
     Source: Clopper & Pearson 1934; the one-sided form of Cohen et al. 2019, Appendix C.
     """
     hits, n = _check_hits(hits, n)
-    alpha = check_alpha(alpha)
+    alpha = _check_share(alpha)
     if hits == 0:
         return 0.0
     p = float(betaincinv(hits, n - hits + 1, alpha))
@@ -71,7 +85,7 @@ def upper_bound(hits: int, n: int, alpha: float) -> float:
     The mirror image of `lower_bound`; 1.0 when every trial was a success. Arguments and errors as there.
     """
     hits, n = _check_hits(hits, n)
-    alpha = check_alpha(alpha)
+    alpha = _check_share(alpha)
     if hits == n:
         return 1.0
     p = float(betainccinv(hits + 1, n - hits, alpha))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from decimal import ROUND_FLOOR, Decimal
+from decimal import ROUND_FLOOR, Context, Decimal
 from fractions import Fraction
 
 from scipy.special import ndtri
 
 # scipy's ndtri (Cephes) is accurate to a few units in the last place; this leaves room for fifty times that.
 _QUANTILE_SLACK = 2.0**-46
+_EXACT = Context(prec=400)
 
 
 def down(value: float) -> float:
@@ -68,4 +69,5 @@ def show_down(value: float, digits: int) -> str:
     The binary value is converted exactly first, so 0.29 (a float64 below 29/100) shows as 0.28 with two places.
     """
     quantum = Decimal(1).scaleb(-digits)
-    return str(Decimal(value).quantize(quantum, rounding=ROUND_FLOOR))
+    # As many digits as the largest float64 has.
+    return str(Decimal(value).quantize(quantum, rounding=ROUND_FLOOR, context=_EXACT))

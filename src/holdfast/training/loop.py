@@ -11,17 +11,22 @@ import time
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from holdfast.errors import ClassifierError, RunError
-from holdfast.files import alone_at
+from holdfast.folders import lies
+from holdfast.formats.checking import fitting
+from holdfast.formats.models import Position
+from holdfast.formats.strict import json_object
 from holdfast.models.bundle import BundleInfo, read_tensors, save_bundle, write_tensors
 from holdfast.models.precision import AUTO, BFLOAT16, FLOAT32, Speeds, settled
+from holdfast.outputs import alone_at, beside, remove
 from holdfast.sampling.rng import Stream, generator
 from holdfast.training.augment import augment, check_augmentation
 from holdfast.training.collapse import check_alive
@@ -32,11 +37,11 @@ from holdfast.training.recipes.base import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from torch import Generator
 
     from holdfast.data.base import DataSet
+    from holdfast.folders import Below, Where
     from holdfast.training.config import TrainConfig
 
 _KEY = "holdfast-checkpoint"
@@ -62,7 +67,7 @@ def train(
     info: BundleInfo,
     config: TrainConfig,
     data: DataSet,
-    out: Path,
+    out: Where,
     *,
     held_out: DataSet | None = None,
     device: torch.device | None = None,
@@ -108,13 +113,13 @@ def train(
 def _train(
     trainer: _Trainer,
     info: BundleInfo,
-    out: Path,
+    out: Where,
     held_out: DataSet | None,
     on_progress: Callable[[TrainProgress], None] | None,
 ) -> BundleInfo:
     config, data, team = trainer.config, trainer.inputs.data, trainer.team
     checkpoint = _checkpoint(out)
-    if checkpoint.exists():
+    if lies(checkpoint):
         trainer.load(checkpoint)
     start = time.perf_counter()
     for epoch in range(trainer.epoch, config.epochs):
@@ -142,7 +147,7 @@ def _train(
         }
     )
     save_bundle(out, trained, trainer.final)
-    checkpoint.unlink()
+    remove(checkpoint)
     return trained
 
 
@@ -150,7 +155,7 @@ def _precision(
     info: BundleInfo,
     config: TrainConfig,
     data: DataSet,
-    out: Path,
+    out: Where,
     device: torch.device,
     team: Team,
     tell: Callable[[str], None] | None,
@@ -161,10 +166,11 @@ def _precision(
         return chosen
     if team.rank == 0:
         checkpoint = _checkpoint(out)
-        kept = _position(read_tensors(checkpoint)[1]).get("promise", {}) if checkpoint.exists() else {}
+        kept = _position(checkpoint, read_tensors(checkpoint)[1]).promise.config if lies(checkpoint) else {}
+        precision = kept.get("precision")
         chosen = settled(
             config.precision,
-            kept.get("config", {}).get("precision"),
+            precision if isinstance(precision, str) else None,
             lambda name: config.recipe.check(info.trained_for, replace(config, precision=name)),
             lambda: step_speeds(info, config, data, device),
             tell,
@@ -201,14 +207,23 @@ def step_speeds(info: BundleInfo, config: TrainConfig, data: DataSet, device: to
         return speeds(step, images, steps)
 
 
-def _checkpoint(out: Path) -> Path:
-    return out.with_name(out.name + ".checkpoint")
+def _checkpoint(out: Where) -> Below:
+    return beside(out, out.name + ".checkpoint")
 
 
-def _position(header: dict[str, str]) -> dict[str, Any]:
-    """How far the training of a checkpoint is, and what it promised; empty for another kind of file."""
-    position: dict[str, Any] = json.loads(header.get(_KEY, "{}"))
-    return position
+def _position(path: Below, header: dict[str, str]) -> Position:
+    """How far the training of a checkpoint is, and what it promised.
+
+    Raises:
+        RunError: it is none, or was changed.
+    """
+    try:
+        return fitting(json_object(header.get(_KEY, "{}")), Position)
+    except ValueError as error:
+        raise RunError(
+            f"{path} is no checkpoint of a training, or was changed after it was written: {error}. Restore it from a "
+            "copy, delete it to start anew, or choose another place for the model"
+        ) from None
 
 
 class _Trainer:
@@ -287,7 +302,7 @@ class _Trainer:
                 correct += int((module(noisy).argmax(dim=1) == labels).sum())
         return correct / len(held_out)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Below) -> None:
         """Write weights, optimizer state and position, whole or not at all."""
         states = {"module": self.module} if self.average is None else {"module": self.module, "average": self.average}
         tensors = {
@@ -302,15 +317,16 @@ class _Trainer:
         position = {"epoch": self.epoch, "loss": self.loss, "accuracy": self.accuracy, "promise": self._promise}
         write_tensors(path, tensors, {_KEY: json.dumps(position, allow_nan=False)})
 
-    def load(self, path: Path) -> None:
+    def load(self, path: Below) -> None:
         """Go on from a checkpoint.
 
         Raises:
             RunError: it belongs to another training.
         """
         tensors, header = read_tensors(path)
-        position = _position(header)
-        if position.get("promise") != json.loads(json.dumps(self._promise)):
+        position = _position(path, header)
+        promise = msgspec.to_builtins(position.promise)
+        if promise != json.loads(json.dumps(self._promise)) or position.epoch > self.config.epochs:
             raise RunError(
                 f"{path} is the checkpoint of a training with other settings or data. Repeat that training's call to "
                 "finish it, delete the checkpoint to start anew, or choose another place for the model"
@@ -327,7 +343,7 @@ class _Trainer:
             like = torch.empty_like(weights).copy_(value) if value.shape == weights.shape else value
             state.setdefault(int(number), {})[name] = like
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
-        self.epoch, self.loss, self.accuracy = position["epoch"], position["loss"], position["accuracy"]
+        self.epoch, self.loss, self.accuracy = position.epoch, position.loss, position.accuracy
 
     def step(self, indices: Tensor, epoch: int = 0, number: int = 0) -> Tensor:
         """One optimizer step; before it, this process's sum of losses, hits and noisy copies."""

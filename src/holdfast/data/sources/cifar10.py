@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import tarfile
 import zlib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from holdfast.budgets import Limited, size_of
 from holdfast.data.base import DataSet, source
 from holdfast.data.cifar_pickle import read_dictionary
 from holdfast.data.originals import Original
@@ -19,7 +22,7 @@ from holdfast.data.texts import text_of
 from holdfast.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -48,7 +51,9 @@ _MD5 = {
     "test_batch": "40351d587109b95175f43aff81a1287e",
 }
 # A batch has 31 MB.
-_LARGEST_FILE = 2**27
+_LARGEST_FILE = 2**26
+# How gzip files begin.
+_GZIP = b"\x1f\x8b"
 
 Batch = tuple["NDArray[np.uint8]", "NDArray[np.int64]"]
 
@@ -122,7 +127,7 @@ def _from_folder(path: Path, split: str) -> _Found:
                         f"afresh from {_ORIGINAL.home}"
                     )
                 present = [each for each in (*names, version.meta) if (folder / each).is_file()]
-                contents = {each: _ORIGINAL.read(folder / each) for each in present}
+                contents = {each: _ORIGINAL.read(folder / each, _LARGEST_FILE) for each in present}
                 return _Found(name, folder, contents, _changed_files(contents, folder))
     for name in _ARCHIVES:
         if (path / name).is_file():
@@ -136,10 +141,11 @@ def _from_archive(path: Path, split: str) -> _Found:
     contents: dict[str, bytes] = {}
     refuse_stand_in_file(path)
     try:
-        with tarfile.open(path, "r:*") as archive:
+        with _opened(path) as archive:
             for member in archive:
                 name = PurePosixPath(member.name).name
-                if name not in wanted or not member.isfile() or member.size > _LARGEST_FILE:
+                # A sparse member is a hole of any size, which no published archive has.
+                if name not in wanted or not member.isfile() or member.issparse() or member.size > _LARGEST_FILE:
                     continue
                 if name in contents:
                     raise DataError(f"{path} holds {name} twice, expected it once; get it afresh from {_ORIGINAL.home}")
@@ -158,6 +164,18 @@ def _from_archive(path: Path, split: str) -> _Found:
         f"{' or '.join(', '.join(form.batches(split)) for form in _VERSIONS.values())}; get it afresh from "
         f"{_ORIGINAL.home}"
     )
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tarfile.TarFile]:
+    """An archive, packed by gzip or not at all, to be read from its beginning to its end."""
+    size = size_of(path, DataError)
+    with path.open("rb") as file:
+        packed = file.read(len(_GZIP)) == _GZIP
+    with gzip.open(path) if packed else path.open("rb") as stream:
+        limited: Any = Limited(stream, size, path, DataError)
+        with tarfile.open(fileobj=limited, mode="r|") as archive:
+            yield archive
 
 
 def _changed_archive(path: Path, version: str, contents: Mapping[str, bytes]) -> tuple[str, ...]:

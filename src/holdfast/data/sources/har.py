@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,8 @@ _ORIGINAL = Original(
 _INNER = "UCI HAR Dataset"
 _SIZES = {"train": 7_352, "test": 2_947}
 _FEATURES = 561
+# Bytes of the largest of its texts, twice over; and of a number in them, at most.
+_MOST_BYTES, _MOST_DIGITS = 2**27, 64
 _CLASSES = 6
 
 
@@ -68,7 +69,7 @@ def har(path: Path, split: str, *, rescale: str = "none") -> DataSet:
 def _class_names(folder: Path) -> list[str]:
     """The activities, from lines such as `1 WALKING`."""
     file = _ORIGINAL.find(folder, ["activity_labels.txt"])
-    lines = text_of(_ORIGINAL.read(file), file).splitlines()
+    lines = _text(file).splitlines()
     rows = [line.split() for line in lines if line.strip()]
     if [row[0] for row in rows] != [str(number + 1) for number in range(_CLASSES)] or any(
         len(row) != 2 for row in rows
@@ -87,7 +88,7 @@ def _table(folder: Path, name: str, columns: int, kind: Any) -> NDArray[Any]:
         with warnings.catch_warnings():
             # numpy warns of an empty file; the data set then says that it has no examples.
             warnings.simplefilter("ignore", UserWarning)
-            rows = np.loadtxt(io.StringIO(text_of(_ORIGINAL.read(file), file)), dtype=kind, ndmin=2)
+            rows = np.loadtxt(_lines(file, columns), dtype=kind, ndmin=2)
     except ValueError as error:
         raise DataError(
             f"{file} cannot be read, expected {columns} numbers a line ({error}); get it afresh from {_ORIGINAL.home}"
@@ -95,3 +96,19 @@ def _table(folder: Path, name: str, columns: int, kind: Any) -> NDArray[Any]:
     if rows.size and rows.shape[1] != columns:
         raise DataError(f"{file} has {rows.shape[1]} numbers a line, expected {columns}; get it afresh")
     return rows.reshape(-1, columns)
+
+
+def _text(file: Path) -> str:
+    return text_of(_ORIGINAL.read(file, _MOST_BYTES), file)
+
+
+def _lines(file: Path, columns: int) -> list[str]:
+    """The lines of a table, none of them so long that it cannot be one of so many numbers."""
+    lines = _text(file).splitlines()
+    longest = max(range(len(lines)), key=lambda number: len(lines[number]), default=None)
+    if longest is not None and len(lines[longest]) > columns * _MOST_DIGITS:
+        raise DataError(
+            f"{file} has {len(lines[longest]):,} characters in line {longest + 1}, expected {columns} numbers a line; "
+            f"get it afresh from {_ORIGINAL.home}"
+        )
+    return lines

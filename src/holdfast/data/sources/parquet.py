@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from holdfast.budgets import check_memory, check_packed, size_of
 from holdfast.data.base import DataSet, source
 from holdfast.data.parquet_layout import splits_of
 from holdfast.data.pictures import Preparation, picture_data_set, require_pillow
 from holdfast.data.splitting import rows_of_split
 from holdfast.data.stand_ins import refuse_stand_in_file
 from holdfast.errors import DataError, MissingExtraError
+from holdfast.formats.strict import foreign_object
 from holdfast.shortened import some
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
 _IMAGE_COLUMNS = ("image", "img")
 _LABEL_COLUMNS = ("label", "labels")
+# Rows that are read at a time.
+_ROWS = 16
+# Groups of rows, say, and columns that a file can have: more are no data set of images.
+_MOST_PARTS, _MOST_COLUMNS = 100_000, 1_000
+_AFRESH = "get it afresh from a source that you trust"
 # How many classes can have their numbers for names; more are no classes but identifiers, and would fill the memory.
 _MOST_NUMBERED = 100_000
 
@@ -142,10 +148,16 @@ class _Table:
         return cls(file, image_column, label_column, labels, _names_in(file, schema, label_column))
 
     def images(self) -> list[bytes]:
-        column = _values(self.file, self.image_column)
-        images: list[bytes | None] = [image for chunk in column.chunks for image in chunk.field("bytes").to_pylist()]
-        complete = [image for image in images if image is not None]
-        if column.null_count or len(complete) != len(images):
+        stored, size = self.file.stat().st_size, 0
+        complete: list[bytes] = []
+        for batch in _batches(self.file, self.image_column):
+            found = [image for image in batch.field("bytes").to_pylist() if image is not None]
+            # The same image may stand in any number of rows, and be in the file once.
+            size += sum(map(len, found))
+            check_packed(size, stored, self.file, DataError, _AFRESH)
+            check_memory(sum(map(len, found)), self.file, DataError, _AFRESH)
+            complete += found if not batch.null_count else ()
+        if len(complete) != len(self.labels):
             raise DataError(
                 f"{self.file} has rows without image bytes in {self.image_column!r}, expected them in every row; "
                 "save the data set with its images embedded"
@@ -214,9 +226,9 @@ def _names_in(file: Path, schema: Any, column: str) -> tuple[str, ...] | None:
     if written is None:
         return None
     try:
-        feature = json.loads(written).get("info", {}).get("features", {}).get(column, {})
+        feature = foreign_object(written).get("info", {}).get("features", {}).get(column, {})
         return tuple(str(name) for name in feature["names"]) if feature.get("_type") == "ClassLabel" else None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(
             f"{file} has metadata under 'huggingface' that cannot be read ({error!r}), expected JSON with "
             "info.features as the library datasets writes it; write the file again or remove these metadata"
@@ -263,9 +275,33 @@ def _arrow(file: Path) -> Any:
 
     refuse_stand_in_file(file)
     try:
-        return pq.ParquetFile(file)
+        size_of(file, DataError)
+        opened = pq.ParquetFile(file, thrift_container_size_limit=_MOST_PARTS)
     except (pa.ArrowException, OSError) as error:
         raise _corrupt(file, error) from error
+    try:
+        _check_claims(file, opened.metadata)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def _check_claims(file: Path, claimed: Any) -> None:
+    """Raise DataError unless what the metadata claim can be in the file; no value of it is read for that."""
+    stored = file.stat().st_size
+    if claimed.num_rows > stored:
+        raise DataError(
+            f"{file} claims {claimed.num_rows:,} rows in {stored:,} bytes, expected an image in each; {_AFRESH}"
+        )
+    if claimed.num_columns > _MOST_COLUMNS:
+        raise DataError(
+            f"{file} has {claimed.num_columns:,} columns, expected a column of images and one of labels; {_AFRESH}"
+        )
+    groups = [claimed.row_group(number) for number in range(claimed.num_row_groups)]
+    size = sum(group.column(number).total_uncompressed_size for group in groups for number in range(group.num_columns))
+    check_packed(size, stored, file, DataError, _AFRESH)
+    check_memory(size, file, DataError, "take fewer images, or a machine with more memory")
 
 
 def _values(file: Path, column: str) -> Any:
@@ -275,6 +311,18 @@ def _values(file: Path, column: str) -> Any:
         # Without threads: Arrow's would not survive in worker processes that are forked later.
         with _arrow(file) as opened:
             return opened.read(columns=[column], use_threads=False).column(0)
+    except (pa.ArrowException, OSError) as error:
+        raise _corrupt(file, error) from error
+
+
+def _batches(file: Path, column: str) -> Iterator[Any]:
+    """The values of a column, a few rows at a time."""
+    import pyarrow as pa
+
+    try:
+        with _arrow(file) as opened:
+            for batch in opened.iter_batches(_ROWS, columns=[column], use_threads=False):
+                yield batch.column(0)
     except (pa.ArrowException, OSError) as error:
         raise _corrupt(file, error) from error
 

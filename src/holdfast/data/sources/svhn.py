@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from holdfast.budgets import check_memory, check_packed
 from holdfast.data.base import DataSet, source
 from holdfast.data.originals import Original
 from holdfast.errors import DataError
@@ -20,6 +22,11 @@ _ORIGINAL = Original("SVHN's cropped digits", "http://ufldl.stanford.edu/housenu
 _MD5 = {"train": "e26dedcc434d2e4c54c9b2d4a06d8373", "test": "eb5a983be6a315427106f1b164d9cef3"}
 _SIZES = {"train": 73_257, "test": 26_032}
 _SHAPE = (32, 32, 3)
+# Bytes of a number, by the names that MATLAB has for their kinds.
+_NUMBERS = {
+    **{f"{sign}int{bits}": bits // 8 for sign in ("", "u") for bits in (8, 16, 32, 64)},
+    "single": 4, "double": 8, "logical": 1, "char": 2,
+}  # fmt: skip
 
 
 @source("svhn", path="DIR")
@@ -51,12 +58,11 @@ def _variables(file: Path, content: bytes) -> tuple[NDArray[np.uint8], NDArray[n
     import scipy.io
 
     load: Any = scipy.io.loadmat  # The stubs know paths only, not open files.
+    _check_claims(file, content)
     try:
         found: dict[str, Any] = load(io.BytesIO(content), variable_names=("X", "y"))
     except Exception as error:  # scipy raises nearly anything on corrupt bytes.
-        raise DataError(
-            f"{file} cannot be read, expected a complete MATLAB 5 file ({error}); get it afresh from {_ORIGINAL.home}"
-        ) from error
+        raise _corrupt(file, error) from error
     images, labels = (np.asarray(found.get(name, ())) for name in ("X", "y"))
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[:3] != _SHAPE:
         raise DataError(
@@ -78,3 +84,33 @@ def _variables(file: Path, content: bytes) -> tuple[NDArray[np.uint8], NDArray[n
     if fractions.size:
         raise DataError(f"{file} has the label {fractions[0]}, expected whole numbers from 1 to 10; get it afresh")
     return images, numbers.astype(np.int64)
+
+
+def _check_claims(file: Path, content: bytes) -> None:
+    """Raise DataError unless the arrays that a file claims can be in it: nothing of them is unpacked for that.
+
+    X and y are arrays of numbers, the only kind whose size their header says.
+    """
+    import scipy.io
+
+    listed: Any = scipy.io.whosmat
+    try:
+        claimed = [(name, shape, kind) for name, shape, kind in listed(io.BytesIO(content)) if name in ("X", "y")]
+    except Exception as error:  # scipy raises nearly anything on corrupt bytes.
+        raise _corrupt(file, error) from error
+    for name, shape, kind in claimed:
+        if kind not in _NUMBERS:
+            raise DataError(
+                f"{file} has {name} of the kind {kind}, expected an array of numbers; give the file of cropped digits "
+                f"from {_ORIGINAL.home}"
+            )
+        size, advice = math.prod(shape) * _NUMBERS[kind], f"get it afresh from {_ORIGINAL.home}"
+        check_packed(size, len(content), f"{name} in {file}", DataError, advice)
+        # scipy takes the packed, the unpacked bytes and the array.
+        check_memory(2 * size, f"{name} in {file}", DataError, advice)
+
+
+def _corrupt(file: Path, error: Exception) -> DataError:
+    return DataError(
+        f"{file} cannot be read, expected a complete MATLAB 5 file ({error}); get it afresh from {_ORIGINAL.home}"
+    )

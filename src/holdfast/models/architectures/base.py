@@ -28,6 +28,10 @@ _RAW: set[str] = set()
 # The modules of the builders that are called while someone wants to know; see `builders_used`.
 _USED: ContextVar[set[str] | None] = ContextVar("_USED", default=None)
 
+# How many networks lie around the one that is being built, and how many can: ensembles of denoised networks, say.
+_WITHIN: ContextVar[int] = ContextVar("_WITHIN", default=0)
+_DEEPEST = 16
+
 Builder = TypeVar("Builder", bound="Callable[..., nn.Module]")
 
 
@@ -122,7 +126,13 @@ def build(name: str, shape: Shape, num_classes: int, args: Mapping[str, Any] | N
     used = _USED.get()
     if used is not None:
         used.add(builder.__module__)
-    return builder(tuple(shape), num_classes, **given)
+    within = _WITHIN.set(_WITHIN.get() + 1)
+    try:
+        if _WITHIN.get() > _DEEPEST:
+            raise UsageError(f"an architecture has others within it, {_DEEPEST} deep at most; {name!r} lies deeper")
+        return builder(tuple(shape), num_classes, **given)
+    finally:
+        _WITHIN.reset(within)
 
 
 def build_normalized(description: Mapping[str, Any], shape: Shape, num_classes: int) -> nn.Sequential:

@@ -18,6 +18,9 @@ from torch import Tensor, nn
 from holdfast.errors import UsageError
 from holdfast.models.architectures.base import Shape, architecture, build, image_size
 
+# As many as float32 tells apart in [0, 1].
+_MOST_LEVELS = 2**24
+
 
 class Defence(nn.Module, ABC):
     """What is done to inputs before a classifier sees them: independent randomness, then a function of both.
@@ -141,8 +144,8 @@ def quantized(shape: Shape, num_classes: int, *, levels: int = 2, classifier: st
     Raises:
         UsageError: fewer than 2 levels, or the classifier does not take the inputs.
     """
-    if type(levels) is not int or levels < 2:
-        raise UsageError(f"argument levels of quantized is a whole number from 2 on, got {levels!r}")
+    if type(levels) is not int or not 2 <= levels <= _MOST_LEVELS:
+        raise UsageError(f"argument levels of quantized is a whole number from 2 to {_MOST_LEVELS}, got {levels!r}")
     return Defended(Quantized(levels), build(classifier, shape, num_classes))
 
 

@@ -7,22 +7,35 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import struct
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from holdfast.budgets import check_memory
 from holdfast.errors import RunError
+from holdfast.folders import Below, lies, opened_file
+from holdfast.formats.manifests import AttackManifest
+from holdfast.formats.records import AttackLine
 from holdfast.runs.verification.outcome import Outcome
-from holdfast.runs.verification.promise import read_entries, read_lines, read_record
+from holdfast.runs.verification.promise import canonical, read_entries, read_lines, read_record
+from holdfast.runs.verification.results import check_results
+from holdfast.runs.verification.seed import read_seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
+
+    from holdfast.folders import Where
 
 MANIFEST = "attack.json"
 _FORMAT = 1
+_FOUND, _EVIDENCE = "found", "evidence"
 _MAGIC = b"\x93NUMPY\x01\x00"
-_KINDS = (None, "misclassified", "abstains")
+# Bytes of a file of values, before them; and that a value takes on its way, as a number of Python's in a tuple.
+_MOST_HEADER, _VALUE = 1024, 36
+# float32 ends here.
+_LARGEST = 3.4e38
 # Distances in L2 are sums in float64, in whatever order.
 _TOLERANCE = 1e-9
 
@@ -35,11 +48,15 @@ class AttackVerification(Outcome):
         adversarials: files whose hash, shape and range are right.
         distances: of them from their unchanged inputs that are as stated.
         answers: of the classifier that were asked for again.
+        certified: records that were compared with the run whose certificates were attacked.
+        certification: digest of that run's manifest; None where there is none.
     """
 
     adversarials: int = 0
     distances: int = 0
     answers: int = 0
+    certified: int = 0
+    certification: str | None = None
 
 
 @dataclass(frozen=True)
@@ -55,10 +72,11 @@ class AttackMaterial:
         high: largest value of an input.
         classes: how many there are.
         indices: the subset.
+        entries: all of the manifest, numbers with a point or an exponent as they are written.
         records: entries by index, those whose digest, content and adversarial are right.
     """
 
-    folder: Path
+    folder: Where
     norm: str
     n: int
     shape: tuple[int, ...]
@@ -66,6 +84,7 @@ class AttackMaterial:
     high: float
     classes: int
     indices: range
+    entries: Mapping[str, Any]
     records: dict[int, Mapping[str, Any]]
 
     def adversarial(self, index: int) -> tuple[float, ...]:
@@ -74,8 +93,9 @@ class AttackMaterial:
         Raises:
             ValueError: its file is missing, of another kind or shape, or has a value out of range.
         """
-        path, count = self.folder / "found" / f"{index}.npy", math.prod(self.shape)
-        raw = path.read_bytes() if path.is_file() else b""
+        count = math.prod(self.shape)
+        # A file of another size is not read: it may be of any.
+        raw = _file(self.folder, index, _MOST_HEADER + 4 * count)
         header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {self.shape}, }}".encode()
         begin = len(_MAGIC) + 2 + int.from_bytes(raw[len(_MAGIC) : len(_MAGIC) + 2], "little")
         described = raw[len(_MAGIC) + 2 : begin].strip()
@@ -88,36 +108,43 @@ class AttackMaterial:
         return values
 
 
-def check_attack(folder: Path, result: AttackVerification, complete: bool = False) -> AttackMaterial | None:
+def read_manifest(folder: Where) -> dict[str, Any]:
+    """The entries of an attack's manifest; see `read_entries`."""
+    return read_entries(folder, MANIFEST, _FORMAT, "an attack", AttackManifest)
+
+
+def check_attack(folder: Where, result: AttackVerification) -> AttackMaterial | None:
     """Check the digests, records and adversarials of an attack; None where the manifest itself is wrong.
 
     Args:
         folder: of the attack.
-        result: takes the counts, failures and notes.
-        complete: whether a missing example is a failure.
+        result: takes the counts, digests, failures and notes.
     """
     try:
-        entries = read_entries(folder, MANIFEST, _FORMAT, "an attack")
+        entries = read_manifest(folder)
         material = _material(folder, entries)
+        lines = read_lines(folder)
     except RunError as error:
         result.failures.append(str(error))
         return None
     result.digest, result.promised = entries["digest"], len(material.indices)
-    for number, line in enumerate(read_lines(folder), 1):
+    result.certification = entries["certification"]
+    read_seed(entries, canonical).tell(result)
+    for number, line in enumerate(lines, 1):
         try:
-            record = read_record(line, result.digest)
+            record = read_record(line, result.digest, AttackLine)
             _check_record(record, material)
             result.records += 1
             if record["adversarial"] is not None:
                 _check_file(record, material)
                 result.adversarials += 1
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, RunError) as error:
             result.failures.append(f"records.jsonl, line {number}: {error}")
         else:
             material.records[record["index"]] = record
-    if result.missing:
-        text = f"{result.missing} of {result.promised} examples have no record"
-        (result.failures if complete else result.notes).append(text)
+    if not result.failures:
+        check_results(folder, material.records, result)
+        _check_left_over(material, result)
     alarms = [index for index, record in material.records.items() if _contradicts(record)]
     if alarms:
         result.notes.append(f"the certificates of these examples are contradicted: {', '.join(map(str, alarms))}")
@@ -125,19 +152,17 @@ def check_attack(folder: Path, result: AttackVerification, complete: bool = Fals
 
 
 def check_distances(
-    material: AttackMaterial, inputs: Iterable[tuple[int, int, Sequence[float]]], result: AttackVerification
+    material: AttackMaterial, inputs: Iterable[tuple[int, Sequence[float]]], result: AttackVerification
 ) -> None:
-    """Check labels and distances against the unchanged inputs.
+    """Check distances against the unchanged inputs.
 
     Args:
         material: the attack.
-        inputs: index, label and values (the last dimension first) of each example with a record.
+        inputs: index and values (the last dimension first) of each example with a record.
         result: takes the counts and failures.
     """
-    for index, label, values in inputs:
+    for index, values in inputs:
         record = material.records[index]
-        if record["label"] != label:
-            result.failures.append(f"example {index}: label {record['label']} is recorded, the data say {label}")
         if record["adversarial"] is None:
             continue
         found = _distance(material.norm, material.shape, values, material.adversarial(index))
@@ -150,61 +175,81 @@ def check_distances(
             )
 
 
-def _material(folder: Path, entries: Mapping[str, Any]) -> AttackMaterial:
-    try:
-        data = entries["data"]
-        made = AttackMaterial(
-            folder=folder,
-            norm=entries["norm"],
-            n=entries["n"],
-            shape=tuple(data["shape"]),
-            low=float(data["low"]),
-            high=float(data["high"]),
-            classes=len(data["class_names"]),
-            indices=range(0, data["size"], data["every"])[: data["limit"]],
-            records={},
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{folder / MANIFEST} lacks an entry, or has one of another kind: {error!r}") from error
-    if made.norm not in ("L0", "L2", "Linf"):
-        raise RunError(f"{folder / MANIFEST}: attacks are measured in L0, L2 or Linf, found {made.norm!r}")
-    return made
+def check_certification(
+    material: AttackMaterial,
+    digest: str,
+    norm: str,
+    certified: Mapping[int, tuple[int | None, float | None]],
+    result: AttackVerification,
+) -> None:
+    """Check what an attack says of the certificates that it attacked.
+
+    Args:
+        material: the attack.
+        digest: of the manifest of the run with these certificates.
+        norm: of its radii.
+        certified: for each of its examples the class that is attacked, and the radius that is certified for it.
+        result: takes the counts and failures.
+    """
+    if result.certification != digest:
+        result.failures.append(f"the certification has the digest {digest}, the attack names {result.certification}")
+        return
+    if norm != material.norm:
+        result.failures.append(f"the radii of the certification are {norm}, the attack is measured in {material.norm}")
+    for index, record in material.records.items():
+        radius = None if record["radius"] is None else float(record["radius"])
+        if index not in certified:
+            result.failures.append(f"example {index} is not in the certification")
+        elif (record["reference"], radius) != certified[index]:
+            result.failures.append(
+                f"example {index}: class {record['reference']} within {radius} is recorded, certified is class "
+                f"{certified[index][0]} within {certified[index][1]}"
+            )
+        result.certified += 1
+
+
+def _check_left_over(material: AttackMaterial, result: AttackVerification) -> None:
+    """What is there of an adversarial or an alarm that a record does not tell of was taken out of the record."""
+    for index, record in sorted(material.records.items()):
+        if record["adversarial"] is None and lies(_below(material.folder, _FOUND, f"{index}.npy")):
+            result.failures.append(f"found/{index}.npy is there, and the record of example {index} tells of none")
+        if not _contradicts(record) and lies(_below(material.folder, _EVIDENCE, f"{index}.json")):
+            result.failures.append(f"evidence/{index}.json is there, and the record of example {index} is no alarm")
+
+
+def _material(folder: Where, entries: Mapping[str, Any]) -> AttackMaterial:
+    data = entries["data"]
+    if not (-_LARGEST < float(data["low"]) < float(data["high"]) < _LARGEST):
+        raise RunError(f"{folder / MANIFEST}: inputs in [{data['low']}, {data['high']}] are none that float32 can hold")
+    check_memory(_VALUE * math.prod(data["shape"]), folder / MANIFEST, RunError, "its shape was changed")
+    return AttackMaterial(
+        folder=folder,
+        norm=entries["norm"],
+        n=entries["n"],
+        shape=tuple(data["shape"]),
+        low=float(data["low"]),
+        high=float(data["high"]),
+        classes=len(data["class_names"]),
+        indices=range(0, data["size"], data["every"])[: data["limit"]],
+        entries=entries,
+        records={},
+    )
 
 
 def _check_record(record: Mapping[str, Any], material: AttackMaterial) -> None:
     """Raise ValueError unless the record is one that the attack can have written."""
-    index, kind = record["index"], record["kind"]
+    index, votes, repeats = record["index"], record["votes"], record["repeats"]
     if index in material.records:
         raise ValueError(f"example {index} is recorded a second time")
     if index not in material.indices:
         raise ValueError(f"example {index} is not in the subset")
     for name in ("label", "reference", "answer"):
         found = record[name]
-        if not (found is None and name != "label") and not (type(found) is int and 0 <= found < material.classes):
+        if found is not None and found >= material.classes:
             raise ValueError(f"example {index}: {name} {found!r} is not one of {material.classes} classes")
-    if kind not in _KINDS or (kind is None) != (record["magnitude"] is None):
-        raise ValueError(f"example {index}: the kind is {kind!r} and the magnitude {record['magnitude']}")
-    attacked = record["reference"] is not None
-    if (record["adversarial"] is not None) != (attacked and kind is not None):
-        raise ValueError(f"example {index}: there is an adversarial where none was found, or none where one was")
-    if not attacked and (kind != "abstains" or float(record["magnitude"]) != 0.0):
-        raise ValueError(f"example {index}: it has no answer unchanged, and is not recorded as an abstention at 0")
-    if record["adversarial"] is not None:
-        _check_claim(record, material)
-
-
-def _check_claim(record: Mapping[str, Any], material: AttackMaterial) -> None:
-    """Raise ValueError unless budgets, failures and votes allow the adversarial."""
-    index, votes, repeats, failures = (record[name] for name in ("index", "votes", "repeats", "failures"))
-    budgets = [math.inf if budget is None else float(budget) for budget in record["budgets"]]
-    if not float(record["magnitude"]) <= max(budgets, default=-1.0):
-        raise ValueError(f"example {index}: the magnitude {record['magnitude']} exceeds all budgets that were tried")
-    if not 0 <= failures <= repeats or record["refused"] >= record["claims"]:
-        raise ValueError(f"example {index}: {failures} of {repeats} answers failed, and no claim held")
-    if votes is None:
-        if repeats != 1 or record["answer"] == record["reference"]:
-            raise ValueError(f"example {index}: the answer of {repeats} is class {record['answer']}, as unchanged")
-    elif len(votes) != material.classes or sum(votes) != repeats * max(1, material.n):
+    if record["adversarial"] is None or votes is None:
+        return
+    if len(votes) != material.classes or sum(votes) != repeats * max(1, material.n):
         raise ValueError(f"example {index}: {sum(votes)} votes, {repeats} answers have {repeats * max(1, material.n)}")
 
 
@@ -212,9 +257,27 @@ def _check_file(record: Mapping[str, Any], material: AttackMaterial) -> None:
     """Raise ValueError unless the adversarial is the one that the record names, in range."""
     index = record["index"]
     material.adversarial(index)
-    found = hashlib.sha256((material.folder / "found" / f"{index}.npy").read_bytes()).hexdigest()
+    raw = _file(material.folder, index, _MOST_HEADER + _VALUE * math.prod(material.shape))
+    found = hashlib.sha256(raw).hexdigest()
     if found != record["adversarial"]:
         raise ValueError(f"found/{index}.npy has the SHA-256 {found}, the record names {record['adversarial']}")
+
+
+def _file(folder: Where, index: int, most: int) -> bytes:
+    """What the file of an adversarial holds; nothing where there is none, or one that is too large.
+
+    Raises:
+        RunError: something else than a file lies there.
+    """
+    file = opened_file(_below(folder, _FOUND, f"{index}.npy"))
+    if file is None:
+        return b""
+    with file:
+        return file.read() if os.fstat(file.fileno()).st_size <= most else b""
+
+
+def _below(folder: Where, *names: str) -> Below:
+    return Below(folder, names) if isinstance(folder, Path) else Below(folder.root, (*folder.parts, *names))
 
 
 def _contradicts(record: Mapping[str, Any]) -> bool:

@@ -8,19 +8,23 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import RunError
+from holdfast.formats.records import BoundLine, ClaimLine, VoteLine
 from holdfast.runs.verification.outcome import Outcome
 from holdfast.runs.verification.promise import read_lines, read_promise, read_record
 from holdfast.runs.verification.proved import check_proved, check_radius
+from holdfast.runs.verification.results import check_results
 from holdfast.runs.verification.rules import ByBounds, Claim, Rule, Votes, rule_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
+    from holdfast.folders import Where
     from holdfast.runs.verification.promise import Promise
 
 # alpha times the number of examples meets joint_alpha up to the rounding of float64.
 _JOINT_SLACK = Fraction(1, 2**40)
+# What a line holds, by the kind of the run.
+_LINES = {"certify": VoteLine, "imported": ClaimLine, "bound": BoundLine}
 # Of an input, in an imported log about a data set that is not known.
 _SHAPE_UNKNOWN = (1,)
 
@@ -38,6 +42,11 @@ class Verification(Outcome):
     kind: str = ""
     claims: int = 0
     log_lines: int = 0
+
+    @property
+    def supported(self) -> bool:
+        """Radii follow from votes; a bound and an imported log have none."""
+        return self.kind == "certify"
 
 
 @dataclass(frozen=True)
@@ -60,17 +69,17 @@ class Material:
         return Votes(tuple(record["selection"]), tuple(record["estimation"]))
 
 
-def check_files(folder: Path, result: Verification, complete: bool = False) -> Material | None:
+def check_files(folder: Where, result: Verification) -> Material | None:
     """Check the digests and the procedure of a run; None where the manifest itself is wrong.
 
     Args:
         folder: of the run.
-        result: takes the counts, failures and notes.
-        complete: whether a missing example is a failure.
+        result: takes the counts, digests, failures and notes.
     """
     try:
         promise = read_promise(folder)
         rule = rule_of(promise) if promise.kind == "certify" else None
+        lines = read_lines(folder)
     except RunError as error:
         result.failures.append(str(error))
         return None
@@ -78,18 +87,17 @@ def check_files(folder: Path, result: Verification, complete: bool = False) -> M
     _check_promise(promise, result)
     records: dict[int, Mapping[str, Any]] = {}
     totals = rule.totals() if rule else frozenset()
-    for number, line in enumerate(read_lines(folder), 1):
+    for number, line in enumerate(lines, 1):
         try:
-            record = read_record(line, promise.digest)
+            record = read_record(line, promise.digest, _LINES[promise.kind])
             _check_record(record, promise, totals, records)
-        except (ValueError, KeyError, TypeError) as error:
+        except ValueError as error:
             result.failures.append(f"records.jsonl, line {number}: {error}")
         else:
             records[record["index"]] = record
     result.records = len(records)
-    if promise.kind != "imported" and result.missing:
-        text = f"{result.missing} of {result.promised} examples have no record"
-        (result.failures if complete else result.notes).append(text)
+    if not result.failures:
+        check_results(folder, records, result)
     return Material(promise, rule, records)
 
 
@@ -124,13 +132,8 @@ def complaints(material: Material, claim: Claim) -> list[str]:
 
 
 def _check_promise(promise: Promise, result: Verification) -> None:
-    if promise.kind not in ("certify", "imported", "bound"):
-        result.failures.append(f"the manifest's kind is {promise.kind!r}; a run is of kind certify, imported or bound")
-    if promise.kind != "certify":
-        return
-    if promise.seed is None:
-        result.failures.append("the manifest has no seed; without one the votes cannot be drawn again")
-    if promise.joint_alpha is not None:
+    promise.story.tell(result)
+    if promise.kind == "certify" and promise.joint_alpha is not None:
         spent = Fraction(promise.estimator.get("alpha", 0)) * len(promise.indices)
         if abs(spent - promise.joint_alpha) > promise.joint_alpha * _JOINT_SLACK:
             result.failures.append(
@@ -143,22 +146,24 @@ def _check_record(
     record: Mapping[str, Any], promise: Promise, totals: frozenset[int], before: Mapping[int, Any]
 ) -> None:
     """Raise ValueError unless the record is one that the manifest's procedure can have written."""
-    index, label = record["index"], record["label"]
+    index = record["index"]
     if index in before:
         raise ValueError(f"example {index} is recorded a second time")
+    if index not in (range(promise.size) if promise.kind == "imported" else promise.indices):
+        raise ValueError(f"example {index} is not in the subset")
+    for name in ("label", "predicted", "answer"):
+        found = record.get(name)
+        if found is not None and found >= promise.classes:
+            raise ValueError(f"example {index}: {name} {found} is not one of {promise.classes} classes")
     if promise.kind == "imported":
         return
-    if index not in promise.indices:
-        raise ValueError(f"example {index} is not in the subset")
-    if type(label) is not int or not 0 <= label < promise.classes:
-        raise ValueError(f"example {index}: label {label!r} is not one of {promise.classes} classes")
     if promise.kind == "bound":
         check_radius(record, promise)
         return
     for stream in ("selection", "estimation"):
         votes = record[stream]
-        if len(votes) != promise.classes or not all(type(vote) is int and vote >= 0 for vote in votes):
-            raise ValueError(f"example {index}: {stream} votes are {promise.classes} whole numbers, found {votes}")
+        if len(votes) != promise.classes:
+            raise ValueError(f"example {index}: {stream} votes are {promise.classes} numbers, found {len(votes)}")
     if sum(record["selection"]) != promise.n0:
         raise ValueError(f"example {index}: {sum(record['selection'])} selection votes, {promise.n0} are promised")
     if sum(record["estimation"]) not in totals:

@@ -10,6 +10,10 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import DataError
+from holdfast.folders import read_file
+from holdfast.formats.checking import fitting
+from holdfast.formats.records import LogLine
+from holdfast.formats.strict import MOST_LINE, MOST_LINES, json_object
 from holdfast.runs.verification.promise import parse
 
 if TYPE_CHECKING:
@@ -22,7 +26,9 @@ if TYPE_CHECKING:
 _COLUMNS = ("idx", "label", "predict", "radius", "correct")
 # Exported radii are rounded down to this many decimals.
 _DECIMALS = 6
-_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
+_WHOLE = re.compile(r"-1|0|[1-9][0-9]{0,17}")
+# Decimal takes underscores, blanks and the digits of all scripts, too.
+_REAL = re.compile(r"[0-9]+(\.[0-9]+)?(e[+-]?[0-9]{1,4})?")
 
 
 def check_log(path: Path, material: Material, claims: Iterable[Claim], result: Verification) -> None:
@@ -42,8 +48,8 @@ def check_log(path: Path, material: Material, claims: Iterable[Claim], result: V
             wrong = _wrong(line, index, material, known)
             if index in seen:
                 wrong = "comes a second time"
-        except (ValueError, KeyError, TypeError, ArithmeticError) as error:
-            result.failures.append(f"{path.name}, entry {number} cannot be read: {error!r}")
+        except (ValueError, ArithmeticError) as error:
+            result.failures.append(f"{path.name}, entry {number} cannot be read: {error}")
             continue
         seen.add(index)
         result.log_lines += 1
@@ -67,8 +73,9 @@ def _wrong(line: Mapping[str, Any], index: int, material: Material, known: Mappi
     if _whole(line["correct"]) != int(predict == label):
         return f"correct {line['correct']}, though label is {label} and predict {predict}"
     expected = Decimal(math.floor(Fraction(claim.radius) * 10**_DECIMALS)).scaleb(-_DECIMALS)
-    # Not a fraction: one of 1e-999999999 has a denominator as long as that.
-    if Decimal(line["radius"]) != expected:
+    radius = str(line["radius"])
+    # Not a fraction: one of 1e-9999 has a denominator as long as that.
+    if not _REAL.fullmatch(radius) or Decimal(radius) != expected:
         return f"radius {line['radius']}, the votes give {float(expected):.{_DECIMALS}f} (rounded down)"
     for stream in ("selection", "estimation"):
         if line.get(stream) is not None and line[stream] != record.get(stream):
@@ -78,23 +85,35 @@ def _wrong(line: Mapping[str, Any], index: int, material: Material, known: Mappi
 
 def _lines(path: Path) -> list[Mapping[str, Any]]:
     """The lines of a log, as text or parsed JSON whose decimals are kept."""
-    if not path.is_file():
-        raise DataError(f"there is no log {path}")
-    raw = _unmarked(path).splitlines()
+    raw = _unmarked(path)
     if not raw:
         raise DataError(f"{path} is empty; `holdfast export-log RUN --out {path.name}` writes a log")
-    if raw[0].lstrip().startswith(b"{"):
-        return [_entry(path, number, line) for number, line in enumerate(raw, 1)]
-    header = raw[0].decode(errors="replace").split("\t")
-    if not set(_COLUMNS) <= set(header):
+    # No other sign ends a line, and none quotes another.
+    lines = raw.removesuffix(b"\n").replace(b"\r\n", b"\n").split(b"\n")
+    if lines[0].lstrip().startswith(b"{"):
+        return [_entry(path, number, line) for number, line in enumerate(lines, 1)]
+    texts = [_text(path, number, line) for number, line in enumerate(lines, 1)]
+    header = texts[0].split("\t")
+    if not set(_COLUMNS) <= set(header) or len(set(header)) < len(header):
         raise DataError(
-            f"{path} has the columns {', '.join(header)}; a log is JSON lines, or has tabs and {', '.join(_COLUMNS)}"
+            f"{path} has the columns {', '.join(header)}; a log is JSON lines, or has tabs and {', '.join(_COLUMNS)}, "
+            "once each"
         )
-    return [_fields(path, number, line, header) for number, line in enumerate(raw[1:], 2)]
+    return [_fields(path, number, line, header) for number, line in enumerate(texts[1:], 2)]
 
 
-def _fields(path: Path, number: int, line: bytes, header: Sequence[str]) -> Mapping[str, Any]:
-    fields = line.decode(errors="replace").split("\t")
+def _text(path: Path, number: int, line: bytes) -> str:
+    try:
+        return line.decode()
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path}, line {number} is not UTF-8 ({error.reason}, byte {line[error.start]:#04x}): the log was changed. "
+            "`holdfast export-log` writes it anew"
+        ) from error
+
+
+def _fields(path: Path, number: int, line: str, header: Sequence[str]) -> Mapping[str, Any]:
+    fields = line.split("\t")
     if len(fields) != len(header):
         raise DataError(
             f"{path}, line {number} has {len(fields)} fields, the header has {len(header)} columns: the log was cut "
@@ -105,7 +124,9 @@ def _fields(path: Path, number: int, line: bytes, header: Sequence[str]) -> Mapp
 
 def _unmarked(path: Path) -> bytes:
     """The content of a log in UTF-8, without a byte-order mark."""
-    raw = path.read_bytes()
+    raw = read_file(path, MOST_LINES, DataError)
+    if raw is None:
+        raise DataError(f"there is no log {path}")
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in raw:
         raise DataError(f"{path} is UTF-16 or no text; a log is UTF-8. Write it so: `iconv -f UTF-16 -t UTF-8`")
     return raw.removeprefix(codecs.BOM_UTF8)
@@ -122,9 +143,9 @@ def _whole(value: Any) -> int:
 
 def _entry(path: Path, number: int, line: bytes) -> Mapping[str, Any]:
     try:
-        entry = parse(line)
+        fitting(json_object(line, MOST_LINE), LogLine)
     except ValueError as error:
-        raise DataError(f"{path}, line {number} is not JSON ({error})") from error
-    if not isinstance(entry, dict):
-        raise DataError(f"{path}, line {number} is not a JSON object")
-    return entry
+        raise DataError(
+            f"{path}, line {number} is no line of a log ({error}). `holdfast export-log` writes it anew"
+        ) from error
+    return parse(line)

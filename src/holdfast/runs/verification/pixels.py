@@ -13,13 +13,28 @@ from holdfast.errors import RunError
 from holdfast.runs.verification.intervals import Undecided, at_most, end
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from holdfast.runs.verification.bounds import Bounds
     from holdfast.runs.verification.intervals import Share
 
     Noise = Mapping[str, Any]
     Shape = tuple[int, ...]
+
+
+# Pixels that a certificate under uniform flips is about at most: sums of so many outcomes are exact and slow.
+MOST_FLIPS = 64
+# Bits of the number of sets that are counted exactly.
+_MOST_BITS = 2**20
+
+
+def last(most: int, holds: Callable[[int], bool]) -> int:
+    """The largest whole number from 0 to `most` for which something holds that holds for all below it, and for 0."""
+    low, high = 0, most
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if holds(middle) else (low, middle - 1)
+    return low
 
 
 def pixel_count(shape: Shape) -> int:
@@ -47,6 +62,12 @@ def realizations(noise: Noise, shape: Shape) -> int:
     """
     d, name = pixel_count(shape), noise.get("name")
     if name == "ablation":
+        few = min(noise["k"], d - noise["k"])
+        # C(d, k) <= (e d / k)^k.
+        if few > 0 and few * math.log2(math.e * d / few) > _MOST_BITS:
+            raise RunError(
+                f"k = {noise['k']} of {d} pixels makes more sets than can be counted; the manifest was changed"
+            )
         return math.comb(d, noise["k"])
     if name == "partition":
         return -(-d // int(noise["k"]))

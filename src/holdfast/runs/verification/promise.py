@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import RunError
+from holdfast.folders import Folder, entered
+from holdfast.formats.checking import fitting
+from holdfast.formats.manifests import RunManifest
+from holdfast.formats.strict import MOST_DOCUMENT, MOST_LINE, MOST_LINES, json_object
+from holdfast.runs.verification.seed import UNTOLD, SeedStory, read_seed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
+
+    from holdfast.folders import Where
 
 FORMAT = 2
 MANIFEST = "manifest.json"
@@ -41,6 +47,9 @@ class Promise:
         seed: of all noise; None where none is given.
         joint_alpha: failure probability of all certificates together; None where each is promised by itself.
         digest: of the manifest.
+        story: where the seed comes from.
+        size: examples of the split; those of an imported log need not be in `indices`.
+        entries: all of the manifest, numbers with a point or an exponent as they are written.
     """
 
     kind: str
@@ -54,45 +63,50 @@ class Promise:
     seed: int | None
     joint_alpha: Fraction | None
     digest: str
+    story: SeedStory = UNTOLD
+    size: int = 0
+    entries: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read_promise(folder: Path) -> Promise:
+def read_promise(folder: Where | Folder) -> Promise:
     """The manifest of a run, after its digest has been checked.
 
     Raises:
         RunError: it is missing, damaged or of another format.
     """
-    entries = read_entries(folder, MANIFEST, FORMAT, "a run")
-    try:
-        return _promise(entries)
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(
-            f"{folder / MANIFEST} lacks an entry, or has one of another kind than expected: {error!r}"
-        ) from error
+    return _promise(read_manifest(folder))
 
 
-def read_entries(folder: Path, name: str, current: int, what: str) -> dict[str, Any]:
-    """The entries of a manifest, after its digest has been checked.
+def read_manifest(folder: Where | Folder) -> dict[str, Any]:
+    """The entries of a run's manifest; see `read_entries`."""
+    return read_entries(folder, MANIFEST, FORMAT, "a run", RunManifest)
+
+
+def read_entries(folder: Where | Folder, name: str, current: int, what: str, kind: Any) -> dict[str, Any]:
+    """The entries of a manifest, after its digest and its schema have been checked.
 
     Args:
         folder: in which it lies.
         name: of the file.
         current: the format that is read.
         what: is in such a folder, for messages: "a run".
+        kind: its schema, of `holdfast.formats.manifests`.
 
     Raises:
         RunError: it is missing, damaged or of another format.
     """
-    path = folder / name
-    if not path.is_file():
+    with entered(folder) as place:
+        text, path = place.read(name, MOST_DOCUMENT), place / name
+    if text is None:
         raise RunError(f"{folder} is not {what}: there is no {name} in it")
     try:
-        entries: dict[str, Any] = parse(path.read_bytes())
+        document = json_object(text)
+        entries = parse(text)
         found = entries.get("digest")
         entries_format = entries.get("format")
         expected = hashlib.sha256(canonical(entries).encode()).hexdigest()
-    except (ValueError, AttributeError) as error:
-        raise RunError(f"{path} is not a JSON object ({error}); restore it from a copy") from error
+    except ValueError as error:
+        raise RunError(f"{path} is not a valid JSON object ({error}); restore it from a copy") from error
     if entries_format != current:
         raise RunError(f"{path} has format {entries_format!r}; this version of Holdfast reads format {current}")
     if found != expected:
@@ -100,6 +114,10 @@ def read_entries(folder: Path, name: str, current: int, what: str) -> dict[str, 
             f"{path} was changed after it was written: its digest is {found!r}, that of its entries {expected!r}; "
             "restore it from a copy"
         )
+    try:
+        fitting(document, kind)
+    except ValueError as error:
+        raise RunError(f"{path}: {error}. It is not as Holdfast writes it; restore it from a copy") from None
     return entries
 
 
@@ -117,53 +135,56 @@ def _promise(entries: Mapping[str, Any]) -> Promise:
         seed=entries["seed"],
         joint_alpha=None if joint is None else Fraction(joint),
         digest=entries["digest"],
+        story=read_seed(entries, canonical),
+        size=data["size"],
+        entries=entries,
     )
 
 
-def read_lines(folder: Path) -> list[bytes]:
-    """The whole lines of the records; one without a newline at its end does not count."""
-    path = folder / RECORDS
-    raw = path.read_bytes() if path.is_file() else b""
-    return raw[: raw.rfind(b"\n") + 1].splitlines()
+def read_lines(folder: Where | Folder) -> list[bytes]:
+    """The whole lines of the records; one without a newline at its end does not count.
+
+    Raises:
+        RunError: something else than a file lies there, it is too large, or it cannot be read.
+    """
+    with entered(folder) as place:
+        return (place.read(RECORDS, MOST_LINES) or b"").split(b"\n")[:-1]
 
 
-def read_record(line: bytes, promised: str) -> dict[str, Any]:
-    """The entries of one record, after its digest has been checked.
+def read_record(line: bytes, promised: str, kind: type[Any]) -> dict[str, Any]:
+    """The entries of one record, after its schema and its digest have been checked.
+
+    Args:
+        line: as it lies in the file.
+        promised: digest of the manifest.
+        kind: its schema, of `holdfast.formats.records`.
 
     Raises:
         ValueError: not a record of the run whose manifest has the digest `promised`.
     """
+    fitting(json_object(line, MOST_LINE), kind)
     entries = parse(line)
-    if not isinstance(entries, dict) or "digest" not in entries:
-        raise ValueError("not a JSON object with a digest")
     expected = hashlib.sha256(f"{promised}\n{canonical(entries)}".encode()).hexdigest()[:16]
     if entries["digest"] != expected:
         raise ValueError(f"its digest is {entries['digest']!r}, that of its entries in this run {expected!r}")
     return entries
 
 
-def parse(text: bytes) -> Any:
-    """JSON whose numbers with a point or an exponent stay text, and in which no key comes twice.
-
-    Raises:
-        ValueError: not JSON, nested too deeply, a key that comes twice, or one of NaN and Infinity.
-    """
-    try:
-        return json.loads(text.decode(), parse_float=Numeral, parse_constant=_refuse, object_pairs_hook=_unique)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+def parse(text: bytes) -> dict[str, Any]:
+    """JSON that was found to be strict, once more: numbers with a point or an exponent stay text."""
+    entries: dict[str, Any] = json.loads(text, parse_float=Numeral)
+    return entries
 
 
 def canonical(entries: Mapping[str, Any]) -> str:
-    """What digests are taken of: all entries but `digest`, keys sorted, no spaces, ASCII, numbers as written.
+    """What digests are taken of: all entries but `digest`, keys sorted, no spaces, ASCII, numbers as written."""
+    return _written({key: value for key, value in entries.items() if key != "digest"})
 
-    Raises:
-        ValueError: they are nested too deeply.
-    """
-    try:
-        return _written({key: value for key, value in entries.items() if key != "digest"})
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+
+def plain(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """Entries with numbers as Python has them."""
+    made: dict[str, Any] = json.loads(canonical(entries))
+    return made
 
 
 def _written(value: Any) -> str:
@@ -174,14 +195,3 @@ def _written(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ",".join(map(_written, value)) + "]"
     return json.dumps(value)
-
-
-def _refuse(name: str) -> Any:
-    raise ValueError(f"{name} is not a number")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    entries = dict(pairs)
-    if len(entries) < len(pairs):
-        raise ValueError(f"a key comes twice among {', '.join(key for key, _ in pairs)}")
-    return entries

@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from flint import arb
 
@@ -14,7 +14,7 @@ from holdfast.errors import RunError
 from holdfast.runs.verification.bets import hypothesis, is_won
 from holdfast.runs.verification.bounds import Bounds, class_bounds
 from holdfast.runs.verification.intervals import at_most, decided
-from holdfast.runs.verification.pixels import pixel_count, realizations, touched
+from holdfast.runs.verification.pixels import last, pixel_count, realizations, touched
 from holdfast.runs.verification.theorems import find_theorem
 
 if TYPE_CHECKING:
@@ -30,6 +30,10 @@ _CAPITAL_SLACK = Fraction(1, 10**6)
 _LAST_LOOK = Fraction(4, 5)
 # No look and no step of a bet is smaller than this.
 _LEAST_STEP = 30
+# Votes of an example at most: a bound on the share of more takes long to compute.
+_MOST_VOTES = 10**9
+_LEAST_ALPHA = Fraction(1, 10**100) * (1 - Fraction(1, 2**40))
+_MOST_LOOKS = 10_000
 
 
 @dataclass(frozen=True)
@@ -51,13 +55,26 @@ class Votes(NamedTuple):
 
 
 class Rule(ABC):
-    """An estimator, as far as final votes and claims go."""
+    """An estimator, as far as final votes and claims go.
+
+    Attributes:
+        sampled: whether votes are those of a sample, on whose number bounds depend.
+    """
+
+    sampled: ClassVar[bool] = True
 
     def __init__(self, promise: Promise) -> None:
         self.promise = promise
         estimator = promise.estimator
         self.n = int(estimator["n"])
         self.alpha = Fraction(estimator.get("alpha", 0))
+        for name, count in (("n", self.n), ("n0", promise.n0)):
+            if count > _MOST_VOTES and self.sampled:
+                raise RunError(
+                    f"the manifest has {name} = {count}, expected {_MOST_VOTES:,} votes of an example at most"
+                )
+        if self.alpha and not self.alpha >= _LEAST_ALPHA:
+            raise RunError(f"the manifest has alpha = {estimator.get('alpha')}, expected 1e-100 at least")
         if self.n < 1 or not 0 <= self.alpha < 1:
             raise RunError(f"the manifest has n = {self.n} and alpha = {estimator.get('alpha')}; alpha lies in [0, 1)")
 
@@ -190,6 +207,8 @@ class Bet(Rule):
 class Exhaustive(Rule):
     """Every realization of the noise was taken once: no probability of failure, integers only."""
 
+    sampled: ClassVar[bool] = False
+
     def __init__(self, promise: Promise) -> None:
         super().__init__(promise)
         if self.alpha != 0:
@@ -215,8 +234,7 @@ class Exhaustive(Rule):
         rivals = [counts[top] - count - (label < top) for label, count in enumerate(counts) if label != top]
         lead = min(rivals, default=self.n)
         noise, shape = self.promise.noise, self.promise.shape
-        pixels = pixel_count(shape)
-        most = next((r - 1 for r in range(1, pixels + 1) if 2 * touched(r, noise, shape) > lead), pixels)
+        most = last(pixel_count(shape), lambda r: 2 * touched(r, noise, shape) <= lead)
         return [] if claim.radius == most else [f"radius {claim.radius!r} is claimed, the votes give {most}"]
 
 
@@ -243,6 +261,8 @@ def look_sizes(n: int, ratio: float) -> Sequence[int]:
     sizes = [n]
     while sizes[-1] / ratio >= _LEAST_STEP:
         sizes.append(math.floor(sizes[-1] / ratio))
+        if len(sizes) > _MOST_LOOKS:
+            raise RunError(f"the ratio {ratio!r} makes more than {_MOST_LOOKS:,} looks of n = {n}, expected fewer")
     return sizes[::-1]
 
 

@@ -100,10 +100,16 @@ class Pixels(Theorem):
 
     whole: ClassVar[bool] = True
     certifies: Callable[[int, Noise, Shape, Bounds], bool]
+    largest: int | None = None
+
+    def limit(self, shape: Shape) -> int:
+        """The largest radius that there can be."""
+        count = pixels.pixel_count(shape)
+        return count if self.largest is None else min(self.largest, count)
 
     def holds(self, radius: Fraction, noise: Noise, shape: Shape, bounds: Bounds) -> bool:
         """A whole number of pixels that an image has, and certified."""
-        whole = radius.denominator == 1 and radius <= pixels.pixel_count(shape)
+        whole = radius.denominator == 1 and radius <= self.limit(shape)
         return whole and self.certifies(int(radius), noise, shape, bounds)
 
     def padded(self, radius: Fraction) -> Fraction:
@@ -113,13 +119,13 @@ class Pixels(Theorem):
     def misses(self, claimed: Fraction, noise: Noise, shape: Shape, bounds: Bounds) -> bool:
         """One pixel more; for an abstention, none at all."""
         more = math.floor(claimed) + 1
-        return more <= pixels.pixel_count(shape) and self.certifies(more, noise, shape, bounds)
+        return more <= self.limit(shape) and self.certifies(more, noise, shape, bounds)
 
     def most(self, noise: Noise, shape: Shape, bounds: Bounds) -> str:
         """The largest whole number that is certified."""
-        radii = range(pixels.pixel_count(shape) + 1)
-        refused = next((radius for radius in radii if not self.certifies(radius, noise, shape, bounds)), len(radii))
-        return str(refused - 1) if refused else "nothing (abstain)"
+        if not self.certifies(0, noise, shape, bounds):
+            return "nothing (abstain)"
+        return str(pixels.last(self.limit(shape), lambda radius: self.certifies(radius, noise, shape, bounds)))
 
 
 def find_theorem(noise: Noise, name: str) -> Theorem:
@@ -208,5 +214,5 @@ _THEOREMS: dict[tuple[Any, str], Theorem] = {
     ("uniform", "overlap_linf"): Continuous(_overlap_linf),
     ("ablation", "levine"): Pixels(pixels.leads),
     ("partition", "partition"): Pixels(pixels.leads),
-    ("uniform-flip", "lee"): Pixels(pixels.lee),
+    ("uniform-flip", "lee"): Pixels(pixels.lee, pixels.MOST_FLIPS),
 }

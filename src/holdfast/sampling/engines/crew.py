@@ -7,6 +7,7 @@ Processes of this machine and actors of a Ray cluster differ in how they are sta
 from __future__ import annotations
 
 import pickle
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.sampling.engines.handout import Handout
-from holdfast.sampling.engines.worker import Done, Failed, Learned, Message, Order, Ready, Sampled, Wants
+from holdfast.sampling.engines.worker import Done, Failed, Learned, Message, Order, Ready, Sampled, Wants, Warned
 
 if TYPE_CHECKING:
     from holdfast.sampling.batches import BatchSize, Key
@@ -115,6 +116,8 @@ def drive(
                             yield example, votes
                     case Learned(key, batches):
                         found[key] = batches
+                    case Warned(text):
+                        warnings.warn(" ".join(text.split()), RuntimeWarning, stacklevel=2)
                     case Failed():
                         raise message.error()
                     case Lost(how):
@@ -126,6 +129,11 @@ def drive(
                                 + crew.advice
                             )
                         handout.lost(worker, how)
+                        warnings.warn(
+                            f"a worker was lost: {how}. Another one takes its place; no record depends on it",
+                            RuntimeWarning,
+                            stacklevel=2,
+                        )
                         starting.add(crew.start())
             for worker in list(room):
                 given = handout.take(worker, room[worker])

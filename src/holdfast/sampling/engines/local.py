@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 _FEWEST_BATCHES = 3
 _MEASURED_SECONDS = 0.04
 _FLOAT_BYTES = 4
+# Threads of a process: more than any machine has cores. And copies in a batch: more are no faster anywhere.
+MOST_THREADS, _MOST_BATCH = 1024, 2**20
 # The names of devices.
-_DEVICE = re.compile(r"cpu|cuda(:[0-9]+)?")
+_DEVICE = re.compile(r"cpu|cuda(:[0-9]{1,4})?")
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,15 @@ class LocalEngine(Engine):
                 f"a batch has at least 1 noisy copy, a whole number; got {self.batch_size!r}. Leave it out ('auto' "
                 "on the command line) to have the fastest number found out"
             )
+        if self.batch_size is not None and self.batch_size > _MOST_BATCH:
+            raise UsageError(f"a batch has {_MOST_BATCH:,} noisy copies at most, got {self.batch_size:,}; take fewer")
         if not is_count(self.threads):
             raise UsageError(f"the number of threads is at least 1, a whole number; got {self.threads!r}")
+        if self.threads > MOST_THREADS:
+            raise UsageError(
+                f"the number of threads is {MOST_THREADS:,} at most, got {self.threads:,}; take as many as there are "
+                "processor cores, or fewer"
+            )
 
     def run(
         self,

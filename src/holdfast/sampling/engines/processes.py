@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import pickle
 import signal
-from contextlib import suppress
+import weakref
 from dataclasses import dataclass, replace
-from multiprocessing.connection import Connection, wait
-from threading import Thread
+from functools import partial
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from holdfast.errors import UsageError
+from holdfast.budgets import check_memory
+from holdfast.errors import HoldfastError, UsageError
 from holdfast.plain import is_count
-from holdfast.process import interrupts_held_back
 from holdfast.sampling.batches import found_for
 from holdfast.sampling.engines.base import Engine
 from holdfast.sampling.engines.crew import Crew, Lost, drive, packed
 from holdfast.sampling.engines.local import LocalEngine, device_name, torch_device
-from holdfast.sampling.engines.worker import Inbox, Order, work
+from holdfast.sampling.engines.stopped import LOOK_SECONDS, STOPPED_SECONDS, Stopwatch, all_stopped, was_stopped
+from holdfast.sampling.engines.worker import Inbox, Order, Ready, work
+from holdfast.sampling.engines.worker_process import WorkerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
-    from multiprocessing.context import SpawnProcess
+    from multiprocessing.connection import Connection
 
     from holdfast.noises.base import Noise
     from holdfast.sampling.engines.base import Base
     from holdfast.sampling.engines.worker import Message
     from holdfast.sampling.procedure import Procedure, Votes
     from holdfast.types import Example
+
+
+# What a process takes at least: torch alone.
+_WORKER_BYTES = 150 * 10**6
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,8 @@ class ProcessesEngine(Engine):
         threads: processor threads of each process.
 
     Raises:
-        UsageError: not the name of a device, or a number is out of range; when it runs, the device is not there.
+        UsageError: not the name of a device, a number is out of range, or there is no memory for so many processes;
+            when it runs, the device is not there.
     """
 
     workers: int
@@ -58,6 +65,12 @@ class ProcessesEngine(Engine):
     def __post_init__(self) -> None:
         if not is_count(self.workers):
             raise UsageError(f"the number of processes is at least 1, a whole number; got {self.workers!r}")
+        check_memory(
+            self.workers * _WORKER_BYTES,
+            f"the engine processes:{self.workers}",
+            UsageError,
+            "take as many processes as there are processor cores, or fewer",
+        )
         object.__setattr__(self, "device", device_name(self.device))
         self._local(0)
 
@@ -89,78 +102,108 @@ class ProcessesEngine(Engine):
 
 
 class _Processes(Crew):
-    """Spawned processes, each with a pipe. A process ends when its end of the pipe says that the driver is gone."""
+    """Processes of this machine. One ends when its end of the pipe says that the driver is gone."""
 
     advice = (
-        "Its own message stands above. A script that uses processes guards its work by "
-        '`if __name__ == "__main__":`; a machine out of memory needs fewer of them'
+        'A script that uses processes guards its work by `if __name__ == "__main__":`; a machine out of memory needs '
+        "fewer of them"
     )
 
     def __init__(self, orders: list[bytes]) -> None:
         self._orders = orders
-        self._context = multiprocessing.get_context("spawn")
-        self._processes: list[SpawnProcess] = []
-        self._pipes: dict[int, Connection] = {}
+        self._all: list[WorkerProcess] = []
+        self._working: dict[int, WorkerProcess] = {}
+        self._heard: SimpleQueue[tuple[int, Message | None]] = SimpleQueue()
+        self._stopped = Stopwatch()
+        # Should nobody call `close`: Python ends, or forgets the generator that drives us.
+        self._end = weakref.finalize(self, _end, self._all)
 
     def start(self) -> int:
-        number = len(self._processes)
-        here, there = self._context.Pipe()
-        # Daemons are ended with the driver by multiprocessing itself, should nobody call `close`.
-        process = self._context.Process(target=_serve, args=(there,), daemon=True, name=f"holdfast-worker-{number}")
-        with interrupts_held_back():
-            process.start()
-        there.close()
-        self._processes.append(process)
-        self._pipes[number] = here
+        number = len(self._all)
+        hear = partial(_pass_on, self._heard, number)
+        worker = WorkerProcess(f"worker {number}", hear)
+        self._all.append(worker)
+        self._working[number] = worker
+        # A pipe holds little, and a model may be large: a thread sends it, when it is asked for.
+        worker.send(self._orders[number % len(self._orders)])
         return number
 
     def give(self, worker: int, examples: list[Example]) -> None:
-        self._send(worker, pickle.dumps(examples))
+        self._working[worker].send(pickle.dumps(examples))
 
     def messages(self) -> Iterator[tuple[int, Message | Lost]]:
-        ready = wait(list(self._pipes.values()))
-        for worker, pipe in list(self._pipes.items()):
-            if pipe in ready:
-                try:
-                    message: Message | Lost | None = pipe.recv()
-                except (EOFError, OSError):
-                    message = self._gone(worker)
-                if message is None:
-                    self._send(worker, self._orders[worker % len(self._orders)])
-                else:
-                    yield worker, message
+        # No more than were there at the beginning: examples are given out in between.
+        for _ in range(max(1, self._heard.qsize())):
+            try:
+                number, message = self._heard.get(timeout=LOOK_SECONDS)
+            except Empty:
+                break
+            worker = self._working.get(number)
+            if worker is not None and message is None:
+                yield number, self._gone(number)
+            elif worker is not None and message is not None:
+                if isinstance(message, Ready):
+                    worker.got_ready()
+                yield number, message
+        yield from self._look()
 
     def close(self) -> None:
-        for process in self._processes:
-            process.kill()
-        for process in self._processes:
-            process.join()
-        for pipe in self._pipes.values():
-            pipe.close()
-        self._pipes.clear()
+        self._end()
+        self._working.clear()
 
-    def _send(self, worker: int, content: bytes) -> None:
-        # Of a process that is gone, the last words are still in the pipe, and after them its end.
-        with suppress(BrokenPipeError, ConnectionResetError):
-            self._pipes[worker].send_bytes(content)
+    def _look(self) -> Iterator[tuple[int, Lost]]:
+        """Do without workers that are stopped for long.
 
-    def _gone(self, worker: int) -> Lost:
+        Raises:
+            HoldfastError: all of them are.
+        """
+        if not self._stopped.is_time():
+            return
+        stopped = {number for number, worker in self._working.items() if worker.is_stopped}
+        late = self._stopped.late(stopped)
+        if late and len(stopped) == len(self._working):
+            # Who stops all of them means to: none is replaced.
+            if len(late) == len(stopped):
+                raise HoldfastError(all_stopped(len(late)))
+            return
+        for number in late:
+            self._working[number].kill()
+            yield number, self._gone(number, stopped=True)
+
+    def _gone(self, number: int, *, stopped: bool = False) -> Lost:
         """The pipe has ended: so has the process, or it will not be heard any more."""
-        self._pipes.pop(worker).close()
-        process = self._processes[worker]
-        process.join(1.0)
-        process.kill()
-        process.join()
-        code = process.exitcode or 0
-        return Lost(f"it was ended by {signal.Signals(-code).name}" if code < 0 else f"it ended with exit code {code}")
+        worker = self._working.pop(number)
+        self._stopped.forget(number)
+        worker.kill()
+        how = worker.wait()
+        return Lost(was_stopped(STOPPED_SECONDS) if stopped else how)
 
 
-def _serve(pipe: Connection) -> None:
+def _pass_on(heard: SimpleQueue[tuple[int, Message | None]], number: int, message: Message | None) -> None:
+    heard.put((number, message))
+
+
+def _end(workers: list[WorkerProcess]) -> None:
+    for worker in workers:
+        worker.kill()
+    for worker in workers:
+        worker.wait()
+
+
+def serve(pipe: Connection) -> None:
     """The life of a process: the order, then examples, until the pipe ends."""
-    # Only now is somebody there to read it: while a model is sent to one process, the others should be starting.
-    pipe.send(None)
-    order = pipe.recv_bytes()
-    inbox = Inbox(pipe.send)
+    # What the loop and other threads say must not be mixed.
+    speaking = Lock()
+
+    def send(message: Message) -> None:
+        # Nobody to talk to is no error of ours: the driver is gone.
+        try:
+            with speaking:
+                pipe.send(message)
+        except OSError:
+            os._exit(1)
+
+    inbox = Inbox(send)
 
     def listen() -> None:
         # A thread of its own: the driver never waits for a process to take what it sends, and its end is noticed while
@@ -171,7 +214,11 @@ def _serve(pipe: Connection) -> None:
         except (EOFError, OSError):
             os._exit(1)
 
+    try:
+        order = pipe.recv_bytes()
+    except (EOFError, OSError):
+        os._exit(1)
     Thread(target=listen, daemon=True).start()
-    work(order, inbox, pipe.send)
+    work(order, inbox, send)
     # The exception was sent; the driver ends this process when it has read that.
     signal.pause()

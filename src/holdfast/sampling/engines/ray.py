@@ -8,19 +8,37 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-import socket
 import time
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from holdfast.errors import HoldfastError, MissingExtraError, UsageError, first_line
+from holdfast.errors import HoldfastError, MissingExtraError, UsageError
 from holdfast.plain import is_count
 from holdfast.sampling.batches import found_for
 from holdfast.sampling.engines.base import Engine
 from holdfast.sampling.engines.crew import Crew, Lost, drive, packed
 from holdfast.sampling.engines.local import LocalEngine, device_name
+from holdfast.sampling.engines.ray_failures import (
+    in_plain_words,
+    joining,
+    kill_actor,
+    lost_head,
+    plainly,
+    starting_here,
+    without_its_log,
+)
+from holdfast.sampling.engines.ray_knock import Head, knock
+from holdfast.sampling.engines.stopped import (
+    SILENT_SECONDS,
+    STOPPED_SECONDS,
+    Silence,
+    Stopwatch,
+    all_stopped,
+    is_stopped,
+    was_stopped,
+)
 from holdfast.sampling.engines.worker import Inbox, Order, work
 
 if TYPE_CHECKING:
@@ -36,7 +54,7 @@ if TYPE_CHECKING:
 _PATIENCE_SECONDS = 1.0
 # So long may it take until a first actor is ready, or another one after all are lost.
 _MOST_SILENCE_SECONDS = 600.0
-_KNOCK_SECONDS = 10.0
+_MOST_WORKERS = 100_000
 # Ray's shared memory on this machine: room for the order, and for examples on their way.
 _STORE_BYTES = 512 * 2**20
 
@@ -68,6 +86,10 @@ class RayEngine(Engine):
     def __post_init__(self) -> None:
         if self.workers is not None and not is_count(self.workers):
             raise UsageError(f"the number of Ray workers is at least 1, a whole number; got {self.workers!r}")
+        if self.workers is not None and self.workers > _MOST_WORKERS:
+            raise UsageError(
+                f"the number of Ray workers is {_MOST_WORKERS:,} at most, got {self.workers:,}; take fewer"
+            )
         object.__setattr__(self, "device", device_name(self.device))
         if self.device not in ("cpu", "cuda"):
             raise UsageError(
@@ -89,11 +111,12 @@ class RayEngine(Engine):
         # Ray's own pickle: an actor does not import the script that started it, as a spawned process does.
         found = found_for(classifier)
         order = packed(Order(classifier, noise, procedure, seed, self._local(), dict(found)), _ray().cloudpickle.dumps)
-        crew = _Actors(self, order)
-        try:
-            yield from drive(crew, crew.size, examples, on_batch, found)
-        finally:
-            crew.close()
+        with plainly(self.address):
+            crew = _Actors(self, order)
+            try:
+                yield from drive(crew, crew.size, examples, on_batch, found)
+            finally:
+                crew.close()
 
     def settings(self) -> dict[str, Any]:
         """For the session log. The address is left out: it says where something is, not how it was done."""
@@ -130,6 +153,13 @@ class _Actors(Crew):
         )
         self._actors: list[Any] = []
         self._news: dict[Any, int] = {}
+        # Where each worker is that was heard of: the node, and the process there.
+        self._where: dict[int, Here] = {}
+        self._node = self._ray.get_runtime_context().get_node_id()
+        # Ray ends this process, without a word, a minute after the head is lost.
+        self._head = Head("" if "://" in (engine.address or "") else self._ray.get_runtime_context().gcs_address)
+        self._silence = Silence()
+        self._stopped = Stopwatch()
         self._heard = time.monotonic()
 
     def start(self) -> int:
@@ -148,13 +178,18 @@ class _Actors(Crew):
             try:
                 news = pickle.loads(self._ray.get(each))
             except self._ray.exceptions.RayError as error:
-                self._ray.kill(self._actors[worker])
-                yield worker, Lost(f"{type(error).__name__}: {first_line(error)}")
+                self._do_without(worker)
+                yield worker, Lost(in_plain_words(error))
                 continue
             self._listen(worker)
             self._heard = time.monotonic()
+            self._silence.heard(worker)
             for message in news:
-                yield worker, message
+                if isinstance(message, Here):
+                    self._where[worker] = message
+                else:
+                    yield worker, message
+        yield from self._look()
         if time.monotonic() - self._heard > _MOST_SILENCE_SECONDS:
             raise HoldfastError(
                 f"no Ray actor was heard of for {_MOST_SILENCE_SECONDS:.0f} s; each needs {self._needs()}, and the "
@@ -162,9 +197,9 @@ class _Actors(Crew):
             )
 
     def close(self) -> None:
-        for actor in getattr(self, "_actors", []):
+        for worker in range(len(getattr(self, "_actors", []))):
             if self._ray.is_initialized():
-                self._ray.kill(actor)
+                self._do_without(worker)
         self._actors = []
         if self._ours and self._ray.is_initialized():
             self._ray.shutdown()
@@ -177,20 +212,16 @@ class _Actors(Crew):
         address = self._engine.address
         if address is None:
             cores = max(os.cpu_count() or 1, (self._engine.workers or 1) * self._engine.threads)
-            self._ray.init(
-                address="local", num_cpus=cores, include_dashboard=False, object_store_memory=_STORE_BYTES, **quiet
-            )
+            with starting_here(), without_its_log():
+                self._ray.init(
+                    address="local", num_cpus=cores, include_dashboard=False, object_store_memory=_STORE_BYTES, **quiet
+                )
             return
         path = os.environ.get("PYTHONPATH")
         environment = {"env_vars": {"PYTHONPATH": path}} if path else None
-        try:
-            _knock(address)
+        with joining(address), without_its_log():
+            knock(address)
             self._ray.init(address=address, runtime_env=environment, **quiet)
-        except (OSError, ValueError, RuntimeError) as error:
-            raise HoldfastError(
-                f"no Ray cluster answers at {address!r} ({first_line(error)}). `ray start --head` starts one; without "
-                "an address Holdfast starts Ray on this machine"
-            ) from error
 
     def _places(self) -> int:
         """How many actors to start."""
@@ -204,6 +235,39 @@ class _Actors(Crew):
             raise UsageError(f"a Ray worker needs {self._needs()}; the cluster has {there}")
         return places
 
+    def _look(self) -> Iterator[tuple[int, Lost]]:
+        """Do without actors that are stopped, or silent, for long.
+
+        Raises:
+            HoldfastError: all of them are, or the head of the cluster is lost.
+        """
+        if not self._stopped.is_time():
+            return
+        if self._head.is_lost():
+            raise HoldfastError(lost_head(self._engine.address))
+        working = set(self._news.values()) & set(self._where)
+        here = {worker for worker in working if self._where[worker].node == self._node}
+        stopped = {worker for worker in here if is_stopped(self._where[worker].process)}
+        # Of those elsewhere their silence is all that is known.
+        silent = self._silence.late(working - here)
+        late = [*self._stopped.late(stopped), *silent]
+        if late and len(stopped) + len(silent) == len(self._news):
+            if len(late) == len(self._news):
+                raise HoldfastError(all_stopped(len(late)))
+            return
+        for worker in late:
+            self._news = {news: each for news, each in self._news.items() if each != worker}
+            self._do_without(worker)
+            yield worker, Lost(was_stopped(STOPPED_SECONDS if worker in here else SILENT_SECONDS))
+
+    def _do_without(self, worker: int) -> None:
+        """Have Ray end an actor. One that is stopped does not hear of it: if it is on this machine, we end it."""
+        self._ray.kill(self._actors[worker])
+        place = self._where.pop(worker, None)
+        self._stopped.forget(worker)
+        if place is not None and place.node == self._node:
+            kill_actor(place.process)
+
     def _needs(self) -> str:
         return f"{self._engine.threads} cores" + (" and a GPU" if self._engine.device == "cuda" else "")
 
@@ -211,11 +275,20 @@ class _Actors(Crew):
         self._news[self._actors[worker].news.remote()] = worker
 
 
+@dataclass(frozen=True)
+class Here:
+    """Where a worker is: the node by Ray's name, and the number of the process there."""
+
+    node: str
+    process: int
+
+
 class _Actor:
     """A worker in an actor: one thread works, calls bring examples and fetch messages."""
 
     def __init__(self, order: bytes) -> None:
-        self._outbox: SimpleQueue[Message] = SimpleQueue()
+        self._outbox: SimpleQueue[Message | Here] = SimpleQueue()
+        self._outbox.put(Here(_ray().get_runtime_context().get_node_id(), os.getpid()))
         self._inbox = Inbox(self._outbox.put)
         Thread(target=work, args=(order, self._inbox, self._outbox.put), daemon=True).start()
 
@@ -225,20 +298,13 @@ class _Actor:
 
     def news(self) -> bytes:
         """The messages since the last call; none after a while in which there were none."""
-        messages: list[Message] = []
+        messages: list[Message | Here] = []
         try:
             messages.append(self._outbox.get(timeout=_PATIENCE_SECONDS))
             while True:
                 messages.append(self._outbox.get_nowait())
         except Empty:
             return pickle.dumps(messages)
-
-
-def _knock(address: str) -> None:
-    """Raise OSError if nobody listens at HOST:PORT: Ray would go on trying for minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if host and port.isdigit():
-        socket.create_connection((host, int(port)), _KNOCK_SECONDS).close()
 
 
 def _ray() -> Any:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import pickle
 import time
 import traceback
+import warnings
 from collections import deque
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, first_line
+from holdfast.memory import is_out_of_memory
 from holdfast.sampling.batches import BatchSize, Key, found_for
 from holdfast.sampling.engines.base import Base, built
 from holdfast.sampling.engines.local import LocalEngine, torch_device
+from holdfast.visible import visible_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,6 +28,10 @@ if TYPE_CHECKING:
     from holdfast.sampling.procedure import Procedure, Votes
     from holdfast.types import Example
 
+_MEMORY = (
+    "Use fewer workers or smaller batches, or a machine with more. Finished examples are kept; the same command goes "
+    "on from there"
+)
 # A delivery of examples should keep a worker busy for this long, in seconds; at most so many come at once.
 _SHORT, _LONG = 0.1, 0.5
 _MOST_EXAMPLES = 64
@@ -83,31 +90,43 @@ class Learned:
 
 
 @dataclass(frozen=True)
+class Warned:
+    """A warning, which belongs where the work was ordered."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Failed:
     """An exception ended the worker. Not the exception itself: not every one can be sent to another process."""
 
     kind: type[Exception]
-    message: str
+    lines: tuple[str, ...]
     trace: str
 
     @classmethod
     def of(cls, error: Exception) -> Failed:
         """The message that tells of `error`."""
         trace = "".join(traceback.format_exception(error))
-        if isinstance(error, HoldfastError) or type(error) in _PLAIN:
-            return cls(type(error), str(error), trace)
-        return cls(HoldfastError, f"a worker failed with {type(error).__name__}: {error}", trace)
+        if isinstance(error, HoldfastError):
+            return cls(type(error), error.lines, trace)
+        if is_out_of_memory(error):
+            said = f" ({first_line(error)})" if first_line(error) else ""
+            return cls(HoldfastError, (f"a worker has not enough memory{said}. {_MEMORY}",), trace)
+        if type(error) in _PLAIN:
+            return cls(type(error), (str(error),), trace)
+        return cls(HoldfastError, (f"a worker failed with {type(error).__name__}: {error}",), trace)
 
     def error(self) -> Exception:
         """The exception to raise where the work was ordered."""
         # Not by calling the class: some take other arguments than their message.
         error = self.kind.__new__(self.kind)
-        Exception.__init__(error, self.message)
-        error.__cause__ = RuntimeError(f"in a worker:\n{self.trace}")
+        Exception.__init__(error, *self.lines)
+        error.__cause__ = RuntimeError(visible_lines(f"in a worker:\n{self.trace}"))
         return error
 
 
-Message = Ready | Wants | Sampled | Done | Learned | Failed
+Message = Ready | Wants | Sampled | Done | Learned | Warned | Failed
 
 
 class Inbox:
@@ -197,6 +216,7 @@ class _Tally:
 
 def work(content: bytes, inbox: Inbox, send: Callable[[Message], None]) -> None:
     """Serve a pickled order until the process ends, or an exception is reported."""
+    warnings.showwarning = lambda message, *_: send(Warned(str(message)))
     try:
         order: Order = pickle.loads(content)
         classifier = built(order.classifier, torch_device(order.engine.device))

@@ -1,0 +1,70 @@
+"""HTML pages that load nothing and run nothing but what Holdfast wrote into them: a browser sees to it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import lru_cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from holdfast.analysis import extras
+from holdfast.visible import visible, visible_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def rendered(package: str, file: str, scripts: Iterable[str] = (), **values: object) -> str:
+    """A page of a package, with the style that all pages share.
+
+    In its template `style` is the style, `scripts` are the scripts, to be put into their elements as they are, and
+    `policy` is the content security policy that allows these and nothing else. All other texts are escaped, and
+    `visible`; those through the filter `lines` keep their lines.
+
+    Raises:
+        MissingExtraError: jinja2 is not installed.
+    """
+    jinja = extras.load("jinja2", "Writing a report")
+    environment = jinja.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja.StrictUndefined, finalize=_shown
+    )
+    markup = extras.load("markupsafe", "Writing a report").Markup
+    environment.filters["lines"] = lambda text: markup.escape(visible_lines(text))
+    style, scripts = _style(), list(scripts)
+    allowed = markup(policy([style], scripts))
+    template = environment.from_string(resources.files(package).joinpath(file).read_text(encoding="utf-8"))
+    page: str = template.render(style=markup(style), scripts=list(map(markup, scripts)), policy=allowed, **values)
+    return page
+
+
+def policy(styles: Iterable[str], scripts: Iterable[str]) -> str:
+    """A content security policy: pictures within the page, these styles, and these scripts, which evaluate no texts.
+
+    Args:
+        styles: the whole contents of the style elements.
+        scripts: the whole contents of the script elements.
+    """
+    allowed = {
+        "default-src": ["'none'"],
+        "img-src": ["data:"],
+        "style-src": [_hash(style) for style in styles],
+        "script-src": [_hash(script) for script in scripts] or ["'none'"],
+        "base-uri": ["'none'"],
+        "form-action": ["'none'"],
+    }
+    return "; ".join(f"{name} {' '.join(sources)}" for name, sources in allowed.items())
+
+
+def _hash(content: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode('ascii')}'"
+
+
+@lru_cache
+def _style() -> str:
+    return resources.files("holdfast.analysis").joinpath("style.css").read_text(encoding="utf-8")
+
+
+def _shown(value: Any) -> Any:
+    """What a template shows: a text of ours that is HTML already as it is, any other one made visible."""
+    return visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value

@@ -1,0 +1,122 @@
+"""Standard output and standard error: what may be written there by anybody, and how their failures are named."""
+
+from __future__ import annotations
+
+import io
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TextIO, cast
+
+from rich.text import Text
+
+from holdfast.files import storage_error
+from holdfast.visible import visible_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from rich.console import Console
+
+# What lays out lines: the field's logs have tabs.
+_KEPT = "\n\t"
+
+
+def guard() -> None:
+    """Let nothing that steers a terminal reach the standard streams of this process, whoever prints it."""
+    if not isinstance(sys.stdout, Guarded):
+        sys.stdout = cast("TextIO", Guarded(_Named(_escaping(sys.stdout), "standard output")))
+    if not isinstance(sys.stderr, Guarded):
+        sys.stderr = cast("TextIO", Guarded(_escaping(sys.stderr)))
+
+
+class Guarded:
+    """A stream on which all texts are `visible`: those of other libraries, of Python itself and of base classifiers.
+
+    The colours and bars of our own consoles go past it (`rich_proxied_file`, which rich asks for); what they print was
+    made visible before.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self.rich_proxied_file = stream
+        self._stream = stream
+        self._bar: Console | None = None
+        self._begun = ""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write to it; while a bar is shown, whole lines, above it."""
+        if not isinstance(text, str):
+            # By this error a library finds out that a stream takes no bytes.
+            raise TypeError(f"this stream takes text, got {type(text).__name__}")
+        if self._bar is None:
+            self._stream.write(visible_lines(text, _KEPT))
+        else:
+            *lines, self._begun = (self._begun + text).split("\n")
+            for line in lines:
+                self._bar.print(Text(visible_lines(line, _KEPT), overflow="ignore"), crop=False)
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write several texts."""
+        for line in lines:
+            self.write(line)
+
+    @contextmanager
+    def above(self, bar: Console) -> Iterator[None]:
+        """Have lines appear above the bar of a console, not within it."""
+        self._bar = bar
+        try:
+            yield
+        finally:
+            self._bar, begun, self._begun = None, self._begun, ""
+            self.write(begun)
+
+
+class _Named:
+    """A stream whose failures are named as such. Closed pipes are left to the program that calls it."""
+
+    def __init__(self, stream: TextIO, name: str) -> None:
+        self._stream = stream
+        self._name = name
+        self._failed = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write to it.
+
+        Raises:
+            StorageError: it takes no more.
+        """
+        with self._named():
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        """Have what was written go out, unless that has failed before: it is tried again when Python ends.
+
+        Raises:
+            StorageError: it takes no more.
+        """
+        if not self._failed:
+            with self._named():
+                self._stream.flush()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            self._failed = True
+            raise storage_error(self._name, error) from error
+
+
+def _escaping(stream: TextIO) -> TextIO:
+    """A stream that writes what its encoding has no bytes for as `\\u03c3`, where it would be an error."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+    return stream

@@ -1,0 +1,166 @@
+"""What `holdfast verify` says of any outcome: the verdict, how far the check went, what it leaves open."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from holdfast.analysis import formats
+from holdfast.cli import digests
+from holdfast.runs.verification.outcome import CLAIMS, DATA, FILES, LEVELS, REPLAY
+from holdfast.runs.verification.sample import CONFIDENCE, most_false
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from holdfast.runs.verification.outcome import Outcome
+
+# Exit codes of the command.
+FAILED, INCOMPLETE, NOT_ENOUGH = 1, 3, 4
+
+_NOT_DECIDED = "No file decides when, with which versions and on which device it was made."
+_PHRASES = {
+    CLAIMS: "the files agree with themselves, and nothing supports the radii",
+    FILES: "the files agree with themselves",
+    DATA: "labels and data agree with the files",
+}
+
+
+def exit_code(outcome: Outcome, required: str) -> int:
+    """0; 1 where something is wrong; 3 where records are missing; 4 where less was checked than is required."""
+    if outcome.failures:
+        return FAILED
+    if outcome.missing:
+        return INCOMPLETE
+    return NOT_ENOUGH if LEVELS.index(outcome.level) < LEVELS.index(required) else 0
+
+
+def head(folder: Path, what: str, outcome: Outcome) -> list[str]:
+    """What was read; nothing where the manifest itself is wrong.
+
+    Args:
+        folder: that was read.
+        what: it is, in words.
+        outcome: of the check.
+    """
+    if not outcome.digest:
+        return []
+    there = f"{outcome.records:,} records of {outcome.promised:,} examples"
+    said = f"{folder} is INCOMPLETE: {there}. It is {what}" if outcome.missing else f"{folder} is {what}: {there}"
+    return [said, *digests.lines(outcome.digest, outcome.results, outcome.records)]
+
+
+def verdict(outcome: Outcome, required: str, again: str) -> list[str]:
+    """The last word, and what it rests on.
+
+    Args:
+        outcome: of the check.
+        required: level that was asked for.
+        again: how records are computed again, as in "drawn again".
+    """
+    count = len(outcome.failures)
+    if count:
+        return [f"FAILED: {count} {'check' if count == 1 else 'checks'}"]
+    said, sample = _agreed(outcome, again), sampled(outcome)
+    code = exit_code(outcome, required)
+    if code == INCOMPLETE:
+        words = f"INCOMPLETE: {outcome.missing:,} of {outcome.promised:,} examples have no record; else {said}."
+    elif code == NOT_ENOUGH and outcome.level == CLAIMS:
+        words = f"CLAIMS ONLY: {said}."
+    elif code == NOT_ENOUGH:
+        words = f"NOT ENOUGH for --require {required}: {said}."
+    else:
+        words = f"OK: {said}."
+    also = _also(outcome, again)
+    return [
+        words,
+        *([f"Also agree: {', '.join(also)}."] if also else []),
+        *([f"With {formats.percent(float(CONFIDENCE), 0)}% confidence {sample}."] if sample else []),
+    ]
+
+
+def sampled(outcome: Outcome) -> str | None:
+    """What the records that were computed again say of all of them; None where there are none, or all were."""
+    drawn = len(outcome.replayed)
+    if not 0 < drawn < outcome.records:
+        return None
+    most = most_false(outcome.records, drawn)
+    # Rounded up.
+    share = -(-1000 * most // outcome.records) / 10
+    return f"at most {most:,} of the {outcome.records:,} records ({share:g}%) are false"
+
+
+def open_lines(questions: list[str]) -> list[str]:
+    """What was not checked, a line each, and what nothing can decide."""
+    return [*(["Not checked:"] if questions else []), *(f"- {each}" for each in questions), _NOT_DECIDED]
+
+
+def questions(outcome: Outcome, more: list[str]) -> list[str]:
+    """What an option would have checked besides.
+
+    Args:
+        outcome: of the check.
+        more: such questions of this kind of outcome.
+    """
+    return [
+        *([] if outcome.data else ["labels and data (--data)"]),
+        *more,
+        *(
+            []
+            if "manifest" in outcome.pinned
+            else ["that the promise was fixed before the first sample (--digest, if published)"]
+        ),
+        *([] if "results" in outcome.pinned else ["that these are the published results (--results)"]),
+    ]
+
+
+def document(outcome: Outcome, required: str, left: list[str]) -> dict[str, Any]:
+    """For machines, what all outcomes have."""
+    checked = {"data": outcome.data, "model": outcome.model, "replay": bool(outcome.replayed)}
+    partial = 0 < len(outcome.replayed) < outcome.records
+    return {
+        "ok": exit_code(outcome, required) == 0,
+        "exit_code": exit_code(outcome, required),
+        "level": outcome.level,
+        "checked": ["files", *(name for name, done in checked.items() if done)],
+        "published": outcome.pinned,
+        "digest": outcome.digest,
+        "promise": outcome.promise,
+        "nonce": outcome.nonce,
+        "results": outcome.results or None,
+        "examples": outcome.promised,
+        "records": outcome.records,
+        "missing": outcome.missing,
+        "labels_checked": outcome.labels,
+        "replayed": sorted(outcome.replayed),
+        "false_at_most": most_false(outcome.records, len(outcome.replayed)) if partial else None,
+        "failures": outcome.failures,
+        "notes": outcome.notes,
+        "not_checked": left,
+    }
+
+
+def listed(indices: list[int], most: int = 12) -> str:
+    """Indices in order; of many the first ones, and how many there are."""
+    shown = ", ".join(map(str, sorted(indices)[:most]))
+    return shown if len(indices) <= most else f"{shown} and {len(indices) - most:,} more"
+
+
+def _agreed(outcome: Outcome, again: str) -> str:
+    """How far the check went, in words."""
+    if outcome.level == REPLAY:
+        return f"all {outcome.records:,} records {again} from seed, model and data"
+    return _PHRASES[outcome.level]
+
+
+def _also(outcome: Outcome, again: str) -> list[str]:
+    """What agrees besides."""
+    whole = outcome.level == REPLAY
+    return [
+        *(["the model"] if outcome.model and not whole else []),
+        *(
+            [f"{len(outcome.replayed):,} of {outcome.records:,} records {again}"]
+            if outcome.replayed and not whole
+            else []
+        ),
+        *(f"the published digest of the {name}" for name in outcome.pinned),
+    ]

@@ -1,0 +1,10 @@
+"""`python -m holdfast.formats FOLDER`: write the JSON schemas of this version there."""
+
+import sys
+from pathlib import Path
+
+from holdfast.formats.shipped import write_schemas
+
+if len(sys.argv) != 2:
+    sys.exit("usage: python -m holdfast.formats FOLDER")
+write_schemas(Path(sys.argv[1]))

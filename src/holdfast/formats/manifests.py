@@ -1,0 +1,238 @@
+"""What was promised: the manifests of runs, each kind with entries of its own, and of attacks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from holdfast.formats.fields import (
+    Above,
+    ClassNames,
+    Count,
+    DataHash,
+    Free,
+    Index,
+    Label,
+    Moment,
+    Name,
+    Nonce,
+    OpenShare,
+    Positive,
+    Seed,
+    Sha256,
+    Shape,
+    Share,
+    Size,
+    Text,
+    Words,
+    check_seed,
+    check_shape,
+)
+from holdfast.formats.parameters import (
+    EstimatorEntry,
+    NamedEntry,
+    NoiseEntry,
+    check_ablation,
+    check_estimator,
+    check_named,
+    check_noise,
+)
+
+
+class _Document(Struct, forbid_unknown_fields=True, kw_only=True):
+    """All entries are named here: one that is not is an error."""
+
+
+class Data(_Document):
+    """Which examples. Entries that older versions did not note are left out, and never null."""
+
+    source: Name
+    split: Name
+    sha256: DataHash
+    size: Size
+    shape: Shape
+    low: float
+    high: float
+    class_names: ClassNames
+    decoder: Text
+    every: Size
+    limit: Index | None
+    sorted_by_class: bool | UnsetType = UNSET
+    regular: Annotated[bool, Meta(extra_json_schema={"enum": [False]})] | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise ValueError(f"low = {self.low!r} is not below high = {self.high!r}")
+        check_shape(self.shape)
+        if self.regular is True:
+            raise ValueError("regular is false or left out, found true")
+
+
+class Normalization(_Document):
+    """The first layer of a network; null for none."""
+
+    mean: list[float] | None
+    std: list[Above] | None
+
+
+class Model(_Document):
+    """The base classifier, as far as its maker said what it is."""
+
+    architecture: Name | UnsetType = UNSET
+    arguments: Free | UnsetType = UNSET
+    sha256: Sha256 | UnsetType = UNSET
+    trained_for: NoiseEntry | UnsetType | None = UNSET
+    normalization: Normalization | UnsetType = UNSET
+    code: Words | UnsetType = UNSET
+    backend: NamedEntry | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        if isinstance(self.trained_for, dict):
+            check_noise(self.trained_for, "model.trained_for")
+        if isinstance(self.backend, dict):
+            check_named(self.backend, "model.backend")
+
+
+class Log(_Document):
+    """In the place of a model: the log that was imported."""
+
+    imported_from: Text | UnsetType = UNSET
+
+
+class _Promised(_Document):
+    data: Data
+    precision: Name
+    device: Name
+    versions: Words
+    created: Moment
+    digest: Sha256
+
+
+class _Run(_Promised, tag_field="kind"):
+    format: Literal[2]
+    guarantee: Name
+    estimator: EstimatorEntry
+    joint_alpha: OpenShare | None
+
+    def __post_init__(self) -> None:
+        check_estimator(self.estimator)
+
+
+Origin = Literal["chosen", "entropy", "derived"]
+
+
+class Certify(_Run, tag="certify", kw_only=True):
+    """Of a run with votes."""
+
+    noise: NoiseEntry
+    n0: Count
+    model: Model
+    block: Count
+    # null while the nonce is to come that it will be derived from.
+    seed: Seed | None
+    # Older versions did not note it.
+    seed_origin: Origin | UnsetType = UNSET
+    nonce: Nonce | UnsetType = UNSET
+    promise: Sha256 | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_noise(self.noise)
+        check_ablation(self.noise, self.data.shape)
+        _check_origin(self)
+        if len(self.data.class_names) < 2:
+            raise ValueError("votes are for 2 classes or more, found one name")
+        if self.estimator["name"] == "proved":
+            raise ValueError("a run with votes has an estimator of votes, found 'proved'")
+
+
+class Imported(_Run, tag="imported"):
+    """Of a log that another tool wrote."""
+
+    noise: NoiseEntry
+    n0: Count
+    model: Log
+    seed: None
+    block: Count
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_noise(self.noise)
+        check_ablation(self.noise, self.data.shape)
+        if self.estimator["name"] != "fixed":
+            raise ValueError(f"an imported log has the estimator fixed, found {self.estimator['name']!r}")
+
+
+class Bound(_Run, tag="bound"):
+    """Of deterministic bounds: there is no noise, and nothing is drawn."""
+
+    noise: Annotated[dict[str, Any], Meta(max_length=0)]
+    n0: Annotated[int, Meta(ge=0, le=0)]
+    model: Model
+    seed: None
+    block: Annotated[int, Meta(ge=0, le=0)]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.estimator["name"] != "proved":
+            raise ValueError(f"a deterministic bound has the estimator 'proved', found {self.estimator['name']!r}")
+
+
+RunManifest = Certify | Imported | Bound
+
+
+class Budgets(_Document):
+    """How far an adversary may go."""
+
+    values: Annotated[list[Above], Meta(max_length=10_000)]
+    relative: bool
+
+    def __post_init__(self) -> None:
+        if any(not first < second for first, second in zip(self.values, self.values[1:], strict=False)):
+            raise ValueError("budgets are given once each and in increasing order")
+        if self.relative and not self.values:
+            raise ValueError("budgets relative to the certified radius need factors")
+
+
+class AttackManifest(_Promised, kw_only=True):
+    """Of an attack."""
+
+    format: Literal[1]
+    attack: NamedEntry
+    norm: Literal["L0", "L2", "Linf"]
+    budgets: Budgets
+    wanted: Label | Literal["next"] | None
+    restarts: Positive
+    repeats: Positive
+    confidence: OpenShare
+    noise: NoiseEntry | None
+    n: Count
+    alpha: Share
+    search_alpha: Share
+    soft_samples: Count
+    model: Model
+    certification: Sha256 | None
+    # null while the nonce is to come that it will be derived from.
+    seed: Seed | None
+    # Older versions did not note it.
+    seed_origin: Origin | UnsetType = UNSET
+    nonce: Nonce | UnsetType = UNSET
+    promise: Sha256 | UnsetType = UNSET
+
+    def __post_init__(self) -> None:
+        check_named(self.attack, "attack")
+        _check_origin(self)
+        if self.noise is not None:
+            check_noise(self.noise)
+
+
+def _check_origin(document: Certify | AttackManifest) -> None:
+    """Raise ValueError unless a seed and what is said of where it comes from fit together."""
+    check_seed(document.seed)
+    derived = document.seed_origin == "derived"
+    if document.seed is None and not derived:
+        raise ValueError("there is no seed, and none that is to be derived from a nonce")
+    complete = derived and document.seed is not None
+    if (document.nonce is not UNSET, document.promise is not UNSET) != (complete, complete):
+        raise ValueError("nonce and promise are there with a seed that is derived from them, and with no other")

@@ -1,0 +1,158 @@
+"""Noises and estimators by name and parameters. Those that Holdfast has are known; others may be plugged in."""
+
+from __future__ import annotations
+
+from math import log2, prod
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from holdfast.formats.checking import fitting
+from holdfast.formats.fields import Above, Alpha, Name, NotNegative, OpenShare, Positive, Samples, Text
+
+_Method = Literal["cohen", "split"]
+_MOST_PIXELS, _MOST_BITS = 10**7, 10**6
+_Null = Literal["multichannel", "mean"]
+_Fill = list[float] | None
+# float32 holds no larger noise.
+_Scale = Annotated[float, Meta(gt=0.0, le=1e30)]
+
+
+class _Named(Struct, forbid_unknown_fields=True, tag_field="name"):
+    pass
+
+
+class _Gaussian(_Named, tag="gaussian"):
+    sigma: _Scale
+
+
+class _LatticeGaussian(_Named, tag="lattice-gaussian"):
+    sigma: _Scale
+    levels: Annotated[int, Meta(ge=2, le=65536)]
+
+
+class _Laplace(_Named, tag="laplace"):
+    b: _Scale
+
+
+class _Uniform(_Named, tag="uniform"):
+    half_width: _Scale
+
+
+class _UniformFlip(_Named, tag="uniform-flip"):
+    kappa: OpenShare
+    levels: Annotated[int, Meta(ge=2, le=256)]
+
+
+class _Ablation(_Named, tag="ablation"):
+    k: Positive
+    null: _Null
+    fill: _Fill
+
+
+class _Partition(_Named, tag="partition"):
+    k: Positive
+    pattern: Literal["random", "strided"]
+    null: _Null
+    fill: _Fill
+
+
+class _Fixed(_Named, tag="fixed"):
+    n: Samples
+    alpha: Alpha
+    method: _Method
+
+
+class _Looks(_Named, tag="looks"):
+    n: Samples
+    alpha: Alpha
+    radii: list[NotNegative]
+    precision: OpenShare | None
+    ratio: Annotated[float, Meta(ge=1.001, le=10.0)]
+    method: _Method
+
+
+class _EProcess(_Named, tag="eprocess"):
+    n: Samples
+    alpha: Alpha
+    radius: Above
+
+
+class _Exact(_Named, tag="exact"):
+    n: Samples
+
+
+class _Proved(_Named, tag="proved"):
+    bound: Annotated[dict[str, Any], Meta(extra_json_schema={"required": ["name"]})]
+    norm: Literal["L0", "L1", "L2", "Linf"]
+    source: Text
+    assumption: Text
+    most: NotNegative | None
+
+    def __post_init__(self) -> None:
+        check_named(self.bound, "estimator.bound")
+
+
+class _Other(Struct):
+    """Of a noise or an estimator that was plugged in: what it takes is its own affair."""
+
+    name: Name
+
+
+_NOISES: tuple[type[_Named], ...] = (
+    _Gaussian, _LatticeGaussian, _Laplace, _Uniform, _UniformFlip, _Ablation, _Partition,
+)  # fmt: skip
+_ESTIMATORS: tuple[type[_Named], ...] = (_Fixed, _Looks, _EProcess, _Exact, _Proved)
+
+
+def _schema(known: tuple[type[_Named], ...]) -> dict[str, Any]:
+    """One of those that are known, or one of another name."""
+    made = [msgspec.json.schema(each)["$defs"][each.__name__] for each in known]
+    names = [each.__struct_config__.tag for each in known]
+    other = {"type": "object", "properties": {"name": {"type": "string", "not": {"enum": names}}}, "required": ["name"]}
+    return {"anyOf": [*made, other]}
+
+
+def _check(known: tuple[type[_Named], ...], description: dict[str, Any], within: str) -> None:
+    kinds = {each.__struct_config__.tag: each for each in known}
+    name = fitting(description, _Other, within).name
+    if name in kinds:
+        fitting(description, kinds[name], within)
+
+
+def check_noise(description: dict[str, Any], within: str = "noise") -> None:
+    """Raise ValueError unless a noise is described by a name and, if Holdfast has it, by its parameters."""
+    _check(_NOISES, description, within)
+
+
+def check_ablation(noise: dict[str, Any], shape: list[int]) -> None:
+    """Raise ValueError where the sets of pixels that an ablation keeps are too many to be counted in a moment.
+
+    Their number has about k log2(pixels) bits, and radii are counted pixel by pixel.
+    """
+    if noise["name"] != "ablation":
+        return
+    pixels, kept = prod(shape[-2:]) if len(shape) == 3 else shape[0], noise["k"]
+    bits = min(kept, abs(pixels - kept)) * log2(max(2, pixels))
+    if pixels > _MOST_PIXELS or bits > _MOST_BITS:
+        raise ValueError(f"of {kept:,} pixels kept of {pixels:,} there are more sets than can be counted here")
+
+
+def check_estimator(description: dict[str, Any]) -> None:
+    """Raise ValueError unless an estimator is described by a name and, if Holdfast has it, by its parameters."""
+    _check(_ESTIMATORS, description, "estimator")
+
+
+NoiseEntry = Annotated[dict[str, Any], Meta(extra_json_schema=_schema(_NOISES))]
+EstimatorEntry = Annotated[dict[str, Any], Meta(extra_json_schema=_schema(_ESTIMATORS))]
+# An attack, a backend: a name, and what its class makes of the rest.
+NamedEntry = Annotated[
+    dict[str, Any],
+    Meta(extra_json_schema={"required": ["name"], "properties": {"name": {"type": "string", "minLength": 1}}}),
+]
+
+
+def check_named(description: dict[str, Any], within: str) -> None:
+    """Raise ValueError unless a description, which is the entry `within`, has a name."""
+    fitting(description, _Other, within)

@@ -1,0 +1,53 @@
+"""The schemas as JSON schemas, for others: docs/formats. They say all that a JSON schema can say of a document."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from holdfast.formats import manifests, models, records
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# The draft whose words msgspec uses.
+_DRAFT = "https://json-schema.org/draft/2020-12/schema"
+_KINDS: dict[str, tuple[str, Any]] = {
+    "run-manifest": ("manifest.json of a run", manifests.RunManifest),
+    "attack-manifest": ("attack.json of an attack", manifests.AttackManifest),
+    "certify-record": ("a line of records.jsonl of a run of kind certify", records.VoteLine),
+    "imported-record": ("a line of records.jsonl of a run of kind imported", records.ClaimLine),
+    "bound-record": ("a line of records.jsonl of a run of kind bound", records.BoundLine),
+    "attack-record": ("a line of records.jsonl of an attack", records.AttackLine),
+    "results": ("results.json of a run or of an attack", records.ResultsFile),
+    "session": ("a line of sessions.jsonl", records.SessionLine),
+    "log-line": ("a line of a log that was exported as JSON lines", records.LogLine),
+    "bundle-header": ("the entry holdfast in the header of a bundle", models.BundleHeader),
+    "checkpoint-position": ("the entry holdfast-checkpoint in the header of a checkpoint", models.Position),
+}
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """Name of a document -> its JSON schema."""
+    return {name: {"$schema": _DRAFT, "title": title, **_schema(kind)} for name, (title, kind) in _KINDS.items()}
+
+
+def write_schemas(folder: Path) -> None:
+    """Write each schema as a file NAME.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, schema in schemas().items():
+        (folder / f"{name}.json").write_text(written(schema), encoding="utf-8")
+
+
+def written(schema: dict[str, Any]) -> str:
+    """A schema as it lies in its file."""
+    return json.dumps(schema, indent=2) + "\n"
+
+
+def _schema(kind: Any) -> dict[str, Any]:
+    made: dict[str, Any] = msgspec.json.schema(kind)
+    # A word of OpenAPI, which no JSON schema knows.
+    made.pop("discriminator", None)
+    return made

@@ -1,0 +1,258 @@
+"""A run checked as far as what is given allows: files, labels and data, model, votes or radii computed again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import SystemRandom
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from holdfast.data.base import SPLITS
+from holdfast.errors import HoldfastError, UsageError
+from holdfast.runs.verification.check import Verification, check_claims, check_files
+from holdfast.runs.verification.exported import check_log
+from holdfast.runs.verification.material import check_data, check_model
+from holdfast.runs.verification.promise import plain
+from holdfast.runs.verification.rules import Claim
+from holdfast.runs.verification.seed import expect_nonce
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+    from typing import Any
+
+    from holdfast.data.base import DataSet
+    from holdfast.models.bundle import Bundle
+    from holdfast.runs.store import Run
+    from holdfast.runs.verification.check import Material
+    from holdfast.runs.verification.outcome import Outcome
+    from holdfast.runs.verification.sample import Sample
+    from holdfast.sampling.engines.base import Engine
+
+AnyItem = TypeVar("AnyItem")
+
+
+class Show(Protocol):
+    """Gives the items of a long loop again, of which there are `total`, and may show how far they are."""
+
+    def __call__(self, title: str, items: Iterable[AnyItem], total: int) -> Iterator[AnyItem]:
+        """The items, in order."""
+        ...
+
+
+def unseen(title: str, items: Iterable[AnyItem], total: int) -> Iterator[AnyItem]:
+    """A `Show` that shows nothing."""
+    return iter(items)
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a run or an attack is checked against.
+
+    Attributes:
+        digest: of the manifest, as it was published; None if it was not.
+        results: digest of the results, as it was published; None if it was not.
+        nonce: that the seed must be derived from; None for any.
+        data: opens a split of the data by its name; None to compare no data.
+        model: the model; None to compare none.
+        replay: how many random records are computed again, for which data and model are needed; None for none.
+
+    Raises:
+        UsageError: data or model are missing for what is to be computed again.
+    """
+
+    digest: str | None = None
+    results: str | None = None
+    nonce: str | None = None
+    data: Callable[[str], DataSet] | None = None
+    model: Bundle | None = None
+    replay: Sample | None = None
+
+    def __post_init__(self) -> None:
+        if self.replay is not None and (self.data is None or self.model is None):
+            raise UsageError("records are computed again from the run's model and its data: both are needed")
+
+
+def verify_run(
+    folder: Path, given: Given, engine: Engine | None = None, log: Path | None = None, show: Show = unseen
+) -> Verification:
+    """Check a run as far as what is given allows.
+
+    Args:
+        folder: of the run.
+        given: what it is checked against.
+        engine: where records are computed again; this machine's processor by default.
+        log: that was exported from it, to be checked as well.
+        show: tells of progress.
+
+    Raises:
+        HoldfastError: what is given cannot be used: data that are not there, a device that is missing.
+    """
+    result = Verification()
+    material = check_files(folder, result)
+    wrong = bool(result.failures)
+    result.expect(given.digest, given.results)
+    expect_nonce(result, given.nonce)
+    if material is None:
+        return result
+    if wrong:
+        result.notes.append("nothing else was checked, since the files are wrong")
+        return result
+    claims = _claims(folder, material, result)
+    if log is not None:
+        check_log(log, material, claims, result)
+    entries = material.promise.entries
+    data = against_data(entries, material.records, given, result)
+    against_model(entries, given, result)
+    if given.replay is not None:
+        _again(folder, given, data, engine or _here(), result, show)
+    return result
+
+
+def claims_of(folder: Path) -> list[Claim]:
+    """What this installation reports about a run: the labels, radii and bounds that tables and reports are made of."""
+    from holdfast.analysis.accuracy import outcomes
+    from holdfast.runs.store import read_run
+
+    return [
+        Claim(
+            each.index,
+            each.predicted,
+            each.radius,
+            each.certificate.bounds.p_lower if each.certificate else None,
+            each.certificate.bounds.p_upper if each.certificate else None,
+        )
+        for each in outcomes(read_run(folder))
+    ]
+
+
+def against_data(
+    entries: Mapping[str, Any], records: Mapping[int, Mapping[str, Any]], given: Given, result: Outcome
+) -> DataSet | None:
+    """Compare manifest and labels with the data that are given; the split that was compared, if there is one."""
+    if given.data is None:
+        return None
+    from holdfast.runs.facts import facts_of_data
+
+    split = entries["data"]["split"]
+    if split not in SPLITS:
+        result.failures.append(f"data: the split is {split!r} in the manifest, the data have {' and '.join(SPLITS)}")
+        return None
+    data = given.data(split)
+    check_data(entries, records, facts_of_data(data), result)
+    return data
+
+
+def against_model(entries: Mapping[str, Any], given: Given, result: Outcome) -> None:
+    """Compare the manifest with the model that is given."""
+    if given.model is None:
+        return
+    from holdfast.runs.facts import facts_of_model
+
+    try:
+        facts = facts_of_model(given.model, plain(entries)["noise"])
+    except UsageError as error:
+        result.failures.append(f"noise: {error}")
+    else:
+        check_model(entries, facts, result)
+
+
+def drawn_from(indices: Sequence[int], sample: Sample) -> list[int]:
+    """Some of the indices, in order, that nobody could foresee."""
+    return sorted(SystemRandom().sample(list(indices), sample.of(len(indices))))
+
+
+def _here() -> Engine:
+    from holdfast.sampling.engines.local import LocalEngine
+
+    return LocalEngine()
+
+
+def _again(folder: Path, given: Given, data: DataSet | None, engine: Engine, result: Verification, show: Show) -> None:
+    """Compute records again, unless something is wrong already."""
+    from holdfast.sampling.engines.local import torch_device
+
+    if result.failures or given.replay is None or data is None:
+        result.notes.append("nothing was computed again, since what is told above is wrong")
+        return
+    # A device that is not there is no fault of the run.
+    torch_device(engine.device)
+    try:
+        _replay(folder, given, data, engine, given.replay, result, show)
+    except HoldfastError as error:
+        result.failures.append(f"nothing could be computed again: {error}")
+
+
+def _claims(folder: Path, material: Material, result: Verification) -> list[Claim]:
+    """The claims, checked; none, and a failure, where this installation cannot read the run."""
+    try:
+        claims = claims_of(folder)
+        check_claims(material, claims, result)
+    except HoldfastError as error:
+        result.failures.append(str(error))
+        return []
+    return claims
+
+
+def _replay(
+    folder: Path, given: Given, data: DataSet, engine: Engine, sample: Sample, result: Verification, show: Show
+) -> None:
+    """Compute records again that nobody could foresee, and take what differs for failures."""
+    from holdfast.runs.manifest import BOUND
+    from holdfast.runs.store import read_run
+
+    run = read_run(folder)
+    chosen = drawn_from([record.index for record in run.records], sample)
+    bound = run.manifest.kind == BOUND
+    again = (_proved if bound else _drawn)(run, chosen, given, data, engine, result.notes)
+    for index, difference in show(f"{'prove' if bound else 'draw'} again {folder.name}", again, len(chosen)):
+        result.replayed.append(index)
+        if difference:
+            result.failures.append(f"example {index}, {'proved' if bound else 'drawn'} again: {difference}")
+
+
+def _drawn(
+    run: Run, chosen: Sequence[int], given: Given, data: DataSet, engine: Engine, notes: list[str]
+) -> Iterator[tuple[int, str | None]]:
+    """For some records, how the votes differ when they are drawn again from the run's seed."""
+    from holdfast.noises.base import noise_from_dict
+    from holdfast.runs.backends import Workplace, description
+    from holdfast.runs.manifest import backend_of
+    from holdfast.runs.recipe import base_for
+    from holdfast.runs.replay import check_backend, check_place, draw_again, other_versions
+
+    manifest, model, opened = run.manifest, given.model, given.data
+    assert model is not None
+    assert opened is not None
+    check_place(manifest, engine.device)
+    noise = noise_from_dict(manifest.noise)
+    place = Workplace(model, noise, manifest.precision, engine.device, engine.threads, lambda: opened("train"))
+    classifier = place.classifier(backend_of(manifest))
+    check_backend(manifest, description(classifier))
+    differ = False
+    for redrawn in draw_again(run, chosen, base_for(engine, classifier, noise), data, engine):
+        differ |= bool(redrawn.difference)
+        yield redrawn.record.index, redrawn.difference
+    versions = other_versions(manifest, description(classifier))
+    if differ and versions:
+        notes.append(f"another version may be why counts differ: {'; '.join(versions)}")
+
+
+def _proved(
+    run: Run, chosen: Sequence[int], given: Given, data: DataSet, engine: Engine, notes: list[str]
+) -> Iterator[tuple[int, str | None]]:
+    """For some records, how a deterministic bound differs when it is computed again."""
+    import torch
+
+    from holdfast.bounds import Classifier, bound_from_dict
+    from holdfast.runs.bound import check_bound, proved_again
+    from holdfast.runs.manifest import proved_of
+    from holdfast.sampling.engines.local import torch_device
+
+    model = given.model
+    assert model is not None
+    bound = bound_from_dict(proved_of(run.manifest).bound)
+    check_bound(run.manifest, bound)
+    torch.set_num_threads(engine.threads)
+    space, where = model.info.input_space, torch_device(engine.device)
+    classifier = Classifier(model.module, space.shape, len(model.info.class_names), space.low, space.high, where)
+    yield from proved_again(run, chosen, bound.on(classifier), data)

@@ -1,0 +1,158 @@
+"""An attack checked as far as what is given allows: files, labels and data, model, distances, answers, the search."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast.errors import HoldfastError
+from holdfast.runs.verification.attacked import (
+    AttackVerification,
+    check_attack,
+    check_certification,
+    check_distances,
+)
+from holdfast.runs.verification.seed import expect_nonce
+from holdfast.workflows.verify import against_data, against_model, drawn_from, unseen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from holdfast.attacks import Target
+    from holdfast.data.base import DataSet
+    from holdfast.runs.attack_store import AttackRun
+    from holdfast.runs.verification.attacked import AttackMaterial
+    from holdfast.workflows.verify import Given, Show
+
+
+def verify_attack(
+    folder: Path,
+    given: Given,
+    target_of: Callable[[AttackRun], Target],
+    certification: Path | None = None,
+    show: Show = unseen,
+) -> AttackVerification:
+    """Check an attack as far as what is given allows.
+
+    Args:
+        folder: of the attack.
+        given: what it is checked against.
+        target_of: makes the classifier that was attacked from the model that is given; called where there is one.
+        certification: folder of the run whose certificates were attacked; None to compare with none.
+        show: tells of progress.
+
+    Raises:
+        HoldfastError: what is given cannot be used: data that are not there, a device that is missing.
+    """
+    result = AttackVerification()
+    material = check_attack(folder, result)
+    wrong = bool(result.failures)
+    result.expect(given.digest, given.results)
+    expect_nonce(result, given.nonce)
+    if material is None:
+        return result
+    if wrong:
+        result.notes.append("nothing else was checked, since the files are wrong")
+        return result
+    try:
+        found = _read(folder)
+    except HoldfastError as error:
+        result.failures.append(str(error))
+        return result
+    if certification is not None:
+        _against_certification(material, certification, result)
+    data = against_data(material.entries, material.records, given, result)
+    against_model(material.entries, given, result)
+    if data is not None and result.data:
+        inputs = data.examples(sorted(material.records))
+        check_distances(material, ((each.index, each.x.ravel().tolist()) for each in inputs), result)
+    if given.model is not None:
+        _asked(found, given, data, target_of, result, show)
+    return result
+
+
+def _read(folder: Path) -> AttackRun:
+    from holdfast.runs.attack_store import read_attack
+
+    return read_attack(folder)
+
+
+def _against_certification(material: AttackMaterial, folder: Path, result: AttackVerification) -> None:
+    """Compare with the run whose certificates were attacked."""
+    from holdfast.analysis.accuracy import outcomes, theorem_of
+    from holdfast.runs.store import read_run
+
+    run = read_run(folder)
+    certified = {
+        each.index: (each.answer, None) if each.predicted is None else (each.predicted, each.radius)
+        for each in outcomes(run)
+    }
+    check_certification(material, run.manifest.digest, theorem_of(run.manifest).norm.value, certified, result)
+
+
+def _asked(
+    found: AttackRun,
+    given: Given,
+    data: DataSet | None,
+    target_of: Callable[[AttackRun], Target],
+    result: AttackVerification,
+    show: Show,
+) -> None:
+    """Ask the classifier again, and attack some examples a second time, unless something is wrong already."""
+    if result.failures:
+        result.notes.append("the classifier was not asked, since what is told above is wrong")
+        return
+    target = target_of(found)
+    if target.deterministic:
+        _ask(found, target, data, result)
+    elif given.replay is None:
+        result.notes.append(
+            "answers of a random classifier are other ones each time: attacked again, they are the same"
+        )
+    if given.replay is None or data is None:
+        return
+    try:
+        _attack_again(found, given, target, data, result, show)
+    except HoldfastError as error:
+        result.failures.append(f"nothing could be computed again: {error}")
+
+
+def _ask(found: AttackRun, target: Target, data: DataSet | None, result: AttackVerification) -> None:
+    """Ask a classifier whose answers are always the same for those that are recorded."""
+    import torch
+
+    for record in found.records:
+        asked = [("the adversarial", found.adversarial(record), record.answer)]
+        if found.manifest.certification is None and data is not None:
+            asked.append(("the unchanged input", data[record.index].x, record.reference))
+        for what, x, recorded in asked:
+            if x is None:
+                continue
+            (answer,) = target.answers(torch.from_numpy(x).to(target.device), 1, 0).classes
+            result.answers += 1
+            if answer != recorded:
+                result.failures.append(f"example {record.index}: {what} is class {answer}, recorded is {recorded}")
+
+
+def _attack_again(
+    found: AttackRun, given: Given, target: Target, data: DataSet, result: AttackVerification, show: Show
+) -> None:
+    """Attack some examples again that nobody could foresee, and take what differs for failures."""
+    from holdfast.errors import RunError
+    from holdfast.runs.attack import attacked_again, other_attack_versions
+
+    if target.device.type != found.manifest.device:
+        raise RunError(
+            f"the attack was made on {found.manifest.device}, whose generator is another; use a device of that kind"
+        )
+    assert given.replay is not None
+    chosen = drawn_from([record.index for record in found.records], given.replay)
+    differ = False
+    for index, difference in show("attack again", attacked_again(found, chosen, target, data), len(chosen)):
+        result.replayed.append(index)
+        if difference:
+            differ = True
+            result.failures.append(f"example {index}, attacked again: {difference}")
+    versions = other_attack_versions(found.manifest)
+    if differ and versions:
+        result.notes.append(f"another version may be why records differ: {'; '.join(versions)}")

@@ -1,0 +1,191 @@
+"""A small run of each kind, and an attack, as documents: what the fuzz tests of text formats begin with."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from holdfast.estimators import estimator_from_dict, scale_of
+from holdfast.noises.base import noise_from_dict
+from holdfast.runs.attack_store import AttackManifest, AttackRecord, AttackStore, Budgets, hashed
+from holdfast.runs.manifest import Manifest
+from holdfast.runs.promised_data import DataPromise
+from holdfast.runs.store import BoundRecord, ClaimRecord, RunStore, Session, VoteRecord
+from holdfast.types import Counts
+
+SIZE, CLASSES, SHAPE = 3, 4, (1, 4, 4)
+_MASK = {"null": "multichannel", "fill": None}
+_ALPHA = {"n": 200, "alpha": 0.001}
+# Noise, theorem and estimator of runs with votes.
+_VOTES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
+    "fixed": ({"name": "gaussian", "sigma": 0.3}, "cohen", {"name": "fixed", **_ALPHA, "method": "split"}),
+    "looks": (
+        {"name": "ablation", "k": 5, **_MASK},
+        "levine",
+        {"name": "looks", **_ALPHA, "radii": [1.0], "precision": None, "ratio": 1.5, "method": "cohen"},
+    ),
+    "bet": ({"name": "laplace", "b": 0.3}, "dwork", {"name": "eprocess", **_ALPHA, "radius": 0.1}),
+    "exact": ({"name": "partition", "k": 4, "pattern": "strided", **_MASK}, "partition", {"name": "exact", "n": 4}),
+    "flip": (
+        {"name": "uniform-flip", "kappa": 0.6, "levels": 17},
+        "lee",
+        {"name": "fixed", **_ALPHA, "method": "cohen"},
+    ),
+    "lattice": (
+        {"name": "lattice-gaussian", "sigma": 0.3, "levels": 256},
+        "cohen_lattice",
+        {"name": "fixed", **_ALPHA, "method": "split"},
+    ),
+}
+_PROVED = {
+    "name": "proved",
+    "bound": {"name": "lipschitz", "norm": "l2"},
+    "norm": "L2",
+    "source": "a paper",
+    "assumption": "none",
+    "most": None,
+}
+
+
+class Made(NamedTuple):
+    """A folder as documents.
+
+    Attributes:
+        manifest: of it.
+        records: one document a line.
+        sessions: one document a line.
+        files: others, by their paths.
+    """
+
+    manifest: dict[str, Any]
+    records: list[dict[str, Any]]
+    sessions: list[dict[str, Any]]
+    files: dict[str, bytes]
+
+
+def data(**changes: Any) -> DataPromise:
+    entries = {"source": "made-up", "split": "test", "sha256": "0" * 64, "size": SIZE, "shape": SHAPE}
+    return DataPromise(**{**entries, "low": 0.0, "high": 1.0, "class_names": tuple("abcd"), **changes})
+
+
+def _manifest(kind: str, noise: dict[str, Any], theorem: str, estimator: dict[str, Any], **changes: Any) -> Manifest:
+    entries: dict[str, Any] = {
+        "n0": 20,
+        "data": data(),
+        "model": {
+            "architecture": "digits-mlp",
+            "arguments": {"widths": [8]},
+            "sha256": "1" * 64,
+            "trained_for": noise or None,
+        },
+        "seed": 7,
+        "block": 64,
+        "precision": "float32",
+        "device": "cpu",
+        "versions": {"holdfast": "0.1.0"},
+    }
+    return Manifest(kind, noise, theorem, estimator, **{**entries, **changes})
+
+
+def _votes(manifest: Manifest) -> list[VoteRecord]:
+    rng = np.random.default_rng(3)
+    scale = scale_of(noise_from_dict(manifest.noise), manifest.guarantee, manifest.data.shape)
+    estimator = estimator_from_dict(manifest.estimator, scale)
+    records = []
+    for index in manifest.data.indices():
+        shares = rng.dirichlet([5.0, 0.2, 0.2, 0.2])
+        selection = Counts.of(rng.multinomial(manifest.n0, shares))
+        votes = np.zeros(CLASSES, dtype=np.int64)
+        while wanted := estimator.draws_wanted(selection.top, Counts.of(votes)):
+            votes += rng.multinomial(wanted, shares)
+        records.append(VoteRecord(index, index % CLASSES, selection, Counts.of(votes)))
+    return records
+
+
+def _documents(folder: Path, name: str) -> Made:
+    lines = {
+        part: [json.loads(line) for line in (folder / f"{part}.jsonl").read_bytes().splitlines()]
+        for part in ("records", "sessions")
+    }
+    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.npy")}
+    return Made(json.loads((folder / name).read_text()), lines["records"], lines["sessions"], files)
+
+
+@cache
+def runs() -> dict[str, Made]:
+    """Runs by a name for what is particular about them."""
+    promised = {
+        name: _manifest("certify", noise, theorem, estimator, n0=0 if name == "exact" else 20)
+        for name, (noise, theorem, estimator) in _VOTES.items()
+    }
+    promised["joint"] = _manifest("certify", *_VOTES["fixed"], joint_alpha=0.003)
+    found: dict[str, tuple[Manifest, list[Any]]] = {name: (each, _votes(each)) for name, each in promised.items()}
+    imported = _manifest(
+        "imported",
+        {"name": "gaussian", "sigma": 0.3},
+        "cohen",
+        {"name": "fixed", **_ALPHA, "method": "cohen"},
+        seed=None,
+        block=0,
+        model={"imported_from": "log.tsv"},
+        data=data(sha256="unknown"),
+    )
+    found["imported"] = (
+        imported,
+        [ClaimRecord(0, 1, 1, 0.25, 1.5), ClaimRecord(1, 1, None, 0.0, None), ClaimRecord(2, 3, 3, 0.5, 0.0)],
+    )
+    bound = _manifest("bound", {}, "lipschitz", _PROVED, seed=None, block=0, n0=0)
+    found["bound"] = bound, [BoundRecord(0, 1, 1, 0.25), BoundRecord(1, 1, None, 0.0), BoundRecord(2, 3, 2, 1e-05)]
+    made = {}
+    for name, (manifest, records) in found.items():
+        with TemporaryDirectory() as place:
+            folder = Path(place) / "run"
+            with RunStore(folder, manifest) as store:
+                store.append(records)
+                store.log_session(Session(3, 660, 1.5, {"engine": "local", "threads": 1}))
+            made[name] = _documents(folder, "manifest.json")
+    return made
+
+
+@cache
+def attack() -> Made:
+    """An attack with an adversarial, a failure to find one, and an input without an answer."""
+    values = np.full(SHAPE, 0.5, np.float32)
+    manifest = AttackManifest(
+        attack={"name": "pgd", "norm": "linf"},
+        norm="Linf",
+        budgets=Budgets((0.1, 0.2)),
+        wanted=None,
+        restarts=1,
+        repeats=50,
+        confidence=0.999,
+        noise={"name": "gaussian", "sigma": 0.3},
+        n=10,
+        alpha=0.001,
+        search_alpha=0.5,
+        soft_samples=8,
+        data=data(),
+        model={"sha256": "1" * 64},
+        certification=None,
+        seed=9,
+        precision="float32",
+        device="cpu",
+        versions={"holdfast": "0.1.0"},
+    )
+    asked = {"decisions": 3, "scores": 0, "gradients": 40, "samples": 500}
+    hit = AttackRecord(
+        0, 1, 1, None, (0.1,), 0.1, "misclassified", 2, 1, 0, 2, 2, Counts((0, 5, 15, 0)), 1, asked, hashed(values)
+    )  # fmt: skip
+    miss = AttackRecord(1, 1, 1, 0.05, (0.1, 0.2), None, None, None, 0, 0, 0, 0, None, 2, asked, None)
+    none = AttackRecord(2, 3, None, None, (), 0.0, "abstains", None, 0, 0, 0, 0, None, 0, asked, None)
+    with TemporaryDirectory() as place:
+        folder = Path(place) / "attack"
+        with AttackStore(folder, manifest) as store:
+            store.append([(hit, values), (miss, None), (none, None)])
+            store.log_session(Session(3, 500, 1.5, {}))
+        return _documents(folder, "attack.json")
