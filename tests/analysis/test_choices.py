@@ -84,7 +84,7 @@ def test_the_page_says_where_the_seed_comes_from(tmp_path):
 def test_nothing_is_said_where_there_is_no_choice_or_no_promise(tmp_path):
     assert choices.chosen_in(imported(tmp_path / "log").manifest) == ()
     assert choices.chosen_in(four(tmp_path / "four").manifest) == ()
-    exact = {"name": "exact", "n": 16, "alpha": 0.0}
+    exact = {"name": "exact", "n": 16}
     noise = {"name": "partition", "k": 4, "pattern": "strided", "null": "multichannel", "fill": None}
     certain = made(promised_data(4), noise, estimator=exact, guarantee="partition", n0=0, seed=7, seed_origin=CHOSEN)
     assert choices.chosen_in(certain) == (), "no seed changes what every realization says"

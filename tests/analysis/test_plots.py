@@ -6,7 +6,7 @@ import pytest
 from synthetic_runs import ABLATION, CIFAR10, GAUSSIAN, four, imported, manifest, many, write_run
 from synthetic_runs import data as promise_data
 
-from holdfast.analysis import charts
+from holdfast.analysis import charts, plots
 from holdfast.analysis.accuracy import attainable_radius, certified_accuracy, outcomes
 from holdfast.analysis.curves import curves
 from holdfast.analysis.plots import write_plot
@@ -54,6 +54,26 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
     with pytest.raises(StorageError, match="choose another place"):
         write_plot([four(tmp_path / "other")], tmp_path / "folder.svg")
     assert not list(tmp_path.glob(".*.tmp"))
+
+
+@pytest.mark.parametrize("suffix", [".svg", ".png"])
+def test_names_of_runs_are_drawn_as_they_are(tmp_path, monkeypatch, suffix):
+    """Not as formulas, and not left out of the legend for their first sign."""
+    drawn = []
+    read_all = plots._plain_texts
+    monkeypatch.setattr(plots, "_plain_texts", lambda figure: drawn.append(read_all(figure)) or drawn[-1])
+    names = ("_hidden", "$\\frac{x$", "a\u202eb\nc")
+    write_plot([four(tmp_path / name) for name in names], tmp_path / f"plot{suffix}")
+    for shown in (" _hidden: ", "$\\frac{x$: ", "a\\u202eb\\nc: "):
+        assert shown in drawn[0]
+
+
+def test_letters_that_no_font_has_are_said_once(tmp_path):
+    with pytest.warns(RuntimeWarning) as said:
+        write_plot([four(tmp_path / "\U00012000\U00012001")], tmp_path / "plot.png")
+    assert [str(each.message).partition(":")[0] for each in said] == [
+        "no font of this machine has \U00012000\U00012001"
+    ]
 
 
 @pytest.mark.parametrize("missing", ["matplotlib", "matplotlib.figure"])

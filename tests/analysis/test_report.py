@@ -1,3 +1,5 @@
+import base64
+import hashlib
 import re
 import subprocess
 import sys
@@ -118,6 +120,59 @@ def test_names_are_escaped(tmp_path, page):
     assert "</script><script>alert(1)</script>" in found.text
     assert "<u>title" in found.text
     assert sum(tag == "script" for tag, _ in found.tags) == 3
+
+
+HOSTILE = (
+    "\u202egnihton",
+    "a\x1b[2Jb\nOK",
+    "\u200b\ufeff",
+    "日本語 👩‍🔬",
+    "=cmd()",
+    *(f"c{number}" for number in range(5)),
+)
+
+
+def test_names_cannot_turn_the_page_around_or_hide(tmp_path, page):
+    run = write_run(
+        tmp_path / "r\u202eun\u2066", manifest(data(3, class_names=HOSTILE)), [votes(n, n, n, 900) for n in range(3)]
+    )
+    add_gallery(run, [0, 1, 2])
+    found = page([run], title="\u202etitle\x07")
+    html = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    drawn = html[: html.index("<script>")]
+    assert not set(drawn) & set("\u202e\u2066\x1b\x07\u200b\ufeff")
+    # In the documents of the charts they would be escapes of JSON, and drawn.
+    (document,) = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', drawn, re.S)
+    assert r"r\\u202eun\\u2066" in document
+    assert not re.search(r"(?<!\\)\\u(202e|2066|001b|200b|feff)", document)
+    for shown in ("\\u202egnihton", "a\\x1b[2Jb\\nOK", "\\u200b\\ufeff", "r\\u202eun\\u2066", "\\u202etitle\\x07"):
+        assert shown in found.text
+
+
+def test_the_page_runs_its_own_scripts_and_takes_its_own_style_alone(tmp_path, page):
+    run = many(tmp_path / "run", GAUSSIAN)
+    add_gallery(run, range(5))
+    found = page([run])
+    html = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    (allowed,) = [each["content"] for tag, each in found.tags if each.get("http-equiv") == "Content-Security-Policy"]
+    rules = dict(rule.split(" ", 1) for rule in allowed.split("; "))
+    assert "unsafe" not in allowed
+    assert {name: rules[name] for name in ("default-src", "img-src", "base-uri", "form-action")} == {
+        "default-src": "'none'",
+        "img-src": "data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    for kind in ("script", "style"):
+        contents = re.findall(rf"<{kind}>(.*?)</{kind}>", html, re.S)
+        hashes = [base64.b64encode(hashlib.sha256(each.encode()).digest()).decode() for each in contents]
+        assert rules[f"{kind}-src"].split() == [f"'sha256-{each}'" for each in hashes]
+    assert re.findall(r"<script>|<script [^>]*>", html).count('<script type="application/json" id="chart-L2">') == 1
+    # Nothing that the policy would forbid: attributes with styles and handlers of events, and Vega's own styles.
+    assert not [(tag, name) for tag, each in found.tags for name in each if name == "style" or name.startswith("on")]
+    for needed in ("ast: true", "defaultStyle: false", "disableDefaultStyle: true"):
+        assert needed in html
+    assert "expressionInterpreter" in html, "Vega-Embed brings the interpreter that `ast` needs"
 
 
 def test_cards_can_be_told_apart_without_colour(tmp_path, page):

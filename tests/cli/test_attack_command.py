@@ -195,6 +195,7 @@ def test_an_unfinished_attack_is_said_to_be_and_an_empty_one_is_not_transferred(
     assert call("attack", *command, "--out", out)[0] == 0
     lines = (out / RECORDS).read_bytes().splitlines(keepends=True)
     (out / RECORDS).write_bytes(lines[0])
+    (out / "results.json").unlink()
     code, printed, err = call("transfer", out, "--model", plain, "--json")
     assert (code, json.loads(printed)["a"]["adversarials"]) == (0, 1)
     assert "is not finished: 1 so far of 3 examples" in err
@@ -244,7 +245,7 @@ def test_an_attack_is_verified_as_far_as_data_and_model_allow(call: Call, plain:
     code, printed, _ = call("verify", out, "--model", plain, "--replay", 2, "--json")
     document = json.loads(printed)
     held = document["adversarials_checked"]
-    assert (code, document["ok"], document["notes"], len(document["replayed"])) == (0, True, [], 2)
+    assert (code, document["ok"], len(document["replayed"])) == (0, True, 2)
     assert (document["distances_checked"], document["answers_checked"]) == (held, held + 4)
     assert held
     code, _, err = call("verify", out, "--digest", "ab" * 32)
@@ -372,6 +373,7 @@ def test_a_run_is_not_attacked_with_another_model_norm_or_noise(call: Call, mode
     assert "leave out --every" in err
     lines = (run / RECORDS).read_bytes().splitlines(keepends=True)
     (run / RECORDS).write_bytes(b"".join(lines[:-1]))
+    (run / "results.json").unlink()
     code, _, err = call("attack", run, "--model", model, "--attack", "pgd:norm=l2", *out)
     assert code == 1
     assert "has no record of 1 of these 12 examples" in err

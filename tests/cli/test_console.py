@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import sys
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -13,11 +15,14 @@ import pytest
 import typer
 from PIL import Image
 from program import CERTIFY
+from rich.console import Console
 
 from holdfast.cli import console
 from holdfast.cli.main import app
 from holdfast.cli.material import check_fit
-from holdfast.errors import UsageError
+from holdfast.cli.streams import Guarded
+from holdfast.errors import HoldfastError, UsageError
+from holdfast.widths import width
 
 if TYPE_CHECKING:
     from program import Call
@@ -58,6 +63,87 @@ def test_bars_show_titles_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_control_characters_in_names_are_made_visible(capsys: pytest.CaptureFixture[str]) -> None:
     console.fail("a\x1b[31mb\x07c\td\x9be")
     assert "a\\x1b[31mb\\x07c\\td\\x9be" in capsys.readouterr().err
+
+
+def test_json_for_machines_holds_the_very_texts_in_ascii(capsys: pytest.CaptureFixture[str]) -> None:
+    names = {"a\x1b[31m\x7f\u202e": ["日本語", "\U000e0041", "line\nbreak", "caf\udce9"]}
+    console.print_json(names)
+    printed = capsys.readouterr().out
+    assert printed.isascii()
+    assert printed.replace("\n", "").isprintable()
+    assert json.loads(printed) == {"a\x1b[31m\x7f\u202e": ["日本語", "\U000e0041", "line\nbreak", "caf\\xe9"]}
+
+
+def test_a_name_with_a_line_break_forges_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+    console.say("class cat\nOK\u2028OK")
+    console.fail("first\nOK", "  second")
+    captured = capsys.readouterr()
+    assert captured.out == "class cat\\nOK\\u2028OK\n"
+    assert captured.err == "Error: first\\nOK\n  second\n"
+
+
+def test_columns_stand_below_each_other_beside_wide_letters(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    console.print_table(("name", "value"), [("日本語", "1"), ("abc", "2"), ("e\u0301", "3"), ("a\x1b[9D", "4")])
+    lines = capsys.readouterr().out.splitlines()
+    assert len({width(line) for line in lines}) == 1
+
+
+def test_what_anybody_prints_cannot_steer_the_terminal(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def talkative(*_: object, **__: object) -> None:
+        print("\x1b]0;title\x07out\tput\u202e")
+        sys.stderr.writelines(["\x1b[2J", "error\n"])
+        warnings.warn("odd\x1b[31m\n  name", RuntimeWarning, stacklevel=1)
+        raise HoldfastError("named \x1b[0m")
+
+    monkeypatch.setattr("holdfast.cli.info._run", talkative)
+    monkeypatch.setattr("holdfast.cli.info.Path.is_dir", lambda _: True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        code, printed, said = call("info", "x")
+    assert code == 1
+    assert printed == "\\x1b]0;title\\x07out\tput\\u202e\n"
+    assert said == "\\x1b[2Jerror Warning: odd\\x1b[31m name Error: named \\x1b[0m"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("\x1b[31mred",), "No such command '\\x1b[31mred'"),
+        (("table", "--\x1b[2Jx"), "No such option: --\\x1b[2Jx"),
+        (("info",), "Missing argument"),
+        (("import-log", "x", "--noise", "gaussian:sigma=1", "--n", "\u202e1", "--alpha", 1, "--out", "y"), "for '--n'"),
+    ],
+)
+def test_wrong_calls_are_told_without_the_signs_in_them(call: Call, arguments: tuple[object, ...], said: str) -> None:
+    code, printed, shown = call(*arguments)
+    assert code == 2
+    assert printed == ""
+    assert said in shown
+    assert shown.startswith("Usage: ")
+    assert not set(shown) & set("\x1b\u202e")
+
+
+def test_help_and_versions_are_printed_as_before(call: Call) -> None:
+    code, printed, said = call("--version")
+    assert (code, said) == (0, "")
+    assert printed.startswith("holdfast ")
+    code, printed, said = call("table", "--help")
+    assert (code, said) == (0, "")
+    assert "--format" in printed
+
+
+def test_lines_of_others_appear_above_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal, shown = io.StringIO(), io.StringIO()
+    stream = Guarded(terminal)
+    with stream.above(Console(file=shown, width=40)):
+        stream.write("begun \x1b[2J")
+        assert shown.getvalue() == ""
+        stream.write("ended\nnext")
+        assert shown.getvalue() == "begun \\x1b[2Jended\n"
+    assert terminal.getvalue() == "next"
 
 
 def test_a_path_with_colons_and_brackets(call: Call, tmp_path: Path) -> None:

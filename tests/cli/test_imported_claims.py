@@ -149,7 +149,7 @@ def test_whole_pixels_that_can_be_are_verified_and_tabled(call: Call, tmp_path: 
         "import-log", put(tmp_path, "0\t3\t3\t11\t1\t3\n1\t3\t3\t1.0\t1\t3\n"), *options, tmp_path / "run"
     )
     assert (code, err) == (0, "")
-    assert call("verify", tmp_path / "run")[0] == 0
+    assert call("verify", tmp_path / "run", "--require", "claims")[0] == 0
     assert "larger" not in flat(call("table", tmp_path / "run")[1])
     code, _, err = call("import-log", put(tmp_path, "0\t3\t3\t12\t1\t3\n"), *options, tmp_path / "more")
     assert "the largest radius in the log is 12 or more" in flat(err)
@@ -178,7 +178,7 @@ def test_what_depends_on_an_unknown_number_of_pixels_is_not_judged(call: Call, t
     code, _, err = call("import-log", put(tmp_path, "0\t3\t3\t9\t1\t3\n"), *ABLATION, "--out", tmp_path / "run")
     assert code == 0
     assert "depends on the number of pixels of an input, which is not known: it was not checked" in flat(err)
-    code, out, _ = call("verify", tmp_path / "run")
+    code, out, _ = call("verify", tmp_path / "run", "--require", "claims")
     assert code == 0
     assert "Whether n and alpha allow radii as large depends on the number of pixels of an input" in flat(out)
     text = flat(call("table", tmp_path / "run")[1])

@@ -31,7 +31,7 @@ def test_promise_then_nonce_then_run_then_audit(call: Call, models: Path, tmp_pa
         "the same one, as often as asked"
     )
     code, out, _ = call("verify", run, "--digest", digest)
-    assert (code, "Note: the promise awaits the nonce" in out) == (0, True)
+    assert (code, "Note: the promise awaits the nonce" in out) == (3, True)
     for arguments, status, message in (
         ((), 2, "awaits the nonce of an auditor"),
         (("--seed", 3), 2, "leave out --seed"),
@@ -52,7 +52,7 @@ def test_promise_then_nonce_then_run_then_audit(call: Call, models: Path, tmp_pa
     assert read_run(run).records == found.records
     code, _, err = call(*command, "--nonce", "ff" * 16)
     assert (code, f"has the nonce {NONCE}" in err) == (2, True)
-    assert call("verify", run, "--complete", "--digest", digest, "--nonce", NONCE)[0] == 0
+    assert call("verify", run, "--digest", digest, "--nonce", NONCE)[0] == 0
     code, out, _ = call("verify", run, "--digest", digest, "--json")
     document = json.loads(out)
     assert (code, document["promise"], document["nonce"]) == (0, digest, NONCE)
@@ -114,6 +114,7 @@ def test_a_promise_of_an_attack(call: Call, models: Path, tmp_path: Path) -> Non
     assert call("verify", out, "--digest", digest, "--nonce", NONCE)[0] == 0
     assert call("verify", out, "--nonce", "ff" * 16)[0] == 1
     refused = ("attack", "--model", models / "gaussian.safetensors", "--attack", "smooth-pgd", "--repeats", 2)
+    refused += ("--budget", 0.3)
     code, _, err = call(*refused, "--limit", 2, "--out", tmp_path / "no", "--promise-only")
     assert (code, "repeats cannot verify" in err) == (2, True), "a promise that cannot be kept is not written"
     assert not (tmp_path / "no").exists()

@@ -18,7 +18,8 @@ from program import Call
 
 from holdfast.cli import reproduce, trainings
 from holdfast.errors import RunError
-from holdfast.files import alone_at
+from holdfast.folders import Below
+from holdfast.outputs import alone_at
 from holdfast.reproductions import base, levine_imagenet, recipes
 from holdfast.runs.store import RECORDS, read_run
 
@@ -88,7 +89,7 @@ def test_workers_train_side_by_side_and_leave_the_same_models(call: Call, mnist:
 
 def test_a_failure_in_another_process_names_the_model(mnist: Path, tmp_path: Path) -> None:
     splits = trainings.Splits(f"mnist:{mnist}")
-    place = trainings.Place(tmp_path, "cpu", 1, 2, True)
+    place = trainings.Place(Below(tmp_path), "cpu", 1, 2, True)
     good = recipes.mnist("smoke", "ablation:k=15", "k15")
     wrong = replace(good, name="too-many", noise="ablation:k=785")
     with pytest.raises(RunError, match=r"training too-many: .*785"):
@@ -96,7 +97,7 @@ def test_a_failure_in_another_process_names_the_model(mnist: Path, tmp_path: Pat
 
 
 def test_a_process_that_dies_is_noticed(mnist: Path, tmp_path: Path) -> None:
-    splits, place = trainings.Splits(f"mnist:{mnist}"), trainings.Place(tmp_path, "cpu", 1, 2, True)
+    splits, place = trainings.Splits(f"mnist:{mnist}"), trainings.Place(Below(tmp_path), "cpu", 1, 2, True)
     job = trainings._job(recipes.mnist("smoke", "ablation:k=15", "k15"), splits, place)
     here, there = multiprocessing.Pipe()
     there.send(("progress", None))

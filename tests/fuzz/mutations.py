@@ -174,6 +174,15 @@ def record_digest(promised: str, text: str) -> str:
     return hashlib.sha256(f"{promised}\n{_canonical(text)}".encode()).hexdigest()[:16]
 
 
+def results_digest(promised: str, lines: list[str]) -> str:
+    """What a forger would take for the digest of the results."""
+    try:
+        ordered = sorted(lines, key=lambda line: parsed(line)["index"])
+    except (ValueError, TypeError, KeyError):
+        ordered = lines
+    return hashlib.sha256("".join(f"{each}\n" for each in [promised, *map(_canonical, ordered)]).encode()).hexdigest()
+
+
 def _canonical(text: str) -> str:
     try:
         entries = parsed(text)

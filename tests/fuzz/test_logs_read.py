@@ -17,11 +17,11 @@ from mutations import changed, damaged, written
 from schema import excluded
 
 from holdfast.cli.logs import _lines
-from holdfast.cli.verify_run import verify
 from holdfast.errors import HoldfastError
 from holdfast.runs.logs import read_log, write_jsonl, write_tsv
 from holdfast.runs.store import read_run
 from holdfast.types import Norm
+from holdfast.workflows.verify import Given, verify_run
 
 _HEADER = "idx\tlabel\tpredict\tradius\tcorrect\ttime"
 _ROWS = [
@@ -130,7 +130,7 @@ def fault_of_exported(case: tuple[str, bytes, bytes]) -> str | None:
         folder = Path(place)
         _lay(runs()[name], folder)
         (folder / "log").write_bytes(other)
-        found = answered(lambda: verify(folder, None, False, folder / "log", 0, None, None, None, hidden=True))
+        found = answered(lambda: verify_run(folder, Given(), log=folder / "log"))
         if isinstance(found, HoldfastError) or found.failures:
             return None
     lines = other.removeprefix(b"\xef\xbb\xbf").splitlines()

@@ -15,19 +15,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kit import answered, inputs
 from made_runs import Made, attack, runs
-from mutations import changed, damaged, manifest_digest, record_digest, written
+from mutations import changed, damaged, manifest_digest, record_digest, results_digest, written
 from schema import excluded
 
 from holdfast.analysis.accuracy import outcomes, summarize
+from holdfast.attacks import Target
 from holdfast.cli.logs import _lines
 from holdfast.cli.main import main
-from holdfast.cli.verify_attack import verify as verify_attack
-from holdfast.cli.verify_run import verify as verify_run
 from holdfast.errors import HoldfastError
-from holdfast.runs.attack_store import read_attack
+from holdfast.runs.attack_store import AttackRun, read_attack
 from holdfast.runs.store import read_run
 from holdfast.runs.verification.attacked import AttackVerification, check_attack
 from holdfast.runs.verification.check import Verification, check_files
+from holdfast.workflows.verify import Given, verify_run
+from holdfast.workflows.verify_attack import verify_attack
 
 # What `verify` says of claims that no reader of them can refuse: they are another tool's.
 _OF_CLAIMS = ("claims are larger than n =", "claims are no whole numbers of pixels")
@@ -66,6 +67,10 @@ def folders(draw: st.DrawFn, name: str, made: Made, others: list[Made]) -> dict[
         "sessions.jsonl": "".join(written(each) + "\n" for each in sessions).encode(errors="surrogatepass"),
         **made.files,
     }
+    if draw(st.integers(0, 3)) == 0:
+        results = {"manifest": promised, "records": len(lines), "results": results_digest(promised, lines)}
+        told = draw(changed(results, strangers)) if draw(st.booleans()) else results
+        files["results.json"] = written(told).encode(errors="surrogatepass")
     if what in ("bytes", "file"):
         chosen = draw(st.sampled_from([*files] if what == "bytes" else [*made.files, "records.jsonl"]))
         files[chosen] = draw(damaged(files[chosen]))
@@ -83,6 +88,10 @@ def _digest_in(text: str) -> str:
     with contextlib.suppress(ValueError, RecursionError, AttributeError):
         return str(json.loads(text).get("digest"))
     return "0" * 64
+
+
+def _no_target(attack: AttackRun) -> Target:
+    raise AssertionError("no classifier is asked where no model is given")
 
 
 def _lay(files: dict[str, bytes], folder: Path) -> None:
@@ -103,7 +112,7 @@ def fault_of_run(files: dict[str, bytes]) -> str | None:
         read = answered(lambda: read_run(folder))
         result = Verification()
         answered(lambda: check_files(folder, result))
-        whole = answered(lambda: verify_run(folder, None, False, None, 0, None, None, None, hidden=True))
+        whole = answered(lambda: verify_run(folder, Given()))
         refused = isinstance(read, HoldfastError)
         told = [str(whole)] if isinstance(whole, HoldfastError) else whole.failures
         if refused and not told:
@@ -121,21 +130,20 @@ def fault_of_run(files: dict[str, bytes]) -> str | None:
                 return "a record that its schema excludes is read"
             if any(excluded(line, "session") for line in _whole_lines(files["sessions.jsonl"])):
                 return "a session that its schema excludes is read"
+            if excluded(files.get("results.json", b""), "results") and "results.json" in files:
+                return "results that their schema excludes are read"
     return None
 
 
 def fault_of_attack(files: dict[str, bytes]) -> str | None:
     """What is wrong with how an attack is read; None if nothing is."""
-    from holdfast.cli.adversaries import Computation
-
-    computation = Computation("cpu", 1, None, "float32", "auto")
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         _lay(files, folder)
         read = answered(lambda: read_attack(folder))
         result = AttackVerification()
         answered(lambda: check_attack(folder, result))
-        whole = answered(lambda: verify_attack(folder, None, False, 0, None, None, computation, hidden=True))
+        whole = answered(lambda: verify_attack(folder, Given(), _no_target))
         told = [str(whole)] if isinstance(whole, HoldfastError) else whole.failures
         if isinstance(read, HoldfastError):
             # Of sessions no result depends, and verify does not look at them.
@@ -146,6 +154,8 @@ def fault_of_attack(files: dict[str, bytes]) -> str | None:
             return "a manifest that its schema excludes is read"
         if any(excluded(line, "attack-record") for line in _whole_lines(files["records.jsonl"])):
             return "a record that its schema excludes is read"
+        if excluded(files.get("results.json", b""), "results") and "results.json" in files:
+            return "results that their schema excludes are read"
     return None
 
 

@@ -29,7 +29,6 @@ N0, N, ALPHA = 100, 2010, 1e-5
 INPUTS = 6
 # Calls for which a classifier is honest that breaks later: as many as the first probes take, and some batches.
 EASY = 12
-# So improbable as never to be chosen by its content.
 FORMS = ("logits", "votes", "one-hot")
 
 
@@ -303,7 +302,7 @@ class RowsCachedByAPart(Broken):
 
     def answer(self, z: Tensor) -> Tensor:
         parts = (z.flatten(1)[:, 40:43] * 4).round().tolist()
-        own = torch.where(content(z) < self.share, 1.0, self.honest(z)).tolist()
+        own = torch.where(content(z) < min(self.share, 0.5), 1.0, self.honest(z)).tolist()
         found = [self.kept.setdefault(tuple(part), score) for part, score in zip(parts, own, strict=True)]
         return torch.tensor(found)
 
@@ -467,15 +466,15 @@ BROKEN: dict[str, type[Broken]] = {
     "clock": Clock,
     "weights change": WeightsChange,
     "per thread": PerThread,
+    "cache by first row": CachedByFirstRow,
+    "rows cached by a part": RowsCachedByAPart,
+    "first rows only": FirstRowsOnly,
 }
-# Of these the change is too small to make a certificate false, or what they are they are for ever.
+# Of these the change is too small to make a certificate false.
 LIMITS: dict[str, type[Broken]] = {
     "1% per call": OnePercentPerCall,
     "autocast": Autocast,
     "last rows wrong": LastRowsWrong,
-    "cache by first row": CachedByFirstRow,
-    "rows cached by a part": RowsCachedByAPart,
-    "first rows only": FirstRowsOnly,
 }
 
 

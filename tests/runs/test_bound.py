@@ -175,7 +175,7 @@ def test_a_bound_for_inputs_in_range_says_so_everywhere(in_range, capsys):
     result = Verification()
     check_claims(check_files(in_range.folder, result), claims_of(in_range.folder), result)
     assert (result.failures, "say nothing of others" in result.notes[1]) == ([], True)
-    export_command(in_range.folder, "tsv", in_range.folder / "log.tsv")
+    export_command(in_range.folder, "tsv", in_range.folder.parent / "log.tsv")
     assert f"as long as {kept}" in " ".join(capsys.readouterr().err.split())
 
 

@@ -163,20 +163,15 @@ def test_a_full_disk_is_a_clear_error_and_keeps_what_was_recorded(tmp_path: Path
 
 
 def test_a_device_without_space_is_a_clear_error(tmp_path: Path) -> None:
-    run(tmp_path / "run", manifest(size=3))
-    file = tmp_path / "run" / RECORDS
-    file.unlink()
-    file.symlink_to("/dev/full")
-    with (
-        RunStore(tmp_path / "run", manifest(size=3)) as store,
-        pytest.raises(StorageError, match=r"there is no space left for it\. Every record written before is valid"),
-    ):
-        store.append([record(0)])
+    with RunStore(tmp_path / "run", manifest(size=3)) as store, Path("/dev/full").open("ab", buffering=0) as full:
+        store._file = full
+        with pytest.raises(StorageError, match=r"there is no space left for it\. Every record written before is valid"):
+            store.append([record(0)])
 
 
 def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(RunError, match=r"is a file; a run is a folder"):
+    with pytest.raises(RunError, match=r"is a file; expected a folder"):
         RunStore(tmp_path / "file", manifest())
     with pytest.raises(StorageError, match="could not be written"):
         RunStore(tmp_path / "file" / "below", manifest())

@@ -528,14 +528,14 @@ def test_missing_examples_are_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"seed": None}, "the entry seed is null; expected is a whole number"),
+        ({"seed": None}, "there is no seed, and none that is to be derived from a nonce"),
         ({"joint_alpha": 0.5}, "joint_alpha = 0.5 is promised"),
         ({"guarantee": "fermat"}, "verify does not know theorem 'fermat' of noise 'gaussian'"),
         ({"kind": "dreamt"}, 'the entry kind is "dreamt", which is none of'),
         ({"estimator": {"name": "guess", "n": 1}}, "does not know the estimator 'guess'"),
         ({"estimator": {"name": "eprocess", "n": 1, "alpha": 0.1, "radius": 99.0}}, "some probability must certify"),
-        ({"estimator": {"name": "fixed", "n": 9, "alpha": 0.1}}, "the entry 'method' is missing"),
-        ({"estimator": {"name": "fixed", "n": 1000, "alpha": 0.0, "method": "split"}}, "number above 0.0"),
+        ({"estimator": {"name": "fixed", "n": 9, "alpha": 0.1}}, "the entry 'estimator.method' is missing"),
+        ({"estimator": {"name": "fixed", "n": 1000, "alpha": 0.0, "method": "split"}}, "number of at least 1e-100"),
         ({"estimator": {"name": "fixed", "n": 1000, "alpha": 1.5, "method": "split"}}, "number below 1.0"),
     ],
 )

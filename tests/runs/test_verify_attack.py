@@ -172,7 +172,7 @@ def test_records_of_an_alarm_or_an_adversarial_that_was_taken_out(tmp_path: Path
     found = verify_attack(tmp_path / "a", Given(data=lambda split: data), lambda attacked: target())
     assert (found.failures, found.level) == ([], "data")
     found = verify_attack(tmp_path / "a", Given(results=published), lambda attacked: target())
-    assert "the results's digest is" in found.failures[0] or "the results' digest is" in found.failures[0]
+    assert "the digest of the results is" in found.failures[0]
     again = dict(attacked_again(read_attack(tmp_path / "a"), [number], target(), data))
     assert "adversarial is " in again[number]
     (tmp_path / "a" / "evidence").mkdir()

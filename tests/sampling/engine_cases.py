@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,7 @@ class Seen(ClassifierRecipe):
     """Slow votes, from workers whose process numbers are the names of the files in a folder."""
 
     folder: Path
+    weights: bytes = b""
 
     def build(self, device: torch.device) -> VotingClassifier:
         (self.folder / str(os.getpid())).touch()
@@ -92,6 +94,22 @@ class Stillborn(ClassifierRecipe):
 
     def build(self, device: torch.device) -> VotingClassifier:
         os._exit(3)
+
+
+class Talking(ClassifierRecipe):
+    """Prints something that would clear a terminal."""
+
+    def build(self, device: torch.device) -> VotingClassifier:
+        print("making it \x1b[2J", flush=True)
+        return VotingClassifier(vote, CLASSES)
+
+
+class Alarmed(ClassifierRecipe):
+    """Warns of something."""
+
+    def build(self, device: torch.device) -> VotingClassifier:
+        warnings.warn("halved, say", RuntimeWarning, stacklevel=1)
+        return VotingClassifier(vote, CLASSES)
 
 
 def wait_until(reached: Callable[[], bool]) -> None:

@@ -4,10 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,10 +18,12 @@ from engine_cases import (
     NOISE,
     PATIENCE,
     PROCEDURE,
+    Alarmed,
     Deadly,
     Real,
     Seen,
     Stillborn,
+    Talking,
     alive,
     collected,
     drawn,
@@ -37,9 +41,13 @@ from holdfast.estimators import FixedSize, Looks, scale_of
 from holdfast.noises.gaussian import Gaussian
 from holdfast.runs.store import RECORDS, read_run
 from holdfast.sampling.classifier import VotingClassifier
+from holdfast.sampling.engines import stopped, worker_process
 from holdfast.sampling.engines.base import FactoryRecipe
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.engines.processes import ProcessesEngine
+from holdfast.sampling.engines.stopped import Silence, Stopwatch
+from holdfast.sampling.engines.worker import Failed
+from holdfast.sampling.engines.worker_process import WorkerProcess
 from holdfast.sampling.procedure import Votes
 from holdfast.types import Example
 
@@ -67,20 +75,142 @@ def test_killed_and_stopped_workers_change_nothing(tmp_path: Path) -> None:
                 return
             yield from examples([index])
 
-    votes: dict[int, Votes] = {}
-    first = second = 0
-    for example, each in TWO.run(recipe, NOISE, PROCEDURE, 9, until_both_have_happened()):
-        votes[example.index] = each
-        known = recipe.workers()
-        if not first and len(known) == 2:
-            first, second = known
-            os.kill(first, signal.SIGKILL)
-        elif len(known) == 3 and not stopped_at:
-            # It never answers again, and never ends: what it has in hand is computed by another one, too.
-            os.kill(second, signal.SIGSTOP)
-            stopped_at.append(max(votes))
+    known: list[int] = []
+
+    def disturbed() -> Iterator[tuple[Example, Votes]]:
+        for example, each in TWO.run(recipe, NOISE, PROCEDURE, 9, until_both_have_happened()):
+            yield example, each
+            if not known and len(recipe.workers()) == 2:
+                known[:] = recipe.workers()
+                os.kill(known[0], signal.SIGKILL)
+            elif len(recipe.workers()) == 3 and not stopped_at:
+                # It never answers again, and never ends: what it has in hand is computed by another one, too.
+                os.kill(known[1], signal.SIGSTOP)
+                stopped_at.append(example.index)
+
+    with pytest.warns(RuntimeWarning, match=r"a worker was lost: it was ended by SIGKILL \(.*memory runs out"):
+        votes = collected(disturbed())
     assert votes == expected(len(votes))
     wait_until(lambda: not any(map(alive, recipe.workers())))
+
+
+def test_all_workers_stopped_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stopped, "STOPPED_SECONDS", 2.0)
+    recipe = Seen(tmp_path)
+    votes: dict[int, Votes] = {}
+    begun: list[float] = []
+
+    def work() -> None:
+        for example, each in TWO.run(recipe, NOISE, PROCEDURE, 9, map(one, count())):
+            votes[example.index] = each
+            if len(recipe.workers()) == 2 and not begun:
+                for pid in recipe.workers():
+                    os.kill(pid, signal.SIGSTOP)
+                begun.append(time.monotonic())
+
+    with pytest.raises(HoldfastError, match="all 2 workers have been stopped, as by SIGSTOP") as raised:
+        work()
+    assert 2.0 <= time.monotonic() - begun[0] < PATIENCE
+    assert "the same command goes on from there" in str(raised.value)
+    assert votes == {index: each for index, each in expected(max(votes) + 1).items() if index in votes}
+    wait_until(lambda: not any(map(alive, recipe.workers())))
+
+
+def test_a_stopped_worker_is_done_without_also_where_it_takes_no_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model is larger than a pipe: who sent it to a worker that is stopped would wait for ever."""
+    monkeypatch.setattr(stopped, "STOPPED_SECONDS", 1.0)
+    started: list[int] = []
+    start = WorkerProcess.__init__
+
+    def stop_the_first(self: WorkerProcess, *arguments: Any) -> None:
+        start(self, *arguments)
+        if not started:
+            os.kill(self._process.pid, signal.SIGSTOP)
+        started.append(self._process.pid)
+
+    monkeypatch.setattr(WorkerProcess, "__init__", stop_the_first)
+    large = Seen(tmp_path, b"x" * 2**23)
+    with pytest.warns(RuntimeWarning, match="a worker was lost: it was stopped, as by SIGSTOP"):
+        votes = collected(TWO.run(large, NOISE, PROCEDURE, 9, some_until(lambda: len(started) > 2)))
+    assert votes == expected(len(votes))
+    assert not any(map(alive, started))
+
+
+def test_a_worker_that_was_only_stopped_for_a_while_changes_nothing(tmp_path: Path) -> None:
+    recipe = Seen(tmp_path)
+    votes: dict[int, Votes] = {}
+    for example, each in TWO.run(recipe, NOISE, PROCEDURE, 9, examples(range(60))):
+        assert example.index not in votes
+        votes[example.index] = each
+        if len(votes) == 10:
+            os.kill(recipe.workers()[0], signal.SIGSTOP)
+        if len(votes) == 30:
+            os.kill(recipe.workers()[0], signal.SIGCONT)
+    assert votes == expected(60)
+
+
+def test_what_workers_print_is_shown_with_their_name(capfd: pytest.CaptureFixture[str]) -> None:
+    assert collected(drawn(ProcessesEngine(1, batch_size=100), Talking(), 3)) == expected(3)
+    said = capfd.readouterr().err
+    assert "worker 0: making it \\x1b[2J\n" in said
+    assert "\x1b" not in said
+
+
+def test_a_worker_that_dies_while_it_starts_leaves_its_last_words_and_no_traceback(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_process, "_PROGRAM", "import no_such_module")
+    with (
+        pytest.raises(HoldfastError, match=r"exit code 1; its last words: .*No module named 'no_such_module'"),
+        pytest.warns(RuntimeWarning, match="a worker was lost"),
+    ):
+        collected(drawn(TWO, Seen(Path())))
+    assert capfd.readouterr().err == ""
+
+
+def test_memory_that_runs_out_in_a_worker_is_named() -> None:
+    for error in (MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to ...")):
+        arrived = Failed.of(error).error()
+        assert type(arrived) is HoldfastError
+        assert str(arrived).startswith("a worker has not enough memory")
+        assert "Use fewer workers or smaller batches" in str(arrived)
+
+
+def test_warnings_of_workers_are_those_of_the_driver() -> None:
+    with pytest.warns(RuntimeWarning, match="halved, say"):
+        assert collected(drawn(ProcessesEngine(1, batch_size=100), Alarmed(), 2)) == expected(2)
+
+
+def test_time_that_we_were_stopped_ourselves_does_not_count() -> None:
+    now = [0.0]
+    watch, silence = Stopwatch(lambda: now[0]), Silence(lambda: now[0])
+    silence.heard(1)
+    seen: list[tuple[list[int], list[int]]] = []
+    for step in [*[1.0] * 29, 600.0, *[1.0] * 29]:
+        now[0] += step
+        seen.append((watch.late({1}), silence.late({1})))
+    assert all(each == ([], []) for each in seen)
+    now[0] += 1.0
+    assert watch.late({1}) == [1]
+    assert watch.late(set()) == []
+
+
+def test_a_worker_elsewhere_that_is_silent_for_long_is_missed_and_one_that_often_is_is_not() -> None:
+    now = [0.0]
+    quick, slow = Silence(lambda: now[0]), Silence(lambda: now[0])
+    slow.heard(1)
+    for _ in range(20):
+        now[0] += 1.0
+        quick.heard(1)
+        assert (quick.late({1}), slow.late({1})) == ([], [])
+    slow.heard(1)
+    for _ in range(int(stopped.SILENT_SECONDS)):
+        now[0] += 1.0
+        assert (quick.late({1}), slow.late({1})) == ([], [])
+    now[0] += 1.0
+    assert (quick.late({1}), slow.late({1})) == ([1], [])
 
 
 def test_samples_are_counted(tmp_path: Path) -> None:
@@ -94,12 +224,18 @@ def test_an_example_that_ends_every_worker_is_named() -> None:
     deadly = Example(7, next(examples([7])).x + 100.0, 0)
     made = [deadly if each.index == 7 else each for each in examples(range(12))]
     results = TWO.run(Deadly(), NOISE, PROCEDURE, 9, made)
-    with pytest.raises(HoldfastError, match=r"3 workers were lost while they computed example 7, .*SIGKILL"):
+    with (
+        pytest.raises(HoldfastError, match=r"3 workers were lost while they computed example 7, .*SIGKILL"),
+        pytest.warns(RuntimeWarning, match="a worker was lost"),
+    ):
         collected(results)
 
 
 def test_workers_that_never_get_ready_are_an_error() -> None:
-    with pytest.raises(HoldfastError, match=r"3 workers in a row were lost before they were ready \(.*exit code 3"):
+    with (
+        pytest.raises(HoldfastError, match=r"3 workers in a row were lost before they were ready \(.*exit code 3"),
+        pytest.warns(RuntimeWarning, match="exit code 3"),
+    ):
         collected(drawn(TWO, Stillborn()))
 
 
@@ -164,6 +300,17 @@ def test_the_smoothed_classifier_takes_an_engine() -> None:
     recipe = FactoryRecipe(make_vote, CLASSES)
     there = hf.SmoothedClassifier(recipe, Gaussian(0.5), CLASSES, engine=TWO)
     assert there.certify(inputs, n=500, alpha=0.01, seed=3) == here
+
+
+def some_until(reached: Callable[[], bool]) -> Iterator[Example]:
+    for index in count():
+        yield one(index)
+        if reached():
+            return
+
+
+def one(index: int) -> Example:
+    return next(examples([index]))
 
 
 def make_vote() -> object:

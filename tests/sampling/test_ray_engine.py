@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from holdfast.errors import HoldfastError, MissingExtraError, RunError, UsageErr
 from holdfast.estimators import FixedSize, Looks, scale_of
 from holdfast.noises.gaussian import Gaussian
 from holdfast.runs.store import RECORDS, read_run
+from holdfast.sampling.engines import ray_failures, ray_knock, stopped
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.engines.ray import RayEngine
 from holdfast.sampling.procedure import Votes
@@ -94,13 +96,44 @@ def disturbed(cluster: Any, recipe: Seen, disturb: Callable[[], None]) -> dict[i
 
 def test_a_killed_worker_changes_nothing(tmp_path: Path, cluster: Any) -> None:
     recipe = Seen(tmp_path)
-    votes = disturbed(cluster, recipe, lambda: os.kill(recipe.workers()[0], signal.SIGKILL))
+    with pytest.warns(RuntimeWarning, match="a worker was lost: its process died: it was killed, ran out of memory"):
+        votes = disturbed(cluster, recipe, lambda: os.kill(recipe.workers()[0], signal.SIGKILL))
     assert votes == expected(len(votes))
+
+
+def test_all_actors_stopped_are_an_error(tmp_path: Path, cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One on the driver's node, which is looked at, and one on the other, whose silence is all that is known of it."""
+    for name, seconds in (("STOPPED_SECONDS", 3.0), ("SILENT_SECONDS", 4.0), ("_LONGER", 1.0)):
+        monkeypatch.setattr(stopped, name, seconds)
+    recipe = Seen(tmp_path)
+    votes: dict[int, Votes] = {}
+
+    def work() -> None:
+        for example, each in RayEngine(2, batch_size=100, address=cluster.address).run(
+            recipe, NOISE, PROCEDURE, 9, map(one, count())
+        ):
+            votes[example.index] = each
+            if len(recipe.workers()) == 2:
+                for pid in recipe.workers():
+                    os.kill(pid, signal.SIGSTOP)
+
+    try:
+        with pytest.raises(HoldfastError, match="all 2 workers have been stopped, as by SIGSTOP"):
+            work()
+    finally:
+        for pid in recipe.workers():
+            ray_failures.kill_actor(pid)
+    assert votes == {index: each for index, each in expected(max(votes) + 1).items() if index in votes}
+
+
+def one(index: int) -> Example:
+    return next(examples([index]))
 
 
 def test_a_lost_node_changes_nothing(tmp_path: Path, cluster: Any) -> None:
     node = cluster.worker_nodes.copy().pop()
-    votes = disturbed(cluster, Seen(tmp_path), lambda: cluster.remove_node(node, allow_graceful=False))
+    with pytest.warns(RuntimeWarning, match="a worker was lost: its (process died|node)"):
+        votes = disturbed(cluster, Seen(tmp_path), lambda: cluster.remove_node(node, allow_graceful=False))
     assert votes == expected(len(votes))
 
 
@@ -147,6 +180,75 @@ def descendants(pid: int) -> list[int]:
 def test_an_address_where_no_cluster_is_says_so() -> None:
     with pytest.raises(HoldfastError, match=r"no Ray cluster answers at '127.0.0.1:1'.*ray start --head"):
         collected(drawn(RayEngine(1, address="127.0.0.1:1"), Seen(Path())))
+
+
+def test_a_port_where_something_else_is_says_so() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(TimeoutError):
+            ray_knock.knock(address, 0.2)
+        head = ray_knock.Head(address, iter(range(0, 10**6, 100)).__next__)
+        other.close()
+        assert [head.is_lost() for _ in range(5)] == [False, False, False, True, True]
+    with pytest.raises(HoldfastError, match=rf"no Ray cluster answers at '{address}'.*`ray start --head`"):
+        collected(drawn(RayEngine(1, address=address), Seen(Path())))
+
+
+def test_a_ray_cluster_answers_a_knock(cluster: Any) -> None:
+    ray_knock.knock(cluster.address, PATIENCE)
+    assert not ray_knock.Head(cluster.address, iter([0.0, 100.0, 100.0]).__next__).is_lost()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ray.exceptions.ObjectStoreFullError("x"), "object store is full.*Give Ray more room"),
+        (ray.exceptions.OutOfDiskError("x"), "the disk that Ray's object store spills to is full"),
+        (ray.exceptions.WorkerCrashedError(), "its process died"),
+        (ray.exceptions.RaySystemError("gone\nTraceback of many lines"), r"RaySystemError: .*gone\."),
+    ],
+)
+def test_failures_of_ray_are_named_in_plain_words(error: Exception, words: str) -> None:
+    whole = f"Ray on this machine failed: .*{words}.*goes on from there"
+    with pytest.raises(HoldfastError, match=whole) as raised, ray_failures.plainly(None):
+        raise error
+    assert "\n" not in str(raised.value)
+    assert "Traceback" not in str(raised.value)
+
+
+def test_an_actor_that_cannot_be_made_says_why() -> None:
+    said = "Traceback:\n  File x\nModuleNotFoundError: No module named 'holdfast'\n"
+    error = ray.exceptions.RayTaskError("_Actor.__init__", said, ImportError("x"), actor_id="0")
+    died = ray.exceptions.ActorDiedError(error)
+    assert ray_failures.in_plain_words(died) == "it could not be made: ModuleNotFoundError: No module named 'holdfast'"
+
+
+def test_another_version_and_no_start_are_named() -> None:
+    said = "Version mismatch: The cluster was started with:\n    Ray: 1.0\n    Python: 3.9\n"
+    other = r"another version of Ray or of Python .*Ray: 1.0 Python: 3.9.* Install the"
+    with pytest.raises(HoldfastError, match=other), ray_failures.joining("a:1"):
+        raise RuntimeError(said)
+    none = r"Ray could not be started .*no room.* the engine processes:N needs none"
+    with pytest.raises(HoldfastError, match=none), ray_failures.starting_here():
+        raise OSError("no room")
+
+
+def test_the_log_of_ray_does_not_reach_the_terminal_and_other_lines_do(capfd: pytest.CaptureFixture[str]) -> None:
+    with ray_failures.without_its_log():
+        os.write(
+            2, b"[2026-11-28 10:24:04,621 W 28377 28377] gcs_client.cc:210: Failed to get\nanother \x1b[31m line\n"
+        )
+    assert capfd.readouterr().err == "another \\x1b[31m line\n"
+
+
+def test_only_an_actor_is_killed(tmp_path: Path) -> None:
+    bystander = subprocess.Popen(["sleep", "60"])
+    try:
+        ray_failures.kill_actor(bystander.pid)
+        assert alive(bystander.pid)
+    finally:
+        bystander.kill()
+        bystander.wait()
 
 
 def test_engines_that_cannot_be_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

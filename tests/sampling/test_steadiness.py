@@ -13,6 +13,7 @@ from torch import Tensor, nn
 import holdfast as hf
 from holdfast.errors import ClassifierError
 from holdfast.sampling.classifier import VotingClassifier
+from holdfast.sampling.steadiness import Steadiness
 
 X = torch.full((2, 1, 4, 4), 0.6)
 
@@ -250,8 +251,10 @@ def test_a_change_is_seen_beside_masks_and_offsets_and_in_votes(kind: type[Linea
             smoothed.certify(x, n0=100, n=6000, alpha=1e-6, seed=1)
 
 
-def test_a_mask_costs_no_time() -> None:
+def test_a_mask_costs_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """No row is a near tie for a mask's sake, which would have it computed again alone."""
+    # How often it is looked depends on the time that all takes.
+    monkeypatch.setattr(Steadiness, "due", lambda self: False)
 
     def calls(value: float) -> int:
         function = Linear()
@@ -281,7 +284,7 @@ def test_a_drift_too_slow_for_any_two_looks_adds_up() -> None:
         ask(1000)
 
 
-@pytest.mark.parametrize(("votes", "share"), [(False, 0.01), (True, 0.14)])
+@pytest.mark.parametrize(("votes", "share"), [(False, 0.015), (True, 0.14)])
 def test_looks_at_many_rows_cost_a_share_of_them(votes: bool, share: float) -> None:
     f = Counting(votes)
     hf.SmoothedClassifier(f, hf.Gaussian(sigma=0.25), 2, batch_size=256).certify(

@@ -13,7 +13,6 @@ from safetensors.torch import load_file
 from holdfast.cli.train import describe
 from holdfast.data import DataSet, open_data
 from holdfast.errors import ClassifierError, RunError, RunLockedError, UsageError
-from holdfast.files import alone_at
 from holdfast.models.bundle import BundleInfo, load_bundle
 from holdfast.noises.ablation import Ablation
 from holdfast.noises.base import Noise
@@ -21,6 +20,7 @@ from holdfast.noises.gaussian import Gaussian
 from holdfast.noises.laplace import Laplace
 from holdfast.noises.lattice_gaussian import LatticeGaussian
 from holdfast.noises.uniform_flip import UniformFlip
+from holdfast.outputs import alone_at
 from holdfast.training.config import TrainConfig
 from holdfast.training.loop import TrainProgress, train
 from holdfast.training.recipes import Consistency, Denoise, Standard

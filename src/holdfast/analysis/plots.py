@@ -12,7 +12,7 @@ from holdfast.analysis import choices, claims, extras, formats
 from holdfast.analysis.accuracy import claimed_of, method_of, subset_of
 from holdfast.analysis.curves import DASHES, PALETTE, axis_title, curves, distinct_names
 from holdfast.errors import UsageError
-from holdfast.files import whole_file
+from holdfast.outputs import whole_file
 from holdfast.runs.manifest import estimator_of
 from holdfast.types import Norm
 from holdfast.visible import visible, visible_lines
@@ -72,8 +72,8 @@ def saved(out: Path, draw: Callable[[Any], None]) -> None:
     draw(figure)
     kind = out.suffix.lower().lstrip(".")
     texts = _plain_texts(figure)
-    with whole_file(out) as path, _letters(texts):
-        figure.savefig(path, format=kind, dpi=200, metadata=None if kind == "png" else _undated(kind))
+    with whole_file(out) as file, _letters(texts):
+        figure.savefig(file, format=kind, dpi=200, metadata=None if kind == "png" else _undated(kind))
 
 
 def _plain_texts(figure: Any) -> str:

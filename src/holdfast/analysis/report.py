@@ -21,18 +21,18 @@ from holdfast.analysis.html import rendered
 from holdfast.analysis.published import comparable
 from holdfast.analysis.radii import radii_for
 from holdfast.errors import UsageError
-from holdfast.files import whole_file
+from holdfast.outputs import whole_file
 from holdfast.runs.manifest import BOUND, IMPORTED
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from holdfast.analysis.accuracy import Summary
     from holdfast.analysis.gallery import Card
     from holdfast.analysis.gaps import Gap
     from holdfast.analysis.published import PublishedFigure
+    from holdfast.folders import Where
     from holdfast.runs.attack_store import AttackRun
     from holdfast.runs.store import Run
 
@@ -104,7 +104,7 @@ class Group:
 
 def write_report(
     runs: Sequence[Run],
-    out: Path,
+    out: Where,
     radii: Sequence[float] | None = None,
     title: str | None = None,
     attacks: Sequence[AttackRun] = (),
@@ -143,8 +143,8 @@ def write_report(
         marks=_MARKS,
         formats=formats,
     )
-    with whole_file(out) as path:
-        path.write_text(page, encoding="utf-8")
+    with whole_file(out) as file:
+        file.write(page.encode())
 
 
 def _title(runs: Sequence[Run]) -> str:

@@ -157,6 +157,9 @@ class SmoothedTarget(Target):
             self.abstention_counts = level == 0
             self._rule = TopTwo(self.n, self.search_alpha if level == 0 else _LEVELS[level - 1])
 
+    def _confirm(self) -> None:
+        self.classifier.confirm(now=True)
+
     def _answers(self, x: Tensor, count: int, seed: int) -> Answers:
         """Runs of Predict."""
         row = np.ascontiguousarray(x.detach().cpu().numpy())

@@ -153,6 +153,7 @@ class Target(ABC):
         fresh = self.renewed(seed)
         if self.deterministic:
             answer = int(fresh.decide(x.unsqueeze(0))[0])
+            fresh._confirm()
             return Answers((answer,), None, fresh.queries)
         return fresh._answers(x, count, seed)
 
@@ -209,6 +210,10 @@ class Target(ABC):
     def _renew(self, seed: int, level: int) -> None:
         """Forget the queries, and take other randomness where there is any; see `renewed`."""
         self.queries = Queries()
+
+    def _confirm(self) -> None:
+        """Raise ClassifierError if the base classifier does not answer as it did; nothing where none is asked."""
+        return
 
     def _answers(self, x: Tensor, count: int, seed: int) -> Answers:
         raise NotImplementedError(f"{self} is random, and does not say how it is asked independently")
@@ -294,6 +299,9 @@ class PlainTarget(Target):
         except RuntimeError:
             # It computes outside torch, which does not hand out a tensor that wants a gradient.
             return Access.SCORES
+
+    def _confirm(self) -> None:
+        self._voting.confirm(now=True)
 
     def _decide(self, x: Tensor) -> Tensor:
         votes, void = votes_of(self._voting, x)

@@ -11,10 +11,9 @@ from holdfast.cli.specs import open_data_spec, parse_attack, parse_budgets
 from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from holdfast.attacks import Target
     from holdfast.data.base import DataSet
+    from holdfast.folders import Where
     from holdfast.models.bundle import Bundle
     from holdfast.noises.base import Noise
     from holdfast.runs.adversary import Certified
@@ -57,7 +56,7 @@ class Computation:
 
 
 def attack_into(
-    out: Path,
+    out: Where,
     asked: Asked,
     bundle: Bundle,
     spec: str,

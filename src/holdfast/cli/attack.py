@@ -115,8 +115,8 @@ def attack_command(
     from holdfast.analysis.formats import counted
     from holdfast.analysis.plots import check_suffix
     from holdfast.models.bundle import load_bundle
-    from holdfast.runs.attack import EVIDENCE
-    from holdfast.runs.attack_store import AttackManifest, read_attack
+    from holdfast.outputs import check_place
+    from holdfast.runs.attack_store import EVIDENCE, AttackManifest, read_attack
     from holdfast.runs.promised_data import DataPromise
     from holdfast.sampling.engines.local import torch_device
 
@@ -127,6 +127,7 @@ def attack_command(
         return
     if plot is not None:
         check_suffix(plot)
+        check_place(plot)
     if model is None or out is None:
         missing = "--model, a model bundle" if model is None else "--out, the folder of the attack"
         raise UsageError(f"{missing}, is missing: an attack needs both, as in --model m.safetensors --out runs/pgd")

@@ -28,13 +28,13 @@ def bounded(wanted: Bounding, model: Model, trained: Trained, splits: Splits, pl
     """
     from holdfast.cli.bound import bound_into
     from holdfast.models.bundle import load_bundle
-    from holdfast.runs.manifest import FILE_NAME
+    from holdfast.runs.manifest import manifest_before
     from holdfast.runs.store import read_run
     from holdfast.sampling.engines.local import torch_device
 
     folder, data = place.run(wanted.name), splits.open("test", model.options)
     bound = parse_bound(wanted.bound)
-    if (folder / FILE_NAME).is_file():
+    if manifest_before(folder) is not None:
         run = read_run(folder)
         manifest = run.manifest
         entries: dict[str, tuple[Any, Any]] = {
@@ -66,12 +66,12 @@ def attacked(
         AlarmError: an adversarial contradicts a certificate.
     """
     from holdfast.models.bundle import load_bundle
-    from holdfast.runs.attack_store import FILE_NAME, read_attack
+    from holdfast.runs.attack_store import attack_manifest_before, read_attack
     from holdfast.runs.promised_data import DataPromise
     from holdfast.sampling.engines.local import torch_device
 
     folder, data = place.attack(wanted.name), splits.open("test", model.options)
-    if (folder / FILE_NAME).is_file():
+    if attack_manifest_before(folder) is not None:
         found = read_attack(folder)
         _check_attack(found, wanted, trained, certification, data.sha256)
         if not found.missing:

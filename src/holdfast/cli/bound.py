@@ -16,6 +16,7 @@ from holdfast.errors import UsageError
 if TYPE_CHECKING:
     from holdfast.bounds import Bound
     from holdfast.data.base import DataSet
+    from holdfast.folders import Where
     from holdfast.models.bundle import Bundle
 
 
@@ -84,7 +85,7 @@ def bound_command(
 
 
 def bound_into(
-    out: Path,
+    out: Where,
     bound: Bound,
     bundle: Bundle,
     examples: DataSet,

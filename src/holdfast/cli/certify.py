@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from holdfast.estimators import Estimator
+    from holdfast.folders import Where
     from holdfast.runs.manifest import Manifest
     from holdfast.sampling.classifier import VotingClassifier
     from holdfast.sampling.engines.base import Engine
@@ -139,7 +140,7 @@ class Settings:
 
 
 def in_precision(
-    asked: str, out: Path, material: Material, settings: Settings, tell: Callable[[str], None] | None = None
+    asked: str, out: Where, material: Material, settings: Settings, tell: Callable[[str], None] | None = None
 ) -> Material:
     """The material in the precision of that name; "auto" is that of the run in `out`, or else the faster one here.
 
@@ -149,11 +150,12 @@ def in_precision(
         RuntimeWarning: bfloat16 was named for a new run, and is much slower than float32 here.
     """
     from holdfast.models.precision import settled
-    from holdfast.runs.manifest import FILE_NAME, read_manifest
+    from holdfast.runs.manifest import manifest_before
 
     if asked not in (AUTO, FLOAT32, BFLOAT16):
         return material
-    kept = read_manifest(out).precision if (out / FILE_NAME).is_file() else None
+    before = manifest_before(out)
+    kept = None if before is None else before.precision
     examples = len(material.indices(settings.every, settings.limit))
     samples = examples * (settings.n0 + settings.estimator.most_draws)
     place = material.workplace(settings.engine.device, settings.engine.threads)
@@ -164,7 +166,7 @@ def in_precision(
     return replace(material, precision=chosen)
 
 
-def certify_into(out: Path, material: Material, settings: Settings, *, hidden: bool) -> None:
+def certify_into(out: Where, material: Material, settings: Settings, *, hidden: bool) -> None:
     """Start or resume the run in `out`, with a progress bar unless `hidden`."""
     from holdfast.runs.execute import certify_run
     from holdfast.runs.recipe import base_for
@@ -176,7 +178,7 @@ def certify_into(out: Path, material: Material, settings: Settings, *, hidden: b
         certify_run(out, manifest, base, data.examples, settings.engine, show)
 
 
-def _promise_into(out: Path, material: Material, settings: Settings) -> None:
+def _promise_into(out: Where, material: Material, settings: Settings) -> None:
     """Write the promise of the run in `out`, if it is not there, and nothing else."""
     from holdfast.runs.store import RunStore
 
@@ -184,7 +186,7 @@ def _promise_into(out: Path, material: Material, settings: Settings) -> None:
     RunStore(out, manifest).close()
 
 
-def _begun(out: Path, material: Material, settings: Settings) -> tuple[Manifest, VotingClassifier]:
+def _begun(out: Where, material: Material, settings: Settings) -> tuple[Manifest, VotingClassifier]:
     """The manifest of the run and its base classifier: all that precedes the first sample."""
     from holdfast.runs.backends import description
 
@@ -194,19 +196,20 @@ def _begun(out: Path, material: Material, settings: Settings) -> tuple[Manifest,
     return promise_of(out, material, settings, description(classifier)), classifier
 
 
-def classifier_for(out: Path, material: Material, settings: Settings) -> VotingClassifier:
+def classifier_for(out: Where, material: Material, settings: Settings) -> VotingClassifier:
     """The base classifier on its backend: a resumed run keeps its own unless another one is asked for."""
-    from holdfast.runs.manifest import FILE_NAME, backend_of, read_manifest
+    from holdfast.runs.manifest import backend_of, manifest_before
 
     place = material.workplace(settings.engine.device, settings.engine.threads)
-    if settings.backend == "auto" and (out / FILE_NAME).is_file():
-        return place.classifier(backend_of(read_manifest(out)))
+    before = manifest_before(out) if settings.backend == "auto" else None
+    if before is not None:
+        return place.classifier(backend_of(before))
     examples = len(material.indices(settings.every, settings.limit))
     samples = examples * (settings.n0 + settings.estimator.most_draws)
     return place.chosen(settings.backend, material.data[0], samples)
 
 
-def promise_of(out: Path, material: Material, settings: Settings, backend: dict[str, Any]) -> Manifest:
+def promise_of(out: Where, material: Material, settings: Settings, backend: dict[str, Any]) -> Manifest:
     """The manifest of the run: a resumed run keeps its seed unless another one is asked for."""
     from holdfast.runs.execute import promise
     from holdfast.runs.manifest import Manifest

@@ -38,15 +38,20 @@ def demo_command(
     from holdfast.cli.table import print_summaries
     from holdfast.cli.train import train_bundle
     from holdfast.estimators import FixedSize
+    from holdfast.folders import Below, lies
+    from holdfast.outputs import check_place
     from holdfast.runs.store import read_run
     from holdfast.sampling.engines.local import LocalEngine
     from holdfast.training.config import TrainConfig
 
     start = time.perf_counter()
     runs = []
+    folder = Below(out)
+    report = folder / "report.html"
+    check_place(report)
     for name, (spec, training) in _JOBS.items():
-        model, run = out / f"{name}.safetensors", out / "runs" / name
-        if model.exists():
+        model, run = folder / f"{name}.safetensors", folder / "runs" / name
+        if lies(model):
             console.say(f"{model} is there and is reused; delete {out} to start anew")
         else:
             config = TrainConfig(**training)  # type: ignore[arg-type]
@@ -63,6 +68,5 @@ def demo_command(
         certify_into(run, material, settings, hidden=quiet)
         runs.append(run)
     print_summaries(runs, None, as_json=False)
-    report = out / "report.html"
     write_report([read_run(run) for run in runs], report, None, "Holdfast demo: handwritten digits")
     console.say(f"{time.perf_counter() - start:.0f} s in all. Open {report} in a browser.")

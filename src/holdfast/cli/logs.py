@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,11 +15,13 @@ from holdfast.errors import RunError, UsageError
 from holdfast.visible import visible
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from holdfast.estimators import FixedSize
     from holdfast.noises.base import Noise
     from holdfast.runs.logs import Log, LogLine
     from holdfast.runs.manifest import Manifest
-    from holdfast.runs.store import Run
+    from holdfast.runs.store import Record, Run
 
 
 def add_to(app: typer.Typer) -> None:
@@ -49,7 +52,7 @@ def import_command(
     log = read_log(file, theorem.norm)
     manifest = imported_manifest(log, parsed, theorem.name, estimator, n0, data_name, visible(file.name))
     with RunStore(out, manifest) as store:
-        _check_kept(out, log)
+        _check_kept(out, store.records(), log)
         store.append(claim for claim in log.claims if claim.index not in store.done)
         store.conclude()
     if log.disagreements:
@@ -67,11 +70,9 @@ def import_command(
     digests.say(out)
 
 
-def _check_kept(out: Path, log: Log) -> None:
+def _check_kept(out: Path, records: Sequence[Record], log: Log) -> None:
     """Raise RunError if the run holds other claims than the log: what was imported before is never changed."""
-    from holdfast.runs.store import read_run
-
-    kept = {record.index: record for record in read_run(out).records}
+    kept = {record.index: record for record in records}
     claims = {claim.index: claim for claim in log.claims}
     # An example that the log does not have would be counted among its own.
     others = sorted(index for index, claim in kept.items() if claims.get(index) != claim)
@@ -115,12 +116,15 @@ def export_command(
     """Write a run as the log that other tools read. Radii are rounded down to 6 decimals."""
     from holdfast.analysis.accuracy import claimed_of
     from holdfast.analysis.proved import condition
+    from holdfast.outputs import check_place, whole_file
     from holdfast.runs.logs import write_jsonl, write_tsv
     from holdfast.runs.store import read_run
 
     writers = {"tsv": write_tsv, "jsonl": write_jsonl}
     if format not in writers:
         raise UsageError(f"--format is tsv or jsonl, got {format!r}")
+    if out is not None:
+        check_place(out)
     found = read_run(run)
     kept = condition(found.manifest)
     if kept is not None:
@@ -132,8 +136,10 @@ def export_command(
     if out is None:
         writers[format](lines, sys.stdout)
         return
-    with out.open("w", encoding="utf-8") as file:
-        writers[format](lines, file)
+    text = io.StringIO()
+    writers[format](lines, text)
+    with whole_file(out) as file:
+        file.write(text.getvalue().encode())
     console.say(f"{out}: {len(lines)} examples")
 
 

@@ -12,9 +12,9 @@ from holdfast.shortened import some
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from holdfast.data.base import DataSet
+    from holdfast.folders import Where
     from holdfast.models.bundle import Bundle
     from holdfast.noises.base import Noise
     from holdfast.runs.backends import Workplace
@@ -39,7 +39,7 @@ class Material:
     @classmethod
     def load(
         cls,
-        model: Path,
+        model: Where,
         data: str,
         noise: str | None,
         split: str,
@@ -116,7 +116,7 @@ def warn_of_class_order(data: DataSet, every: int, limit: int | None) -> None:
     console.warn(f"{subset.caution} Here --every {spread_step(len(data), limit)} takes as many")
 
 
-def check_fit(model: Path, bundle: Bundle, data: str, examples: DataSet) -> None:
+def check_fit(model: Where, bundle: Bundle, data: str, examples: DataSet) -> None:
     """Raise UsageError unless a model takes the inputs of a data set and knows its classes."""
     space = bundle.info.input_space
     if (examples.shape, examples.low, examples.high) != (space.shape, space.low, space.high):

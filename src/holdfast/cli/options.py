@@ -146,6 +146,9 @@ Radii = Annotated[
 
 
 def check_bundle_name(out: Path) -> None:
-    """Raise UsageError unless a bundle can be written under this name."""
+    """Raise UsageError unless a bundle can be written under this name, StorageError if it would lie in a run."""
+    from holdfast.outputs import check_place
+
     if out.suffix != ".safetensors":
         raise UsageError(f"--out names a .safetensors file, got {out}")
+    check_place(out)

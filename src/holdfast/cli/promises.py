@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.cli import console
 from holdfast.errors import RunError, UsageError
 
 if TYPE_CHECKING:
+    from holdfast.folders import Where
     from holdfast.runs.manifest import Promised
     from holdfast.runs.seeds import Seed
 
@@ -45,7 +45,7 @@ class Beforehand:
         if self.nonce not in (None, LATER):
             object.__setattr__(self, "nonce", checked_nonce(self.nonce))
 
-    def check(self, out: Path, kind: type[Promised]) -> None:
+    def check(self, out: Where, kind: type[Promised]) -> None:
         """Refuse a folder with another promise than the one whose digest is expected, before anything is computed.
 
         Raises:
@@ -67,7 +67,7 @@ class Beforehand:
                 "the folder in which the promise of that digest was written"
             )
 
-    def seed(self, out: Path, kind: type[Promised], asked: int | None) -> Seed:
+    def seed(self, out: Where, kind: type[Promised], asked: int | None) -> Seed:
         """The seed: that of the promise in the folder, the one that is asked for, one from a nonce, or a fresh one.
 
         Raises:
@@ -100,7 +100,7 @@ class Beforehand:
             return stored.origin
         return Seed(fresh_seed(), ENTROPY)
 
-    def _from_nonce(self, out: Path, stored: Promised | None) -> Seed:
+    def _from_nonce(self, out: Where, stored: Promised | None) -> Seed:
         from holdfast.runs.seeds import Seed
 
         nonce = str(self.nonce)
@@ -130,7 +130,7 @@ def checked_digest(option: str, digest: str) -> str:
     return digest.lower()
 
 
-def tell(out: Path, kind: type[Promised], as_json: bool) -> None:
+def tell(out: Where, kind: type[Promised], as_json: bool) -> None:
     """Print the digest of the promise that lies in a folder, and what is to be done with it."""
     from holdfast.runs.ledger import whole_lines
     from holdfast.runs.manifest import read_promised
@@ -148,7 +148,8 @@ def tell(out: Path, kind: type[Promised], as_json: bool) -> None:
         )
         return
     console.say(f"{out}: {'the promise is written, nothing was computed' if not records else 'promise'}")
-    console.say(f"manifest SHA-256:\n  {stored.digest}")
+    console.say("manifest SHA-256:")
+    console.say(f"  {stored.digest}")
     if stored.awaits_nonce:
         console.note(
             "Publish this digest, then have an auditor name a nonce; the same command with --nonce HEX in the place of "
@@ -160,7 +161,7 @@ def tell(out: Path, kind: type[Promised], as_json: bool) -> None:
         console.warn(f"{out} has {records:,} records: this is no promise before the first one")
 
 
-def _stored(out: Path, kind: type[Promised]) -> Promised | None:
-    from holdfast.runs.manifest import read_promised
+def _stored(out: Where, kind: type[Promised]) -> Promised | None:
+    from holdfast.runs.manifest import promised_before
 
-    return read_promised(out, kind) if (out / kind.file_name).is_file() else None
+    return promised_before(out, kind)

@@ -17,6 +17,7 @@ from holdfast.models.precision import AUTO, FLOAT32
 if TYPE_CHECKING:
     from holdfast.cli.trainings import Place, Splits
     from holdfast.data.base import DataSet
+    from holdfast.folders import Below, Where
     from holdfast.reproductions.base import Certification, Finished, Model, Study, Trained
     from holdfast.reproductions.pages import Page
     from holdfast.runs.store import Run
@@ -59,6 +60,7 @@ def reproduce_command(
     quiet: options.Quiet = False,
 ) -> None:
     """Make a published table anew, beside the published figures. Interrupted? The same command goes on."""
+    from holdfast.outputs import check_place
     from holdfast.reproductions import find_study
     from holdfast.reproductions.base import check_scale
 
@@ -68,10 +70,14 @@ def reproduce_command(
     study = find_study(name)
     check_scale(scale)
     folder = Path(f"reproduction-{scale}") if out is None else out
+    place = _place(folder, device, threads, workers, json or quiet)
+    # Not after hours of work.
+    for kind in ("md", "html"):
+        check_place(place.folder / f"{study.name}.{kind}")
     start = time.perf_counter()
     with console.each_warning_once(), console.resumable():
-        page = _page(study, data, scale, _place(folder, device, threads, workers, json or quiet))
-    _write(study, page, folder, _command(study, data, scale, folder), json)
+        page = _page(study, data, scale, place)
+    _write(study, page, place.folder, _command(study, data, scale, folder), json)
     if not json:
         console.say(f"{time.perf_counter() - start:.0f} s in all: {folder / study.name}.md and .html")
 
@@ -79,13 +85,14 @@ def reproduce_command(
 def _place(folder: Path, device: str, threads: int, workers: int, hidden: bool) -> Place:
     from holdfast.analysis import extras
     from holdfast.cli.trainings import Place
+    from holdfast.folders import Below
 
     # Not after hours of work.
     for package in ("jinja2", "altair", "vl_convert"):
         extras.load(package, "Writing the page of a reproduction")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--out names the file {folder}, expected a folder, or a name that is free")
-    return Place(folder, device, threads, workers, hidden)
+    return Place(Below(folder), device, threads, workers, hidden)
 
 
 def _page(study: Study, spec: str | None, scale: str, place: Place) -> Page:
@@ -182,7 +189,7 @@ def _certified(wanted: Certification, model: Model, trained: Trained, splits: Sp
     return read_run(folder)
 
 
-def _reusable(folder: Path, wanted: Certification, trained: Trained, data: DataSet) -> Run | None:
+def _reusable(folder: Where, wanted: Certification, trained: Trained, data: DataSet) -> Run | None:
     """The run in a folder if it is complete; None if there is none or some of it is missing.
 
     Raises:
@@ -190,10 +197,10 @@ def _reusable(folder: Path, wanted: Certification, trained: Trained, data: DataS
     """
     from holdfast.cli.specs import parse_noise
     from holdfast.cli.trainings import check_entries
-    from holdfast.runs.manifest import FILE_NAME
+    from holdfast.runs.manifest import manifest_before
     from holdfast.runs.store import read_run
 
-    if not (folder / FILE_NAME).is_file():
+    if manifest_before(folder) is None:
         return None
     run = read_run(folder)
     manifest, promised = run.manifest, run.manifest.estimator
@@ -221,16 +228,16 @@ def _notes(data: DataSet) -> tuple[str, ...]:
     return (*((encoded,) if encoded else ()), *(f"Of the data: {note}." for note in data.notes))
 
 
-def _write(study: Study, page: Page, folder: Path, command: str, as_json: bool) -> None:
+def _write(study: Study, page: Page, folder: Below, command: str, as_json: bool) -> None:
     """Markdown, HTML and charts into the folder; the tables, or one JSON document, to the terminal."""
-    from holdfast.files import whole_file
+    from holdfast.outputs import whole_file
     from holdfast.reproductions.writing import document, html, markdown, text
 
     files = {f"{study.name}.md": markdown(page), f"{study.name}.html": html(page, command)}
     files |= {chart.file: chart.draw() for chart in page.charts}
     for name, content in files.items():
-        with whole_file(folder / name) as path:
-            path.write_text(content, encoding="utf-8")
+        with whole_file(folder / name) as file:
+            file.write(content.encode())
     if as_json:
         console.print_json({"name": study.name, "files": [str(folder / name) for name in files], **document(page)})
     else:

@@ -47,6 +47,9 @@ class Guarded:
 
     def write(self, text: str) -> int:
         """Write to it; while a bar is shown, whole lines, above it."""
+        if not isinstance(text, str):
+            # By this error a library finds out that a stream takes no bytes.
+            raise TypeError(f"this stream takes text, got {type(text).__name__}")
         if self._bar is None:
             self._stream.write(visible_lines(text, _KEPT))
         else:

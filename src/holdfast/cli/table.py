@@ -15,6 +15,8 @@ from holdfast.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from holdfast.folders import Where
+
 Runs = Annotated[list[Path], typer.Argument(help="Folders of runs.", metavar="RUN...")]
 
 _FORMATS = ("text", "markdown", "latex", "csv")
@@ -45,7 +47,7 @@ def table_command(
 
 
 def print_summaries(
-    folders: Sequence[Path],
+    folders: Sequence[Where],
     radii: str | None,
     *,
     as_json: bool,

@@ -15,6 +15,7 @@ from holdfast.spelling import with_fractions
 
 if TYPE_CHECKING:
     from holdfast.data.base import DataSet
+    from holdfast.folders import Where
     from holdfast.models.bundle import BundleInfo
     from holdfast.noises.base import Noise
     from holdfast.training.config import TrainConfig
@@ -155,7 +156,7 @@ def _say(out: Path, trained: BundleInfo) -> None:
 def train_bundle(
     data_spec: str,
     noise: Noise | None,
-    out: Path,
+    out: Where,
     config: TrainConfig,
     arch: str | None,
     device: str,

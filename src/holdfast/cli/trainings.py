@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast.cli import console
 from holdfast.cli.specs import open_data_spec, parse_noise, parse_recipe
 from holdfast.errors import HoldfastError, RunError, first_line
+from holdfast.folders import lies
 from holdfast.memory import is_out_of_memory
 from holdfast.models.precision import AUTO
 from holdfast.process import interrupts_held_back
@@ -24,9 +25,9 @@ from holdfast.process import interrupts_held_back
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from multiprocessing.connection import Connection
-    from pathlib import Path
 
     from holdfast.data.base import DataSet
+    from holdfast.folders import Below, Where
     from holdfast.models.bundle import BundleInfo
     from holdfast.reproductions.base import Model, Trained
     from holdfast.training.loop import TrainProgress
@@ -67,21 +68,21 @@ class Place:
         hidden: no progress.
     """
 
-    folder: Path
+    folder: Below
     device: str
     threads: int
     workers: int
     hidden: bool
 
-    def bundle(self, name: str) -> Path:
+    def bundle(self, name: str) -> Below:
         """The file of a base classifier."""
         return self.folder / "models" / f"{name}.safetensors"
 
-    def run(self, name: str) -> Path:
+    def run(self, name: str) -> Below:
         """The folder of a run."""
         return self.folder / "runs" / name
 
-    def attack(self, name: str) -> Path:
+    def attack(self, name: str) -> Below:
         """The folder of an attack."""
         return self.folder / "attacks" / name
 
@@ -91,7 +92,7 @@ class _Job:
     """One training, with its data; it can be sent to another process."""
 
     model: Model
-    out: Path
+    out: Below
     data: DataSet
     held_out: DataSet
     device: str
@@ -107,7 +108,7 @@ def train_all(models: Sequence[Model], splits: Splits, place: Place) -> dict[str
     """
     jobs = []
     for model in models:
-        if place.bundle(model.name).is_file():
+        if lies(place.bundle(model.name)):
             _check_same(model, splits, place.bundle(model.name))
         else:
             jobs.append(_job(model, splits, place))
@@ -120,7 +121,7 @@ def train_all(models: Sequence[Model], splits: Splits, place: Place) -> dict[str
     return {model.name: describe_bundle(place.bundle(model.name)) for model in models}
 
 
-def describe_bundle(file: Path) -> Trained:
+def describe_bundle(file: Where) -> Trained:
     """What a bundle says of itself."""
     from holdfast.models.bundle import load_bundle
     from holdfast.reproductions.base import Trained
@@ -178,7 +179,7 @@ def _train(
     )
 
 
-def _write_untrained(info: BundleInfo, out: Path) -> None:
+def _write_untrained(info: BundleInfo, out: Below) -> None:
     import torch
 
     from holdfast.models.bundle import save_bundle
@@ -189,7 +190,7 @@ def _write_untrained(info: BundleInfo, out: Path) -> None:
     save_bundle(out, replace(info, training={"recipe": "untrained", "seed": 0}), module)
 
 
-def _check_same(model: Model, splits: Splits, file: Path) -> None:
+def _check_same(model: Model, splits: Splits, file: Below) -> None:
     """Refuse a bundle that is of another training than the model's; imported weights are taken as they are.
 
     Raises:

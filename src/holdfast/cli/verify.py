@@ -13,6 +13,7 @@ import typer
 from holdfast.cli import console, options, verified, verify_attack, verify_run
 from holdfast.cli.specs import open_data_spec, parse_batch_size, parse_engine, parse_replay
 from holdfast.errors import UsageError
+from holdfast.folders import Below, lies
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -120,7 +121,7 @@ def verify_command(
 
     if require not in LEVELS:
         raise UsageError(f"--require is one of {', '.join(LEVELS)}; got {require!r}")
-    is_attack = (run / OF_ATTACK).is_file()
+    is_attack = lies(Below(run) / OF_ATTACK)
     manifest = _manifest(run, is_attack)
     place = _Place(batch_size, device, threads, engine, ray_address)
     if is_attack:

@@ -22,8 +22,8 @@ Size = Annotated[int, Meta(ge=1, lt=MOST_EXAMPLES)]
 Label = Annotated[int, Meta(ge=0, lt=MOST_CLASSES)]
 # Of votes, queries.
 Count = Annotated[int, Meta(ge=0, le=10**18)]
-# Of samples of one input: beyond all that anybody draws, and within what bounds are computed for.
-Samples = Annotated[int, Meta(ge=1, le=10**12)]
+# Of samples of one input: nobody draws as many.
+Samples = Annotated[int, Meta(ge=1, le=10**9)]
 Positive = Annotated[int, Meta(ge=1, le=10**12)]
 Votes = Annotated[list[Count], Meta(min_length=1, max_length=MOST_CLASSES)]
 # msgspec knows no bounds above 2^63; what is checked is in `check_seed`.

@@ -14,6 +14,13 @@ class _Line(Struct, forbid_unknown_fields=True, kw_only=True):
     pass
 
 
+def _check_sign(**distances: float | None) -> None:
+    """Raise ValueError for a negative zero: no distance is one, and it is not written as 0 is."""
+    for name, value in distances.items():
+        if value is not None and math.copysign(1.0, value) < 0.0:
+            raise ValueError(f"{name} is -0.0, expected 0.0 where there is none")
+
+
 class VoteLine(_Line):
     """A record of a certified example."""
 
@@ -34,6 +41,9 @@ class ClaimLine(_Line):
     seconds: NotNegative | None
     digest: RecordDigest
 
+    def __post_init__(self) -> None:
+        _check_sign(radius=self.radius, seconds=self.seconds)
+
 
 class BoundLine(_Line):
     """A record of a deterministic bound."""
@@ -43,6 +53,9 @@ class BoundLine(_Line):
     answer: Label | None
     radius: NotNegative
     digest: RecordDigest
+
+    def __post_init__(self) -> None:
+        _check_sign(radius=self.radius)
 
 
 class ResultsFile(_Line):

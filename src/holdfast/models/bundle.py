@@ -7,11 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from holdfast.errors import BundleError
-from holdfast.files import whole_file
 from holdfast.formats.checking import fitting
 from holdfast.formats.models import BundleHeader
 from holdfast.formats.strict import json_object
@@ -21,12 +20,13 @@ from holdfast.models.sketch import sketch
 from holdfast.models.stored import stored
 from holdfast.models.tensors import listed, put_in
 from holdfast.noises.base import noise_from_dict
+from holdfast.outputs import whole_file
 from holdfast.shortened import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
+    from holdfast.folders import Where
     from holdfast.noises.base import Noise
 
 FORMAT = 1
@@ -128,7 +128,7 @@ class Bundle:
         }
 
 
-def save_bundle(path: Path, info: BundleInfo, module: nn.Module) -> None:
+def save_bundle(path: Where, info: BundleInfo, module: nn.Module) -> None:
     """Write a bundle, whole or not at all.
 
     Args:
@@ -141,7 +141,7 @@ def save_bundle(path: Path, info: BundleInfo, module: nn.Module) -> None:
     write_tensors(path, weights, {_KEY: header})
 
 
-def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
+def write_tensors(path: Where, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
     """Write a safetensors file so that it is whole or not there at all; a tensor with two names is written twice."""
     own: dict[str, Tensor] = {}
     memory: set[int] = set()
@@ -150,13 +150,13 @@ def write_tensors(path: Path, tensors: dict[str, Tensor], header: dict[str, str]
         place = tensor.untyped_storage().data_ptr()
         own[name] = tensor.clone() if place in memory else tensor
         memory.add(place)
-    with whole_file(path) as temporary:
-        save_file(own, temporary, header)
-        # safetensors makes files that only their owner may read.
-        temporary.chmod(0o644)
+    # Not by its own writer, which opens files by their paths.
+    content = save(own, header)
+    with whole_file(path) as file:
+        file.write(content)
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def read_tensors(path: Where) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Tensors and header of a safetensors file.
 
     Raises:
@@ -166,7 +166,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     return file.tensors(), file.header
 
 
-def read_info(path: Path) -> BundleInfo:
+def read_info(path: Where) -> BundleInfo:
     """What a bundle says, without building the model.
 
     Raises:
@@ -175,7 +175,7 @@ def read_info(path: Path) -> BundleInfo:
     return _parse(path, stored(path).header)
 
 
-def load_bundle(path: Path, device: torch.device | None = None) -> Bundle:
+def load_bundle(path: Where, device: torch.device | None = None) -> Bundle:
     """The base classifier of a bundle, in eval mode and float32, on a device; other precisions are those of backends.
 
     Nothing is allocated for a network whose tensors are not those of the file (`holdfast.models.sketch`).
@@ -207,7 +207,7 @@ def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
 
 
 def _check_names(
-    path: Path, info: BundleInfo, expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]
+    path: Where, info: BundleInfo, expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]
 ) -> None:
     """Raise BundleError unless there are the tensors of the architecture and no others, in its shapes."""
     shapes = [
@@ -227,7 +227,7 @@ def _check_names(
         )
 
 
-def _parse(path: Path, header: Mapping[str, str]) -> BundleInfo:
+def _parse(path: Where, header: Mapping[str, str]) -> BundleInfo:
     if _KEY not in header:
         raise BundleError(f"{path} is a safetensors file but not a Holdfast bundle: its header has no {_KEY!r} entry")
     try:

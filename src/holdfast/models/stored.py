@@ -9,12 +9,15 @@ from safetensors import SafetensorError, safe_open
 
 from holdfast.budgets import check_memory, sha256_of, size_of
 from holdfast.errors import BundleError, first_line
+from holdfast.folders import path_of
 from holdfast.models.mistaken import mistaken
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
+
+    from holdfast.folders import Where
 
 # Bytes of the header, whose length is the first number in a file; and the tensors that it describes. A hundred
 # ResNet-110 have 65,600 tensors in 7 MB of header.
@@ -33,7 +36,7 @@ class Stored:
         shapes: of the tensors, by their names.
     """
 
-    path: Path
+    path: Where
     size: int
     header: dict[str, str]
     shapes: dict[str, tuple[int, ...]]
@@ -46,27 +49,36 @@ class Stored:
         """
         check_memory(self.size, self.path, BundleError, "take a smaller model, or a machine with more memory")
         try:
-            with safe_open(self.path, framework="pt") as file:
+            with path_of(self.path) as path, safe_open(path, framework="pt") as file:
                 return {name: file.get_tensor(name) for name in self.shapes}
         except Exception as error:  # torch raises nearly anything on numbers that it does not know.
             raise _no_such_file(self.path, error) from error
 
     def sha256(self) -> str:
         """Of the file."""
-        return sha256_of(self.path, BundleError)
+        with path_of(self.path) as path:
+            return sha256_of(path, BundleError)
 
 
-def stored(path: Path) -> Stored:
+def stored(where: Where) -> Stored:
     """What a safetensors file says of itself; no value in it is read.
 
     Raises:
         BundleError: there is no such file, it is not of this kind, or it asks for too much.
+        RunError: below what the user names something else than a file lies there.
     """
-    if not path.is_file():
-        raise BundleError(f"there is no model file {path}; `holdfast train --out {path}` makes one")
+    try:
+        with path_of(where) as path:
+            return _stored(where, path)
+    except FileNotFoundError:
+        raise BundleError(f"there is no model file {where}; `holdfast train --out {where}` makes one") from None
+
+
+def _stored(where: Where, path: Path) -> Stored:
+    """What the file of a place says of itself, opened by this path."""
     instead = mistaken(path)
     if instead is not None:
-        raise BundleError(f"{path} is not a safetensors file, but {instead.what}: {instead.remedy}")
+        raise BundleError(f"{where} is not a safetensors file, but {instead.what}: {instead.remedy}")
     try:
         size = size_of(path, BundleError)
         _check_header(path, size)
@@ -78,9 +90,9 @@ def stored(path: Path) -> Stored:
                     "to fill the memory"
                 )
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
-            return Stored(path, size, file.metadata() or {}, shapes)
+            return Stored(where, size, file.metadata() or {}, shapes)
     except (SafetensorError, OSError) as error:
-        raise _no_such_file(path, error) from error
+        raise _no_such_file(where, error) from error
 
 
 def _check_header(path: Path, size: int) -> None:
@@ -94,7 +106,7 @@ def _check_header(path: Path, size: int) -> None:
         )
 
 
-def _no_such_file(path: Path, error: Exception) -> BundleError:
+def _no_such_file(path: Where, error: Exception) -> BundleError:
     return BundleError(
         f"{path} is not a safetensors file, or it is cut off ({first_line(error)}). Holdfast loads its own bundles "
         "only, never pickled models (.pt, .pth, .pkl); `holdfast import-weights` makes bundles of some"

@@ -15,7 +15,6 @@ from holdfast.stats.datasets import DEFAULT_CONFIDENCE, proportion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from holdfast.reproductions.base import Trained
     from holdfast.runs.store import Run
@@ -66,7 +65,7 @@ def drawn(run: Run, name: str, beside: str | None = None) -> Run:
         beside: the kind of its data, whose published figures for the same noise are marked; None for no marks. A copy
             of a data set need not have the names of the original.
     """
-    place: Path = run.folder.parent / name
+    place = run.folder.parent / name
     classes = tuple(str(label) for label in range(len(run.manifest.data.class_names)))
     data = replace(run.manifest.data, source=beside or "", class_names=classes)
     return replace(run, folder=place, manifest=replace(run.manifest, data=data))

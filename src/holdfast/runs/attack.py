@@ -12,10 +12,9 @@ import numpy as np
 
 from holdfast.attacks import Check, DefendedTarget, Queries, SmoothedTarget, attack_from_dict
 from holdfast.errors import AlarmError, UsageError
-from holdfast.files import whole_file
 from holdfast.noises.base import noise_from_dict
 from holdfast.runs.adversary import Adversary, Certified
-from holdfast.runs.attack_store import AttackManifest, AttackRecord, AttackStore, norm_of
+from holdfast.runs.attack_store import EVIDENCE, AttackManifest, AttackRecord, AttackStore, norm_of
 from holdfast.runs.code import CODE, code_version
 from holdfast.runs.execute import Meter, Progress, differing_versions, installed_versions
 from holdfast.runs.seeds import Seed, seeded
@@ -23,18 +22,16 @@ from holdfast.sampling.inputs import checked_example
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from holdfast.attacks import Attack, Target
     from holdfast.data.base import DataSet
+    from holdfast.folders import Folder, Where
     from holdfast.noises.base import Noise
     from holdfast.runs.attack_store import AttackRun, Budgets
     from holdfast.runs.promised_data import DataPromise
     from holdfast.types import Example
-
-EVIDENCE = "evidence"
 
 # What attacks come from, besides Holdfast and torch.
 _LIBRARIES = ("foolbox", "pyautoattack", "scipy")
@@ -112,7 +109,7 @@ def _library_versions() -> dict[str, str]:
 
 
 def attack_run(
-    folder: Path,
+    folder: Where,
     manifest: AttackManifest,
     target: Target,
     examples: Callable[[Sequence[int]], Iterator[Example]],
@@ -146,7 +143,8 @@ def attack_run(
                 known = None if certified is None else certified[example.index]
                 record, adversarial = adversary.on(example, known)
                 if record.alarm and adversarial is not None:
-                    _save_evidence(folder, store.manifest, record, example, adversarial)
+                    with store.guarded():
+                        _save_evidence(store.folder, store.manifest, record, example, adversarial)
                 store.append([(record, adversarial)])
                 meter.example()
                 meter.batch(Queries(**record.queries).passes)
@@ -215,22 +213,22 @@ def other_attack_versions(manifest: AttackManifest) -> list[str]:
 
 
 def _save_evidence(
-    folder: Path,
+    folder: Folder,
     manifest: AttackManifest,
     record: AttackRecord,
     example: Example,
     adversarial: NDArray[np.float32],
 ) -> None:
     """The two inputs and all that is known of them, for whoever has to find out what is wrong."""
-    place = folder / EVIDENCE
-    with whole_file(place / f"{record.index}.npz") as path, path.open("wb") as file:
-        np.savez_compressed(file, x=example.x, adversarial=adversarial)
     told = {"record": json.loads(record.to_line(manifest.digest)), "attack": json.loads(manifest.to_json())}
-    with whole_file(place / f"{record.index}.json") as path:
-        path.write_text(json.dumps(told, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    with folder.folder(EVIDENCE, make=True) as place:
+        with place.replacing(f"{record.index}.npz") as file:
+            np.savez_compressed(file, x=example.x, adversarial=adversarial)
+        with place.replacing(f"{record.index}.json") as file:
+            file.write((json.dumps(told, indent=2, allow_nan=False) + "\n").encode())
 
 
-def _alarm(folder: Path, manifest: AttackManifest, record: AttackRecord) -> str:
+def _alarm(folder: Where, manifest: AttackManifest, record: AttackRecord) -> str:
     names = manifest.data.class_names
     norm = norm_of(manifest)
     votes = "" if record.votes is None else f"the votes of {record.repeats} answers with fresh noise say so; "

@@ -8,35 +8,39 @@ from __future__ import annotations
 import hashlib
 import io
 import math
+import os
 from dataclasses import asdict as entries_of
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
 from msgspec.structs import asdict
 
 from holdfast.errors import RunError, UsageError
-from holdfast.files import whole_file
+from holdfast.folders import entered
 from holdfast.formats.manifests import AttackManifest as Document
 from holdfast.formats.records import AttackLine
 from holdfast.plain import Plain
 from holdfast.runs.digests import DIGEST
 from holdfast.runs.ledger import RECORDS, Ledger, Session, opened, read_sessions, sealed, whole_lines
-from holdfast.runs.manifest import Promised, kept, read_promised
+from holdfast.runs.manifest import Promised, kept, promised_before, read_promised
 from holdfast.runs.promised_data import DataPromise
+from holdfast.runs.results import FILE_NAME as RESULTS
 from holdfast.runs.results import check_results, conclude
 from holdfast.types import Counts, Norm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from holdfast.folders import Folder, Where
 
 FORMAT = 1
 FILE_NAME = "attack.json"
 FOUND = "found"
+EVIDENCE = "evidence"
 
 MISCLASSIFIED, ABSTAINS = "misclassified", "abstains"
 
@@ -210,7 +214,7 @@ class AttackRecord(Plain):
 class AttackRun:
     """An attack as it lies on the disk: the promise, and the whole records in the order of their indices."""
 
-    folder: Path
+    folder: Where
     manifest: AttackManifest
     records: tuple[AttackRecord, ...]
     sessions: tuple[Session, ...]
@@ -231,16 +235,8 @@ class AttackRun:
         Raises:
             RunError: its file is missing, or not the one that the record names, of the shape that is promised.
         """
-        if record.adversarial is None:
-            return None
-        path = _path(self.folder, record.index)
-        try:
-            return _values(path, self.manifest.data.shape, record.adversarial)
-        except ValueError as error:
-            raise RunError(
-                f"{path} {error}. Restore it from a copy; if there is none, delete the record of example "
-                f"{record.index}, and the same command attacks it again"
-            ) from None
+        with entered(self.folder) as folder:
+            return _adversarial(folder, self.manifest, record)
 
 
 class AttackStore(Ledger):
@@ -254,9 +250,9 @@ class AttackStore(Ledger):
         RunLockedError, RunError, StorageError: see `Ledger`.
     """
 
-    def __init__(self, folder: Path, manifest: AttackManifest) -> None:
+    def __init__(self, folder: Where, manifest: AttackManifest) -> None:
         self.manifest = manifest
-        super().__init__(folder, FILE_NAME)
+        super().__init__(folder, FILE_NAME, files=(RESULTS,), folders=(FOUND, EVIDENCE))
 
     def append(self, found: Iterable[tuple[AttackRecord, NDArray[np.float32] | None]]) -> None:
         """Write records and their adversarials, and return when they are on the disk."""
@@ -265,8 +261,12 @@ class AttackStore(Ledger):
             return
         for record, values in batch:
             if values is not None:
-                with whole_file(_path(self.folder, record.index)) as path:
-                    path.write_bytes(_file(values))
+                with (
+                    self.guarded(),
+                    self.folder.folder(FOUND, make=True) as place,
+                    place.replacing(_name(record.index)) as file,
+                ):
+                    file.write(_file(values))
         self.write(b"".join(record.to_line(self.manifest.digest).encode() for record, _ in batch))
         self.done.update(record.index for record, _ in batch)
 
@@ -280,28 +280,39 @@ class AttackStore(Ledger):
 
     def conclude(self) -> None:
         """Write `results.json` if every promised example has a record; see `holdfast.runs.results`."""
-        conclude(self.folder, self.manifest.digest, len(self.manifest.data.indices()))
+        with self.guarded():
+            conclude(self.folder, self.manifest.digest, len(self.manifest.data.indices()))
 
 
-def read_attack_manifest(folder: Path) -> AttackManifest:
+def read_attack_manifest(folder: Where | Folder) -> AttackManifest:
     """The manifest of an attack; see `read_promised`."""
     return read_promised(folder, AttackManifest)
 
 
-def read_attack(folder: Path) -> AttackRun:
+def attack_manifest_before(folder: Where) -> AttackManifest | None:
+    """The manifest of an attack that was begun in a folder; see `promised_before`."""
+    return promised_before(folder, AttackManifest)
+
+
+def read_attack(folder: Where | Folder) -> AttackRun:
     """The attack in `folder`, without touching it; a torn last line is left out.
 
     Raises:
-        RunError: not an attack, a record or an adversarial in it is corrupt, or its records are not those of its
-            `results.json`.
+        RunError: not an attack, a record or an adversarial in it is corrupt, its records are not those of its
+            `results.json`, or something else than a file lies in the place of one.
     """
+    with entered(folder) as place:
+        return _read_attack(place)
+
+
+def _read_attack(folder: Folder) -> AttackRun:
     manifest = read_attack_manifest(folder)
     found = _read(folder, manifest)
     check_results(folder, manifest.digest, whole_lines(folder))
     return found
 
 
-def _read(folder: Path, manifest: AttackManifest) -> AttackRun:
+def _read(folder: Folder, manifest: AttackManifest) -> AttackRun:
     records: dict[int, AttackRecord] = {}
     indices = manifest.data.indices()
     for number, text in enumerate(whole_lines(folder), 1):
@@ -317,10 +328,10 @@ def _read(folder: Path, manifest: AttackManifest) -> AttackRun:
             why = "a second time" if record.index in records else "although it is not in the attack's subset"
             raise RunError(f"{where} records example {record.index} {why}; delete the line")
         records[record.index] = record
-    found = AttackRun(folder, manifest, tuple(records[index] for index in sorted(records)), read_sessions(folder))
-    for record in found.records:
-        found.adversarial(record)
-    return found
+    in_order = tuple(records[index] for index in sorted(records))
+    for record in in_order:
+        _adversarial(folder, manifest, record)
+    return AttackRun(folder.where, manifest, in_order, read_sessions(folder))
 
 
 def hashed(values: NDArray[np.float32]) -> str:
@@ -333,8 +344,8 @@ def norm_of(manifest: AttackManifest) -> Norm:
     return Norm(manifest.norm)
 
 
-def _path(folder: Path, index: int) -> Path:
-    return folder / FOUND / f"{index}.npy"
+def _name(index: int) -> str:
+    return f"{index}.npy"
 
 
 def _file(values: NDArray[np.float32]) -> bytes:
@@ -349,21 +360,45 @@ def _header(shape: tuple[int, ...]) -> bytes:
     return raw.getvalue()
 
 
-def _values(path: Path, shape: tuple[int, ...], expected: str) -> NDArray[np.float32]:
+def _adversarial(folder: Folder, manifest: AttackManifest, record: AttackRecord) -> NDArray[np.float32] | None:
+    """The adversarial of a record; see `AttackRun.adversarial`."""
+    if record.adversarial is None:
+        return None
+    name = _name(record.index)
+    try:
+        with _found(folder) as place, place.reading(name) or _missing() as file:
+            return _values(file, manifest.data.shape, record.adversarial)
+    except ValueError as error:
+        raise RunError(
+            f"{folder / FOUND / name} {error}. Restore it from a copy; if there is none, delete the record of example "
+            f"{record.index}, and the same command attacks it again"
+        ) from None
+
+
+def _found(folder: Folder) -> Folder:
+    try:
+        return folder.folder(FOUND)
+    except OSError:
+        return _missing()
+
+
+def _missing() -> NoReturn:
+    raise ValueError("is missing")
+
+
+def _values(file: IO[bytes], shape: tuple[int, ...], expected: str) -> NDArray[np.float32]:
     """The values of an adversarial. Its size is known beforehand, so that a damaged header is never followed.
 
     Raises:
-        ValueError: the file is missing, or another one than that with this hash; says so of the file.
+        ValueError: it is another file than that with this hash; says so of the file.
     """
-    if not path.is_file():
-        raise ValueError("is missing")
     header = _header(shape)
-    size, found = len(header) + 4 * math.prod(shape), path.stat().st_size
+    size, found = len(header) + 4 * math.prod(shape), os.fstat(file.fileno()).st_size
     if found != size:
         raise ValueError(
             f"was changed after it was written: it has {found} bytes, and float32 values of shape {shape} take {size}"
         )
-    raw = path.read_bytes()
+    raw = file.read()
     if not raw.startswith(header):
         raise ValueError(
             f"was changed after it was written: it is no .npy file of float32 values of shape {shape}, which the "

@@ -15,10 +15,10 @@ from holdfast.sampling.inputs import checked_example
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from holdfast.bounds import Bound, Bounded
     from holdfast.data.base import DataSet
+    from holdfast.folders import Where
     from holdfast.runs.promised_data import DataPromise
     from holdfast.runs.store import Run
     from holdfast.types import Example
@@ -77,7 +77,7 @@ def check_bound(manifest: Manifest, bound: Bound) -> None:
 
 
 def bound_run(
-    folder: Path,
+    folder: Where,
     manifest: Manifest,
     bounded: Bounded,
     examples: Callable[[Sequence[int]], Iterator[Example]],

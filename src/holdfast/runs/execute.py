@@ -18,21 +18,21 @@ from holdfast.models.backends.base import find
 from holdfast.noises.base import Noise, grey_or_rgb, noise_from_dict
 from holdfast.noises.pixels import TRANSPOSE, counts_pixels, refuse_channels_last
 from holdfast.runs.code import CODE, code_version
-from holdfast.runs.gallery import FILE_NAME, Gallery, write_gallery
+from holdfast.runs.gallery import Gallery, write_gallery
 from holdfast.runs.manifest import Manifest, estimator_of
 from holdfast.runs.promised_data import DataPromise
 from holdfast.runs.seeds import Seed, seeded
-from holdfast.runs.store import RunStore, Session, VoteRecord
+from holdfast.runs.store import GALLERY, RunStore, Session, VoteRecord
 from holdfast.sampling.inputs import checked_example
 from holdfast.sampling.procedure import Certify, certify_votes
 from holdfast.sampling.rng import BLOCK, Stream, generator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from holdfast.folders import Folder, Where
     from holdfast.sampling.engines.base import Base, Engine
     from holdfast.sampling.procedure import Procedure
     from holdfast.types import Example
@@ -136,7 +136,7 @@ def procedure_of(manifest: Manifest) -> Procedure:
 
 
 def certify_run(
-    folder: Path,
+    folder: Where,
     manifest: Manifest,
     classifier: Base,
     examples: Callable[[Sequence[int]], Iterator[Example]],
@@ -169,8 +169,9 @@ def certify_run(
         )
     procedure = procedure_of(manifest)
     with RunStore(folder, manifest) as store:
-        if not (folder / FILE_NAME).exists():
-            _record_gallery(folder, manifest.seed, noise, data, examples)
+        if not store.folder.has(GALLERY):
+            with store.guarded():
+                _record_gallery(store.folder, manifest.seed, noise, data, examples)
         todo = [index for index in data.indices() if index not in store.done]
         meter = Meter(len(store.done), len(data.indices()), on_progress)
         if not todo:
@@ -245,7 +246,7 @@ class Meter:
 
 
 def _record_gallery(
-    folder: Path,
+    folder: Folder,
     seed: int,
     noise: Noise,
     data: DataPromise,

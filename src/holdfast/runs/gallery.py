@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import tokenize
 import zipfile
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
-from holdfast.budgets import size_of
 from holdfast.errors import RunError
-from holdfast.files import whole_file
+from holdfast.folders import entered
+from holdfast.runs.store import GALLERY
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
-FILE_NAME = "gallery.npz"
+    from holdfast.folders import Folder, Where
 
 # What numpy raises for torn, foreign and incomplete files.
 _UNREADABLE = (
     ValueError, KeyError, TypeError, AttributeError, EOFError, OSError, MemoryError,
     zipfile.BadZipFile, zlib.error, tokenize.TokenError,
 )  # fmt: skip
-
 
 # Of a few pictures, packed and unpacked.
 _MOST_BYTES = 2**27
@@ -45,26 +43,28 @@ class Gallery:
     pictures: NDArray[np.uint8]
 
 
-def write_gallery(folder: Path, gallery: Gallery) -> None:
+def write_gallery(folder: Folder, gallery: Gallery) -> None:
     """Write the gallery of a run, whole or not at all."""
-    with whole_file(folder / FILE_NAME) as path, path.open("wb") as file:
+    with folder.replacing(GALLERY) as file:
         np.savez_compressed(file, index=gallery.index, pictures=gallery.pictures)
 
 
-def read_gallery(folder: Path) -> Gallery | None:
+def read_gallery(folder: Where | Folder) -> Gallery | None:
     """The gallery of a run, or None if it has none.
 
     Raises:
-        RunError: the file is corrupt, or holds something else.
+        RunError: the file is corrupt, holds something else, or is no file.
     """
-    path = folder / FILE_NAME
-    if not path.is_file():
+    with entered(folder) as place:
+        opened, path = place.reading(GALLERY), place / GALLERY
+    if opened is None:
         return None
     try:
-        _check_unpacked(path)
         # Opened here, since numpy leaves a file that is no archive open.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            index, pictures = arrays["index"], arrays["pictures"]
+        with opened as file:
+            _check_unpacked(file, path)
+            with np.load(file, allow_pickle=False) as arrays:
+                index, pictures = arrays["index"], arrays["pictures"]
     except _UNREADABLE as error:
         raise RunError(f"{path} cannot be read ({error}); delete it to have the report without pictures") from error
     right = index.dtype.kind in "iu" and index.ndim == 1 and pictures.dtype == np.uint8
@@ -76,13 +76,15 @@ def read_gallery(folder: Path) -> Gallery | None:
     return Gallery(index, pictures)
 
 
-def _check_unpacked(path: Path) -> None:
-    """Raise RunError if the arrays of a gallery, as their archive has them, are larger than a few pictures."""
-    size_of(path, RunError, _MOST_BYTES)
-    with path.open("rb") as file, zipfile.ZipFile(file) as archive:
-        unpacked = sum(entry.file_size for entry in archive.infolist())
-    if unpacked > _MOST_BYTES:
+def _check_unpacked(file: IO[bytes], path: Where) -> None:
+    """Raise RunError if a gallery or its arrays as their archive has them, are larger than a few pictures."""
+    size = os.fstat(file.fileno()).st_size
+    if size <= _MOST_BYTES:
+        with zipfile.ZipFile(file) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+    if size > _MOST_BYTES:
         raise RunError(
-            f"{path} unpacks to {unpacked:,} bytes, expected {_MOST_BYTES:,} at most for a few pictures; delete it to "
-            "have the report without pictures"
+            f"{path} has, or unpacks to, {size:,} bytes, expected {_MOST_BYTES:,} at most for a few pictures; delete "
+            "it to have the report without pictures"
         )
+    file.seek(0)

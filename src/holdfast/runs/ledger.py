@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import os
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar, final
 
 from holdfast.errors import RunError
-from holdfast.files import storage_error, take_lock
+from holdfast.files import storage_error
+from holdfast.folders import Folder, entered, take_lock
 from holdfast.formats.checking import fitting
 from holdfast.formats.records import SessionLine
 from holdfast.formats.strict import MOST_LINE, MOST_LINES, json_object
@@ -21,11 +24,13 @@ from holdfast.runs.digests import record_digest
 from holdfast.shortened import some
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from io import FileIO
-    from pathlib import Path
     from types import TracebackType
 
     from typing_extensions import Self
+
+    from holdfast.folders import Where
 
 RECORDS = "records.jsonl"
 SESSIONS = "sessions.jsonl"
@@ -57,36 +62,52 @@ AnyLine = TypeVar("AnyLine", bound=Line)
 class Ledger(ABC):
     """A folder opened for appending, by one process at a time. A subclass writes `_promise` and `_recorded`.
 
+    Whatever becomes of the path of the folder meanwhile, what is written goes into the folder that was opened.
+
     Args:
-        folder: made if it is not there.
+        where: the folder lies; made if it is not there.
         manifest_name: the file that makes a folder one of these.
+        files: of other names that this kind of folder may hold.
+        folders: that this kind of folder may hold.
 
     Attributes:
+        folder: the open folder.
         done: indices of the examples that have a record.
 
     Raises:
         RunLockedError: another process has it open.
-        RunError: it promised something else, or is corrupt.
+        RunError: it promised something else, is corrupt, or has something else than files and folders in the places of
+            such.
         StorageError: the disk is full or refuses to write.
     """
 
-    def __init__(self, folder: Path, manifest_name: str) -> None:
-        self.folder = folder
-        self._lock: IO[str] | None = None
+    def __init__(
+        self, where: Where, manifest_name: str, files: Sequence[str] = (), folders: Sequence[str] = ()
+    ) -> None:
+        self._lock: IO[bytes] | None = None
         self._file: FileIO | None = None
         try:
-            _check_folder(folder, manifest_name)
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lock = take_lock(folder / _LOCK, f"is working on {folder}")
+            self.folder = Folder.opened(where, make=True)
+        except OSError as error:
+            raise storage_error(str(where), error, _SAFE) from error
+        try:
+            _check_folder(self.folder, manifest_name)
+            for name in (manifest_name, *files):
+                self.folder.check(name)
+            for name in (RECORDS, SESSIONS, _LOCK):
+                self.folder.check(name, one_name=True)
+            for name in folders:
+                self.folder.check(name, folder=True)
+            self._lock = take_lock(self.folder, _LOCK, f"is working on {self.folder}")
             self._promise()
             for name in (RECORDS, SESSIONS):
-                _cut_torn_line(folder / name)
+                _cut_torn_line(self.folder, name)
             self.done = self._recorded()
-            self._file = (folder / RECORDS).open("ab", buffering=0)
+            self._file = self.folder.appending(RECORDS)
         except OSError as error:
             self.close()
-            raise storage_error(folder, error, _SAFE) from error
-        except RunError:
+            raise storage_error(str(where), error, _SAFE) from error
+        except BaseException:
             self.close()
             raise
 
@@ -117,30 +138,38 @@ class Ledger(ABC):
         """
         if self._file is None:
             raise RunError(f"the run {self.folder} is closed; open it again to append")
-        try:
-            while lines:
-                lines = lines[self._file.write(lines) :]
+        with self.guarded():
+            _append(self._file, lines)
             os.fsync(self._file.fileno())
-        except OSError as error:
-            # A line that is half written now is cut off when the run is opened again.
-            self.close()
-            raise storage_error(self.folder, error, _SAFE) from error
 
     @final
     def log_session(self, session: Session) -> None:
-        """Append what this process did to the session log."""
+        """Append what this process did to the session log, unless the ledger is closed."""
+        if self._file is None:
+            return
+        text = line(
+            examples=session.examples,
+            samples=session.samples,
+            seconds=round(session.seconds, 3),
+            settings=session.settings,
+        )
+        with self.guarded(), self.folder.appending(SESSIONS) as file:
+            _append(file, text.encode())
+
+    @final
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Write something into the folder.
+
+        Raises:
+            StorageError: the operating system refuses; the ledger is then closed.
+        """
         try:
-            with (self.folder / SESSIONS).open("a", encoding="utf-8") as file:
-                file.write(
-                    line(
-                        examples=session.examples,
-                        samples=session.samples,
-                        seconds=round(session.seconds, 3),
-                        settings=session.settings,
-                    )
-                )
+            yield
         except OSError as error:
-            raise storage_error(self.folder, error, _SAFE) from error
+            # A line that is half written now is cut off when the run is opened again.
+            self.close()
+            raise storage_error(str(self.folder), error, _SAFE) from error
 
     @final
     def close(self) -> None:
@@ -151,27 +180,35 @@ class Ledger(ABC):
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+        self.folder.close()
 
 
-def whole_lines(folder: Path) -> list[bytes]:
-    """The records' lines in a folder, without touching them; a torn last line is left out."""
-    return _whole(folder / RECORDS)
+def whole_lines(folder: Where | Folder) -> list[bytes]:
+    """The records' lines in a folder, without touching them; a torn last line is left out.
+
+    Raises:
+        RunError: the folder or the file cannot be read, or something else than a file lies there.
+    """
+    with entered(folder) as place:
+        return _whole(place, RECORDS)
 
 
-def read_sessions(folder: Path) -> tuple[Session, ...]:
+def read_sessions(folder: Where | Folder) -> tuple[Session, ...]:
     """The session log of a folder; a torn last line is left out.
 
     Raises:
-        RunError: a line is no session.
+        RunError: a line is no session, or see `whole_lines`.
     """
-    log, found = folder / SESSIONS, []
-    for number, text in enumerate(_whole(log), 1):
+    found = []
+    with entered(folder) as place:
+        lines = _whole(place, SESSIONS)
+    for number, text in enumerate(lines, 1):
         try:
             entries = fitting(json_object(text, MOST_LINE), SessionLine)
         except ValueError as error:
             raise RunError(
-                f"{log}, line {number} is not a session ({error}); expected examples, samples, seconds and settings. "
-                "No result depends on this file: delete the line"
+                f"{place / SESSIONS}, line {number} is not a session ({error}); expected examples, samples, seconds "
+                "and settings. No result depends on this file: delete the line"
             ) from error
         found.append(Session(entries.examples, entries.samples, entries.seconds, entries.settings))
     return tuple(found)
@@ -210,37 +247,38 @@ def line(**entries: Any) -> str:
     return json.dumps(entries, separators=(",", ":"), allow_nan=False) + "\n"
 
 
-def _whole(path: Path) -> list[bytes]:
+def _whole(folder: Folder, name: str) -> list[bytes]:
     """The lines of a file, if there is one, that have an end."""
-    if not path.is_file():
-        return []
-    size = path.stat().st_size
-    if size > MOST_LINES:
-        raise RunError(f"{path} has {size:,} bytes, and {MOST_LINES:,} are the most that are read; it is none of ours")
-    raw = path.read_bytes()
-    return raw.split(b"\n")[:-1]
+    return (folder.read(name, MOST_LINES) or b"").split(b"\n")[:-1]
 
 
-def _cut_torn_line(path: Path) -> None:
+def _append(file: FileIO, content: bytes) -> None:
+    """Write all of it: a disk that fills up takes a part."""
+    while content:
+        content = content[file.write(content) :]
+
+
+def _cut_torn_line(folder: Folder, name: str) -> None:
     """Cut off what follows the last newline: a record that a killed process left half written."""
-    if not path.is_file():
+    if not folder.has(name):
         return
-    whole = path.read_bytes().rfind(b"\n") + 1
-    if whole < path.stat().st_size:
-        with path.open("r+b") as file:
+    with folder.appending(name) as file:
+        file.seek(0)
+        content = file.read() or b""
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
             file.truncate(whole)
             os.fsync(file.fileno())
 
 
-def _check_folder(folder: Path, manifest_name: str) -> None:
+def _check_folder(folder: Folder, manifest_name: str) -> None:
     """Refuse, before anything is written, a folder that holds something else than a run."""
-    if folder.exists() and not folder.is_dir():
-        raise RunError(f"{folder} is a file; a run is a folder. Choose another place")
-    if not folder.exists() or (folder / manifest_name).exists():
+    if folder.has(manifest_name):
         return
     # A process that was killed while it wrote the manifest leaves the lock and a temporary file.
-    ours = [folder / _LOCK, *folder.glob(f".{manifest_name}.*.tmp")]
-    strangers = sorted(path.name for path in folder.iterdir() if path not in ours)
+    strangers = sorted(
+        name for name in folder.names() if name != _LOCK and not fnmatchcase(name, f".{manifest_name}.*.tmp")
+    )
     if strangers:
         raise RunError(
             f"{folder} is not empty and not a run: it holds {some(strangers)} but no {manifest_name}. "

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from holdfast.encodings import encoding_of
 from holdfast.errors import DataError
+from holdfast.folders import read_file
 from holdfast.formats.fields import MOST_CLASSES, MOST_EXAMPLES
 from holdfast.formats.strict import MOST_LINES
 from holdfast.runs.log_fields import BLANK, least_meant, real, seconds, truth, whole
@@ -149,12 +150,9 @@ def _open_end(path: Path, last: tuple[int, str], column: str) -> str:
 
 
 def _text(path: Path) -> str:
-    if not path.is_file():
+    raw = read_file(path, MOST_LINES, DataError)
+    if raw is None:
         raise DataError(f"there is no log {path}")
-    size = path.stat().st_size
-    if size > MOST_LINES:
-        raise DataError(f"{path} has {size:,} bytes, and {MOST_LINES:,} are the most that are read; it is no log")
-    raw = path.read_bytes()
     encoding = encoding_of(raw)
     try:
         text = raw.decode(encoding)

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 from holdfast.code_digest import is_version, place
 from holdfast.errors import RunError, UsageError
 from holdfast.estimators import Estimator, Proved, check_samples, estimator_from_dict, scale_of
-from holdfast.files import whole_file
+from holdfast.files import storage_error
+from holdfast.folders import Folder, entered, lies
 from holdfast.formats.checking import fitting
 from holdfast.formats.manifests import RunManifest
-from holdfast.formats.strict import json_object
+from holdfast.formats.strict import MOST_DOCUMENT, json_object
 from holdfast.noises.base import noise_from_dict
 from holdfast.plain import Plain
 from holdfast.runs import promised_data, seeds
@@ -27,10 +28,10 @@ from holdfast.shortened import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from typing_extensions import Self
 
+    from holdfast.folders import Where
     from holdfast.types import ClassBounds
 
 FORMAT = 2
@@ -155,35 +156,52 @@ class Promised(Plain):
 AnyPromised = TypeVar("AnyPromised", bound=Promised)
 
 
-def read_promised(folder: Path, kind: type[AnyPromised]) -> AnyPromised:
+def read_promised(folder: Where | Folder, kind: type[AnyPromised]) -> AnyPromised:
     """What was promised in a folder.
 
     Raises:
         RunError: nothing of this kind, or it cannot be read.
     """
-    path = folder / kind.file_name
-    if not path.is_file():
+    found = promised_before(folder, kind)
+    if found is None:
         raise RunError(
             f"{folder} is not {kind.what}: there is no {kind.file_name} in it. `{kind.made_by} --out {folder}` makes "
             "one"
         )
-    return kind.from_json(path.read_bytes(), str(path))
+    return found
 
 
-def write_promised(folder: Path, promised: Promised) -> None:
+def promised_before(folder: Where | Folder, kind: type[AnyPromised]) -> AnyPromised | None:
+    """What was promised in a folder; None where there is no such folder, or nothing of this kind in it.
+
+    Raises:
+        RunError: it cannot be read, or something else than a file lies there.
+    """
+    if not isinstance(folder, Folder) and not lies(folder):
+        return None
+    with entered(folder) as place:
+        text = place.read(kind.file_name, MOST_DOCUMENT)
+    return None if text is None else kind.from_json(text, str(place / kind.file_name))
+
+
+def write_promised(folder: Where | Folder, promised: Promised) -> None:
     """Write the document so that it is whole or not there at all, and on the disk when this returns.
 
     Raises:
-        RunError: it is none that could be read again.
+        RunError: it is none that could be read again, or something else than a file lies there.
+        StorageError: it cannot be written.
     """
     text = promised.to_json()
     # What could not be read again is not begun.
     type(promised).from_json(text, str(folder / promised.file_name))
-    with whole_file(folder / promised.file_name) as path:
-        path.write_text(text, encoding="utf-8")
+    try:
+        with entered(folder) as place, place.replacing(promised.file_name) as file:
+            file.write(text.encode())
+    except OSError as error:
+        raise storage_error(str(folder), error) from error
 
 
-def kept(folder: Path, promised: AnyPromised) -> AnyPromised:
+def kept(folder: Folder, promised: AnyPromised) -> AnyPromised:
     """The promise of a folder: that which is written there and says the same, or this one, which then is.
 
     Its time, and with it the digest that records depend on, is that of the first session. One that awaits a nonce is
@@ -192,10 +210,11 @@ def kept(folder: Path, promised: AnyPromised) -> AnyPromised:
     Raises:
         RunError: the folder was started with another promise.
     """
-    if not (folder / promised.file_name).exists():
+    stored = promised_before(folder, type(promised))
+    if stored is None:
         write_promised(folder, promised)
         return promised
-    stored = found = read_promised(folder, type(promised))
+    found = stored
     if found.awaits_nonce and promised.promise == found.digest and promised.nonce is not None:
         stored = found.with_nonce(promised.nonce)
     different = differences(stored, promised)
@@ -332,14 +351,19 @@ def backend_of(manifest: Manifest) -> str:
     return str(manifest.model.get("backend", {}).get("name", "torch"))
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
+def write_manifest(folder: Where, manifest: Manifest) -> None:
     """Write the manifest of a run; see `write_promised`."""
     write_promised(folder, manifest)
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: Where | Folder) -> Manifest:
     """The manifest of a run; see `read_promised`."""
     return read_promised(folder, Manifest)
+
+
+def manifest_before(folder: Where) -> Manifest | None:
+    """The manifest of a run that was begun in a folder; see `promised_before`."""
+    return promised_before(folder, Manifest)
 
 
 def differences(promised: Promised, wanted: Promised) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from holdfast.errors import RunError
-from holdfast.files import whole_file
+from holdfast.folders import entered
 from holdfast.formats.checking import fitting
 from holdfast.formats.records import ResultsFile
 from holdfast.formats.strict import MOST_LINE, json_object
@@ -16,7 +16,8 @@ from holdfast.runs.ledger import RECORDS, whole_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
+
+    from holdfast.folders import Folder, Where
 
 FILE_NAME = "results.json"
 
@@ -47,17 +48,18 @@ def results_of(promised: str, lines: Iterable[bytes]) -> Results:
     return Results(promised, len(records), results_digest(promised, records))
 
 
-def read_results(folder: Path) -> Results | None:
+def read_results(folder: Where | Folder) -> Results | None:
     """What a folder says of its results; None where there is no such file, as in runs that are not complete.
 
     Raises:
         RunError: the file is no such document.
     """
-    path = folder / FILE_NAME
-    if not path.is_file():
+    with entered(folder) as place:
+        text, path = place.read(FILE_NAME, MOST_LINE), place / FILE_NAME
+    if text is None:
         return None
     try:
-        said = fitting(json_object(path.read_bytes()), ResultsFile)
+        said = fitting(json_object(text), ResultsFile)
     except ValueError as error:
         raise RunError(
             f"{path} is not what Holdfast writes ({error}); expected the digest of the manifest, the number of records "
@@ -66,7 +68,7 @@ def read_results(folder: Path) -> Results | None:
     return Results(said.manifest, said.records, said.results)
 
 
-def check_results(folder: Path, promised: str, lines: Iterable[bytes]) -> Results | None:
+def check_results(folder: Where | Folder, promised: str, lines: Iterable[bytes]) -> Results | None:
     """What a folder says of its results, if it says anything.
 
     Raises:
@@ -85,7 +87,7 @@ def check_results(folder: Path, promised: str, lines: Iterable[bytes]) -> Result
     return said
 
 
-def conclude(folder: Path, promised: str, examples: int) -> None:
+def conclude(folder: Folder, promised: str, examples: int) -> None:
     """Write `results.json` if the run is complete. Only for whoever holds the folder's lock.
 
     Args:
@@ -95,7 +97,7 @@ def conclude(folder: Path, promised: str, examples: int) -> None:
 
     Raises:
         RunError: there is one already, and it is of other records.
-        StorageError: it cannot be written.
+        OSError: the operating system refuses to write it.
     """
     lines = whole_lines(folder)
     if len(lines) != examples:
@@ -103,5 +105,5 @@ def conclude(folder: Path, promised: str, examples: int) -> None:
     if read_results(folder) is not None:
         check_results(folder, promised, lines)
         return
-    with whole_file(folder / FILE_NAME) as path:
-        path.write_text(json.dumps(asdict(results_of(promised, lines)), indent=2) + "\n", encoding="utf-8")
+    with folder.replacing(FILE_NAME) as file:
+        file.write((json.dumps(asdict(results_of(promised, lines)), indent=2) + "\n").encode())

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.errors import RunError, UsageError
 from holdfast.estimators.proved import MOST_RADIUS
+from holdfast.folders import Folder, Where, entered
 from holdfast.formats.records import BoundLine, ClaimLine, VoteLine
 from holdfast.plain import Plain
 from holdfast.runs.ledger import (
@@ -32,13 +32,20 @@ from holdfast.runs.manifest import (
     proved_of,
     read_manifest,
 )
+from holdfast.runs.results import FILE_NAME as RESULTS
 from holdfast.runs.results import check_results, conclude
 from holdfast.types import Counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from holdfast.folders import Below
+
+# Pictures of the first examples; see `gallery`.
+GALLERY = "gallery.npz"
+
 __all__ = [
+    "GALLERY",
     "BoundRecord",
     "RECORDS",
     "SESSIONS",
@@ -125,7 +132,7 @@ class Run:
     `results` is the digest of them all, where it was written: when the run was complete.
     """
 
-    folder: Path
+    folder: Where
     manifest: Manifest
     records: tuple[Record, ...]
     sessions: tuple[Session, ...]
@@ -137,22 +144,24 @@ class Run:
         return len(self.manifest.data.indices()) - len(self.records)
 
 
-def read_run(folder: Path) -> Run:
+def read_run(folder: Where | Folder) -> Run:
     """The run in `folder`, without touching it; a torn last line is left out.
 
     Raises:
-        RunError: not a run, a record in it is corrupt, or its records are not those of its `results.json`.
+        RunError: not a run, a record in it is corrupt, its records are not those of its `results.json`, or something
+            else than a file lies in the place of one.
     """
-    manifest, lines = read_manifest(folder), whole_lines(folder)
-    records = _parse(lines, manifest, folder / RECORDS)
-    results = check_results(folder, manifest.digest, lines)
-    return Run(
-        folder,
-        manifest,
-        tuple(sorted(records, key=lambda record: record.index)),
-        read_sessions(folder),
-        None if results is None else results.results,
-    )
+    with entered(folder) as place:
+        manifest, lines = read_manifest(place), whole_lines(place)
+        records = _parse(lines, manifest, place / RECORDS)
+        results = check_results(place, manifest.digest, lines)
+        return Run(
+            place.where,
+            manifest,
+            tuple(sorted(records, key=lambda record: record.index)),
+            read_sessions(place),
+            None if results is None else results.results,
+        )
 
 
 class RunStore(Ledger):
@@ -169,9 +178,9 @@ class RunStore(Ledger):
         StorageError: the disk is full or refuses to write.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
+    def __init__(self, folder: Where, manifest: Manifest) -> None:
         self.manifest = manifest
-        super().__init__(folder, FILE_NAME)
+        super().__init__(folder, FILE_NAME, files=(GALLERY, RESULTS))
 
     def append(self, records: Iterable[Record]) -> None:
         """Write records and return when they are on the disk.
@@ -191,15 +200,19 @@ class RunStore(Ledger):
 
     def _recorded(self) -> set[int]:
         # `results.json` is compared when the run is complete again: records that were lost are then made anew.
-        read = _parse(whole_lines(self.folder), self.manifest, self.folder / RECORDS)
-        return {record.index for record in read}
+        return {record.index for record in self.records()}
+
+    def records(self) -> list[Record]:
+        """The whole records that lie in the folder."""
+        return _parse(whole_lines(self.folder), self.manifest, self.folder / RECORDS)
 
     def conclude(self) -> None:
         """Write `results.json` if every promised example has a record; see `holdfast.runs.results`."""
-        conclude(self.folder, self.manifest.digest, len(self.manifest.data.indices()))
+        with self.guarded():
+            conclude(self.folder, self.manifest.digest, len(self.manifest.data.indices()))
 
 
-def _parse(lines: Sequence[bytes], manifest: Manifest, path: Path) -> list[Record]:
+def _parse(lines: Sequence[bytes], manifest: Manifest, path: Below) -> list[Record]:
     try:
         read = _READERS[manifest.kind](manifest)
     except UsageError as error:

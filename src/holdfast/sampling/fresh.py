@@ -27,12 +27,12 @@ def fresh_copy(function: Any) -> Any | None:
 
     State in global variables, in caches of `functools` and in other processes is shared all the same.
     """
-    parts = list(_parts(function, _DEPTH))
-    if any(hasattr(part, name) for part in parts for name in _COMPILED):
-        return None
-    # Large, and watched by asking again: whoever changes weights answers otherwise than before.
-    shared = {id(each): each for part in parts if isinstance(part, nn.Module) for each in part.parameters()}
     try:
+        parts = list(_parts(function, _DEPTH))
+        if any(hasattr(part, name) for part in parts for name in _COMPILED):
+            return None
+        # Large, and watched by asking again: whoever changes weights answers otherwise than before.
+        shared = {id(each): each for part in parts if isinstance(part, nn.Module) for each in part.parameters()}
         made = _copied(function, dict[int, Any](shared))
     except Exception:
         # Locks, files and connections say so by exceptions of any kind.

@@ -1,8 +1,7 @@
-"""Random rows of the batches that pass, with what they gave there, to be asked again elsewhere."""
+"""Random rows of random batches, with what they gave there, to be asked again elsewhere."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,15 +13,15 @@ if TYPE_CHECKING:
 
 # An input, and what it gave.
 Row = tuple["Tensor", "Tensor"]
-# So many neighbours of the last batch are kept.
-_OF_LAST = 8
+# Batches of which rows are kept, beside the last one.
+BATCHES = 8
 
 
 class SampledRows:
-    """A sample of all rows that have passed since the last call of `take`, and a few of the last batch.
+    """Rows of a few batches that passed since the last call of `take`, and of the last one.
 
-    Each row is in the sample with the same probability, whatever batch it came in and wherever it stood there. Which
-    ones it holds is drawn from a generator of its own, never from that of the noise or one that a classifier can see.
+    Each batch is as likely as another, and so is nearly each place in it. Which ones it holds is drawn from a generator
+    of its own, never from that of the noise or one that a classifier can see.
 
     Args:
         choice: where the randomness comes from.
@@ -32,58 +31,49 @@ class SampledRows:
         batches: the same in batches.
         last_size: of the last batch.
 
-    Source: Li 1994, "Reservoir-sampling algorithms of time complexity O(n(1 + log(N/n)))", algorithm L.
+    Source: Waterman's algorithm R, in Knuth, The Art of Computer Programming, volume 2, 3.4.2.
     """
 
     def __init__(self, choice: random.Random) -> None:
         self._choice = choice
-        self._sample: list[Row] = []
+        self._kept: list[Row] = []
         self._last: Row | None = None
-        self._most, self._next, self._chance = 1, 0, 1.0
         self.rows = self.batches = self.last_size = 0
 
     def saw(self, noisy: Tensor, output: Tensor, most: int) -> None:
-        """Take copies of what is chosen of a batch; `most` rows, at least 1, are sampled of all until `take`."""
-        if not len(noisy):
+        """Take copies of up to `most` rows of a batch, at least 1, which stand as far apart as they can."""
+        size = len(noisy)
+        if not size:
             return
-        if not self.rows:
-            self._most, self._chance, self._next = most, 1.0, most - 1
-        before, after = self.rows, self.rows + len(noisy)
-        self.rows, self.batches, self.last_size = after, self.batches + 1, len(noisy)
-        start = self._choice.randrange(max(1, len(noisy) - _OF_LAST + 1))
-        end = start + min(_OF_LAST, self._most)
-        self._last = noisy[start:end].clone(), output[start:end].clone()
-        missing = self._most - before
-        if missing > 0:
-            # The first ones are all in it.
-            self._sample += zip(noisy[:missing].clone().unbind(), output[:missing].clone().unbind(), strict=True)
-            if after >= self._most:
-                self._skip()
-        while self._most <= self._next < after:
-            row = self._next - before
-            self._sample[self._choice.randrange(self._most)] = noisy[row].clone(), output[row].clone()
-            self._skip()
+        step = max(1, size // most)
+        start = int(self._choice.random() * max(1, size - (most - 1) * step))
+        some = slice(start, start + most * step, step)
+        self._last = noisy[some].clone(), output[some].clone()
+        self.rows, self.batches, self.last_size = self.rows + size, self.batches + 1, size
+        if len(self._kept) < BATCHES:
+            self._kept.append(self._last)
+        elif (place := int(self._choice.random() * self.batches)) < BATCHES:
+            self._kept[place] = self._last
 
     def take(self) -> tuple[list[Row], list[Row]]:
-        """Rows of the last batch, and the sample of all, both in random order; what follows begins anew."""
-        last, sample = self._last, self._sample
-        self._last, self._sample = None, []
+        """Rows of the last batch, and rows of others, each in random order; what follows begins anew."""
+        last, kept = self._last, self._kept
+        self._last, self._kept = None, []
         self.rows = self.batches = 0
-        of_last = [] if last is None else list(zip(last[0].unbind(), last[1].unbind(), strict=True))
+        if last is None:
+            return [], []
         # Threads may pass inputs of several shapes.
-        of_all = [each for each in sample if of_last and each[0].shape == of_last[0][0].shape]
+        others = [each for each in kept if each is not last and each[0].shape[1:] == last[0].shape[1:]]
+        of_last, of_others = _rows(last), [row for each in others for row in _rows(each)]
         self._choice.shuffle(of_last)
-        self._choice.shuffle(of_all)
-        return of_last, of_all
-
-    def _skip(self) -> None:
-        """Draw which row is the next one to enter the sample."""
-        self._chance *= (1.0 - self._choice.random()) ** (1.0 / self._most)
-        passing = math.log1p(-self._chance) if self._chance < 1.0 else -math.inf
-        gap = math.log(1.0 - self._choice.random()) / passing if passing else math.inf
-        self._next += 1 + int(min(gap, 2.0**62))
+        self._choice.shuffle(of_others)
+        return of_last, of_others
 
 
 def stacked(rows: list[Row]) -> Row:
     """Inputs `(num, *noisy event)` and outputs `(num, ...)`."""
     return torch.stack([row for row, _ in rows]), torch.stack([output for _, output in rows])
+
+
+def _rows(several: Row) -> list[Row]:
+    return list(zip(several[0].unbind(), several[1].unbind(), strict=True))

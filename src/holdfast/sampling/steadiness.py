@@ -18,7 +18,7 @@ import torch
 
 from holdfast.errors import ClassifierError
 from holdfast.sampling.logits import center_of, differences, spread_of
-from holdfast.sampling.sampled_rows import Row, SampledRows, stacked
+from holdfast.sampling.sampled_rows import BATCHES, Row, SampledRows, stacked
 from holdfast.stats.betting import truncated_capital
 
 if TYPE_CHECKING:
@@ -38,13 +38,16 @@ MARGIN = 4.0
 # Rows of the first batch, and random ones, that are asked together; of the first batch that are computed alone if one
 # of them differed; and how often rows that answer otherwise than before are asked.
 _TOGETHER, _PROBES, _MORE, _AGAIN = 8, 8, 40, 4
+# Rows of a batch that are remembered where answers are in steps: of the first one and of others while they pass. Of
+# logits, those are remembered that were asked at a look, which costs less and says enough.
+_STEPS = 64
 # The most that is remembered for good, in rows and bytes, the same for the sample since the last look; and the most of
 # each that is asked at a look, in rows.
 _MOST, _MOST_BYTES, _MOST_ASKED = 1024, 2**24, 256
 # Units in the last place by which a row may change that is computed again in the same way.
 _UNITS = 4.0
 # Time between two looks, as a multiple of what a look takes.
-_REST = 150.0
+_REST = 250.0
 
 _LOCKS = ("_sampling", "_looking")
 
@@ -60,30 +63,30 @@ class Plan:
         first: of the first batch that are computed alone.
         alone: that are computed alone at a look.
         mixed: of the batches since the last look, that are asked together at a look; at least.
-        kept: of these that are at hand, should one of them differ.
-        batch: that are remembered and asked again together, beside the first ones.
+        kept: of each of a few batches that are at hand for it.
         share: of all rows, that are remembered; and of the rows since the last look, that are asked again of those
             remembered, and of those since.
+        last: of the rows since the last look, that are asked together at one that may be the last.
         jumps: how many of those remembered may change.
         now_and_then: the share of rows that an honest classifier may answer otherwise, asked again as before.
+        elsewhere: the same, asked alone or in another batch.
     """
 
     first: int
     alone: int
     mixed: int
     kept: int
-    batch: int
     share: float
+    last: float
     jumps: int
     now_and_then: float
+    elsewhere: float
 
 
 # Each row's logits say much. Answers in steps (votes, one-hot logits) say little; a classifier has such answers if most
-# of its first ones are repetitions.
-_OF_LOGITS = Plan(3, 1, 16, 48, 8, 0.0025, 0, 0.001)
-_OF_STEPS = Plan(40, 8, 32, 256, 64, 0.05, 1, 0.005)
-# The share of rows that an honest classifier may answer otherwise elsewhere: near ties of votes in half precision.
-_HONEST_JUMPS = 0.02
+# of its first ones are repetitions. Of votes in half precision, near ties are answered otherwise elsewhere.
+_OF_LOGITS = Plan(3, 1, 16, 16, 0.0025, 0.01, 0, 0.001, 0.005)
+_OF_STEPS = Plan(40, 8, 32, 64, 0.05, 0.05, 1, 0.005, 0.02)
 
 
 @dataclass(frozen=True)
@@ -161,9 +164,7 @@ class Steadiness:
         self._first: list[_Known] = []
         self._known: list[_Known] = []
         self._plan = _OF_LOGITS
-        # Rows computed alone or in another batch, rows computed by a copy, and rows in the same batch as before.
-        self._elsewhere, self._copied = Suspicion(_HONEST_JUMPS), Suspicion(_HONEST_JUMPS)
-        self._again = Suspicion(self._plan.now_and_then)
+        self._suspect(self._plan)
         # From the operating system's entropy: nobody foresees it, and no result depends on it.
         self._choice = random.Random()
         self._sampled = SampledRows(self._choice)
@@ -196,6 +197,7 @@ class Steadiness:
         Raises:
             ClassifierError: they differ by more than rounding does.
         """
+        start = time.perf_counter()
         count = min(_TOGETHER, len(noisy))
         said = self._ask_first(noisy, count)
         seen = torch.cat([said[count:], output[:_MORE]])
@@ -204,7 +206,7 @@ class Steadiness:
         self._plan = _OF_STEPS if in_steps else _OF_LOGITS
         rows = torch.linspace(0, len(noisy) - 1, min(self._plan.first, len(noisy)), device="cpu").long()
         rows = rows.to(noisy.device)
-        self._again = Suspicion(self._plan.now_and_then)
+        self._suspect(self._plan)
         found = torch.cat([self._alone(noisy[rows]), said[:count]])
         before = torch.cat([output[rows], output[:count]])
         coarse = min(_COARSE * self._rounding.size, _COARSE_AT_MOST * self._rounding.spread)
@@ -217,16 +219,18 @@ class Steadiness:
         difference = float(differences(found, before, self._rounding.again).max())
         # A jump from one step to another is no rounding that others may have, too.
         self._allowed = _BATCH_DEPENDENCE * self._rounding.spread + (0.0 if in_steps else MARGIN * difference)
+        self._looked = time.perf_counter()
+        self._took = self._looked - start
         return said[count:], difference
 
     def saw(self, noisy: Tensor, output: Tensor) -> None:
         """Take copies of what may be looked at of a batch."""
         with self._sampling:
-            self._sampled.saw(noisy, output, max(1, min(self._plan.kept, _MOST_BYTES // max(1, noisy[:1].nbytes))))
+            room = _MOST_BYTES * len(noisy) // max(1, BATCHES * noisy.nbytes)
+            self._sampled.saw(noisy, output, max(1, min(self._plan.kept, room)))
         self._rows += len(noisy)
         self._largest = max(self._largest, len(noisy))
-        known = sum(len(rows) for rows, _ in [*self._first, *self._known])
-        if known < min(self._plan.share * self._rows, _MOST) and self._room(noisy):
+        if self._plan is _OF_STEPS and self._wanted() and self._room(noisy):
             self._remember(noisy, output)
 
     def due(self) -> bool:
@@ -255,15 +259,22 @@ class Steadiness:
     def _look(self, last: bool) -> None:
         with self._sampling:
             passed, batches, size = self._sampled.rows, self._sampled.batches, self._sampled.last_size
-            of_last, of_all = self._sampled.take()
+            of_last, of_others = self._sampled.take()
         if not of_last or not self._first:
             return
         start = time.perf_counter()
-        wanted = min(self._plan.share * passed, _MOST if last else _MOST_ASKED)
-        self._check_again(self._chosen(wanted), batches)
-        self._check_elsewhere(max(self._plan.mixed, math.ceil(wanted)), of_last, of_all, size)
+        most = _MOST if last else _MOST_ASKED
+        self._check_again(self._chosen(min(self._plan.share * passed, most)), batches)
+        mixed = math.ceil(min((self._plan.last if last else self._plan.share) * passed, most))
+        self._check_elsewhere(max(self._plan.mixed, mixed), of_last, of_others, size)
         self._looked = time.perf_counter()
         self._took = self._looked - start
+
+    def _suspect(self, plan: Plan) -> None:
+        """Begin anew with what an honest classifier may do."""
+        # Rows computed alone or in another batch, rows computed by a copy, and rows in the same batch as before.
+        self._elsewhere, self._copied = Suspicion(plan.elsewhere), Suspicion(plan.elsewhere)
+        self._again = Suspicion(plan.now_and_then)
 
     def _ask_first(self, noisy: Tensor, count: int) -> Tensor:
         """What `count` rows of a batch and then the random ones give; in no larger batches than the one that came."""
@@ -283,11 +294,23 @@ class Steadiness:
         taken = sum(rows.nbytes for rows, _ in [*self._first, *self._known])
         return max(0, _MOST_BYTES - taken) // noisy[0].nbytes
 
+    def _wanted(self) -> bool:
+        """Whether more rows are to be remembered."""
+        known = sum(len(rows) for rows, _ in [*self._first, *self._known])
+        return known < min(self._plan.share * self._rows, _MOST)
+
     def _remember(self, noisy: Tensor, output: Tensor) -> None:
         """The first rows of a batch, as many as there is memory for, and what they give in a batch of their own."""
-        rows = noisy[: min(self._plan.batch, max(1, self._room(noisy)))].clone()
+        rows = noisy[: min(_STEPS, max(1, self._room(noisy)))].clone()
         said = output.clone() if len(rows) == len(noisy) else self._together(rows)
         self._known = [*self._known, (rows, said)]
+
+    def _ask_and_remember(self, rows: Tensor) -> Tensor:
+        """What rows give together; they are asked again later, if there is memory for them."""
+        said = self._together(rows)
+        if self._wanted() and self._room(rows) >= len(rows):
+            self._known = [*self._known, (rows, said)]
+        return said
 
     def _chosen(self, count: float) -> list[_Known]:
         """The first rows, and of the others at random so many that there are at least `count`."""
@@ -318,21 +341,21 @@ class Steadiness:
         seen = Suspicion(0.0, len(odd), int(odd.sum()))
         raise _unsteady(f"before and after {between}", after[odd], before[odd], seen)
 
-    def _check_elsewhere(self, count: int, of_last: list[Row], of_all: list[Row], size: int) -> None:
+    def _check_elsewhere(self, count: int, of_last: list[Row], of_others: list[Row], size: int) -> None:
         """Raise ClassifierError if rows of the batches since the last look differ elsewhere, and too many of them do.
 
         Args:
             count: of rows that are asked together; at least as many again, if one of them differs.
             of_last: rows of the last batch.
-            of_all: rows of all of them.
+            of_others: rows of others.
             size: of the last batch.
         """
         rows, together = stacked(of_last[: self._plan.alone])
         where = f"alone and in a batch of {size}"
         odd = self._differ(self._alone(rows), together, self._elsewhere, where)
         # Of the last batch as well, since what is given now may be its doing alone.
-        chosen = [*of_last[-max(1, count // 2) :], *of_all]
-        self._check_mixed(chosen, count, odd, self._together, self._elsewhere, where)
+        chosen = [*of_last[-max(1, count // 2) :], *of_others]
+        self._check_mixed(chosen, count, odd, self._ask_and_remember, self._elsewhere, where)
         # A copy may take its time. It finds what is so from the first batch on, which needs no more looks than these.
         self._looks += 1
         if self._looks & (self._looks - 1) == 0:

@@ -20,12 +20,13 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from holdfast.errors import ClassifierError, RunError
-from holdfast.files import alone_at
+from holdfast.folders import lies
 from holdfast.formats.checking import fitting
 from holdfast.formats.models import Position
 from holdfast.formats.strict import json_object
 from holdfast.models.bundle import BundleInfo, read_tensors, save_bundle, write_tensors
 from holdfast.models.precision import AUTO, BFLOAT16, FLOAT32, Speeds, settled
+from holdfast.outputs import alone_at, beside, remove
 from holdfast.sampling.rng import Stream, generator
 from holdfast.training.augment import augment, check_augmentation
 from holdfast.training.collapse import check_alive
@@ -36,11 +37,11 @@ from holdfast.training.recipes.base import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from torch import Generator
 
     from holdfast.data.base import DataSet
+    from holdfast.folders import Below, Where
     from holdfast.training.config import TrainConfig
 
 _KEY = "holdfast-checkpoint"
@@ -66,7 +67,7 @@ def train(
     info: BundleInfo,
     config: TrainConfig,
     data: DataSet,
-    out: Path,
+    out: Where,
     *,
     held_out: DataSet | None = None,
     device: torch.device | None = None,
@@ -112,13 +113,13 @@ def train(
 def _train(
     trainer: _Trainer,
     info: BundleInfo,
-    out: Path,
+    out: Where,
     held_out: DataSet | None,
     on_progress: Callable[[TrainProgress], None] | None,
 ) -> BundleInfo:
     config, data, team = trainer.config, trainer.inputs.data, trainer.team
     checkpoint = _checkpoint(out)
-    if checkpoint.exists():
+    if lies(checkpoint):
         trainer.load(checkpoint)
     start = time.perf_counter()
     for epoch in range(trainer.epoch, config.epochs):
@@ -146,7 +147,7 @@ def _train(
         }
     )
     save_bundle(out, trained, trainer.final)
-    checkpoint.unlink()
+    remove(checkpoint)
     return trained
 
 
@@ -154,7 +155,7 @@ def _precision(
     info: BundleInfo,
     config: TrainConfig,
     data: DataSet,
-    out: Path,
+    out: Where,
     device: torch.device,
     team: Team,
     tell: Callable[[str], None] | None,
@@ -165,7 +166,7 @@ def _precision(
         return chosen
     if team.rank == 0:
         checkpoint = _checkpoint(out)
-        kept = _position(checkpoint, read_tensors(checkpoint)[1]).promise.config if checkpoint.exists() else {}
+        kept = _position(checkpoint, read_tensors(checkpoint)[1]).promise.config if lies(checkpoint) else {}
         precision = kept.get("precision")
         chosen = settled(
             config.precision,
@@ -206,11 +207,11 @@ def step_speeds(info: BundleInfo, config: TrainConfig, data: DataSet, device: to
         return speeds(step, images, steps)
 
 
-def _checkpoint(out: Path) -> Path:
-    return out.with_name(out.name + ".checkpoint")
+def _checkpoint(out: Where) -> Below:
+    return beside(out, out.name + ".checkpoint")
 
 
-def _position(path: Path, header: dict[str, str]) -> Position:
+def _position(path: Below, header: dict[str, str]) -> Position:
     """How far the training of a checkpoint is, and what it promised.
 
     Raises:
@@ -301,7 +302,7 @@ class _Trainer:
                 correct += int((module(noisy).argmax(dim=1) == labels).sum())
         return correct / len(held_out)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Below) -> None:
         """Write weights, optimizer state and position, whole or not at all."""
         states = {"module": self.module} if self.average is None else {"module": self.module, "average": self.average}
         tensors = {
@@ -316,7 +317,7 @@ class _Trainer:
         position = {"epoch": self.epoch, "loss": self.loss, "accuracy": self.accuracy, "promise": self._promise}
         write_tensors(path, tensors, {_KEY: json.dumps(position, allow_nan=False)})
 
-    def load(self, path: Path) -> None:
+    def load(self, path: Below) -> None:
         """Go on from a checkpoint.
 
         Raises:

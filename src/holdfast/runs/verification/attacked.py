@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import struct
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.budgets import check_memory
 from holdfast.errors import RunError
+from holdfast.folders import Below, lies, opened_file
 from holdfast.formats.manifests import AttackManifest
 from holdfast.formats.records import AttackLine
 from holdfast.runs.verification.outcome import Outcome
@@ -22,7 +25,8 @@ from holdfast.runs.verification.seed import read_seed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
+
+    from holdfast.folders import Where
 
 MANIFEST = "attack.json"
 _FORMAT = 1
@@ -72,7 +76,7 @@ class AttackMaterial:
         records: entries by index, those whose digest, content and adversarial are right.
     """
 
-    folder: Path
+    folder: Where
     norm: str
     n: int
     shape: tuple[int, ...]
@@ -89,10 +93,9 @@ class AttackMaterial:
         Raises:
             ValueError: its file is missing, of another kind or shape, or has a value out of range.
         """
-        path, count = self.folder / "found" / f"{index}.npy", math.prod(self.shape)
+        count = math.prod(self.shape)
         # A file of another size is not read: it may be of any.
-        most = _MOST_HEADER + 4 * count
-        raw = path.read_bytes() if path.is_file() and path.stat().st_size <= most else b""
+        raw = _file(self.folder, index, _MOST_HEADER + 4 * count)
         header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {self.shape}, }}".encode()
         begin = len(_MAGIC) + 2 + int.from_bytes(raw[len(_MAGIC) : len(_MAGIC) + 2], "little")
         described = raw[len(_MAGIC) + 2 : begin].strip()
@@ -105,12 +108,12 @@ class AttackMaterial:
         return values
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Where) -> dict[str, Any]:
     """The entries of an attack's manifest; see `read_entries`."""
     return read_entries(folder, MANIFEST, _FORMAT, "an attack", AttackManifest)
 
 
-def check_attack(folder: Path, result: AttackVerification) -> AttackMaterial | None:
+def check_attack(folder: Where, result: AttackVerification) -> AttackMaterial | None:
     """Check the digests, records and adversarials of an attack; None where the manifest itself is wrong.
 
     Args:
@@ -120,13 +123,14 @@ def check_attack(folder: Path, result: AttackVerification) -> AttackMaterial | N
     try:
         entries = read_manifest(folder)
         material = _material(folder, entries)
+        lines = read_lines(folder)
     except RunError as error:
         result.failures.append(str(error))
         return None
     result.digest, result.promised = entries["digest"], len(material.indices)
     result.certification = entries["certification"]
     read_seed(entries, canonical).tell(result)
-    for number, line in enumerate(read_lines(folder), 1):
+    for number, line in enumerate(lines, 1):
         try:
             record = read_record(line, result.digest, AttackLine)
             _check_record(record, material)
@@ -134,7 +138,7 @@ def check_attack(folder: Path, result: AttackVerification) -> AttackMaterial | N
             if record["adversarial"] is not None:
                 _check_file(record, material)
                 result.adversarials += 1
-        except ValueError as error:
+        except (ValueError, RunError) as error:
             result.failures.append(f"records.jsonl, line {number}: {error}")
         else:
             material.records[record["index"]] = record
@@ -207,13 +211,13 @@ def check_certification(
 def _check_left_over(material: AttackMaterial, result: AttackVerification) -> None:
     """What is there of an adversarial or an alarm that a record does not tell of was taken out of the record."""
     for index, record in sorted(material.records.items()):
-        if record["adversarial"] is None and (material.folder / _FOUND / f"{index}.npy").exists():
+        if record["adversarial"] is None and lies(_below(material.folder, _FOUND, f"{index}.npy")):
             result.failures.append(f"found/{index}.npy is there, and the record of example {index} tells of none")
-        if not _contradicts(record) and (material.folder / _EVIDENCE / f"{index}.json").exists():
+        if not _contradicts(record) and lies(_below(material.folder, _EVIDENCE, f"{index}.json")):
             result.failures.append(f"evidence/{index}.json is there, and the record of example {index} is no alarm")
 
 
-def _material(folder: Path, entries: Mapping[str, Any]) -> AttackMaterial:
+def _material(folder: Where, entries: Mapping[str, Any]) -> AttackMaterial:
     data = entries["data"]
     if not (-_LARGEST < float(data["low"]) < float(data["high"]) < _LARGEST):
         raise RunError(f"{folder / MANIFEST}: inputs in [{data['low']}, {data['high']}] are none that float32 can hold")
@@ -253,9 +257,27 @@ def _check_file(record: Mapping[str, Any], material: AttackMaterial) -> None:
     """Raise ValueError unless the adversarial is the one that the record names, in range."""
     index = record["index"]
     material.adversarial(index)
-    found = hashlib.sha256((material.folder / "found" / f"{index}.npy").read_bytes()).hexdigest()
+    raw = _file(material.folder, index, _MOST_HEADER + _VALUE * math.prod(material.shape))
+    found = hashlib.sha256(raw).hexdigest()
     if found != record["adversarial"]:
         raise ValueError(f"found/{index}.npy has the SHA-256 {found}, the record names {record['adversarial']}")
+
+
+def _file(folder: Where, index: int, most: int) -> bytes:
+    """What the file of an adversarial holds; nothing where there is none, or one that is too large.
+
+    Raises:
+        RunError: something else than a file lies there.
+    """
+    file = opened_file(_below(folder, _FOUND, f"{index}.npy"))
+    if file is None:
+        return b""
+    with file:
+        return file.read() if os.fstat(file.fileno()).st_size <= most else b""
+
+
+def _below(folder: Where, *names: str) -> Below:
+    return Below(folder, names) if isinstance(folder, Path) else Below(folder.root, (*folder.parts, *names))
 
 
 def _contradicts(record: Mapping[str, Any]) -> bool:

@@ -17,8 +17,8 @@ from holdfast.runs.verification.rules import ByBounds, Claim, Rule, Votes, rule_
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
+    from holdfast.folders import Where
     from holdfast.runs.verification.promise import Promise
 
 # alpha times the number of examples meets joint_alpha up to the rounding of float64.
@@ -69,7 +69,7 @@ class Material:
         return Votes(tuple(record["selection"]), tuple(record["estimation"]))
 
 
-def check_files(folder: Path, result: Verification) -> Material | None:
+def check_files(folder: Where, result: Verification) -> Material | None:
     """Check the digests and the procedure of a run; None where the manifest itself is wrong.
 
     Args:
@@ -79,6 +79,7 @@ def check_files(folder: Path, result: Verification) -> Material | None:
     try:
         promise = read_promise(folder)
         rule = rule_of(promise) if promise.kind == "certify" else None
+        lines = read_lines(folder)
     except RunError as error:
         result.failures.append(str(error))
         return None
@@ -86,7 +87,7 @@ def check_files(folder: Path, result: Verification) -> Material | None:
     _check_promise(promise, result)
     records: dict[int, Mapping[str, Any]] = {}
     totals = rule.totals() if rule else frozenset()
-    for number, line in enumerate(read_lines(folder), 1):
+    for number, line in enumerate(lines, 1):
         try:
             record = read_record(line, promise.digest, _LINES[promise.kind])
             _check_record(record, promise, totals, records)

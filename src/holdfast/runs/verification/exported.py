@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import DataError
+from holdfast.folders import read_file
 from holdfast.formats.checking import fitting
 from holdfast.formats.records import LogLine
 from holdfast.formats.strict import MOST_LINE, MOST_LINES, json_object
@@ -84,8 +85,6 @@ def _wrong(line: Mapping[str, Any], index: int, material: Material, known: Mappi
 
 def _lines(path: Path) -> list[Mapping[str, Any]]:
     """The lines of a log, as text or parsed JSON whose decimals are kept."""
-    if not path.is_file():
-        raise DataError(f"there is no log {path}")
     raw = _unmarked(path)
     if not raw:
         raise DataError(f"{path} is empty; `holdfast export-log RUN --out {path.name}` writes a log")
@@ -125,10 +124,9 @@ def _fields(path: Path, number: int, line: str, header: Sequence[str]) -> Mappin
 
 def _unmarked(path: Path) -> bytes:
     """The content of a log in UTF-8, without a byte-order mark."""
-    size = path.stat().st_size
-    if size > MOST_LINES:
-        raise DataError(f"{path} has {size:,} bytes, and {MOST_LINES:,} are the most that are read; it is no log")
-    raw = path.read_bytes()
+    raw = read_file(path, MOST_LINES, DataError)
+    if raw is None:
+        raise DataError(f"there is no log {path}")
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in raw:
         raise DataError(f"{path} is UTF-16 or no text; a log is UTF-8. Write it so: `iconv -f UTF-16 -t UTF-8`")
     return raw.removeprefix(codecs.BOM_UTF8)

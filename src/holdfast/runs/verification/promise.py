@@ -9,14 +9,16 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import RunError
+from holdfast.folders import Folder, entered
 from holdfast.formats.checking import fitting
 from holdfast.formats.manifests import RunManifest
-from holdfast.formats.strict import MOST_LINE, MOST_LINES, json_object
-from holdfast.runs.verification.seed import SeedStory, read_seed
+from holdfast.formats.strict import MOST_DOCUMENT, MOST_LINE, MOST_LINES, json_object
+from holdfast.runs.verification.seed import UNTOLD, SeedStory, read_seed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
+
+    from holdfast.folders import Where
 
 FORMAT = 2
 MANIFEST = "manifest.json"
@@ -61,12 +63,12 @@ class Promise:
     seed: int | None
     joint_alpha: Fraction | None
     digest: str
-    story: SeedStory
+    story: SeedStory = UNTOLD
     size: int = 0
     entries: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read_promise(folder: Path) -> Promise:
+def read_promise(folder: Where | Folder) -> Promise:
     """The manifest of a run, after its digest has been checked.
 
     Raises:
@@ -75,12 +77,12 @@ def read_promise(folder: Path) -> Promise:
     return _promise(read_manifest(folder))
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Where | Folder) -> dict[str, Any]:
     """The entries of a run's manifest; see `read_entries`."""
     return read_entries(folder, MANIFEST, FORMAT, "a run", RunManifest)
 
 
-def read_entries(folder: Path, name: str, current: int, what: str, kind: Any) -> dict[str, Any]:
+def read_entries(folder: Where | Folder, name: str, current: int, what: str, kind: Any) -> dict[str, Any]:
     """The entries of a manifest, after its digest and its schema have been checked.
 
     Args:
@@ -93,13 +95,13 @@ def read_entries(folder: Path, name: str, current: int, what: str, kind: Any) ->
     Raises:
         RunError: it is missing, damaged or of another format.
     """
-    path = folder / name
-    if not path.is_file():
+    with entered(folder) as place:
+        text, path = place.read(name, MOST_DOCUMENT), place / name
+    if text is None:
         raise RunError(f"{folder} is not {what}: there is no {name} in it")
     try:
-        raw = path.read_bytes()
-        document = json_object(raw)
-        entries = parse(raw)
+        document = json_object(text)
+        entries = parse(text)
         found = entries.get("digest")
         entries_format = entries.get("format")
         expected = hashlib.sha256(canonical(entries).encode()).hexdigest()
@@ -139,15 +141,14 @@ def _promise(entries: Mapping[str, Any]) -> Promise:
     )
 
 
-def read_lines(folder: Path) -> list[bytes]:
-    """The whole lines of the records; one without a newline at its end does not count."""
-    path = folder / RECORDS
-    if not path.is_file():
-        return []
-    size = path.stat().st_size
-    if size > MOST_LINES:
-        raise RunError(f"{path} has {size:,} bytes, and {MOST_LINES:,} are the most that are read; it is none of ours")
-    return path.read_bytes().split(b"\n")[:-1]
+def read_lines(folder: Where | Folder) -> list[bytes]:
+    """The whole lines of the records; one without a newline at its end does not count.
+
+    Raises:
+        RunError: something else than a file lies there, it is too large, or it cannot be read.
+    """
+    with entered(folder) as place:
+        return (place.read(RECORDS, MOST_LINES) or b"").split(b"\n")[:-1]
 
 
 def read_record(line: bytes, promised: str, kind: type[Any]) -> dict[str, Any]:

@@ -5,21 +5,23 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
+from holdfast.errors import RunError
+from holdfast.folders import entered
 from holdfast.formats.checking import fitting
 from holdfast.formats.records import ResultsFile
-from holdfast.formats.strict import json_object
+from holdfast.formats.strict import MOST_LINE, json_object
 from holdfast.runs.verification.promise import RECORDS, canonical
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
+    from holdfast.folders import Where
     from holdfast.runs.verification.outcome import Outcome
 
 RESULTS = "results.json"
 
 
-def check_results(folder: Path, records: Mapping[int, Mapping[str, Any]], result: Outcome) -> None:
+def check_results(folder: Where, records: Mapping[int, Mapping[str, Any]], result: Outcome) -> None:
     """Note the digest of the results where there are all records, and compare it with the folder's own.
 
     Args:
@@ -32,13 +34,14 @@ def check_results(folder: Path, records: Mapping[int, Mapping[str, Any]], result
         content.update(f"{canonical(records[index])}\n".encode())
     found = {"manifest": result.digest, "records": len(records), "results": content.hexdigest()}
     result.results = "" if result.missing else content.hexdigest()
-    path = folder / RESULTS
-    if not path.is_file():
-        return
     try:
-        said = json_object(path.read_bytes())
+        with entered(folder) as place:
+            text = place.read(RESULTS, MOST_LINE)
+        if text is None:
+            return
+        said = json_object(text)
         fitting(said, ResultsFile)
-    except ValueError as error:
+    except (ValueError, RunError) as error:
         result.failures.append(f"{RESULTS} cannot be read: {error}")
         return
     for name, value in found.items():

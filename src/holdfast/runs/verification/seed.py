@@ -77,6 +77,10 @@ class SeedStory:
             )
 
 
+# Nothing is said of it.
+UNTOLD = SeedStory(None, None, None, None, "")
+
+
 def read_seed(entries: Mapping[str, Any], canonical: Callable[[Mapping[str, Any]], str]) -> SeedStory:
     """What the entries of a manifest say of its seed; `canonical` is the text that digests are taken of."""
     before = {key: value for key, value in entries.items() if key not in ("nonce", "promise", "digest")}

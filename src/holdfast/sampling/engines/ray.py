@@ -8,8 +8,6 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-import re
-import socket
 import time
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -22,7 +20,16 @@ from holdfast.sampling.batches import found_for
 from holdfast.sampling.engines.base import Engine
 from holdfast.sampling.engines.crew import Crew, Lost, drive, packed
 from holdfast.sampling.engines.local import LocalEngine, device_name
-from holdfast.sampling.engines.ray_failures import in_plain_words, joining, kill_actor, plainly, starting_here
+from holdfast.sampling.engines.ray_failures import (
+    in_plain_words,
+    joining,
+    kill_actor,
+    lost_head,
+    plainly,
+    starting_here,
+    without_its_log,
+)
+from holdfast.sampling.engines.ray_knock import Head, knock
 from holdfast.sampling.engines.stopped import (
     SILENT_SECONDS,
     STOPPED_SECONDS,
@@ -47,11 +54,9 @@ if TYPE_CHECKING:
 _PATIENCE_SECONDS = 1.0
 # So long may it take until a first actor is ready, or another one after all are lost.
 _MOST_SILENCE_SECONDS = 600.0
-_KNOCK_SECONDS = 10.0
 _MOST_WORKERS = 100_000
 # Ray's shared memory on this machine: room for the order, and for examples on their way.
 _STORE_BYTES = 512 * 2**20
-_PORT = re.compile("[0-9]{1,5}")
 
 
 @dataclass(frozen=True)
@@ -151,6 +156,8 @@ class _Actors(Crew):
         # Where each worker is that was heard of: the node, and the process there.
         self._where: dict[int, Here] = {}
         self._node = self._ray.get_runtime_context().get_node_id()
+        # Ray ends this process, without a word, a minute after the head is lost.
+        self._head = Head("" if "://" in (engine.address or "") else self._ray.get_runtime_context().gcs_address)
         self._silence = Silence()
         self._stopped = Stopwatch()
         self._heard = time.monotonic()
@@ -205,15 +212,15 @@ class _Actors(Crew):
         address = self._engine.address
         if address is None:
             cores = max(os.cpu_count() or 1, (self._engine.workers or 1) * self._engine.threads)
-            with starting_here():
+            with starting_here(), without_its_log():
                 self._ray.init(
                     address="local", num_cpus=cores, include_dashboard=False, object_store_memory=_STORE_BYTES, **quiet
                 )
             return
         path = os.environ.get("PYTHONPATH")
         environment = {"env_vars": {"PYTHONPATH": path}} if path else None
-        with joining(address):
-            _knock(address)
+        with joining(address), without_its_log():
+            knock(address)
             self._ray.init(address=address, runtime_env=environment, **quiet)
 
     def _places(self) -> int:
@@ -232,10 +239,12 @@ class _Actors(Crew):
         """Do without actors that are stopped, or silent, for long.
 
         Raises:
-            HoldfastError: all of them are.
+            HoldfastError: all of them are, or the head of the cluster is lost.
         """
         if not self._stopped.is_time():
             return
+        if self._head.is_lost():
+            raise HoldfastError(lost_head(self._engine.address))
         working = set(self._news.values()) & set(self._where)
         here = {worker for worker in working if self._where[worker].node == self._node}
         stopped = {worker for worker in here if is_stopped(self._where[worker].process)}
@@ -296,14 +305,6 @@ class _Actor:
                 messages.append(self._outbox.get_nowait())
         except Empty:
             return pickle.dumps(messages)
-
-
-def _knock(address: str) -> None:
-    """Raise OSError if nobody listens at HOST:PORT: Ray would go on trying for minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    # Larger ones are no ports, for which Ray has words of its own.
-    if host and _PORT.fullmatch(port) and int(port) < 2**16:
-        socket.create_connection((host, int(port)), _KNOCK_SECONDS).close()
 
 
 def _ray() -> Any:

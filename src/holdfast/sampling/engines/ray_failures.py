@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
+import sys
+import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.errors import HoldfastError, first_line
+from holdfast.visible import visible_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _ON = "Finished examples are kept; the same command goes on from there"
 _LOGS = "Ray's logs are in its session folder, /tmp/ray/session_latest/logs where nobody has set another"
+_STANDARD_ERROR = 2
+# A line of the log of its compiled parts, or of the parts in Python.
+_LOGGED = re.compile(
+    rb"(\x1b\[\d+m)?\[\d{4}-\d\d-\d\d |(\x1b\[\d+m)?\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+\t(INFO|WARNING|ERROR)"
+)
 # By the names of Ray's exceptions, of which versions have more or fewer. The first that an exception is counts.
 _MEANINGS = {
     "OutOfMemoryError": "Ray ended it, since the memory of its machine was running out",
@@ -96,6 +105,33 @@ def joining(address: str) -> Iterator[None]:
             f"no Ray cluster answers at {address!r} ({first_line(error) or type(error).__name__}). `ray start --head` "
             "starts one; without an address Holdfast starts Ray on this machine"
         ) from error
+
+
+@contextmanager
+def without_its_log() -> Iterator[None]:
+    """Keep what Ray's compiled parts log off the terminal, while it begins; what others write meanwhile comes after."""
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as kept:
+        terminal = os.dup(_STANDARD_ERROR)
+        os.dup2(kept.fileno(), _STANDARD_ERROR)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(terminal, _STANDARD_ERROR)
+            os.close(terminal)
+            kept.seek(0)
+            others = [line for line in kept.read().splitlines(keepends=True) if not _LOGGED.match(line)]
+            sys.stderr.write(visible_lines(b"".join(others).decode("utf-8", "surrogateescape")))
+
+
+def lost_head(address: str | None) -> str:
+    """What to say when the head of a cluster does not answer any more."""
+    where = "that was started for this" if address is None else f"at {address!r}"
+    return (
+        f"the head of the Ray cluster {where} does not answer any more: it was ended, its machine is gone, or memory "
+        f"ran out. Start a cluster and repeat the command. {_ON}. {_LOGS}"
+    )
 
 
 def kill_actor(process: int) -> None:
