@@ -6,6 +6,7 @@ being no file at all but a pipe that never ends. Large honest data are limited b
 
 from __future__ import annotations
 
+import hashlib
 import resource
 import stat
 import zlib
@@ -106,6 +107,16 @@ def content_of(path: Path, kind: type[HoldfastError], most: int | None = None) -
     with path.open("rb") as file:
         # Not more than it had, should it grow.
         return file.read(size)
+
+
+def sha256_of(path: Path, kind: type[HoldfastError]) -> str:
+    """The SHA-256 of a file, a part of it in memory at a time; see `size_of`."""
+    size_of(path, kind)
+    content = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(_PART):
+            content.update(part)
+    return content.hexdigest()
 
 
 def unzipped(content: bytes, name: object, kind: type[HoldfastError], sized: Callable[[bytes], int | None]) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from broken_classifiers import BROKEN, FORMS, FUNCTIONS, cases, outcome
+from honest_classifiers import kinds, refused
 
 CASES = cases()
 
@@ -31,3 +32,9 @@ def test_what_breaks_is_refused(name: str, form: str) -> None:
 @pytest.mark.parametrize("noise", CASES)
 def test_functions_are_certified(name: str, form: str, noise: str) -> None:
     assert outcome(FUNCTIONS[name], CASES[noise], form, 1.0, seed=3) == "right"
+
+
+@pytest.mark.parametrize("name", kinds())
+def test_no_honest_classifier_is_refused(name: str) -> None:
+    """Table of many more in docs/guarantees.md."""
+    assert refused(kinds()[name], 2, 1000) == (0, "")

@@ -217,8 +217,10 @@ def test_failures_of_ray_are_named_in_plain_words(error: Exception, words: str) 
 
 
 def test_an_actor_that_cannot_be_made_says_why() -> None:
-    error = ray.exceptions.ActorDiedError("The actor died because of an error raised in its creation task,\n  File x\n")
-    assert ray_failures.in_plain_words(error).startswith("it could not be made: ")
+    said = "Traceback:\n  File x\nModuleNotFoundError: No module named 'holdfast'\n"
+    error = ray.exceptions.RayTaskError("_Actor.__init__", said, ImportError("x"), actor_id="0")
+    died = ray.exceptions.ActorDiedError(error)
+    assert ray_failures.in_plain_words(died) == "it could not be made: ModuleNotFoundError: No module named 'holdfast'"
 
 
 def test_another_version_and_no_start_are_named() -> None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DASHES = ((1, 0), (7, 3), (2, 2), (9, 2, 2, 2), (4, 4), (12, 3))
 _MOST_MARKED = 60
+# Whole radii that are all listed.
+_MOST_WHOLE = 10_000
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,10 @@ def _steps(radii: list[float], norm: Norm, alpha: float, attainable: float, most
     reached = [value for value in radii if value > -math.inf]
     last = max([attainable, *reached[-1:]])
     if norm is Norm.L0:
-        whole = range(math.floor(last) + 2)
+        end = math.floor(last) + 1
+        # Of very large inputs, those alone before which, or at which, the share changes.
+        changes = {0, end, *(int(value) for value in reached), *(int(value) + 1 for value in reached)}
+        whole = range(end + 1) if end <= _MOST_WHOLE else sorted(changes)
         return [Step(float(rho), float(rho), share(sum(value >= rho for value in reached))) for rho in whole]
     if most is not None and len(set(reached)) > most:
         grid = last / most

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from holdfast.budgets import sha256_of
 from holdfast.cli import console, options
 from holdfast.cli.specs import open_data_spec, parse_noise
 from holdfast.errors import UsageError
@@ -152,7 +152,7 @@ def _described(
         training={
             "recipe": "imported",
             "file": file.name,
-            "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+            "sha256": sha256_of(file, BundleError),
             "layout": layout,
         },
     )

@@ -55,11 +55,14 @@ def mistaken(path: Path) -> Mistaken | None:
 
 def _archive(path: Path) -> Mistaken | None:
     """What a zip archive is if torch did not save plain objects in it."""
-    if not zipfile.is_zipfile(path):
-        return None
     check_directory(path, path.stat().st_size)
-    with zipfile.ZipFile(path) as archive:
-        names = {name.rpartition("/")[2] for name in archive.namelist()}
+    try:
+        if not zipfile.is_zipfile(path):
+            return None
+        with zipfile.ZipFile(path) as archive:
+            names = {name.rpartition("/")[2] for name in archive.namelist()}
+    except Exception:  # zipfile raises nearly anything on a damaged directory.
+        return Mistaken("a damaged zip archive", "fetch it again")
     if "constants.pkl" in names:
         return Mistaken("a TorchScript program", _BY_TORCH)
     if "archive_format" in names or "serialized_exported_program.json" in names:

@@ -1,4 +1,4 @@
-"""A pickle of weights, looked through before torch reads it: what its operations would make is counted, nothing is made.
+"""A pickle of weights, looked through before torch reads it: what its operations would make is counted, not made.
 
 torch's restricted reader runs no code, but makes what it is asked for: bytes that double with each line, or tuples of
 tuples whose hash takes for ever.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
 
-from holdfast.budgets import check_memory, size_of
+from holdfast.budgets import check_memory, sha256_of, size_of
 from holdfast.errors import BundleError, first_line
 from holdfast.folders import path_of
 from holdfast.models.mistaken import mistaken
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 # ResNet-110 have 65,600 tensors in 7 MB of header.
 _MOST_HEADER, _MOST_TENSORS = 2**25, 200_000
 _LENGTH = 8
-_PART = 2**20
 
 
 @dataclass(frozen=True)
@@ -58,11 +56,8 @@ class Stored:
 
     def sha256(self) -> str:
         """Of the file."""
-        content = hashlib.sha256()
-        with path_of(self.path) as path, path.open("rb") as file:
-            while part := file.read(_PART):
-                content.update(part)
-        return content.hexdigest()
+        with path_of(self.path) as path:
+            return sha256_of(path, BundleError)
 
 
 def stored(where: Where) -> Stored:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import tokenize
 import zipfile
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
@@ -24,6 +25,9 @@ _UNREADABLE = (
     ValueError, KeyError, TypeError, AttributeError, EOFError, OSError, MemoryError,
     zipfile.BadZipFile, zlib.error, tokenize.TokenError,
 )  # fmt: skip
+
+# Of a few pictures, packed and unpacked.
+_MOST_BYTES = 2**27
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,10 @@ def read_gallery(folder: Where | Folder) -> Gallery | None:
         return None
     try:
         # Opened here, since numpy leaves a file that is no archive open.
-        with opened as file, np.load(file, allow_pickle=False) as arrays:
-            index, pictures = arrays["index"], arrays["pictures"]
+        with opened as file:
+            _check_unpacked(file, path)
+            with np.load(file, allow_pickle=False) as arrays:
+                index, pictures = arrays["index"], arrays["pictures"]
     except _UNREADABLE as error:
         raise RunError(f"{path} cannot be read ({error}); delete it to have the report without pictures") from error
     right = index.dtype.kind in "iu" and index.ndim == 1 and pictures.dtype == np.uint8
@@ -68,3 +74,17 @@ def read_gallery(folder: Where | Folder) -> Gallery | None:
             "expected int64 (g,) and uint8 (g, 1 + v, height, width, 3). Delete it to have the report without pictures"
         )
     return Gallery(index, pictures)
+
+
+def _check_unpacked(file: IO[bytes], path: Where) -> None:
+    """Raise RunError if a gallery or its arrays as their archive has them, are larger than a few pictures."""
+    size = os.fstat(file.fileno()).st_size
+    if size <= _MOST_BYTES:
+        with zipfile.ZipFile(file) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+    if size > _MOST_BYTES:
+        raise RunError(
+            f"{path} has, or unpacks to, {size:,} bytes, expected {_MOST_BYTES:,} at most for a few pictures; delete "
+            "it to have the report without pictures"
+        )
+    file.seek(0)

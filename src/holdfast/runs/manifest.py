@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from holdfast.code_digest import is_version, place
 from holdfast.errors import RunError, UsageError
-from holdfast.estimators import Estimator, Proved, estimator_from_dict, scale_of
+from holdfast.estimators import Estimator, Proved, check_samples, estimator_from_dict, scale_of
 from holdfast.files import storage_error
 from holdfast.folders import Folder, entered, lies
 from holdfast.formats.checking import fitting
@@ -302,6 +302,7 @@ def estimator_of(manifest: Manifest) -> Estimator:
     """The estimator that a manifest promised."""
     if manifest.kind == BOUND:
         return proved_of(manifest)
+    check_samples("n0", manifest.n0, 0)
     scale = scale_of(noise_from_dict(manifest.noise), manifest.guarantee, manifest.data.shape)
     return estimator_from_dict(manifest.estimator, scale)
 

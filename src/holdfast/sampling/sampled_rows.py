@@ -46,13 +46,13 @@ class SampledRows:
         if not size:
             return
         step = max(1, size // most)
-        start = self._choice.randrange(max(1, size - (most - 1) * step))
+        start = int(self._choice.random() * max(1, size - (most - 1) * step))
         some = slice(start, start + most * step, step)
         self._last = noisy[some].clone(), output[some].clone()
         self.rows, self.batches, self.last_size = self.rows + size, self.batches + 1, size
         if len(self._kept) < BATCHES:
             self._kept.append(self._last)
-        elif (place := self._choice.randrange(self.batches)) < BATCHES:
+        elif (place := int(self._choice.random() * self.batches)) < BATCHES:
             self._kept[place] = self._last
 
     def take(self) -> tuple[list[Row], list[Row]]:

@@ -47,7 +47,7 @@ _MOST, _MOST_BYTES, _MOST_ASKED = 1024, 2**24, 256
 # Units in the last place by which a row may change that is computed again in the same way.
 _UNITS = 4.0
 # Time between two looks, as a multiple of what a look takes.
-_REST = 150.0
+_REST = 250.0
 
 _LOCKS = ("_sampling", "_looking")
 
@@ -226,7 +226,7 @@ class Steadiness:
     def saw(self, noisy: Tensor, output: Tensor) -> None:
         """Take copies of what may be looked at of a batch."""
         with self._sampling:
-            room = _MOST_BYTES // (BATCHES * max(1, noisy[:1].nbytes))
+            room = _MOST_BYTES * len(noisy) // max(1, BATCHES * noisy.nbytes)
             self._sampled.saw(noisy, output, max(1, min(self._plan.kept, room)))
         self._rows += len(noisy)
         self._largest = max(self._largest, len(noisy))

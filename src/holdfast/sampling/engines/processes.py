@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from holdfast.budgets import check_memory
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.plain import is_count
 from holdfast.sampling.batches import found_for
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
     from holdfast.types import Example
 
 
+# What a process takes at least: torch alone.
+_WORKER_BYTES = 150 * 10**6
+
+
 @dataclass(frozen=True)
 class ProcessesEngine(Engine):
     """Processes of this machine.
@@ -48,7 +53,8 @@ class ProcessesEngine(Engine):
         threads: processor threads of each process.
 
     Raises:
-        UsageError: not the name of a device, or a number is out of range; when it runs, the device is not there.
+        UsageError: not the name of a device, a number is out of range, or there is no memory for so many processes;
+            when it runs, the device is not there.
     """
 
     workers: int
@@ -59,6 +65,12 @@ class ProcessesEngine(Engine):
     def __post_init__(self) -> None:
         if not is_count(self.workers):
             raise UsageError(f"the number of processes is at least 1, a whole number; got {self.workers!r}")
+        check_memory(
+            self.workers * _WORKER_BYTES,
+            f"the engine processes:{self.workers}",
+            UsageError,
+            "take as many processes as there are processor cores, or fewer",
+        )
         object.__setattr__(self, "device", device_name(self.device))
         self._local(0)
 

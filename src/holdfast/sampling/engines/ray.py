@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 _PATIENCE_SECONDS = 1.0
 # So long may it take until a first actor is ready, or another one after all are lost.
 _MOST_SILENCE_SECONDS = 600.0
+_MOST_WORKERS = 100_000
 # Ray's shared memory on this machine: room for the order, and for examples on their way.
 _STORE_BYTES = 512 * 2**20
 
@@ -85,6 +86,10 @@ class RayEngine(Engine):
     def __post_init__(self) -> None:
         if self.workers is not None and not is_count(self.workers):
             raise UsageError(f"the number of Ray workers is at least 1, a whole number; got {self.workers!r}")
+        if self.workers is not None and self.workers > _MOST_WORKERS:
+            raise UsageError(
+                f"the number of Ray workers is {_MOST_WORKERS:,} at most, got {self.workers:,}; take fewer"
+            )
         object.__setattr__(self, "device", device_name(self.device))
         if self.device not in ("cpu", "cuda"):
             raise UsageError(
