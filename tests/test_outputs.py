@@ -144,7 +144,7 @@ def test_a_named_pipe_is_no_file_and_is_not_waited_for(tmp_path: Path) -> None:
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(bytes(101))
-    with pytest.raises(DataError, match="file has 101 bytes, and 100 are the most that are read"):
+    with pytest.raises(DataError, match="file has 101 bytes, expected 100 at most"):
         read(tmp_path / "file")
     with Folder.opened(tmp_path) as folder, pytest.raises(RunError, match="file has 101 bytes"):
         folder.read("file", 100)
@@ -211,3 +211,16 @@ def test_what_may_not_be_read_is_named(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("RunError ")
     assert "manifest.json: it could not be read: you may not use it" in done.stdout
+
+
+@pytest.mark.parametrize("beginning", [b"", b"{"])
+def test_a_file_that_is_a_hole_is_not_read(tmp_path: Path, beginning: bytes) -> None:
+    """It says that it has four GB, and the disk holds next to nothing of it."""
+    with (tmp_path / "file").open("wb") as file:
+        file.write(beginning)
+        file.truncate(2**32)
+    with (
+        Folder.opened(tmp_path) as folder,
+        pytest.raises(RunError, match=r"has 4,294,967,296 bytes and nothing|unpacks to 4,294,967,296 bytes"),
+    ):
+        folder.read("file", 2**32)
