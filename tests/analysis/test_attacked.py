@@ -406,7 +406,7 @@ def test_the_report_shows_the_attack_beside_the_certificate(tmp_path: Path) -> N
     page = out.read_text(encoding="utf-8")
     assert 'data-chart="chart-run-1-attack-1"' in page
     assert "Attacked: <bdi>attack</bdi>" in page
-    (anchor,) = re.findall(r'<h3 id="(\S+)">Attacked: attack', page)
+    (anchor,) = re.findall(r'<h3 id="(\S+)">Attacked: <bdi>attack</bdi>', page)
     assert f'<li><a href="#{anchor}">' in page
     assert "That an attack finds nothing proves nothing" in page
     assert "The upper curve ends at the dot" in page

@@ -253,12 +253,12 @@ def test_what_cannot_be_reported(tmp_path):
 
 
 def test_a_failed_write_leaves_the_old_report(tmp_path, monkeypatch):
-    def full(*_):
+    def full(*_, **__):
         raise OSError(28, "No space left")
 
     run, out = four(tmp_path / "run"), tmp_path / "report.html"
     out.write_text("the old one")
-    monkeypatch.setattr("pathlib.Path.replace", full)
+    monkeypatch.setattr("os.replace", full)
     with pytest.raises(StorageError, match="there is no space left"):
         write_report([run], out)
     assert out.read_text() == "the old one"

@@ -16,7 +16,7 @@ from holdfast.types import Norm
 KEYS = {
     "run", "noise", "norm", "examples", "subset", "n", "mean_draws", "alpha", "accuracy", "abstention_rate",
     "average_certified_radius", "median_certified_radius", "certified_accuracy", "condition", "claimed",
-    "seed_origin", "chosen",
+    "seed_origin", "chosen", "missing", "digest", "results",
 }  # fmt: skip
 
 

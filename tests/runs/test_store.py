@@ -285,13 +285,17 @@ def test_what_is_not_a_run_is_refused(tmp_path: Path) -> None:
     document = json.loads(manifest().to_json())
     del document["seed"]
     (tmp_path / FILE_NAME).write_text(json.dumps(document))
-    with pytest.raises(RunError, match="lacks or has unexpected entries: seed"):
+    with pytest.raises(RunError, match="was changed after it was written: its digest is"):
+        read_run(tmp_path)
+    document["digest"] = manifest_digest(document)
+    (tmp_path / FILE_NAME).write_text(json.dumps(document))
+    with pytest.raises(RunError, match="the entry 'seed' is missing"):
         read_run(tmp_path)
     document = json.loads(manifest().to_json())
     del document["data"]["shape"]
     document["digest"] = manifest_digest(document)
     (tmp_path / FILE_NAME).write_text(json.dumps(document))
-    with pytest.raises(RunError, match="'data' is incomplete"):
+    with pytest.raises(RunError, match="the entry 'data.shape' is missing"):
         read_run(tmp_path)
 
 
