@@ -295,7 +295,7 @@ def test_what_is_not_a_run_is_refused(tmp_path: Path) -> None:
     del document["data"]["shape"]
     document["digest"] = manifest_digest(document)
     (tmp_path / FILE_NAME).write_text(json.dumps(document))
-    with pytest.raises(RunError, match="the entry 'data.shape' is missing"):
+    with pytest.raises(RunError, match=r"the entry 'data\.shape' is missing"):
         read_run(tmp_path)
 
 
