@@ -73,13 +73,18 @@ def test_other_code_is_refused(real: Real, cluster: Any) -> None:
         collected(drawn(RayEngine(1, address=cluster.address), recipe))
 
 
-def disturbed(cluster: Any, recipe: Seen, disturb: Callable[[], None]) -> dict[int, Votes]:
-    """A run on both nodes that is disturbed while both work, and goes on for some examples after that."""
+def disturbed(
+    cluster: Any, recipe: Seen, disturb: Callable[[], None], told: pytest.WarningsRecorder
+) -> dict[int, Votes]:
+    """A run on both nodes that is disturbed while both work, and goes on for some examples after a loss is told."""
     disturbed_at: list[int] = []
+    told_at: list[int] = []
 
     def long_enough() -> Iterator[Example]:
         for index in count():
-            if disturbed_at and index > disturbed_at[0] + 20:
+            if disturbed_at and len(told) and not told_at:
+                told_at.append(index)
+            if told_at and index > told_at[0] + 20:
                 return
             yield from examples([index])
 
@@ -96,8 +101,9 @@ def disturbed(cluster: Any, recipe: Seen, disturb: Callable[[], None]) -> dict[i
 
 def test_a_killed_worker_changes_nothing(tmp_path: Path, cluster: Any) -> None:
     recipe = Seen(tmp_path)
-    with pytest.warns(RuntimeWarning, match="a worker was lost: its process died: it was killed, ran out of memory"):
-        votes = disturbed(cluster, recipe, lambda: os.kill(recipe.workers()[0], signal.SIGKILL))
+    died = "a worker was lost: its process died: it was killed, ran out of memory"
+    with pytest.warns(RuntimeWarning, match=died) as told:
+        votes = disturbed(cluster, recipe, lambda: os.kill(recipe.workers()[0], signal.SIGKILL), told)
     assert votes == expected(len(votes))
 
 
@@ -132,8 +138,8 @@ def one(index: int) -> Example:
 
 def test_a_lost_node_changes_nothing(tmp_path: Path, cluster: Any) -> None:
     node = cluster.worker_nodes.copy().pop()
-    with pytest.warns(RuntimeWarning, match="a worker was lost: its (process died|node)"):
-        votes = disturbed(cluster, Seen(tmp_path), lambda: cluster.remove_node(node, allow_graceful=False))
+    with pytest.warns(RuntimeWarning, match="a worker was lost: its (process died|node)") as told:
+        votes = disturbed(cluster, Seen(tmp_path), lambda: cluster.remove_node(node, allow_graceful=False), told)
     assert votes == expected(len(votes))
 
 
