@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from holdfast.runs.ledger import RECORDS
+from holdfast.runs.results import FILE_NAME as RESULTS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,6 +121,7 @@ def test_a_killed_run_is_not_all_of_its_subset(call: Call, models: Path, tmp_pat
     assert code == 0, err
     lines = (out / RECORDS).read_bytes().splitlines(keepends=True)
     (out / RECORDS).write_bytes(lines[0] + lines[1] + lines[4])
+    (out / RESULTS).unlink()
     words = "3 so far of 6 of 360 test examples of digits, every 60th (not a regular part of them)"
     assert json.loads(call("info", out, "--json")[1])["subset"] == words
     assert words in flat(call("table", out)[1])

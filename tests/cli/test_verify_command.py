@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from program import CERTIFY, Call
 
+from holdfast.errors import DataError
 from holdfast.runs.manifest import read_manifest
 from holdfast.runs.store import RECORDS, RunStore, read_run
 
@@ -111,6 +112,12 @@ def test_every_digit_of_a_radius_in_a_log_is_checked(certified: Path, tmp_path: 
             changed = line[:place] + other + line[place + 1 :]
             (tmp_path / log).write_text("".join([*lines[:number], changed, *lines[number + 1 :]]))
             result = Verification()
+            if log == "log.jsonl" and other == "0" and place == start + len(radius) - 1:
+                # No number ends so that Holdfast writes.
+                with pytest.raises(DataError, match="is written as Holdfast never does"):
+                    check_log(tmp_path / log, material, claims, result)
+                flipped += 1
+                continue
             check_log(tmp_path / log, material, claims, result)
             (failure,) = result.failures
             assert ", the votes give" in failure
@@ -126,7 +133,7 @@ def test_every_digit_of_a_radius_in_a_log_is_checked(certified: Path, tmp_path: 
         (1, "11", "label 11, the record has"),
         (2, "11", "predict 11, the votes give"),
         (4, "7", "correct 7, though label is"),
-        (3, "far", "cannot be read"),
+        (3, "far", "radius far, the votes give"),
     ],
 )
 def test_other_columns_of_a_log(
@@ -149,7 +156,7 @@ def test_a_log_without_some_examples_or_columns(call: Call, certified: Path, tmp
     (tmp_path / "odd.tsv").write_text("a\tb\n1\t2\n")
     assert "has the columns a, b" in call("verify", certified / "run", "--log", tmp_path / "odd.tsv")[2]
     (tmp_path / "odd.jsonl").write_text('{"idx": 0,\n')
-    assert "line 1 is not JSON" in call("verify", certified / "run", "--log", tmp_path / "odd.jsonl")[2]
+    assert "line 1 is no line of a log" in call("verify", certified / "run", "--log", tmp_path / "odd.jsonl")[2]
     (tmp_path / "empty.tsv").write_text("")
     assert "is empty" in call("verify", certified / "run", "--log", tmp_path / "empty.tsv")[2]
     assert "there is no log" in call("verify", certified / "run", "--log", tmp_path / "none.tsv")[2]

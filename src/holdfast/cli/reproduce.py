@@ -202,7 +202,7 @@ def _reusable(folder: Where, wanted: Certification, trained: Trained, data: Data
 
     if manifest_before(folder) is None:
         return None
-    run = read_run(folder)
+    run = read_run(folder, to_go_on=True)
     manifest, promised = run.manifest, run.manifest.estimator
     entries: dict[str, tuple[Any, Any]] = {
         "model": (manifest.model.get("sha256"), trained.sha256),

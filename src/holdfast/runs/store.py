@@ -144,8 +144,12 @@ class Run:
         return len(self.manifest.data.indices()) - len(self.records)
 
 
-def read_run(folder: Where | Folder) -> Run:
+def read_run(folder: Where | Folder, to_go_on: bool = False) -> Run:
     """The run in `folder`, without touching it; a torn last line is left out.
+
+    Args:
+        folder: of the run.
+        to_go_on: whether it will be gone on with, so that records may have been lost since it was complete.
 
     Raises:
         RunError: not a run, a record in it is corrupt, its records are not those of its `results.json`, or something
@@ -154,7 +158,8 @@ def read_run(folder: Where | Folder) -> Run:
     with entered(folder) as place:
         manifest, lines = read_manifest(place), whole_lines(place)
         records = _parse(lines, manifest, place / RECORDS)
-        results = check_results(place, manifest.digest, lines)
+        unfinished = to_go_on and len(lines) < len(manifest.data.indices())
+        results = None if unfinished else check_results(place, manifest.digest, lines)
         return Run(
             place.where,
             manifest,

@@ -167,7 +167,7 @@ def _check_code(entries: Mapping[str, Any], facts: ModelFacts, result: Outcome) 
     others = [name for name in sorted({*there, *here}) if there.get(name) != here.get(name)]
     if not others:
         return
-    text = f"the code of the model's architecture differs from that of the run in {', '.join(others)}"
+    text = f"the code of the model's architecture differs from that of the manifest in {', '.join(others)}"
     ours = all(name.partition(".")[0] == "holdfast" for name in others)
     if ours and entries["versions"].get("holdfast") != facts.holdfast:
         result.notes.append(f"{text}: another version of Holdfast made the run, so votes drawn again decide")
