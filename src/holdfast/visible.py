@@ -37,7 +37,16 @@ def visible(text: object) -> str:
     text = str(text)
     if text.isascii() and text.isprintable():
         return text
+    text = _joined(text)
     return "".join(_visible(text, place) for place in range(len(text)))
+
+
+def _joined(text: str) -> str:
+    """With letters in the place of bytes that make them: where the locale is C, Python takes names byte for byte."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text
 
 
 def visible_lines(text: str, kept: str = "\n") -> str:

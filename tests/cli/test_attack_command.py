@@ -87,7 +87,7 @@ def test_a_run_is_attacked_drawn_and_reported(call: Call, models: Path, tmp_path
         assert record.budgets == tuple(factor * radii[record.index] for factor in (1, 1.5, 2))[: len(record.budgets)]
     code, printed, _ = call("report", run, "--attack", out, "--out", tmp_path / "r.html")
     assert code == 0
-    assert "Attacked: attack" in (tmp_path / "r.html").read_text()
+    assert "Attacked: <bdi>attack</bdi>" in (tmp_path / "r.html").read_text()
     # The same command resumes with the same records.
     whole = (out / RECORDS).read_bytes()
     (out / RECORDS).write_bytes(whole[: len(whole) // 2])

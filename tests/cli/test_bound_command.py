@@ -86,7 +86,7 @@ def test_a_bound_is_attacked_in_float64_and_drawn(call, plain, tmp_path):
         assert int(module(values.double().unsqueeze(0)).argmax()) == record.answer != record.reference
         assert record.magnitude > record.radius
     assert call("report", run, "--attack", out, "--out", tmp_path / "r.html")[0] == 0
-    assert "Attacked: pgd" in (tmp_path / "r.html").read_text()
+    assert "Attacked: <bdi>pgd</bdi>" in (tmp_path / "r.html").read_text()
     assert (tmp_path / "gap.png").stat().st_size > 0
     code, printed, _ = call("transfer", out, "--model", plain, "--json")
     assert (code, json.loads(printed)["pgd"]["share"]["pgd"]) == (0, 1.0)

@@ -67,7 +67,7 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
 
 
 def test_too_little_memory_is_said(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    def too_large() -> None:
+    def too_large(**_: object) -> None:
         raise MemoryError("Unable to allocate 7.28 TiB for an array")
 
     monkeypatch.setattr("holdfast.cli.main.app", too_large)
@@ -105,7 +105,7 @@ def test_table_json_has_the_documented_keys(call: Call, models: Path, tmp_path: 
     assert list(row) == [
         *("run", "noise", "norm", "examples", "subset", "n", "mean_draws", "alpha", "accuracy", "abstention_rate"),
         *("average_certified_radius", "median_certified_radius", "certified_accuracy", "condition", "claimed"),
-        *("seed_origin", "chosen"),
+        *("seed_origin", "chosen", "missing", "digest", "results"),
     ]
     assert list(row["certified_accuracy"]) == ["0.0", "0.25", "0.5"]
     assert set(row["certified_accuracy"]["0.25"]) == {"value", "lower", "upper"}
@@ -114,7 +114,7 @@ def test_table_json_has_the_documented_keys(call: Call, models: Path, tmp_path: 
     assert json.loads(out)[0]["accuracy"] == row["accuracy"]
 
 
-@pytest.mark.parametrize(("style", "sign"), [("markdown", "| Run"), ("latex", r"\toprule"), ("csv", "Run,Noise")])
+@pytest.mark.parametrize(("style", "sign"), [("markdown", "| Run"), ("latex", r"\toprule"), ("csv", '"Run","Noise"')])
 def test_table_formats(call: Call, models: Path, tmp_path: Path, style: str, sign: str) -> None:
     call("certify", "--model", models / "gaussian.safetensors", "--out", tmp_path / "run", *CERTIFY)
     code, out, _ = call("table", tmp_path / "run", "--format", style)

@@ -148,4 +148,4 @@ def test_a_promise_of_a_bound(call: Call, plain: Path, tmp_path: Path) -> None:
     assert (code, "nothing was computed" in err) == (1, True)
     code, printed, _ = call(*command, "--promise", promise["digest"])
     assert (code, "The subset was chosen by whoever made the run" in " ".join(printed.split())) == (0, True)
-    assert call("verify", run, "--digest", promise["digest"])[0] == 0
+    assert call("verify", run, "--digest", promise["digest"], "--require", "claims")[0] == 0
