@@ -14,6 +14,7 @@ from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.counts import MonteCarlo
 from holdfast.sampling.procedure import Burst, Certify, Procedure, Votes
 from holdfast.sampling.rng import BLOCK, Stream, generator
+from holdfast.sampling.steadiness import Steadiness
 from holdfast.types import Counts, Example
 
 CPU = torch.device("cpu")
@@ -105,7 +106,9 @@ def test_never_more_than_one_batch_of_noisy_copies() -> None:
     assert sum(size == 96 for size in sizes) >= 20 * 530 // 96 - 2
 
 
-def test_examples_are_taken_when_there_is_room_and_not_all_at_once() -> None:
+def test_examples_are_taken_when_there_is_room_and_not_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Results wait for a look, and that for the time that it takes.
+    monkeypatch.setattr(Steadiness, "due", lambda self: True)
     taken: list[int] = []
 
     def source():
