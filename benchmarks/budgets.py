@@ -8,6 +8,7 @@ honest command that is like it: importing torch alone takes two seconds and 300 
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import resource
 import shutil
@@ -44,11 +45,25 @@ def cost(make: Callable[[Path], list[str]], source: str | None = None) -> tuple[
     """Run the command that a bomb makes; what it took, and the bytes on the disk of what it made."""
     folder = Path(tempfile.mkdtemp(prefix="holdfast-budgets-"))
     try:
-        arguments = make(folder)
+        arguments = _made(make, folder)
         size = sum(path.lstat().st_blocks * 512 for path in folder.rglob("*") if path.is_file())
         return _run(arguments, folder, source), size
     finally:
         shutil.rmtree(folder)
+
+
+def _made(make: Callable[[Path], list[str]], folder: Path) -> list[str]:
+    """The arguments that a bomb makes, in a process of its own: what that took would count for its children."""
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe()
+    process = context.Process(target=lambda: there.send([str(part) for part in make(folder)]))
+    process.start()
+    there.close()
+    try:
+        arguments: list[str] = here.recv()
+    finally:
+        process.join()
+    return arguments
 
 
 def _run(arguments: list[str], folder: Path, source: str | None) -> Cost:

@@ -11,11 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.errors import RunError, StorageError
+from holdfast.errors import DataError, RunError, StorageError
 from holdfast.folders import Below, Folder, lies, opened_file, read_file
 from holdfast.outputs import alone_at, beside, check_place, remove, whole_file
 
 OLD, NEW = b"old", b"new"
+
+
+def read(where: Path | Below) -> bytes | None:
+    return read_file(where, 100, DataError)
 
 
 def write(where: Path | Below) -> None:
@@ -76,14 +80,14 @@ def test_links_count_where_the_user_names_them_and_not_below(tmp_path: Path, bel
     where = Below(tmp_path, ("link",)) if below else tmp_path / "link"
     assert lies(where)
     if below:
-        for attempt in (write, read_file, lambda where: alone_at(where, "").__enter__()):
+        for attempt in (write, read, lambda where: alone_at(where, "").__enter__()):
             with pytest.raises(RunError, match="link is a symbolic link; expected a file itself"):
                 attempt(where)
         assert (tmp_path / "target").read_bytes() == OLD
     else:
         write(where)
         assert (tmp_path / "link").is_symlink()
-        assert (tmp_path / "target").read_bytes() == read_file(where) == NEW
+        assert (tmp_path / "target").read_bytes() == read(where) == NEW
 
 
 def test_a_link_on_the_way_counts_at_the_root_alone(tmp_path: Path) -> None:
@@ -131,11 +135,19 @@ def test_what_lies_beside_a_file_is_no_link(tmp_path: Path) -> None:
 
 def test_a_named_pipe_is_no_file_and_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    assert read_file(tmp_path / "pipe") is None
-    assert read_file(tmp_path) is None
-    assert read_file(tmp_path / "nothing") is None
+    assert read(tmp_path / "pipe") is None
+    assert read(tmp_path) is None
+    assert read(tmp_path / "nothing") is None
     with pytest.raises(RunError, match="pipe is a pipe; expected a file itself"):
-        read_file(Below(tmp_path, ("pipe",)))
+        read(Below(tmp_path, ("pipe",)))
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(bytes(101))
+    with pytest.raises(DataError, match="file has 101 bytes, expected 100 at most"):
+        read(tmp_path / "file")
+    with Folder.opened(tmp_path) as folder, pytest.raises(RunError, match="file has 101 bytes"):
+        folder.read("file", 100)
 
 
 def test_a_folder_that_is_swapped_for_a_link_stays_the_one_that_was_opened(tmp_path: Path) -> None:
@@ -149,7 +161,7 @@ def test_a_folder_that_is_swapped_for_a_link_stays_the_one_that_was_opened(tmp_p
             file.write(NEW)
         with folder.appending("log") as log:
             log.write(NEW)
-        assert folder.read("log") == NEW
+        assert folder.read("log", 100) == NEW
     assert sorted(path.name for path in (tmp_path / "moved").iterdir()) == ["below", "first", "log"]
     assert list((tmp_path / "outside").iterdir()) == []
 
@@ -192,10 +204,23 @@ def test_what_may_not_be_read_is_named(tmp_path: Path) -> None:
             os.setgid(65534)
             os.setuid(65534)
         try:
-            opened.read("manifest.json")
+            opened.read("manifest.json", 100)
         except HoldfastError as error:
             print(type(error).__name__, error)
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("RunError ")
     assert "manifest.json: it could not be read: you may not use it" in done.stdout
+
+
+@pytest.mark.parametrize("beginning", [b"", b"{"])
+def test_a_file_that_is_a_hole_is_not_read(tmp_path: Path, beginning: bytes) -> None:
+    """It says that it has four GB, and the disk holds next to nothing of it."""
+    with (tmp_path / "file").open("wb") as file:
+        file.write(beginning)
+        file.truncate(2**32)
+    with (
+        Folder.opened(tmp_path) as folder,
+        pytest.raises(RunError, match=r"has 4,294,967,296 bytes and nothing|unpacks to 4,294,967,296 bytes"),
+    ):
+        folder.read("file", 2**32)

@@ -183,7 +183,7 @@ _BUNDLES = (
     ("kernel of 10^9", partial(bundle, architecture="sparse-cnn", arguments={"kernel": 10**9})),
     ("10^12 stored images", partial(bundle, architecture="nearest-neighbour", arguments={"stored": 10**12})),
     ("10^7 stored images", partial(bundle, architecture="nearest-neighbour", arguments={"stored": 10**7})),
-    ("10^6 classes of a ResNet-50", partial(bundle, architecture="resnet20", class_names=[""] * 10**6)),
+    ("10^6 classes of a ResNet-20", partial(bundle, architecture="resnet20", class_names=[""] * 10**6)),
     ("an input of 10^9 x 10^9 pixels", partial(bundle, input_space={"shape": [1, 10**9, 10**9], "low": 0.0, "high": 1.0, "mean": None, "std": None})),
     ("200 ensembles within each other", partial(bundle, **_within(("fc", {"widths": []}), 200))),
     ("100,000 members", partial(bundle, **_members(10**5, "resnet110"))),

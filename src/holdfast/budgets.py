@@ -7,6 +7,7 @@ being no file at all but a pipe that never ends. Large honest data are limited b
 from __future__ import annotations
 
 import hashlib
+import os
 import resource
 import stat
 import zlib
@@ -90,15 +91,20 @@ def size_of(path: Path, kind: type[HoldfastError], most: int | None = None) -> i
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
         raise kind(f"{path} is no regular file but a pipe, a device or a folder; expected a file. Give another path")
+    check_size(found, path, kind, most)
+    return found.st_size
+
+
+def check_size(found: os.stat_result, what: object, kind: type[HoldfastError], most: int | None = None) -> None:
+    """Raise an error of this kind unless a regular file may be read whole; see `size_of`."""
     if most is not None and found.st_size > most:
         raise kind(
-            f"{path} has {found.st_size:,} bytes, expected {most:,} at most for a file of its kind; check that this is "
+            f"{what} has {found.st_size:,} bytes, expected {most:,} at most for a file of its kind; check that this is "
             "the file its name says"
         )
     if found.st_blocks:
-        check_packed(found.st_size, _BLOCK * found.st_blocks, path, kind, "get it afresh from a source that you trust")
-    check_memory(found.st_size, path, kind, "take a smaller file, or a machine with more memory")
-    return found.st_size
+        check_packed(found.st_size, _BLOCK * found.st_blocks, what, kind, "get it afresh from a source that you trust")
+    check_memory(found.st_size, what, kind, "take a smaller file, or a machine with more memory")
 
 
 def content_of(path: Path, kind: type[HoldfastError], most: int | None = None) -> bytes:

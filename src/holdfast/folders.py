@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeAlias
 
+from holdfast.budgets import SMALL, check_size
 from holdfast.errors import HoldfastError, RunError, RunLockedError, StorageError
 from holdfast.files import kind_of, unreadable
 
@@ -323,13 +324,26 @@ def read_file(where: Where, most: int, kind: type[HoldfastError]) -> bytes | Non
 def _content(file: IO[bytes], where: Where, most: int, kind: type[HoldfastError]) -> bytes:
     """All of a file, which is closed."""
     with file:
-        size = os.fstat(file.fileno()).st_size
-        if size > most:
-            raise kind(f"{where} has {size:,} bytes, and {most:,} are the most that are read; it is none of ours")
+        check_size(os.fstat(file.fileno()), where, kind, most)
+        _check_hole(file, where, kind)
         try:
             return file.read()
         except OSError as error:
             raise unreadable(str(where), error) from error
+
+
+def _check_hole(file: IO[bytes], where: Where, kind: type[HoldfastError]) -> None:
+    """Raise an error of this kind for a large file that takes no room on the disk: all of it is a hole."""
+    found = os.fstat(file.fileno())
+    if found.st_size <= SMALL or found.st_blocks:
+        return
+    # Some file systems do not say how much room a file takes; whether there is anything, they do.
+    try:
+        os.lseek(file.fileno(), 0, os.SEEK_DATA)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise kind(f"{where} has {found.st_size:,} bytes and nothing in them; it is none of ours") from None
+    os.lseek(file.fileno(), 0, os.SEEK_SET)
 
 
 @contextmanager

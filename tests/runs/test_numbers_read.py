@@ -27,7 +27,7 @@ CLAIM = {"index": 0, "label": 0, "predicted": 1, "radius": 0.5, "seconds": 2.0}
 
 
 def imported() -> Manifest:
-    return replace(manifest(), kind="imported", seed=None, model={})
+    return replace(manifest(), kind="imported", seed=None, seed_origin=None, model={})
 
 
 def read_with(folder: Path, promised: Manifest, entries: dict[str, Any]) -> None:

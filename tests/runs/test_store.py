@@ -164,6 +164,7 @@ def test_a_full_disk_is_a_clear_error_and_keeps_what_was_recorded(tmp_path: Path
 
 def test_a_device_without_space_is_a_clear_error(tmp_path: Path) -> None:
     with RunStore(tmp_path / "run", manifest(size=3)) as store, Path("/dev/full").open("ab", buffering=0) as full:
+        store._file.close()
         store._file = full
         with pytest.raises(StorageError, match=r"there is no space left for it\. Every record written before is valid"):
             store.append([record(0)])

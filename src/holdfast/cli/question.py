@@ -40,7 +40,7 @@ class Question:
         Raises:
             UsageError: an unknown name, one that does not fit the question, or a value out of range.
         """
-        from holdfast.estimators import EProcess, Exact, FixedSize, Looks, scale_of
+        from holdfast.estimators import EProcess, Exact, FixedSize, Looks, check_samples, scale_of
 
         early = bool(self.radii) or self.precision is not None
         count = noise.realizations(shape)
@@ -53,6 +53,8 @@ class Question:
             if count is None:
                 raise UsageError(f"{noise} has no end of realizations to take once each; choose another --estimator")
             return Exact(count)
+        # Before the speed of a model is measured for so many.
+        check_samples("n0", self.n0)
         if name == "fixed":
             if early:
                 raise UsageError(

@@ -262,9 +262,8 @@ def _cut_torn_line(folder: Folder, name: str) -> None:
     """Cut off what follows the last newline: a record that a killed process left half written."""
     if not folder.has(name):
         return
+    content = folder.read(name, MOST_LINES) or b""
     with folder.appending(name) as file:
-        file.seek(0)
-        content = file.read() or b""
         whole = content.rfind(b"\n") + 1
         if whole < len(content):
             file.truncate(whole)
