@@ -48,7 +48,7 @@ _MOST, _MOST_BYTES, _MOST_ASKED = 1024, 2**24, 256
 _UNITS = 4.0
 # Time between two looks, as a multiple of what a look takes: the larger one as long as it is no more seconds than this,
 # since what was drawn meanwhile is lost with the process; at least the smaller one, at which looks cost less than 1%.
-_LEAST_REST, _REST, _PATIENCE_SECONDS = 120.0, 250.0, 10.0
+_LEAST_REST, _REST, _PATIENCE_SECONDS = 120.0, 400.0, 10.0
 
 _LOCKS = ("_sampling", "_looking")
 
