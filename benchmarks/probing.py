@@ -45,13 +45,13 @@ def cases() -> list[Case]:
     torch.manual_seed(0)
     digits = build("digits-cnn", (1, 8, 8), CLASSES, {}).eval().requires_grad_(False)
     resnet = build("resnet20", (3, 32, 32), CLASSES, {}).eval().requires_grad_(False)
-    short, run = (1, 100, 100), (20, 100, 10_000)
+    short, run = (1, 100, 100), (40, 100, 10_000)
     return [
         Case("digits-cnn", digits, 0.25, (1, 8, 8), (short, (1, 100, 1000), (1, 100, 10_000), run)),
         Case(
             "digits-cnn votes", lambda z: digits(z).argmax(1), 0.25, (1, 8, 8), ((1, 100, 1000), (1, 100, 10_000), run)
         ),
-        Case("resnet20", resnet, 0.5, (3, 32, 32), (short, (1, 100, 1000), (4, 100, 5000))),
+        Case("resnet20", resnet, 0.5, (3, 32, 32), (short, (1, 100, 1000), (4, 100, 10_000))),
     ]
 
 
@@ -113,7 +113,7 @@ def main() -> None:
             rounds = 3 if given.smoke else given.rounds if images * n < 10_000 else max(3, given.rounds // 3)
             found: dict[str, list[dict[str, float]]] = {"first": [], "later": []}
             for _ in range(rounds):
-                smoothed = hf.SmoothedClassifier(case.function, hf.Gaussian(case.sigma), CLASSES, batch_size=256)
+                smoothed = hf.SmoothedClassifier(case.function, hf.Gaussian(case.sigma), CLASSES)
                 for which in found:
                     found[which].append(shares(smoothed, case, images, n0, n))
             for which, each in found.items():

@@ -46,8 +46,9 @@ _STEPS = 64
 _MOST, _MOST_BYTES, _MOST_ASKED = 1024, 2**24, 256
 # Units in the last place by which a row may change that is computed again in the same way.
 _UNITS = 4.0
-# Time between two looks, as a multiple of what a look takes.
-_REST = 250.0
+# Time between two looks, as a multiple of what a look takes: the larger one as long as it is no more seconds than this,
+# since what was drawn meanwhile is lost with the process; at least the smaller one, at which looks cost less than 1%.
+_LEAST_REST, _REST, _PATIENCE_SECONDS = 120.0, 400.0, 10.0
 
 _LOCKS = ("_sampling", "_looking")
 
@@ -235,7 +236,8 @@ class Steadiness:
 
     def due(self) -> bool:
         """Whether enough time has passed since the last look for another one to cost next to nothing."""
-        return time.perf_counter() - self._looked >= _REST * self._took
+        rest = min(_REST * self._took, max(_LEAST_REST * self._took, _PATIENCE_SECONDS))
+        return time.perf_counter() - self._looked >= rest
 
     def look(self, *, last: bool) -> None:
         """Ask again what was asked before, and rows of the batches since: some alone, others mixed in another batch.
@@ -313,9 +315,13 @@ class Steadiness:
         return said
 
     def _chosen(self, count: float) -> list[_Known]:
-        """The first rows, and of the others at random so many that there are at least `count`."""
-        chosen: list[_Known] = []
-        for each in self._choice.sample(self._known, len(self._known)):
+        """The first rows, the oldest others, and of the rest at random so many that there are at least `count` others.
+
+        The oldest ones show most of a drift.
+        """
+        oldest, rest = self._known[:1], self._known[1:]
+        chosen = list(oldest)
+        for each in self._choice.sample(rest, len(rest)):
             if sum(len(rows) for rows, _ in chosen) >= count:
                 break
             chosen.append(each)
