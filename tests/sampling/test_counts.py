@@ -14,7 +14,6 @@ from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.counts import MonteCarlo
 from holdfast.sampling.procedure import Burst, Certify, Procedure, Votes
 from holdfast.sampling.rng import BLOCK, Stream, generator
-from holdfast.sampling.steadiness import Steadiness
 from holdfast.types import Counts, Example
 
 CPU = torch.device("cpu")
