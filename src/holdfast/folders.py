@@ -70,6 +70,11 @@ class Below:
 Where: TypeAlias = Path | Below
 
 
+def below(where: Where, *names: str) -> Below:
+    """What lies below a place, through no link."""
+    return Below(where, names) if isinstance(where, Path) else Below(where.root, (*where.parts, *names))
+
+
 class Folder:
     """A folder held open until it is closed.
 
@@ -116,7 +121,7 @@ class Folder:
         return str(self.where)
 
     def __truediv__(self, name: str) -> Below:
-        return (self.where if isinstance(self.where, Below) else Below(self.where)) / name
+        return below(self.where, name)
 
     def close(self) -> None:
         """Let go of the folder; harmless when repeated."""

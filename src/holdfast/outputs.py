@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING
 
 from holdfast.errors import RunError, StorageError
 from holdfast.files import kind_of, storage_error
-from holdfast.folders import Below, Folder, take_lock
+from holdfast.folders import Below, Folder, below, take_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +72,7 @@ def alone_at(out: Where, doing: str) -> Iterator[None]:
 
 def beside(where: Where, name: str) -> Below:
     """A file that belongs to another one and lies beside it: the user did not choose its name, so no link counts."""
-    return Below(where.parent, (name,)) if isinstance(where, Path) else where.parent / name
+    return below(where.parent, name)
 
 
 def remove(where: Below) -> None:

@@ -38,8 +38,10 @@ class Beforehand:
     def __post_init__(self) -> None:
         from holdfast.runs.seeds import checked_nonce
 
-        if self.digest is not None:
-            checked_digest("--promise", self.digest)
+        if self.digest is not None and not is_digest(self.digest):
+            raise UsageError(
+                f"--promise is a digest of {_DIGITS} hexadecimal digits, as it was printed; got {self.digest!r}"
+            )
         if self.nonce == LATER and not self.only:
             raise UsageError(f"--nonce {LATER} goes with --promise-only; to sample, give the nonce that was named")
         if self.nonce not in (None, LATER):
@@ -119,15 +121,9 @@ class Beforehand:
         return stored.origin
 
 
-def checked_digest(option: str, digest: str) -> str:
-    """A digest of a manifest, as it is printed.
-
-    Raises:
-        UsageError: it is none.
-    """
-    if len(digest) != _DIGITS or not set(digest.lower()) <= set("0123456789abcdef"):
-        raise UsageError(f"{option} is a digest of {_DIGITS} hexadecimal digits, as it was printed; got {digest!r}")
-    return digest.lower()
+def is_digest(text: str) -> bool:
+    """Whether a text is a SHA-256 as those of manifests and results are printed, or in capitals."""
+    return len(text) == _DIGITS and set(text.lower()) <= set("0123456789abcdef")
 
 
 def tell(out: Where, kind: type[Promised], as_json: bool) -> None:

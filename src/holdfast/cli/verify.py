@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from holdfast.cli import console, options, verified, verify_attack, verify_run
+from holdfast.cli.promises import is_digest
 from holdfast.cli.specs import open_data_spec, parse_batch_size, parse_engine, parse_replay
 from holdfast.errors import UsageError
 from holdfast.folders import Below, lies
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 _SHOWN = 10
 # Data in the package, which need no path.
 _PACKAGED = "digits"
-_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -221,7 +220,7 @@ def _given(
     from holdfast.workflows.verify import Given
 
     for option, text in (("--digest", digest), ("--results", results)):
-        if text is not None and not _DIGEST.fullmatch(text):
+        if text is not None and not is_digest(text):
             raise UsageError(f"{option} takes a SHA-256, 64 hexadecimal digits; got {text!r}")
     sample = None if replay is None else parse_replay(replay)
     source = manifest.get("data", {}).get("source") if isinstance(manifest.get("data"), dict) else None

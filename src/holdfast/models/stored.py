@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
 
-from holdfast.budgets import check_memory, sha256_of, size_of
+from holdfast.budgets import check_memory, check_size, sha256_of
 from holdfast.errors import BundleError, first_line
 from holdfast.folders import path_of
 from holdfast.models.mistaken import mistaken
@@ -80,13 +80,15 @@ def _stored(where: Where, path: Path) -> Stored:
     if instead is not None:
         raise BundleError(f"{where} is not a safetensors file, but {instead.what}: {instead.remedy}")
     try:
-        size = size_of(path, BundleError)
-        _check_header(path, size)
+        found = path.stat()
+        check_size(found, where, BundleError)
+        size = found.st_size
+        _check_header(where, path, size)
         with safe_open(path, framework="pt") as file:
             names = file.keys()
             if len(names) > _MOST_TENSORS:
                 raise BundleError(
-                    f"{path} has {len(names):,} tensors, expected {_MOST_TENSORS:,} at most: it is no network, or made "
+                    f"{where} has {len(names):,} tensors, expected {_MOST_TENSORS:,} at most: it is no network, or made "
                     "to fill the memory"
                 )
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
@@ -95,13 +97,13 @@ def _stored(where: Where, path: Path) -> Stored:
         raise _no_such_file(where, error) from error
 
 
-def _check_header(path: Path, size: int) -> None:
+def _check_header(where: Where, path: Path, size: int) -> None:
     """Raise BundleError where the first number in a file, the length of its header, cannot be that."""
     with path.open("rb") as file:
         length = int.from_bytes(file.read(_LENGTH), "little")
     if length > _MOST_HEADER and _LENGTH + length <= size:
         raise BundleError(
-            f"{path} has a header of {length:,} bytes, expected {_MOST_HEADER:,} at most: it is no model, or made to "
+            f"{where} has a header of {length:,} bytes, expected {_MOST_HEADER:,} at most: it is no model, or made to "
             "fill the memory"
         )
 

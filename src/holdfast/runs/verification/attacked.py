@@ -10,12 +10,11 @@ import math
 import os
 import struct
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.budgets import check_memory
 from holdfast.errors import RunError
-from holdfast.folders import Below, lies, opened_file
+from holdfast.folders import below, lies, opened_file
 from holdfast.formats.manifests import AttackManifest
 from holdfast.formats.records import AttackLine
 from holdfast.runs.verification.outcome import Outcome
@@ -93,9 +92,28 @@ class AttackMaterial:
         Raises:
             ValueError: its file is missing, of another kind or shape, or has a value out of range.
         """
+        return self.values(index, self.file(index))
+
+    def file(self, index: int) -> bytes:
+        """What the file of an adversarial holds; nothing where there is none, or one of another size: it may be of any.
+
+        Raises:
+            RunError: something else than a file lies there.
+        """
+        opened = opened_file(below(self.folder, _FOUND, f"{index}.npy"))
+        if opened is None:
+            return b""
+        with opened as file:
+            fits = os.fstat(file.fileno()).st_size <= _MOST_HEADER + 4 * math.prod(self.shape)
+            return file.read() if fits else b""
+
+    def values(self, index: int, raw: bytes) -> tuple[float, ...]:
+        """The values in what the file of an adversarial holds.
+
+        Raises:
+            ValueError: see `adversarial`.
+        """
         count = math.prod(self.shape)
-        # A file of another size is not read: it may be of any.
-        raw = _file(self.folder, index, _MOST_HEADER + 4 * count)
         header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {self.shape}, }}".encode()
         begin = len(_MAGIC) + 2 + int.from_bytes(raw[len(_MAGIC) : len(_MAGIC) + 2], "little")
         described = raw[len(_MAGIC) + 2 : begin].strip()
@@ -211,9 +229,9 @@ def check_certification(
 def _check_left_over(material: AttackMaterial, result: AttackVerification) -> None:
     """What is there of an adversarial or an alarm that a record does not tell of was taken out of the record."""
     for index, record in sorted(material.records.items()):
-        if record["adversarial"] is None and lies(_below(material.folder, _FOUND, f"{index}.npy")):
+        if record["adversarial"] is None and lies(below(material.folder, _FOUND, f"{index}.npy")):
             result.failures.append(f"found/{index}.npy is there, and the record of example {index} tells of none")
-        if not _contradicts(record) and lies(_below(material.folder, _EVIDENCE, f"{index}.json")):
+        if not _contradicts(record) and lies(below(material.folder, _EVIDENCE, f"{index}.json")):
             result.failures.append(f"evidence/{index}.json is there, and the record of example {index} is no alarm")
 
 
@@ -256,28 +274,11 @@ def _check_record(record: Mapping[str, Any], material: AttackMaterial) -> None:
 def _check_file(record: Mapping[str, Any], material: AttackMaterial) -> None:
     """Raise ValueError unless the adversarial is the one that the record names, in range."""
     index = record["index"]
-    material.adversarial(index)
-    raw = _file(material.folder, index, _MOST_HEADER + _VALUE * math.prod(material.shape))
+    raw = material.file(index)
+    material.values(index, raw)
     found = hashlib.sha256(raw).hexdigest()
     if found != record["adversarial"]:
         raise ValueError(f"found/{index}.npy has the SHA-256 {found}, the record names {record['adversarial']}")
-
-
-def _file(folder: Where, index: int, most: int) -> bytes:
-    """What the file of an adversarial holds; nothing where there is none, or one that is too large.
-
-    Raises:
-        RunError: something else than a file lies there.
-    """
-    file = opened_file(_below(folder, _FOUND, f"{index}.npy"))
-    if file is None:
-        return b""
-    with file:
-        return file.read() if os.fstat(file.fileno()).st_size <= most else b""
-
-
-def _below(folder: Where, *names: str) -> Below:
-    return Below(folder, names) if isinstance(folder, Path) else Below(folder.root, (*folder.parts, *names))
 
 
 def _contradicts(record: Mapping[str, Any]) -> bool:
