@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from holdfast.errors import UsageError
+from holdfast.limits import MOST_SAMPLES
 from holdfast.noises.base import find_guarantee
 from holdfast.plain import Plain, is_real, plain
 from holdfast.types import ClassBounds, Counts
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from holdfast.noises.base import Noise, Shape
-
-# Samples of one input, estimation or selection: more are drawn by nobody, and to check their bounds takes long.
-MOST_SAMPLES = 10**9
 
 # Class bounds -> radius, or None (abstain).
 Scale = Callable[[ClassBounds], float | None]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from math import prod
 from typing import Annotated, Any
 
-from msgspec import Meta
+from msgspec import Meta, Struct
+
+from holdfast.limits import LEAST_ALPHA, MOST_SAMPLES
 
 # More than any data set has.
 MOST_EXAMPLES = 10**12
@@ -16,14 +18,18 @@ MOST_VALUES = 10**9
 # No seed that any version drew is larger.
 MOST_SEED = 2**128 - 1
 
+
+class Document(Struct, forbid_unknown_fields=True, kw_only=True):
+    """All entries are named: one that is not is an error."""
+
+
 Index = Annotated[int, Meta(ge=0, lt=MOST_EXAMPLES)]
 Size = Annotated[int, Meta(ge=1, lt=MOST_EXAMPLES)]
 # A class by its number.
 Label = Annotated[int, Meta(ge=0, lt=MOST_CLASSES)]
 # Of votes, queries.
 Count = Annotated[int, Meta(ge=0, le=10**18)]
-# Of samples of one input: nobody draws as many.
-Samples = Annotated[int, Meta(ge=1, le=10**9)]
+Samples = Annotated[int, Meta(ge=1, le=MOST_SAMPLES)]
 Positive = Annotated[int, Meta(ge=1, le=10**12)]
 Votes = Annotated[list[Count], Meta(min_length=1, max_length=MOST_CLASSES)]
 # msgspec knows no bounds above 2^63; what is checked is in `check_seed`.
@@ -33,8 +39,7 @@ Seed = Annotated[int, Meta(ge=0, extra_json_schema={"maximum": MOST_SEED})]
 NotNegative = Annotated[float, Meta(ge=0.0)]
 Above = Annotated[float, Meta(gt=0.0)]
 Share = Annotated[float, Meta(ge=0.0, lt=1.0)]
-# Below, bounds are no longer exact in float64.
-Alpha = Annotated[float, Meta(ge=1e-100, lt=1.0)]
+Alpha = Annotated[float, Meta(ge=LEAST_ALPHA, lt=1.0)]
 OpenShare = Annotated[float, Meta(gt=0.0, lt=1.0)]
 
 # Of a source, an architecture, a precision: a word or two.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from holdfast.formats.fields import (
     Above,
     ClassNames,
     Count,
     DataHash,
+    Document,
     Free,
     Index,
     Label,
@@ -40,11 +41,7 @@ from holdfast.formats.parameters import (
 )
 
 
-class _Document(Struct, forbid_unknown_fields=True, kw_only=True):
-    """All entries are named here: one that is not is an error."""
-
-
-class Data(_Document):
+class Data(Document):
     """Which examples. Entries that older versions did not note are left out, and never null."""
 
     source: Name
@@ -69,14 +66,14 @@ class Data(_Document):
             raise ValueError("regular is false or left out, found true")
 
 
-class Normalization(_Document):
+class Normalization(Document):
     """The first layer of a network; null for none."""
 
     mean: list[float] | None
     std: list[Above] | None
 
 
-class Model(_Document):
+class Model(Document):
     """The base classifier, as far as its maker said what it is."""
 
     architecture: Name | UnsetType = UNSET
@@ -94,13 +91,13 @@ class Model(_Document):
             check_named(self.backend, "model.backend")
 
 
-class Log(_Document):
+class Log(Document):
     """In the place of a model: the log that was imported."""
 
     imported_from: Text | UnsetType = UNSET
 
 
-class _Promised(_Document):
+class _Promised(Document):
     data: Data
     precision: Name
     device: Name
@@ -182,7 +179,7 @@ class Bound(_Run, tag="bound"):
 RunManifest = Certify | Imported | Bound
 
 
-class Budgets(_Document):
+class Budgets(Document):
     """How far an adversary may go."""
 
     values: Annotated[list[Above], Meta(max_length=10_000)]

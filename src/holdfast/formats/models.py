@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta
 
-from holdfast.formats.fields import Above, ClassNames, Count, Free, Name, Shape, Text, check_shape
+from holdfast.formats.fields import Above, ClassNames, Count, Document, Free, Name, Shape, Text, check_shape
 from holdfast.formats.parameters import NoiseEntry, check_noise
 
 
-class _Document(Struct, forbid_unknown_fields=True, kw_only=True):
-    pass
-
-
-class InputSpace(_Document):
+class InputSpace(Document):
     """What a model takes."""
 
     shape: Shape
@@ -29,7 +25,7 @@ class InputSpace(_Document):
         check_shape(self.shape)
 
 
-class BundleHeader(_Document):
+class BundleHeader(Document):
     """All that a bundle says of its weights."""
 
     format: Literal[1]
@@ -45,7 +41,7 @@ class BundleHeader(_Document):
             check_noise(self.noise)
 
 
-class TrainingPromise(_Document):
+class TrainingPromise(Document):
     """What a training is of: its settings, the hash of its data, and the bundle that it begins."""
 
     config: Free
@@ -53,7 +49,7 @@ class TrainingPromise(_Document):
     model: Free
 
 
-class Position(_Document):
+class Position(Document):
     """How far a training is, and what it promised."""
 
     epoch: Count

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import log2, prod
+from math import prod
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -10,9 +10,9 @@ from msgspec import Meta, Struct
 
 from holdfast.formats.checking import fitting
 from holdfast.formats.fields import Above, Alpha, Name, NotNegative, OpenShare, Positive, Samples, Text
+from holdfast.limits import MOST_SET_BITS, set_bits
 
 _Method = Literal["cohen", "split"]
-_MOST_PIXELS, _MOST_BITS = 10**7, 10**6
 _Null = Literal["multichannel", "mean"]
 _Fill = list[float] | None
 # float32 holds no larger noise.
@@ -127,15 +127,11 @@ def check_noise(description: dict[str, Any], within: str = "noise") -> None:
 
 
 def check_ablation(noise: dict[str, Any], shape: list[int]) -> None:
-    """Raise ValueError where the sets of pixels that an ablation keeps are too many to be counted in a moment.
-
-    Their number has about k log2(pixels) bits, and radii are counted pixel by pixel.
-    """
+    """Raise ValueError where the sets of pixels that an ablation keeps are too many to be counted in a moment."""
     if noise["name"] != "ablation":
         return
     pixels, kept = prod(shape[-2:]) if len(shape) == 3 else shape[0], noise["k"]
-    bits = min(kept, abs(pixels - kept)) * log2(max(2, pixels))
-    if pixels > _MOST_PIXELS or bits > _MOST_BITS:
+    if set_bits(pixels, kept) > MOST_SET_BITS:
         raise ValueError(f"of {kept:,} pixels kept of {pixels:,} there are more sets than can be counted here")
 
 

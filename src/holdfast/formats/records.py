@@ -5,13 +5,9 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta
 
-from holdfast.formats.fields import Count, Free, Index, Label, NotNegative, RecordDigest, Sha256, Votes
-
-
-class _Line(Struct, forbid_unknown_fields=True, kw_only=True):
-    pass
+from holdfast.formats.fields import Count, Document, Free, Index, Label, NotNegative, RecordDigest, Sha256, Votes
 
 
 def _check_sign(**distances: float | None) -> None:
@@ -21,7 +17,7 @@ def _check_sign(**distances: float | None) -> None:
             raise ValueError(f"{name} is -0.0, expected 0.0 where there is none")
 
 
-class VoteLine(_Line):
+class VoteLine(Document):
     """A record of a certified example."""
 
     index: Index
@@ -31,7 +27,7 @@ class VoteLine(_Line):
     digest: RecordDigest
 
 
-class ClaimLine(_Line):
+class ClaimLine(Document):
     """A record of an imported log."""
 
     index: Index
@@ -45,7 +41,7 @@ class ClaimLine(_Line):
         _check_sign(radius=self.radius, seconds=self.seconds)
 
 
-class BoundLine(_Line):
+class BoundLine(Document):
     """A record of a deterministic bound."""
 
     index: Index
@@ -58,7 +54,7 @@ class BoundLine(_Line):
         _check_sign(radius=self.radius)
 
 
-class ResultsFile(_Line):
+class ResultsFile(Document):
     """`results.json`: the digest of all records of a complete run."""
 
     manifest: Sha256
@@ -66,7 +62,7 @@ class ResultsFile(_Line):
     results: Sha256
 
 
-class Queries(_Line):
+class Queries(Document):
     """How often a classifier was asked."""
 
     decisions: Count
@@ -75,7 +71,7 @@ class Queries(_Line):
     samples: Count
 
 
-class AttackLine(_Line):
+class AttackLine(Document):
     """A record of an attacked example."""
 
     index: Index
@@ -118,7 +114,7 @@ class AttackLine(_Line):
             raise ValueError(f"the answer of {self.repeats} is class {self.answer}, as unchanged")
 
 
-class SessionLine(_Line):
+class SessionLine(Document):
     """One process's work on a run."""
 
     examples: Count
@@ -127,7 +123,7 @@ class SessionLine(_Line):
     settings: Free
 
 
-class LogLine(_Line):
+class LogLine(Document):
     """A line of an exported log in JSON. The votes are null where there are none."""
 
     idx: Index

@@ -88,8 +88,8 @@ def _stored(where: Where, path: Path) -> Stored:
             names = file.keys()
             if len(names) > _MOST_TENSORS:
                 raise BundleError(
-                    f"{where} has {len(names):,} tensors, expected {_MOST_TENSORS:,} at most: it is no network, or made "
-                    "to fill the memory"
+                    f"{where} has {len(names):,} tensors, expected {_MOST_TENSORS:,} at most: it is no network, or "
+                    "made to fill the memory"
                 )
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
             return Stored(where, size, file.metadata() or {}, shapes)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast, final
 
 import numpy as np
 
 from holdfast.errors import UsageError
+from holdfast.limits import MOST_SET_BITS, set_bits
 from holdfast.noises.base import Noise, Shape, grey_or_rgb
 from holdfast.plain import is_real, plain
 
@@ -118,18 +118,12 @@ class MaskingNoise(Noise):
         return self.fill
 
 
-# Bits of the number of sets of pixels: images of a million pixels have fewer, and sums of more take long.
-_MOST_BITS = 2**20
-
-
 def check_sets(d: int, k: int) -> None:
     """Raise UsageError if the sets of k of d pixels are too many to be counted exactly."""
-    few = min(k, d - k)
-    # C(d, k) <= (e d / k)^k.
-    if few > 0 and few * (math.log2(math.e * d / few)) > _MOST_BITS:
+    if set_bits(d, k) > MOST_SET_BITS:
         raise UsageError(
-            f"k = {k:,} of {d:,} pixels make sets whose number has more than {_MOST_BITS:,} bits, and each certificate "
-            "counts them; take a smaller k, or smaller images"
+            f"k = {k:,} of {d:,} pixels make sets whose number has more than {MOST_SET_BITS:,} bits, and each "
+            "certificate counts them; take a smaller k, or smaller images"
         )
 
 

@@ -31,7 +31,7 @@ from holdfast.runs.results import check_results, conclude
 from holdfast.types import Counts, Norm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -276,7 +276,7 @@ class AttackStore(Ledger):
 
     def _recorded(self) -> set[int]:
         # `results.json` is compared when the attack is complete again: records that were lost are then made anew.
-        return {record.index for record in _read(self.folder, self.manifest).records}
+        return {record.index for record in _read(self.folder, self.manifest, whole_lines(self.folder)).records}
 
     def conclude(self) -> None:
         """Write `results.json` if every promised example has a record; see `holdfast.runs.results`."""
@@ -306,16 +306,16 @@ def read_attack(folder: Where | Folder) -> AttackRun:
 
 
 def _read_attack(folder: Folder) -> AttackRun:
-    manifest = read_attack_manifest(folder)
-    found = _read(folder, manifest)
-    check_results(folder, manifest.digest, whole_lines(folder))
+    manifest, lines = read_attack_manifest(folder), whole_lines(folder)
+    found = _read(folder, manifest, lines)
+    check_results(folder, manifest.digest, lines)
     return found
 
 
-def _read(folder: Folder, manifest: AttackManifest) -> AttackRun:
+def _read(folder: Folder, manifest: AttackManifest, lines: Sequence[bytes]) -> AttackRun:
     records: dict[int, AttackRecord] = {}
     indices = manifest.data.indices()
-    for number, text in enumerate(whole_lines(folder), 1):
+    for number, text in enumerate(lines, 1):
         where = f"{folder / RECORDS}, line {number}"
         try:
             record = _record(opened(text, manifest.digest, AttackLine), manifest)

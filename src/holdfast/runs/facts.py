@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from holdfast.code_digest import place
 from holdfast.models.backends.base import backend_names, find
 from holdfast.noises.base import noise_from_dict
 from holdfast.runs.execute import installed_versions
@@ -42,6 +43,7 @@ def facts_of_model(bundle: Bundle, noise: Mapping[str, Any] | None) -> ModelFact
         space=_written({**space, "class_names": info.class_names}),
         takes=info.noisy_shape,
         noisy=noise_from_dict(noise).noisy_shape(shape) if noise else shape,
+        places={name: place(name) for name in bundle.code},
         backends={name: find(name).precisions for name in backend_names()},
         holdfast=installed_versions()["holdfast"],
     )

@@ -7,16 +7,13 @@ import math
 from scipy.special import betainc, betaincc, betainccinv, betaincinv
 
 from holdfast.errors import UsageError
+from holdfast.limits import LEAST_ALPHA
 from holdfast.plain import is_real, plain
 from holdfast.stats.rounding import down
 
 # Relative room left for the error of the incomplete beta function: 1e-12 up to n = 1e7 at alpha below 1/2, 5e-11 at
 # 0.9 (measured against 40 digits); scipy's own binomial tails, bdtr and bdtrc, are off by 4e-8 there.
 _TAIL_SLACK = 2e-10
-
-
-# Failure probabilities below it are refused: no source of random numbers is so good, and float64 ends soon after.
-LEAST_ALPHA = 1e-100
 
 
 def check_alpha(alpha: float) -> float:

@@ -46,6 +46,7 @@ class ModelFacts:
         space: `shape`, `low`, `high` and `class_names` of its inputs, as in a manifest's data.
         takes: the shape of what the network takes.
         noisy: the shape of inputs under the noise of the manifest; that of inputs as they are where there is none.
+        places: modules of its code by name, each with its file, for messages.
         backends: the precisions of each that is known, by name.
         holdfast: the version of this installation.
     """
@@ -54,6 +55,7 @@ class ModelFacts:
     space: Mapping[str, Any]
     takes: Sequence[int]
     noisy: Sequence[int]
+    places: Mapping[str, str]
     backends: Mapping[str, Sequence[str]]
     holdfast: str
 
@@ -167,7 +169,10 @@ def _check_code(entries: Mapping[str, Any], facts: ModelFacts, result: Outcome) 
     others = [name for name in sorted({*there, *here}) if there.get(name) != here.get(name)]
     if not others:
         return
-    text = f"the code of the model's architecture differs from that of the manifest in {', '.join(others)}"
+    text = (
+        f"the code of the model's architecture {facts.entries['architecture']!r} is not that of the run: "
+        f"{', '.join(facts.places.get(name, name) for name in others)} differ"
+    )
     ours = all(name.partition(".")[0] == "holdfast" for name in others)
     if ours and entries["versions"].get("holdfast") != facts.holdfast:
         result.notes.append(f"{text}: another version of Holdfast made the run, so votes drawn again decide")
