@@ -27,8 +27,8 @@ from common.small import DATA, digits_model
 from holdfast.cli.specs import open_data_spec
 from holdfast.errors import UsageError
 from holdfast.estimators import Estimator, FixedSize, Looks, certificate, scale_of
+from holdfast.execution.backends import ClassifierBuilder, description
 from holdfast.models.bundle import load_bundle
-from holdfast.runs.backends import Workplace, description
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.procedure import Certify, certify_votes
 from holdfast.stats.binomial import lower_bound, upper_bound
@@ -65,8 +65,10 @@ class Benchmark:
         ]
         self.scale = scale_of(self.noise, None, self.data.shape)
 
-        def place(precision: str) -> Workplace:
-            return Workplace(self.bundle, self.noise, precision, "cpu", 1, lambda: open_data_spec(data, "train"))
+        def place(precision: str) -> ClassifierBuilder:
+            return ClassifierBuilder(
+                self.bundle, self.noise, precision, "cpu", 1, lambda: open_data_spec(data, "train")
+            )
 
         self.reference = place("float32").classifier("torch")
         work = len(self.examples) * (N0 + n)

@@ -25,7 +25,7 @@ from holdfast.estimators import FixedSize
 from holdfast.models.architectures.base import build
 from holdfast.noises.gaussian import Gaussian
 from holdfast.sampling.classifier import VotingClassifier
-from holdfast.sampling.engines.base import Engine, FactoryRecipe
+from holdfast.sampling.engines.base import Engine, FunctionFactory
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.engines.processes import ProcessesEngine
 from holdfast.sampling.engines.ray import RayEngine
@@ -45,7 +45,7 @@ def timed(engine: Engine, count: int, n: int) -> tuple[float, float]:
     inputs = (Example(i, np.random.default_rng(i).random(SHAPE, dtype=np.float32), 0) for i in range(count))
     start = time.perf_counter()
     first, done = 0.0, 0
-    for _ in engine.run(FactoryRecipe(network, 10), Gaussian(0.5), Certify(100, FixedSize(n, 0.001)), 1, inputs):
+    for _ in engine.run(FunctionFactory(network, 10), Gaussian(0.5), Certify(100, FixedSize(n, 0.001)), 1, inputs):
         first = first or time.perf_counter()
         done += 1
         end = time.perf_counter()

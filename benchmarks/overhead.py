@@ -30,7 +30,7 @@ from common.small import DATA, digits_model
 from common.timed import TimedBackend, TimedNoise, found_slow
 from torch import nn
 
-from holdfast.cli.material import Material
+from holdfast.cli.material import Setup
 from holdfast.models.architectures.base import build
 from holdfast.models.backends import Backend, Job, prepare
 from holdfast.models.backends.torch_eager import TorchEager
@@ -137,7 +137,7 @@ def untrained(only: str | None, precision: str) -> list[Case]:
 def trained(model: str, precision: str) -> Case:
     """A bundle on real inputs."""
     path, _, data = model.partition("=")
-    material = Material.load(Path(path), data, None, "test", "cpu", precision)
+    material = Setup.load(Path(path), data, None, "test", "cpu", precision)
     inputs, samples = (360, 100) if material.bundle.info.architecture.startswith("digits") else (4, 1000)
     examples = [material.data[index] for index in range(inputs)]
     name = f"trained {material.bundle.info.architecture} {precision}"

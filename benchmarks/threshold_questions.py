@@ -18,7 +18,7 @@ from scipy.stats import norm
 
 from holdfast.estimators import EProcess, Estimator, FixedSize, Looks, scale_of
 from holdfast.noises.gaussian import Gaussian
-from holdfast.runs.logs import read_log
+from holdfast.store.logs import read_log
 from holdfast.types import Counts
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ import numpy as np
 from common.program import machine, parsed, parser
 from common.small import DATA, digits_model
 
-from holdfast.cli.material import Material
+from holdfast.cli.material import Setup
 from holdfast.estimators import EProcess, Estimator, FixedSize, Looks, certificate, scale_of
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.procedure import Certify
@@ -48,7 +48,7 @@ RADII = (0.25, 0.5, 0.75, 1.0)
 class Setting:
     """What is certified, by which base classifier, and the examples of it that are."""
 
-    material: Material
+    material: Setup
     classifier: VotingClassifier
     examples: list[Example]
     engine: LocalEngine
@@ -134,7 +134,7 @@ def main() -> None:
 
 def compare(asked: argparse.Namespace, n: int) -> None:
     """Sample for every estimator, n samples at most, and print the tables."""
-    material = Material.load(asked.model, asked.data, None, "test", "cpu", asked.precision)
+    material = Setup.load(asked.model, asked.data, None, "test", "cpu", asked.precision)
     indices = range(0, len(material.data), asked.every)[: asked.limit]
     classifier, engine = material.workplace("cpu", 1).classifier("torch"), LocalEngine(batch_size=asked.batch_size)
     examples = [material.data[index] for index in indices]

@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 from common.program import machine, parsed, parser
 
-from holdfast.runs.manifest import Manifest
-from holdfast.runs.promised_data import DataPromise
-from holdfast.runs.store import RunStore, VoteRecord
-from holdfast.runs.verification.check import Verification, check_claims, check_files
+from holdfast.store.data_manifest import DataManifest
+from holdfast.store.manifest import RunManifest
+from holdfast.store.run import RunStore, VoteRecord
 from holdfast.types import Counts
+from holdfast.verification.run import Verification, check_claims, check_files
 from holdfast.workflows.verify import claims_of
 
 N, CLASSES = 100_000, 10
@@ -28,13 +28,13 @@ N, CLASSES = 100_000, 10
 def write(folder: Path, examples: int) -> None:
     """A run with votes as a trained network casts them: many near unanimous, some near a tie."""
     rng = np.random.default_rng(0)
-    promised = Manifest(
+    promised = RunManifest(
         kind="certify",
         noise={"name": "gaussian", "sigma": 0.5},
         guarantee="cohen",
         estimator={"name": "fixed", "n": N, "alpha": 0.001, "method": "split"},
         n0=100,
-        data=DataPromise("synthetic", "test", "0" * 64, examples, (3, 32, 32), 0.0, 1.0, tuple("abcdefghij")),
+        data=DataManifest("synthetic", "test", "0" * 64, examples, (3, 32, 32), 0.0, 1.0, tuple("abcdefghij")),
         model={},
         seed=1,
         block=64,

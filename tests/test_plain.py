@@ -19,14 +19,14 @@ from holdfast.models.architectures import build
 from holdfast.noises.base import noise_from_dict
 from holdfast.noises.gaussian import Gaussian
 from holdfast.plain import is_real, plain
-from holdfast.runs.attack_store import Budgets
-from holdfast.runs.promised_data import DataPromise
-from holdfast.runs.store import VoteRecord
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.engines.processes import ProcessesEngine
 from holdfast.sampling.rng import check_seed
 from holdfast.sampling.smoothed import SmoothedClassifier
 from holdfast.stats.binomial import lower_bound, upper_bound
+from holdfast.store.attack import Budgets
+from holdfast.store.data_manifest import DataManifest
+from holdfast.store.run import VoteRecord
 from holdfast.training.config import TrainConfig
 from holdfast.training.recipes import recipe_from_dict
 from holdfast.types import Counts, Example
@@ -94,7 +94,7 @@ def test_described_objects_take_them(make: Callable[[Any], Any], description: di
         lambda: Budgets(tuple(np.array([0.25, 0.5], np.float32))),
         lambda: TrainConfig(epochs=np.int64(3), learning_rate=np.float32(0.1), crop=np.int64(2)),
         lambda: Counts(tuple(np.array([3, 4]))),
-        lambda: DataPromise(
+        lambda: DataManifest(
             "a", "test", "0", np.int64(9), (np.int64(3),), 0.0, 1.0, ("x",), "", np.int64(3), np.int64(2)
         ),
     ],

@@ -21,7 +21,7 @@ def test_importing_holdfast_imports_neither_torch_nor_scipy() -> None:
 def test_noises_estimators_and_analysis_do_without_torch() -> None:
     code = (
         "import sys, holdfast as hf; hf.Gaussian(0.5); hf.Ablation(4); hf.FixedSize(10, 0.1); hf.Norm.L2; "
-        "import holdfast.analysis.report, holdfast.runs.store; print('torch' in sys.modules)"
+        "import holdfast.analysis.report, holdfast.store.run; print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
@@ -44,7 +44,7 @@ def test_every_noise_and_what_takes_one_is_public() -> None:
         kind = type(noise_from_dict({"name": name, **given[name]}))
         assert getattr(holdfast, kind.__name__, None) is kind
     # What the docstrings of `SmoothedClassifier` tell its user to give.
-    for name in ("Example", "TopTwo", "Looks", "ProcessesEngine", "RayEngine", "FactoryRecipe"):
+    for name in ("Example", "TopTwo", "Looks", "ProcessesEngine", "RayEngine", "FunctionFactory"):
         assert name in holdfast.__all__
 
 

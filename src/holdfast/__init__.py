@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from holdfast.noises.partition import Partition
     from holdfast.noises.uniform import Uniform
     from holdfast.noises.uniform_flip import UniformFlip
-    from holdfast.sampling.engines.base import FactoryRecipe
+    from holdfast.sampling.engines.base import FunctionFactory
     from holdfast.sampling.engines.processes import ProcessesEngine
     from holdfast.sampling.engines.ray import RayEngine
     from holdfast.sampling.smoothed import SmoothedClassifier
@@ -30,7 +30,7 @@ _HOME = {
     "ClassBounds": "holdfast.types",
     "Counts": "holdfast.types",
     "Example": "holdfast.types",
-    "FactoryRecipe": "holdfast.sampling.engines.base",
+    "FunctionFactory": "holdfast.sampling.engines.base",
     "FixedSize": "holdfast.estimators",
     "Gaussian": "holdfast.noises.gaussian",
     "HoldfastError": "holdfast.errors",
@@ -54,7 +54,7 @@ __all__ = [
     "ClassBounds",
     "Counts",
     "Example",
-    "FactoryRecipe",
+    "FunctionFactory",
     "FixedSize",
     "Gaussian",
     "HoldfastError",

@@ -1,6 +1,6 @@
 """What no run asks for, and nobody waits for: limits that formats, noises and estimators share.
 
-`holdfast.runs.verification` has them a second time, on purpose.
+`holdfast.verification` has them a second time, on purpose.
 """
 
 from __future__ import annotations

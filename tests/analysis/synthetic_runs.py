@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from holdfast.runs.manifest import Manifest
-from holdfast.runs.promised_data import DataPromise
-from holdfast.runs.store import ClaimRecord, RunStore, Session, VoteRecord, read_run
+from holdfast.store.data_manifest import DataManifest
+from holdfast.store.manifest import RunManifest
+from holdfast.store.run import ClaimRecord, RunStore, Session, VoteRecord, read_run
 from holdfast.types import Counts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from holdfast.runs.store import Record, Run
+    from holdfast.store.run import Record, Run
 
 GAUSSIAN = {"name": "gaussian", "sigma": 0.25}
 ABLATION = {"name": "ablation", "k": 45, "null": "multichannel", "fill": None}
@@ -24,9 +24,9 @@ CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 DIGITS = tuple(str(digit) for digit in range(10))
 
 
-def data(size: int, **changes: Any) -> DataPromise:
+def data(size: int, **changes: Any) -> DataManifest:
     """A test split of 8 x 8 digits."""
-    promise = DataPromise(
+    promise = DataManifest(
         source="digits",
         split="test",
         sha256="ab" * 32,
@@ -39,8 +39,8 @@ def data(size: int, **changes: Any) -> DataPromise:
     return replace(promise, **changes)
 
 
-def manifest(promise: DataPromise, noise: dict[str, Any] = GAUSSIAN, n: int = 1000, **changes: Any) -> Manifest:
-    whole = Manifest(
+def manifest(promise: DataManifest, noise: dict[str, Any] = GAUSSIAN, n: int = 1000, **changes: Any) -> RunManifest:
+    whole = RunManifest(
         kind="certify",
         noise=noise,
         guarantee="cohen" if noise["name"] == "gaussian" else "levine",
@@ -67,7 +67,7 @@ def votes(index: int, label: int, top: int, hits: int, classes: int = 10, n: int
     return VoteRecord(index, label, Counts(tuple(selection)), Counts(tuple(estimation)))
 
 
-def write_run(folder: Path, promise: Manifest, records: Sequence[Record], sessions: Sequence[Session] = ()) -> Run:
+def write_run(folder: Path, promise: RunManifest, records: Sequence[Record], sessions: Sequence[Session] = ()) -> Run:
     with RunStore(folder, promise) as store:
         store.append(records)
         for session in sessions:

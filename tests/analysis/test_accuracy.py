@@ -7,7 +7,7 @@ import pytest
 from synthetic_runs import four, imported
 
 from holdfast.analysis.accuracy import (
-    Outcome,
+    Result,
     abstention_rate,
     accuracy,
     average_certified_radius,
@@ -19,10 +19,10 @@ from holdfast.analysis.accuracy import (
 from holdfast.stats.datasets import Proportion, certified_proportion
 
 
-def result(radius: float | None, correct: bool = True, answer: int | None = 1) -> Outcome:
+def result(radius: float | None, correct: bool = True, answer: int | None = 1) -> Result:
     """An outcome with a certificate of that radius, or without one."""
     predicted = None if radius is None else 1 if correct else 0
-    return Outcome(0, 1, predicted, radius or 0.0, answer)
+    return Result(0, 1, predicted, radius or 0.0, answer)
 
 
 def test_median_counts_misclassified_examples_as_minus_infinity() -> None:

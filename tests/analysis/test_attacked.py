@@ -15,7 +15,7 @@ from synthetic_runs import ABLATION, data, four, manifest, many, votes, write_ru
 
 from holdfast.analysis import attack_wording
 from holdfast.analysis.accuracy import outcomes
-from holdfast.analysis.attacked import (
+from holdfast.analysis.attacks import (
     BELOW_A_PIXEL,
     UNCERTIFIED,
     WANTED,
@@ -32,7 +32,8 @@ from holdfast.analysis.gap_pictures import gap_chart, gap_picture, write_gap_plo
 from holdfast.analysis.gaps import attack_steps, gap, same_inputs
 from holdfast.analysis.report import write_report
 from holdfast.errors import RunError, UsageError
-from holdfast.runs.attack_store import (
+from holdfast.stats.datasets import proportion
+from holdfast.store.attack import (
     AttackManifest,
     AttackRecord,
     AttackRun,
@@ -41,14 +42,13 @@ from holdfast.runs.attack_store import (
     hashed,
     read_attack,
 )
-from holdfast.stats.datasets import proportion
 from holdfast.types import Counts, Norm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from holdfast.analysis.attacked import AttackSummary
-    from holdfast.runs.store import Run
+    from holdfast.analysis.attacks import AttackSummary
+    from holdfast.store.run import Run
 
 QUERIES = {"decisions": 10, "scores": 0, "gradients": 40, "samples": 1000}
 
@@ -432,7 +432,7 @@ def test_figures_of_attacks_do_without_torch() -> None:
     import sys
 
     code = (
-        "import sys, holdfast.analysis.gap_pictures, holdfast.analysis.attacked, holdfast.runs.attack_store; "
+        "import sys, holdfast.analysis.gap_pictures, holdfast.analysis.attacks, holdfast.store.attack; "
         "print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -13,7 +13,7 @@ from holdfast.analysis.accuracy import summarize
 from holdfast.analysis.choices import SEED, SUBSET
 from holdfast.analysis.plots import write_plot
 from holdfast.analysis.report import write_report
-from holdfast.runs.seeds import CHOSEN, DERIVED, ENTROPY
+from holdfast.store.seeds import CHOSEN, DERIVED, ENTROPY
 
 BEST = "the best of many looks better than it is"
 BOTH = f"Seed and subset were chosen by whoever made the run: {BEST}."

@@ -4,7 +4,7 @@ import pytest
 from synthetic_runs import ABLATION, CIFAR10, GAUSSIAN, data, imported, manifest
 
 from holdfast.analysis.published import at_radius, comparable, curve, figure
-from holdfast.runs.logs import read_log
+from holdfast.store.logs import read_log
 
 CIFAR = data(10000, source="parquet", shape=(3, 32, 32), class_names=CIFAR10)
 MNIST = data(10000, source="mnist", shape=(1, 28, 28))

@@ -13,7 +13,7 @@ from holdfast.analysis import wording
 from holdfast.analysis.accuracy import summarize
 from holdfast.analysis.report import write_report
 from holdfast.errors import MissingExtraError, RunError, StorageError, UsageError
-from holdfast.runs.store import Session
+from holdfast.store.run import Session
 
 
 class Page(HTMLParser):

@@ -74,7 +74,7 @@ def cancelling(count: int) -> list[tuple[nn.Sequential, Tensor]]:
 
 @pytest.mark.parametrize("bound", [Linear(norm="linf"), Convex(epsilon=1e-12, search=60)])
 def test_a_lead_of_differences_is_certified_for_no_more_than_its_exact_margin(bound):
-    """The slack of `Quotient` and of `Within`."""
+    """The slack of `MarginQuotient` and of `MarginWithin`."""
     radii = []
     for module, x in cancelling(60):
         (found,) = bound.on(Classifier(module, (6,), 2)).certify(x)

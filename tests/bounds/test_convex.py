@@ -22,7 +22,7 @@ from torch import nn
 from holdfast.bounds import bound_from_dict
 from holdfast.bounds.layers import plain
 from holdfast.bounds.methods.convex import Convex
-from holdfast.bounds.polytope import least_leads
+from holdfast.bounds.polytope import least_margins
 from holdfast.bounds.rounding import reach
 from holdfast.errors import MissingExtraError, UsageError
 
@@ -33,7 +33,7 @@ def test_below_the_linear_program_below_the_true_minimum(seed, radius):
     module = relu_network(4, 8, 3, seed=seed)
     x = inputs(1, (4,), seed)
     network = plain(classifier(module, (4,), 3))
-    leads = least_leads(network, x.double(), torch.tensor([0]), radius, "linf", None)[0]
+    leads = least_margins(network, x.double(), torch.tensor([0]), radius, "linf", None)[0]
     slack = reach(network, x.double(), radius).of_difference(torch.tensor([0]))[0]
     for other in (1, 2):
         relaxed = relaxed_least_lead(module, x[0], 0, other, radius)

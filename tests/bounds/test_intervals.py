@@ -6,9 +6,9 @@ import pytest
 import torch
 from networks import attacked, classifier, convolutional, in_ball, inputs, relu_network
 
-from holdfast.bounds.intervals import interval_leads
+from holdfast.bounds.intervals import interval_margins
 from holdfast.bounds.layers import plain
-from holdfast.bounds.polytope import least_leads
+from holdfast.bounds.polytope import least_margins
 
 NETWORKS = [(relu_network(6, 10, 10, 3, mean=0.4), (6,)), (convolutional(), (1, 8, 8))]
 
@@ -20,7 +20,7 @@ def test_no_change_has_a_smaller_lead(module, shape, limits, epsilon):
     network = plain(classifier(module, shape, 3))
     x = inputs(6, shape).double().round()
     labels = torch.arange(6) % 3
-    leads = interval_leads(network, x, labels, epsilon, limits)
+    leads = interval_margins(network, x, labels, epsilon, limits)
     assert (leads.gather(1, labels.unsqueeze(1)) == 0.0).all()
     for point, label, least in zip(x, labels.tolist(), leads, strict=True):
         tried = torch.cat(
@@ -37,8 +37,8 @@ def test_with_one_hidden_layer_it_is_the_polytope(module, shape, limits):
     network = plain(classifier(module, shape, 3))
     x, labels = inputs(6, shape).double(), torch.arange(6) % 3
     for epsilon in (0.01, 0.2):
-        found = interval_leads(network, x, labels, epsilon, limits)
-        torch.testing.assert_close(found, least_leads(network, x, labels, epsilon, "linf", limits))
+        found = interval_margins(network, x, labels, epsilon, limits)
+        torch.testing.assert_close(found, least_margins(network, x, labels, epsilon, "linf", limits))
 
 
 def test_layers_without_biases():
@@ -48,5 +48,5 @@ def test_layers_without_biases():
     ).eval()
     network = plain(classifier(module, (6,), 3))
     x, labels = inputs(6, (6,)).double(), torch.arange(6) % 3
-    found = interval_leads(network, x, labels, 0.05, None)
-    torch.testing.assert_close(found, least_leads(network, x, labels, 0.05, "linf", None))
+    found = interval_margins(network, x, labels, 0.05, None)
+    torch.testing.assert_close(found, least_margins(network, x, labels, 0.05, "linf", None))

@@ -13,7 +13,7 @@ from networks import attacked, classifier, convolutional, in_ball, inputs, relu_
 from holdfast.bounds.layers import plain
 from holdfast.bounds.methods.convex import Convex
 from holdfast.bounds.methods.lirpa import Lirpa
-from holdfast.bounds.polytope import least_leads
+from holdfast.bounds.polytope import least_margins
 from holdfast.errors import HoldfastError, UsageError
 
 NETWORKS = [(relu_network(6, 10, 10, 3, mean=0.4), (6,)), (convolutional(), (1, 8, 8))]
@@ -26,7 +26,7 @@ def installed():
 
 
 def least(bound, on, x, labels):
-    return bound.on(on).method.least_leads(x.double(), labels, bound.epsilon)
+    return bound.on(on).method.least_margins(x.double(), labels, bound.epsilon)
 
 
 @pytest.mark.usefixtures("installed")
@@ -97,7 +97,7 @@ def test_leads_are_asked_for_and_rounding_is_taken_off(monkeypatch):
         def compute_bounds(self, x, C, method, bound_upper):
             asked["method"] = method
             labels = C.sum(dim=1).argmax(dim=1)
-            return least_leads(plain(on), x[0], labels, 0.03, "linf", None), None
+            return least_margins(plain(on), x[0], labels, 0.03, "linf", None), None
 
     library, perturbations = ModuleType("auto_LiRPA"), ModuleType("auto_LiRPA.perturbations")
     library.BoundedModule = BoundedModule

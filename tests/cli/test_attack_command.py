@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from program import CERTIFY, Call
 
-from holdfast.runs.attack_store import read_attack
-from holdfast.runs.ledger import RECORDS
+from holdfast.store.attack import read_attack
+from holdfast.store.folder import RECORDS
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from program import Call
 
-from holdfast.runs import backends
-from holdfast.runs.backends import calibration_on
-from holdfast.runs.manifest import backend_of, read_manifest
-from holdfast.runs.replay import check_backend, other_versions
-from holdfast.runs.store import RECORDS, read_run
+from holdfast.execution import backends
+from holdfast.execution.backends import calibration_on
+from holdfast.execution.replay import check_backend, other_versions
+from holdfast.store.manifest import backend_of, read_run_manifest
+from holdfast.store.run import RECORDS, read_run
 
 SMALL = ("--n", 100, "--n0", 30, "--alpha", 0.01, "--every", 60, "--seed", 5, "--quiet", "--batch-size", 200)
 
@@ -23,7 +23,7 @@ def model(models: Path) -> Path:
 
 def test_short_work_is_done_by_torch_and_the_manifest_says_so(call: Call, model: Path, tmp_path: Path) -> None:
     assert call("certify", "--model", model, "--out", tmp_path / "run", *SMALL)[0] == 0
-    manifest = read_manifest(tmp_path / "run")
+    manifest = read_run_manifest(tmp_path / "run")
     assert manifest.model["backend"]["name"] == backend_of(manifest) == "torch"
     assert manifest.precision == "float32"
 
@@ -32,7 +32,7 @@ def test_longer_work_is_done_by_the_fastest(call: Call, model: Path, monkeypatch
     speeds = {"torch": 100.0, "torch-optimized": 300.0, "onnxruntime": 200.0, "openvino": 250.0}
     monkeypatch.setattr(backends, "_SHORT_SECONDS", 0.0)
     monkeypatch.setattr(
-        backends.Workplace, "_speed", lambda self, classifier, example: speeds[classifier.function.name]
+        backends.ClassifierBuilder, "_speed", lambda self, classifier, example: speeds[classifier.function.name]
     )
     for precision, fastest in (("float32", "torch-optimized"), ("bfloat16", "torch-optimized")):
         plan = ("plan", "--model", model, "--limit", 1, "--n", 100, "--precision", precision, "--json")
@@ -72,7 +72,7 @@ def test_a_run_is_resumed_on_its_own_backend_and_refused_on_another(call: Call, 
 def test_int8_is_resumed_and_drawn_again_with_the_same_weights(call: Call, model: Path, tmp_path: Path) -> None:
     run = ("certify", "--model", model, "--out", tmp_path / "run", *SMALL, "--precision", "int8")
     assert call(*run)[0] == 0
-    manifest = read_manifest(tmp_path / "run")
+    manifest = read_run_manifest(tmp_path / "run")
     said = manifest.model["backend"]
     assert said["name"] == "openvino"
     assert said["quantization"]["calibration"] | {"sha256": ""} == {

@@ -13,8 +13,8 @@ import torch
 from program import CERTIFY
 
 from holdfast.models.bundle import load_bundle
-from holdfast.runs.attack_store import read_attack
-from holdfast.runs.store import RunStore, read_run
+from holdfast.store.attack import read_attack
+from holdfast.store.run import RunStore, read_run
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 import torch
 from program import CERTIFY, Call
 
-from holdfast.runs.store import RECORDS, read_run
+from holdfast.store.run import RECORDS, read_run
 
 
 def test_from_training_to_a_report(call: Call, models: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from holdfast.runs.store import ClaimRecord, RunStore, read_run
+from holdfast.store.run import ClaimRecord, RunStore, read_run
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -30,12 +30,12 @@ def contents(folder: Path) -> dict[str, bytes]:
 def made(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
     """A run."""
     from holdfast.cli.certify import Settings, certify_into
-    from holdfast.cli.material import Material
+    from holdfast.cli.material import Setup
     from holdfast.estimators import FixedSize
     from holdfast.sampling.engines.local import LocalEngine
 
     folder = tmp_path_factory.mktemp("run") / "run"
-    material = Material.load(models / "gaussian.safetensors", "digits", None, "test", "cpu", "float32")
+    material = Setup.load(models / "gaussian.safetensors", "digits", None, "test", "cpu", "float32")
     settings = Settings(60, None, 20, FixedSize(100, 0.01), LocalEngine(batch_size=200), backend="torch")
     certify_into(folder, material, settings, hidden=True)
     return folder

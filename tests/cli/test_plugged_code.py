@@ -11,15 +11,15 @@ import torch
 from program import Call
 
 from holdfast.errors import RunError
+from holdfast.execution.factories import BackendFactory, base_for
 from holdfast.models.architectures import base as table
 from holdfast.models.backends import Job, prepare
 from holdfast.models.bundle import load_bundle
 from holdfast.noises.gaussian import Gaussian
-from holdfast.runs.manifest import read_manifest, write_manifest
-from holdfast.runs.recipe import BackendRecipe, base_for
-from holdfast.runs.store import read_run
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.engines.processes import ProcessesEngine
+from holdfast.store.manifest import read_run_manifest, write_manifest
+from holdfast.store.run import read_run
 
 HELPER = "FACTOR = 1.0\n"
 NETWORK = '''
@@ -89,7 +89,7 @@ def test_changed_code_is_refused_on_resuming_and_comments_are_not(
 ) -> None:
     run = ("certify", "--model", model, "--out", tmp_path / "run")
     assert call(*run, *SIZES, "--limit", 2)[0] == 0
-    begun = read_manifest(tmp_path / "run").model["code"]
+    begun = read_run_manifest(tmp_path / "run").model["code"]
     assert {"plugged_helper", "plugged_network", "holdfast.models.normalization"} <= set(begun)
     for network, helper, named in (
         (ALTERED, HELPER, "plugged_network"),
@@ -124,7 +124,7 @@ def test_parts_of_a_composed_model_count(plug: Plug, model: Path, call: Call, tm
 def test_manifests_from_before_are_gone_on_with_and_that_is_said(model: Path, call: Call, tmp_path: Path) -> None:
     run = ("certify", "--model", model, "--out", tmp_path / "run")
     assert call(*run, *SIZES, "--limit", 1)[0] == 0
-    now = read_manifest(tmp_path / "run")
+    now = read_run_manifest(tmp_path / "run")
     versions = {name: each for name, each in now.versions.items() if name != "code"}
     old = {name: each for name, each in now.model.items() if name != "code"}
     for file in (tmp_path / "run").iterdir():
@@ -152,11 +152,11 @@ def test_an_attack_has_the_code_in_its_promise(plug: Plug, model: Path, call: Ca
     assert (code, "plugged_network.py) differ" in err) == (1, True), err
 
 
-def recipe(model: Path) -> BackendRecipe:
+def recipe(model: Path) -> BackendFactory:
     bundle = load_bundle(model)
     made = VotingClassifier(prepare("torch", Job(bundle.module, bundle.info.noisy_shape)), 10)
     found = base_for(ProcessesEngine(1), made, Gaussian(0.25))
-    assert isinstance(found, BackendRecipe)
+    assert isinstance(found, BackendFactory)
     return found
 
 

@@ -9,13 +9,13 @@ import pytest
 from program import Call
 
 from holdfast.cli.specs import open_data_spec
+from holdfast.execution import backends
+from holdfast.execution.backends import ClassifierBuilder
 from holdfast.models.bundle import load_bundle, read_info
 from holdfast.models.precision import Speeds
 from holdfast.noises.gaussian import Gaussian
-from holdfast.runs import backends
-from holdfast.runs.backends import Workplace
-from holdfast.runs.manifest import read_manifest
-from holdfast.runs.store import RECORDS
+from holdfast.store.manifest import read_run_manifest
+from holdfast.store.run import RECORDS
 from holdfast.training import loop
 
 FAST, SLOW = Speeds(1.0, 0.4, "a noisy copy"), Speeds(1.0, 18.0, "a noisy copy")
@@ -25,11 +25,11 @@ def measured(monkeypatch: pytest.MonkeyPatch, found: Speeds | None) -> list[int]
     """Have each measurement come to this; the list says of how many samples it was asked."""
     asked: list[int] = []
 
-    def speeds(self: Workplace, backend: str, example: object, samples: int) -> Speeds | None:
+    def speeds(self: ClassifierBuilder, backend: str, example: object, samples: int) -> Speeds | None:
         asked.append(samples)
         return found
 
-    monkeypatch.setattr(Workplace, "speeds", speeds)
+    monkeypatch.setattr(ClassifierBuilder, "speeds", speeds)
     return asked
 
 
@@ -48,7 +48,7 @@ def test_the_faster_precision_is_promised_and_kept_on_resuming(
     assert code == 0, err
     assert f"precision {chosen}: " in err
     assert asked == [330]
-    assert read_manifest(tmp_path / "run").precision == chosen
+    assert read_run_manifest(tmp_path / "run").precision == chosen
     records = tmp_path / "run" / RECORDS
     whole = records.read_bytes()
     records.write_bytes(whole[: len(whole) // 2])
@@ -68,7 +68,7 @@ def test_a_slow_precision_that_is_named_is_taken_with_a_warning(
     code, _, err = call(*certify(models, tmp_path / "run", "bfloat16"))
     assert code == 0, err
     assert "Warning: bfloat16 takes 18.0 times as long as float32 here" in err
-    assert read_manifest(tmp_path / "run").precision == "bfloat16"
+    assert read_run_manifest(tmp_path / "run").precision == "bfloat16"
     measured(monkeypatch, FAST)
     code, _, err = call(*certify(models, tmp_path / "other", "bfloat16"))
     assert (code, "Warning" in err) == (0, False)
@@ -76,7 +76,7 @@ def test_a_slow_precision_that_is_named_is_taken_with_a_warning(
 
 def test_copies_are_really_measured_where_there_is_much_to_do(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bundle, data = load_bundle(models / "gaussian.safetensors"), open_data_spec("digits", "test")
-    place = Workplace(bundle, Gaussian(0.25), "float32", "cpu", 1, lambda: data)
+    place = ClassifierBuilder(bundle, Gaussian(0.25), "float32", "cpu", 1, lambda: data)
     assert place.speeds("torch", data[0], 10) is None
     monkeypatch.setattr(backends, "_SHORT_SECONDS", 0.0)
     found = place.speeds("torch", data[0], 10)

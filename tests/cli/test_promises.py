@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from program import CERTIFY, Call
 
-from holdfast.runs.attack_store import read_attack, read_attack_manifest
-from holdfast.runs.manifest import read_manifest
-from holdfast.runs.seeds import derived_seed
-from holdfast.runs.store import RECORDS, read_run
+from holdfast.store.attack import read_attack, read_attack_manifest
+from holdfast.store.manifest import read_run_manifest
+from holdfast.store.run import RECORDS, read_run
+from holdfast.store.seeds import derived_seed
 
 NONCE = "00112233445566778899aabbccddeeff"
 # Of `CERTIFY`, without its seed.
@@ -70,7 +70,7 @@ def test_a_promise_without_a_nonce_pins_its_seed(call: Call, models: Path, tmp_p
     code, _, err = call(*command, "--promise", "12")
     assert (code, "--promise is a digest of 64 hexadecimal digits" in err) == (2, True)
     code, out, err = call(*command, "--promise-only")
-    manifest = read_manifest(run)
+    manifest = read_run_manifest(run)
     assert code == 0
     assert f"manifest SHA-256:\n  {manifest.digest}" in out
     assert "nothing was computed" in out

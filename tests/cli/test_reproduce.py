@@ -21,7 +21,7 @@ from holdfast.errors import RunError
 from holdfast.folders import Below
 from holdfast.outputs import alone_at
 from holdfast.reproductions import base, levine_imagenet, recipes
-from holdfast.runs.store import RECORDS, read_run
+from holdfast.store.run import RECORDS, read_run
 
 MODELS = ("mnist-k15", "mnist-k45", "mnist-k45-mean")
 
@@ -59,7 +59,7 @@ def test_from_data_to_a_page_and_again_without_work(
     # Nothing is trained or certified a second time, not even by another version of the libraries.
     monkeypatch.setattr(trainings, "_train", None)
     monkeypatch.setattr("holdfast.cli.certify.certify_into", None)
-    monkeypatch.setattr("holdfast.runs.execute.installed_versions", lambda: {"torch": "9"})
+    monkeypatch.setattr("holdfast.execution.certify.installed_versions", lambda: {"torch": "9"})
     code, again, err = call(*arguments(mnist, tmp_path / "out"), "--json")
     assert code == 0, err
     found = json.loads(again)

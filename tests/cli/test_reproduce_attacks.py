@@ -24,7 +24,7 @@ def test_bounds_and_attacks_are_made_once(call, mnist, tmp_path, monkeypatch):
 
     # Nothing is done a second time.
     monkeypatch.setattr("holdfast.cli.bound.bound_into", None)
-    monkeypatch.setattr("holdfast.runs.attack.attack_run", None)
+    monkeypatch.setattr("holdfast.execution.attack.attack_run", None)
     again = json.loads(call(*arguments("wong-kolter", mnist, tmp_path))[1])
     assert again["tables"] == document["tables"]
 

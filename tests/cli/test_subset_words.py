@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from holdfast.runs.ledger import RECORDS
-from holdfast.runs.results import FILE_NAME as RESULTS
+from holdfast.store.folder import RECORDS
+from holdfast.store.results import FILE_NAME as RESULTS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,8 +12,8 @@ import pytest
 from program import CERTIFY, Call
 
 from holdfast.errors import DataError
-from holdfast.runs.manifest import read_manifest
-from holdfast.runs.store import RECORDS, RunStore, read_run
+from holdfast.store.manifest import read_run_manifest
+from holdfast.store.run import RECORDS, RunStore, read_run
 
 TRAIN = ("--noise", "gaussian:sigma=0.25", "--arch", "digits-mlp", "--quiet", "--learning-rate", 0.1)
 
@@ -39,7 +39,7 @@ def forge(run: Path, position: int, **changes: Any) -> None:
     lines = (run / RECORDS).read_text().splitlines()
     entries = {**json.loads(lines[position]), **changes}
     del entries["digest"]
-    text = f"{read_manifest(run).digest}\n{json.dumps(entries, sort_keys=True, separators=(',', ':'))}"
+    text = f"{read_run_manifest(run).digest}\n{json.dumps(entries, sort_keys=True, separators=(',', ':'))}"
     lines[position] = json.dumps({**entries, "digest": hashlib.sha256(text.encode()).hexdigest()[:16]})
     (run / RECORDS).write_text("\n".join(lines) + "\n")
 
@@ -52,7 +52,7 @@ def copy(certified: Path, folder: Path) -> Path:
 
 
 def test_a_run_and_its_logs_are_verified(call: Call, certified: Path) -> None:
-    digest = read_manifest(certified / "run").digest
+    digest = read_run_manifest(certified / "run").digest
     for log in ("log.tsv", "log.jsonl"):
         code, out, err = call(
             *("verify", certified / "run", "--log", certified / log),
@@ -87,8 +87,8 @@ def test_json_for_machines(call: Call, certified: Path) -> None:
 @pytest.mark.parametrize("log", ["log.tsv", "log.jsonl"])
 def test_every_digit_of_a_radius_in_a_log_is_checked(certified: Path, tmp_path: Path, log: str) -> None:
     """By the functions that the command calls, since there are many digits."""
-    from holdfast.runs.verification.check import Verification, check_files
-    from holdfast.runs.verification.exported import check_log
+    from holdfast.verification.exported import check_log
+    from holdfast.verification.run import Verification, check_files
     from holdfast.workflows.verify import claims_of
 
     material, claims = check_files(certified / "run", Verification()), claims_of(certified / "run")

@@ -12,10 +12,10 @@ import numpy as np
 
 from holdfast.estimators import estimator_from_dict, scale_of
 from holdfast.noises.base import noise_from_dict
-from holdfast.runs.attack_store import AttackManifest, AttackRecord, AttackStore, Budgets, hashed
-from holdfast.runs.manifest import Manifest
-from holdfast.runs.promised_data import DataPromise
-from holdfast.runs.store import BoundRecord, ClaimRecord, RunStore, Session, VoteRecord
+from holdfast.store.attack import AttackManifest, AttackRecord, AttackStore, Budgets, hashed
+from holdfast.store.data_manifest import DataManifest
+from holdfast.store.manifest import RunManifest
+from holdfast.store.run import BoundRecord, ClaimRecord, RunStore, Session, VoteRecord
 from holdfast.types import Counts
 
 SIZE, CLASSES, SHAPE = 3, 4, (1, 4, 4)
@@ -68,12 +68,12 @@ class Made(NamedTuple):
     files: dict[str, bytes]
 
 
-def data(**changes: Any) -> DataPromise:
+def data(**changes: Any) -> DataManifest:
     entries = {"source": "made-up", "split": "test", "sha256": "0" * 64, "size": SIZE, "shape": SHAPE}
-    return DataPromise(**{**entries, "low": 0.0, "high": 1.0, "class_names": tuple("abcd"), **changes})
+    return DataManifest(**{**entries, "low": 0.0, "high": 1.0, "class_names": tuple("abcd"), **changes})
 
 
-def _manifest(kind: str, noise: dict[str, Any], theorem: str, estimator: dict[str, Any], **changes: Any) -> Manifest:
+def _manifest(kind: str, noise: dict[str, Any], theorem: str, estimator: dict[str, Any], **changes: Any) -> RunManifest:
     entries: dict[str, Any] = {
         "n0": 20,
         "data": data(),
@@ -89,10 +89,10 @@ def _manifest(kind: str, noise: dict[str, Any], theorem: str, estimator: dict[st
         "device": "cpu",
         "versions": {"holdfast": "0.1.0"},
     }
-    return Manifest(kind, noise, theorem, estimator, **{**entries, **changes})
+    return RunManifest(kind, noise, theorem, estimator, **{**entries, **changes})
 
 
-def _votes(manifest: Manifest) -> list[VoteRecord]:
+def _votes(manifest: RunManifest) -> list[VoteRecord]:
     rng = np.random.default_rng(3)
     scale = scale_of(noise_from_dict(manifest.noise), manifest.guarantee, manifest.data.shape)
     estimator = estimator_from_dict(manifest.estimator, scale)
@@ -124,7 +124,7 @@ def runs() -> dict[str, Made]:
         for name, (noise, theorem, estimator) in _VOTES.items()
     }
     promised["joint"] = _manifest("certify", *_VOTES["fixed"], joint_alpha=0.003)
-    found: dict[str, tuple[Manifest, list[Any]]] = {name: (each, _votes(each)) for name, each in promised.items()}
+    found: dict[str, tuple[RunManifest, list[Any]]] = {name: (each, _votes(each)) for name, each in promised.items()}
     imported = _manifest(
         "imported",
         {"name": "gaussian", "sigma": 0.3},

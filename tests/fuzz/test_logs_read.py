@@ -18,8 +18,8 @@ from schema import excluded
 
 from holdfast.cli.logs import _lines
 from holdfast.errors import HoldfastError
-from holdfast.runs.logs import read_log, write_jsonl, write_tsv
-from holdfast.runs.store import read_run
+from holdfast.store.logs import read_log, write_jsonl, write_tsv
+from holdfast.store.run import read_run
 from holdfast.types import Norm
 from holdfast.workflows.verify import Given, verify_run
 

@@ -23,10 +23,10 @@ from holdfast.attacks import Target
 from holdfast.cli.logs import _lines
 from holdfast.cli.main import main
 from holdfast.errors import HoldfastError
-from holdfast.runs.attack_store import AttackRun, read_attack
-from holdfast.runs.store import read_run
-from holdfast.runs.verification.attacked import AttackVerification, check_attack
-from holdfast.runs.verification.check import Verification, check_files
+from holdfast.store.attack import AttackRun, read_attack
+from holdfast.store.run import read_run
+from holdfast.verification.attack import AttackVerification, check_attack
+from holdfast.verification.run import Verification, check_files
 from holdfast.workflows.verify import Given, verify_run
 from holdfast.workflows.verify_attack import verify_attack
 

@@ -8,14 +8,14 @@ import numpy as np
 
 from holdfast.cli.specs import parse_attack, parse_bound, parse_budgets, parse_noise
 from holdfast.estimators import FixedSize
+from holdfast.execution.bound import describe_bound
 from holdfast.noises.base import find_guarantee
 from holdfast.reproductions.base import Attacking, Bounding, Certification, Finished, Model, Study, Trained
-from holdfast.runs.attack_store import AttackManifest, AttackRecord, AttackRun
-from holdfast.runs.bound import bound_promise
-from holdfast.runs.manifest import Manifest
-from holdfast.runs.promised_data import DataPromise
-from holdfast.runs.store import BoundRecord, Run, VoteRecord
 from holdfast.stats.datasets import proportion
+from holdfast.store.attack import AttackManifest, AttackRecord, AttackRun
+from holdfast.store.data_manifest import DataManifest
+from holdfast.store.manifest import RunManifest
+from holdfast.store.run import BoundRecord, Run, VoteRecord
 from holdfast.types import Counts
 
 DATA = {
@@ -46,10 +46,10 @@ def finished(study: Study, scale: str, kind: str, certainty: float = 9.0) -> Fin
     return Finished(scale, kind, runs, models, (), attacks, transfer)
 
 
-def promised(kind: str, every: int) -> DataPromise:
+def promised(kind: str, every: int) -> DataManifest:
     """A subset of a data set."""
     source, shape, size, classes = DATA[kind]
-    return DataPromise(
+    return DataManifest(
         source, "test", "ab" * 32, size, shape, 0.0, 1.0, tuple(map(str, range(classes))), "", every, _MOST
     )
 
@@ -57,7 +57,7 @@ def promised(kind: str, every: int) -> DataPromise:
 def bounded(wanted: Bounding, kind: str, digest: str) -> Run:
     """A deterministic bound that certifies a quarter of the examples, and of standard training none."""
     bound = parse_bound(wanted.bound)
-    manifest = bound_promise(bound, promised(kind, wanted.every), {"sha256": digest}, "cpu")
+    manifest = describe_bound(bound, promised(kind, wanted.every), {"sha256": digest}, "cpu")
     share = 0 if "standard" in wanted.name else 4
     records = [
         BoundRecord(index, *[number % _CLASSES] * 2, (bound.most or 0.0) if share and number % share == 0 else 0.0)
@@ -139,7 +139,7 @@ def run(wanted: Certification, noise: str | None, kind: str, digest: str, certai
     """A run with random votes for up to so many of its examples."""
     classes = DATA[kind][-1]
     smoothing = parse_noise(wanted.noise or str(noise))
-    manifest = Manifest(
+    manifest = RunManifest(
         kind="certify",
         noise=smoothing.to_dict(),
         guarantee=find_guarantee(smoothing).name,

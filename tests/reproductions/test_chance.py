@@ -12,7 +12,7 @@ from holdfast.reproductions.base import Finished, Trained
 from holdfast.reproductions.chance import at_chance, judged
 from holdfast.reproductions.pages import Page, Statement
 from holdfast.reproductions.writing import document, html, markdown, text
-from holdfast.runs.store import VoteRecord
+from holdfast.store.run import VoteRecord
 from holdfast.types import Counts
 
 # Made runs and attacks of all kinds are there; two of them have no networks.

@@ -13,8 +13,8 @@ from holdfast.reproductions import find_study
 from holdfast.reproductions.base import Finished
 from holdfast.reproductions.pages import Page, Row
 from holdfast.reproductions.writing import text
-from holdfast.runs.attack_store import ABSTAINS, MISCLASSIFIED
-from holdfast.runs.manifest import estimator_of
+from holdfast.store.attack import ABSTAINS, MISCLASSIFIED
+from holdfast.store.manifest import estimator_of
 
 
 def done_of(name: str, scale: str, kind: str) -> Finished:

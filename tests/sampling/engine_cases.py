@@ -15,19 +15,19 @@ import torch
 
 from holdfast.data import open_data
 from holdfast.estimators import Estimator, FixedSize
+from holdfast.execution.certify import certify_run, describe_certification, installed_versions
+from holdfast.execution.factories import BackendFactory
 from holdfast.models.backends import Job, prepare
 from holdfast.models.bundle import Bundle, load_bundle
 from holdfast.noises.base import noise_from_dict
 from holdfast.noises.gaussian import Gaussian
-from holdfast.runs.execute import certify_run, installed_versions, promise
-from holdfast.runs.manifest import Manifest
-from holdfast.runs.promised_data import DataPromise
-from holdfast.runs.recipe import BackendRecipe
-from holdfast.runs.store import Record, read_run
 from holdfast.sampling.classifier import VotingClassifier
-from holdfast.sampling.engines.base import Base, ClassifierRecipe, Engine
+from holdfast.sampling.engines.base import Base, ClassifierFactory, Engine
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.procedure import Certify, Votes
+from holdfast.store.data_manifest import DataManifest
+from holdfast.store.manifest import RunManifest
+from holdfast.store.run import Record, read_run
 from holdfast.types import Example
 
 CLASSES = 4
@@ -61,7 +61,7 @@ def nan_vote(z: torch.Tensor) -> torch.Tensor:
 
 
 @dataclass(frozen=True)
-class Seen(ClassifierRecipe):
+class Seen(ClassifierFactory):
     """Slow votes, from workers whose process numbers are the names of the files in a folder."""
 
     folder: Path
@@ -77,7 +77,7 @@ class Seen(ClassifierRecipe):
 
 
 @dataclass(frozen=True)
-class Deadly(ClassifierRecipe):
+class Deadly(ClassifierFactory):
     """Votes of a process that is killed as soon as it sees an input near 100."""
 
     def build(self, device: torch.device) -> VotingClassifier:
@@ -89,14 +89,14 @@ class Deadly(ClassifierRecipe):
         return vote(z)
 
 
-class Stillborn(ClassifierRecipe):
+class Stillborn(ClassifierFactory):
     """A process that ends before it has a base classifier."""
 
     def build(self, device: torch.device) -> VotingClassifier:
         os._exit(3)
 
 
-class Talking(ClassifierRecipe):
+class Talking(ClassifierFactory):
     """Prints something that would clear a terminal."""
 
     def build(self, device: torch.device) -> VotingClassifier:
@@ -104,7 +104,7 @@ class Talking(ClassifierRecipe):
         return VotingClassifier(vote, CLASSES)
 
 
-class Alarmed(ClassifierRecipe):
+class Alarmed(ClassifierFactory):
     """Warns of something."""
 
     def build(self, device: torch.device) -> VotingClassifier:
@@ -158,28 +158,28 @@ class Real:
     def load(cls, model: Path) -> Real:
         return cls(model, load_bundle(model))
 
-    def manifest(self, estimator: Estimator) -> Manifest:
+    def manifest(self, estimator: Estimator) -> RunManifest:
         data = open_data("digits", None, "test", {})
-        return promise(
+        return describe_certification(
             noise=noise_from_dict(self.bundle.info.noise),
             guarantee="cohen",
             estimator=estimator,
             n0=50,
-            data=DataPromise(
+            data=DataManifest(
                 *("digits", "test", data.sha256, len(data), data.shape, data.low, data.high, data.class_names),
                 every=20,
             ),
-            model=self.bundle.promise(),
+            model=self.bundle.describe(),
             seed=11,
             precision="float32",
             device="cpu",
         )
 
-    def recipe(self, **versions: str) -> BackendRecipe:
+    def recipe(self, **versions: str) -> BackendFactory:
         shape = self.bundle.info.noisy_shape
         made = prepare("torch", Job(self.bundle.module, shape))
         installed = {**installed_versions(), **versions}
-        return BackendRecipe("torch", made.job, len(self.bundle.info.class_names), made.describe(), installed)
+        return BackendFactory("torch", made.job, len(self.bundle.info.class_names), made.describe(), installed)
 
     def run(self, folder: Path, estimator: Estimator, engine: Engine) -> tuple[Record, ...]:
         """The records of a run by an engine."""

@@ -20,7 +20,7 @@ from holdfast.noises.pixels import counts_pixels, looks_channels_last
 from holdfast.noises.uniform import Uniform
 from holdfast.noises.uniform_flip import UniformFlip
 from holdfast.sampling.classifier import OwnRounding, VotingClassifier
-from holdfast.sampling.engines.base import FactoryRecipe
+from holdfast.sampling.engines.base import FunctionFactory
 from holdfast.sampling.engines.processes import ProcessesEngine
 from holdfast.sampling.layouts import taking_channels_last
 
@@ -186,7 +186,7 @@ def test_channels_last_in_other_processes() -> None:
     x = images(2, 8, 9, 3)
     arguments = {"n": 100, "alpha": 0.1, "seed": 3}
     here = hf.SmoothedClassifier(first_values, hf.Ablation(7), 3, layout="channels-last").certify(x, **arguments)
-    for base in (first_values, FactoryRecipe(made, 3)):
+    for base in (first_values, FunctionFactory(made, 3)):
         there = hf.SmoothedClassifier(
             base, hf.Ablation(7), 3, layout="channels-last", engine=ProcessesEngine(1, batch_size=64)
         )
@@ -216,7 +216,7 @@ def test_a_run_on_channels_last_images_is_refused(tmp_path: Path, real: Real) ->
     from dataclasses import replace
 
     from holdfast.estimators import FixedSize
-    from holdfast.runs.execute import certify_run
+    from holdfast.execution.certify import certify_run
     from holdfast.sampling.engines.local import LocalEngine
 
     manifest = real.manifest(FixedSize(100, 0.01))

@@ -40,16 +40,16 @@ from holdfast.cli.specs import parse_engine
 from holdfast.errors import ClassifierError, HoldfastError, RunError, UsageError
 from holdfast.estimators import FixedSize, Looks, scale_of
 from holdfast.noises.gaussian import Gaussian
-from holdfast.runs.store import RECORDS, read_run
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.engines import stopped, worker_process
-from holdfast.sampling.engines.base import FactoryRecipe
+from holdfast.sampling.engines.base import FunctionFactory
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.engines.processes import ProcessesEngine
 from holdfast.sampling.engines.stopped import Silence, Stopwatch
 from holdfast.sampling.engines.worker import Failed
 from holdfast.sampling.engines.worker_process import WorkerProcess
 from holdfast.sampling.procedure import Votes
+from holdfast.store.run import RECORDS, read_run
 from holdfast.types import Example
 
 TWO = ProcessesEngine(2, batch_size=100)
@@ -293,14 +293,14 @@ def test_workers_end_with_their_driver_and_the_run_goes_on(tmp_path: Path, real:
 
 
 def test_what_cannot_be_sent_is_refused_with_a_way_out() -> None:
-    with pytest.raises(UsageError, match=r"cannot be sent to other processes .* FactoryRecipe"):
+    with pytest.raises(UsageError, match=r"cannot be sent to other processes .* FunctionFactory"):
         collected(drawn(TWO, VotingClassifier(lambda z: vote(z), CLASSES)))
 
 
 def test_the_smoothed_classifier_takes_an_engine() -> None:
     inputs = torch.rand(3, 1, 6, 6, generator=torch.Generator().manual_seed(2))
     here = hf.SmoothedClassifier(vote, Gaussian(0.5), CLASSES).certify(inputs, n=500, alpha=0.01, seed=3)
-    recipe = FactoryRecipe(make_vote, CLASSES)
+    recipe = FunctionFactory(make_vote, CLASSES)
     there = hf.SmoothedClassifier(recipe, Gaussian(0.5), CLASSES, engine=TWO)
     assert there.certify(inputs, n=500, alpha=0.01, seed=3) == here
 

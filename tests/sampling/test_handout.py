@@ -8,7 +8,7 @@ import pytest
 from engine_cases import examples
 
 from holdfast.errors import HoldfastError, InputError, MissingExtraError
-from holdfast.sampling.engines.handout import Handout
+from holdfast.sampling.engines.work_queue import WorkQueue
 from holdfast.sampling.engines.worker import Failed, Inbox, Message, Wants
 from holdfast.types import Example
 
@@ -18,14 +18,14 @@ def indices(given: list[Example]) -> list[int]:
 
 
 def test_every_example_comes_back_once() -> None:
-    handout = Handout(examples(range(5)))
+    handout = WorkQueue(examples(range(5)))
     assert indices(handout.take(0, 2)) == [0, 1]
     assert indices(handout.take(1, 9)) == [2, 3, 4]
     for worker, index in ((0, 1), (1, 2), (1, 3), (1, 4), (0, 0)):
         assert not handout.finished
         assert handout.done(worker, index).index == index
     assert handout.finished
-    assert Handout(iter(())).finished
+    assert WorkQueue(iter(())).finished
 
 
 def test_examples_are_taken_as_they_are_needed() -> None:
@@ -36,12 +36,12 @@ def test_examples_are_taken_as_they_are_needed() -> None:
             taken.append(example.index)
             yield example
 
-    Handout(watched()).take(0, 3)
+    WorkQueue(watched()).take(0, 3)
     assert len(taken) <= 4
 
 
 def test_an_idle_worker_computes_the_last_examples_too_and_the_first_answer_counts() -> None:
-    handout = Handout(examples(range(3)))
+    handout = WorkQueue(examples(range(3)))
     handout.take(0, 3)
     assert indices(handout.take(1, 5)) == [2]
     assert handout.take(1, 5) == [], "not while it has something in hand"
@@ -54,7 +54,7 @@ def test_an_idle_worker_computes_the_last_examples_too_and_the_first_answer_coun
 
 
 def test_what_a_lost_worker_had_in_hand_goes_to_others_one_by_one() -> None:
-    handout = Handout(examples(range(6)))
+    handout = WorkQueue(examples(range(6)))
     handout.take(0, 2)
     handout.take(1, 1)
     handout.lost(0, "killed")
@@ -70,7 +70,7 @@ def test_what_a_lost_worker_had_in_hand_goes_to_others_one_by_one() -> None:
 
 
 def test_a_lost_worker_is_not_held_against_what_another_one_finished() -> None:
-    handout = Handout(examples(range(1)))
+    handout = WorkQueue(examples(range(1)))
     handout.take(0, 1)
     assert indices(handout.take(1, 1)) == [0]
     handout.lost(1, "killed")
@@ -80,7 +80,7 @@ def test_a_lost_worker_is_not_held_against_what_another_one_finished() -> None:
 
 
 def test_three_lost_workers_are_blamed_on_the_example_they_had_in_hand() -> None:
-    handout = Handout(examples(range(9)))
+    handout = WorkQueue(examples(range(9)))
     handout.take(0, 3)
     handout.lost(0, "ended by SIGKILL")
     for worker in (1, 2, 3):

@@ -20,11 +20,11 @@ from holdfast.cli.specs import parse_engine
 from holdfast.errors import HoldfastError, MissingExtraError, RunError, UsageError
 from holdfast.estimators import FixedSize, Looks, scale_of
 from holdfast.noises.gaussian import Gaussian
-from holdfast.runs.store import RECORDS, read_run
 from holdfast.sampling.engines import ray_failures, ray_knock, stopped
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.engines.ray import RayEngine
 from holdfast.sampling.procedure import Votes
+from holdfast.store.run import RECORDS, read_run
 from holdfast.types import Example
 
 ray = pytest.importorskip("ray", reason="the extra 'ray' is not installed", exc_type=ImportError)

@@ -13,10 +13,10 @@ from holdfast.analysis.proved import condition
 from holdfast.errors import RunError, UsageError
 from holdfast.estimators import best_radius, certificate
 from holdfast.noises.base import Guarantee, find_guarantee, noise_from_dict
-from holdfast.runs.manifest import BOUND, IMPORTED, estimator_of, proved_of
-from holdfast.runs.store import BoundRecord, ClaimRecord
 from holdfast.stats.class_bounds import check_method
 from holdfast.stats.datasets import DEFAULT_CONFIDENCE, Proportion, certified_proportion, proportion
+from holdfast.store.manifest import BOUND, IMPORTED, estimator_of, proved_of
+from holdfast.store.run import BoundRecord, ClaimRecord
 from holdfast.types import Certificate, ClassBounds, Counts, Norm
 from holdfast.visible import visible
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from holdfast.noises.base import Noise
-    from holdfast.runs.manifest import Manifest
-    from holdfast.runs.store import Record, Run, VoteRecord
-    from holdfast.runs.subsets import Subset
+    from holdfast.store.manifest import RunManifest
+    from holdfast.store.run import Record, Run, VoteRecord
+    from holdfast.store.subsets import Subset
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Result:
     """What a run says about one example.
 
     Attributes:
@@ -64,22 +64,22 @@ class Outcome:
         return self.radius if self.correct else -math.inf
 
 
-def noise_of(manifest: Manifest) -> Noise:
+def noise_of(manifest: RunManifest) -> Noise:
     """The noise that a manifest promised; a deterministic bound has none."""
     return noise_from_dict(manifest.noise)
 
 
-def method_of(manifest: Manifest) -> str:
+def method_of(manifest: RunManifest) -> str:
     """The noise that smooths, or the deterministic bound, as on the command line."""
     return proved_of(manifest).spelling if manifest.kind == BOUND else str(noise_of(manifest))
 
 
-def assumption_of(manifest: Manifest) -> str:
+def assumption_of(manifest: RunManifest) -> str:
     """What the promised theorem takes for granted."""
     return proved_of(manifest).assumption if manifest.kind == BOUND else noise_of(manifest).assumption
 
 
-def theorem_of(manifest: Manifest) -> Guarantee:
+def theorem_of(manifest: RunManifest) -> Guarantee:
     """The guarantee that a manifest promised."""
     if manifest.kind == BOUND:
         proved = proved_of(manifest)
@@ -91,7 +91,7 @@ def _nothing(noise: object, bounds: ClassBounds, shape: tuple[int, ...]) -> floa
     return None
 
 
-def attainable_radius(manifest: Manifest) -> float | None:
+def attainable_radius(manifest: RunManifest) -> float | None:
     """The largest radius that the promised noise, estimator and theorem can certify; None if not even radius 0.
 
     For a deterministic bound its epsilon; None where that depends on the input. None, too, where it depends on a shape
@@ -128,17 +128,17 @@ def compared(run: Run, bounds: str | None = None, guarantee: str | None = None) 
     return replace(run, manifest=replace(manifest, estimator=estimator, guarantee=name))
 
 
-def outcomes(run: Run) -> list[Outcome]:
+def outcomes(run: Run) -> list[Result]:
     """One outcome for each record, in the order of the indices; radii are computed from the votes, here and now."""
     return [_outcome(run.manifest, record) for record in run.records]
 
 
-def certified_accuracy(results: Sequence[Outcome], radius: float) -> float:
+def certified_accuracy(results: Sequence[Result], radius: float) -> float:
     """The share of examples that are correct and certified at `radius` at least."""
     return sum(result.certified_radius >= radius for result in results) / len(results)
 
 
-def median_certified_radius(results: Sequence[Outcome]) -> float | None:
+def median_certified_radius(results: Sequence[Result]) -> float | None:
     """The largest radius at which certified accuracy is at least one half; None if there is none.
 
     Misclassified examples and abstentions count as minus infinity (Levine & Feizi 2020, "Results").
@@ -149,7 +149,7 @@ def median_certified_radius(results: Sequence[Outcome]) -> float | None:
 
 
 def median_interval(
-    results: Sequence[Outcome], alpha: float, confidence: float = DEFAULT_CONFIDENCE
+    results: Sequence[Result], alpha: float, confidence: float = DEFAULT_CONFIDENCE
 ) -> tuple[float | None, float | None]:
     """An interval for the median certified radius of the population; None where it has none.
 
@@ -170,17 +170,17 @@ def median_interval(
     return reached(lambda share: share.lower), reached(lambda share: share.upper)
 
 
-def average_certified_radius(results: Sequence[Outcome]) -> float:
+def average_certified_radius(results: Sequence[Result]) -> float:
     """The mean over all examples of the certified radius, where examples that are not correct count 0 (MACER)."""
     return math.fsum(max(0.0, result.certified_radius) for result in results) / len(results)
 
 
-def abstention_rate(results: Sequence[Outcome]) -> float:
+def abstention_rate(results: Sequence[Result]) -> float:
     """The share of examples on which Predict abstained."""
     return sum(result.answer is None for result in results) / len(results)
 
 
-def accuracy(results: Sequence[Outcome]) -> float:
+def accuracy(results: Sequence[Result]) -> float:
     """The share of unchanged examples that Predict answers correctly. An abstention is never correct."""
     return sum(result.answer == result.label for result in results) / len(results)
 
@@ -311,24 +311,24 @@ def subset_of(run: Run) -> Subset:
     return run.manifest.data.there(run.records)
 
 
-def _mean_draws(results: Sequence[Outcome]) -> float | None:
+def _mean_draws(results: Sequence[Result]) -> float | None:
     known = [result.certificate.estimation.total for result in results if result.certificate]
     return sum(known) / len(known) if known else None
 
 
-def _outcome(manifest: Manifest, record: Record) -> Outcome:
+def _outcome(manifest: RunManifest, record: Record) -> Result:
     if isinstance(record, BoundRecord):
         certain = _proved(manifest, record)
-        return Outcome(record.index, record.label, certain.label, certain.radius, record.answer, certain)
+        return Result(record.index, record.label, certain.label, certain.radius, record.answer, certain)
     if isinstance(record, ClaimRecord):
         claimed = record.predicted
-        return Outcome(record.index, record.label, claimed, record.radius, claimed, None, record.seconds)
+        return Result(record.index, record.label, claimed, record.radius, claimed, None, record.seconds)
     proved = _certificate(manifest, record)
     answer = estimator_of(manifest).answer(proved.bounds.top, record.estimation)
-    return Outcome(record.index, record.label, proved.label, proved.radius, answer, proved)
+    return Result(record.index, record.label, proved.label, proved.radius, answer, proved)
 
 
-def _certificate(manifest: Manifest, record: VoteRecord) -> Certificate:
+def _certificate(manifest: RunManifest, record: VoteRecord) -> Certificate:
     return certificate(
         noise_of(manifest),
         estimator_of(manifest),
@@ -339,7 +339,7 @@ def _certificate(manifest: Manifest, record: VoteRecord) -> Certificate:
     )
 
 
-def _proved(manifest: Manifest, record: BoundRecord) -> Certificate:
+def _proved(manifest: RunManifest, record: BoundRecord) -> Certificate:
     """The certificate of a deterministic bound: alpha is 0, and there are no votes."""
     none = Counts((0,) * len(manifest.data.class_names))
     certain = record.answer is not None

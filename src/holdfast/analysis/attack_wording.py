@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from holdfast.analysis import formats
 from holdfast.analysis.choices import caution
-from holdfast.runs.manifest import estimator_of
+from holdfast.store.manifest import estimator_of
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
-    from holdfast.analysis.attacked import AttackSummary, Success
+    from holdfast.analysis.attacks import AttackSummary, Success
     from holdfast.analysis.gaps import Gap
-    from holdfast.runs.attack_store import AttackManifest, Budgets
-    from holdfast.runs.store import Run
+    from holdfast.store.attack import AttackManifest, Budgets
+    from holdfast.store.run import Run
 
 
 def attack_lines(summary: AttackSummary, manifest: AttackManifest, run: Run | None) -> list[str]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.analysis.curves import Curve, Step
-    from holdfast.runs.store import Run
+    from holdfast.store.run import Run
 
 PURPOSE = "Writing a report"
 # More steps than the chart has pixels; radii are rounded down to them.

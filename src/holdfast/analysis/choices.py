@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.runs.manifest import BOUND, IMPORTED, Manifest, estimator_of
-from holdfast.runs.seeds import CHOSEN
+from holdfast.store.manifest import BOUND, IMPORTED, RunManifest, estimator_of
+from holdfast.store.seeds import CHOSEN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from holdfast.runs.manifest import Promised
+    from holdfast.store.manifest import Manifest
 
 SEED, SUBSET = "seed", "subset"
 _BEST = "the best of many looks better than it is"
 
 
-def chosen_in(manifest: Promised) -> tuple[str, ...]:
+def chosen_in(manifest: Manifest) -> tuple[str, ...]:
     """What was chosen: the seed, if it was named and anything is random; the subset, if it is not the whole split.
 
     Nothing for an imported log, of which nothing was promised at all.
     """
-    if isinstance(manifest, Manifest) and manifest.kind == IMPORTED:
+    if isinstance(manifest, RunManifest) and manifest.kind == IMPORTED:
         return ()
-    certain = isinstance(manifest, Manifest) and (manifest.kind == BOUND or estimator_of(manifest).exhaustive)
+    certain = isinstance(manifest, RunManifest) and (manifest.kind == BOUND or estimator_of(manifest).exhaustive)
     found = [SEED] if manifest.seed_origin == CHOSEN and not certain else []
     return (*found, SUBSET) if len(manifest.data.indices()) < manifest.data.size else tuple(found)
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.analysis import formats
-from holdfast.runs.log_fields import least_meant
-from holdfast.runs.store import ClaimRecord
+from holdfast.store.log_fields import least_meant
+from holdfast.store.run import ClaimRecord
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from holdfast.runs.manifest import Manifest
-    from holdfast.runs.store import Run
+    from holdfast.store.manifest import RunManifest
+    from holdfast.store.run import Run
 
 _CLAIMED = "radii as claimed by the tool that wrote the log, not derived here from votes"
 
 
-def reach_known(manifest: Manifest, norm: Norm) -> bool:
+def reach_known(manifest: RunManifest, norm: Norm) -> bool:
     """Whether what n and alpha allow at most can be computed: a count of pixels depends on the shape of an input."""
     return norm is not Norm.L0 or manifest.data.shape_known
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from holdfast.analysis.accuracy import attainable_radius, outcomes, theorem_of
 from holdfast.analysis.published import comparable
 from holdfast.errors import RunError, UsageError
-from holdfast.runs.manifest import BOUND, estimator_of
 from holdfast.stats.datasets import DEFAULT_CONFIDENCE, Proportion, certified_proportion
+from holdfast.store.manifest import BOUND, estimator_of
 from holdfast.types import Norm
 from holdfast.visible import visible
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.analysis.published import PublishedFigure
-    from holdfast.runs.store import Run
+    from holdfast.store.run import Run
 
 # Colours of Okabe & Ito: told apart with any of the common colour vision deficiencies, and in grey by dashes.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")

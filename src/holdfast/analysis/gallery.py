@@ -11,13 +11,13 @@ import numpy as np
 
 from holdfast.analysis import extras, formats
 from holdfast.analysis.accuracy import outcomes, theorem_of
-from holdfast.runs.gallery import read_gallery
+from holdfast.store.gallery import read_gallery
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from holdfast.analysis.accuracy import Outcome
-    from holdfast.runs.store import Run
+    from holdfast.analysis.accuracy import Result
+    from holdfast.store.run import Run
     from holdfast.types import Norm
 
 # In the report: as many examples, as wide at most, and as many classes of the votes.
@@ -84,7 +84,7 @@ def cards(run: Run) -> list[Card]:
     return [_card(run, found[index], pictures) for index, pictures in known[:_MOST]]
 
 
-def _card(run: Run, result: Outcome, pictures: NDArray[np.uint8]) -> Card:
+def _card(run: Run, result: Result, pictures: NDArray[np.uint8]) -> Card:
     names = run.manifest.data.class_names
     norm = theorem_of(run.manifest).norm
     certain = result.predicted is not None
@@ -104,7 +104,7 @@ def _radius(norm: Norm, value: float) -> str:
     return formats.with_unit(norm, formats.radius(norm, value))
 
 
-def _bars(result: Outcome, names: tuple[str, ...]) -> tuple[Bar, ...]:
+def _bars(result: Result, names: tuple[str, ...]) -> tuple[Bar, ...]:
     if result.certificate is None:
         return ()
     votes, top = result.certificate.estimation.votes, result.certificate.bounds.top

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from holdfast.analysis.attacked import attack_magnitude, reach, spelt
+from holdfast.analysis.attacks import attack_magnitude, reach, spelt
 from holdfast.analysis.curves import Step, curves
 from holdfast.analysis.radii import default_radii
 from holdfast.errors import RunError
-from holdfast.runs.attack_store import norm_of
 from holdfast.stats.datasets import Proportion, proportion
+from holdfast.store.attack import norm_of
 from holdfast.types import Norm
 from holdfast.visible import visible
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.analysis.curves import Curve
-    from holdfast.runs.attack_store import AttackRecord, AttackRun
-    from holdfast.runs.store import Run
+    from holdfast.store.attack import AttackRecord, AttackRun
+    from holdfast.store.run import Run
 
 # The axis ends behind this share of the adversarials: a few of them can be many times larger than the rest.
 _SHOWN = 0.9

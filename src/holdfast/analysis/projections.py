@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from holdfast.errors import RunError, UsageError
-from holdfast.runs.manifest import estimator_of
-from holdfast.runs.store import VoteRecord
+from holdfast.store.manifest import estimator_of
+from holdfast.store.run import VoteRecord
 from holdfast.types import Counts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from holdfast.runs.store import Run
+    from holdfast.store.run import Run
 
 
 def with_alpha(run: Run, alpha: float) -> Run:

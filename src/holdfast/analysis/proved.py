@@ -5,23 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.analysis import formats
-from holdfast.runs.manifest import BOUND, proved_of
+from holdfast.store.manifest import BOUND, proved_of
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
     from holdfast.analysis.accuracy import Summary
-    from holdfast.runs.manifest import Manifest
-    from holdfast.runs.store import Run
+    from holdfast.store.manifest import RunManifest
+    from holdfast.store.run import Run
 
 
-def condition(manifest: Manifest) -> str | None:
+def condition(manifest: RunManifest) -> str | None:
     """What a changed input must be, besides near, for a certificate to be about it; None for nothing."""
     if manifest.kind != BOUND or not proved_of(manifest).in_range:
         return None
     return f"every value of the changed input lies between {manifest.data.low:g} and {manifest.data.high:g}"
 
 
-def limits(manifest: Manifest) -> str:
+def limits(manifest: RunManifest) -> str:
     """How far the bound reaches."""
     bound = proved_of(manifest)
     if bound.most is None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.analysis.accuracy import attainable_radius, outcomes, theorem_of
-from holdfast.runs.manifest import BOUND, IMPORTED
+from holdfast.store.manifest import BOUND, IMPORTED
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from holdfast.runs.store import Run
+    from holdfast.store.run import Run
 
 _MOST = 8
 _STEPS = (0.25, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.analysis import attack_wording, charts, choices, claims, formats, settings, tables, wording
 from holdfast.analysis.accuracy import attainable_radius, noise_of, subset_of, summarize
-from holdfast.analysis.attacked import summarize_attack
+from holdfast.analysis.attacks import summarize_attack
 from holdfast.analysis.curves import distinct_names
 from holdfast.analysis.gallery import cards
 from holdfast.analysis.gap_pictures import gap_chart, gap_picture
@@ -22,7 +22,7 @@ from holdfast.analysis.published import comparable
 from holdfast.analysis.radii import radii_for
 from holdfast.errors import UsageError
 from holdfast.outputs import whole_file
-from holdfast.runs.manifest import BOUND, IMPORTED
+from holdfast.store.manifest import BOUND, IMPORTED
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from holdfast.analysis.gaps import Gap
     from holdfast.analysis.published import PublishedFigure
     from holdfast.folders import Where
-    from holdfast.runs.attack_store import AttackRun
-    from holdfast.runs.store import Run
+    from holdfast.store.attack import AttackRun
+    from holdfast.store.run import Run
 
 _MARKS = {"correct": "✓", "wrong": "✗", "uncertified": "○"}
 

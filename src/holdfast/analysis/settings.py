@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from holdfast.analysis.accuracy import method_of, noise_of, theorem_of
-from holdfast.runs.manifest import BOUND, IMPORTED, estimator_of
-from holdfast.runs.seeds import CHOSEN, DERIVED, ENTROPY
+from holdfast.store.manifest import BOUND, IMPORTED, estimator_of
+from holdfast.store.seeds import CHOSEN, DERIVED, ENTROPY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from holdfast.runs.manifest import Manifest
-    from holdfast.runs.promised_data import DataPromise
-    from holdfast.runs.subsets import Subset
+    from holdfast.store.data_manifest import DataManifest
+    from holdfast.store.manifest import RunManifest
+    from holdfast.store.subsets import Subset
 
 _METHODS = {
     "cohen": "the top class gets all of alpha; every other class has at most the rest (the papers' bound)",
@@ -38,7 +38,7 @@ class Entry:
     meaning: str = ""
 
 
-def entries(manifest: Manifest, there: Subset | None = None) -> list[Entry]:
+def entries(manifest: RunManifest, there: Subset | None = None) -> list[Entry]:
     """Everything that the manifest promised before the first sample, in plain words.
 
     Args:
@@ -68,14 +68,14 @@ def entries(manifest: Manifest, there: Subset | None = None) -> list[Entry]:
     ]
 
 
-def _space(shape: str, data: DataPromise) -> list[Entry]:
+def _space(shape: str, data: DataManifest) -> list[Entry]:
     return [
         Entry("Shape of an input", shape, "channels x height x width" if len(data.shape) == 3 else "features"),
         Entry("Range of an input", f"{data.low:g} to {data.high:g}", "input units; anything outside is refused"),
     ]
 
 
-def _space_of_log(shape: str, data: DataPromise) -> list[Entry]:
+def _space_of_log(shape: str, data: DataManifest) -> list[Entry]:
     """What is taken for the input space of a log, which does not tell it."""
     known = Entry("Shape of an input", shape, "of that data set; the log does not tell it")
     return [
@@ -84,12 +84,12 @@ def _space_of_log(shape: str, data: DataPromise) -> list[Entry]:
     ]
 
 
-def _size(data: DataPromise) -> str:
+def _size(data: DataManifest) -> str:
     size = data.split_size
     return "number of examples not known" if size is None else f"{size} examples"
 
 
-def _how(manifest: Manifest) -> list[Entry]:
+def _how(manifest: RunManifest) -> list[Entry]:
     """Noise, theorem, samples and seed."""
     theorem, estimator = theorem_of(manifest), estimator_of(manifest)
     if manifest.kind == BOUND:
@@ -125,7 +125,7 @@ def _how(manifest: Manifest) -> list[Entry]:
     ]
 
 
-def _origin(manifest: Manifest) -> list[Entry]:
+def _origin(manifest: RunManifest) -> list[Entry]:
     """Where the seed comes from."""
     if manifest.seed_origin is None:
         return []

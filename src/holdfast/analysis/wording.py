@@ -9,18 +9,18 @@ from holdfast.analysis import proved as deterministic
 from holdfast.analysis.accuracy import assumption_of, noise_of, outcomes, subset_of, theorem_of
 from holdfast.analysis.choices import SEED, SUBSET
 from holdfast.analysis.claims import reach_known
-from holdfast.runs.manifest import BOUND, IMPORTED, estimator_of
-from holdfast.runs.seeds import CHOSEN, DERIVED, ENTROPY
 from holdfast.stats.datasets import robust_share_cohen, robust_share_exact
 from holdfast.stats.rounding import show_down
+from holdfast.store.manifest import BOUND, IMPORTED, estimator_of
+from holdfast.store.seeds import CHOSEN, DERIVED, ENTROPY
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
     from holdfast.analysis.accuracy import Summary
-    from holdfast.runs.manifest import Manifest
-    from holdfast.runs.promised_data import DataPromise
-    from holdfast.runs.store import Run
     from holdfast.stats.datasets import Proportion
+    from holdfast.store.data_manifest import DataManifest
+    from holdfast.store.manifest import RunManifest
+    from holdfast.store.run import Run
 
 
 # Failure probability of statements about the very examples of a run.
@@ -65,7 +65,7 @@ def second_line(summary: Summary) -> str:
     )
 
 
-def adversary(norm: Norm, data: DataPromise | None) -> str:
+def adversary(norm: Norm, data: DataManifest | None) -> str:
     """What an adversary may do in this norm, and how far a radius reaches."""
     if norm is Norm.L0:
         return (
@@ -79,7 +79,7 @@ def adversary(norm: Norm, data: DataPromise | None) -> str:
     )
 
 
-def limits(manifest: Manifest, attainable: float | None) -> str:
+def limits(manifest: RunManifest, attainable: float | None) -> str:
     """What n and alpha allow at best."""
     if manifest.kind == BOUND:
         return deterministic.limits(manifest)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from holdfast.bounds.layers import PlainNetwork
 
 
-def interval_leads(
+def interval_margins(
     network: PlainNetwork, x: Tensor, labels: Tensor, epsilon: float, limits: tuple[float, float] | None
 ) -> Tensor:
     """Lower bounds on (logit of the label - logit j) for all inputs within `epsilon` (Linf) of `x`, before rounding.

@@ -29,7 +29,7 @@ def check_inputs(inputs: str, norm: str) -> None:
         raise UsageError(f"inputs={IN_RANGE} is for norm=linf, got norm={norm}")
 
 
-def least_leads(
+def least_margins(
     network: PlainNetwork,
     x: Tensor,
     labels: Tensor,

@@ -13,12 +13,12 @@ from holdfast.errors import UsageError
 if TYPE_CHECKING:
     from holdfast.attacks import Target
     from holdfast.data.base import DataSet
+    from holdfast.execution.adversary import Certified
     from holdfast.folders import Where
     from holdfast.models.bundle import Bundle
     from holdfast.noises.base import Noise
-    from holdfast.runs.adversary import Certified
-    from holdfast.runs.promised_data import DataPromise
-    from holdfast.runs.store import Run
+    from holdfast.store.data_manifest import DataManifest
+    from holdfast.store.run import Run
     from holdfast.types import Norm
 
 _DEFAULT_ALPHA = 0.001
@@ -27,7 +27,7 @@ _BOUNDED = "float64"
 
 
 @dataclass(frozen=True)
-class Asked:
+class AttackOptions:
     """What the options say of the attack; see `attack_command`."""
 
     attack: str = ""
@@ -45,7 +45,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Computation:
+class ComputeOptions:
     """Where and in what the classifier computes."""
 
     device: str
@@ -57,12 +57,12 @@ class Computation:
 
 def attack_into(
     out: Where,
-    asked: Asked,
+    asked: AttackOptions,
     bundle: Bundle,
     spec: str,
     examples: DataSet,
-    subset: DataPromise,
-    computation: Computation,
+    subset: DataManifest,
+    computation: ComputeOptions,
     smoothing: Noise | None,
     certification: Run | None,
     *,
@@ -86,9 +86,9 @@ def attack_into(
         UsageError, RunError, AlarmError: see `attack_run`.
     """
     from holdfast.attacks import Check
-    from holdfast.runs.attack import attack_promise, attack_run, checked_adversary
-    from holdfast.runs.attack_store import AttackManifest, AttackStore
-    from holdfast.runs.replay import check_backend
+    from holdfast.execution.attack import attack_run, checked_adversary, describe_attack
+    from holdfast.execution.replay import check_backend
+    from holdfast.store.attack import AttackManifest, AttackStore
 
     chosen = parse_attack(asked.attack)
     budgets = parse_budgets(asked.budget, default="1x,1.5x,2x" if certification and not chosen.minimizes else None)
@@ -100,13 +100,13 @@ def attack_into(
     target, backend = target_of(bundle, spec, smoothing, asked, computation)
     if certification is not None and smoothing is not None:
         check_backend(certification.manifest, backend)
-    manifest = attack_promise(
+    manifest = describe_attack(
         chosen,
         target,
         budgets,
         Check(asked.repeats, asked.confidence),
         data=subset,
-        model={**bundle.promise(), "backend": backend},
+        model={**bundle.describe(), "backend": backend},
         precision=computation.precision,
         seed=asked.beforehand.seed(out, AttackManifest, asked.seed),
         wanted=_wanted(asked.target, len(examples.class_names)),
@@ -130,7 +130,7 @@ def attack_into(
 
 
 def target_of(
-    bundle: Bundle, spec: str, smoothing: Noise | None, asked: Asked, computation: Computation
+    bundle: Bundle, spec: str, smoothing: Noise | None, asked: AttackOptions, computation: ComputeOptions
 ) -> tuple[Target, dict[str, Any]]:
     """What is attacked, and what its backend says of itself.
 
@@ -141,8 +141,8 @@ def target_of(
     import torch
 
     from holdfast.attacks import DefendedTarget, PlainTarget, SmoothedTarget
+    from holdfast.execution.backends import AUTO, ClassifierBuilder, description
     from holdfast.models.backends import check_precision
-    from holdfast.runs.backends import AUTO, Workplace, description
     from holdfast.sampling.engines.local import torch_device
 
     torch.set_num_threads(computation.threads)
@@ -158,7 +158,7 @@ def target_of(
         alone = DefendedTarget(*settings) if is_defended(bundle) else PlainTarget(*settings, double=double)
         return alone, {"name": "torch", "version": torch.__version__}
     check_precision(computation.precision)
-    workplace = Workplace(
+    workplace = ClassifierBuilder(
         bundle,
         smoothing,
         computation.precision,
@@ -194,12 +194,12 @@ def is_defended(bundle: Bundle) -> bool:
 
 
 def _as_certified(
-    certification: Run, bundle: Bundle, examples: DataSet, computation: Computation, asked: Asked
-) -> tuple[Noise | None, Computation, Asked]:
+    certification: Run, bundle: Bundle, examples: DataSet, computation: ComputeOptions, asked: AttackOptions
+) -> tuple[Noise | None, ComputeOptions, AttackOptions]:
     """Noise, precision, backend and alpha of the run, of which model and data must be; no noise for a bound."""
+    from holdfast.execution.replay import check_origin
     from holdfast.noises.base import noise_from_dict
-    from holdfast.runs.manifest import BOUND, backend_of, estimator_of
-    from holdfast.runs.replay import check_origin
+    from holdfast.store.manifest import BOUND, backend_of, estimator_of
 
     manifest = certification.manifest
     check_origin(manifest, bundle, examples)
@@ -213,7 +213,7 @@ def _as_certified(
 
 
 def _wanted(text: str | None, classes: int) -> int | str | None:
-    from holdfast.runs.adversary import NEXT
+    from holdfast.execution.adversary import NEXT
 
     if text is None or text == NEXT:
         return text
@@ -223,7 +223,7 @@ def _wanted(text: str | None, classes: int) -> int | str | None:
     return known[text]
 
 
-def _certified(certification: Run, subset: DataPromise, measure: Norm) -> dict[int, Certified]:
+def _certified(certification: Run, subset: DataManifest, measure: Norm) -> dict[int, Certified]:
     """What the run says of each example that is attacked.
 
     Raises:
@@ -232,7 +232,7 @@ def _certified(certification: Run, subset: DataPromise, measure: Norm) -> dict[i
     """
     from holdfast.analysis.accuracy import outcomes, theorem_of
     from holdfast.errors import RunError
-    from holdfast.runs.adversary import Certified
+    from holdfast.execution.adversary import Certified
 
     norm = theorem_of(certification.manifest).norm
     if norm is not measure:

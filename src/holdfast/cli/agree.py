@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from holdfast.cli import console, options
-from holdfast.cli.material import Material, warn_of_class_order
+from holdfast.cli.material import Setup, warn_of_class_order
 from holdfast.cli.specs import parse_batch_size, parse_radii
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from holdfast.estimators import Estimator
-    from holdfast.runs.agreement import Agreement
+    from holdfast.execution.agreement import Agreement
     from holdfast.types import Certificate, Example
 
 # Reference values: what float32 torch says.
@@ -52,13 +52,13 @@ def agree_command(
     Each makes another base classifier of the model, so both certificates are valid, each for its own.
     """
     from holdfast.estimators import FixedSize
-    from holdfast.runs.agreement import agreement
-    from holdfast.runs.backends import description
-    from holdfast.runs.seeds import CHOSEN, ENTROPY
+    from holdfast.execution.agreement import agreement
+    from holdfast.execution.backends import description
     from holdfast.sampling.engines.local import LocalEngine
     from holdfast.sampling.rng import check_seed, fresh_seed
+    from holdfast.store.seeds import CHOSEN, ENTROPY
 
-    material = Material.load(model, data, noise, split, "cpu", precision)
+    material = Setup.load(model, data, noise, split, "cpu", precision)
     warn_of_class_order(material.data, every, limit)
     examples = [material.data[index] for index in material.indices(every, limit)]
     estimator = FixedSize(n, alpha, bounds)
@@ -82,7 +82,7 @@ def agree_command(
         _print(document)
 
 
-def _radii(material: Material, estimator: Estimator) -> Sequence[float]:
+def _radii(material: Setup, estimator: Estimator) -> Sequence[float]:
     """The radii that a report on such a run would have."""
     from holdfast.analysis.radii import default_radii
     from holdfast.estimators import best_radius

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli import console, digests, options
-from holdfast.cli.adversaries import Asked, Computation, attack_into, is_defended
+from holdfast.cli.adversaries import AttackOptions, ComputeOptions, attack_into, is_defended
 from holdfast.cli.material import check_fit, warn_of_class_order
 from holdfast.cli.promises import Beforehand, tell
 from holdfast.cli.specs import open_data_spec, parse_attack, parse_batch_size, parse_noise
@@ -18,9 +18,9 @@ from holdfast.errors import AlarmError, UsageError
 if TYPE_CHECKING:
     from holdfast.models.bundle import Bundle
     from holdfast.noises.base import Noise
-    from holdfast.runs.attack_store import AttackRun
-    from holdfast.runs.promised_data import DataPromise
-    from holdfast.runs.store import Run
+    from holdfast.store.attack import AttackRun
+    from holdfast.store.data_manifest import DataManifest
+    from holdfast.store.run import Run
 
 _PLAIN = "none"
 
@@ -116,9 +116,9 @@ def attack_command(
     from holdfast.analysis.plots import check_suffix
     from holdfast.models.bundle import load_bundle
     from holdfast.outputs import check_place
-    from holdfast.runs.attack_store import EVIDENCE, AttackManifest, read_attack
-    from holdfast.runs.promised_data import DataPromise
     from holdfast.sampling.engines.local import torch_device
+    from holdfast.store.attack import EVIDENCE, AttackManifest, read_attack
+    from holdfast.store.data_manifest import DataManifest
 
     if attack is None:
         if (run, model, out, plot) != (None,) * 4:
@@ -131,7 +131,7 @@ def attack_command(
     if model is None or out is None:
         missing = "--model, a model bundle" if model is None else "--out, the folder of the attack"
         raise UsageError(f"{missing}, is missing: an attack needs both, as in --model m.safetensors --out runs/pgd")
-    asked = Asked(
+    asked = AttackOptions(
         attack=attack,
         budget=budget,
         target=target,
@@ -146,7 +146,7 @@ def attack_command(
         beforehand=Beforehand(promise_only, promise, nonce),
     )
     asked.beforehand.check(out, AttackManifest)
-    computation = Computation(device, threads, parse_batch_size(batch_size), precision, backend)
+    computation = ComputeOptions(device, threads, parse_batch_size(batch_size), precision, backend)
     bundle = load_bundle(model, torch_device(device))
     certification = None if run is None else _certification(run, noise, every, split, precision, backend)
     examples = open_data_spec(data, split if certification is None else certification.manifest.data.split)
@@ -154,7 +154,7 @@ def attack_command(
     smoothing = None if certification is not None else _smoothing(bundle, noise, model)
     if certification is None:
         warn_of_class_order(examples, every, limit)
-    subset = DataPromise.of(examples, every, limit) if certification is None else _narrowed(certification, limit)
+    subset = DataManifest.of(examples, every, limit) if certification is None else _narrowed(certification, limit)
     attack_into(out, asked, bundle, data, examples, subset, computation, smoothing, certification, hidden=json or quiet)
     if promise_only:
         tell(out, AttackManifest, json)
@@ -181,8 +181,8 @@ def _certification(folder: Path, noise: str | None, every: int, split: str, prec
         RunError: not a run that Holdfast made, or one without records.
     """
     from holdfast.errors import RunError
-    from holdfast.runs.manifest import BOUND, CERTIFY, backend_of
-    from holdfast.runs.store import read_run
+    from holdfast.store.manifest import BOUND, CERTIFY, backend_of
+    from holdfast.store.run import read_run
 
     certification = read_run(folder)
     if noise is not None:
@@ -231,7 +231,7 @@ def _warn_of_hidden_gradients(attack: str, bundle: Bundle) -> None:
         )
 
 
-def _narrowed(certification: Run, limit: int | None) -> DataPromise:
+def _narrowed(certification: Run, limit: int | None) -> DataManifest:
     """The subset of the run, or the first examples of it."""
     promised = certification.manifest.data
     count = len(promised.indices()) if limit is None else min(limit, len(promised.indices()))
@@ -239,7 +239,7 @@ def _narrowed(certification: Run, limit: int | None) -> DataPromise:
 
 
 def _draw(found: AttackRun, certification: Run | None, plot: Path) -> None:
-    from holdfast.analysis.attacked import summarize_attack
+    from holdfast.analysis.attacks import summarize_attack
     from holdfast.analysis.gap_pictures import write_gap_plot
     from holdfast.analysis.gaps import gap
 
@@ -274,7 +274,7 @@ def _print_attacks(as_json: bool) -> None:
 def _print(found: AttackRun, certification: Run | None, as_json: bool) -> None:
     """The result in numbers."""
     from holdfast.analysis.attack_wording import attack_lines
-    from holdfast.analysis.attacked import summarize_attack
+    from holdfast.analysis.attacks import summarize_attack
 
     summary = summarize_attack(found)
     if as_json:

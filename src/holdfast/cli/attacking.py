@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from holdfast.cli.adversaries import Asked, Computation, attack_into, target_of
+from holdfast.cli.adversaries import AttackOptions, ComputeOptions, attack_into, target_of
 from holdfast.cli.specs import parse_attack, parse_bound, parse_budgets
 from holdfast.cli.trainings import check_entries
 from holdfast.errors import UsageError
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
     from holdfast.cli.trainings import Place, Splits
     from holdfast.reproductions.base import Attacking, Bounding, Model, Trained
-    from holdfast.runs.attack_store import AttackRun
-    from holdfast.runs.promised_data import DataPromise
-    from holdfast.runs.store import Run
     from holdfast.stats.datasets import Proportion
+    from holdfast.store.attack import AttackRun
+    from holdfast.store.data_manifest import DataManifest
+    from holdfast.store.run import Run
 
 
 def bounded(wanted: Bounding, model: Model, trained: Trained, splits: Splits, place: Place) -> Run:
@@ -28,13 +28,13 @@ def bounded(wanted: Bounding, model: Model, trained: Trained, splits: Splits, pl
     """
     from holdfast.cli.bound import bound_into
     from holdfast.models.bundle import load_bundle
-    from holdfast.runs.manifest import manifest_before
-    from holdfast.runs.store import read_run
     from holdfast.sampling.engines.local import torch_device
+    from holdfast.store.manifest import stored_run_manifest
+    from holdfast.store.run import read_run
 
     folder, data = place.run(wanted.name), splits.open("test", model.options)
     bound = parse_bound(wanted.bound)
-    if manifest_before(folder) is not None:
+    if stored_run_manifest(folder) is not None:
         run = read_run(folder)
         manifest = run.manifest
         entries: dict[str, tuple[Any, Any]] = {
@@ -66,18 +66,18 @@ def attacked(
         AlarmError: an adversarial contradicts a certificate.
     """
     from holdfast.models.bundle import load_bundle
-    from holdfast.runs.attack_store import attack_manifest_before, read_attack
-    from holdfast.runs.promised_data import DataPromise
     from holdfast.sampling.engines.local import torch_device
+    from holdfast.store.attack import read_attack, stored_attack_manifest
+    from holdfast.store.data_manifest import DataManifest
 
     folder, data = place.attack(wanted.name), splits.open("test", model.options)
-    if attack_manifest_before(folder) is not None:
+    if stored_attack_manifest(folder) is not None:
         found = read_attack(folder)
         _check_attack(found, wanted, trained, certification, data.sha256)
         if not found.missing:
             return found
     bundle = load_bundle(place.bundle(wanted.model), torch_device(place.device))
-    subset = DataPromise.of(data, wanted.every, wanted.limit)
+    subset = DataManifest.of(data, wanted.every, wanted.limit)
     spec, computation = splits.spec_for(model.options), _computation(place)
     attack_into(
         folder, _asked(wanted), bundle, spec, data, subset, computation, None, certification, hidden=place.hidden
@@ -98,9 +98,9 @@ def transferred(
     Raises:
         UsageError: an attack is on a certification, whose noise is not known here.
     """
-    from holdfast.analysis.attacked import transfer_matrix
+    from holdfast.analysis.attacks import transfer_matrix
+    from holdfast.execution.transfer import transfer
     from holdfast.models.bundle import load_bundle
-    from holdfast.runs.transfer import transfer
     from holdfast.sampling.engines.local import torch_device
 
     targets = {}
@@ -118,13 +118,13 @@ def transferred(
     return transfer_matrix(found.answers, found.labels)
 
 
-def _computation(place: Place) -> Computation:
-    return Computation(place.device, place.threads, None, "float32", "auto")
+def _computation(place: Place) -> ComputeOptions:
+    return ComputeOptions(place.device, place.threads, None, "float32", "auto")
 
 
-def _asked(wanted: Attacking) -> Asked:
+def _asked(wanted: Attacking) -> AttackOptions:
     """As the options of `holdfast attack` have it."""
-    return Asked(
+    return AttackOptions(
         attack=wanted.attack,
         budget=wanted.budget,
         target=wanted.target,
@@ -167,7 +167,7 @@ def _check_attack(
 
 
 def _of_data(
-    promised: DataPromise, model: Mapping[str, Any], trained: Trained, sha256: str, every: int, limit: int | None
+    promised: DataManifest, model: Mapping[str, Any], trained: Trained, sha256: str, every: int, limit: int | None
 ) -> dict[str, tuple[Any, Any]]:
     return {
         "model": (model.get("sha256"), trained.sha256),

@@ -56,8 +56,8 @@ def bound_command(
     """Prove, without noise and without sampling, how far each input is from another answer: alpha is 0."""
     from holdfast.cli.table import print_summaries
     from holdfast.models.bundle import load_bundle
-    from holdfast.runs.manifest import Manifest
     from holdfast.sampling.engines.local import torch_device
+    from holdfast.store.manifest import RunManifest
 
     beforehand = Beforehand(promise_only, promise)
     if bound is None:
@@ -71,13 +71,13 @@ def bound_command(
         missing = "--model, a model bundle" if model is None else "--out, the folder of the run"
         raise UsageError(f"{missing}, is missing: a bound needs both, as in --model m.safetensors --out runs/convex")
     chosen = parse_bound(bound)
-    beforehand.check(out, Manifest)
+    beforehand.check(out, RunManifest)
     bundle, examples = load_bundle(model, torch_device(device)), open_data_spec(data, split)
     check_fit(model, bundle, data, examples)
     hidden = json or quiet
     bound_into(out, chosen, bundle, examples, every, limit, device, threads, hidden=hidden, promise_only=promise_only)
     if promise_only:
-        tell(out, Manifest, json)
+        tell(out, RunManifest, json)
         return
     print_summaries([out], radii, as_json=json)
     if not json:
@@ -105,10 +105,10 @@ def bound_into(
     import torch
 
     from holdfast.bounds import Classifier
-    from holdfast.runs.bound import bound_promise, bound_run
-    from holdfast.runs.promised_data import DataPromise
-    from holdfast.runs.store import RunStore
+    from holdfast.execution.bound import bound_run, describe_bound
     from holdfast.sampling.engines.local import torch_device
+    from holdfast.store.data_manifest import DataManifest
+    from holdfast.store.run import RunStore
 
     space = bundle.info.input_space
     if bundle.info.noisy_shape != space.shape:
@@ -122,7 +122,7 @@ def bound_into(
         bundle.module, space.shape, len(bundle.info.class_names), space.low, space.high, torch_device(device)
     )
     bounded = bound.on(classifier)
-    manifest = bound_promise(bound, DataPromise.of(examples, every, limit), bundle.promise(), device)
+    manifest = describe_bound(bound, DataManifest.of(examples, every, limit), bundle.describe(), device)
     if promise_only:
         RunStore(out, manifest).close()
         return

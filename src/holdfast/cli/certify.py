@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from holdfast.cli import console, digests, options
-from holdfast.cli.material import Material, warn_of_class_order
+from holdfast.cli.material import Setup, warn_of_class_order
 from holdfast.cli.promises import Beforehand, tell
 from holdfast.cli.question import Question
 from holdfast.cli.specs import parse_batch_size, parse_engine, parse_radii, parse_share
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from holdfast.estimators import Estimator
     from holdfast.folders import Where
-    from holdfast.runs.manifest import Manifest
     from holdfast.sampling.classifier import VotingClassifier
     from holdfast.sampling.engines.base import Engine
+    from holdfast.store.manifest import RunManifest
 
 
 def add_to(app: typer.Typer) -> None:
@@ -69,15 +69,15 @@ def certify_command(
 ) -> None:
     """Certify the test images. Interrupted? The same command goes on where it stopped, to the same records."""
     from holdfast.cli.table import print_summaries
-    from holdfast.runs.manifest import Manifest
     from holdfast.stats.rounding import down
+    from holdfast.store.manifest import RunManifest
 
     hidden = json or quiet
     beforehand = Beforehand(promise_only, promise, nonce)
-    beforehand.check(out, Manifest)
+    beforehand.check(out, RunManifest)
     # "auto" is settled when it is known how much there is to do.
     first = FLOAT32 if precision == AUTO else precision
-    material = Material.load(model, data, noise, split, device, first, theorem)
+    material = Setup.load(model, data, noise, split, device, first, theorem)
     question = Question(
         n0=n0,
         n=n,
@@ -104,7 +104,7 @@ def certify_command(
     material = in_precision(precision, out, material, settings, None if hidden else console.note)
     if promise_only:
         _promise_into(out, material, settings)
-        tell(out, Manifest, json)
+        tell(out, RunManifest, json)
         return
     certify_into(out, material, settings, hidden=hidden)
     print_summaries([out], None, as_json=json)
@@ -140,8 +140,8 @@ class Settings:
 
 
 def in_precision(
-    asked: str, out: Where, material: Material, settings: Settings, tell: Callable[[str], None] | None = None
-) -> Material:
+    asked: str, out: Where, material: Setup, settings: Settings, tell: Callable[[str], None] | None = None
+) -> Setup:
     """The material in the precision of that name; "auto" is that of the run in `out`, or else the faster one here.
 
     Which one it is belongs to the promise: it is settled before the manifest is written, and never measured again.
@@ -150,11 +150,11 @@ def in_precision(
         RuntimeWarning: bfloat16 was named for a new run, and is much slower than float32 here.
     """
     from holdfast.models.precision import settled
-    from holdfast.runs.manifest import manifest_before
+    from holdfast.store.manifest import stored_run_manifest
 
     if asked not in (AUTO, FLOAT32, BFLOAT16):
         return material
-    before = manifest_before(out)
+    before = stored_run_manifest(out)
     kept = None if before is None else before.precision
     examples = len(material.indices(settings.every, settings.limit))
     samples = examples * (settings.n0 + settings.estimator.most_draws)
@@ -166,10 +166,10 @@ def in_precision(
     return replace(material, precision=chosen)
 
 
-def certify_into(out: Where, material: Material, settings: Settings, *, hidden: bool) -> None:
+def certify_into(out: Where, material: Setup, settings: Settings, *, hidden: bool) -> None:
     """Start or resume the run in `out`, with a progress bar unless `hidden`."""
-    from holdfast.runs.execute import certify_run
-    from holdfast.runs.recipe import base_for
+    from holdfast.execution.certify import certify_run
+    from holdfast.execution.factories import base_for
 
     data = material.data
     manifest, classifier = _begun(out, material, settings)
@@ -178,30 +178,30 @@ def certify_into(out: Where, material: Material, settings: Settings, *, hidden: 
         certify_run(out, manifest, base, data.examples, settings.engine, show)
 
 
-def _promise_into(out: Where, material: Material, settings: Settings) -> None:
+def _promise_into(out: Where, material: Setup, settings: Settings) -> None:
     """Write the promise of the run in `out`, if it is not there, and nothing else."""
-    from holdfast.runs.store import RunStore
+    from holdfast.store.run import RunStore
 
     manifest, _ = _begun(out, material, settings)
     RunStore(out, manifest).close()
 
 
-def _begun(out: Where, material: Material, settings: Settings) -> tuple[Manifest, VotingClassifier]:
+def _begun(out: Where, material: Setup, settings: Settings) -> tuple[RunManifest, VotingClassifier]:
     """The manifest of the run and its base classifier: all that precedes the first sample."""
-    from holdfast.runs.backends import description
+    from holdfast.execution.backends import description
 
     warn_of_class_order(material.data, settings.every, settings.limit)
     with console.resumable():
         classifier = classifier_for(out, material, settings)
-    return promise_of(out, material, settings, description(classifier)), classifier
+    return manifest_for(out, material, settings, description(classifier)), classifier
 
 
-def classifier_for(out: Where, material: Material, settings: Settings) -> VotingClassifier:
+def classifier_for(out: Where, material: Setup, settings: Settings) -> VotingClassifier:
     """The base classifier on its backend: a resumed run keeps its own unless another one is asked for."""
-    from holdfast.runs.manifest import backend_of, manifest_before
+    from holdfast.store.manifest import backend_of, stored_run_manifest
 
     place = material.workplace(settings.engine.device, settings.engine.threads)
-    before = manifest_before(out) if settings.backend == "auto" else None
+    before = stored_run_manifest(out) if settings.backend == "auto" else None
     if before is not None:
         return place.classifier(backend_of(before))
     examples = len(material.indices(settings.every, settings.limit))
@@ -209,20 +209,20 @@ def classifier_for(out: Where, material: Material, settings: Settings) -> Voting
     return place.chosen(settings.backend, material.data[0], samples)
 
 
-def promise_of(out: Where, material: Material, settings: Settings, backend: dict[str, Any]) -> Manifest:
+def manifest_for(out: Where, material: Setup, settings: Settings, backend: dict[str, Any]) -> RunManifest:
     """The manifest of the run: a resumed run keeps its seed unless another one is asked for."""
-    from holdfast.runs.execute import promise
-    from holdfast.runs.manifest import Manifest
-    from holdfast.runs.promised_data import DataPromise
+    from holdfast.execution.certify import describe_certification
+    from holdfast.store.data_manifest import DataManifest
+    from holdfast.store.manifest import RunManifest
 
-    return promise(
+    return describe_certification(
         noise=material.noise,
         guarantee=material.theorem,
         estimator=settings.estimator,
         n0=settings.n0,
-        data=DataPromise.of(material.data, settings.every, settings.limit),
-        model={**material.bundle.promise(), "backend": backend},
-        seed=settings.beforehand.seed(out, Manifest, settings.seed),
+        data=DataManifest.of(material.data, settings.every, settings.limit),
+        model={**material.bundle.describe(), "backend": backend},
+        seed=settings.beforehand.seed(out, RunManifest, settings.seed),
         precision=material.precision,
         device=settings.engine.device,
         joint_alpha=settings.joint_alpha,

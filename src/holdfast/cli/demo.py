@@ -34,14 +34,14 @@ def demo_command(
     """Train on 1,437 handwritten digits, certify the other 360 against L2 and L0 changes, and write a report."""
     from holdfast.analysis.report import write_report
     from holdfast.cli.certify import Settings, certify_into
-    from holdfast.cli.material import Material
+    from holdfast.cli.material import Setup
     from holdfast.cli.table import print_summaries
     from holdfast.cli.train import train_bundle
     from holdfast.estimators import FixedSize
     from holdfast.folders import Below, lies
     from holdfast.outputs import check_place
-    from holdfast.runs.store import read_run
     from holdfast.sampling.engines.local import LocalEngine
+    from holdfast.store.run import read_run
     from holdfast.training.config import TrainConfig
 
     start = time.perf_counter()
@@ -56,7 +56,7 @@ def demo_command(
         else:
             config = TrainConfig(**training)  # type: ignore[arg-type]
             train_bundle("digits", parse_noise(spec), model, config, None, "cpu", threads, hidden=quiet)
-        material = Material.load(model, "digits", None, "test", "cpu", "float32")
+        material = Setup.load(model, "digits", None, "test", "cpu", "float32")
         settings = Settings(
             every=1,
             limit=None,

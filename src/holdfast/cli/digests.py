@@ -18,7 +18,7 @@ def lines(manifest: str, results: str | None, records: int) -> list[str]:
 
 def say(folder: Path) -> None:
     """Print those of a finished run or attack."""
-    from holdfast.runs.results import read_results
+    from holdfast.store.results import read_results
 
     found = read_results(folder)
     if found is not None:

@@ -41,7 +41,7 @@ def info_command(
 
 
 def _run(folder: Path) -> dict[str, Any]:
-    from holdfast.runs.store import read_run
+    from holdfast.store.run import read_run
 
     run = read_run(folder)
     return {

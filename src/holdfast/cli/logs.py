@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from holdfast.estimators import FixedSize
     from holdfast.noises.base import Noise
-    from holdfast.runs.logs import Log, LogLine
-    from holdfast.runs.manifest import Manifest
-    from holdfast.runs.store import Record, Run
+    from holdfast.store.logs import Log, LogLine
+    from holdfast.store.manifest import RunManifest
+    from holdfast.store.run import Record, Run
 
 
 def add_to(app: typer.Typer) -> None:
@@ -44,8 +44,8 @@ def import_command(
     """Import another tool's log, so that `table` and `report` read it like a run. Its radii stay claims."""
     from holdfast.estimators import FixedSize
     from holdfast.noises.base import find_guarantee
-    from holdfast.runs.logs import imported_manifest, read_log
-    from holdfast.runs.store import RunStore
+    from holdfast.store.logs import imported_manifest, read_log
+    from holdfast.store.run import RunStore
 
     parsed, estimator = parse_noise(noise), FixedSize(n, alpha, "cohen")
     theorem = find_guarantee(parsed)
@@ -83,7 +83,7 @@ def _check_kept(out: Path, records: Sequence[Record], log: Log) -> None:
         )
 
 
-def _warn_if_too_large(log: Log, noise: Noise, estimator: FixedSize, manifest: Manifest) -> None:
+def _warn_if_too_large(log: Log, noise: Noise, estimator: FixedSize, manifest: RunManifest) -> None:
     from holdfast.analysis.claims import reach_known
     from holdfast.estimators import best_radius, fitting_alpha
     from holdfast.noises.base import find_guarantee
@@ -117,8 +117,8 @@ def export_command(
     from holdfast.analysis.accuracy import claimed_of
     from holdfast.analysis.proved import condition
     from holdfast.outputs import check_place, whole_file
-    from holdfast.runs.logs import write_jsonl, write_tsv
-    from holdfast.runs.store import read_run
+    from holdfast.store.logs import write_jsonl, write_tsv
+    from holdfast.store.run import read_run
 
     writers = {"tsv": write_tsv, "jsonl": write_jsonl}
     if format not in writers:
@@ -145,8 +145,8 @@ def export_command(
 
 def _lines(run: Run) -> list[LogLine]:
     from holdfast.analysis.accuracy import outcomes
-    from holdfast.runs.logs import LogLine
     from holdfast.stats.rounding import show_down
+    from holdfast.store.logs import LogLine
 
     # Examples share batches, so a run of ours knows the mean time only.
     examples = sum(session.examples for session in run.sessions)

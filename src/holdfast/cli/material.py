@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.data.base import DataSet
+    from holdfast.execution.backends import ClassifierBuilder
     from holdfast.folders import Where
     from holdfast.models.bundle import Bundle
     from holdfast.noises.base import Noise
-    from holdfast.runs.backends import Workplace
-    from holdfast.runs.subsets import Subset
+    from holdfast.store.subsets import Subset
 
 
 # Classes, before they are only counted.
@@ -26,7 +26,7 @@ _NAMED = 4
 
 
 @dataclass(frozen=True)
-class Material:
+class Setup:
     """What is certified: the model, the data and the noise, checked against each other."""
 
     bundle: Bundle
@@ -46,7 +46,7 @@ class Material:
         device: str,
         precision: str,
         theorem: str | None = None,
-    ) -> Material:
+    ) -> Setup:
         """Load everything that the options name.
 
         Raises:
@@ -83,11 +83,11 @@ class Material:
         """These examples in words, and what an interval around a share of them covers."""
         return chosen(self.data, every, limit)
 
-    def workplace(self, device: str, threads: int, precision: str | None = None) -> Workplace:
+    def workplace(self, device: str, threads: int, precision: str | None = None) -> ClassifierBuilder:
         """What base classifiers are made from, in the precision of the options unless another one is named."""
-        from holdfast.runs.backends import Workplace
+        from holdfast.execution.backends import ClassifierBuilder
 
-        return Workplace(
+        return ClassifierBuilder(
             self.bundle,
             self.noise,
             precision or self.precision,
@@ -99,7 +99,7 @@ class Material:
 
 def chosen(data: DataSet, every: int, limit: int | None) -> Subset:
     """Each `every`-th example of a data set, `limit` of them at most, in words, and what an interval covers."""
-    from holdfast.runs.subsets import Split, subset_of
+    from holdfast.store.subsets import Split, subset_of
 
     indices = range(0, len(data), every)[:limit]
     split = Split(data.source, data.split, len(data), len(data.class_names), data.is_sorted_by_class)
@@ -108,7 +108,7 @@ def chosen(data: DataSet, every: int, limit: int | None) -> Subset:
 
 def warn_of_class_order(data: DataSet, every: int, limit: int | None) -> None:
     """Say, before anything is computed, that the first examples of a sorted split are no sample of it."""
-    from holdfast.runs.subsets import spread_step
+    from holdfast.store.subsets import spread_step
 
     subset = chosen(data, every, limit)
     if subset.caution is None or limit is None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from holdfast.cli import console, options
-from holdfast.cli.material import Material, warn_of_class_order
+from holdfast.cli.material import Setup, warn_of_class_order
 from holdfast.cli.question import Question
 from holdfast.cli.specs import open_data_spec, parse_batch_size, parse_noise
 from holdfast.errors import UsageError
@@ -56,7 +56,7 @@ def plan_command(
     material = (
         None
         if model is None
-        else Material.load(model, data, noise, split, device, FLOAT32 if precision == AUTO else precision)
+        else Setup.load(model, data, noise, split, device, FLOAT32 if precision == AUTO else precision)
     )
     if material is None and noise is None:
         raise UsageError("a plan needs --noise, or --model with the noise it was trained for")
@@ -113,10 +113,10 @@ def attainable(noise: Noise, data: DataSet, estimator: Estimator) -> dict[str, A
 
 
 def measured_speed(
-    material: Material, classifier: VotingClassifier, batch_size: int | None, device: str, threads: int
+    material: Setup, classifier: VotingClassifier, batch_size: int | None, device: str, threads: int
 ) -> dict[str, Any]:
     """Samples a second of the loop in a short burst on the first input, the batch size it took, and the backend."""
-    from holdfast.runs.backends import description
+    from holdfast.execution.backends import description
     from holdfast.sampling.engines.local import LocalEngine
 
     size, speed = LocalEngine(device, batch_size, threads).fastest_batch(classifier, material.noise, material.data[0])

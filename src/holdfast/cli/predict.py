@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli import console, options
-from holdfast.cli.material import Material, warn_of_class_order
+from holdfast.cli.material import Setup, warn_of_class_order
 from holdfast.cli.specs import parse_batch_size, parse_engine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from holdfast.runs.subsets import Subset
+    from holdfast.store.subsets import Subset
     from holdfast.types import Example, Prediction
 
 
@@ -52,13 +52,13 @@ def predict_command(
     """
     from holdfast.analysis import choices
     from holdfast.estimators import AllVotes, AnswerRule, TopTwo
-    from holdfast.runs.backends import description
-    from holdfast.runs.recipe import base_for
-    from holdfast.runs.seeds import CHOSEN, ENTROPY
+    from holdfast.execution.backends import description
+    from holdfast.execution.factories import base_for
     from holdfast.sampling.rng import fresh_seed
     from holdfast.sampling.smoothed import SmoothedClassifier
+    from holdfast.store.seeds import CHOSEN, ENTROPY
 
-    material = Material.load(model, data, noise, split, device, precision)
+    material = Setup.load(model, data, noise, split, device, precision)
     warn_of_class_order(material.data, every, limit)
     subset = material.there(every, limit)
     space = material.bundle.info.input_space
@@ -105,7 +105,7 @@ def predict_command(
         console.say(note)
 
 
-def _print(examples: Sequence[Example], predictions: Sequence[Prediction], material: Material, subset: Subset) -> None:
+def _print(examples: Sequence[Example], predictions: Sequence[Prediction], material: Setup, subset: Subset) -> None:
     from holdfast.stats.datasets import proportion
 
     names = material.bundle.info.class_names

@@ -10,8 +10,8 @@ from holdfast.errors import RunError, UsageError
 
 if TYPE_CHECKING:
     from holdfast.folders import Where
-    from holdfast.runs.manifest import Promised
-    from holdfast.runs.seeds import Seed
+    from holdfast.store.manifest import Manifest
+    from holdfast.store.seeds import Seed
 
 # In the place of a nonce that an auditor will name once the promise is known.
 LATER = "later"
@@ -36,7 +36,7 @@ class Beforehand:
     nonce: str | None = None
 
     def __post_init__(self) -> None:
-        from holdfast.runs.seeds import checked_nonce
+        from holdfast.store.seeds import checked_nonce
 
         if self.digest is not None and not is_digest(self.digest):
             raise UsageError(
@@ -47,7 +47,7 @@ class Beforehand:
         if self.nonce not in (None, LATER):
             object.__setattr__(self, "nonce", checked_nonce(self.nonce))
 
-    def check(self, out: Where, kind: type[Promised]) -> None:
+    def check(self, out: Where, kind: type[Manifest]) -> None:
         """Refuse a folder with another promise than the one whose digest is expected, before anything is computed.
 
         Raises:
@@ -69,14 +69,14 @@ class Beforehand:
                 "the folder in which the promise of that digest was written"
             )
 
-    def seed(self, out: Where, kind: type[Promised], asked: int | None) -> Seed:
+    def seed(self, out: Where, kind: type[Manifest], asked: int | None) -> Seed:
         """The seed: that of the promise in the folder, the one that is asked for, one from a nonce, or a fresh one.
 
         Raises:
             UsageError: a nonce without a promise that awaits it, or the reverse; a seed beside a nonce.
         """
-        from holdfast.runs.seeds import ENTROPY, Seed
         from holdfast.sampling.rng import check_seed, fresh_seed
+        from holdfast.store.seeds import ENTROPY, Seed
 
         stored = _stored(out, kind)
         awaits = stored is not None and stored.awaits_nonce
@@ -102,8 +102,8 @@ class Beforehand:
             return stored.origin
         return Seed(fresh_seed(), ENTROPY)
 
-    def _from_nonce(self, out: Where, stored: Promised | None) -> Seed:
-        from holdfast.runs.seeds import Seed
+    def _from_nonce(self, out: Where, stored: Manifest | None) -> Seed:
+        from holdfast.store.seeds import Seed
 
         nonce = str(self.nonce)
         if stored is None:
@@ -126,12 +126,12 @@ def is_digest(text: str) -> bool:
     return len(text) == _DIGITS and set(text.lower()) <= set("0123456789abcdef")
 
 
-def tell(out: Where, kind: type[Promised], as_json: bool) -> None:
+def tell(out: Where, kind: type[Manifest], as_json: bool) -> None:
     """Print the digest of the promise that lies in a folder, and what is to be done with it."""
-    from holdfast.runs.ledger import whole_lines
-    from holdfast.runs.manifest import read_promised
+    from holdfast.store.folder import whole_lines
+    from holdfast.store.manifest import read_manifest
 
-    stored, records = read_promised(out, kind), len(whole_lines(out))
+    stored, records = read_manifest(out, kind), len(whole_lines(out))
     if as_json:
         console.print_json(
             {
@@ -157,7 +157,7 @@ def tell(out: Where, kind: type[Promised], as_json: bool) -> None:
         console.warn(f"{out} has {records:,} records: this is no promise before the first one")
 
 
-def _stored(out: Where, kind: type[Promised]) -> Promised | None:
-    from holdfast.runs.manifest import promised_before
+def _stored(out: Where, kind: type[Manifest]) -> Manifest | None:
+    from holdfast.store.manifest import stored_manifest
 
-    return promised_before(out, kind)
+    return stored_manifest(out, kind)

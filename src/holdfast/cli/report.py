@@ -35,8 +35,8 @@ def report_command(
     from holdfast.analysis.plots import write_plot
     from holdfast.analysis.report import write_report
     from holdfast.outputs import check_place
-    from holdfast.runs.attack_store import read_attack
-    from holdfast.runs.store import read_run
+    from holdfast.store.attack import read_attack
+    from holdfast.store.run import read_run
 
     for file in (out, *(plot or [])):
         check_place(file)

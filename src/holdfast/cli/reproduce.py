@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from holdfast.folders import Below, Where
     from holdfast.reproductions.base import Certification, Finished, Model, Study, Trained
     from holdfast.reproductions.pages import Page
-    from holdfast.runs.store import Run
+    from holdfast.store.run import Run
 
 # So much work is worth the start of other processes.
 _SAMPLES_FOR_PROCESSES = 200_000
@@ -149,17 +149,17 @@ def _finished(study: Study, spec: str, scale: str, place: Place) -> Finished:
 def _certified(wanted: Certification, model: Model, trained: Trained, splits: Splits, place: Place, scale: str) -> Run:
     """The finished run: as it is there, or gone on with, or made."""
     from holdfast.cli.certify import Settings, certify_into, in_precision
-    from holdfast.cli.material import Material
+    from holdfast.cli.material import Setup
     from holdfast.cli.specs import parse_engine
     from holdfast.estimators import FixedSize
-    from holdfast.runs.store import read_run
+    from holdfast.store.run import read_run
 
     folder = place.run(wanted.name)
     data = splits.open("test", model.options)
     found = _reusable(folder, wanted, trained, data)
     if found is not None:
         return found
-    material = Material.load(
+    material = Setup.load(
         place.bundle(wanted.model),
         splits.spec_for(model.options),
         wanted.noise,
@@ -197,10 +197,10 @@ def _reusable(folder: Where, wanted: Certification, trained: Trained, data: Data
     """
     from holdfast.cli.specs import parse_noise
     from holdfast.cli.trainings import check_entries
-    from holdfast.runs.manifest import manifest_before
-    from holdfast.runs.store import read_run
+    from holdfast.store.manifest import stored_run_manifest
+    from holdfast.store.run import read_run
 
-    if manifest_before(folder) is None:
+    if stored_run_manifest(folder) is None:
         return None
     run = read_run(folder, to_go_on=True)
     manifest, promised = run.manifest, run.manifest.estimator

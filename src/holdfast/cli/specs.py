@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from holdfast.data.base import DataSet
     from holdfast.named import Named
     from holdfast.noises.base import Noise
-    from holdfast.runs.attack_store import Budgets
-    from holdfast.runs.verification.sample import Sample
     from holdfast.sampling.engines.base import Engine
+    from holdfast.store.attack import Budgets
     from holdfast.training.recipes import Recipe
+    from holdfast.verification.sample import Sample
 
 _COUNT = re.compile(r"[0-9]{1,12}")
 
@@ -77,7 +77,7 @@ def parse_budgets(text: str | None, default: str | None = None) -> Budgets:
     Raises:
         UsageError: something else, both kinds at once, or a budget of 0.
     """
-    from holdfast.runs.attack_store import Budgets
+    from holdfast.store.attack import Budgets
 
     given = default if text is None else text
     if given is None:
@@ -172,7 +172,7 @@ def parse_replay(text: str) -> Sample:
     Raises:
         UsageError: something else.
     """
-    from holdfast.runs.verification.sample import parse_sample
+    from holdfast.verification.sample import parse_sample
 
     try:
         return parse_sample(text.strip())

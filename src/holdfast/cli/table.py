@@ -59,7 +59,7 @@ def print_summaries(
     from holdfast.analysis import tables
     from holdfast.analysis.accuracy import compared, summarize
     from holdfast.analysis.radii import radii_for
-    from holdfast.runs.store import read_run
+    from holdfast.store.run import read_run
 
     runs = [read_run(folder) for folder in folders]
     if bounds or theorem:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli import console, options
-from holdfast.cli.adversaries import Asked, Computation, target_of
+from holdfast.cli.adversaries import AttackOptions, ComputeOptions, target_of
 from holdfast.cli.specs import open_data_spec, parse_batch_size
 from holdfast.errors import RunError, UsageError
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from holdfast.attacks import Target
     from holdfast.data.base import DataSet
     from holdfast.models.bundle import Bundle
-    from holdfast.runs.attack_store import AttackRun
+    from holdfast.store.attack import AttackRun
 
 
 def add_to(app: typer.Typer) -> None:
@@ -43,15 +43,15 @@ def transfer_command(
 ) -> None:
     """The transfer matrix: adversarials of each attack (rows), shown to each attacked model (columns)."""
     from holdfast.analysis import formats
-    from holdfast.analysis.attacked import transfer_matrix
+    from holdfast.analysis.attacks import transfer_matrix
+    from holdfast.execution.transfer import transfer
     from holdfast.models.bundle import load_bundle
-    from holdfast.runs.transfer import transfer
     from holdfast.sampling.engines.local import torch_device
     from holdfast.sampling.rng import check_seed, fresh_seed
 
     found = _attacks(attacks)
     bundles = [load_bundle(path, torch_device(device)) for path in model]
-    computation = Computation(device, threads, parse_batch_size(batch_size), "float32", "auto")
+    computation = ComputeOptions(device, threads, parse_batch_size(batch_size), "float32", "auto")
     for run in found.values():
         data_attacked(run, data)
     targets = {name: target_attacked(run, bundles, data, computation) for name, run in found.items()}
@@ -95,7 +95,7 @@ def _attacks(folders: Sequence[Path]) -> dict[str, AttackRun]:
         UsageError: two of one name.
         RunError: no attack, a corrupt one, or one without records.
     """
-    from holdfast.runs.attack_store import read_attack
+    from holdfast.store.attack import read_attack
 
     found: dict[str, AttackRun] = {}
     for folder in folders:
@@ -133,7 +133,7 @@ def data_attacked(run: AttackRun, spec: str) -> DataSet:
     return examples
 
 
-def target_attacked(run: AttackRun, bundles: Sequence[Bundle], data: str, computation: Computation) -> Target:
+def target_attacked(run: AttackRun, bundles: Sequence[Bundle], data: str, computation: ComputeOptions) -> Target:
     """The classifier that an attack was made against, in the precision and on the backend of then.
 
     Args:
@@ -148,20 +148,20 @@ def target_attacked(run: AttackRun, bundles: Sequence[Bundle], data: str, comput
     """
     from dataclasses import replace
 
+    from holdfast.execution.replay import check_code
     from holdfast.noises.base import noise_from_dict
-    from holdfast.runs.replay import check_code
 
     manifest = run.manifest
     bundle = next((each for each in bundles if each.sha256 == manifest.model["sha256"]), None)
     if bundle is None:
         raise UsageError(f"none of the models is the one that {run.folder} attacked ({manifest.model['sha256']})")
-    check_code(manifest.model, bundle.promise(), manifest.versions, str(run.folder))
+    check_code(manifest.model, bundle.describe(), manifest.versions, str(run.folder))
     where = replace(computation, precision=manifest.precision, backend=manifest.model["backend"]["name"])
-    asked = Asked(
+    asked = AttackOptions(
         n=manifest.n,
         alpha=manifest.alpha or None,
-        search_alpha=manifest.search_alpha or Asked.search_alpha,
-        soft_samples=manifest.soft_samples or Asked.soft_samples,
+        search_alpha=manifest.search_alpha or AttackOptions.search_alpha,
+        soft_samples=manifest.soft_samples or AttackOptions.soft_samples,
     )
     smoothing = None if manifest.noise is None else noise_from_dict(manifest.noise)
     return target_of(bundle, data, smoothing, asked, where)[0]

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.analysis import formats
 from holdfast.cli import digests
-from holdfast.runs.verification.outcome import CLAIMS, DATA, FILES, LEVELS, REPLAY
-from holdfast.runs.verification.sample import CONFIDENCE, most_false
+from holdfast.verification.findings import CLAIMS, DATA, FILES, LEVELS, REPLAY
+from holdfast.verification.sample import CONFIDENCE, most_false
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from holdfast.runs.verification.outcome import Outcome
+    from holdfast.verification.findings import Findings
 
 # Exit codes of the command.
 FAILED, INCOMPLETE, NOT_ENOUGH = 1, 3, 4
@@ -25,7 +25,7 @@ _PHRASES = {
 }
 
 
-def exit_code(outcome: Outcome, required: str) -> int:
+def exit_code(outcome: Findings, required: str) -> int:
     """0; 1 where something is wrong; 3 where records are missing; 4 where less was checked than is required."""
     if outcome.failures:
         return FAILED
@@ -34,7 +34,7 @@ def exit_code(outcome: Outcome, required: str) -> int:
     return NOT_ENOUGH if LEVELS.index(outcome.level) < LEVELS.index(required) else 0
 
 
-def head(folder: Path, what: str, outcome: Outcome) -> list[str]:
+def head(folder: Path, what: str, outcome: Findings) -> list[str]:
     """What was read; nothing where the manifest itself is wrong.
 
     Args:
@@ -49,7 +49,7 @@ def head(folder: Path, what: str, outcome: Outcome) -> list[str]:
     return [said, *digests.lines(outcome.digest, outcome.results, outcome.records)]
 
 
-def verdict(outcome: Outcome, required: str, again: str) -> list[str]:
+def verdict(outcome: Findings, required: str, again: str) -> list[str]:
     """The last word, and what it rests on.
 
     Args:
@@ -78,7 +78,7 @@ def verdict(outcome: Outcome, required: str, again: str) -> list[str]:
     ]
 
 
-def sampled(outcome: Outcome) -> str | None:
+def sampled(outcome: Findings) -> str | None:
     """What the records that were computed again say of all of them; None where there are none, or all were."""
     drawn = len(outcome.replayed)
     if not 0 < drawn < outcome.records:
@@ -94,7 +94,7 @@ def open_lines(questions: list[str]) -> list[str]:
     return [*(["Not checked:"] if questions else []), *(f"- {each}" for each in questions), _NOT_DECIDED]
 
 
-def questions(outcome: Outcome, more: list[str]) -> list[str]:
+def questions(outcome: Findings, more: list[str]) -> list[str]:
     """What an option would have checked besides.
 
     Args:
@@ -113,7 +113,7 @@ def questions(outcome: Outcome, more: list[str]) -> list[str]:
     ]
 
 
-def document(outcome: Outcome, required: str, left: list[str]) -> dict[str, Any]:
+def document(outcome: Findings, required: str, left: list[str]) -> dict[str, Any]:
     """For machines, what all outcomes have."""
     checked = {"data": outcome.data, "model": outcome.model, "replay": bool(outcome.replayed)}
     partial = 0 < len(outcome.replayed) < outcome.records
@@ -145,14 +145,14 @@ def listed(indices: list[int], most: int = 12) -> str:
     return shown if len(indices) <= most else f"{shown} and {len(indices) - most:,} more"
 
 
-def _agreed(outcome: Outcome, again: str) -> str:
+def _agreed(outcome: Findings, again: str) -> str:
     """How far the check went, in words."""
     if outcome.level == REPLAY:
         return f"all {outcome.records:,} records {again} from seed, model and data"
     return _PHRASES[outcome.level]
 
 
-def _also(outcome: Outcome, again: str) -> list[str]:
+def _also(outcome: Findings, again: str) -> list[str]:
     """What agrees besides."""
     whole = outcome.level == REPLAY
     return [

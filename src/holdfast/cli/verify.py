@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from holdfast.attacks import Target
     from holdfast.models.bundle import Bundle
-    from holdfast.runs.attack_store import AttackRun
-    from holdfast.runs.verification.outcome import Outcome
     from holdfast.sampling.engines.base import Engine
+    from holdfast.store.attack import AttackRun
+    from holdfast.verification.findings import Findings
     from holdfast.workflows.verify import Given
 
 # So many failures are shown in full.
@@ -113,8 +113,8 @@ def verify_command(
     Exit codes: 0: all that was asked for agrees. 1: something is wrong. 2: a wrong call. 3: incomplete, records are
     missing. 4: nothing is wrong, and less was checked than --require asks, as where radii are claims of the file.
     """
-    from holdfast.runs.verification.attacked import MANIFEST as OF_ATTACK
-    from holdfast.runs.verification.outcome import LEVELS
+    from holdfast.verification.attack import MANIFEST as OF_ATTACK
+    from holdfast.verification.findings import LEVELS
     from holdfast.workflows.verify import verify_run as check_run
     from holdfast.workflows.verify_attack import verify_attack as check_attack
 
@@ -130,7 +130,7 @@ def verify_command(
     place.check(manifest, is_attack, model is not None, replay is not None)
     given = _given(manifest, data, model, replay, digest, results, nonce, place)
     show = _Show(json or quiet)
-    outcome: Outcome
+    outcome: Findings
     if is_attack:
         target = _Attacked(given.model, data, place)
         outcome = found = check_attack(run, given, target, attacked, show)
@@ -186,13 +186,13 @@ class _Attacked:
     place: _Place
 
     def __call__(self, found: AttackRun) -> Target:
-        from holdfast.cli.adversaries import Computation
+        from holdfast.cli.adversaries import ComputeOptions
         from holdfast.cli.transfer import target_attacked
 
         if self.data is None and found.manifest.precision == "int8":
             raise UsageError("a model in int8 is calibrated on training inputs: give --data, too")
         size = parse_batch_size(self.place.batch_size or "auto")
-        where = Computation(self.place.device or "cpu", self.place.threads or 1, size, "float32", "auto")
+        where = ComputeOptions(self.place.device or "cpu", self.place.threads or 1, size, "float32", "auto")
         return target_attacked(found, [self.model] if self.model else [], self.data or _PACKAGED, where)
 
 
@@ -250,12 +250,13 @@ def _bundle(model: Path, device: str) -> Bundle:
 def _manifest(folder: Path, is_attack: bool) -> dict[str, Any]:
     """The entries of a manifest, to decide which options can be followed; none where it cannot be read, as is told."""
     from holdfast.errors import RunError
-    from holdfast.runs.verification import attacked, promise
+    from holdfast.verification.attack import attack_entries
+    from holdfast.verification.manifest import run_entries
 
     try:
         if is_attack:
-            return attacked.read_manifest(folder)
-        return promise.read_manifest(folder)
+            return attack_entries(folder)
+        return run_entries(folder)
     except RunError:
         return {}
 
@@ -267,7 +268,7 @@ def _refuse(given: dict[str, object], why: str) -> None:
             raise UsageError(f"{option} would be ignored, since {why}; leave it out")
 
 
-def _say(checked: Sequence[str], outcome: Outcome, verdict: Sequence[str], left: Sequence[str]) -> None:
+def _say(checked: Sequence[str], outcome: Findings, verdict: Sequence[str], left: Sequence[str]) -> None:
     """Plain lines: what was checked, the verdict, and what was not."""
     say, failures = console.say, outcome.failures
     for text in checked:

@@ -9,7 +9,7 @@ from holdfast.cli import verified
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from holdfast.runs.verification.attacked import AttackVerification
+    from holdfast.verification.attack import AttackVerification
 
 AGAIN = "attacked again"
 

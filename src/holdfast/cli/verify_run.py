@@ -9,7 +9,7 @@ from holdfast.cli import verified
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from holdfast.runs.verification.check import Verification
+    from holdfast.verification.run import Verification
 
 _WHAT = {
     "certify": "a run of certificates from votes",

@@ -97,7 +97,7 @@ class Log(Document):
     imported_from: Text | UnsetType = UNSET
 
 
-class _Promised(Document):
+class _Manifest(Document):
     data: Data
     precision: Name
     device: Name
@@ -106,7 +106,7 @@ class _Promised(Document):
     digest: Sha256
 
 
-class _Run(_Promised, tag_field="kind"):
+class _Run(_Manifest, tag_field="kind"):
     format: Literal[2]
     guarantee: Name
     estimator: EstimatorEntry
@@ -176,7 +176,7 @@ class Bound(_Run, tag="bound"):
             raise ValueError(f"a deterministic bound has the estimator 'proved', found {self.estimator['name']!r}")
 
 
-RunManifest = Certify | Imported | Bound
+RunDocument = Certify | Imported | Bound
 
 
 class Budgets(Document):
@@ -192,7 +192,7 @@ class Budgets(Document):
             raise ValueError("budgets relative to the certified radius need factors")
 
 
-class AttackManifest(_Promised, kw_only=True):
+class AttackManifest(_Manifest, kw_only=True):
     """Of an attack."""
 
     format: Literal[1]

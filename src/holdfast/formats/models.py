@@ -41,7 +41,7 @@ class BundleHeader(Document):
             check_noise(self.noise)
 
 
-class TrainingPromise(Document):
+class TrainingManifest(Document):
     """What a training is of: its settings, the hash of its data, and the bundle that it begins."""
 
     config: Free
@@ -55,4 +55,4 @@ class Position(Document):
     epoch: Count
     loss: float
     accuracy: Annotated[float, Meta(ge=0.0, le=1.0)]
-    promise: TrainingPromise
+    promise: TrainingManifest

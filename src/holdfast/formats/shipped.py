@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # The draft whose words msgspec uses.
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _KINDS: dict[str, tuple[str, Any]] = {
-    "run-manifest": ("manifest.json of a run", manifests.RunManifest),
+    "run-manifest": ("manifest.json of a run", manifests.RunDocument),
     "attack-manifest": ("attack.json of an attack", manifests.AttackManifest),
     "certify-record": ("a line of records.jsonl of a run of kind certify", records.VoteLine),
     "imported-record": ("a line of records.jsonl of a run of kind imported", records.ClaimLine),

@@ -116,7 +116,7 @@ class Bundle:
     sha256: str
     code: dict[str, str]
 
-    def promise(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """What a manifest says of the model."""
         return {
             "architecture": self.info.architecture,

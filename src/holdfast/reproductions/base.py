@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from holdfast.data.base import DataSet
     from holdfast.reproductions.pages import Page
-    from holdfast.runs.attack_store import AttackRun
-    from holdfast.runs.store import Run
     from holdfast.stats.datasets import Proportion
+    from holdfast.store.attack import AttackRun
+    from holdfast.store.run import Run
 
 SCALES = ("smoke", "small", "full")
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.reproductions.base import Finished
-    from holdfast.runs.store import Run
+    from holdfast.store.run import Run
 
 
 def group_of(done: Finished, run: str, table: str, dataset: str, sigma: float, radii: Sequence[float]) -> Group:

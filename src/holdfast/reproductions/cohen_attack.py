@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from holdfast.analysis import formats
-from holdfast.analysis.attacked import success_at_factors
+from holdfast.analysis.attacks import success_at_factors
 from holdfast.analysis.gap_pictures import gap_picture
 from holdfast.analysis.gaps import gap
 from holdfast.analysis.published import figure
@@ -17,9 +17,9 @@ from holdfast.reproductions.recipes import cifar_gaussian, cohen_run, imagenet_g
 from holdfast.stats.datasets import proportion
 
 if TYPE_CHECKING:
-    from holdfast.analysis.attacked import Success
+    from holdfast.analysis.attacks import Success
     from holdfast.analysis.published import PublishedFigure
-    from holdfast.runs.attack_store import AttackRecord, AttackRun
+    from holdfast.store.attack import AttackRecord, AttackRun
 
 _SIGMA = {"mnist": 0.5, "cifar10": 0.25, "imagenet": 0.25}
 _MODELS = {"mnist": mnist_gaussian, "cifar10": cifar_gaussian, "imagenet": imagenet_gaussian}

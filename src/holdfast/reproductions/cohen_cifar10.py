@@ -18,7 +18,7 @@ from holdfast.reproductions.pages import Chart, Group, Page, Row, Statement, Tab
 from holdfast.reproductions.recipes import TRAINED_AS_COHEN, cifar_consistency, cifar_gaussian, cohen_run
 
 if TYPE_CHECKING:
-    from holdfast.runs.store import Run
+    from holdfast.store.run import Run
 
 _SIGMAS = {"smoke": (0.25,), "small": (0.25, 0.5), "full": (0.12, 0.25, 0.5, 1.0)}
 # Sigmas at which consistency regularization is trained, too, which costs twice as much.

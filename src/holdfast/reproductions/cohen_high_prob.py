@@ -10,11 +10,11 @@ from holdfast.reproductions import measures
 from holdfast.reproductions.base import Finished, Model, Plan, Study, register
 from holdfast.reproductions.pages import Chart, Group, Measured, Page, Row, Statement, Table
 from holdfast.reproductions.recipes import cifar_gaussian, cohen_run, imagenet_gaussian
-from holdfast.runs.manifest import estimator_of
 from holdfast.stats.datasets import robust_share_cohen, robust_share_exact
+from holdfast.store.manifest import estimator_of
 
 if TYPE_CHECKING:
-    from holdfast.runs.store import Run
+    from holdfast.store.run import Run
 
 _SIGMA = 0.25
 _RHO = 0.001

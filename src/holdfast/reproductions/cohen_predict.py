@@ -14,11 +14,11 @@ from holdfast.reproductions import measures
 from holdfast.reproductions.base import Finished, Model, Plan, Study, register
 from holdfast.reproductions.pages import Group, Measured, Page, Row, Statement, Table
 from holdfast.reproductions.recipes import cifar_gaussian, cohen_run, imagenet_gaussian
-from holdfast.runs.store import VoteRecord
 from holdfast.stats.datasets import proportion
+from holdfast.store.run import VoteRecord
 
 if TYPE_CHECKING:
-    from holdfast.runs.store import Run
+    from holdfast.store.run import Run
 
 _SIGMA = 0.25
 _ALPHA = 0.001

@@ -11,7 +11,7 @@ from holdfast.reproductions.pages import Chart, Group, Page, Row, Statement, Tab
 from holdfast.reproductions.recipes import cifar_gaussian, cohen_run, imagenet_gaussian
 
 if TYPE_CHECKING:
-    from holdfast.runs.store import Run
+    from holdfast.store.run import Run
 
 _SMOOTHED = 0.5
 _TRAINED = (0.25, 0.5, 1.0)

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
 from holdfast.analysis.accuracy import outcomes
-from holdfast.analysis.attacked import (
+from holdfast.analysis.attacks import (
     accuracy_under_attack,
     attack_magnitude,
     median_attack_magnitude,
@@ -16,16 +16,16 @@ from holdfast.analysis.attacked import (
 from holdfast.reproductions.base import Model
 from holdfast.reproductions.pages import Measured
 from holdfast.reproductions.recipes import CHECKED, PRECISION
-from holdfast.runs.subsets import which
 from holdfast.stats.datasets import proportion
+from holdfast.store.subsets import which
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from holdfast.runs.attack_store import AttackRecord, AttackRun
-    from holdfast.runs.promised_data import DataPromise
-    from holdfast.runs.store import Run
     from holdfast.stats.datasets import Proportion
+    from holdfast.store.attack import AttackRecord, AttackRun
+    from holdfast.store.data_manifest import DataManifest
+    from holdfast.store.run import Run
 
 # A fast training of a small network without noise.
 _PLAIN: dict[str, Any] = {
@@ -122,7 +122,7 @@ def median_magnitude(attack: AttackRun) -> Measured:
     return Measured(median_attack_magnitude(attack.records), "pixels", lower, upper, True)
 
 
-def images(data: DataPromise) -> str:
+def images(data: DataManifest) -> str:
     """How many test images, in a few words."""
     chosen = which(data.indices(), data.size)
     return f"{len(data.indices()):,} of {data.size:,} test images{f' ({chosen})' if chosen else ''}"

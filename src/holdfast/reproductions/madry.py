@@ -11,7 +11,7 @@ from holdfast.reproductions.defences import MNIST_EPSILON, accuracy_under, clean
 from holdfast.reproductions.pages import Group, Measured, Page, Row, Statement, Table
 
 if TYPE_CHECKING:
-    from holdfast.runs.attack_store import AttackRun
+    from holdfast.store.attack import AttackRun
 
 _EPSILON = {"mnist": MNIST_EPSILON, "cifar10": 8 / 255}
 _EVERY = {"smoke": 1000, "small": 20, "full": 1}

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from holdfast.analysis.accuracy import median_interval, noise_of, outcomes, summarize
 from holdfast.models.precision import FLOAT32
 from holdfast.reproductions.pages import Measured
-from holdfast.runs.manifest import estimator_of
-from holdfast.runs.subsets import which
 from holdfast.spelling import with_fractions
 from holdfast.stats.datasets import DEFAULT_CONFIDENCE, proportion
+from holdfast.store.manifest import estimator_of
+from holdfast.store.subsets import which
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.reproductions.base import Trained
-    from holdfast.runs.store import Run
+    from holdfast.store.run import Run
 
 SMOKE = "This is a smoke run: it shows that everything works, and its numbers mean nothing."
 UNTRAINED = (

@@ -13,8 +13,8 @@ from holdfast.reproductions.pages import Group, Measured, Page, Row, Statement, 
 from holdfast.stats.datasets import proportion
 
 if TYPE_CHECKING:
-    from holdfast.runs.attack_store import AttackRecord, AttackRun
     from holdfast.stats.datasets import Proportion
+    from holdfast.store.attack import AttackRecord, AttackRun
 
 _TABLE, _METRIC = "Szegedy et al. 2013 transfer", "error rate on adversarial examples"
 _SIGMOID = {"activation": "sigmoid"}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from holdfast.sampling.classifier import BaseClassifier, OwnRounding, VotingClassifier
-from holdfast.sampling.engines.base import Base, ClassifierRecipe
+from holdfast.sampling.engines.base import Base, ClassifierFactory
 
 if TYPE_CHECKING:
     import torch
@@ -18,7 +18,7 @@ def taking_channels_last(base: Base) -> Base:
     """A base classifier that takes noisy inputs with the channels first, from one that takes them last."""
     if isinstance(base, VotingClassifier):
         return VotingClassifier(_moved(base.function), base.num_classes)
-    return _MovedRecipe(base)
+    return _MovedFactory(base)
 
 
 def channels_last(noisy: Tensor) -> Tensor:
@@ -77,10 +77,10 @@ class _MovedModule(nn.Module):
 
 
 @dataclass(frozen=True)
-class _MovedRecipe(ClassifierRecipe):
+class _MovedFactory(ClassifierFactory):
     """Wherever the recipe's classifier is made."""
 
-    recipe: ClassifierRecipe
+    recipe: ClassifierFactory
 
     def build(self, device: torch.device) -> VotingClassifier:
         made = self.recipe.build(device)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from holdfast.data.base import SPLITS
 from holdfast.errors import HoldfastError, UsageError
-from holdfast.runs.verification.check import Verification, check_claims, check_files
-from holdfast.runs.verification.exported import check_log
-from holdfast.runs.verification.material import check_data, check_model
-from holdfast.runs.verification.promise import plain
-from holdfast.runs.verification.rules import Claim
-from holdfast.runs.verification.seed import expect_nonce
+from holdfast.verification.exported import check_log
+from holdfast.verification.facts import check_data, check_model
+from holdfast.verification.manifest import plain
+from holdfast.verification.rules import Claim
+from holdfast.verification.run import Verification, check_claims, check_files
+from holdfast.verification.seed import expect_nonce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
     from holdfast.data.base import DataSet
     from holdfast.models.bundle import Bundle
-    from holdfast.runs.store import Run
-    from holdfast.runs.verification.check import Material
-    from holdfast.runs.verification.outcome import Outcome
-    from holdfast.runs.verification.sample import Sample
     from holdfast.sampling.engines.base import Engine
+    from holdfast.store.run import Run
+    from holdfast.verification.findings import Findings
+    from holdfast.verification.run import RunFiles
+    from holdfast.verification.sample import Sample
 
 AnyItem = TypeVar("AnyItem")
 
@@ -88,14 +88,14 @@ def verify_run(
         HoldfastError: what is given cannot be used: data that are not there, a device that is missing.
     """
     result = Verification()
-    material = check_files(folder, result)
-    if stops_at_files(given, result) or material is None:
+    files = check_files(folder, result)
+    if stops_at_files(given, result) or files is None:
         return result
-    claims = _claims(folder, material, result)
+    claims = _claims(folder, files, result)
     if log is not None:
-        check_log(log, material, claims, result)
-    entries = material.promise.entries
-    data = against_data(entries, material.records, given, result)
+        check_log(log, files, claims, result)
+    entries = files.manifest.entries
+    data = against_data(entries, files.records, given, result)
     against_model(entries, given, result)
     if given.replay is not None:
         _again(folder, given, data, engine or _here(), result, show)
@@ -105,7 +105,7 @@ def verify_run(
 def claims_of(folder: Path) -> list[Claim]:
     """What this installation reports about a run: the labels, radii and bounds that tables and reports are made of."""
     from holdfast.analysis.accuracy import outcomes
-    from holdfast.runs.store import read_run
+    from holdfast.store.run import read_run
 
     return [
         Claim(
@@ -119,7 +119,7 @@ def claims_of(folder: Path) -> list[Claim]:
     ]
 
 
-def stops_at_files(given: Given, result: Outcome) -> bool:
+def stops_at_files(given: Given, result: Findings) -> bool:
     """Compare published digests and the nonce; whether nothing else can be checked, since the files are wrong."""
     wrong = bool(result.failures)
     result.expect(given.digest, given.results)
@@ -130,12 +130,12 @@ def stops_at_files(given: Given, result: Outcome) -> bool:
 
 
 def against_data(
-    entries: Mapping[str, Any], records: Mapping[int, Mapping[str, Any]], given: Given, result: Outcome
+    entries: Mapping[str, Any], records: Mapping[int, Mapping[str, Any]], given: Given, result: Findings
 ) -> DataSet | None:
     """Compare manifest and labels with the data that are given; the split that was compared, if there is one."""
     if given.data is None:
         return None
-    from holdfast.runs.facts import facts_of_data
+    from holdfast.execution.facts import facts_of_data
 
     split = entries["data"]["split"]
     if split not in SPLITS:
@@ -146,11 +146,11 @@ def against_data(
     return data
 
 
-def against_model(entries: Mapping[str, Any], given: Given, result: Outcome) -> None:
+def against_model(entries: Mapping[str, Any], given: Given, result: Findings) -> None:
     """Compare the manifest with the model that is given."""
     if given.model is None:
         return
-    from holdfast.runs.facts import facts_of_model
+    from holdfast.execution.facts import facts_of_model
 
     try:
         facts = facts_of_model(given.model, plain(entries)["noise"])
@@ -186,11 +186,11 @@ def _again(folder: Path, given: Given, data: DataSet | None, engine: Engine, res
         result.failures.append(f"nothing could be computed again: {error}")
 
 
-def _claims(folder: Path, material: Material, result: Verification) -> list[Claim]:
+def _claims(folder: Path, files: RunFiles, result: Verification) -> list[Claim]:
     """The claims, checked; none, and a failure, where this installation cannot read the run."""
     try:
         claims = claims_of(folder)
-        check_claims(material, claims, result)
+        check_claims(files, claims, result)
     except HoldfastError as error:
         result.failures.append(str(error))
         return []
@@ -201,8 +201,8 @@ def _replay(
     folder: Path, given: Given, data: DataSet, engine: Engine, sample: Sample, result: Verification, show: Show
 ) -> None:
     """Compute records again that nobody could foresee, and take what differs for failures."""
-    from holdfast.runs.manifest import BOUND
-    from holdfast.runs.store import read_run
+    from holdfast.store.manifest import BOUND
+    from holdfast.store.run import read_run
 
     run = read_run(folder)
     chosen = drawn_from([record.index for record in run.records], sample)
@@ -218,18 +218,18 @@ def _drawn(
     run: Run, chosen: Sequence[int], given: Given, data: DataSet, engine: Engine, notes: list[str]
 ) -> Iterator[tuple[int, str | None]]:
     """For some records, how the votes differ when they are drawn again from the run's seed."""
+    from holdfast.execution.backends import ClassifierBuilder, description
+    from holdfast.execution.factories import base_for
+    from holdfast.execution.replay import check_backend, check_place, draw_again, other_versions
     from holdfast.noises.base import noise_from_dict
-    from holdfast.runs.backends import Workplace, description
-    from holdfast.runs.manifest import backend_of
-    from holdfast.runs.recipe import base_for
-    from holdfast.runs.replay import check_backend, check_place, draw_again, other_versions
+    from holdfast.store.manifest import backend_of
 
     manifest, model, opened = run.manifest, given.model, given.data
     assert model is not None
     assert opened is not None
     check_place(manifest, engine.device)
     noise = noise_from_dict(manifest.noise)
-    place = Workplace(model, noise, manifest.precision, engine.device, engine.threads, lambda: opened("train"))
+    place = ClassifierBuilder(model, noise, manifest.precision, engine.device, engine.threads, lambda: opened("train"))
     classifier = place.classifier(backend_of(manifest))
     check_backend(manifest, description(classifier))
     differ = False
@@ -248,9 +248,9 @@ def _proved(
     import torch
 
     from holdfast.bounds import Classifier, bound_from_dict
-    from holdfast.runs.bound import check_bound, proved_again
-    from holdfast.runs.manifest import proved_of
+    from holdfast.execution.bound import check_bound, proved_again
     from holdfast.sampling.engines.local import torch_device
+    from holdfast.store.manifest import proved_of
 
     model = given.model
     assert model is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.errors import HoldfastError
-from holdfast.runs.verification.attacked import (
+from holdfast.verification.attack import (
     AttackVerification,
     check_attack,
     check_certification,
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from holdfast.attacks import Target
     from holdfast.data.base import DataSet
-    from holdfast.runs.attack_store import AttackRun
-    from holdfast.runs.verification.attacked import AttackMaterial
+    from holdfast.store.attack import AttackRun
+    from holdfast.verification.attack import AttackFiles
     from holdfast.workflows.verify import Given, Show
 
 
@@ -65,15 +65,15 @@ def verify_attack(
 
 
 def _read(folder: Path) -> AttackRun:
-    from holdfast.runs.attack_store import read_attack
+    from holdfast.store.attack import read_attack
 
     return read_attack(folder)
 
 
-def _against_certification(material: AttackMaterial, folder: Path, result: AttackVerification) -> None:
+def _against_certification(material: AttackFiles, folder: Path, result: AttackVerification) -> None:
     """Compare with the run whose certificates were attacked."""
     from holdfast.analysis.accuracy import outcomes, theorem_of
-    from holdfast.runs.store import read_run
+    from holdfast.store.run import read_run
 
     run = read_run(folder)
     certified = {
@@ -132,7 +132,7 @@ def _attack_again(
 ) -> None:
     """Attack some examples again that nobody could foresee, and take what differs for failures."""
     from holdfast.errors import RunError
-    from holdfast.runs.attack import attacked_again, other_attack_versions
+    from holdfast.execution.attack import attacked_again, other_attack_versions
 
     if target.device.type != found.manifest.device:
         raise RunError(

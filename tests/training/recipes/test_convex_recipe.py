@@ -12,9 +12,9 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from holdfast.bounds import Classifier
-from holdfast.bounds.intervals import interval_leads
+from holdfast.bounds.intervals import interval_margins
 from holdfast.bounds.layers import plain
-from holdfast.bounds.polytope import least_leads
+from holdfast.bounds.polytope import least_margins
 from holdfast.data import open_data
 from holdfast.errors import UsageError
 from holdfast.models.bundle import BundleInfo, InputSpace, load_bundle
@@ -53,7 +53,7 @@ def test_the_robust_loss_bounds_the_loss_of_every_change() -> None:
     module = small()
     made = step(module)
     loss, worst, labels = Convex(epsilon=0.05).outcome(made)
-    leads = least_leads(plain(Classifier(module, (1, 8, 8), 10)), made.x.double(), made.labels, 0.05, "linf", None)
+    leads = least_margins(plain(Classifier(module, (1, 8, 8), 10)), made.x.double(), made.labels, 0.05, "linf", None)
     assert loss.item() == pytest.approx(cross_entropy(-leads, made.labels).item(), rel=1e-4)
     assert worst.shape == (6, 10)
     for seed in range(20):
@@ -88,8 +88,10 @@ def test_the_first_share_is_trained_by_intervals() -> None:
     module = info("fc", widths=(12, 12)).build()
     recipe = Convex(epsilon=0.05, intervals=0.5, warm_up=0.0)
     leads = {
-        0.49: interval_leads(plain(Classifier(module, (1, 8, 8), 10)), step(module).x.double(), LABELS, 0.05, None),
-        0.5: least_leads(plain(Classifier(module, (1, 8, 8), 10)), step(module).x.double(), LABELS, 0.05, "linf", None),
+        0.49: interval_margins(plain(Classifier(module, (1, 8, 8), 10)), step(module).x.double(), LABELS, 0.05, None),
+        0.5: least_margins(
+            plain(Classifier(module, (1, 8, 8), 10)), step(module).x.double(), LABELS, 0.05, "linf", None
+        ),
     }
     losses = []
     for progress, expected in leads.items():

@@ -9,8 +9,8 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from holdfast.runs.manifest import Manifest
-    from holdfast.runs.promised_data import DataPromise
+    from holdfast.store.data_manifest import DataManifest
+    from holdfast.store.manifest import RunManifest
 
 _SHAPES = {"MNIST": (1, 28, 28), "CIFAR-10": (3, 32, 32), "ImageNet": (3, 224, 224)}
 _SOURCES = {"mnist": "MNIST", "cifar10": "CIFAR-10", "cifar-10": "CIFAR-10", "imagenet": "ImageNet"}
@@ -63,7 +63,7 @@ class PublishedFigure:
         return f"{self.source.partition(' (')[0]}, {self.table}"
 
 
-def comparable(manifest: Manifest) -> list[PublishedFigure]:
+def comparable(manifest: RunManifest) -> list[PublishedFigure]:
     """The published figures for a run's data set and noise, in the order of the papers; empty where there are none.
 
     Gaussian noise: certified accuracies at L2 radii. Ablation: accuracy, abstentions and the median certified radius.
@@ -144,7 +144,7 @@ def _figure(row: dict[str, Any]) -> PublishedFigure:
     return PublishedFigure(**{**row, "value": None if row["value"] == "N/A" else float(row["value"])})
 
 
-def _dataset(manifest: Manifest) -> str | None:
+def _dataset(manifest: RunManifest) -> str | None:
     """The papers' name for the run's data, None if it is other data, another split or in other units."""
     data = manifest.data
     name = _name(data)
@@ -155,7 +155,7 @@ def _dataset(manifest: Manifest) -> str | None:
     return name if same else None
 
 
-def _name(data: DataPromise) -> str | None:
+def _name(data: DataManifest) -> str | None:
     if set(data.class_names) == _CIFAR10:
         return "CIFAR-10"
     return _SOURCES.get(data.source.lower())

@@ -10,8 +10,8 @@ import torch
 
 from holdfast.bounds.base import Bound, Classifier, Method, check_epsilon, check_norm, checked_batch
 from holdfast.bounds.layers import PlainNetwork, plain
-from holdfast.bounds.leads import Within, check_search
-from holdfast.bounds.polytope import EVERYWHERE, NORMS, check_inputs, least_leads
+from holdfast.bounds.margins import MarginWithin, check_search
+from holdfast.bounds.polytope import EVERYWHERE, NORMS, check_inputs, least_margins
 from holdfast.estimators.proved import IN_RANGE
 
 if TYPE_CHECKING:
@@ -64,11 +64,11 @@ class Convex(Bound):
         method = _Polytope(self, plain(classifier), limits)
         middle = torch.full((1, *classifier.shape), (classifier.low + classifier.high) / 2, dtype=torch.float64)
         with torch.no_grad():
-            method.least_leads(checked_batch(classifier, middle), torch.zeros(1, dtype=torch.int64), self.epsilon)
+            method.least_margins(checked_batch(classifier, middle), torch.zeros(1, dtype=torch.int64), self.epsilon)
         return method
 
 
-class _Polytope(Within):
+class _Polytope(MarginWithin):
     """The polytope around each input."""
 
     def __init__(self, bound: Convex, network: PlainNetwork, limits: tuple[float, float] | None) -> None:
@@ -78,6 +78,6 @@ class _Polytope(Within):
         widest = max(shape.numel() for shape in network.shapes)
         self.batch = max(1, _NUMBERS_AT_ONCE // (2 * network.shapes[0].numel() * widest))
 
-    def least_leads(self, x: Tensor, labels: Tensor, epsilon: float) -> Tensor:
+    def least_margins(self, x: Tensor, labels: Tensor, epsilon: float) -> Tensor:
         """The dual's bounds."""
-        return least_leads(self.network, x, labels, epsilon, self.norm, self.limits)
+        return least_margins(self.network, x, labels, epsilon, self.norm, self.limits)

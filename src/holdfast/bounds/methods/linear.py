@@ -10,7 +10,7 @@ from torch import nn
 
 from holdfast.bounds.base import DUAL_ORDERS, Bound, Classifier, Method, check_norm
 from holdfast.bounds.layers import PlainNetwork, plain
-from holdfast.bounds.leads import Quotient
+from holdfast.bounds.margins import MarginQuotient
 from holdfast.bounds.rounding import UNDERFLOW, gamma, operations
 from holdfast.errors import UsageError
 from holdfast.types import Norm
@@ -52,7 +52,7 @@ class Linear(Bound):
         if before:
             scale = _expanded(before[0], network.shapes)
             weight = weight * scale
-        return Quotient(network, _lengths(network, weight, DUAL_ORDERS[self.norm]))
+        return MarginQuotient(network, _lengths(network, weight, DUAL_ORDERS[self.norm]))
 
 
 def _diagonal(layer: nn.Module) -> bool:

@@ -12,7 +12,7 @@ from torch import nn
 
 from holdfast.bounds.base import Bound, Classifier, Method
 from holdfast.bounds.layers import PlainNetwork, plain
-from holdfast.bounds.leads import Quotient
+from holdfast.bounds.margins import MarginQuotient
 from holdfast.bounds.rounding import UNDERFLOW, gamma
 from holdfast.errors import UsageError
 from holdfast.types import Norm
@@ -44,7 +44,7 @@ class Lipschitz(Bound):
     def prepare(self, classifier: Classifier) -> Method:
         """Spectral norms, which takes seconds for wide layers."""
         network = plain(classifier, (nn.ReLU, nn.Sigmoid))
-        return Quotient(network, _constants(network))
+        return MarginQuotient(network, _constants(network))
 
 
 def _constants(network: PlainNetwork) -> Tensor:

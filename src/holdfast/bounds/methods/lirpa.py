@@ -13,7 +13,7 @@ import torch
 
 from holdfast.bounds.base import Bound, Classifier, Method, check_epsilon, check_norm
 from holdfast.bounds.layers import PlainNetwork, plain
-from holdfast.bounds.leads import Within
+from holdfast.bounds.margins import MarginWithin
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.types import Norm
 
@@ -73,7 +73,7 @@ class Lirpa(Bound):
         return _Relaxed(self, plain(classifier), library, perturbations)
 
 
-class _Relaxed(Within):
+class _Relaxed(MarginWithin):
     """Bounds on the leads over all other classes."""
 
     batch = 16
@@ -88,7 +88,7 @@ class _Relaxed(Within):
         example = example.to(next(iter(network.layers.parameters())).device)
         self.bounded = library.BoundedModule(network.layers, example, bound_opts={"relu": slope}, device=example.device)
 
-    def least_leads(self, x: Tensor, labels: Tensor, epsilon: float) -> Tensor:
+    def least_margins(self, x: Tensor, labels: Tensor, epsilon: float) -> Tensor:
         """The library's bounds on the leads, as rows of coefficients of the logits."""
         classes = torch.eye(self.network.last.out_features, dtype=x.dtype, device=x.device)
         leads = classes[labels].unsqueeze(1) - classes.unsqueeze(0)

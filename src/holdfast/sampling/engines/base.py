@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from holdfast.types import Example
 
 
-class ClassifierRecipe(ABC):
+class ClassifierFactory(ABC):
     """How to make the base classifier where it is needed: a small object that can be pickled."""
 
     @abstractmethod
@@ -34,7 +34,7 @@ class ClassifierRecipe(ABC):
 
 
 @dataclass(frozen=True)
-class FactoryRecipe(ClassifierRecipe):
+class FunctionFactory(ClassifierFactory):
     """A function of your own that returns the base classifier.
 
     Args:
@@ -53,7 +53,7 @@ class FactoryRecipe(ClassifierRecipe):
 
 
 # A classifier is sent to other processes as it is, if it can be pickled; a recipe always can.
-Base = VotingClassifier | ClassifierRecipe
+Base = VotingClassifier | ClassifierFactory
 
 
 class Engine(Plain, ABC):

@@ -19,8 +19,8 @@ from holdfast.errors import HoldfastError, UsageError
 from holdfast.plain import is_count
 from holdfast.sampling.batches import found_for
 from holdfast.sampling.engines.base import Engine
-from holdfast.sampling.engines.crew import Crew, Lost, drive, packed
 from holdfast.sampling.engines.local import LocalEngine, device_name, torch_device
+from holdfast.sampling.engines.pool import Lost, WorkerPool, drive, packed
 from holdfast.sampling.engines.stopped import LOOK_SECONDS, STOPPED_SECONDS, Stopwatch, all_stopped, was_stopped
 from holdfast.sampling.engines.worker import Inbox, Order, Ready, work
 from holdfast.sampling.engines.worker_process import WorkerProcess
@@ -101,7 +101,7 @@ class ProcessesEngine(Engine):
         return LocalEngine(f"cuda:{number}" if several else self.device, self.batch_size, self.threads)
 
 
-class _Processes(Crew):
+class _Processes(WorkerPool):
     """Processes of this machine. One ends when its end of the pipe says that the driver is gone."""
 
     advice = (

@@ -18,8 +18,8 @@ from holdfast.errors import HoldfastError, MissingExtraError, UsageError
 from holdfast.plain import is_count
 from holdfast.sampling.batches import found_for
 from holdfast.sampling.engines.base import Engine
-from holdfast.sampling.engines.crew import Crew, Lost, drive, packed
 from holdfast.sampling.engines.local import LocalEngine, device_name
+from holdfast.sampling.engines.pool import Lost, WorkerPool, drive, packed
 from holdfast.sampling.engines.ray_failures import (
     in_plain_words,
     joining,
@@ -128,7 +128,7 @@ class RayEngine(Engine):
         return LocalEngine(self.device, self.batch_size, self.threads)
 
 
-class _Actors(Crew):
+class _Actors(WorkerPool):
     """Actors, each asked for news by one call that waits in it; Ray says when an actor is lost."""
 
     advice = "Is Holdfast installed on every node, in the same version as here? The logs are in Ray's session folder"

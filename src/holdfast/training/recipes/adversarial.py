@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from holdfast.attacks.ascent import check_ascent, random_start
 from holdfast.training.recipes.attack import ascend
-from holdfast.training.recipes.base import Outcome, Step
+from holdfast.training.recipes.base import Step, StepLoss
 from holdfast.training.recipes.standard import WithoutNoise
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Adversarial(WithoutNoise):
     def __post_init__(self) -> None:
         check_ascent(self.norm, self.epsilon, self.steps)
 
-    def outcome(self, step: Step) -> Outcome:
+    def outcome(self, step: Step) -> StepLoss:
         """The mean cross-entropy on the moved images; the hits are on them, too."""
 
         def loss(x: Tensor) -> Tensor:
@@ -52,4 +52,4 @@ class Adversarial(WithoutNoise):
         moved = ascend(step.module, loss, step.x, step.randomness(start), self.norm, self.epsilon, self.steps, bounds)
         logits = step.model(moved).float()
         smoothing = step.config.label_smoothing
-        return Outcome(cross_entropy(logits, step.labels, label_smoothing=smoothing), logits, step.labels)
+        return StepLoss(cross_entropy(logits, step.labels, label_smoothing=smoothing), logits, step.labels)

@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from holdfast.errors import UsageError
 from holdfast.models.architectures.autoencoder import AutoencoderClassifier
-from holdfast.training.recipes.base import Outcome, Step, check_weight
+from holdfast.training.recipes.base import Step, StepLoss, check_weight
 from holdfast.training.recipes.standard import WithoutNoise
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Autoencoder(WithoutNoise):
         """Raise UsageError unless it is such a classifier."""
         _part(module)
 
-    def outcome(self, step: Step) -> Outcome:
+    def outcome(self, step: Step) -> StepLoss:
         """Both errors."""
         part = _part(step.module)
         seen: list[tuple[Tensor, Tensor]] = []
@@ -55,7 +55,7 @@ class Autoencoder(WithoutNoise):
         error = features * mse_loss(part.decoder(codes).float(), x.flatten(1).float())
         smoothing = step.config.label_smoothing
         wrong = cross_entropy(logits, step.labels, label_smoothing=smoothing)
-        return Outcome(wrong + self.reconstruction * error, logits, step.labels)
+        return StepLoss(wrong + self.reconstruction * error, logits, step.labels)
 
 
 def _part(module: nn.Module) -> AutoencoderClassifier:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from holdfast.training.config import TrainConfig
 
 
-class Outcome(NamedTuple):
+class StepLoss(NamedTuple):
     """What a step gives: the loss to minimize, and the classified copies whose hits are counted.
 
     Attributes:
@@ -124,7 +124,7 @@ class Recipe(Named, ABC):
         """Set up a new base classifier before the first step, such as weights that are not trained."""
 
     @abstractmethod
-    def outcome(self, step: Step) -> Outcome:
+    def outcome(self, step: Step) -> StepLoss:
         """The loss of a step."""
 
 

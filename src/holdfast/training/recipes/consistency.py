@@ -9,7 +9,7 @@ from typing import ClassVar
 from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
 from holdfast.sampling.soft import soft_smoothed
-from holdfast.training.recipes.base import Outcome, Recipe, Step, check_weight
+from holdfast.training.recipes.base import Recipe, Step, StepLoss, check_weight
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Consistency(Recipe):
         check_weight("weight", self.weight)
         check_weight("entropy", self.entropy)
 
-    def outcome(self, step: Step) -> Outcome:
+    def outcome(self, step: Step) -> StepLoss:
         """Cross-entropy, divergence and entropy."""
         logits = step.model(step.noisy(step.x)).float()
         copies = logits.view(len(step.x), step.copies, -1)
@@ -43,4 +43,4 @@ class Consistency(Recipe):
         divergence = kl_div(log_softmax(copies, dim=2), mean.unsqueeze(1), reduction="none").sum(dim=2).mean()
         entropy = -(mean * log_mean).sum(dim=1).mean()
         error = cross_entropy(logits, step.targets, label_smoothing=step.config.label_smoothing)
-        return Outcome(error + self.weight * divergence + self.entropy * entropy, logits, step.targets)
+        return StepLoss(error + self.weight * divergence + self.entropy * entropy, logits, step.targets)

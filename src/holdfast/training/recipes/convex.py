@@ -13,12 +13,12 @@ from torch.nn.functional import cross_entropy
 
 from holdfast.bounds import Classifier
 from holdfast.bounds.base import check_epsilon
-from holdfast.bounds.intervals import interval_leads
+from holdfast.bounds.intervals import interval_margins
 from holdfast.bounds.layers import plain
-from holdfast.bounds.polytope import EVERYWHERE, NORMS, check_inputs, least_leads
+from holdfast.bounds.polytope import EVERYWHERE, NORMS, check_inputs, least_margins
 from holdfast.errors import UsageError
 from holdfast.estimators.proved import IN_RANGE
-from holdfast.training.recipes.base import Outcome, Step, check_weight
+from holdfast.training.recipes.base import Step, StepLoss, check_weight
 from holdfast.training.recipes.standard import WithoutNoise
 from holdfast.types import norm_spelt
 
@@ -84,7 +84,7 @@ class Convex(WithoutNoise):
         risen = min(1.0, progress / self.warm_up) if self.warm_up else 1.0
         return float(self.epsilon * (self.first + (1.0 - self.first) * risen))
 
-    def outcome(self, step: Step) -> Outcome:
+    def outcome(self, step: Step) -> StepLoss:
         """The robust loss; a hit is an image that is certified at this step's epsilon."""
         logits = step.model(step.x).float()
         space = step.space
@@ -92,13 +92,13 @@ class Convex(WithoutNoise):
         limits = (space.low, space.high) if self.inputs == IN_RANGE else None
         network, epsilon = plain(classifier, dtype=None), self.epsilon_at(step.progress)
         if step.progress < self.intervals:
-            leads = interval_leads(network, step.x, step.labels, epsilon, limits)
+            leads = interval_margins(network, step.x, step.labels, epsilon, limits)
         else:
             with _drawn_from(step):
-                leads = least_leads(network, step.x, step.labels, epsilon, self.norm, limits, self.projections)
+                leads = least_margins(network, step.x, step.labels, epsilon, self.norm, limits, self.projections)
         worst = cross_entropy(-leads, step.labels)
         clean = cross_entropy(logits, step.labels, label_smoothing=step.config.label_smoothing)
-        return Outcome((1.0 - self.clean) * worst + self.clean * clean, -leads, step.labels)
+        return StepLoss((1.0 - self.clean) * worst + self.clean * clean, -leads, step.labels)
 
 
 def _check_share(name: str, value: float) -> None:

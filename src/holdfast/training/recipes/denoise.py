@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 from holdfast.errors import UsageError
 from holdfast.models.architectures.composed import Denoised
 from holdfast.models.bundle import load_bundle
-from holdfast.training.recipes.base import Outcome, Recipe, Step, check_additive, check_weight
+from holdfast.training.recipes.base import Recipe, Step, StepLoss, check_additive, check_weight
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +96,7 @@ class Denoise(Recipe):
         """Put the classifier's weights in their place."""
         _composed(module).classifier.load_state_dict(load_bundle(Path(self.classifier)).module.state_dict())
 
-    def outcome(self, step: Step) -> Outcome:
+    def outcome(self, step: Step) -> StepLoss:
         """Squared error and cross-entropy; a hit is the right label of a denoised copy."""
         composed = _composed(step.module)
         seen: list[Tensor] = []
@@ -107,7 +107,7 @@ class Denoise(Recipe):
             hook.remove()
         error = mse_loss(seen[0].float(), step.x.repeat_interleave(step.copies, 0))
         wanted = composed.classifier(step.x).argmax(dim=1).repeat_interleave(step.copies)
-        return Outcome(error + self.agreement * cross_entropy(logits, wanted), logits, step.targets)
+        return StepLoss(error + self.agreement * cross_entropy(logits, wanted), logits, step.targets)
 
 
 def _composed(module: nn.Module) -> Denoised:

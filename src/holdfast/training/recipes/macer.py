@@ -12,7 +12,7 @@ from torch.special import ndtri
 from holdfast.errors import UsageError
 from holdfast.noises.gaussian import Gaussian
 from holdfast.sampling.soft import soft_smoothed
-from holdfast.training.recipes.base import Outcome, Recipe, Step, check_weight
+from holdfast.training.recipes.base import Recipe, Step, StepLoss, check_weight
 
 if TYPE_CHECKING:
     from holdfast.noises.base import Noise
@@ -54,7 +54,7 @@ class Macer(Recipe):
                 f"the recipe 'macer' enlarges the radius of Gaussian noise, got {noise}; use gaussian:sigma="
             )
 
-    def outcome(self, step: Step) -> Outcome:
+    def outcome(self, step: Step) -> StepLoss:
         """Cross-entropy of the mean prediction, and the hinge."""
         noise = step.noise
         if not isinstance(noise, Gaussian):
@@ -68,4 +68,4 @@ class Macer(Recipe):
         hinge = (self.margin - (quantiles[:, 0] - quantiles[:, 1])).clamp_min(0.0)
         radius_loss = 0.5 * noise.sigma * (hinge * right).mean()
         error = nll_loss(soft_smoothed(copies), step.labels)
-        return Outcome(error + self.weight * radius_loss, logits, step.targets)
+        return StepLoss(error + self.weight * radius_loss, logits, step.targets)

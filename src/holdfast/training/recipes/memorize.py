@@ -10,7 +10,7 @@ from torch.nn.functional import one_hot
 
 from holdfast.errors import UsageError
 from holdfast.models.architectures.nearest import NearestNeighbour
-from holdfast.training.recipes.base import Outcome, Step
+from holdfast.training.recipes.base import Step, StepLoss
 from holdfast.training.recipes.standard import WithoutNoise
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Memorize(WithoutNoise):
         """Raise UsageError unless it is a nearest-neighbour classifier."""
         _part(module)
 
-    def outcome(self, step: Step) -> Outcome:
+    def outcome(self, step: Step) -> StepLoss:
         """No loss; the hits are all of them."""
         part = _part(step.module)
         if int(step.randomness(_count)[0]) != len(step.x):
@@ -57,7 +57,7 @@ class Memorize(WithoutNoise):
                 x = each(x)
             part.store(x, step.labels)
         logits = one_hot(step.labels, part.num_classes).float()
-        return Outcome(0.0 * part.scale, logits, step.labels)
+        return StepLoss(0.0 * part.scale, logits, step.labels)
 
 
 def _count(images: int, generator: Generator) -> Tensor:

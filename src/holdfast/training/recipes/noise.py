@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from torch.nn.functional import cross_entropy
 
-from holdfast.training.recipes.base import Outcome, Recipe, Step
+from holdfast.training.recipes.base import Recipe, Step, StepLoss
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class NoiseAugmentation(Recipe):
 
     name: ClassVar[str] = "noise"
 
-    def outcome(self, step: Step) -> Outcome:
+    def outcome(self, step: Step) -> StepLoss:
         """The mean cross-entropy of all copies."""
         logits = step.model(step.noisy(step.x)).float()
         smoothing = step.config.label_smoothing
-        return Outcome(cross_entropy(logits, step.targets, label_smoothing=smoothing), logits, step.targets)
+        return StepLoss(cross_entropy(logits, step.targets, label_smoothing=smoothing), logits, step.targets)

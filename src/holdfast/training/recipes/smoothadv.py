@@ -13,7 +13,7 @@ from holdfast.attacks.ascent import check_ascent
 from holdfast.errors import UsageError
 from holdfast.sampling.soft import soft_smoothed
 from holdfast.training.recipes.attack import ascend
-from holdfast.training.recipes.base import Outcome, Recipe, Step, check_additive
+from holdfast.training.recipes.base import Recipe, Step, StepLoss, check_additive
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,7 +52,7 @@ class SmoothAdv(Recipe):
         super().check(noise, config)
         check_additive(self, noise, "moves images along a gradient through noise")
 
-    def outcome(self, step: Step) -> Outcome:
+    def outcome(self, step: Step) -> StepLoss:
         """The mean cross-entropy of all noisy copies of the moved images."""
         epsilon = self.epsilon * min(1.0, step.progress / self.warm_up if self.warm_up else 1.0)
 
@@ -67,4 +67,4 @@ class SmoothAdv(Recipe):
             moved = ascend(step.module, loss, step.x, start, "l2", epsilon, self.steps, bounds)
         logits = step.model(step.noisy(moved)).float()
         smoothing = step.config.label_smoothing
-        return Outcome(cross_entropy(logits, step.targets, label_smoothing=smoothing), logits, step.targets)
+        return StepLoss(cross_entropy(logits, step.targets, label_smoothing=smoothing), logits, step.targets)

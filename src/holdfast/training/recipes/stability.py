@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch.nn.functional import cross_entropy, log_softmax
 
-from holdfast.training.recipes.base import Outcome, Recipe, Step, check_additive, check_weight
+from holdfast.training.recipes.base import Recipe, Step, StepLoss, check_additive, check_weight
 
 if TYPE_CHECKING:
     from holdfast.noises.base import Noise
@@ -38,11 +38,11 @@ class Stability(Recipe):
         super().check(noise, config)
         check_additive(self, noise, "classifies images without noise, too")
 
-    def outcome(self, step: Step) -> Outcome:
+    def outcome(self, step: Step) -> StepLoss:
         """Cross-entropy and penalty; the hits are those of the noisy copies."""
         both = step.model(torch.cat([step.x, step.noisy(step.x)])).float()
         clean, noisy = both[: len(step.x)], both[len(step.x) :]
         wanted = clean.softmax(dim=1).repeat_interleave(step.copies, 0)
         penalty = -(wanted * log_softmax(noisy, dim=1)).sum(dim=1).mean()
         error = cross_entropy(clean, step.labels, label_smoothing=step.config.label_smoothing)
-        return Outcome(error + self.weight * penalty, noisy, step.targets)
+        return StepLoss(error + self.weight * penalty, noisy, step.targets)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from torch.nn.functional import cross_entropy
 
 from holdfast.errors import UsageError
-from holdfast.training.recipes.base import Outcome, Recipe, Step
+from holdfast.training.recipes.base import Recipe, Step, StepLoss
 
 if TYPE_CHECKING:
     from holdfast.noises.base import Noise
@@ -33,8 +33,8 @@ class Standard(WithoutNoise):
 
     name: ClassVar[str] = "standard"
 
-    def outcome(self, step: Step) -> Outcome:
+    def outcome(self, step: Step) -> StepLoss:
         """The mean cross-entropy."""
         logits = step.model(step.x).float()
         smoothing = step.config.label_smoothing
-        return Outcome(cross_entropy(logits, step.labels, label_smoothing=smoothing), logits, step.labels)
+        return StepLoss(cross_entropy(logits, step.labels, label_smoothing=smoothing), logits, step.labels)

@@ -11,7 +11,7 @@ from torch.nn.functional import nll_loss
 
 from holdfast.errors import UsageError
 from holdfast.sampling.soft import soft_smoothed
-from holdfast.training.recipes.base import Outcome, Recipe, Step, check_weight
+from holdfast.training.recipes.base import Recipe, Step, StepLoss, check_weight
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class VoteMargin(Recipe):
         if not 0.0 < self.margin <= 2.0:
             raise UsageError(f"margin is a difference of probabilities in (0, 2], got {self.margin!r}")
 
-    def outcome(self, step: Step) -> Outcome:
+    def outcome(self, step: Step) -> StepLoss:
         """Cross-entropy of the mean prediction, and the hinge."""
         logits = step.model(step.noisy(step.x)).float()
         copies = logits.view(len(step.x), step.copies, -1)
@@ -48,4 +48,4 @@ class VoteMargin(Recipe):
         own = torch.zeros_like(votes).scatter_(1, step.labels.unsqueeze(1), 1.0)
         lead = (votes * own).sum(dim=1) - (votes - 2.0 * own).max(dim=1).values
         hinge = (self.margin - lead).clamp_min(0.0).mean()
-        return Outcome(nll_loss(soft_smoothed(copies), step.labels) + self.weight * hinge, logits, step.targets)
+        return StepLoss(nll_loss(soft_smoothed(copies), step.labels) + self.weight * hinge, logits, step.targets)

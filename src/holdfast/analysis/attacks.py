@@ -1,0 +1,294 @@
+"""What attacks found, in the field's figures: pure functions of the records of an attack. Upper bounds, all of them.
+
+An attack that finds nothing proves nothing: these figures bound robustness from above, certificates from below. An
+input that was not attacked, or not as far as a radius, counts as unbroken there. The bound stays true, and how many
+there are is told beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from holdfast.analysis.choices import chosen_in
+from holdfast.errors import RunError
+from holdfast.stats.datasets import DEFAULT_CONFIDENCE, Proportion, proportion
+from holdfast.store.attack import ABSTAINS, MISCLASSIFIED
+from holdfast.visible import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from holdfast.store.attack import AttackManifest, AttackRecord, AttackRun, Budgets
+
+# Multiples of the certified radius at which success is told where the attack had no budget.
+FACTORS = (1.0, 1.5, 2.0)
+
+# Why an input that has an answer was not attacked.
+UNCERTIFIED, BELOW_A_PIXEL, WANTED = "no certified radius", "budget below one pixel", "the class wanted already"
+
+
+def attack_magnitude(record: AttackRecord) -> float:
+    """The empirical adversarial attack magnitude of one example: the size of the smallest change found to be wrong.
+
+    0 where the unchanged input is misclassified or gets no answer; infinity where nothing was found, or nothing was
+    tried (see `reach`). Source: Levine & Feizi 2020, "Experiments".
+    """
+    if record.reference != record.label:
+        return 0.0
+    return math.inf if record.magnitude is None else record.magnitude
+
+
+def median_attack_magnitude(records: Sequence[AttackRecord]) -> float | None:
+    """The lower median of the attack magnitude; None where the example in the middle was not broken.
+
+    At least half of the examples are wrong within it. Those that were not tried so far might have been broken nearer:
+    then it is an upper bound. Source: Levine & Feizi 2020, Table 2.
+    """
+    ranked = sorted(map(attack_magnitude, records))
+    median = ranked[(len(ranked) - 1) // 2]
+    return None if median == math.inf else median
+
+
+def accuracy_under_attack(records: Sequence[AttackRecord], radius: float) -> Proportion:
+    """The share of examples that are right and for which nothing was found within `radius`, tried or not."""
+    return proportion(sum(attack_magnitude(record) > radius for record in records), len(records))
+
+
+def robustness_score(records: Sequence[AttackRecord], epsilon: float) -> Proportion:
+    """The epsilon-robustness score: the share of inputs whose own answer, right or wrong, was not changed within
+    `epsilon`, tried or not. An input without an answer has none to keep. Source: Hajri 2021 (lecture), after Madry et
+    al. 2018."""
+    kept = sum(
+        record.reference is not None and (record.magnitude is None or record.magnitude > epsilon) for record in records
+    )
+    return proportion(kept, len(records))
+
+
+def reach(record: AttackRecord, budgets: Budgets) -> float:
+    """How far an example was to be attacked: its largest budget, infinity without budgets, 0 if it was not attacked."""
+    return budgets.of(record.radius)[-1] if _was_attacked(record) else 0.0
+
+
+@dataclass(frozen=True)
+class Success:
+    """How often a budget was enough.
+
+    Attributes:
+        budget: in the attack's norm, or a multiple of the certified radius.
+        attacked: examples that were attacked with it.
+        misclassified: of them on which another class was established.
+        abstained: on which the classifier gives no answer more often than not.
+    """
+
+    budget: float
+    attacked: int
+    misclassified: int
+    abstained: int
+
+    @property
+    def found(self) -> int:
+        """Adversarials of both kinds together."""
+        return self.misclassified + self.abstained
+
+    def share(self, confidence: float = DEFAULT_CONFIDENCE) -> Proportion:
+        """Of both kinds together, with its exact interval."""
+        return proportion(self.found, self.attacked, confidence)
+
+
+def success_at(records: Sequence[AttackRecord], budget: float) -> Success:
+    """Success within a budget that was tried, among the examples that were attacked: those that had an answer, and not
+    the wanted one already."""
+    return _success(budget, [(record, budget) for record in records if _was_attacked(record)])
+
+
+def success_at_factors(records: Sequence[AttackRecord], factors: Sequence[float] = FACTORS) -> list[Success]:
+    """Success within multiples of the certified radius that were tried, among the attacked examples that have one."""
+    certified = [(record, record.radius) for record in records if record.radius and _was_attacked(record)]
+    return [_success(factor, [(record, factor * radius) for record, radius in certified]) for factor in factors]
+
+
+def _was_attacked(record: AttackRecord) -> bool:
+    return record.reference is not None and bool(record.budgets)
+
+
+def _success(budget: float, limits: Sequence[tuple[AttackRecord, float]]) -> Success:
+    kinds = Counter(
+        record.kind for record, limit in limits if record.magnitude is not None and record.magnitude <= limit
+    )
+    return Success(budget, len(limits), kinds[MISCLASSIFIED], kinds[ABSTAINS])
+
+
+@dataclass(frozen=True)
+class AtBudget:
+    """An attack within one budget, in its own norm.
+
+    Attributes:
+        success: among the examples that were attacked.
+        accuracy: under attack within the budget, of all examples.
+        robustness_score: the epsilon-robustness score with the budget as epsilon, of all examples.
+    """
+
+    success: Success
+    accuracy: Proportion
+    robustness_score: Proportion
+
+
+@dataclass(frozen=True)
+class AttackSummary:
+    """One attack in numbers.
+
+    Attributes:
+        run: name of the attack's folder.
+        attack: as on the command line.
+        norm: in which it is measured.
+        examples: how many have a record.
+        subset: in plain words.
+        caution: what must be known before its numbers are taken for those of the split; None for nothing.
+        right: share of unchanged examples that are answered right.
+        silent: unchanged examples without an answer.
+        unattacked: why examples with an answer were not attacked -> how many.
+        unattacked_right: of them that are answered right, and so count as unbroken.
+        withstood: right examples that were attacked, and for which nothing was found.
+        found: examples with an adversarial that held.
+        misclassified: of them with another class established.
+        abstained: of them without an answer.
+        claims: adversarials that the attack claimed.
+        refused: of them that did not hold under fresh noise.
+        median_magnitude: see `median_attack_magnitude`.
+        median_untried: examples that count as larger than the median, and were not attacked as far as that.
+        budgets: what the attack did within each budget promised in its own norm; empty if there is none.
+        factors: success at the promised multiples of the certified radius, without budgets at `FACTORS`; empty without
+            a certification, and for budgets in the attack's own norm.
+        certified: attacked examples with a certified radius above 0.
+        alarms: indices of the examples whose certificate is contradicted.
+        queries: in all.
+        restarts: in all.
+        seed_origin: "chosen", "entropy" or "derived"; None where it was not noted.
+        chosen: what whoever made the attack could have chosen for its result: see `choices.chosen_in`.
+    """
+
+    run: str
+    attack: str
+    norm: str
+    examples: int
+    subset: str
+    caution: str | None
+    right: Proportion
+    silent: int
+    unattacked: dict[str, int]
+    unattacked_right: int
+    withstood: int
+    found: int
+    misclassified: int
+    abstained: int
+    claims: int
+    refused: int
+    median_magnitude: float | None
+    median_untried: int
+    budgets: tuple[AtBudget, ...]
+    factors: tuple[Success, ...]
+    certified: int
+    alarms: tuple[int, ...]
+    queries: dict[str, int]
+    restarts: int
+    seed_origin: str | None
+    chosen: tuple[str, ...]
+
+
+def summarize_attack(run: AttackRun) -> AttackSummary:
+    """The numbers of one attack.
+
+    Raises:
+        RunError: it has no records.
+    """
+    records = run.records
+    if not records:
+        raise RunError(f"{run.folder} has no records yet: `holdfast attack` with its own settings adds them")
+    attacked = [record for record in records if _was_attacked(record)]
+    certified = sum(bool(record.radius) for record in attacked)
+    unattacked = [record for record in records if record.reference is not None and not record.budgets]
+    unbroken = [reach(record, run.manifest.budgets) for record in records if attack_magnitude(record) == math.inf]
+    median = median_attack_magnitude(records)
+    held = [record for record in records if record.magnitude is not None and record.reference is not None]
+    kinds = Counter(record.kind for record in held)
+    subset = run.manifest.data.there(records)
+    queries: Counter[str] = Counter()
+    for record in records:
+        queries.update(record.queries)
+    return AttackSummary(
+        run=visible(run.folder.name),
+        attack=spelt(run.manifest.attack),
+        norm=run.manifest.norm,
+        examples=len(records),
+        subset=subset.words,
+        caution=subset.caution,
+        right=proportion(sum(record.reference == record.label for record in records), len(records)),
+        silent=sum(record.reference is None for record in records),
+        unattacked=dict(Counter(_why_unattacked(record, run.manifest) for record in unattacked)),
+        unattacked_right=unbroken.count(0.0),
+        withstood=len(unbroken) - unbroken.count(0.0),
+        found=len(held),
+        misclassified=kinds[MISCLASSIFIED],
+        abstained=kinds[ABSTAINS],
+        claims=sum(record.claims for record in records),
+        refused=sum(record.refused for record in records),
+        median_magnitude=median,
+        median_untried=0 if median is None else sum(far < median for far in unbroken),
+        budgets=_at_budgets(records, run.manifest.budgets) if attacked else (),
+        factors=_at_factors(records, run.manifest.budgets) if certified else (),
+        certified=certified,
+        alarms=run.alarms,
+        queries=dict(queries),
+        restarts=sum(record.restarts for record in records),
+        seed_origin=run.manifest.seed_origin,
+        chosen=chosen_in(run.manifest),
+    )
+
+
+def _why_unattacked(record: AttackRecord, manifest: AttackManifest) -> str:
+    if record.reference == manifest.wanted:
+        return WANTED
+    return UNCERTIFIED if manifest.budgets.relative and not record.radius else BELOW_A_PIXEL
+
+
+def _at_budgets(records: Sequence[AttackRecord], budgets: Budgets) -> tuple[AtBudget, ...]:
+    return tuple(
+        AtBudget(success_at(records, budget), accuracy_under_attack(records, budget), robustness_score(records, budget))
+        for budget in (() if budgets.relative else budgets.values)
+    )
+
+
+def _at_factors(records: Sequence[AttackRecord], budgets: Budgets) -> tuple[Success, ...]:
+    """Only at what was promised: an attack within .5 says nothing of what it would do within another radius."""
+    if budgets.values and not budgets.relative:
+        return ()
+    return tuple(success_at_factors(records, budgets.values or FACTORS))
+
+
+def spelt(attack: Mapping[str, object]) -> str:
+    """An attack as on the command line."""
+    parameters = ",".join(f"{key}={value}" for key, value in attack.items() if key != "name" and value is not None)
+    return f"{attack['name']}:{parameters}" if parameters else str(attack["name"])
+
+
+def transfer_matrix(
+    answers: Mapping[str, Mapping[str, Sequence[int | None]]], labels: Mapping[str, Sequence[int]]
+) -> dict[str, dict[str, Proportion | None]]:
+    """For adversarials made against each model, the share that each model gets wrong.
+
+    Args:
+        answers: model that they were made against -> model that was asked -> its answers, None for none.
+        labels: model that they were made against -> the true class of each of them.
+
+    Returns:
+        The same keys -> share, with its exact interval; None where there are no adversarials.
+    """
+    return {made: {asked: _wrong(row, labels[made]) for asked, row in rows.items()} for made, rows in answers.items()}
+
+
+def _wrong(answers: Sequence[int | None], labels: Sequence[int]) -> Proportion | None:
+    wrong = sum(answer != label for answer, label in zip(answers, labels, strict=True))
+    return proportion(wrong, len(labels)) if labels else None

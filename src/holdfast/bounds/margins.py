@@ -1,0 +1,122 @@
+"""The two ways from a lead over the other classes to a radius: by a quotient, and by yes or no at an epsilon."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from typing import TYPE_CHECKING, final
+
+import torch
+
+from holdfast.bounds.base import UNDECIDED, Method, checked_logits
+from holdfast.bounds.rounding import UNDERFLOW, decided, reach
+from holdfast.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from holdfast.bounds.layers import PlainNetwork
+
+
+class _OfNetwork(Method):
+    """A method that knows the classifier as a plain network."""
+
+    network: PlainNetwork
+
+    @final
+    def logits(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Those of the network, and the rounding of two computations of them."""
+        return self.network.logits(x), reach(self.network, x, 0.0).between_computations()
+
+
+class MarginQuotient(_OfNetwork):
+    """Leads, each divided by the most that it can shrink for each unit of length of a change.
+
+    Args:
+        network: whose logits have the leads.
+        slopes: `(classes, classes)`, of the lead of a class (row) over another one (column), rounded up and above 0.
+    """
+
+    batch = 64
+
+    def __init__(self, network: PlainNetwork, slopes: Tensor) -> None:
+        self.network = network
+        self.slopes = slopes
+
+    def radii(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The smallest quotient, over the other classes."""
+        logits = checked_logits(self.network.logits(x))
+        answers = decided(self.network, x, logits)
+        labels = answers.clamp_min(0)
+        own = labels.unsqueeze(1)
+        leads = logits.gather(1, own) - logits - reach(self.network, x, 0.0).of_difference(labels)
+        distances = leads / self.slopes[labels]
+        distances.scatter_(1, own, math.inf)
+        # The quotient is off by one rounding, or too small for float64.
+        smallest = (distances.amin(dim=1) * (1.0 - 2.0**-50) - UNDERFLOW).clamp_min(0.0)
+        return answers, torch.where(answers == UNDECIDED, 0.0, smallest)
+
+
+class MarginWithin(_OfNetwork):
+    """Whether all leads stay above 0 within an epsilon. A bound writes `least_margins`.
+
+    Args:
+        network: in float64.
+        epsilon: the radius to certify.
+        search: halvings between 0 and epsilon, for inputs that epsilon is too much for.
+    """
+
+    def __init__(self, network: PlainNetwork, epsilon: float, search: int = 0) -> None:
+        self.network = network
+        self.epsilon = epsilon
+        self.search = search
+
+    @abstractmethod
+    def least_margins(self, x: Tensor, labels: Tensor, epsilon: float) -> Tensor:
+        """Lower bounds on (logit of the label - logit j) for all inputs within `epsilon` of `x`, before rounding.
+
+        Args:
+            x: `(batch, *shape)`, float64.
+            labels: `(batch,)`.
+            epsilon: in input units, above 0.
+
+        Returns:
+            `(batch, classes)`; what stands at the label itself is not read.
+        """
+
+    @final
+    def radii(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Epsilon, or the largest radius below it that the search certifies, or 0."""
+        logits = checked_logits(self.network.logits(x))
+        answers = decided(self.network, x, logits)
+        found = self.epsilon * self._certain(x, answers, self.epsilon).double()
+        for number in range(len(x) if self.search else 0):
+            if float(found[number]) == 0.0 and int(answers[number]) != UNDECIDED:
+                found[number] = self._largest(x[number : number + 1], answers[number : number + 1])
+        return answers, found
+
+    def _largest(self, x: Tensor, answer: Tensor) -> float:
+        """The largest certified of the radii that halving tries, for one input."""
+        certified, refused = 0.0, self.epsilon
+        for _ in range(self.search):
+            middle = (certified + refused) / 2
+            if bool(self._certain(x, answer, middle)[0]):
+                certified = middle
+            else:
+                refused = middle
+        return certified
+
+    def _certain(self, x: Tensor, answers: Tensor, epsilon: float) -> Tensor:
+        """Whether all inputs within epsilon have this answer, `(batch,)`."""
+        labels = answers.clamp_min(0)
+        slack = reach(self.network, x, epsilon).of_difference(labels)
+        # Written so that a NaN fails.
+        ahead = self.least_margins(x, labels, epsilon) > slack
+        ahead.scatter_(1, labels.unsqueeze(1), True)
+        return ahead.all(dim=1) & (answers != UNDECIDED)
+
+
+def check_search(search: int) -> None:
+    """Raise UsageError unless it is a number of halvings."""
+    if type(search) is not int or search < 0:
+        raise UsageError(f"search is a whole number of halvings from 0 on, got {search!r}")

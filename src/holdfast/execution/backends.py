@@ -1,0 +1,177 @@
+"""The base classifier of a run on a backend: the one that is named, or the fastest one for the work at hand."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, replace
+from itertools import chain, repeat
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+
+from holdfast.errors import UsageError
+from holdfast.models.backends import Backend, Calibration, Job, check_precision, having, prepare, usable
+from holdfast.models.precision import BFLOAT16, FLOAT32, HOPELESS, Speeds
+from holdfast.sampling.classifier import VotingClassifier
+from holdfast.sampling.engines.local import LocalEngine, torch_device
+from holdfast.sampling.rng import Stream, generator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from holdfast.data.base import DataSet
+    from holdfast.models.bundle import Bundle
+    from holdfast.noises.base import Noise
+    from holdfast.types import Example
+
+AUTO = "auto"
+
+# Noisy training inputs that int8 is calibrated on, and the seed of their noise. Part of what f is.
+_CALIBRATION_INPUTS, _CALIBRATION_SEED = 512, 0
+# A job that the reference does in so many seconds is not worth a choice; one that takes longer than this on the best
+# backend so far is worth a compilation by torch.
+_SHORT_SECONDS, _LONG_SECONDS = 30.0, 600.0
+_SLOW_TO_PREPARE = ("torch-compiled",)
+# Samples of the first bursts of a measurement and of all others; seconds after which there is no other; and seconds
+# that a batch may take by the speed so far, since a precision that the processor lacks can take a second a sample.
+_FIRST_BURSTS, _BURST, _BURST_SECONDS, _BATCH_SECONDS = (4, 64), 256, 0.3, 2.0
+# What speeds are about.
+_COPY = "a noisy copy"
+
+
+@dataclass(frozen=True, eq=False)
+class ClassifierBuilder:
+    """What a base classifier is made from.
+
+    Attributes:
+        bundle: of the model, in float32.
+        noise: that its inputs will have.
+        precision: in which it is to compute.
+        device: "cpu", "cuda" or "cuda:N".
+        threads: processor threads.
+        training_set: opens the training split, for the calibration of int8.
+    """
+
+    bundle: Bundle
+    noise: Noise
+    precision: str
+    device: str
+    threads: int
+    training_set: Callable[[], DataSet]
+
+    def classifier(self, backend: str) -> VotingClassifier:
+        """The base classifier on the backend of that name.
+
+        Raises:
+            UsageError, MissingExtraError: see `prepare`.
+            DataError: there is no training split to calibrate int8 on.
+        """
+        check_precision(self.precision)
+        calibration = calibration_on(self.training_set(), self.noise) if self.precision == "int8" else None
+        shape = self.noise.noisy_shape(self.bundle.info.input_space.shape)
+        job = Job(self.bundle.module, shape, self.precision, torch_device(self.device), self.threads, calibration)
+        return VotingClassifier(prepare(backend, job), len(self.bundle.info.class_names))
+
+    def chosen(self, backend: str, example: Example, samples: int) -> VotingClassifier:
+        """The base classifier on the backend named, or where that is `auto` on the fastest one.
+
+        Where the reference takes half a minute at most, it is the one. Otherwise each backend that has the precision
+        classifies short bursts of noisy copies of `example`.
+
+        Args:
+            backend: a name or `auto`.
+            example: some input.
+            samples: that will be drawn at most.
+        """
+        if backend != AUTO:
+            return self.classifier(backend)
+        # Where there is none, `prepare` says why.
+        first, *others = usable(self.precision, torch_device(self.device)) or [having(self.precision)[0]]
+        best = self.classifier(first)
+        if not others:
+            return best
+        speed = self._speed(best, example)
+        if samples / speed <= _SHORT_SECONDS:
+            return best
+        for name in sorted(others, key=lambda name: name in _SLOW_TO_PREPARE):
+            if name in _SLOW_TO_PREPARE and samples / speed <= _LONG_SECONDS:
+                continue
+            try:
+                candidate = self.classifier(name)
+            except UsageError:
+                # A converter that does not know a layer, or a processor without the precision.
+                continue
+            found = self._speed(candidate, example)
+            if found > speed:
+                best, speed = candidate, found
+        return best
+
+    def speeds(self, backend: str, example: Example, samples: int) -> Speeds | None:
+        """Seconds of a noisy copy in float32 and in bfloat16; None where float32 takes half a minute at most.
+
+        Args:
+            backend: a name, or `auto` for the fastest one in each precision.
+            example: some input.
+            samples: that will be drawn at most.
+
+        Raises:
+            UsageError: the backend has neither precision; see `prepare`.
+        """
+        places = {name: replace(self, precision=name) for name in (FLOAT32, BFLOAT16)}
+        first = {name: having(name)[0] if backend == AUTO else backend for name in places}
+        reference = places[FLOAT32].classifier(first[FLOAT32])
+        if samples / self._speed(reference, example) <= _SHORT_SECONDS:
+            return None
+        # One copy at a time first, so that a hopeless precision is cut off at once.
+        single = LocalEngine(self.device, 1, self.threads)
+        alone = {FLOAT32: 1.0 / single.fastest_batch(reference, self.noise, example)[1]}
+        try:
+            other = places[BFLOAT16].classifier(first[BFLOAT16])
+        except UsageError:
+            # A processor without the precision.
+            return Speeds(alone[FLOAT32], math.inf, _COPY)
+        alone[BFLOAT16] = 1.0 / single.fastest_batch(other, self.noise, example)[1]
+        if alone[BFLOAT16] >= HOPELESS * alone[FLOAT32]:
+            return Speeds(alone[FLOAT32], alone[BFLOAT16], _COPY)
+        first_best, other_best = (
+            1.0 / self._speed(each.chosen(backend, example, samples), example) for each in places.values()
+        )
+        return Speeds(first_best, other_best, _COPY)
+
+    def _speed(self, classifier: VotingClassifier, example: Example) -> float:
+        """Samples a second, the best of the bursts that fit into the time; one where the network is slow."""
+        end, best = time.perf_counter() + _BURST_SECONDS, 0.0
+        for size in chain(_FIRST_BURSTS, repeat(_BURST)):
+            if best and (time.perf_counter() >= end or size > _BATCH_SECONDS * best):
+                break
+            engine = LocalEngine(self.device, size, self.threads)
+            best = max(best, engine.fastest_batch(classifier, self.noise, example)[1])
+        return best
+
+
+def description(classifier: VotingClassifier) -> dict[str, Any]:
+    """What a manifest says of the backend of a base classifier."""
+    return cast("Backend", classifier.function).describe()
+
+
+def calibration_on(training_set: DataSet, noise: Noise) -> Calibration:
+    """Training inputs spread evenly over the split, each with its own noise; always the same ones."""
+    count = min(_CALIBRATION_INPUTS, len(training_set))
+    indices = np.arange(count) * len(training_set) // count
+    cpu = torch.device("cpu")
+    inputs = [
+        noise.sample(torch.from_numpy(x), 1, generator(_CALIBRATION_SEED, int(index), Stream.CALIBRATION, 0, cpu))
+        for index, x in zip(indices, training_set.batch(indices), strict=True)
+    ]
+    return Calibration(
+        torch.cat(inputs).numpy(),
+        {
+            "source": training_set.source,
+            "split": training_set.split,
+            "sha256": training_set.sha256,
+            "inputs": count,
+            "seed": _CALIBRATION_SEED,
+        },
+    )

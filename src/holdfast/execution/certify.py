@@ -1,0 +1,268 @@
+"""Doing what a manifest promises: votes for every example of its subset that has no record yet."""
+
+from __future__ import annotations
+
+import platform
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from holdfast.errors import RunError, UsageError
+from holdfast.estimators import Estimator
+from holdfast.execution.code import CODE, code_version
+from holdfast.models.backends.base import find
+from holdfast.noises.base import Noise, grey_or_rgb, noise_from_dict
+from holdfast.noises.pixels import TRANSPOSE, counts_pixels, refuse_channels_last
+from holdfast.sampling.inputs import checked_example
+from holdfast.sampling.procedure import Certify, certify_votes
+from holdfast.sampling.rng import BLOCK, Stream, generator
+from holdfast.store.data_manifest import DataManifest
+from holdfast.store.gallery import Gallery, write_gallery
+from holdfast.store.manifest import RunManifest, estimator_of
+from holdfast.store.run import GALLERY, RunStore, Session, VoteRecord
+from holdfast.store.seeds import Seed, seeded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from holdfast.folders import Folder, Where
+    from holdfast.sampling.engines.base import Base, Engine
+    from holdfast.sampling.procedure import Procedure
+    from holdfast.types import Example
+
+# Records are flushed to the disk together when this many seconds have passed since the last flush.
+_FLUSH_SECONDS = 0.2
+_GALLERY_EXAMPLES = 12
+_GALLERY_VERSIONS = 3
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is; handed to the caller after each batch."""
+
+    examples_done: int
+    examples_total: int
+    samples: int
+    seconds: float
+
+
+def describe_certification(
+    *,
+    noise: Noise,
+    guarantee: str,
+    estimator: Estimator,
+    n0: int,
+    data: DataManifest,
+    model: dict[str, Any],
+    seed: int | Seed,
+    precision: str,
+    device: str,
+    joint_alpha: float | None = None,
+) -> RunManifest:
+    """The manifest of a certification with this installation of Holdfast and its libraries.
+
+    A seed that is a number was chosen by whoever gives it, and is noted as such.
+    """
+    return RunManifest(
+        kind="certify",
+        noise=noise.to_dict(),
+        guarantee=guarantee,
+        estimator=estimator.to_dict(),
+        n0=n0,
+        data=data,
+        model=model,
+        **seeded(seed).entries(),
+        block=BLOCK,
+        joint_alpha=joint_alpha,
+        precision=precision,
+        device=device.partition(":")[0],
+        versions=installed_versions() | code_of_votes(noise, estimator, model),
+    )
+
+
+def code_of_votes(noise: Noise, estimator: Estimator, model: Mapping[str, Any]) -> dict[str, str]:
+    """What stands for the code that draws and counts votes, beside the versions.
+
+    Args:
+        noise: of the run.
+        estimator: of the run.
+        model: what its manifest says of the model.
+    """
+    return code_version(type(noise), type(estimator), find(model.get("backend", {}).get("name", "torch")))
+
+
+def installed_versions() -> dict[str, str]:
+    """Holdfast, and what noise and votes come from."""
+    return {
+        "holdfast": version("holdfast"),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "processor": torch.backends.cpu.get_cpu_capability(),
+    }
+
+
+def differing_versions(there: Mapping[str, str], here: Mapping[str, str], where: str) -> list[str]:
+    """What this installation has in another version than a run or an attack: likely reasons for other results."""
+    return [
+        f"the code that draws and counts is not that of the {where}"
+        if name == CODE
+        else f"{name} {there.get(name)} in the {where}, {here.get(name)} here"
+        for name in dict.fromkeys([*there, *here])
+        if there.get(name) != here.get(name)
+    ]
+
+
+def procedure_of(manifest: RunManifest) -> Procedure:
+    """What is drawn for each example of a run.
+
+    Raises:
+        UsageError: each realization of the noise is promised once, and it has another number of them.
+    """
+    estimator, noise, shape = estimator_of(manifest), noise_from_dict(manifest.noise), manifest.data.shape
+    if estimator.exhaustive and estimator.most_draws != noise.realizations(shape):
+        raise UsageError(
+            f"{noise} has {noise.realizations(shape)} realizations for inputs of shape {shape}; the manifest promises "
+            f"to take each of {estimator.most_draws} once"
+        )
+    return Certify(manifest.n0, estimator)
+
+
+def certify_run(
+    folder: Where,
+    manifest: RunManifest,
+    classifier: Base,
+    examples: Callable[[Sequence[int]], Iterator[Example]],
+    engine: Engine,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> None:
+    """Start or resume a run and return when every example of its subset has a record on the disk.
+
+    Args:
+        folder: of the run.
+        manifest: what is promised; an existing run must have promised the same.
+        classifier: the base classifier, or how workers make it.
+        examples: gives the examples of the indices it is called with, in any order.
+        engine: where the loop runs.
+        on_progress: called after each batch.
+
+    Raises:
+        RunError, InputError, ClassifierError: see `RunStore`, `checked_example`, `VotingClassifier`.
+        UsageError: the noise is not for these inputs, or counts pixels and their channels seem to be the last axis.
+    """
+    noise = noise_from_dict(manifest.noise)
+    data = manifest.data
+    noise.check_inputs(data.shape, data.low, data.high)
+    if counts_pixels(noise):
+        refuse_channels_last(str(noise), data.shape, TRANSPOSE)
+    if manifest.seed is None:
+        raise RunError(
+            "a certification needs a seed in its manifest: an imported log cannot be gone on with, and a promise that "
+            "awaits a nonce must get it first"
+        )
+    procedure = procedure_of(manifest)
+    with RunStore(folder, manifest) as store:
+        if not store.folder.has(GALLERY):
+            with store.guarded():
+                _record_gallery(store.folder, manifest.seed, noise, data, examples)
+        todo = [index for index in data.indices() if index not in store.done]
+        meter = Meter(len(store.done), len(data.indices()), on_progress)
+        if not todo:
+            store.conclude()
+            return
+        checked = (checked_example(example, data.shape, data.low, data.high) for example in examples(todo))
+        votes = engine.run(classifier, noise, procedure, manifest.seed, checked, meter.batch)
+        pending: list[VoteRecord] = []
+
+        def flush() -> None:
+            # Taken out first: what the disk refused once is not tried again on the way out.
+            batch, pending[:] = pending[:], []
+            store.append(batch)
+
+        try:
+            # Closed at once when it is interrupted, since it may have workers to end.
+            with closing(votes):
+                for example, each in votes:
+                    pending.append(VoteRecord(example.index, example.label, *certify_votes(each)))
+                    meter.example()
+                    if meter.flush_is_due():
+                        flush()
+        finally:
+            flush()
+        meter.batch()
+        store.log_session(meter.session(engine.settings()))
+        store.conclude()
+
+
+class Meter:
+    """Counts examples, samples and seconds of one session, and tells of them.
+
+    Args:
+        done: examples that earlier sessions have finished.
+        total: examples of the run.
+        on_progress: called when a batch of samples is through.
+    """
+
+    def __init__(self, done: int, total: int, on_progress: Callable[[Progress], None] | None) -> None:
+        self._before = self._done = done
+        self._total = total
+        self._samples = 0
+        self._start = self._flushed = time.perf_counter()
+        self._on_progress = on_progress
+
+    def batch(self, samples: int = 0) -> None:
+        """So many samples more; progress is told."""
+        self._samples += samples
+        self._tell()
+
+    def example(self) -> None:
+        """An example more is finished."""
+        self._done += 1
+
+    def flush_is_due(self) -> bool:
+        """Whether the last flush was long ago; if so, now counts as one."""
+        now = time.perf_counter()
+        due = now - self._flushed >= _FLUSH_SECONDS
+        if due:
+            self._flushed = now
+        return due
+
+    def session(self, settings: Mapping[str, Any]) -> Session:
+        """The session until now, for the log."""
+        seconds = time.perf_counter() - self._start
+        return Session(self._done - self._before, self._samples, seconds, dict(settings))
+
+    def _tell(self) -> None:
+        if self._on_progress:
+            seconds = time.perf_counter() - self._start
+            self._on_progress(Progress(self._done, self._total, self._samples, seconds))
+
+
+def _record_gallery(
+    folder: Folder,
+    seed: int,
+    noise: Noise,
+    data: DataManifest,
+    examples: Callable[[Sequence[int]], Iterator[Example]],
+) -> None:
+    """Pictures of the first examples of the subset; none for inputs that are not images."""
+    if len(data.shape) != 3 or data.shape[0] not in (1, 3):
+        return
+    chosen = list(examples(list(data.indices()[:_GALLERY_EXAMPLES])))
+    if not chosen:
+        return
+    rows = [_pictures(seed, noise, checked_example(each, data.shape, data.low, data.high)) for each in chosen]
+    write_gallery(folder, Gallery(np.array([each.index for each in chosen]), np.stack(rows)))
+
+
+def _pictures(seed: int, noise: Noise, example: Example) -> NDArray[np.uint8]:
+    source = generator(seed, example.index, Stream.GALLERY, 0, torch.device("cpu"))
+    noisy = noise.sample(torch.from_numpy(example.x), _GALLERY_VERSIONS, source).numpy()
+    return np.stack([grey_or_rgb(example.x), *(noise.render(each) for each in noisy)])

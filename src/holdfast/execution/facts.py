@@ -1,0 +1,55 @@
+"""What data and a model are, as plain facts: what a manifest would say of them, for whoever compares it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from holdfast.code_digest import place
+from holdfast.execution.certify import installed_versions
+from holdfast.models.backends.base import backend_names, find
+from holdfast.noises.base import noise_from_dict
+from holdfast.store.data_manifest import DataManifest
+from holdfast.verification.facts import DataFacts, ModelFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from holdfast.data.base import DataSet
+    from holdfast.models.bundle import Bundle
+
+
+def facts_of_data(data: DataSet) -> DataFacts:
+    """Of a split of a data set; its hash is computed, which reads all of it."""
+    return DataFacts(_written(asdict(DataManifest.of(data))), data.labels.tolist())
+
+
+def facts_of_model(bundle: Bundle, noise: Mapping[str, Any] | None) -> ModelFacts:
+    """Of a model, whose inputs may get noise.
+
+    Args:
+        bundle: of the model.
+        noise: of the manifest; empty or None where there is none.
+
+    Raises:
+        UsageError: there is no such noise.
+    """
+    info = bundle.info
+    shape = info.input_space.shape
+    space = {"shape": shape, "low": info.input_space.low, "high": info.input_space.high}
+    return ModelFacts(
+        entries=_written(bundle.describe()),
+        space=_written({**space, "class_names": info.class_names}),
+        takes=info.noisy_shape,
+        noisy=noise_from_dict(noise).noisy_shape(shape) if noise else shape,
+        places={name: place(name) for name in bundle.code},
+        backends={name: find(name).precisions for name in backend_names()},
+        holdfast=installed_versions()["holdfast"],
+    )
+
+
+def _written(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """Entries as they are read from JSON."""
+    written: dict[str, Any] = json.loads(json.dumps(entries))
+    return written

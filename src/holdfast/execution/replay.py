@@ -1,0 +1,154 @@
+"""Drawing votes again from a run's seed, and comparing them with its records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from holdfast.code_digest import place
+from holdfast.errors import RunError
+from holdfast.execution.certify import code_of_votes, differing_versions, installed_versions, procedure_of
+from holdfast.execution.code import CODE, of_holdfast, other_code
+from holdfast.noises.base import noise_from_dict
+from holdfast.sampling.inputs import checked_example
+from holdfast.sampling.rng import BLOCK, Stream
+from holdfast.store.manifest import estimator_of
+from holdfast.store.run import VoteRecord
+from holdfast.types import Counts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from holdfast.data.base import DataSet
+    from holdfast.models.bundle import Bundle
+    from holdfast.sampling.engines.base import Base, Engine
+    from holdfast.store.manifest import RunManifest
+    from holdfast.store.run import Run
+
+
+@dataclass(frozen=True)
+class Redrawn:
+    """One record, drawn again."""
+
+    record: VoteRecord
+    label: int
+    selection: Counts
+    estimation: Counts
+
+    @property
+    def difference(self) -> str:
+        """What differs, in words; empty if nothing does."""
+        found = ((self.label,), self.selection.votes, self.estimation.votes)
+        recorded = ((self.record.label,), self.record.selection.votes, self.record.estimation.votes)
+        names = ("label", "selection votes", "estimation votes")
+        return "; ".join(
+            f"{name} drawn again {_spell(new)}, recorded {_spell(old)}"
+            for name, new, old in zip(names, found, recorded, strict=True)
+            if new != old
+        )
+
+
+def check_place(manifest: RunManifest, device: str) -> None:
+    """Raise RunError unless the votes of the run can be drawn again on this kind of device by this version."""
+    if manifest.kind != "certify" or manifest.seed is None:
+        raise RunError("only runs that Holdfast made can be drawn again; this one has no seed")
+    if device.partition(":")[0] != manifest.device:
+        raise RunError(
+            f"the run was drawn on {manifest.device}, whose generator is another; use the device {manifest.device}"
+        )
+    if manifest.block != BLOCK:
+        raise RunError(f"the run has blocks of {manifest.block} samples, this version of Holdfast draws {BLOCK}")
+
+
+def check_origin(manifest: RunManifest, bundle: Bundle, data: DataSet) -> None:
+    """Raise RunError unless model, its code and data are those of the run."""
+    given, promised = bundle.describe()["sha256"], manifest.model.get("sha256")
+    if given != promised:
+        raise RunError(f"the model has the SHA-256 {given}, that of the run {promised}; give the run's own model")
+    check_code(manifest.model, bundle.describe(), manifest.versions, "the run")
+    if data.sha256 != manifest.data.sha256:
+        raise RunError(
+            f"the data have the SHA-256 {data.sha256}, the run's {manifest.data.source} {manifest.data.split} set "
+            f"{manifest.data.sha256}; give the run's own data"
+        )
+
+
+def check_code(promised: Mapping[str, Any], given: Mapping[str, Any], versions: Mapping[str, str], who: str) -> None:
+    """Raise RunError unless the code of a model is what it was.
+
+    Holdfast's own architectures may have been rewritten by a later version: there the votes decide.
+
+    Args:
+        promised: what a manifest says of the model.
+        given: what the model here says.
+        versions: of the manifest.
+        who: has the manifest, in words.
+    """
+    other = other_code(promised, given)
+    if not other or (of_holdfast(other) and versions.get("holdfast") != installed_versions()["holdfast"]):
+        return
+    raise RunError(
+        f"the code of the model's architecture {given['architecture']!r} is not that of {who}: "
+        f"{', '.join(map(place, other))} differ. The same weights are another classifier then; bring back the "
+        "code as it was"
+    )
+
+
+def check_backend(manifest: RunManifest, backend: dict[str, Any]) -> None:
+    """Raise RunError unless calibration has given the 8-bit network of the run again.
+
+    Args:
+        manifest: of the run.
+        backend: what the backend says of itself here; see `Backend.describe`.
+    """
+    promised, found = (_quantization(each) for each in (manifest.model.get("backend", {}), backend))
+    if found != promised:
+        odd = [f"{key}: {promised.get(key)!r} in the run, {found.get(key)!r} here" for key in {**promised, **found}]
+        raise RunError(
+            "calibration gives another 8-bit network here than in the run, so votes would be those of another base "
+            f"classifier ({'; '.join(odd)}); use the run's data, its versions and its kind of processor"
+        )
+
+
+def other_versions(manifest: RunManifest, backend: dict[str, Any] | None = None) -> list[str]:
+    """What this installation has in another version than the run: likely reasons for different counts."""
+    there, here = dict(manifest.versions), installed_versions()
+    if CODE in there:
+        here |= code_of_votes(noise_from_dict(manifest.noise), estimator_of(manifest), manifest.model)
+    promised = manifest.model.get("backend", {})
+    if backend is not None and promised:
+        # torch is among them already.
+        there.setdefault(promised["name"], promised["version"])
+        here.setdefault(backend["name"], backend["version"])
+    return differing_versions(there, here, "run")
+
+
+def draw_again(run: Run, indices: Sequence[int], classifier: Base, data: DataSet, engine: Engine) -> Iterator[Redrawn]:
+    """Draw the votes of some records again, by the loop that certifies.
+
+    Args:
+        run: whose seed, noise and estimator are used.
+        indices: of the records.
+        classifier: the base classifier of the run, or how workers make it; see `check_origin`.
+        data: the data set of the run.
+        engine: where the loop runs.
+    """
+    manifest = run.manifest
+    if manifest.seed is None:
+        raise RunError("an imported log has no seed; it cannot be drawn again")
+    recorded = {record.index: record for record in run.records if isinstance(record, VoteRecord)}
+    promised = manifest.data
+    examples = (checked_example(each, promised.shape, promised.low, promised.high) for each in data.examples(indices))
+    noise, none = noise_from_dict(manifest.noise), Counts((0,) * len(promised.class_names))
+    for example, votes in engine.run(classifier, noise, procedure_of(manifest), manifest.seed, examples):
+        selection, estimation = (votes.get(stream, none) for stream in (Stream.SELECTION, Stream.ESTIMATION))
+        yield Redrawn(recorded[example.index], example.label, selection, estimation)
+
+
+def _quantization(backend: dict[str, Any]) -> dict[str, Any]:
+    quantization: dict[str, Any] = backend.get("quantization", {})
+    return quantization
+
+
+def _spell(votes: tuple[int, ...]) -> str:
+    return "/".join(map(str, votes))

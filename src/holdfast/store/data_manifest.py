@@ -1,0 +1,125 @@
+"""Which examples were promised: the data set, its content, and the subset of it, as entries of a manifest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from holdfast.plain import Plain
+from holdfast.store.subsets import TEST_SPLITS, Split, irregular, stated, subset_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holdfast.data.base import DataSet
+    from holdfast.store.subsets import Subset
+
+# The hash of data that nobody has seen.
+UNKNOWN = "unknown"
+
+# What older versions did not note. Left out of a document that lacks it, so that its digest stays what it was.
+NOTED_LATER = ("sorted_by_class", "regular")
+
+
+class Labelled(Protocol):
+    """A record of an example, whatever else it says."""
+
+    @property
+    def index(self) -> int:
+        """Of the example in its split."""
+
+    @property
+    def label(self) -> int:
+        """Its true class."""
+
+
+@dataclass(frozen=True)
+class DataManifest(Plain):
+    """Which examples: the source, its content, and the subset of it, fixed beforehand.
+
+    Attributes:
+        source: short name of the source, `digits` or `mnist` say; no path.
+        split: `train` or `test`.
+        sha256: hash of all inputs and labels of the split, in order; `unknown` for an imported log.
+        size: number of examples in the split; for an imported log about a data set that is not known, as many as its
+            indices ask for.
+        shape: of one input, `(channels, height, width)` or `(features,)`; `(1,)` where it is not known, in an imported
+            log about a data set that is not known.
+        low: smallest value that an input may have.
+        high: largest value that an input may have.
+        class_names: one name for each class.
+        decoder: library and version that decodes the images; empty for raw values.
+        every: the subset takes each `every`-th example, from index 0 on,
+        limit: up to this many of them (None: all).
+        sorted_by_class: whether the examples of the split come class by class; None where it is not known, in imported
+            logs and in the manifests of older versions.
+        regular: False for an imported log about other examples than `every` can say, `limit` in number: which ones is
+            in the records alone. None else, and in the manifests of older versions.
+    """
+
+    source: str
+    split: str
+    sha256: str
+    size: int
+    shape: tuple[int, ...]
+    low: float
+    high: float
+    class_names: tuple[str, ...]
+    decoder: str = ""
+    every: int = 1
+    limit: int | None = None
+    sorted_by_class: bool | None = None
+    regular: bool | None = None
+
+    @classmethod
+    def of(cls, data: DataSet, every: int = 1, limit: int | None = None) -> DataManifest:
+        """The promise to take each `every`-th example of a data set, `limit` of them at most."""
+        return cls(
+            source=data.source,
+            split=data.split,
+            sha256=data.sha256,
+            size=len(data),
+            shape=data.shape,
+            low=data.low,
+            high=data.high,
+            class_names=data.class_names,
+            decoder=data.decoder,
+            every=every,
+            limit=limit,
+            sorted_by_class=data.is_sorted_by_class,
+        )
+
+    def indices(self) -> range:
+        """The indices of the subset, in order."""
+        chosen = range(0, self.size, self.every)
+        return chosen if self.limit is None else chosen[: self.limit]
+
+    def subset(self) -> str:
+        """The promised subset in plain words; `there` says what there is of it."""
+        if self.regular is False:
+            return irregular(len(self.indices()), self._split())
+        return stated(self.indices(), self._split())
+
+    def there(self, records: Sequence[Labelled]) -> Subset:
+        """What there is of the subset, decided from the records: in words, and what an interval covers."""
+        have, labels = [record.index for record in records], [record.label for record in records]
+        return subset_of(have, labels, self._split(), None if self.sha256 == UNKNOWN else self.indices())
+
+    @property
+    def split_size(self) -> int | None:
+        """Number of examples in the split; None where it is not known: that of an imported log goes by its name."""
+        if self.sha256 != UNKNOWN:
+            return self.size
+        known = TEST_SPLITS.get(self.source)
+        return None if known is None else known.size
+
+    @property
+    def shape_known(self) -> bool:
+        """Whether inputs are known to have this shape: that of an imported log goes by the name of its data set."""
+        return self.sha256 != UNKNOWN or self.source in TEST_SPLITS
+
+    def _split(self) -> Split:
+        """The split, as subsets speak of it."""
+        known = TEST_SPLITS.get(self.source) if self.sha256 == UNKNOWN else None
+        classes = len(self.class_names) if known is None else known.classes
+        return Split(self.source, self.split, self.split_size, classes, self.sorted_by_class)

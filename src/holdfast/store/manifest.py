@@ -1,0 +1,418 @@
+"""What was promised before the first sample: everything that a guarantee depends on, as one JSON document."""
+
+from __future__ import annotations
+
+import json
+import math
+import warnings
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timezone
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+
+from holdfast.code_digest import is_version, place
+from holdfast.errors import RunError, UsageError
+from holdfast.estimators import Estimator, Proved, check_samples, estimator_from_dict, scale_of
+from holdfast.files import storage_error
+from holdfast.folders import Folder, entered, lies
+from holdfast.formats.checking import fitting
+from holdfast.formats.manifests import RunDocument
+from holdfast.formats.strict import MOST_DOCUMENT, json_object
+from holdfast.noises.base import noise_from_dict
+from holdfast.plain import Plain
+from holdfast.shortened import as_json
+from holdfast.store import data_manifest as promised_data
+from holdfast.store import seeds
+from holdfast.store.data_manifest import DataManifest
+from holdfast.store.digests import DIGEST, manifest_digest
+from holdfast.store.seeds import DERIVED, Seed, check_derivation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from typing_extensions import Self
+
+    from holdfast.folders import Where
+    from holdfast.types import ClassBounds
+
+FORMAT = 2
+FILE_NAME = "manifest.json"
+
+CERTIFY, IMPORTED, BOUND = "certify", "imported", "bound"
+
+# What may differ between the sessions of one run, since no result depends on it, or since it follows from the hash of
+# the data. Where a seed comes from is said when the promise is made, and not again.
+_NOT_COMPARED = ("created", DIGEST, "data.sorted_by_class", *seeds.NOTED_LATER)
+# alpha times the number of examples meets joint_alpha up to the rounding of float64.
+_JOINT_SLACK = 2.0**-40
+# The beginnings of entries that older manifests of these formats lack: compared where there is something to compare.
+_CODE_OF_MODEL, _CODE_AT_WORK = "model.code.", "versions.code"
+_LATER = (_CODE_OF_MODEL, _CODE_AT_WORK)
+
+
+class Manifest(Plain):
+    """What is promised before anything is computed, as one JSON document with a digest.
+
+    A subclass is a frozen dataclass of entries that are JSON, among them `data`, `created` and `format`.
+
+    Attributes:
+        document: what it may hold; a class of `holdfast.formats.manifests`, or several.
+        file_name: of the document in its folder.
+        what: is in such a folder, for messages: "a run".
+        made_by: the command that makes one.
+        current: the format that this version writes and reads.
+    """
+
+    document: ClassVar[Any]
+    file_name: ClassVar[str]
+    what: ClassVar[str]
+    made_by: ClassVar[str]
+    current: ClassVar[int]
+    data: DataManifest
+    seed: int | None
+    seed_origin: str | None
+    nonce: str | None
+    promise: str | None
+
+    def to_json(self) -> str:
+        """The document with its digest, indented, with a final newline."""
+        return json.dumps({**self.entries(), DIGEST: self.digest}, indent=2, allow_nan=False) + "\n"
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all entries; every record carries a digest that depends on it."""
+        return manifest_digest(self.entries())
+
+    def entries(self) -> dict[str, Any]:
+        """The entries of the document, without the digest."""
+        entries = asdict(cast("Any", self))
+        data = _without_unnoted(entries["data"], promised_data.NOTED_LATER)
+        return {**_without_unnoted(entries, seeds.NOTED_LATER), "data": data}
+
+    @property
+    def origin(self) -> Seed:
+        """The seed, with where it comes from."""
+        return Seed(self.seed, self.seed_origin, self.nonce, self.promise)
+
+    @property
+    def awaits_nonce(self) -> bool:
+        """Whether the seed is still to be derived from an auditor's nonce."""
+        return self.seed_origin == DERIVED and self.seed is None
+
+    def with_nonce(self, nonce: str) -> Self:
+        """The promise with the seed that follows from it and a nonce.
+
+        Raises:
+            UsageError: no nonce.
+            RunError: the promise awaits none.
+        """
+        if not self.awaits_nonce:
+            raise RunError("this promise has its seed, and awaits no nonce; make another promise")
+        return cast("Self", replace(cast("Any", self), **Seed.derived(self.digest, nonce).entries()))
+
+    @classmethod
+    def from_json(cls, text: bytes | str, origin: str) -> Self:
+        """The promise in `text`; `origin` names it in errors.
+
+        Raises:
+            RunError: not a document of this format, or its entries do not fit its digest.
+        """
+        noun = cls.what.split()[-1]
+        try:
+            raw = json_object(text)
+            expected = manifest_digest(raw)
+        except ValueError as error:
+            raise RunError(
+                f"{origin} is not a valid JSON object ({error}); the {noun} cannot be read. Restore the file from a "
+                f"copy; if there is none, the {noun} has to be made again"
+            ) from error
+        if raw.get("format") != cls.current:
+            raise RunError(
+                f"{origin} has format {raw.get('format')!r}; this version of Holdfast reads format {cls.current}"
+            )
+        found = raw.get(DIGEST)
+        if found != expected:
+            raise RunError(
+                f"{origin} was changed after it was written: its digest is {found!r}, that of its entries "
+                f"{expected!r}. Restore the file from a copy; if there is none, the {noun} has to be made again"
+            )
+        try:
+            fitting(raw, cls.document)
+            check_derivation(raw)
+        except ValueError as error:
+            raise RunError(
+                f"{origin}: {error}. It is not as Holdfast writes it; restore the file from a copy; if there is none, "
+                f"the {noun} has to be made again"
+            ) from None
+        del raw[DIGEST]
+        return cls(**cls._parsed(raw))
+
+    @classmethod
+    def _parsed(cls, raw: dict[str, Any]) -> dict[str, Any]:
+        """The entries as the class has them, from those of a document that fits its schema."""
+        lists = {name: tuple(raw["data"][name]) for name in ("shape", "class_names")}
+        return {**raw, "data": DataManifest(**{**raw["data"], **lists})}
+
+
+AnyManifest = TypeVar("AnyManifest", bound=Manifest)
+
+
+def read_manifest(folder: Where | Folder, kind: type[AnyManifest]) -> AnyManifest:
+    """What was promised in a folder.
+
+    Raises:
+        RunError: nothing of this kind, or it cannot be read.
+    """
+    found = stored_manifest(folder, kind)
+    if found is None:
+        raise RunError(
+            f"{folder} is not {kind.what}: there is no {kind.file_name} in it. `{kind.made_by} --out {folder}` makes "
+            "one"
+        )
+    return found
+
+
+def stored_manifest(folder: Where | Folder, kind: type[AnyManifest]) -> AnyManifest | None:
+    """What was promised in a folder; None where there is no such folder, or nothing of this kind in it.
+
+    Raises:
+        RunError: it cannot be read, or something else than a file lies there.
+    """
+    if not isinstance(folder, Folder) and not lies(folder):
+        return None
+    with entered(folder) as place:
+        text = place.read(kind.file_name, MOST_DOCUMENT)
+    return None if text is None else kind.from_json(text, str(place / kind.file_name))
+
+
+def write_manifest(folder: Where | Folder, promised: Manifest) -> None:
+    """Write the document so that it is whole or not there at all, and on the disk when this returns.
+
+    Raises:
+        RunError: it is none that could be read again, or something else than a file lies there.
+        StorageError: it cannot be written.
+    """
+    text = promised.to_json()
+    # What could not be read again is not begun.
+    type(promised).from_json(text, str(folder / promised.file_name))
+    try:
+        with entered(folder) as place, place.replacing(promised.file_name) as file:
+            file.write(text.encode())
+    except OSError as error:
+        raise storage_error(str(folder), error) from error
+
+
+def ensure_manifest(folder: Folder, promised: AnyManifest) -> AnyManifest:
+    """The promise of a folder: that which is written there and says the same, or this one, which then is.
+
+    Its time, and with it the digest that records depend on, is that of the first session. One that awaits a nonce is
+    completed by `promised`, once and for all, if that is derived from it.
+
+    Raises:
+        RunError: the folder was started with another promise.
+    """
+    stored = stored_manifest(folder, type(promised))
+    if stored is None:
+        write_manifest(folder, promised)
+        return promised
+    found = stored
+    if found.awaits_nonce and promised.promise == found.digest and promised.nonce is not None:
+        stored = found.with_nonce(promised.nonce)
+    different = differences(stored, promised)
+    if _left_out(*_both(stored, promised)) and not different:
+        warnings.warn(
+            f"{folder} was started by a version of Holdfast that did not note the code of models, noises and "
+            "estimators: whether that is still the same was not compared",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    if different:
+        noun = promised.what.split()[-1]
+        raise RunError(
+            f"{folder} was started with another promise:",
+            *(f"  {each}" for each in different),
+            f"Repeat the call with the {noun}'s own settings{_and_code(stored, promised)} to resume it, or choose "
+            "another place",
+        )
+    if stored is not found:
+        write_manifest(folder, stored)
+    return stored
+
+
+def _without_unnoted(entries: dict[str, Any], noted_later: Sequence[str]) -> dict[str, Any]:
+    """Entries without those that a document lacks: they are left out, so that its digest stays what it was."""
+    return {key: value for key, value in entries.items() if key not in noted_later or value is not None}
+
+
+@dataclass(frozen=True)
+class RunManifest(Manifest):
+    """Everything that a run's certificates depend on.
+
+    Attributes:
+        kind: "certify", "imported" for a log that another tool wrote, or "bound" for deterministic bounds on a
+            classifier without noise.
+        noise: name and parameters of the noise; empty for a bound.
+        guarantee: name of the theorem, or of the bound.
+        estimator: name and parameters of the estimator, alpha included.
+        n0: selection samples of each input.
+        data: which examples.
+        model: architecture, arguments, the hash of the weights, digests of the architecture's code, and the backend
+            that computes with them; empty for an imported log.
+        joint_alpha: where all certificates of the run are to hold together: the failure probability of that. The
+            estimator's alpha is then this one divided by the number of examples.
+        seed: of all noise; None for an imported log and for a bound, and while it awaits an auditor's nonce.
+        block: samples that one generator draws.
+        precision: in which the base classifier computes.
+        device: kind of device, "cpu" or "cuda".
+        versions: of Holdfast and of the libraries that noise and votes come from, and a digest of the code of noise,
+            estimator, backend and loop.
+        created: when the promise was made, UTC; not compared on resuming.
+        format: of this file and of the records.
+        seed_origin: "chosen" by whoever made the run, "entropy" of the operating system, or "derived" from the promise
+            and an auditor's nonce; None without a seed, and in the manifests of older versions.
+        nonce: that the seed is derived from, in hexadecimal; None for none.
+        promise: digest of this manifest before the nonce was known; None without a nonce.
+    """
+
+    document: ClassVar[Any] = RunDocument
+    file_name: ClassVar[str] = FILE_NAME
+    what: ClassVar[str] = "a run"
+    made_by: ClassVar[str] = "holdfast certify"
+    current: ClassVar[int] = FORMAT
+    kind: str
+    noise: dict[str, Any]
+    guarantee: str
+    estimator: dict[str, Any]
+    n0: int
+    data: DataManifest
+    model: dict[str, Any]
+    seed: int | None
+    block: int
+    precision: str
+    device: str
+    versions: dict[str, str]
+    created: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
+    format: int = FORMAT
+    joint_alpha: float | None = None
+    seed_origin: str | None = None
+    nonce: str | None = None
+    promise: str | None = None
+
+
+def estimator_of(manifest: RunManifest) -> Estimator:
+    """The estimator that a manifest promised."""
+    if manifest.kind == BOUND:
+        return proved_of(manifest)
+    check_samples("n0", manifest.n0, 0)
+    scale = scale_of(noise_from_dict(manifest.noise), manifest.guarantee, manifest.data.shape)
+    return estimator_from_dict(manifest.estimator, scale)
+
+
+def checked_estimator(manifest: RunManifest) -> Estimator:
+    """The estimator that a manifest promised, where noise, theorem, estimator and inputs fit together.
+
+    Raises:
+        UsageError: they do not.
+    """
+    estimator = estimator_of(manifest)
+    if manifest.kind != CERTIFY:
+        return estimator
+    data, noise = manifest.data, noise_from_dict(manifest.noise)
+    noise.check_inputs(data.shape, data.low, data.high)
+    count = noise.realizations(data.shape) if estimator.exhaustive else None
+    if estimator.exhaustive and estimator.most_draws != count:
+        raise UsageError(
+            f"the estimator takes {estimator.most_draws} realizations of {noise}, which has {count} for inputs of "
+            f"shape {data.shape}"
+        )
+    joint, spent = manifest.joint_alpha, estimator.alpha * len(data.indices())
+    if joint is not None and not math.isclose(spent, joint, rel_tol=_JOINT_SLACK):
+        raise UsageError(f"joint_alpha = {joint:g}, and alpha times the number of examples is {spent:g}")
+    return estimator
+
+
+def proved_of(manifest: RunManifest) -> Proved:
+    """What a manifest says of its deterministic bound.
+
+    Raises:
+        RunError: it is about a smoothed classifier.
+    """
+    found = estimator_from_dict(manifest.estimator, _no_scale) if manifest.kind == BOUND else None
+    if not isinstance(found, Proved):
+        raise RunError("this run has votes of a smoothed classifier, and no deterministic bound")
+    return found
+
+
+def _no_scale(bounds: ClassBounds) -> float | None:
+    return None
+
+
+def backend_of(manifest: RunManifest) -> str:
+    """The name of the backend that a manifest promised: torch where it names none."""
+    return str(manifest.model.get("backend", {}).get("name", "torch"))
+
+
+def read_run_manifest(folder: Where | Folder) -> RunManifest:
+    """The manifest of a run; see `read_manifest`."""
+    return read_manifest(folder, RunManifest)
+
+
+def stored_run_manifest(folder: Where) -> RunManifest | None:
+    """The manifest of a run that was begun in a folder; see `stored_manifest`."""
+    return stored_manifest(folder, RunManifest)
+
+
+def differences(promised: Manifest, wanted: Manifest) -> list[str]:
+    """One line for each entry in which two promises differ, without those that no result depends on."""
+    old, new = _both(promised, wanted)
+    ignored = {*_NOT_COMPARED, *_left_out(old, new)}
+    return [
+        _difference(key, old.get(key), new.get(key))
+        for key in dict.fromkeys([*old, *new])
+        if key not in ignored and old.get(key) != new.get(key)
+    ]
+
+
+def _difference(key: str, old: Any, new: Any) -> str:
+    """What differs in an entry: the module where it is code, whose digests say nothing to people."""
+    if key == _CODE_AT_WORK:
+        return (
+            "the code that draws and counts (noise, estimator, backend, attack or bound, loop) has changed since then; "
+            "there is one digest of all of it"
+        )
+    module = key.removeprefix(_CODE_OF_MODEL)
+    if module == key:
+        return f"{key}: the run has {as_json(old)}, this call has {as_json(new)}"
+    if old is None or new is None:
+        return f"the model's code: {place(module)} {'is a part of it now only' if old is None else 'was a part of it'}"
+    if is_version(str(new)):
+        return f"the model's code: the package {module} was of {old}, and is of {new}"
+    return f"the model's code: {place(module)} has changed since then"
+
+
+def _and_code(stored: Manifest, promised: Manifest) -> str:
+    old, new = _both(stored, promised)
+    changed = any(key.startswith(_LATER) and old.get(key) != new.get(key) for key in [*old, *new])
+    return " and with the code as it was" if changed else ""
+
+
+def _both(promised: Manifest, wanted: Manifest) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The entries of two promises, each with its path."""
+    old, new = (_flatten(json.loads(each.to_json())) for each in (promised, wanted))
+    return old, new
+
+
+def _left_out(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """The entries that an older promise could not have."""
+    later = [name for name in _LATER if not any(key.startswith(name) for key in old)]
+    return [key for key in new if key.startswith(tuple(later))]
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat.update(_flatten(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat

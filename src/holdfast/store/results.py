@@ -1,0 +1,109 @@
+"""The digest of a complete run's results, in a file of its own: what can be published beside the manifest's digest."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from holdfast.errors import RunError
+from holdfast.folders import entered
+from holdfast.formats.checking import fitting
+from holdfast.formats.records import ResultsFile
+from holdfast.formats.strict import MOST_LINE, json_object
+from holdfast.store.digests import results_digest
+from holdfast.store.folder import RECORDS, whole_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from holdfast.folders import Folder, Where
+
+FILE_NAME = "results.json"
+
+
+@dataclass(frozen=True)
+class Results:
+    """What `results.json` says.
+
+    Attributes:
+        manifest: digest of the run's manifest.
+        records: how many there are.
+        results: digest of the manifest's digest and of all records.
+    """
+
+    manifest: str
+    records: int
+    results: str
+
+
+def results_of(promised: str, lines: Iterable[bytes]) -> Results:
+    """The digest of the records in `lines`, in whatever order these are.
+
+    Args:
+        promised: digest of the manifest.
+        lines: of the records' file, each of which has been read as a record.
+    """
+    records = [json_object(line, MOST_LINE) for line in lines]
+    return Results(promised, len(records), results_digest(promised, records))
+
+
+def read_results(folder: Where | Folder) -> Results | None:
+    """What a folder says of its results; None where there is no such file, as in runs that are not complete.
+
+    Raises:
+        RunError: the file is no such document.
+    """
+    with entered(folder) as place:
+        text, path = place.read(FILE_NAME, MOST_LINE), place / FILE_NAME
+    if text is None:
+        return None
+    try:
+        said = fitting(json_object(text), ResultsFile)
+    except ValueError as error:
+        raise RunError(
+            f"{path} is not what Holdfast writes ({error}); expected the digest of the manifest, the number of records "
+            "and the digest of the results. Restore it from a copy, or delete it: it is computed anew from the records"
+        ) from error
+    return Results(said.manifest, said.records, said.results)
+
+
+def check_results(folder: Where | Folder, promised: str, lines: Iterable[bytes]) -> Results | None:
+    """What a folder says of its results, if it says anything.
+
+    Raises:
+        RunError: it does not fit its records.
+    """
+    said = read_results(folder)
+    found = None if said is None else results_of(promised, lines)
+    if said is not None and found is not None and found != said:
+        raise RunError(
+            f"{folder / FILE_NAME} does not fit the records: it speaks of {said.records} records with the digest "
+            f"{said.results} under the manifest {said.manifest}; {RECORDS} has {found.records} with "
+            f"{found.results} under {found.manifest}. Records were changed, added or lost since it was complete, or "
+            "the file is of another run; restore both from a copy. Records that are missing are computed again by the "
+            "command that made the run"
+        )
+    return said
+
+
+def conclude(folder: Folder, promised: str, examples: int) -> None:
+    """Write `results.json` if the run is complete. Only for whoever holds the folder's lock.
+
+    Args:
+        folder: of the run or of the attack, whose records have been read.
+        promised: digest of its manifest.
+        examples: that were promised a record.
+
+    Raises:
+        RunError: there is one already, and it is of other records.
+        OSError: the operating system refuses to write it.
+    """
+    lines = whole_lines(folder)
+    if len(lines) != examples:
+        return
+    if read_results(folder) is not None:
+        check_results(folder, promised, lines)
+        return
+    with folder.replacing(FILE_NAME) as file:
+        file.write((json.dumps(asdict(results_of(promised, lines)), indent=2) + "\n").encode())

@@ -1,0 +1,212 @@
+"""What a manifest says of data and model, and labels, against the material itself: nothing is sampled for that.
+
+The material comes as plain facts (`holdfast.execution.facts`): what a manifest would say of it, and the labels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from holdfast.verification.manifest import canonical
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from holdfast.verification.findings import Findings
+
+# What data are; which of them were taken is a choice, and no property of theirs.
+_PROPERTIES = ("source", "split", "sha256", "size", "shape", "low", "high", "class_names", "decoder", "sorted_by_class")
+_UNKNOWN, _IMPORTED = "unknown", "imported"
+# Of the model: what computes its logits is no part of the file.
+_BACKEND, _CODE = "backend", "code"
+# Of a backend.
+_BACKEND_ENTRIES = frozenset({"name", "version", "quantization"})
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """A split of a data set.
+
+    Attributes:
+        entries: what a manifest says of it, as it would be written.
+        labels: of all its examples, in order.
+    """
+
+    entries: Mapping[str, Any]
+    labels: Sequence[int]
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """A model.
+
+    Attributes:
+        entries: what a manifest says of it, as it would be written; without a backend.
+        space: `shape`, `low`, `high` and `class_names` of its inputs, as in a manifest's data.
+        takes: the shape of what the network takes.
+        noisy: the shape of inputs under the noise of the manifest; that of inputs as they are where there is none.
+        places: modules of its code by name, each with its file, for messages.
+        backends: the precisions of each that is known, by name.
+        holdfast: the version of this installation.
+    """
+
+    entries: Mapping[str, Any]
+    space: Mapping[str, Any]
+    takes: Sequence[int]
+    noisy: Sequence[int]
+    places: Mapping[str, str]
+    backends: Mapping[str, Sequence[str]]
+    holdfast: str
+
+
+def check_data(
+    entries: Mapping[str, Any], records: Mapping[int, Mapping[str, Any]], facts: DataFacts, result: Findings
+) -> None:
+    """Compare all that a manifest says of its data, and every label, with the data.
+
+    Args:
+        entries: of the manifest; they have been read, so none is missing.
+        records: by index.
+        facts: of the data.
+        result: takes the counts, failures and notes.
+    """
+    said = entries["data"]
+    named = entries.get("kind") == _IMPORTED and said["sha256"] == _UNKNOWN
+    (_check_named if named else _check_entries)(said, facts.entries, result)
+    if not named and said["sha256"] != facts.entries["sha256"]:
+        result.notes.append("labels were not compared, since the data are not those of the manifest")
+        return
+    for index in sorted(records):
+        label = records[index]["label"]
+        if index >= len(facts.labels):
+            result.failures.append(f"example {index} is not in the data, which have {len(facts.labels)} examples")
+        elif label != facts.labels[index]:
+            result.failures.append(f"example {index}: label {label} is recorded, the data say {facts.labels[index]}")
+        result.labels += 1
+    result.data = True
+
+
+def check_model(entries: Mapping[str, Any], facts: ModelFacts, result: Findings) -> None:
+    """Compare all that a manifest says of its model, and of the inputs that the model takes, with the model.
+
+    Args:
+        entries: of the manifest.
+        facts: of the model.
+        result: takes failures and notes.
+    """
+    said = entries["model"]
+    for name in dict.fromkeys([*facts.entries, *said]):
+        if name == _BACKEND or (name == _CODE and name not in said):
+            continue
+        if name == _CODE and name in facts.entries:
+            _check_code(entries, facts, result)
+        elif name not in said:
+            result.failures.append(f"model: the manifest does not say {name!a}, the model has {facts.entries[name]}")
+        elif name not in facts.entries:
+            result.failures.append(f"model: the manifest has the entry {name!a}, which no model has")
+        elif _text(said[name]) != _text(facts.entries[name]):
+            result.failures.append(_differs(f"model: {name}", said[name], facts.entries[name], "the model has"))
+    if _CODE not in said:
+        result.notes.append("the manifest says nothing of the model's code, as those of older versions: not compared")
+    _check_backend(entries, facts, result)
+    for name, value in facts.space.items():
+        if _text(entries["data"][name]) != _text(value):
+            result.failures.append(_differs(f"data: {name}", entries["data"][name], value, "the model takes"))
+    if list(facts.takes) != list(facts.noisy):
+        result.failures.append(
+            f"noise: under {entries['noise']} inputs have the shape {list(facts.noisy)}, the model takes "
+            f"{list(facts.takes)}"
+        )
+    elif entries["noise"] and _text(entries["noise"]) != _text(facts.entries["trained_for"]):
+        result.notes.append(
+            f"the model was trained for {_text(facts.entries['trained_for'])}, and the run has the noise "
+            f"{_text(entries['noise'])}: that is allowed, and neither file decides it"
+        )
+    result.model = True
+
+
+def _check_entries(said: Mapping[str, Any], found: Mapping[str, Any], result: Findings) -> None:
+    """Of data whose content the manifest names by its hash."""
+    for name in _PROPERTIES:
+        if name not in said or _text(said[name]) == _text(found[name]):
+            continue
+        if name == "decoder" and _library(said[name]) == _library(found[name]):
+            result.notes.append(
+                f"{said[name]} decoded the images of the run, {found[name]} does here: the same files may give values "
+                "that differ by one or two of 255"
+            )
+            continue
+        result.failures.append(_differs(f"data: {name}", said[name], found[name], "the data have"))
+    if said.get("regular") is not None:
+        result.failures.append(f"data: regular is {said['regular']!r} in the manifest, which only an imported log has")
+
+
+def _check_named(said: Mapping[str, Any], found: Mapping[str, Any], result: Findings) -> None:
+    """Of an imported log, which knows its data by a name at most."""
+    if said["source"] not in (_UNKNOWN, found["source"]):
+        result.failures.append(_differs("data: source", said["source"], found["source"], "the data have"))
+    if said["split"] != found["split"]:
+        result.failures.append(_differs("data: split", said["split"], found["split"], "the data have"))
+    names = [str(label) for label in range(len(found["class_names"]))]
+    if said["class_names"] != names[: len(said["class_names"])]:
+        result.failures.append(_differs("data: class_names", said["class_names"], names, "the data have those of"))
+    if said["source"] != _UNKNOWN and said["size"] > found["size"]:
+        result.failures.append(_differs("data: size", said["size"], found["size"], "the data have"))
+    if said["shape"] not in ([1], found["shape"]):
+        result.failures.append(_differs("data: shape", said["shape"], found["shape"], "the data have"))
+    result.notes.append(
+        "an imported log names no hash of its data: compared were labels, classes, source, split and shape"
+    )
+
+
+def _check_code(entries: Mapping[str, Any], facts: ModelFacts, result: Findings) -> None:
+    """Holdfast's own architectures may have been rewritten by a later version: there the votes decide."""
+    there, here = entries["model"][_CODE], facts.entries[_CODE]
+    if not isinstance(there, dict):
+        result.failures.append(f"model: code is {there!r} in the manifest, expected digests by the names of modules")
+        return
+    others = [name for name in sorted({*there, *here}) if there.get(name) != here.get(name)]
+    if not others:
+        return
+    text = (
+        f"the code of the model's architecture {facts.entries['architecture']!r} is not that of the run: "
+        f"{', '.join(facts.places.get(name, name) for name in others)} differ"
+    )
+    ours = all(name.partition(".")[0] == "holdfast" for name in others)
+    if ours and entries["versions"].get("holdfast") != facts.holdfast:
+        result.notes.append(f"{text}: another version of Holdfast made the run, so votes drawn again decide")
+    else:
+        result.failures.append(f"model: {text}. The same weights are another classifier then")
+
+
+def _check_backend(entries: Mapping[str, Any], facts: ModelFacts, result: Findings) -> None:
+    """That what computes the logits is known, and has the precision: what it makes of the model, votes decide."""
+    said = entries["model"].get(_BACKEND)
+    if said is None:
+        return
+    name = said.get("name") if isinstance(said, dict) else said
+    if not isinstance(name, str) or name not in facts.backends:
+        result.failures.append(f"model: the backend {name!a} is none of {', '.join(facts.backends)}")
+    elif set(said) - _BACKEND_ENTRIES:
+        odd = ", ".join(map(ascii, sorted(set(said) - _BACKEND_ENTRIES)))
+        result.failures.append(f"model: the backend has the unknown entries {odd}")
+    elif entries["noise"] and entries["precision"] not in facts.backends[name]:
+        result.failures.append(
+            f"precision: the backend {name} does not compute in {entries['precision']!r}, but in "
+            f"{' and '.join(facts.backends[name])}"
+        )
+
+
+def _differs(what: str, said: Any, found: Any, who: str) -> str:
+    return f"{what} is {_text(said)} in the manifest, {who} {_text(found)}"
+
+
+def _text(value: Any) -> str:
+    """A value as canonical JSON, numbers as they are written: 1.0 is not 1, and neither is true."""
+    return canonical({"value": value})[len('{"value":') : -1]
+
+
+def _library(decoder: Any) -> str:
+    """Its name, without the version."""
+    return str(decoder).rpartition(" ")[0]

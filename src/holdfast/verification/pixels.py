@@ -1,0 +1,171 @@
+"""The theorems that count pixels: randomized ablation on its lattice, and uniform flips by Neyman-Pearson sums."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from flint import arb, fmpz
+
+from holdfast.errors import RunError
+from holdfast.verification.intervals import Undecided, at_most, end
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from holdfast.verification.bounds import Bounds
+    from holdfast.verification.intervals import Share
+
+    Noise = Mapping[str, Any]
+    Shape = tuple[int, ...]
+
+
+# Pixels that a certificate under uniform flips is about at most: sums of so many outcomes are exact and slow.
+MOST_FLIPS = 64
+# Bits of the number of sets that are counted exactly.
+_MOST_BITS = 2**20
+
+
+def last(most: int, holds: Callable[[int], bool]) -> int:
+    """The largest whole number from 0 to `most` for which something holds that holds for all below it, and for 0."""
+    low, high = 0, most
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if holds(middle) else (low, middle - 1)
+    return low
+
+
+def pixel_count(shape: Shape) -> int:
+    """Height x width, or the number of features.
+
+    Raises:
+        RunError: the shape is that of neither.
+    """
+    if len(shape) not in (1, 3):
+        raise RunError(f"inputs have the shape (features,) or (channels, height, width), the manifest has {shape}")
+    return shape[0] if len(shape) == 1 else shape[1] * shape[2]
+
+
+@lru_cache(maxsize=4096)
+def sets_touched(d: int, k: int, r: int) -> int:
+    """How many of the C(d, k) sets of k pixels meet r given ones (Levine & Feizi 2020, Theorem 1)."""
+    return math.comb(d, k) - math.comb(d - r, k)
+
+
+def realizations(noise: Noise, shape: Shape) -> int:
+    """How many equally likely realizations the noise has.
+
+    Raises:
+        RunError: verify does not know.
+    """
+    d, name = pixel_count(shape), noise.get("name")
+    if name == "ablation":
+        few = min(noise["k"], d - noise["k"])
+        # C(d, k) <= (e d / k)^k.
+        if few > 0 and few * math.log2(math.e * d / few) > _MOST_BITS:
+            raise RunError(
+                f"k = {noise['k']} of {d} pixels makes more sets than can be counted; the manifest was changed"
+            )
+        return math.comb(d, noise["k"])
+    if name == "partition":
+        return -(-d // int(noise["k"]))
+    raise RunError(f"verify knows exact votes under the noises ablation and partition, the manifest has {name!r}")
+
+
+def touched(radius: int, noise: Noise, shape: Shape) -> int:
+    """How many realizations a change of `radius` pixels can meet: a pixel is in one block of a partition."""
+    return radius if noise.get("name") == "partition" else sets_touched(pixel_count(shape), noise["k"], radius)
+
+
+def leads(radius: int, noise: Noise, shape: Shape, bounds: Bounds) -> bool:
+    """Whether the top class leads after `radius` pixels changed, where votes are counted in realizations.
+
+    Every probability is a number of realizations among all C. The top class has ceil(p_lower C) at least and a rival
+    floor(p_upper C) at most; a change of `radius` pixels moves t at most, each way. Bounds that do not separate certify
+    nothing.
+    """
+    if at_most(bounds.lower.p, bounds.upper.p):
+        return False
+    count, moved = realizations(noise, shape), touched(radius, noise, shape)
+    first, second = bounds.lower.p * arb(fmpz(count)), bounds.upper.p * arb(fmpz(count))
+    # ceil(a) - floor(b) lies between a - b and a - b + 2; only close cases need more.
+    lead, need = first - second, arb(fmpz(2 * moved))
+    if lead > need:
+        return True
+    if lead + 2 < need:
+        return False
+    return _only(math.ceil, first) - _only(math.floor, second) > 2 * moved
+
+
+def _only(rounding: Any, value: arb) -> int:
+    low, high = int(rounding(end(value, upper=False))), int(rounding(end(value, upper=True)))
+    if low != high:
+        raise Undecided
+    return low
+
+
+def lee(radius: int, noise: Noise, shape: Shape, bounds: Bounds) -> bool:
+    """Whether the top class keeps more than any rival can get when `radius` pixels differ (Lee et al. 2019)."""
+    channels = shape[0] if len(shape) == 3 else 1
+    others = int(noise["levels"]) ** channels - 1
+    kappa = Fraction(float(noise["kappa"]))
+    if not kappa * others > 1 - kappa:
+        raise RunError(f"kappa = {noise['kappa']} keeps a pixel less often than it becomes one given other value")
+    rest = bounds.upper.complement
+
+    def kept(upper: bool) -> Fraction:
+        return _least_kept(kappa, others, radius, _clip(bounds.lower, upper)) + _least_kept(
+            kappa, others, radius, _clip(rest, upper)
+        )
+
+    # What is kept grows with the probability, so the ends of the intervals decide.
+    if kept(upper=False) > 1:
+        return True
+    if kept(upper=True) <= 1:
+        return False
+    raise Undecided
+
+
+def _clip(share: Share, upper: bool) -> Fraction:
+    return min(max(end(share.p, upper), Fraction(0)), Fraction(1))
+
+
+def _least_kept(kappa: Fraction, others: int, r: int, p: Fraction) -> Fraction:
+    """The least probability near x' of a set that has probability p near x: it takes the steepest outcomes first."""
+    here, there = _corners(kappa, others, r)
+    for step in range(1, len(here)):
+        if p <= here[step]:
+            width = here[step] - here[step - 1]
+            part = (p - here[step - 1]) / width if width else Fraction(0)
+            return there[step - 1] + part * (there[step] - there[step - 1])
+    return Fraction(1)
+
+
+@lru_cache(maxsize=256)
+def _corners(kappa: Fraction, others: int, r: int) -> tuple[list[Fraction], list[Fraction]]:
+    """The corners of that least probability as a function of p: sums of outcomes, near x and near x'.
+
+    On each pixel where x and x' differ, the noisy value is that of x with probability kappa, that of x' with
+    (1 - kappa)/others, or another one. An outcome's likelihood ratio depends on how many more pixels agree with x than
+    with x'. The weights are integers over a common denominator: the coefficients of (a z + c + b/z)^r.
+    """
+    whole = kappa.denominator * others
+    agree = kappa.numerator * others
+    swapped = kappa.denominator - kappa.numerator
+    neither = whole - agree - swapped
+    weights = [1]
+    for _ in range(r):
+        grown = [0] * (len(weights) + 2)
+        for place, weight in enumerate(weights):
+            grown[place] += weight * swapped
+            grown[place + 1] += weight * neither
+            grown[place + 2] += weight * agree
+        weights = grown
+    total = whole**r
+    here, there = [Fraction(0)], [Fraction(0)]
+    for place in range(2 * r, -1, -1):
+        here.append(here[-1] + Fraction(weights[place], total))
+        there.append(there[-1] + Fraction(weights[2 * r - place], total))
+    return here, there

@@ -1,0 +1,133 @@
+"""Runs with random votes for the tests of `verify`, written as a certification writes them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from holdfast.estimators import estimator_from_dict, scale_of
+from holdfast.noises.base import noise_from_dict
+from holdfast.store.data_manifest import DataManifest
+from holdfast.store.manifest import RunManifest, read_run_manifest
+from holdfast.store.run import RECORDS, RunStore, VoteRecord
+from holdfast.types import Counts
+from holdfast.verification.rules import Claim
+from holdfast.verification.run import RunFiles, Verification, check_claims, check_files
+from holdfast.workflows.verify import claims_of
+
+SHAPE = (1, 8, 8)
+# Every theorem with a noise that has it.
+THEOREMS = {
+    "cohen": {"name": "gaussian", "sigma": 0.3},
+    "cohen_lattice": {"name": "lattice-gaussian", "sigma": 0.3, "levels": 256},
+    "cohen_linf": {"name": "gaussian", "sigma": 0.3},
+    "lecuyer": {"name": "gaussian", "sigma": 0.3},
+    "li": {"name": "gaussian", "sigma": 0.3},
+    "levine": {"name": "ablation", "k": 12, "null": "multichannel", "fill": None},
+    "partition": {"name": "partition", "k": 3, "pattern": "strided", "null": "multichannel", "fill": None},
+    "dwork": {"name": "laplace", "b": 0.3},
+    "overlap_l1": {"name": "uniform", "half_width": 0.7},
+    "overlap_linf": {"name": "uniform", "half_width": 0.7},
+    "lee": {"name": "uniform-flip", "kappa": 0.6, "levels": 17},
+}
+COUNTS_PIXELS = ("levine", "partition", "lee")
+# A radius of each theorem that many votes certify and few do not.
+ASKED = dict.fromkeys(COUNTS_PIXELS, 1.0) | {
+    "cohen": 0.3,
+    "cohen_lattice": 0.3,
+    "cohen_linf": 0.03,
+    "lecuyer": 0.05,
+    "li": 0.1,
+    "dwork": 0.2,
+    "overlap_l1": 0.4,
+    "overlap_linf": 0.007,
+}
+
+
+def rule(name: str, theorem: str, method: str = "split", n: int = 1000, alpha: float = 0.001) -> dict[str, Any]:
+    """An estimator as a manifest describes it."""
+    if name == "looks":
+        return {"name": name, "n": n, "alpha": alpha, "radii": [ASKED[theorem]], "precision": None} | {
+            "ratio": 1.5,
+            "method": method,
+        }
+    if name == "eprocess":
+        return {"name": name, "n": n, "alpha": alpha, "radius": ASKED[theorem]}
+    return {"name": "fixed", "n": n, "alpha": alpha, "method": method}
+
+
+def promised(theorem: str, estimator: dict[str, Any], size: int, classes: int = 5, **changes: Any) -> RunManifest:
+    """The manifest of a run with made-up votes."""
+    names = tuple(f"class {label}" for label in range(classes))
+    made = RunManifest(
+        kind="certify",
+        noise=THEOREMS[theorem],
+        guarantee=theorem,
+        estimator=estimator,
+        n0=50,
+        data=DataManifest("made-up", "test", "0" * 64, size, SHAPE, 0.0, 1.0, names),
+        model={"sha256": "1" * 64},
+        seed=7,
+        block=64,
+        precision="float32",
+        device="cpu",
+        versions={"holdfast": "0"},
+        created="2026-01-01T00:00:00+00:00",
+    )
+    return replace(made, **changes)
+
+
+def random_records(manifest: RunManifest, seed: int = 0) -> list[VoteRecord]:
+    """Votes from random class probabilities, drawn until the estimator asks for no more."""
+    rng = np.random.default_rng(seed)
+    scale = scale_of(noise_from_dict(manifest.noise), manifest.guarantee, manifest.data.shape)
+    estimator = estimator_from_dict(manifest.estimator, scale)
+    classes = len(manifest.data.class_names)
+    records = []
+    for index in manifest.data.indices():
+        share = rng.choice([rng.beta(8, 1), rng.uniform(), 1.0, 1 - 10 ** rng.uniform(-5, -1)])
+        shares = np.concatenate([[share], (1 - share) * rng.dirichlet([0.5] * (classes - 1))])
+        rng.shuffle(shares)
+        selection = Counts.of(rng.multinomial(manifest.n0, shares))
+        votes = np.zeros(classes, dtype=np.int64)
+        while wanted := estimator.draws_wanted(selection.top, Counts.of(votes)):
+            votes += rng.multinomial(wanted, shares)
+        records.append(VoteRecord(index, int(rng.integers(classes)), selection, Counts.of(votes)))
+    return records
+
+
+def made(folder: Path, manifest: RunManifest, seed: int = 0) -> tuple[RunFiles, list[Claim]]:
+    """A run on the disk, as verify reads it, and what this installation claims about it."""
+    with RunStore(folder, manifest) as store:
+        store.append(random_records(manifest, seed))
+    result = Verification()
+    material = check_files(folder, result)
+    assert material is not None
+    assert result.failures == []
+    return material, claims_of(folder)
+
+
+def failures(material: RunFiles, claims: list[Claim]) -> list[str]:
+    """What verify says of claims."""
+    result = Verification()
+    check_claims(material, claims, result)
+    return result.failures
+
+
+def seal(folder: Path, entries: dict[str, Any]) -> str:
+    """A record with the digest that a forger would compute."""
+    rest = {key: value for key, value in entries.items() if key != "digest"}
+    text = json.dumps(rest, sort_keys=True, separators=(",", ":"))
+    digest = hashlib.sha256(f"{read_run_manifest(folder).digest}\n{text}".encode()).hexdigest()[:16]
+    return json.dumps({**rest, "digest": digest}, separators=(",", ":")) + "\n"
+
+
+def forge(folder: Path, change: Any) -> None:
+    """Change every record by a function of its entries, and make the digests fit."""
+    lines = [seal(folder, change(json.loads(line))) for line in (folder / RECORDS).read_text().splitlines()]
+    (folder / RECORDS).write_text("".join(lines))
