@@ -24,7 +24,6 @@ from common.plain_loop import plain_loop
 from common.program import machine, parsed, parser
 from common.small import DATA, digits_model
 
-from holdfast.cli.specs import open_data_spec
 from holdfast.errors import UsageError
 from holdfast.estimators import Estimator, FixedSize, Looks, certificate, scale_of
 from holdfast.execution.backends import ClassifierBuilder, description
@@ -33,6 +32,7 @@ from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.procedure import Certify, certify_votes
 from holdfast.stats.binomial import lower_bound, upper_bound
 from holdfast.types import Counts
+from holdfast.workflows.specs import open_data_spec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -21,7 +21,6 @@ import torch
 from common.program import machine, parsed, parser
 from numpy.typing import NDArray
 
-from holdfast.cli.specs import open_data_spec
 from holdfast.cli.train import describe
 from holdfast.data.base import DataSet
 from holdfast.models.bundle import load_bundle
@@ -30,6 +29,7 @@ from holdfast.noises.base import pixel_count
 from holdfast.sampling.rng import Stream, generator
 from holdfast.training.config import TrainConfig
 from holdfast.training.loop import TrainProgress, train
+from holdfast.workflows.specs import open_data_spec
 
 _RECIPE = TrainConfig(
     batch_size=128,

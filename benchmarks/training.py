@@ -25,13 +25,13 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, pad
 from torch.utils.data import DataLoader, Dataset
 
-from holdfast.cli.specs import open_data_spec, parse_noise
 from holdfast.cli.train import describe
 from holdfast.data.base import DataSet
 from holdfast.models.bundle import BundleInfo
 from holdfast.noises.base import Noise
 from holdfast.training.config import TrainConfig
 from holdfast.training.loop import TrainProgress, train
+from holdfast.workflows.specs import open_data_spec, parse_noise
 
 # Steps that one round times, after some that it does not; and those that a smoke run times.
 _STEPS, _UNTIMED, _FEW = 24, 4, 2

@@ -1,4 +1,4 @@
-"""The exceptions of Holdfast. Every message says what was found, what was expected and what to do."""
+"""The exceptions and warnings of Holdfast. Every message says what was found, what was expected and what to do."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class HoldfastError(Exception):
         return "\n".join(self.lines)
 
 
-class UsageError(HoldfastError):
+class UsageError(HoldfastError, ValueError):
     """A call that cannot be right: an unknown name, a value out of range, options that exclude each other."""
 
     exit_code = 2
@@ -76,6 +76,10 @@ class MissingExtraError(HoldfastError):
             f"{purpose} needs the package {package!r}, which is not installed. "
             f"Install it with: pip install 'holdfast[{extra}]'"
         )
+
+
+class HoldfastWarning(UserWarning):
+    """What a reader must know before using the numbers: a decision of a data source, a subset that is no sample."""
 
 
 def first_line(error: Exception) -> str:

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from holdfast.cli.specs import (
+from holdfast.errors import UsageError
+from holdfast.noises.base import noise_from_dict
+from holdfast.spelling import spelled, with_fractions
+from holdfast.training.config import TrainConfig
+from holdfast.workflows.specs import (
     parse_architecture,
     parse_attack,
     parse_bound,
@@ -18,10 +22,6 @@ from holdfast.cli.specs import (
     parse_recipe,
     parse_share,
 )
-from holdfast.errors import UsageError
-from holdfast.noises.base import noise_from_dict
-from holdfast.spelling import spelled, with_fractions
-from holdfast.training.config import TrainConfig
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from program import Call
 
-from holdfast.cli.specs import open_data_spec
 from holdfast.execution import backends
 from holdfast.execution.backends import ClassifierBuilder
 from holdfast.models.bundle import load_bundle, read_info
@@ -17,6 +16,7 @@ from holdfast.noises.gaussian import Gaussian
 from holdfast.store.manifest import read_run_manifest
 from holdfast.store.run import RECORDS
 from holdfast.training import loop
+from holdfast.workflows.specs import open_data_spec
 
 FAST, SLOW = Speeds(1.0, 0.4, "a noisy copy"), Speeds(1.0, 18.0, "a noisy copy")
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 from program import CERTIFY, Call
 
-from holdfast.cli.specs import parse_recipe
 from holdfast.data import open_data
 from holdfast.models.bundle import load_bundle, read_info
 from holdfast.training.recipes import recipe_names
 from holdfast.training.recipes.standard import WithoutNoise
+from holdfast.workflows.specs import parse_recipe
 
 
 def words(printed: str) -> str:

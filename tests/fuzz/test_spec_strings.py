@@ -15,7 +15,15 @@ from holdfast.attacks import attack_classes
 from holdfast.bounds import bound_classes
 from holdfast.cli.adversaries import _wanted
 from holdfast.cli.question import Question
-from holdfast.cli.specs import (
+from holdfast.data.base import source_names
+from holdfast.errors import HoldfastError
+from holdfast.models.architectures import build
+from holdfast.models.architectures.base import architecture_names
+from holdfast.noises.base import noise_names
+from holdfast.reproductions import find_study
+from holdfast.sampling.engines.local import torch_device
+from holdfast.training.recipes import recipe_names
+from holdfast.workflows.specs import (
     open_data_spec,
     parse_architecture,
     parse_attack,
@@ -28,14 +36,6 @@ from holdfast.cli.specs import (
     parse_recipe,
     parse_share,
 )
-from holdfast.data.base import source_names
-from holdfast.errors import HoldfastError
-from holdfast.models.architectures import build
-from holdfast.models.architectures.base import architecture_names
-from holdfast.noises.base import noise_names
-from holdfast.reproductions import find_study
-from holdfast.sampling.engines.local import torch_device
-from holdfast.training.recipes import recipe_names
 
 _VALUES = [
     "0", "1", "2", "-1", "3", "45", "0.5", "1.5", "-0.0", "1e400", "-1e400", "1e-400", "nan", "inf", "-inf", "1e308",

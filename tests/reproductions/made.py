@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from holdfast.cli.specs import parse_attack, parse_bound, parse_budgets, parse_noise
 from holdfast.estimators import FixedSize
 from holdfast.execution.bound import describe_bound
 from holdfast.noises.base import find_guarantee
@@ -17,6 +16,7 @@ from holdfast.store.data_manifest import DataManifest
 from holdfast.store.manifest import RunManifest
 from holdfast.store.run import BoundRecord, Run, VoteRecord
 from holdfast.types import Counts
+from holdfast.workflows.specs import parse_attack, parse_bound, parse_budgets, parse_noise
 
 DATA = {
     "mnist": ("mnist", (1, 28, 28), 10_000, 10),

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from holdfast.cli.specs import open_data_spec
 from holdfast.data.base import DataSet
 from holdfast.errors import UsageError
 from holdfast.reproductions import find_study
+from holdfast.workflows.specs import open_data_spec
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import made
 import pytest
 
 from holdfast.analysis.accuracy import compared, median_certified_radius, outcomes
-from holdfast.cli.specs import parse_attack, parse_bound, parse_budgets, parse_noise, parse_recipe
 from holdfast.errors import UsageError
 from holdfast.models.architectures import architecture_names
 from holdfast.reproductions import find_study, studies
@@ -16,6 +15,7 @@ from holdfast.reproductions.base import SCALES, Finished, Study, check_scale
 from holdfast.reproductions.pages import Page, Row
 from holdfast.reproductions.writing import document, html, markdown, text
 from holdfast.training.config import TrainConfig
+from holdfast.workflows.specs import parse_attack, parse_bound, parse_budgets, parse_noise, parse_recipe
 
 NAMES = (
     *("athalye", "cohen-attack"),

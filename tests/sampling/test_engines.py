@@ -36,7 +36,6 @@ from engine_cases import (
 )
 
 import holdfast as hf
-from holdfast.cli.specs import parse_engine
 from holdfast.errors import ClassifierError, HoldfastError, RunError, UsageError
 from holdfast.estimators import FixedSize, Looks, scale_of
 from holdfast.noises.gaussian import Gaussian
@@ -51,6 +50,7 @@ from holdfast.sampling.engines.worker_process import WorkerProcess
 from holdfast.sampling.procedure import Votes
 from holdfast.store.run import RECORDS, read_run
 from holdfast.types import Example
+from holdfast.workflows.specs import parse_engine
 
 TWO = ProcessesEngine(2, batch_size=100)
 

@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 from engine_cases import NOISE, PATIENCE, PROCEDURE, Real, Seen, alive, collected, drawn, examples, expected, wait_until
 
-from holdfast.cli.specs import parse_engine
 from holdfast.errors import HoldfastError, MissingExtraError, RunError, UsageError
 from holdfast.estimators import FixedSize, Looks, scale_of
 from holdfast.noises.gaussian import Gaussian
@@ -26,6 +25,7 @@ from holdfast.sampling.engines.ray import RayEngine
 from holdfast.sampling.procedure import Votes
 from holdfast.store.run import RECORDS, read_run
 from holdfast.types import Example
+from holdfast.workflows.specs import parse_engine
 
 ray = pytest.importorskip("ray", reason="the extra 'ray' is not installed", exc_type=ImportError)
 

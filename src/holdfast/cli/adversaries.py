@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.cli import console
 from holdfast.cli.promises import Beforehand
-from holdfast.cli.specs import open_data_spec, parse_attack, parse_budgets
 from holdfast.errors import UsageError
+from holdfast.workflows.specs import open_data_spec, parse_attack, parse_budgets
 
 if TYPE_CHECKING:
     from holdfast.attacks import Target

@@ -8,7 +8,7 @@ import typer
 
 from holdfast.cli import console, options
 from holdfast.cli.material import Setup, warn_of_class_order
-from holdfast.cli.specs import parse_batch_size, parse_radii
+from holdfast.workflows.specs import parse_batch_size, parse_radii
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

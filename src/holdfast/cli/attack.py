@@ -12,8 +12,8 @@ from holdfast.cli import console, digests, options
 from holdfast.cli.adversaries import AttackOptions, ComputeOptions, attack_into, is_defended
 from holdfast.cli.material import check_fit, warn_of_class_order
 from holdfast.cli.promises import Beforehand, tell
-from holdfast.cli.specs import open_data_spec, parse_attack, parse_batch_size, parse_noise
 from holdfast.errors import AlarmError, UsageError
+from holdfast.workflows.specs import open_data_spec, parse_attack, parse_batch_size, parse_noise
 
 if TYPE_CHECKING:
     from holdfast.models.bundle import Bundle

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from holdfast.cli.adversaries import AttackOptions, ComputeOptions, attack_into, target_of
-from holdfast.cli.specs import parse_attack, parse_bound, parse_budgets
 from holdfast.cli.trainings import check_entries
 from holdfast.errors import UsageError
+from holdfast.workflows.specs import parse_attack, parse_bound, parse_budgets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

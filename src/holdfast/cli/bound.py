@@ -10,8 +10,8 @@ import typer
 from holdfast.cli import console, digests, options
 from holdfast.cli.material import check_fit, warn_of_class_order
 from holdfast.cli.promises import Beforehand, tell
-from holdfast.cli.specs import open_data_spec, parse_bound, parse_radii
 from holdfast.errors import UsageError
+from holdfast.workflows.specs import open_data_spec, parse_bound, parse_radii
 
 if TYPE_CHECKING:
     from holdfast.bounds import Bound

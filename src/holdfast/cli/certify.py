@@ -12,8 +12,8 @@ from holdfast.cli import console, digests, options
 from holdfast.cli.material import Setup, warn_of_class_order
 from holdfast.cli.promises import Beforehand, tell
 from holdfast.cli.question import Question
-from holdfast.cli.specs import parse_batch_size, parse_engine, parse_radii, parse_share
 from holdfast.models.precision import AUTO, BFLOAT16, FLOAT32
+from holdfast.workflows.specs import parse_batch_size, parse_engine, parse_radii, parse_share
 
 if TYPE_CHECKING:
     from collections.abc import Callable

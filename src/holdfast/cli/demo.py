@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from holdfast.cli import console, options
-from holdfast.cli.specs import parse_noise
+from holdfast.workflows.specs import parse_noise
 
 # For each noise: its spec, and the training that suits it on 8x8 digits.
 _JOBS = {

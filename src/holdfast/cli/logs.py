@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli import console, digests, options
-from holdfast.cli.specs import parse_noise
 from holdfast.errors import RunError, UsageError
 from holdfast.visible import visible
+from holdfast.workflows.specs import parse_noise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -30,7 +30,7 @@ from holdfast.cli import (
     verify,
     weights,
 )
-from holdfast.errors import HoldfastError, first_line
+from holdfast.errors import HoldfastError, HoldfastWarning, first_line
 from holdfast.files import explained
 
 # Of Click, of which Typer may have a copy: what is wrong with a call.
@@ -81,7 +81,8 @@ for _module in _COMMANDS:
 
 def main() -> None:
     """Run the program: exit code 0 for success, 2 for a wrong call, 1 for a failed run."""
-    # What the library warns of, smaller batches where memory is short say, in the words and colours of the program.
+    # What the library warns of, in the words and colours of the program; the console leaves out repetitions.
+    warnings.simplefilter("always", HoldfastWarning)
     warnings.showwarning = lambda message, *_: console.warn(" ".join(str(message).split()))
     streams.guard()
     try:

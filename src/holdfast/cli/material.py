@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holdfast.cli import console
-from holdfast.cli.specs import open_data_spec, parse_noise
 from holdfast.errors import UsageError
 from holdfast.shortened import some
+from holdfast.workflows.specs import open_data_spec, parse_noise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

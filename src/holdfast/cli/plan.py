@@ -13,9 +13,9 @@ import typer
 from holdfast.cli import console, options
 from holdfast.cli.material import Setup, warn_of_class_order
 from holdfast.cli.question import Question
-from holdfast.cli.specs import open_data_spec, parse_batch_size, parse_noise
 from holdfast.errors import UsageError
 from holdfast.models.precision import AUTO, FLOAT32
+from holdfast.workflows.specs import open_data_spec, parse_batch_size, parse_noise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

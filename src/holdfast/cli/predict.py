@@ -9,7 +9,7 @@ import typer
 
 from holdfast.cli import console, options
 from holdfast.cli.material import Setup, warn_of_class_order
-from holdfast.cli.specs import parse_batch_size, parse_engine
+from holdfast.workflows.specs import parse_batch_size, parse_engine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

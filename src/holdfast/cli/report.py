@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from holdfast.cli import console, options
-from holdfast.cli.specs import parse_radii
 from holdfast.cli.table import Runs
+from holdfast.workflows.specs import parse_radii
 
 
 def add_to(app: typer.Typer) -> None:

@@ -150,9 +150,9 @@ def _certified(wanted: Certification, model: Model, trained: Trained, splits: Sp
     """The finished run: as it is there, or gone on with, or made."""
     from holdfast.cli.certify import Settings, certify_into, in_precision
     from holdfast.cli.material import Setup
-    from holdfast.cli.specs import parse_engine
     from holdfast.estimators import FixedSize
     from holdfast.store.run import read_run
+    from holdfast.workflows.specs import parse_engine
 
     folder = place.run(wanted.name)
     data = splits.open("test", model.options)
@@ -195,10 +195,10 @@ def _reusable(folder: Where, wanted: Certification, trained: Trained, data: Data
     Raises:
         RunError: it promised something else.
     """
-    from holdfast.cli.specs import parse_noise
     from holdfast.cli.trainings import check_entries
     from holdfast.store.manifest import stored_run_manifest
     from holdfast.store.run import read_run
+    from holdfast.workflows.specs import parse_noise
 
     if stored_run_manifest(folder) is None:
         return None

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli import console, options
-from holdfast.cli.specs import parse_radii
 from holdfast.errors import UsageError
+from holdfast.workflows.specs import parse_radii
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

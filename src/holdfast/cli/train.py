@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from holdfast.cli import console, options
-from holdfast.cli.specs import open_data_spec, parse_architecture, parse_noise, parse_recipe
 from holdfast.errors import UsageError
 from holdfast.spelling import with_fractions
+from holdfast.workflows.specs import open_data_spec, parse_architecture, parse_noise, parse_recipe
 
 if TYPE_CHECKING:
     from holdfast.data.base import DataSet

@@ -15,12 +15,12 @@ from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
 from holdfast.cli import console
-from holdfast.cli.specs import open_data_spec, parse_noise, parse_recipe
 from holdfast.errors import HoldfastError, RunError, first_line
 from holdfast.folders import lies
 from holdfast.memory import is_out_of_memory
 from holdfast.models.precision import AUTO
 from holdfast.process import interrupts_held_back
+from holdfast.workflows.specs import open_data_spec, parse_noise, parse_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

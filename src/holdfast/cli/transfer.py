@@ -9,8 +9,8 @@ import typer
 
 from holdfast.cli import console, options
 from holdfast.cli.adversaries import AttackOptions, ComputeOptions, target_of
-from holdfast.cli.specs import open_data_spec, parse_batch_size
 from holdfast.errors import RunError, UsageError
+from holdfast.workflows.specs import open_data_spec, parse_batch_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,9 +11,9 @@ import typer
 
 from holdfast.cli import console, options, verified, verify_attack, verify_run
 from holdfast.cli.promises import is_digest
-from holdfast.cli.specs import open_data_spec, parse_batch_size, parse_engine, parse_replay
 from holdfast.errors import UsageError
 from holdfast.folders import Below, lies
+from holdfast.workflows.specs import open_data_spec, parse_batch_size, parse_engine, parse_replay
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -11,8 +11,8 @@ import typer
 
 from holdfast.budgets import sha256_of
 from holdfast.cli import console, options
-from holdfast.cli.specs import open_data_spec, parse_noise
 from holdfast.errors import UsageError
+from holdfast.workflows.specs import open_data_spec, parse_noise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from holdfast.cli.specs import open_data_spec, parse_batch_size, parse_engine, parse_recipe
 from holdfast.errors import DataError, UsageError
+from holdfast.workflows.specs import open_data_spec, parse_batch_size, parse_engine, parse_recipe
 
 Image = pytest.importorskip("PIL.Image")
 

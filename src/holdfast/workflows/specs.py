@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from holdfast.cli import console
-from holdfast.errors import UsageError
+from holdfast.errors import HoldfastWarning, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -131,7 +131,7 @@ def open_data_spec(spec: str, split: str) -> DataSet:
     options = _pairs(written, spec)
     data = open_data(name, _place(path) if colon and path else None, split, options)
     for note in data.notes:
-        console.warn(note)
+        warnings.warn(note, HoldfastWarning, stacklevel=2)
     return data
 
 
