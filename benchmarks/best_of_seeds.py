@@ -17,12 +17,12 @@ import torch
 from common.program import parsed, parser
 from common.small import digits
 
-from holdfast.cli.train import describe
 from holdfast.models.bundle import load_bundle
 from holdfast.noises.gaussian import Gaussian
 from holdfast.sampling.smoothed import SmoothedClassifier
 from holdfast.training.config import TrainConfig
 from holdfast.training.loop import train
+from holdfast.workflows.train import begun_bundle
 
 SIGMA, RADIUS, N0, ALPHA = 0.25, 0.25, 20, 0.001
 FEWEST = 72
@@ -53,7 +53,7 @@ def classifier(epochs: int) -> SmoothedClassifier:
     config = replace(TrainConfig(), epochs=epochs, learning_rate=0.1, weight_decay=1e-3)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "digits.safetensors"
-        train(describe(data, Gaussian(SIGMA), "digits-cnn"), config, data, out)
+        train(begun_bundle(data, Gaussian(SIGMA), "digits-cnn"), config, data, out)
         module = load_bundle(out).module
     return SmoothedClassifier(module, Gaussian(SIGMA), 10, batch_size=512)
 

@@ -30,9 +30,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 def made(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
     """A run."""
     from holdfast.cli.certify import Settings, certify_into
-    from holdfast.cli.material import Setup
     from holdfast.estimators import FixedSize
     from holdfast.sampling.engines.local import LocalEngine
+    from holdfast.workflows.setup import Setup
 
     folder = tmp_path_factory.mktemp("run") / "run"
     material = Setup.load(models / "gaussian.safetensors", "digits", None, "test", "cpu", "float32")

@@ -29,7 +29,7 @@ def certified(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("export-log", run, "--out", folder / "log.tsv"),
         ("export-log", run, "--format", "jsonl", "--out", folder / "log.jsonl"),
     ):
-        program = [sys.executable, "-c", "from holdfast.cli.main import main; main()"]
+        program = [sys.executable, "-m", "holdfast"]
         subprocess.run([*program, *map(str, arguments)], check=True, capture_output=True)
     return folder
 

@@ -273,7 +273,7 @@ def test_a_backend_that_is_another_on_the_worker_is_refused(real: Real) -> None:
 def test_workers_end_with_their_driver_and_the_run_goes_on(tmp_path: Path, real: Real, sent: signal.Signals) -> None:
     # Where the tests run in the background, a shell has had them ignore interrupts, and so would the program.
     heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    program = f"{heeding}; from holdfast.cli.main import main; main()"
+    program = f"{heeding}; from holdfast.__main__ import main; main()"
     command = [sys.executable, "-c", program, "certify", "--model", real.model]
     command += ["--out", tmp_path / "run", "--every", "20", "--n", "400000", "--seed", "3", "--quiet"]
     driver = subprocess.Popen(

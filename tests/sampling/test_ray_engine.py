@@ -29,7 +29,7 @@ from holdfast.workflows.specs import parse_engine
 
 ray = pytest.importorskip("ray", reason="the extra 'ray' is not installed", exc_type=ImportError)
 
-PROGRAM = [sys.executable, "-c", "from holdfast.cli.main import main; main()"]
+PROGRAM = [sys.executable, "-m", "holdfast"]
 
 
 @pytest.fixture(autouse=True)

@@ -20,11 +20,12 @@ from attack_cases import attack, attack_manifest, target
 from helpers import CLASSES, SHARED, examples, manifest, run, vote
 from obstacles import FOR_FILES, FOR_FOLDERS, made_outside, no_hang, state, words
 
-from holdfast.cli.logs import import_command
 from holdfast.errors import AlarmError, HoldfastError, RunError
+from holdfast.estimators import FixedSize
 from holdfast.execution.adversary import Certified
 from holdfast.execution.attack import attack_run
 from holdfast.execution.certify import certify_run
+from holdfast.noises.gaussian import Gaussian
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.store.attack import Budgets, read_attack
@@ -34,6 +35,7 @@ from holdfast.store.manifest import BOUND
 from holdfast.store.run import BoundRecord, RunStore, Session, read_run
 from holdfast.verification.attack import AttackVerification, check_attack
 from holdfast.verification.run import Verification, check_files
+from holdfast.workflows.logs import import_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -70,7 +72,7 @@ def votes(folder: Path) -> None:
 def imported(folder: Path) -> None:
     log = folder.parent / "log.tsv"
     log.write_text(LOG)
-    import_command(log, "gaussian:sigma=0.5", 1000, 0.001, folder, 100, "unknown")
+    import_log(log, Gaussian(0.5), FixedSize(1000, 0.001, "cohen"), 100, "unknown", folder)
 
 
 def bound(folder: Path) -> None:
