@@ -29,15 +29,15 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
     """A run."""
-    from holdfast.cli.certify import Settings, certify_into
     from holdfast.estimators import FixedSize
     from holdfast.sampling.engines.local import LocalEngine
+    from holdfast.workflows.certify import Settings, certify_into
     from holdfast.workflows.setup import Setup
 
     folder = tmp_path_factory.mktemp("run") / "run"
-    material = Setup.load(models / "gaussian.safetensors", "digits", None, "test", "cpu", "float32")
+    setup = Setup.load(models / "gaussian.safetensors", "digits", None, "test", "cpu", "float32")
     settings = Settings(60, None, 20, FixedSize(100, 0.01), LocalEngine(batch_size=200), backend="torch")
-    certify_into(folder, material, settings, hidden=True)
+    certify_into(folder, setup, settings)
     return folder
 
 
