@@ -13,8 +13,9 @@ import numpy as np
 from holdfast.attacks import Check, DefendedTarget, Queries, SmoothedTarget, attack_from_dict
 from holdfast.errors import AlarmError, UsageError
 from holdfast.execution.adversary import Adversary, Certified
-from holdfast.execution.certify import Meter, Progress, differing_versions, installed_versions
+from holdfast.execution.certify import differing_versions, installed_versions
 from holdfast.execution.code import CODE, code_version
+from holdfast.execution.session import session
 from holdfast.noises.base import noise_from_dict
 from holdfast.sampling.inputs import checked_example
 from holdfast.store.attack import EVIDENCE, AttackManifest, AttackRecord, AttackStore, norm_of
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from holdfast.attacks import Attack, Target
     from holdfast.data.base import DataSet
+    from holdfast.execution.session import Progress
     from holdfast.folders import Folder, Where
     from holdfast.noises.base import Noise
     from holdfast.store.attack import AttackRun, Budgets
@@ -134,29 +136,20 @@ def attack_run(
         UsageError, RunError, InputError, ClassifierError: see `Attack.run`, `AttackStore`, `checked_example`.
     """
     adversary, data = checked_adversary(manifest, target, certified), manifest.data
-    with AttackStore(folder, manifest) as store:
-        todo = [index for index in data.indices() if index not in store.done]
-        meter = Meter(len(store.done), len(data.indices()), on_progress)
-        try:
-            for example in examples(todo):
-                checked_example(example, data.shape, data.low, data.high)
-                known = None if certified is None else certified[example.index]
-                record, adversarial = adversary.on(example, known)
-                if record.alarm and adversarial is not None:
-                    with store.guarded():
-                        _save_evidence(store.folder, store.manifest, record, example, adversarial)
-                store.append([(record, adversarial)])
-                meter.example()
-                meter.batch(Queries(**record.queries).passes)
-                if record.alarm:
-                    # It may be the last one.
-                    store.conclude()
-                    raise AlarmError(_alarm(folder, manifest, record))
-        finally:
-            session = meter.session(settings or {})
-            if session.examples:
-                store.log_session(session)
-        store.conclude()
+    with AttackStore(folder, manifest) as store, session(store, on_progress, settings) as work:
+        for example in examples(work.todo):
+            checked_example(example, data.shape, data.low, data.high)
+            known = None if certified is None else certified[example.index]
+            record, adversarial = adversary.on(example, known)
+            if record.alarm and adversarial is not None:
+                with store.guarded():
+                    _save_evidence(store.folder, store.manifest, record, example, adversarial)
+            work.record((record, adversarial))
+            work.count(Queries(**record.queries).passes)
+            if record.alarm:
+                # It may be the last one.
+                store.conclude()
+                raise AlarmError(_alarm(folder, manifest, record))
 
 
 def checked_adversary(manifest: AttackManifest, target: Target, certified: Mapping[int, Certified] | None) -> Adversary:
