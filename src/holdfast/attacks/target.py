@@ -14,7 +14,7 @@ from torch import Tensor
 from holdfast.errors import ClassifierError, UsageError, first_line
 from holdfast.plain import is_real, plain
 from holdfast.sampling.classifier import VotingClassifier
-from holdfast.sampling.engines.local import torch_device
+from holdfast.sampling.devices import torch_device
 from holdfast.sampling.inputs import checked_range, checked_shape
 from holdfast.sampling.sizes import check_sizes, program_module, votes_of
 from holdfast.sampling.void import no_vote

@@ -143,7 +143,7 @@ def target_of(
     from holdfast.attacks import DefendedTarget, PlainTarget, SmoothedTarget
     from holdfast.execution.backends import AUTO, ClassifierBuilder, description
     from holdfast.models.backends import check_precision
-    from holdfast.sampling.engines.local import torch_device
+    from holdfast.sampling.devices import torch_device
 
     torch.set_num_threads(computation.threads)
     space, classes = bundle.info.input_space, len(bundle.info.class_names)

@@ -116,7 +116,7 @@ def attack_command(
     from holdfast.analysis.plots import check_suffix
     from holdfast.models.bundle import load_bundle
     from holdfast.outputs import check_place
-    from holdfast.sampling.engines.local import torch_device
+    from holdfast.sampling.devices import torch_device
     from holdfast.store.attack import EVIDENCE, AttackManifest, read_attack
     from holdfast.store.data_manifest import DataManifest
 

@@ -28,7 +28,7 @@ def bounded(wanted: Bounding, model: Model, trained: Trained, splits: Splits, pl
     """
     from holdfast.cli.bound import bound_into
     from holdfast.models.bundle import load_bundle
-    from holdfast.sampling.engines.local import torch_device
+    from holdfast.sampling.devices import torch_device
     from holdfast.store.manifest import stored_run_manifest
     from holdfast.store.run import read_run
 
@@ -66,7 +66,7 @@ def attacked(
         AlarmError: an adversarial contradicts a certificate.
     """
     from holdfast.models.bundle import load_bundle
-    from holdfast.sampling.engines.local import torch_device
+    from holdfast.sampling.devices import torch_device
     from holdfast.store.attack import read_attack, stored_attack_manifest
     from holdfast.store.data_manifest import DataManifest
 
@@ -101,7 +101,7 @@ def transferred(
     from holdfast.analysis.attacks import transfer_matrix
     from holdfast.execution.transfer import transfer
     from holdfast.models.bundle import load_bundle
-    from holdfast.sampling.engines.local import torch_device
+    from holdfast.sampling.devices import torch_device
 
     targets = {}
     for name in names:

@@ -56,7 +56,7 @@ def bound_command(
     """Prove, without noise and without sampling, how far each input is from another answer: alpha is 0."""
     from holdfast.cli.table import print_summaries
     from holdfast.models.bundle import load_bundle
-    from holdfast.sampling.engines.local import torch_device
+    from holdfast.sampling.devices import torch_device
     from holdfast.store.manifest import RunManifest
 
     beforehand = Beforehand(promise_only, promise)
@@ -106,7 +106,7 @@ def bound_into(
 
     from holdfast.bounds import Classifier
     from holdfast.execution.bound import bound_run, describe_bound
-    from holdfast.sampling.engines.local import torch_device
+    from holdfast.sampling.devices import torch_device
     from holdfast.store.data_manifest import DataManifest
     from holdfast.store.run import RunStore
 

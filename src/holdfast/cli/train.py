@@ -169,7 +169,7 @@ def train_bundle(
     """Train on the training split of a data set, with a progress bar unless `hidden`, and write the bundle."""
     import torch
 
-    from holdfast.sampling.engines.local import torch_device
+    from holdfast.sampling.devices import torch_device
     from holdfast.training.devices import team as team_of
     from holdfast.training.loop import train
 

@@ -152,7 +152,7 @@ def _train(
     import torch
 
     from holdfast.cli.train import describe
-    from holdfast.sampling.engines.local import torch_device
+    from holdfast.sampling.devices import torch_device
     from holdfast.training.config import TrainConfig
     from holdfast.training.loop import train
 

@@ -12,8 +12,9 @@ from holdfast.estimators import AnswerRule, Estimator, Exact, FixedSize, Looks, 
 from holdfast.noises.base import Noise
 from holdfast.noises.pixels import CHANNELS_LAST, check_layout, counts_pixels, refuse_channels_last
 from holdfast.sampling.classifier import BaseClassifier, VotingClassifier
+from holdfast.sampling.devices import device_name, torch_device
 from holdfast.sampling.engines.base import Base, ClassifierFactory, Engine
-from holdfast.sampling.engines.local import LocalEngine, device_name, torch_device
+from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.inputs import as_array, checked_example, checked_indices, checked_range, content_keys
 from holdfast.sampling.layouts import taking_channels_last
 from holdfast.sampling.procedure import Certify, Predict, certify_votes

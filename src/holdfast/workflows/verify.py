@@ -173,7 +173,7 @@ def _here() -> Engine:
 
 def _again(folder: Path, given: Given, data: DataSet | None, engine: Engine, result: Verification, show: Show) -> None:
     """Compute records again, unless something is wrong already."""
-    from holdfast.sampling.engines.local import torch_device
+    from holdfast.sampling.devices import torch_device
 
     if result.failures or given.replay is None or data is None:
         result.notes.append("nothing was computed again, since what is told above is wrong")
@@ -249,7 +249,7 @@ def _proved(
 
     from holdfast.bounds import Classifier, bound_from_dict
     from holdfast.execution.bound import check_bound, proved_again
-    from holdfast.sampling.engines.local import torch_device
+    from holdfast.sampling.devices import torch_device
     from holdfast.store.manifest import proved_of
 
     model = given.model

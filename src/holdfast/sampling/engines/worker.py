@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from holdfast.errors import HoldfastError, first_line
 from holdfast.memory import is_out_of_memory
 from holdfast.sampling.batches import BatchSize, Key, found_for
+from holdfast.sampling.devices import torch_device
 from holdfast.sampling.engines.base import Base, built
-from holdfast.sampling.engines.local import LocalEngine, torch_device
+from holdfast.sampling.engines.local import LocalEngine
 from holdfast.visible import visible_lines
 
 if TYPE_CHECKING:
