@@ -15,8 +15,9 @@ from holdfast.errors import ClassifierError, UsageError, first_line
 from holdfast.plain import is_real, plain
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.devices import torch_device
+from holdfast.sampling.exported import program_module
 from holdfast.sampling.inputs import checked_range, checked_shape
-from holdfast.sampling.sizes import check_sizes, program_module, votes_of
+from holdfast.sampling.sizes import check_sizes, votes_of
 from holdfast.sampling.void import no_vote
 
 if TYPE_CHECKING:

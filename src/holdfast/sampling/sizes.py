@@ -6,10 +6,9 @@ How many noisy copies make a batch depends on speed and memory, the last batch i
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from torch.export import ExportedProgram
 
 from holdfast.errors import ClassifierError, HoldfastError, first_line
 from holdfast.memory import is_out_of_memory
@@ -24,11 +23,6 @@ _RANDOM = 16
 _USUAL = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 10, 100, 1000, 3, 5, 6, 7, *range(9, 65), 200, 500)
 # No larger batch is tried, and no longer than this.
 _MOST_BYTES, _MOST_SECONDS = 2**26, 5.0
-
-
-def program_module(function: Any) -> Any:
-    """The module that computes a program of `torch.export`, which cannot be called itself; others as they are."""
-    return function.module() if isinstance(function, ExportedProgram) else function
 
 
 def votes_of(classifier: VotingClassifier, noisy: Tensor) -> tuple[Tensor, Tensor]:

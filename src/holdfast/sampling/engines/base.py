@@ -11,7 +11,7 @@ import torch
 
 from holdfast.plain import Plain
 from holdfast.sampling.classifier import BaseClassifier, VotingClassifier
-from holdfast.sampling.sizes import program_module
+from holdfast.sampling.exported import program_module
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable

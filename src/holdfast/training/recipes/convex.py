@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
     from holdfast.noises.base import Noise
-    from holdfast.training.config import TrainConfig
+    from holdfast.training.recipes.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Convex(WithoutNoise):
         if type(self.projections) is not int or self.projections < 0:
             raise UsageError(f"projections is a whole number from 0 on, got {self.projections!r}")
 
-    def check(self, noise: Noise | None, config: TrainConfig) -> None:
+    def check(self, noise: Noise | None, config: Settings) -> None:
         """Raise UsageError with noise, or in another precision than float32."""
         super().check(noise, config)
         if config.precision != "float32":
