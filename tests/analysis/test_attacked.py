@@ -33,15 +33,9 @@ from holdfast.analysis.gaps import attack_steps, gap, same_inputs
 from holdfast.analysis.report import write_report
 from holdfast.errors import RunError, UsageError
 from holdfast.stats.datasets import proportion
-from holdfast.store.attack import (
-    AttackManifest,
-    AttackRecord,
-    AttackRun,
-    AttackStore,
-    Budgets,
-    hashed,
-    read_attack,
-)
+from holdfast.store.adversarials import hashed
+from holdfast.store.attack import AttackRecord, AttackRun, AttackStore, read_attack
+from holdfast.store.attack_manifest import AttackManifest, Budgets
 from holdfast.types import Counts, Norm
 
 if TYPE_CHECKING:

@@ -12,10 +12,12 @@ import numpy as np
 
 from holdfast.estimators import estimator_from_dict, scale_of
 from holdfast.noises.base import noise_from_dict
-from holdfast.store.attack import AttackManifest, AttackRecord, AttackStore, Budgets, hashed
+from holdfast.store.adversarials import hashed
+from holdfast.store.attack import AttackRecord, AttackStore
+from holdfast.store.attack_manifest import AttackManifest, Budgets
 from holdfast.store.data_manifest import DataManifest
-from holdfast.store.manifest import RunManifest
 from holdfast.store.run import BoundRecord, ClaimRecord, RunStore, Session, VoteRecord
+from holdfast.store.run_manifest import RunManifest
 from holdfast.types import Counts
 
 SIZE, CLASSES, SHAPE = 3, 4, (1, 4, 4)

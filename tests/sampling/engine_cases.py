@@ -26,8 +26,8 @@ from holdfast.sampling.engines.base import Base, ClassifierFactory, Engine
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.procedure import Certify, Votes
 from holdfast.store.data_manifest import DataManifest
-from holdfast.store.manifest import RunManifest
 from holdfast.store.run import Record, read_run
+from holdfast.store.run_manifest import RunManifest
 from holdfast.types import Example
 
 CLASSES = 4

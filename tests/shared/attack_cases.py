@@ -11,7 +11,7 @@ from torch import Tensor
 
 from holdfast.attacks import PlainTarget, attack_from_dict
 from holdfast.execution.attack import attack_run
-from holdfast.store.attack import AttackManifest, Budgets
+from holdfast.store.attack_manifest import AttackManifest, Budgets
 from holdfast.store.data_manifest import DataManifest
 
 if TYPE_CHECKING:

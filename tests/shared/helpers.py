@@ -15,7 +15,7 @@ from holdfast.noises.gaussian import Gaussian
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.store.data_manifest import DataManifest
-from holdfast.store.manifest import RunManifest
+from holdfast.store.run_manifest import RunManifest
 from holdfast.store.seeds import Seed
 from holdfast.types import Example
 

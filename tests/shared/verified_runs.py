@@ -13,8 +13,8 @@ import numpy as np
 from holdfast.estimators import estimator_from_dict, scale_of
 from holdfast.noises.base import noise_from_dict
 from holdfast.store.data_manifest import DataManifest
-from holdfast.store.manifest import RunManifest, read_run_manifest
 from holdfast.store.run import RECORDS, RunStore, VoteRecord
+from holdfast.store.run_manifest import RunManifest, read_run_manifest
 from holdfast.types import Counts
 from holdfast.verification.rules import Claim
 from holdfast.verification.run import RunFiles, Verification, check_claims, check_files

@@ -17,7 +17,9 @@ from helpers import CLASSES, SHAPE, examples
 from holdfast.data.base import DataSet
 from holdfast.execution.adversary import Certified
 from holdfast.execution.attack import attacked_again
-from holdfast.store.attack import FILE_NAME, FOUND, read_attack, read_attack_manifest
+from holdfast.store.adversarials import FOUND
+from holdfast.store.attack import read_attack
+from holdfast.store.attack_manifest import FILE_NAME, read_attack_manifest
 from holdfast.store.data_manifest import DataManifest
 from holdfast.store.folder import RECORDS
 from holdfast.verification.attack import (

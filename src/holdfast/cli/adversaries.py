@@ -88,7 +88,8 @@ def attack_into(
     from holdfast.attacks import Check
     from holdfast.execution.attack import attack_run, checked_adversary, describe_attack
     from holdfast.execution.replay import check_backend
-    from holdfast.store.attack import AttackManifest, AttackStore
+    from holdfast.store.attack import AttackStore
+    from holdfast.store.attack_manifest import AttackManifest
 
     chosen = parse_attack(asked.attack)
     budgets = parse_budgets(asked.budget, default="1x,1.5x,2x" if certification and not chosen.minimizes else None)
@@ -199,7 +200,7 @@ def _as_certified(
     """Noise, precision, backend and alpha of the run, of which model and data must be; no noise for a bound."""
     from holdfast.execution.replay import check_origin
     from holdfast.noises.base import noise_from_dict
-    from holdfast.store.manifest import BOUND, backend_of, estimator_of
+    from holdfast.store.run_manifest import BOUND, backend_of, estimator_of
 
     manifest = certification.manifest
     check_origin(manifest, bundle, examples)

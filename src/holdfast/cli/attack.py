@@ -117,7 +117,8 @@ def attack_command(
     from holdfast.models.bundle import load_bundle
     from holdfast.outputs import check_place
     from holdfast.sampling.devices import torch_device
-    from holdfast.store.attack import EVIDENCE, AttackManifest, read_attack
+    from holdfast.store.attack import EVIDENCE, read_attack
+    from holdfast.store.attack_manifest import AttackManifest
     from holdfast.store.data_manifest import DataManifest
 
     if attack is None:
@@ -181,8 +182,8 @@ def _certification(folder: Path, noise: str | None, every: int, split: str, prec
         RunError: not a run that Holdfast made, or one without records.
     """
     from holdfast.errors import RunError
-    from holdfast.store.manifest import BOUND, CERTIFY, backend_of
     from holdfast.store.run import read_run
+    from holdfast.store.run_manifest import BOUND, CERTIFY, backend_of
 
     certification = read_run(folder)
     if noise is not None:

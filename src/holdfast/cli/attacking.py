@@ -29,8 +29,8 @@ def bounded(wanted: Bounding, model: Model, trained: Trained, splits: Splits, pl
     from holdfast.cli.bound import bound_into
     from holdfast.models.bundle import load_bundle
     from holdfast.sampling.devices import torch_device
-    from holdfast.store.manifest import stored_run_manifest
     from holdfast.store.run import read_run
+    from holdfast.store.run_manifest import stored_run_manifest
 
     folder, data = place.run(wanted.name), splits.open("test", model.options)
     bound = parse_bound(wanted.bound)
@@ -67,7 +67,8 @@ def attacked(
     """
     from holdfast.models.bundle import load_bundle
     from holdfast.sampling.devices import torch_device
-    from holdfast.store.attack import read_attack, stored_attack_manifest
+    from holdfast.store.attack import read_attack
+    from holdfast.store.attack_manifest import stored_attack_manifest
     from holdfast.store.data_manifest import DataManifest
 
     folder, data = place.attack(wanted.name), splits.open("test", model.options)

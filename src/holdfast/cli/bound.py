@@ -57,7 +57,7 @@ def bound_command(
     from holdfast.cli.table import print_summaries
     from holdfast.models.bundle import load_bundle
     from holdfast.sampling.devices import torch_device
-    from holdfast.store.manifest import RunManifest
+    from holdfast.store.run_manifest import RunManifest
 
     beforehand = Beforehand(promise_only, promise)
     if bound is None:

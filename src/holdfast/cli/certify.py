@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from holdfast.folders import Where
     from holdfast.sampling.classifier import VotingClassifier
     from holdfast.sampling.engines.base import Engine
-    from holdfast.store.manifest import RunManifest
+    from holdfast.store.run_manifest import RunManifest
 
 
 def add_to(app: typer.Typer) -> None:
@@ -70,7 +70,7 @@ def certify_command(
     """Certify the test images. Interrupted? The same command goes on where it stopped, to the same records."""
     from holdfast.cli.table import print_summaries
     from holdfast.stats.rounding import down
-    from holdfast.store.manifest import RunManifest
+    from holdfast.store.run_manifest import RunManifest
 
     hidden = json or quiet
     beforehand = Beforehand(promise_only, promise, nonce)
@@ -150,7 +150,7 @@ def in_precision(
         RuntimeWarning: bfloat16 was named for a new run, and is much slower than float32 here.
     """
     from holdfast.models.precision import settled
-    from holdfast.store.manifest import stored_run_manifest
+    from holdfast.store.run_manifest import stored_run_manifest
 
     if asked not in (AUTO, FLOAT32, BFLOAT16):
         return material
@@ -198,7 +198,7 @@ def _begun(out: Where, material: Setup, settings: Settings) -> tuple[RunManifest
 
 def classifier_for(out: Where, material: Setup, settings: Settings) -> VotingClassifier:
     """The base classifier on its backend: a resumed run keeps its own unless another one is asked for."""
-    from holdfast.store.manifest import backend_of, stored_run_manifest
+    from holdfast.store.run_manifest import backend_of, stored_run_manifest
 
     place = material.workplace(settings.engine.device, settings.engine.threads)
     before = stored_run_manifest(out) if settings.backend == "auto" else None
@@ -213,7 +213,7 @@ def manifest_for(out: Where, material: Setup, settings: Settings, backend: dict[
     """The manifest of the run: a resumed run keeps its seed unless another one is asked for."""
     from holdfast.execution.certify import describe_certification
     from holdfast.store.data_manifest import DataManifest
-    from holdfast.store.manifest import RunManifest
+    from holdfast.store.run_manifest import RunManifest
 
     return describe_certification(
         noise=material.noise,

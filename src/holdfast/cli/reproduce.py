@@ -196,8 +196,8 @@ def _reusable(folder: Where, wanted: Certification, trained: Trained, data: Data
         RunError: it promised something else.
     """
     from holdfast.cli.trainings import check_entries
-    from holdfast.store.manifest import stored_run_manifest
     from holdfast.store.run import read_run
+    from holdfast.store.run_manifest import stored_run_manifest
     from holdfast.workflows.specs import parse_noise
 
     if stored_run_manifest(folder) is None:

@@ -15,7 +15,9 @@ from holdfast.attacks.randomness import derived
 from holdfast.attacks.target import ABSTAINS as NO_ANSWER
 from holdfast.attacks.target import MOST_LEVEL
 from holdfast.errors import AttackError, RunError, UsageError
-from holdfast.store.attack import ABSTAINS, AttackManifest, AttackRecord, hashed
+from holdfast.store.adversarials import hashed
+from holdfast.store.attack import ABSTAINS, AttackRecord
+from holdfast.store.attack_manifest import AttackManifest
 from holdfast.types import Norm
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from holdfast.execution.code import CODE, code_version
 from holdfast.execution.session import session
 from holdfast.noises.base import noise_from_dict
 from holdfast.sampling.inputs import checked_example
-from holdfast.store.attack import EVIDENCE, AttackManifest, AttackRecord, AttackStore, norm_of
+from holdfast.store.attack import EVIDENCE, AttackRecord, AttackStore
+from holdfast.store.attack_manifest import AttackManifest, norm_of
 from holdfast.store.seeds import Seed, seeded
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from holdfast.execution.session import Progress
     from holdfast.folders import Folder, Where
     from holdfast.noises.base import Noise
-    from holdfast.store.attack import AttackRun, Budgets
+    from holdfast.store.attack import AttackRun
+    from holdfast.store.attack_manifest import Budgets
     from holdfast.store.data_manifest import DataManifest
     from holdfast.types import Example
 

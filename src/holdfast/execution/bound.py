@@ -11,8 +11,8 @@ from holdfast.execution.certify import installed_versions
 from holdfast.execution.code import code_version
 from holdfast.execution.session import session
 from holdfast.sampling.inputs import checked_example
-from holdfast.store.manifest import BOUND, RunManifest
 from holdfast.store.run import BoundRecord, RunStore
+from holdfast.store.run_manifest import BOUND, RunManifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -22,8 +22,8 @@ from holdfast.sampling.procedure import Certify, certify_votes
 from holdfast.sampling.rng import BLOCK, Stream, generator
 from holdfast.store.data_manifest import DataManifest
 from holdfast.store.gallery import Gallery, write_gallery
-from holdfast.store.manifest import RunManifest, estimator_of
 from holdfast.store.run import GALLERY, RunStore, VoteRecord
+from holdfast.store.run_manifest import RunManifest, estimator_of
 from holdfast.store.seeds import Seed, seeded
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from holdfast.execution.code import CODE, of_holdfast, other_code
 from holdfast.noises.base import noise_from_dict
 from holdfast.sampling.inputs import checked_example
 from holdfast.sampling.rng import BLOCK, Stream
-from holdfast.store.manifest import estimator_of
 from holdfast.store.run import VoteRecord
+from holdfast.store.run_manifest import estimator_of
 from holdfast.types import Counts
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from holdfast.data.base import DataSet
     from holdfast.models.bundle import Bundle
     from holdfast.sampling.engines.base import Base, Engine
-    from holdfast.store.manifest import RunManifest
     from holdfast.store.run import Run
+    from holdfast.store.run_manifest import RunManifest
 
 
 @dataclass(frozen=True)

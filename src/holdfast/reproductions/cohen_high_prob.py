@@ -11,7 +11,7 @@ from holdfast.reproductions.base import Finished, Model, Plan, Study, register
 from holdfast.reproductions.pages import Chart, Group, Measured, Page, Row, Statement, Table
 from holdfast.reproductions.recipes import cifar_gaussian, cohen_run, imagenet_gaussian
 from holdfast.stats.datasets import robust_share_cohen, robust_share_exact
-from holdfast.store.manifest import estimator_of
+from holdfast.store.run_manifest import estimator_of
 
 if TYPE_CHECKING:
     from holdfast.store.run import Run

@@ -21,19 +21,19 @@ from holdfast.store.folder import (
     sealed,
     whole_lines,
 )
-from holdfast.store.manifest import (
+from holdfast.store.manifest import ensure_manifest
+from holdfast.store.results import FILE_NAME as RESULTS
+from holdfast.store.results import check_results, conclude
+from holdfast.store.run_manifest import (
     BOUND,
     CERTIFY,
     FILE_NAME,
     IMPORTED,
     RunManifest,
     checked_estimator,
-    ensure_manifest,
     proved_of,
     read_run_manifest,
 )
-from holdfast.store.results import FILE_NAME as RESULTS
-from holdfast.store.results import check_results, conclude
 from holdfast.types import Counts
 
 if TYPE_CHECKING:
