@@ -12,7 +12,8 @@ from typing import IO, TYPE_CHECKING
 
 from holdfast.errors import RunError, StorageError
 from holdfast.files import kind_of, storage_error
-from holdfast.folders import Below, Folder, below, take_lock
+from holdfast.folders import Below, Folder, below
+from holdfast.locks import take_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,10 +16,11 @@ from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar, final
 
 from holdfast.errors import RunError
 from holdfast.files import storage_error
-from holdfast.folders import Folder, entered, take_lock
+from holdfast.folders import Folder, entered
 from holdfast.formats.checking import fitting
 from holdfast.formats.records import SessionLine
 from holdfast.formats.strict import MOST_LINE, MOST_LINES, json_object
+from holdfast.locks import take_lock
 from holdfast.shortened import some
 from holdfast.store.digests import record_digest
 
