@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from holdfast.execution.session import Progress as RunProgress
-    from holdfast.training.loop import TrainProgress
+    from holdfast.training.trainer import TrainProgress
 
 AnyProgress = TypeVar("AnyProgress")
 AnyItem = TypeVar("AnyItem")

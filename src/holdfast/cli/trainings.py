@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from holdfast.folders import Below, Where
     from holdfast.models.bundle import BundleInfo
     from holdfast.reproductions.base import Model, Trained
-    from holdfast.training.loop import TrainProgress
+    from holdfast.training.trainer import TrainProgress
 
 # A process tells of its progress so often at most.
 _SECONDS_BETWEEN_NEWS = 0.3
