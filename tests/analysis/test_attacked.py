@@ -144,7 +144,7 @@ def test_the_robustness_score_counts_answers_that_were_kept_right_or_wrong() -> 
 
 
 def test_success_within_budgets_and_within_multiples_of_the_radius() -> None:
-    # The last one has the wanted class already, and is not attacked.
+    # The last one has the target class already, and is not attacked.
     at = success_at([*FIVE, record(9, None, budgets=(), restarts=0)], 0.7)
     assert (at.attacked, at.misclassified, at.abstained) == (4, 2, 0)
     once, half, twice = success_at_factors(FIVE)

@@ -175,7 +175,7 @@ class Real:
             device="cpu",
         )
 
-    def recipe(self, **versions: str) -> BackendFactory:
+    def factory(self, **versions: str) -> BackendFactory:
         shape = self.bundle.info.noisy_shape
         made = prepare("torch", Job(self.bundle.module, shape))
         installed = {**installed_versions(), **versions}
@@ -184,5 +184,5 @@ class Real:
     def run(self, folder: Path, estimator: Estimator, engine: Engine) -> tuple[Record, ...]:
         """The records of a run by an engine."""
         data = open_data("digits", None, "test", {})
-        certify_run(folder, self.manifest(estimator), self.recipe(), data.examples, engine)
+        certify_run(folder, self.manifest(estimator), self.factory(), data.examples, engine)
         return read_run(folder).records

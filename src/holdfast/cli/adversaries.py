@@ -110,7 +110,7 @@ def attack_into(
         model={**bundle.describe(), "backend": backend},
         precision=computation.precision,
         seed=asked.beforehand.seed(out, AttackManifest, asked.seed),
-        wanted=_wanted(asked.target, len(examples.class_names)),
+        target_class=_wanted(asked.target, len(examples.class_names)),
         restarts=asked.restarts,
         certification=None if certification is None else certification.manifest.digest,
     )

@@ -51,7 +51,7 @@ def describe_attack(
     model: Mapping[str, Any],
     precision: str,
     seed: int | Seed,
-    wanted: int | str | None = None,
+    target_class: int | str | None = None,
     restarts: int = 1,
     certification: str | None = None,
 ) -> AttackManifest:
@@ -66,7 +66,7 @@ def describe_attack(
         model: what the bundle says of itself, and its backend.
         precision: in which the votes are computed.
         seed: of all randomness; a number was chosen by whoever gives it, and is noted as such.
-        wanted: the class to lead to: a number, "next", or None for any other.
+        target_class: the class to lead to: a number, "next", or None for any other.
         restarts: of a randomized attack, for each example and budget.
         certification: digest of the run whose certificates are attacked; None where there is none.
     """
@@ -75,7 +75,7 @@ def describe_attack(
         attack=attack.to_dict(),
         norm=attack.measure.value,
         budgets=budgets,
-        wanted=wanted,
+        wanted=target_class,
         restarts=restarts,
         repeats=check.repeats,
         confidence=check.confidence,
@@ -215,12 +215,12 @@ def _save_evidence(
     adversarial: NDArray[np.float32],
 ) -> None:
     """The two inputs and all that is known of them, for whoever has to find out what is wrong."""
-    told = {"record": json.loads(record.to_line(manifest.digest)), "attack": json.loads(manifest.to_json())}
+    evidence = {"record": json.loads(record.to_line(manifest.digest)), "attack": json.loads(manifest.to_json())}
     with folder.folder(EVIDENCE, make=True) as place:
         with place.replacing(f"{record.index}.npz") as file:
             np.savez_compressed(file, x=example.x, adversarial=adversarial)
         with place.replacing(f"{record.index}.json") as file:
-            file.write((json.dumps(told, indent=2, allow_nan=False) + "\n").encode())
+            file.write((json.dumps(evidence, indent=2, allow_nan=False) + "\n").encode())
 
 
 def _alarm(folder: Where, manifest: AttackManifest, record: AttackRecord) -> str:

@@ -13,7 +13,7 @@ class Plan:
         first: of the first batch that are computed alone.
         alone: that are computed alone at a look.
         mixed: of the batches since the last look, that are asked together at a look; at least.
-        kept: of each of a few batches that are at hand for it.
+        sampled: of each of a few batches that are at hand for it.
         share: of all rows, that are remembered; and of the rows since the last look, that are asked again of those
             remembered, and of those since.
         last: of the rows since the last look, that are asked together at one that may be the last.
@@ -25,7 +25,7 @@ class Plan:
     first: int
     alone: int
     mixed: int
-    kept: int
+    sampled: int
     share: float
     last: float
     jumps: int

@@ -74,9 +74,11 @@ def check_sizes(classifier: VotingClassifier, noisy: Tensor, error: Exception) -
     if taken is None:
         return
     failed = next(size for size in needed if not found[size])
-    said = first_line(error) if isinstance(error, ClassifierError) else f"{type(error).__name__}: {first_line(error)}"
+    message = (
+        first_line(error) if isinstance(error, ClassifierError) else f"{type(error).__name__}: {first_line(error)}"
+    )
     raise ClassifierError(
-        f"the base classifier takes a batch of {taken}, and fails for a batch of {failed} ({said}). The number of "
+        f"the base classifier takes a batch of {taken}, and fails for a batch of {failed} ({message}). The number of "
         "noisy copies changes from batch to batch, so it must work for batches of any size, 1 included. Export a "
         "program with a dynamic batch size (torch.export.Dim); take out what needs several inputs, as batch "
         "normalization without running statistics does; and name axes where it squeezes them"

@@ -43,7 +43,7 @@ class SmoothedClassifier:
         base_classifier: from noisy inputs `(batch, *noisy event)` to logits `(batch, num_classes)` or integer votes
             `(batch,)`, for batches of any size: a torch module in eval mode, a program of `torch.export`, or any
             callable. Normalization belongs inside it. For an engine of other processes it must be possible to pickle
-            it, or it is a recipe (`FunctionFactory`).
+            it, or it is a factory (`FunctionFactory`).
         noise: the smoothing noise, `Gaussian(sigma=0.5)` say; its parameters are in input units.
         num_classes: number of classes, at least 2.
         input_range: smallest and largest value that an input may have; an input outside is an error, never clipped.

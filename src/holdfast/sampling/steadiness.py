@@ -115,15 +115,15 @@ class Steadiness:
         """
         start = time.perf_counter()
         count = min(_TOGETHER, len(noisy))
-        said = self._ask_first(noisy, count)
-        seen = torch.cat([said[count:], output[:_MORE]])
+        answers = self._ask_first(noisy, count)
+        seen = torch.cat([answers[count:], output[:_MORE]])
         self._rounding = Rounding.of(seen, tie)
         in_steps = output.ndim == 1 or 2 * len(torch.unique(seen, dim=0)) < len(seen)
         self._plan = OF_STEPS if in_steps else OF_LOGITS
         rows = torch.linspace(0, len(noisy) - 1, min(self._plan.first, len(noisy)), device="cpu").long()
         rows = rows.to(noisy.device)
         self._suspect(self._plan)
-        found = torch.cat([self._alone(noisy[rows]), said[:count]])
+        found = torch.cat([self._alone(noisy[rows]), answers[:count]])
         before = torch.cat([output[rows], output[:count]])
         coarse = min(_COARSE * self._rounding.size, _COARSE_AT_MOST * self._rounding.spread)
         self._allowed = _BATCH_DEPENDENCE * self._rounding.spread + coarse
@@ -137,16 +137,16 @@ class Steadiness:
         self._allowed = _BATCH_DEPENDENCE * self._rounding.spread + (0.0 if in_steps else MARGIN * difference)
         self._looked = time.perf_counter()
         self._took = self._looked - start
-        return said[count:], difference
+        return answers[count:], difference
 
     def saw(self, noisy: Tensor, output: Tensor) -> None:
         """Take copies of what may be looked at of a batch."""
         with self._sampling:
             room = _MOST_BYTES * len(noisy) // max(1, BATCHES * noisy.nbytes)
-            self._sampled.saw(noisy, output, max(1, min(self._plan.kept, room)))
+            self._sampled.saw(noisy, output, max(1, min(self._plan.sampled, room)))
         self._rows += len(noisy)
         self._largest = max(self._largest, len(noisy))
-        if self._plan is OF_STEPS and self._wanted() and self._room(noisy):
+        if self._plan is OF_STEPS and self._remembers_more() and self._room(noisy):
             self._remember(noisy, output)
 
     def due(self) -> bool:
@@ -196,22 +196,22 @@ class Steadiness:
     def _ask_first(self, noisy: Tensor, count: int) -> Tensor:
         """What `count` rows of a batch and then the random ones give; in no larger batches than the one that came."""
         self._first, self._known = [], []
-        said: list[Tensor] = []
+        answers: list[Tensor] = []
         total, size = count + _PROBES, min(len(noisy), max(1, self._room(noisy)))
         for start in range(0, total, size):
             rows = range(start, min(start + size, total))
             batch = torch.stack([noisy[row] if row < count else _probe(row - count, noisy) for row in rows])
-            said.append(self._together(batch))
+            answers.append(self._together(batch))
             if not self._first or self._room(noisy) >= len(batch):
-                self._first = [*self._first, (batch, said[-1])]
-        return torch.cat(said)
+                self._first = [*self._first, (batch, answers[-1])]
+        return torch.cat(answers)
 
     def _room(self, noisy: Tensor) -> int:
         """For how many more rows there is memory."""
         taken = sum(rows.nbytes for rows, _ in [*self._first, *self._known])
         return max(0, _MOST_BYTES - taken) // noisy[0].nbytes
 
-    def _wanted(self) -> bool:
+    def _remembers_more(self) -> bool:
         """Whether more rows are to be remembered."""
         known = sum(len(rows) for rows, _ in [*self._first, *self._known])
         return known < min(self._plan.share * self._rows, _MOST)
@@ -219,15 +219,15 @@ class Steadiness:
     def _remember(self, noisy: Tensor, output: Tensor) -> None:
         """The first rows of a batch, as many as there is memory for, and what they give in a batch of their own."""
         rows = noisy[: min(_STEPS, max(1, self._room(noisy)))].clone()
-        said = output.clone() if len(rows) == len(noisy) else self._together(rows)
-        self._known = [*self._known, (rows, said)]
+        answers = output.clone() if len(rows) == len(noisy) else self._together(rows)
+        self._known = [*self._known, (rows, answers)]
 
     def _ask_and_remember(self, rows: Tensor) -> Tensor:
         """What rows give together; they are asked again later, if there is memory for them."""
-        said = self._together(rows)
-        if self._wanted() and self._room(rows) >= len(rows):
-            self._known = [*self._known, (rows, said)]
-        return said
+        answers = self._together(rows)
+        if self._remembers_more() and self._room(rows) >= len(rows):
+            self._known = [*self._known, (rows, answers)]
+        return answers
 
     def _chosen(self, count: float) -> list[_Known]:
         """The first rows, the oldest others, and of the rest at random so many that there are at least `count` others.
@@ -250,17 +250,17 @@ class Steadiness:
             batches: that have passed since the last look.
         """
         allowed = self._rounding.tie * self._rounding.spread
-        before = torch.cat([said for _, said in known])
+        before = torch.cat([answers for _, answers in known])
         between = "a batch" if batches == 1 else f"{batches} batches"
         for _ in range(_AGAIN):
             after = torch.cat([self._together(rows) for rows, _ in known])
-            odd = differences(after, before, self._rounding.again) > allowed
-            if self._again.add(odd):
-                raise unsteady(f"before and after {between}", after[odd], before[odd], self._again)
-            if int(odd.sum()) <= self._plan.jumps:
+            differing = differences(after, before, self._rounding.again) > allowed
+            if self._again.add(differing):
+                raise unsteady(f"before and after {between}", after[differing], before[differing], self._again)
+            if int(differing.sum()) <= self._plan.jumps:
                 return
-        seen = Suspicion(0.0, len(odd), int(odd.sum()))
-        raise unsteady(f"before and after {between}", after[odd], before[odd], seen)
+        seen = Suspicion(0.0, len(differing), int(differing.sum()))
+        raise unsteady(f"before and after {between}", after[differing], before[differing], seen)
 
     def _check_elsewhere(self, count: int, of_last: list[Row], of_others: list[Row], size: int) -> None:
         """Raise ClassifierError if rows of the batches since the last look differ elsewhere, and too many of them do.
@@ -273,10 +273,10 @@ class Steadiness:
         """
         rows, together = stacked(of_last[: self._plan.alone])
         where = f"alone and in a batch of {size}"
-        odd = self._differ(self._alone(rows), together, self._elsewhere, where)
+        differing = self._differ(self._alone(rows), together, self._elsewhere, where)
         # Of the last batch as well, since what is given now may be its doing alone.
         chosen = [*of_last[-max(1, count // 2) :], *of_others]
-        self._check_mixed(chosen, count, odd, self._ask_and_remember, self._elsewhere, where)
+        self._check_mixed(chosen, count, differing, self._ask_and_remember, self._elsewhere, where)
         # A copy may take its time. It finds what is so from the first batch on, which needs no more looks than these.
         self._looks += 1
         if self._looks & (self._looks - 1) == 0:
@@ -287,14 +287,14 @@ class Steadiness:
         self,
         chosen: list[Row],
         count: int,
-        odd: bool,
+        differing: bool,
         asked: Callable[[Tensor], Tensor | None],
         seen: Suspicion,
         where: str,
     ) -> None:
-        """Raise ClassifierError if rows differ in another batch; `count` of them are asked, all if one was odd."""
+        """Raise ClassifierError if rows differ in another batch; `count` of them are asked, all if one differed."""
         for start in range(0, len(chosen), count):
-            if start and not odd:
+            if start and not differing:
                 return
             some = chosen[start : start + count]
             self._choice.shuffle(some)
@@ -304,14 +304,14 @@ class Steadiness:
             known = [each for each in found if each is not None]
             if len(known) < len(found):
                 return
-            odd |= self._differ(torch.cat(known), before, seen, where)
+            differing |= self._differ(torch.cat(known), before, seen, where)
 
     def _differ(self, found: Tensor, before: Tensor, seen: Suspicion, where: str) -> bool:
         """Whether rows differ from what they gave in their batch; ClassifierError if too many have so far."""
-        odd = differences(found, before, self._rounding.tie) > self._allowed
-        if seen.add(odd):
-            raise unsteady(where, found[odd], before[odd], seen)
-        return bool(odd.any())
+        differing = differences(found, before, self._rounding.tie) > self._allowed
+        if seen.add(differing):
+            raise unsteady(where, found[differing], before[differing], seen)
+        return bool(differing.any())
 
 
 def _probe(row: int, like: Tensor) -> Tensor:

@@ -20,28 +20,28 @@ _CHANCE = 1e-3
 
 @dataclass
 class Suspicion:
-    """A bet against "no more than this share of the rows is odd"; its capital may be looked at after every row.
+    """A bet against "no more than this share of the rows differs"; its capital may be looked at after every row.
 
     Attributes:
         honest: the share.
         rows: that were compared.
-        odd: of them that differed.
+        differing: of them that differed.
     """
 
     honest: float
     rows: int = 0
-    odd: int = 0
+    differing: int = 0
 
-    def add(self, odd: Tensor) -> bool:
+    def add(self, differing: Tensor) -> bool:
         """Take rows into account, True where they differ: whether an honest classifier hardly ever gets so far."""
-        self.rows += len(odd)
-        self.odd += int(odd.sum())
-        return bool(self.odd) and truncated_capital(self.odd, self.rows, self.honest) >= -math.log(_CHANCE)
+        self.rows += len(differing)
+        self.differing += int(differing.sum())
+        return bool(self.differing) and truncated_capital(self.differing, self.rows, self.honest) >= -math.log(_CHANCE)
 
 
 def unsteady(when: str, found: Tensor, other: Tensor, seen: Suspicion) -> ClassifierError:
     """For the outputs `found` and `other` of rows that differ, and how many of how many did."""
-    how = f"{seen.odd} of {seen.rows} {'votes' if found.ndim == 1 else 'rows'}"
+    how = f"{seen.differing} of {seen.rows} {'votes' if found.ndim == 1 else 'rows'}"
     if found.ndim > 1 and len(found):
         changed = found != other
         difference = float((found - other)[changed].abs().max())

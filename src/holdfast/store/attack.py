@@ -96,10 +96,10 @@ class AttackRecord(Plain):
             and self.magnitude <= self.radius
         )
 
-    def to_line(self, promised: str) -> str:
-        """The record as one line of JSON, in an attack whose manifest has the digest `promised`."""
+    def to_line(self, manifest_digest: str) -> str:
+        """The record as one line of JSON, in an attack whose manifest has the digest `manifest_digest`."""
         entries = {**entries_of(self), "votes": None if self.votes is None else list(self.votes.votes)}
-        return sealed(promised, **{**entries, "budgets": list(self.budgets)})
+        return sealed(manifest_digest, **{**entries, "budgets": list(self.budgets)})
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ class AttackStore(RunFolder):
         self.write(b"".join(record.to_line(self.manifest.digest).encode() for record, _ in batch))
         self.done.update(record.index for record, _ in batch)
 
-    def _promise(self) -> None:
+    def _ensure_manifest(self) -> None:
         """Write the manifest of a new attack, or compare with that of an existing one."""
         self.manifest = ensure_manifest(self.folder, self.manifest)
 

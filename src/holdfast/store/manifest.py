@@ -16,8 +16,7 @@ from holdfast.formats.checking import fitting
 from holdfast.formats.strict import MOST_DOCUMENT, json_object
 from holdfast.plain import Plain
 from holdfast.shortened import as_json
-from holdfast.store import data_manifest as promised_data
-from holdfast.store import seeds
+from holdfast.store import data_manifest, seeds
 from holdfast.store.data_manifest import DataManifest
 from holdfast.store.digests import DIGEST, manifest_digest
 from holdfast.store.seeds import DERIVED, Seed, check_derivation
@@ -73,7 +72,7 @@ class Manifest(Plain):
     def entries(self) -> dict[str, Any]:
         """The entries of the document, without the digest."""
         entries = asdict(cast("Any", self))
-        data = _without_unnoted(entries["data"], promised_data.NOTED_LATER)
+        data = _without_unnoted(entries["data"], data_manifest.NOTED_LATER)
         return {**_without_unnoted(entries, seeds.NOTED_LATER), "data": data}
 
     @property
@@ -172,41 +171,41 @@ def stored_manifest(folder: Where | Folder, kind: type[AnyManifest]) -> AnyManif
     return None if text is None else kind.from_json(text, str(place / kind.file_name))
 
 
-def write_manifest(folder: Where | Folder, promised: Manifest) -> None:
+def write_manifest(folder: Where | Folder, manifest: Manifest) -> None:
     """Write the document so that it is whole or not there at all, and on the disk when this returns.
 
     Raises:
         RunError: it is none that could be read again, or something else than a file lies there.
         StorageError: it cannot be written.
     """
-    text = promised.to_json()
+    text = manifest.to_json()
     # What could not be read again is not begun.
-    type(promised).from_json(text, str(folder / promised.file_name))
+    type(manifest).from_json(text, str(folder / manifest.file_name))
     try:
-        with entered(folder) as place, place.replacing(promised.file_name) as file:
+        with entered(folder) as place, place.replacing(manifest.file_name) as file:
             file.write(text.encode())
     except OSError as error:
         raise storage_error(str(folder), error) from error
 
 
-def ensure_manifest(folder: Folder, promised: AnyManifest) -> AnyManifest:
+def ensure_manifest(folder: Folder, manifest: AnyManifest) -> AnyManifest:
     """The promise of a folder: that which is written there and says the same, or this one, which then is.
 
     Its time, and with it the digest that records depend on, is that of the first session. One that awaits a nonce is
-    completed by `promised`, once and for all, if that is derived from it.
+    completed by `manifest`, once and for all, if that is derived from it.
 
     Raises:
         RunError: the folder was started with another promise.
     """
-    stored = stored_manifest(folder, type(promised))
+    stored = stored_manifest(folder, type(manifest))
     if stored is None:
-        write_manifest(folder, promised)
-        return promised
+        write_manifest(folder, manifest)
+        return manifest
     found = stored
-    if found.awaits_nonce and promised.promise == found.digest and promised.nonce is not None:
-        stored = found.with_nonce(promised.nonce)
-    different = differences(stored, promised)
-    if _left_out(*_both(stored, promised)) and not different:
+    if found.awaits_nonce and manifest.promise == found.digest and manifest.nonce is not None:
+        stored = found.with_nonce(manifest.nonce)
+    different = differences(stored, manifest)
+    if _left_out(*_both(stored, manifest)) and not different:
         warnings.warn(
             f"{folder} was started by a version of Holdfast that did not note the code of models, noises and "
             "estimators: whether that is still the same was not compared",
@@ -214,11 +213,11 @@ def ensure_manifest(folder: Folder, promised: AnyManifest) -> AnyManifest:
             stacklevel=2,
         )
     if different:
-        noun = promised.what.split()[-1]
+        noun = manifest.what.split()[-1]
         raise RunError(
             f"{folder} was started with another promise:",
             *(f"  {each}" for each in different),
-            f"Repeat the call with the {noun}'s own settings{_and_code(stored, promised)} to resume it, or choose "
+            f"Repeat the call with the {noun}'s own settings{_and_code(stored, manifest)} to resume it, or choose "
             "another place",
         )
     if stored is not found:
@@ -231,9 +230,9 @@ def _without_unnoted(entries: dict[str, Any], noted_later: Sequence[str]) -> dic
     return {key: value for key, value in entries.items() if key not in noted_later or value is not None}
 
 
-def differences(promised: Manifest, wanted: Manifest) -> list[str]:
+def differences(stored: Manifest, given: Manifest) -> list[str]:
     """One line for each entry in which two promises differ, without those that no result depends on."""
-    old, new = _both(promised, wanted)
+    old, new = _both(stored, given)
     ignored = {*_NOT_COMPARED, *_left_out(old, new)}
     return [
         _difference(key, old.get(key), new.get(key))
@@ -259,15 +258,15 @@ def _difference(key: str, old: Any, new: Any) -> str:
     return f"the model's code: {place(module)} has changed since then"
 
 
-def _and_code(stored: Manifest, promised: Manifest) -> str:
-    old, new = _both(stored, promised)
+def _and_code(stored: Manifest, given: Manifest) -> str:
+    old, new = _both(stored, given)
     changed = any(key.startswith(_LATER) and old.get(key) != new.get(key) for key in [*old, *new])
     return " and with the code as it was" if changed else ""
 
 
-def _both(promised: Manifest, wanted: Manifest) -> tuple[dict[str, Any], dict[str, Any]]:
+def _both(stored: Manifest, given: Manifest) -> tuple[dict[str, Any], dict[str, Any]]:
     """The entries of two promises, each with its path."""
-    old, new = (_flatten(json.loads(each.to_json())) for each in (promised, wanted))
+    old, new = (_flatten(json.loads(each.to_json())) for each in (stored, given))
     return old, new
 
 

@@ -171,8 +171,8 @@ class Trainer:
         """
         tensors, header = read_tensors(path)
         position = position_of(path, header)
-        promise = msgspec.to_builtins(position.promise)
-        if promise != json.loads(json.dumps(self._manifest)) or position.epoch > self.config.epochs:
+        stored = msgspec.to_builtins(position.promise)
+        if stored != json.loads(json.dumps(self._manifest)) or position.epoch > self.config.epochs:
             raise RunError(
                 f"{path} is the checkpoint of a training with other settings or data. Repeat that training's call to "
                 "finish it, delete the checkpoint to start anew, or choose another place for the model"

@@ -118,7 +118,7 @@ class LocalEngine(Engine):
             seed: of all noise.
             example: one of the inputs, for their shape.
             on_batch: see `Engine.run`.
-            base: for which the batch size is remembered: the recipe, where the classifier was made for this loop only.
+            base: for which the batch size is remembered: the factory, where the classifier was made for this loop only.
         """
         batches = self.batches(base or classifier, noise, example.x.shape)
         return MonteCarlo(

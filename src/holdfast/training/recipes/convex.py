@@ -92,13 +92,13 @@ class Convex(WithoutNoise):
         limits = (space.low, space.high) if self.inputs == IN_RANGE else None
         network, epsilon = plain(classifier, dtype=None), self.epsilon_at(step.progress)
         if step.progress < self.intervals:
-            leads = interval_margins(network, step.x, step.labels, epsilon, limits)
+            margins = interval_margins(network, step.x, step.labels, epsilon, limits)
         else:
             with _drawn_from(step):
-                leads = least_margins(network, step.x, step.labels, epsilon, self.norm, limits, self.projections)
-        worst = cross_entropy(-leads, step.labels)
+                margins = least_margins(network, step.x, step.labels, epsilon, self.norm, limits, self.projections)
+        worst = cross_entropy(-margins, step.labels)
         clean = cross_entropy(logits, step.labels, label_smoothing=step.config.label_smoothing)
-        return StepLoss((1.0 - self.clean) * worst + self.clean * clean, -leads, step.labels)
+        return StepLoss((1.0 - self.clean) * worst + self.clean * clean, -margins, step.labels)
 
 
 def _check_share(name: str, value: float) -> None:
