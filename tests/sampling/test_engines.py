@@ -327,7 +327,7 @@ def make_vote() -> object:
         ("processes", None, "an engine is local, processes:N"),
         ("processes:0", None, "an engine is local, processes:N"),
         ("local:2", None, "an engine is local, processes:N"),
-        ("processes:2", "auto", "--ray-address belongs to --engine ray"),
+        ("processes:2", "auto", "an address of Ray belongs to the engine ray"),
     ],
 )
 def test_engines_that_do_not_exist_are_refused(spec: str, address: str | None, message: str) -> None:

@@ -21,6 +21,8 @@ from holdfast.types import Example
 
 CLASSES = 4
 SHAPE = (1, 6, 6)
+# Where this module lies, for tests that start a process of their own.
+SHARED = str(Path(__file__).parent)
 
 
 def manifest(size: int = 12, n: int = 300, every: int = 1, seed: int | Seed = 9, **changes: object) -> RunManifest:

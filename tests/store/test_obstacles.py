@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from attack_cases import attack, attack_manifest, target
-from helpers import CLASSES, examples, manifest, run, vote
+from helpers import CLASSES, SHARED, examples, manifest, run, vote
 from obstacles import FOR_FILES, FOR_FOLDERS, made_outside, no_hang, state, words
 
 from holdfast.cli.logs import import_command
@@ -283,7 +283,7 @@ def test_the_folder_itself_may_be_a_link(tmp_path: Path) -> None:
 # What a user who is not root, and may not write what is named, does with a run of another user.
 READ_ONLY = """
     import json, os, sys
-    sys.path.insert(0, {here!r})
+    sys.path[:0] = {places!r}
     from pathlib import Path
     from helpers import manifest
     from holdfast.store.run import RunStore, Session, read_run
@@ -321,7 +321,7 @@ def test_what_may_not_be_written_is_named_and_loses_nothing(tmp_path: Path, whol
             (folder if name == "folder" else folder / name).chmod(0o555)
     before = {name: state(place / name) for name in _OF_RUN}
     code = textwrap.dedent(READ_ONLY).format(
-        here=str(Path(__file__).parent), whole=str(whole["votes"]), place=str(place)
+        places=[SHARED, str(Path(__file__).parent)], whole=str(whole["votes"]), place=str(place)
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     answers = json.loads(done.stdout)

@@ -177,7 +177,7 @@ def parse_replay(text: str) -> Sample:
     try:
         return parse_sample(text.strip())
     except ValueError as error:
-        raise UsageError(f"--replay says how many records are computed again: {error}") from None
+        raise UsageError(f"how many records are computed again: {error}") from None
 
 
 def parse_batch_size(text: str) -> int | None:
@@ -203,7 +203,7 @@ def parse_engine(spec: str, ray_address: str | None, device: str, batch_size: in
     """
     name, colon, number = spec.partition(":")
     if ray_address is not None and name != "ray":
-        raise UsageError(f"--ray-address belongs to --engine ray; the engine is {spec!r}")
+        raise UsageError(f"an address of Ray belongs to the engine ray; the engine is {spec!r}")
     count = _count(number)
     counted = not colon or bool(count)
     if name == "ray" and counted:
