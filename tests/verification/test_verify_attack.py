@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from attack_cases import attack, attack_manifest, target
 from helpers import CLASSES, SHAPE, examples
+from verified_runs import forged_line
 
 from holdfast.data.base import DataSet
 from holdfast.execution.adversary import Certified
@@ -53,10 +54,7 @@ def seal(folder: Path, number: int, **changes: Any) -> None:
     """Change a record, with the digest that a forger would compute."""
     lines = (folder / RECORDS).read_text().splitlines(keepends=True)
     entries = {**json.loads(lines[number]), **changes}
-    del entries["digest"]
-    text = json.dumps(entries, sort_keys=True, separators=(",", ":"))
-    digest = hashlib.sha256(f"{read_attack_manifest(folder).digest}\n{text}".encode()).hexdigest()[:16]
-    lines[number] = json.dumps({**entries, "digest": digest}) + "\n"
+    lines[number] = forged_line(read_attack_manifest(folder).digest, entries)
     (folder / RECORDS).write_text("".join(lines))
     # What is forged is found without it.
     (folder / "results.json").unlink(missing_ok=True)
