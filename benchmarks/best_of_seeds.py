@@ -2,7 +2,7 @@
 
 python benchmarks/best_of_seeds.py [--seeds N] [--epochs N]    (default 60 seeds, 80 epochs)
 
-A network is trained once, by the demo's recipe. Each seed certifies the same test images anew; what is picked is
+A network is trained once, as the demo trains it. Each seed certifies the same test images anew; what is picked is
 certified accuracy at one radius. Subsets are what `--every` and `--limit` can say, with 72 images or more, of one run.
 """
 

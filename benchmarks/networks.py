@@ -27,7 +27,8 @@ from holdfast.noises.ablation import Ablation
 from holdfast.noises.base import pixel_count
 from holdfast.sampling.rng import Stream, generator
 from holdfast.training.config import TrainConfig
-from holdfast.training.loop import TrainProgress, train
+from holdfast.training.loop import train
+from holdfast.training.trainer import TrainProgress
 from holdfast.workflows.specs import open_data_spec
 from holdfast.workflows.train import begun_bundle
 

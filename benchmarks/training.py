@@ -29,7 +29,8 @@ from holdfast.data.base import DataSet
 from holdfast.models.bundle import BundleInfo
 from holdfast.noises.base import Noise
 from holdfast.training.config import TrainConfig
-from holdfast.training.loop import TrainProgress, train
+from holdfast.training.loop import train
+from holdfast.training.trainer import TrainProgress
 from holdfast.workflows.specs import open_data_spec, parse_noise
 from holdfast.workflows.train import begun_bundle
 

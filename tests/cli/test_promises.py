@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from program import CERTIFY, Call
 
-from holdfast.store.attack import read_attack, read_attack_manifest
-from holdfast.store.manifest import read_run_manifest
+from holdfast.store.attack import read_attack
+from holdfast.store.attack_manifest import read_attack_manifest
 from holdfast.store.run import RECORDS, read_run
+from holdfast.store.run_manifest import read_run_manifest
 from holdfast.store.seeds import derived_seed
 
 NONCE = "00112233445566778899aabbccddeeff"

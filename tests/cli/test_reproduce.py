@@ -111,7 +111,7 @@ def test_a_process_that_dies_is_noticed(mnist: Path, tmp_path: Path) -> None:
 
 def test_killed_at_any_time_the_same_command_goes_on(call: Call, mnist: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    program = "from holdfast.cli.main import main; from holdfast.reproductions import recipes; "
+    program = "from holdfast.cli.main import main; from holdfast.reproductions import models; "
     program += "recipes._MNIST_EPOCHS['smoke'] = 2; main()"
     command = [sys.executable, "-c", program, *map(str, arguments(mnist, out))]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

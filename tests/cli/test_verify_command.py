@@ -12,8 +12,8 @@ import pytest
 from program import CERTIFY, Call
 
 from holdfast.errors import DataError
-from holdfast.store.manifest import read_run_manifest
 from holdfast.store.run import RECORDS, RunStore, read_run
+from holdfast.store.run_manifest import read_run_manifest
 
 TRAIN = ("--noise", "gaussian:sigma=0.25", "--arch", "digits-mlp", "--quiet", "--learning-rate", 0.1)
 

@@ -24,8 +24,9 @@ from holdfast.estimators.proved import MOST_RADIUS
 from holdfast.execution.bound import bound_run, describe_bound, proved_again
 from holdfast.store.data_manifest import DataManifest
 from holdfast.store.logs import write_tsv
-from holdfast.store.manifest import proved_of, write_manifest
+from holdfast.store.manifest import write_manifest
 from holdfast.store.run import BoundRecord, RunStore, read_run
+from holdfast.store.run_manifest import proved_of
 from holdfast.verification.exported import check_log
 from holdfast.verification.run import Verification, check_claims, check_files
 from holdfast.workflows.logs import log_lines

@@ -19,7 +19,7 @@ from holdfast.models.architectures import build
 from holdfast.models.architectures.base import architecture_names
 from holdfast.noises.base import noise_names
 from holdfast.reproductions import find_study
-from holdfast.sampling.engines.local import torch_device
+from holdfast.sampling.devices import torch_device
 from holdfast.training.recipes import recipe_names
 from holdfast.workflows.attack import _wanted
 from holdfast.workflows.question import Question

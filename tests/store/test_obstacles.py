@@ -28,11 +28,12 @@ from holdfast.execution.certify import certify_run
 from holdfast.noises.gaussian import Gaussian
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.engines.local import LocalEngine
-from holdfast.store.attack import Budgets, read_attack
+from holdfast.store.attack import read_attack
+from holdfast.store.attack_manifest import Budgets
 from holdfast.store.folder import RECORDS
 from holdfast.store.gallery import read_gallery
-from holdfast.store.manifest import BOUND
 from holdfast.store.run import BoundRecord, RunStore, Session, read_run
+from holdfast.store.run_manifest import BOUND
 from holdfast.verification.attack import AttackVerification, check_attack
 from holdfast.verification.run import Verification, check_files
 from holdfast.workflows.logs import import_log

@@ -16,8 +16,9 @@ from verified_runs import seal
 
 from holdfast.errors import RunError, RunLockedError, StorageError
 from holdfast.store.digests import manifest_digest
-from holdfast.store.manifest import FILE_NAME, RunManifest, differences, read_run_manifest
+from holdfast.store.manifest import differences
 from holdfast.store.run import RECORDS, SESSIONS, RunStore, VoteRecord, read_run
+from holdfast.store.run_manifest import FILE_NAME, RunManifest, read_run_manifest
 from holdfast.store.subsets import ordinal
 from holdfast.types import Counts
 

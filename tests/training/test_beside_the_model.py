@@ -18,7 +18,7 @@ from holdfast.workflows.train import begun_bundle
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from holdfast.training.loop import TrainProgress
+    from holdfast.training.trainer import TrainProgress
 
 CONFIG = TrainConfig(epochs=2, batch_size=256, learning_rate=0.1)
 CHECKPOINT, LOCK = "m.safetensors.checkpoint", ".m.safetensors.lock"

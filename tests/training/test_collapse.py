@@ -10,10 +10,10 @@ import torch
 from holdfast.data import DataSet, open_data
 from holdfast.errors import ClassifierError
 from holdfast.noises.gaussian import Gaussian
-from holdfast.training import loop
 from holdfast.training.config import TrainConfig
-from holdfast.training.loop import TrainProgress, train
+from holdfast.training.loop import train
 from holdfast.training.recipes import NoiseAugmentation, Standard
+from holdfast.training.trainer import Trainer, TrainProgress
 from holdfast.workflows.train import begun_bundle
 
 QUICK = TrainConfig(epochs=1, batch_size=256, learning_rate=0.01)
@@ -29,10 +29,10 @@ def test_a_network_that_became_a_constant_is_refused(
     tmp_path: Path, digits: DataSet, monkeypatch: pytest.MonkeyPatch, noise: Gaussian | None
 ) -> None:
     """All units of a hidden layer die, as under too high a learning rate: what is left are the last layer's biases."""
-    trainers: list[loop._Trainer] = []
-    made = loop._Trainer.__init__
+    trainers: list[Trainer] = []
+    made = Trainer.__init__
 
-    def kept(self: loop._Trainer, *arguments: object) -> None:
+    def kept(self: Trainer, *arguments: object) -> None:
         made(self, *arguments)  # type: ignore[arg-type]
         trainers.append(self)
 
@@ -44,7 +44,7 @@ def test_a_network_that_became_a_constant_is_refused(
                 assert first.bias is not None
                 first.bias.fill_(-1.0)
 
-    monkeypatch.setattr(loop._Trainer, "__init__", kept)
+    monkeypatch.setattr(Trainer, "__init__", kept)
     out = tmp_path / "m.safetensors"
     info = replace(begun_bundle(digits, noise, "digits-mlp"), arguments={"widths": [32]})
     recipe = Standard() if noise is None else NoiseAugmentation()

@@ -21,8 +21,9 @@ from holdfast.noises.lattice_gaussian import LatticeGaussian
 from holdfast.noises.uniform_flip import UniformFlip
 from holdfast.outputs import alone_at
 from holdfast.training.config import TrainConfig
-from holdfast.training.loop import TrainProgress, train
+from holdfast.training.loop import train
 from holdfast.training.recipes import Consistency, Denoise, Standard
+from holdfast.training.trainer import TrainProgress
 from holdfast.workflows.train import begun_bundle
 
 QUICK = TrainConfig(epochs=3, batch_size=256, learning_rate=0.1)

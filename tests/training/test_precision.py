@@ -15,9 +15,10 @@ from holdfast.noises.gaussian import Gaussian
 from holdfast.training import loop, precision
 from holdfast.training.config import TrainConfig
 from holdfast.training.devices import Team
-from holdfast.training.loop import TrainProgress, step_speeds, train
+from holdfast.training.loop import step_speeds, train
 from holdfast.training.precision import speeds
 from holdfast.training.recipes import Memorize
+from holdfast.training.trainer import TrainProgress
 from holdfast.workflows.train import begun_bundle
 
 QUICK = TrainConfig(epochs=4, batch_size=128, learning_rate=0.05)

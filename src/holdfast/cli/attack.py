@@ -120,8 +120,9 @@ def attack_command(
     from holdfast.analysis.plots import check_suffix
     from holdfast.models.bundle import load_bundle
     from holdfast.outputs import check_place
-    from holdfast.sampling.engines.local import torch_device
-    from holdfast.store.attack import EVIDENCE, AttackManifest, read_attack
+    from holdfast.sampling.devices import torch_device
+    from holdfast.store.attack import EVIDENCE, read_attack
+    from holdfast.store.attack_manifest import AttackManifest
     from holdfast.store.data_manifest import DataManifest
 
     if attack is None:

@@ -52,8 +52,8 @@ def bound_command(
     """Prove, without noise and without sampling, how far each input is from another answer: alpha is 0."""
     from holdfast.cli.table import print_summaries
     from holdfast.models.bundle import load_bundle
-    from holdfast.sampling.engines.local import torch_device
-    from holdfast.store.manifest import RunManifest
+    from holdfast.sampling.devices import torch_device
+    from holdfast.store.run_manifest import RunManifest
 
     commitment = Commitment(promise_only, promise)
     if bound is None:

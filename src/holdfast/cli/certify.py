@@ -62,7 +62,7 @@ def certify_command(
     """Certify the test images. Interrupted? The same command goes on where it stopped, to the same records."""
     from holdfast.cli.table import print_summaries
     from holdfast.stats.rounding import down
-    from holdfast.store.manifest import RunManifest
+    from holdfast.store.run_manifest import RunManifest
 
     hidden = json or quiet
     commitment = Commitment(promise_only, promise, nonce)

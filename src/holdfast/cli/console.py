@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from holdfast.execution.certify import Progress as RunProgress
-    from holdfast.training.loop import TrainProgress
+    from holdfast.execution.session import Progress as RunProgress
+    from holdfast.training.trainer import TrainProgress
 
 AnyProgress = TypeVar("AnyProgress")
 AnyItem = TypeVar("AnyItem")

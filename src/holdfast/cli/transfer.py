@@ -38,7 +38,7 @@ def transfer_command(
     from holdfast.analysis.attacks import transfer_matrix
     from holdfast.execution.transfer import transfer
     from holdfast.models.bundle import load_bundle
-    from holdfast.sampling.engines.local import torch_device
+    from holdfast.sampling.devices import torch_device
     from holdfast.sampling.rng import check_seed, fresh_seed
 
     found = read_attacks(attacks)

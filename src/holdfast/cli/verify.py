@@ -242,7 +242,7 @@ def _given(
 
 def _bundle(model: Path, device: str) -> Bundle:
     from holdfast.models.bundle import load_bundle
-    from holdfast.sampling.engines.local import torch_device
+    from holdfast.sampling.devices import torch_device
 
     return load_bundle(model, torch_device(device))
 

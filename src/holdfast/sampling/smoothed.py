@@ -12,8 +12,9 @@ from holdfast.estimators import AnswerRule, Estimator, Exact, FixedSize, Looks, 
 from holdfast.noises.base import Noise, find_guarantee
 from holdfast.noises.pixels import CHANNELS_LAST, check_layout, counts_pixels, refuse_channels_last
 from holdfast.sampling.classifier import BaseClassifier, VotingClassifier
+from holdfast.sampling.devices import device_name, torch_device
 from holdfast.sampling.engines.base import Base, ClassifierFactory, Engine
-from holdfast.sampling.engines.local import LocalEngine, device_name, torch_device
+from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.inputs import as_array, checked_example, checked_indices, checked_range, content_keys
 from holdfast.sampling.layouts import taking_channels_last
 from holdfast.sampling.procedure import Certify, Predict, certify_votes
@@ -42,7 +43,7 @@ class SmoothedClassifier:
         base_classifier: from noisy inputs `(batch, *noisy event)` to logits `(batch, num_classes)` or integer votes
             `(batch,)`, for batches of any size: a torch module in eval mode, a program of `torch.export`, or any
             callable. Normalization belongs inside it. For an engine of other processes it must be possible to pickle
-            it, or it is a recipe (`FunctionFactory`).
+            it, or it is a factory (`FunctionFactory`).
         noise: the smoothing noise, `Gaussian(sigma=0.5)` say; its parameters are in input units.
         num_classes: number of classes, at least 2.
         input_range: smallest and largest value that an input may have; an input outside is an error, never clipped.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from holdfast.attacks import Target
     from holdfast.data.base import DataSet
     from holdfast.execution.adversary import Certified
-    from holdfast.execution.certify import Progress
+    from holdfast.execution.session import Progress
     from holdfast.folders import Where
     from holdfast.models.bundle import Bundle
     from holdfast.noises.base import Noise
@@ -115,7 +115,8 @@ def attack_into(
     from holdfast.attacks import Check
     from holdfast.execution.attack import attack_run, checked_adversary, describe_attack
     from holdfast.execution.replay import check_backend
-    from holdfast.store.attack import AttackManifest, AttackStore
+    from holdfast.store.attack import AttackStore
+    from holdfast.store.attack_manifest import AttackManifest
 
     chosen = parse_attack(asked.attack)
     budgets = parse_budgets(asked.budget, default="1x,1.5x,2x" if certification and not chosen.minimizes else None)
@@ -136,7 +137,7 @@ def attack_into(
         model={**bundle.describe(), "backend": backend},
         precision=computation.precision,
         seed=asked.commitment.seed(out, AttackManifest, asked.seed),
-        wanted=_wanted(asked.target, len(examples.class_names)),
+        target_class=_wanted(asked.target, len(examples.class_names)),
         restarts=asked.restarts,
         certification=None if certification is None else certification.manifest.digest,
     )
@@ -161,7 +162,7 @@ def target_of(
     from holdfast.attacks import DefendedTarget, PlainTarget, SmoothedTarget
     from holdfast.execution.backends import AUTO, ClassifierBuilder, description
     from holdfast.models.backends import check_precision
-    from holdfast.sampling.engines.local import torch_device
+    from holdfast.sampling.devices import torch_device
 
     torch.set_num_threads(computation.threads)
     space, classes = bundle.info.input_space, len(bundle.info.class_names)
@@ -219,8 +220,8 @@ def certification_of(folder: Where, noise: str | None, every: int, split: str, p
         UsageError: what the run decides is given besides, and is something else.
         RunError: not a run that Holdfast made, or one without records.
     """
-    from holdfast.store.manifest import BOUND, CERTIFY, backend_of
     from holdfast.store.run import read_run
+    from holdfast.store.run_manifest import BOUND, CERTIFY, backend_of
 
     certification = read_run(folder)
     if noise is not None:
@@ -303,7 +304,7 @@ def _as_certified(
     """Noise, precision, backend and alpha of the run, of which model and data must be; no noise for a bound."""
     from holdfast.execution.replay import check_origin
     from holdfast.noises.base import noise_from_dict
-    from holdfast.store.manifest import BOUND, backend_of, estimator_of
+    from holdfast.store.run_manifest import BOUND, backend_of, estimator_of
 
     manifest = certification.manifest
     check_origin(manifest, bundle, examples)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from holdfast.bounds import Bound
     from holdfast.data.base import DataSet
-    from holdfast.execution.certify import Progress
+    from holdfast.execution.session import Progress
     from holdfast.folders import Where
     from holdfast.models.bundle import Bundle
 
@@ -51,7 +51,7 @@ def bound_into(
 
     from holdfast.bounds import Classifier
     from holdfast.execution.bound import bound_run, describe_bound
-    from holdfast.sampling.engines.local import torch_device
+    from holdfast.sampling.devices import torch_device
     from holdfast.store.data_manifest import DataManifest
     from holdfast.store.run import RunStore
 

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from holdfast.estimators import Estimator
-    from holdfast.execution.certify import Progress
+    from holdfast.execution.session import Progress
     from holdfast.folders import Where
     from holdfast.sampling.classifier import VotingClassifier
     from holdfast.sampling.engines.base import Engine
-    from holdfast.store.manifest import RunManifest
+    from holdfast.store.run_manifest import RunManifest
     from holdfast.workflows.setup import Setup
 
 
@@ -59,7 +59,7 @@ def in_precision(
         RuntimeWarning: bfloat16 was named for a new run, and is much slower than float32 here.
     """
     from holdfast.models.precision import settled
-    from holdfast.store.manifest import stored_run_manifest
+    from holdfast.store.run_manifest import stored_run_manifest
 
     if asked not in (AUTO, FLOAT32, BFLOAT16):
         return setup
@@ -112,7 +112,7 @@ def _begun(out: Where, setup: Setup, settings: Settings) -> tuple[RunManifest, V
 
 def classifier_for(out: Where, setup: Setup, settings: Settings) -> VotingClassifier:
     """The base classifier on its backend: a resumed run keeps its own unless another one is asked for."""
-    from holdfast.store.manifest import backend_of, stored_run_manifest
+    from holdfast.store.run_manifest import backend_of, stored_run_manifest
 
     builder = setup.builder(settings.engine.device, settings.engine.threads)
     before = stored_run_manifest(out) if settings.backend == "auto" else None
@@ -127,7 +127,7 @@ def manifest_for(out: Where, setup: Setup, settings: Settings, backend: dict[str
     """The manifest of the run: a resumed run keeps its seed unless another one is asked for."""
     from holdfast.execution.certify import describe_certification
     from holdfast.store.data_manifest import DataManifest
-    from holdfast.store.manifest import RunManifest
+    from holdfast.store.run_manifest import RunManifest
 
     return describe_certification(
         noise=setup.noise,

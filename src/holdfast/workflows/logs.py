@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from holdfast.estimators import FixedSize
     from holdfast.noises.base import Noise
     from holdfast.store.logs import Log, LogLine
-    from holdfast.store.manifest import RunManifest
     from holdfast.store.run import Record, Run
+    from holdfast.store.run_manifest import RunManifest
 
 
 def import_log(file: Path, noise: Noise, estimator: FixedSize, n0: int, data_name: str, out: Path) -> Run:

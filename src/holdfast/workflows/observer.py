@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from holdfast.execution.certify import Progress
-    from holdfast.training.loop import TrainProgress
+    from holdfast.execution.session import Progress
+    from holdfast.training.trainer import TrainProgress
 
 
 class Observer:

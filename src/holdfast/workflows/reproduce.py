@@ -115,8 +115,8 @@ def _reusable(folder: Where, wanted: Certification, trained: Trained, data: Data
     Raises:
         RunError: it promised something else.
     """
-    from holdfast.store.manifest import stored_run_manifest
     from holdfast.store.run import read_run
+    from holdfast.store.run_manifest import stored_run_manifest
 
     if stored_run_manifest(folder) is None:
         return None

@@ -67,7 +67,7 @@ class Setup:
         from holdfast.models.backends import check_precision
         from holdfast.models.bundle import load_bundle
         from holdfast.noises.base import find_guarantee
-        from holdfast.sampling.engines.local import torch_device
+        from holdfast.sampling.devices import torch_device
 
         check_precision(precision)
         # In float32: a backend makes its own precision of that.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from holdfast.named import Named
     from holdfast.noises.base import Noise
     from holdfast.sampling.engines.base import Engine
-    from holdfast.store.attack import Budgets
+    from holdfast.store.attack_manifest import Budgets
     from holdfast.training.recipes import Recipe
     from holdfast.verification.sample import Sample
 
@@ -77,7 +77,7 @@ def parse_budgets(text: str | None, default: str | None = None) -> Budgets:
     Raises:
         UsageError: something else, both kinds at once, or a budget of 0.
     """
-    from holdfast.store.attack import Budgets
+    from holdfast.store.attack_manifest import Budgets
 
     given = default if text is None else text
     if given is None:

@@ -28,9 +28,9 @@ def bounded(wanted: Bounding, model: Model, trained: Trained, splits: Splits, pl
         RunError: the folder has a run of another kind, or with other settings.
     """
     from holdfast.models.bundle import load_bundle
-    from holdfast.sampling.engines.local import torch_device
-    from holdfast.store.manifest import stored_run_manifest
+    from holdfast.sampling.devices import torch_device
     from holdfast.store.run import read_run
+    from holdfast.store.run_manifest import stored_run_manifest
 
     folder, data = place.run(wanted.name), splits.open("test", model.options)
     bound = parse_bound(wanted.bound)
@@ -67,8 +67,9 @@ def attacked(
         AlarmError: an adversarial contradicts a certificate.
     """
     from holdfast.models.bundle import load_bundle
-    from holdfast.sampling.engines.local import torch_device
-    from holdfast.store.attack import read_attack, stored_attack_manifest
+    from holdfast.sampling.devices import torch_device
+    from holdfast.store.attack import read_attack
+    from holdfast.store.attack_manifest import stored_attack_manifest
     from holdfast.store.data_manifest import DataManifest
 
     folder, data = place.attack(wanted.name), splits.open("test", model.options)
@@ -101,7 +102,7 @@ def transferred(
     from holdfast.analysis.attacks import transfer_matrix
     from holdfast.execution.transfer import transfer
     from holdfast.models.bundle import load_bundle
-    from holdfast.sampling.engines.local import torch_device
+    from holdfast.sampling.devices import torch_device
 
     targets = {}
     for name in names:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from holdfast.folders import Below, Where
     from holdfast.models.bundle import BundleInfo
     from holdfast.reproductions.base import Model, Trained
-    from holdfast.training.loop import TrainProgress
+    from holdfast.training.trainer import TrainProgress
 
 # A process tells of its progress so often at most.
 _SECONDS_BETWEEN_NEWS = 0.3
@@ -152,7 +152,7 @@ def _train(
     """Train in this process, or go on where a training was interrupted, and write the bundle."""
     import torch
 
-    from holdfast.sampling.engines.local import torch_device
+    from holdfast.sampling.devices import torch_device
     from holdfast.training.config import TrainConfig
     from holdfast.training.loop import train
     from holdfast.workflows.train import begun_bundle

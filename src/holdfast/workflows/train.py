@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from holdfast.noises.base import Noise
     from holdfast.training.config import TrainConfig
     from holdfast.training.devices import Team
-    from holdfast.training.loop import TrainProgress
+    from holdfast.training.trainer import TrainProgress
 
 # The architecture for a data set when none is given, by height and width of its images; features have neither.
 _DEFAULT_ARCHITECTURES: dict[tuple[int, ...], str] = {
@@ -59,7 +59,7 @@ def train_bundle(
     """
     import torch
 
-    from holdfast.sampling.engines.local import torch_device
+    from holdfast.sampling.devices import torch_device
     from holdfast.training.devices import team as team_of
     from holdfast.training.loop import train
 
