@@ -39,7 +39,6 @@ _CallError = cast("type[Exception]", typer.BadParameter.__mro__[2])
 app = typer.Typer(
     help="Certified robustness of classifiers by randomized smoothing: train, certify, report.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -87,7 +86,7 @@ def main() -> None:
     streams.guard()
     try:
         try:
-            code = app(standalone_mode=False)
+            code = app(prog_name="holdfast", standalone_mode=False)
         finally:
             with suppress(BrokenPipeError):
                 sys.stdout.flush()
