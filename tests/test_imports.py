@@ -1,4 +1,4 @@
-"""Who may import whom, where import-linter does not look: tests and benchmarks go through the program or the library."""
+"""Who may import whom, where import-linter does not look: tests and benchmarks use the library, or the program."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ ATTACKS: dict[str, tuple[str, str | None, tuple[object, ...]]] = {
 
 def holdfast(*arguments: object) -> str:
     """What the program prints when called with these arguments."""
-    call = [sys.executable, "-c", "from holdfast.cli.main import main; main()", *map(str, arguments)]
+    call = [sys.executable, "-m", "holdfast", *map(str, arguments)]
     done = subprocess.run(call, check=True, capture_output=True, text=True)
     return done.stdout
 

@@ -15,10 +15,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from holdfast.analysis.attacked import summarize_attack
-from holdfast.cli.main import main
-from holdfast.runs.attack_store import AttackRun, read_attack
-from holdfast.runs.store import Run, read_run
+from holdfast.__main__ import main
+from holdfast.analysis.attacks import summarize_attack
+from holdfast.store.attack import AttackRun, read_attack
+from holdfast.store.run import Run, read_run
 
 NONCE = "00112233445566778899aabbccddeeff"
 # Entries that are a sentence, or null where there is nothing to say: only which of the two is kept.

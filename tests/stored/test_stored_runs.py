@@ -14,7 +14,7 @@ import torch
 from stored_questions import NONCE, ask_all, case_names, entries, is_attack, model_of, read_stored, reduced, run_program
 
 from holdfast.errors import HoldfastError
-from holdfast.runs.attack_store import AttackRun
+from holdfast.store.attack import AttackRun
 
 HERE = Path(__file__).parent
 NAMES = case_names(HERE)
