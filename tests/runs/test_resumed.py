@@ -6,7 +6,7 @@ by itself, and fails this test if the comparison leaves it out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -75,13 +75,13 @@ def attacked() -> AttackManifest:
     return whole(attack_manifest(budgets=(0.2, 0.4), certification="3" * 64, wanted="next", soft_samples=10, **noise))
 
 
-PROMISES: dict[str, Callable[[], Any]] = {
-    "certify": certify,
-    "certify, nonce": lambda: derived(certify()),
-    "imported": imported,
-    "bound": bound,
-    "attack": attacked,
-    "attack, nonce": lambda: derived(attacked()),
+PROMISES: dict[str, Any] = {
+    "certify": certify(),
+    "certify, nonce": derived(certify()),
+    "imported": imported(),
+    "bound": bound(),
+    "attack": attacked(),
+    "attack, nonce": derived(attacked()),
 }
 DOCUMENTS: dict[str, Any] = {
     "certify": Certify,
@@ -140,7 +140,7 @@ def refusal(folder: Path, promised: Promised) -> str:
     return ""
 
 
-CASES = [(kind, path) for kind, make in PROMISES.items() for path in entries(make())]
+CASES = [(kind, path) for kind, promised in PROMISES.items() for path in entries(promised)]
 
 
 def named(case: Any) -> str:
@@ -151,8 +151,8 @@ def named(case: Any) -> str:
 def started(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A folder with each kind of promise."""
     folders = {kind: tmp_path_factory.mktemp("promises") / kind for kind in PROMISES}
-    for kind, make in PROMISES.items():
-        assert refusal(folders[kind], make()) == ""
+    for kind, promised in PROMISES.items():
+        assert refusal(folders[kind], promised) == ""
     return folders
 
 
@@ -160,7 +160,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def test_an_entry_that_changed_is_refused_by_its_name(
     started: dict[str, Path], kind: str, path: tuple[str, ...]
 ) -> None:
-    folder, promised = started[kind], PROMISES[kind]()
+    folder, promised = started[kind], PROMISES[kind]
     file = folder / promised.file_name
     before = file.read_bytes()
     said = refusal(folder, changed(promised, path, other(within(promised, path))))
@@ -182,14 +182,14 @@ def within(promised: Any, path: tuple[str, ...]) -> Any:
     return promised
 
 
-LEFT_OUT = [(kind, path) for kind, path in CASES if isinstance(within(PROMISES[kind](), path[:-1]), dict)]
+LEFT_OUT = [(kind, path) for kind, path in CASES if isinstance(within(PROMISES[kind], path[:-1]), dict)]
 
 
 @pytest.mark.parametrize(("kind", "path"), LEFT_OUT, ids=named)
 def test_an_entry_that_was_left_out_or_added_is_refused(
     started: dict[str, Path], kind: str, path: tuple[str, ...]
 ) -> None:
-    promised = PROMISES[kind]()
+    promised = PROMISES[kind]
     *outer, last = path
     entries_there = within(promised, tuple(outer))
     fewer = {name: value for name, value in entries_there.items() if name != last}
@@ -202,7 +202,7 @@ def test_an_entry_that_was_left_out_or_added_is_refused(
 @pytest.mark.parametrize("kind", PROMISES)
 def test_every_entry_that_a_document_can_have_is_tried(kind: str) -> None:
     """Of `trained_for`, `backend` and other descriptions the content is free."""
-    tried = set(entries(PROMISES[kind]()))
+    tried = set(entries(PROMISES[kind]))
     documents: dict[tuple[str, ...], Any] = {(): DOCUMENTS[kind], ("data",): Data}
     if kind != "imported":
         documents[("model",)] = Model
@@ -219,7 +219,7 @@ def test_what_is_not_compared_is_an_entry_of_some_promise() -> None:
 
 @pytest.mark.parametrize("kind", PROMISES)
 def test_a_resumed_promise_keeps_its_time_and_its_digest(started: dict[str, Path], kind: str) -> None:
-    promised = PROMISES[kind]()
+    promised = PROMISES[kind]
     later = replace(promised, created="2031-01-01T00:00:00+00:00")
     store = AttackStore if isinstance(promised, AttackManifest) else RunStore
     with store(started[kind], later) as opened:
