@@ -2,6 +2,7 @@
 
 import math
 
+import mpmath
 import numpy as np
 import pytest
 from scipy.stats import binom, norm
@@ -43,6 +44,22 @@ def test_capital_against_the_oracles() -> None:
     first = next(n for n in range(1, 100) if truncated_capital(n, n, p0) >= math.log(1000))
     assert first == 47
     assert truncated_capital(10, 1000, 0.99) == -math.inf
+
+
+@pytest.mark.parametrize(("hits", "n", "p0"), [(95, 100, 0.84), (3, 4, 0.5), (0, 1, 0.3), (700, 1000, 0.7)])
+def test_capital_is_that_of_the_mixture(hits: int, n: int, p0: float) -> None:
+    """The likelihood ratio, integrated over p > p0 under Beta(1/2, 1/2) restricted to it, to 20 digits."""
+    with mpmath.workdps(30):
+
+        def stake(p: mpmath.mpf) -> mpmath.mpf:
+            return 1 / mpmath.sqrt(p * (1 - p))
+
+        def ratio(p: mpmath.mpf) -> mpmath.mpf:
+            return stake(p) * (p / p0) ** hits * ((1 - p) / (1 - mpmath.mpf(p0))) ** (n - hits)
+
+        ends = [p0, (1 + p0) / 2, 1]
+        expected = mpmath.log(mpmath.quad(ratio, ends) / mpmath.quad(stake, ends))
+    assert truncated_capital(hits, n, p0) == pytest.approx(float(expected), rel=1e-9, abs=1e-9)
 
 
 def test_capital_is_a_supermartingale_at_and_below_the_hypothesis() -> None:
