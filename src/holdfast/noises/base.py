@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, final
 import numpy as np
 
 from holdfast.errors import InputError, UsageError
-from holdfast.named import Named, from_dict, register
+from holdfast.named import Family, Named
 from holdfast.plain import is_real, plain
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _LARGEST_SCALE = 1e30
 # Draws of large inputs are made in parts of about so many bytes.
 _PART_BYTES = 2**22
 
-_NOISES: dict[str, type[Noise]] = {}
+NOISES: Family[Noise] = Family("noise", "holdfast.noises", "holdfast.noises")
 
 
 class Noise(Named, ABC):
@@ -57,7 +57,7 @@ class Noise(Named, ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        register(_NOISES, "noise", cls)
+        NOISES.register(cls)
 
     @abstractmethod
     def draw(self, x: Tensor, num: int, generator: Generator) -> Tensor:
@@ -192,7 +192,7 @@ def draws_at_once(x: Tensor) -> int:
 
 def noise_names() -> list[str]:
     """The names of all noises, sorted."""
-    return sorted(_NOISES)
+    return NOISES.names()
 
 
 def noise_from_dict(description: Mapping[str, Any]) -> Noise:
@@ -201,7 +201,7 @@ def noise_from_dict(description: Mapping[str, Any]) -> Noise:
     Raises:
         UsageError: an unknown noise, or a parameter that is unknown, missing or out of range.
     """
-    return from_dict(_NOISES, "noise", description)
+    return NOISES.from_dict(description)
 
 
 @dataclass(frozen=True)
