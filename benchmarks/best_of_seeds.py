@@ -2,7 +2,7 @@
 
 python benchmarks/best_of_seeds.py [--seeds N] [--epochs N]    (default 60 seeds, 80 epochs)
 
-A network is trained once, by the demo's recipe. Each seed certifies the same test images anew; what is picked is
+A network is trained once, as the demo trains it. Each seed certifies the same test images anew; what is picked is
 certified accuracy at one radius. Subsets are what `--every` and `--limit` can say, with 72 images or more, of one run.
 """
 
@@ -17,12 +17,12 @@ import torch
 from common.program import parsed, parser
 from common.small import digits
 
-from holdfast.cli.train import describe
 from holdfast.models.bundle import load_bundle
 from holdfast.noises.gaussian import Gaussian
 from holdfast.sampling.smoothed import SmoothedClassifier
 from holdfast.training.config import TrainConfig
 from holdfast.training.loop import train
+from holdfast.workflows.train import begun_bundle
 
 SIGMA, RADIUS, N0, ALPHA = 0.25, 0.25, 20, 0.001
 FEWEST = 72
@@ -53,7 +53,7 @@ def classifier(epochs: int) -> SmoothedClassifier:
     config = replace(TrainConfig(), epochs=epochs, learning_rate=0.1, weight_decay=1e-3)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "digits.safetensors"
-        train(describe(data, Gaussian(SIGMA), "digits-cnn"), config, data, out)
+        train(begun_bundle(data, Gaussian(SIGMA), "digits-cnn"), config, data, out)
         module = load_bundle(out).module
     return SmoothedClassifier(module, Gaussian(SIGMA), 10, batch_size=512)
 

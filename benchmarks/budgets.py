@@ -25,7 +25,7 @@ from common.program import machine, parsed, parser
 
 # Where a process is ended: what goes so far has failed.
 _SECONDS, _BYTES = 10, 6 * 2**30
-_PROGRAM = "import torch; torch.set_num_threads(1); from holdfast.cli.main import main; main()"
+_PROGRAM = "import torch; torch.set_num_threads(1); from holdfast.__main__ import main; main()"
 _WIDE = 110
 # What is promised.
 MOST_SECONDS, MOST_BYTES = 2.0, 500 * 10**6

@@ -21,15 +21,16 @@ import torch
 from common.program import machine, parsed, parser
 from numpy.typing import NDArray
 
-from holdfast.cli.train import describe
 from holdfast.data.base import DataSet
 from holdfast.models.bundle import load_bundle
 from holdfast.noises.ablation import Ablation
 from holdfast.noises.base import pixel_count
 from holdfast.sampling.rng import Stream, generator
 from holdfast.training.config import TrainConfig
-from holdfast.training.loop import TrainProgress, train
+from holdfast.training.loop import train
+from holdfast.training.trainer import TrainProgress
 from holdfast.workflows.specs import open_data_spec
+from holdfast.workflows.train import begun_bundle
 
 _RECIPE = TrainConfig(
     batch_size=128,
@@ -59,7 +60,7 @@ def epoch_seconds(network: str, noise: Ablation, data: DataSet, timed: int) -> f
 
     with tempfile.TemporaryDirectory() as folder:
         try:
-            train(describe(data, noise, network), _RECIPE, data, Path(folder) / "m.safetensors", on_progress=look)
+            train(begun_bundle(data, noise, network), _RECIPE, data, Path(folder) / "m.safetensors", on_progress=look)
         except _Stop:
             steps = -(-len(data) // _RECIPE.batch_size)
             return (times[-1] - times[0]) / timed * steps
@@ -127,7 +128,7 @@ def compare(
     delta = 1.0 - np.prod([(pixels - noise.k - i) / (pixels - i) for i in range(_RADIUS)])
     with tempfile.TemporaryDirectory() as folder:
         out, start = Path(folder) / "m.safetensors", time.process_time()
-        train(describe(training_set, noise, network), replace(_RECIPE, epochs=epochs), training_set, out)
+        train(begun_bundle(training_set, noise, network), replace(_RECIPE, epochs=epochs), training_set, out)
         spent = (time.process_time() - start) / 60
         shares = votes(out, noise, test_set)
     right: NDArray[np.float64] = shares[np.arange(len(labels)), labels]

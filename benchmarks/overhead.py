@@ -30,7 +30,6 @@ from common.small import DATA, digits_model
 from common.timed import TimedBackend, TimedNoise, found_slow
 from torch import nn
 
-from holdfast.cli.material import Setup
 from holdfast.models.architectures.base import build
 from holdfast.models.backends import Backend, Job, prepare
 from holdfast.models.backends.torch_eager import TorchEager
@@ -44,6 +43,7 @@ from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.procedure import Burst
 from holdfast.sampling.rng import BLOCK
 from holdfast.types import Example
+from holdfast.workflows.setup import Setup
 
 PRECISIONS = TorchEager.precisions
 STAGES = ("noise", "forward", "count", "near ties")
@@ -142,7 +142,7 @@ def trained(model: str, precision: str) -> Case:
     examples = [material.data[index] for index in range(inputs)]
     name = f"trained {material.bundle.info.architecture} {precision}"
     network, reference = (
-        cast("Backend", material.workplace("cpu", 1, each).classifier("torch").function)
+        cast("Backend", material.builder("cpu", 1, each).classifier("torch").function)
         for each in (precision, "float32")
     )
     return Case(name, network, reference, material.noise, examples, samples)

@@ -17,7 +17,6 @@ from pathlib import Path
 import torch
 from common.program import machine, parsed, parser
 
-from holdfast.cli.train import describe
 from holdfast.data.base import open_data
 from holdfast.models.bundle import load_bundle
 from holdfast.noises.ablation import Ablation
@@ -37,6 +36,7 @@ from holdfast.training.recipes import (
     Standard,
     VoteMargin,
 )
+from holdfast.workflows.train import begun_bundle
 
 _SAMPLES, _ALPHA = 1_000, 0.001
 # Of a smoke run: samples of each image, and every so many images.
@@ -90,7 +90,7 @@ def main() -> None:
     config = TrainConfig(epochs=arguments.epochs, batch_size=128, optimizer="adamw", learning_rate=0.004)
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / "plain.safetensors"
-        train(describe(training_set, None, "digits-cnn"), replace(config, recipe=Standard()), training_set, plain)
+        train(begun_bundle(training_set, None, "digits-cnn"), replace(config, recipe=Standard()), training_set, plain)
         print("| noise | recipe | copies | seconds | accuracy | certified at |\n|---|---|---|---|---|---|")
         for number, row in enumerate(rows(plain)):
             radii = (0.25, 0.5, 0.75) if isinstance(row.noise, Gaussian) else (1, 2)
@@ -101,7 +101,7 @@ def main() -> None:
                 start = time.process_time()
                 out = Path(folder) / f"{number}-{seed}.safetensors"
                 made = replace(config, recipe=row.recipe, noise_copies=row.copies, shared_noise=row.shared, seed=seed)
-                train(describe(training_set, row.noise, spec), made, training_set, out)
+                train(begun_bundle(training_set, row.noise, spec), made, training_set, out)
                 seconds.append(time.process_time() - start)
                 smoothed = SmoothedClassifier(load_bundle(out).module, row.noise, num_classes=10)
                 certificates = smoothed.certify(x, n0=100, n=samples, alpha=_ALPHA)

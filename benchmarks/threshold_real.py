@@ -26,12 +26,12 @@ import numpy as np
 from common.program import machine, parsed, parser
 from common.small import DATA, digits_model
 
-from holdfast.cli.material import Setup
 from holdfast.estimators import EProcess, Estimator, FixedSize, Looks, certificate, scale_of
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.procedure import Certify
 from holdfast.sampling.rng import Stream
 from holdfast.stats.datasets import proportion
+from holdfast.workflows.setup import Setup
 
 if TYPE_CHECKING:
     from holdfast.sampling.classifier import VotingClassifier
@@ -136,7 +136,7 @@ def compare(asked: argparse.Namespace, n: int) -> None:
     """Sample for every estimator, n samples at most, and print the tables."""
     material = Setup.load(asked.model, asked.data, None, "test", "cpu", asked.precision)
     indices = range(0, len(material.data), asked.every)[: asked.limit]
-    classifier, engine = material.workplace("cpu", 1).classifier("torch"), LocalEngine(batch_size=asked.batch_size)
+    classifier, engine = material.builder("cpu", 1).classifier("torch"), LocalEngine(batch_size=asked.batch_size)
     examples = [material.data[index] for index in indices]
     size, speed = engine.fastest_batch(classifier, material.noise, examples[0])
     setting = Setting(material, classifier, examples, replace(engine, batch_size=size), n)

@@ -25,13 +25,14 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, pad
 from torch.utils.data import DataLoader, Dataset
 
-from holdfast.cli.train import describe
 from holdfast.data.base import DataSet
 from holdfast.models.bundle import BundleInfo
 from holdfast.noises.base import Noise
 from holdfast.training.config import TrainConfig
-from holdfast.training.loop import TrainProgress, train
+from holdfast.training.loop import train
+from holdfast.training.trainer import TrainProgress
 from holdfast.workflows.specs import open_data_spec, parse_noise
+from holdfast.workflows.train import begun_bundle
 
 # Steps that one round times, after some that it does not; and those that a smoke run times.
 _STEPS, _UNTIMED, _FEW = 24, 4, 2
@@ -130,7 +131,7 @@ def measure(name: str, spec: str, rounds: int, steps: int) -> None:
             values=values,
         )
         noise = parse_noise(case.noise)
-        info = describe(data, noise, case.architecture)
+        info = begun_bundle(data, noise, case.architecture)
         pictures = Pictures(values, data.labels, case.config)
         ratios: dict[str, list[float]] = {"float32": [], "bfloat16": []}
         speeds = []

@@ -16,8 +16,8 @@ import numpy as np
 from common.program import machine, parsed, parser
 
 from holdfast.store.data_manifest import DataManifest
-from holdfast.store.manifest import RunManifest
 from holdfast.store.run import RunStore, VoteRecord
+from holdfast.store.run_manifest import RunManifest
 from holdfast.types import Counts
 from holdfast.verification.run import Verification, check_claims, check_files
 from holdfast.workflows.verify import claims_of

@@ -93,7 +93,7 @@ def test_an_eps_called_png_starts_no_program(tmp_path: Path, monkeypatch: pytest
     for module, name in ((subprocess, "Popen"), (os, "system"), (os, "posix_spawn"), (os, "fork")):
         monkeypatch.setattr(module, name, refuse)
     with pytest.raises(DataError, match="cannot be decoded, expected an image in one of the formats PNG"):
-        open_image(bombs._eps(), "0.png")
+        open_image(bombs.pictures.eps(), "0.png")
 
 
 def test_every_use_of_pillow_names_its_formats() -> None:

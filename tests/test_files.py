@@ -14,7 +14,8 @@ import pytest
 
 from holdfast.errors import StorageError
 from holdfast.files import explained, storage_error
-from holdfast.folders import Folder, take_lock
+from holdfast.folders import Folder
+from holdfast.locks import take_lock
 from holdfast.outputs import alone_at, whole_file
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from holdfast.sampling.engines.processes import ProcessesEngine
 from holdfast.sampling.rng import check_seed
 from holdfast.sampling.smoothed import SmoothedClassifier
 from holdfast.stats.binomial import lower_bound, upper_bound
-from holdfast.store.attack import Budgets
+from holdfast.store.attack_manifest import Budgets
 from holdfast.store.data_manifest import DataManifest
 from holdfast.store.run import VoteRecord
 from holdfast.training.config import TrainConfig

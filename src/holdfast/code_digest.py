@@ -100,9 +100,9 @@ def digest_here(name: str) -> str:
     if module is None:
         return "not there"
     # Typed in, or made by a program.
-    lines, odd = described(module)
+    lines, not_compared = described(module)
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
-    return f"{digest}, not compared: {', '.join(odd)}" if odd else digest
+    return f"{digest}, not compared: {', '.join(not_compared)}" if not_compared else digest
 
 
 def place(name: str) -> str:
@@ -247,15 +247,15 @@ def _canonical(part: object) -> str:
         return f"[{','.join(map(_canonical, part))}]"
     if not isinstance(part, ast.AST):
         return repr(part)
-    said = []
+    fields = []
     for name in part._fields:
         value = getattr(part, name, None)
         if name == "body" and isinstance(value, list):
             value = _without_docstring(part, value)
         # Empty fields are left out: a newer Python has more of them.
         if name not in _IDLE and value is not None and value != []:
-            said.append(f"{name}={_canonical(value)}")
-    return f"{type(part).__name__}({','.join(said)})"
+            fields.append(f"{name}={_canonical(value)}")
+    return f"{type(part).__name__}({','.join(fields)})"
 
 
 def _without_docstring(owner: ast.AST, body: list[ast.stmt]) -> list[ast.stmt]:

@@ -12,7 +12,8 @@ from typing import IO, TYPE_CHECKING
 
 from holdfast.errors import RunError, StorageError
 from holdfast.files import kind_of, storage_error
-from holdfast.folders import Below, Folder, below, take_lock
+from holdfast.folders import Below, Folder, below
+from holdfast.locks import take_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from holdfast.folders import Where
 
 # What makes a folder a run or an attack, and what lies beside that in one which was worked on.
-_PROMISES = ("manifest.json", "attack.json")
+_MANIFESTS = ("manifest.json", "attack.json")
 _BESIDE = ("records.jsonl", "lock")
 # Of a promise that has nothing beside it.
 _ENTRIES = {"format", "data", "digest"}
@@ -153,7 +154,7 @@ def _resolved(path: Path) -> Path:
 
 
 def _is_run(folder: Path) -> bool:
-    for name in _PROMISES:
+    for name in _MANIFESTS:
         if not os.path.lexists(folder / name):
             continue
         if any(os.path.lexists(folder / each) for each in _BESIDE):

@@ -49,9 +49,9 @@ def _joined(text: str) -> str:
         return text
 
 
-def visible_lines(text: str, kept: str = "\n") -> str:
-    """A text of ours of several lines, each `visible`; `kept` are the signs that lay it out."""
-    return "".join(part if part in kept else visible(part) for part in _parted(text, kept))
+def visible_lines(text: str, layout: str = "\n") -> str:
+    """A text of ours of several lines, each `visible`; `layout` are the signs that lay it out."""
+    return "".join(part if part in layout else visible(part) for part in _parted(text, layout))
 
 
 def visible_document(document: object) -> object:
@@ -63,10 +63,10 @@ def visible_document(document: object) -> object:
     return [visible_document(each) for each in document] if isinstance(document, (list, tuple)) else document
 
 
-def _parted(text: str, kept: str) -> list[str]:
+def _parted(text: str, layout: str) -> list[str]:
     parts, begin = [], 0
     for place, sign in enumerate(text):
-        if sign in kept:
+        if sign in layout:
             parts += [text[begin:place], sign]
             begin = place + 1
     return [part for part in [*parts, text[begin:]] if part]

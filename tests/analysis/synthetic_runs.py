@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from holdfast.store.data_manifest import DataManifest
-from holdfast.store.manifest import RunManifest
 from holdfast.store.run import ClaimRecord, RunStore, Session, VoteRecord, read_run
+from holdfast.store.run_manifest import RunManifest
 from holdfast.types import Counts
 
 if TYPE_CHECKING:

@@ -33,15 +33,9 @@ from holdfast.analysis.gaps import attack_steps, gap, same_inputs
 from holdfast.analysis.report import write_report
 from holdfast.errors import RunError, UsageError
 from holdfast.stats.datasets import proportion
-from holdfast.store.attack import (
-    AttackManifest,
-    AttackRecord,
-    AttackRun,
-    AttackStore,
-    Budgets,
-    hashed,
-    read_attack,
-)
+from holdfast.store.adversarials import hashed
+from holdfast.store.attack import AttackRecord, AttackRun, AttackStore, read_attack
+from holdfast.store.attack_manifest import AttackManifest, Budgets
 from holdfast.types import Counts, Norm
 
 if TYPE_CHECKING:
@@ -150,7 +144,7 @@ def test_the_robustness_score_counts_answers_that_were_kept_right_or_wrong() -> 
 
 
 def test_success_within_budgets_and_within_multiples_of_the_radius() -> None:
-    # The last one has the wanted class already, and is not attacked.
+    # The last one has the target class already, and is not attacked.
     at = success_at([*FIVE, record(9, None, budgets=(), restarts=0)], 0.7)
     assert (at.attacked, at.misclassified, at.abstained) == (4, 2, 0)
     once, half, twice = success_at_factors(FIVE)

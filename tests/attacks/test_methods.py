@@ -136,22 +136,22 @@ def test_a_seed_repeats_an_attack_and_leaves_the_global_generators_alone(plain: 
 
 
 @pytest.mark.parametrize("attack", SHORT, ids=str)
-def test_a_wanted_class_is_reached_or_refused(plain: Victim, attack: Attack) -> None:
+def test_a_target_class_is_reached_or_refused(plain: Victim, attack: Attack) -> None:
     x, label = plain.image(0)
-    wanted, target = (label + 5) % 10, plain.target()
+    aim, target = (label + 5) % 10, plain.target()
     if not attack.targeted:
         with pytest.raises(UsageError, match="leads to any other class, not to a given one"):
-            attack.run(target, x, label, budget(attack), wanted=wanted)
+            attack.run(target, x, label, budget(attack), target_class=aim)
         return
-    found = attack.run(target, x, label, budget(attack), wanted=wanted)
-    assert found is None or int(target.decide(found.unsqueeze(0))[0]) == wanted
+    found = attack.run(target, x, label, budget(attack), target_class=aim)
+    assert found is None or int(target.decide(found.unsqueeze(0))[0]) == aim
 
 
-def test_gradient_attacks_reach_a_wanted_class(plain: Victim) -> None:
+def test_gradient_attacks_reach_a_target_class(plain: Victim) -> None:
     x, label = plain.image(0)
-    wanted = (label + 5) % 10
+    aim = (label + 5) % 10
     for attack in (made("pgd"), made("cw-l2"), made("cw-linf"), made("cw-l0"), made("lbfgs"), made("nattack")):
-        assert attack.run(plain.target(), x, label, budget(attack), wanted=wanted) is not None, attack.name
+        assert attack.run(plain.target(), x, label, budget(attack), target_class=aim) is not None, attack.name
 
 
 class Coloured(nn.Module):
@@ -233,8 +233,8 @@ def test_inputs_outside_the_input_space_are_refused(plain: Victim, x: Tensor, me
         ({"budget": 0.1, "label": "3"}, "label is a class from 0 to 9, a whole number; got '3'"),
         ({"budget": 0.1, "seed": 2**70}, r"a seed is a whole number from 0 to 2\^63 - 1, got 1180591620717411303424"),
         ({"budget": 0.1, "seed": 1.5}, r"a seed is a whole number .* got 1\.5"),
-        ({"budget": 0.1, "wanted": -1}, "wanted is a class from 0 to 9, a whole number; got -1"),
-        ({"budget": 0.1, "wanted": 0}, "label and wanted are both class 0"),
+        ({"budget": 0.1, "target_class": -1}, "target_class is a class from 0 to 9, a whole number; got -1"),
+        ({"budget": 0.1, "target_class": 0}, "label and target_class are both class 0"),
     ],
 )
 def test_calls_that_cannot_be_right_are_refused(plain: Victim, call: dict[str, float], message: str) -> None:

@@ -11,7 +11,6 @@ import torch
 
 from holdfast.attacks import PlainTarget, SmoothedTarget, attack_from_dict
 from holdfast.attacks.distances import distance
-from holdfast.cli.train import describe
 from holdfast.data import open_data
 from holdfast.data.base import DataSet
 from holdfast.models.bundle import load_bundle
@@ -19,6 +18,7 @@ from holdfast.sampling.classifier import VotingClassifier
 from holdfast.training.config import TrainConfig
 from holdfast.training.loop import train
 from holdfast.training.recipes import NoiseAugmentation, Standard
+from holdfast.workflows.train import begun_bundle
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,7 +75,7 @@ def trained(
     if source == "mnist":
         data, fast = few(data, 10_000), {"optimizer": "adamw", "learning_rate": 0.003, "weight_decay": 0.02}
         config = TrainConfig(epochs=4, batch_size=64, recipe=recipe, **fast)
-    train(describe(data, noise, architecture), config, data, path)
+    train(begun_bundle(data, noise, architecture), config, data, path)
     fitted = load_bundle(path)
     return Victim(path, fitted.module, open_data(source, place, "test", {}), fitted.info.trained_for)
 

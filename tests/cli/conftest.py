@@ -35,7 +35,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two small models, one for each noise."""
     folder = tmp_path_factory.mktemp("models")
     for name, noise in (("gaussian", "gaussian:sigma=0.25"), ("ablation", "ablation:k=20")):
-        command = [sys.executable, "-c", "from holdfast.cli.main import main; main()", "train", "--noise", noise]
+        command = [sys.executable, "-m", "holdfast", "train", "--noise", noise]
         command += ["--out", str(folder / f"{name}.safetensors"), "--epochs", "12", "--arch", "digits-mlp", "--quiet"]
         subprocess.run([*command, "--learning-rate", "0.1"], check=True, capture_output=True)
     return folder

@@ -17,7 +17,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import sys
 
     out = tmp_path_factory.mktemp("plain") / "plain.safetensors"
-    command = [sys.executable, "-c", "from holdfast.cli.main import main; main()", "train", "--recipe", "standard"]
+    command = [sys.executable, "-m", "holdfast", "train", "--recipe", "standard"]
     command += ["--out", str(out), "--epochs", "8", "--arch", "digits-mlp", "--quiet", "--learning-rate", "0.1"]
     subprocess.run(command, check=True, capture_output=True)
     return out
@@ -30,7 +30,7 @@ def defended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import sys
 
     out = tmp_path_factory.mktemp("defended") / "defended.safetensors"
-    command = [sys.executable, "-c", "from holdfast.cli.main import main; main()", "train", "--recipe", "standard"]
+    command = [sys.executable, "-m", "holdfast", "train", "--recipe", "standard"]
     command += ["--out", str(out), "--epochs", "4", "--arch", "random-resized:least=0.6", "--quiet", "--seed", "1"]
     command += ["--optimizer", "adamw", "--learning-rate", "0.003"]
     subprocess.run(command, check=True, capture_output=True)

@@ -9,8 +9,8 @@ from program import Call
 from holdfast.execution import backends
 from holdfast.execution.backends import calibration_on
 from holdfast.execution.replay import check_backend, other_versions
-from holdfast.store.manifest import backend_of, read_run_manifest
 from holdfast.store.run import RECORDS, read_run
+from holdfast.store.run_manifest import backend_of, read_run_manifest
 
 SMALL = ("--n", 100, "--n0", 30, "--alpha", 0.01, "--every", 60, "--seed", 5, "--quiet", "--batch-size", 200)
 

@@ -21,7 +21,7 @@ from holdfast.store.run import RunStore, read_run
 def plain(tmp_path_factory):
     """A small model without noise."""
     out = tmp_path_factory.mktemp("plain") / "plain.safetensors"
-    command = [sys.executable, "-c", "from holdfast.cli.main import main; main()", "train", "--recipe", "standard"]
+    command = [sys.executable, "-m", "holdfast", "train", "--recipe", "standard"]
     command += ["--arch", "fc:widths=24", "--epochs", "6", "--out", str(out), "--quiet"]
     subprocess.run(command, check=True, capture_output=True)
     return out

@@ -45,7 +45,7 @@ def test_standard_output_that_takes_no_more_is_named(
         os.mknod(full, stat.S_IFCHR | 0o600, os.makedev(1, 7))
     except PermissionError:
         pytest.skip("only root can make devices")
-    program = [sys.executable, "-c", "from holdfast.cli.main import main; main()", *arguments]
+    program = [sys.executable, "-m", "holdfast", *arguments]
     with full.open("w") as file:
         done = subprocess.run(
             program, stdout=file, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": unbuffered}
@@ -58,7 +58,7 @@ def test_standard_output_that_takes_no_more_is_named(
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
-    program = [sys.executable, "-c", "from holdfast.cli.main import main; main()", "attack", "--json"]
+    program = [sys.executable, "-m", "holdfast", "attack", "--json"]
     with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as writer:
         assert writer.stdout is not None
         assert writer.stderr is not None

@@ -19,10 +19,10 @@ from rich.console import Console
 
 from holdfast.cli import console
 from holdfast.cli.main import app
-from holdfast.cli.material import check_fit
 from holdfast.cli.streams import Guarded
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.widths import width
+from holdfast.workflows.setup import check_fit
 
 if TYPE_CHECKING:
     from program import Call

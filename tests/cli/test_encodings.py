@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from program import Call
 
-PROGRAM = [sys.executable, "-c", "from holdfast.cli.main import main; main()"]
+PROGRAM = [sys.executable, "-m", "holdfast"]
 ASCII = {"PYTHONIOENCODING": "ascii"}
 LATIN = {"PYTHONIOENCODING": "latin-1"}
 # The C locale as Python had it before it took UTF-8 instead.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from holdfast.cli import demo
-from holdfast.reproductions import recipes
+from holdfast.reproductions import models as shared_models
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,15 +29,15 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Path:
     """A run."""
-    from holdfast.cli.certify import Settings, certify_into
-    from holdfast.cli.material import Setup
     from holdfast.estimators import FixedSize
     from holdfast.sampling.engines.local import LocalEngine
+    from holdfast.workflows.certify import Settings, certify_into
+    from holdfast.workflows.setup import Setup
 
     folder = tmp_path_factory.mktemp("run") / "run"
-    material = Setup.load(models / "gaussian.safetensors", "digits", None, "test", "cpu", "float32")
+    setup = Setup.load(models / "gaussian.safetensors", "digits", None, "test", "cpu", "float32")
     settings = Settings(60, None, 20, FixedSize(100, 0.01), LocalEngine(batch_size=200), backend="torch")
-    certify_into(folder, material, settings, hidden=True)
+    certify_into(folder, setup, settings)
     return folder
 
 
@@ -190,7 +190,7 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory, mnist: Path) -> Path:
 
     folder = tmp_path_factory.mktemp("reproduction") / "out"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(recipes._MNIST_EPOCHS, "smoke", 1)
+        patch.setitem(shared_models._MNIST_EPOCHS, "smoke", 1)
         reproduce_command("levine-mnist", f"mnist:{mnist}", folder, "smoke", "cpu", 1, 1, False, True)
     return folder
 
@@ -212,7 +212,7 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory, mnist: Path) -> Path:
 def test_a_reproduction_goes_through_no_link(
     call: Call, tmp_path: Path, reproduced: Path, mnist: Path, monkeypatch: pytest.MonkeyPatch, name: str, kind: str
 ) -> None:
-    monkeypatch.setitem(recipes._MNIST_EPOCHS, "smoke", 1)
+    monkeypatch.setitem(shared_models._MNIST_EPOCHS, "smoke", 1)
     folder = tmp_path / "out"
     shutil.copytree(reproduced, folder)
     obstacle(folder / name, kind, tmp_path / "outside")

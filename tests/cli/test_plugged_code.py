@@ -18,8 +18,9 @@ from holdfast.models.bundle import load_bundle
 from holdfast.noises.gaussian import Gaussian
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.engines.processes import ProcessesEngine
-from holdfast.store.manifest import read_run_manifest, write_manifest
+from holdfast.store.manifest import write_manifest
 from holdfast.store.run import read_run
+from holdfast.store.run_manifest import read_run_manifest
 
 HELPER = "FACTOR = 1.0\n"
 NETWORK = '''

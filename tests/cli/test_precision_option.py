@@ -13,8 +13,8 @@ from holdfast.execution.backends import ClassifierBuilder
 from holdfast.models.bundle import load_bundle, read_info
 from holdfast.models.precision import Speeds
 from holdfast.noises.gaussian import Gaussian
-from holdfast.store.manifest import read_run_manifest
 from holdfast.store.run import RECORDS
+from holdfast.store.run_manifest import read_run_manifest
 from holdfast.training import loop
 from holdfast.workflows.specs import open_data_spec
 

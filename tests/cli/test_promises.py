@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from program import CERTIFY, Call
 
-from holdfast.store.attack import read_attack, read_attack_manifest
-from holdfast.store.manifest import read_run_manifest
+from holdfast.store.attack import read_attack
+from holdfast.store.attack_manifest import read_attack_manifest
 from holdfast.store.run import RECORDS, read_run
+from holdfast.store.run_manifest import read_run_manifest
 from holdfast.store.seeds import derived_seed
 
 NONCE = "00112233445566778899aabbccddeeff"
@@ -125,12 +126,12 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network without noise, as it is at random."""
     import torch
 
-    from holdfast.cli.train import describe
     from holdfast.data.base import open_data
     from holdfast.models.bundle import save_bundle
+    from holdfast.workflows.train import begun_bundle
 
     out = tmp_path_factory.mktemp("plain") / "plain.safetensors"
-    info = describe(open_data("digits", None, "train", {}), None, "digits-mlp")
+    info = begun_bundle(open_data("digits", None, "train", {}), None, "digits-mlp")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         save_bundle(out, info, info.build())

@@ -16,12 +16,14 @@ import numpy as np
 import pytest
 from program import Call
 
-from holdfast.cli import reproduce, trainings
 from holdfast.errors import RunError
 from holdfast.folders import Below
 from holdfast.outputs import alone_at
 from holdfast.reproductions import base, levine_imagenet, recipes
 from holdfast.store.run import RECORDS, read_run
+from holdfast.workflows import study_models
+from holdfast.workflows.observer import Observer
+from holdfast.workflows.reproduce import _SMOKE_BATCH
 
 MODELS = ("mnist-k15", "mnist-k45", "mnist-k45-mean")
 
@@ -57,8 +59,8 @@ def test_from_data_to_a_page_and_again_without_work(
         assert run.manifest.estimator == {"name": "fixed", "n": 500, "alpha": 0.05, "method": "cohen"}
 
     # Nothing is trained or certified a second time, not even by another version of the libraries.
-    monkeypatch.setattr(trainings, "_train", None)
-    monkeypatch.setattr("holdfast.cli.certify.certify_into", None)
+    monkeypatch.setattr(study_models, "_train", None)
+    monkeypatch.setattr("holdfast.workflows.reproduce.certify_into", None)
     monkeypatch.setattr("holdfast.execution.certify.installed_versions", lambda: {"torch": "9"})
     code, again, err = call(*arguments(mnist, tmp_path / "out"), "--json")
     assert code == 0, err
@@ -82,34 +84,34 @@ def test_workers_train_side_by_side_and_leave_the_same_models(call: Call, mnist:
     assert code == 0, err
     for name in MODELS:
         first, second = (
-            trainings.describe_bundle(tmp_path / o / "models" / f"{name}.safetensors") for o in ("one", "two")
+            study_models.describe_bundle(tmp_path / o / "models" / f"{name}.safetensors") for o in ("one", "two")
         )
         assert first == second
 
 
 def test_a_failure_in_another_process_names_the_model(mnist: Path, tmp_path: Path) -> None:
-    splits = trainings.Splits(f"mnist:{mnist}")
-    place = trainings.Place(Below(tmp_path), "cpu", 1, 2, True)
+    splits = study_models.Splits(f"mnist:{mnist}")
+    place = study_models.Workspace(Below(tmp_path), "cpu", 1, 2)
     good = recipes.mnist("smoke", "ablation:k=15", "k15")
     wrong = replace(good, name="too-many", noise="ablation:k=785")
     with pytest.raises(RunError, match=r"training too-many: .*785"):
-        trainings.train_all([wrong, replace(wrong, name="as-wrong")], splits, place)
+        study_models.train_all([wrong, replace(wrong, name="as-wrong")], splits, place)
 
 
 def test_a_process_that_dies_is_noticed(mnist: Path, tmp_path: Path) -> None:
-    splits, place = trainings.Splits(f"mnist:{mnist}"), trainings.Place(Below(tmp_path), "cpu", 1, 2, True)
-    job = trainings._job(recipes.mnist("smoke", "ablation:k=15", "k15"), splits, place)
+    splits, place = study_models.Splits(f"mnist:{mnist}"), study_models.Workspace(Below(tmp_path), "cpu", 1, 2)
+    job = study_models._job(recipes.mnist("smoke", "ablation:k=15", "k15"), splits, place)
     here, there = multiprocessing.Pipe()
     there.send(("progress", None))
-    assert trainings._heard(here, job, None)
+    assert study_models._heard(here, job, None, Observer())
     there.close()
     with pytest.raises(RunError, match="the process that trained mnist-k15 died"):
-        trainings._heard(here, job, None)
+        study_models._heard(here, job, None, Observer())
 
 
 def test_killed_at_any_time_the_same_command_goes_on(call: Call, mnist: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    program = "from holdfast.cli.main import main; from holdfast.reproductions import recipes; "
+    program = "from holdfast.cli.main import main; from holdfast.reproductions import models; "
     program += "recipes._MNIST_EPOCHS['smoke'] = 2; main()"
     command = [sys.executable, "-c", program, *map(str, arguments(mnist, out))]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -258,5 +260,5 @@ def test_untrained_networks_for_photographs(call: Call, tmp_path: Path, monkeypa
     assert "Pipeline check, not a result" in out
     assert "k = 2000: resnet50, untrained; 1 of 4 test images" in " ".join(out.split())
     assert " diff" not in out
-    assert reproduce._SMOKE_BATCH < 100
+    assert _SMOKE_BATCH < 100
     assert err.count("the test split has 4 examples, 50,000 as published") == 1, "a warning is said once"

@@ -23,7 +23,7 @@ def test_bounds_and_attacks_are_made_once(call, mnist, tmp_path, monkeypatch):
     assert all(each["holds"] for each in certified)
 
     # Nothing is done a second time.
-    monkeypatch.setattr("holdfast.cli.bound.bound_into", None)
+    monkeypatch.setattr("holdfast.workflows.study_attacks.bound_into", None)
     monkeypatch.setattr("holdfast.execution.attack.attack_run", None)
     again = json.loads(call(*arguments("wong-kolter", mnist, tmp_path))[1])
     assert again["tables"] == document["tables"]

@@ -12,8 +12,8 @@ import pytest
 from program import CERTIFY, Call
 
 from holdfast.errors import DataError
-from holdfast.store.manifest import read_run_manifest
 from holdfast.store.run import RECORDS, RunStore, read_run
+from holdfast.store.run_manifest import read_run_manifest
 
 TRAIN = ("--noise", "gaussian:sigma=0.25", "--arch", "digits-mlp", "--quiet", "--learning-rate", 0.1)
 
@@ -29,7 +29,7 @@ def certified(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("export-log", run, "--out", folder / "log.tsv"),
         ("export-log", run, "--format", "jsonl", "--out", folder / "log.jsonl"),
     ):
-        program = [sys.executable, "-c", "from holdfast.cli.main import main; main()"]
+        program = [sys.executable, "-m", "holdfast"]
         subprocess.run([*program, *map(str, arguments)], check=True, capture_output=True)
     return folder
 

@@ -24,16 +24,9 @@ from holdfast.execution.adversary import Certified
 from holdfast.execution.attack import EVIDENCE, attack_run
 from holdfast.noises.gaussian import Gaussian
 from holdfast.sampling.classifier import VotingClassifier
-from holdfast.store.attack import (
-    FILE_NAME,
-    FOUND,
-    AttackManifest,
-    AttackRecord,
-    AttackStore,
-    Budgets,
-    hashed,
-    read_attack,
-)
+from holdfast.store.adversarials import FOUND, hashed
+from holdfast.store.attack import AttackRecord, AttackStore, read_attack
+from holdfast.store.attack_manifest import FILE_NAME, AttackManifest, Budgets
 from holdfast.store.folder import RECORDS, SESSIONS
 from holdfast.types import Example
 

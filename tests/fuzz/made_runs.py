@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
+from attack_cases import attack_manifest
+from helpers import CLASSES, made_up_data
+from verified_runs import drawn_votes
 
-from holdfast.estimators import estimator_from_dict, scale_of
-from holdfast.noises.base import noise_from_dict
-from holdfast.store.attack import AttackManifest, AttackRecord, AttackStore, Budgets, hashed
+from holdfast.store.adversarials import hashed
+from holdfast.store.attack import AttackRecord, AttackStore
 from holdfast.store.data_manifest import DataManifest
-from holdfast.store.manifest import RunManifest
 from holdfast.store.run import BoundRecord, ClaimRecord, RunStore, Session, VoteRecord
+from holdfast.store.run_manifest import RunManifest
 from holdfast.types import Counts
 
-SIZE, CLASSES, SHAPE = 3, 4, (1, 4, 4)
+SIZE, SHAPE = 3, (1, 4, 4)
 _MASK = {"null": "multichannel", "fill": None}
 _ALPHA = {"n": 200, "alpha": 0.001}
 # Noise, theorem and estimator of runs with votes.
@@ -69,8 +72,7 @@ class Made(NamedTuple):
 
 
 def data(**changes: Any) -> DataManifest:
-    entries = {"source": "made-up", "split": "test", "sha256": "0" * 64, "size": SIZE, "shape": SHAPE}
-    return DataManifest(**{**entries, "low": 0.0, "high": 1.0, "class_names": tuple("abcd"), **changes})
+    return made_up_data(SIZE, **{"shape": SHAPE, **changes})
 
 
 def _manifest(kind: str, noise: dict[str, Any], theorem: str, estimator: dict[str, Any], **changes: Any) -> RunManifest:
@@ -94,16 +96,10 @@ def _manifest(kind: str, noise: dict[str, Any], theorem: str, estimator: dict[st
 
 def _votes(manifest: RunManifest) -> list[VoteRecord]:
     rng = np.random.default_rng(3)
-    scale = scale_of(noise_from_dict(manifest.noise), manifest.guarantee, manifest.data.shape)
-    estimator = estimator_from_dict(manifest.estimator, scale)
     records = []
     for index in manifest.data.indices():
-        shares = rng.dirichlet([5.0, 0.2, 0.2, 0.2])
-        selection = Counts.of(rng.multinomial(manifest.n0, shares))
-        votes = np.zeros(CLASSES, dtype=np.int64)
-        while wanted := estimator.draws_wanted(selection.top, Counts.of(votes)):
-            votes += rng.multinomial(wanted, shares)
-        records.append(VoteRecord(index, index % CLASSES, selection, Counts.of(votes)))
+        votes = drawn_votes(manifest, rng.dirichlet([5.0, 0.2, 0.2, 0.2]), rng)
+        records.append(VoteRecord(index, index % CLASSES, *votes))
     return records
 
 
@@ -156,27 +152,9 @@ def runs() -> dict[str, Made]:
 def attack() -> Made:
     """An attack with an adversarial, a failure to find one, and an input without an answer."""
     values = np.full(SHAPE, 0.5, np.float32)
-    manifest = AttackManifest(
-        attack={"name": "pgd", "norm": "linf"},
-        norm="Linf",
-        budgets=Budgets((0.1, 0.2)),
-        wanted=None,
-        restarts=1,
-        repeats=50,
-        confidence=0.999,
-        noise={"name": "gaussian", "sigma": 0.3},
-        n=10,
-        alpha=0.001,
-        search_alpha=0.5,
-        soft_samples=8,
-        data=data(),
-        model={"sha256": "1" * 64},
-        certification=None,
-        seed=9,
-        precision="float32",
-        device="cpu",
-        versions={"holdfast": "0.1.0"},
-    )
+    smoothed = {"noise": {"name": "gaussian", "sigma": 0.3}, "n": 10, "alpha": 0.001, "search_alpha": 0.5}
+    manifest = attack_manifest(SIZE, budgets=(0.1, 0.2), data=data(), soft_samples=8, **smoothed)
+    manifest = replace(manifest, attack={"name": "pgd", "norm": "linf"})
     asked = {"decisions": 3, "scores": 0, "gradients": 40, "samples": 500}
     hit = AttackRecord(
         0, 1, 1, None, (0.1,), 0.1, "misclassified", 2, 1, 0, 2, 2, Counts((0, 5, 15, 0)), 1, asked, hashed(values)

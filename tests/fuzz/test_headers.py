@@ -21,7 +21,7 @@ from holdfast.models.bundle import BundleInfo, InputSpace, read_info
 from holdfast.noises.ablation import Ablation
 from holdfast.noises.gaussian import Gaussian
 from holdfast.training.config import TrainConfig
-from holdfast.training.loop import _position
+from holdfast.training.trainer import position_of
 
 _SPACE = InputSpace((1, 8, 8), 0.0, 1.0, (0.3,), (0.4,))
 _TRAINING = {"recipe": "noise", "epochs": 1, "data": {"source": "digits", "size": 9}, "training_loss": 0.5}
@@ -77,7 +77,7 @@ def fault_of_header(text: str) -> str | None:
 
 def fault_of_position(text: str) -> str | None:
     """What is wrong with how the position in a checkpoint is read; None if nothing is."""
-    found = answered(lambda: _position(Path("c.checkpoint"), {"holdfast-checkpoint": text}))
+    found = answered(lambda: position_of(Path("c.checkpoint"), {"holdfast-checkpoint": text}))
     if isinstance(found, HoldfastError):
         return None
     refused = excluded(text.encode("utf-8", "replace"), "checkpoint-position")
@@ -86,7 +86,7 @@ def fault_of_position(text: str) -> str | None:
 
 def test_what_is_not_changed_is_read() -> None:
     assert [fault_of_header(json.dumps(each)) for each in _BUNDLES] == [None] * len(_BUNDLES)
-    assert _position(Path("c"), {"holdfast-checkpoint": json.dumps(_POSITION)}).epoch == 1
+    assert position_of(Path("c"), {"holdfast-checkpoint": json.dumps(_POSITION)}).epoch == 1
 
 
 @inputs(0.03)

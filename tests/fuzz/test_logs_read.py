@@ -16,11 +16,11 @@ from made_runs import Made, attack, runs
 from mutations import changed, damaged, written
 from schema import excluded
 
-from holdfast.cli.logs import _lines
 from holdfast.errors import HoldfastError
 from holdfast.store.logs import read_log, write_jsonl, write_tsv
 from holdfast.store.run import read_run
 from holdfast.types import Norm
+from holdfast.workflows.logs import log_lines
 from holdfast.workflows.verify import Given, verify_run
 
 _HEADER = "idx\tlabel\tpredict\tradius\tcorrect\ttime"
@@ -89,7 +89,7 @@ def _exported(name: str, write: Any) -> tuple[Made, bytes]:
     with tempfile.TemporaryDirectory() as place:
         _lay(made, Path(place))
         told = io.StringIO()
-        write(_lines(read_run(Path(place))), told)
+        write(log_lines(read_run(Path(place))), told)
     return made, told.getvalue().encode()
 
 

@@ -18,15 +18,15 @@ from made_runs import Made, attack, runs
 from mutations import changed, damaged, manifest_digest, record_digest, results_digest, written
 from schema import excluded
 
+from holdfast.__main__ import main
 from holdfast.analysis.accuracy import outcomes, summarize
 from holdfast.attacks import Target
-from holdfast.cli.logs import _lines
-from holdfast.cli.main import main
 from holdfast.errors import HoldfastError
 from holdfast.store.attack import AttackRun, read_attack
 from holdfast.store.run import read_run
 from holdfast.verification.attack import AttackVerification, check_attack
 from holdfast.verification.run import Verification, check_files
+from holdfast.workflows.logs import log_lines
 from holdfast.workflows.verify import Given, verify_run
 from holdfast.workflows.verify_attack import verify_attack
 
@@ -122,7 +122,7 @@ def fault_of_run(files: dict[str, bytes]) -> str | None:
             if said or result.failures:
                 return f"read_run passes what verify refuses: {said or result.failures}"
             # What tables, reports and exports are made of.
-            answered(lambda: (outcomes(read), summarize(read, [0.0, 0.25]), _lines(read)))
+            answered(lambda: (outcomes(read), summarize(read, [0.0, 0.25]), log_lines(read)))
             kind = read.manifest.kind
             if excluded(files["manifest.json"], "run-manifest"):
                 return "a manifest that its schema excludes is read"

@@ -13,16 +13,16 @@ from kit import answered, inputs
 
 from holdfast.attacks import attack_classes
 from holdfast.bounds import bound_classes
-from holdfast.cli.adversaries import _wanted
-from holdfast.cli.question import Question
 from holdfast.data.base import source_names
 from holdfast.errors import HoldfastError
 from holdfast.models.architectures import build
 from holdfast.models.architectures.base import architecture_names
 from holdfast.noises.base import noise_names
 from holdfast.reproductions import find_study
-from holdfast.sampling.engines.local import torch_device
+from holdfast.sampling.devices import torch_device
 from holdfast.training.recipes import recipe_names
+from holdfast.workflows.attack import _wanted
+from holdfast.workflows.question import Question
 from holdfast.workflows.specs import (
     open_data_spec,
     parse_architecture,

@@ -10,7 +10,6 @@ from holdfast.attacks import Access, attack_from_dict
 from holdfast.attacks.check import Check, verify
 from holdfast.attacks.defended import DefendedTarget
 from holdfast.attacks.target import MOST_LEVEL
-from holdfast.cli.train import describe
 from holdfast.data import open_data
 from holdfast.errors import ClassifierError, UsageError
 from holdfast.models.architectures import build
@@ -19,6 +18,7 @@ from holdfast.models.bundle import load_bundle
 from holdfast.training.config import TrainConfig
 from holdfast.training.loop import train
 from holdfast.training.recipes import Standard
+from holdfast.workflows.train import begun_bundle
 
 DATA = open_data("digits", None, "train", {})
 TEST = open_data("digits", None, "test", {})
@@ -28,7 +28,7 @@ TEST = open_data("digits", None, "test", {})
 def quantized(tmp_path_factory):
     """A classifier of digits in four shades."""
     out = tmp_path_factory.mktemp("defended") / "quantized.safetensors"
-    info = describe(DATA, None, "quantized:levels=4")
+    info = begun_bundle(DATA, None, "quantized:levels=4")
     assert info.input_space.mean is None
     train(info, TrainConfig(8, 32, "adamw", 0.003, 0.0, recipe=Standard()), DATA, out)
     return load_bundle(out)

@@ -11,10 +11,11 @@ from holdfast.execution.bound import describe_bound
 from holdfast.noises.base import find_guarantee
 from holdfast.reproductions.base import Attacking, Bounding, Certification, Finished, Model, Study, Trained
 from holdfast.stats.datasets import proportion
-from holdfast.store.attack import AttackManifest, AttackRecord, AttackRun
+from holdfast.store.attack import AttackRecord, AttackRun
+from holdfast.store.attack_manifest import AttackManifest
 from holdfast.store.data_manifest import DataManifest
-from holdfast.store.manifest import RunManifest
 from holdfast.store.run import BoundRecord, Run, VoteRecord
+from holdfast.store.run_manifest import RunManifest
 from holdfast.types import Counts
 from holdfast.workflows.specs import parse_attack, parse_bound, parse_budgets, parse_noise
 

@@ -14,7 +14,7 @@ from holdfast.reproductions.base import Finished
 from holdfast.reproductions.pages import Page, Row
 from holdfast.reproductions.writing import text
 from holdfast.store.attack import ABSTAINS, MISCLASSIFIED
-from holdfast.store.manifest import estimator_of
+from holdfast.store.run_manifest import estimator_of
 
 
 def done_of(name: str, scale: str, kind: str) -> Finished:

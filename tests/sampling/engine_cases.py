@@ -26,8 +26,8 @@ from holdfast.sampling.engines.base import Base, ClassifierFactory, Engine
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.procedure import Certify, Votes
 from holdfast.store.data_manifest import DataManifest
-from holdfast.store.manifest import RunManifest
 from holdfast.store.run import Record, read_run
+from holdfast.store.run_manifest import RunManifest
 from holdfast.types import Example
 
 CLASSES = 4
@@ -175,7 +175,7 @@ class Real:
             device="cpu",
         )
 
-    def recipe(self, **versions: str) -> BackendFactory:
+    def factory(self, **versions: str) -> BackendFactory:
         shape = self.bundle.info.noisy_shape
         made = prepare("torch", Job(self.bundle.module, shape))
         installed = {**installed_versions(), **versions}
@@ -184,5 +184,5 @@ class Real:
     def run(self, folder: Path, estimator: Estimator, engine: Engine) -> tuple[Record, ...]:
         """The records of a run by an engine."""
         data = open_data("digits", None, "test", {})
-        certify_run(folder, self.manifest(estimator), self.recipe(), data.examples, engine)
+        certify_run(folder, self.manifest(estimator), self.factory(), data.examples, engine)
         return read_run(folder).records

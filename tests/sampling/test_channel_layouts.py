@@ -225,7 +225,7 @@ def test_a_run_on_channels_last_images_is_refused(tmp_path: Path, real: Real) ->
         manifest, noise=noise.to_dict(), guarantee="levine", data=replace(manifest.data, shape=(8, 8, 3))
     )
     with pytest.raises(UsageError, match=r"x\.transpose"):
-        certify_run(tmp_path / "run", manifest, real.recipe(), lambda indices: iter(()), LocalEngine())
+        certify_run(tmp_path / "run", manifest, real.factory(), lambda indices: iter(()), LocalEngine())
 
 
 def test_what_looks_channels_last() -> None:

@@ -67,7 +67,7 @@ def test_records_are_those_of_the_local_engine(tmp_path: Path, real: Real) -> No
 
 
 def test_killed_and_stopped_workers_change_nothing(tmp_path: Path) -> None:
-    recipe = Seen(tmp_path)
+    factory = Seen(tmp_path)
     stopped_at: list[int] = []
 
     def until_both_have_happened() -> Iterator[Example]:
@@ -79,12 +79,12 @@ def test_killed_and_stopped_workers_change_nothing(tmp_path: Path) -> None:
     known: list[int] = []
 
     def disturbed() -> Iterator[tuple[Example, Votes]]:
-        for example, each in TWO.run(recipe, NOISE, PROCEDURE, 9, until_both_have_happened()):
+        for example, each in TWO.run(factory, NOISE, PROCEDURE, 9, until_both_have_happened()):
             yield example, each
-            if not known and len(recipe.workers()) == 2:
-                known[:] = recipe.workers()
+            if not known and len(factory.workers()) == 2:
+                known[:] = factory.workers()
                 os.kill(known[0], signal.SIGKILL)
-            elif len(recipe.workers()) == 3 and not stopped_at:
+            elif len(factory.workers()) == 3 and not stopped_at:
                 # It never answers again, and never ends: what it has in hand is computed by another one, too.
                 os.kill(known[1], signal.SIGSTOP)
                 stopped_at.append(example.index)
@@ -94,20 +94,20 @@ def test_killed_and_stopped_workers_change_nothing(tmp_path: Path) -> None:
     # Where the rest takes long, the stopped one is given up, too.
     assert any(re.search(r"it was ended by SIGKILL \(.*memory runs out", str(each.message)) for each in lost)
     assert votes == expected(len(votes))
-    wait_until(lambda: not any(map(alive, recipe.workers())))
+    wait_until(lambda: not any(map(alive, factory.workers())))
 
 
 def test_all_workers_stopped_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stopped, "STOPPED_SECONDS", 2.0)
-    recipe = Seen(tmp_path)
+    factory = Seen(tmp_path)
     votes: dict[int, Votes] = {}
     begun: list[float] = []
 
     def work() -> None:
-        for example, each in TWO.run(recipe, NOISE, PROCEDURE, 9, map(one, count())):
+        for example, each in TWO.run(factory, NOISE, PROCEDURE, 9, map(one, count())):
             votes[example.index] = each
-            if len(recipe.workers()) == 2 and not begun:
-                for pid in recipe.workers():
+            if len(factory.workers()) == 2 and not begun:
+                for pid in factory.workers():
                     os.kill(pid, signal.SIGSTOP)
                 begun.append(time.monotonic())
 
@@ -116,7 +116,7 @@ def test_all_workers_stopped_are_an_error(tmp_path: Path, monkeypatch: pytest.Mo
     assert 2.0 <= time.monotonic() - begun[0] < PATIENCE
     assert "the same command goes on from there" in str(raised.value)
     assert votes == {index: each for index, each in expected(max(votes) + 1).items() if index in votes}
-    wait_until(lambda: not any(map(alive, recipe.workers())))
+    wait_until(lambda: not any(map(alive, factory.workers())))
 
 
 def test_a_stopped_worker_is_done_without_also_where_it_takes_no_order(
@@ -142,15 +142,15 @@ def test_a_stopped_worker_is_done_without_also_where_it_takes_no_order(
 
 
 def test_a_worker_that_was_only_stopped_for_a_while_changes_nothing(tmp_path: Path) -> None:
-    recipe = Seen(tmp_path)
+    factory = Seen(tmp_path)
     votes: dict[int, Votes] = {}
-    for example, each in TWO.run(recipe, NOISE, PROCEDURE, 9, examples(range(60))):
+    for example, each in TWO.run(factory, NOISE, PROCEDURE, 9, examples(range(60))):
         assert example.index not in votes
         votes[example.index] = each
         if len(votes) == 10:
-            os.kill(recipe.workers()[0], signal.SIGSTOP)
+            os.kill(factory.workers()[0], signal.SIGSTOP)
         if len(votes) == 30:
-            os.kill(recipe.workers()[0], signal.SIGCONT)
+            os.kill(factory.workers()[0], signal.SIGCONT)
     assert votes == expected(60)
 
 
@@ -254,26 +254,26 @@ def test_errors_of_workers_are_those_of_the_local_engine() -> None:
 
 def test_another_installation_is_refused(real: Real) -> None:
     with pytest.raises(RunError, match=f"torch is {torch.__version__.replace('+', '.')} there and 1.0 at the driver"):
-        collected(drawn(ProcessesEngine(1), real.recipe(torch="1.0")))
+        collected(drawn(ProcessesEngine(1), real.factory(torch="1.0")))
 
 
 def test_other_code_is_refused(real: Real) -> None:
-    recipe = replace(real.recipe(), code={"holdfast.sampling.rng": "0" * 64})
+    factory = replace(real.factory(), code={"holdfast.sampling.rng": "0" * 64})
     with pytest.raises(RunError, match=r"a worker has other code than the driver in holdfast\.sampling\.rng"):
-        collected(drawn(ProcessesEngine(1), recipe))
+        collected(drawn(ProcessesEngine(1), factory))
 
 
 def test_a_backend_that_is_another_on_the_worker_is_refused(real: Real) -> None:
-    recipe = replace(real.recipe(), described={"name": "torch", "version": "1.0"})
+    factory = replace(real.factory(), described={"name": "torch", "version": "1.0"})
     with pytest.raises(RunError, match=r"base classifier on a worker: version is .* there and 1.0 at the driver"):
-        recipe.build(torch.device("cpu"))
+        factory.build(torch.device("cpu"))
 
 
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=lambda sent: sent.name)
 def test_workers_end_with_their_driver_and_the_run_goes_on(tmp_path: Path, real: Real, sent: signal.Signals) -> None:
     # Where the tests run in the background, a shell has had them ignore interrupts, and so would the program.
     heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    program = f"{heeding}; from holdfast.cli.main import main; main()"
+    program = f"{heeding}; from holdfast.__main__ import main; main()"
     command = [sys.executable, "-c", program, "certify", "--model", real.model]
     command += ["--out", tmp_path / "run", "--every", "20", "--n", "400000", "--seed", "3", "--quiet"]
     driver = subprocess.Popen(
@@ -300,8 +300,8 @@ def test_what_cannot_be_sent_is_refused_with_a_way_out() -> None:
 def test_the_smoothed_classifier_takes_an_engine() -> None:
     inputs = torch.rand(3, 1, 6, 6, generator=torch.Generator().manual_seed(2))
     here = hf.SmoothedClassifier(vote, Gaussian(0.5), CLASSES).certify(inputs, n=500, alpha=0.01, seed=3)
-    recipe = FunctionFactory(make_vote, CLASSES)
-    there = hf.SmoothedClassifier(recipe, Gaussian(0.5), CLASSES, engine=TWO)
+    factory = FunctionFactory(make_vote, CLASSES)
+    there = hf.SmoothedClassifier(factory, Gaussian(0.5), CLASSES, engine=TWO)
     assert there.certify(inputs, n=500, alpha=0.01, seed=3) == here
 
 
@@ -327,7 +327,7 @@ def make_vote() -> object:
         ("processes", None, "an engine is local, processes:N"),
         ("processes:0", None, "an engine is local, processes:N"),
         ("local:2", None, "an engine is local, processes:N"),
-        ("processes:2", "auto", "--ray-address belongs to --engine ray"),
+        ("processes:2", "auto", "an address of Ray belongs to the engine ray"),
     ],
 )
 def test_engines_that_do_not_exist_are_refused(spec: str, address: str | None, message: str) -> None:

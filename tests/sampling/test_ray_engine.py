@@ -29,7 +29,7 @@ from holdfast.workflows.specs import parse_engine
 
 ray = pytest.importorskip("ray", reason="the extra 'ray' is not installed", exc_type=ImportError)
 
-PROGRAM = [sys.executable, "-c", "from holdfast.cli.main import main; main()"]
+PROGRAM = [sys.executable, "-m", "holdfast"]
 
 
 @pytest.fixture(autouse=True)
@@ -64,17 +64,17 @@ def test_records_are_those_of_the_local_engine(tmp_path: Path, real: Real, clust
 
 def test_another_installation_is_refused(real: Real, cluster: Any) -> None:
     with pytest.raises(RunError, match=r"torch is .* there and 1.0 at the driver"):
-        collected(drawn(RayEngine(1, address=cluster.address), real.recipe(torch="1.0")))
+        collected(drawn(RayEngine(1, address=cluster.address), real.factory(torch="1.0")))
 
 
 def test_other_code_is_refused(real: Real, cluster: Any) -> None:
-    recipe = replace(real.recipe(), code={"holdfast.sampling.rng": "0" * 64})
+    factory = replace(real.factory(), code={"holdfast.sampling.rng": "0" * 64})
     with pytest.raises(RunError, match=r"a worker has other code than the driver in holdfast\.sampling\.rng"):
-        collected(drawn(RayEngine(1, address=cluster.address), recipe))
+        collected(drawn(RayEngine(1, address=cluster.address), factory))
 
 
 def disturbed(
-    cluster: Any, recipe: Seen, disturb: Callable[[], None], told: pytest.WarningsRecorder
+    cluster: Any, factory: Seen, disturb: Callable[[], None], told: pytest.WarningsRecorder
 ) -> dict[int, Votes]:
     """A run on both nodes that is disturbed while both work, and goes on for some examples after a loss is told."""
     disturbed_at: list[int] = []
@@ -90,9 +90,9 @@ def disturbed(
 
     votes: dict[int, Votes] = {}
     engine = RayEngine(2, batch_size=100, address=cluster.address)
-    for example, each in engine.run(recipe, NOISE, PROCEDURE, 9, long_enough()):
+    for example, each in engine.run(factory, NOISE, PROCEDURE, 9, long_enough()):
         votes[example.index] = each
-        if len(recipe.workers()) == 2 and not disturbed_at:
+        if len(factory.workers()) == 2 and not disturbed_at:
             disturb()
             disturbed_at.append(max(votes))
     assert disturbed_at
@@ -100,10 +100,10 @@ def disturbed(
 
 
 def test_a_killed_worker_changes_nothing(tmp_path: Path, cluster: Any) -> None:
-    recipe = Seen(tmp_path)
+    factory = Seen(tmp_path)
     died = "a worker was lost: its process died: it was killed, ran out of memory"
     with pytest.warns(RuntimeWarning, match=died) as told:
-        votes = disturbed(cluster, recipe, lambda: os.kill(recipe.workers()[0], signal.SIGKILL), told)
+        votes = disturbed(cluster, factory, lambda: os.kill(factory.workers()[0], signal.SIGKILL), told)
     assert votes == expected(len(votes))
 
 
@@ -111,23 +111,23 @@ def test_all_actors_stopped_are_an_error(tmp_path: Path, cluster: Any, monkeypat
     """One on the driver's node, which is looked at, and one on the other, whose silence is all that is known of it."""
     for name, seconds in (("STOPPED_SECONDS", 3.0), ("SILENT_SECONDS", 4.0), ("_LONGER", 1.0)):
         monkeypatch.setattr(stopped, name, seconds)
-    recipe = Seen(tmp_path)
+    factory = Seen(tmp_path)
     votes: dict[int, Votes] = {}
 
     def work() -> None:
         for example, each in RayEngine(2, batch_size=100, address=cluster.address).run(
-            recipe, NOISE, PROCEDURE, 9, map(one, count())
+            factory, NOISE, PROCEDURE, 9, map(one, count())
         ):
             votes[example.index] = each
-            if len(recipe.workers()) == 2:
-                for pid in recipe.workers():
+            if len(factory.workers()) == 2:
+                for pid in factory.workers():
                     os.kill(pid, signal.SIGSTOP)
 
     try:
         with pytest.raises(HoldfastError, match="all 2 workers have been stopped, as by SIGSTOP"):
             work()
     finally:
-        for pid in recipe.workers():
+        for pid in factory.workers():
             ray_failures.kill_actor(pid)
     assert votes == {index: each for index, each in expected(max(votes) + 1).items() if index in votes}
 

@@ -46,8 +46,8 @@ def dynamic_program() -> Any:
 def test_a_program_of_torch_export_is_taken_as_the_module_that_it_holds() -> None:
     expected = certify(network())
     assert certify(dynamic_program()) == certify(dynamic_program().module()) == expected
-    recipe = hf.FunctionFactory(dynamic_program, 2)
-    assert certify(recipe) == expected
+    factory = hf.FunctionFactory(dynamic_program, 2)
+    assert certify(factory) == expected
     assert certify(dynamic_program(), layout="channels-first") == expected
     assert PlainTarget(dynamic_program(), 2, (1, 4, 4)).decide(X).tolist() == network()(X).argmax(1).tolist()
 

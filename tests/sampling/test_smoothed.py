@@ -9,6 +9,7 @@ import torch
 
 import holdfast as hf
 from holdfast.errors import HoldfastError, InputError, UsageError
+from holdfast.noises.base import Guarantee, guarantees_of
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.engines.base import Engine
 from holdfast.sampling.engines.local import LocalEngine
@@ -205,3 +206,18 @@ def test_no_memory_for_a_single_copy_is_an_error(batch_size: int | None) -> None
     greedy = hf.SmoothedClassifier(linear_up_to(0), hf.Gaussian(0.5), 2, batch_size=batch_size)
     with pytest.raises(HoldfastError, match="cpu has no memory for a single noisy copy of example 0; use another"):
         greedy.certify(inputs(), n=500, alpha=0.1)
+
+
+@pytest.mark.parametrize("guarantee", guarantees_of(hf.Gaussian(0.5)), ids=lambda guarantee: guarantee.name)
+@pytest.mark.parametrize("stopping", [{}, {"until_radius": 0.01}], ids=["fixed", "looks"])
+def test_every_guarantee_of_a_noise_is_reached_by_its_name(guarantee: Guarantee, stopping: dict[str, float]) -> None:
+    found = smoothed().certify(inputs(), n=500, alpha=0.01, theorem=guarantee.name, seed=3, **stopping)
+    assert any(each.label is not None for each in found)
+    for each in found:
+        radius = guarantee.radius(hf.Gaussian(0.5), each.bounds, (1, 4, 4))
+        assert (each.norm, each.radius) == (guarantee.norm, radius or 0.0)
+
+
+def test_a_guarantee_of_another_noise_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"no guarantee 'levine'; it has cohen, "):
+        smoothed().certify(inputs(), n=50, alpha=0.01, theorem="levine")

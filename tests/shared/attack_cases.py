@@ -6,13 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
-from helpers import CLASSES, SHAPE, examples
+from helpers import CLASSES, SHAPE, examples, made_up_data
 from torch import Tensor
 
 from holdfast.attacks import PlainTarget, attack_from_dict
 from holdfast.execution.attack import attack_run
-from holdfast.store.attack import AttackManifest, Budgets
-from holdfast.store.data_manifest import DataManifest
+from holdfast.store.attack_manifest import AttackManifest, Budgets
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +42,7 @@ def attack_manifest(
         alpha=0.0,
         search_alpha=0.0,
         soft_samples=0,
-        data=DataManifest("made-up", "test", "0" * 64, size, SHAPE, 0.0, 1.0, tuple("abcd")),
+        data=made_up_data(size),
         model={"sha256": "1" * 64},
         certification=None,
         seed=9,

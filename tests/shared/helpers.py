@@ -15,12 +15,19 @@ from holdfast.noises.gaussian import Gaussian
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.store.data_manifest import DataManifest
-from holdfast.store.manifest import RunManifest
+from holdfast.store.run_manifest import RunManifest
 from holdfast.store.seeds import Seed
 from holdfast.types import Example
 
 CLASSES = 4
 SHAPE = (1, 6, 6)
+# Where this module lies, for tests that start a process of their own.
+SHARED = str(Path(__file__).parent)
+
+
+def made_up_data(size: int = 12, **changes: object) -> DataManifest:
+    """Which examples a run on made-up ones is about."""
+    return replace(DataManifest("made-up", "test", "0" * 64, size, SHAPE, 0.0, 1.0, tuple("abcd")), **changes)
 
 
 def manifest(size: int = 12, n: int = 300, every: int = 1, seed: int | Seed = 9, **changes: object) -> RunManifest:
@@ -30,7 +37,7 @@ def manifest(size: int = 12, n: int = 300, every: int = 1, seed: int | Seed = 9,
         guarantee="cohen",
         estimator=FixedSize(n, 0.01),
         n0=30,
-        data=DataManifest("made-up", "test", "0" * 64, size, SHAPE, 0.0, 1.0, tuple("abcd"), every=every),
+        data=made_up_data(size, every=every),
         model={"sha256": "1" * 64},
         seed=seed,
         precision="float32",

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from holdfast.estimators import estimator_from_dict, scale_of
 from holdfast.noises.base import noise_from_dict
 from holdfast.store.data_manifest import DataManifest
-from holdfast.store.manifest import RunManifest, read_run_manifest
 from holdfast.store.run import RECORDS, RunStore, VoteRecord
+from holdfast.store.run_manifest import RunManifest, read_run_manifest
 from holdfast.types import Counts
 from holdfast.verification.rules import Claim
 from holdfast.verification.run import RunFiles, Verification, check_claims, check_files
@@ -82,22 +83,28 @@ def promised(theorem: str, estimator: dict[str, Any], size: int, classes: int = 
     return replace(made, **changes)
 
 
-def random_records(manifest: RunManifest, seed: int = 0) -> list[VoteRecord]:
-    """Votes from random class probabilities, drawn until the estimator asks for no more."""
-    rng = np.random.default_rng(seed)
+def drawn_votes(manifest: RunManifest, shares: NDArray[np.float64], rng: np.random.Generator) -> tuple[Counts, Counts]:
+    """Selection and estimation votes from class probabilities, drawn until the estimator asks for no more."""
     scale = scale_of(noise_from_dict(manifest.noise), manifest.guarantee, manifest.data.shape)
     estimator = estimator_from_dict(manifest.estimator, scale)
+    selection = Counts.of(rng.multinomial(manifest.n0, shares))
+    votes = np.zeros(len(shares), dtype=np.int64)
+    while draws := estimator.draws_wanted(selection.top, Counts.of(votes)):
+        votes += rng.multinomial(draws, shares)
+    return selection, Counts.of(votes)
+
+
+def random_records(manifest: RunManifest, seed: int = 0) -> list[VoteRecord]:
+    """Records with votes from random class probabilities."""
+    rng = np.random.default_rng(seed)
     classes = len(manifest.data.class_names)
     records = []
     for index in manifest.data.indices():
         share = rng.choice([rng.beta(8, 1), rng.uniform(), 1.0, 1 - 10 ** rng.uniform(-5, -1)])
         shares = np.concatenate([[share], (1 - share) * rng.dirichlet([0.5] * (classes - 1))])
         rng.shuffle(shares)
-        selection = Counts.of(rng.multinomial(manifest.n0, shares))
-        votes = np.zeros(classes, dtype=np.int64)
-        while wanted := estimator.draws_wanted(selection.top, Counts.of(votes)):
-            votes += rng.multinomial(wanted, shares)
-        records.append(VoteRecord(index, int(rng.integers(classes)), selection, Counts.of(votes)))
+        selection, estimation = drawn_votes(manifest, shares, rng)
+        records.append(VoteRecord(index, int(rng.integers(classes)), selection, estimation))
     return records
 
 
@@ -119,12 +126,17 @@ def failures(material: RunFiles, claims: list[Claim]) -> list[str]:
     return result.failures
 
 
-def seal(folder: Path, entries: dict[str, Any]) -> str:
+def forged_line(manifest_digest: str, entries: dict[str, Any]) -> str:
     """A record with the digest that a forger would compute."""
     rest = {key: value for key, value in entries.items() if key != "digest"}
     text = json.dumps(rest, sort_keys=True, separators=(",", ":"))
-    digest = hashlib.sha256(f"{read_run_manifest(folder).digest}\n{text}".encode()).hexdigest()[:16]
+    digest = hashlib.sha256(f"{manifest_digest}\n{text}".encode()).hexdigest()[:16]
     return json.dumps({**rest, "digest": digest}, separators=(",", ":")) + "\n"
+
+
+def seal(folder: Path, entries: dict[str, Any]) -> str:
+    """A record of the run in `folder`; see `forged_line`."""
+    return forged_line(read_run_manifest(folder).digest, entries)
 
 
 def forge(folder: Path, change: Any) -> None:

@@ -11,8 +11,8 @@ from helpers import CLASSES, examples, manifest, run
 from holdfast.execution.certify import certify_run
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.engines.local import LocalEngine
-from holdfast.store.manifest import RunManifest
 from holdfast.store.run import RECORDS, read_run
+from holdfast.store.run_manifest import RunManifest
 
 KILLS = 20
 

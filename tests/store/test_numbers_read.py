@@ -14,8 +14,8 @@ from holdfast.errors import RunError
 from holdfast.formats.strict import json_object
 from holdfast.store.digests import manifest_digest, record_digest
 from holdfast.store.folder import RECORDS, line
-from holdfast.store.manifest import RunManifest
 from holdfast.store.run import ClaimRecord, RunStore, VoteRecord, read_run
+from holdfast.store.run_manifest import RunManifest
 from holdfast.types import Counts
 from holdfast.verification.run import Verification, check_files
 

@@ -17,23 +17,26 @@ from typing import TYPE_CHECKING
 
 import pytest
 from attack_cases import attack, attack_manifest, target
-from helpers import CLASSES, examples, manifest, run, vote
+from helpers import CLASSES, SHARED, examples, manifest, run, vote
 from obstacles import FOR_FILES, FOR_FOLDERS, made_outside, no_hang, state, words
 
-from holdfast.cli.logs import import_command
 from holdfast.errors import AlarmError, HoldfastError, RunError
+from holdfast.estimators import FixedSize
 from holdfast.execution.adversary import Certified
 from holdfast.execution.attack import attack_run
 from holdfast.execution.certify import certify_run
+from holdfast.noises.gaussian import Gaussian
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.engines.local import LocalEngine
-from holdfast.store.attack import Budgets, read_attack
+from holdfast.store.attack import read_attack
+from holdfast.store.attack_manifest import Budgets
 from holdfast.store.folder import RECORDS
 from holdfast.store.gallery import read_gallery
-from holdfast.store.manifest import BOUND
 from holdfast.store.run import BoundRecord, RunStore, Session, read_run
+from holdfast.store.run_manifest import BOUND
 from holdfast.verification.attack import AttackVerification, check_attack
 from holdfast.verification.run import Verification, check_files
+from holdfast.workflows.logs import import_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -70,7 +73,7 @@ def votes(folder: Path) -> None:
 def imported(folder: Path) -> None:
     log = folder.parent / "log.tsv"
     log.write_text(LOG)
-    import_command(log, "gaussian:sigma=0.5", 1000, 0.001, folder, 100, "unknown")
+    import_log(log, Gaussian(0.5), FixedSize(1000, 0.001, "cohen"), 100, "unknown", folder)
 
 
 def bound(folder: Path) -> None:
@@ -282,7 +285,7 @@ def test_the_folder_itself_may_be_a_link(tmp_path: Path) -> None:
 # What a user who is not root, and may not write what is named, does with a run of another user.
 READ_ONLY = """
     import json, os, sys
-    sys.path.insert(0, {here!r})
+    sys.path[:0] = {places!r}
     from pathlib import Path
     from helpers import manifest
     from holdfast.store.run import RunStore, Session, read_run
@@ -320,7 +323,7 @@ def test_what_may_not_be_written_is_named_and_loses_nothing(tmp_path: Path, whol
             (folder if name == "folder" else folder / name).chmod(0o555)
     before = {name: state(place / name) for name in _OF_RUN}
     code = textwrap.dedent(READ_ONLY).format(
-        here=str(Path(__file__).parent), whole=str(whole["votes"]), place=str(place)
+        places=[SHARED, str(Path(__file__).parent)], whole=str(whole["votes"]), place=str(place)
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     answers = json.loads(done.stdout)

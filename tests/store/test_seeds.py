@@ -15,11 +15,13 @@ from verified_runs import made, promised, rule
 
 import holdfast as hf
 from holdfast.errors import RunError, UsageError
-from holdfast.store import attack as attack_store
-from holdfast.store.attack import AttackStore, read_attack_manifest
+from holdfast.store import attack_manifest as attack_manifests
+from holdfast.store.attack import AttackStore
+from holdfast.store.attack_manifest import read_attack_manifest
 from holdfast.store.digests import manifest_digest
-from holdfast.store.manifest import FILE_NAME, Manifest, RunManifest, differences, read_run_manifest
+from holdfast.store.manifest import Manifest, differences
 from holdfast.store.run import RunStore, VoteRecord, read_run
+from holdfast.store.run_manifest import FILE_NAME, RunManifest, read_run_manifest
 from holdfast.store.seeds import CHOSEN, DERIVED, ENTROPY, Seed, checked_nonce, derived_seed
 from holdfast.verification.attack import AttackVerification, check_attack
 from holdfast.verification.findings import Findings
@@ -87,7 +89,7 @@ def test_older_manifests_keep_their_digest(tmp_path: Path) -> None:
     """They say nothing of the seed: nothing is added to them, and null is not the same as nothing."""
     for older, read, name in (
         (replace(manifest(), seed_origin=None), RunManifest.from_json, FILE_NAME),
-        (attack_manifest(), attack_store.AttackManifest.from_json, attack_store.FILE_NAME),
+        (attack_manifest(), attack_manifests.AttackManifest.from_json, attack_manifests.FILE_NAME),
     ):
         text = older.to_json()
         assert not {"seed_origin", "nonce", "promise"} & set(json.loads(text))
@@ -167,7 +169,7 @@ def test_a_derived_seed_of_an_attack_is_checked_too(tmp_path: Path) -> None:
     result = AttackVerification()
     check_attack(folder, result)
     assert (result.failures, result.promise, result.nonce) == ([], before.digest, NONCE)
-    rewritten(folder, attack_store.FILE_NAME, restarts=2)
+    rewritten(folder, attack_manifests.FILE_NAME, restarts=2)
     with pytest.raises(RunError, match="not the digest of the other entries before the nonce"):
         read_attack_manifest(folder)
     result = AttackVerification()

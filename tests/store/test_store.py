@@ -11,13 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers import manifest, run
+from helpers import SHARED, manifest, run
 from verified_runs import seal
 
 from holdfast.errors import RunError, RunLockedError, StorageError
 from holdfast.store.digests import manifest_digest
-from holdfast.store.manifest import FILE_NAME, RunManifest, differences, read_run_manifest
+from holdfast.store.manifest import differences
 from holdfast.store.run import RECORDS, SESSIONS, RunStore, VoteRecord, read_run
+from holdfast.store.run_manifest import FILE_NAME, RunManifest, read_run_manifest
 from holdfast.store.subsets import ordinal
 from holdfast.types import Counts
 
@@ -113,7 +114,7 @@ def test_the_time_of_the_promise_is_not_part_of_it(tmp_path: Path) -> None:
 def test_a_second_process_is_refused_and_the_lock_ends_with_its_holder(tmp_path: Path) -> None:
     code = f"""
         import sys, time
-        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        sys.path.insert(0, {SHARED!r})
         from pathlib import Path
         from helpers import manifest
         from holdfast.store.run import RunStore
@@ -134,7 +135,7 @@ def test_a_full_disk_is_a_clear_error_and_keeps_what_was_recorded(tmp_path: Path
     """A real partial write: the process may not write files beyond a size that ends within a record."""
     code = f"""
         import resource, signal, sys
-        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        sys.path[:0] = [{SHARED!r}, {str(Path(__file__).parent)!r}]
         from pathlib import Path
         from helpers import manifest, run
         from holdfast.errors import StorageError

@@ -13,8 +13,9 @@ from holdfast.estimators import FixedSize
 from holdfast.noises.gaussian import Gaussian
 from holdfast.store.folder import whole_lines
 from holdfast.store.logs import imported_manifest, read_log
-from holdfast.store.manifest import RunManifest, differences
+from holdfast.store.manifest import differences
 from holdfast.store.run import RunStore, VoteRecord, read_run
+from holdfast.store.run_manifest import RunManifest
 from holdfast.store.subsets import Split, ordinal, regular_range, spread_step, subset_of
 from holdfast.types import Counts
 

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from holdfast.cli.train import describe
 from holdfast.data import open_data
 from holdfast.errors import RunError
 from holdfast.noises.gaussian import Gaussian
 from holdfast.training.config import TrainConfig
 from holdfast.training.loop import train
+from holdfast.workflows.train import begun_bundle
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from holdfast.training.loop import TrainProgress
+    from holdfast.training.trainer import TrainProgress
 
 CONFIG = TrainConfig(epochs=2, batch_size=256, learning_rate=0.1)
 CHECKPOINT, LOCK = "m.safetensors.checkpoint", ".m.safetensors.lock"
@@ -30,7 +30,7 @@ class Killed(Exception):
 
 def trained(out: Path, die: bool = False) -> None:
     data = open_data("digits", None, "train", {})
-    info = replace(describe(data, Gaussian(0.25), "digits-mlp"), arguments={"widths": [8]})
+    info = replace(begun_bundle(data, Gaussian(0.25), "digits-mlp"), arguments={"widths": [8]})
 
     def show(progress: TrainProgress) -> None:
         if die and progress.epoch == 2:

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from holdfast.cli.train import describe
 from holdfast.data import DataSet, open_data
 from holdfast.errors import ClassifierError
 from holdfast.noises.gaussian import Gaussian
-from holdfast.training import loop
 from holdfast.training.config import TrainConfig
-from holdfast.training.loop import TrainProgress, train
+from holdfast.training.loop import train
 from holdfast.training.recipes import NoiseAugmentation, Standard
+from holdfast.training.trainer import Trainer, TrainProgress
+from holdfast.workflows.train import begun_bundle
 
 QUICK = TrainConfig(epochs=1, batch_size=256, learning_rate=0.01)
 
@@ -29,10 +29,10 @@ def test_a_network_that_became_a_constant_is_refused(
     tmp_path: Path, digits: DataSet, monkeypatch: pytest.MonkeyPatch, noise: Gaussian | None
 ) -> None:
     """All units of a hidden layer die, as under too high a learning rate: what is left are the last layer's biases."""
-    trainers: list[loop._Trainer] = []
-    made = loop._Trainer.__init__
+    trainers: list[Trainer] = []
+    made = Trainer.__init__
 
-    def kept(self: loop._Trainer, *arguments: object) -> None:
+    def kept(self: Trainer, *arguments: object) -> None:
         made(self, *arguments)  # type: ignore[arg-type]
         trainers.append(self)
 
@@ -44,9 +44,9 @@ def test_a_network_that_became_a_constant_is_refused(
                 assert first.bias is not None
                 first.bias.fill_(-1.0)
 
-    monkeypatch.setattr(loop._Trainer, "__init__", kept)
+    monkeypatch.setattr(Trainer, "__init__", kept)
     out = tmp_path / "m.safetensors"
-    info = replace(describe(digits, noise, "digits-mlp"), arguments={"widths": [32]})
+    info = replace(begun_bundle(digits, noise, "digits-mlp"), arguments={"widths": [32]})
     recipe = Standard() if noise is None else NoiseAugmentation()
     with pytest.raises(ClassifierError, match=r"training collapsed: the network gives 64 different images the same lo"):
         train(info, replace(QUICK, recipe=recipe), digits, out, on_progress=kill)
@@ -65,7 +65,7 @@ def test_equal_images_may_have_equal_logits(tmp_path: Path) -> None:
         values=np.full((8, 1, 8, 8), 7, np.uint8),
     )
     config = replace(QUICK, recipe=Standard(), batch_size=4)
-    info = describe(data, None, "digits-mlp")
+    info = begun_bundle(data, None, "digits-mlp")
     # Constant images have no deviation to divide by.
     space = replace(info.input_space, mean=None, std=None)
     train(replace(info, input_space=space), config, data, tmp_path / "m.safetensors")
@@ -74,7 +74,7 @@ def test_equal_images_may_have_equal_logits(tmp_path: Path) -> None:
 
 def test_a_bundle_says_how_many_images_its_accuracy_is_of(tmp_path: Path, digits: DataSet) -> None:
     held_out = open_data("digits", None, "test", {}).part(3)
-    info = replace(describe(digits, Gaussian(0.25), "digits-mlp"), arguments={"widths": [32]})
+    info = replace(begun_bundle(digits, Gaussian(0.25), "digits-mlp"), arguments={"widths": [32]})
     done = train(info, QUICK, digits, tmp_path / "m.safetensors", held_out=held_out)
     assert done.training["held_out_images"] == len(held_out)
     assert done.training["held_out_majority"] == pytest.approx(max(np.bincount(held_out.labels)) / len(held_out))

@@ -15,7 +15,7 @@ from holdfast.training.devices import Team, team
 pytest.importorskip("lightning_fabric", reason="the extra 'fabric' is not installed", exc_type=ImportError)
 
 # 1,437 images in minibatches of 359: the last one has a single image, fewer than there are processes.
-TRAIN = [sys.executable, "-c", "from holdfast.cli.main import main; main()", "train", "--noise", "gaussian:sigma=0.25"]
+TRAIN = [sys.executable, "-m", "holdfast", "train", "--noise", "gaussian:sigma=0.25"]
 TRAIN += ["--arch", "digits-mlp", "--train-batch", "359", "--learning-rate", "0.05", "--quiet"]
 PATIENCE = 120.0
 

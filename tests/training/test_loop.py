@@ -10,7 +10,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from holdfast.cli.train import describe
 from holdfast.data import DataSet, open_data
 from holdfast.errors import ClassifierError, RunError, RunLockedError, UsageError
 from holdfast.models.bundle import BundleInfo, load_bundle
@@ -22,8 +21,10 @@ from holdfast.noises.lattice_gaussian import LatticeGaussian
 from holdfast.noises.uniform_flip import UniformFlip
 from holdfast.outputs import alone_at
 from holdfast.training.config import TrainConfig
-from holdfast.training.loop import TrainProgress, train
+from holdfast.training.loop import train
 from holdfast.training.recipes import Consistency, Denoise, Standard
+from holdfast.training.trainer import TrainProgress
+from holdfast.workflows.train import begun_bundle
 
 QUICK = TrainConfig(epochs=3, batch_size=256, learning_rate=0.1)
 
@@ -34,7 +35,7 @@ def digits() -> DataSet:
 
 
 def start(data: DataSet, noise: Noise) -> BundleInfo:
-    return replace(describe(data, noise, "digits-mlp"), arguments={"widths": [32]})
+    return replace(begun_bundle(data, noise, "digits-mlp"), arguments={"widths": [32]})
 
 
 class Killed(Exception):
@@ -70,7 +71,7 @@ def test_a_killed_training_resumes_to_the_same_weights(
     tmp_path: Path, digits: DataSet, settings: dict[str, Any], architecture: str
 ) -> None:
     config = replace(QUICK, learning_rate=0.01, **settings)
-    info = describe(digits, Gaussian(0.25), architecture)
+    info = begun_bundle(digits, Gaussian(0.25), architecture)
     train(info, config, digits, tmp_path / "whole.safetensors")
 
     def die(progress: TrainProgress) -> None:
@@ -114,10 +115,10 @@ def test_a_bundle_is_trained_by_one_process_at_a_time(tmp_path: Path, digits: Da
 def test_a_denoiser_goes_on_with_the_same_classifier_only(tmp_path: Path, digits: DataSet) -> None:
     plain, out = tmp_path / "plain.safetensors", tmp_path / "m.safetensors"
     config = replace(QUICK, epochs=2, recipe=Denoise(str(plain)), optimizer="adamw", learning_rate=0.01)
-    network = replace(describe(digits, Gaussian(0.5), "denoised"), arguments={"depth": 2, "width": 4})
+    network = replace(begun_bundle(digits, Gaussian(0.5), "denoised"), arguments={"depth": 2, "width": 4})
 
     def classifier(seed: int) -> None:
-        info = describe(digits, None, "digits-mlp")
+        info = begun_bundle(digits, None, "digits-mlp")
         train(info, replace(QUICK, epochs=1, seed=seed, recipe=Standard()), digits, plain)
 
     def stop(progress: TrainProgress) -> None:
@@ -203,7 +204,7 @@ def test_schedules_begin_and_end_where_they_should() -> None:
 def test_noise_that_is_added_to_the_values_gets_a_normalization(
     digits: DataSet, noise: Noise, normalized: bool
 ) -> None:
-    space = describe(digits, noise, None).input_space
+    space = begun_bundle(digits, noise, None).input_space
     assert (space.mean is not None, space.std is not None) == (normalized, normalized)
 
 
@@ -215,7 +216,7 @@ def test_data_without_a_default_architecture_ask_for_one() -> None:
             return (0.5,), (0.5,)
 
     with pytest.raises(UsageError, match="no default architecture for inputs of shape"):
-        describe(Wide(), Gaussian(0.5), None)  # type: ignore[arg-type]
+        begun_bundle(Wide(), Gaussian(0.5), None)  # type: ignore[arg-type]
 
 
 def test_the_bundle_gets_the_moving_average_of_the_weights(tmp_path: Path, digits: DataSet) -> None:
@@ -236,7 +237,7 @@ def test_the_bundle_gets_the_moving_average_of_the_weights(tmp_path: Path, digit
 
 def test_training_without_noise_learns_the_images(tmp_path: Path, digits: DataSet) -> None:
     held_out = open_data("digits", None, "test", {})
-    info = replace(describe(digits, None, "digits-mlp"), arguments={"widths": [32]})
+    info = replace(begun_bundle(digits, None, "digits-mlp"), arguments={"widths": [32]})
     assert info.noise is None
     assert info.input_space.mean is not None
     config = replace(QUICK, epochs=15, recipe=Standard())

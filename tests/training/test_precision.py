@@ -9,16 +9,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from holdfast.cli.train import describe
 from holdfast.data import DataSet, open_data
 from holdfast.models.precision import Speeds, settled
 from holdfast.noises.gaussian import Gaussian
 from holdfast.training import loop, precision
 from holdfast.training.config import TrainConfig
 from holdfast.training.devices import Team
-from holdfast.training.loop import TrainProgress, step_speeds, train
+from holdfast.training.loop import step_speeds, train
 from holdfast.training.precision import speeds
 from holdfast.training.recipes import Memorize
+from holdfast.training.trainer import TrainProgress
+from holdfast.workflows.train import begun_bundle
 
 QUICK = TrainConfig(epochs=4, batch_size=128, learning_rate=0.05)
 
@@ -125,7 +126,7 @@ class Others(Team):
 def test_a_team_takes_the_choice_of_its_first_process(
     tmp_path: Path, digits: DataSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    info, config = describe(digits, Gaussian(0.25), "digits-mlp"), replace(QUICK, precision="auto")
+    info, config = begun_bundle(digits, Gaussian(0.25), "digits-mlp"), replace(QUICK, precision="auto")
     given = (info, config, digits, tmp_path / "m.safetensors", torch.device("cpu"))
     monkeypatch.setattr(loop, "step_speeds", lambda *_: never())
     assert loop._precision(*given, Others(1, 2), None) == "bfloat16"
@@ -143,7 +144,7 @@ class Killed(Exception):
 def test_a_resumed_training_keeps_its_precision_and_ends_with_the_same_weights(
     tmp_path: Path, digits: DataSet, monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
-    info, config = describe(digits, Gaussian(0.25), "digits-mlp"), replace(QUICK, precision="auto")
+    info, config = begun_bundle(digits, Gaussian(0.25), "digits-mlp"), replace(QUICK, precision="auto")
     train(info, replace(QUICK, precision=first), digits, tmp_path / "named.safetensors")
     factor = 0.5 if first == "bfloat16" else 2.0
     monkeypatch.setattr(loop, "step_speeds", lambda *_: Speeds(1.0, factor, "a step"))
@@ -173,7 +174,7 @@ def test_measuring_leaves_no_trace(tmp_path: Path, digits: DataSet, monkeypatch:
             taken.append((name, images))
         return Speeds(1.0, 3.0, "a step")
 
-    info, config = describe(digits, Gaussian(0.25), "digits-cnn"), replace(QUICK, epochs=2, optimizer="adamw")
+    info, config = begun_bundle(digits, Gaussian(0.25), "digits-cnn"), replace(QUICK, epochs=2, optimizer="adamw")
     train(info, config, digits, tmp_path / "plain.safetensors")
     monkeypatch.setattr(loop, "speeds", thorough)
     torch.manual_seed(5)
@@ -187,7 +188,7 @@ def test_measuring_leaves_no_trace(tmp_path: Path, digits: DataSet, monkeypatch:
 
 def test_steps_are_really_taken(digits: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(precision, "_SHORT_SECONDS", 0.0)
-    found = step_speeds(describe(digits, Gaussian(0.25), "digits-cnn"), QUICK, digits, torch.device("cpu"))
+    found = step_speeds(begun_bundle(digits, Gaussian(0.25), "digits-cnn"), QUICK, digits, torch.device("cpu"))
     assert found is not None
     assert min(found.float32, found.bfloat16) > 0.0
     assert found.what in ("a step on 16 images", "a step on 128 images")
@@ -198,7 +199,7 @@ def test_a_recipe_for_float32_alone_is_not_measured(
 ) -> None:
     monkeypatch.setattr(loop, "step_speeds", lambda *_: never())
     config = replace(QUICK, epochs=1, recipe=Memorize(), precision="auto")
-    done = train(describe(digits, None, "nearest-neighbour"), config, digits, tmp_path / "m.safetensors")
+    done = train(begun_bundle(digits, None, "nearest-neighbour"), config, digits, tmp_path / "m.safetensors")
     assert done.training["precision"] == "float32"
 
 
@@ -208,7 +209,7 @@ def test_a_named_precision_that_is_slow_is_said_on_the_spot(
     monkeypatch.setattr(loop, "step_speeds", lambda *_: slow())
     with pytest.warns(RuntimeWarning, match=r"15.0 times as long"):
         done = train(
-            describe(digits, Gaussian(0.25), "digits-mlp"),
+            begun_bundle(digits, Gaussian(0.25), "digits-mlp"),
             replace(QUICK, epochs=1, precision="bfloat16"),
             digits,
             tmp_path / "m.safetensors",

@@ -20,7 +20,6 @@ from forger import Entries, Forger
 
 from holdfast.bounds import Classifier
 from holdfast.bounds.methods.convex import Convex
-from holdfast.cli.train import describe
 from holdfast.cli.verified import exit_code
 from holdfast.data import open_data
 from holdfast.data.base import DataSet
@@ -39,6 +38,7 @@ from holdfast.training.config import TrainConfig
 from holdfast.training.loop import train
 from holdfast.training.recipes.standard import Standard
 from holdfast.verification.sample import CONFIDENCE, Sample, most_false, parse_sample
+from holdfast.workflows.train import begun_bundle
 from holdfast.workflows.verify import Given, verify_run
 
 EVERY, N, N0, SEED = 30, 100, 30, 5
@@ -82,10 +82,10 @@ def trained(folder: Path, noise: Gaussian | None) -> Path:
     torch.set_num_threads(1)
     out, data = folder / "model.safetensors", digits("train")
     if noise is None:
-        train(describe(data, noise, "fc:widths=24"), TrainConfig(epochs=3, seed=1, recipe=Standard()), data, out)
+        train(begun_bundle(data, noise, "fc:widths=24"), TrainConfig(epochs=3, seed=1, recipe=Standard()), data, out)
     else:
         config = TrainConfig(epochs=5, seed=1, learning_rate=0.1)
-        train(describe(data, noise, "digits-mlp"), config, data, out)
+        train(begun_bundle(data, noise, "digits-mlp"), config, data, out)
     return out
 
 

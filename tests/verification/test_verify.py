@@ -30,8 +30,8 @@ from verified_runs import (
 from holdfast.errors import RunError
 from holdfast.noises.ablation import delta
 from holdfast.noises.uniform_flip import surviving
-from holdfast.store.manifest import FILE_NAME, read_run_manifest
 from holdfast.store.run import RECORDS, ClaimRecord, RunStore, VoteRecord, read_run
+from holdfast.store.run_manifest import FILE_NAME, read_run_manifest
 from holdfast.types import Counts
 from holdfast.verification.binomial import lower_bound, upper_bound
 from holdfast.verification.manifest import Manifest, read_manifest

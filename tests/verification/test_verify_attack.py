@@ -13,11 +13,14 @@ import numpy as np
 import pytest
 from attack_cases import attack, attack_manifest, target
 from helpers import CLASSES, SHAPE, examples
+from verified_runs import forged_line
 
 from holdfast.data.base import DataSet
 from holdfast.execution.adversary import Certified
 from holdfast.execution.attack import attacked_again
-from holdfast.store.attack import FILE_NAME, FOUND, read_attack, read_attack_manifest
+from holdfast.store.adversarials import FOUND
+from holdfast.store.attack import read_attack
+from holdfast.store.attack_manifest import FILE_NAME, read_attack_manifest
 from holdfast.store.data_manifest import DataManifest
 from holdfast.store.folder import RECORDS
 from holdfast.verification.attack import (
@@ -51,10 +54,7 @@ def seal(folder: Path, number: int, **changes: Any) -> None:
     """Change a record, with the digest that a forger would compute."""
     lines = (folder / RECORDS).read_text().splitlines(keepends=True)
     entries = {**json.loads(lines[number]), **changes}
-    del entries["digest"]
-    text = json.dumps(entries, sort_keys=True, separators=(",", ":"))
-    digest = hashlib.sha256(f"{read_attack_manifest(folder).digest}\n{text}".encode()).hexdigest()[:16]
-    lines[number] = json.dumps({**entries, "digest": digest}) + "\n"
+    lines[number] = forged_line(read_attack_manifest(folder).digest, entries)
     (folder / RECORDS).write_text("".join(lines))
     # What is forged is found without it.
     (folder / "results.json").unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from holdfast.errors import DataError, UsageError
+from holdfast.errors import DataError, HoldfastWarning, UsageError
 from holdfast.workflows.specs import open_data_spec, parse_batch_size, parse_engine, parse_recipe
 
 Image = pytest.importorskip("PIL.Image")
@@ -53,14 +53,14 @@ def test_an_option_that_the_source_does_not_have(tmp_path):
         open_data_spec(f"images:{tmp_path}/imgs,sise=4", "test")
 
 
-def test_what_a_source_decided_and_left_out_is_a_warning(tmp_path, capsys):
+def test_what_a_source_decided_and_left_out_is_a_warning(tmp_path):
     folder = fill(tmp_path / "imgs")
     (folder / "cat" / "._0.png").write_bytes(b"no image")
-    open_data_spec(f"images:{folder}", "test")
-    said = " ".join(capsys.readouterr().err.split())
-    assert "Warning:" in said
-    assert "one distinct image in five, chosen by content, is the test split" in said
-    assert "1 hidden file or folder, or one of an operating system (cat/._0.png)" in said
+    with pytest.warns(HoldfastWarning) as found:
+        open_data_spec(f"images:{folder}", "test")
+    messages = " ".join(str(each.message) for each in found)
+    assert "one distinct image in five, chosen by content, is the test split" in messages
+    assert "1 hidden file or folder, or one of an operating system (cat/._0.png)" in messages
 
 
 def test_an_option_given_twice_or_without_a_value(tmp_path):

@@ -15,8 +15,8 @@ from holdfast.estimators import best_radius, certificate
 from holdfast.noises.base import Guarantee, find_guarantee, noise_from_dict
 from holdfast.stats.class_bounds import check_method
 from holdfast.stats.datasets import DEFAULT_CONFIDENCE, Proportion, certified_proportion, proportion
-from holdfast.store.manifest import BOUND, IMPORTED, estimator_of, proved_of
 from holdfast.store.run import BoundRecord, ClaimRecord
+from holdfast.store.run_manifest import BOUND, IMPORTED, estimator_of, proved_of
 from holdfast.types import Certificate, ClassBounds, Counts, Norm
 from holdfast.visible import visible
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from holdfast.noises.base import Noise
-    from holdfast.store.manifest import RunManifest
     from holdfast.store.run import Record, Run, VoteRecord
+    from holdfast.store.run_manifest import RunManifest
     from holdfast.store.subsets import Subset
 
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from holdfast.analysis import formats
 from holdfast.analysis.choices import caution
-from holdfast.store.manifest import estimator_of
+from holdfast.store.run_manifest import estimator_of
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
     from holdfast.analysis.attacks import AttackSummary, Success
     from holdfast.analysis.gaps import Gap
-    from holdfast.store.attack import AttackManifest, Budgets
+    from holdfast.store.attack_manifest import AttackManifest, Budgets
     from holdfast.store.run import Run
 
 

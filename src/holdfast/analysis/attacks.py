@@ -21,7 +21,8 @@ from holdfast.visible import visible
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from holdfast.store.attack import AttackManifest, AttackRecord, AttackRun, Budgets
+    from holdfast.store.attack import AttackRecord, AttackRun
+    from holdfast.store.attack_manifest import AttackManifest, Budgets
 
 # Multiples of the certified radius at which success is told where the attack had no budget.
 FACTORS = (1.0, 1.5, 2.0)

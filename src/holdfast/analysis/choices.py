@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.store.manifest import BOUND, IMPORTED, RunManifest, estimator_of
+from holdfast.store.run_manifest import BOUND, IMPORTED, RunManifest, estimator_of
 from holdfast.store.seeds import CHOSEN
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from holdfast.types import Norm
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from holdfast.store.manifest import RunManifest
     from holdfast.store.run import Run
+    from holdfast.store.run_manifest import RunManifest
 
 _CLAIMED = "radii as claimed by the tool that wrote the log, not derived here from votes"
 

@@ -12,7 +12,7 @@ from holdfast.analysis.accuracy import attainable_radius, outcomes, theorem_of
 from holdfast.analysis.published import comparable
 from holdfast.errors import RunError, UsageError
 from holdfast.stats.datasets import DEFAULT_CONFIDENCE, Proportion, certified_proportion
-from holdfast.store.manifest import BOUND, estimator_of
+from holdfast.store.run_manifest import BOUND, estimator_of
 from holdfast.types import Norm
 from holdfast.visible import visible
 

@@ -12,7 +12,7 @@ from holdfast.analysis.curves import Step, curves
 from holdfast.analysis.radii import default_radii
 from holdfast.errors import RunError
 from holdfast.stats.datasets import Proportion, proportion
-from holdfast.store.attack import norm_of
+from holdfast.store.attack_manifest import norm_of
 from holdfast.types import Norm
 from holdfast.visible import visible
 

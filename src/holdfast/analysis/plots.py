@@ -13,7 +13,7 @@ from holdfast.analysis.accuracy import claimed_of, method_of, subset_of
 from holdfast.analysis.curves import DASHES, PALETTE, axis_title, curves, distinct_names
 from holdfast.errors import UsageError
 from holdfast.outputs import whole_file
-from holdfast.store.manifest import estimator_of
+from holdfast.store.run_manifest import estimator_of
 from holdfast.types import Norm
 from holdfast.visible import visible, visible_lines
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from holdfast.errors import RunError, UsageError
-from holdfast.store.manifest import estimator_of
 from holdfast.store.run import VoteRecord
+from holdfast.store.run_manifest import estimator_of
 from holdfast.types import Counts
 
 if TYPE_CHECKING:

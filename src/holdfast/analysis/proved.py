@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.analysis import formats
-from holdfast.store.manifest import BOUND, proved_of
+from holdfast.store.run_manifest import BOUND, proved_of
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
     from holdfast.analysis.accuracy import Summary
-    from holdfast.store.manifest import RunManifest
     from holdfast.store.run import Run
+    from holdfast.store.run_manifest import RunManifest
 
 
 def condition(manifest: RunManifest) -> str | None:

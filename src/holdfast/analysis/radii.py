@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.analysis.accuracy import attainable_radius, outcomes, theorem_of
-from holdfast.store.manifest import BOUND, IMPORTED
+from holdfast.store.run_manifest import BOUND, IMPORTED
 from holdfast.types import Norm
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from holdfast.analysis.published import comparable
 from holdfast.analysis.radii import radii_for
 from holdfast.errors import UsageError
 from holdfast.outputs import whole_file
-from holdfast.store.manifest import BOUND, IMPORTED
+from holdfast.store.run_manifest import BOUND, IMPORTED
 from holdfast.types import Norm
 
 if TYPE_CHECKING:

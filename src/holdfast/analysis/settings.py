@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from holdfast.analysis.accuracy import method_of, noise_of, theorem_of
-from holdfast.store.manifest import BOUND, IMPORTED, estimator_of
+from holdfast.store.run_manifest import BOUND, IMPORTED, estimator_of
 from holdfast.store.seeds import CHOSEN, DERIVED, ENTROPY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from holdfast.store.data_manifest import DataManifest
-    from holdfast.store.manifest import RunManifest
+    from holdfast.store.run_manifest import RunManifest
     from holdfast.store.subsets import Subset
 
 _METHODS = {

@@ -11,7 +11,7 @@ from holdfast.analysis.choices import SEED, SUBSET
 from holdfast.analysis.claims import reach_known
 from holdfast.stats.datasets import robust_share_cohen, robust_share_exact
 from holdfast.stats.rounding import show_down
-from holdfast.store.manifest import BOUND, IMPORTED, estimator_of
+from holdfast.store.run_manifest import BOUND, IMPORTED, estimator_of
 from holdfast.store.seeds import CHOSEN, DERIVED, ENTROPY
 from holdfast.types import Norm
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from holdfast.analysis.accuracy import Summary
     from holdfast.stats.datasets import Proportion
     from holdfast.store.data_manifest import DataManifest
-    from holdfast.store.manifest import RunManifest
     from holdfast.store.run import Run
+    from holdfast.store.run_manifest import RunManifest
 
 
 # Failure probability of statements about the very examples of a run.

@@ -39,7 +39,7 @@ class Problem:
         target: the classifier.
         x: the input, `(1, *event)`.
         label: the class to lead away from.
-        wanted: the class to lead to; None for any other than `label`, or none at all.
+        target_class: the class to lead to; None for any other than `label`, or none at all.
         norm: in which changes are measured.
         budget: the largest change; infinity for as small as it gets.
         seed: of all randomness of the attack.
@@ -48,23 +48,23 @@ class Problem:
     target: Target
     x: Tensor
     label: int
-    wanted: int | None
+    target_class: int | None
     norm: Norm
     budget: float
     seed: int
 
     def succeeds(self, candidates: Tensor) -> Tensor:
-        """Which candidates `(batch, *event)` are adversarial, `(batch,)`; an abstention is a success where no class is
-        wanted. They are first moved to what the classifier takes."""
-        return self.target.loses(self.target.admissible(self.x[0], candidates), self.label, self.wanted)
+        """Which candidates `(batch, *event)` are adversarial, `(batch,)`; an abstention is a success where there
+        is no target class. They are first moved to what the classifier takes."""
+        return self.target.loses(self.target.admissible(self.x[0], candidates), self.label, self.target_class)
 
     def margin(self, scores: Tensor) -> Tensor:
         """By how much scores `(batch, classes)` favour the adversary, `(batch,)`: above 0 it has won."""
-        aim = self.label if self.wanted is None else self.wanted
+        aim = self.label if self.target_class is None else self.target_class
         others = scores.clone()
         others[:, aim] = -math.inf
         ahead = others.amax(dim=1) - scores[:, aim]
-        return ahead if self.wanted is None else -ahead
+        return ahead if self.target_class is None else -ahead
 
     def generator(self) -> torch.Generator:
         """A new generator of the problem's seed."""
@@ -127,7 +127,7 @@ class Attack(Named, ABC):
         label: int,
         budget: float = math.inf,
         *,
-        wanted: int | None = None,
+        target_class: int | None = None,
         seed: int = 0,
     ) -> Tensor | None:
         """An adversarial example within the budget, or None.
@@ -138,7 +138,7 @@ class Attack(Named, ABC):
             label: the class to lead away from. If the classifier answers otherwise, `x` itself is returned.
             budget: the largest change in the attack's norm, in input units or pixels; infinity (the default) for as
                 small as it gets, for attacks that minimize.
-            wanted: the class to lead to; None for any answer but `label`, abstention included.
+            target_class: the class to lead to; None for any answer but `label`, abstention included.
             seed: of all randomness of the attack, from 0 to 2^63 - 1; that of the noise belongs to the target.
 
         Returns:
@@ -154,21 +154,21 @@ class Attack(Named, ABC):
         self.check_budget(budget)
         check_seed(seed)
         label = _checked_class("label", label, target.num_classes)
-        if wanted is not None:
-            wanted = _checked_class("wanted", wanted, target.num_classes)
+        if target_class is not None:
+            target_class = _checked_class("target_class", target_class, target.num_classes)
             self.check_targeted()
-        if wanted == label:
-            raise UsageError(f"label and wanted are both class {label}; there is nothing to change")
+        if target_class == label:
+            raise UsageError(f"label and target_class are both class {label}; there is nothing to change")
         x = checked_input(target, x)
-        problem = Problem(target, x.unsqueeze(0), label, wanted, self.measure, float(budget), seed)
+        problem = Problem(target, x.unsqueeze(0), label, target_class, self.measure, float(budget), seed)
         if bool(problem.succeeds(problem.x)[0]):
             return x.clone()
-        with seeded(seed), self._faults_told():
+        with seeded(seed), self._named_faults():
             found = self.search(problem)
         return problem.accepted(found)
 
     @contextmanager
-    def _faults_told(self) -> Iterator[None]:
+    def _named_faults(self) -> Iterator[None]:
         """Whatever the library raises as an error that says where it comes from: libraries do not say what of.
 
         Not memory, which whoever called may have a remedy for.
@@ -178,10 +178,10 @@ class Attack(Named, ABC):
         except (Exception, SystemExit) as error:
             if not self.library or isinstance(error, HoldfastError) or is_out_of_memory(error):
                 raise
-            said = (str(error).strip().splitlines() or ["without a message"])[0]
+            message = (str(error).strip().splitlines() or ["without a message"])[0]
             raise AttackError(
                 f"the attack {self} could not be finished: {self.library} {installed_version(self.library)} failed "
-                f"with {type(error).__name__} ({said}). That says nothing of the classifier. Take another attack, "
+                f"with {type(error).__name__} ({message}). That says nothing of the classifier. Take another attack, "
                 f"other parameters, or another version of {self.library}; `holdfast attack` lists the attacks"
             ) from error
 
@@ -200,7 +200,7 @@ class Attack(Named, ABC):
         """Raise UsageError if it cannot lead to a given class."""
         if not self.targeted:
             raise UsageError(
-                f"the attack {self.name!r} leads to any other class, not to a given one; leave the wanted class out"
+                f"the attack {self.name!r} leads to any other class, not to a given one; leave the target class out"
             )
 
     def check_budget(self, budget: float) -> None:

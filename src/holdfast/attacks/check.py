@@ -92,7 +92,7 @@ def verify(
     target: Target,
     x: Tensor,
     label: int,
-    wanted: int | None,
+    target_class: int | None,
     check: Check,
     claims: int,
     seed: int,
@@ -103,7 +103,7 @@ def verify(
         target: the classifier.
         x: the claimed adversarial, `(*event)`.
         label: the class it should not have.
-        wanted: the class it should have; None for any other, or none.
+        target_class: the class it should have; None for any other, or none.
         check: how to verify.
         claims: that are made about the example at most.
         seed: of the fresh noise; of no other use, and of no other claim: verdicts under one seed share their noise
@@ -114,7 +114,7 @@ def verify(
     """
     found = target.answers(x, check.repeats, seed)
     repeats = len(found.classes)
-    failures = sum(answer != label if wanted is None else answer == wanted for answer in found.classes)
+    failures = sum(answer != label if target_class is None else answer == target_class for answer in found.classes)
     silent = found.classes.count(ABSTAINS)
     if found.votes is None:
         (only,) = found.classes

@@ -96,10 +96,10 @@ class DefendedTarget(Target):
         """The class of most draws."""
         return self._under_all(x, self._draws).argmax(dim=2).mode(dim=1).values
 
-    def _loses(self, x: Tensor, label: int, wanted: int | None) -> Tensor:
+    def _loses(self, x: Tensor, label: int, target_class: int | None) -> Tensor:
         """Where so large a share of the draws fails as the level asks."""
         classes = self._under_all(x, self._draws).argmax(dim=2)
-        failing = classes != label if wanted is None else classes == wanted
+        failing = classes != label if target_class is None else classes == target_class
         return failing.double().mean(dim=1) >= self._share
 
     def _scores(self, x: Tensor) -> Tensor:

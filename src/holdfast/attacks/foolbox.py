@@ -2,7 +2,7 @@
 
 foolbox is given inputs in [0, 1], since some of its attacks clip to that whatever the bounds. Attacks by gradients see
 the classifier's scores; attacks by decisions see two columns, of which the larger says whether a candidate is
-adversarial, so that abstention and a wanted class need nothing of foolbox's own.
+adversarial, so that abstention and a target class need nothing of foolbox's own.
 """
 
 from __future__ import annotations
@@ -163,9 +163,9 @@ def quietly(call: Any) -> Any:
 
 def _criterion(foolbox: Any, problem: Problem) -> Any:
     labels = torch.tensor([problem.label], device=problem.target.device)
-    if problem.wanted is None:
+    if problem.target_class is None:
         return foolbox.criteria.Misclassification(labels)
-    return foolbox.criteria.TargetedMisclassification(torch.full_like(labels, problem.wanted))
+    return foolbox.criteria.TargetedMisclassification(torch.full_like(labels, problem.target_class))
 
 
 def _zero(foolbox: Any, problem: Problem) -> Any:

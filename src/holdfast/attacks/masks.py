@@ -88,10 +88,10 @@ class MaskedVotes:
             votes = nearest.votes.clone()
         self._cast(x, masks, touched.nonzero().squeeze(1), votes)
         # The one that served is likely to serve again.
-        kept = [known for known in self._known if known is nearest] + [
+        in_order = [known for known in self._known if known is nearest] + [
             known for known in self._known if known is not nearest
         ]
-        self._known = [_Voted(x.clone(), votes), *kept][:_KEPT]
+        self._known = [_Voted(x.clone(), votes), *in_order][:_KEPT]
         found = torch.bincount(votes, minlength=self.classifier.num_classes).tolist()
         return Counts.of(found), int(touched.sum())
 

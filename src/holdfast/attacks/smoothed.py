@@ -23,7 +23,8 @@ from holdfast.noises.uniform_flip import UniformFlip
 from holdfast.plain import is_real, plain
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.counts import MonteCarlo
-from holdfast.sampling.engines.local import LocalEngine, device_name, torch_device
+from holdfast.sampling.devices import device_name, torch_device
+from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.procedure import Burst, Predict
 from holdfast.sampling.rng import Stream, check_seed
 from holdfast.sampling.soft import soft_smoothed

@@ -14,9 +14,10 @@ from torch import Tensor
 from holdfast.errors import ClassifierError, UsageError, first_line
 from holdfast.plain import is_real, plain
 from holdfast.sampling.classifier import VotingClassifier
-from holdfast.sampling.engines.local import torch_device
+from holdfast.sampling.devices import torch_device
+from holdfast.sampling.exported import program_module
 from holdfast.sampling.inputs import checked_range, checked_shape
-from holdfast.sampling.sizes import check_sizes, program_module, votes_of
+from holdfast.sampling.sizes import check_sizes, votes_of
 from holdfast.sampling.void import no_vote
 
 if TYPE_CHECKING:
@@ -166,16 +167,16 @@ class Target(ABC):
         self.queries.decisions += len(x)
         return self._decide(x)
 
-    def loses(self, x: Tensor, label: int, wanted: int | None) -> Tensor:
+    def loses(self, x: Tensor, label: int, target_class: int | None) -> Tensor:
         """For which inputs `(batch, *event)` the adversary has won as clearly as the level asks, `(batch,)`.
 
         Args:
             x: inputs.
             label: the class to lead away from.
-            wanted: the class to lead to; None for any other than `label`, or none at all.
+            target_class: the class to lead to; None for any other than `label`, or none at all.
         """
         self.queries.decisions += len(x)
-        return self._loses(x, label, wanted)
+        return self._loses(x, label, target_class)
 
     def scores(self, x: Tensor) -> Tensor:
         """Scores `(batch, classes)` whose largest is the answer, without gradients.
@@ -221,10 +222,10 @@ class Target(ABC):
     @abstractmethod
     def _decide(self, x: Tensor) -> Tensor: ...
 
-    def _loses(self, x: Tensor, label: int, wanted: int | None) -> Tensor:
+    def _loses(self, x: Tensor, label: int, target_class: int | None) -> Tensor:
         answers = self._decide(x)
-        if wanted is not None:
-            return answers == wanted
+        if target_class is not None:
+            return answers == target_class
         wrong = answers != label
         return wrong if self.abstention_counts else wrong & (answers != ABSTAINS)
 

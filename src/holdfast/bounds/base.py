@@ -302,9 +302,11 @@ def checked_logits(logits: Tensor) -> Tensor:
 def _check_module(module: nn.Module) -> None:
     if any(part.training for part in module.modules()):
         raise ClassifierError("the classifier is in training mode, in which its answers change; call .eval() first")
-    odd = [name for name, weights in module.state_dict().items() if not bool(weights.isfinite().all())]
-    if odd:
-        raise ClassifierError(f"the weights {odd[0]} have NaN or infinite values; the training diverged, so repeat it")
+    not_finite = [name for name, weights in module.state_dict().items() if not bool(weights.isfinite().all())]
+    if not_finite:
+        raise ClassifierError(
+            f"the weights {not_finite[0]} have NaN or infinite values; the training diverged, so repeat it"
+        )
 
 
 def _check_same(classifier: Classifier, method: Method) -> None:

@@ -1,4 +1,4 @@
-"""A cheaper bound for provable training: hidden layers by intervals, and the leads by the dual of the polytope.
+"""A cheaper bound for provable training: hidden layers by intervals, and the margins by the dual of the polytope.
 
 It takes the work of as many copies of an image as there are classes, where the bound `convex` takes as many as there
 are inputs and undecided units. What is certified is never this bound: it is computed in float32, and no rounding is

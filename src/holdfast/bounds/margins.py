@@ -33,7 +33,7 @@ class MarginQuotient(_OfNetwork):
     """Leads, each divided by the most that it can shrink for each unit of length of a change.
 
     Args:
-        network: whose logits have the leads.
+        network: whose logits have the margins.
         slopes: `(classes, classes)`, of the lead of a class (row) over another one (column), rounded up and above 0.
     """
 
@@ -49,8 +49,8 @@ class MarginQuotient(_OfNetwork):
         answers = decided(self.network, x, logits)
         labels = answers.clamp_min(0)
         own = labels.unsqueeze(1)
-        leads = logits.gather(1, own) - logits - reach(self.network, x, 0.0).of_difference(labels)
-        distances = leads / self.slopes[labels]
+        margins = logits.gather(1, own) - logits - reach(self.network, x, 0.0).of_difference(labels)
+        distances = margins / self.slopes[labels]
         distances.scatter_(1, own, math.inf)
         # The quotient is off by one rounding, or too small for float64.
         smallest = (distances.amin(dim=1) * (1.0 - 2.0**-50) - UNDERFLOW).clamp_min(0.0)
@@ -58,7 +58,7 @@ class MarginQuotient(_OfNetwork):
 
 
 class MarginWithin(_OfNetwork):
-    """Whether all leads stay above 0 within an epsilon. A bound writes `least_margins`.
+    """Whether all margins stay above 0 within an epsilon. A bound writes `least_margins`.
 
     Args:
         network: in float64.

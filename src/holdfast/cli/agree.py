@@ -7,19 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from holdfast.cli import console, options
-from holdfast.cli.material import Setup, warn_of_class_order
+from holdfast.workflows.agree import compare, radii_of_report
+from holdfast.workflows.setup import Setup
 from holdfast.workflows.specs import parse_batch_size, parse_radii
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from holdfast.estimators import Estimator
     from holdfast.execution.agreement import Agreement
     from holdfast.types import Certificate, Example
-
-# Reference values: what float32 torch says.
-_REFERENCE = ("torch", "float32")
-_BATCH = 256
 
 
 def add_to(app: typer.Typer) -> None:
@@ -52,44 +48,34 @@ def agree_command(
     Each makes another base classifier of the model, so both certificates are valid, each for its own.
     """
     from holdfast.estimators import FixedSize
-    from holdfast.execution.agreement import agreement
-    from holdfast.execution.backends import description
-    from holdfast.sampling.engines.local import LocalEngine
-    from holdfast.sampling.rng import check_seed, fresh_seed
     from holdfast.store.seeds import CHOSEN, ENTROPY
 
-    material = Setup.load(model, data, noise, split, "cpu", precision)
-    warn_of_class_order(material.data, every, limit)
-    examples = [material.data[index] for index in material.indices(every, limit)]
-    estimator = FixedSize(n, alpha, bounds)
-    at = _radii(material, estimator) if radii is None else parse_radii(radii)
-    reference = material.workplace("cpu", threads, _REFERENCE[1]).classifier(_REFERENCE[0])
-    other = material.workplace("cpu", threads).chosen(backend, material.data[0], len(examples) * (n0 + n))
-    drawn = fresh_seed() if seed is None else check_seed(seed)
-    engine = LocalEngine("cpu", parse_batch_size(batch_size) or _BATCH, threads)
+    setup, estimator = Setup.load(model, data, noise, split, "cpu", precision), FixedSize(n, alpha, bounds)
+    at = radii_of_report(setup, estimator) if radii is None else parse_radii(radii)
     with console.count_progress(f"certify twice {model.name}", json or quiet) as show:
-        result = agreement(reference, other, material.noise, estimator, n0, drawn, examples, engine, show)
-    document = _document(result, examples, at) | {
-        "noise": str(material.noise),
+        found = compare(
+            setup,
+            every,
+            limit,
+            n0,
+            estimator,
+            threads=threads,
+            batch_size=parse_batch_size(batch_size),
+            backend=backend,
+            seed=seed,
+            on_done=show,
+        )
+    document = _document(found.agreement, found.examples, at) | {
+        "noise": str(setup.noise),
         "precision": precision,
-        "backend": description(other),
-        "seed": drawn,
+        "backend": found.backend,
+        "seed": found.seed,
         "seed_origin": ENTROPY if seed is None else CHOSEN,
     }
     if json:
         console.print_json(document)
     else:
         _print(document)
-
-
-def _radii(material: Setup, estimator: Estimator) -> Sequence[float]:
-    """The radii that a report on such a run would have."""
-    from holdfast.analysis.radii import default_radii
-    from holdfast.estimators import best_radius
-
-    data = material.data
-    largest, norm = best_radius(material.noise, estimator, data.shape, len(data.class_names), material.theorem)
-    return default_radii(norm, largest)
 
 
 def _document(result: Agreement, examples: Sequence[Example], radii: Sequence[float]) -> dict[str, Any]:

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from holdfast.cli import console, digests, options
-from holdfast.cli.adversaries import AttackOptions, ComputeOptions, attack_into, is_defended
-from holdfast.cli.material import check_fit, warn_of_class_order
-from holdfast.cli.promises import Beforehand, tell
+from holdfast.cli.promises import tell
 from holdfast.errors import AlarmError, UsageError
-from holdfast.workflows.specs import open_data_spec, parse_attack, parse_batch_size, parse_noise
+from holdfast.workflows.attack import (
+    AttackOptions,
+    ComputeOptions,
+    attack_into,
+    certification_of,
+    narrowed,
+    smoothing_of,
+    warn_of_hidden_gradients,
+)
+from holdfast.workflows.commitment import Commitment
+from holdfast.workflows.setup import check_fit, warn_of_class_order
+from holdfast.workflows.specs import open_data_spec, parse_batch_size
 
 if TYPE_CHECKING:
-    from holdfast.models.bundle import Bundle
-    from holdfast.noises.base import Noise
     from holdfast.store.attack import AttackRun
-    from holdfast.store.data_manifest import DataManifest
     from holdfast.store.run import Run
-
-_PLAIN = "none"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -116,8 +120,9 @@ def attack_command(
     from holdfast.analysis.plots import check_suffix
     from holdfast.models.bundle import load_bundle
     from holdfast.outputs import check_place
-    from holdfast.sampling.engines.local import torch_device
-    from holdfast.store.attack import EVIDENCE, AttackManifest, read_attack
+    from holdfast.sampling.devices import torch_device
+    from holdfast.store.attack import EVIDENCE, read_attack
+    from holdfast.store.attack_manifest import AttackManifest
     from holdfast.store.data_manifest import DataManifest
 
     if attack is None:
@@ -143,19 +148,20 @@ def attack_command(
         repeats=repeats,
         confidence=confidence,
         seed=seed,
-        beforehand=Beforehand(promise_only, promise, nonce),
+        commitment=Commitment(promise_only, promise, nonce),
     )
-    asked.beforehand.check(out, AttackManifest)
+    asked.commitment.check(out, AttackManifest)
     computation = ComputeOptions(device, threads, parse_batch_size(batch_size), precision, backend)
     bundle = load_bundle(model, torch_device(device))
-    certification = None if run is None else _certification(run, noise, every, split, precision, backend)
+    certification = None if run is None else certification_of(run, noise, every, split, precision, backend)
     examples = open_data_spec(data, split if certification is None else certification.manifest.data.split)
     check_fit(model, bundle, data, examples)
-    smoothing = None if certification is not None else _smoothing(bundle, noise, model)
+    smoothing = None if certification is not None else smoothing_of(bundle, noise, model)
     if certification is None:
         warn_of_class_order(examples, every, limit)
-    subset = DataManifest.of(examples, every, limit) if certification is None else _narrowed(certification, limit)
-    attack_into(out, asked, bundle, data, examples, subset, computation, smoothing, certification, hidden=json or quiet)
+    subset = DataManifest.of(examples, every, limit) if certification is None else narrowed(certification, limit)
+    with console.run_progress(f"attack {out.name}", json or quiet) as show:
+        attack_into(out, asked, bundle, data, examples, subset, computation, smoothing, certification, show)
     if promise_only:
         tell(out, AttackManifest, json)
         return
@@ -163,7 +169,7 @@ def attack_command(
     _print(found, certification, json)
     if not json:
         digests.say(out)
-    _warn_of_hidden_gradients(attack, bundle)
+    warn_of_hidden_gradients(attack, bundle)
     if plot is not None:
         _draw(found, certification, plot)
     if found.alarms:
@@ -171,71 +177,6 @@ def attack_command(
             f"ALARM: {out} contradicts certificates of {run}: of {counted(len(found.alarms), 'example')}, the first "
             f'one is {found.alarms[0]}. The evidence is in {out / EVIDENCE}; see "The alarm" in docs/attacks.md'
         )
-
-
-def _certification(folder: Path, noise: str | None, every: int, split: str, precision: str, backend: str) -> Run:
-    """The run whose certificates are attacked.
-
-    Raises:
-        UsageError: what the run decides is given besides, and is something else.
-        RunError: not a run that Holdfast made, or one without records.
-    """
-    from holdfast.errors import RunError
-    from holdfast.store.manifest import BOUND, CERTIFY, backend_of
-    from holdfast.store.run import read_run
-
-    certification = read_run(folder)
-    if noise is not None:
-        raise UsageError(f"the noise is that of {folder}; leave out --noise")
-    if every != 1:
-        raise UsageError(f"the inputs are those of {folder}; leave out --every, or take the first ones with --limit")
-    manifest = certification.manifest
-    for option, given, default, promised in (
-        ("--split", split, "test", manifest.data.split),
-        ("--precision", precision, "float32", manifest.precision),
-        ("--backend", backend, "auto", backend_of(manifest)),
-    ):
-        if given not in (default, promised):
-            raise UsageError(f"{option} is that of {folder}, {promised}, got {given}; leave it out")
-    if certification.manifest.kind not in (CERTIFY, BOUND) or not certification.records:
-        raise RunError(
-            f"{folder} has no certificates of a model that could be attacked: it is an imported log, or has no "
-            "records; name a run of `holdfast certify` or `holdfast bound`, or leave it out"
-        )
-    return certification
-
-
-def _smoothing(bundle: Bundle, noise: str | None, model: Path) -> Noise | None:
-    """The noise that the options name, checked against the model; None for the model alone."""
-    trained_for = bundle.info.trained_for
-    chosen = None if noise == _PLAIN else trained_for if noise is None else parse_noise(noise)
-    shape = bundle.info.input_space.shape
-    wanted = shape if chosen is None else chosen.noisy_shape(shape)
-    if wanted != bundle.info.noisy_shape:
-        raise UsageError(
-            f"{model} was trained for {trained_for}: its first layer takes inputs of shape {bundle.info.noisy_shape}, "
-            f"and {'inputs without noise have' if chosen is None else f'those of {chosen} have'} {wanted}; leave out "
-            "--noise, or give a model that was trained for it"
-        )
-    return chosen
-
-
-def _warn_of_hidden_gradients(attack: str, bundle: Bundle) -> None:
-    from holdfast.attacks import Access
-
-    chosen = parse_attack(attack)
-    if is_defended(bundle) and chosen.needs is Access.GRADIENTS:
-        console.warn(
-            f"the model rounds or randomizes its inputs, which hides its gradients from {chosen.name!r}: that it finds "
-            "little says little. bpda and nattack do not need them"
-        )
-
-
-def _narrowed(certification: Run, limit: int | None) -> DataManifest:
-    """The subset of the run, or the first examples of it."""
-    promised = certification.manifest.data
-    count = len(promised.indices()) if limit is None else min(limit, len(promised.indices()))
-    return replace(promised, limit=count if count < len(promised.indices()) else promised.limit)
 
 
 def _draw(found: AttackRun, certification: Run | None, plot: Path) -> None:

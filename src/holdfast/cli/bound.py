@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from holdfast.cli import console, digests, options
-from holdfast.cli.material import check_fit, warn_of_class_order
-from holdfast.cli.promises import Beforehand, tell
+from holdfast.cli.promises import tell
 from holdfast.errors import UsageError
+from holdfast.workflows.bound import bound_into
+from holdfast.workflows.commitment import Commitment
+from holdfast.workflows.setup import check_fit
 from holdfast.workflows.specs import open_data_spec, parse_bound, parse_radii
-
-if TYPE_CHECKING:
-    from holdfast.bounds import Bound
-    from holdfast.data.base import DataSet
-    from holdfast.folders import Where
-    from holdfast.models.bundle import Bundle
 
 
 def add_to(app: typer.Typer) -> None:
@@ -56,10 +52,10 @@ def bound_command(
     """Prove, without noise and without sampling, how far each input is from another answer: alpha is 0."""
     from holdfast.cli.table import print_summaries
     from holdfast.models.bundle import load_bundle
-    from holdfast.sampling.engines.local import torch_device
-    from holdfast.store.manifest import RunManifest
+    from holdfast.sampling.devices import torch_device
+    from holdfast.store.run_manifest import RunManifest
 
-    beforehand = Beforehand(promise_only, promise)
+    commitment = Commitment(promise_only, promise)
     if bound is None:
         if (model, out) != (None, None):
             raise UsageError("--bound is missing, as in --bound lipschitz; `holdfast bound` alone lists all")
@@ -71,70 +67,19 @@ def bound_command(
         missing = "--model, a model bundle" if model is None else "--out, the folder of the run"
         raise UsageError(f"{missing}, is missing: a bound needs both, as in --model m.safetensors --out runs/convex")
     chosen = parse_bound(bound)
-    beforehand.check(out, RunManifest)
+    commitment.check(out, RunManifest)
     bundle, examples = load_bundle(model, torch_device(device)), open_data_spec(data, split)
     check_fit(model, bundle, data, examples)
-    hidden = json or quiet
-    bound_into(out, chosen, bundle, examples, every, limit, device, threads, hidden=hidden, promise_only=promise_only)
+    with console.run_progress(f"bound {out.name}", json or quiet) as show:
+        bound_into(
+            out, chosen, bundle, examples, every, limit, device, threads, on_progress=show, promise_only=promise_only
+        )
     if promise_only:
         tell(out, RunManifest, json)
         return
     print_summaries([out], radii, as_json=json)
     if not json:
         digests.say(out)
-
-
-def bound_into(
-    out: Where,
-    bound: Bound,
-    bundle: Bundle,
-    examples: DataSet,
-    every: int,
-    limit: int | None,
-    device: str,
-    threads: int,
-    *,
-    hidden: bool,
-    promise_only: bool = False,
-) -> None:
-    """Start or resume the run of a bound in `out`, with a progress bar unless `hidden`; or only write its promise.
-
-    Raises:
-        UsageError: the model was trained for a noise that changes what it takes, or the bound cannot treat it.
-    """
-    import torch
-
-    from holdfast.bounds import Classifier
-    from holdfast.execution.bound import bound_run, describe_bound
-    from holdfast.sampling.engines.local import torch_device
-    from holdfast.store.data_manifest import DataManifest
-    from holdfast.store.run import RunStore
-
-    space = bundle.info.input_space
-    if bundle.info.noisy_shape != space.shape:
-        raise UsageError(
-            f"the model takes inputs of shape {bundle.info.noisy_shape} under {bundle.info.trained_for}; a bound is "
-            f"about a model of inputs as they are, of shape {space.shape}"
-        )
-    warn_of_class_order(examples, every, limit)
-    torch.set_num_threads(threads)
-    classifier = Classifier(
-        bundle.module, space.shape, len(bundle.info.class_names), space.low, space.high, torch_device(device)
-    )
-    bounded = bound.on(classifier)
-    manifest = describe_bound(bound, DataManifest.of(examples, every, limit), bundle.describe(), device)
-    if promise_only:
-        RunStore(out, manifest).close()
-        return
-    with console.run_progress(f"bound {out.name}", hidden) as show:
-        bound_run(
-            out,
-            manifest,
-            bounded,
-            examples.examples,
-            show,
-            {"device": device, "threads": threads},
-        )
 
 
 def _print_bounds(as_json: bool) -> None:

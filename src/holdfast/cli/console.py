@@ -15,13 +15,14 @@ from rich.text import Text
 
 from holdfast.cli.streams import Guarded
 from holdfast.visible import visible
+from holdfast.workflows.observer import Observer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from holdfast.execution.certify import Progress as RunProgress
-    from holdfast.training.loop import TrainProgress
+    from holdfast.execution.session import Progress as RunProgress
+    from holdfast.training.trainer import TrainProgress
 
 AnyProgress = TypeVar("AnyProgress")
 AnyItem = TypeVar("AnyItem")
@@ -178,6 +179,34 @@ def each_warning_once() -> Iterator[None]:
         yield
     finally:
         _said = before
+
+
+class Bars(Observer):
+    """Shows a job of several parts by a bar for each.
+
+    Args:
+        hidden: show nothing.
+    """
+
+    def __init__(self, hidden: bool) -> None:
+        self.hidden = hidden
+
+    def run(self, title: str) -> AbstractContextManager[Callable[[RunProgress], None] | None]:
+        """A bar for a run or an attack."""
+        return run_progress(title, self.hidden)
+
+    def training(self, title: str) -> AbstractContextManager[Callable[[TrainProgress], None] | None]:
+        """A bar for a training."""
+        return train_progress(title, self.hidden)
+
+    def trainings(self) -> AbstractContextManager[Callable[[str, TrainProgress], None] | None]:
+        """A bar for each of several trainings at a time."""
+        return several_trainings(self.hidden)
+
+    def note(self, text: str) -> None:
+        """A line on stderr."""
+        if not self.hidden:
+            note(text)
 
 
 @contextmanager

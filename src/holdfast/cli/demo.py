@@ -33,16 +33,16 @@ def demo_command(
 ) -> None:
     """Train on 1,437 handwritten digits, certify the other 360 against L2 and L0 changes, and write a report."""
     from holdfast.analysis.report import write_report
-    from holdfast.cli.certify import Settings, certify_into
-    from holdfast.cli.material import Setup
     from holdfast.cli.table import print_summaries
-    from holdfast.cli.train import train_bundle
     from holdfast.estimators import FixedSize
     from holdfast.folders import Below, lies
     from holdfast.outputs import check_place
     from holdfast.sampling.engines.local import LocalEngine
     from holdfast.store.run import read_run
     from holdfast.training.config import TrainConfig
+    from holdfast.workflows.certify import Settings, certify_into
+    from holdfast.workflows.setup import Setup
+    from holdfast.workflows.train import train_bundle
 
     start = time.perf_counter()
     runs = []
@@ -55,8 +55,9 @@ def demo_command(
             console.say(f"{model} is there and is reused; delete {out} to start anew")
         else:
             config = TrainConfig(**training)  # type: ignore[arg-type]
-            train_bundle("digits", parse_noise(spec), model, config, None, "cpu", threads, hidden=quiet)
-        material = Setup.load(model, "digits", None, "test", "cpu", "float32")
+            with console.train_progress(f"train {name}", quiet) as show:
+                train_bundle("digits", parse_noise(spec), model, config, None, "cpu", threads, on_progress=show)
+        setup = Setup.load(model, "digits", None, "test", "cpu", "float32")
         settings = Settings(
             every=1,
             limit=None,
@@ -65,7 +66,8 @@ def demo_command(
             engine=LocalEngine(threads=threads),
             backend="torch",
         )
-        certify_into(run, material, settings, hidden=quiet)
+        with console.run_progress(f"certify {name}", quiet) as show_run:
+            certify_into(run, setup, settings, show_run)
         runs.append(run)
     print_summaries(runs, None, as_json=False)
     write_report([read_run(run) for run in runs], report, None, "Holdfast demo: handwritten digits")

@@ -5,23 +5,13 @@ from __future__ import annotations
 import io
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from holdfast.cli import console, digests, options
-from holdfast.errors import RunError, UsageError
-from holdfast.visible import visible
+from holdfast.errors import UsageError
 from holdfast.workflows.specs import parse_noise
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from holdfast.estimators import FixedSize
-    from holdfast.noises.base import Noise
-    from holdfast.store.logs import Log, LogLine
-    from holdfast.store.manifest import RunManifest
-    from holdfast.store.run import Record, Run
 
 
 def add_to(app: typer.Typer) -> None:
@@ -43,67 +33,12 @@ def import_command(
 ) -> None:
     """Import another tool's log, so that `table` and `report` read it like a run. Its radii stay claims."""
     from holdfast.estimators import FixedSize
-    from holdfast.noises.base import find_guarantee
-    from holdfast.store.logs import imported_manifest, read_log
-    from holdfast.store.run import RunStore
+    from holdfast.workflows.logs import import_log
 
-    parsed, estimator = parse_noise(noise), FixedSize(n, alpha, "cohen")
-    theorem = find_guarantee(parsed)
-    log = read_log(file, theorem.norm)
-    manifest = imported_manifest(log, parsed, theorem.name, estimator, n0, data_name, visible(file.name))
-    with RunStore(out, manifest) as store:
-        _check_kept(out, store.records(), log)
-        store.append(claim for claim in log.claims if claim.index not in store.done)
-        store.conclude()
-    if log.disagreements:
-        console.warn(
-            f"{log.disagreements} lines have a `correct` that is not label = predict (cumulative in some tools); "
-            "it was recomputed"
-        )
-    if log.open_end is not None:
-        console.warn(
-            f"the last line of {file.name} has no newline at its end: its {log.open_end} may be cut off and was not "
-            "taken, and lines after it may be missing. Compare the number of lines with what its tool wrote"
-        )
-    _warn_if_too_large(log, parsed, estimator, manifest)
-    console.say(f"{out}: {len(log.claims)} examples imported from {file.name}, {manifest.data.there(log.claims).words}")
+    run = import_log(file, parse_noise(noise), FixedSize(n, alpha, "cohen"), n0, data_name, out)
+    words = run.manifest.data.there(run.records).words
+    console.say(f"{out}: {len(run.records)} examples imported from {file.name}, {words}")
     digests.say(out)
-
-
-def _check_kept(out: Path, records: Sequence[Record], log: Log) -> None:
-    """Raise RunError if the run holds other claims than the log: what was imported before is never changed."""
-    kept = {record.index: record for record in records}
-    claims = {claim.index: claim for claim in log.claims}
-    # An example that the log does not have would be counted among its own.
-    others = sorted(index for index, claim in kept.items() if claims.get(index) != claim)
-    if others:
-        raise RunError(
-            f"{out} holds other claims than the log for {len(others)} examples, the first of index {others[0]}: "
-            "another log with the same settings was imported there. Choose another --out, or delete the folder"
-        )
-
-
-def _warn_if_too_large(log: Log, noise: Noise, estimator: FixedSize, manifest: RunManifest) -> None:
-    from holdfast.analysis.claims import reach_known
-    from holdfast.estimators import best_radius, fitting_alpha
-    from holdfast.noises.base import find_guarantee
-
-    if not reach_known(manifest, find_guarantee(noise).norm):
-        console.warn(
-            "whether n and alpha allow the radii of the log depends on the number of pixels of an input, which is not "
-            "known: it was not checked. Name the data set with --data-name, if it is a published one"
-        )
-        return
-    shape = manifest.data.shape
-    best, norm = best_radius(noise, estimator, shape, num_classes=2)
-    if log.largest <= (best or 0.0):
-        return
-    fitting = fitting_alpha(noise, estimator.n, log.largest, shape)
-    advice = "no alpha below 1/2 would fit" if fitting is None else f"alpha = {fitting:g} would fit"
-    console.warn(
-        f"the largest radius in the log is {log.largest:g} or more; n = {estimator.n} and alpha = {estimator.alpha:g} "
-        f"allow {best or 0.0:.4g} {norm.unit} at most: {advice}"
-    )
 
 
 def export_command(
@@ -114,25 +49,17 @@ def export_command(
     ] = None,
 ) -> None:
     """Write a run as the log that other tools read. Radii are rounded down to 6 decimals."""
-    from holdfast.analysis.accuracy import claimed_of
-    from holdfast.analysis.proved import condition
     from holdfast.outputs import check_place, whole_file
     from holdfast.store.logs import write_jsonl, write_tsv
     from holdfast.store.run import read_run
+    from holdfast.workflows.logs import log_lines
 
     writers = {"tsv": write_tsv, "jsonl": write_jsonl}
     if format not in writers:
         raise UsageError(f"--format is tsv or jsonl, got {format!r}")
     if out is not None:
         check_place(out)
-    found = read_run(run)
-    kept = condition(found.manifest)
-    if kept is not None:
-        console.warn(f"a log has no place for what its radii rest on: they hold as long as {kept}")
-    claimed = claimed_of(found)
-    if claimed is not None:
-        console.warn(f"a log has no place for whose claims its radii are: {claimed}")
-    lines = _lines(found)
+    lines = log_lines(read_run(run))
     if out is None:
         writers[format](lines, sys.stdout)
         return
@@ -141,31 +68,3 @@ def export_command(
     with whole_file(out) as file:
         file.write(text.getvalue().encode())
     console.say(f"{out}: {len(lines)} examples")
-
-
-def _lines(run: Run) -> list[LogLine]:
-    from holdfast.analysis.accuracy import outcomes
-    from holdfast.stats.rounding import show_down
-    from holdfast.store.logs import LogLine
-
-    # Examples share batches, so a run of ours knows the mean time only.
-    examples = sum(session.examples for session in run.sessions)
-    mean = sum(session.seconds for session in run.sessions) / examples if examples else None
-
-    def time(seconds: float | None) -> str:
-        known = mean if seconds is None else seconds
-        return "" if known is None else f"{known:.4g}"
-
-    return [
-        LogLine(
-            idx=each.index,
-            label=each.label,
-            predict=-1 if each.predicted is None else each.predicted,
-            radius=show_down(each.radius, 6),
-            correct=int(each.correct),
-            time=time(each.seconds),
-            selection=each.certificate.selection.votes if each.certificate else None,
-            estimation=each.certificate.estimation.votes if each.certificate else None,
-        )
-        for each in outcomes(run)
-    ]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,19 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from holdfast.cli import console, options
-from holdfast.cli.material import Setup, warn_of_class_order
-from holdfast.cli.question import Question
 from holdfast.errors import UsageError
 from holdfast.models.precision import AUTO, FLOAT32
+from holdfast.workflows.plan import attainable, measured_speed
+from holdfast.workflows.question import Question
+from holdfast.workflows.setup import Setup, warn_of_class_order
 from holdfast.workflows.specs import open_data_spec, parse_batch_size, parse_noise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from holdfast.data.base import DataSet
-    from holdfast.estimators import Estimator
-    from holdfast.noises.base import Noise
-    from holdfast.sampling.classifier import VotingClassifier
 
 
 def add_to(app: typer.Typer) -> None:
@@ -53,15 +47,15 @@ def plan_command(
     json: options.Json = False,
 ) -> None:
     """Say what can be certified at most, warn when nothing can, and estimate the time."""
-    material = (
+    setup = (
         None
         if model is None
         else Setup.load(model, data, noise, split, device, FLOAT32 if precision == AUTO else precision)
     )
-    if material is None and noise is None:
+    if setup is None and noise is None:
         raise UsageError("a plan needs --noise, or --model with the noise it was trained for")
-    chosen = material.noise if material else parse_noise(str(noise))
-    examples = material.data if material else open_data_spec(data, split)
+    chosen = setup.noise if setup else parse_noise(str(noise))
+    examples = setup.data if setup else open_data_spec(data, split)
     chosen.check_inputs(examples.shape, examples.low, examples.high)
     warn_of_class_order(examples, every, limit)
     rule = Question(n0, n, alpha, bounds).estimator("auto", chosen, examples.shape)
@@ -69,58 +63,21 @@ def plan_command(
     document["examples"] = len(range(0, len(examples), every)[:limit])
     document["n0"] = 0 if rule.exhaustive else n0
     document["samples"] = document["examples"] * (document["n0"] + rule.most_draws)
-    if material:
+    if setup:
         if not (json or quiet):
             console.note(f"measuring how fast {model} is here")
-        place = material.workplace(device, threads)
+        place = setup.builder(device, threads)
         if precision == AUTO:
-            found = place.speeds(backend, material.data[0], document["samples"])
+            found = place.speeds(backend, setup.data[0], document["samples"])
             place = replace(place, precision=FLOAT32 if found is None else found.faster)
         document["precision"] = place.precision
-        classifier = place.chosen(backend, material.data[0], document["samples"])
-        speed = measured_speed(material, classifier, parse_batch_size(batch_size), device, threads)
+        classifier = place.chosen(backend, setup.data[0], document["samples"])
+        speed = measured_speed(setup, classifier, parse_batch_size(batch_size), device, threads)
         document |= {**speed, "seconds": document["samples"] / speed["samples_per_second"]}
     if json:
         console.print_json(document)
     else:
         _print(document)
-
-
-def attainable(noise: Noise, data: DataSet, estimator: Estimator) -> dict[str, Any]:
-    """What unanimous votes certify, as a document."""
-    from holdfast.estimators import FixedSize, best_radius
-
-    classes = len(data.class_names)
-    radius, norm = best_radius(noise, estimator, data.shape, classes)
-    return {
-        "noise": str(noise),
-        "norm": norm.value,
-        "unit": norm.unit,
-        "n": estimator.most_draws,
-        "alpha": estimator.alpha,
-        "best_p_lower": estimator.best_bounds(classes).p_lower,
-        "largest_radius": radius,
-        "information_bits": noise.information(data.shape),
-        "input_bits": 8 * math.prod(data.shape),
-        "least_n": estimator.most_draws
-        if not isinstance(estimator, FixedSize)
-        else next(
-            least
-            for least in itertools.count(1)
-            if best_radius(noise, replace(estimator, n=least), data.shape, classes)[0] is not None
-        ),
-    }
-
-
-def measured_speed(
-    material: Setup, classifier: VotingClassifier, batch_size: int | None, device: str, threads: int
-) -> dict[str, Any]:
-    """Samples a second of the loop in a short burst on the first input, the batch size it took, and the backend."""
-    from holdfast.execution.backends import description
-    from holdfast.sampling.engines.local import LocalEngine
-
-    size, speed = LocalEngine(device, batch_size, threads).fastest_batch(classifier, material.noise, material.data[0])
-    return {"batch_size": size, "samples_per_second": speed, "backend": description(classifier)["name"]}
 
 
 def _print(document: Mapping[str, Any]) -> None:

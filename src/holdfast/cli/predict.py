@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from holdfast.cli import console, options
-from holdfast.cli.material import Setup, warn_of_class_order
+from holdfast.workflows.predict import answers
+from holdfast.workflows.setup import Setup
 from holdfast.workflows.specs import parse_batch_size, parse_engine
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from holdfast.store.subsets import Subset
-    from holdfast.types import Example, Prediction
+    from holdfast.workflows.predict import Answers
 
 
 def add_to(app: typer.Typer) -> None:
@@ -51,64 +49,42 @@ def predict_command(
     An input stops as soon as its answer is clear; --n is the most.
     """
     from holdfast.analysis import choices
-    from holdfast.estimators import AllVotes, AnswerRule, TopTwo
-    from holdfast.execution.backends import description
-    from holdfast.execution.factories import base_for
-    from holdfast.sampling.rng import fresh_seed
-    from holdfast.sampling.smoothed import SmoothedClassifier
     from holdfast.store.seeds import CHOSEN, ENTROPY
 
-    material = Setup.load(model, data, noise, split, device, precision)
-    warn_of_class_order(material.data, every, limit)
-    subset = material.there(every, limit)
-    space = material.bundle.info.input_space
-    indices = material.indices(every, limit)
-    classifier = material.workplace(device, threads).chosen(backend, material.data[0], len(indices) * n)
+    setup = Setup.load(model, data, noise, split, device, precision)
     where = parse_engine(engine, ray_address, device, parse_batch_size(batch_size), threads)
-    smoothed = SmoothedClassifier(
-        base_for(where, classifier, material.noise),
-        material.noise,
-        len(material.bundle.info.class_names),
-        input_range=(space.low, space.high),
-        engine=where,
-    )
-    chosen = fresh_seed() if seed is None else seed
-    examples = list(material.data.examples(indices))
-    count = material.noise.realizations(material.data.shape)
-    rule: AnswerRule = (
-        AllVotes(count) if count is not None and count <= n else TopTwo(n, alpha, None if fixed else TopTwo.ratio)
-    )
     with console.count_progress(f"predict {model.name}", json or quiet) as show:
-        predictions = smoothed.predict_examples(examples, rule, seed=chosen, on_done=show)
+        found = answers(setup, every, limit, n, alpha, where, fixed=fixed, seed=seed, backend=backend, on_done=show)
     if json:
         console.print_json(
             {
-                "noise": str(material.noise),
-                "n": rule.n,
-                "alpha": 0.0 if rule.exhaustive else alpha,
-                "seed": chosen,
+                "noise": str(setup.noise),
+                "n": found.rule.n,
+                "alpha": 0.0 if found.rule.exhaustive else alpha,
+                "seed": found.seed,
                 "seed_origin": ENTROPY if seed is None else CHOSEN,
                 "precision": precision,
-                "backend": description(classifier)["name"],
-                "subset": subset.words,
+                "backend": found.backend,
+                "subset": found.subset.words,
                 "predictions": [
                     {"index": example.index, "true_label": example.label, **asdict(each)}
-                    for example, each in zip(examples, predictions, strict=True)
+                    for example, each in zip(found.examples, found.predictions, strict=True)
                 ],
             }
         )
         return
-    _print(examples, predictions, material, subset)
-    free = [] if seed is None or rule.exhaustive else [choices.SEED]
-    note = choices.caution([*free, *([choices.SUBSET] if len(indices) < len(material.data) else [])], "call")
+    _print(found, setup)
+    free = [] if seed is None or found.rule.exhaustive else [choices.SEED]
+    note = choices.caution([*free, *([choices.SUBSET] if len(found.examples) < len(setup.data) else [])], "call")
     if note is not None:
         console.say(note)
 
 
-def _print(examples: Sequence[Example], predictions: Sequence[Prediction], material: Setup, subset: Subset) -> None:
+def _print(found: Answers, setup: Setup) -> None:
     from holdfast.stats.datasets import proportion
 
-    names = material.bundle.info.class_names
+    examples, predictions, subset = found.examples, found.predictions, found.subset
+    names = setup.bundle.info.class_names
     rows = [
         (
             str(example.index),

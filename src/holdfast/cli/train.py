@@ -4,30 +4,17 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from holdfast.cli import console, options
-from holdfast.errors import UsageError
 from holdfast.spelling import with_fractions
-from holdfast.workflows.specs import open_data_spec, parse_architecture, parse_noise, parse_recipe
+from holdfast.workflows.specs import parse_noise, parse_recipe
+from holdfast.workflows.train import train_bundle
 
 if TYPE_CHECKING:
-    from holdfast.data.base import DataSet
-    from holdfast.folders import Where
     from holdfast.models.bundle import BundleInfo
-    from holdfast.noises.base import Noise
-    from holdfast.training.config import TrainConfig
-    from holdfast.training.devices import Team
-
-# The architecture for a data set when none is given, by height and width of its images; features have neither.
-_DEFAULT_ARCHITECTURES: dict[tuple[int, ...], str] = {
-    (): "digits-mlp",
-    (8, 8): "digits-cnn",
-    (28, 28): "mnist-cnn",
-    (32, 32): "resnet20",
-}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -122,17 +109,24 @@ def train_command(
         ema=ema,
         seed=seed,
     )
-    trained = train_bundle(
-        data,
-        None if noise is None else parse_noise(noise),
-        out,
-        config,
-        arch,
-        device,
-        threads,
-        hidden=json or quiet,
-        devices=devices,
-    )
+    hidden, parsed = json or quiet, None if noise is None else parse_noise(noise)
+    # What is to be said of both splits is said once.
+    with (
+        console.each_warning_once(),
+        console.train_progress(f"train {parsed.name if parsed else config.recipe.name}", hidden) as show,
+    ):
+        trained = train_bundle(
+            data,
+            parsed,
+            out,
+            config,
+            arch,
+            device,
+            threads,
+            devices=devices,
+            on_progress=show,
+            on_precision=None if hidden else console.note,
+        )
     if json:
         console.print_json({"out": str(out), **asdict(trained)})
         return
@@ -150,85 +144,4 @@ def _say(out: Path, trained: BundleInfo) -> None:
         f"accuracy{under} "
         f"{100 * figures['training_accuracy_under_noise']:.1f}% on training images (running mean of the last epoch), "
         f"{100 * figures['held_out_accuracy_under_noise']:.1f}% on the held-out split"
-    )
-
-
-def train_bundle(
-    data_spec: str,
-    noise: Noise | None,
-    out: Where,
-    config: TrainConfig,
-    arch: str | None,
-    device: str,
-    threads: int,
-    *,
-    hidden: bool,
-    devices: int = 1,
-    team: Team | None = None,
-) -> BundleInfo:
-    """Train on the training split of a data set, with a progress bar unless `hidden`, and write the bundle."""
-    import torch
-
-    from holdfast.sampling.engines.local import torch_device
-    from holdfast.training.devices import team as team_of
-    from holdfast.training.loop import train
-
-    if devices > 1 and team is None:
-        arguments = (data_spec, noise, out, config, arch, device, threads)
-        with team_of(devices, device, _train_along, arguments) as made:
-            return train_bundle(*arguments, hidden=hidden, team=made)
-    where = torch_device(device)
-    torch.set_num_threads(threads)
-    # What is to be said of both splits is said once.
-    with console.each_warning_once():
-        training_set, held_out = (open_data_spec(data_spec, split) for split in ("train", "test"))
-    info = describe(training_set, noise, arch or config.recipe.architecture)
-    with console.train_progress(f"train {noise.name if noise else config.recipe.name}", hidden) as show:
-        return train(
-            info,
-            config,
-            training_set,
-            out,
-            held_out=held_out,
-            device=where,
-            on_progress=show,
-            team=team,
-            on_precision=None if hidden else console.note,
-        )
-
-
-def _train_along(team: Team, *arguments: Any) -> None:
-    """What the other processes of a team do with the arguments of `train_bundle`: the same, in silence."""
-    train_bundle(*arguments, hidden=True, team=team)
-
-
-def describe(data: DataSet, noise: Noise | None, arch: str | None) -> BundleInfo:
-    """The bundle that a training on `data` for `noise` starts from.
-
-    Where noise is added to the values, or there is none, inputs are normalized by the training set's mean and standard
-    deviation, unless the architecture takes them as they are; under other noises they are not: ablation's encoding
-    tells NULL apart by its values.
-
-    Raises:
-        UsageError: the noise does not fit the data, or no architecture was given and none is known to fit.
-    """
-    from holdfast.models.architectures.base import takes_raw_inputs
-    from holdfast.models.bundle import BundleInfo, InputSpace
-
-    mean, std = data.channel_statistics()
-    fitted = None if noise is None else noise.fitted(mean)
-    if fitted is not None:
-        fitted.check_inputs(data.shape, data.low, data.high)
-    chosen = arch or _DEFAULT_ARCHITECTURES.get(data.shape[1:])
-    if chosen is None:
-        raise UsageError(f"no default architecture for inputs of shape {data.shape}; name one with --arch")
-    name, arguments = parse_architecture(chosen)
-    normalized = (fitted is None or fitted.normalizable) and not takes_raw_inputs(name)
-    return BundleInfo(
-        architecture=name,
-        arguments=arguments,
-        input_space=InputSpace(data.shape, data.low, data.high, *((mean, std) if normalized else (None, None))),
-        noise=None if fitted is None else fitted.to_dict(),
-        class_names=data.class_names,
-        training={},
     )

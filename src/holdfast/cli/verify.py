@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from holdfast.cli import console, options, verified, verify_attack, verify_run
-from holdfast.cli.promises import is_digest
 from holdfast.errors import UsageError
 from holdfast.folders import Below, lies
+from holdfast.workflows.commitment import is_digest
 from holdfast.workflows.specs import open_data_spec, parse_batch_size, parse_engine, parse_replay
 
 if TYPE_CHECKING:
@@ -186,8 +186,8 @@ class _Attacked:
     place: _Place
 
     def __call__(self, found: AttackRun) -> Target:
-        from holdfast.cli.adversaries import ComputeOptions
-        from holdfast.cli.transfer import target_attacked
+        from holdfast.workflows.attack import ComputeOptions
+        from holdfast.workflows.transfer import target_attacked
 
         if self.data is None and found.manifest.precision == "int8":
             raise UsageError("a model in int8 is calibrated on training inputs: give --data, too")
@@ -242,7 +242,7 @@ def _given(
 
 def _bundle(model: Path, device: str) -> Bundle:
     from holdfast.models.bundle import load_bundle
-    from holdfast.sampling.engines.local import torch_device
+    from holdfast.sampling.devices import torch_device
 
     return load_bundle(model, torch_device(device))
 

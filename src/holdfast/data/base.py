@@ -169,16 +169,16 @@ class DataSet:
             UsageError: `indices` is not a sequence of integers from 0 to len - 1.
             DataError: a file that they are read from is corrupt or gone.
         """
-        wanted = np.asarray(indices)
-        if wanted.ndim != 1 or (wanted.size and wanted.dtype.kind not in "iu"):
-            raise UsageError(f"indices are a sequence of integers, got {wanted.dtype} of shape {wanted.shape}")
-        outside = wanted[(wanted < 0) | (wanted >= len(self))]
+        positions = np.asarray(indices)
+        if positions.ndim != 1 or (positions.size and positions.dtype.kind not in "iu"):
+            raise UsageError(f"indices are a sequence of integers, got {positions.dtype} of shape {positions.shape}")
+        outside = positions[(positions < 0) | (positions >= len(self))]
         if outside.size:
             raise UsageError(
                 f"index {outside[0]} is not in the {self.split} split of {self.source}: "
                 f"it has {len(self)} examples, 0 to {len(self) - 1}"
             )
-        return self._scale.to_input(self._load(wanted.astype(np.int64)))
+        return self._scale.to_input(self._load(positions.astype(np.int64)))
 
     def part(self, every: int) -> DataSet:
         """Each `every`-th example, from the first one on, as a data set of its own; positions count anew.

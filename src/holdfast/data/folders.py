@@ -153,9 +153,9 @@ def entries_of(folder: Path) -> list[os.DirEntry[str]]:
 
 def check_classes(folder: Path, names: Sequence[str], training: Path, known: Sequence[str]) -> None:
     """Raise DataError if `folder` has a class, of `names`, that the training folder does not know."""
-    strangers = sorted(set(names) - set(known))
-    if strangers:
+    unknown = sorted(set(names) - set(known))
+    if unknown:
         raise DataError(
-            f"{folder} has the class {strangers[0]!r}, expected only classes that "
+            f"{folder} has the class {unknown[0]!r}, expected only classes that "
             f"{training} has too; rename it or take it out"
         )

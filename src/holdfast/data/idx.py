@@ -79,11 +79,11 @@ def _read(file: Path, item: tuple[int, ...]) -> np.ndarray[tuple[int, ...], np.d
         )
     if tuple(sizes) != item:
         raise DataError(f"{file} has images of {' x '.join(map(str, sizes))}, expected {_SIDE} x {_SIDE}")
-    wanted = header + count * int(np.prod(item, dtype=np.int64))
-    if len(content) != wanted:
+    expected_bytes = header + count * int(np.prod(item, dtype=np.int64))
+    if len(content) != expected_bytes:
         raise DataError(
-            f"{file} has {len(content)} bytes after decompression, expected {wanted} for the {count} items that its "
-            "header promises; it is truncated or has something appended: get it afresh"
+            f"{file} has {len(content)} bytes after decompression, expected {expected_bytes} for the {count} items "
+            "that its header promises; it is truncated or has something appended: get it afresh"
         )
     return np.frombuffer(content, dtype=np.uint8, offset=header).reshape(count, *item)
 
@@ -93,7 +93,9 @@ def _content(file: Path, item: tuple[int, ...]) -> bytes:
     try:
         content = content_of(file, DataError)
         refuse_stand_in(content, file)
-        return unzipped(content, file, DataError, lambda start: _wanted(start, item)) if _packed(file) else content
+        if not _packed(file):
+            return content
+        return unzipped(content, file, DataError, lambda start: _bytes_by_header(start, item))
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(
             f"{file} cannot be read, expected a complete {'gzip' if _packed(file) else 'IDX'} file ({error}); "
@@ -105,7 +107,7 @@ def _packed(file: Path) -> bool:
     return file.suffix == ".gz"
 
 
-def _wanted(start: bytes, item: tuple[int, ...]) -> int:
+def _bytes_by_header(start: bytes, item: tuple[int, ...]) -> int:
     """Bytes that a header promises; no more than itself where it is none of ours, which is said later."""
     header = 4 * (2 + len(item))
     count = int.from_bytes(start[4:8], "big") if len(start) >= header else 0

@@ -63,10 +63,10 @@ def split_folders(path: Path, split: str, left: LeftOut) -> SplitFolder | None:
     others = {kind: folders for kind, folders in beside.items() if (kind == "train") != (own == "train")}
     found = _chosen(whole.parent, {**others, own: [path]}, split)
     if found.images == path:
-        said = f"{path} is called {path.name or whole.name}, so all of its images are taken for the {split} split"
+        note = f"{path} is called {path.name or whole.name}, so all of its images are taken for the {split} split"
     else:
-        said = f"{path} is called {path.name or whole.name}, so the {split} split is taken from {found.images}"
-    return SplitFolder(found.images, found.classes, (said, *found.notes))
+        note = f"{path} is called {path.name or whole.name}, so the {split} split is taken from {found.images}"
+    return SplitFolder(found.images, found.classes, (note, *found.notes))
 
 
 def _called_by_splits(folder: Path) -> dict[str, list[Path]]:

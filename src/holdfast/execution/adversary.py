@@ -15,7 +15,9 @@ from holdfast.attacks.randomness import derived
 from holdfast.attacks.target import ABSTAINS as NO_ANSWER
 from holdfast.attacks.target import MOST_LEVEL
 from holdfast.errors import AttackError, RunError, UsageError
-from holdfast.store.attack import ABSTAINS, AttackManifest, AttackRecord, hashed
+from holdfast.store.adversarials import hashed
+from holdfast.store.attack import ABSTAINS, AttackRecord
+from holdfast.store.attack_manifest import AttackManifest
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
@@ -108,8 +110,8 @@ class Adversary:
             found = self.target.answers(x, 1, self.seed_of(example, 0, _OWN))
             tally.queries.add(found.queries)
             certified = Certified(None if found.classes[0] == NO_ANSWER else found.classes[0], None)
-        search = _Search(self, example, x, certified, self._wanted(certified.reference), tally)
-        if certified.reference is not None and search.wanted != certified.reference:
+        search = _Search(self, example, x, certified, self._target_class(certified.reference), tally)
+        if certified.reference is not None and search.target_class != certified.reference:
             for budget in self._budgets(certified.radius):
                 if search.ended or (search.held and not search.within_radius(budget)):
                     break
@@ -127,13 +129,13 @@ class Adversary:
         """Without a part of a pixel: what is within 1.5 times 5 pixels is within 7."""
         return float(math.floor(budget)) if self.attack.measure is Norm.L0 and budget != math.inf else budget
 
-    def _wanted(self, reference: int | None) -> int | None:
-        wanted = self.manifest.wanted
-        if wanted == NEXT:
+    def _target_class(self, reference: int | None) -> int | None:
+        target_class = self.manifest.wanted
+        if target_class == NEXT:
             return None if reference is None else (reference + 1) % self.target.num_classes
-        if isinstance(wanted, str):
-            raise UsageError(f"the class to lead to is a number or {NEXT!r}, got {wanted!r}")
-        return wanted
+        if isinstance(target_class, str):
+            raise UsageError(f"the class to lead to is a number or {NEXT!r}, got {target_class!r}")
+        return target_class
 
     def seed_of(self, example: Example, restart: int, purpose: int) -> int:
         """Of one purpose of one run.
@@ -207,7 +209,7 @@ class _Search:
     example: Example
     x: Tensor
     certified: Certified
-    wanted: int | None
+    target_class: int | None
     tally: _Tally
     held: Claim | None = None
     ended: bool = False
@@ -250,7 +252,7 @@ class _Search:
         target = adversary.target.renewed(adversary.seed_of(self.example, restart, _NOISE), level)
         seed = adversary.seed_of(self.example, restart, _ATTACK)
         try:
-            found = adversary.attack.run(target, self.x, reference, budget, wanted=self.wanted, seed=seed)
+            found = adversary.attack.run(target, self.x, reference, budget, target_class=self.target_class, seed=seed)
         except AttackError as error:
             raise AttackError(f"example {self.example.index}, run {restart}: {error}") from error
         self.tally.queries.add(target.queries)
@@ -262,7 +264,7 @@ class _Search:
         adversary = self.adversary
         seed = adversary.seed_of(self.example, claim.restart, _CHECK)
         verdict, asked = verify(
-            adversary.target, claim.x, reference, self.wanted, adversary.check, adversary.claims, seed
+            adversary.target, claim.x, reference, self.target_class, adversary.check, adversary.claims, seed
         )
         claim.verdict = verdict
         if self.within_radius(claim.distance) and verdict.answer not in (None, reference):

@@ -13,11 +13,13 @@ import numpy as np
 from holdfast.attacks import Check, DefendedTarget, Queries, SmoothedTarget, attack_from_dict
 from holdfast.errors import AlarmError, UsageError
 from holdfast.execution.adversary import Adversary, Certified
-from holdfast.execution.certify import Meter, Progress, differing_versions, installed_versions
+from holdfast.execution.certify import differing_versions, installed_versions
 from holdfast.execution.code import CODE, code_version
+from holdfast.execution.session import session
 from holdfast.noises.base import noise_from_dict
 from holdfast.sampling.inputs import checked_example
-from holdfast.store.attack import EVIDENCE, AttackManifest, AttackRecord, AttackStore, norm_of
+from holdfast.store.attack import EVIDENCE, AttackRecord, AttackStore
+from holdfast.store.attack_manifest import AttackManifest, norm_of
 from holdfast.store.seeds import Seed, seeded
 
 if TYPE_CHECKING:
@@ -27,9 +29,11 @@ if TYPE_CHECKING:
 
     from holdfast.attacks import Attack, Target
     from holdfast.data.base import DataSet
+    from holdfast.execution.session import Progress
     from holdfast.folders import Folder, Where
     from holdfast.noises.base import Noise
-    from holdfast.store.attack import AttackRun, Budgets
+    from holdfast.store.attack import AttackRun
+    from holdfast.store.attack_manifest import Budgets
     from holdfast.store.data_manifest import DataManifest
     from holdfast.types import Example
 
@@ -47,7 +51,7 @@ def describe_attack(
     model: Mapping[str, Any],
     precision: str,
     seed: int | Seed,
-    wanted: int | str | None = None,
+    target_class: int | str | None = None,
     restarts: int = 1,
     certification: str | None = None,
 ) -> AttackManifest:
@@ -62,7 +66,7 @@ def describe_attack(
         model: what the bundle says of itself, and its backend.
         precision: in which the votes are computed.
         seed: of all randomness; a number was chosen by whoever gives it, and is noted as such.
-        wanted: the class to lead to: a number, "next", or None for any other.
+        target_class: the class to lead to: a number, "next", or None for any other.
         restarts: of a randomized attack, for each example and budget.
         certification: digest of the run whose certificates are attacked; None where there is none.
     """
@@ -71,7 +75,7 @@ def describe_attack(
         attack=attack.to_dict(),
         norm=attack.measure.value,
         budgets=budgets,
-        wanted=wanted,
+        wanted=target_class,
         restarts=restarts,
         repeats=check.repeats,
         confidence=check.confidence,
@@ -134,29 +138,20 @@ def attack_run(
         UsageError, RunError, InputError, ClassifierError: see `Attack.run`, `AttackStore`, `checked_example`.
     """
     adversary, data = checked_adversary(manifest, target, certified), manifest.data
-    with AttackStore(folder, manifest) as store:
-        todo = [index for index in data.indices() if index not in store.done]
-        meter = Meter(len(store.done), len(data.indices()), on_progress)
-        try:
-            for example in examples(todo):
-                checked_example(example, data.shape, data.low, data.high)
-                known = None if certified is None else certified[example.index]
-                record, adversarial = adversary.on(example, known)
-                if record.alarm and adversarial is not None:
-                    with store.guarded():
-                        _save_evidence(store.folder, store.manifest, record, example, adversarial)
-                store.append([(record, adversarial)])
-                meter.example()
-                meter.batch(Queries(**record.queries).passes)
-                if record.alarm:
-                    # It may be the last one.
-                    store.conclude()
-                    raise AlarmError(_alarm(folder, manifest, record))
-        finally:
-            session = meter.session(settings or {})
-            if session.examples:
-                store.log_session(session)
-        store.conclude()
+    with AttackStore(folder, manifest) as store, session(store, on_progress, settings) as work:
+        for example in examples(work.todo):
+            checked_example(example, data.shape, data.low, data.high)
+            known = None if certified is None else certified[example.index]
+            record, adversarial = adversary.on(example, known)
+            if record.alarm and adversarial is not None:
+                with store.guarded():
+                    _save_evidence(store.folder, store.manifest, record, example, adversarial)
+            work.record((record, adversarial))
+            work.count(Queries(**record.queries).passes)
+            if record.alarm:
+                # It may be the last one.
+                store.conclude()
+                raise AlarmError(_alarm(folder, manifest, record))
 
 
 def checked_adversary(manifest: AttackManifest, target: Target, certified: Mapping[int, Certified] | None) -> Adversary:
@@ -220,12 +215,12 @@ def _save_evidence(
     adversarial: NDArray[np.float32],
 ) -> None:
     """The two inputs and all that is known of them, for whoever has to find out what is wrong."""
-    told = {"record": json.loads(record.to_line(manifest.digest)), "attack": json.loads(manifest.to_json())}
+    evidence = {"record": json.loads(record.to_line(manifest.digest)), "attack": json.loads(manifest.to_json())}
     with folder.folder(EVIDENCE, make=True) as place:
         with place.replacing(f"{record.index}.npz") as file:
             np.savez_compressed(file, x=example.x, adversarial=adversarial)
         with place.replacing(f"{record.index}.json") as file:
-            file.write((json.dumps(told, indent=2, allow_nan=False) + "\n").encode())
+            file.write((json.dumps(evidence, indent=2, allow_nan=False) + "\n").encode())
 
 
 def _alarm(folder: Where, manifest: AttackManifest, record: AttackRecord) -> str:

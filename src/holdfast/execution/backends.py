@@ -15,7 +15,8 @@ from holdfast.errors import UsageError
 from holdfast.models.backends import Backend, Calibration, Job, check_precision, having, prepare, usable
 from holdfast.models.precision import BFLOAT16, FLOAT32, HOPELESS, Speeds
 from holdfast.sampling.classifier import VotingClassifier
-from holdfast.sampling.engines.local import LocalEngine, torch_device
+from holdfast.sampling.devices import torch_device
+from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.rng import Stream, generator
 
 if TYPE_CHECKING:

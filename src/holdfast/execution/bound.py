@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from holdfast.errors import RunError
-from holdfast.execution.certify import Meter, Progress, installed_versions
+from holdfast.execution.certify import installed_versions
 from holdfast.execution.code import code_version
+from holdfast.execution.session import session
 from holdfast.sampling.inputs import checked_example
-from holdfast.store.manifest import BOUND, RunManifest
 from holdfast.store.run import BoundRecord, RunStore
+from holdfast.store.run_manifest import BOUND, RunManifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from holdfast.bounds import Bound, Bounded
     from holdfast.data.base import DataSet
+    from holdfast.execution.session import Progress
     from holdfast.folders import Where
     from holdfast.store.data_manifest import DataManifest
     from holdfast.store.run import Run
@@ -97,30 +99,21 @@ def bound_run(
     Raises:
         RunError, InputError, ClassifierError: see `RunStore`, `checked_example`, `Bounded.certify`.
     """
-    data = manifest.data
-    with RunStore(folder, manifest) as store:
-        todo = [index for index in data.indices() if index not in store.done]
-        meter = Meter(len(store.done), len(data.indices()), on_progress)
-        size = min(_MOST_AT_ONCE, bounded.method.batch)
-        try:
-            for first in range(0, len(todo), size):
-                batch = [
-                    checked_example(each, data.shape, data.low, data.high)
-                    for each in examples(todo[first : first + size])
-                ]
-                proofs = bounded.certify(torch.stack([torch.from_numpy(each.x) for each in batch]))
-                store.append(
+    data, size = manifest.data, min(_MOST_AT_ONCE, bounded.method.batch)
+    with RunStore(folder, manifest) as store, session(store, on_progress, settings) as work:
+        for first in range(0, len(work.todo), size):
+            batch = [
+                checked_example(each, data.shape, data.low, data.high)
+                for each in examples(work.todo[first : first + size])
+            ]
+            proofs = bounded.certify(torch.stack([torch.from_numpy(each.x) for each in batch]))
+            work.record(
+                *(
                     BoundRecord(each.index, each.label, proof.label, proof.radius)
                     for each, proof in zip(batch, proofs, strict=True)
                 )
-                for _ in batch:
-                    meter.example()
-                meter.batch()
-        finally:
-            session = meter.session(settings or {})
-            if session.examples:
-                store.log_session(session)
-        store.conclude()
+            )
+            work.tell()
 
 
 def proved_again(

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import platform
-import time
 from contextlib import closing
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +13,7 @@ import torch
 from holdfast.errors import RunError, UsageError
 from holdfast.estimators import Estimator
 from holdfast.execution.code import CODE, code_version
+from holdfast.execution.session import session
 from holdfast.models.backends.base import find
 from holdfast.noises.base import Noise, grey_or_rgb, noise_from_dict
 from holdfast.noises.pixels import TRANSPOSE, counts_pixels, refuse_channels_last
@@ -23,8 +22,8 @@ from holdfast.sampling.procedure import Certify, certify_votes
 from holdfast.sampling.rng import BLOCK, Stream, generator
 from holdfast.store.data_manifest import DataManifest
 from holdfast.store.gallery import Gallery, write_gallery
-from holdfast.store.manifest import RunManifest, estimator_of
-from holdfast.store.run import GALLERY, RunStore, Session, VoteRecord
+from holdfast.store.run import GALLERY, RunStore, VoteRecord
+from holdfast.store.run_manifest import RunManifest, estimator_of
 from holdfast.store.seeds import Seed, seeded
 
 if TYPE_CHECKING:
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from holdfast.execution.session import Progress
     from holdfast.folders import Folder, Where
     from holdfast.sampling.engines.base import Base, Engine
     from holdfast.sampling.procedure import Procedure
@@ -41,16 +41,6 @@ if TYPE_CHECKING:
 _FLUSH_SECONDS = 0.2
 _GALLERY_EXAMPLES = 12
 _GALLERY_VERSIONS = 3
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is; handed to the caller after each batch."""
-
-    examples_done: int
-    examples_total: int
-    samples: int
-    seconds: float
 
 
 def describe_certification(
@@ -172,77 +162,17 @@ def certify_run(
         if not store.folder.has(GALLERY):
             with store.guarded():
                 _record_gallery(store.folder, manifest.seed, noise, data, examples)
-        todo = [index for index in data.indices() if index not in store.done]
-        meter = Meter(len(store.done), len(data.indices()), on_progress)
-        if not todo:
-            store.conclude()
-            return
-        checked = (checked_example(example, data.shape, data.low, data.high) for example in examples(todo))
-        votes = engine.run(classifier, noise, procedure, manifest.seed, checked, meter.batch)
-        pending: list[VoteRecord] = []
-
-        def flush() -> None:
-            # Taken out first: what the disk refused once is not tried again on the way out.
-            batch, pending[:] = pending[:], []
-            store.append(batch)
-
-        try:
+        with session(store, on_progress, engine.settings(), flush_seconds=_FLUSH_SECONDS) as work:
+            if not work.todo:
+                return
+            checked = (checked_example(example, data.shape, data.low, data.high) for example in examples(work.todo))
+            votes = engine.run(classifier, noise, procedure, manifest.seed, checked, work.count)
             # Closed at once when it is interrupted, since it may have workers to end.
             with closing(votes):
                 for example, each in votes:
-                    pending.append(VoteRecord(example.index, example.label, *certify_votes(each)))
-                    meter.example()
-                    if meter.flush_is_due():
-                        flush()
-        finally:
-            flush()
-        meter.batch()
-        store.log_session(meter.session(engine.settings()))
-        store.conclude()
-
-
-class Meter:
-    """Counts examples, samples and seconds of one session, and tells of them.
-
-    Args:
-        done: examples that earlier sessions have finished.
-        total: examples of the run.
-        on_progress: called when a batch of samples is through.
-    """
-
-    def __init__(self, done: int, total: int, on_progress: Callable[[Progress], None] | None) -> None:
-        self._before = self._done = done
-        self._total = total
-        self._samples = 0
-        self._start = self._flushed = time.perf_counter()
-        self._on_progress = on_progress
-
-    def batch(self, samples: int = 0) -> None:
-        """So many samples more; progress is told."""
-        self._samples += samples
-        self._tell()
-
-    def example(self) -> None:
-        """An example more is finished."""
-        self._done += 1
-
-    def flush_is_due(self) -> bool:
-        """Whether the last flush was long ago; if so, now counts as one."""
-        now = time.perf_counter()
-        due = now - self._flushed >= _FLUSH_SECONDS
-        if due:
-            self._flushed = now
-        return due
-
-    def session(self, settings: Mapping[str, Any]) -> Session:
-        """The session until now, for the log."""
-        seconds = time.perf_counter() - self._start
-        return Session(self._done - self._before, self._samples, seconds, dict(settings))
-
-    def _tell(self) -> None:
-        if self._on_progress:
-            seconds = time.perf_counter() - self._start
-            self._on_progress(Progress(self._done, self._total, self._samples, seconds))
+                    work.record(VoteRecord(example.index, example.label, *certify_votes(each)))
+            work.flush()
+            work.tell()
 
 
 def _record_gallery(

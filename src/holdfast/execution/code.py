@@ -44,14 +44,14 @@ def code_version(*kinds: type) -> dict[str, str]:
     return {CODE: together(code_at_work(*kinds))}
 
 
-def other_code(promised: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
+def other_code(expected: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
     """The names of the modules in which the code of two models differs; none where one of them says nothing of it.
 
     Args:
-        promised: what a manifest says of the model.
+        expected: what a manifest says of the model.
         given: the same, of another one.
     """
-    there, here = promised.get(CODE), given.get(CODE)
+    there, here = expected.get(CODE), given.get(CODE)
     if there is None or here is None:
         return []
     return [name for name in sorted({*there, *here}) if there.get(name) != here.get(name)]

@@ -90,11 +90,11 @@ def base_for(engine: Engine, classifier: VotingClassifier, noise: Noise) -> Base
     )
 
 
-def _check_same(what: str, promised: dict[str, Any], here: dict[str, Any]) -> None:
+def _check_same(what: str, expected: dict[str, Any], here: dict[str, Any]) -> None:
     others = [
-        f"{name} is {here.get(name)} there and {promised.get(name)} at the driver"
-        for name in dict.fromkeys([*promised, *here])
-        if here.get(name) != promised.get(name)
+        f"{name} is {here.get(name)} there and {expected.get(name)} at the driver"
+        for name in dict.fromkeys([*expected, *here])
+        if here.get(name) != expected.get(name)
     ]
     if others:
         raise RunError(

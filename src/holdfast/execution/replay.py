@@ -12,8 +12,8 @@ from holdfast.execution.code import CODE, of_holdfast, other_code
 from holdfast.noises.base import noise_from_dict
 from holdfast.sampling.inputs import checked_example
 from holdfast.sampling.rng import BLOCK, Stream
-from holdfast.store.manifest import estimator_of
 from holdfast.store.run import VoteRecord
+from holdfast.store.run_manifest import estimator_of
 from holdfast.types import Counts
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from holdfast.data.base import DataSet
     from holdfast.models.bundle import Bundle
     from holdfast.sampling.engines.base import Base, Engine
-    from holdfast.store.manifest import RunManifest
     from holdfast.store.run import Run
+    from holdfast.store.run_manifest import RunManifest
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ def check_place(manifest: RunManifest, device: str) -> None:
 
 def check_origin(manifest: RunManifest, bundle: Bundle, data: DataSet) -> None:
     """Raise RunError unless model, its code and data are those of the run."""
-    given, promised = bundle.describe()["sha256"], manifest.model.get("sha256")
-    if given != promised:
-        raise RunError(f"the model has the SHA-256 {given}, that of the run {promised}; give the run's own model")
+    given, expected = bundle.describe()["sha256"], manifest.model.get("sha256")
+    if given != expected:
+        raise RunError(f"the model has the SHA-256 {given}, that of the run {expected}; give the run's own model")
     check_code(manifest.model, bundle.describe(), manifest.versions, "the run")
     if data.sha256 != manifest.data.sha256:
         raise RunError(
@@ -73,18 +73,18 @@ def check_origin(manifest: RunManifest, bundle: Bundle, data: DataSet) -> None:
         )
 
 
-def check_code(promised: Mapping[str, Any], given: Mapping[str, Any], versions: Mapping[str, str], who: str) -> None:
+def check_code(expected: Mapping[str, Any], given: Mapping[str, Any], versions: Mapping[str, str], who: str) -> None:
     """Raise RunError unless the code of a model is what it was.
 
     Holdfast's own architectures may have been rewritten by a later version: there the votes decide.
 
     Args:
-        promised: what a manifest says of the model.
+        expected: what a manifest says of the model.
         given: what the model here says.
         versions: of the manifest.
         who: has the manifest, in words.
     """
-    other = other_code(promised, given)
+    other = other_code(expected, given)
     if not other or (of_holdfast(other) and versions.get("holdfast") != installed_versions()["holdfast"]):
         return
     raise RunError(
@@ -101,12 +101,14 @@ def check_backend(manifest: RunManifest, backend: dict[str, Any]) -> None:
         manifest: of the run.
         backend: what the backend says of itself here; see `Backend.describe`.
     """
-    promised, found = (_quantization(each) for each in (manifest.model.get("backend", {}), backend))
-    if found != promised:
-        odd = [f"{key}: {promised.get(key)!r} in the run, {found.get(key)!r} here" for key in {**promised, **found}]
+    expected, found = (_quantization(each) for each in (manifest.model.get("backend", {}), backend))
+    if found != expected:
+        differing = [
+            f"{key}: {expected.get(key)!r} in the run, {found.get(key)!r} here" for key in {**expected, **found}
+        ]
         raise RunError(
             "calibration gives another 8-bit network here than in the run, so votes would be those of another base "
-            f"classifier ({'; '.join(odd)}); use the run's data, its versions and its kind of processor"
+            f"classifier ({'; '.join(differing)}); use the run's data, its versions and its kind of processor"
         )
 
 
@@ -115,10 +117,10 @@ def other_versions(manifest: RunManifest, backend: dict[str, Any] | None = None)
     there, here = dict(manifest.versions), installed_versions()
     if CODE in there:
         here |= code_of_votes(noise_from_dict(manifest.noise), estimator_of(manifest), manifest.model)
-    promised = manifest.model.get("backend", {})
-    if backend is not None and promised:
+    expected = manifest.model.get("backend", {})
+    if backend is not None and expected:
         # torch is among them already.
-        there.setdefault(promised["name"], promised["version"])
+        there.setdefault(expected["name"], expected["version"])
         here.setdefault(backend["name"], backend["version"])
     return differing_versions(there, here, "run")
 
@@ -137,9 +139,9 @@ def draw_again(run: Run, indices: Sequence[int], classifier: Base, data: DataSet
     if manifest.seed is None:
         raise RunError("an imported log has no seed; it cannot be drawn again")
     recorded = {record.index: record for record in run.records if isinstance(record, VoteRecord)}
-    promised = manifest.data
-    examples = (checked_example(each, promised.shape, promised.low, promised.high) for each in data.examples(indices))
-    noise, none = noise_from_dict(manifest.noise), Counts((0,) * len(promised.class_names))
+    expected = manifest.data
+    examples = (checked_example(each, expected.shape, expected.low, expected.high) for each in data.examples(indices))
+    noise, none = noise_from_dict(manifest.noise), Counts((0,) * len(expected.class_names))
     for example, votes in engine.run(classifier, noise, procedure_of(manifest), manifest.seed, examples):
         selection, estimation = (votes.get(stream, none) for stream in (Stream.SELECTION, Stream.ESTIMATION))
         yield Redrawn(recorded[example.index], example.label, selection, estimation)

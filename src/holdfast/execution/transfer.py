@@ -70,13 +70,13 @@ def transfer(
             torch.from_numpy(values) for values in map(run.adversarial, made[name]) if values is not None
         ]
         for number, (asked, target) in enumerate(targets.items()):
-            said: list[int | None] = []
+            found: list[int | None] = []
             for record, x in zip(made[name], inputs, strict=True):
                 own = derived(seed, row, number, record.index, _SHOWN)
                 (answer,) = target.answers(x.to(target.device), 1, own).classes
-                said.append(None if answer == ABSTAINS else answer)
+                found.append(None if answer == ABSTAINS else answer)
                 done += 1
                 if on_answer:
                     on_answer(done, total)
-            answers[name][asked] = said
+            answers[name][asked] = found
     return Transfer(answers, {name: [record.label for record in records] for name, records in made.items()})

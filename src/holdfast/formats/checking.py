@@ -44,13 +44,13 @@ def fitting(document: Any, kind: type[_T], within: str = "") -> _T:
     try:
         return msgspec.convert(document, kind, strict=True)
     except msgspec.ValidationError as error:
-        raise ValueError(_told(document, str(error), within)) from None
+        raise ValueError(_explained(document, str(error), within)) from None
 
 
-def _told(document: Any, said: str, within: str) -> str:
-    what, _, place = said.rpartition(" - at `")
+def _explained(document: Any, message: str, within: str) -> str:
+    what, _, place = message.rpartition(" - at `")
     if not place.endswith("`") or not what:
-        what, place = said, "`"
+        what, place = message, "`"
     steps = _STEP.findall(place[:-1])
     where = within + "".join(f".{name}" if name else f"[{number}]" for name, number in steps)
     where = where.removeprefix(".")
@@ -75,11 +75,11 @@ def _within(where: str, name: str) -> str:
 
 def _expected(what: str) -> str:
     """msgspec's own words for what it wants, in plain ones."""
-    wanted = what.removeprefix("Expected ").partition(", got ")[0]
-    wanted = re.sub(r"`([a-z |]+)`", lambda kinds: _kinds(kinds[1]), wanted)
+    expected = what.removeprefix("Expected ").partition(", got ")[0]
+    expected = re.sub(r"`([a-z |]+)`", lambda kinds: _kinds(kinds[1]), expected)
     for sign, words in _SIGNS.items():
-        wanted = wanted.replace(f" {sign} ", f" {words} ")
-    return wanted
+        expected = expected.replace(f" {sign} ", f" {words} ")
+    return expected
 
 
 def _kinds(text: str) -> str:

@@ -238,20 +238,20 @@ def _parse(path: Where, header: Mapping[str, str]) -> BundleInfo:
                 f"{path} has format {as_json(raw.get('format'))}, of another version of Holdfast; this one reads "
                 f"format {FORMAT}"
             )
-        told = fitting(raw, BundleHeader)
+        found = fitting(raw, BundleHeader)
     except ValueError as error:
         raise BundleError(
             f"{path} was changed after it was written: {error}. Restore it from a copy, or import or train the model "
             "again"
         ) from None
-    space = told.input_space
+    space = found.input_space
     return BundleInfo(
-        architecture=told.architecture,
-        arguments=told.arguments,
+        architecture=found.architecture,
+        arguments=found.arguments,
         input_space=InputSpace(tuple(space.shape), space.low, space.high, _tuple(space.mean), _tuple(space.std)),
-        noise=told.noise,
-        class_names=tuple(told.class_names),
-        training=told.training,
+        noise=found.noise,
+        class_names=tuple(found.class_names),
+        training=found.training,
     )
 
 

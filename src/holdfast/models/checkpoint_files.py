@@ -97,12 +97,12 @@ def check_claims(path: Path, sets: Iterable[dict[str, Tensor]]) -> None:
             # Those are refused where weights are put in, and have no memory of their own.
             continue
         storage = tensor.untyped_storage()
-        own, wanted = storage.nbytes(), tensor.numel() * tensor.element_size()
+        own, needed = storage.nbytes(), tensor.numel() * tensor.element_size()
         claimed += 0 if storage.data_ptr() in seen else own
         seen.add(storage.data_ptr())
-        if wanted > own or claimed > size:
+        if needed > own or claimed > size:
             raise BundleError(
-                f"the tensor {name} in {path} claims {wanted:,} bytes, and there are {min(own, size):,} for it: the "
+                f"the tensor {name} in {path} claims {needed:,} bytes, and there are {min(own, size):,} for it: the "
                 f"file was changed, or made to fill the memory; {_SAVE_ANEW}"
             )
 

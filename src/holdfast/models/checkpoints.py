@@ -36,12 +36,12 @@ def weights_within(loaded: Any) -> dict[str, Weights]:
     return dict(_found(loaded, (), set()))
 
 
-def chosen(sets: Mapping[str, Weights], wanted: str | None, origin: str) -> tuple[str, Weights]:
+def chosen(sets: Mapping[str, Weights], name: str | None, origin: str) -> tuple[str, Weights]:
     """The weights that are wanted: those as they were trained, where nothing is said.
 
     Args:
         sets: the weights of a file by their places; at least one.
-        wanted: a place, or the beginning of names, or both joined by a dot; None for the likeliest.
+        name: a place, or the beginning of names, or both joined by a dot; None for the likeliest.
         origin: the file, for messages.
 
     Returns:
@@ -50,8 +50,8 @@ def chosen(sets: Mapping[str, Weights], wanted: str | None, origin: str) -> tupl
     Raises:
         BundleError: there is no such place or beginning, or several are as likely.
     """
-    if wanted is not None:
-        return wanted, _wanted(sets, wanted, origin)
+    if name is not None:
+        return name, _named(sets, name, origin)
     ranks = {place: _rank(place) for place in sets}
     best = min(ranks.values())
     likeliest = [place for place, rank in ranks.items() if rank == best]
@@ -78,20 +78,20 @@ def described(loaded: Any) -> str:
     return f"a {type(loaded).__name__} with {some(parts, len(loaded), _NAMED) or 'nothing in it'}"
 
 
-def _wanted(sets: Mapping[str, Weights], wanted: str, origin: str) -> Weights:
-    if wanted in sets:
-        return sets[wanted]
+def _named(sets: Mapping[str, Weights], name: str, origin: str) -> Weights:
+    if name in sets:
+        return sets[name]
     default = min(sets, key=_rank)
-    for place in (each for each in sets if each and wanted.startswith(f"{each}.")):
-        part = _beginning_with(wanted.removeprefix(f"{place}."), sets[place])
+    for place in (each for each in sets if each and name.startswith(f"{each}.")):
+        part = _beginning_with(name.removeprefix(f"{place}."), sets[place])
         if part:
             return part
-    part = _beginning_with(wanted, sets[default])
+    part = _beginning_with(name, sets[default])
     if part:
         return part
     beginnings = sorted({name.partition(".")[0] for name in sets[default]})
     raise BundleError(
-        f"{origin} has no weights under {wanted!r}, and none whose names begin so. It holds {counted(sets)}; the names "
+        f"{origin} has no weights under {name!r}, and none whose names begin so. It holds {counted(sets)}; the names "
         f"in {default or 'it'} begin with {some(beginnings, most=_NAMED)}"
     )
 

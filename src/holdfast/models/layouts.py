@@ -109,19 +109,19 @@ def find_layout(name: str) -> Layout:
     return LAYOUTS[name]
 
 
-def read_weights(path: Path, wanted: str | None = None) -> dict[str, Tensor]:
+def read_weights(path: Path, name: str | None = None) -> dict[str, Tensor]:
     """The tensors in a file that torch saved, or in a safetensors file, by their names there.
 
     Nothing that the file names is run: torch's restricted reader takes tensors and plain values only.
 
     Args:
         path: of the file.
-        wanted: which ones, where there are several; see `chosen`.
+        name: which ones, where there are several; see `chosen`.
 
     Raises:
         BundleError: there is no such file, it is no such file, or it holds something else.
     """
-    return chosen(read_sets(path), wanted, str(path))[1]
+    return chosen(read_sets(path), name, str(path))[1]
 
 
 def read_sets(path: Path) -> dict[str, dict[str, Tensor]]:
@@ -184,8 +184,10 @@ def load_into(network: nn.Module, weights: Mapping[str, Tensor], layout: Layout,
             `put_in`.
     """
     expected = network.state_dict()
-    found = min((_renamed(each, fit, expected) for each in _unwrapped(weights)), key=lambda each: _odd(each, expected))
-    odd = {name: fault for name in found if name in expected and (fault := form_fault(found[name]))}
+    found = min(
+        (_renamed(each, fit, expected) for each in _unwrapped(weights)), key=lambda each: _unmatched(each, expected)
+    )
+    misformed = {name: fault for name in found if name in expected and (fault := form_fault(found[name]))}
     faults = [
         *listed("missing", [name for name in expected if name not in found]),
         *listed("left over", [name for name in found if name not in expected]),
@@ -194,7 +196,7 @@ def load_into(network: nn.Module, weights: Mapping[str, Tensor], layout: Layout,
             [
                 f"{name} {tuple(found[name].shape)}, expected {tuple(tensor.shape)}"
                 for name, tensor in expected.items()
-                if name in found and name not in odd and found[name].shape != tensor.shape
+                if name in found and name not in misformed and found[name].shape != tensor.shape
             ],
         ),
     ]
@@ -213,7 +215,7 @@ def _renamed(weights: Mapping[str, Tensor], fit: Fit, expected: Mapping[str, Ten
     return found | {name: each for name, each in expected.items() if name.endswith(_COUNTER) and name not in found}
 
 
-def _odd(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> int:
+def _unmatched(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> int:
     """How many names are missing or left over."""
     return len(set(found) ^ set(expected))
 
@@ -239,7 +241,7 @@ def _fitting_part(weights: Mapping[str, Tensor], fit: Fit, expected: Mapping[str
     for beginning in sorted({name.partition(".")[0] for name in weights}):
         part = {name: tensor for name, tensor in weights.items() if name.startswith(f"{beginning}.")}
         if len(part) < len(weights) and any(
-            not _odd(_renamed(each, fit, expected), expected) for each in _unwrapped(part)
+            not _unmatched(_renamed(each, fit, expected), expected) for each in _unwrapped(part)
         ):
             fitting.append(beginning)
     return (

@@ -58,7 +58,7 @@ class Speeds:
 
 def settled(
     asked: str,
-    kept: str | None,
+    earlier: str | None,
     allowed: Callable[[str], None],
     measure: Callable[[], Speeds | None],
     tell: Callable[[str], None] | None = None,
@@ -67,7 +67,7 @@ def settled(
 
     Args:
         asked: "float32", "bfloat16", or "auto" for the faster one.
-        kept: that of a work that is gone on with; it is not measured again. None for a new one.
+        earlier: that of a work that is gone on with; it is not measured again. None for a new one.
         allowed: raises UsageError for a precision that the work cannot be done in.
         measure: a part of the work; None where the whole of it is short.
         tell: is told what "auto" has come to, in a sentence.
@@ -75,8 +75,8 @@ def settled(
     Warns:
         RuntimeWarning: the one that was named is much slower than float32 here.
     """
-    if kept is not None or asked == FLOAT32:
-        chosen = kept if kept is not None and asked == AUTO else asked
+    if earlier is not None or asked == FLOAT32:
+        chosen = earlier if earlier is not None and asked == AUTO else asked
         why = "as it began"
     else:
         chosen, why = _measured(asked, allowed, measure)

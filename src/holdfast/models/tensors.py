@@ -57,8 +57,8 @@ def put_in(network: nn.Module, weights: Mapping[str, Tensor], origin: str) -> li
         kinds: dict[str, list[str]] = {}
         for name, (found, advice) in faults.items():
             kinds.setdefault(advice, []).append(f"{name} {found}")
-        said = ". Also ".join(f"{some(each, between='; ')}. {advice}" for advice, each in kinds.items())
-        raise BundleError(f"the weights in {origin} cannot be used: {said}")
+        faulty = ". Also ".join(f"{some(each, between='; ')}. {advice}" for advice, each in kinds.items())
+        raise BundleError(f"the weights in {origin} cannot be used: {faulty}")
     network.load_state_dict(dict(weights))
     _check_held(network, weights, origin)
     return _notes(weights, expected)
@@ -79,11 +79,11 @@ def tensor_fault(name: str, tensor: Tensor, expected: Tensor) -> tuple[str, str]
         return _float_fault(name, tensor, expected.dtype)
     if expected.is_complex():
         return None if bool(tensor.isfinite().all()) else (_non_finite(tensor), _DIVERGED)
-    kept = tensor.to(expected.dtype)
+    converted = tensor.to(expected.dtype)
     if tensor.is_complex() or (tensor.dtype == torch.bool) != (expected.dtype == torch.bool):
         return f"holds {_type(tensor)}, expected {_type(expected)}", _WHOLE
     # There and back again: also for whole numbers that are kept as floats.
-    if not bool((kept.to(tensor.dtype) == tensor).all()):
+    if not bool((converted.to(tensor.dtype) == tensor).all()):
         return f"holds {_type(tensor)} that are no {_type(expected)}", _WHOLE
     return None
 

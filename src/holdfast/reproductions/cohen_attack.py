@@ -12,8 +12,8 @@ from holdfast.analysis.gaps import gap
 from holdfast.analysis.published import figure
 from holdfast.reproductions import measures
 from holdfast.reproductions.base import Attacking, Finished, Model, Plan, Study, register
+from holdfast.reproductions.models import cifar_gaussian, cohen_run, imagenet_gaussian, mnist_gaussian
 from holdfast.reproductions.pages import Chart, Group, Measured, Page, Row, Statement, Table
-from holdfast.reproductions.recipes import cifar_gaussian, cohen_run, imagenet_gaussian, mnist_gaussian
 from holdfast.stats.datasets import proportion
 
 if TYPE_CHECKING:

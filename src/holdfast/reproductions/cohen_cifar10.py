@@ -14,8 +14,8 @@ from holdfast.reproductions import measures
 from holdfast.reproductions.base import Finished, Plan, Study, register
 from holdfast.reproductions.cohen import group_of, never_smaller
 from holdfast.reproductions.defences import images
+from holdfast.reproductions.models import TRAINED_AS_COHEN, cifar_consistency, cifar_gaussian, cohen_run
 from holdfast.reproductions.pages import Chart, Group, Page, Row, Statement, Table
-from holdfast.reproductions.recipes import TRAINED_AS_COHEN, cifar_consistency, cifar_gaussian, cohen_run
 
 if TYPE_CHECKING:
     from holdfast.store.run import Run

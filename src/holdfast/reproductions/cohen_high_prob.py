@@ -8,10 +8,10 @@ from holdfast.analysis.accuracy import outcomes
 from holdfast.analysis.lines import Line, picture
 from holdfast.reproductions import measures
 from holdfast.reproductions.base import Finished, Model, Plan, Study, register
+from holdfast.reproductions.models import cifar_gaussian, cohen_run, imagenet_gaussian
 from holdfast.reproductions.pages import Chart, Group, Measured, Page, Row, Statement, Table
-from holdfast.reproductions.recipes import cifar_gaussian, cohen_run, imagenet_gaussian
 from holdfast.stats.datasets import robust_share_cohen, robust_share_exact
-from holdfast.store.manifest import estimator_of
+from holdfast.store.run_manifest import estimator_of
 
 if TYPE_CHECKING:
     from holdfast.store.run import Run

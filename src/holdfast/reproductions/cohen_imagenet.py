@@ -6,14 +6,14 @@ from holdfast.analysis.charts import picture
 from holdfast.reproductions import measures
 from holdfast.reproductions.base import Finished, Plan, Study, register
 from holdfast.reproductions.cohen import group_of
-from holdfast.reproductions.pages import Chart, Page, Table
-from holdfast.reproductions.recipes import (
+from holdfast.reproductions.models import (
     FIXED_CROP,
     IMAGENET_COST,
     TRAINED_AS_COHEN,
     cohen_run,
     imagenet_gaussian,
 )
+from holdfast.reproductions.pages import Chart, Page, Table
 
 _SIGMAS = {"smoke": (0.25,), "small": (0.25, 0.5, 1.0), "full": (0.25, 0.5, 1.0)}
 _RADII = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0)

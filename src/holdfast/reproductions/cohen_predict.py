@@ -12,8 +12,8 @@ from holdfast.analysis.published import figure
 from holdfast.estimators import prediction
 from holdfast.reproductions import measures
 from holdfast.reproductions.base import Finished, Model, Plan, Study, register
+from holdfast.reproductions.models import cifar_gaussian, cohen_run, imagenet_gaussian
 from holdfast.reproductions.pages import Group, Measured, Page, Row, Statement, Table
-from holdfast.reproductions.recipes import cifar_gaussian, cohen_run, imagenet_gaussian
 from holdfast.stats.datasets import proportion
 from holdfast.store.run import VoteRecord
 

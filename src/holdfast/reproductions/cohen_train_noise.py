@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from holdfast.analysis.charts import picture
 from holdfast.reproductions import measures
 from holdfast.reproductions.base import Certification, Finished, Model, Plan, Study, register
+from holdfast.reproductions.models import cifar_gaussian, cohen_run, imagenet_gaussian
 from holdfast.reproductions.pages import Chart, Group, Page, Row, Statement, Table
-from holdfast.reproductions.recipes import cifar_gaussian, cohen_run, imagenet_gaussian
 
 if TYPE_CHECKING:
     from holdfast.store.run import Run

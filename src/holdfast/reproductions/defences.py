@@ -14,8 +14,8 @@ from holdfast.analysis.attacks import (
     success_at_factors,
 )
 from holdfast.reproductions.base import Model
+from holdfast.reproductions.models import CHECKED, PRECISION
 from holdfast.reproductions.pages import Measured
-from holdfast.reproductions.recipes import CHECKED, PRECISION
 from holdfast.stats.datasets import proportion
 from holdfast.store.subsets import which
 

@@ -16,8 +16,8 @@ from holdfast.reproductions.defences import (
     plain,
     within_radius,
 )
+from holdfast.reproductions.models import mnist, mnist_run
 from holdfast.reproductions.pages import Group, Page, Row, Statement, Table
-from holdfast.reproductions.recipes import mnist, mnist_run
 
 _K = 45
 _EVERY = {"smoke": 1000, "small": 100, "full": 20}

@@ -6,8 +6,8 @@ from holdfast.analysis.published import figure
 from holdfast.reproductions import measures
 from holdfast.reproductions.base import Finished, Model, Plan, Study, Trained, register
 from holdfast.reproductions.levine import group_of
+from holdfast.reproductions.models import cifar_ablation, cifar_ablation_run
 from holdfast.reproductions.pages import Group, Measured, Page, Row, Statement, Table
-from holdfast.reproductions.recipes import cifar_ablation, cifar_ablation_run
 
 _KEPT = {"smoke": (75,), "small": (25, 75, 150), "full": (25, 50, 75, 100, 125, 150)}
 # Below full scale, Tables 4 and 5 have trainings of their own: many passes over few images. Networks of few parameters

@@ -5,8 +5,8 @@ from __future__ import annotations
 from holdfast.reproductions import measures
 from holdfast.reproductions.base import Finished, Plan, Study, register
 from holdfast.reproductions.levine import group_of
+from holdfast.reproductions.models import FIXED_CROP, IMAGENET_COST, imagenet_ablation, imagenet_ablation_run
 from holdfast.reproductions.pages import Page, Table
-from holdfast.reproductions.recipes import FIXED_CROP, IMAGENET_COST, imagenet_ablation, imagenet_ablation_run
 
 _KEPT = {"smoke": (1000,), "small": (500, 1000, 2000), "full": (500, 1000, 2000)}
 

@@ -10,9 +10,9 @@ from holdfast.noises.ablation import Ablation, delta
 from holdfast.noises.uniform_flip import UniformFlip, threshold
 from holdfast.reproductions import measures
 from holdfast.reproductions.base import Finished, Plan, Study, register
+from holdfast.reproductions.models import mnist, mnist_run
 from holdfast.reproductions.pages import Group, Measured, Page, Row, Statement, Table
-from holdfast.reproductions.recipes import mnist, mnist_run
-from holdfast.store.manifest import estimator_of
+from holdfast.store.run_manifest import estimator_of
 
 # An image of ImageNet whose colour channels count as pixels, as Lee et al. count them.
 _VALUES = 3 * 224 * 224

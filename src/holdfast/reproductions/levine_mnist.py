@@ -6,8 +6,8 @@ from holdfast.analysis.charts import picture
 from holdfast.reproductions import measures
 from holdfast.reproductions.base import Finished, Plan, Study, register
 from holdfast.reproductions.levine import group_of
+from holdfast.reproductions.models import mnist, mnist_run
 from holdfast.reproductions.pages import Chart, Group, Page, Statement, Table
-from holdfast.reproductions.recipes import mnist, mnist_run
 
 _KEPT = {"smoke": (15, 45), "small": (15, 25, 45, 75), "full": tuple(range(5, 101, 5))}
 _MEAN = "mnist-k45-mean"

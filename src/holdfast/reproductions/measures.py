@@ -10,7 +10,7 @@ from holdfast.models.precision import FLOAT32
 from holdfast.reproductions.pages import Measured
 from holdfast.spelling import with_fractions
 from holdfast.stats.datasets import DEFAULT_CONFIDENCE, proportion
-from holdfast.store.manifest import estimator_of
+from holdfast.store.run_manifest import estimator_of
 from holdfast.store.subsets import which
 
 if TYPE_CHECKING:

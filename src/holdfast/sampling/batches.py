@@ -163,12 +163,12 @@ class BatchSize:
         self._begin()
 
 
-# By identity: base classifiers and recipes may be neither hashable nor equal to themselves only.
+# By identity: base classifiers and factories may be neither hashable nor equal to themselves only.
 _FOUND: dict[int, tuple[weakref.ref[object], dict[Key, BatchSize]]] = {}
 
 
 def found_for(base: object) -> dict[Key, BatchSize]:
-    """The sizes found so far for a base classifier or a recipe; whoever searches on changes them in place."""
+    """The sizes found so far for a base classifier or a factory; whoever searches on changes them in place."""
     known = _FOUND.get(id(base))
     if known is None or known[0]() is not base:
         number = id(base)

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from holdfast.errors import ClassifierError
 from holdfast.plain import plain
+from holdfast.sampling.exported import program_module
 from holdfast.sampling.fresh import fresh_copy
 from holdfast.sampling.logits import center_of, sizes
 from holdfast.sampling.modes import check_at_rest
-from holdfast.sampling.sizes import program_module
 from holdfast.sampling.steadiness import MARGIN, Steadiness
 
 if TYPE_CHECKING:

@@ -192,7 +192,7 @@ class MonteCarlo:
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                said = first_line(error)
+                message = first_line(error)
             else:
                 self._add(batch, votes, void)
                 if searching:
@@ -203,7 +203,7 @@ class MonteCarlo:
                 pieces = rest
                 continue
             # Not while the error is handled, which keeps what filled the memory from being freed.
-            self._halve(batch, said)
+            self._halve(batch, message)
 
     def _add(self, pieces: list[_Piece], votes: Tensor, void: Tensor) -> None:
         columns = self._counters.shape[1]
@@ -215,7 +215,7 @@ class MonteCarlo:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
-    def _halve(self, batch: list[_Piece], said: str) -> None:
+    def _halve(self, batch: list[_Piece], message: str) -> None:
         """Make batches smaller than this one, and say so; an error if it was a single copy."""
         size = _size(batch)
         self._batch = None
@@ -225,7 +225,7 @@ class MonteCarlo:
         if size == 1:
             raise HoldfastError(
                 f"{self.device} has no memory for a single noisy copy of example {batch[0][0].example.index}; use "
-                f"another device or a smaller model{f' ({said})' if said else ''}"
+                f"another device or a smaller model{f' ({message})' if message else ''}"
             )
         if not self.batches.failed(size):
             warnings.warn(

@@ -78,10 +78,10 @@ class _MovedModule(nn.Module):
 
 @dataclass(frozen=True)
 class _MovedFactory(ClassifierFactory):
-    """Wherever the recipe's classifier is made."""
+    """Wherever the factory's classifier is made."""
 
-    recipe: ClassifierFactory
+    factory: ClassifierFactory
 
     def build(self, device: torch.device) -> VotingClassifier:
-        made = self.recipe.build(device)
+        made = self.factory.build(device)
         return VotingClassifier(_moved(made.function), made.num_classes)

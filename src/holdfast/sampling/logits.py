@@ -7,9 +7,39 @@ offset that all inputs share. So sizes are taken from the two leaders and from d
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+# Units in the last place by which a row may change that is computed again in the same way.
+_UNITS = 4.0
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """What outputs may differ by, as shares of a size.
+
+    Attributes:
+        tie: of the spread of the logits, and in another batch of the logit itself.
+        again: of the logit itself, where the same computation is done again.
+        spread: how far the leading logits are from the middle of their classes.
+        size: how large the leading logits are.
+    """
+
+    tie: float
+    again: float
+    spread: float
+    size: float
+
+    @classmethod
+    def of(cls, outputs: Tensor, tie: float) -> Rounding:
+        """For logits or votes `outputs` of several inputs, whose rounding is the share `tie` in another batch."""
+        if outputs.ndim == 1:
+            return cls(0.0, 0.0, 0.0, 0.0)
+        again = min(tie, _UNITS * torch.finfo(outputs.dtype).eps)
+        center = center_of(outputs)
+        return cls(tie, again, spread_of(outputs, center), spread_of(outputs, 0 * center))
 
 
 def center_of(logits: Tensor) -> Tensor:

@@ -59,8 +59,8 @@ class Certify(Procedure):
         if self.n0 and Stream.SELECTION not in votes:
             return Stream.SELECTION, self.n0
         selection, estimation = certify_votes(votes)
-        wanted = self.estimator.draws_wanted(self.estimator.chosen(selection, estimation), estimation)
-        return (Stream.ESTIMATION, wanted) if wanted > 0 else None
+        draws = self.estimator.draws_wanted(self.estimator.chosen(selection, estimation), estimation)
+        return (Stream.ESTIMATION, draws) if draws > 0 else None
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,8 @@ class Predict(Procedure):
 
     def next_draws(self, votes: Mapping[Stream, Counts]) -> tuple[Stream, int] | None:
         """Whatever the rule asks for."""
-        wanted = self.rule.draws_wanted(votes.get(Stream.PREDICTION, Counts((0, 0))))
-        return (Stream.PREDICTION, wanted) if wanted > 0 else None
+        draws = self.rule.draws_wanted(votes.get(Stream.PREDICTION, Counts((0, 0))))
+        return (Stream.PREDICTION, draws) if draws > 0 else None
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class SampledRows:
 
     def __init__(self, choice: random.Random) -> None:
         self._choice = choice
-        self._kept: list[Row] = []
+        self._of_batches: list[Row] = []
         self._last: Row | None = None
         self.rows = self.batches = self.last_size = 0
 
@@ -50,20 +50,20 @@ class SampledRows:
         some = slice(start, start + most * step, step)
         self._last = noisy[some].clone(), output[some].clone()
         self.rows, self.batches, self.last_size = self.rows + size, self.batches + 1, size
-        if len(self._kept) < BATCHES:
-            self._kept.append(self._last)
+        if len(self._of_batches) < BATCHES:
+            self._of_batches.append(self._last)
         elif (place := int(self._choice.random() * self.batches)) < BATCHES:
-            self._kept[place] = self._last
+            self._of_batches[place] = self._last
 
     def take(self) -> tuple[list[Row], list[Row]]:
         """Rows of the last batch, and rows of others, each in random order; what follows begins anew."""
-        last, kept = self._last, self._kept
-        self._last, self._kept = None, []
+        last, of_batches = self._last, self._of_batches
+        self._last, self._of_batches = None, []
         self.rows = self.batches = 0
         if last is None:
             return [], []
         # Threads may pass inputs of several shapes.
-        others = [each for each in kept if each is not last and each[0].shape[1:] == last[0].shape[1:]]
+        others = [each for each in of_batches if each is not last and each[0].shape[1:] == last[0].shape[1:]]
         of_last, of_others = _rows(last), [row for each in others for row in _rows(each)]
         self._choice.shuffle(of_last)
         self._choice.shuffle(of_others)

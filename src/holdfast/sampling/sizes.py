@@ -6,10 +6,9 @@ How many noisy copies make a batch depends on speed and memory, the last batch i
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from torch.export import ExportedProgram
 
 from holdfast.errors import ClassifierError, HoldfastError, first_line
 from holdfast.memory import is_out_of_memory
@@ -24,11 +23,6 @@ _RANDOM = 16
 _USUAL = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 10, 100, 1000, 3, 5, 6, 7, *range(9, 65), 200, 500)
 # No larger batch is tried, and no longer than this.
 _MOST_BYTES, _MOST_SECONDS = 2**26, 5.0
-
-
-def program_module(function: Any) -> Any:
-    """The module that computes a program of `torch.export`, which cannot be called itself; others as they are."""
-    return function.module() if isinstance(function, ExportedProgram) else function
 
 
 def votes_of(classifier: VotingClassifier, noisy: Tensor) -> tuple[Tensor, Tensor]:
@@ -80,9 +74,11 @@ def check_sizes(classifier: VotingClassifier, noisy: Tensor, error: Exception) -
     if taken is None:
         return
     failed = next(size for size in needed if not found[size])
-    said = first_line(error) if isinstance(error, ClassifierError) else f"{type(error).__name__}: {first_line(error)}"
+    message = (
+        first_line(error) if isinstance(error, ClassifierError) else f"{type(error).__name__}: {first_line(error)}"
+    )
     raise ClassifierError(
-        f"the base classifier takes a batch of {taken}, and fails for a batch of {failed} ({said}). The number of "
+        f"the base classifier takes a batch of {taken}, and fails for a batch of {failed} ({message}). The number of "
         "noisy copies changes from batch to batch, so it must work for batches of any size, 1 included. Export a "
         "program with a dynamic batch size (torch.export.Dim); take out what needs several inputs, as batch "
         "normalization without running statistics does; and name axes where it squeezes them"

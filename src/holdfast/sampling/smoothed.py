@@ -9,11 +9,12 @@ from torch import Tensor
 
 from holdfast.errors import InputError, UsageError
 from holdfast.estimators import AnswerRule, Estimator, Exact, FixedSize, Looks, TopTwo, certificate, radii_of, scale_of
-from holdfast.noises.base import Noise
+from holdfast.noises.base import Noise, find_guarantee
 from holdfast.noises.pixels import CHANNELS_LAST, check_layout, counts_pixels, refuse_channels_last
 from holdfast.sampling.classifier import BaseClassifier, VotingClassifier
+from holdfast.sampling.devices import device_name, torch_device
 from holdfast.sampling.engines.base import Base, ClassifierFactory, Engine
-from holdfast.sampling.engines.local import LocalEngine, device_name, torch_device
+from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.inputs import as_array, checked_example, checked_indices, checked_range, content_keys
 from holdfast.sampling.layouts import taking_channels_last
 from holdfast.sampling.procedure import Certify, Predict, certify_votes
@@ -42,7 +43,7 @@ class SmoothedClassifier:
         base_classifier: from noisy inputs `(batch, *noisy event)` to logits `(batch, num_classes)` or integer votes
             `(batch,)`, for batches of any size: a torch module in eval mode, a program of `torch.export`, or any
             callable. Normalization belongs inside it. For an engine of other processes it must be possible to pickle
-            it, or it is a recipe (`FunctionFactory`).
+            it, or it is a factory (`FunctionFactory`).
         noise: the smoothing noise, `Gaussian(sigma=0.5)` say; its parameters are in input units.
         num_classes: number of classes, at least 2.
         input_range: smallest and largest value that an input may have; an input outside is an error, never clipped.
@@ -150,6 +151,7 @@ class SmoothedClassifier:
         n: int,
         alpha: float,
         method: str = "split",
+        theorem: str | None = None,
         until_radius: float | Sequence[float] = (),
         until_precision: float | None = None,
         seed: int | None = None,
@@ -163,6 +165,8 @@ class SmoothedClassifier:
             n: estimation samples of each input; at most, if it is to stop early.
             alpha: probability that a certificate is false, for each input.
             method: "split" bounds the probability of every class, "cohen" that of the top class only, as the papers do.
+            theorem: name of the guarantee, which decides the norm of the radius: "cohen_linf" say; None for the noise's
+                first one. Chosen after the votes were seen, it is no guarantee.
             until_radius: stop an input once this radius, or each of these, is certified or hopeless (`Looks`).
             until_precision: stop an input once its radius is within this share, in (0, 1), of what n samples give.
             seed: as in `predict`.
@@ -176,21 +180,26 @@ class SmoothedClassifier:
         examples = self._examples(x, indices)
         if not examples:
             return []
-        radii = radii_of(until_radius)
+        radii, name = radii_of(until_radius), find_guarantee(self.noise, theorem).name
         if not radii and until_precision is None:
             estimator: Estimator = FixedSize(n, alpha, method)
         else:
-            scale = scale_of(self.noise, None, examples[0].x.shape)
+            scale = scale_of(self.noise, name, examples[0].x.shape)
             estimator = Looks(n, alpha, radii, until_precision, method=method, scale=scale)
-        return self._certify(examples, n0, estimator, seed)
+        return self._certify(examples, n0, estimator, seed, name)
 
     def certify_exactly(
-        self, x: Tensor | NDArray[np.floating], *, indices: Sequence[int] | None = None
+        self,
+        x: Tensor | NDArray[np.floating],
+        *,
+        theorem: str | None = None,
+        indices: Sequence[int] | None = None,
     ) -> list[Certificate]:
         """`certify` with each realization of the noise taken once: nothing is sampled, and alpha is 0.
 
         Args:
             x: as in `predict`.
+            theorem: as in `certify`.
             indices: as in `predict`; here they only name inputs in errors.
 
         Raises:
@@ -204,14 +213,14 @@ class SmoothedClassifier:
         count = self.noise.realizations(examples[0].x.shape)
         if count is None:
             raise UsageError(f"{self.noise} has no end of realizations; use certify, which samples them")
-        return self._certify(examples, 0, Exact(count), 0)
+        return self._certify(examples, 0, Exact(count), 0, find_guarantee(self.noise, theorem).name)
 
     def _certify(
-        self, examples: Sequence[Example], n0: int, estimator: Estimator, seed: int | None
+        self, examples: Sequence[Example], n0: int, estimator: Estimator, seed: int | None, theorem: str
     ) -> list[Certificate]:
         votes = self._votes(examples, Certify(n0, estimator), seed)
         return [
-            certificate(self.noise, estimator, example.x.shape, *certify_votes(each))
+            certificate(self.noise, estimator, example.x.shape, *certify_votes(each), theorem)
             for example, each in zip(examples, votes, strict=True)
         ]
 

@@ -10,16 +10,16 @@ from __future__ import annotations
 import math
 import random
 import time
-from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from holdfast.errors import ClassifierError
-from holdfast.sampling.logits import center_of, differences, spread_of
+from holdfast.sampling.logits import Rounding, differences
+from holdfast.sampling.look_plans import OF_LOGITS, OF_STEPS, Plan
 from holdfast.sampling.sampled_rows import BATCHES, Row, SampledRows, stacked
-from holdfast.stats.betting import truncated_capital
+from holdfast.sampling.suspicion import Suspicion, unsteady
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,8 +31,6 @@ _BATCH_DEPENDENCE = 0.05
 # What the first batch may show beside: rounding of the logits themselves in half precision, up to a share of their
 # spread.
 _COARSE, _COARSE_AT_MOST = 2.0**-8, 0.25
-# How probable it is at most that an honest classifier is ever refused for rows that answer otherwise now and then.
-_CHANCE = 1e-3
 # How much further apart than the largest difference seen between batches two logits must be, to be sure of the larger.
 MARGIN = 4.0
 # Rows of the first batch, and random ones, that are asked together; of the first batch that are computed alone if one
@@ -44,8 +42,6 @@ _STEPS = 64
 # The most that is remembered for good, in rows and bytes, the same for the sample since the last look; and the most of
 # each that is asked at a look, in rows.
 _MOST, _MOST_BYTES, _MOST_ASKED = 1024, 2**24, 256
-# Units in the last place by which a row may change that is computed again in the same way.
-_UNITS = 4.0
 # Time between two looks, as a multiple of what a look takes: the larger one as long as it is no more seconds than this,
 # since what was drawn meanwhile is lost with the process; at least the smaller one, at which looks cost less than 1%.
 _LEAST_REST, _REST, _PATIENCE_SECONDS = 120.0, 400.0, 10.0
@@ -54,87 +50,6 @@ _LOCKS = ("_sampling", "_looking")
 
 # Rows, and what they gave as a batch of their own.
 _Known = tuple["Tensor", "Tensor"]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How many rows are asked more than once.
-
-    Attributes:
-        first: of the first batch that are computed alone.
-        alone: that are computed alone at a look.
-        mixed: of the batches since the last look, that are asked together at a look; at least.
-        kept: of each of a few batches that are at hand for it.
-        share: of all rows, that are remembered; and of the rows since the last look, that are asked again of those
-            remembered, and of those since.
-        last: of the rows since the last look, that are asked together at one that may be the last.
-        jumps: how many of those remembered may change.
-        now_and_then: the share of rows that an honest classifier may answer otherwise, asked again as before.
-        elsewhere: the same, asked alone or in another batch.
-    """
-
-    first: int
-    alone: int
-    mixed: int
-    kept: int
-    share: float
-    last: float
-    jumps: int
-    now_and_then: float
-    elsewhere: float
-
-
-# Each row's logits say much. Answers in steps (votes, one-hot logits) say little; a classifier has such answers if most
-# of its first ones are repetitions. Of votes in half precision, near ties are answered otherwise elsewhere.
-_OF_LOGITS = Plan(3, 1, 16, 16, 0.0025, 0.01, 0, 0.001, 0.005)
-_OF_STEPS = Plan(40, 8, 32, 64, 0.05, 0.05, 1, 0.005, 0.02)
-
-
-@dataclass(frozen=True)
-class Rounding:
-    """What outputs may differ by, as shares of a size.
-
-    Attributes:
-        tie: of the spread of the logits, and in another batch of the logit itself.
-        again: of the logit itself, where the same computation is done again.
-        spread: how far the leading logits are from the middle of their classes.
-        size: how large the leading logits are.
-    """
-
-    tie: float
-    again: float
-    spread: float
-    size: float
-
-    @classmethod
-    def of(cls, outputs: Tensor, tie: float) -> Rounding:
-        """For logits or votes `outputs` of several inputs, whose rounding is the share `tie` in another batch."""
-        if outputs.ndim == 1:
-            return cls(0.0, 0.0, 0.0, 0.0)
-        again = min(tie, _UNITS * torch.finfo(outputs.dtype).eps)
-        center = center_of(outputs)
-        return cls(tie, again, spread_of(outputs, center), spread_of(outputs, 0 * center))
-
-
-@dataclass
-class Suspicion:
-    """A bet against "no more than this share of the rows is odd"; its capital may be looked at after every row.
-
-    Attributes:
-        honest: the share.
-        rows: that were compared.
-        odd: of them that differed.
-    """
-
-    honest: float
-    rows: int = 0
-    odd: int = 0
-
-    def add(self, odd: Tensor) -> bool:
-        """Take rows into account, True where they differ: whether an honest classifier hardly ever gets so far."""
-        self.rows += len(odd)
-        self.odd += int(odd.sum())
-        return bool(self.odd) and truncated_capital(self.odd, self.rows, self.honest) >= -math.log(_CHANCE)
 
 
 class Steadiness:
@@ -164,7 +79,7 @@ class Steadiness:
         # Never replaced, so that a slow drift adds up: what is always asked again, and what is in turn.
         self._first: list[_Known] = []
         self._known: list[_Known] = []
-        self._plan = _OF_LOGITS
+        self._plan = OF_LOGITS
         self._suspect(self._plan)
         # From the operating system's entropy: nobody foresees it, and no result depends on it.
         self._choice = random.Random()
@@ -200,15 +115,15 @@ class Steadiness:
         """
         start = time.perf_counter()
         count = min(_TOGETHER, len(noisy))
-        said = self._ask_first(noisy, count)
-        seen = torch.cat([said[count:], output[:_MORE]])
+        answers = self._ask_first(noisy, count)
+        seen = torch.cat([answers[count:], output[:_MORE]])
         self._rounding = Rounding.of(seen, tie)
         in_steps = output.ndim == 1 or 2 * len(torch.unique(seen, dim=0)) < len(seen)
-        self._plan = _OF_STEPS if in_steps else _OF_LOGITS
+        self._plan = OF_STEPS if in_steps else OF_LOGITS
         rows = torch.linspace(0, len(noisy) - 1, min(self._plan.first, len(noisy)), device="cpu").long()
         rows = rows.to(noisy.device)
         self._suspect(self._plan)
-        found = torch.cat([self._alone(noisy[rows]), said[:count]])
+        found = torch.cat([self._alone(noisy[rows]), answers[:count]])
         before = torch.cat([output[rows], output[:count]])
         coarse = min(_COARSE * self._rounding.size, _COARSE_AT_MOST * self._rounding.spread)
         self._allowed = _BATCH_DEPENDENCE * self._rounding.spread + coarse
@@ -222,16 +137,16 @@ class Steadiness:
         self._allowed = _BATCH_DEPENDENCE * self._rounding.spread + (0.0 if in_steps else MARGIN * difference)
         self._looked = time.perf_counter()
         self._took = self._looked - start
-        return said[count:], difference
+        return answers[count:], difference
 
     def saw(self, noisy: Tensor, output: Tensor) -> None:
         """Take copies of what may be looked at of a batch."""
         with self._sampling:
             room = _MOST_BYTES * len(noisy) // max(1, BATCHES * noisy.nbytes)
-            self._sampled.saw(noisy, output, max(1, min(self._plan.kept, room)))
+            self._sampled.saw(noisy, output, max(1, min(self._plan.sampled, room)))
         self._rows += len(noisy)
         self._largest = max(self._largest, len(noisy))
-        if self._plan is _OF_STEPS and self._wanted() and self._room(noisy):
+        if self._plan is OF_STEPS and self._remembers_more() and self._room(noisy):
             self._remember(noisy, output)
 
     def due(self) -> bool:
@@ -281,22 +196,22 @@ class Steadiness:
     def _ask_first(self, noisy: Tensor, count: int) -> Tensor:
         """What `count` rows of a batch and then the random ones give; in no larger batches than the one that came."""
         self._first, self._known = [], []
-        said: list[Tensor] = []
+        answers: list[Tensor] = []
         total, size = count + _PROBES, min(len(noisy), max(1, self._room(noisy)))
         for start in range(0, total, size):
             rows = range(start, min(start + size, total))
             batch = torch.stack([noisy[row] if row < count else _probe(row - count, noisy) for row in rows])
-            said.append(self._together(batch))
+            answers.append(self._together(batch))
             if not self._first or self._room(noisy) >= len(batch):
-                self._first = [*self._first, (batch, said[-1])]
-        return torch.cat(said)
+                self._first = [*self._first, (batch, answers[-1])]
+        return torch.cat(answers)
 
     def _room(self, noisy: Tensor) -> int:
         """For how many more rows there is memory."""
         taken = sum(rows.nbytes for rows, _ in [*self._first, *self._known])
         return max(0, _MOST_BYTES - taken) // noisy[0].nbytes
 
-    def _wanted(self) -> bool:
+    def _remembers_more(self) -> bool:
         """Whether more rows are to be remembered."""
         known = sum(len(rows) for rows, _ in [*self._first, *self._known])
         return known < min(self._plan.share * self._rows, _MOST)
@@ -304,15 +219,15 @@ class Steadiness:
     def _remember(self, noisy: Tensor, output: Tensor) -> None:
         """The first rows of a batch, as many as there is memory for, and what they give in a batch of their own."""
         rows = noisy[: min(_STEPS, max(1, self._room(noisy)))].clone()
-        said = output.clone() if len(rows) == len(noisy) else self._together(rows)
-        self._known = [*self._known, (rows, said)]
+        answers = output.clone() if len(rows) == len(noisy) else self._together(rows)
+        self._known = [*self._known, (rows, answers)]
 
     def _ask_and_remember(self, rows: Tensor) -> Tensor:
         """What rows give together; they are asked again later, if there is memory for them."""
-        said = self._together(rows)
-        if self._wanted() and self._room(rows) >= len(rows):
-            self._known = [*self._known, (rows, said)]
-        return said
+        answers = self._together(rows)
+        if self._remembers_more() and self._room(rows) >= len(rows):
+            self._known = [*self._known, (rows, answers)]
+        return answers
 
     def _chosen(self, count: float) -> list[_Known]:
         """The first rows, the oldest others, and of the rest at random so many that there are at least `count` others.
@@ -335,17 +250,17 @@ class Steadiness:
             batches: that have passed since the last look.
         """
         allowed = self._rounding.tie * self._rounding.spread
-        before = torch.cat([said for _, said in known])
+        before = torch.cat([answers for _, answers in known])
         between = "a batch" if batches == 1 else f"{batches} batches"
         for _ in range(_AGAIN):
             after = torch.cat([self._together(rows) for rows, _ in known])
-            odd = differences(after, before, self._rounding.again) > allowed
-            if self._again.add(odd):
-                raise _unsteady(f"before and after {between}", after[odd], before[odd], self._again)
-            if int(odd.sum()) <= self._plan.jumps:
+            differing = differences(after, before, self._rounding.again) > allowed
+            if self._again.add(differing):
+                raise unsteady(f"before and after {between}", after[differing], before[differing], self._again)
+            if int(differing.sum()) <= self._plan.jumps:
                 return
-        seen = Suspicion(0.0, len(odd), int(odd.sum()))
-        raise _unsteady(f"before and after {between}", after[odd], before[odd], seen)
+        seen = Suspicion(0.0, len(differing), int(differing.sum()))
+        raise unsteady(f"before and after {between}", after[differing], before[differing], seen)
 
     def _check_elsewhere(self, count: int, of_last: list[Row], of_others: list[Row], size: int) -> None:
         """Raise ClassifierError if rows of the batches since the last look differ elsewhere, and too many of them do.
@@ -358,10 +273,10 @@ class Steadiness:
         """
         rows, together = stacked(of_last[: self._plan.alone])
         where = f"alone and in a batch of {size}"
-        odd = self._differ(self._alone(rows), together, self._elsewhere, where)
+        differing = self._differ(self._alone(rows), together, self._elsewhere, where)
         # Of the last batch as well, since what is given now may be its doing alone.
         chosen = [*of_last[-max(1, count // 2) :], *of_others]
-        self._check_mixed(chosen, count, odd, self._ask_and_remember, self._elsewhere, where)
+        self._check_mixed(chosen, count, differing, self._ask_and_remember, self._elsewhere, where)
         # A copy may take its time. It finds what is so from the first batch on, which needs no more looks than these.
         self._looks += 1
         if self._looks & (self._looks - 1) == 0:
@@ -372,14 +287,14 @@ class Steadiness:
         self,
         chosen: list[Row],
         count: int,
-        odd: bool,
+        differing: bool,
         asked: Callable[[Tensor], Tensor | None],
         seen: Suspicion,
         where: str,
     ) -> None:
-        """Raise ClassifierError if rows differ in another batch; `count` of them are asked, all if one was odd."""
+        """Raise ClassifierError if rows differ in another batch; `count` of them are asked, all if one differed."""
         for start in range(0, len(chosen), count):
-            if start and not odd:
+            if start and not differing:
                 return
             some = chosen[start : start + count]
             self._choice.shuffle(some)
@@ -389,33 +304,17 @@ class Steadiness:
             known = [each for each in found if each is not None]
             if len(known) < len(found):
                 return
-            odd |= self._differ(torch.cat(known), before, seen, where)
+            differing |= self._differ(torch.cat(known), before, seen, where)
 
     def _differ(self, found: Tensor, before: Tensor, seen: Suspicion, where: str) -> bool:
         """Whether rows differ from what they gave in their batch; ClassifierError if too many have so far."""
-        odd = differences(found, before, self._rounding.tie) > self._allowed
-        if seen.add(odd):
-            raise _unsteady(where, found[odd], before[odd], seen)
-        return bool(odd.any())
+        differing = differences(found, before, self._rounding.tie) > self._allowed
+        if seen.add(differing):
+            raise unsteady(where, found[differing], before[differing], seen)
+        return bool(differing.any())
 
 
 def _probe(row: int, like: Tensor) -> Tensor:
     """An input of random values, always the same one, whatever the size of the batch that it is part of."""
     source = torch.Generator("cpu").manual_seed(row)
     return torch.rand(like.shape[1:], generator=source, dtype=torch.float32, device="cpu").to(like)
-
-
-def _unsteady(when: str, found: Tensor, other: Tensor, seen: Suspicion) -> ClassifierError:
-    """For the outputs `found` and `other` of rows that differ, and how many of how many did."""
-    how = f"{seen.odd} of {seen.rows} {'votes' if found.ndim == 1 else 'rows'}"
-    if found.ndim > 1 and len(found):
-        changed = found != other
-        difference = float((found - other)[changed].abs().max())
-        largest = float(torch.maximum(found.abs(), other.abs())[changed].max())
-        how += f", by up to {difference:.3g}, with outputs up to {largest:.3g}"
-    return ClassifierError(
-        f"the base classifier answers differently for the same input {when} ({how}): it depends on its batch, on "
-        "chance or on what came before, and nothing can be certified. Is batch normalization or dropout left in "
-        "training mode, are activations quantized by the range of their batch (batch_size=1 helps), or does it keep a "
-        "state?"
-    )

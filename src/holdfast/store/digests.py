@@ -24,24 +24,24 @@ def manifest_digest(entries: Mapping[str, Any]) -> str:
     return hashlib.sha256(_canonical(entries)).hexdigest()
 
 
-def record_digest(promised: str, entries: Mapping[str, Any]) -> str:
+def record_digest(manifest: str, entries: Mapping[str, Any]) -> str:
     """The digest of a record: of the digest of its run's manifest and of all its entries but the digest itself.
 
     The manifest's part binds a record to its run: one that was moved from another run does not fit.
     """
-    return hashlib.sha256(promised.encode() + b"\n" + _canonical(entries)).hexdigest()[:_RECORD_DIGITS]
+    return hashlib.sha256(manifest.encode() + b"\n" + _canonical(entries)).hexdigest()[:_RECORD_DIGITS]
 
 
-def results_digest(promised: str, records: Iterable[Mapping[str, Any]]) -> str:
+def results_digest(manifest: str, records: Iterable[Mapping[str, Any]]) -> str:
     """SHA-256, in hexadecimal, of a manifest's digest and of all records: one number for everything a run says.
 
     The manifest's part makes it pin the promise, too: the same votes under another promise have another digest.
 
     Args:
-        promised: digest of the manifest.
+        manifest: digest of the manifest.
         records: entries of each record, in any order; what counts is the order of their indices.
     """
-    content = hashlib.sha256(promised.encode() + b"\n")
+    content = hashlib.sha256(manifest.encode() + b"\n")
     for entries in sorted(records, key=lambda each: each["index"]):
         content.update(_canonical(entries) + b"\n")
     return content.hexdigest()

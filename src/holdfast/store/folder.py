@@ -16,10 +16,11 @@ from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar, final
 
 from holdfast.errors import RunError
 from holdfast.files import storage_error
-from holdfast.folders import Folder, entered, take_lock
+from holdfast.folders import Folder, entered
 from holdfast.formats.checking import fitting
 from holdfast.formats.records import SessionLine
 from holdfast.formats.strict import MOST_LINE, MOST_LINES, json_object
+from holdfast.locks import take_lock
 from holdfast.shortened import some
 from holdfast.store.digests import record_digest
 
@@ -60,7 +61,7 @@ AnyLine = TypeVar("AnyLine", bound=Line)
 
 
 class RunFolder(ABC):
-    """A folder opened for appending, by one process at a time. A subclass writes `_promise` and `_recorded`.
+    """A folder opened for appending, by one process at a time. A subclass writes `_ensure_manifest` and `_recorded`.
 
     Whatever becomes of the path of the folder meanwhile, what is written goes into the folder that was opened.
 
@@ -99,7 +100,7 @@ class RunFolder(ABC):
             for name in folders:
                 self.folder.check(name, folder=True)
             self._lock = take_lock(self.folder, _LOCK, f"is working on {self.folder}")
-            self._promise()
+            self._ensure_manifest()
             for name in (RECORDS, SESSIONS):
                 _cut_torn_line(self.folder, name)
             self.done = self._recorded()
@@ -112,7 +113,7 @@ class RunFolder(ABC):
             raise
 
     @abstractmethod
-    def _promise(self) -> None:
+    def _ensure_manifest(self) -> None:
         """Write the manifest of a new folder, or compare with that of an existing one."""
 
     @abstractmethod
@@ -214,17 +215,17 @@ def read_sessions(folder: Where | Folder) -> tuple[Session, ...]:
     return tuple(found)
 
 
-def sealed(promised: str, **entries: Any) -> str:
-    """A record as one line of JSON, with its digest in a folder whose manifest has the digest `promised`."""
-    return line(**entries, digest=record_digest(promised, entries))
+def sealed(manifest_digest: str, **entries: Any) -> str:
+    """A record as one line of JSON, with its digest in a folder whose manifest has the digest `manifest_digest`."""
+    return line(**entries, digest=record_digest(manifest_digest, entries))
 
 
-def opened(text: bytes, promised: str, kind: type[AnyLine]) -> AnyLine:
-    """A record that was `sealed` in a folder whose manifest has the digest `promised`.
+def opened(text: bytes, manifest_digest: str, kind: type[AnyLine]) -> AnyLine:
+    """A record that was `sealed` in a folder whose manifest has the digest `manifest_digest`.
 
     Args:
         text: the line.
-        promised: digest of the manifest.
+        manifest_digest: digest of the manifest.
         kind: what such records hold; one of `holdfast.formats.records`.
 
     Raises:
@@ -232,7 +233,7 @@ def opened(text: bytes, promised: str, kind: type[AnyLine]) -> AnyLine:
     """
     raw = json_object(text, MOST_LINE)
     found = fitting(raw, kind)
-    expected = record_digest(promised, raw)
+    expected = record_digest(manifest_digest, raw)
     if found.digest != expected:
         raise ValueError(f"its digest is {found.digest!r}, that of its entries in this run {expected!r}")
     return found
@@ -275,11 +276,10 @@ def _check_folder(folder: Folder, manifest_name: str) -> None:
     if folder.has(manifest_name):
         return
     # A process that was killed while it wrote the manifest leaves the lock and a temporary file.
-    strangers = sorted(
+    others = sorted(
         name for name in folder.names() if name != _LOCK and not fnmatchcase(name, f".{manifest_name}.*.tmp")
     )
-    if strangers:
+    if others:
         raise RunError(
-            f"{folder} is not empty and not a run: it holds {some(strangers)} but no {manifest_name}. "
-            "Choose another place"
+            f"{folder} is not empty and not a run: it holds {some(others)} but no {manifest_name}. Choose another place"
         )

@@ -16,8 +16,8 @@ from holdfast.formats.strict import MOST_LINES
 from holdfast.shortened import as_json
 from holdfast.store.data_manifest import UNKNOWN, DataManifest
 from holdfast.store.log_fields import BLANK, least_meant, real, seconds, truth, whole
-from holdfast.store.manifest import RunManifest
 from holdfast.store.run import ClaimRecord
+from holdfast.store.run_manifest import RunManifest
 from holdfast.store.subsets import TEST_SPLITS
 from holdfast.types import Norm
 

@@ -1,28 +1,22 @@
-"""What was promised before the first sample: everything that a guarantee depends on, as one JSON document."""
+"""What is promised before anything is computed, as one JSON document: written, read, and compared on resuming."""
 
 from __future__ import annotations
 
 import json
-import math
 import warnings
-from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timezone
+from dataclasses import asdict, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from holdfast.code_digest import is_version, place
-from holdfast.errors import RunError, UsageError
-from holdfast.estimators import Estimator, Proved, check_samples, estimator_from_dict, scale_of
+from holdfast.errors import RunError
 from holdfast.files import storage_error
 from holdfast.folders import Folder, entered, lies
 from holdfast.formats.checking import fitting
-from holdfast.formats.manifests import RunDocument
 from holdfast.formats.strict import MOST_DOCUMENT, json_object
-from holdfast.noises.base import noise_from_dict
 from holdfast.plain import Plain
 from holdfast.shortened import as_json
-from holdfast.store import data_manifest as promised_data
-from holdfast.store import seeds
+from holdfast.store import data_manifest, seeds
 from holdfast.store.data_manifest import DataManifest
 from holdfast.store.digests import DIGEST, manifest_digest
 from holdfast.store.seeds import DERIVED, Seed, check_derivation
@@ -33,18 +27,10 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from holdfast.folders import Where
-    from holdfast.types import ClassBounds
-
-FORMAT = 2
-FILE_NAME = "manifest.json"
-
-CERTIFY, IMPORTED, BOUND = "certify", "imported", "bound"
 
 # What may differ between the sessions of one run, since no result depends on it, or since it follows from the hash of
 # the data. Where a seed comes from is said when the promise is made, and not again.
 _NOT_COMPARED = ("created", DIGEST, "data.sorted_by_class", *seeds.NOTED_LATER)
-# alpha times the number of examples meets joint_alpha up to the rounding of float64.
-_JOINT_SLACK = 2.0**-40
 # The beginnings of entries that older manifests of these formats lack: compared where there is something to compare.
 _CODE_OF_MODEL, _CODE_AT_WORK = "model.code.", "versions.code"
 _LATER = (_CODE_OF_MODEL, _CODE_AT_WORK)
@@ -86,7 +72,7 @@ class Manifest(Plain):
     def entries(self) -> dict[str, Any]:
         """The entries of the document, without the digest."""
         entries = asdict(cast("Any", self))
-        data = _without_unnoted(entries["data"], promised_data.NOTED_LATER)
+        data = _without_unnoted(entries["data"], data_manifest.NOTED_LATER)
         return {**_without_unnoted(entries, seeds.NOTED_LATER), "data": data}
 
     @property
@@ -185,41 +171,41 @@ def stored_manifest(folder: Where | Folder, kind: type[AnyManifest]) -> AnyManif
     return None if text is None else kind.from_json(text, str(place / kind.file_name))
 
 
-def write_manifest(folder: Where | Folder, promised: Manifest) -> None:
+def write_manifest(folder: Where | Folder, manifest: Manifest) -> None:
     """Write the document so that it is whole or not there at all, and on the disk when this returns.
 
     Raises:
         RunError: it is none that could be read again, or something else than a file lies there.
         StorageError: it cannot be written.
     """
-    text = promised.to_json()
+    text = manifest.to_json()
     # What could not be read again is not begun.
-    type(promised).from_json(text, str(folder / promised.file_name))
+    type(manifest).from_json(text, str(folder / manifest.file_name))
     try:
-        with entered(folder) as place, place.replacing(promised.file_name) as file:
+        with entered(folder) as place, place.replacing(manifest.file_name) as file:
             file.write(text.encode())
     except OSError as error:
         raise storage_error(str(folder), error) from error
 
 
-def ensure_manifest(folder: Folder, promised: AnyManifest) -> AnyManifest:
+def ensure_manifest(folder: Folder, manifest: AnyManifest) -> AnyManifest:
     """The promise of a folder: that which is written there and says the same, or this one, which then is.
 
     Its time, and with it the digest that records depend on, is that of the first session. One that awaits a nonce is
-    completed by `promised`, once and for all, if that is derived from it.
+    completed by `manifest`, once and for all, if that is derived from it.
 
     Raises:
         RunError: the folder was started with another promise.
     """
-    stored = stored_manifest(folder, type(promised))
+    stored = stored_manifest(folder, type(manifest))
     if stored is None:
-        write_manifest(folder, promised)
-        return promised
+        write_manifest(folder, manifest)
+        return manifest
     found = stored
-    if found.awaits_nonce and promised.promise == found.digest and promised.nonce is not None:
-        stored = found.with_nonce(promised.nonce)
-    different = differences(stored, promised)
-    if _left_out(*_both(stored, promised)) and not different:
+    if found.awaits_nonce and manifest.promise == found.digest and manifest.nonce is not None:
+        stored = found.with_nonce(manifest.nonce)
+    different = differences(stored, manifest)
+    if _left_out(*_both(stored, manifest)) and not different:
         warnings.warn(
             f"{folder} was started by a version of Holdfast that did not note the code of models, noises and "
             "estimators: whether that is still the same was not compared",
@@ -227,11 +213,11 @@ def ensure_manifest(folder: Folder, promised: AnyManifest) -> AnyManifest:
             stacklevel=2,
         )
     if different:
-        noun = promised.what.split()[-1]
+        noun = manifest.what.split()[-1]
         raise RunError(
             f"{folder} was started with another promise:",
             *(f"  {each}" for each in different),
-            f"Repeat the call with the {noun}'s own settings{_and_code(stored, promised)} to resume it, or choose "
+            f"Repeat the call with the {noun}'s own settings{_and_code(stored, manifest)} to resume it, or choose "
             "another place",
         )
     if stored is not found:
@@ -244,127 +230,9 @@ def _without_unnoted(entries: dict[str, Any], noted_later: Sequence[str]) -> dic
     return {key: value for key, value in entries.items() if key not in noted_later or value is not None}
 
 
-@dataclass(frozen=True)
-class RunManifest(Manifest):
-    """Everything that a run's certificates depend on.
-
-    Attributes:
-        kind: "certify", "imported" for a log that another tool wrote, or "bound" for deterministic bounds on a
-            classifier without noise.
-        noise: name and parameters of the noise; empty for a bound.
-        guarantee: name of the theorem, or of the bound.
-        estimator: name and parameters of the estimator, alpha included.
-        n0: selection samples of each input.
-        data: which examples.
-        model: architecture, arguments, the hash of the weights, digests of the architecture's code, and the backend
-            that computes with them; empty for an imported log.
-        joint_alpha: where all certificates of the run are to hold together: the failure probability of that. The
-            estimator's alpha is then this one divided by the number of examples.
-        seed: of all noise; None for an imported log and for a bound, and while it awaits an auditor's nonce.
-        block: samples that one generator draws.
-        precision: in which the base classifier computes.
-        device: kind of device, "cpu" or "cuda".
-        versions: of Holdfast and of the libraries that noise and votes come from, and a digest of the code of noise,
-            estimator, backend and loop.
-        created: when the promise was made, UTC; not compared on resuming.
-        format: of this file and of the records.
-        seed_origin: "chosen" by whoever made the run, "entropy" of the operating system, or "derived" from the promise
-            and an auditor's nonce; None without a seed, and in the manifests of older versions.
-        nonce: that the seed is derived from, in hexadecimal; None for none.
-        promise: digest of this manifest before the nonce was known; None without a nonce.
-    """
-
-    document: ClassVar[Any] = RunDocument
-    file_name: ClassVar[str] = FILE_NAME
-    what: ClassVar[str] = "a run"
-    made_by: ClassVar[str] = "holdfast certify"
-    current: ClassVar[int] = FORMAT
-    kind: str
-    noise: dict[str, Any]
-    guarantee: str
-    estimator: dict[str, Any]
-    n0: int
-    data: DataManifest
-    model: dict[str, Any]
-    seed: int | None
-    block: int
-    precision: str
-    device: str
-    versions: dict[str, str]
-    created: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
-    format: int = FORMAT
-    joint_alpha: float | None = None
-    seed_origin: str | None = None
-    nonce: str | None = None
-    promise: str | None = None
-
-
-def estimator_of(manifest: RunManifest) -> Estimator:
-    """The estimator that a manifest promised."""
-    if manifest.kind == BOUND:
-        return proved_of(manifest)
-    check_samples("n0", manifest.n0, 0)
-    scale = scale_of(noise_from_dict(manifest.noise), manifest.guarantee, manifest.data.shape)
-    return estimator_from_dict(manifest.estimator, scale)
-
-
-def checked_estimator(manifest: RunManifest) -> Estimator:
-    """The estimator that a manifest promised, where noise, theorem, estimator and inputs fit together.
-
-    Raises:
-        UsageError: they do not.
-    """
-    estimator = estimator_of(manifest)
-    if manifest.kind != CERTIFY:
-        return estimator
-    data, noise = manifest.data, noise_from_dict(manifest.noise)
-    noise.check_inputs(data.shape, data.low, data.high)
-    count = noise.realizations(data.shape) if estimator.exhaustive else None
-    if estimator.exhaustive and estimator.most_draws != count:
-        raise UsageError(
-            f"the estimator takes {estimator.most_draws} realizations of {noise}, which has {count} for inputs of "
-            f"shape {data.shape}"
-        )
-    joint, spent = manifest.joint_alpha, estimator.alpha * len(data.indices())
-    if joint is not None and not math.isclose(spent, joint, rel_tol=_JOINT_SLACK):
-        raise UsageError(f"joint_alpha = {joint:g}, and alpha times the number of examples is {spent:g}")
-    return estimator
-
-
-def proved_of(manifest: RunManifest) -> Proved:
-    """What a manifest says of its deterministic bound.
-
-    Raises:
-        RunError: it is about a smoothed classifier.
-    """
-    found = estimator_from_dict(manifest.estimator, _no_scale) if manifest.kind == BOUND else None
-    if not isinstance(found, Proved):
-        raise RunError("this run has votes of a smoothed classifier, and no deterministic bound")
-    return found
-
-
-def _no_scale(bounds: ClassBounds) -> float | None:
-    return None
-
-
-def backend_of(manifest: RunManifest) -> str:
-    """The name of the backend that a manifest promised: torch where it names none."""
-    return str(manifest.model.get("backend", {}).get("name", "torch"))
-
-
-def read_run_manifest(folder: Where | Folder) -> RunManifest:
-    """The manifest of a run; see `read_manifest`."""
-    return read_manifest(folder, RunManifest)
-
-
-def stored_run_manifest(folder: Where) -> RunManifest | None:
-    """The manifest of a run that was begun in a folder; see `stored_manifest`."""
-    return stored_manifest(folder, RunManifest)
-
-
-def differences(promised: Manifest, wanted: Manifest) -> list[str]:
+def differences(stored: Manifest, given: Manifest) -> list[str]:
     """One line for each entry in which two promises differ, without those that no result depends on."""
-    old, new = _both(promised, wanted)
+    old, new = _both(stored, given)
     ignored = {*_NOT_COMPARED, *_left_out(old, new)}
     return [
         _difference(key, old.get(key), new.get(key))
@@ -390,15 +258,15 @@ def _difference(key: str, old: Any, new: Any) -> str:
     return f"the model's code: {place(module)} has changed since then"
 
 
-def _and_code(stored: Manifest, promised: Manifest) -> str:
-    old, new = _both(stored, promised)
+def _and_code(stored: Manifest, given: Manifest) -> str:
+    old, new = _both(stored, given)
     changed = any(key.startswith(_LATER) and old.get(key) != new.get(key) for key in [*old, *new])
     return " and with the code as it was" if changed else ""
 
 
-def _both(promised: Manifest, wanted: Manifest) -> tuple[dict[str, Any], dict[str, Any]]:
+def _both(stored: Manifest, given: Manifest) -> tuple[dict[str, Any], dict[str, Any]]:
     """The entries of two promises, each with its path."""
-    old, new = (_flatten(json.loads(each.to_json())) for each in (promised, wanted))
+    old, new = (_flatten(json.loads(each.to_json())) for each in (stored, given))
     return old, new
 
 

@@ -37,15 +37,15 @@ class Results:
     results: str
 
 
-def results_of(promised: str, lines: Iterable[bytes]) -> Results:
+def results_of(manifest_digest: str, lines: Iterable[bytes]) -> Results:
     """The digest of the records in `lines`, in whatever order these are.
 
     Args:
-        promised: digest of the manifest.
+        manifest_digest: digest of the manifest.
         lines: of the records' file, each of which has been read as a record.
     """
     records = [json_object(line, MOST_LINE) for line in lines]
-    return Results(promised, len(records), results_digest(promised, records))
+    return Results(manifest_digest, len(records), results_digest(manifest_digest, records))
 
 
 def read_results(folder: Where | Folder) -> Results | None:
@@ -59,40 +59,40 @@ def read_results(folder: Where | Folder) -> Results | None:
     if text is None:
         return None
     try:
-        said = fitting(json_object(text), ResultsFile)
+        stated = fitting(json_object(text), ResultsFile)
     except ValueError as error:
         raise RunError(
             f"{path} is not what Holdfast writes ({error}); expected the digest of the manifest, the number of records "
             "and the digest of the results. Restore it from a copy, or delete it: it is computed anew from the records"
         ) from error
-    return Results(said.manifest, said.records, said.results)
+    return Results(stated.manifest, stated.records, stated.results)
 
 
-def check_results(folder: Where | Folder, promised: str, lines: Iterable[bytes]) -> Results | None:
+def check_results(folder: Where | Folder, manifest_digest: str, lines: Iterable[bytes]) -> Results | None:
     """What a folder says of its results, if it says anything.
 
     Raises:
         RunError: it does not fit its records.
     """
-    said = read_results(folder)
-    found = None if said is None else results_of(promised, lines)
-    if said is not None and found is not None and found != said:
+    stated = read_results(folder)
+    found = None if stated is None else results_of(manifest_digest, lines)
+    if stated is not None and found is not None and found != stated:
         raise RunError(
-            f"{folder / FILE_NAME} does not fit the records: it speaks of {said.records} records with the digest "
-            f"{said.results} under the manifest {said.manifest}; {RECORDS} has {found.records} with "
+            f"{folder / FILE_NAME} does not fit the records: it speaks of {stated.records} records with the digest "
+            f"{stated.results} under the manifest {stated.manifest}; {RECORDS} has {found.records} with "
             f"{found.results} under {found.manifest}. Records were changed, added or lost since it was complete, or "
             "the file is of another run; restore both from a copy. Records that are missing are computed again by the "
             "command that made the run"
         )
-    return said
+    return stated
 
 
-def conclude(folder: Folder, promised: str, examples: int) -> None:
+def conclude(folder: Folder, manifest_digest: str, examples: int) -> None:
     """Write `results.json` if the run is complete. Only for whoever holds the folder's lock.
 
     Args:
         folder: of the run or of the attack, whose records have been read.
-        promised: digest of its manifest.
+        manifest_digest: digest of its manifest.
         examples: that were promised a record.
 
     Raises:
@@ -103,7 +103,7 @@ def conclude(folder: Folder, promised: str, examples: int) -> None:
     if len(lines) != examples:
         return
     if read_results(folder) is not None:
-        check_results(folder, promised, lines)
+        check_results(folder, manifest_digest, lines)
         return
     with folder.replacing(FILE_NAME) as file:
-        file.write((json.dumps(asdict(results_of(promised, lines)), indent=2) + "\n").encode())
+        file.write((json.dumps(asdict(results_of(manifest_digest, lines)), indent=2) + "\n").encode())

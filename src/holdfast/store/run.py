@@ -21,19 +21,19 @@ from holdfast.store.folder import (
     sealed,
     whole_lines,
 )
-from holdfast.store.manifest import (
+from holdfast.store.manifest import ensure_manifest
+from holdfast.store.results import FILE_NAME as RESULTS
+from holdfast.store.results import check_results, conclude
+from holdfast.store.run_manifest import (
     BOUND,
     CERTIFY,
     FILE_NAME,
     IMPORTED,
     RunManifest,
     checked_estimator,
-    ensure_manifest,
     proved_of,
     read_run_manifest,
 )
-from holdfast.store.results import FILE_NAME as RESULTS
-from holdfast.store.results import check_results, conclude
 from holdfast.types import Counts
 
 if TYPE_CHECKING:
@@ -68,10 +68,10 @@ class VoteRecord(Plain):
     selection: Counts
     estimation: Counts
 
-    def to_line(self, promised: str) -> str:
-        """The record as one line of JSON, in a run whose manifest has the digest `promised`."""
+    def to_line(self, manifest_digest: str) -> str:
+        """The record as one line of JSON, in a run whose manifest has the digest `manifest_digest`."""
         return sealed(
-            promised,
+            manifest_digest,
             index=self.index,
             label=self.label,
             selection=list(self.selection.votes),
@@ -89,10 +89,10 @@ class ClaimRecord(Plain):
     radius: float
     seconds: float | None
 
-    def to_line(self, promised: str) -> str:
-        """The record as one line of JSON, in a run whose manifest has the digest `promised`."""
+    def to_line(self, manifest_digest: str) -> str:
+        """The record as one line of JSON, in a run whose manifest has the digest `manifest_digest`."""
         return sealed(
-            promised,
+            manifest_digest,
             index=self.index,
             label=self.label,
             predicted=self.predicted,
@@ -117,9 +117,9 @@ class BoundRecord(Plain):
     answer: int | None
     radius: float
 
-    def to_line(self, promised: str) -> str:
-        """The record as one line of JSON, in a run whose manifest has the digest `promised`."""
-        return sealed(promised, index=self.index, label=self.label, answer=self.answer, radius=self.radius)
+    def to_line(self, manifest_digest: str) -> str:
+        """The record as one line of JSON, in a run whose manifest has the digest `manifest_digest`."""
+        return sealed(manifest_digest, index=self.index, label=self.label, answer=self.answer, radius=self.radius)
 
 
 Record = VoteRecord | ClaimRecord | BoundRecord
@@ -199,7 +199,7 @@ class RunStore(RunFolder):
         self.write(b"".join(record.to_line(self.manifest.digest).encode() for record in batch))
         self.done.update(record.index for record in batch)
 
-    def _promise(self) -> None:
+    def _ensure_manifest(self) -> None:
         """Write the manifest of a new run, or compare with that of an existing one."""
         self.manifest = ensure_manifest(self.folder, self.manifest)
 
@@ -247,10 +247,10 @@ def _parse(lines: Sequence[bytes], manifest: RunManifest, path: Below) -> list[R
 
 def _votes_of(manifest: RunManifest) -> Callable[[bytes], VoteRecord]:
     """What reads a line of a certification, whose promise it checks first."""
-    estimator, classes, promised = checked_estimator(manifest), len(manifest.data.class_names), manifest.digest
+    estimator, classes, manifest_digest = checked_estimator(manifest), len(manifest.data.class_names), manifest.digest
 
     def read(text: bytes) -> VoteRecord:
-        line = opened(text, promised, VoteLine)
+        line = opened(text, manifest_digest, VoteLine)
         selection, estimation = Counts(tuple(line.selection)), Counts(tuple(line.estimation))
         if len(selection.votes) != classes or len(estimation.votes) != classes:
             raise ValueError(f"expected votes for {classes} classes")
@@ -269,10 +269,10 @@ def _votes_of(manifest: RunManifest) -> Callable[[bytes], VoteRecord]:
 def _claims_of(manifest: RunManifest) -> Callable[[bytes], ClaimRecord]:
     """What reads a line of an imported log."""
     checked_estimator(manifest)
-    classes, promised = len(manifest.data.class_names), manifest.digest
+    classes, manifest_digest = len(manifest.data.class_names), manifest.digest
 
     def read(text: bytes) -> ClaimRecord:
-        line = opened(text, promised, ClaimLine)
+        line = opened(text, manifest_digest, ClaimLine)
         return ClaimRecord(
             index=line.index,
             label=_class("label", line.label, classes),
@@ -286,11 +286,11 @@ def _claims_of(manifest: RunManifest) -> Callable[[bytes], ClaimRecord]:
 
 def _bounds_of(manifest: RunManifest) -> Callable[[bytes], BoundRecord]:
     """What reads a line of deterministic bounds."""
-    classes, promised, proved = len(manifest.data.class_names), manifest.digest, proved_of(manifest)
+    classes, manifest_digest, proved = len(manifest.data.class_names), manifest.digest, proved_of(manifest)
     most = MOST_RADIUS if proved.most is None else min(MOST_RADIUS, proved.most)
 
     def read(text: bytes) -> BoundRecord:
-        line = opened(text, promised, BoundLine)
+        line = opened(text, manifest_digest, BoundLine)
         answer = None if line.answer is None else _class("answer", line.answer, classes)
         if line.radius > most or (answer is None and line.radius > 0.0):
             raise ValueError(

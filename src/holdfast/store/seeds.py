@@ -104,10 +104,10 @@ def check_derivation(entries: Mapping[str, Any]) -> None:
     nonce = entries.get(NONCE)
     if nonce is None:
         return
-    wanted = promise_digest(entries)
-    if entries[PROMISE] != wanted:
-        raise ValueError(f"the entry promise is not the digest of the other entries before the nonce, {wanted}")
-    if entries["seed"] != derived_seed(wanted, nonce):
+    expected = promise_digest(entries)
+    if entries[PROMISE] != expected:
+        raise ValueError(f"the entry promise is not the digest of the other entries before the nonce, {expected}")
+    if entries["seed"] != derived_seed(expected, nonce):
         raise ValueError("the entry seed is not the one that follows from the promise and the nonce")
 
 

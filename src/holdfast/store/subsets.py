@@ -112,7 +112,7 @@ class Subset:
 
 
 def subset_of(
-    have: Sequence[int], labels: Sequence[int], split: Split, promised: Sequence[int] | None = None
+    have: Sequence[int], labels: Sequence[int], split: Split, expected: Sequence[int] | None = None
 ) -> Subset:
     """What there is, in words, and what may be concluded from it.
 
@@ -120,30 +120,30 @@ def subset_of(
         have: indices of the examples in the split, increasing.
         labels: the class of each.
         split: that they are of.
-        promised: indices that there are to be; None where these are all.
+        expected: indices that there are to be; None where these are all.
     """
-    unfinished = promised is not None and len(have) < len(promised)
+    unfinished = expected is not None and len(have) < len(expected)
     if not have:
-        said = "no examples" if promised is None else f"none so far of {stated(promised, split)}"
-        return Subset(said, _SAMPLED, False)
+        text = "no examples" if expected is None else f"none so far of {stated(expected, split)}"
+        return Subset(text, _SAMPLED, False)
     if split.size is not None and have[-1] >= split.size:
         split = replace(split, size=None)
-    said = stated(have, split)
-    if promised is not None and unfinished:
-        said = f"{len(have)} so far of {stated(promised, split)} ({_among(have, promised)})"
+    text = stated(have, split)
+    if expected is not None and unfinished:
+        text = f"{len(have)} so far of {stated(expected, split)} ({_among(have, expected)})"
     regular = regular_range(have)
     if regular is not None and not unfinished and _is_spread(regular, split.size):
-        return Subset(said, _SAMPLED, True)
+        return Subset(text, _SAMPLED, True)
     in_order = _seems_sorted(labels, split.classes) if split.sorted_by_class is None else split.sorted_by_class
     if in_order and (regular is not None or unfinished):
         touched = len(set(labels))
-        said = f"{said} (in class order: {touched} of {split.classes} classes)"
-        return Subset(said, *_in_class_order(split, len(have), touched))
+        text = f"{text} (in class order: {touched} of {split.classes} classes)"
+        return Subset(text, *_in_class_order(split, len(have), touched))
     if unfinished:
-        return Subset(said, _UNFINISHED, False)
+        return Subset(text, _UNFINISHED, False)
     if regular is None:
-        return Subset(said, _IRREGULAR, False)
-    return Subset(said, _SAMPLED, True)
+        return Subset(text, _IRREGULAR, False)
+    return Subset(text, _SAMPLED, True)
 
 
 def stated(have: Sequence[int], split: Split) -> str:
@@ -182,7 +182,7 @@ def regular_range(have: Sequence[int]) -> range | None:
         return have
     step = have[1] - have[0] if len(have) > 1 else 1
     found = range(have[0], have[-1] + 1, step)
-    if len(found) != len(have) or any(index != wanted for index, wanted in zip(have, found, strict=True)):
+    if len(found) != len(have) or any(index != regular for index, regular in zip(have, found, strict=True)):
         return None
     return None if len(have) == 2 and step > 1 and have[0] else found
 
@@ -231,9 +231,9 @@ def _from_to(regular: range) -> str:
     return f"{step}{regular.start} to {regular[-1]}"
 
 
-def _among(have: Sequence[int], promised: Sequence[int]) -> str:
+def _among(have: Sequence[int], expected: Sequence[int]) -> str:
     """Which of the promised examples are there."""
-    if list(have) == list(promised[: len(have)]):
+    if list(have) == list(expected[: len(have)]):
         return f"the first {len(have)}" if len(have) > 1 else "the first one"
     return "not a regular part of them"
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from holdfast.noises.base import Noise
     from holdfast.sampling.engines.base import Engine
     from holdfast.spec import Value
-    from holdfast.store.attack import Budgets
+    from holdfast.store.attack_manifest import Budgets
     from holdfast.training.recipes import Recipe
     from holdfast.verification.sample import Sample
 
@@ -72,7 +72,7 @@ def parse_budgets(text: str | None, default: str | None = None) -> Budgets:
     Raises:
         UsageError: something else, both kinds at once, or a budget of 0.
     """
-    from holdfast.store.attack import Budgets
+    from holdfast.store.attack_manifest import Budgets
 
     given = default if text is None else text
     if given is None:
@@ -159,7 +159,7 @@ def parse_replay(text: str) -> Sample:
     try:
         return parse_sample(text.strip())
     except ValueError as error:
-        raise UsageError(f"--replay says how many records are computed again: {error}") from None
+        raise UsageError(f"how many records are computed again: {error}") from None
 
 
 def parse_batch_size(text: str) -> int | None:
@@ -185,7 +185,7 @@ def parse_engine(spec: str, ray_address: str | None, device: str, batch_size: in
     """
     name, colon, number = spec.partition(":")
     if ray_address is not None and name != "ray":
-        raise UsageError(f"--ray-address belongs to --engine ray; the engine is {spec!r}")
+        raise UsageError(f"an address of Ray belongs to the engine ray; the engine is {spec!r}")
     count = _count(number)
     counted = not colon or bool(count)
     if name == "ray" and counted:

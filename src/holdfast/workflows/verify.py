@@ -173,7 +173,7 @@ def _here() -> Engine:
 
 def _again(folder: Path, given: Given, data: DataSet | None, engine: Engine, result: Verification, show: Show) -> None:
     """Compute records again, unless something is wrong already."""
-    from holdfast.sampling.engines.local import torch_device
+    from holdfast.sampling.devices import torch_device
 
     if result.failures or given.replay is None or data is None:
         result.notes.append("nothing was computed again, since what is told above is wrong")
@@ -201,8 +201,8 @@ def _replay(
     folder: Path, given: Given, data: DataSet, engine: Engine, sample: Sample, result: Verification, show: Show
 ) -> None:
     """Compute records again that nobody could foresee, and take what differs for failures."""
-    from holdfast.store.manifest import BOUND
     from holdfast.store.run import read_run
+    from holdfast.store.run_manifest import BOUND
 
     run = read_run(folder)
     chosen = drawn_from([record.index for record in run.records], sample)
@@ -222,7 +222,7 @@ def _drawn(
     from holdfast.execution.factories import base_for
     from holdfast.execution.replay import check_backend, check_place, draw_again, other_versions
     from holdfast.noises.base import noise_from_dict
-    from holdfast.store.manifest import backend_of
+    from holdfast.store.run_manifest import backend_of
 
     manifest, model, opened = run.manifest, given.model, given.data
     assert model is not None
@@ -249,8 +249,8 @@ def _proved(
 
     from holdfast.bounds import Classifier, bound_from_dict
     from holdfast.execution.bound import check_bound, proved_again
-    from holdfast.sampling.engines.local import torch_device
-    from holdfast.store.manifest import proved_of
+    from holdfast.sampling.devices import torch_device
+    from holdfast.store.run_manifest import proved_of
 
     model = given.model
     assert model is not None

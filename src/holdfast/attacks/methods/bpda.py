@@ -59,6 +59,6 @@ class BPDA(Attack):
 
 def expected_loss(problem: Problem, logits: Tensor) -> Tensor:
     """The mean over draws of what the adversary wants to be large, from logits `(1, samples, classes)`."""
-    aim = problem.label if problem.wanted is None else problem.wanted
+    aim = problem.label if problem.target_class is None else problem.target_class
     error = cross_entropy(logits[0], logits.new_full((logits.shape[1],), aim).long())
-    return error if problem.wanted is None else -error
+    return error if problem.target_class is None else -error

@@ -123,9 +123,9 @@ def _without_needless(problem: Problem, x: Tensor) -> Tensor:
     changes = (x - problem.x).abs()[0]
     order = (changes.sum(dim=0) if changes.ndim == 3 else changes).masked_fill(~left, torch.inf).flatten().argsort()
     for place in order[: int(left.sum())]:
-        kept = left.clone()
-        kept.view(-1)[place] = False
-        back = torch.where(kept, x, problem.x)
+        remaining = left.clone()
+        remaining.view(-1)[place] = False
+        back = torch.where(remaining, x, problem.x)
         if bool(problem.succeeds(back)[0]):
-            left, x = kept, back
+            left, x = remaining, back
     return x

@@ -26,10 +26,10 @@ _LEAST, _MOST = 1e-4, 1e4
 
 @dataclass(frozen=True)
 class LBFGS(Attack):
-    """A constant times the squared length plus the cross-entropy of the wanted class, minimized by L-BFGS in the box.
+    """A constant times the squared length plus the cross-entropy of the target class, minimized by L-BFGS in the box.
 
-    The largest constant for which the minimum is adversarial is found by bisection. Where no class is wanted, it is the
-    most probable wrong one.
+    The largest constant for which the minimum is adversarial is found by bisection. Where there is no target class, it
+    is the most probable wrong one.
 
     Args:
         steps: iterations of L-BFGS for each constant.
@@ -52,12 +52,12 @@ class LBFGS(Attack):
 
     def search(self, problem: Problem) -> Tensor | None:
         """Bisection over the constant, on a logarithmic scale."""
-        wanted = _wanted(problem)
+        classes = _target_classes(problem)
         least, most = np.log(_LEAST), np.log(_MOST)
         best: Tensor | None = None
         constant = least
         for _ in range(self.searches):
-            candidate = self._minimum(problem, wanted, float(np.exp(constant)))
+            candidate = self._minimum(problem, classes, float(np.exp(constant)))
             if bool(problem.succeeds(candidate)[0]):
                 best, least = candidate, constant
             elif best is None:
@@ -67,14 +67,14 @@ class LBFGS(Attack):
             constant = (least + most) / 2
         return best
 
-    def _minimum(self, problem: Problem, wanted: Tensor, constant: float) -> Tensor:
+    def _minimum(self, problem: Problem, classes: Tensor, constant: float) -> Tensor:
         from scipy.optimize import minimize
 
         x, target = problem.x, problem.target
 
         def value(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
             moved = torch.from_numpy(flat).to(x).view_as(x).requires_grad_()
-            loss = constant * (moved - x).square().sum() + cross_entropy(target.logits(moved), wanted)
+            loss = constant * (moved - x).square().sum() + cross_entropy(target.logits(moved), classes)
             (gradient,) = torch.autograd.grad(loss, moved)
             return float(loss.detach()), gradient.double().cpu().numpy().ravel()
 
@@ -84,9 +84,9 @@ class LBFGS(Attack):
         return torch.from_numpy(found.x).to(x).view_as(x)
 
 
-def _wanted(problem: Problem) -> Tensor:
-    if problem.wanted is not None:
-        return torch.tensor([problem.wanted], device=problem.x.device)
+def _target_classes(problem: Problem) -> Tensor:
+    if problem.target_class is not None:
+        return torch.tensor([problem.target_class], device=problem.x.device)
     scores = problem.target.scores(problem.x)
     scores[:, problem.label] = -torch.inf
     return scores.argmax(dim=1)

@@ -73,7 +73,7 @@ class SmoothPGD(Attack):
             if self.objective == "expected":
                 return expected_loss(problem, logits)
             vote = soft_smoothed(logits)[0]
-            return -vote[problem.label] if problem.wanted is None else vote[problem.wanted]
+            return -vote[problem.label] if problem.target_class is None else vote[problem.target_class]
 
         start = random_start(problem.x, self.norm, problem.budget, generator)
         bounds = target.low, target.high

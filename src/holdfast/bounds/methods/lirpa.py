@@ -74,7 +74,7 @@ class Lirpa(Bound):
 
 
 class _Relaxed(MarginWithin):
-    """Bounds on the leads over all other classes."""
+    """Bounds on the margins over all other classes."""
 
     batch = 16
 
@@ -89,10 +89,10 @@ class _Relaxed(MarginWithin):
         self.bounded = library.BoundedModule(network.layers, example, bound_opts={"relu": slope}, device=example.device)
 
     def least_margins(self, x: Tensor, labels: Tensor, epsilon: float) -> Tensor:
-        """The library's bounds on the leads, as rows of coefficients of the logits."""
+        """The library's bounds on the margins, as rows of coefficients of the logits."""
         classes = torch.eye(self.network.last.out_features, dtype=x.dtype, device=x.device)
-        leads = classes[labels].unsqueeze(1) - classes.unsqueeze(0)
+        margins = classes[labels].unsqueeze(1) - classes.unsqueeze(0)
         moved = self.library.BoundedTensor(x, self.perturbation(norm=self.order, eps=epsilon))
         least: Tensor
-        least, _ = self.bounded.compute_bounds(x=(moved,), C=leads, method=self.method, bound_upper=False)
+        least, _ = self.bounded.compute_bounds(x=(moved,), C=margins, method=self.method, bound_upper=False)
         return least

@@ -137,7 +137,7 @@ def _from_folder(path: Path, split: str) -> _Found:
 
 
 def _from_archive(path: Path, split: str) -> _Found:
-    wanted = {each for version in _VERSIONS.values() for each in (*version.batches(split), version.meta)}
+    names = {each for version in _VERSIONS.values() for each in (*version.batches(split), version.meta)}
     contents: dict[str, bytes] = {}
     refuse_stand_in_file(path)
     try:
@@ -145,7 +145,7 @@ def _from_archive(path: Path, split: str) -> _Found:
             for member in archive:
                 name = PurePosixPath(member.name).name
                 # A sparse member is a hole of any size, which no published archive has.
-                if name not in wanted or not member.isfile() or member.issparse() or member.size > _LARGEST_FILE:
+                if name not in names or not member.isfile() or member.issparse() or member.size > _LARGEST_FILE:
                     continue
                 if name in contents:
                     raise DataError(f"{path} holds {name} twice, expected it once; get it afresh from {_ORIGINAL.home}")

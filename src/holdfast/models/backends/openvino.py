@@ -79,8 +79,8 @@ class OpenVino(Backend):
 
     def describe(self) -> dict[str, Any]:
         """With what the 8-bit weights come from, and their hash."""
-        said = super().describe()
-        return said if self._quantization is None else {**said, "quantization": self._quantization}
+        description = super().describe()
+        return description if self._quantization is None else {**description, "quantization": self._quantization}
 
     def _through(self, request: Any, noisy: Tensor, size: int) -> Tensor:
         openvino = imported("openvino")
@@ -102,12 +102,12 @@ def _compiled(openvino: Any, graph: Any, job: Job, size: int) -> Any:
     """A request to the graph, compiled for batches of one size."""
     fixed = graph.clone()
     fixed.reshape([size, *job.shape])
-    wanted = openvino.Type.bf16 if job.precision == "bfloat16" else openvino.Type.f32
+    precision = openvino.Type.bf16 if job.precision == "bfloat16" else openvino.Type.f32
     settings = {
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": "1",
         "INFERENCE_NUM_THREADS": str(job.threads),
-        "INFERENCE_PRECISION_HINT": wanted,
+        "INFERENCE_PRECISION_HINT": precision,
         # Pinned to a core, it would wait for whatever else runs there.
         "ENABLE_CPU_PINNING": False,
     }
@@ -118,7 +118,7 @@ def _compiled(openvino: Any, graph: Any, job: Job, size: int) -> Any:
             raise
         # Where ONEDNN_MAX_CPU_ISA hides it from the kernels, the plugin still believes that there is bfloat16.
         raise _no_arithmetic(job.precision) from error
-    if compiled.get_property("INFERENCE_PRECISION_HINT") != wanted:
+    if compiled.get_property("INFERENCE_PRECISION_HINT") != precision:
         raise _no_arithmetic(job.precision)
     return compiled.create_infer_request()
 

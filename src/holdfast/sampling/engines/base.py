@@ -11,7 +11,7 @@ import torch
 
 from holdfast.plain import Plain
 from holdfast.sampling.classifier import BaseClassifier, VotingClassifier
-from holdfast.sampling.sizes import program_module
+from holdfast.sampling.exported import program_module
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -52,7 +52,7 @@ class FunctionFactory(ClassifierFactory):
         return VotingClassifier(made.to(device) if isinstance(made, torch.nn.Module) else made, self.num_classes)
 
 
-# A classifier is sent to other processes as it is, if it can be pickled; a recipe always can.
+# A classifier is sent to other processes as it is, if it can be pickled; a factory always can.
 Base = VotingClassifier | ClassifierFactory
 
 
@@ -93,5 +93,5 @@ class Engine(Plain, ABC):
 
 
 def built(classifier: Base, device: torch.device) -> VotingClassifier:
-    """The classifier itself, made by its recipe if it is one."""
+    """The classifier itself, or what it makes where it is a factory."""
     return classifier if isinstance(classifier, VotingClassifier) else classifier.build(device)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import time
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -15,6 +14,7 @@ from holdfast.errors import UsageError
 from holdfast.plain import is_count
 from holdfast.sampling.batches import BatchSize, found_for
 from holdfast.sampling.counts import MonteCarlo
+from holdfast.sampling.devices import device_name, torch_device
 from holdfast.sampling.engines.base import Engine, built
 from holdfast.sampling.procedure import Burst
 
@@ -34,8 +34,6 @@ _MEASURED_SECONDS = 0.04
 _FLOAT_BYTES = 4
 # Threads of a process: more than any machine has cores. And copies in a batch: more are no faster anywhere.
 MOST_THREADS, _MOST_BATCH = 1024, 2**20
-# The names of devices.
-_DEVICE = re.compile(r"cpu|cuda(:[0-9]{1,4})?")
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ class LocalEngine(Engine):
             seed: of all noise.
             example: one of the inputs, for their shape.
             on_batch: see `Engine.run`.
-            base: for which the batch size is remembered: the recipe, where the classifier was made for this loop only.
+            base: for which the batch size is remembered: the factory, where the classifier was made for this loop only.
         """
         batches = self.batches(base or classifier, noise, example.x.shape)
         return MonteCarlo(
@@ -181,38 +179,6 @@ class LocalEngine(Engine):
             _wait_for(device)
             times.append(time.perf_counter() - start)
         return size / min(times[1:])
-
-
-def device_name(device: str | torch.device) -> str:
-    """The name of a device that we compute on, here or elsewhere: `device` itself, or that of one of torch's.
-
-    Raises:
-        UsageError: another device, or none.
-    """
-    name = device
-    if isinstance(device, torch.device):
-        # Processors have no numbers.
-        name = "cpu" if device.type == "cpu" else str(device)
-    if not isinstance(name, str) or not _DEVICE.fullmatch(name):
-        raise UsageError(f"a device is 'cpu', 'cuda' or 'cuda:0', or such a torch.device; got {device!r}")
-    return name
-
-
-def torch_device(name: str | torch.device) -> torch.device:
-    """The device of that name, after checking that it is there.
-
-    Raises:
-        UsageError: an unknown or absent device.
-    """
-    kind, _, number = device_name(name).partition(":")
-    if kind == "cpu":
-        return torch.device("cpu")
-    available = torch.cuda.device_count()
-    if int(number or 0) >= available:
-        raise UsageError(
-            f"device {str(name)!r} is not on this machine: torch sees {available} CUDA devices; use the device cpu"
-        )
-    return torch.device("cuda", int(number or 0))
 
 
 def _wait_for(device: torch.device) -> None:

@@ -18,8 +18,9 @@ from holdfast.budgets import check_memory
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.plain import is_count
 from holdfast.sampling.batches import found_for
+from holdfast.sampling.devices import device_name, torch_device
 from holdfast.sampling.engines.base import Engine
-from holdfast.sampling.engines.local import LocalEngine, device_name, torch_device
+from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.engines.pool import Lost, WorkerPool, drive, packed
 from holdfast.sampling.engines.stopped import LOOK_SECONDS, STOPPED_SECONDS, Stopwatch, all_stopped, was_stopped
 from holdfast.sampling.engines.worker import Inbox, Order, Ready, work

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from holdfast.errors import HoldfastError, MissingExtraError, UsageError
 from holdfast.plain import is_count
 from holdfast.sampling.batches import found_for
+from holdfast.sampling.devices import device_name
 from holdfast.sampling.engines.base import Engine
-from holdfast.sampling.engines.local import LocalEngine, device_name
+from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.engines.pool import Lost, WorkerPool, drive, packed
 from holdfast.sampling.engines.ray_failures import (
     in_plain_words,

@@ -95,11 +95,11 @@ def joining(address: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        said = " ".join(str(error).split())
-        if "ersion mismatch" in said:
+        message = " ".join(str(error).split())
+        if "ersion mismatch" in message:
             raise HoldfastError(
-                f"the Ray cluster at {address!r} has another version of Ray or of Python than this process ({said}). "
-                "Install the same on all of them"
+                f"the Ray cluster at {address!r} has another version of Ray or of Python than this process ({message}"
+                "). Install the same on all of them"
             ) from error
         raise HoldfastError(
             f"no Ray cluster answers at {address!r} ({first_line(error) or type(error).__name__}). `ray start --head` "
@@ -111,17 +111,17 @@ def joining(address: str) -> Iterator[None]:
 def without_its_log() -> Iterator[None]:
     """Keep what Ray's compiled parts log off the terminal, while it begins; what others write meanwhile comes after."""
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as kept:
+    with tempfile.TemporaryFile() as captured:
         terminal = os.dup(_STANDARD_ERROR)
-        os.dup2(kept.fileno(), _STANDARD_ERROR)
+        os.dup2(captured.fileno(), _STANDARD_ERROR)
         try:
             yield
         finally:
             sys.stderr.flush()
             os.dup2(terminal, _STANDARD_ERROR)
             os.close(terminal)
-            kept.seek(0)
-            others = [line for line in kept.read().splitlines(keepends=True) if not _LOGGED.match(line)]
+            captured.seek(0)
+            others = [line for line in captured.read().splitlines(keepends=True) if not _LOGGED.match(line)]
             sys.stderr.write(visible_lines(b"".join(others).decode("utf-8", "surrogateescape")))
 
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from holdfast.errors import HoldfastError, first_line
 from holdfast.memory import is_out_of_memory
 from holdfast.sampling.batches import BatchSize, Key, found_for
+from holdfast.sampling.devices import torch_device
 from holdfast.sampling.engines.base import Base, built
-from holdfast.sampling.engines.local import LocalEngine, torch_device
+from holdfast.sampling.engines.local import LocalEngine
 from holdfast.visible import visible_lines
 
 if TYPE_CHECKING:
@@ -111,8 +112,8 @@ class Failed:
         if isinstance(error, HoldfastError):
             return cls(type(error), error.lines, trace)
         if is_out_of_memory(error):
-            said = f" ({first_line(error)})" if first_line(error) else ""
-            return cls(HoldfastError, (f"a worker has not enough memory{said}. {_MEMORY}",), trace)
+            message = f" ({first_line(error)})" if first_line(error) else ""
+            return cls(HoldfastError, (f"a worker has not enough memory{message}. {_MEMORY}",), trace)
         if type(error) in _PLAIN:
             return cls(type(error), (str(error),), trace)
         return cls(HoldfastError, (f"a worker failed with {type(error).__name__}: {error}",), trace)
@@ -226,14 +227,14 @@ def work(content: bytes, inbox: Inbox, send: Callable[[Message], None]) -> None:
         first = next(inbox)
         loop = order.engine.loop(classifier, order.noise, order.procedure, order.seed, first, tally.add)
         inbox.give_back(first)
-        told = loop.batches.settled
+        announced = loop.batches.settled
         for example, votes in _forever(loop, inbox):
             inbox.under_way -= 1
             tally.report()
-            if loop.batches.settled and not told:
+            if loop.batches.settled and not announced:
                 # Before what may be the last message that is read.
                 send(Learned(order.engine.key(order.noise, first.x.shape), loop.batches))
-                told = True
+                announced = True
             send(Done(example.index, votes))
     except Exception as error:
         send(Failed.of(error))

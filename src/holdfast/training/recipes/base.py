@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from holdfast.models.bundle import BundleInfo, InputSpace
     from holdfast.noises.base import Noise
-    from holdfast.training.config import TrainConfig
+    from holdfast.training.recipes.settings import Settings
 
 
 class StepLoss(NamedTuple):
@@ -57,7 +57,7 @@ class Step:
     module: nn.Module
     x: Tensor
     labels: Tensor
-    config: TrainConfig
+    config: Settings
     space: InputSpace
     progress: float
     noise: Noise | None
@@ -102,7 +102,7 @@ class Recipe(Named, ABC):
     # that copies share.
     least_copies: ClassVar[int] = 0
 
-    def check(self, noise: Noise | None, config: TrainConfig) -> None:
+    def check(self, noise: Noise | None, config: Settings) -> None:
         """Raise UsageError if it cannot train for this noise with these settings."""
         if noise is None:
             raise UsageError(
@@ -142,7 +142,7 @@ def recipe_from_dict(description: Mapping[str, Any]) -> Recipe:
     return RECIPES.from_dict(description)
 
 
-def _check_copies(recipe: Recipe, config: TrainConfig) -> None:
+def _check_copies(recipe: Recipe, config: Settings) -> None:
     """Raise UsageError unless each image has the least copies of the recipe, under noise of their own."""
     if config.noise_copies < recipe.least_copies:
         raise UsageError(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
     from holdfast.noises.base import Noise
-    from holdfast.training.config import TrainConfig
+    from holdfast.training.recipes.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Convex(WithoutNoise):
         if type(self.projections) is not int or self.projections < 0:
             raise UsageError(f"projections is a whole number from 0 on, got {self.projections!r}")
 
-    def check(self, noise: Noise | None, config: TrainConfig) -> None:
+    def check(self, noise: Noise | None, config: Settings) -> None:
         """Raise UsageError with noise, or in another precision than float32."""
         super().check(noise, config)
         if config.precision != "float32":
@@ -92,13 +92,13 @@ class Convex(WithoutNoise):
         limits = (space.low, space.high) if self.inputs == IN_RANGE else None
         network, epsilon = plain(classifier, dtype=None), self.epsilon_at(step.progress)
         if step.progress < self.intervals:
-            leads = interval_margins(network, step.x, step.labels, epsilon, limits)
+            margins = interval_margins(network, step.x, step.labels, epsilon, limits)
         else:
             with _drawn_from(step):
-                leads = least_margins(network, step.x, step.labels, epsilon, self.norm, limits, self.projections)
-        worst = cross_entropy(-leads, step.labels)
+                margins = least_margins(network, step.x, step.labels, epsilon, self.norm, limits, self.projections)
+        worst = cross_entropy(-margins, step.labels)
         clean = cross_entropy(logits, step.labels, label_smoothing=step.config.label_smoothing)
-        return StepLoss((1.0 - self.clean) * worst + self.clean * clean, -leads, step.labels)
+        return StepLoss((1.0 - self.clean) * worst + self.clean * clean, -margins, step.labels)
 
 
 def _check_share(name: str, value: float) -> None:

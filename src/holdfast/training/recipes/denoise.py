@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from holdfast.models.bundle import BundleInfo
     from holdfast.noises.base import Noise
-    from holdfast.training.config import TrainConfig
+    from holdfast.training.recipes.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Denoise(Recipe):
         """With the name of the file alone: the same training may find it at another place."""
         return f"{self.name}:classifier={Path(self.classifier).name},agreement={number(self.agreement)}"
 
-    def check(self, noise: Noise | None, config: TrainConfig) -> None:
+    def check(self, noise: Noise | None, config: Settings) -> None:
         """Raise UsageError unless the noise is added to the image."""
         super().check(noise, config)
         check_additive(self, noise, "makes an image of a noisy one")

@@ -16,7 +16,7 @@ from holdfast.training.recipes.base import Recipe, Step, StepLoss, check_weight
 
 if TYPE_CHECKING:
     from holdfast.noises.base import Noise
-    from holdfast.training.config import TrainConfig
+    from holdfast.training.recipes.settings import Settings
 
 # Probabilities closer to 0 or 1 than this have no gradient: the quantile's is unbounded there.
 _EDGE = 1e-6
@@ -46,7 +46,7 @@ class Macer(Recipe):
         for name in ("weight", "margin", "inverse_temperature"):
             check_weight(name, getattr(self, name))
 
-    def check(self, noise: Noise | None, config: TrainConfig) -> None:
+    def check(self, noise: Noise | None, config: Settings) -> None:
         """Raise UsageError unless the noise is Gaussian, with several copies."""
         super().check(noise, config)
         if not isinstance(noise, Gaussian):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from holdfast.models.bundle import BundleInfo
     from holdfast.noises.base import Noise
-    from holdfast.training.config import TrainConfig
+    from holdfast.training.recipes.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Memorize(WithoutNoise):
     name: ClassVar[str] = "memorize"
     architecture: ClassVar[str | None] = "nearest-neighbour"
 
-    def check(self, noise: Noise | None, config: TrainConfig) -> None:
+    def check(self, noise: Noise | None, config: Settings) -> None:
         """Raise UsageError where an image would be stored twice, or not as it is."""
         super().check(noise, config)
         if config.epochs != 1 or config.ema or config.crop or config.flip or config.precision != "float32":

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from holdfast.noises.base import Noise
-    from holdfast.training.config import TrainConfig
+    from holdfast.training.recipes.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class SmoothAdv(Recipe):
         if not 0.0 <= self.warm_up <= 1.0:
             raise UsageError(f"warm_up is a share of the training in [0, 1], got {self.warm_up}")
 
-    def check(self, noise: Noise | None, config: TrainConfig) -> None:
+    def check(self, noise: Noise | None, config: Settings) -> None:
         """Raise UsageError unless the noise is added to the image, each copy with its own."""
         super().check(noise, config)
         check_additive(self, noise, "moves images along a gradient through noise")

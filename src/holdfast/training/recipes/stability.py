@@ -13,7 +13,7 @@ from holdfast.training.recipes.base import Recipe, Step, StepLoss, check_additiv
 
 if TYPE_CHECKING:
     from holdfast.noises.base import Noise
-    from holdfast.training.config import TrainConfig
+    from holdfast.training.recipes.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Stability(Recipe):
     def __post_init__(self) -> None:
         check_weight("weight", self.weight)
 
-    def check(self, noise: Noise | None, config: TrainConfig) -> None:
+    def check(self, noise: Noise | None, config: Settings) -> None:
         """Raise UsageError unless the noise is added to the image."""
         super().check(noise, config)
         check_additive(self, noise, "classifies images without noise, too")

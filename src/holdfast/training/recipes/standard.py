@@ -12,14 +12,14 @@ from holdfast.training.recipes.base import Recipe, Step, StepLoss
 
 if TYPE_CHECKING:
     from holdfast.noises.base import Noise
-    from holdfast.training.config import TrainConfig
+    from holdfast.training.recipes.settings import Settings
 
 
 @dataclass(frozen=True)
 class WithoutNoise(Recipe):
     """What recipes without noise share."""
 
-    def check(self, noise: Noise | None, config: TrainConfig) -> None:
+    def check(self, noise: Noise | None, config: Settings) -> None:
         """Raise UsageError where there is noise, or copies that only noise would tell apart."""
         if noise is not None:
             raise UsageError(f"the recipe {self.name!r} trains without noise, got {noise}; leave the noise out")

@@ -1,12 +1,12 @@
-"""What the options of a command name: model, data and noise, loaded and checked against each other."""
+"""What a job is about: model, data and noise, loaded and checked against each other."""
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from holdfast.cli import console
-from holdfast.errors import UsageError
+from holdfast.errors import HoldfastWarning, UsageError
 from holdfast.shortened import some
 from holdfast.workflows.specs import open_data_spec, parse_noise
 
@@ -47,7 +47,19 @@ class Setup:
         precision: str,
         theorem: str | None = None,
     ) -> Setup:
-        """Load everything that the options name.
+        """Load model, data and noise, as they are named on the command line.
+
+        Args:
+            model: file of the bundle.
+            data: the data set, as in `mnist:DIR`.
+            noise: that smooths the model, as in `gaussian:sigma=0.5`; None for the one that it was trained for.
+            split: "test" or "train".
+            device: cpu, cuda or cuda:N.
+            precision: in which the base classifier computes.
+            theorem: name of the guarantee; None for the noise's first one.
+
+        Warns:
+            HoldfastWarning: the model was trained for another noise.
 
         Raises:
             UsageError: the model does not fit the data.
@@ -55,7 +67,7 @@ class Setup:
         from holdfast.models.backends import check_precision
         from holdfast.models.bundle import load_bundle
         from holdfast.noises.base import find_guarantee
-        from holdfast.sampling.engines.local import torch_device
+        from holdfast.sampling.devices import torch_device
 
         check_precision(precision)
         # In float32: a backend makes its own precision of that.
@@ -63,7 +75,7 @@ class Setup:
         trained_for = bundle.info.trained_for
         chosen = trained_for if noise is None else parse_noise(noise)
         if chosen is None:
-            raise UsageError(f"{model} was trained without noise; say with --noise which one is to smooth it")
+            raise UsageError(f"{model} was trained without noise: name the noise that is to smooth it")
         examples = open_data_spec(data, split)
         check_fit(model, bundle, data, examples)
         space = bundle.info.input_space
@@ -72,7 +84,9 @@ class Setup:
         if chosen.noisy_shape(space.shape) != bundle.info.noisy_shape:
             raise UsageError(f"{model} was trained {training}; its first layer cannot take {chosen}")
         if chosen != trained_for:
-            console.warn(f"{model.name} was trained {training}, and is certified with {chosen}")
+            warnings.warn(
+                f"{model.name} was trained {training}, and is certified with {chosen}", HoldfastWarning, stacklevel=2
+            )
         return cls(bundle, examples, chosen, find_guarantee(chosen, theorem).name, precision, data)
 
     def indices(self, every: int, limit: int | None) -> range:
@@ -83,8 +97,8 @@ class Setup:
         """These examples in words, and what an interval around a share of them covers."""
         return chosen(self.data, every, limit)
 
-    def workplace(self, device: str, threads: int, precision: str | None = None) -> ClassifierBuilder:
-        """What base classifiers are made from, in the precision of the options unless another one is named."""
+    def builder(self, device: str, threads: int, precision: str | None = None) -> ClassifierBuilder:
+        """What base classifiers are made from, in the precision of this setup unless another one is named."""
         from holdfast.execution.backends import ClassifierBuilder
 
         return ClassifierBuilder(
@@ -113,7 +127,9 @@ def warn_of_class_order(data: DataSet, every: int, limit: int | None) -> None:
     subset = chosen(data, every, limit)
     if subset.caution is None or limit is None:
         return
-    console.warn(f"{subset.caution} Here --every {spread_step(len(data), limit)} takes as many")
+    warnings.warn(
+        f"{subset.caution} Here every = {spread_step(len(data), limit)} takes as many", HoldfastWarning, stacklevel=2
+    )
 
 
 def check_fit(model: Where, bundle: Bundle, data: str, examples: DataSet) -> None:

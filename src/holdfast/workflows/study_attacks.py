@@ -4,33 +4,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from holdfast.cli.adversaries import AttackOptions, ComputeOptions, attack_into, target_of
-from holdfast.cli.trainings import check_entries
 from holdfast.errors import UsageError
+from holdfast.workflows.attack import AttackOptions, ComputeOptions, attack_into, target_of
+from holdfast.workflows.bound import bound_into
 from holdfast.workflows.specs import parse_attack, parse_bound, parse_budgets
+from holdfast.workflows.study_models import check_entries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from holdfast.cli.trainings import Place, Splits
     from holdfast.reproductions.base import Attacking, Bounding, Model, Trained
     from holdfast.stats.datasets import Proportion
     from holdfast.store.attack import AttackRun
     from holdfast.store.data_manifest import DataManifest
     from holdfast.store.run import Run
+    from holdfast.workflows.study_models import Splits, Workspace
 
 
-def bounded(wanted: Bounding, model: Model, trained: Trained, splits: Splits, place: Place) -> Run:
+def bounded(wanted: Bounding, model: Model, trained: Trained, splits: Splits, place: Workspace) -> Run:
     """The finished run of a deterministic bound: as it is there, or gone on with, or made.
 
     Raises:
         RunError: the folder has a run of another kind, or with other settings.
     """
-    from holdfast.cli.bound import bound_into
     from holdfast.models.bundle import load_bundle
-    from holdfast.sampling.engines.local import torch_device
-    from holdfast.store.manifest import stored_run_manifest
+    from holdfast.sampling.devices import torch_device
     from holdfast.store.run import read_run
+    from holdfast.store.run_manifest import stored_run_manifest
 
     folder, data = place.run(wanted.name), splits.open("test", model.options)
     bound = parse_bound(wanted.bound)
@@ -45,9 +45,10 @@ def bounded(wanted: Bounding, model: Model, trained: Trained, splits: Splits, pl
         if not run.missing:
             return run
     bundle = load_bundle(place.bundle(wanted.model), torch_device(place.device))
-    bound_into(
-        folder, bound, bundle, data, wanted.every, wanted.limit, place.device, place.threads, hidden=place.hidden
-    )
+    with place.observer.run(f"bound {folder.name}") as show:
+        bound_into(
+            folder, bound, bundle, data, wanted.every, wanted.limit, place.device, place.threads, on_progress=show
+        )
     return read_run(folder)
 
 
@@ -57,7 +58,7 @@ def attacked(
     trained: Trained,
     certification: Run | None,
     splits: Splits,
-    place: Place,
+    place: Workspace,
 ) -> AttackRun:
     """The finished attack: as it is there, or gone on with, or made.
 
@@ -66,8 +67,9 @@ def attacked(
         AlarmError: an adversarial contradicts a certificate.
     """
     from holdfast.models.bundle import load_bundle
-    from holdfast.sampling.engines.local import torch_device
-    from holdfast.store.attack import read_attack, stored_attack_manifest
+    from holdfast.sampling.devices import torch_device
+    from holdfast.store.attack import read_attack
+    from holdfast.store.attack_manifest import stored_attack_manifest
     from holdfast.store.data_manifest import DataManifest
 
     folder, data = place.attack(wanted.name), splits.open("test", model.options)
@@ -79,9 +81,8 @@ def attacked(
     bundle = load_bundle(place.bundle(wanted.model), torch_device(place.device))
     subset = DataManifest.of(data, wanted.every, wanted.limit)
     spec, computation = splits.spec_for(model.options), _computation(place)
-    attack_into(
-        folder, _asked(wanted), bundle, spec, data, subset, computation, None, certification, hidden=place.hidden
-    )
+    with place.observer.run(f"attack {folder.name}") as show:
+        attack_into(folder, _asked(wanted), bundle, spec, data, subset, computation, None, certification, show)
     return read_attack(folder)
 
 
@@ -91,7 +92,7 @@ def transferred(
     wanted: Mapping[str, Attacking],
     models: Mapping[str, Model],
     splits: Splits,
-    place: Place,
+    place: Workspace,
 ) -> dict[str, dict[str, Proportion | None]]:
     """The transfer matrix of some attacks on classifiers without noise.
 
@@ -101,7 +102,7 @@ def transferred(
     from holdfast.analysis.attacks import transfer_matrix
     from holdfast.execution.transfer import transfer
     from holdfast.models.bundle import load_bundle
-    from holdfast.sampling.engines.local import torch_device
+    from holdfast.sampling.devices import torch_device
 
     targets = {}
     for name in names:
@@ -118,12 +119,12 @@ def transferred(
     return transfer_matrix(found.answers, found.labels)
 
 
-def _computation(place: Place) -> ComputeOptions:
+def _computation(place: Workspace) -> ComputeOptions:
     return ComputeOptions(place.device, place.threads, None, "float32", "auto")
 
 
 def _asked(wanted: Attacking) -> AttackOptions:
-    """As the options of `holdfast attack` have it."""
+    """As the options of an attack have it."""
     return AttackOptions(
         attack=wanted.attack,
         budget=wanted.budget,

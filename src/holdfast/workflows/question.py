@@ -1,4 +1,4 @@
-"""What is asked of each input on the command line, and the estimator that answers it."""
+"""What is asked of each input, and the estimator that answers it."""
 
 from __future__ import annotations
 
@@ -48,25 +48,29 @@ class Question:
             few = count is not None and count <= self.n0 + self.n
             name = "exact" if few else "looks" if early else "fixed"
         if name not in _ESTIMATORS:
-            raise UsageError(f"--estimator is auto, {', '.join(_ESTIMATORS)}; got {name!r}")
+            raise UsageError(f"an estimator is auto, {', '.join(_ESTIMATORS)}; got {name!r}")
         if name == "exact":
             if count is None:
-                raise UsageError(f"{noise} has no end of realizations to take once each; choose another --estimator")
+                raise UsageError(f"{noise} has no end of realizations to take once each; choose another estimator")
             return Exact(count)
         # Before the speed of a model is measured for so many.
         check_samples("n0", self.n0)
         if name == "fixed":
             if early:
                 raise UsageError(
-                    "--estimator fixed does not stop early: leave it out, or leave out --until-radius and "
-                    "--until-precision"
+                    "the estimator fixed does not stop early: leave it out, or leave out the radii and the "
+                    "precision at which sampling is to stop"
                 )
             return FixedSize(self.n, self.alpha, self.bounds)
         if not early:
-            raise UsageError(f"--estimator {name} stops early: say when with --until-radius or --until-precision")
+            raise UsageError(
+                f"the estimator {name} stops early: name the radii, or the precision, at which sampling is to stop"
+            )
         scale = scale_of(noise, theorem, shape)
         if name == "looks":
             return Looks(self.n, self.alpha, self.radii, self.precision, method=self.bounds, scale=scale)
         if len(self.radii) != 1 or self.precision is not None:
-            raise UsageError("an e-process decides one radius; use --estimator looks for several, or for a precision")
+            raise UsageError(
+                "an e-process decides one radius; take the estimator looks for several, or for a precision"
+            )
         return EProcess(self.n, self.alpha, self.radii[0], scale=scale)

@@ -1,19 +1,22 @@
-"""Attacks from what options and plans say: targets, what is certified, and the attack in its folder."""
+"""Attack a model, or the very inputs of a run, into a folder that can be interrupted, resumed and verified."""
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from holdfast.cli import console
-from holdfast.cli.promises import Beforehand
-from holdfast.errors import UsageError
-from holdfast.workflows.specs import open_data_spec, parse_attack, parse_budgets
+from holdfast.errors import HoldfastWarning, RunError, UsageError
+from holdfast.workflows.commitment import Commitment
+from holdfast.workflows.specs import open_data_spec, parse_attack, parse_budgets, parse_noise
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from holdfast.attacks import Target
     from holdfast.data.base import DataSet
     from holdfast.execution.adversary import Certified
+    from holdfast.execution.session import Progress
     from holdfast.folders import Where
     from holdfast.models.bundle import Bundle
     from holdfast.noises.base import Noise
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from holdfast.store.run import Run
     from holdfast.types import Norm
 
+# In the place of a noise, for the model alone.
+NO_NOISE = "none"
 _DEFAULT_ALPHA = 0.001
 # In which a model computes that deterministic bounds are about.
 _BOUNDED = "float64"
@@ -28,7 +33,22 @@ _BOUNDED = "float64"
 
 @dataclass(frozen=True)
 class AttackOptions:
-    """What the options say of the attack; see `attack_command`."""
+    """The attack, as the options of the command line name it.
+
+    Attributes:
+        attack: as in `pgd:norm=linf,steps=40`.
+        budget: in input units or pixels, as in `.25,.5`, or in certified radii, as in `1x,2x`; None for the default.
+        target: the class to lead to: a number, or "next"; None for any other.
+        restarts: of a randomized attack, for each example.
+        n: votes of each answer of a smoothed classifier.
+        alpha: at which it answers; None for that of the run, or 0.001.
+        search_alpha: at which it abstains while an attack searches.
+        soft_samples: noisy copies of a soft vote, for gradients.
+        repeats: fresh answers that verify a claimed adversarial.
+        confidence: of an adversarial that counts.
+        seed: of all randomness; None for that of the attack, or a fresh one.
+        commitment: what is asked of the promise before anything is computed.
+    """
 
     attack: str = ""
     budget: str | None = None
@@ -41,12 +61,20 @@ class AttackOptions:
     repeats: int = 50
     confidence: float = 0.999
     seed: int | None = None
-    beforehand: Beforehand = field(default_factory=Beforehand)
+    commitment: Commitment = field(default_factory=Commitment)
 
 
 @dataclass(frozen=True)
 class ComputeOptions:
-    """Where and in what the classifier computes."""
+    """Where and in what the classifier computes.
+
+    Attributes:
+        device: cpu, cuda or cuda:N.
+        threads: processor threads.
+        batch_size: noisy copies a batch; None for the fastest.
+        precision: float32, bfloat16 or int8.
+        backend: what computes the logits, or "auto".
+    """
 
     device: str
     threads: int
@@ -65,10 +93,9 @@ def attack_into(
     computation: ComputeOptions,
     smoothing: Noise | None,
     certification: Run | None,
-    *,
-    hidden: bool,
+    on_progress: Callable[[Progress], None] | None = None,
 ) -> None:
-    """Start or resume an attack in `out`, with a progress bar unless `hidden`; or only write its promise.
+    """Start or resume an attack in `out`; or write its manifest and nothing else, if the commitment says so.
 
     Args:
         out: folder of the attack; one that was begun keeps its seed, unless another one is asked for.
@@ -80,7 +107,7 @@ def attack_into(
         computation: where to compute; with a certification in the precision and on the backend of that.
         smoothing: the noise; None for the model alone, or for that of the certification, if it has one.
         certification: whose certificates are attacked, or None.
-        hidden: no progress.
+        on_progress: called after each example.
 
     Raises:
         UsageError, RunError, AlarmError: see `attack_run`.
@@ -88,7 +115,8 @@ def attack_into(
     from holdfast.attacks import Check
     from holdfast.execution.attack import attack_run, checked_adversary, describe_attack
     from holdfast.execution.replay import check_backend
-    from holdfast.store.attack import AttackManifest, AttackStore
+    from holdfast.store.attack import AttackStore
+    from holdfast.store.attack_manifest import AttackManifest
 
     chosen = parse_attack(asked.attack)
     budgets = parse_budgets(asked.budget, default="1x,1.5x,2x" if certification and not chosen.minimizes else None)
@@ -108,25 +136,16 @@ def attack_into(
         data=subset,
         model={**bundle.describe(), "backend": backend},
         precision=computation.precision,
-        seed=asked.beforehand.seed(out, AttackManifest, asked.seed),
-        wanted=_wanted(asked.target, len(examples.class_names)),
+        seed=asked.commitment.seed(out, AttackManifest, asked.seed),
+        target_class=_wanted(asked.target, len(examples.class_names)),
         restarts=asked.restarts,
         certification=None if certification is None else certification.manifest.digest,
     )
-    if asked.beforehand.only:
+    if asked.commitment.only:
         checked_adversary(manifest, target, known)
         AttackStore(out, manifest).close()
         return
-    with console.run_progress(f"attack {out.name}", hidden) as show:
-        attack_run(
-            out,
-            manifest,
-            target,
-            examples.examples,
-            known,
-            show,
-            asdict(computation),
-        )
+    attack_run(out, manifest, target, examples.examples, known, on_progress, asdict(computation))
 
 
 def target_of(
@@ -143,7 +162,7 @@ def target_of(
     from holdfast.attacks import DefendedTarget, PlainTarget, SmoothedTarget
     from holdfast.execution.backends import AUTO, ClassifierBuilder, description
     from holdfast.models.backends import check_precision
-    from holdfast.sampling.engines.local import torch_device
+    from holdfast.sampling.devices import torch_device
 
     torch.set_num_threads(computation.threads)
     space, classes = bundle.info.input_space, len(bundle.info.class_names)
@@ -152,13 +171,13 @@ def target_of(
         if not (computation.precision == "float32" or double) or computation.backend not in (AUTO, "torch"):
             raise UsageError(
                 f"a model without noise is attacked as torch computes it in float32, got {computation.precision} and "
-                f"{computation.backend}; leave out --precision and --backend"
+                f"{computation.backend}; leave out precision and backend"
             )
         settings = (bundle.module, classes, space.shape, space.low, space.high, torch_device(computation.device))
         alone = DefendedTarget(*settings) if is_defended(bundle) else PlainTarget(*settings, double=double)
         return alone, {"name": "torch", "version": torch.__version__}
     check_precision(computation.precision)
-    workplace = ClassifierBuilder(
+    builder = ClassifierBuilder(
         bundle,
         smoothing,
         computation.precision,
@@ -167,7 +186,7 @@ def target_of(
         lambda: open_data_spec(spec, "train"),
     )
     # Which one is fastest is not measured: nobody knows how many answers an attack will ask for.
-    classifier = workplace.classifier("torch" if computation.backend == AUTO else computation.backend)
+    classifier = builder.classifier("torch" if computation.backend == AUTO else computation.backend)
     smoothed = SmoothedTarget(
         classifier,
         smoothing,
@@ -186,6 +205,92 @@ def target_of(
     return smoothed, description(classifier)
 
 
+def certification_of(folder: Where, noise: str | None, every: int, split: str, precision: str, backend: str) -> Run:
+    """The run whose certificates are attacked; it decides what else could be named.
+
+    Args:
+        folder: of the run.
+        noise: None, since it is that of the run.
+        every: 1, since the inputs are those of the run.
+        split: that of the run, or "test".
+        precision: that of the run, or "float32".
+        backend: that of the run, or "auto".
+
+    Raises:
+        UsageError: what the run decides is given besides, and is something else.
+        RunError: not a run that Holdfast made, or one without records.
+    """
+    from holdfast.store.run import read_run
+    from holdfast.store.run_manifest import BOUND, CERTIFY, backend_of
+
+    certification = read_run(folder)
+    if noise is not None:
+        raise UsageError(f"the noise is that of {folder}; leave it out")
+    if every != 1:
+        raise UsageError(
+            f"the inputs are those of {folder}; leave out every = {every}, or take the first ones by a limit"
+        )
+    manifest = certification.manifest
+    for name, given, default, promised in (
+        ("split", split, "test", manifest.data.split),
+        ("precision", precision, "float32", manifest.precision),
+        ("backend", backend, "auto", backend_of(manifest)),
+    ):
+        if given not in (default, promised):
+            raise UsageError(f"the {name} is that of {folder}, {promised}, got {given}; leave it out")
+    if certification.manifest.kind not in (CERTIFY, BOUND) or not certification.records:
+        raise RunError(
+            f"{folder} has no certificates of a model that could be attacked: it is an imported log, or has no "
+            "records; name a run of `holdfast certify` or `holdfast bound`, or leave it out"
+        )
+    return certification
+
+
+def smoothing_of(bundle: Bundle, noise: str | None, model: Where) -> Noise | None:
+    """The noise that smooths a model, checked against it; None for the model alone.
+
+    Args:
+        bundle: the model.
+        noise: as in `gaussian:sigma=0.5`; "none" for the model alone, None for the noise that it was trained for.
+        model: its file, for messages.
+
+    Raises:
+        UsageError: the first layer of the model cannot take inputs with this noise.
+    """
+    trained_for = bundle.info.trained_for
+    chosen = None if noise == NO_NOISE else trained_for if noise is None else parse_noise(noise)
+    shape = bundle.info.input_space.shape
+    wanted = shape if chosen is None else chosen.noisy_shape(shape)
+    if wanted != bundle.info.noisy_shape:
+        raise UsageError(
+            f"{model} was trained for {trained_for}: its first layer takes inputs of shape {bundle.info.noisy_shape}, "
+            f"and {'inputs without noise have' if chosen is None else f'those of {chosen} have'} {wanted}; leave out "
+            "the noise, or give a model that was trained for it"
+        )
+    return chosen
+
+
+def warn_of_hidden_gradients(attack: str, bundle: Bundle) -> None:
+    """Say that an attack by gradients says little about a model that hides them."""
+    from holdfast.attacks import Access
+
+    chosen = parse_attack(attack)
+    if is_defended(bundle) and chosen.needs is Access.GRADIENTS:
+        warnings.warn(
+            f"the model rounds or randomizes its inputs, which hides its gradients from {chosen.name!r}: that it finds "
+            "little says little. bpda and nattack do not need them",
+            HoldfastWarning,
+            stacklevel=2,
+        )
+
+
+def narrowed(certification: Run, limit: int | None) -> DataManifest:
+    """The subset of the run, or the first examples of it."""
+    promised = certification.manifest.data
+    count = len(promised.indices()) if limit is None else min(limit, len(promised.indices()))
+    return replace(promised, limit=count if count < len(promised.indices()) else promised.limit)
+
+
 def is_defended(bundle: Bundle) -> bool:
     """Whether the model rounds or randomizes its inputs."""
     from holdfast.models.architectures.defended import Defended
@@ -199,7 +304,7 @@ def _as_certified(
     """Noise, precision, backend and alpha of the run, of which model and data must be; no noise for a bound."""
     from holdfast.execution.replay import check_origin
     from holdfast.noises.base import noise_from_dict
-    from holdfast.store.manifest import BOUND, backend_of, estimator_of
+    from holdfast.store.run_manifest import BOUND, backend_of, estimator_of
 
     manifest = certification.manifest
     check_origin(manifest, bundle, examples)
@@ -219,7 +324,7 @@ def _wanted(text: str | None, classes: int) -> int | str | None:
         return text
     known = {str(label): label for label in range(classes)}
     if text not in known:
-        raise UsageError(f"--target is a class from 0 to {classes - 1}, or {NEXT!r}; got {text!r}")
+        raise UsageError(f"the class to lead to is a number from 0 to {classes - 1}, or {NEXT!r}; got {text!r}")
     return known[text]
 
 
@@ -231,7 +336,6 @@ def _certified(certification: Run, subset: DataManifest, measure: Norm) -> dict[
         RunError: it has no record of some of the examples.
     """
     from holdfast.analysis.accuracy import outcomes, theorem_of
-    from holdfast.errors import RunError
     from holdfast.execution.adversary import Certified
 
     norm = theorem_of(certification.manifest).norm
@@ -239,7 +343,7 @@ def _certified(certification: Run, subset: DataManifest, measure: Norm) -> dict[
         raise UsageError(
             f"the radii of {certification.folder} are {norm.value}, and the attack is measured in {measure.value}: "
             "neither says anything of the other. Choose an attack in the run's norm (norm=NAME), or certify in "
-            "another one (--theorem, or norm= of a bound)"
+            "another one (another theorem, or norm= of a bound)"
         )
     known = {
         each.index: Certified(each.answer, None) if each.predicted is None else Certified(each.predicted, each.radius)
@@ -249,6 +353,6 @@ def _certified(certification: Run, subset: DataManifest, measure: Norm) -> dict[
     if missing:
         raise RunError(
             f"{certification.folder} has no record of {len(missing)} of these {len(subset.indices())} examples (the "
-            f"first one is {missing[0]}): finish it, or attack fewer with --limit"
+            f"first one is {missing[0]}): finish it, or attack fewer"
         )
     return {index: known[index] for index in subset.indices()}

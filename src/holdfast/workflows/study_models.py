@@ -8,18 +8,19 @@ import os
 import threading
 import time
 import traceback
+import warnings
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
-from holdfast.cli import console
-from holdfast.errors import HoldfastError, RunError, first_line
+from holdfast.errors import HoldfastError, HoldfastWarning, RunError, first_line
 from holdfast.folders import lies
 from holdfast.memory import is_out_of_memory
 from holdfast.models.precision import AUTO
 from holdfast.process import interrupts_held_back
+from holdfast.workflows.observer import Observer
 from holdfast.workflows.specs import open_data_spec, parse_noise, parse_recipe
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from holdfast.folders import Below, Where
     from holdfast.models.bundle import BundleInfo
     from holdfast.reproductions.base import Model, Trained
-    from holdfast.training.loop import TrainProgress
+    from holdfast.training.trainer import TrainProgress
 
 # A process tells of its progress so often at most.
 _SECONDS_BETWEEN_NEWS = 0.3
@@ -57,7 +58,7 @@ class Splits:
 
 
 @dataclass(frozen=True)
-class Place:
+class Workspace:
     """Where a study is worked on.
 
     Attributes:
@@ -65,14 +66,14 @@ class Place:
         device: cpu, cuda or cuda:N.
         threads: of each process.
         workers: processes side by side.
-        hidden: no progress.
+        observer: hears how far the work is.
     """
 
     folder: Below
     device: str
     threads: int
     workers: int
-    hidden: bool
+    observer: Observer = field(default_factory=Observer)
 
     def bundle(self, name: str) -> Below:
         """The file of a base classifier."""
@@ -99,7 +100,7 @@ class _Job:
     threads: int
 
 
-def train_all(models: Sequence[Model], splits: Splits, place: Place) -> dict[str, Trained]:
+def train_all(models: Sequence[Model], splits: Splits, place: Workspace) -> dict[str, Trained]:
     """Have a bundle for each model: reuse what is there, train the others, and describe all.
 
     Raises:
@@ -114,8 +115,8 @@ def train_all(models: Sequence[Model], splits: Splits, place: Place) -> dict[str
             jobs.append(_job(model, splits, place))
     if place.workers == 1 or len(jobs) < 2:
         for job in jobs:
-            with console.train_progress(f"train {job.model.name}", place.hidden) as show:
-                _train(job, show, None if place.hidden else partial(_tell, job.model.name))
+            with place.observer.training(f"train {job.model.name}") as show:
+                _train(job, show, partial(_note, place.observer, job.model.name))
     else:
         _side_by_side(jobs, place)
     return {model.name: describe_bundle(place.bundle(model.name)) for model in models}
@@ -131,7 +132,7 @@ def describe_bundle(file: Where) -> Trained:
     return Trained(info.architecture, str(info.trained_for), bundle.sha256, info.training)
 
 
-def _job(model: Model, splits: Splits, place: Place) -> _Job:
+def _job(model: Model, splits: Splits, place: Workspace) -> _Job:
     test = splits.open("test", model.options)
     if model.training is None:
         few = max(1, len(test) // _IMAGES_FOR_STATISTICS)
@@ -141,8 +142,8 @@ def _job(model: Model, splits: Splits, place: Place) -> _Job:
     return _Job(model, place.bundle(model.name), data, test.part(model.checked), place.device, place.threads)
 
 
-def _tell(name: str, text: str) -> None:
-    console.note(f"{name}: {text}")
+def _note(observer: Observer, name: str, text: str) -> None:
+    observer.note(f"{name}: {text}")
 
 
 def _train(
@@ -151,14 +152,14 @@ def _train(
     """Train in this process, or go on where a training was interrupted, and write the bundle."""
     import torch
 
-    from holdfast.cli.train import describe
-    from holdfast.sampling.engines.local import torch_device
+    from holdfast.sampling.devices import torch_device
     from holdfast.training.config import TrainConfig
     from holdfast.training.loop import train
+    from holdfast.workflows.train import begun_bundle
 
     torch.set_num_threads(job.threads)
     noise = None if job.model.noise is None else parse_noise(job.model.noise)
-    info = describe(job.data, noise, job.model.architecture)
+    info = begun_bundle(job.data, noise, job.model.architecture)
     info = replace(info, arguments=dict(job.model.arguments))
     if job.model.training is None:
         _write_untrained(info, job.out)
@@ -200,7 +201,9 @@ def _check_same(model: Model, splits: Splits, file: Below) -> None:
 
     info = read_info(file)
     if info.training.get("recipe") == "imported":
-        console.note(f"{file.name} has imported weights; they are taken in place of a training")
+        warnings.warn(
+            f"{file.name} has imported weights; they are taken in place of a training", HoldfastWarning, stacklevel=2
+        )
         return
     made = info.training
     entries: dict[str, tuple[Any, Any]] = {
@@ -242,16 +245,16 @@ def check_entries(what: str, entries: Mapping[str, tuple[Any, Any]]) -> None:
         raise RunError(
             f"{what}:",
             *(f"  {each}" for each in different),
-            "Choose another --out (one for each scale), or delete it (a model with its runs) to have it made anew",
+            "Choose another folder (one for each scale), or delete it (a model with its runs) to have it made again",
         )
 
 
-def _side_by_side(jobs: Sequence[_Job], place: Place) -> None:
+def _side_by_side(jobs: Sequence[_Job], place: Workspace) -> None:
     """Train in other processes, so many at a time; they end with this one, in whatever way that ends."""
     context = multiprocessing.get_context("spawn")
     waiting = list(jobs)
     working: dict[Connection, tuple[_Job, Any]] = {}
-    with console.several_trainings(place.hidden) as show:
+    with place.observer.trainings() as show:
         try:
             while waiting or working:
                 while waiting and len(working) < place.workers:
@@ -265,7 +268,7 @@ def _side_by_side(jobs: Sequence[_Job], place: Place) -> None:
                 ready = wait(list(working))
                 for pipe in [each for each in working if each in ready]:
                     job, process = working[pipe]
-                    if not _heard(pipe, job, show):
+                    if not _heard(pipe, job, show, place.observer):
                         process.join()
                         del working[pipe]
         finally:
@@ -274,7 +277,7 @@ def _side_by_side(jobs: Sequence[_Job], place: Place) -> None:
                 process.join()
 
 
-def _heard(pipe: Connection, job: _Job, show: Callable[[str, TrainProgress], None] | None) -> bool:
+def _heard(pipe: Connection, job: _Job, show: Callable[[str, TrainProgress], None] | None, observer: Observer) -> bool:
     """Take one message of a training process; False when it was the last.
 
     Raises:
@@ -285,12 +288,12 @@ def _heard(pipe: Connection, job: _Job, show: Callable[[str, TrainProgress], Non
     except EOFError:
         raise RunError(
             f"the process that trained {job.model.name} died, as it does when memory runs out. What was trained is on "
-            "the disk; the same command goes on from there, with --workers 1 if need be"
+            "the disk; the same call goes on from there, with one worker if need be"
         ) from None
     if kind == "progress" and show is not None:
         show(f"train {job.model.name}", content)
-    if kind == "precision" and show is not None:
-        _tell(job.model.name, content)
+    if kind == "precision":
+        _note(observer, job.model.name, content)
     if kind == "failed":
         first, *others = content
         raise RunError(f"training {job.model.name}: {first}", *others)

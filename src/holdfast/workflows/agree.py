@@ -1,0 +1,92 @@
+"""How far a backend and a precision agree with eager torch in float32, vote by vote, on the same noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from holdfast.workflows.setup import warn_of_class_order
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from holdfast.estimators import Estimator, FixedSize
+    from holdfast.execution.agreement import Agreement
+    from holdfast.types import Example
+    from holdfast.workflows.setup import Setup
+
+# Reference values: what float32 torch says.
+_REFERENCE = ("torch", "float32")
+_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Two base classifiers of one model on the same noise.
+
+    Attributes:
+        agreement: votes and certificates of both.
+        examples: that both classified.
+        seed: of all noise.
+        backend: what the other one's backend says of itself.
+    """
+
+    agreement: Agreement
+    examples: list[Example]
+    seed: int
+    backend: dict[str, Any]
+
+
+def compare(
+    setup: Setup,
+    every: int,
+    limit: int,
+    n0: int,
+    estimator: FixedSize,
+    *,
+    threads: int = 1,
+    batch_size: int | None = None,
+    backend: str = "auto",
+    seed: int | None = None,
+    on_done: Callable[[int, int], None] | None = None,
+) -> Compared:
+    """Certify some examples twice: on torch in float32, and on a backend in the precision of the setup.
+
+    Each is another base classifier, so both certificates are valid, each for its own.
+
+    Args:
+        setup: model, data and noise.
+        every: one example in so many is certified, from the first on.
+        limit: so many at most.
+        n0: selection samples of each.
+        estimator: with n and alpha.
+        threads: processor threads.
+        batch_size: noisy copies a batch; None for 256.
+        backend: what computes the logits of the other one, or "auto".
+        seed: of all noise; None for a fresh one.
+        on_done: told how many examples are done, and how many there are.
+    """
+    from holdfast.execution.agreement import agreement
+    from holdfast.execution.backends import description
+    from holdfast.sampling.engines.local import LocalEngine
+    from holdfast.sampling.rng import check_seed, fresh_seed
+
+    warn_of_class_order(setup.data, every, limit)
+    examples = [setup.data[index] for index in setup.indices(every, limit)]
+    reference = setup.builder("cpu", threads, _REFERENCE[1]).classifier(_REFERENCE[0])
+    samples = len(examples) * (n0 + estimator.most_draws)
+    other = setup.builder("cpu", threads).chosen(backend, setup.data[0], samples)
+    drawn = fresh_seed() if seed is None else check_seed(seed)
+    engine = LocalEngine("cpu", batch_size or _BATCH, threads)
+    result = agreement(reference, other, setup.noise, estimator, n0, drawn, examples, engine, on_done)
+    return Compared(result, examples, drawn, description(other))
+
+
+def radii_of_report(setup: Setup, estimator: Estimator) -> Sequence[float]:
+    """The radii that a report on such a run would have."""
+    from holdfast.analysis.radii import default_radii
+    from holdfast.estimators import best_radius
+
+    data = setup.data
+    largest, norm = best_radius(setup.noise, estimator, data.shape, len(data.class_names), setup.theorem)
+    return default_radii(norm, largest)

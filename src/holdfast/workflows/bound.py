@@ -1,0 +1,75 @@
+"""Prove how far each input of a subset is from another answer, into a run beside those of smoothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast.errors import UsageError
+from holdfast.workflows.setup import warn_of_class_order
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from holdfast.bounds import Bound
+    from holdfast.data.base import DataSet
+    from holdfast.execution.session import Progress
+    from holdfast.folders import Where
+    from holdfast.models.bundle import Bundle
+
+
+def bound_into(
+    out: Where,
+    bound: Bound,
+    bundle: Bundle,
+    examples: DataSet,
+    every: int,
+    limit: int | None,
+    device: str,
+    threads: int,
+    *,
+    on_progress: Callable[[Progress], None] | None = None,
+    promise_only: bool = False,
+) -> None:
+    """Start or resume the run of a bound in `out`; or, if `promise_only`, write its manifest and nothing else.
+
+    Args:
+        out: folder of the run.
+        bound: what is to be proved.
+        bundle: the model, trained without noise.
+        examples: the split.
+        every: one example in so many is taken, from the first on.
+        limit: take so many at most; None for all.
+        device: cpu, cuda or cuda:N.
+        threads: processor threads.
+        on_progress: called after each batch.
+        promise_only: compute nothing.
+
+    Raises:
+        UsageError: the model was trained for a noise that changes what it takes, or the bound cannot treat it.
+    """
+    import torch
+
+    from holdfast.bounds import Classifier
+    from holdfast.execution.bound import bound_run, describe_bound
+    from holdfast.sampling.devices import torch_device
+    from holdfast.store.data_manifest import DataManifest
+    from holdfast.store.run import RunStore
+
+    space = bundle.info.input_space
+    if bundle.info.noisy_shape != space.shape:
+        raise UsageError(
+            f"the model takes inputs of shape {bundle.info.noisy_shape} under {bundle.info.trained_for}; a bound is "
+            f"about a model of inputs as they are, of shape {space.shape}"
+        )
+    warn_of_class_order(examples, every, limit)
+    torch.set_num_threads(threads)
+    classifier = Classifier(
+        bundle.module, space.shape, len(bundle.info.class_names), space.low, space.high, torch_device(device)
+    )
+    bounded = bound.on(classifier)
+    manifest = describe_bound(bound, DataManifest.of(examples, every, limit), bundle.describe(), device)
+    if promise_only:
+        RunStore(out, manifest).close()
+        return
+    settings = {"device": device, "threads": threads}
+    bound_run(out, manifest, bounded, examples.examples, on_progress, settings)

@@ -1,0 +1,143 @@
+"""Certify a subset of a data set into a run that can be interrupted, resumed and verified."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from holdfast.models.precision import AUTO, BFLOAT16, FLOAT32
+from holdfast.workflows.commitment import Commitment
+from holdfast.workflows.setup import warn_of_class_order
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from holdfast.estimators import Estimator
+    from holdfast.execution.session import Progress
+    from holdfast.folders import Where
+    from holdfast.sampling.classifier import VotingClassifier
+    from holdfast.sampling.engines.base import Engine
+    from holdfast.store.run_manifest import RunManifest
+    from holdfast.workflows.setup import Setup
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How much is sampled, and where.
+
+    Attributes:
+        every: one example in so many is certified, from the first on.
+        limit: certify so many at most; None for all.
+        n0: selection samples of each.
+        estimator: what follows from the votes, and when there are enough.
+        engine: where the loop runs.
+        seed: of all noise; None for that of the run, or a fresh one.
+        commitment: what is asked of the promise, and of a nonce that the seed is derived from.
+        backend: what computes the logits, or `auto`.
+        joint_alpha: failure probability of all certificates together; None where each has its own.
+    """
+
+    every: int
+    limit: int | None
+    n0: int
+    estimator: Estimator
+    engine: Engine
+    seed: int | None = None
+    commitment: Commitment = field(default_factory=Commitment)
+    backend: str = "auto"
+    joint_alpha: float | None = None
+
+
+def in_precision(
+    asked: str, out: Where, setup: Setup, settings: Settings, tell: Callable[[str], None] | None = None
+) -> Setup:
+    """The setup in the precision of that name; "auto" is that of the run in `out`, or else the faster one here.
+
+    Which one it is belongs to the promise: it is settled before the manifest is written, and never measured again.
+
+    Warns:
+        RuntimeWarning: bfloat16 was named for a new run, and is much slower than float32 here.
+    """
+    from holdfast.models.precision import settled
+    from holdfast.store.run_manifest import stored_run_manifest
+
+    if asked not in (AUTO, FLOAT32, BFLOAT16):
+        return setup
+    before = stored_run_manifest(out)
+    earlier = None if before is None else before.precision
+    examples = len(setup.indices(settings.every, settings.limit))
+    samples = examples * (settings.n0 + settings.estimator.most_draws)
+    builder = setup.builder(settings.engine.device, settings.engine.threads)
+    chosen = settled(
+        asked, earlier, lambda name: None, lambda: builder.speeds(settings.backend, setup.data[0], samples), tell
+    )
+    return replace(setup, precision=chosen)
+
+
+def certify_into(
+    out: Where, setup: Setup, settings: Settings, on_progress: Callable[[Progress], None] | None = None
+) -> None:
+    """Start or resume the run in `out`, and return when every example of the subset has a record on the disk.
+
+    Warns:
+        HoldfastWarning: the first examples of a sorted split are no sample of it.
+
+    Raises:
+        RunError: the run in `out` has other settings, or is corrupt.
+    """
+    from holdfast.execution.certify import certify_run
+    from holdfast.execution.factories import base_for
+
+    manifest, classifier = _begun(out, setup, settings)
+    base = base_for(settings.engine, classifier, setup.noise)
+    certify_run(out, manifest, base, setup.data.examples, settings.engine, on_progress)
+
+
+def promise_into(out: Where, setup: Setup, settings: Settings) -> None:
+    """Write the manifest of the run in `out`, if it is not there, and nothing else. Errors as in `certify_into`."""
+    from holdfast.store.run import RunStore
+
+    manifest, _ = _begun(out, setup, settings)
+    RunStore(out, manifest).close()
+
+
+def _begun(out: Where, setup: Setup, settings: Settings) -> tuple[RunManifest, VotingClassifier]:
+    """The manifest of the run and its base classifier: all that precedes the first sample."""
+    from holdfast.execution.backends import description
+
+    warn_of_class_order(setup.data, settings.every, settings.limit)
+    classifier = classifier_for(out, setup, settings)
+    return manifest_for(out, setup, settings, description(classifier)), classifier
+
+
+def classifier_for(out: Where, setup: Setup, settings: Settings) -> VotingClassifier:
+    """The base classifier on its backend: a resumed run keeps its own unless another one is asked for."""
+    from holdfast.store.run_manifest import backend_of, stored_run_manifest
+
+    builder = setup.builder(settings.engine.device, settings.engine.threads)
+    before = stored_run_manifest(out) if settings.backend == "auto" else None
+    if before is not None:
+        return builder.classifier(backend_of(before))
+    examples = len(setup.indices(settings.every, settings.limit))
+    samples = examples * (settings.n0 + settings.estimator.most_draws)
+    return builder.chosen(settings.backend, setup.data[0], samples)
+
+
+def manifest_for(out: Where, setup: Setup, settings: Settings, backend: dict[str, Any]) -> RunManifest:
+    """The manifest of the run: a resumed run keeps its seed unless another one is asked for."""
+    from holdfast.execution.certify import describe_certification
+    from holdfast.store.data_manifest import DataManifest
+    from holdfast.store.run_manifest import RunManifest
+
+    return describe_certification(
+        noise=setup.noise,
+        guarantee=setup.theorem,
+        estimator=settings.estimator,
+        n0=settings.n0,
+        data=DataManifest.of(setup.data, settings.every, settings.limit),
+        model={**setup.bundle.describe(), "backend": backend},
+        seed=settings.commitment.seed(out, RunManifest, settings.seed),
+        precision=setup.precision,
+        device=settings.engine.device,
+        joint_alpha=settings.joint_alpha,
+    )

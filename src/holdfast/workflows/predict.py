@@ -1,0 +1,91 @@
+"""The smoothed classifier's answer for each input of a subset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from holdfast.workflows.setup import warn_of_class_order
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from holdfast.estimators import AnswerRule
+    from holdfast.sampling.engines.base import Engine
+    from holdfast.store.subsets import Subset
+    from holdfast.types import Example, Prediction
+    from holdfast.workflows.setup import Setup
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the smoothed classifier answers.
+
+    Attributes:
+        examples: of the subset.
+        predictions: one for each.
+        rule: by which an answer was given.
+        subset: which examples, in words.
+        seed: of all noise.
+        backend: name of what computed the logits.
+    """
+
+    examples: list[Example]
+    predictions: list[Prediction]
+    rule: AnswerRule
+    subset: Subset
+    seed: int
+    backend: str
+
+
+def answers(
+    setup: Setup,
+    every: int,
+    limit: int | None,
+    n: int,
+    alpha: float,
+    engine: Engine,
+    *,
+    fixed: bool = False,
+    seed: int | None = None,
+    backend: str = "auto",
+    on_done: Callable[[int, int], None] | None = None,
+) -> Answers:
+    """Ask the smoothed classifier about a subset. It abstains where its top two classes cannot be told apart.
+
+    Args:
+        setup: model, data and noise.
+        every: one example in so many is asked about, from the first on.
+        limit: ask about so many at most; None for all.
+        n: samples of each, at most.
+        alpha: probability of a wrong answer, at most.
+        engine: where the loop runs.
+        fixed: take all samples and look once, as Cohen et al. 2019 do.
+        seed: of all noise; None for a fresh one.
+        backend: what computes the logits, or "auto".
+        on_done: told how many examples are done, and how many there are.
+    """
+    from holdfast.estimators import AllVotes, TopTwo
+    from holdfast.execution.backends import description
+    from holdfast.execution.factories import base_for
+    from holdfast.sampling.rng import fresh_seed
+    from holdfast.sampling.smoothed import SmoothedClassifier
+
+    warn_of_class_order(setup.data, every, limit)
+    space, indices = setup.bundle.info.input_space, setup.indices(every, limit)
+    classifier = setup.builder(engine.device, engine.threads).chosen(backend, setup.data[0], len(indices) * n)
+    smoothed = SmoothedClassifier(
+        base_for(engine, classifier, setup.noise),
+        setup.noise,
+        len(setup.bundle.info.class_names),
+        input_range=(space.low, space.high),
+        engine=engine,
+    )
+    drawn = fresh_seed() if seed is None else seed
+    examples = list(setup.data.examples(indices))
+    count = setup.noise.realizations(setup.data.shape)
+    few = count is not None and count <= n
+    rule: AnswerRule = AllVotes(count) if few and count else TopTwo(n, alpha, None if fixed else TopTwo.ratio)
+    predictions = smoothed.predict_examples(examples, rule, seed=drawn, on_done=on_done)
+    name = str(description(classifier)["name"])
+    return Answers(examples, predictions, rule, setup.there(every, limit), drawn, name)

@@ -1,0 +1,146 @@
+"""Make again what a study reproduces: its classifiers, runs, bounds and attacks, each reused where it is there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from holdfast.models.precision import AUTO, FLOAT32
+from holdfast.workflows.certify import Settings, certify_into, in_precision
+from holdfast.workflows.setup import Setup
+from holdfast.workflows.specs import parse_engine, parse_noise
+from holdfast.workflows.study_attacks import attacked, bounded, transferred
+from holdfast.workflows.study_models import Splits, check_entries, train_all
+
+if TYPE_CHECKING:
+    from holdfast.data.base import DataSet
+    from holdfast.folders import Where
+    from holdfast.reproductions.base import Certification, Finished, Model, Study, Trained
+    from holdfast.store.run import Run
+    from holdfast.workflows.study_models import Workspace
+
+# So much work is worth the start of other processes.
+_SAMPLES_FOR_PROCESSES = 200_000
+# At smoke scale no time is spent on finding the fastest batch and backend.
+_SMOKE_BATCH = 64
+
+
+def finished(study: Study, spec: str, scale: str, place: Workspace) -> Finished:
+    """Train, certify, bound and attack all that a study asks for; what is there already is checked and reused.
+
+    Args:
+        study: what is reproduced.
+        spec: of its data, as in `mnist:DIR`.
+        scale: smoke, small or full.
+        place: where to work.
+
+    Raises:
+        RunError: something there was made with other settings.
+        AlarmError: an adversarial contradicts a certificate.
+    """
+    from holdfast.reproductions.base import Finished
+
+    splits = Splits(spec)
+    test = splits.open("test")
+    kind = study.kind_of(test)
+    plan = study.plan(scale, kind)
+    trained = train_all(plan.models, splits, place)
+    models = {model.name: model for model in plan.models}
+    runs = {
+        each.name: _certified(each, models[each.model], trained[each.model], splits, place, scale) for each in plan.runs
+    }
+    for bound in plan.bounds:
+        runs[bound.name] = bounded(bound, models[bound.model], trained[bound.model], splits, place)
+    attacks = {
+        each.name: attacked(
+            each,
+            models[each.model],
+            trained[each.model],
+            None if each.run is None else runs[each.run],
+            splits,
+            place,
+        )
+        for each in plan.attacks
+    }
+    matrix = transferred(plan.transfer, attacks, {each.name: each for each in plan.attacks}, models, splits, place)
+    return Finished(scale, kind, runs, trained, _notes(test), attacks, matrix)
+
+
+def _certified(
+    wanted: Certification, model: Model, trained: Trained, splits: Splits, place: Workspace, scale: str
+) -> Run:
+    """The finished run: as it is there, or gone on with, or made."""
+    from holdfast.estimators import FixedSize
+    from holdfast.store.run import read_run
+
+    folder = place.run(wanted.name)
+    data = splits.open("test", model.options)
+    found = _reusable(folder, wanted, trained, data)
+    if found is not None:
+        return found
+    setup = Setup.load(
+        place.bundle(wanted.model),
+        splits.spec_for(model.options),
+        wanted.noise,
+        "test",
+        place.device,
+        FLOAT32 if wanted.precision == AUTO else wanted.precision,
+    )
+    samples = (wanted.n0 + wanted.n) * len(setup.indices(wanted.every, wanted.limit))
+    aside = place.workers > 1 and samples >= _SAMPLES_FOR_PROCESSES
+    settings = Settings(
+        every=wanted.every,
+        limit=wanted.limit,
+        n0=wanted.n0,
+        estimator=FixedSize(wanted.n, wanted.alpha, wanted.bounds),
+        engine=parse_engine(
+            f"processes:{place.workers}" if aside else "local",
+            None,
+            place.device,
+            _SMOKE_BATCH if scale == "smoke" else None,
+            place.threads,
+        ),
+        backend="torch" if scale == "smoke" else "auto",
+    )
+    with place.observer.run(f"certify {folder.name}") as show:
+        setup = in_precision(
+            wanted.precision, folder, setup, settings, lambda text: place.observer.note(f"{wanted.name}: {text}")
+        )
+        certify_into(folder, setup, settings, show)
+    return read_run(folder)
+
+
+def _reusable(folder: Where, wanted: Certification, trained: Trained, data: DataSet) -> Run | None:
+    """The run in a folder if it is complete; None if there is none or some of it is missing.
+
+    Raises:
+        RunError: it promised something else.
+    """
+    from holdfast.store.run import read_run
+    from holdfast.store.run_manifest import stored_run_manifest
+
+    if stored_run_manifest(folder) is None:
+        return None
+    run = read_run(folder, to_go_on=True)
+    manifest, promised = run.manifest, run.manifest.estimator
+    entries: dict[str, tuple[Any, Any]] = {
+        "model": (manifest.model.get("sha256"), trained.sha256),
+        "images": (manifest.data.sha256, data.sha256),
+        "every": (manifest.data.every, wanted.every),
+        "limit": (manifest.data.limit, wanted.limit),
+        "n0": (manifest.n0, wanted.n0),
+        "n": (promised.get("n"), wanted.n),
+        "alpha": (promised.get("alpha"), wanted.alpha),
+        "bounds": (promised.get("method"), wanted.bounds),
+    }
+    if wanted.precision != AUTO:
+        entries["precision"] = (manifest.precision, wanted.precision)
+    if wanted.noise is not None:
+        entries["noise"] = (manifest.noise, parse_noise(wanted.noise).to_dict())
+    check_entries(f"{folder} is a run with other settings", entries)
+    return None if run.missing else run
+
+
+def _notes(data: DataSet) -> tuple[str, ...]:
+    """What is to be known of the data, for the page."""
+    encoded = f"The images are decoded from files by {data.decoder}, not the published pixels." if data.decoder else ""
+    return (*((encoded,) if encoded else ()), *(f"Of the data: {note}." for note in data.notes))
