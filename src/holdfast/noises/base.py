@@ -48,8 +48,13 @@ class Noise(Named, ABC):
     its fields are its parameters. It writes `draw` and `apply`, and `noisy_shape` where the shape changes.
     """
 
+    # A spec of it, for help texts and for the tests that every noise has to pass: on inputs of shape (1, 8, 8), say.
+    example: ClassVar[str] = ""
     # Whether a noisy input keeps the meaning of its values, so that a network may normalize it like an input.
     normalizable: ClassVar[bool] = False
+    # Whether each draw is the places, int64 `(num, places)`, of the pixels that a noisy input shows, and it depends on
+    # no others: votes then need not be cast again where none of these has changed.
+    draws_places: ClassVar[bool] = False
     # What the theorem takes for granted of the sampler, for the report: one or two sentences.
     assumption: ClassVar[str] = (
         "The noise comes from a pseudo-random generator, which the theorem takes for ideal randomness."
@@ -122,6 +127,14 @@ class Noise(Named, ABC):
     def fitted(self, mean: tuple[float, ...]) -> Noise:
         """This noise with what it takes from the training set filled in: the mean of each channel."""
         return self
+
+    @property
+    def grid(self) -> int | None:
+        """How many values, equally spaced from 0 to 1, an input can have; None where it can have any.
+
+        Attacks move inputs along that grid. A noisy input then does not change smoothly, and has no gradient.
+        """
+        return None
 
     def information(self, shape: Shape, levels: int = 256) -> float | None:
         """Bits about a uniformly distributed input that one noisy copy holds (mutual information); None if not known.
