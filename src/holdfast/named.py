@@ -10,39 +10,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from holdfast.errors import UsageError
 from holdfast.plain import Plain
+from holdfast.registry import Registry
+from holdfast.spec import Form, Quoted, Slashed, name_of, parse, spell_text, value_of
 from holdfast.spelling import spelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-class Slashed(tuple[float, ...]):
-    """Numbers that the command line has with slashes between them: a list, or a fraction where one number is taken."""
-
-    __slots__ = ()
-
-    def taken_as(self, annotation: str) -> float | tuple[float, ...]:
-        """The fraction that two numbers are for a parameter that is a real number; else the list.
-
-        Args:
-            annotation: of the parameter, as in `float | None`.
-
-        Raises:
-            UsageError: the second number is 0.
-        """
-        if len(self) != 2 or "float" not in annotation or "tuple" in annotation or "Sequence" in annotation:
-            return tuple(self)
-        above, below = self
-        if below == 0.0:
-            raise UsageError(f"{above:g}/{below:g} is no number: it divides by 0")
-        return above / below
-
-
 class Named(Plain):
     """An object with a name and parameters; a subclass that sets `name` is a frozen dataclass."""
 
     name: ClassVar[str]
-    # Parameters that are paths: on the command line they may have commas and equals signs.
+    # Parameters that are paths: in a spec they are never numbers, and may have commas without quotes.
     paths: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
@@ -65,7 +45,7 @@ class Named(Plain):
     def spec(self, number: Callable[[float], str]) -> str:
         """Name and parameters as on the command line, numbers as `number` has them; a subclass may shorten it."""
         given = ",".join(
-            f"{key}={_spell(value, number)}"
+            f"{key}={_spell(value, number, key in self.paths)}"
             for key, value in self.to_dict().items()
             if key != "name" and value is not None
         )
@@ -75,39 +55,49 @@ class Named(Plain):
 AnyNamed = TypeVar("AnyNamed", bound=Named)
 
 
-def register(known: dict[str, type[AnyNamed]], kind: str, made: type[AnyNamed]) -> None:
-    """Put a new class into the table of its kind, if it has a name of its own."""
-    if "name" not in made.__dict__:
-        return
-    if made.name in known:
-        raise TypeError(f"two {kind}s are named {made.name!r}")
-    known[made.name] = made
+class Family(Registry[type[AnyNamed]]):
+    """All classes of one kind of `Named`, by name."""
 
+    def register(self, made: type[AnyNamed]) -> None:
+        """Put a new class in, if it has a name of its own.
 
-def from_dict(known: Mapping[str, type[AnyNamed]], kind: str, description: Mapping[str, Any]) -> AnyNamed:
-    """The object that `Named.to_dict` described.
+        Raises:
+            TypeError: another one has this name.
+        """
+        if "name" in made.__dict__:
+            self.add(made.name, made, made.__module__)
 
-    Args:
-        known: the classes of this kind by name.
-        kind: what they are, in a word, for messages.
-        description: name and parameters.
+    def from_spec(self, text: str) -> AnyNamed:
+        """The object that a spec names, as in `gaussian:sigma=0.5`.
 
-    Raises:
-        UsageError: an unknown name, or a parameter that is unknown, missing or out of range.
-    """
-    parameters = dict(description)
-    name = parameters.pop("name", None)
-    if name not in known:
-        raise UsageError(f"unknown {kind} {name!r}; known are {', '.join(sorted(known))}")
-    made = known[name]
-    taken = {field.name: field for field in fields(cast("Any", made))}
-    unknown = sorted(set(parameters) - set(taken))
-    if unknown:
-        raise UsageError(f"{kind} {name!r} has no parameter {unknown[0]!r}; it takes {', '.join(taken) or 'none'}")
-    missing = [key for key, field in taken.items() if key not in parameters and field.default is MISSING]
-    if missing:
-        raise UsageError(f"{kind} {name!r} needs the parameter {missing[0]!r}, as in {name}:{missing[0]}=VALUE")
-    return made(**{key: _value(value, str(taken[key].type)) for key, value in parameters.items()})
+        Raises:
+            UsageError: not a spec, or an unknown name; or a parameter that is unknown, missing or out of range.
+        """
+        kind = self.asked(name_of(text))
+        spec = parse(text, Form(options=kind.parameters(), texts=kind.paths)).without_path(text)
+        if "name" in spec.options:
+            raise UsageError(f"{self.kind} {spec.name!r} has no parameter 'name'; the spec begins with it")
+        return self.from_dict({"name": spec.name, **spec.values(kind.paths)})
+
+    def from_dict(self, description: Mapping[str, Any]) -> AnyNamed:
+        """The object that `Named.to_dict` described.
+
+        Args:
+            description: name and parameters.
+
+        Raises:
+            UsageError: an unknown name, or a parameter that is unknown, missing or out of range.
+        """
+        parameters, kind = dict(description), self.kind
+        made = self.find(parameters.pop("name", None))
+        name, taken = made.name, {field.name: field for field in fields(cast("Any", made))}
+        unknown = sorted(set(parameters) - set(taken))
+        if unknown:
+            raise UsageError(f"{kind} {name!r} has no parameter {unknown[0]!r}; it takes {', '.join(taken) or 'none'}")
+        missing = [key for key, field in taken.items() if key not in parameters and field.default is MISSING]
+        if missing:
+            raise UsageError(f"{kind} {name!r} needs the parameter {missing[0]!r}, as in {name}:{missing[0]}=VALUE")
+        return made(**{key: _value(value, str(taken[key].type)) for key, value in parameters.items()})
 
 
 def _value(value: Any, annotation: str) -> Any:
@@ -117,7 +107,10 @@ def _value(value: Any, annotation: str) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _spell(value: object, number: Callable[[float], str]) -> str:
+def _spell(value: object, number: Callable[[float], str], is_path: bool) -> str:
     if isinstance(value, tuple):
         return "/".join(str(part) for part in value)
-    return number(value) if isinstance(value, float) else str(value)
+    if not isinstance(value, str):
+        return number(value) if isinstance(value, float) else str(value)
+    # A text that would be read as a number is quoted.
+    return spell_text(value if is_path or isinstance(value_of(value), str) else Quoted(value))

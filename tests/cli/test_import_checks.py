@@ -197,7 +197,7 @@ def tied() -> Any:
         return nn.Sequential(nn.Flatten(), first, nn.ReLU(), second, nn.Linear(64, num_classes))
 
     yield made
-    table._ARCHITECTURES.pop("tied")
+    table.ARCHITECTURES.remove("tied")
 
 
 def test_one_tensor_under_two_names(call: Call, tmp_path: Path, tied: Any) -> None:
@@ -259,13 +259,12 @@ class _Wrapped(nn.Module):
         return logits
 
 
-def test_what_an_architecture_calls_so_itself_stays(
-    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_an_architecture_calls_so_itself_stays(call: Call, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    @architecture("wrapped-itself")
     def made(shape: tuple[int, ...], num_classes: int) -> nn.Module:
         return _Wrapped(build("digits-mlp", shape, num_classes))
 
-    monkeypatch.setitem(table._ARCHITECTURES, "wrapped-itself", made)
+    request.addfinalizer(lambda: table.ARCHITECTURES.remove("wrapped-itself"))
     torch.save({f"_orig_mod.module.{name}": tensor for name, tensor in perceptron().items()}, tmp_path / "w.pth")
     code, _, err = imported(call, tmp_path / "w.pth", arch="wrapped-itself")
     assert code == 0, err

@@ -61,7 +61,7 @@ def plug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Plug]:
     def forget() -> None:
         for name in ("plugged_network", "plugged_helper"):
             sys.modules.pop(name, None)
-        table._ARCHITECTURES.pop("plugged", None)
+        table.ARCHITECTURES.remove("plugged")
 
     def load(network: str = NETWORK, helper: str = HELPER) -> None:
         forget()

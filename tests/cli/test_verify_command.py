@@ -77,7 +77,8 @@ def test_json_for_machines(call: Call, certified: Path) -> None:
     assert code == 0
     assert list(document) == [
         *("run", "kind", "ok", "exit_code", "level", "checked", "published", "digest", "promise", "nonce", "results"),
-        *("examples", "records", "missing", "labels_checked", "replayed", "false_at_most", "failures", "notes"),
+        *("examples", "records", "missing", "labels_checked", "replayed", "false_at_most"),
+        *("unknown", "failures", "notes"),
         *("not_checked", "claims_checked", "log_lines_checked"),
     ]
     assert (document["ok"], document["claims_checked"], document["failures"]) == (True, 12, [])

@@ -229,7 +229,7 @@ def test_unknown_option(name, path, known):
 
 
 def test_a_name_is_given_once():
-    with pytest.raises(TypeError, match="two sources are named 'digits'"):
+    with pytest.raises(TypeError, match="two data sources are named 'digits'"):
         source("digits")(nothing)
 
 

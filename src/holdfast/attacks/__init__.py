@@ -3,7 +3,6 @@
 Attacks of maintained libraries come through thin adapters (extra `attacks`); what none has is written here.
 """
 
-from holdfast.attacks import methods as _methods  # noqa: F401
 from holdfast.attacks.base import Attack, Problem, attack_classes, attack_from_dict
 from holdfast.attacks.check import Check, Verdict, verify
 from holdfast.attacks.defended import DefendedTarget

@@ -18,7 +18,7 @@ from holdfast.attacks.randomness import seeded, torch_generator
 from holdfast.attacks.target import Access, Target
 from holdfast.errors import AttackError, HoldfastError, InputError, UsageError
 from holdfast.memory import is_out_of_memory
-from holdfast.named import Named, from_dict, register
+from holdfast.named import Family, Named
 from holdfast.noises.pixels import TRANSPOSE, refuse_channels_last
 from holdfast.plain import is_real, plain
 from holdfast.sampling.inputs import check_values, checked_tensor
@@ -28,7 +28,7 @@ from holdfast.types import Norm, norm_spelt
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_ATTACKS: dict[str, type[Attack]] = {}
+ATTACKS: Family[Attack] = Family("attack", "holdfast.attacks.methods", "holdfast.attacks")
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +111,7 @@ class Attack(Named, ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        register(_ATTACKS, "attack", cls)
+        ATTACKS.register(cls)
 
     @property
     def measure(self) -> Norm:
@@ -190,7 +190,7 @@ class Attack(Named, ABC):
         if self.measure is Norm.L0:
             refuse_channels_last(f"the attack {self.name!r}", target.shape, TRANSPOSE)
         if self.needs > target.gives:
-            able = [name for name, known in sorted(_ATTACKS.items()) if known.needs <= target.gives]
+            able = [name for name, known in ATTACKS.all().items() if known.needs <= target.gives]
             raise UsageError(
                 f"the attack {self.name!r} needs {self.needs}, and {target} gives {target.gives}; attacks that need no "
                 f"more: {', '.join(able)}"
@@ -227,7 +227,7 @@ def installed_version(package: str) -> str:
 
 def attack_classes() -> dict[str, type[Attack]]:
     """All attacks by name."""
-    return dict(sorted(_ATTACKS.items()))
+    return ATTACKS.all()
 
 
 def attack_from_dict(description: Mapping[str, Any]) -> Attack:
@@ -236,7 +236,7 @@ def attack_from_dict(description: Mapping[str, Any]) -> Attack:
     Raises:
         UsageError: an unknown attack, or a parameter that is unknown, missing or out of range.
     """
-    return from_dict(_ATTACKS, "attack", description)
+    return ATTACKS.from_dict(description)
 
 
 def check_norm(attack: Attack, name: str) -> None:

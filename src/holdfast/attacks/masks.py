@@ -20,7 +20,7 @@ from holdfast.types import Counts
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from holdfast.noises.masking import MaskingNoise
+    from holdfast.noises.base import Noise
     from holdfast.sampling.classifier import VotingClassifier
 
 # Inputs whose votes are kept: the one that an attack goes out from, and the last one that it tried.
@@ -50,7 +50,7 @@ class MaskedVotes:
         batch_size: noisy copies a batch.
     """
 
-    def __init__(self, classifier: VotingClassifier, noise: MaskingNoise, n: int, seed: int, batch_size: int) -> None:
+    def __init__(self, classifier: VotingClassifier, noise: Noise, n: int, seed: int, batch_size: int) -> None:
         self.classifier = classifier
         self.noise = noise
         self.n = n

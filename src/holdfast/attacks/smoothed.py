@@ -16,10 +16,7 @@ from holdfast.attacks.target import ABSTAINS, Access, Answers, Queries, Target, 
 from holdfast.errors import UsageError
 from holdfast.estimators import AllVotes, AnswerRule, TopTwo, check_samples
 from holdfast.noises.base import Noise
-from holdfast.noises.lattice_gaussian import LatticeGaussian
-from holdfast.noises.masking import MaskingNoise
 from holdfast.noises.pixels import TRANSPOSE, counts_pixels, refuse_channels_last
-from holdfast.noises.uniform_flip import UniformFlip
 from holdfast.plain import is_real, plain
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.counts import MonteCarlo
@@ -138,7 +135,7 @@ class SmoothedTarget(Target):
     @property
     def smooth(self) -> bool:
         """Whether a noisy input changes smoothly with the input; otherwise `surrogate` stands in for its gradient."""
-        return not isinstance(self.noise, LatticeGaussian | UniformFlip)
+        return self.noise.grid is None
 
     @property
     def predict_rule(self) -> AnswerRule:
@@ -177,8 +174,8 @@ class SmoothedTarget(Target):
     def admissible(self, x: Tensor, candidates: Tensor) -> Tensor:
         """Within the range; and on the grid of noises that need one, rounded toward `x`."""
         inside = super().admissible(x, candidates)
-        if isinstance(self.noise, LatticeGaussian | UniformFlip):
-            steps = self.noise.levels - 1
+        if self.noise.grid is not None:
+            steps = self.noise.grid - 1
             start = (x * steps).round()
             moved = inside * steps - start
             moved = (moved + moved.sign() * (_SLACK * steps)).trunc()
@@ -187,9 +184,9 @@ class SmoothedTarget(Target):
 
     def _on_grid(self, x: Tensor) -> Tensor:
         """The nearest point of the noise's grid."""
-        if not isinstance(self.noise, LatticeGaussian | UniformFlip):
+        if self.noise.grid is None:
             return x
-        steps = self.noise.levels - 1
+        steps = self.noise.grid - 1
         return (x.clamp(self.low, self.high) * steps).round() / steps
 
     def votes(self, x: Tensor) -> list[Counts]:
@@ -238,7 +235,7 @@ class SmoothedTarget(Target):
         """Votes for each input under the target's noise; all n of them, or as many as an answer takes."""
         rows = x.detach().to(self.device, torch.float32)
         found: dict[int, Counts] = {}
-        if isinstance(self.noise, MaskingNoise) and not self.exhaustive:
+        if self.noise.draws_places and not self.exhaustive:
             masked = self._masked_votes(self.noise, rows[0])
             for number, row in enumerate(rows):
                 known = masked.counts(row, force=not early) if masked else None
@@ -254,7 +251,7 @@ class SmoothedTarget(Target):
                 self.queries.samples += votes[Stream.PREDICTION].total
         return [found[number] for number in range(len(rows))]
 
-    def _masked_votes(self, noise: MaskingNoise, x: Tensor) -> MaskedVotes | None:
+    def _masked_votes(self, noise: Noise, x: Tensor) -> MaskedVotes | None:
         """What remembers votes; None where all masks together would take too much memory."""
         if self._masked is None:
             places = noise.draw(x, 1, torch_generator(self.seed, self.device)).shape[1]

@@ -1,6 +1,5 @@
 """Deterministic bounds: what is proved of a classifier without noise, with alpha = 0. Imports torch."""
 
-from holdfast.bounds import methods as _methods  # noqa: F401
 from holdfast.bounds.base import (
     Bound,
     Bounded,

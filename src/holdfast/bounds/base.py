@@ -15,7 +15,7 @@ from torch.func import functional_call
 
 from holdfast.errors import ClassifierError, InputError, UsageError
 from holdfast.estimators.proved import MOST_RADIUS
-from holdfast.named import Named, from_dict, register
+from holdfast.named import Family, Named
 from holdfast.plain import is_real, plain
 from holdfast.sampling.inputs import check_values, checked_shape, checked_tensor
 from holdfast.types import Certificate, ClassBounds, Counts, Norm, norm_spelt
@@ -32,7 +32,7 @@ DUAL_ORDERS = {"linf": 1.0, "l2": 2.0, "l1": math.inf}
 # Random inputs on which a module and what a bound takes it for are compared.
 _PROBES = 8
 
-_BOUNDS: dict[str, type[Bound]] = {}
+BOUNDS: Family[Bound] = Family("bound", "holdfast.bounds.methods", "holdfast.bounds")
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +95,7 @@ class Bound(Named, ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        register(_BOUNDS, "bound", cls)
+        BOUNDS.register(cls)
 
     @property
     def measure(self) -> Norm:
@@ -229,7 +229,7 @@ class Bounded:
 
 def bound_classes() -> dict[str, type[Bound]]:
     """All bounds by name."""
-    return dict(sorted(_BOUNDS.items()))
+    return BOUNDS.all()
 
 
 def bound_from_dict(description: Mapping[str, Any]) -> Bound:
@@ -238,7 +238,7 @@ def bound_from_dict(description: Mapping[str, Any]) -> Bound:
     Raises:
         UsageError: an unknown bound, or a parameter that is unknown, missing or out of range.
     """
-    return from_dict(_BOUNDS, "bound", description)
+    return BOUNDS.from_dict(description)
 
 
 def _version(package: str) -> str:

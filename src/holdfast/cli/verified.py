@@ -26,11 +26,16 @@ _PHRASES = {
 
 
 def exit_code(outcome: Findings, required: str) -> int:
-    """0; 1 where something is wrong; 3 where records are missing; 4 where less was checked than is required."""
+    """0; 1 where something is wrong; 3 where records are missing; 4 where less was checked than is required.
+
+    That is so whatever is required where verify does not know what radii follow from the votes.
+    """
     if outcome.failures:
         return FAILED
     if outcome.missing:
         return INCOMPLETE
+    if outcome.unknown:
+        return NOT_ENOUGH
     return NOT_ENOUGH if LEVELS.index(outcome.level) < LEVELS.index(required) else 0
 
 
@@ -64,6 +69,8 @@ def verdict(outcome: Findings, required: str, again: str) -> list[str]:
     code = exit_code(outcome, required)
     if code == INCOMPLETE:
         words = f"INCOMPLETE: {outcome.missing:,} of {outcome.promised:,} examples have no record; else {said}."
+    elif outcome.unknown:
+        words = f"UNKNOWN: no radius was checked; {said}."
     elif code == NOT_ENOUGH and outcome.level == CLAIMS:
         words = f"CLAIMS ONLY: {said}."
     elif code == NOT_ENOUGH:
@@ -73,6 +80,7 @@ def verdict(outcome: Findings, required: str, again: str) -> list[str]:
     also = _also(outcome, again)
     return [
         words,
+        *([f"{outcome.unknown[0].upper()}{outcome.unknown[1:]}."] if outcome.unknown else []),
         *([f"Also agree: {', '.join(also)}."] if also else []),
         *([f"With {formats.percent(float(CONFIDENCE), 0)}% confidence {sample}."] if sample else []),
     ]
@@ -133,6 +141,7 @@ def document(outcome: Findings, required: str, left: list[str]) -> dict[str, Any
         "labels_checked": outcome.labels,
         "replayed": sorted(outcome.replayed),
         "false_at_most": most_false(outcome.records, len(outcome.replayed)) if partial else None,
+        "unknown": outcome.unknown or None,
         "failures": outcome.failures,
         "notes": outcome.notes,
         "not_checked": left,

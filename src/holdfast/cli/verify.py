@@ -111,7 +111,8 @@ def verify_command(
     """Check every number that a run or an attack claims, by code that shares nothing with what computed it.
 
     Exit codes: 0: all that was asked for agrees. 1: something is wrong. 2: a wrong call. 3: incomplete, records are
-    missing. 4: nothing is wrong, and less was checked than --require asks, as where radii are claims of the file.
+    missing. 4: nothing is wrong, and less was checked than --require asks, as where radii are claims of the file;
+    or verify does not know the theorem, so that no radius was checked.
     """
     from holdfast.verification.attack import MANIFEST as OF_ATTACK
     from holdfast.verification.findings import LEVELS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from holdfast.data import sources
 from holdfast.data.base import SPLITS, DataSet, open_data, source, source_names
 
-__all__ = ["SPLITS", "DataSet", "open_data", "source", "source_names", "sources"]
+__all__ = ["SPLITS", "DataSet", "open_data", "source", "source_names"]

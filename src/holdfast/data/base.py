@@ -15,6 +15,8 @@ from holdfast.data.scales import EightBit, Numbers, Values
 from holdfast.data.splitting import is_sorted_by_class
 from holdfast.errors import DataError, UsageError
 from holdfast.files import explained
+from holdfast.registry import Registry
+from holdfast.spec import Form, name_of, parse, place
 from holdfast.types import Example
 from holdfast.visible import visible
 
@@ -276,18 +278,36 @@ class _Part:
 
 
 @dataclass(frozen=True)
-class _Source:
+class Source:
+    """A way in which data come.
+
+    Attributes:
+        name: of it.
+        path: what its path is, in capitals; None for a source that takes no path.
+        options: its options, each with what stands for its value in help texts.
+        load: the function.
+    """
+
     name: str
     path: str | None
-    options: tuple[str, ...]
+    options: Mapping[str, str]
     load: Callable[..., DataSet]
 
     @property
     def spelling(self) -> str:
+        """Name and path as in a spec."""
         return self.name if self.path is None else f"{self.name}:{self.path}"
 
+    @property
+    def usage(self) -> str:
+        """Name, path and options as in a spec, for help texts."""
+        given = [f"[,{key}={value}]" for key, value in self.options.items()]
+        if self.path is None and given:
+            given[0] = given[0].replace("[,", "[:", 1)
+        return self.spelling + "".join(given)
 
-_SOURCES: dict[str, _Source] = {}
+
+SOURCES: Registry[Source] = Registry("data source", "holdfast.data.sources", "holdfast.data")
 
 Loader = TypeVar("Loader", bound="Callable[..., DataSet]")
 
@@ -295,7 +315,8 @@ Loader = TypeVar("Loader", bound="Callable[..., DataSet]")
 def source(name: str, *, path: str | None = None) -> Callable[[Loader], Loader]:
     """Register a function `(path: Path | None, split: str, *, option: str = ...) -> DataSet` as a source.
 
-    Its keyword-only parameters are the options of the source; their values are strings.
+    Its keyword-only parameters are the options of the source; their values are strings. Help texts show the default of
+    an option, or its name in capitals where that is empty.
 
     Args:
         name: the name of the source on the command line and in manifests.
@@ -303,11 +324,11 @@ def source(name: str, *, path: str | None = None) -> Callable[[Loader], Loader]:
     """
 
     def register(function: Loader) -> Loader:
-        if name in _SOURCES:
-            raise TypeError(f"two sources are named {name!r}")
         parameters = inspect.signature(function).parameters.values()
-        options = tuple(parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY)
-        _SOURCES[name] = _Source(name, path, options, function)
+        options = {
+            each.name: str(each.default or each.name.upper()) for each in parameters if each.kind is each.KEYWORD_ONLY
+        }
+        SOURCES.add(name, Source(name, path, options, function), function.__module__)
         return function
 
     return register
@@ -315,12 +336,26 @@ def source(name: str, *, path: str | None = None) -> Callable[[Loader], Loader]:
 
 def source_names() -> list[str]:
     """The names of all sources, sorted."""
-    return sorted(_SOURCES)
+    return SOURCES.names()
 
 
 def source_options(name: str) -> tuple[str, ...]:
     """The names of a source's options; none for a source that is not known."""
-    return _SOURCES[name].options if name in _SOURCES else ()
+    found = SOURCES.get(name)
+    return tuple(found.options) if found else ()
+
+
+def data_from_spec(text: str, split: str) -> DataSet:
+    """One split of the data set that a spec names, as in `images:DIR,size=64`.
+
+    Raises:
+        UsageError: not a spec, or not one of the sources; or what `open_data` raises.
+        DataError: the data are missing, incomplete or corrupt.
+        MissingExtraError: the source needs a package that is not installed.
+    """
+    found = SOURCES.asked(name_of(text))
+    spec = parse(text, Form(path=found.path is not None, options=tuple(found.options)))
+    return open_data(spec.name, None if spec.path is None else place(spec.path), split, spec.options)
 
 
 def open_data(name: str, path: Path | None, split: str, options: Mapping[str, str]) -> DataSet:
@@ -338,9 +373,7 @@ def open_data(name: str, path: Path | None, split: str, options: Mapping[str, st
         DataError: the data are missing, incomplete or corrupt.
         MissingExtraError: the source needs a package that is not installed.
     """
-    if name not in _SOURCES:
-        raise UsageError(f"unknown data source {name!r}; known are {', '.join(source_names())}")
-    found = _SOURCES[name]
+    found = SOURCES.find(name)
     if split not in SPLITS:
         raise UsageError(f"unknown split {split!r} of {name}; known are {', '.join(SPLITS)}")
     if found.path is None and path is not None:

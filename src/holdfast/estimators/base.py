@@ -11,6 +11,7 @@ from holdfast.errors import UsageError
 from holdfast.limits import MOST_SAMPLES
 from holdfast.noises.base import find_guarantee
 from holdfast.plain import Plain, is_real, plain
+from holdfast.registry import Registry
 from holdfast.types import ClassBounds, Counts
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Estimator(Plain, ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        _ESTIMATORS[cls.name] = cls
+        _ESTIMATORS.add(cls.name, cls, cls.__module__)
 
     @abstractmethod
     def draws_wanted(self, top: int, counts: Counts) -> int:
@@ -73,7 +74,8 @@ class Estimator(Plain, ABC):
         return {"name": self.name, **stored}
 
 
-_ESTIMATORS: dict[str, type[Estimator]] = {}
+# Others cannot add to it: a stopping rule is valid only with its bounds, which verification knows one by one.
+_ESTIMATORS: Registry[type[Estimator]] = Registry("estimator", "holdfast.estimators")
 
 
 def estimator_from_dict(description: Mapping[str, Any], scale: Scale) -> Estimator:
@@ -90,9 +92,7 @@ def estimator_from_dict(description: Mapping[str, Any], scale: Scale) -> Estimat
     """
     parameters = {key: tuple(value) if isinstance(value, list) else value for key, value in description.items()}
     name = parameters.pop("name", None)
-    if name not in _ESTIMATORS:
-        raise UsageError(f"unknown estimator {name!r}; known are {', '.join(sorted(_ESTIMATORS))}")
-    kind = _ESTIMATORS[name]
+    kind = _ESTIMATORS.find(name)
     promised = {item.name for item in fields(cast("Any", kind))} - {"scale"}
     if set(parameters) != promised:
         odd = ", ".join(sorted(set(parameters) ^ promised))

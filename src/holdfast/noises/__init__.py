@@ -1,9 +1,1 @@
-"""Smoothing distributions, one file each, with the theorems that certify them. Every module here is loaded."""
-
-from __future__ import annotations
-
-import importlib
-import pkgutil
-
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
+"""Smoothing distributions, one file each, with their theorems. `NOISES` in `base` finds them by name."""

@@ -41,6 +41,7 @@ class Ablation(MaskingNoise):
     """
 
     name: ClassVar[str] = "ablation"
+    example: ClassVar[str] = "ablation:k=45"
     k: int
     null: str = "multichannel"
     fill: tuple[float, ...] | None = None

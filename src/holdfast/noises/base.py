@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, final
 import numpy as np
 
 from holdfast.errors import InputError, UsageError
-from holdfast.named import Named, from_dict, register
+from holdfast.named import Family, Named
 from holdfast.plain import is_real, plain
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _LARGEST_SCALE = 1e30
 # Draws of large inputs are made in parts of about so many bytes.
 _PART_BYTES = 2**22
 
-_NOISES: dict[str, type[Noise]] = {}
+NOISES: Family[Noise] = Family("noise", "holdfast.noises", "holdfast.noises")
 
 
 class Noise(Named, ABC):
@@ -48,8 +48,13 @@ class Noise(Named, ABC):
     its fields are its parameters. It writes `draw` and `apply`, and `noisy_shape` where the shape changes.
     """
 
+    # A spec of it, for help texts and for the tests that every noise has to pass: on inputs of shape (1, 8, 8), say.
+    example: ClassVar[str] = ""
     # Whether a noisy input keeps the meaning of its values, so that a network may normalize it like an input.
     normalizable: ClassVar[bool] = False
+    # Whether each draw is the places, int64 `(num, places)`, of the pixels that a noisy input shows, and it depends on
+    # no others: votes then need not be cast again where none of these has changed.
+    draws_places: ClassVar[bool] = False
     # What the theorem takes for granted of the sampler, for the report: one or two sentences.
     assumption: ClassVar[str] = (
         "The noise comes from a pseudo-random generator, which the theorem takes for ideal randomness."
@@ -57,7 +62,7 @@ class Noise(Named, ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        register(_NOISES, "noise", cls)
+        NOISES.register(cls)
 
     @abstractmethod
     def draw(self, x: Tensor, num: int, generator: Generator) -> Tensor:
@@ -122,6 +127,14 @@ class Noise(Named, ABC):
     def fitted(self, mean: tuple[float, ...]) -> Noise:
         """This noise with what it takes from the training set filled in: the mean of each channel."""
         return self
+
+    @property
+    def grid(self) -> int | None:
+        """How many values, equally spaced from 0 to 1, an input can have; None where it can have any.
+
+        Attacks move inputs along that grid. A noisy input then does not change smoothly, and has no gradient.
+        """
+        return None
 
     def information(self, shape: Shape, levels: int = 256) -> float | None:
         """Bits about a uniformly distributed input that one noisy copy holds (mutual information); None if not known.
@@ -192,7 +205,7 @@ def draws_at_once(x: Tensor) -> int:
 
 def noise_names() -> list[str]:
     """The names of all noises, sorted."""
-    return sorted(_NOISES)
+    return NOISES.names()
 
 
 def noise_from_dict(description: Mapping[str, Any]) -> Noise:
@@ -201,7 +214,7 @@ def noise_from_dict(description: Mapping[str, Any]) -> Noise:
     Raises:
         UsageError: an unknown noise, or a parameter that is unknown, missing or out of range.
     """
-    return from_dict(_NOISES, "noise", description)
+    return NOISES.from_dict(description)
 
 
 @dataclass(frozen=True)

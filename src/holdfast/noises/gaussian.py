@@ -35,6 +35,7 @@ class Gaussian(AdditiveNoise):
     """
 
     name: ClassVar[str] = "gaussian"
+    example: ClassVar[str] = "gaussian:sigma=0.5"
     sigma: float
 
     def __post_init__(self) -> None:

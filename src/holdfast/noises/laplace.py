@@ -34,6 +34,7 @@ class Laplace(AdditiveNoise):
     """
 
     name: ClassVar[str] = "laplace"
+    example: ClassVar[str] = "laplace:b=0.3"
     b: float
 
     def __post_init__(self) -> None:

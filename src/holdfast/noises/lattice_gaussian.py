@@ -59,6 +59,7 @@ class LatticeGaussian(Noise):
     """
 
     name: ClassVar[str] = "lattice-gaussian"
+    example: ClassVar[str] = "lattice-gaussian:sigma=0.5"
     normalizable: ClassVar[bool] = True
     assumption: ClassVar[str] = (
         "The noise is drawn as whole steps of the inputs' grid, by exact integers. Its distribution differs from the "
@@ -78,6 +79,11 @@ class LatticeGaussian(Noise):
                 f"sigma must lie between {_LEAST_STEPS:g} and {_MOST_STEPS:g} steps of the grid; {self.sigma:g} is "
                 f"{steps:g} steps of 1/{self.levels - 1}. Choose another sigma or other levels, or take gaussian noise"
             )
+
+    @property
+    def grid(self) -> int:
+        """The levels."""
+        return self.levels
 
     def draw(self, x: Tensor, num: int, generator: Generator) -> Tensor:
         """Steps `(num, *event)`: integers, as float32, which holds them exactly.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast, final
+from typing import TYPE_CHECKING, Any, ClassVar, cast, final
 
 import numpy as np
 
@@ -34,6 +34,7 @@ class MaskingNoise(Noise):
         fill: for "mean", one value for each channel, in input units; `fitted` takes it from the training set.
     """
 
+    draws_places: ClassVar[bool] = True
     null: str
     fill: tuple[float, ...] | None
 

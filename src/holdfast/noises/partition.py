@@ -42,6 +42,7 @@ class Partition(MaskingNoise):
     """
 
     name: ClassVar[str] = "partition"
+    example: ClassVar[str] = "partition:k=25"
     k: int
     pattern: str = "strided"
     null: str = "multichannel"

@@ -29,6 +29,7 @@ class Uniform(AdditiveNoise):
     """
 
     name: ClassVar[str] = "uniform"
+    example: ClassVar[str] = "uniform:half_width=0.5"
     half_width: float
 
     def __post_init__(self) -> None:

@@ -41,6 +41,7 @@ class UniformFlip(Noise):
     """
 
     name: ClassVar[str] = "uniform-flip"
+    example: ClassVar[str] = "uniform-flip:kappa=0.8"
     kappa: float
     levels: int = 256
 
@@ -49,6 +50,11 @@ class UniformFlip(Noise):
             raise UsageError(f"kappa is a probability between 0 and 1, got {self.kappa!r}")
         if type(self.levels) is not int or not 2 <= self.levels <= 256:
             raise UsageError(f"levels is a whole number from 2 to 256, got {self.levels!r}")
+
+    @property
+    def grid(self) -> int:
+        """The levels."""
+        return self.levels
 
     def draw(self, x: Tensor, num: int, generator: Generator) -> Tensor:
         """Steps `(num, pixels)`: 0 keeps a pixel, s in 1..K takes it s values further in the cyclic order of all."""

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from holdfast.errors import RunError
+
 # How far a check went, from least to most: radii are claims that nothing here supports; the files agree with
 # themselves; labels and data agree with them; all was computed again.
 CLAIMS, FILES, DATA, REPLAY = LEVELS = ("claims", "files", "data", "replay")
+
+
+class Unknown(RunError):
+    """A noise, a theorem or an estimator that the second path has no version of: nothing says what radii follow."""
 
 
 @dataclass
@@ -25,6 +31,7 @@ class Findings:
         model: whether the model was.
         pinned: the digests that were compared with published ones: "manifest", "results".
         replayed: examples that were computed again.
+        unknown: what there is no second version of, so that no radius was checked; empty where all is known.
         failures: one line each; empty if all is well.
         notes: what a reader should know besides.
     """
@@ -40,6 +47,7 @@ class Findings:
     model: bool = False
     pinned: list[str] = field(default_factory=list)
     replayed: list[int] = field(default_factory=list)
+    unknown: str = ""
     failures: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -56,6 +64,8 @@ class Findings:
     @property
     def level(self) -> str:
         """How far the check went, one of `LEVELS`."""
+        if self.unknown:
+            return CLAIMS
         if self.records and len(self.replayed) == self.records:
             return REPLAY
         if not self.supported and not self.replayed:

@@ -13,12 +13,13 @@ from flint import arb
 from holdfast.errors import RunError
 from holdfast.verification.bets import hypothesis, is_won
 from holdfast.verification.bounds import Bounds, class_bounds
+from holdfast.verification.findings import Unknown
 from holdfast.verification.intervals import at_most, decided
 from holdfast.verification.pixels import last, pixel_count, realizations, touched
 from holdfast.verification.theorems import find_theorem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from holdfast.verification.manifest import Manifest
 
@@ -79,10 +80,6 @@ class Rule(ABC):
             raise RunError(f"the manifest has n = {self.n} and alpha = {estimator.get('alpha')}; alpha lies in [0, 1)")
 
     @abstractmethod
-    def totals(self) -> frozenset[int]:
-        """The numbers of estimation votes at which sampling may have stopped."""
-
-    @abstractmethod
     def complaints(self, votes: Votes, claim: Claim) -> list[str]:
         """Why the claim is not what the votes say; empty if it is."""
 
@@ -101,10 +98,6 @@ class ByBounds(Rule):
         self.shares = shares
         self.method = str(manifest.estimator["method"])
         self.theorem = find_theorem(manifest.noise, manifest.theorem)
-
-    def totals(self) -> frozenset[int]:
-        """Those that have a share of alpha."""
-        return frozenset(self.shares)
 
     def complaints(self, votes: Votes, claim: Claim) -> list[str]:
         """Label, soundness of radius and bounds, and nothing left out."""
@@ -167,14 +160,6 @@ class Bet(Rule):
                 "above 0, and some probability must certify the radius"
             )
 
-    def totals(self) -> frozenset[int]:
-        """A tenth more each time, 30 at least, n at last."""
-        total, totals = 0, set()
-        while total < self.n:
-            total += min(self.n - total, max(_LEAST_STEP, total // 10))
-            totals.add(total)
-        return frozenset(totals)
-
     def complaints(self, votes: Votes, claim: Claim) -> list[str]:
         """The bet was about the radius that the manifest asks for; a claim is that radius, or nothing."""
         top, n = self.top(votes), sum(votes.estimation)
@@ -218,10 +203,6 @@ class Exhaustive(Rule):
         if self.n != count:
             raise RunError(f"the manifest has n = {self.n}; the noise has {count} realizations for this shape")
 
-    def totals(self) -> frozenset[int]:
-        """All of them."""
-        return frozenset({self.n})
-
     def top(self, votes: Votes) -> int:
         """The class with the most votes; there is no selection."""
         return votes.estimation.index(max(votes.estimation))
@@ -242,15 +223,38 @@ def rule_of(manifest: Manifest) -> Rule:
     """The rule of the manifest's estimator.
 
     Raises:
-        RunError: verify does not know the estimator, its method, or the theorem; or a parameter is out of range.
+        Unknown: verify does not know the estimator, or the theorem for this noise.
+        RunError: it does not know the method, or a parameter is out of range.
     """
     name = manifest.estimator.get("name")
     if name not in _RULES:
-        raise RunError(f"verify does not know the estimator {name!r}; it knows {', '.join(_RULES)}")
+        raise Unknown(f"verify does not know the estimator {name!r}; it knows {', '.join(_RULES)}")
     try:
         return _RULES[name](manifest)
     except (KeyError, ValueError, TypeError) as error:
         raise RunError(f"the manifest's estimator or noise lacks a parameter, or has a wrong one: {error!r}") from error
+
+
+def totals_of(manifest: Manifest) -> frozenset[int] | None:
+    """The numbers of estimation votes at which sampling may have stopped; None if verify does not know the estimator.
+
+    Whatever the theorem: the parameters of the estimator are those that `rule_of` has looked at.
+    """
+    name, n = manifest.estimator.get("name"), int(manifest.estimator.get("n", 0))
+    if name == "looks":
+        return frozenset(look_sizes(n, float(manifest.estimator["ratio"])))
+    if name == "eprocess":
+        return frozenset(_steps(n))
+    # One look, or each realization once.
+    return frozenset({n}) if name in _RULES else None
+
+
+def _steps(n: int) -> Iterator[int]:
+    """A tenth more each time, 30 at least, n at last."""
+    total = 0
+    while total < n:
+        total += min(n - total, max(_LEAST_STEP, total // 10))
+        yield total
 
 
 def look_sizes(n: int, ratio: float) -> Sequence[int]:

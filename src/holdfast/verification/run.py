@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import RunError
 from holdfast.formats.records import BoundLine, ClaimLine, VoteLine
-from holdfast.verification.findings import Findings
+from holdfast.verification.findings import Findings, Unknown
 from holdfast.verification.manifest import read_lines, read_manifest, read_record
 from holdfast.verification.proved import check_proved, check_radius
 from holdfast.verification.results import check_results
-from holdfast.verification.rules import ByBounds, Claim, Rule, Votes, rule_of
+from holdfast.verification.rules import ByBounds, Claim, Rule, Votes, rule_of, totals_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -55,7 +55,8 @@ class RunFiles:
 
     Attributes:
         manifest: what the manifest says.
-        rule: of its estimator; None where there are no votes: for an imported log, and for a deterministic bound.
+        rule: of its estimator; None where there are no votes, as in an imported log and of a deterministic bound, and
+            where verify does not know what radii follow from them.
         records: entries by index, those whose digest and content are right.
     """
 
@@ -78,7 +79,7 @@ def check_files(folder: Where, result: Verification) -> RunFiles | None:
     """
     try:
         manifest = read_manifest(folder)
-        rule = rule_of(manifest) if manifest.kind == "certify" else None
+        rule, totals = _rule(manifest, result)
         lines = read_lines(folder)
     except RunError as error:
         result.failures.append(str(error))
@@ -86,7 +87,6 @@ def check_files(folder: Where, result: Verification) -> RunFiles | None:
     result.digest, result.kind, result.promised = manifest.digest, manifest.kind, len(manifest.indices)
     _check_manifest(manifest, result)
     records: dict[int, Mapping[str, Any]] = {}
-    totals = rule.totals() if rule else frozenset()
     for number, line in enumerate(lines, 1):
         try:
             record = read_record(line, manifest.digest, _LINES[manifest.kind])
@@ -106,7 +106,7 @@ def check_claims(files: RunFiles, claims: Iterable[Claim], result: Verification)
     if files.manifest.kind == "bound":
         check_proved(files, claims, result)
         return
-    if files.rule is None:
+    if files.manifest.kind == "imported":
         _check_imported(files, claims, result)
         return
     claimed: set[int] = set()
@@ -131,6 +131,27 @@ def complaints(files: RunFiles, claim: Claim) -> list[str]:
     return files.rule.complaints(files.votes(claim.index), claim)
 
 
+def _rule(manifest: Manifest, result: Verification) -> tuple[Rule | None, frozenset[int] | None]:
+    """The rule that votes are judged by, and how many there may be; None for none, or for any number.
+
+    Raises:
+        RunError: an entry of the procedure is wrong.
+    """
+    if manifest.kind == "bound":
+        return None, None
+    try:
+        rule = rule_of(manifest)
+    except Unknown as error:
+        result.unknown = str(error)
+        rule = None
+    except RunError:
+        if manifest.kind == "certify":
+            raise
+        # Told where its radii are looked at.
+        rule = None
+    return (rule, totals_of(manifest)) if manifest.kind == "certify" else (None, None)
+
+
 def _check_manifest(manifest: Manifest, result: Verification) -> None:
     manifest.story.tell(result)
     if manifest.kind == "certify" and manifest.joint_alpha is not None:
@@ -143,7 +164,7 @@ def _check_manifest(manifest: Manifest, result: Verification) -> None:
 
 
 def _check_record(
-    record: Mapping[str, Any], manifest: Manifest, totals: frozenset[int], before: Mapping[int, Any]
+    record: Mapping[str, Any], manifest: Manifest, totals: frozenset[int] | None, before: Mapping[int, Any]
 ) -> None:
     """Raise ValueError unless the record is one that the manifest's procedure can have written."""
     index = record["index"]
@@ -166,7 +187,7 @@ def _check_record(
             raise ValueError(f"example {index}: {stream} votes are {manifest.classes} numbers, found {len(votes)}")
     if sum(record["selection"]) != manifest.n0:
         raise ValueError(f"example {index}: {sum(record['selection'])} selection votes, {manifest.n0} are promised")
-    if sum(record["estimation"]) not in totals:
+    if totals is not None and sum(record["estimation"]) not in totals:
         raise ValueError(f"example {index}: the estimator does not stop at {sum(record['estimation'])} votes")
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from flint import arb
 
-from holdfast.errors import RunError
 from holdfast.verification import older, pixels
+from holdfast.verification.findings import Unknown
 from holdfast.verification.intervals import Undecided, at_most, rational
 from holdfast.verification.lattice import total_variation
 
@@ -132,12 +132,12 @@ def find_theorem(noise: Noise, name: str) -> Theorem:
     """The theorem of that name for the noise.
 
     Raises:
-        RunError: verify does not know it.
+        Unknown: verify does not know it.
     """
     theorem = _THEOREMS.get((noise.get("name"), name))
     if theorem is None:
         known = ", ".join(f"{theorem} of {noise}" for noise, theorem in _THEOREMS)
-        raise RunError(f"verify does not know theorem {name!r} of noise {noise.get('name')!r}; it knows {known}")
+        raise Unknown(f"verify does not know theorem {name!r} of noise {noise.get('name')!r}; it knows {known}")
     return theorem
 
 

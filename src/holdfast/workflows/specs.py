@@ -1,30 +1,25 @@
-"""Short specs on the command line, `NAME[:PATH][,key=value...]`, and the objects that they name."""
+"""What options say in short: specs, each with the objects of its family (`holdfast.spec`), and numbers."""
 
 from __future__ import annotations
 
 import re
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.errors import HoldfastWarning, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from holdfast.attacks import Attack
     from holdfast.bounds import Bound
     from holdfast.data.base import DataSet
-    from holdfast.named import Named
     from holdfast.noises.base import Noise
     from holdfast.sampling.engines.base import Engine
+    from holdfast.spec import Value
     from holdfast.store.attack_manifest import Budgets
     from holdfast.training.recipes import Recipe
     from holdfast.verification.sample import Sample
 
 _COUNT = re.compile(r"[0-9]{1,12}")
-
-Value = int | float | str | tuple[float, ...]
 
 
 def parse_noise(spec: str) -> Noise:
@@ -33,9 +28,9 @@ def parse_noise(spec: str) -> Noise:
     Raises:
         UsageError: not a spec of this form, or not one of the noises.
     """
-    from holdfast.noises.base import noise_from_dict
+    from holdfast.noises.base import NOISES
 
-    return noise_from_dict(_description(spec))
+    return NOISES.from_spec(spec)
 
 
 def parse_recipe(spec: str) -> Recipe:
@@ -44,9 +39,9 @@ def parse_recipe(spec: str) -> Recipe:
     Raises:
         UsageError: not a spec of this form, or not one of the recipes.
     """
-    from holdfast.training.recipes import find_recipe, recipe_from_dict
+    from holdfast.training.recipes.base import RECIPES
 
-    return recipe_from_dict(_description(spec, find_recipe(spec.partition(":")[0])))
+    return RECIPES.from_spec(spec)
 
 
 def parse_attack(spec: str) -> Attack:
@@ -55,9 +50,9 @@ def parse_attack(spec: str) -> Attack:
     Raises:
         UsageError: not a spec of this form, or not one of the attacks.
     """
-    from holdfast.attacks import attack_from_dict
+    from holdfast.attacks.base import ATTACKS
 
-    return attack_from_dict(_description(spec))
+    return ATTACKS.from_spec(spec)
 
 
 def parse_bound(spec: str) -> Bound:
@@ -66,9 +61,9 @@ def parse_bound(spec: str) -> Bound:
     Raises:
         UsageError: not a spec of this form, or not one of the bounds.
     """
-    from holdfast.bounds import bound_from_dict
+    from holdfast.bounds.base import BOUNDS
 
-    return bound_from_dict(_description(spec))
+    return BOUNDS.from_spec(spec)
 
 
 def parse_budgets(text: str | None, default: str | None = None) -> Budgets:
@@ -100,36 +95,23 @@ def parse_architecture(spec: str) -> tuple[str, dict[str, Value]]:
     """`resnet20`, `resnet110:shortcut=projection`, as name and arguments.
 
     Raises:
-        UsageError: not a spec of this form.
+        UsageError: not a spec of this form, or not one of the architectures.
     """
-    from holdfast.models.architectures.base import argument_annotations
-    from holdfast.named import Slashed
+    from holdfast.models.architectures.base import architecture_from_spec
 
-    description = _description(spec)
-    name = str(description.pop("name"))
-    annotations = argument_annotations(name)
-    return name, {
-        key: value.taken_as(annotations.get(key, "")) if isinstance(value, Slashed) else value
-        for key, value in description.items()
-    }
+    return architecture_from_spec(spec)
 
 
 def open_data_spec(spec: str, split: str) -> DataSet:
     """`digits`, `mnist:DIR`, `images:DIR,size=64`, `parquet:FILE`; what its files are to be noted for is a warning.
 
-    A path may have commas and equals signs: options are what stands at the end, behind commas, with the name of an
-    option of the source. A path that ends so itself gets a slash at its end.
-
     Raises:
         UsageError: not a spec of this form, or not one of the sources.
         DataError: the files are missing or corrupt.
     """
-    from holdfast.data.base import open_data, source_options
+    from holdfast.data.base import data_from_spec
 
-    name, colon, rest = spec.partition(":")
-    path, written = _path_and_options(rest, name, source_options(name))
-    options = _pairs(written, spec)
-    data = open_data(name, _place(path) if colon and path else None, split, options)
+    data = data_from_spec(spec, split)
     for note in data.notes:
         warnings.warn(note, HoldfastWarning, stacklevel=2)
     return data
@@ -224,108 +206,6 @@ def parse_engine(spec: str, ray_address: str | None, device: str, batch_size: in
 def _count(text: str) -> int | None:
     """A whole number as people write it; None for something else: Python reads other scripts and signs, too."""
     return int(text) if _COUNT.fullmatch(text) else None
-
-
-def _path_and_options(rest: str, source: str, known: Sequence[str]) -> tuple[str, str]:
-    """The path in `PATH,key=value,...`, and the options behind it, of which `known` are the names.
-
-    Raises:
-        UsageError: what looks like an option is also the end of a path that is there, or is no option and the path is
-            not there.
-    """
-    parts = rest.split(",")
-    end = len(parts)
-    while end > 1 and _is_option(parts[end - 1], known):
-        shorter, whole = ",".join(parts[: end - 1]), ",".join(parts[:end])
-        if _is_there(whole):
-            if _is_there(shorter):
-                raise UsageError(
-                    f"both {shorter} and {whole} are there: write {source}:{whole}/ for the second, and for the option "
-                    f"{source}:{shorter}/,{parts[end - 1]}"
-                )
-            break
-        end -= 1
-    path = ",".join(parts[:end])
-    key, equals, value = parts[end - 1].partition("=")
-    if end > 1 and equals and key.isidentifier() and "/" not in value and not _is_there(path):
-        raise UsageError(
-            f"data source {source!r} has no option {key!r}; it takes {', '.join(known) or 'none'}. Nor is there a file "
-            f"or folder {path}"
-        )
-    return path, ",".join(parts[end:])
-
-
-def _is_option(part: str, known: Sequence[str]) -> bool:
-    key, equals, value = part.partition("=")
-    return bool(equals) and key in known and "/" not in value
-
-
-def _is_there(path: str) -> bool:
-    try:
-        return _place(path).exists()
-    except OSError:
-        # Too long for a name.
-        return False
-
-
-def _place(path: str) -> Path:
-    """A path with the home folder in the place of ~.
-
-    Raises:
-        UsageError: there is no user of that name, or a name has a zero byte.
-    """
-    if "\0" in path:
-        raise UsageError(f"a path has no zero byte, got {path!r}")
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:
-        raise UsageError(f"{path!r} begins with the home folder of nobody; write the path out") from None
-
-
-def _description(spec: str, kind: type[Named] | None = None) -> dict[str, Value]:
-    """Name and parameters; those that `kind` declares to be paths stay text, with the commas that they have."""
-    name, _, rest = spec.partition(":")
-    paths, known = (kind.paths, kind.parameters()) if kind else ((), ())
-    parts: list[str] = []
-    for part in rest.split(","):
-        if parts and parts[-1].partition("=")[0] in paths and part.partition("=")[0] not in known:
-            parts[-1] += f",{part}"
-        else:
-            parts.append(part)
-    pairs = _paired(parts, spec)
-    return {"name": name, **{key: text if key in paths else _value(text) for key, text in pairs.items()}}
-
-
-def _pairs(text: str, spec: str) -> dict[str, str]:
-    return _paired(text.split(","), spec)
-
-
-def _paired(parts: Sequence[str], spec: str) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    for part in filter(None, parts):
-        key, equals, value = part.partition("=")
-        if not (key and equals and value):
-            raise UsageError(f"cannot read {part!r} in {spec!r}: parameters are written key=value, separated by commas")
-        if key in pairs:
-            raise UsageError(f"{key!r} is given twice in {spec!r}")
-        pairs[key] = value
-    return pairs
-
-
-def _value(text: str) -> Value:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    if "/" in text:
-        from holdfast.named import Slashed
-
-        try:
-            return Slashed(float(part) for part in text.split("/"))
-        except ValueError:
-            return text
-    return text
 
 
 def _real(text: str) -> float:

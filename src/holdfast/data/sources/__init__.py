@@ -1,9 +1,1 @@
-"""Sources of data sets, one file each. Every module here is loaded."""
-
-from __future__ import annotations
-
-import importlib
-import pkgutil
-
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
+"""Sources of data sets, one file each. `SOURCES` in `holdfast.data.base` finds them by name."""

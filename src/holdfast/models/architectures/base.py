@@ -6,9 +6,10 @@ and deviation: the bundle puts that in front. Weights are drawn from torch's glo
 
 from __future__ import annotations
 
-import inspect
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
+from inspect import Parameter, signature
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from torch import nn
@@ -16,15 +17,39 @@ from torch import nn
 from holdfast.errors import UsageError
 from holdfast.models.normalization import Normalization
 from holdfast.plain import plain
+from holdfast.registry import Registry
+from holdfast.spec import Form, Slashed, name_of, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from holdfast.spec import Value
+
 Shape = tuple[int, ...]
 
-_ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {}
-# Those that take inputs in input units, with no normalization in front.
-_RAW: set[str] = set()
+
+@dataclass(frozen=True)
+class Architecture:
+    """How a network of one kind is made.
+
+    Attributes:
+        builder: `(shape, num_classes, *, arg=...) -> nn.Module`.
+        raw: whether it takes inputs in input units, with no normalization in front.
+    """
+
+    builder: Callable[..., nn.Module]
+    raw: bool = False
+
+    @property
+    def arguments(self) -> dict[str, Parameter]:
+        """The keyword-only parameters of the builder, by name."""
+        parameters = signature(self.builder).parameters.values()
+        return {each.name: each for each in parameters if each.kind is Parameter.KEYWORD_ONLY}
+
+
+ARCHITECTURES: Registry[Architecture] = Registry(
+    "architecture", "holdfast.models.architectures", "holdfast.architectures"
+)
 # The modules of the builders that are called while someone wants to know; see `builders_used`.
 _USED: ContextVar[set[str] | None] = ContextVar("_USED", default=None)
 
@@ -43,33 +68,36 @@ def architecture(name: str, *, raw: bool = False) -> Callable[[Builder], Builder
     """
 
     def register(function: Builder) -> Builder:
-        if name in _ARCHITECTURES:
-            raise TypeError(f"two architectures are named {name!r}")
-        _ARCHITECTURES[name] = function
-        if raw:
-            _RAW.add(name)
+        ARCHITECTURES.add(name, Architecture(function, raw), function.__module__)
         return function
 
     return register
 
 
-def argument_annotations(name: str) -> dict[str, str]:
-    """The arguments of an architecture and their types, as they are written; none for a name that is not known."""
-    builder = _ARCHITECTURES.get(name)
-    if builder is None:
-        return {}
-    parameters = inspect.signature(builder).parameters.values()
-    return {each.name: str(each.annotation) for each in parameters if each.kind is each.KEYWORD_ONLY}
+def architecture_from_spec(text: str) -> tuple[str, dict[str, Value]]:
+    """Name and arguments that a spec gives, as in `resnet110:shortcut=projection`.
+
+    Raises:
+        UsageError: not a spec, or no such architecture. The arguments are checked when it is built.
+    """
+    known = ARCHITECTURES.asked(name_of(text)).arguments
+    spec = parse(text, Form(options=tuple(known))).without_path(text)
+    types = {name: str(parameter.annotation) for name, parameter in known.items()}
+    return spec.name, {
+        key: value.taken_as(types.get(key, "")) if isinstance(value, Slashed) else value
+        for key, value in spec.values().items()
+    }
 
 
 def takes_raw_inputs(name: str) -> bool:
     """Whether an architecture wants inputs in input units, without normalization."""
-    return name in _RAW
+    found = ARCHITECTURES.get(name)
+    return found is not None and found.raw
 
 
 def architecture_names() -> list[str]:
     """The names of all architectures, sorted."""
-    return sorted(_ARCHITECTURES)
+    return ARCHITECTURES.names()
 
 
 @contextmanager
@@ -100,21 +128,14 @@ def build(name: str, shape: Shape, num_classes: int, args: Mapping[str, Any] | N
             that the architecture cannot take.
         MissingExtraError: the architecture needs a package that is not installed.
     """
-    if name not in _ARCHITECTURES:
-        raise UsageError(f"unknown architecture {name!r}; known are {', '.join(architecture_names())}")
-    builder = _ARCHITECTURES[name]
-    parameters = inspect.signature(builder).parameters.values()
-    known = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    found = ARCHITECTURES.find(name)
+    builder, known = found.builder, found.arguments
     given = {key: plain(value) for key, value in (args or {}).items()}
     shape, num_classes = plain((shape, num_classes))
     unknown = sorted(set(given) - set(known))
     if unknown:
         raise UsageError(f"architecture {name!r} has no argument {unknown[0]!r}; it takes {', '.join(known) or 'none'}")
-    missing = [
-        parameter.name
-        for parameter in parameters
-        if parameter.name in known and parameter.default is parameter.empty and parameter.name not in given
-    ]
+    missing = [each for each, parameter in known.items() if parameter.default is parameter.empty and each not in given]
     if missing:
         raise UsageError(f"architecture {name!r} needs the argument {missing[0]!r}")
     if type(num_classes) is not int or num_classes < 2:

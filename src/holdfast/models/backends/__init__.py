@@ -1,9 +1,6 @@
-"""Backends: ways to compute the logits of one and the same network, one file each. Every module here is loaded."""
+"""Backends: ways to compute the logits of one and the same network, one file each, which `base` finds by name."""
 
 from __future__ import annotations
-
-import importlib
-import pkgutil
 
 from holdfast.models.backends.base import (
     PRECISIONS,
@@ -28,6 +25,3 @@ __all__ = [
     "prepare",
     "usable",
 ]
-
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")

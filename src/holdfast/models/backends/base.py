@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from holdfast.errors import ClassifierError, HoldfastError, MissingExtraError, UsageError, first_line
 from holdfast.memory import is_out_of_memory
+from holdfast.registry import Registry
 
 if TYPE_CHECKING:
     import numpy as np
@@ -124,7 +125,7 @@ class Backend(ABC):
         return prepare, (self.name, self.job)
 
 
-_BACKENDS: dict[str, type[Backend]] = {}
+BACKENDS: Registry[type[Backend]] = Registry("backend", "holdfast.models.backends")
 
 AnyBackend = TypeVar("AnyBackend", bound=type[Backend])
 
@@ -133,10 +134,8 @@ def backend(name: str) -> Any:
     """Register a class as the backend of that name."""
 
     def register(kind: AnyBackend) -> AnyBackend:
-        if name in _BACKENDS:
-            raise TypeError(f"two backends are named {name!r}")
         kind.name = name
-        _BACKENDS[name] = kind
+        BACKENDS.add(name, kind, kind.__module__)
         return kind
 
     return register
@@ -144,7 +143,7 @@ def backend(name: str) -> Any:
 
 def backend_names() -> list[str]:
     """The names of all backends: the reference first, the others sorted."""
-    return sorted(_BACKENDS, key=lambda name: (name != "torch", name))
+    return sorted(BACKENDS.names(), key=lambda name: (name != "torch", name))
 
 
 def check_precision(precision: str) -> str:
@@ -160,20 +159,18 @@ def find(name: str) -> type[Backend]:
     Raises:
         UsageError: there is none.
     """
-    if name not in _BACKENDS:
-        raise UsageError(f"unknown backend {name!r}; known are {', '.join(backend_names())}")
-    return _BACKENDS[name]
+    return BACKENDS.find(name)
 
 
 def having(precision: str) -> list[str]:
     """Names of the backends that have this precision, here or elsewhere."""
     check_precision(precision)
-    return [name for name in backend_names() if precision in _BACKENDS[name].precisions]
+    return [name for name in backend_names() if precision in BACKENDS.find(name).precisions]
 
 
 def usable(precision: str, device: torch.device) -> list[str]:
     """Names of the backends that have this precision and can be used here, the reference first."""
-    return [name for name in having(precision) if _BACKENDS[name].obstacle(precision, device) is None]
+    return [name for name in having(precision) if BACKENDS.find(name).obstacle(precision, device) is None]
 
 
 def prepare(name: str, job: Job) -> Backend:

@@ -2,7 +2,7 @@
 
 from holdfast.training.recipes.adversarial import Adversarial
 from holdfast.training.recipes.autoencoder import Autoencoder
-from holdfast.training.recipes.base import Recipe, find_recipe, recipe_from_dict, recipe_names
+from holdfast.training.recipes.base import Recipe, recipe_from_dict, recipe_names
 from holdfast.training.recipes.consistency import Consistency
 from holdfast.training.recipes.convex import Convex
 from holdfast.training.recipes.denoise import Denoise
@@ -28,7 +28,6 @@ __all__ = [
     "Stability",
     "Standard",
     "VoteMargin",
-    "find_recipe",
     "recipe_from_dict",
     "recipe_names",
 ]

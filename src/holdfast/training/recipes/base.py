@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from holdfast.errors import UsageError
-from holdfast.named import Named, from_dict, register
+from holdfast.named import Family, Named
 from holdfast.noises.base import AdditiveNoise
 from holdfast.plain import is_real, plain
 
@@ -81,7 +81,7 @@ class Step:
         return self.noise.apply(x.repeat_interleave(self.copies, 0), self.draws)
 
 
-_RECIPES: dict[str, type[Recipe]] = {}
+RECIPES: Family[Recipe] = Family("recipe", "holdfast.training.recipes", "holdfast.recipes")
 
 
 class Recipe(Named, ABC):
@@ -94,7 +94,7 @@ class Recipe(Named, ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        register(_RECIPES, "recipe", cls)
+        RECIPES.register(cls)
 
     # What it trains where no architecture is named; None for what fits the data.
     architecture: ClassVar[str | None] = None
@@ -130,12 +130,7 @@ class Recipe(Named, ABC):
 
 def recipe_names() -> list[str]:
     """The names of all recipes, sorted."""
-    return sorted(_RECIPES)
-
-
-def find_recipe(name: str) -> type[Recipe] | None:
-    """The class of the recipe of this name, or None."""
-    return _RECIPES.get(name)
+    return RECIPES.names()
 
 
 def recipe_from_dict(description: Mapping[str, Any]) -> Recipe:
@@ -144,7 +139,7 @@ def recipe_from_dict(description: Mapping[str, Any]) -> Recipe:
     Raises:
         UsageError: an unknown recipe, or a parameter that is unknown, missing or out of range.
     """
-    return from_dict(_RECIPES, "recipe", description)
+    return RECIPES.from_dict(description)
 
 
 def _check_copies(recipe: Recipe, config: Settings) -> None:

@@ -1,0 +1,198 @@
+"""Variants by name: those that lie in a package of Holdfast, and those that other distributions bring.
+
+A variant is found by its place: every module in the package of its kind is loaded when a name is first looked up.
+Other distributions name theirs by entry points, in the group of the kind: `NAME = MODULE:OBJECT`. These are read when
+somebody writes a name, when Holdfast does not have one, and when all are listed; the module of a variant is loaded when
+that one is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import warnings
+from functools import cache
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from holdfast.errors import HoldfastWarning, UsageError, first_line
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+AnyVariant = TypeVar("AnyVariant")
+
+# Every group of ours begins so.
+_OURS = "holdfast."
+
+
+class Registry(Generic[AnyVariant]):
+    """All variants of one kind.
+
+    Args:
+        kind: what they are, in a word or two, for messages.
+        home: the package that has those of Holdfast, a module each.
+        group: of the entry points of others; None for a kind that others cannot add to.
+    """
+
+    def __init__(self, kind: str, home: str, group: str | None = None) -> None:
+        self.kind = kind
+        self.home = home
+        self.group = group
+        self._known: dict[str, AnyVariant] = {}
+        self._homes: dict[str, str] = {}
+        self._loaded = False
+        self._brought: dict[str, tuple[str, EntryPoint]] | None = None
+
+    def add(self, name: str, variant: AnyVariant, home: str) -> None:
+        """Put a variant in.
+
+        Args:
+            name: its own.
+            variant: what is found by that name.
+            home: the module that it lies in.
+
+        Raises:
+            TypeError: another one has this name.
+        """
+        if name in self._known:
+            raise TypeError(f"two {self.kind}s are named {name!r}: that of {self._homes[name]}, and that of {home}")
+        self._known[name] = variant
+        self._homes[name] = home
+
+    def remove(self, name: str) -> None:
+        """Forget a variant, if there is one of this name."""
+        self._known.pop(name, None)
+        self._homes.pop(name, None)
+
+    def names(self) -> list[str]:
+        """All names, sorted. Nothing of others is loaded."""
+        self._load_own()
+        return sorted({*self._known, *self._others()})
+
+    def own_names(self) -> list[str]:
+        """The names that were registered so far, sorted: Holdfast's, and those whose modules are loaded."""
+        self._load_own()
+        return sorted(self._known)
+
+    def get(self, name: object) -> AnyVariant | None:
+        """The variant of this name, or None."""
+        if not isinstance(name, str):
+            return None
+        self._load_own()
+        if name not in self._known and name in self._others():
+            self._load(name)
+        return self._known.get(name)
+
+    def find(self, name: object) -> AnyVariant:
+        """The variant of this name.
+
+        Raises:
+            UsageError: there is none.
+        """
+        found = self.get(name)
+        if found is None:
+            raise UsageError(f"unknown {self.kind} {name!r}; known are {', '.join(self.names())}")
+        return found
+
+    def asked(self, name: str) -> AnyVariant:
+        """`find`, for a name that somebody wrote: entry points that are refused are told of, too.
+
+        Raises:
+            UsageError: there is none.
+        """
+        self._load_own()
+        self._others()
+        return self.find(name)
+
+    def all(self) -> dict[str, AnyVariant]:
+        """All variants by name, sorted; whatever others bring is loaded."""
+        found = ((name, self.get(name)) for name in self.names())
+        return {name: variant for name, variant in found if variant is not None}
+
+    def _load_own(self) -> None:
+        if self._loaded:
+            return
+        # First, for what asks while it is being loaded.
+        self._loaded = True
+        try:
+            for module in pkgutil.iter_modules(importlib.import_module(self.home).__path__):
+                importlib.import_module(f"{self.home}.{module.name}")
+        except BaseException:
+            self._loaded = False
+            raise
+
+    def _others(self) -> dict[str, tuple[str, EntryPoint]]:
+        """Distribution and entry point of each variant of others that is not refused, by name."""
+        if self._brought is None:
+            self._brought = {}
+            for distribution, entry in _entries().get(self.group, ()) if self.group else ():
+                first = self._homes.get(entry.name)
+                if entry.name in self._brought:
+                    owner, other = self._brought[entry.name]
+                    first = f"{_module(other)} (distribution {owner})"
+                if first is None:
+                    self._brought[entry.name] = distribution, entry
+                elif _top(first) != _top(_module(entry)):
+                    _warn(
+                        f"the {self.kind} {entry.name!r} of the distribution {distribution} ({_module(entry)}) is "
+                        f"refused: {first} has that name. Rename one of them, or uninstall the distribution"
+                    )
+        return self._brought
+
+    def _load(self, name: str) -> None:
+        distribution, entry = self._others()[name]
+        try:
+            entry.load()
+            fault = None if name in self._known else f"{entry.value} registers no {self.kind} of that name"
+        except Exception as error:
+            fault = f"{type(error).__name__}: {first_line(error)}" if str(error) else type(error).__name__
+        if fault is not None:
+            del self._others()[name]
+            _warn(
+                f"the {self.kind} {name!r} of the distribution {distribution} cannot be loaded ({fault}). Update or "
+                "uninstall that distribution"
+            )
+
+
+@cache
+def _entries() -> dict[str, list[tuple[str, EntryPoint]]]:
+    """Distribution and entry point, by group, of all groups that are ours; of a name twice on the path, the first."""
+    from importlib.metadata import distributions
+
+    found: dict[str, list[tuple[str, EntryPoint]]] = {}
+    seen = set()
+    for distribution in distributions():
+        try:
+            # Most have nothing for us, and are not looked into.
+            if _OURS not in (distribution.read_text("entry_points.txt") or ""):
+                continue
+            name = str(distribution.metadata["Name"])
+            entries = [entry for entry in distribution.entry_points if entry.group.startswith(_OURS)]
+        except Exception as error:
+            _warn(
+                f"the entry points of {_label(distribution)} cannot be read ({type(error).__name__}: "
+                f"{first_line(error)}); what it brings is left out"
+            )
+            continue
+        if name not in seen:
+            for entry in entries:
+                found.setdefault(entry.group, []).append((name, entry))
+        seen.add(name)
+    return found
+
+
+def _label(distribution: object) -> str:
+    """A distribution whose metadata may be broken, by its folder."""
+    return str(getattr(distribution, "_path", "a distribution"))
+
+
+def _module(entry: EntryPoint) -> str:
+    return entry.value.partition(":")[0].strip()
+
+
+def _top(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, HoldfastWarning, stacklevel=2)

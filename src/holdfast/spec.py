@@ -1,0 +1,316 @@
+"""Specs, `NAME[:PATH][,key=value...]`: how one line of text names a noise, an attack, a data set or a model.
+
+The only place that takes such a text apart, and that puts one together (`spell`). It knows no noise and no source: a
+family says by a `Form` what may follow a name, and makes its object of the `Spec`. The grammar is in docs/specs.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from holdfast.errors import UsageError
+
+# A name ends at the first of these.
+_NAME = re.compile(r"[^:,]*")
+# What may stand before a quoted value.
+_KEY = re.compile(r"([^\W\d]\w*)=")
+# A double quote within is written twice.
+_QUOTED = re.compile(r'"((?:[^"]|"")*)"', re.DOTALL)
+
+
+class Quoted(str):
+    """A text that was written within double quotes: it is never read as a number."""
+
+    __slots__ = ()
+
+
+class Slashed(tuple[float, ...]):
+    """Numbers with slashes between them: a list, or a fraction where one number is taken."""
+
+    __slots__ = ()
+
+    def taken_as(self, annotation: str) -> float | tuple[float, ...]:
+        """The fraction that two numbers are for a parameter that is a real number; else the list.
+
+        Args:
+            annotation: of the parameter, as in `float | None`.
+
+        Raises:
+            UsageError: the second number is 0.
+        """
+        if len(self) != 2 or "float" not in annotation or "tuple" in annotation or "Sequence" in annotation:
+            return tuple(self)
+        above, below = self
+        if below == 0.0:
+            raise UsageError(f"{above:g}/{below:g} is no number: it divides by 0")
+        return above / below
+
+
+Value = int | float | str | tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a family takes behind a name.
+
+    Attributes:
+        path: whether the path may have commas and equals signs without quotes. Then options are what stands at the end
+            with one of the names in `options`; otherwise every comma separates.
+        options: the names of the options.
+        texts: options whose values are paths, and may have commas without quotes.
+    """
+
+    path: bool = False
+    options: Sequence[str] = ()
+    texts: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A spec, taken apart.
+
+    Attributes:
+        name: of what is meant.
+        path: what stands behind the colon without a key; None for nothing.
+        options: texts by key, in order; those that were quoted are `Quoted`.
+    """
+
+    name: str
+    path: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def values(self, texts: Sequence[str] = ()) -> dict[str, Value]:
+        """The options, numbers as numbers; those in `texts` stay text."""
+        return {key: text if key in texts else value_of(text) for key, text in self.options.items()}
+
+    def without_path(self, written: str) -> Spec:
+        """The spec itself.
+
+        Args:
+            written: how it was written, for the message.
+
+        Raises:
+            UsageError: it has a path.
+        """
+        if self.path is not None:
+            raise _unreadable(self.path, written)
+        return self
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What stands between two commas.
+
+    Attributes:
+        raw: as it is written.
+        key: before the equals sign; None where there is no such sign.
+        value: behind it, or all, without quotes.
+        quoted: whether the value was within quotes.
+    """
+
+    raw: str
+    key: str | None
+    value: str
+    quoted: bool = False
+
+    @property
+    def text(self) -> str:
+        return Quoted(self.value) if self.quoted else self.value
+
+    def is_option(self, known: Sequence[str]) -> bool:
+        return self.key in known and (self.quoted or "/" not in self.value)
+
+
+def name_of(text: str) -> str:
+    """The name that a spec begins with."""
+    found = _NAME.match(text)
+    return found[0] if found else ""
+
+
+def parse(text: str, form: Form | None = None, is_there: Callable[[str], bool] | None = None) -> Spec:
+    """Take a spec apart.
+
+    Args:
+        text: as it was written.
+        form: what may follow its name.
+        is_there: whether there is a file or folder of this name; looks on the disk by default.
+
+    Raises:
+        UsageError: it cannot be read, or in two ways.
+    """
+    form, there = form or Form(), is_there or _is_there
+    name = name_of(text)
+    mark, rest = text[len(name) : len(name) + 1], text[len(name) + 1 :]
+    parts = _parts(rest, text) if rest else []
+    if mark == ",":
+        return Spec(name, None, _options(parts, text))
+    first = parts[0] if parts else None
+    if first is None:
+        return Spec(name)
+    if first.quoted and first.key is None:
+        return Spec(name, first.value, _options(parts[1:], text))
+    if form.path and first.raw:
+        end = _end_of_path(parts, name, form.options, there)
+        path = ",".join(part.raw for part in parts[:end])
+        return Spec(name, path if end else None, _options(parts[end:], text))
+    if first.key is None and first.raw:
+        return Spec(name, first.value, _options(parts[1:], text))
+    return Spec(name, None, _options(_joined(parts, form), text))
+
+
+def spell(spec: Spec) -> str:
+    """How a spec is written, with quotes where it needs them: `parse` is the inverse.
+
+    Raises:
+        ValueError: a name or a key cannot be written.
+    """
+    if _NAME.fullmatch(spec.name) is None:
+        raise ValueError(f"a name has no colon and no comma, got {spec.name!r}")
+    parts = [] if spec.path is None else [spell_text(spec.path, also="=")]
+    for key, value in spec.options.items():
+        if _KEY.fullmatch(f"{key}=") is None:
+            raise ValueError(f"a key is a word of letters, digits and underscores, got {key!r}")
+        parts.append(f"{key}={spell_text(value)}")
+    return f"{spec.name}:{','.join(parts)}" if parts else spec.name
+
+
+def spell_text(text: str, also: str = "") -> str:
+    """A value or a path as it is written, within quotes if it has a comma, or a character of `also`."""
+    plain = text and not text.startswith('"') and not any(mark in text for mark in f",{also}")
+    return text if plain and not isinstance(text, Quoted) else '"' + text.replace('"', '""') + '"'
+
+
+def value_of(text: str) -> Value:
+    """A number, several with slashes between them, or the text itself."""
+    if isinstance(text, Quoted):
+        return text
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    if "/" in text:
+        try:
+            return Slashed(float(part) for part in text.split("/"))
+        except ValueError:
+            return text
+    return text
+
+
+def place(path: str) -> Path:
+    """A path with the home folder in the place of ~.
+
+    Raises:
+        UsageError: there is no user of that name, or a name has a zero byte.
+    """
+    if "\0" in path:
+        raise UsageError(f"a path has no zero byte, got {path!r}")
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise UsageError(f"{path!r} begins with the home folder of nobody; write the path out") from None
+
+
+def _parts(rest: str, text: str) -> list[_Part]:
+    parts, at = [], 0
+    while True:
+        key = _KEY.match(rest, at)
+        begin = key.end() if key else at
+        if rest.startswith('"', begin):
+            found = _QUOTED.match(rest, begin)
+            if found is None:
+                raise UsageError(
+                    f"a double quote in {text!r} is not closed: {rest[begin:]!r}. Close it; one that belongs to the "
+                    'text is written twice, within quotes ("")'
+                )
+            end, value, quoted = found.end(), found[1].replace('""', '"'), True
+            if end < len(rest) and rest[end] != ",":
+                raise UsageError(
+                    f"behind the closing quote of {found[0]} in {text!r} stands {rest[end]!r}, expected a comma or the "
+                    'end. A double quote that belongs to the text is written twice ("")'
+                )
+        else:
+            comma = rest.find(",", at)
+            end = len(rest) if comma < 0 else comma
+            value, quoted = rest[at:end], False
+        raw = rest[at:end]
+        if quoted:
+            parts.append(_Part(raw, key[1] if key else None, value, quoted=True))
+        else:
+            before, equals, behind = raw.partition("=")
+            parts.append(_Part(raw, before, behind) if equals else _Part(raw, None, raw))
+        if end == len(rest):
+            return parts
+        at = end + 1
+
+
+def _joined(parts: Sequence[_Part], form: Form) -> list[_Part]:
+    """The parts; of a value that is a path without quotes, those that its commas have made are one again."""
+    joined: list[_Part] = []
+    for part in parts:
+        last = joined[-1] if joined else None
+        if last and last.key in form.texts and not last.quoted and part.key not in form.options:
+            joined[-1] = _Part(f"{last.raw},{part.raw}", last.key, f"{last.value},{part.raw}")
+        else:
+            joined.append(part)
+    return joined
+
+
+def _options(parts: Sequence[_Part], text: str) -> dict[str, str]:
+    options: dict[str, str] = {}
+    for part in parts:
+        if not part.raw:
+            continue
+        if not part.key or not (part.value or part.quoted):
+            raise _unreadable(part.raw, text)
+        if part.key in options:
+            raise UsageError(f"{part.key!r} is given twice in {text!r}")
+        options[part.key] = part.text
+    return options
+
+
+def _unreadable(part: str, text: str) -> UsageError:
+    return UsageError(f"cannot read {part!r} in {text!r}: parameters are written key=value, separated by commas")
+
+
+def _end_of_path(parts: Sequence[_Part], name: str, known: Sequence[str], is_there: Callable[[str], bool]) -> int:
+    """How many parts are the path, which is not quoted; 0 for none.
+
+    Raises:
+        UsageError: what looks like an option is also the end of a path that is there, or is no option and the path is
+            not there.
+    """
+
+    def path(count: int) -> str:
+        return ",".join(part.raw for part in parts[:count])
+
+    end = len(parts)
+    while end > 1 and parts[end - 1].is_option(known):
+        if not parts[end - 1].quoted and is_there(path(end)):
+            if is_there(path(end - 1)):
+                raise UsageError(
+                    f"both {path(end - 1)} and {path(end)} are there: write {name}:{path(end)}/ for the second, and "
+                    f"for the option {name}:{path(end - 1)}/,{parts[end - 1].raw}"
+                )
+            break
+        end -= 1
+    last = parts[end - 1]
+    if end == 1:
+        return 0 if last.is_option(known) and not is_there(last.raw) else 1
+    if last.key and last.key.isidentifier() and "/" not in last.value and not is_there(path(end)):
+        raise UsageError(
+            f"{name!r} has no option {last.key!r}; it takes {', '.join(known) or 'none'}. Nor is there a file or "
+            f"folder {path(end)}"
+        )
+    return end
+
+
+def _is_there(path: str) -> bool:
+    try:
+        return place(path).exists()
+    except OSError:
+        # Too long for a name.
+        return False
