@@ -6,12 +6,12 @@ import platform
 import time
 from contextlib import closing
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from holdfast.distribution import VERSION
 from holdfast.errors import RunError, UsageError
 from holdfast.estimators import Estimator
 from holdfast.models.backends.base import find
@@ -101,7 +101,7 @@ def code_of_votes(noise: Noise, estimator: Estimator, model: Mapping[str, Any]) 
 def installed_versions() -> dict[str, str]:
     """Holdfast, and what noise and votes come from."""
     return {
-        "holdfast": version("holdfast"),
+        "holdfast": VERSION,
         "torch": torch.__version__,
         "numpy": np.__version__,
         "python": platform.python_version(),
