@@ -30,6 +30,7 @@ from holdfast.cli import (
     verify,
     weights,
 )
+from holdfast.distribution import VERSION
 from holdfast.errors import HoldfastError, HoldfastWarning, first_line
 from holdfast.files import explained
 
@@ -49,9 +50,7 @@ def _program(
     version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
 ) -> None:
     if version:
-        from importlib.metadata import version as installed
-
-        sys.stdout.write(f"holdfast {installed('holdfast')}\n")
+        sys.stdout.write(f"holdfast {VERSION}\n")
         raise typer.Exit
 
 
