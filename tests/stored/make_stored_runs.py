@@ -55,7 +55,7 @@ ATTACKS: dict[str, tuple[str, str | None, tuple[object, ...]]] = {
     "attack-pixels": (
         "ablation",
         "ablation",
-        ("--attack", "pointwise", "--limit", 3, "--n", 100, "--repeats", 20),
+        ("--attack", "pointwise", "--budget", "3,6,12", "--limit", 3, "--n", 100, "--repeats", 20),
     ),
 }
 
