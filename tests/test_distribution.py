@@ -4,9 +4,8 @@ import re
 from importlib.metadata import version
 from pathlib import Path
 
-from holdfast.execution.certify import installed_versions
-
 from holdfast import distribution
+from holdfast.execution.certify import installed_versions
 
 ROOT = Path(__file__).parent.parent
 

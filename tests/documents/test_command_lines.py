@@ -11,7 +11,7 @@ import typer
 from pages import PAGES, ROOT, title
 from typer.main import get_command
 
-from holdfast.cli.main import app
+from holdfast.__main__ import app
 
 PROGRAM: Any = get_command(app)
 # Of Click, of which Typer may have a copy: what is wrong with a call.

@@ -33,6 +33,8 @@ WORDED = {"unattacked"}
 PATHS = {"run", "attack"}
 # A copy of the manifest, which other tests compare.
 COPIES = {"manifest"}
+# Entries that answers have had since then: left out where they are null.
+SINCE = {"unknown"}
 # Votes of other bounds or theorems than the run promised: runs that have them.
 COHEN = {"gaussian", "laplace", "ablation", "uniform-flip", "looks"}
 OTHER_THEOREMS = {"gaussian": ("lecuyer", "li", "cohen_linf"), "uniform": ("overlap_linf",)}
@@ -161,7 +163,8 @@ def reduced(document: Any) -> Any:
         return [reduced(each) for each in document]
     if not isinstance(document, dict):
         return document
-    return {key: _entry(key, value) for key, value in document.items() if key not in SENTENCES | COPIES}
+    kept = {key: value for key, value in document.items() if not (key in SINCE and value is None)}
+    return {key: _entry(key, value) for key, value in kept.items() if key not in SENTENCES | COPIES}
 
 
 def _entry(key: str, value: Any) -> Any:
