@@ -135,7 +135,7 @@ def test_a_full_disk_is_a_clear_error_and_keeps_what_was_recorded(tmp_path: Path
     """A real partial write: the process may not write files beyond a size that ends within a record."""
     code = f"""
         import resource, signal, sys
-        sys.path.insert(0, {SHARED!r})
+        sys.path[:0] = [{SHARED!r}, {str(Path(__file__).parent)!r}]
         from pathlib import Path
         from helpers import manifest, run
         from holdfast.errors import StorageError
