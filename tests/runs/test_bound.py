@@ -245,7 +245,9 @@ def test_records_that_cannot_be_are_refused(tmp_path, record, message):
     assert result.failures
 
 
-@pytest.mark.parametrize("record", [BoundRecord(0, 0, None, 0.0), BoundRecord(0, 9, 9, 0.05), BoundRecord(0, 0, 0, 0.0)])
+@pytest.mark.parametrize(
+    "record", [BoundRecord(0, 0, None, 0.0), BoundRecord(0, 9, 9, 0.05), BoundRecord(0, 0, 0, 0.0)]
+)
 def test_records_at_the_ends_of_what_can_be_are_read(tmp_path, record):
     with RunStore(tmp_path / "run", promised()) as store:
         store.append([record])

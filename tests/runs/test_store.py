@@ -353,3 +353,26 @@ def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(fcntl, "flock", refuse)
     with pytest.raises(StorageError, match="its file system cannot lock files"):
         RunStore(tmp_path / "run", manifest())
+
+
+def test_a_complete_run_that_lost_a_record_is_read_only_to_go_on(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    run(folder, manifest(size=3))
+    results = read_run(folder).results
+    assert results is not None
+    whole = (folder / RECORDS).read_bytes()
+    (folder / RECORDS).write_bytes(b"".join(whole.splitlines(keepends=True)[:2]))
+    with pytest.raises(RunError, match=r"results\.json does not fit the records"):
+        read_run(folder)
+    going_on = read_run(folder, to_go_on=True)
+    assert (len(going_on.records), going_on.results) == (2, None)
+    # With as many records as were promised, but others, there is nothing to go on with.
+    first, second, last = whole.splitlines(keepends=True)
+    entries = json.loads(last)
+    other = seal(folder, {**entries, "estimation": entries["estimation"][::-1]})
+    (folder / RECORDS).write_bytes(first + second + other.encode())
+    for to_go_on in (False, True):
+        with pytest.raises(RunError, match=r"results\.json does not fit the records"):
+            read_run(folder, to_go_on)
+    (folder / RECORDS).write_bytes(whole)
+    assert read_run(folder, to_go_on=True).results == read_run(folder).results == results
