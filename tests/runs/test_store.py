@@ -14,9 +14,11 @@ import pytest
 from helpers import manifest, run
 from verified_runs import seal
 
-from holdfast.errors import RunError, RunLockedError, StorageError
+from holdfast.errors import RunError, RunLockedError, StorageError, UsageError
+from holdfast.estimators import Exact
+from holdfast.noises.partition import Partition
 from holdfast.runs.digests import manifest_digest
-from holdfast.runs.manifest import FILE_NAME, Manifest, differences, read_manifest
+from holdfast.runs.manifest import FILE_NAME, Manifest, checked_estimator, differences, read_manifest
 from holdfast.runs.store import RECORDS, SESSIONS, RunStore, VoteRecord, read_run
 from holdfast.runs.subsets import ordinal
 from holdfast.types import Counts
@@ -376,3 +378,14 @@ def test_a_complete_run_that_lost_a_record_is_read_only_to_go_on(tmp_path: Path)
             read_run(folder, to_go_on)
     (folder / RECORDS).write_bytes(whole)
     assert read_run(folder, to_go_on=True).results == read_run(folder).results == results
+
+
+@pytest.mark.parametrize(("blocks", "fits"), [(9, True), (8, False), (10, False)])
+def test_an_estimator_that_takes_all_realizations_promises_as_many_as_there_are(blocks: int, fits: bool) -> None:
+    """36 pixels in blocks of 4 are 9 blocks."""
+    exact = manifest(noise=Partition(4).to_dict(), guarantee="partition", estimator=Exact(blocks).to_dict(), n0=0)
+    if fits:
+        assert checked_estimator(exact) == Exact(9)
+        return
+    with pytest.raises(UsageError, match=f"takes {blocks} realizations of partition:k=4.*which has 9 for inputs"):
+        checked_estimator(exact)
