@@ -67,6 +67,17 @@ def test_what_a_search_returns_counts_up_to_its_budget_and_not_beyond(overshooti
     assert bool(target.decide(shifted(norm, sizes["beyond"]).unsqueeze(0)) == 1), "it is adversarial all the same"
 
 
+def test_a_candidate_beyond_the_budget_is_not_asked_for() -> None:
+    """It is refused before the classifier is asked, whose answers are counted."""
+    target = PlainTarget(bright, 2, SHAPE)
+    problem = Problem(target, torch.zeros(1, *SHAPE), 0, None, Norm.L2, 0.5, 0)
+    before = target.queries.decisions
+    assert problem.accepted(shifted(Norm.L2, 0.51)) is None
+    assert target.queries.decisions == before
+    assert problem.accepted(shifted(Norm.L2, 0.5)) is not None
+    assert target.queries.decisions == before + 1
+
+
 @pytest.mark.parametrize("norm", [Norm.L2, Norm.LINF], ids=str)
 def test_what_is_taken_back_is_rounding_and_no_more(norm: Norm) -> None:
     x, budget = torch.zeros(SHAPE), BUDGETS[norm]

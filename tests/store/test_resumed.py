@@ -6,6 +6,7 @@ by itself, and fails this test if the comparison leaves it out.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
@@ -30,6 +31,8 @@ from holdfast.store.seeds import Seed
 # which is told once, while the seed itself is compared.
 NOT_COMPARED = {("created",), ("data", "sorted_by_class"), ("seed_origin",), ("nonce",), ("promise",)}
 NONCE = "ab" * 16
+NETWORK, PACKAGE = "holdfast.models.architectures.digits_cnn", "torchvision"
+CODES = {NETWORK: "1" * 16, PACKAGE: "version 0.20"}
 
 
 def derived(promised: Manifest) -> Manifest:
@@ -40,14 +43,13 @@ def derived(promised: Manifest) -> Manifest:
 def whole(promised: Any) -> Any:
     """With something in every entry that may be left out."""
     data = replace(promised.data, decoder="pillow 11.0", limit=4, sorted_by_class=False)
-    code = {"holdfast.models.architectures.digits_cnn": "1" * 16, "torchvision": "0.20"}
     model = {
         "architecture": "digits-cnn",
         "arguments": {"width": 32},
         "sha256": "1" * 64,
         "trained_for": {"name": "gaussian", "sigma": 0.5},
         "normalization": {"mean": [0.5], "std": [0.2]},
-        "code": code,
+        "code": CODES,
         "backend": {"name": "torch"},
     }
     versions = {"holdfast": "0.1.0", "torch": "2.13.0", "code": "2" * 16}
@@ -213,6 +215,36 @@ def test_every_entry_that_a_document_can_have_is_tried(kind: str) -> None:
     for place, document in documents.items():
         names = {path[len(place)] for path in tried if path[: len(place)] == place}
         assert set(document.__struct_fields__) - {"digest"} <= names
+
+
+CODE = ("model", "code")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ((*CODE, NETWORK), "2" * 16, r"digits_cnn \(.*\) has changed since then"),
+        (CODE, {PACKAGE: "version 0.20"}, r"digits_cnn \(.*\) was a part of it"),
+        (
+            CODE,
+            {NETWORK: "1" * 16, PACKAGE: "version 0.20", "my_layers": "3" * 16},
+            "my_layers is a part of it now only",
+        ),
+        ((*CODE, PACKAGE), "version 0.21", "the package torchvision was of version 0.20, and is of version 0.21"),
+        (("versions", "code"), "3" * 16, "the code that draws and counts"),
+    ],
+)
+def test_code_that_changed_is_named_and_asked_for(
+    started: dict[str, Path], path: tuple[str, ...], value: object, words: str
+) -> None:
+    said = refusal(started["certify"], changed(PROMISES["certify"], path, value))
+    assert re.search(words, said)
+    assert "with the run's own settings and with the code as it was to resume it" in said
+
+
+def test_the_code_is_asked_for_only_where_it_changed(started: dict[str, Path]) -> None:
+    said = refusal(started["certify"], changed(PROMISES["certify"], ("n0",), 31))
+    assert "with the run's own settings to resume it" in said
 
 
 def test_what_is_not_compared_is_an_entry_of_some_promise() -> None:
