@@ -7,6 +7,7 @@ candidate is moved to what the classifier takes, and after.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -35,10 +36,8 @@ def shifted(norm: Norm, size: float) -> Tensor:
 
 
 @pytest.fixture
-def overshooting(monkeypatch: pytest.MonkeyPatch) -> type[Attack]:
+def overshooting() -> Iterator[type[Attack]]:
     """An attack of its own that returns a change of a given size, whatever the budget; not left in the table."""
-    monkeypatch.setattr(base, "_ATTACKS", dict(base._ATTACKS))
-
     @dataclass(frozen=True)
     class Overshooting(Attack):
         name = "overshooting"
@@ -52,7 +51,8 @@ def overshooting(monkeypatch: pytest.MonkeyPatch) -> type[Attack]:
         def search(self, problem: Problem) -> Tensor:
             return shifted(problem.norm, self.size)
 
-    return Overshooting
+    yield Overshooting
+    base.ATTACKS.remove("overshooting")
 
 
 @pytest.mark.parametrize("norm", BUDGETS, ids=str)
