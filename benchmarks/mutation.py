@@ -4,7 +4,7 @@ python benchmarks/mutation.py [--only GROUP,...] [--sample N] [--seed S] [--out 
 python benchmarks/mutation.py --again FILE [--out FILE]                                 those of a file that survived
 
 Not a part of `make check` or CI: a mutant takes seconds, and there are thousands. What survived and why is in
-docs/mutation.md. Give it a processor core at low priority: `nice -n 10 python benchmarks/mutation.py`.
+docs/measurements/mutation.md. Give it a processor core at low priority: `nice -n 10 python benchmarks/mutation.py`.
 
 Each mutant runs in a process of its own, forked from one in which torch and pytest are loaded already. The changed
 module is compiled in memory in the place of the file, so nothing on the disk is touched; what tests do in further
