@@ -11,6 +11,7 @@ from holdfast.errors import UsageError
 from holdfast.workflows.specs import open_data_spec, parse_attack, parse_budgets
 
 if TYPE_CHECKING:
+    from holdfast.analysis.runs import CertifiedRun
     from holdfast.attacks import Target
     from holdfast.data.base import DataSet
     from holdfast.execution.adversary import Certified
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from holdfast.models.bundle import Bundle
     from holdfast.noises.base import Noise
     from holdfast.store.data_manifest import DataManifest
-    from holdfast.store.run import Run
     from holdfast.types import Norm
 
 _DEFAULT_ALPHA = 0.001
@@ -64,7 +64,7 @@ def attack_into(
     subset: DataManifest,
     computation: ComputeOptions,
     smoothing: Noise | None,
-    certification: Run | None,
+    certification: CertifiedRun | None,
     *,
     hidden: bool,
 ) -> None:
@@ -195,22 +195,24 @@ def is_defended(bundle: Bundle) -> bool:
 
 
 def _as_certified(
-    certification: Run, bundle: Bundle, examples: DataSet, computation: ComputeOptions, asked: AttackOptions
+    certification: CertifiedRun,
+    bundle: Bundle,
+    examples: DataSet,
+    computation: ComputeOptions,
+    asked: AttackOptions,
 ) -> tuple[Noise | None, ComputeOptions, AttackOptions]:
     """Noise, precision, backend and alpha of the run, of which model and data must be; no noise for a bound."""
     from holdfast.execution.replay import check_origin
-    from holdfast.noises.base import noise_from_dict
-    from holdfast.store.run_manifest import BOUND, backend_of, estimator_of
+    from holdfast.store.run_manifest import backend_of
 
     manifest = certification.manifest
     check_origin(manifest, bundle, examples)
     where = replace(computation, precision=manifest.precision, backend=backend_of(manifest))
-    if manifest.kind == BOUND:
-        return None, where, asked
-    if asked.alpha is None:
+    noise = certification.noise
+    if noise is not None and asked.alpha is None:
         # That of exact certificates is 0, at which nothing could be answered by sampling.
-        asked = replace(asked, alpha=estimator_of(manifest).alpha or None)
-    return noise_from_dict(manifest.noise), where, asked
+        asked = replace(asked, alpha=certification.alpha or None)
+    return noise, where, asked
 
 
 def _wanted(text: str | None, classes: int) -> int | str | None:
@@ -224,18 +226,17 @@ def _wanted(text: str | None, classes: int) -> int | str | None:
     return known[text]
 
 
-def _certified(certification: Run, subset: DataManifest, measure: Norm) -> dict[int, Certified]:
+def _certified(certification: CertifiedRun, subset: DataManifest, measure: Norm) -> dict[int, Certified]:
     """What the run says of each example that is attacked.
 
     Raises:
         UsageError: its radii are of another norm than the attack.
         RunError: it has no record of some of the examples.
     """
-    from holdfast.analysis.accuracy import outcomes, theorem_of
     from holdfast.errors import RunError
     from holdfast.execution.adversary import Certified
 
-    norm = theorem_of(certification.manifest).norm
+    norm = certification.norm
     if norm is not measure:
         raise UsageError(
             f"the radii of {certification.folder} are {norm.value}, and the attack is measured in {measure.value}: "
@@ -244,7 +245,7 @@ def _certified(certification: Run, subset: DataManifest, measure: Norm) -> dict[
         )
     known = {
         each.index: Certified(each.answer, None) if each.predicted is None else Certified(each.predicted, each.radius)
-        for each in outcomes(certification)
+        for each in certification.results
     }
     missing = [index for index in subset.indices() if index not in known]
     if missing:

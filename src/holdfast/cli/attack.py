@@ -16,11 +16,11 @@ from holdfast.errors import AlarmError, UsageError
 from holdfast.workflows.specs import open_data_spec, parse_attack, parse_batch_size, parse_noise
 
 if TYPE_CHECKING:
+    from holdfast.analysis.runs import CertifiedRun
     from holdfast.models.bundle import Bundle
     from holdfast.noises.base import Noise
     from holdfast.store.attack import AttackRun
     from holdfast.store.data_manifest import DataManifest
-    from holdfast.store.run import Run
 
 _PLAIN = "none"
 
@@ -174,18 +174,21 @@ def attack_command(
         )
 
 
-def _certification(folder: Path, noise: str | None, every: int, split: str, precision: str, backend: str) -> Run:
+def _certification(
+    folder: Path, noise: str | None, every: int, split: str, precision: str, backend: str
+) -> CertifiedRun:
     """The run whose certificates are attacked.
 
     Raises:
         UsageError: what the run decides is given besides, and is something else.
         RunError: not a run that Holdfast made, or one without records.
     """
+    from holdfast.analysis.runs import ImportedRun, analyze
     from holdfast.errors import RunError
     from holdfast.store.run import read_run
-    from holdfast.store.run_manifest import BOUND, CERTIFY, backend_of
+    from holdfast.store.run_manifest import backend_of
 
-    certification = read_run(folder)
+    certification = analyze(read_run(folder))
     if noise is not None:
         raise UsageError(f"the noise is that of {folder}; leave out --noise")
     if every != 1:
@@ -198,7 +201,7 @@ def _certification(folder: Path, noise: str | None, every: int, split: str, prec
     ):
         if given not in (default, promised):
             raise UsageError(f"{option} is that of {folder}, {promised}, got {given}; leave it out")
-    if certification.manifest.kind not in (CERTIFY, BOUND) or not certification.records:
+    if isinstance(certification, ImportedRun) or not certification.results:
         raise RunError(
             f"{folder} has no certificates of a model that could be attacked: it is an imported log, or has no "
             "records; name a run of `holdfast certify` or `holdfast bound`, or leave it out"
@@ -232,14 +235,14 @@ def _warn_of_hidden_gradients(attack: str, bundle: Bundle) -> None:
         )
 
 
-def _narrowed(certification: Run, limit: int | None) -> DataManifest:
+def _narrowed(certification: CertifiedRun, limit: int | None) -> DataManifest:
     """The subset of the run, or the first examples of it."""
     promised = certification.manifest.data
     count = len(promised.indices()) if limit is None else min(limit, len(promised.indices()))
     return replace(promised, limit=count if count < len(promised.indices()) else promised.limit)
 
 
-def _draw(found: AttackRun, certification: Run | None, plot: Path) -> None:
+def _draw(found: AttackRun, certification: CertifiedRun | None, plot: Path) -> None:
     from holdfast.analysis.attacks import summarize_attack
     from holdfast.analysis.gap_pictures import write_gap_plot
     from holdfast.analysis.gaps import gap
@@ -272,10 +275,10 @@ def _print_attacks(as_json: bool) -> None:
     console.say("Sources: --json. Parameters: docs/attacks.md.")
 
 
-def _print(found: AttackRun, certification: Run | None, as_json: bool) -> None:
+def _print(found: AttackRun, certification: CertifiedRun | None, as_json: bool) -> None:
     """The result in numbers."""
-    from holdfast.analysis.attack_wording import attack_lines
     from holdfast.analysis.attacks import summarize_attack
+    from holdfast.analysis.wording.attacks import attack_lines
 
     summary = summarize_attack(found)
     if as_json:

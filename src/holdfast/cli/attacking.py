@@ -12,6 +12,7 @@ from holdfast.workflows.specs import parse_attack, parse_bound, parse_budgets
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from holdfast.analysis.runs import CertifiedRun
     from holdfast.cli.trainings import Place, Splits
     from holdfast.reproductions.base import Attacking, Bounding, Model, Trained
     from holdfast.stats.datasets import Proportion
@@ -55,7 +56,7 @@ def attacked(
     wanted: Attacking,
     model: Model,
     trained: Trained,
-    certification: Run | None,
+    certification: CertifiedRun | None,
     splits: Splits,
     place: Place,
 ) -> AttackRun:
@@ -139,7 +140,7 @@ def _asked(wanted: Attacking) -> AttackOptions:
 
 
 def _check_attack(
-    found: AttackRun, wanted: Attacking, trained: Trained, certification: Run | None, sha256: str
+    found: AttackRun, wanted: Attacking, trained: Trained, certification: CertifiedRun | None, sha256: str
 ) -> None:
     """Refuse an attack that was made with other settings.
 

@@ -17,10 +17,11 @@ from holdfast.workflows.specs import parse_noise
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from holdfast.analysis.runs import CertifiedRun
     from holdfast.estimators import FixedSize
     from holdfast.noises.base import Noise
     from holdfast.store.logs import Log, LogLine
-    from holdfast.store.run import Record, Run
+    from holdfast.store.run import Record
     from holdfast.store.run_manifest import RunManifest
 
 
@@ -84,11 +85,11 @@ def _check_kept(out: Path, records: Sequence[Record], log: Log) -> None:
 
 
 def _warn_if_too_large(log: Log, noise: Noise, estimator: FixedSize, manifest: RunManifest) -> None:
-    from holdfast.analysis.claims import reach_known
+    from holdfast.analysis.runs import limit_known
     from holdfast.estimators import best_radius, fitting_alpha
     from holdfast.noises.base import find_guarantee
 
-    if not reach_known(manifest, find_guarantee(noise).norm):
+    if not limit_known(manifest.data, find_guarantee(noise).norm):
         console.warn(
             "whether n and alpha allow the radii of the log depends on the number of pixels of an input, which is not "
             "known: it was not checked. Name the data set with --data-name, if it is a published one"
@@ -114,8 +115,7 @@ def export_command(
     ] = None,
 ) -> None:
     """Write a run as the log that other tools read. Radii are rounded down to 6 decimals."""
-    from holdfast.analysis.accuracy import claimed_of
-    from holdfast.analysis.proved import condition
+    from holdfast.analysis.runs import analyze
     from holdfast.outputs import check_place, whole_file
     from holdfast.store.logs import write_jsonl, write_tsv
     from holdfast.store.run import read_run
@@ -125,13 +125,11 @@ def export_command(
         raise UsageError(f"--format is tsv or jsonl, got {format!r}")
     if out is not None:
         check_place(out)
-    found = read_run(run)
-    kept = condition(found.manifest)
-    if kept is not None:
-        console.warn(f"a log has no place for what its radii rest on: they hold as long as {kept}")
-    claimed = claimed_of(found)
-    if claimed is not None:
-        console.warn(f"a log has no place for whose claims its radii are: {claimed}")
+    found = analyze(read_run(run))
+    if found.condition is not None:
+        console.warn(f"a log has no place for what its radii rest on: they hold as long as {found.condition}")
+    if found.claimed is not None:
+        console.warn(f"a log has no place for whose claims its radii are: {found.claimed}")
     lines = _lines(found)
     if out is None:
         writers[format](lines, sys.stdout)
@@ -143,14 +141,14 @@ def export_command(
     console.say(f"{out}: {len(lines)} examples")
 
 
-def _lines(run: Run) -> list[LogLine]:
-    from holdfast.analysis.accuracy import outcomes
+def _lines(run: CertifiedRun) -> list[LogLine]:
     from holdfast.stats.rounding import show_down
     from holdfast.store.logs import LogLine
 
     # Examples share batches, so a run of ours knows the mean time only.
-    examples = sum(session.examples for session in run.sessions)
-    mean = sum(session.seconds for session in run.sessions) / examples if examples else None
+    sessions = run.run.sessions
+    examples = sum(session.examples for session in sessions)
+    mean = sum(session.seconds for session in sessions) / examples if examples else None
 
     def time(seconds: float | None) -> str:
         known = mean if seconds is None else seconds
@@ -167,5 +165,5 @@ def _lines(run: Run) -> list[LogLine]:
             selection=each.certificate.selection.votes if each.certificate else None,
             estimation=each.certificate.estimation.votes if each.certificate else None,
         )
-        for each in outcomes(run)
+        for each in run.results
     ]

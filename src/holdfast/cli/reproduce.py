@@ -116,6 +116,7 @@ def _page(study: Study, spec: str | None, scale: str, place: Place) -> Page:
 
 def _finished(study: Study, spec: str, scale: str, place: Place) -> Finished:
     """Train, certify, bound and attack all that the study asks for."""
+    from holdfast.analysis.runs import analyze
     from holdfast.cli.attacking import attacked, bounded, transferred
     from holdfast.cli.trainings import Splits, train_all
     from holdfast.reproductions.base import Finished
@@ -127,10 +128,11 @@ def _finished(study: Study, spec: str, scale: str, place: Place) -> Finished:
     trained = train_all(plan.models, splits, place)
     models = {model.name: model for model in plan.models}
     runs = {
-        each.name: _certified(each, models[each.model], trained[each.model], splits, place, scale) for each in plan.runs
+        each.name: analyze(_certified(each, models[each.model], trained[each.model], splits, place, scale))
+        for each in plan.runs
     }
     for bound in plan.bounds:
-        runs[bound.name] = bounded(bound, models[bound.model], trained[bound.model], splits, place)
+        runs[bound.name] = analyze(bounded(bound, models[bound.model], trained[bound.model], splits, place))
     attacks = {
         each.name: attacked(
             each,
