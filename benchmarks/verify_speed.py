@@ -12,43 +12,13 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
+from common.made_run import write_run
 from common.program import machine, parsed, parser
 
-from holdfast.store.data_manifest import DataManifest
-from holdfast.store.run import RunStore, VoteRecord
-from holdfast.store.run_manifest import RunManifest
-from holdfast.types import Counts
+from holdfast.analysis.runs import analyze
+from holdfast.store.run import read_run
 from holdfast.verification.run import Verification, check_claims, check_files
 from holdfast.workflows.verify import claims_of
-
-N, CLASSES = 100_000, 10
-
-
-def write(folder: Path, examples: int) -> None:
-    """A run with votes as a trained network casts them: many near unanimous, some near a tie."""
-    rng = np.random.default_rng(0)
-    promised = RunManifest(
-        kind="certify",
-        noise={"name": "gaussian", "sigma": 0.5},
-        guarantee="cohen",
-        estimator={"name": "fixed", "n": N, "alpha": 0.001, "method": "split"},
-        n0=100,
-        data=DataManifest("synthetic", "test", "0" * 64, examples, (3, 32, 32), 0.0, 1.0, tuple("abcdefghij")),
-        model={},
-        seed=1,
-        block=64,
-        precision="float32",
-        device="cpu",
-        versions={},
-    )
-    selection = Counts((100,) + (0,) * (CLASSES - 1))
-    records = []
-    for index in range(examples):
-        shares = np.concatenate([[share := rng.beta(3, 0.8)], (1 - share) * rng.dirichlet([0.4] * (CLASSES - 1))])
-        records.append(VoteRecord(index, 0, selection, Counts.of(rng.multinomial(N, shares))))
-    with RunStore(folder, promised) as store:
-        store.append(records)
 
 
 def main() -> None:
@@ -60,9 +30,9 @@ def main() -> None:
     print(machine(), flush=True)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "run"
-        write(folder, examples)
+        write_run(folder, examples)
         start = time.perf_counter()
-        claims = claims_of(folder)
+        claims = claims_of(analyze(read_run(folder)))
         reported = time.perf_counter()
         result = Verification()
         material = check_files(folder, result)

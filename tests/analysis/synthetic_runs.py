@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from holdfast.analysis.runs import analyze
 from holdfast.store.data_manifest import DataManifest
 from holdfast.store.run import ClaimRecord, RunStore, Session, VoteRecord, read_run
 from holdfast.store.run_manifest import RunManifest
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from holdfast.store.run import Record, Run
+    from holdfast.analysis.runs import CertifiedRun
+    from holdfast.store.run import Record
 
 GAUSSIAN = {"name": "gaussian", "sigma": 0.25}
 ABLATION = {"name": "ablation", "k": 45, "null": "multichannel", "fill": None}
@@ -67,22 +69,24 @@ def votes(index: int, label: int, top: int, hits: int, classes: int = 10, n: int
     return VoteRecord(index, label, Counts(tuple(selection)), Counts(tuple(estimation)))
 
 
-def write_run(folder: Path, promise: RunManifest, records: Sequence[Record], sessions: Sequence[Session] = ()) -> Run:
+def write_run(
+    folder: Path, promise: RunManifest, records: Sequence[Record], sessions: Sequence[Session] = ()
+) -> CertifiedRun:
     with RunStore(folder, promise) as store:
         store.append(records)
         for session in sessions:
             store.log_session(session)
-    return read_run(folder)
+    return analyze(read_run(folder))
 
 
-def four(folder: Path, noise: dict[str, Any] = GAUSSIAN, **changes: Any) -> Run:
+def four(folder: Path, noise: dict[str, Any] = GAUSSIAN, **changes: Any) -> CertifiedRun:
     """Four examples: all votes right, 900 votes right, all votes wrong, and an abstention."""
     records = [votes(0, 3, 3, 1000), votes(1, 4, 4, 900), votes(2, 5, 6, 1000), votes(3, 7, 7, 500)]
     session = Session(examples=4, samples=4400, seconds=2.0, settings={})
     return write_run(folder, manifest(data(4, **changes), noise), records, [session])
 
 
-def imported(folder: Path, **changes: Any) -> Run:
+def imported(folder: Path, **changes: Any) -> CertifiedRun:
     """A log of another tool about every 20th image of CIFAR-10."""
     promise = replace(
         manifest(data(100, source="cifar10", shape=(3, 32, 32), class_names=CIFAR10, every=20), n=100000),
@@ -103,7 +107,7 @@ def imported(folder: Path, **changes: Any) -> Run:
     return write_run(folder, promise, claims)
 
 
-def many(folder: Path, noise: dict[str, Any], count: int = 360, n: int = 10000, **changes: Any) -> Run:
+def many(folder: Path, noise: dict[str, Any], count: int = 360, n: int = 10000, **changes: Any) -> CertifiedRun:
     """A run that looks like a real one."""
     random = np.random.default_rng(len(str(noise)))
     records = []
@@ -116,7 +120,7 @@ def many(folder: Path, noise: dict[str, Any], count: int = 360, n: int = 10000, 
     return write_run(folder, promise, records, [session])
 
 
-def add_gallery(run: Run, indices: Sequence[int], side: int = 8, noisy: int = 3) -> None:
+def add_gallery(run: CertifiedRun, indices: Sequence[int], side: int = 8, noisy: int = 3) -> None:
     """Pictures as a certification keeps them."""
     random = np.random.default_rng(1)
     pictures = random.integers(0, 256, (len(indices), 1 + noisy, side, side, 3)).astype(np.uint8)

@@ -14,10 +14,9 @@ from holdfast.analysis.accuracy import (
     certified_accuracy,
     median_certified_radius,
     median_interval,
-    outcomes,
-    summarize,
 )
-from holdfast.stats.datasets import Proportion, certified_proportion
+from holdfast.analysis.summaries import summarize
+from holdfast.stats.datasets import Proportion, certified_proportion, proportion
 
 
 def result(radius: float | None, correct: bool = True, answer: int | None = 1) -> Result:
@@ -38,7 +37,7 @@ def test_median_is_the_largest_radius_with_half_of_the_examples() -> None:
     results = [result(radius) for radius in (0, 0, 1, 4, 4, 9, 9, None)]
     median = median_certified_radius(results)
     assert median is not None
-    assert certified_accuracy(results, median) >= 0.5 > certified_accuracy(results, median + 1)
+    assert certified_accuracy(results, median, 0.05).value >= 0.5 > certified_accuracy(results, median + 1, 0.05).value
 
 
 def test_the_interval_of_a_median_agrees_with_those_of_certified_accuracy() -> None:
@@ -50,8 +49,7 @@ def test_the_interval_of_a_median_agrees_with_those_of_certified_accuracy() -> N
     assert lower < median < upper
 
     def share(radius: float) -> Proportion:
-        hits = sum(each.certified_radius >= radius for each in results)
-        return certified_proportion(hits, len(results), 0.05)
+        return certified_accuracy(results, radius, 0.05)
 
     assert share(lower).lower >= 0.5 > share(lower + 1 / 7).lower
     assert share(upper).upper >= 0.5 > share(upper + 1 / 7).upper
@@ -78,24 +76,26 @@ def test_wrong_and_uncertified_examples_count_zero_in_the_average() -> None:
 
 def test_certified_accuracy_needs_a_correct_certificate() -> None:
     results = [result(1.0), result(1.0, False), result(None)]
-    assert certified_accuracy(results, 0.0) == certified_accuracy(results, 1.0) == pytest.approx(1 / 3)
-    assert certified_accuracy(results, math.nextafter(1.0, 2)) == 0.0
+    third = certified_accuracy(results, 0.0, 0.001)
+    assert third == certified_accuracy(results, 1.0, 0.001) == certified_proportion(1, 3, 0.001)
+    assert third.value == pytest.approx(1 / 3)
+    assert certified_accuracy(results, math.nextafter(1.0, 2), 0.001).value == 0.0
 
 
 def test_accuracy_is_that_of_the_answers_and_an_abstention_is_never_correct() -> None:
     results = [result(None, answer=1), result(None, answer=0), result(None, answer=None), result(1.0)]
-    assert accuracy(results) == 0.5
-    assert abstention_rate(results) == 0.25
+    assert accuracy(results, 0.001) == certified_proportion(2, 4, 0.001)
+    assert abstention_rate(results) == proportion(1, 4)
 
 
 def test_more_examples_have_an_answer_than_a_certificate(tmp_path) -> None:
     """500 of 1,000 votes do not certify, but their lead over 334 is an answer."""
-    last = outcomes(four(tmp_path / "run"))[3]
+    last = four(tmp_path / "run").results[3]
     assert (last.predicted, last.answer, last.label) == (None, 7, 7)
 
 
 def test_claims_answer_what_they_certify(tmp_path) -> None:
-    assert all(each.answer == each.predicted for each in outcomes(imported(tmp_path / "run")))
+    assert all(each.answer == each.predicted for each in imported(tmp_path / "run").results)
 
 
 def test_a_radius_that_is_met_exactly_counts() -> None:
@@ -114,7 +114,7 @@ def test_a_radius_that_is_met_exactly_counts() -> None:
 def test_summaries_count_a_radius_that_is_met_exactly(tmp_path) -> None:
     """At the radii of the run's own examples, and just above them; the functions say the same."""
     run = four(tmp_path / "run")
-    results = outcomes(run)
+    results = run.results
     radii = sorted({each.certified_radius for each in results if each.correct})
     assert len(radii) == 2
     above = [math.nextafter(radius, math.inf) for radius in radii]
@@ -136,8 +136,8 @@ def test_summaries_of_claims_count_abstentions_and_radii_that_are_met_exactly(tm
     found = summarize(run, [0.0, 0.25, 0.3, 0.5, 0.9])
     values = {radius: share.value for radius, share in found.certified_accuracy.items()}
     assert values == {0.0: 0.6, 0.25: 0.6, 0.3: 0.4, 0.5: 0.2, 0.9: 0.2}
-    assert found.abstention_rate.value == abstention_rate(outcomes(run)) == 0.2
-    assert found.accuracy.value == accuracy(outcomes(run)) == 0.6
+    assert found.abstention_rate.value == abstention_rate(run.results) == 0.2
+    assert found.accuracy.value == accuracy(run.results) == 0.6
     assert found.median_certified_radius == 0.25
 
 

@@ -13,8 +13,6 @@ import numpy as np
 import pytest
 from synthetic_runs import ABLATION, data, four, manifest, many, votes, write_run
 
-from holdfast.analysis import attack_wording
-from holdfast.analysis.accuracy import outcomes
 from holdfast.analysis.attacks import (
     BELOW_A_PIXEL,
     UNCERTIFIED,
@@ -31,6 +29,7 @@ from holdfast.analysis.attacks import (
 from holdfast.analysis.gap_pictures import gap_chart, gap_picture, write_gap_plot
 from holdfast.analysis.gaps import attack_steps, gap, same_inputs
 from holdfast.analysis.report import write_report
+from holdfast.analysis.wording.attacks import attack_lines, upper_curve
 from holdfast.errors import RunError, UsageError
 from holdfast.stats.datasets import proportion
 from holdfast.store.adversarials import hashed
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.analysis.attacks import AttackSummary
-    from holdfast.store.run import Run
+    from holdfast.analysis.runs import CertifiedRun
 
 QUERIES = {"decisions": 10, "scores": 0, "gradients": 40, "samples": 1000}
 
@@ -77,7 +76,7 @@ def unattacked(index: int, **changes: Any) -> AttackRecord:
     )
 
 
-def attack_of(run: Run | None, size: int, **changes: Any) -> AttackManifest:
+def attack_of(run: CertifiedRun | None, size: int, **changes: Any) -> AttackManifest:
     made = AttackManifest(
         attack={"name": "smooth-pgd", "norm": "l2", "steps": 20},
         norm="L2" if run is None or run.manifest.noise["name"] == "gaussian" else "L0",
@@ -163,7 +162,7 @@ def test_a_summary_counts_everything_once(tmp_path: Path) -> None:
     assert (found.right.value, found.median_magnitude, found.certified) == (0.6, 0.5, 4)
     assert found.alarms == (0, 3)
     certification = four(tmp_path / "run")
-    text = " ".join(attack_wording.attack_lines(found, attack_of(None, 5, certification="ab" * 32), certification))
+    text = " ".join(attack_lines(found, attack_of(None, 5, certification="ab" * 32), certification))
     assert "3 of 6 claims refused by fresh noise" in text
     assert (
         "Certificates contradicted: 2 of 4 attacked (examples 0, 3); at most 0.008 are to be expected by chance" in text
@@ -174,7 +173,7 @@ def test_a_summary_counts_everything_once(tmp_path: Path) -> None:
 
 def test_an_attack_that_failed_has_no_median(tmp_path: Path) -> None:
     found = summarize_attack(write_attack(tmp_path / "a", attack_of(None, 2), [record(0, None), record(1, None)]))
-    (line,) = (line for line in attack_wording.attack_lines(found, attack_of(None, 2), None) if "median" in line)
+    (line,) = (line for line in attack_lines(found, attack_of(None, 2), None) if "median" in line)
     assert line == (
         "There is no median attack magnitude: 0 of 2 are wrong or were made wrong, fewer than half. Attacked "
         "without success within 2 x the certified radius: 2."
@@ -184,7 +183,7 @@ def test_an_attack_that_failed_has_no_median(tmp_path: Path) -> None:
 def told(folder: Path, budgets: Budgets, records: Sequence[AttackRecord], **changes: Any) -> tuple[AttackSummary, str]:
     promise = attack_of(None, len(records), budgets=budgets, **changes)
     summary = summarize_attack(write_attack(folder, promise, records))
-    return summary, "\n".join(attack_wording.attack_lines(summary, promise, None))
+    return summary, "\n".join(attack_lines(summary, promise, None))
 
 
 @pytest.mark.parametrize("factor", [0.5, 4.0])
@@ -256,20 +255,20 @@ def test_accuracy_under_attack_ends_where_nothing_was_tried(tmp_path: Path) -> N
     drawn = gap(write_attack(tmp_path / "a", attack_of(None, 5, budgets=relative), records), None)
     assert (drawn.tried, drawn.end, drawn.reaches) == (2.0, 2.0, (2.0, 0.5, 0.0))
     assert [drawn.untried(radius) for radius in (0.0, 0.5, 0.6, 2.0)] == [0, 1, 2, 2]
-    assert attack_wording.upper_curve(drawn) == (
+    assert upper_curve(drawn) == (
         "The upper curve ends at the dot, at 2 input units: nothing was tried beyond. Not attacked, and counted as "
         "unbroken: 1 of 5 inputs. Attacked less far, within budgets of their own, and counted as unbroken beyond: 1."
     )
     drawn = gap(write_attack(tmp_path / "b", attack_of(None, 5, budgets=Budgets((0.3, 0.75))), records[:3]), None)
     assert (drawn.tried, drawn.end, drawn.dots) == (0.75, 0.75, [0.3, 0.75])
-    assert "The upper curve has dots at the budgets, and ends at the last one" in attack_wording.upper_curve(drawn)
+    assert "The upper curve has dots at the budgets, and ends at the last one" in upper_curve(drawn)
     assert {0.3, 0.75} <= {radius for radius, *_ in drawn.rows()}
     drawn = gap(write_attack(tmp_path / "c", attack_of(None, 5, budgets=Budgets()), records[:3]), None)
-    assert (drawn.tried, attack_wording.upper_curve(drawn)) == (math.inf, "")
+    assert (drawn.tried, upper_curve(drawn)) == (math.inf, "")
     assert all(under is not None for _, _, under, _ in drawn.rows())
     drawn = gap(write_attack(tmp_path / "d", attack_of(None, 5, budgets=relative), records[3:]), None)
     assert (drawn.tried, drawn.end, drawn.dots) == (0.0, 1.0, [0.0])
-    assert "no input that is answered right was attacked" in attack_wording.upper_curve(drawn)
+    assert "no input that is answered right was attacked" in upper_curve(drawn)
     assert [under is None for _, _, under, _ in drawn.rows()] == [False, True, True, True]
     pixels = attack_of(None, 2, norm="L0", budgets=Budgets((1.5, 2.5)))
     drawn = gap(write_attack(tmp_path / "e", pixels, [record(0, 2.0), record(1, None)]), None)
@@ -319,7 +318,7 @@ def test_accuracy_under_attack_is_a_step_function_that_falls_at_each_adversarial
     assert [(step.start, step.accuracy.value) for step in whole] == [(0.0, 1.0), (1.0, 1.0), (2.0, 0.5)]
 
 
-def attacked(tmp_path: Path, noise: dict[str, Any] | None = None) -> tuple[Run, AttackRun]:
+def attacked(tmp_path: Path, noise: dict[str, Any] | None = None) -> tuple[CertifiedRun, AttackRun]:
     """A run of many, of which the first 40 were attacked: each is broken at 1.3 times its radius, if it has one."""
     run = many(tmp_path / "run", ABLATION, shape=(1, 28, 28)) if noise else many(tmp_path / "run", {**GAUSSIAN})
     records = [
@@ -332,7 +331,7 @@ def attacked(tmp_path: Path, noise: dict[str, Any] | None = None) -> tuple[Run, 
             reference=each.predicted,
             radius=each.radius,
         )
-        for each in outcomes(run)[:40]
+        for each in run.results[:40]
     ]
     promise = attack_of(run, 40)
     narrowed = replace(promise, data=replace(promise.data, limit=40))
@@ -348,11 +347,11 @@ def test_the_attack_lies_above_the_certificate_on_the_same_inputs(tmp_path: Path
     drawn = gap(found, run)
     assert drawn.examples == 40
     assert drawn.certified is not None
-    assert len(same_inputs(found, run).records) == 40
+    assert len(same_inputs(found, run).results) == 40
     for radius, certified, under, _ in drawn.rows():
         assert certified is not None
         assert under is not None
-        truth = sum(each.certified_radius >= radius for each in outcomes(run)[:40]) / 40
+        truth = sum(each.certified_radius >= radius for each in run.results[:40]) / 40
         assert certified.value == pytest.approx(truth)
         assert under == accuracy_under_attack(found.records, radius)
         assert certified.value <= under.value
@@ -390,7 +389,7 @@ def test_another_runs_certificates_are_not_shown_beside_an_attack(tmp_path: Path
 def test_inputs_that_the_run_does_not_have_are_named(tmp_path: Path) -> None:
     run, found = attacked(tmp_path)
     with pytest.raises(RunError, match="no records of 30 inputs"):
-        same_inputs(found, replace(run, records=run.records[:10]))
+        same_inputs(found, run.among(range(10)))
 
 
 def test_the_report_shows_the_attack_beside_the_certificate(tmp_path: Path) -> None:
@@ -438,4 +437,4 @@ def test_the_run_that_was_attacked_is_untouched(tmp_path: Path) -> None:
     before = {path.name: path.read_bytes() for path in run.folder.iterdir()}
     gap(write_attack(tmp_path / "attack", attack_of(run, 1), [record(0, 2.0, radius=0.5)]), run)
     assert {path.name: path.read_bytes() for path in run.folder.iterdir()} == before
-    assert np.isfinite(outcomes(run)[0].radius)
+    assert np.isfinite(run.results[0].radius)

@@ -9,10 +9,10 @@ from synthetic_runs import four, imported, votes, write_run
 from synthetic_runs import manifest as made
 
 from holdfast.analysis import choices, settings, tables, wording
-from holdfast.analysis.accuracy import summarize
 from holdfast.analysis.choices import SEED, SUBSET
 from holdfast.analysis.plots import write_plot
 from holdfast.analysis.report import write_report
+from holdfast.analysis.summaries import summarize
 from holdfast.store.seeds import CHOSEN, DERIVED, ENTROPY
 
 BEST = "the best of many looks better than it is"
@@ -55,7 +55,7 @@ def test_what_was_chosen_is_in_table_json_report_and_nowhere_else(tmp_path, orig
         assert expected is None or expected in text
     (line,) = csv.DictReader(io.StringIO(tables.csv_text([summary])))
     assert line["Chosen"] == " and ".join(chosen)
-    assert bool(chosen) == any(BEST in each for each in wording.warnings(found))
+    assert bool(chosen) == any(BEST in each for each in wording.words_of(found).warnings())
 
 
 def test_the_sentence_is_short_and_said_once(tmp_path):
@@ -72,22 +72,22 @@ def test_the_sentence_is_short_and_said_once(tmp_path):
 
 def test_the_page_says_where_the_seed_comes_from(tmp_path):
     for origin, words in ((CHOSEN, "may have tried others"), (ENTROPY, "as whoever made the run says"), (None, None)):
-        entries = {each.name: each for each in settings.entries(run(tmp_path / str(origin), origin).manifest)}
+        entries = {each.name: each for each in settings.entries(run(tmp_path / str(origin), origin))}
         assert ("Origin of the seed" in entries) == bool(words)
         assert words is None or words in entries["Origin of the seed"].meaning
     found = run(tmp_path / "derived", DERIVED)
-    entries = {each.name: each.value for each in settings.entries(found.manifest)}
+    entries = {each.name: each.value for each in settings.entries(found)}
     assert (entries["Nonce"], entries["Digest of the promise"]) == ("ab" * 16, found.manifest.promise)
-    assert any("was not known before the auditor's nonce" in each for each in wording.not_proved(found))
+    assert any("was not known before the auditor's nonce" in each for each in wording.words_of(found).not_proved())
 
 
 def test_nothing_is_said_where_there_is_no_choice_or_no_promise(tmp_path):
-    assert choices.chosen_in(imported(tmp_path / "log").manifest) == ()
-    assert choices.chosen_in(four(tmp_path / "four").manifest) == ()
+    assert imported(tmp_path / "log").chosen == ()
+    assert four(tmp_path / "four").chosen == ()
     exact = {"name": "exact", "n": 16}
     noise = {"name": "partition", "k": 4, "pattern": "strided", "null": "multichannel", "fill": None}
     certain = made(promised_data(4), noise, estimator=exact, guarantee="partition", n0=0, seed=7, seed_origin=CHOSEN)
-    assert choices.chosen_in(certain) == (), "no seed changes what every realization says"
+    assert write_run(tmp_path / "exact", certain, []).chosen == (), "no seed changes what every realization says"
 
 
 def test_plots_say_it_too(tmp_path):

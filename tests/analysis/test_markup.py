@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from synthetic_runs import four
 
 from holdfast.analysis import markup, tables
-from holdfast.analysis.accuracy import summarize
+from holdfast.analysis.summaries import summarize
 from holdfast.visible import visible
 from holdfast.widths import width
 

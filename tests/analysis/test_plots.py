@@ -7,7 +7,7 @@ from synthetic_runs import ABLATION, CIFAR10, GAUSSIAN, four, imported, manifest
 from synthetic_runs import data as promise_data
 
 from holdfast.analysis import charts, plots
-from holdfast.analysis.accuracy import attainable_radius, certified_accuracy, outcomes
+from holdfast.analysis.accuracy import certified_accuracy
 from holdfast.analysis.curves import curves
 from holdfast.analysis.plots import write_plot
 from holdfast.analysis.radii import default_radii
@@ -85,34 +85,34 @@ def test_matplotlib_missing(tmp_path, monkeypatch, missing):
 
 def test_the_curve_is_the_step_function(tmp_path):
     run = many(tmp_path / "run", GAUSSIAN, count=60)
-    results = outcomes(run)
+    results = run.results
     (curve,) = curves([run])
     for step, after in zip(curve.steps, curve.steps[1:], strict=False):
         assert step.radius == after.start
         for radius in (math.nextafter(step.start, 9.0), step.radius):
-            assert certified_accuracy(results, radius) == step.accuracy.value
+            assert certified_accuracy(results, radius, run.alpha) == step.accuracy
     assert curve.steps[-1].accuracy.value == 0.0
-    assert curve.attainable == attainable_radius(run.manifest)
+    assert curve.attainable == run.attainable
     for step in curve.steps:
         assert step.accuracy.lower <= step.accuracy.value <= step.accuracy.upper
 
 
 def test_a_coarser_curve_is_nowhere_above_the_exact_one(tmp_path):
     run = many(tmp_path / "run", GAUSSIAN, count=60)
-    results = outcomes(run)
+    results = run.results
     (curve,) = curves([run], most=10)
     assert len(curve.steps) <= 12
     for step in curve.steps[:-1]:
-        assert certified_accuracy(results, step.radius) >= step.accuracy.value
+        assert certified_accuracy(results, step.radius, run.alpha).value >= step.accuracy.value
 
 
 def test_pixels_are_whole_steps(tmp_path):
     run = four(tmp_path / "run", ABLATION, shape=(1, 28, 28))
     (curve,) = curves([run])
-    results = outcomes(run)
+    results = run.results
     assert [step.start for step in curve.steps] == [float(rho) for rho in range(len(curve.steps))]
     for step in curve.steps:
-        assert step.accuracy.value == certified_accuracy(results, step.start)
+        assert step.accuracy == certified_accuracy(results, step.start, run.alpha)
     assert curve.steps[-1].start == curve.attainable + 1
     assert curve.whole
 
@@ -123,7 +123,7 @@ def test_runs_of_the_same_name_stay_apart(tmp_path):
 
 
 def test_the_interactive_chart_names_numbers_and_no_address(tmp_path):
-    spec = charts.chart([imported(tmp_path / "log")])
+    spec = charts.chart(curves([imported(tmp_path / "log")]))
     text = json.dumps(spec)
     assert "http" not in text
     assert "step-after" in text
@@ -131,12 +131,12 @@ def test_the_interactive_chart_names_numbers_and_no_address(tmp_path):
     assert "0.250 input units" in text
     assert '"77.0%"' in text
     assert '"95% interval": "[14.5, 94.8]"' in text
-    assert "<svg" in charts.picture([imported(tmp_path / "again")])
+    assert "<svg" in charts.picture(curves([imported(tmp_path / "again")]))
 
 
 def test_the_chart_of_pixels_has_whole_ticks(tmp_path):
     run = four(tmp_path / "run", ABLATION, source="mnist", shape=(1, 28, 28))
-    text = json.dumps(charts.chart([run]))
+    text = json.dumps(charts.chart(curves([run])))
     assert '"values": [0, 2, 4' in text
     assert "published median: Levine & Feizi 2020, Table 1" in text
 

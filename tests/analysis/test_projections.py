@@ -5,8 +5,8 @@ import pytest
 from scipy.stats import hypergeom
 from synthetic_runs import GAUSSIAN, data, four, imported, manifest, votes, write_run
 
-from holdfast.analysis.accuracy import outcomes, summarize
 from holdfast.analysis.projections import parted, rescaled, thinned, with_alpha
+from holdfast.analysis.summaries import summarize
 from holdfast.errors import RunError, UsageError
 from holdfast.stats.binomial import lower_bound
 from holdfast.types import Counts
@@ -14,20 +14,20 @@ from holdfast.types import Counts
 
 def test_the_same_n_and_alpha_change_nothing(tmp_path):
     run = four(tmp_path / "run")
-    assert rescaled(run, 1000).records == run.records
-    assert outcomes(with_alpha(run, 0.001)) == outcomes(run)
-    assert outcomes(thinned(run, 1000)) == outcomes(run)
+    assert rescaled(run, 1000).run.records == run.run.records
+    assert with_alpha(run, 0.001).results == run.results
+    assert thinned(run, 1000).results == run.results
 
 
 def test_rescaled_votes_keep_shares_and_round_against_the_top_class(tmp_path):
     run = write_run(tmp_path / "run", manifest(data(1)), [votes(0, 3, 3, 995)])
-    (record,) = rescaled(run, 100_000).records
+    (record,) = rescaled(run, 100_000).run.records
     assert record.estimation.total == 100_000
     assert record.estimation.votes[3] == 99_500
-    (record,) = rescaled(run, 130).records
+    (record,) = rescaled(run, 130).run.records
     assert record.estimation.total == 130
     assert record.estimation.votes[3] == 129, "995 * 130 / 1000 = 129.35"
-    (certified,) = outcomes(rescaled(run, 100_000))
+    (certified,) = rescaled(run, 100_000).results
     assert certified.certificate.bounds.p_lower == lower_bound(99_500, 100_000, 0.001)
 
 

@@ -1,17 +1,26 @@
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from synthetic_runs import ABLATION, CIFAR10, GAUSSIAN, data, imported, manifest
 
 from holdfast.analysis.published import at_radius, comparable, curve, figure
+from holdfast.analysis.runs import CertifiedRun, analyze
 from holdfast.store.logs import read_log
+from holdfast.store.run import Run
+from holdfast.store.run_manifest import RunManifest
 
 CIFAR = data(10000, source="parquet", shape=(3, 32, 32), class_names=CIFAR10)
 MNIST = data(10000, source="mnist", shape=(1, 28, 28))
 
 
+def of(promise: RunManifest) -> CertifiedRun:
+    """A run without records."""
+    return analyze(Run(Path("run"), promise, (), ()))
+
+
 def test_cohen_at_sigma_025_on_cifar10():
-    figures = comparable(manifest(CIFAR, GAUSSIAN))
+    figures = comparable(of(manifest(CIFAR, GAUSSIAN)))
     assert [(figure.radius, figure.share) for figure in figures[:4]] == [
         (0.0, 0.77),
         (0.25, 0.61),
@@ -23,7 +32,7 @@ def test_cohen_at_sigma_025_on_cifar10():
 
 
 def test_levine_at_k_45_on_mnist_once_although_printed_twice():
-    figures = comparable(manifest(MNIST, ABLATION))
+    figures = comparable(of(manifest(MNIST, ABLATION)))
     assert [(figure.metric, figure.value) for figure in figures] == [
         ("classification accuracy", 96.72),
         ("abstained", 0.45),
@@ -37,24 +46,24 @@ def test_levine_at_k_45_on_mnist_once_although_printed_twice():
 
 def test_the_encoding_of_null_counts():
     mean = {"name": "ablation", "k": 45, "null": "mean", "fill": [0.13]}
-    assert [figure.value for figure in comparable(manifest(MNIST, mean))] == [96.27, 0.43, 7.0]
+    assert [figure.value for figure in comparable(of(manifest(MNIST, mean)))] == [96.27, 0.43, 7.0]
 
 
 def test_a_median_that_the_paper_prints_as_not_available():
-    (*_, median) = comparable(manifest(MNIST, {**ABLATION, "k": 5}))
+    (*_, median) = comparable(of(manifest(MNIST, {**ABLATION, "k": 5})))
     assert (median.metric, median.value, median.share) == ("median certified robustness", None, None)
 
 
 def test_imagenet_and_imported_logs(tmp_path):
     promise = data(50000, source="imagenet", shape=(3, 224, 224))
-    assert [figure.share for figure in comparable(manifest(promise, {"name": "gaussian", "sigma": 0.5}))][:4] == [
+    assert [figure.share for figure in comparable(of(manifest(promise, {"name": "gaussian", "sigma": 0.5})))][:4] == [
         0.57,
         0.46,
         0.37,
         0.29,
     ]
     bare = replace(imported(tmp_path / "log").manifest, data=data(10000, source="cifar10", shape=(1,)))
-    assert len(comparable(bare)) == 7
+    assert len(comparable(of(bare))) == 7
 
 
 @pytest.mark.parametrize(
@@ -70,11 +79,11 @@ def test_imagenet_and_imported_logs(tmp_path):
     ],
 )
 def test_nothing_to_compare_with(promise, noise):
-    assert comparable(manifest(promise, noise)) == []
+    assert comparable(of(manifest(promise, noise))) == []
 
 
 def test_other_noises_have_no_published_figures():
-    assert comparable(replace(manifest(MNIST, ABLATION), noise={"name": "uniform", "kappa": 0.1})) == []
+    assert comparable(of(manifest(MNIST, {"name": "laplace", "b": 0.1}, guarantee="dwork"))) == []
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import pytest
 from synthetic_runs import ABLATION, GAUSSIAN, add_gallery, data, four, imported, manifest, many, votes, write_run
 
 from holdfast.analysis import wording
-from holdfast.analysis.accuracy import summarize
 from holdfast.analysis.report import write_report
+from holdfast.analysis.summaries import summarize
 from holdfast.errors import MissingExtraError, RunError, StorageError, UsageError
 from holdfast.store.run import Session
 
@@ -224,23 +224,23 @@ def test_a_run_that_cannot_certify_anything_says_why(tmp_path, page):
 
 def test_training_examples_are_pointed_out(tmp_path):
     run = write_run(tmp_path / "run", manifest(data(1, split="train")), [votes(0, 3, 3, 1000)])
-    assert any("training examples" in warning for warning in wording.warnings(run))
+    assert any("training examples" in warning for warning in wording.words_of(run).warnings())
 
 
 def test_one_pixel_and_several(tmp_path):
     run = four(tmp_path / "run", ABLATION, shape=(1, 28, 28))
-    assert "every change of 1 pixel, whatever" in wording.headline(run, summarize(run, [1.0]))
-    assert "every change of up to 2 pixels, whatever" in wording.headline(run, summarize(run, [1.0, 2.0]))
-    assert "ideal randomness" in " ".join(wording.not_proved(run))
+    words = wording.words_of(run)
+    assert "every change of 1 pixel, whatever" in words.headline(summarize(run, [1.0]))
+    assert "every change of up to 2 pixels, whatever" in words.headline(summarize(run, [1.0, 2.0]))
+    assert "ideal randomness" in " ".join(words.not_proved())
 
 
 @pytest.mark.parametrize(("seconds", "spelt"), [(90.0, "90 seconds"), (600.0, "10.0 minutes"), (9000.0, "2.5 hours")])
 def test_speed_over_all_sessions(tmp_path, seconds, spelt):
     run = four(tmp_path / "run")
     sessions = (Session(2, 500, seconds / 2, {}), Session(2, 500, seconds / 2, {}))
-    assert f"1,000 noisy samples for 4 examples in {spelt} (2 sessions)" in wording.speed(
-        replace(run, sessions=sessions)
-    )
+    slow = replace(run, run=replace(run.run, sessions=sessions))
+    assert f"1,000 noisy samples for 4 examples in {spelt} (2 sessions)" in wording.words_of(slow).speed()
 
 
 def test_what_cannot_be_reported(tmp_path):

@@ -8,8 +8,8 @@ from scipy.stats import beta, norm
 from synthetic_runs import ABLATION, four, imported
 
 from holdfast.analysis import formats, tables
-from holdfast.analysis.accuracy import summarize
 from holdfast.analysis.published import figure
+from holdfast.analysis.summaries import summarize
 from holdfast.stats.datasets import Proportion
 from holdfast.types import Norm
 
@@ -146,7 +146,7 @@ def test_radii_are_spelt_with_their_unit():
 def test_published_figures_are_spelt_with_their_unit():
     share = figure("Levine", "Table 1", "classification accuracy", "MNIST", k=45, null="multichannel")
     large = figure("Levine", "Eq. 20", "mutual information")
-    assert formats.published(share) == "96.72%"
-    assert formats.published(replace(share, unit="fraction", value=0.12)) == "12%"
-    assert formats.published(large) == "116,168"
-    assert formats.published(replace(share, value=None)) == "N/A"
+    assert share.text == "96.72%"
+    assert replace(share, unit="fraction", value=0.12).text == "12%"
+    assert large.text == "116,168"
+    assert replace(share, value=None).text == "N/A"

@@ -38,6 +38,7 @@ def shifted(norm: Norm, size: float) -> Tensor:
 @pytest.fixture
 def overshooting() -> Iterator[type[Attack]]:
     """An attack of its own that returns a change of a given size, whatever the budget; not left in the table."""
+
     @dataclass(frozen=True)
     class Overshooting(Attack):
         name = "overshooting"

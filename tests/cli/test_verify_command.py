@@ -88,11 +88,13 @@ def test_json_for_machines(call: Call, certified: Path) -> None:
 @pytest.mark.parametrize("log", ["log.tsv", "log.jsonl"])
 def test_every_digit_of_a_radius_in_a_log_is_checked(certified: Path, tmp_path: Path, log: str) -> None:
     """By the functions that the command calls, since there are many digits."""
+    from holdfast.analysis.runs import analyze
+    from holdfast.store.run import read_run
     from holdfast.verification.exported import check_log
     from holdfast.verification.run import Verification, check_files
     from holdfast.workflows.verify import claims_of
 
-    material, claims = check_files(certified / "run", Verification()), claims_of(certified / "run")
+    material, claims = check_files(certified / "run", Verification()), claims_of(analyze(read_run(certified / "run")))
     assert material is not None
     lines = (certified / log).read_text().splitlines(keepends=True)
     chance, flipped = random.Random(3), 0

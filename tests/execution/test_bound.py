@@ -10,11 +10,14 @@ import torch
 from torch import nn
 
 from holdfast.analysis import settings, tables, wording
-from holdfast.analysis.accuracy import attainable_radius, certified_accuracy, compared, outcomes, summarize
+from holdfast.analysis.accuracy import certified_accuracy
 from holdfast.analysis.curves import curves
+from holdfast.analysis.projections import compared, with_alpha
 from holdfast.analysis.published import comparable
 from holdfast.analysis.radii import radii_for
 from holdfast.analysis.report import write_report
+from holdfast.analysis.runs import BoundRun, analyze
+from holdfast.analysis.summaries import summarize
 from holdfast.bounds import Classifier
 from holdfast.bounds.methods.convex import Convex
 from holdfast.bounds.methods.lipschitz import Lipschitz
@@ -55,18 +58,19 @@ def taken(indices):
 @pytest.fixture
 def run(tmp_path):
     bound_run(tmp_path / "bound", promised(), BOUNDED, taken)
-    return read_run(tmp_path / "bound")
+    return analyze(read_run(tmp_path / "bound"))
 
 
 def test_records_are_certificates_with_alpha_zero(run):
-    assert run.missing == 0
-    assert len(run.records) == 18
-    for each in outcomes(run):
+    assert isinstance(run, BoundRun)
+    assert run.run.missing == 0
+    assert len(run.run.records) == 18
+    for each in run.results:
         certificate = each.certificate
         assert (certificate.alpha, certificate.estimation.total) == (0.0, 0)
         assert certificate.radius == each.radius <= 0.05
         assert certificate.label == each.answer == each.predicted
-    assert proved_of(run.manifest).spelling == "convex:epsilon=0.05,norm=linf,inputs=all,search=3"
+    assert run.method == "convex:epsilon=0.05,norm=linf,inputs=all,search=3"
 
 
 def test_a_killed_run_goes_on_to_the_same_records(tmp_path, run):
@@ -75,7 +79,7 @@ def test_a_killed_run_goes_on_to_the_same_records(tmp_path, run):
         bound_run(folder, promised(), _slow(), taken, on_progress=_stop_at(5))
     assert 0 < len(read_run(folder).records) < 18
     bound_run(folder, promised(), BOUNDED, taken)
-    assert read_run(folder).records == run.records
+    assert read_run(folder).records == run.run.records
     with pytest.raises(RunError, match="another promise"):
         bound_run(folder, promised(Convex(epsilon=0.06, search=3)), BOUNDED, taken)
 
@@ -97,26 +101,29 @@ def _stop_at(count):
 def test_figures_and_tables(run):
     summary = summarize(run, (0.0, 0.05))
     assert summary.certified_accuracy[0.0].value == summary.accuracy.value
-    assert summary.certified_accuracy[0.05].value == certified_accuracy(outcomes(run), 0.05)
+    assert summary.certified_accuracy[0.05] == certified_accuracy(run.results, 0.05, 0.0)
     assert (summary.alpha, summary.n, summary.norm) == (0.0, 0, "Linf")
-    assert attainable_radius(run.manifest) == 0.05
+    assert run.attainable == 0.05
     assert 0.05 in radii_for([run], None)[0]
     assert "convex:epsilon=0.05" in tables.markdown([summary])
     assert json.dumps(tables.as_json([summary]))
     assert curves([run])[0].attainable is None
-    assert comparable(run.manifest) == []
+    assert comparable(run) == []
     with pytest.raises(RunError, match="no votes"):
         compared(run, bounds="cohen")
+    with pytest.raises(RunError, match="no votes, so nothing can be projected"):
+        with_alpha(run, 0.01)
 
 
 def test_words_say_that_nothing_was_sampled(run):
     summary = summarize(run, (0.0, 0.05))
-    assert "alpha = 0" in " ".join(wording.proved(run, summary))
-    said = " ".join(wording.not_proved(run))
+    words = wording.words_of(run)
+    assert "alpha = 0" in " ".join(words.proved(summary))
+    said = " ".join(words.not_proved())
     assert "without noise" in said
     assert "votes" in said
-    assert "nothing is sampled" in wording.limits(run.manifest, 0.05)
-    names = [entry.name for entry in settings.entries(run.manifest)]
+    assert "nothing is sampled" in words.limits()
+    names = [entry.name for entry in settings.entries(run)]
     assert "Bound" in names
     assert "Noise" not in names
 
@@ -124,29 +131,29 @@ def test_words_say_that_nothing_was_sampled(run):
 def test_radii_without_an_end(tmp_path):
     bound = Lipschitz()
     bound_run(tmp_path / "run", promised(bound), bound.on(Classifier(network(), (1, 8, 8), 10)), taken)
-    run = read_run(tmp_path / "run")
-    assert attainable_radius(run.manifest) is None
-    assert max(radii_for([run], None)[0]) <= max(each.radius for each in outcomes(run))
-    assert "its own radius" in wording.limits(run.manifest, None)
+    run = analyze(read_run(tmp_path / "run"))
+    assert run.attainable is None
+    assert max(radii_for([run], None)[0]) <= max(each.radius for each in run.results)
+    assert "its own radius" in wording.words_of(run).limits()
 
 
 def test_verify_reads_it_and_says_what_it_cannot_check(run):
     result = Verification()
     material = check_files(run.folder, result)
-    check_claims(material, claims_of(run.folder), result)
+    check_claims(material, claims_of(run), result)
     assert result.failures == []
     assert result.claims == 18
     assert "cannot be computed" in result.notes[0]
-    assert all(difference is None for _, difference in proved_again(run, [0, 20], BOUNDED, DATA))
+    assert all(difference is None for _, difference in proved_again(run.run, [0, 20], BOUNDED, DATA))
 
 
 def test_verify_finds_other_claims_and_forged_records(run):
-    claims = claims_of(run.folder)
+    claims = claims_of(run)
     result = Verification()
     check_claims(check_files(run.folder, result), [replace(claims[0], radius=0.04999), *claims[1:-1]], result)
     assert len(result.failures) == 2
-    forged = [replace(run.records[0], radius=0.0)]
-    other = replace(run, records=(*forged, *run.records[1:]))
+    forged = [replace(run.run.records[0], radius=0.0)]
+    other = replace(run.run, records=(*forged, *run.run.records[1:]))
     ((_, difference),) = proved_again(other, [0], BOUNDED, DATA)
     assert "the radius 0.0 is recorded" in difference
 
@@ -155,27 +162,28 @@ def test_verify_finds_other_claims_and_forged_records(run):
 def in_range(tmp_path):
     bound = Convex(epsilon=0.05, inputs="in-range")
     bound_run(tmp_path / "run", promised(bound), bound.on(Classifier(network(), (1, 8, 8), 10)), taken)
-    return read_run(tmp_path / "run")
+    return analyze(read_run(tmp_path / "run"))
 
 
 def test_a_bound_for_inputs_in_range_says_so_everywhere(in_range):
-    assert "between 0 and 1" in proved_of(in_range.manifest).assumption
-    assert {each.certificate.space for each in outcomes(in_range)} == {(0.0, 1.0)}
+    assert "between 0 and 1" in in_range.assumption
+    assert {each.certificate.space for each in in_range.results} == {(0.0, 1.0)}
     summary = summarize(in_range, (0.0, 0.05))
-    kept = "every value of the changed input lies between 0 and 1"
+    words, kept = wording.words_of(in_range), "every value of the changed input lies between 0 and 1"
     for said in (
-        wording.proved(in_range, summary)[0],
-        " ".join(wording.not_proved(in_range)),
+        words.proved(summary)[0],
+        " ".join(words.not_proved()),
         tables.caption([summary]),
     ):
         assert kept in " ".join(said.split())
     assert tables.as_json([summary])[0]["condition"] == kept
     older = replace(in_range.manifest, estimator={**in_range.manifest.estimator, "assumption": "None."})
-    assert f"All of this holds as long as {kept}." in wording.not_proved(replace(in_range, manifest=older))
+    earlier = analyze(replace(in_range.run, manifest=older))
+    assert f"All of this holds as long as {kept}." in wording.words_of(earlier).not_proved()
     sure = replace(summary, certified_accuracy={0.05: replace(summary.accuracy, value=0.9)})
-    assert f"every change of Linf length up to 0.05 input units, as long as {kept}" in wording.headline(in_range, sure)
+    assert f"every change of Linf length up to 0.05 input units, as long as {kept}" in words.headline(sure)
     result = Verification()
-    check_claims(check_files(in_range.folder, result), claims_of(in_range.folder), result)
+    check_claims(check_files(in_range.folder, result), claims_of(in_range), result)
     assert (result.failures, "say nothing of others" in result.notes[1]) == ([], True)
     with pytest.warns(HoldfastWarning, match=f"as long as {kept}"):
         log_lines(in_range)
@@ -183,9 +191,10 @@ def test_a_bound_for_inputs_in_range_says_so_everywhere(in_range):
 
 def test_a_bound_for_all_inputs_has_no_condition(run):
     summary = summarize(run, (0.0, 0.05))
-    assert {each.certificate.space for each in outcomes(run)} == {None}
+    assert {each.certificate.space for each in run.results} == {None}
     assert summary.condition is None
-    said = [*wording.proved(run, summary), *wording.not_proved(run), tables.caption([summary])]
+    words = wording.words_of(run)
+    said = [*words.proved(summary), *words.not_proved(), tables.caption([summary])]
     assert "between" not in " ".join(said)
 
 
@@ -197,8 +206,8 @@ def test_a_classifier_that_answers_one_class_is_read_by_all(tmp_path):
     bound = Lipschitz()
     bounded = bound.on(Classifier(module, (1, 8, 8), 10))
     bound_run(tmp_path / "run", promised(bound), bounded, taken)
-    run = read_run(tmp_path / "run")
-    assert {each.radius for each in run.records} == {MOST_RADIUS}
+    run = analyze(read_run(tmp_path / "run"))
+    assert {each.radius for each in run.results} == {MOST_RADIUS}
     summary = summarize(run, radii_for([run], None)[0])
     right = summary.accuracy.value
     assert summary.average_certified_radius == pytest.approx(right * MOST_RADIUS)
@@ -210,10 +219,10 @@ def test_a_classifier_that_answers_one_class_is_read_by_all(tmp_path):
         write_tsv(log_lines(run), file)
     result = Verification()
     material = check_files(run.folder, result)
-    check_claims(material, claims_of(run.folder), result)
-    check_log(tmp_path / "log.tsv", material, claims_of(run.folder), result)
+    check_claims(material, claims_of(run), result)
+    check_log(tmp_path / "log.tsv", material, claims_of(run), result)
     assert result.failures == []
-    assert all(difference is None for _, difference in proved_again(run, [0, 20], bounded, DATA))
+    assert all(difference is None for _, difference in proved_again(run.run, [0, 20], bounded, DATA))
 
 
 @pytest.mark.parametrize("radius", [1.0000001e9, 1.797e308])
@@ -270,4 +279,4 @@ def test_a_kind_that_is_not_known(tmp_path):
 
 def test_only_bounds_have_one(run):
     with pytest.raises(RunError, match="no deterministic bound"):
-        proved_of(replace(run.manifest, kind="certify"))
+        proved_of(replace(run.manifest, estimator={"name": "fixed", "n": 10, "alpha": 0.01, "method": "cohen"}))

@@ -16,6 +16,7 @@ from made_runs import Made, attack, runs
 from mutations import changed, damaged, written
 from schema import excluded
 
+from holdfast.analysis.runs import analyze
 from holdfast.errors import HoldfastError
 from holdfast.store.logs import read_log, write_jsonl, write_tsv
 from holdfast.store.run import read_run
@@ -89,7 +90,7 @@ def _exported(name: str, write: Any) -> tuple[Made, bytes]:
     with tempfile.TemporaryDirectory() as place:
         _lay(made, Path(place))
         told = io.StringIO()
-        write(log_lines(read_run(Path(place))), told)
+        write(log_lines(analyze(read_run(Path(place)))), told)
     return made, told.getvalue().encode()
 
 

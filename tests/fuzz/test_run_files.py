@@ -19,7 +19,8 @@ from mutations import changed, damaged, manifest_digest, record_digest, results_
 from schema import excluded
 
 from holdfast.__main__ import main
-from holdfast.analysis.accuracy import outcomes, summarize
+from holdfast.analysis.runs import analyze
+from holdfast.analysis.summaries import summarize
 from holdfast.attacks import Target
 from holdfast.errors import HoldfastError
 from holdfast.store.attack import AttackRun, read_attack
@@ -122,7 +123,8 @@ def fault_of_run(files: dict[str, bytes]) -> str | None:
             if said or result.failures:
                 return f"read_run passes what verify refuses: {said or result.failures}"
             # What tables, reports and exports are made of.
-            answered(lambda: (outcomes(read), summarize(read, [0.0, 0.25]), log_lines(read)))
+            run = analyze(read)
+            answered(lambda: (summarize(run, [0.0, 0.25]), log_lines(run)))
             kind = read.manifest.kind
             if excluded(files["manifest.json"], "run-manifest"):
                 return "a manifest that its schema excludes is read"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from holdfast.analysis.runs import CertifiedRun, analyze
 from holdfast.estimators import FixedSize
 from holdfast.execution.bound import describe_bound
 from holdfast.noises.base import find_guarantee
@@ -55,7 +56,7 @@ def promised(kind: str, every: int) -> DataManifest:
     )
 
 
-def bounded(wanted: Bounding, kind: str, digest: str) -> Run:
+def bounded(wanted: Bounding, kind: str, digest: str) -> CertifiedRun:
     """A deterministic bound that certifies a quarter of the examples, and of standard training none."""
     bound = parse_bound(wanted.bound)
     manifest = describe_bound(bound, promised(kind, wanted.every), {"sha256": digest}, "cpu")
@@ -64,7 +65,7 @@ def bounded(wanted: Bounding, kind: str, digest: str) -> Run:
         BoundRecord(index, *[number % _CLASSES] * 2, (bound.most or 0.0) if share and number % share == 0 else 0.0)
         for number, index in enumerate(manifest.data.indices())
     ]
-    return Run(Path("runs") / wanted.name, manifest, tuple(records), ())
+    return analyze(Run(Path("runs") / wanted.name, manifest, tuple(records), ()))
 
 
 def attacked(wanted: Attacking, kind: str, digest: str, certification: str | None) -> AttackRun:
@@ -136,7 +137,7 @@ def trained(model: Model) -> Trained:
     return Trained(model.architecture, noise, digest, made)
 
 
-def run(wanted: Certification, noise: str | None, kind: str, digest: str, certainty: float = 9.0) -> Run:
+def run(wanted: Certification, noise: str | None, kind: str, digest: str, certainty: float = 9.0) -> CertifiedRun:
     """A run with random votes for up to so many of its examples."""
     classes = DATA[kind][-1]
     smoothing = parse_noise(wanted.noise or str(noise))
@@ -163,4 +164,4 @@ def run(wanted: Certification, noise: str | None, kind: str, digest: str, certai
         shares = random.dirichlet(weights)
         votes = [Counts.of(random.multinomial(total, shares)) for total in (wanted.n0, wanted.n)]
         records.append(VoteRecord(index, label, *votes))
-    return Run(Path("runs") / wanted.name, manifest, tuple(records), ())
+    return analyze(Run(Path("runs") / wanted.name, manifest, tuple(records), ()))

@@ -7,6 +7,7 @@ from dataclasses import replace
 import made
 import pytest
 
+from holdfast.analysis.runs import analyze
 from holdfast.reproductions import find_study
 from holdfast.reproductions.base import Finished, Trained
 from holdfast.reproductions.chance import at_chance, judged
@@ -34,7 +35,7 @@ def guessing(done: Finished) -> Finished:
     runs = {}
     for name, run in done.runs.items():
         records = []
-        for number, record in enumerate(run.records):
+        for number, record in enumerate(run.run.records):
             label = number % 10
             if isinstance(record, VoteRecord):
                 classes = len(run.manifest.data.class_names)
@@ -45,7 +46,7 @@ def guessing(done: Finished) -> Finished:
                 records.append(VoteRecord(record.index, label, *votes))
             else:
                 records.append(replace(record, label=label, answer=1))
-        runs[name] = replace(run, records=tuple(records))
+        runs[name] = analyze(replace(run.run, records=tuple(records)))
     attacks = {
         name: replace(
             attack,
@@ -109,11 +110,11 @@ def test_the_most_frequent_class_is_a_guess_too() -> None:
     whole = made.finished(find_study("levine-mnist"), "small", "mnist")
     run = whole.runs["mnist-k15"]
     records = []
-    for number, record in enumerate(run.records):
+    for number, record in enumerate(run.run.records):
         assert isinstance(record, VoteRecord)
         votes = [Counts.of([0, counts.total] + [0] * 8) for counts in (record.selection, record.estimation)]
         records.append(VoteRecord(record.index, 1 if number % 3 == 0 else 2 + number % 7, *votes))
-    done = replace(whole, runs={**whole.runs, "mnist-k15": replace(run, records=tuple(records))})
+    done = replace(whole, runs={**whole.runs, "mnist-k15": analyze(replace(run.run, records=tuple(records)))})
     (guess,) = at_chance(done)
     assert guess.chance == pytest.approx(14 / 40)
 

@@ -14,7 +14,6 @@ from holdfast.reproductions.base import Finished
 from holdfast.reproductions.pages import Page, Row
 from holdfast.reproductions.writing import text
 from holdfast.store.attack import ABSTAINS, MISCLASSIFIED
-from holdfast.store.run_manifest import estimator_of
 
 
 def done_of(name: str, scale: str, kind: str) -> Finished:
@@ -247,4 +246,4 @@ def test_cohen_attack_judges_nothing_where_nothing_is_certified(tmp_path: Path) 
 def test_made_runs_have_the_samples_of_their_plan() -> None:
     """What these tests stand on."""
     done = done_of("levine-lee", "small", "mnist")
-    assert estimator_of(done.runs["mnist-lee"].manifest).most_draws == 10_000
+    assert done.runs["mnist-lee"].estimator.most_draws == 10_000

@@ -7,7 +7,8 @@ from itertools import pairwise, product
 import made
 import pytest
 
-from holdfast.analysis.accuracy import compared, median_certified_radius, outcomes
+from holdfast.analysis.accuracy import median_certified_radius
+from holdfast.analysis.projections import compared
 from holdfast.errors import UsageError
 from holdfast.models.architectures import architecture_names
 from holdfast.reproductions import find_study, studies
@@ -160,10 +161,10 @@ def test_levine_mnist_prints_table_1_beside_the_votes() -> None:
     run = done.runs["mnist-k45"]
     row = found["Table 1", "k = 45", "median"]
     for place, bounds in enumerate(("cohen", "split")):
-        expected = median_certified_radius(outcomes(compared(run, bounds=bounds)))
+        expected = median_certified_radius(compared(run, bounds=bounds).results)
         assert row.found[place] is not None
         assert row.found[place].value == expected
-    votes = run.records
+    votes = run.run.records
     right = sum(record.estimation.top == record.label for record in votes) / len(votes)
     accuracy = found["Table 1", "k = 45", "accuracy"].found[0]
     assert accuracy is not None

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from holdfast.analysis.runs import analyze
 from holdfast.estimators import estimator_from_dict, scale_of
 from holdfast.noises.base import noise_from_dict
 from holdfast.store.data_manifest import DataManifest
-from holdfast.store.run import RECORDS, RunStore, VoteRecord
+from holdfast.store.run import RECORDS, RunStore, VoteRecord, read_run
 from holdfast.store.run_manifest import RunManifest, read_run_manifest
 from holdfast.types import Counts
 from holdfast.verification.rules import Claim
@@ -116,7 +117,7 @@ def made(folder: Path, manifest: RunManifest, seed: int = 0) -> tuple[RunFiles, 
     material = check_files(folder, result)
     assert material is not None
     assert result.failures == []
-    return material, claims_of(folder)
+    return material, claims_of(analyze(read_run(folder)))
 
 
 def failures(material: RunFiles, claims: list[Claim]) -> list[str]:

@@ -8,7 +8,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any, cast
 
 from holdfast.analysis import extras, formats
-from holdfast.analysis.curves import DASHES, PALETTE, axis_title, curves
+from holdfast.analysis.curves import DASHES, PALETTE, axis_title
 from holdfast.types import Norm
 from holdfast.visible import visible_document
 
@@ -16,27 +16,25 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.analysis.curves import Curve, Step
-    from holdfast.store.run import Run
 
 PURPOSE = "Writing a report"
 # More steps than the chart has pixels; radii are rounded down to them.
-_MOST_STEPS = 1500
+MOST_STEPS = 1500
+# The name of the curves among the data of a document.
+_ROWS = "curves"
 
 
-def chart(runs: Sequence[Run], interactive: bool = True) -> dict[str, Any]:
+def chart(lines: Sequence[Curve], interactive: bool = True) -> dict[str, Any]:
     """Curves, bands, limits and published figures of runs of one norm, as Vega-Lite.
 
     Args:
-        runs: at least one, each with records, all of the same norm.
+        lines: at least one, each of `MOST_STEPS` steps or so.
         interactive: with the numbers of the step nearest to the pointer.
 
     Raises:
-        UsageError: no runs, or runs of different norms.
-        RunError: a run has no records.
         MissingExtraError: altair is not installed.
     """
     alt = extras.load("altair", PURPOSE)
-    lines = curves(runs, _MOST_STEPS)
     names = [line.name for line in lines]
     scale = alt.Scale(domain=names, range=[PALETTE[number % len(PALETTE)] for number in range(len(names))])
     legend = (
@@ -46,17 +44,17 @@ def chart(runs: Sequence[Run], interactive: bool = True) -> dict[str, Any]:
     )
     colour = alt.Color("run:N", scale=scale, legend=legend)
     layers = [*_curve_layers(alt, lines, colour, legend, interactive), *_mark_layers(alt, lines, colour)]
-    return finished(alt, layers)
+    return finished(alt, layers, [row for line in lines for row in _rows(line)])
 
 
-def finished(alt: Any, layers: Sequence[Any]) -> dict[str, Any]:
-    """Layers as one Vega-Lite document in the report's colours."""
-    return _spec(alt, alt.layer(*layers).properties(width="container", height=340))
+def finished(alt: Any, layers: Sequence[Any], rows: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    """Layers as one Vega-Lite document in the report's colours; `rows` are the data that they know by name."""
+    return _spec(alt, alt.layer(*layers).properties(width="container", height=340), rows)
 
 
-def picture(runs: Sequence[Run]) -> str:
-    """The chart of the same runs as SVG text, for readers without scripts; raises what `chart` raises."""
-    return drawn(chart(runs, interactive=False))
+def picture(lines: Sequence[Curve]) -> str:
+    """The chart of the same curves as SVG text, for readers without scripts; raises what `drawn` and `chart` raise."""
+    return drawn(chart(lines, interactive=False))
 
 
 def as_svg(chart: Any) -> str:
@@ -64,13 +62,16 @@ def as_svg(chart: Any) -> str:
     return drawn(_spec(extras.load("altair", PURPOSE), chart))
 
 
-def _spec(alt: Any, chart: Any) -> dict[str, Any]:
+def _spec(alt: Any, chart: Any, rows: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
     """The document of a chart, in the style of all charts."""
     fit = alt.AutoSizeParams(type="fit-x", contains="padding")
     spec: dict[str, Any] = chart.configure(background="transparent", autosize=fit).to_dict()
     # The address of the schema: nothing would load it, but a report names no address on the network.
     del spec["$schema"]
     spec["config"] = {**spec["config"], **_theme()}
+    if rows:
+        # Not before: altair would walk through all of them once for each layer.
+        spec["datasets"] = {**spec.get("datasets", {}), _ROWS: list(rows)}
     # Names of runs and of data sets are drawn, and shown under the pointer.
     return cast("dict[str, Any]", visible_document(spec))
 
@@ -123,8 +124,7 @@ def _curve_layers(alt: Any, lines: Sequence[Curve], colour: Any, legend: Any, in
     dash = alt.StrokeDash(
         "run:N", scale=alt.Scale(domain=[line.name for line in lines], range=dash_range), legend=legend
     )
-    data = alt.InlineData(values=[row for line in lines for row in _rows(line)])
-    base = alt.Chart(data).encode(x=x, color=colour)
+    base = alt.Chart(alt.NamedData(name=_ROWS)).encode(x=x, color=colour)
     layers = [
         base.mark_area(interpolate="step-after", opacity=0.18).encode(y=alt.Y("lower:Q"), y2="upper:Q"),
         base.mark_line(interpolate="step-after", strokeWidth=2.2).encode(y=y, strokeDash=dash),

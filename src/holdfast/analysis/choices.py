@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.store.run_manifest import BOUND, IMPORTED, RunManifest, estimator_of
 from holdfast.store.seeds import CHOSEN
 
 if TYPE_CHECKING:
@@ -16,14 +15,13 @@ SEED, SUBSET = "seed", "subset"
 _BEST = "the best of many looks better than it is"
 
 
-def chosen_in(manifest: Manifest) -> tuple[str, ...]:
+def chosen_in(manifest: Manifest, *, certain: bool = False) -> tuple[str, ...]:
     """What was chosen: the seed, if it was named and anything is random; the subset, if it is not the whole split.
 
-    Nothing for an imported log, of which nothing was promised at all.
+    Args:
+        manifest: of the run or the attack.
+        certain: whether nothing is random, whatever the seed.
     """
-    if isinstance(manifest, RunManifest) and manifest.kind == IMPORTED:
-        return ()
-    certain = isinstance(manifest, RunManifest) and (manifest.kind == BOUND or estimator_of(manifest).exhaustive)
     found = [SEED] if manifest.seed_origin == CHOSEN and not certain else []
     return (*found, SUBSET) if len(manifest.data.indices()) < manifest.data.size else tuple(found)
 

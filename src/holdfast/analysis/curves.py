@@ -8,19 +8,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from holdfast.analysis.accuracy import attainable_radius, outcomes, theorem_of
 from holdfast.analysis.published import comparable
 from holdfast.errors import RunError, UsageError
 from holdfast.stats.datasets import DEFAULT_CONFIDENCE, Proportion, certified_proportion
-from holdfast.store.run_manifest import BOUND, estimator_of
 from holdfast.types import Norm
-from holdfast.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.analysis.published import PublishedFigure
-    from holdfast.store.run import Run
+    from holdfast.analysis.runs import CertifiedRun
 
 # Colours of Okabe & Ito: told apart with any of the common colour vision deficiencies, and in grey by dashes.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -90,7 +87,7 @@ class Curve:
         return None
 
 
-def curves(runs: Sequence[Run], most: int | None = None) -> list[Curve]:
+def curves(runs: Sequence[CertifiedRun], most: int | None = None) -> list[Curve]:
     """One curve for each run.
 
     Args:
@@ -101,22 +98,21 @@ def curves(runs: Sequence[Run], most: int | None = None) -> list[Curve]:
         UsageError: no runs, or runs of different norms.
         RunError: a run has no records.
     """
-    norms = {theorem_of(run.manifest).norm for run in runs}
+    norms = {run.norm for run in runs}
     if len(norms) != 1:
         found = ", ".join(sorted(norm.value for norm in norms)) or "no run"
         raise UsageError(f"one curve chart shows runs of one norm, got {found}; draw one chart for each norm")
-    return [_curve(run, name, next(iter(norms)), most) for run, name in zip(runs, distinct_names(runs), strict=True)]
+    return [_curve(run, name, most) for run, name in zip(runs, distinct_names(runs), strict=True)]
 
 
-def distinct_names(runs: Sequence[Run]) -> list[str]:
+def distinct_names(runs: Sequence[CertifiedRun]) -> list[str]:
     """The names of the runs' folders, numbered where one occurs again."""
     names: list[str] = []
     for run in runs:
-        own = visible(run.folder.name)
-        name, number = own, 1
+        name, number = run.name, 1
         while name in names:
             number += 1
-            name = f"{own} ({number})"
+            name = f"{run.name} ({number})"
         names.append(name)
     return names
 
@@ -126,16 +122,12 @@ def axis_title(norm: Norm) -> str:
     return f"certified {norm.value} radius ({norm.unit})"
 
 
-def _curve(run: Run, name: str, norm: Norm, most: int | None) -> Curve:
-    results = outcomes(run)
-    if not results:
+def _curve(run: CertifiedRun, name: str, most: int | None) -> Curve:
+    if not run.results:
         raise RunError(f"{run.folder} has no records yet, so there is no curve; `holdfast certify` adds them")
-    alpha = estimator_of(run.manifest).alpha
-    # A bound says yes or no up to its epsilon; no n and no alpha limit it.
-    attainable = None if run.manifest.kind == BOUND else attainable_radius(run.manifest)
-    radii = sorted(result.certified_radius for result in results)
-    steps = _steps(radii, norm, alpha, attainable or 0.0, most)
-    return Curve(name, norm, tuple(steps), attainable, tuple(comparable(run.manifest)))
+    radii = sorted(result.certified_radius for result in run.results)
+    steps = _steps(radii, run.norm, run.alpha, run.sampling_limit or 0.0, most)
+    return Curve(name, run.norm, tuple(steps), run.sampling_limit, tuple(comparable(run)))
 
 
 def _steps(radii: list[float], norm: Norm, alpha: float, attainable: float, most: int | None) -> list[Step]:

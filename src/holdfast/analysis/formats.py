@@ -10,7 +10,6 @@ from holdfast.stats.rounding import show_down
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
-    from holdfast.analysis.published import PublishedFigure
     from holdfast.stats.datasets import Proportion
 
 NOT_AVAILABLE = "N/A"
@@ -63,15 +62,6 @@ def threshold(value: float) -> str:
 def draws(most: int, mean: float | None) -> str:
     """Samples of each example: the number, or the mean of what was spent where sampling could stop early."""
     return str(most) if mean is None or mean == most else f"{mean:.0f} of {most}"
-
-
-def published(figure: PublishedFigure) -> str:
-    """A number of a paper: shares in percent, 74.8%; thousands with commas; N/A where the paper has none."""
-    if figure.value is None:
-        return NOT_AVAILABLE
-    if figure.unit == "%":
-        return f"{figure.value:g}%"
-    return f"{100.0 * figure.value:g}%" if figure.unit == "fraction" else f"{figure.value:,.10g}"
 
 
 def with_unit(norm: Norm, text: str) -> str:

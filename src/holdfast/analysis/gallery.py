@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from holdfast.analysis import extras, formats
-from holdfast.analysis.accuracy import outcomes, theorem_of
 from holdfast.store.gallery import read_gallery
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from holdfast.analysis.accuracy import Result
-    from holdfast.store.run import Run
+    from holdfast.analysis.runs import CertifiedRun
     from holdfast.types import Norm
 
 # In the report: as many examples, as wide at most, and as many classes of the votes.
@@ -68,7 +67,7 @@ class Card:
     votes: int
 
 
-def cards(run: Run) -> list[Card]:
+def cards(run: CertifiedRun) -> list[Card]:
     """The cards of a run, without examples that have no record yet; empty where no pictures were kept.
 
     Raises:
@@ -78,15 +77,14 @@ def cards(run: Run) -> list[Card]:
     gallery = read_gallery(run.folder)
     if gallery is None:
         return []
-    found = {result.index: result for result in outcomes(run)}
+    found = {result.index: result for result in run.results}
     pairs = zip(gallery.index.tolist(), gallery.pictures, strict=True)
     known = [(index, pictures) for index, pictures in pairs if index in found]
     return [_card(run, found[index], pictures) for index, pictures in known[:_MOST]]
 
 
-def _card(run: Run, result: Result, pictures: NDArray[np.uint8]) -> Card:
-    names = run.manifest.data.class_names
-    norm = theorem_of(run.manifest).norm
+def _card(run: CertifiedRun, result: Result, pictures: NDArray[np.uint8]) -> Card:
+    names = run.data.class_names
     certain = result.predicted is not None
     return Card(
         index=result.index,
@@ -94,7 +92,7 @@ def _card(run: Run, result: Result, pictures: NDArray[np.uint8]) -> Card:
         state="uncertified" if not certain else "correct" if result.correct else "wrong",
         label=names[result.label],
         answer=None if result.answer is None else names[result.answer],
-        radius=_radius(norm, result.radius) if certain else None,
+        radius=_radius(run.norm, result.radius) if certain else None,
         bars=_bars(result, names),
         votes=result.certificate.estimation.total if result.certificate else 0,
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from holdfast.analysis import attack_wording, charts, extras, formats
+from holdfast.analysis import charts, extras, formats
 from holdfast.analysis.curves import PALETTE
 from holdfast.analysis.plots import saved
+from holdfast.analysis.wording.attacks import upper_curve
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def write_gap_plot(gap: Gap, out: Path, subset: str) -> None:
             axes.spines[side].set_visible(False)
         figure.legend(loc="outside upper left", frameon=False, fontsize=8)
         hatched = " Hatched: what is neither proved nor broken." if gap.certified else ""
-        words = f"{subset}. Bands: pointwise 95% intervals.{hatched} {attack_wording.upper_curve(gap)}"
+        words = f"{subset}. Bands: pointwise 95% intervals.{hatched} {upper_curve(gap)}"
         figure.supxlabel(textwrap.fill(words.strip(), 120), fontsize=7.5, color="#555555", x=0.01, ha="left")
 
     saved(out, draw)

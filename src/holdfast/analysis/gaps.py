@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.analysis.curves import Curve
+    from holdfast.analysis.runs import CertifiedRun
     from holdfast.store.attack import AttackRecord, AttackRun
-    from holdfast.store.run import Run
 
 # The axis ends behind this share of the adversarials: a few of them can be many times larger than the rest.
 _SHOWN = 0.9
@@ -81,7 +81,7 @@ class Gap:
         ]
 
 
-def gap(attack: AttackRun, run: Run | None) -> Gap:
+def gap(attack: AttackRun, run: CertifiedRun | None) -> Gap:
     """The curves of an attack and of the run that it attacked.
 
     Args:
@@ -119,7 +119,7 @@ def _whole(norm: Norm, budget: float) -> float:
     return float(math.floor(budget)) if norm is Norm.L0 and budget < math.inf else budget
 
 
-def same_inputs(attack: AttackRun, run: Run) -> Run:
+def same_inputs(attack: AttackRun, run: CertifiedRun) -> CertifiedRun:
     """The run with the records of the inputs that were attacked.
 
     Raises:
@@ -131,10 +131,11 @@ def same_inputs(attack: AttackRun, run: Run) -> Run:
             f"{attack.manifest.certification}, the run's is {run.manifest.digest}"
         )
     wanted = {record.index for record in attack.records}
-    records = tuple(record for record in run.records if record.index in wanted)
-    if len(records) != len(wanted):
-        raise RunError(f"{run.folder} has no records of {len(wanted) - len(records)} inputs that {attack.folder} has")
-    return replace(run, records=records)
+    found = run.among(wanted)
+    if len(found.results) != len(wanted):
+        missing = len(wanted) - len(found.results)
+        raise RunError(f"{run.folder} has no records of {missing} inputs that {attack.folder} has")
+    return found
 
 
 def attack_steps(records: Sequence[AttackRecord], norm: Norm) -> tuple[Step, ...]:

@@ -8,12 +8,11 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from holdfast.analysis import choices, claims, extras, formats
-from holdfast.analysis.accuracy import claimed_of, method_of, subset_of
+from holdfast.analysis import choices, extras, formats
 from holdfast.analysis.curves import DASHES, PALETTE, axis_title, curves, distinct_names
+from holdfast.analysis.wording.imported import claims
 from holdfast.errors import UsageError
 from holdfast.outputs import whole_file
-from holdfast.store.run_manifest import estimator_of
 from holdfast.types import Norm
 from holdfast.visible import visible, visible_lines
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from holdfast.analysis.curves import Curve
-    from holdfast.store.run import Run
+    from holdfast.analysis.runs import CertifiedRun
 
 _SUFFIXES = (".png", ".svg", ".pdf")
 _INK = "#222222"
@@ -33,7 +32,7 @@ _FOREIGN = ("Noto Sans", "Source Han Sans", "WenQuanYi", "IPA", "Droid Sans Fall
 _NO_GLYPH = re.compile(r"Glyph (\d+) ")
 
 
-def write_plot(runs: Sequence[Run], out: Path) -> None:
+def write_plot(runs: Sequence[CertifiedRun], out: Path) -> None:
     """Draw certified-accuracy curves with pointwise 95% bands, published figures, and what n and alpha allow.
 
     Args:
@@ -171,24 +170,22 @@ def _right_end(line: Curve) -> float:
     return (line.end * 1.04) or 1.0
 
 
-def _label(run: Run, name: str) -> str:
-    label = f"{name}: {method_of(run.manifest)}"
+def _label(run: CertifiedRun, name: str) -> str:
+    label = f"{name}: {run.method}"
     # matplotlib leaves out of a legend what begins with an underscore.
     return f" {label}" if label.startswith("_") else label
 
 
-def _caption(runs: Sequence[Run]) -> str:
+def _caption(runs: Sequence[CertifiedRun]) -> str:
     """Subset, n and alpha of each run, once if they are the same; and whose claims the radii are."""
-    estimators = [estimator_of(run.manifest) for run in runs]
     about = dict.fromkeys(
-        f"{subset_of(run).words}; n = {estimator.most_draws:,}, alpha = {estimator.alpha:g}"
-        for run, estimator in zip(runs, estimators, strict=True)
+        f"{run.subset.words}; n = {run.estimator.most_draws:,}, alpha = {run.alpha:g}" for run in runs
     )
-    covers = dict.fromkeys(subset_of(run).covers for run in runs)
+    covers = dict.fromkeys(run.subset.covers for run in runs)
     bands = [f"Band: pointwise {formats.percent(0.95, 0)}% interval, covering {each}." for each in covers]
     names = distinct_names(runs)
-    claimed = claims.sentences(zip(names, map(claimed_of, runs), strict=True))
-    chosen = choices.cautions([(name, choices.chosen_in(run.manifest)) for name, run in zip(names, runs, strict=True)])
+    claimed = claims((name, run.claimed) for name, run in zip(names, runs, strict=True))
+    chosen = choices.cautions([(name, run.chosen) for name, run in zip(names, runs, strict=True)])
     return "\n".join(textwrap.fill(line, 120) for line in [*about, *claimed, *chosen, *bands])
 
 

@@ -10,31 +10,32 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from holdfast.analysis import attack_wording, charts, choices, claims, formats, settings, tables, wording
-from holdfast.analysis.accuracy import attainable_radius, noise_of, subset_of, summarize
+from holdfast.analysis import charts, choices, formats, settings, tables, wording
 from holdfast.analysis.attacks import summarize_attack
-from holdfast.analysis.curves import distinct_names
+from holdfast.analysis.curves import curves, distinct_names
 from holdfast.analysis.gallery import cards
 from holdfast.analysis.gap_pictures import gap_chart, gap_picture
 from holdfast.analysis.gaps import gap
 from holdfast.analysis.html import rendered
 from holdfast.analysis.published import comparable
 from holdfast.analysis.radii import radii_for
+from holdfast.analysis.summaries import summarize
+from holdfast.analysis.wording.attacks import attack_lines, upper_curve
+from holdfast.analysis.wording.imported import claims
 from holdfast.errors import UsageError
 from holdfast.outputs import whole_file
-from holdfast.store.run_manifest import BOUND, IMPORTED
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from holdfast.analysis.accuracy import Summary
     from holdfast.analysis.gallery import Card
     from holdfast.analysis.gaps import Gap
     from holdfast.analysis.published import PublishedFigure
+    from holdfast.analysis.runs import CertifiedRun
+    from holdfast.analysis.summaries import Summary
     from holdfast.folders import Where
     from holdfast.store.attack import AttackRun
-    from holdfast.store.run import Run
 
 _MARKS = {"correct": "✓", "wrong": "✗", "uncertified": "○"}
 
@@ -69,7 +70,8 @@ class RunSection:
 
     name: str
     anchor: str
-    run: Run
+    run: CertifiedRun
+    words: wording.Words
     summary: Summary
     norm: Norm
     headline: str
@@ -103,7 +105,7 @@ class Group:
 
 
 def write_report(
-    runs: Sequence[Run],
+    runs: Sequence[CertifiedRun],
     out: Where,
     radii: Sequence[float] | None = None,
     title: str | None = None,
@@ -139,7 +141,7 @@ def write_report(
         unfinished=tables.unfinished([section.summary for section in sections]),
         sections=sections,
         groups=groups,
-        assumptions=list(dict.fromkeys(line for run in runs for line in wording.not_proved(run))),
+        assumptions=list(dict.fromkeys(line for section in sections for line in section.words.not_proved())),
         marks=_MARKS,
         formats=formats,
     )
@@ -147,12 +149,12 @@ def write_report(
         file.write(page.encode())
 
 
-def _title(runs: Sequence[Run]) -> str:
-    sources = list(dict.fromkeys(run.manifest.data.source for run in runs))
+def _title(runs: Sequence[CertifiedRun]) -> str:
+    sources = list(dict.fromkeys(run.data.source for run in runs))
     return f"Certified robustness on {', '.join(sources)}"
 
 
-def _check_attacks(runs: Sequence[Run], attacks: Sequence[AttackRun]) -> None:
+def _check_attacks(runs: Sequence[CertifiedRun], attacks: Sequence[AttackRun]) -> None:
     digests = {run.manifest.digest for run in runs}
     for attack in attacks:
         if attack.manifest.certification not in digests:
@@ -161,7 +163,9 @@ def _check_attacks(runs: Sequence[Run], attacks: Sequence[AttackRun]) -> None:
             )
 
 
-def _sections(runs: Sequence[Run], radii: Sequence[float] | None, attacks: Sequence[AttackRun]) -> list[RunSection]:
+def _sections(
+    runs: Sequence[CertifiedRun], radii: Sequence[float] | None, attacks: Sequence[AttackRun]
+) -> list[RunSection]:
     return [
         _section(run, name, f"run-{number}", chosen, attacks)
         for number, (run, name, chosen) in enumerate(
@@ -170,32 +174,35 @@ def _sections(runs: Sequence[Run], radii: Sequence[float] | None, attacks: Seque
     ]
 
 
-def _section(run: Run, name: str, anchor: str, radii: Sequence[float], attacks: Sequence[AttackRun]) -> RunSection:
-    summary = summarize(run, radii)
+def _section(
+    run: CertifiedRun, name: str, anchor: str, radii: Sequence[float], attacks: Sequence[AttackRun]
+) -> RunSection:
+    summary, words = summarize(run, radii), wording.words_of(run)
     own = [attack for attack in attacks if attack.manifest.certification == run.manifest.digest]
-    legend = "" if run.manifest.kind == BOUND else noise_of(run.manifest).legend
+    legend = "" if run.noise is None else run.noise.legend
     return RunSection(
         name=name,
         anchor=anchor,
         run=run,
+        words=words,
         summary=summary,
-        norm=Norm(summary.norm),
-        headline=wording.headline(run, summary),
-        second_line=wording.second_line(summary),
+        norm=run.norm,
+        headline=words.headline(summary),
+        second_line=words.second_line(summary),
         warnings=[
-            *wording.warnings(run),
+            *words.warnings(),
             *(_unfinished(attack) for attack in own if attack.missing),
             *(_contradicted(attack) for attack in own if attack.alarms),
         ],
-        limits=wording.limits(run.manifest, attainable_radius(run.manifest)),
-        speed=wording.speed(run),
+        limits=words.limits(),
+        speed=words.speed(),
         spent=wording.spent(summary),
         comparisons=_comparisons(run, summary),
         cards=cards(run),
         legend=f" ({legend})" if legend else "",
-        proved=wording.proved(run, summary),
+        proved=words.proved(summary),
         attacks=[_attack(attack, run, f"{anchor}-attack-{number}") for number, attack in enumerate(own, 1)],
-        entries=settings.entries(run.manifest, subset_of(run)),
+        entries=settings.entries(run),
         raw=run.manifest.to_json(),
     )
 
@@ -217,15 +224,15 @@ def _contradicted(attack: AttackRun) -> str:
     )
 
 
-def _attack(attack: AttackRun, run: Run, anchor: str) -> AttackSection:
+def _attack(attack: AttackRun, run: CertifiedRun, anchor: str) -> AttackSection:
     drawn = gap(attack, run)
     summary = summarize_attack(attack)
-    lines = attack_wording.attack_lines(summary, attack.manifest, run)
+    lines = attack_lines(summary, attack.manifest, run)
     return AttackSection(
         attack.folder.name,
         anchor,
         drawn,
-        attack_wording.upper_curve(drawn),
+        upper_curve(drawn),
         lines,
         gap_chart(drawn),
         gap_picture(drawn),
@@ -234,30 +241,27 @@ def _attack(attack: AttackRun, run: Run, anchor: str) -> AttackSection:
 
 def _group(norm: Norm, sections: list[RunSection]) -> Group:
     runs = [section.run for section in sections]
-    # A log does not tell the range of its inputs.
-    ranges = {
-        None if run.manifest.kind == IMPORTED else (run.manifest.data.low, run.manifest.data.high) for run in runs
-    }
+    spaces, lines = {run.space for run in runs}, curves(runs, charts.MOST_STEPS)
     return Group(
         norm=norm,
-        adversary=wording.adversary(norm, runs[0].manifest.data if len(ranges) == 1 and None not in ranges else None),
+        adversary=wording.adversary(norm, spaces.pop() if len(spaces) == 1 else None),
         sections=sections,
         intervals=tables.intervals([section.summary for section in sections]),
-        claimed=claims.sentences((section.name, section.summary.claimed) for section in sections),
+        claimed=claims((section.name, section.summary.claimed) for section in sections),
         chosen=choices.cautions([(section.name, section.summary.chosen) for section in sections]),
         radii=list(sections[0].summary.certified_accuracy),
-        spec=charts.chart(runs),
-        picture=charts.picture(runs),
+        spec=charts.chart(lines),
+        picture=charts.picture(lines),
     )
 
 
-def _comparisons(run: Run, summary: Summary) -> list[Comparison]:
+def _comparisons(run: CertifiedRun, summary: Summary) -> list[Comparison]:
     """Published figures beside ours, without radii at which both are zero."""
-    figures = comparable(run.manifest)
+    figures = comparable(run)
     radii = [figure.radius for figure in figures if figure.radius is not None]
     ours = summarize(run, radii, summary.confidence) if radii else summary
     return [
-        Comparison(_quantity(figure), _ours(ours, figure), formats.published(figure), figure.cite, figure.param)
+        Comparison(_quantity(figure), _ours(ours, figure), figure.text, figure.cite, figure.param)
         for figure in figures
         if figure.radius is None or figure.value or ours.certified_accuracy[figure.radius].value
     ]

@@ -6,16 +6,15 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from holdfast.analysis.accuracy import method_of, noise_of, theorem_of
-from holdfast.store.run_manifest import BOUND, IMPORTED, estimator_of
+from holdfast.analysis.runs import BoundRun, ImportedRun, VoteRun
 from holdfast.store.seeds import CHOSEN, DERIVED, ENTROPY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from holdfast.analysis.runs import CertifiedRun
     from holdfast.store.data_manifest import DataManifest
     from holdfast.store.run_manifest import RunManifest
-    from holdfast.store.subsets import Subset
 
 _METHODS = {
     "cohen": "the top class gets all of alpha; every other class has at most the rest (the papers' bound)",
@@ -38,29 +37,101 @@ class Entry:
     meaning: str = ""
 
 
-def entries(manifest: RunManifest, there: Subset | None = None) -> list[Entry]:
-    """Everything that the manifest promised before the first sample, in plain words.
+def entries(run: CertifiedRun) -> list[Entry]:
+    """Everything that the manifest promised before the first sample, in plain words."""
+    return _ENTRIES[type(run)](run)
 
-    Args:
-        manifest: of the run.
-        there: what there is of its subset. The manifest of an imported log does not say which examples it is about.
-    """
-    data = manifest.data
-    shape = " x ".join(str(size) for size in data.shape)
+
+def _of_votes(run: VoteRun) -> list[Entry]:
+    manifest = run.manifest
     return [
-        Entry("Kind", manifest.kind, "imported: a log of another tool" if manifest.kind == IMPORTED else ""),
-        Entry("Imported on", manifest.created, "UTC")
-        if manifest.kind == IMPORTED
-        else Entry("Promised on", manifest.created, "before the first sample (UTC)"),
-        *_how(manifest),
-        Entry("Data", f"{data.source}, {data.split} split, {_size(data)}"),
-        Entry("Subset", data.subset() if there is None else there.words)
-        if manifest.kind == IMPORTED
-        else Entry("Subset", data.subset(), "fixed beforehand"),
-        Entry("Hash of the data", data.sha256, "SHA-256 of all inputs and labels, in order"),
-        *(_space_of_log(shape, data) if manifest.kind == IMPORTED else _space(shape, data)),
-        Entry("Classes", f"{len(data.class_names)}: {', '.join(data.class_names)}"),
-        *_flat("Model", manifest.model, "the classifier" if manifest.kind == BOUND else "the base classifier"),
+        Entry("Kind", manifest.kind),
+        _promised_on(manifest),
+        *_procedure(run),
+        *_promised_data(run.data),
+        *_flat("Model", manifest.model, "the base classifier"),
+        *_place(manifest),
+    ]
+
+
+def _of_log(run: ImportedRun) -> list[Entry]:
+    """The manifest of a log tells neither the space of its inputs nor which examples it is about."""
+    manifest, data = run.manifest, run.data
+    return [
+        Entry("Kind", manifest.kind, "imported: a log of another tool"),
+        Entry("Imported on", manifest.created, "UTC"),
+        Entry("Procedure", "as named at the import", "the log tells neither noise nor samples nor alpha"),
+        *_procedure(run),
+        _source(data),
+        Entry("Subset", run.subset.words),
+        _hash(data),
+        Entry("Shape of an input", _shape(data), "of that data set; the log does not tell it")
+        if data.shape_known
+        else Entry("Shape of an input", "not known"),
+        Entry("Range of an input", "not known", "nor what its units are: the log does not tell"),
+        _classes(data),
+        *_flat("Model", manifest.model, "the base classifier"),
+        *_place(manifest),
+    ]
+
+
+def _of_bound(run: BoundRun) -> list[Entry]:
+    manifest = run.manifest
+    return [
+        Entry("Kind", manifest.kind),
+        _promised_on(manifest),
+        Entry("Bound", run.method, "deterministic: nothing is sampled"),
+        Entry("Source", run.theorem.cite),
+        Entry("Norm", run.norm.value, run.norm.unit),
+        Entry("alpha", "0", "no certificate is false by chance"),
+        *_promised_data(run.data),
+        *_flat("Model", manifest.model, "the classifier"),
+        *_place(manifest),
+    ]
+
+
+_ENTRIES: dict[type[CertifiedRun], Callable[[Any], list[Entry]]] = {
+    VoteRun: _of_votes,
+    ImportedRun: _of_log,
+    BoundRun: _of_bound,
+}
+
+
+def _promised_on(manifest: RunManifest) -> Entry:
+    return Entry("Promised on", manifest.created, "before the first sample (UTC)")
+
+
+def _promised_data(data: DataManifest) -> list[Entry]:
+    return [
+        _source(data),
+        Entry("Subset", data.subset(), "fixed beforehand"),
+        _hash(data),
+        Entry("Shape of an input", _shape(data), "channels x height x width" if len(data.shape) == 3 else "features"),
+        Entry("Range of an input", f"{data.low:g} to {data.high:g}", "input units; anything outside is refused"),
+        _classes(data),
+    ]
+
+
+def _source(data: DataManifest) -> Entry:
+    size = "number of examples not known" if data.split_size is None else f"{data.split_size} examples"
+    return Entry("Data", f"{data.source}, {data.split} split, {size}")
+
+
+def _hash(data: DataManifest) -> Entry:
+    return Entry("Hash of the data", data.sha256, "SHA-256 of all inputs and labels, in order")
+
+
+def _shape(data: DataManifest) -> str:
+    return " x ".join(str(size) for size in data.shape)
+
+
+def _classes(data: DataManifest) -> Entry:
+    return Entry("Classes", f"{len(data.class_names)}: {', '.join(data.class_names)}")
+
+
+def _place(manifest: RunManifest) -> list[Entry]:
+    """Where it was computed, and by what."""
+    return [
         Entry("Precision", manifest.precision, "in which the classifier computes"),
         Entry("Device", manifest.device),
         *_flat("Version", manifest.versions, ""),
@@ -68,42 +139,12 @@ def entries(manifest: RunManifest, there: Subset | None = None) -> list[Entry]:
     ]
 
 
-def _space(shape: str, data: DataManifest) -> list[Entry]:
-    return [
-        Entry("Shape of an input", shape, "channels x height x width" if len(data.shape) == 3 else "features"),
-        Entry("Range of an input", f"{data.low:g} to {data.high:g}", "input units; anything outside is refused"),
-    ]
-
-
-def _space_of_log(shape: str, data: DataManifest) -> list[Entry]:
-    """What is taken for the input space of a log, which does not tell it."""
-    known = Entry("Shape of an input", shape, "of that data set; the log does not tell it")
-    return [
-        known if data.shape_known else Entry("Shape of an input", "not known"),
-        Entry("Range of an input", "not known", "nor what its units are: the log does not tell"),
-    ]
-
-
-def _size(data: DataManifest) -> str:
-    size = data.split_size
-    return "number of examples not known" if size is None else f"{size} examples"
-
-
-def _how(manifest: RunManifest) -> list[Entry]:
+def _procedure(run: VoteRun | ImportedRun) -> list[Entry]:
     """Noise, theorem, samples and seed."""
-    theorem, estimator = theorem_of(manifest), estimator_of(manifest)
-    if manifest.kind == BOUND:
-        return [
-            Entry("Bound", method_of(manifest), "deterministic: nothing is sampled"),
-            Entry("Source", theorem.cite),
-            Entry("Norm", theorem.norm.value, theorem.norm.unit),
-            Entry("alpha", "0", "no certificate is false by chance"),
-        ]
+    manifest, theorem, estimator = run.manifest, run.theorem, run.estimator
     seed = "not known" if manifest.seed is None else str(manifest.seed)
-    named = [Entry("Procedure", "as named at the import", "the log tells neither noise nor samples nor alpha")]
     return [
-        *(named if manifest.kind == IMPORTED else []),
-        Entry("Noise", str(noise_of(manifest)), "added in input units, before any normalization"),
+        Entry("Noise", str(run.noise), "added in input units, before any normalization"),
         Entry("Guarantee", theorem.name, theorem.cite),
         Entry("Selection samples (n0)", f"{manifest.n0:,}", "of each input; they choose the class"),
         Entry("Realizations", f"{estimator.most_draws:,}", "of the noise, each taken once for each input")

@@ -5,14 +5,15 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from holdfast.analysis import choices, claims, formats, markup
+from holdfast.analysis import choices, formats, markup
+from holdfast.analysis.wording.imported import claims
 from holdfast.types import Norm
 from holdfast.widths import padded, width
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from holdfast.analysis.accuracy import Summary
+    from holdfast.analysis.summaries import Summary
     from holdfast.stats.datasets import Proportion
 
 Table = tuple[list[str], list[list[str]]]
@@ -66,7 +67,7 @@ def caption(summaries: Sequence[Summary]) -> str:
     ]
     if not _subsets_differ(summaries):
         sentences.insert(0, f"Subset: {summaries[0].subset}.")
-    sentences[:0] = claims.sentences((summary.run, summary.claimed) for summary in summaries)
+    sentences[:0] = claims((summary.run, summary.claimed) for summary in summaries)
     for norm in sorted({summary.norm for summary in summaries}):
         sentences.append(f"{norm} radii are in {Norm(norm).unit}, rounded down.")
     for noise, kept in sorted({(summary.noise, summary.condition) for summary in summaries if summary.condition}):

@@ -14,16 +14,19 @@ import torch
 from torch.func import functional_call
 
 from holdfast.errors import ClassifierError, InputError, UsageError
+from holdfast.estimators.conclude import certain
 from holdfast.estimators.proved import MOST_RADIUS
 from holdfast.named import Family, Named
 from holdfast.plain import is_real, plain
 from holdfast.sampling.inputs import check_values, checked_shape, checked_tensor
-from holdfast.types import Certificate, ClassBounds, Counts, Norm, norm_spelt
+from holdfast.types import Norm, norm_spelt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import Tensor, nn
+
+    from holdfast.types import Certificate
 
 # In the place of a class: rounding does not let one say which logit is the largest.
 UNDECIDED = -1
@@ -211,20 +214,11 @@ class Bounded:
     def _certificate(self, answer: int, radius: float) -> Certificate:
         if not radius >= 0.0:
             raise ClassifierError(f"the bound {self.bound} gave the radius {radius}; the network is not what it takes")
-        none = Counts((0,) * self.classifier.num_classes)
-        certain = answer != UNDECIDED
-        space = (self.classifier.low, self.classifier.high)
-        return Certificate(
-            label=answer if certain else None,
-            # A classifier whose answer no input changes has no finite radius.
-            radius=min(radius, MOST_RADIUS) if certain else 0.0,
-            norm=self.bound.measure,
-            alpha=0.0,
-            selection=none,
-            estimation=none,
-            bounds=ClassBounds(max(answer, 0), float(certain), float(not certain)),
-            space=space if self.bound.in_range else None,
-        )
+        known = answer != UNDECIDED
+        space = (self.classifier.low, self.classifier.high) if self.bound.in_range else None
+        # A classifier whose answer no input changes has no finite radius.
+        reached = min(radius, MOST_RADIUS) if known else 0.0
+        return certain(answer if known else None, reached, self.bound.measure, self.classifier.num_classes, space)
 
 
 def bound_classes() -> dict[str, type[Bound]]:

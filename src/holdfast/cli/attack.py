@@ -25,8 +25,8 @@ from holdfast.workflows.setup import check_fit, warn_of_class_order
 from holdfast.workflows.specs import open_data_spec, parse_batch_size
 
 if TYPE_CHECKING:
+    from holdfast.analysis.runs import CertifiedRun
     from holdfast.store.attack import AttackRun
-    from holdfast.store.run import Run
 
 
 def add_to(app: typer.Typer) -> None:
@@ -179,7 +179,7 @@ def attack_command(
         )
 
 
-def _draw(found: AttackRun, certification: Run | None, plot: Path) -> None:
+def _draw(found: AttackRun, certification: CertifiedRun | None, plot: Path) -> None:
     from holdfast.analysis.attacks import summarize_attack
     from holdfast.analysis.gap_pictures import write_gap_plot
     from holdfast.analysis.gaps import gap
@@ -212,10 +212,10 @@ def _print_attacks(as_json: bool) -> None:
     console.say("Sources: --json. Parameters: docs/how-to/attacks.md.")
 
 
-def _print(found: AttackRun, certification: Run | None, as_json: bool) -> None:
+def _print(found: AttackRun, certification: CertifiedRun | None, as_json: bool) -> None:
     """The result in numbers."""
-    from holdfast.analysis.attack_wording import attack_lines
     from holdfast.analysis.attacks import summarize_attack
+    from holdfast.analysis.wording.attacks import attack_lines
 
     summary = summarize_attack(found)
     if as_json:

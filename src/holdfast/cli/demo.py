@@ -33,6 +33,7 @@ def demo_command(
 ) -> None:
     """Train on 1,437 handwritten digits, certify the other 360 against L2 and L0 changes, and write a report."""
     from holdfast.analysis.report import write_report
+    from holdfast.analysis.runs import analyze
     from holdfast.cli.table import print_summaries
     from holdfast.estimators import FixedSize
     from holdfast.folders import Below, lies
@@ -70,5 +71,5 @@ def demo_command(
             certify_into(run, setup, settings, show_run)
         runs.append(run)
     print_summaries(runs, None, as_json=False)
-    write_report([read_run(run) for run in runs], report, None, "Holdfast demo: handwritten digits")
+    write_report([analyze(read_run(run)) for run in runs], report, None, "Holdfast demo: handwritten digits")
     console.say(f"{time.perf_counter() - start:.0f} s in all. Open {report} in a browser.")

@@ -51,8 +51,8 @@ def export_command(
     """Write a run as the log that other tools read. Radii are rounded down to 6 decimals."""
     from holdfast.outputs import check_place, whole_file
     from holdfast.store.logs import write_jsonl, write_tsv
-    from holdfast.store.run import read_run
     from holdfast.workflows.logs import log_lines
+    from holdfast.workflows.python import read_run
 
     writers = {"tsv": write_tsv, "jsonl": write_jsonl}
     if format not in writers:

@@ -34,13 +34,14 @@ def report_command(
     """Write a report of one or several runs: curves, tables, gallery, and the manifest in plain words."""
     from holdfast.analysis.plots import write_plot
     from holdfast.analysis.report import write_report
+    from holdfast.analysis.runs import analyze
     from holdfast.outputs import check_place
     from holdfast.store.attack import read_attack
     from holdfast.store.run import read_run
 
     for file in (out, *(plot or [])):
         check_place(file)
-    loaded = [read_run(folder) for folder in runs]
+    loaded = [analyze(read_run(folder)) for folder in runs]
     attacks = [read_attack(folder) for folder in attack or []]
     write_report(loaded, out, None if radii is None else parse_radii(radii), title, attacks)
     console.say(f"report: {out} ({out.stat().st_size / 1e6:.1f} MB, opens without a network)")

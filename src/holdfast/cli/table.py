@@ -57,12 +57,15 @@ def print_summaries(
 ) -> None:
     """Print the summaries of runs at the radii of a spec, or at radii that suit them; a table for each norm."""
     from holdfast.analysis import tables
-    from holdfast.analysis.accuracy import compared, summarize
     from holdfast.analysis.radii import radii_for
+    from holdfast.analysis.runs import analyze
+    from holdfast.analysis.summaries import summarize
     from holdfast.store.run import read_run
 
-    runs = [read_run(folder) for folder in folders]
+    runs = [analyze(read_run(folder)) for folder in folders]
     if bounds or theorem:
+        from holdfast.analysis.projections import compared
+
         runs = [compared(run, bounds, theorem) for run in runs]
         console.warn("these are not the bounds that the runs promised; they are for comparison on the same votes")
     at = radii_for(runs, None if radii is None else parse_radii(radii))

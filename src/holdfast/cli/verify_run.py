@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from holdfast.cli import verified
@@ -11,45 +12,78 @@ if TYPE_CHECKING:
 
     from holdfast.verification.run import Verification
 
-_WHAT = {
-    "certify": "a run of certificates from votes",
-    "imported": "an imported log, which is no certificate of votes: its radii are claims of another tool",
-    "bound": "a deterministic bound, which is no certificate of votes: its radii are claims of the file until proved "
-    "again (--replay)",
+
+@dataclass(frozen=True)
+class _Words:
+    """What is said of a kind of run.
+
+    Attributes:
+        what: it is.
+        checked: how its claims were checked.
+        again: how its records are computed again.
+        source: of what is computed again, as the end of a sentence.
+        model: whether there is a model to compare.
+        open: what is left open of records that were not computed again, with `{}` for their number; empty for nothing.
+    """
+
+    what: str
+    checked: str = "recomputed from the votes"
+    again: str = "drawn again"
+    source: str = ""
+    model: bool = True
+    open: str = ""
+
+
+_KINDS = {
+    "certify": _Words(
+        "a run of certificates from votes",
+        source=" from the seed",
+        open="that the votes of {:,} records were drawn so (--replay)",
+    ),
+    "imported": _Words(
+        "an imported log, which is no certificate of votes: its radii are claims of another tool", model=False
+    ),
+    "bound": _Words(
+        "a deterministic bound, which is no certificate of votes: its radii are claims of the file until proved "
+        "again (--replay)",
+        checked="compared with the records",
+        again="proved again",
+        open="that {:,} radii can be proved (--replay)",
+    ),
 }
-_AGAIN = {"bound": "proved again"}
+
+
+def _words(result: Verification) -> _Words:
+    """By its kind, which is empty where the manifest itself is wrong."""
+    return _KINDS.get(result.kind, _Words(f"of the unknown kind {result.kind!a}"))
 
 
 def again(result: Verification) -> str:
     """How records of this kind are computed again."""
-    return _AGAIN.get(result.kind, "drawn again")
+    return _words(result).again
 
 
 def lines(run: Path, result: Verification) -> list[str]:
     """What was checked, for people."""
-    said = verified.head(run, _WHAT.get(result.kind, f"of the unknown kind {result.kind!a}"), result)
+    words = _words(result)
+    said = verified.head(run, words.what, result)
     if result.claims:
-        how = "compared with the records" if result.kind == "bound" else "recomputed from the votes"
-        said.append(f"{result.claims:,} claims (class, radius, class bounds) {how}")
+        said.append(f"{result.claims:,} claims (class, radius, class bounds) {words.checked}")
     if result.log_lines:
         said.append(f"{result.log_lines:,} lines of the log compared with the claims")
     if result.labels:
         said.append(f"{result.labels:,} labels compared with the data")
     if result.replayed:
-        where = " from the seed" if result.kind == "certify" else ""
-        said.append(f"{again(result)}{where}: {verified.listed(result.replayed)}")
+        said.append(f"{words.again}{words.source}: {verified.listed(result.replayed)}")
     return said
 
 
 def questions(result: Verification) -> list[str]:
     """What was left open."""
-    others = result.records - len(result.replayed)
-    votes = {
-        "certify": f"that the votes of {others:,} records were drawn so (--replay)",
-        "bound": f"that {others:,} radii can be proved (--replay)",
-    }
-    more = [] if result.model or result.kind == "imported" else ["the model (--model)"]
-    return verified.questions(result, more + ([votes[result.kind]] if others and result.kind in votes else []))
+    words, others = _words(result), result.records - len(result.replayed)
+    model = ["the model (--model)"] if words.model and not result.model else []
+    records = [words.open.format(others)] if words.open and others else []
+    return verified.questions(result, model + records)
 
 
 def document(run: Path, result: Verification, required: str) -> dict[str, Any]:

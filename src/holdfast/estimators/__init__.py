@@ -5,7 +5,7 @@ One file for each estimator; every module here is loaded, so that a manifest can
 
 from holdfast.estimators.answers import AllVotes, AnswerRule, TopTwo, prediction
 from holdfast.estimators.base import Estimator, Scale, check_samples, estimator_from_dict, radii_of, scale_of
-from holdfast.estimators.conclude import best_radius, certificate, fitting_alpha
+from holdfast.estimators.conclude import best_radius, certain, certificate, concluded, fitting_alpha
 from holdfast.estimators.eprocess import EProcess
 from holdfast.estimators.exact import Exact
 from holdfast.estimators.fixed import FixedSize
@@ -26,8 +26,10 @@ __all__ = [
     "Schedule",
     "TopTwo",
     "best_radius",
+    "certain",
     "certificate",
     "check_samples",
+    "concluded",
     "estimator_from_dict",
     "fitting_alpha",
     "outlook",

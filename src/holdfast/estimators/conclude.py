@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from holdfast.estimators.fixed import FixedSize
 from holdfast.noises.base import find_guarantee
-from holdfast.types import Certificate, Counts, Norm
+from holdfast.types import Certificate, ClassBounds, Counts, Norm
 
 if TYPE_CHECKING:
     from holdfast.estimators.base import Estimator
-    from holdfast.noises.base import Noise, Shape
+    from holdfast.noises.base import Guarantee, Noise, Shape
 
 
 def certificate(
@@ -36,7 +36,13 @@ def certificate(
 
     Source: Cohen et al. 2019, Certify and Proposition 2.
     """
-    theorem = find_guarantee(noise, guarantee)
+    return concluded(find_guarantee(noise, guarantee), noise, estimator, shape, selection, estimation)
+
+
+def concluded(
+    theorem: Guarantee, noise: Noise, estimator: Estimator, shape: Shape, selection: Counts, estimation: Counts
+) -> Certificate:
+    """The same by a theorem that was looked up already, as for many inputs of one run."""
     bounds = estimator.bounds(estimator.chosen(selection, estimation), estimation)
     radius = theorem.radius(noise, bounds, shape)
     return Certificate(
@@ -48,6 +54,23 @@ def certificate(
         estimation=estimation,
         bounds=bounds,
     )
+
+
+def certain(
+    label: int | None, radius: float, norm: Norm, num_classes: int, space: tuple[float, float] | None
+) -> Certificate:
+    """The certificate of a deterministic bound: alpha is 0, and there are no votes.
+
+    Args:
+        label: the classifier's own answer; None where rounding does not let one say.
+        radius: within which it is proved not to change; 0.0 without an answer.
+        norm: of the radius.
+        num_classes: of the classifier.
+        space: smallest and largest value of the changed inputs that it is about; None for all.
+    """
+    none, known = Counts((0,) * num_classes), label is not None
+    bounds = ClassBounds(label or 0, float(known), float(not known))
+    return Certificate(label, radius, norm, 0.0, none, none, bounds, space)
 
 
 def best_radius(

@@ -10,11 +10,11 @@ from holdfast.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from holdfast.analysis.runs import CertifiedRun
     from holdfast.data.base import DataSet
     from holdfast.reproductions.pages import Page
     from holdfast.stats.datasets import Proportion
     from holdfast.store.attack import AttackRun
-    from holdfast.store.run import Run
 
 SCALES = ("smoke", "small", "full")
 
@@ -234,7 +234,7 @@ class Finished:
 
     scale: str
     kind: str | None = None
-    runs: Mapping[str, Run] = field(default_factory=dict)
+    runs: Mapping[str, CertifiedRun] = field(default_factory=dict)
     models: Mapping[str, Trained] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     attacks: Mapping[str, AttackRun] = field(default_factory=dict)

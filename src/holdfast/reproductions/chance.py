@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from holdfast.analysis import formats
-from holdfast.analysis.accuracy import summarize
+from holdfast.analysis.summaries import summarize
 from holdfast.reproductions import measures
 from holdfast.reproductions.base import KINDS
 from holdfast.reproductions.defences import clean_accuracy
@@ -89,8 +89,8 @@ def _accuracies(model: Trained, done: Finished) -> Iterable[tuple[Measured, floa
     for run in done.runs.values():
         if run.manifest.model["sha256"] == model.sha256:
             seen = True
-            labels = [record.label for record in run.records]
-            yield Measured.share(summarize(run, ()).accuracy), _chance(run.manifest.data.class_names, labels)
+            labels = [result.label for result in run.results]
+            yield Measured.share(summarize(run, ()).accuracy), _chance(run.data.class_names, labels)
     for attack in done.attacks.values():
         if attack.manifest.model["sha256"] == model.sha256:
             seen = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.analysis.accuracy import compared
+from holdfast.analysis.projections import compared
 from holdfast.analysis.published import at_radius, figure
 from holdfast.reproductions import measures
 from holdfast.reproductions.pages import Group, Row, Statement
@@ -12,8 +12,8 @@ from holdfast.reproductions.pages import Group, Row, Statement
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from holdfast.analysis.runs import CertifiedRun
     from holdfast.reproductions.base import Finished
-    from holdfast.store.run import Run
 
 
 def group_of(done: Finished, run: str, table: str, dataset: str, sigma: float, radii: Sequence[float]) -> Group:
@@ -27,7 +27,7 @@ def group_of(done: Finished, run: str, table: str, dataset: str, sigma: float, r
     return Group(f"sigma = {sigma:g}", measures.settings(found, done.model_of(run)), tuple(rows))
 
 
-def never_smaller(first: Run, second: Run, radii: Sequence[float], text: str) -> Statement:
+def never_smaller(first: CertifiedRun, second: CertifiedRun, radii: Sequence[float], text: str) -> Statement:
     """That a theorem certifies at least what another one does on the same votes: at no radius fewer images.
 
     Not judged where neither of them certifies anything at these radii.

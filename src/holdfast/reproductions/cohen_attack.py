@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from holdfast.analysis import formats
 from holdfast.analysis.attacks import success_at_factors
 from holdfast.analysis.gap_pictures import gap_picture
 from holdfast.analysis.gaps import gap
@@ -107,7 +106,7 @@ def page(done: Finished) -> Page:
 def _intro(same: bool) -> str:
     """What is counted, of what, and what the paper has."""
     known = {factor: _known(factor) for factor in _FACTORS}
-    printed = ", ".join(f"{formats.published(each)} within {factor:g} R" for factor, each in known.items() if each)
+    printed = ", ".join(f"{each.text} within {factor:g} R" for factor, each in known.items() if each)
     return (
         "As in the paper, an image is attacked that is certified with its own class, within 1, 1.5 and 2 times its "
         "certified radius R, each for itself, and a success is another class: verified with fresh noise, which "

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.analysis.accuracy import compared
-from holdfast.analysis.charts import picture
 from holdfast.analysis.lines import Line
 from holdfast.analysis.lines import picture as line_picture
-from holdfast.analysis.projections import rescaled, thinned, with_alpha
+from holdfast.analysis.projections import compared, rescaled, thinned, with_alpha
 from holdfast.analysis.published import curve
 from holdfast.reproductions import measures
 from holdfast.reproductions.base import Finished, Plan, Study, register
@@ -18,7 +16,7 @@ from holdfast.reproductions.models import TRAINED_AS_COHEN, cifar_consistency, c
 from holdfast.reproductions.pages import Chart, Group, Page, Row, Statement, Table
 
 if TYPE_CHECKING:
-    from holdfast.store.run import Run
+    from holdfast.analysis.runs import CertifiedRun
 
 _SIGMAS = {"smoke": (0.25,), "small": (0.25, 0.5), "full": (0.12, 0.25, 0.5, 1.0)}
 # Sigmas at which consistency regularization is trained, too, which costs twice as much.
@@ -147,39 +145,41 @@ def _draw_logs(done: Finished, runs: dict[str, float]) -> str:
     return line_picture(drawn, "L2 radius", "certified accuracy", share=True)
 
 
-def _other_bounds(run: Run) -> dict[str, Run]:
+def _other_bounds(run: CertifiedRun) -> dict[str, CertifiedRun]:
     return {name: measures.drawn(compared(run, guarantee=name), name) for name in ("cohen", "li", "lecuyer")}
 
 
-def _other_counts(run: Run) -> dict[str, Run]:
+def _other_counts(run: CertifiedRun) -> dict[str, CertifiedRun]:
     cast = run.manifest.estimator["n"]
     projected = {f"n = {n:,}": rescaled(run, n) for n in _SAMPLES}
     drawn = {f"{n:,} drawn": thinned(run, n) for n in _SAMPLES if n < cast}
     return {name: measures.drawn(each, name) for name, each in {**projected, **drawn}.items()}
 
 
-def _other_alphas(run: Run) -> dict[str, Run]:
+def _other_alphas(run: CertifiedRun) -> dict[str, CertifiedRun]:
     return {f"alpha = {a:g}": measures.drawn(with_alpha(run, a), f"alpha = {a:g}") for a in _ALPHAS}
 
 
-def _comparison(title: str, runs: dict[str, Run], settings: str, note: str) -> Table:
+def _comparison(title: str, runs: dict[str, CertifiedRun], settings: str, note: str) -> Table:
     """One line for each variant, one column for each radius."""
     rows = tuple(Row(name, None, tuple(measures.certified(run, _FEW_RADII))) for name, run in runs.items())
     columns = tuple(f"r = {radius:g}" for radius in _FEW_RADII)
     return Table(title, columns, (Group("sigma = 0.25", settings, rows),), (note,), published=False)
 
 
-def _chart(number: str, title: str, runs: list[Run]) -> Chart:
+def _chart(number: str, title: str, runs: list[CertifiedRun]) -> Chart:
     return Chart(
         f"cohen-cifar10-figure-{number}.svg",
         f"Figure {number.replace('-', ', ')}: {title}",
         "Bands: pointwise 95% intervals. Dashed upright lines: the largest radius that n and alpha allow."
         + (" Diamonds: published figures." if number == "6" else ""),
-        lambda: picture(runs),
+        lambda: measures.picture(runs),
     )
 
 
-def _statements(done: Finished, bounds: dict[str, Run], alphas: dict[str, Run]) -> tuple[Statement, ...]:
+def _statements(
+    done: Finished, bounds: dict[str, CertifiedRun], alphas: dict[str, CertifiedRun]
+) -> tuple[Statement, ...]:
     """What the paper says about its figures."""
     said = [
         never_smaller(bounds["cohen"], bounds["li"], _FEW_RADII, "Theorem 1 certifies at least what Li et al. do"),

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.analysis.accuracy import outcomes
 from holdfast.analysis.lines import Line, picture
 from holdfast.reproductions import measures
 from holdfast.reproductions.base import Finished, Model, Plan, Study, register
 from holdfast.reproductions.models import cifar_gaussian, cohen_run, imagenet_gaussian
 from holdfast.reproductions.pages import Chart, Group, Measured, Page, Row, Statement, Table
 from holdfast.stats.datasets import robust_share_cohen, robust_share_exact
-from holdfast.store.run_manifest import estimator_of
 
 if TYPE_CHECKING:
-    from holdfast.store.run import Run
+    from holdfast.analysis.runs import CertifiedRun
 
 _SIGMA = 0.25
 _RHO = 0.001
@@ -35,9 +33,9 @@ def _model(scale: str, kind: str) -> Model:
 class _Bounds:
     """Certified accuracy of a run's own images as counted, and at least, with high probability."""
 
-    def __init__(self, run: Run) -> None:
-        self._radii = [result.certified_radius for result in outcomes(run)]
-        self._alpha = estimator_of(run.manifest).alpha
+    def __init__(self, run: CertifiedRun) -> None:
+        self._radii = [result.certified_radius for result in run.results]
+        self._alpha = run.alpha
 
     def at(self, radius: float) -> tuple[float, float, float]:
         """As counted, by the formula of the paper, and by the exact quantile."""
@@ -99,7 +97,7 @@ def page(done: Finished) -> Page:
                 regardless=True,
             ),
         ),
-        notes=(f"The formula's loss shrinks with the number of images, of which there are {len(run.records):,} here.",),
+        notes=(f"The formula's loss shrinks with the number of images, of which there are {len(run.results):,} here.",),
         warning=measures.UNTRAINED if done.pipeline_check else "",
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from holdfast.analysis.charts import picture
 from holdfast.reproductions import measures
 from holdfast.reproductions.base import Finished, Plan, Study, register
 from holdfast.reproductions.cohen import group_of
@@ -49,7 +48,7 @@ def page(done: Finished) -> Page:
                 "Figure 6: certified accuracy for each sigma",
                 "Bands: pointwise 95% intervals. Dashed upright lines: the largest radius that n and alpha allow. "
                 "Diamonds: published figures.",
-                lambda: picture([measures.drawn(done.runs[name], name, "imagenet") for name in names]),
+                lambda: measures.picture([measures.drawn(done.runs[name], name, "imagenet") for name in names]),
             ),
         ),
         notes=() if done.pipeline_check else (TRAINED_AS_COHEN, FIXED_CROP),

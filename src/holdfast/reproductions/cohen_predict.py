@@ -15,10 +15,9 @@ from holdfast.reproductions.base import Finished, Model, Plan, Study, register
 from holdfast.reproductions.models import cifar_gaussian, cohen_run, imagenet_gaussian
 from holdfast.reproductions.pages import Group, Measured, Page, Row, Statement, Table
 from holdfast.stats.datasets import proportion
-from holdfast.store.run import VoteRecord
 
 if TYPE_CHECKING:
-    from holdfast.store.run import Run
+    from holdfast.analysis.runs import CertifiedRun
 
 _SIGMA = 0.25
 _ALPHA = 0.001
@@ -54,7 +53,7 @@ def page(done: Finished) -> Page:
             ),
         )
         for n in sizes
-        for total in [len(run.records)]
+        for total in [len(run.results)]
     )
     same = done.kind == "imagenet"
     comparable = same and not done.pipeline_check
@@ -81,7 +80,7 @@ def page(done: Finished) -> Page:
             Statement.compared(
                 "answers that are correct and not the smoothed classifier's, or wrong so, are 1% or less",
                 all(
-                    found[n][each] <= 0.01 * len(run.records)
+                    found[n][each] <= 0.01 * len(run.results)
                     for n in sizes
                     for each in _OUTCOMES
                     if "inaccurate" in each
@@ -94,19 +93,19 @@ def page(done: Finished) -> Page:
     )
 
 
-def _outcomes(run: Run, n: int) -> Counter[str]:
+def _outcomes(run: CertifiedRun, n: int) -> Counter[str]:
     """How often Predict with n of the votes gives each outcome."""
     generator = np.random.default_rng(n)
     found: Counter[str] = Counter()
-    for record in run.records:
-        if not isinstance(record, VoteRecord):
+    for result in run.results:
+        if result.certificate is None:
             continue
-        drawn, rest = parted(record.estimation, n, generator)
+        drawn, rest = parted(result.certificate.estimation, n, generator)
         answer = prediction(drawn, _ALPHA).label
         if answer is None:
             found["abstain"] += 1
             continue
-        correct = "correct" if answer == record.label else "incorrect"
+        correct = "correct" if answer == result.label else "incorrect"
         found[f"{correct}, {'accurate' if answer == rest.top else 'inaccurate'}"] += 1
     return found
 

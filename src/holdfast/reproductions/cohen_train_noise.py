@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.analysis.charts import picture
 from holdfast.reproductions import measures
 from holdfast.reproductions.base import Certification, Finished, Model, Plan, Study, register
 from holdfast.reproductions.models import cifar_gaussian, cohen_run, imagenet_gaussian
 from holdfast.reproductions.pages import Chart, Group, Page, Row, Statement, Table
 
 if TYPE_CHECKING:
-    from holdfast.store.run import Run
+    from holdfast.analysis.runs import CertifiedRun
 
 _SMOOTHED = 0.5
 _TRAINED = (0.25, 0.5, 1.0)
@@ -53,7 +52,7 @@ def page(done: Finished) -> Page:
                 f"cohen-train-noise-{kind}.svg",
                 "Figure 15: noise of the training",
                 f"Certified accuracy over the radius, all smoothed with sigma = {_SMOOTHED}.",
-                lambda: picture(named),
+                lambda: measures.picture(named),
             ),
         ),
         statements=_statements(runs),
@@ -61,7 +60,7 @@ def page(done: Finished) -> Page:
     )
 
 
-def _group(done: Finished, sigma: float, run: Run, radii: tuple[float, ...]) -> Group:
+def _group(done: Finished, sigma: float, run: CertifiedRun, radii: tuple[float, ...]) -> Group:
     made = measures.settings(run, done.model_of(run.folder.name))
     rows = zip(radii, measures.certified(run, radii), strict=True)
     return Group(
@@ -69,7 +68,7 @@ def _group(done: Finished, sigma: float, run: Run, radii: tuple[float, ...]) -> 
     )
 
 
-def _statements(runs: dict[float, Run]) -> tuple[Statement, ...]:
+def _statements(runs: dict[float, CertifiedRun]) -> tuple[Statement, ...]:
     less, same, more = (measures.certified(runs[sigma], [0.5])[0].value or 0.0 for sigma in _TRAINED)
     return (
         Statement("at r = 0.5, training with as much noise certifies most", same >= max(less, more)),

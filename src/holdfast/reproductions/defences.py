@@ -6,7 +6,6 @@ import math
 from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
-from holdfast.analysis.accuracy import outcomes
 from holdfast.analysis.attacks import (
     accuracy_under_attack,
     attack_magnitude,
@@ -22,10 +21,10 @@ from holdfast.store.subsets import which
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from holdfast.analysis.runs import CertifiedRun
     from holdfast.stats.datasets import Proportion
     from holdfast.store.attack import AttackRecord, AttackRun
     from holdfast.store.data_manifest import DataManifest
-    from holdfast.store.run import Run
 
 # A fast training of a small network without noise.
 _PLAIN: dict[str, Any] = {
@@ -87,11 +86,10 @@ def clean_error(attack: AttackRun) -> Measured:
     return Measured.share(proportion(sum(each.reference != each.label for each in records), len(records)))
 
 
-def error_bound(run: Run, epsilon: float) -> Measured:
+def error_bound(run: CertifiedRun, epsilon: float) -> Measured:
     """The share of images that are wrong or not certified at a radius: no attack can make more of them wrong."""
-    results = outcomes(run)
-    open_ones = sum(each.certified_radius < epsilon for each in results)
-    return Measured.share(proportion(open_ones, len(results)))
+    open_ones = sum(each.certified_radius < epsilon for each in run.results)
+    return Measured.share(proportion(open_ones, len(run.results)))
 
 
 def wrong_within(attack: AttackRun, budget: float) -> set[int]:
@@ -99,9 +97,9 @@ def wrong_within(attack: AttackRun, budget: float) -> set[int]:
     return {each.index for each in attack.records if attack_magnitude(each) <= budget}
 
 
-def not_certified(run: Run, epsilon: float) -> set[int]:
+def not_certified(run: CertifiedRun, epsilon: float) -> set[int]:
     """The images that are wrong, or not certified at a radius."""
-    return {each.index for each in outcomes(run) if each.certified_radius < epsilon}
+    return {each.index for each in run.results if each.certified_radius < epsilon}
 
 
 def within_radius(attack: AttackRun) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.analysis.accuracy import compared
+from holdfast.analysis.projections import compared
 from holdfast.analysis.published import figure
 from holdfast.reproductions import measures
 from holdfast.reproductions.pages import Group, Row

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from holdfast.analysis.charts import picture
 from holdfast.reproductions import measures
 from holdfast.reproductions.base import Finished, Plan, Study, register
 from holdfast.reproductions.levine import group_of
@@ -51,7 +50,7 @@ def page(done: Finished) -> Page:
                 "levine-mnist-curves.svg",
                 "Certified accuracy over the radius",
                 "By Corollary 1, with pointwise 95% bands; dotted: the published medians.",
-                lambda: picture(
+                lambda: measures.picture(
                     [measures.drawn(done.runs[f"mnist-k{k}"], f"k = {k}", "mnist") for k in kept if k in _DRAWN]
                 ),
             ),

@@ -5,19 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from holdfast.analysis.accuracy import median_interval, noise_of, outcomes, summarize
+from holdfast.analysis.accuracy import median_interval
+from holdfast.analysis.charts import MOST_STEPS
+from holdfast.analysis.charts import picture as curve_picture
+from holdfast.analysis.curves import curves
+from holdfast.analysis.summaries import summarize
 from holdfast.models.precision import FLOAT32
 from holdfast.reproductions.pages import Measured
 from holdfast.spelling import with_fractions
 from holdfast.stats.datasets import DEFAULT_CONFIDENCE, proportion
-from holdfast.store.run_manifest import estimator_of
 from holdfast.store.subsets import which
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from holdfast.analysis.runs import CertifiedRun
     from holdfast.reproductions.base import Trained
-    from holdfast.store.run import Run
 
 SMOKE = "This is a smoke run: it shows that everything works, and its numbers mean nothing."
 UNTRAINED = (
@@ -34,29 +37,29 @@ COLUMNS = ("here", "same votes, split")
 _TEST_IMAGES = 10_000
 
 
-def accuracy(run: Run) -> Measured:
+def accuracy(run: CertifiedRun) -> Measured:
     """The share of unchanged images that the smoothed classifier answers correctly."""
     return Measured.share(summarize(run, ()).accuracy)
 
 
-def abstentions(run: Run) -> Measured:
+def abstentions(run: CertifiedRun) -> Measured:
     """The share of unchanged images on which it abstains."""
     return Measured.share(summarize(run, ()).abstention_rate)
 
 
-def median(run: Run) -> Measured:
+def median(run: CertifiedRun) -> Measured:
     """The median certified radius in pixels, with an interval for that of all images of this kind."""
-    lower, upper = median_interval(outcomes(run), estimator_of(run.manifest).alpha)
+    lower, upper = median_interval(run.results, run.alpha)
     return Measured(summarize(run, ()).median_certified_radius, "pixels", lower, upper, True)
 
 
-def certified(run: Run, radii: Sequence[float]) -> list[Measured]:
+def certified(run: CertifiedRun, radii: Sequence[float]) -> list[Measured]:
     """Certified accuracy at each radius."""
     shares = summarize(run, radii).certified_accuracy
     return [Measured.share(shares[radius]) for radius in radii]
 
 
-def drawn(run: Run, name: str, beside: str | None = None) -> Run:
+def drawn(run: CertifiedRun, name: str, beside: str | None = None) -> CertifiedRun:
     """The same run as a chart is to show it: under this name, with the published figures of a data set or without any.
 
     Args:
@@ -66,21 +69,25 @@ def drawn(run: Run, name: str, beside: str | None = None) -> Run:
             of a data set need not have the names of the original.
     """
     place = run.folder.parent / name
-    classes = tuple(str(label) for label in range(len(run.manifest.data.class_names)))
-    data = replace(run.manifest.data, source=beside or "", class_names=classes)
-    return replace(run, folder=place, manifest=replace(run.manifest, data=data))
+    classes = tuple(str(label) for label in range(len(run.data.class_names)))
+    data = replace(run.data, source=beside or "", class_names=classes)
+    return replace(run, run=replace(run.run, folder=place, manifest=replace(run.manifest, data=data)))
 
 
-def settings(run: Run, model: Trained) -> str:
+def picture(runs: Sequence[CertifiedRun]) -> str:
+    """The curves of runs, as SVG text."""
+    return curve_picture(curves(runs, MOST_STEPS))
+
+
+def settings(run: CertifiedRun, model: Trained) -> str:
     """How the numbers of a run were made: model, training, images and samples, in one sentence."""
-    manifest = run.manifest
-    data = manifest.data
-    chosen = which([record.index for record in run.records], data.size)
-    count = f"{len(run.records):,} of {data.size:,} test images{f' ({chosen})' if chosen else ''}"
-    other = "" if model.noise == str(noise_of(manifest)) else f", trained for {model.noise}"
+    manifest, data = run.manifest, run.data
+    chosen = which([result.index for result in run.results], data.size)
+    count = f"{len(run.results):,} of {data.size:,} test images{f' ({chosen})' if chosen else ''}"
+    other = "" if model.noise == run.method else f", trained for {model.noise}"
     return (
-        f"{training(model)}{other}; {count}; n0 = {manifest.n0:,}, n = {estimator_of(manifest).most_draws:,}, "
-        f"alpha = {estimator_of(manifest).alpha:g}; {manifest.precision}"
+        f"{training(model)}{other}; {count}; n0 = {manifest.n0:,}, n = {run.estimator.most_draws:,}, "
+        f"alpha = {run.alpha:g}; {manifest.precision}"
     )
 
 

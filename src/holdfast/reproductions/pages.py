@@ -78,7 +78,7 @@ class Row:
     @property
     def printed(self) -> str:
         """The published figure as a reader sees it."""
-        return NOTHING if self.published is None else formats.published(self.published)
+        return NOTHING if self.published is None else self.published.text
 
     @property
     def difference(self) -> str:

@@ -11,6 +11,7 @@ from holdfast.estimators.proved import MOST_RADIUS
 from holdfast.folders import Folder, Where, entered
 from holdfast.formats.records import BoundLine, ClaimLine, VoteLine
 from holdfast.plain import Plain
+from holdfast.store.data_manifest import DataManifest
 from holdfast.store.folder import (
     RECORDS,
     SESSIONS,
@@ -31,6 +32,7 @@ from holdfast.store.run_manifest import (
     IMPORTED,
     RunManifest,
     checked_estimator,
+    estimator_of,
     proved_of,
     read_run_manifest,
 )
@@ -218,15 +220,15 @@ class RunStore(RunFolder):
 
 
 def _parse(lines: Sequence[bytes], manifest: RunManifest, path: Below) -> list[Record]:
+    kind = _KINDS[manifest.kind]
     try:
-        read = _READERS[manifest.kind](manifest)
+        read = kind.reader(manifest)
     except UsageError as error:
         raise RunError(
             f"{path.parent / FILE_NAME} promises what cannot be: {error}. Restore the file from a copy; if there is "
             "none, the run has to be made again"
         ) from error
-    # A range, which knows its members without listing them.
-    indices = range(manifest.data.size) if manifest.kind == IMPORTED else manifest.data.indices()
+    indices = kind.indices(manifest.data)
     seen: set[int] = set()
     records: list[Record] = []
     for number, line in enumerate(lines, 1):
@@ -268,7 +270,7 @@ def _votes_of(manifest: RunManifest) -> Callable[[bytes], VoteRecord]:
 
 def _claims_of(manifest: RunManifest) -> Callable[[bytes], ClaimRecord]:
     """What reads a line of an imported log."""
-    checked_estimator(manifest)
+    estimator_of(manifest)
     classes, manifest_digest = len(manifest.data.class_names), manifest.digest
 
     def read(text: bytes) -> ClaimRecord:
@@ -307,8 +309,22 @@ def _class(name: str, value: int, classes: int) -> int:
     return value
 
 
-_READERS: dict[str, Callable[[RunManifest], Callable[[bytes], Record]]] = {
-    CERTIFY: _votes_of,
-    IMPORTED: _claims_of,
-    BOUND: _bounds_of,
+@dataclass(frozen=True)
+class _Kind:
+    """What the lines of a kind of run hold.
+
+    Attributes:
+        reader: manifest, which it checks -> what reads a line.
+        indices: of the examples that may have a record: a range, which knows its members without listing them.
+    """
+
+    reader: Callable[[RunManifest], Callable[[bytes], Record]]
+    indices: Callable[[DataManifest], range]
+
+
+_KINDS = {
+    CERTIFY: _Kind(_votes_of, DataManifest.indices),
+    # Which examples a log is about is in its records alone.
+    IMPORTED: _Kind(_claims_of, lambda data: range(data.size)),
+    BOUND: _Kind(_bounds_of, DataManifest.indices),
 }

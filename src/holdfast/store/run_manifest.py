@@ -5,17 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from holdfast.errors import RunError, UsageError
 from holdfast.estimators import Estimator, Proved, check_samples, estimator_from_dict, scale_of
 from holdfast.formats.manifests import RunDocument
-from holdfast.noises.base import noise_from_dict
+from holdfast.noises.base import find_guarantee, noise_from_dict
 from holdfast.store.data_manifest import DataManifest
 from holdfast.store.manifest import Manifest, read_manifest, stored_manifest
 
 if TYPE_CHECKING:
     from holdfast.folders import Folder, Where
+    from holdfast.noises.base import Guarantee, Noise
     from holdfast.types import ClassBounds
 
 FORMAT = 2
@@ -82,25 +83,40 @@ class RunManifest(Manifest):
     promise: str | None = None
 
 
-def estimator_of(manifest: RunManifest) -> Estimator:
-    """The estimator that a manifest promised."""
-    if manifest.kind == BOUND:
-        return proved_of(manifest)
+class Smoothing(NamedTuple):
+    """What a manifest names of a smoothed classifier, looked up: noise, theorem, and when sampling stops."""
+
+    noise: Noise
+    theorem: Guarantee
+    estimator: Estimator
+
+
+def smoothing_of(manifest: RunManifest) -> Smoothing:
+    """What the manifest of a run with votes, or of an imported log, names.
+
+    Raises:
+        UsageError: an unknown name, or a parameter out of range.
+    """
     check_samples("n0", manifest.n0, 0)
-    scale = scale_of(noise_from_dict(manifest.noise), manifest.guarantee, manifest.data.shape)
-    return estimator_from_dict(manifest.estimator, scale)
+    noise = noise_from_dict(manifest.noise)
+    theorem = find_guarantee(noise, manifest.guarantee)
+    scale = scale_of(noise, theorem.name, manifest.data.shape)
+    return Smoothing(noise, theorem, estimator_from_dict(manifest.estimator, scale))
+
+
+def estimator_of(manifest: RunManifest) -> Estimator:
+    """The estimator of `smoothing_of`."""
+    return smoothing_of(manifest).estimator
 
 
 def checked_estimator(manifest: RunManifest) -> Estimator:
-    """The estimator that a manifest promised, where noise, theorem, estimator and inputs fit together.
+    """The estimator of a run with votes, where noise, theorem, estimator and inputs fit together.
 
     Raises:
         UsageError: they do not.
     """
-    estimator = estimator_of(manifest)
-    if manifest.kind != CERTIFY:
-        return estimator
-    data, noise = manifest.data, noise_from_dict(manifest.noise)
+    noise, _, estimator = smoothing_of(manifest)
+    data = manifest.data
     noise.check_inputs(data.shape, data.low, data.high)
     count = noise.realizations(data.shape) if estimator.exhaustive else None
     if estimator.exhaustive and estimator.most_draws != count:
@@ -120,7 +136,8 @@ def proved_of(manifest: RunManifest) -> Proved:
     Raises:
         RunError: it is about a smoothed classifier.
     """
-    found = estimator_from_dict(manifest.estimator, _no_scale) if manifest.kind == BOUND else None
+    named = manifest.estimator.get("name") == Proved.name
+    found = estimator_from_dict(manifest.estimator, _no_scale) if named else None
     if not isinstance(found, Proved):
         raise RunError("this run has votes of a smoothed classifier, and no deterministic bound")
     return found

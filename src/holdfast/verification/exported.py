@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from holdfast.verification.files import RunFiles, Verification
     from holdfast.verification.rules import Claim
-    from holdfast.verification.run import RunFiles, Verification
 
 _COLUMNS = ("idx", "label", "predict", "radius", "correct")
 # Exported radii are rounded down to this many decimals.

@@ -5,12 +5,15 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from holdfast.formats.records import BoundLine
+from holdfast.verification.files import Kind
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from holdfast.verification.files import RunFiles, Verification
     from holdfast.verification.manifest import Manifest
     from holdfast.verification.rules import Claim
-    from holdfast.verification.run import RunFiles, Verification
 
 _NOTE = (
     "a deterministic bound has no votes: its radii cannot be computed from the files. Checked were the digests, and "
@@ -24,33 +27,37 @@ _IN_RANGE = (
 _MOST = Fraction(10**9)
 
 
-def check_radius(record: Mapping[str, Any], manifest: Manifest) -> None:
-    """Raise ValueError unless a record is one that the promised bound can have written."""
-    index, answer, radius = record["index"], record["answer"], Fraction(str(record["radius"]))
-    most = _MOST if manifest.estimator["most"] is None else min(_MOST, Fraction(str(manifest.estimator["most"])))
-    if not 0 <= radius <= most:
-        raise ValueError(f"example {index}: the radius {record['radius']} is not between 0 and {float(most):g}")
-    if answer is None and radius:
-        raise ValueError(f"example {index}: there is no answer, and a radius of {record['radius']}")
+class BoundKind(Kind):
+    """A run of a deterministic bound."""
 
+    line = BoundLine
 
-def check_proved(files: RunFiles, claims: Iterable[Claim], result: Verification) -> None:
-    """Check that what is reported is what the records say."""
-    result.notes.append(_NOTE)
-    if files.manifest.estimator["bound"].get("inputs") == "in-range":
-        result.notes.append(_IN_RANGE)
-    claimed: set[int] = set()
-    for claim in claims:
-        claimed.add(claim.index)
-        result.claims += 1
-        record = files.records.get(claim.index)
-        if record is None:
-            result.failures.append(f"example {claim.index}: there is a claim and no record that could be read")
-        elif claim.label != record["answer"] or Fraction(claim.radius) != Fraction(float(str(record["radius"]))):
-            result.failures.append(
-                f"example {claim.index}: class {claim.label} within {claim.radius!r} is claimed, the record says "
-                f"{record['answer']} within {record['radius']}"
-            )
-    unclaimed = len(set(files.records) - claimed)
-    if unclaimed:
-        result.failures.append(f"{unclaimed} records have no claim")
+    def check_record(self, record: Mapping[str, Any], manifest: Manifest, totals: frozenset[int] | None) -> None:
+        """The radius is one that the promised bound can give."""
+        index, answer, radius = record["index"], record["answer"], Fraction(str(record["radius"]))
+        most = _MOST if manifest.estimator["most"] is None else min(_MOST, Fraction(str(manifest.estimator["most"])))
+        if not 0 <= radius <= most:
+            raise ValueError(f"example {index}: the radius {record['radius']} is not between 0 and {float(most):g}")
+        if answer is None and radius:
+            raise ValueError(f"example {index}: there is no answer, and a radius of {record['radius']}")
+
+    def check_claims(self, files: RunFiles, claims: Iterable[Claim], result: Verification) -> None:
+        """What is reported is what the records say."""
+        result.notes.append(_NOTE)
+        if files.manifest.estimator["bound"].get("inputs") == "in-range":
+            result.notes.append(_IN_RANGE)
+        claimed: set[int] = set()
+        for claim in claims:
+            claimed.add(claim.index)
+            result.claims += 1
+            record = files.records.get(claim.index)
+            if record is None:
+                result.failures.append(f"example {claim.index}: there is a claim and no record that could be read")
+            elif claim.label != record["answer"] or Fraction(claim.radius) != Fraction(float(str(record["radius"]))):
+                result.failures.append(
+                    f"example {claim.index}: class {claim.label} within {claim.radius!r} is claimed, the record says "
+                    f"{record['answer']} within {record['radius']}"
+                )
+        unclaimed = len(set(files.records) - claimed)
+        if unclaimed:
+            result.failures.append(f"{unclaimed} records have no claim")

@@ -13,6 +13,7 @@ from holdfast.workflows.specs import open_data_spec, parse_attack, parse_budgets
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from holdfast.analysis.runs import CertifiedRun
     from holdfast.attacks import Target
     from holdfast.data.base import DataSet
     from holdfast.execution.adversary import Certified
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from holdfast.models.bundle import Bundle
     from holdfast.noises.base import Noise
     from holdfast.store.data_manifest import DataManifest
-    from holdfast.store.run import Run
     from holdfast.types import Norm
 
 # In the place of a noise, for the model alone.
@@ -92,7 +92,7 @@ def attack_into(
     subset: DataManifest,
     computation: ComputeOptions,
     smoothing: Noise | None,
-    certification: Run | None,
+    certification: CertifiedRun | None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> None:
     """Start or resume an attack in `out`; or write its manifest and nothing else, if the commitment says so.
@@ -205,7 +205,9 @@ def target_of(
     return smoothed, description(classifier)
 
 
-def certification_of(folder: Where, noise: str | None, every: int, split: str, precision: str, backend: str) -> Run:
+def certification_of(
+    folder: Where, noise: str | None, every: int, split: str, precision: str, backend: str
+) -> CertifiedRun:
     """The run whose certificates are attacked; it decides what else could be named.
 
     Args:
@@ -220,10 +222,11 @@ def certification_of(folder: Where, noise: str | None, every: int, split: str, p
         UsageError: what the run decides is given besides, and is something else.
         RunError: not a run that Holdfast made, or one without records.
     """
+    from holdfast.analysis.runs import ImportedRun, analyze
     from holdfast.store.run import read_run
-    from holdfast.store.run_manifest import BOUND, CERTIFY, backend_of
+    from holdfast.store.run_manifest import backend_of
 
-    certification = read_run(folder)
+    certification = analyze(read_run(folder))
     if noise is not None:
         raise UsageError(f"the noise is that of {folder}; leave it out")
     if every != 1:
@@ -238,7 +241,7 @@ def certification_of(folder: Where, noise: str | None, every: int, split: str, p
     ):
         if given not in (default, promised):
             raise UsageError(f"the {name} is that of {folder}, {promised}, got {given}; leave it out")
-    if certification.manifest.kind not in (CERTIFY, BOUND) or not certification.records:
+    if isinstance(certification, ImportedRun) or not certification.results:
         raise RunError(
             f"{folder} has no certificates of a model that could be attacked: it is an imported log, or has no "
             "records; name a run of `holdfast certify` or `holdfast bound`, or leave it out"
@@ -284,7 +287,7 @@ def warn_of_hidden_gradients(attack: str, bundle: Bundle) -> None:
         )
 
 
-def narrowed(certification: Run, limit: int | None) -> DataManifest:
+def narrowed(certification: CertifiedRun, limit: int | None) -> DataManifest:
     """The subset of the run, or the first examples of it."""
     promised = certification.manifest.data
     count = len(promised.indices()) if limit is None else min(limit, len(promised.indices()))
@@ -299,22 +302,24 @@ def is_defended(bundle: Bundle) -> bool:
 
 
 def _as_certified(
-    certification: Run, bundle: Bundle, examples: DataSet, computation: ComputeOptions, asked: AttackOptions
+    certification: CertifiedRun,
+    bundle: Bundle,
+    examples: DataSet,
+    computation: ComputeOptions,
+    asked: AttackOptions,
 ) -> tuple[Noise | None, ComputeOptions, AttackOptions]:
     """Noise, precision, backend and alpha of the run, of which model and data must be; no noise for a bound."""
     from holdfast.execution.replay import check_origin
-    from holdfast.noises.base import noise_from_dict
-    from holdfast.store.run_manifest import BOUND, backend_of, estimator_of
+    from holdfast.store.run_manifest import backend_of
 
     manifest = certification.manifest
     check_origin(manifest, bundle, examples)
     where = replace(computation, precision=manifest.precision, backend=backend_of(manifest))
-    if manifest.kind == BOUND:
-        return None, where, asked
-    if asked.alpha is None:
+    noise = certification.noise
+    if noise is not None and asked.alpha is None:
         # That of exact certificates is 0, at which nothing could be answered by sampling.
-        asked = replace(asked, alpha=estimator_of(manifest).alpha or None)
-    return noise_from_dict(manifest.noise), where, asked
+        asked = replace(asked, alpha=certification.alpha or None)
+    return noise, where, asked
 
 
 def _wanted(text: str | None, classes: int) -> int | str | None:
@@ -328,17 +333,16 @@ def _wanted(text: str | None, classes: int) -> int | str | None:
     return known[text]
 
 
-def _certified(certification: Run, subset: DataManifest, measure: Norm) -> dict[int, Certified]:
+def _certified(certification: CertifiedRun, subset: DataManifest, measure: Norm) -> dict[int, Certified]:
     """What the run says of each example that is attacked.
 
     Raises:
         UsageError: its radii are of another norm than the attack.
         RunError: it has no record of some of the examples.
     """
-    from holdfast.analysis.accuracy import outcomes, theorem_of
     from holdfast.execution.adversary import Certified
 
-    norm = theorem_of(certification.manifest).norm
+    norm = certification.norm
     if norm is not measure:
         raise UsageError(
             f"the radii of {certification.folder} are {norm.value}, and the attack is measured in {measure.value}: "
@@ -347,7 +351,7 @@ def _certified(certification: Run, subset: DataManifest, measure: Norm) -> dict[
         )
     known = {
         each.index: Certified(each.answer, None) if each.predicted is None else Certified(each.predicted, each.radius)
-        for each in outcomes(certification)
+        for each in certification.results
     }
     missing = [index for index in subset.indices() if index not in known]
     if missing:

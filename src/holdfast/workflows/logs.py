@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from holdfast.analysis.runs import CertifiedRun
     from holdfast.estimators import FixedSize
     from holdfast.noises.base import Noise
     from holdfast.store.logs import Log, LogLine
@@ -63,21 +64,16 @@ def import_log(file: Path, noise: Noise, estimator: FixedSize, n0: int, data_nam
     return read_run(out)
 
 
-def log_lines(run: Run) -> list[LogLine]:
+def log_lines(run: CertifiedRun) -> list[LogLine]:
     """A run as the lines of a log that other tools read; radii are rounded down to 6 decimals.
 
     Warns:
         HoldfastWarning: such a log has no place for what the radii rest on, or for whose claims they are.
     """
-    from holdfast.analysis.accuracy import claimed_of
-    from holdfast.analysis.proved import condition
-
-    condition_of_run = condition(run.manifest)
-    if condition_of_run is not None:
-        _warn(f"a log has no place for what its radii rest on: they hold as long as {condition_of_run}")
-    claimed = claimed_of(run)
-    if claimed is not None:
-        _warn(f"a log has no place for whose claims its radii are: {claimed}")
+    if run.condition is not None:
+        _warn(f"a log has no place for what its radii rest on: they hold as long as {run.condition}")
+    if run.claimed is not None:
+        _warn(f"a log has no place for whose claims its radii are: {run.claimed}")
     return _lines(run)
 
 
@@ -99,11 +95,11 @@ def _check_same(out: Path, records: Sequence[Record], log: Log) -> None:
 
 
 def _warn_if_too_large(log: Log, noise: Noise, estimator: FixedSize, manifest: RunManifest) -> None:
-    from holdfast.analysis.claims import reach_known
+    from holdfast.analysis.runs import limit_known
     from holdfast.estimators import best_radius, fitting_alpha
     from holdfast.noises.base import find_guarantee
 
-    if not reach_known(manifest, find_guarantee(noise).norm):
+    if not limit_known(manifest.data, find_guarantee(noise).norm):
         _warn(
             "whether n and alpha allow the radii of the log depends on the number of pixels of an input, which is not "
             "known: it was not checked. Name the data set, if it is a published one"
@@ -121,14 +117,14 @@ def _warn_if_too_large(log: Log, noise: Noise, estimator: FixedSize, manifest: R
     )
 
 
-def _lines(run: Run) -> list[LogLine]:
-    from holdfast.analysis.accuracy import outcomes
+def _lines(run: CertifiedRun) -> list[LogLine]:
     from holdfast.stats.rounding import show_down
     from holdfast.store.logs import LogLine
 
     # Examples share batches, so a run of ours knows the mean time only.
-    examples = sum(session.examples for session in run.sessions)
-    mean = sum(session.seconds for session in run.sessions) / examples if examples else None
+    sessions = run.run.sessions
+    examples = sum(session.examples for session in sessions)
+    mean = sum(session.seconds for session in sessions) / examples if examples else None
 
     def time(seconds: float | None) -> str:
         known = mean if seconds is None else seconds
@@ -145,5 +141,5 @@ def _lines(run: Run) -> list[LogLine]:
             selection=each.certificate.selection.votes if each.certificate else None,
             estimation=each.certificate.estimation.votes if each.certificate else None,
         )
-        for each in outcomes(run)
+        for each in run.results
     ]

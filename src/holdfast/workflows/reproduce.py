@@ -37,6 +37,7 @@ def finished(study: Study, spec: str, scale: str, place: Workspace) -> Finished:
         RunError: something there was made with other settings.
         AlarmError: an adversarial contradicts a certificate.
     """
+    from holdfast.analysis.runs import analyze
     from holdfast.reproductions.base import Finished
 
     splits = Splits(spec)
@@ -46,10 +47,11 @@ def finished(study: Study, spec: str, scale: str, place: Workspace) -> Finished:
     trained = train_all(plan.models, splits, place)
     models = {model.name: model for model in plan.models}
     runs = {
-        each.name: _certified(each, models[each.model], trained[each.model], splits, place, scale) for each in plan.runs
+        each.name: analyze(_certified(each, models[each.model], trained[each.model], splits, place, scale))
+        for each in plan.runs
     }
     for bound in plan.bounds:
-        runs[bound.name] = bounded(bound, models[bound.model], trained[bound.model], splits, place)
+        runs[bound.name] = analyze(bounded(bound, models[bound.model], trained[bound.model], splits, place))
     attacks = {
         each.name: attacked(
             each,

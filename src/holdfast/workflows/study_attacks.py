@@ -13,6 +13,7 @@ from holdfast.workflows.study_models import check_entries
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from holdfast.analysis.runs import CertifiedRun
     from holdfast.reproductions.base import Attacking, Bounding, Model, Trained
     from holdfast.stats.datasets import Proportion
     from holdfast.store.attack import AttackRun
@@ -56,7 +57,7 @@ def attacked(
     wanted: Attacking,
     model: Model,
     trained: Trained,
-    certification: Run | None,
+    certification: CertifiedRun | None,
     splits: Splits,
     place: Workspace,
 ) -> AttackRun:
@@ -139,7 +140,7 @@ def _asked(wanted: Attacking) -> AttackOptions:
 
 
 def _check_attack(
-    found: AttackRun, wanted: Attacking, trained: Trained, certification: Run | None, sha256: str
+    found: AttackRun, wanted: Attacking, trained: Trained, certification: CertifiedRun | None, sha256: str
 ) -> None:
     """Refuse an attack that was made with other settings.
 

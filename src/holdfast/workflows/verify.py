@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from holdfast.analysis.runs import BoundRun, CertifiedRun
     from holdfast.data.base import DataSet
     from holdfast.models.bundle import Bundle
     from holdfast.sampling.engines.base import Engine
@@ -91,7 +92,7 @@ def verify_run(
     files = check_files(folder, result)
     if stops_at_files(given, result) or files is None:
         return result
-    claims = [] if result.unknown else _claims(folder, files, result)
+    run, claims = _claims(folder, files, given, result)
     if log is not None and result.unknown:
         result.notes.append(f"{log} was not compared, since nothing says what radii follow from the votes")
     elif log is not None:
@@ -100,15 +101,12 @@ def verify_run(
     data = against_data(entries, files.records, given, result)
     against_model(entries, given, result)
     if given.replay is not None:
-        _again(folder, given, data, engine or _here(), result, show)
+        _again(run, given, data, engine or _here(), result, show)
     return result
 
 
-def claims_of(folder: Path) -> list[Claim]:
+def claims_of(run: CertifiedRun) -> list[Claim]:
     """What this installation reports about a run: the labels, radii and bounds that tables and reports are made of."""
-    from holdfast.analysis.accuracy import outcomes
-    from holdfast.store.run import read_run
-
     return [
         Claim(
             each.index,
@@ -117,7 +115,7 @@ def claims_of(folder: Path) -> list[Claim]:
             each.certificate.bounds.p_lower if each.certificate else None,
             each.certificate.bounds.p_upper if each.certificate else None,
         )
-        for each in outcomes(read_run(folder))
+        for each in run.results
     ]
 
 
@@ -174,47 +172,61 @@ def _here() -> Engine:
     return LocalEngine()
 
 
-def _again(folder: Path, given: Given, data: DataSet | None, engine: Engine, result: Verification, show: Show) -> None:
+def _again(
+    run: CertifiedRun | None, given: Given, data: DataSet | None, engine: Engine, result: Verification, show: Show
+) -> None:
     """Compute records again, unless something is wrong already."""
     from holdfast.sampling.devices import torch_device
 
-    if result.failures or given.replay is None or data is None:
+    if run is None and result.unknown:
+        return
+    if result.failures or given.replay is None or data is None or run is None:
         result.notes.append("nothing was computed again, since what is told above is wrong")
         return
     # A device that is not there is no fault of the run.
     torch_device(engine.device)
     try:
-        _replay(folder, given, data, engine, given.replay, result, show)
+        _replay(run, given, data, engine, given.replay, result, show)
     except HoldfastError as error:
         (result.notes if result.unknown else result.failures).append(f"nothing could be computed again: {error}")
 
 
-def _claims(folder: Path, files: RunFiles, result: Verification) -> list[Claim]:
-    """The claims, checked; none, and a failure, where this installation cannot read the run."""
+def _claims(
+    folder: Path, files: RunFiles, given: Given, result: Verification
+) -> tuple[CertifiedRun | None, list[Claim]]:
+    """The run and its claims, checked if verify knows how; none where this installation cannot read the run."""
+    from holdfast.analysis.runs import analyze
+    from holdfast.store.run import read_run
+
     try:
-        claims = claims_of(folder)
-        check_claims(files, claims, result)
+        run = analyze(read_run(folder))
+        claims = claims_of(run)
+        if not result.unknown:
+            check_claims(files, claims, result)
     except HoldfastError as error:
-        result.failures.append(str(error))
-        return []
-    return claims
+        if not result.unknown:
+            result.failures.append(str(error))
+        elif given.replay is not None:
+            result.notes.append(f"nothing could be computed again: {error}")
+        return None, []
+    return run, claims
 
 
 def _replay(
-    folder: Path, given: Given, data: DataSet, engine: Engine, sample: Sample, result: Verification, show: Show
+    run: CertifiedRun, given: Given, data: DataSet, engine: Engine, sample: Sample, result: Verification, show: Show
 ) -> None:
     """Compute records again that nobody could foresee, and take what differs for failures."""
-    from holdfast.store.run import read_run
-    from holdfast.store.run_manifest import BOUND
+    from holdfast.analysis.runs import BoundRun
 
-    run = read_run(folder)
-    chosen = drawn_from([record.index for record in run.records], sample)
-    bound = run.manifest.kind == BOUND
-    again = (_proved if bound else _drawn)(run, chosen, given, data, engine, result.notes)
-    for index, difference in show(f"{'prove' if bound else 'draw'} again {folder.name}", again, len(chosen)):
+    chosen = drawn_from([each.index for each in run.results], sample)
+    if isinstance(run, BoundRun):
+        verb, done, again = "prove", "proved", _proved(run, chosen, given, data, engine)
+    else:
+        verb, done, again = "draw", "drawn", _drawn(run.run, chosen, given, data, engine, result.notes)
+    for index, difference in show(f"{verb} again {run.folder.name}", again, len(chosen)):
         result.replayed.append(index)
         if difference:
-            result.failures.append(f"example {index}, {'proved' if bound else 'drawn'} again: {difference}")
+            result.failures.append(f"example {index}, {done} again: {difference}")
 
 
 def _drawn(
@@ -245,7 +257,7 @@ def _drawn(
 
 
 def _proved(
-    run: Run, chosen: Sequence[int], given: Given, data: DataSet, engine: Engine, notes: list[str]
+    run: BoundRun, chosen: Sequence[int], given: Given, data: DataSet, engine: Engine
 ) -> Iterator[tuple[int, str | None]]:
     """For some records, how a deterministic bound differs when it is computed again."""
     import torch
@@ -253,13 +265,12 @@ def _proved(
     from holdfast.bounds import Classifier, bound_from_dict
     from holdfast.execution.bound import check_bound, proved_again
     from holdfast.sampling.devices import torch_device
-    from holdfast.store.run_manifest import proved_of
 
     model = given.model
     assert model is not None
-    bound = bound_from_dict(proved_of(run.manifest).bound)
+    bound = bound_from_dict(run.estimator.bound)
     check_bound(run.manifest, bound)
     torch.set_num_threads(engine.threads)
     space, where = model.info.input_space, torch_device(engine.device)
     classifier = Classifier(model.module, space.shape, len(model.info.class_names), space.low, space.high, where)
-    yield from proved_again(run, chosen, bound.on(classifier), data)
+    yield from proved_again(run.run, chosen, bound.on(classifier), data)

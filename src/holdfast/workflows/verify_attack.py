@@ -72,15 +72,15 @@ def _read(folder: Path) -> AttackRun:
 
 def _against_certification(material: AttackFiles, folder: Path, result: AttackVerification) -> None:
     """Compare with the run whose certificates were attacked."""
-    from holdfast.analysis.accuracy import outcomes, theorem_of
+    from holdfast.analysis.runs import analyze
     from holdfast.store.run import read_run
 
-    run = read_run(folder)
+    run = analyze(read_run(folder))
     certified = {
         each.index: (each.answer, None) if each.predicted is None else (each.predicted, each.radius)
-        for each in outcomes(run)
+        for each in run.results
     }
-    check_certification(material, run.manifest.digest, theorem_of(run.manifest).norm.value, certified, result)
+    check_certification(material, run.manifest.digest, run.norm.value, certified, result)
 
 
 def _asked(

@@ -8,9 +8,11 @@ from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from holdfast.analysis.formats import NOT_AVAILABLE
+
 if TYPE_CHECKING:
+    from holdfast.analysis.runs import CertifiedRun
     from holdfast.store.data_manifest import DataManifest
-    from holdfast.store.run_manifest import RunManifest
 
 _SHAPES = {"MNIST": (1, 28, 28), "CIFAR-10": (3, 32, 32), "ImageNet": (3, 224, 224)}
 _SOURCES = {"mnist": "MNIST", "cifar10": "CIFAR-10", "cifar-10": "CIFAR-10", "imagenet": "ImageNet"}
@@ -62,22 +64,31 @@ class PublishedFigure:
         """Authors, year and table."""
         return f"{self.source.partition(' (')[0]}, {self.table}"
 
+    @property
+    def text(self) -> str:
+        """The number: shares in percent, 74.8%; thousands with commas; N/A where the paper has none."""
+        if self.value is None:
+            return NOT_AVAILABLE
+        if self.unit == "%":
+            return f"{self.value:g}%"
+        return f"{100.0 * self.value:g}%" if self.unit == "fraction" else f"{self.value:,.10g}"
 
-def comparable(manifest: RunManifest) -> list[PublishedFigure]:
+
+def comparable(run: CertifiedRun) -> list[PublishedFigure]:
     """The published figures for a run's data set and noise, in the order of the papers; empty where there are none.
 
     Gaussian noise: certified accuracies at L2 radii. Ablation: accuracy, abstentions and the median certified radius.
     Figures about the test set only; n and alpha may differ and are in `param` where the paper states them.
     """
-    dataset = _dataset(manifest)
+    dataset, noise = _dataset(run), run.manifest.noise
     if dataset is None:
         return []
-    wanted = _COMPARABLE.get(manifest.noise.get("name", ""))
+    wanted = _COMPARABLE.get(noise.get("name", ""))
     if wanted is None:
         return []
     chosen: dict[tuple[str, str], PublishedFigure] = {}
     for figure in _figures():
-        if figure.dataset == dataset and wanted(figure, manifest.noise):
+        if figure.dataset == dataset and wanted(figure, noise):
             # Levine & Feizi repeat rows of Tables 1 and 3 in Table 8.
             chosen.setdefault((figure.source, figure.metric), figure)
     return list(chosen.values())
@@ -144,14 +155,14 @@ def _figure(row: dict[str, Any]) -> PublishedFigure:
     return PublishedFigure(**{**row, "value": None if row["value"] == "N/A" else float(row["value"])})
 
 
-def _dataset(manifest: RunManifest) -> str | None:
+def _dataset(run: CertifiedRun) -> str | None:
     """The papers' name for the run's data, None if it is other data, another split or in other units."""
-    data = manifest.data
+    data = run.data
     name = _name(data)
     if name is None or data.split == "train":
         return None
     # An imported log does not tell the shape or the range.
-    same = manifest.kind == "imported" or (data.shape == _SHAPES[name] and (data.low, data.high) == (0.0, 1.0))
+    same = run.space is None or (data.shape == _SHAPES[name] and run.space == (0.0, 1.0))
     return name if same else None
 
 

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING
 
 from holdfast.analysis import formats
 from holdfast.analysis.choices import caution
-from holdfast.store.run_manifest import estimator_of
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
     from holdfast.analysis.attacks import AttackSummary, Success
     from holdfast.analysis.gaps import Gap
+    from holdfast.analysis.runs import CertifiedRun
     from holdfast.store.attack_manifest import AttackManifest, Budgets
-    from holdfast.store.run import Run
 
 
-def attack_lines(summary: AttackSummary, manifest: AttackManifest, run: Run | None) -> list[str]:
+def attack_lines(summary: AttackSummary, manifest: AttackManifest, run: CertifiedRun | None) -> list[str]:
     """What an attack found, in sentences; `run` is the certification that it attacked, if any."""
     norm, noisy = Norm(summary.norm), manifest.noise is not None or summary.refused > 0
     chosen = caution(summary.chosen, "attack")
@@ -46,7 +45,7 @@ def attack_lines(summary: AttackSummary, manifest: AttackManifest, run: Run | No
     ]
     if run is not None:
         # A certificate is false, or the check errs, where there is noise.
-        error = 0.0 if manifest.noise is None else estimator_of(run.manifest).alpha + 1.0 - manifest.confidence
+        error = 0.0 if manifest.noise is None else run.alpha + 1.0 - manifest.confidence
         expected = error * summary.certified
         lines.append(
             f"Certificates contradicted: {len(summary.alarms)} of {summary.certified} attacked"

@@ -1,0 +1,212 @@
+"""What follows from a run, looked up and computed once, whatever kind of run it is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar, TypeVar, final
+
+from holdfast.errors import RunError
+from holdfast.estimators import best_radius
+from holdfast.store.run import BoundRecord, ClaimRecord, VoteRecord
+from holdfast.visible import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from typing_extensions import Self
+
+    from holdfast.analysis.accuracy import Result
+    from holdfast.estimators import Estimator
+    from holdfast.folders import Where
+    from holdfast.noises.base import Guarantee, Noise
+    from holdfast.store.data_manifest import DataManifest
+    from holdfast.store.run import Run
+    from holdfast.store.run_manifest import RunManifest
+    from holdfast.store.subsets import Subset
+    from holdfast.types import Norm
+
+AnyRecord = TypeVar("AnyRecord", VoteRecord, ClaimRecord, BoundRecord)
+
+
+@dataclass(frozen=True, eq=False)
+class CertifiedRun(ABC):
+    """A run, and everything that follows from it. Made by `analyze`.
+
+    Attributes:
+        run: as it lies on the disk.
+        theorem: that its radii follow from, with norm and source.
+        estimator: that its manifest promised.
+        noise: that smooths; None for a deterministic bound.
+        results: one for each record, in the order of the indices.
+    """
+
+    # Why nothing can be computed from votes; empty where there are votes.
+    no_votes: ClassVar[str]
+    run: Run
+    theorem: Guarantee
+    estimator: Estimator
+    noise: Noise | None
+    results: tuple[Result, ...]
+
+    @classmethod
+    @abstractmethod
+    def of(cls, run: Run) -> Self:
+        """The run, resolved."""
+
+    @property
+    def folder(self) -> Where:
+        """Where it lies."""
+        return self.run.folder
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        return visible(self.folder.name)
+
+    @property
+    def manifest(self) -> RunManifest:
+        """What was promised."""
+        return self.run.manifest
+
+    @property
+    def data(self) -> DataManifest:
+        """Which examples."""
+        return self.manifest.data
+
+    @property
+    def norm(self) -> Norm:
+        """Of the radii."""
+        return self.theorem.norm
+
+    @property
+    def alpha(self) -> float:
+        """Failure probability of each certificate; 0.0 where nothing was sampled."""
+        return self.estimator.alpha
+
+    @cached_property
+    def subset(self) -> Subset:
+        """Which examples the numbers are about, decided from the records, and what their intervals cover."""
+        return self.data.there(self.run.records)
+
+    @property
+    @abstractmethod
+    def method(self) -> str:
+        """The noise, or the deterministic bound, as on the command line."""
+
+    @property
+    @abstractmethod
+    def assumption(self) -> str:
+        """What the theorem takes for granted, in a sentence or two."""
+
+    @property
+    @abstractmethod
+    def attainable(self) -> float | None:
+        """The largest radius that could have been certified.
+
+        None if not even radius 0, or if it is not known: where it depends on the input, or on a shape that an imported
+        log does not tell.
+        """
+
+    @property
+    @abstractmethod
+    def sampling_limit(self) -> float | None:
+        """`attainable`, where n and alpha are what limits it; None else."""
+
+    @property
+    @abstractmethod
+    def furthest(self) -> float | None:
+        """How far radii reach: `attainable`, or what the radii themselves show where that is not known."""
+
+    @property
+    @abstractmethod
+    def asked(self) -> tuple[float, ...]:
+        """The radii that a yes or no was asked about; none where each example has a radius of its own."""
+
+    @property
+    @abstractmethod
+    def space(self) -> tuple[float, float] | None:
+        """The smallest and the largest value of an input; None where that is not known, nor its shape for certain."""
+
+    @property
+    @abstractmethod
+    def condition(self) -> str | None:
+        """What a changed input must be, besides near, for a certificate to be about it; None for nothing."""
+
+    @property
+    @abstractmethod
+    def claimed(self) -> str | None:
+        """That the radii are claims of another tool, without a capital and a full stop; None where they are not."""
+
+    @property
+    @abstractmethod
+    def chosen(self) -> tuple[str, ...]:
+        """What whoever made the run could have chosen for its result: see `choices.chosen_in`."""
+
+    @final
+    def among(self, indices: Container[int]) -> Self:
+        """The same run with the examples of these indices alone; nothing is computed again."""
+        records = tuple(record for record in self.run.records if record.index in indices)
+        results = tuple(result for result in self.results if result.index in indices)
+        return replace(self, run=replace(self.run, records=records), results=results)
+
+    @final
+    def check_votes(self, so: str) -> None:
+        """Raise RunError unless there are votes.
+
+        Args:
+            so: what cannot be done without them, for the error: "nothing can be projected".
+        """
+        if self.no_votes:
+            raise RunError(f"{self.folder} {self.no_votes}, so {so}")
+
+
+@dataclass(frozen=True, eq=False)
+class SmoothedRun(CertifiedRun):
+    """A run about a smoothed classifier, whoever cast the votes."""
+
+    noise: Noise
+
+    @property
+    def method(self) -> str:
+        """The noise."""
+        return str(self.noise)
+
+    @property
+    def assumption(self) -> str:
+        """Of the noise's theorems."""
+        return self.noise.assumption
+
+    @property
+    def sampling_limit(self) -> float | None:
+        """What unanimous votes certify."""
+        return self.attainable
+
+    @property
+    def asked(self) -> tuple[float, ...]:
+        """None."""
+        return ()
+
+    @property
+    def condition(self) -> str | None:
+        """None: noise smooths all inputs."""
+        return None
+
+    def unanimous(self) -> float | None:
+        """The radius that unanimous votes certify; None if not even radius 0."""
+        classes = len(self.data.class_names)
+        return best_radius(self.noise, self.estimator, self.data.shape, classes, self.theorem.name)[0]
+
+
+def records_of(run: Run, kind: type[AnyRecord]) -> list[AnyRecord]:
+    """The records of a run, all of which are of its kind."""
+    found = [record for record in run.records if isinstance(record, kind)]
+    if len(found) < len(run.records):
+        raise TypeError(f"{run.folder} has records that are no {kind.__name__}")
+    return found
+
+
+def largest(results: tuple[Result, ...]) -> float:
+    """The largest radius of an example; 0.0 where there is none."""
+    return max((result.radius for result in results), default=0.0)

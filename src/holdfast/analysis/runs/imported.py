@@ -1,0 +1,84 @@
+"""Logs of other tools, whose radii are claims."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
+
+from holdfast.analysis import formats
+from holdfast.analysis.accuracy import Result
+from holdfast.analysis.runs.base import SmoothedRun, largest, records_of
+from holdfast.store.log_fields import least_meant
+from holdfast.store.run import ClaimRecord
+from holdfast.store.run_manifest import smoothing_of
+from holdfast.types import Norm
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from holdfast.store.data_manifest import DataManifest
+    from holdfast.store.run import Run
+
+_CLAIMED = "radii as claimed by the tool that wrote the log, not derived here from votes"
+
+
+@dataclass(frozen=True, eq=False)
+class ImportedRun(SmoothedRun):
+    """A log of another tool: its radii are claims, and there are no votes to derive them from."""
+
+    no_votes: ClassVar[str] = "is an imported log: it has radii and no votes"
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        """The claims as they stand; the certified class is taken for the answer."""
+        noise, theorem, estimator = smoothing_of(run.manifest)
+        results = (
+            Result(claim.index, claim.label, claim.predicted, claim.radius, claim.predicted, None, claim.seconds)
+            for claim in records_of(run, ClaimRecord)
+        )
+        return cls(run, theorem, estimator, noise, tuple(results))
+
+    @property
+    def limit_known(self) -> bool:
+        """Whether what n and alpha allow at most can be computed."""
+        return limit_known(self.data, self.norm)
+
+    @cached_property
+    def attainable(self) -> float | None:
+        """What unanimous votes would certify, where it is known."""
+        return self.unanimous() if self.limit_known else None
+
+    @property
+    def furthest(self) -> float | None:
+        """The largest claim, where nothing but the claims says how far they reach."""
+        return largest(self.results) if self.attainable is None else self.attainable
+
+    @property
+    def space(self) -> None:
+        """Not known: a log does not tell it."""
+
+    @cached_property
+    def claimed(self) -> str:
+        """Whose radii they are, and how many of them n and alpha do not allow."""
+        if not self.limit_known:
+            return f"{_CLAIMED}; whether n and alpha allow them depends on the shape of an input, which is not known"
+        most = self.attainable
+        claims = [each.radius for each in self.results if each.predicted is not None]
+        # As `holdfast verify` counts them.
+        beyond = sum(least_meant(repr(radius), self.norm) > (most or 0.0) for radius in claims)
+        if not beyond:
+            return _CLAIMED
+        size = None if most is None else formats.with_unit(self.norm, formats.radius(self.norm, most))
+        allowed = "nothing can be certified" if size is None else f"{size} at most"
+        return f"{_CLAIMED}; {beyond} of {len(self.results)} are larger than n and alpha allow: {allowed}"
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """Nothing: nothing was promised at all."""
+        return ()
+
+
+def limit_known(data: DataManifest, norm: Norm) -> bool:
+    """Whether what n and alpha allow at most can be computed: a count of pixels depends on the shape of an input."""
+    return norm is not Norm.L0 or data.shape_known

@@ -1,0 +1,61 @@
+"""Runs of certificates from votes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
+
+from holdfast.analysis.accuracy import Result
+from holdfast.analysis.choices import chosen_in
+from holdfast.analysis.runs.base import SmoothedRun, records_of
+from holdfast.estimators import concluded
+from holdfast.store.run import VoteRecord
+from holdfast.store.run_manifest import smoothing_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from holdfast.store.run import Run
+
+
+@dataclass(frozen=True, eq=False)
+class VoteRun(SmoothedRun):
+    """A run of certificates: all radii follow from the votes that it holds."""
+
+    no_votes: ClassVar[str] = ""
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        """Radii are computed from the votes, here and now."""
+        noise, theorem, estimator = smoothing_of(run.manifest)
+        shape, results = run.manifest.data.shape, []
+        for record in records_of(run, VoteRecord):
+            proved = concluded(theorem, noise, estimator, shape, record.selection, record.estimation)
+            answer = estimator.answer(proved.bounds.top, record.estimation)
+            results.append(Result(record.index, record.label, proved.label, proved.radius, answer, proved))
+        return cls(run, theorem, estimator, noise, tuple(results))
+
+    @cached_property
+    def attainable(self) -> float | None:
+        """What unanimous votes certify."""
+        return self.unanimous()
+
+    @property
+    def furthest(self) -> float | None:
+        """As far as unanimous votes."""
+        return self.attainable
+
+    @property
+    def space(self) -> tuple[float, float]:
+        """As promised."""
+        return self.data.low, self.data.high
+
+    @property
+    def claimed(self) -> None:
+        """No claims."""
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The seed, where anything was random, and the subset."""
+        return chosen_in(self.manifest, certain=self.estimator.exhaustive)

@@ -1,0 +1,132 @@
+"""The numbers of one run: a row of a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from holdfast.analysis.accuracy import (
+    abstention_rate,
+    accuracy,
+    average_certified_radius,
+    certified_accuracy,
+    median_certified_radius,
+)
+from holdfast.errors import RunError
+from holdfast.stats.datasets import DEFAULT_CONFIDENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from holdfast.analysis.accuracy import Result
+    from holdfast.analysis.runs import CertifiedRun
+    from holdfast.stats.datasets import Proportion
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One run in numbers: a row of a table.
+
+    Attributes:
+        run: name of the run's folder.
+        noise: as on the command line; for a deterministic bound, the bound.
+        norm: in which radii are measured.
+        guarantee: the theorem and its source.
+        bounds: how the class bounds follow from the votes.
+        examples: how many have a record.
+        subset: in plain words.
+        covers: what the intervals cover, as in "alpha and the sampling of the subset".
+        sampled: whether that is the sampling of the subset, too, as far as indices and labels show.
+        n: estimation samples of each example, at most.
+        mean_draws: estimation samples that an example took on average; None for an imported log.
+        alpha: failure probability of each certificate.
+        accuracy: of the smoothed classifier on unchanged examples: Predict answers, and correctly (Levine & Feizi
+            2020, "classification accuracy").
+        abstention_rate: share of examples on which Predict abstains.
+        average_certified_radius: in the norm's unit.
+        median_certified_radius: likewise; None if fewer than half of the examples are correct.
+        certified_accuracy: at each radius asked for, with its interval.
+        confidence: of all intervals.
+        condition: what a changed input must be, besides near, for a certificate to be about it; None for nothing.
+        claimed: that the radii are claims of another tool, and how many n and alpha do not allow; None where they are
+            derived here.
+        seed_origin: "chosen", "entropy" or "derived"; None where it was not noted, or there is no seed.
+        chosen: what whoever made the run could have chosen for its result: see `choices.chosen_in`.
+        missing: examples that were promised and have no record yet.
+        digest: of the manifest.
+        results: digest of the results, where the run has it: once it is complete.
+    """
+
+    run: str
+    noise: str
+    norm: str
+    guarantee: str
+    bounds: str
+    examples: int
+    subset: str
+    covers: str
+    sampled: bool
+    n: int
+    mean_draws: float | None
+    alpha: float
+    accuracy: Proportion
+    abstention_rate: Proportion
+    average_certified_radius: float
+    median_certified_radius: float | None
+    certified_accuracy: dict[float, Proportion]
+    confidence: float
+    condition: str | None
+    claimed: str | None
+    seed_origin: str | None
+    chosen: tuple[str, ...]
+    missing: int
+    digest: str
+    results: str | None
+
+
+def summarize(run: CertifiedRun, radii: Sequence[float], confidence: float = DEFAULT_CONFIDENCE) -> Summary:
+    """The numbers of one run.
+
+    Args:
+        run: with at least one record.
+        radii: at which certified accuracy is wanted, each at least 0.
+        confidence: of the intervals.
+
+    Raises:
+        RunError: the run has no records.
+    """
+    results, alpha = run.results, run.alpha
+    if not results:
+        raise RunError(f"{run.folder} has no records yet: `holdfast certify` with the run's own settings adds them")
+    return Summary(
+        run=run.name,
+        noise=run.method,
+        norm=run.norm.value,
+        guarantee=f"{run.theorem.name} ({run.theorem.cite})",
+        bounds=f"{run.estimator.method}, {run.theorem.name}",
+        examples=len(results),
+        subset=run.subset.words,
+        covers=run.subset.covers,
+        sampled=run.subset.sampled,
+        n=run.estimator.most_draws,
+        mean_draws=_mean_draws(results),
+        alpha=alpha,
+        accuracy=accuracy(results, alpha, confidence),
+        abstention_rate=abstention_rate(results, confidence),
+        average_certified_radius=average_certified_radius(results),
+        median_certified_radius=median_certified_radius(results),
+        certified_accuracy={radius: certified_accuracy(results, radius, alpha, confidence) for radius in radii},
+        confidence=confidence,
+        condition=run.condition,
+        claimed=run.claimed,
+        seed_origin=run.manifest.seed_origin,
+        chosen=run.chosen,
+        missing=run.run.missing,
+        digest=run.manifest.digest,
+        results=run.run.results,
+    )
+
+
+def _mean_draws(results: Sequence[Result]) -> float | None:
+    known = [result.certificate.estimation.total for result in results if result.certificate]
+    return sum(known) / len(known) if known else None

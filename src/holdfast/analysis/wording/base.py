@@ -1,0 +1,171 @@
+"""What is said of a run whatever its kind, and what each kind has to say for itself."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, final
+
+from holdfast.analysis import choices, formats
+from holdfast.analysis.choices import SEED, SUBSET
+from holdfast.types import Norm
+
+if TYPE_CHECKING:
+    from holdfast.analysis.runs import CertifiedRun
+    from holdfast.analysis.summaries import Summary
+    from holdfast.stats.datasets import Proportion
+
+_SEED_REMEDY = "a seed that is derived from an auditor's nonce cannot be chosen"
+_SUBSET_REMEDY = "a subset that a reader names, or all of the split, was not chosen for its result"
+_REMEDIES = {
+    (SEED,): f"Nothing here shows that it was the only one; {_SEED_REMEDY}.",
+    (SUBSET,): f"Nothing here shows that it was the only one; {_SUBSET_REMEDY}.",
+    (SEED, SUBSET): f"Nothing here shows that they were the only ones; {_SEED_REMEDY}, and {_SUBSET_REMEDY}.",
+}
+
+
+@dataclass(frozen=True)
+class Words(ABC):
+    """What is said of a run.
+
+    Attributes:
+        run: that it is said of.
+        opening: of the headline.
+        based_on: what its method is, for "no figure for this data set with this noise".
+        manifest_title: of the table of what its manifest says.
+        manifest_note: that stands under it; empty for none.
+    """
+
+    opening: ClassVar[str] = "Of "
+    based_on: ClassVar[str] = "noise"
+    manifest_title: ClassVar[str] = "What was promised before the first sample"
+    manifest_note: ClassVar[str] = ""
+    run: CertifiedRun
+
+    @abstractmethod
+    def limits(self) -> str:
+        """How far radii can reach at best."""
+
+    @abstractmethod
+    def speed(self) -> str | None:
+        """How long it took; None where nobody measured it."""
+
+    @abstractmethod
+    def proved(self, summary: Summary) -> list[str]:
+        """What follows from the numbers, and with which probability."""
+
+    @abstractmethod
+    def not_proved(self) -> list[str]:
+        """What is assumed, and what no number here says."""
+
+    def provenance(self) -> list[str]:
+        """Warnings about where the radii come from."""
+        return []
+
+    def stopping(self) -> list[str]:
+        """Warnings about numbers that are smaller than they could be, since sampling stopped early."""
+        return []
+
+    @final
+    def headline(self, summary: Summary) -> str:
+        """The main result in one sentence: at the largest radius that still holds for most examples."""
+        radius, share = telling(summary)
+        confidence = formats.percent(summary.confidence, 0)
+        answered = "answered correctly while unchanged" if radius == 0.0 else "certified correct against"
+        kept = "" if summary.condition is None else f", as long as {summary.condition}"
+        against = "" if radius == 0.0 else f" {_every_change(Norm(summary.norm), radius)}{kept}"
+        return (
+            f"{self.opening}{summary.subset}, {formats.percent(share.value)}% [{confidence}% interval: "
+            f"{' to '.join(formats.ends(share))}] are {answered}{against}."
+        )
+
+    @final
+    def second_line(self, summary: Summary) -> str:
+        """Accuracy without an adversary, and abstentions."""
+        return (
+            f"Unchanged inputs: {formats.with_interval(summary.accuracy)} are answered correctly, and "
+            f"{formats.with_interval(summary.abstention_rate)} get no answer (abstention). "
+            f"{_median(summary)}"
+        )
+
+    @final
+    def warnings(self) -> list[str]:
+        """What a reader must know before using the numbers."""
+        run, found = self.run, [*self.stopping(), *self.provenance()]
+        have, missing = len(run.results), run.run.missing
+        if missing > 0:
+            found.append(
+                f"This run is not finished: {have} so far of {have + missing} examples. The numbers are about these "
+                f"{have} alone; if they were taken in order, they need not be like the rest."
+            )
+        if run.subset.caution is not None:
+            found.append(run.subset.caution)
+        if run.chosen:
+            found.append(f"{choices.caution(run.chosen)} {_REMEDIES[run.chosen]}")
+        if run.data.split == "train":
+            found.append(
+                "These are training examples: the numbers say little about inputs that the classifier never saw."
+            )
+        return found
+
+
+def adversary(norm: Norm, space: tuple[float, float] | None) -> str:
+    """What an adversary may do in this norm, and how far a radius reaches.
+
+    Args:
+        norm: of the radii.
+        space: smallest and largest value of an input; None where it is not known, or not the same for all.
+    """
+    if norm is Norm.L0:
+        return (
+            "The adversary may change some pixels of the input, to any values whatever; the radius is the number of "
+            "changed pixels. All colour channels of a pixel count as one; for tabular data, a pixel is a feature."
+        )
+    span = "" if space is None else f", in which every value lies between {space[0]:g} and {space[1]:g}"
+    return (
+        f"The adversary may change every value of the input a little; the radius is the {norm.value} length of the "
+        f"change as a whole, in input units{span}."
+    )
+
+
+def spent(summary: Summary) -> str:
+    """What early stopping saved; empty where every input took all its samples."""
+    if summary.mean_draws is None or summary.mean_draws == summary.n:
+        return ""
+    return (
+        f"Sampling stopped as soon as the questions were decided: {short(summary.mean_draws)} of at most "
+        f"{summary.n:,} estimation samples on average, {short(summary.n / summary.mean_draws)} times fewer."
+    )
+
+
+def telling(summary: Summary) -> tuple[float, Proportion]:
+    """The largest radius above 0 that at least half of the examples reach; else radius 0."""
+    reached = [radius for radius, share in summary.certified_accuracy.items() if radius > 0 and share.value >= 0.5]
+    return (max(reached), summary.certified_accuracy[max(reached)]) if reached else (0.0, summary.accuracy)
+
+
+def duration(seconds: float) -> str:
+    """In seconds, minutes or hours."""
+    if seconds < 120:
+        return f"{short(seconds)} seconds"
+    return f"{seconds / 60:.1f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"
+
+
+def short(value: float) -> str:
+    """Three significant digits, without an exponent."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _every_change(norm: Norm, radius: float) -> str:
+    size = formats.with_unit(norm, formats.threshold(radius))
+    if norm is Norm.L0:
+        return f"every change of {'' if radius == 1 else 'up to '}{size}, whatever the new values"
+    return f"every change of {norm.value} length up to {size}"
+
+
+def _median(summary: Summary) -> str:
+    norm = Norm(summary.norm)
+    if summary.median_certified_radius is None:
+        return "Fewer than half are certified correct, so there is no median certified radius."
+    size = formats.with_unit(norm, formats.radius(norm, summary.median_certified_radius))
+    return f"Half of these examples or more are certified correct at {size} (median certified radius)."
