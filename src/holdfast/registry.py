@@ -11,12 +11,14 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import warnings
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from holdfast.errors import HoldfastWarning, UsageError, first_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from importlib.metadata import EntryPoint
 
 AnyVariant = TypeVar("AnyVariant")
@@ -124,34 +126,55 @@ class Registry(Generic[AnyVariant]):
     def _others(self) -> dict[str, tuple[str, EntryPoint]]:
         """Distribution and entry point of each variant of others that is not refused, by name."""
         if self._brought is None:
-            self._brought = {}
-            for distribution, entry in _entries().get(self.group, ()) if self.group else ():
-                first = self._homes.get(entry.name)
-                if entry.name in self._brought:
-                    owner, other = self._brought[entry.name]
-                    first = f"{_module(other)} (distribution {owner})"
-                if first is None:
-                    self._brought[entry.name] = distribution, entry
-                elif _top(first) != _top(_module(entry)):
-                    _warn(
-                        f"the {self.kind} {entry.name!r} of the distribution {distribution} ({_module(entry)}) is "
-                        f"refused: {first} has that name. Rename one of them, or uninstall the distribution"
-                    )
+            self._brought = brought(self.kind, self.group, self._homes) if self.group else {}
         return self._brought
 
     def _load(self, name: str) -> None:
         distribution, entry = self._others()[name]
-        try:
+        with told(self.kind, name, distribution):
             entry.load()
-            fault = None if name in self._known else f"{entry.value} registers no {self.kind} of that name"
-        except Exception as error:
-            fault = f"{type(error).__name__}: {first_line(error)}" if str(error) else type(error).__name__
-        if fault is not None:
+            if name not in self._known:
+                raise UsageError(f"{entry.value} registers no {self.kind} of that name")
+        if name not in self._known:
             del self._others()[name]
+
+
+def brought(kind: str, group: str, taken: Mapping[str, str]) -> dict[str, tuple[str, EntryPoint]]:
+    """Distribution and entry point of each variant that other distributions bring, by name; a warning where one is
+    refused.
+
+    Args:
+        kind: what they are, for messages.
+        group: of the entry points.
+        taken: the module of each variant that is known already, by its name.
+    """
+    found: dict[str, tuple[str, EntryPoint]] = {}
+    for distribution, entry in _entries().get(group, ()):
+        first = taken.get(entry.name)
+        if entry.name in found:
+            owner, other = found[entry.name]
+            first = f"{_module(other)} (distribution {owner})"
+        if first is None:
+            found[entry.name] = distribution, entry
+        elif _top(first) != _top(_module(entry)):
             _warn(
-                f"the {self.kind} {name!r} of the distribution {distribution} cannot be loaded ({fault}). Update or "
-                "uninstall that distribution"
+                f"the {kind} {entry.name!r} of the distribution {distribution} ({_module(entry)}) is refused: {first} "
+                "has that name. Rename one of them, or uninstall the distribution"
             )
+    return found
+
+
+@contextmanager
+def told(kind: str, name: str, distribution: str) -> Iterator[None]:
+    """Whatever fails within the block is a warning that names the distribution, and no error."""
+    try:
+        yield
+    except Exception as error:
+        fault = f"{type(error).__name__}: {first_line(error)}" if str(error) else type(error).__name__
+        _warn(
+            f"the {kind} {name!r} of the distribution {distribution} cannot be loaded ({fault}). Update or uninstall "
+            "that distribution"
+        )
 
 
 @cache
