@@ -13,6 +13,7 @@ import pkgutil
 import warnings
 from contextlib import contextmanager
 from functools import cache
+from threading import RLock
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from holdfast.errors import HoldfastWarning, UsageError, first_line
@@ -43,6 +44,8 @@ class Registry(Generic[AnyVariant]):
         self._known: dict[str, AnyVariant] = {}
         self._homes: dict[str, str] = {}
         self._loaded = False
+        # Nobody sees half of a table, but for what the modules themselves ask while they are loaded.
+        self._lock = RLock()
         self._brought: dict[str, tuple[str, EntryPoint]] | None = None
 
     def add(self, name: str, variant: AnyVariant, home: str) -> None:
@@ -70,11 +73,6 @@ class Registry(Generic[AnyVariant]):
         """All names, sorted. Nothing of others is loaded."""
         self._load_own()
         return sorted({*self._known, *self._others()})
-
-    def own_names(self) -> list[str]:
-        """The names that were registered so far, sorted: Holdfast's, and those whose modules are loaded."""
-        self._load_own()
-        return sorted(self._known)
 
     def get(self, name: object) -> AnyVariant | None:
         """The variant of this name, or None."""
@@ -112,16 +110,16 @@ class Registry(Generic[AnyVariant]):
         return {name: variant for name, variant in found if variant is not None}
 
     def _load_own(self) -> None:
-        if self._loaded:
-            return
-        # First, for what asks while it is being loaded.
-        self._loaded = True
-        try:
-            for module in pkgutil.iter_modules(importlib.import_module(self.home).__path__):
-                importlib.import_module(f"{self.home}.{module.name}")
-        except BaseException:
-            self._loaded = False
-            raise
+        with self._lock:
+            if self._loaded:
+                return
+            self._loaded = True
+            try:
+                for module in pkgutil.iter_modules(importlib.import_module(self.home).__path__):
+                    importlib.import_module(f"{self.home}.{module.name}")
+            except BaseException:
+                self._loaded = False
+                raise
 
     def _others(self) -> dict[str, tuple[str, EntryPoint]]:
         """Distribution and entry point of each variant of others that is not refused, by name."""
