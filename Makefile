@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_STAMP := $(VENV)/.ready-for-the-demo
 STAMP := $(VENV)/.ready
+DOCS_STAMP := $(VENV)/.ready-for-docs
 
-.PHONY: demo test test-processors check bench setup clean
+.PHONY: demo test test-processors check docs wheel bench setup clean
 .DEFAULT_GOAL := demo
 
 demo: $(DEMO_STAMP)  ## train on digits, certify 360 images under both noises, write the report
@@ -33,6 +34,14 @@ check: $(STAMP)  ## linters, types (of benchmarks and examples too), direction o
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: $(DOCS_STAMP)  ## the documentation as a site in site/; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+wheel: $(STAMP)  ## wheel and source distribution in dist/, and the wheel tested in an empty environment outside of this folder
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/python tools/check_wheel.py dist
+
 bench: $(STAMP)  ## speed of every network, backend and precision on this machine
 	@echo "On an idle core this takes about half an hour with AMX, and as long with AVX2 alone; the first line names the processor."
 	$(BIN)/python benchmarks/speed.py
@@ -51,5 +60,9 @@ $(STAMP): $(DEMO_STAMP)
 	$(PIP) --editable '.[dev]'
 	touch $@
 
+$(DOCS_STAMP): $(DEMO_STAMP)
+	$(PIP) --editable '.[docs]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) demo-output
+	rm -rf $(VENV) demo-output dist site

@@ -225,7 +225,7 @@ def show(rows: list[Row], case: Case) -> None:
 
 
 def show_markdown(name: str, rows: list[Row], case: Case) -> None:
-    """The rows of the table in docs/speed.md."""
+    """The rows of the table in docs/measurements/speed.md."""
     for number, row in enumerate(rows):
         head = f"| {f'{name}, {case.noise}' if number == 0 else ''} | `{row.name}` | {row.precision} |"
         if row.too_slow is not None:
@@ -251,7 +251,7 @@ def options() -> argparse.Namespace:
     made.add_argument("--backends", default=",".join(backend_names()), help="with all precisions, or one: NAME/int8")
     made.add_argument("--seconds", type=float, default=1.0, help="of each measurement, at least one batch")
     made.add_argument("--repetitions", type=int, default=5)
-    made.add_argument("--markdown", action="store_true", help="also as rows of the table in docs/speed.md")
+    made.add_argument("--markdown", action="store_true", help="also as rows of the table in docs/measurements/speed.md")
     given = parsed(made)
     unknown = sorted(set(given.networks.split(",")) - set(CASES))
     if unknown:

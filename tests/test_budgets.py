@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+import holdfast
+from holdfast.__main__ import app
 from holdfast.budgets import available_memory, check_packed, unzipped
-from holdfast.cli import main as program
 from holdfast.errors import DataError, HoldfastError
 
 with pytest.MonkeyPatch.context() as _patch:
@@ -68,7 +69,7 @@ def test_what_asks_for_too_much_is_refused_soon(
     signal.setitimer(signal.ITIMER_PROF, HANG)
     start, refused = time.process_time(), None
     try:
-        program.app(arguments, standalone_mode=False)
+        app(arguments, standalone_mode=False)
     except HoldfastError as error:
         refused = error
     except SystemExit as done:
@@ -99,7 +100,7 @@ def test_an_eps_called_png_starts_no_program(tmp_path: Path, monkeypatch: pytest
 def test_every_use_of_pillow_names_its_formats() -> None:
     opened = [
         (path.name, line)
-        for path in (Path(program.__file__).parents[1]).rglob("*.py")
+        for path in Path(holdfast.__file__).parent.rglob("*.py")
         for line in path.read_text(encoding="utf-8").splitlines()
         if "Image.open(" in line
     ]

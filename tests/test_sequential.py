@@ -2,6 +2,7 @@
 
 import math
 
+import mpmath
 import numpy as np
 import pytest
 from scipy.stats import binom, norm
@@ -13,15 +14,19 @@ from holdfast.estimators import (
     FixedSize,
     Looks,
     TopTwo,
+    best_radius,
+    check_samples,
     estimator_from_dict,
+    fitting_alpha,
     outlook,
     prediction,
     scale_of,
 )
+from holdfast.limits import MOST_SAMPLES
 from holdfast.noises.ablation import Ablation, delta
 from holdfast.noises.gaussian import Gaussian
 from holdfast.stats.betting import truncated_capital
-from holdfast.stats.binomial import lower_bound
+from holdfast.stats.binomial import lower_bound, top_two_p_value
 from holdfast.types import Counts
 
 SHAPE = (1, 28, 28)
@@ -43,6 +48,22 @@ def test_capital_against_the_oracles() -> None:
     first = next(n for n in range(1, 100) if truncated_capital(n, n, p0) >= math.log(1000))
     assert first == 47
     assert truncated_capital(10, 1000, 0.99) == -math.inf
+
+
+@pytest.mark.parametrize(("hits", "n", "p0"), [(95, 100, 0.84), (3, 4, 0.5), (0, 1, 0.3), (700, 1000, 0.7)])
+def test_capital_is_that_of_the_mixture(hits: int, n: int, p0: float) -> None:
+    """The likelihood ratio, integrated over p > p0 under Beta(1/2, 1/2) restricted to it, to 20 digits."""
+    with mpmath.workdps(30):
+
+        def stake(p: mpmath.mpf) -> mpmath.mpf:
+            return 1 / mpmath.sqrt(p * (1 - p))
+
+        def ratio(p: mpmath.mpf) -> mpmath.mpf:
+            return stake(p) * (p / p0) ** hits * ((1 - p) / (1 - mpmath.mpf(p0))) ** (n - hits)
+
+        ends = [p0, (1 + p0) / 2, 1]
+        expected = mpmath.log(mpmath.quad(ratio, ends) / mpmath.quad(stake, ends))
+    assert truncated_capital(hits, n, p0) == pytest.approx(float(expected), rel=1e-9, abs=1e-9)
 
 
 def test_capital_is_a_supermartingale_at_and_below_the_hypothesis() -> None:
@@ -268,3 +289,92 @@ def test_a_precision_alone_gives_up_what_cannot_be_certified() -> None:
         Looks(100, 0.01, precision=1.5, scale=SCALE)
     with pytest.raises(UsageError, match="radii to decide"):
         Looks(100, 0.01, scale=SCALE)
+
+
+@pytest.mark.parametrize("votes", [(95, 5), (60, 40), (450, 300, 250)])
+def test_answers_spend_alpha_and_neither_more_nor_less(votes: tuple[int, ...]) -> None:
+    """At an alpha that the test just meets there is an answer; one float below there is none."""
+    counts, n = Counts(votes), sum(votes)
+    first, second = sorted(votes)[-1], sorted(votes)[-2]
+    met = top_two_p_value(first, second)
+    missed = math.nextafter(met, 0.0)
+    assert prediction(counts, met).label == 0
+    assert prediction(counts, missed).label is None
+    for alpha, label in ((met, 0), (missed, None)):
+        assert TopTwo(n, alpha, ratio=None).prediction(counts).label == label
+        assert FixedSize(n, alpha).answer(0, counts) == label
+    # Of two looks, the last has four fifths of alpha.
+    for share, label in ((1.0001, 0), (0.9999, None)):
+        assert TopTwo(n, share * met / 0.8).prediction(counts).label == label
+        assert Looks(n, share * met / 0.8, (0.0,), scale=SCALE).answer(0, counts) == label
+
+
+@pytest.mark.parametrize("votes", [(95, 5), (60, 40), (450, 300, 250)])
+@pytest.mark.parametrize("method", ["cohen", "split"])
+def test_bounds_of_looks_are_those_of_their_share_of_alpha(votes: tuple[int, ...], method: str) -> None:
+    counts, n = Counts(votes), sum(votes)
+    last = Looks(n, 0.01, (0.5,), method=method, scale=SCALE)
+    assert last.bounds(0, counts).p_lower == pytest.approx(
+        FixedSize(n, 0.008, method).bounds(0, counts).p_lower, rel=1e-12
+    )
+    first = Looks(2 * n, 0.01, (0.5,), ratio=2.0, method=method, scale=SCALE)
+    each = 0.002 / (len(first.schedule.looks) - 1)
+    assert first.bounds(0, counts).p_lower == pytest.approx(
+        FixedSize(n, each, method).bounds(0, counts).p_lower, rel=1e-12
+    )
+
+
+@pytest.mark.parametrize("votes", [(95, 5), (99, 1), (480, 60)])
+def test_a_bet_is_won_at_one_over_alpha(votes: tuple[int, int]) -> None:
+    counts, n = Counts(votes), sum(votes)
+    threshold = EProcess(n, 0.5, 0.5, scale=SCALE).threshold
+    capital = math.exp(truncated_capital(votes[0], n, threshold))
+    assert capital > 1.0
+    for alpha, won in ((1.000001 / capital, True), (0.999999 / capital, False)):
+        rule = EProcess(n, alpha, 0.5, scale=SCALE)
+        assert rule.bounds(0, counts).p_lower == (threshold if won else 0.0)
+        assert rule.answer(0, counts) == (0 if won else None)
+
+
+def test_a_bet_is_watched_at_its_totals_alone() -> None:
+    rule = EProcess(1000, 0.001, 0.5, scale=SCALE)
+    totals, total = [0], 0
+    while total < 1000:
+        total += min(1000 - total, max(30, total // 10))
+        totals.append(total)
+    assert [total for total in range(1100) if rule.passes(total)] == totals
+    fixed = FixedSize(300, 0.001)
+    assert [fixed.passes(total) for total in (-1, 0, 300, 301)] == [False, True, True, False]
+
+
+def test_every_radius_in_question_is_a_number_from_0_on() -> None:
+    for radii in ((0.5, -0.1), (-0.1, 0.5), (0.5, math.nan), (0.5, math.inf)):
+        with pytest.raises(UsageError, match="the radii to decide are finite numbers from 0 on"):
+            Looks(1000, 0.001, radii, scale=SCALE)
+
+
+def test_no_more_samples_than_the_limit() -> None:
+    check_samples("n", MOST_SAMPLES)
+    check_samples("n", 0, least=0)
+    for wrong, message in ((MOST_SAMPLES + 1, "samples at most"), (0, "at least 1")):
+        with pytest.raises(UsageError, match=message):
+            check_samples("n", wrong)
+
+
+@pytest.mark.parametrize("digit", range(1, 10))
+def test_the_alpha_of_a_radius_has_one_digit_rounded_up(digit: int) -> None:
+    """Exactly attainable at 0.00d: that alpha, and for a little less radius it as well; for a little more the next."""
+    alpha, next_alpha = float(f"{digit}e-3"), float(f"{digit + 1}e-3")
+    best, _ = best_radius(Gaussian(1.0), FixedSize(100, alpha, "cohen"), SHAPE, 2)
+    assert fitting_alpha(Gaussian(1.0), 100, best, SHAPE) == alpha
+    assert fitting_alpha(Gaussian(1.0), 100, best * (1 - 1e-6), SHAPE) == alpha
+    assert fitting_alpha(Gaussian(1.0), 100, best * (1 + 1e-6), SHAPE) == next_alpha
+
+
+@pytest.mark.parametrize(("precision", "fits"), [(0.001, True), (0.999, True), (0.0, False), (1.0, False)])
+def test_a_precision_lies_between_0_and_1(precision: float, fits: bool) -> None:
+    if fits:
+        assert Looks(1000, 0.001, precision=precision, scale=SCALE).precision == precision
+        return
+    with pytest.raises(UsageError, match="the precision is a share of the radius between 0 and 1"):
+        Looks(1000, 0.001, precision=precision, scale=SCALE)

@@ -1,4 +1,4 @@
-"""The tables of variants in README and docs have the variants that are registered, and specs that are understood."""
+"""The tables of variants in the docs have the variants that are registered, and specs that are understood."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def filled(spec: str) -> str:
 
 
 TABLES: dict[str, tuple[list[str], list[str], Callable[[str], Any]]] = {
-    "noises": (specs("README.md", "guarantee", 1), noise_names(), parse_noise),
-    "attacks": (specs("docs/attacks.md", "norms"), list(attack_classes()), parse_attack),
+    "noises": (specs("docs/how-to/noise.md", "guarantee", 1), noise_names(), parse_noise),
+    "attacks": (specs("docs/how-to/attacks.md", "norms"), list(attack_classes()), parse_attack),
     "bounds": (specs("docs/bounds.md", "norms"), list(bound_classes()), parse_bound),
-    "recipes": (specs("docs/training.md", "what a step minimizes"), recipe_names(), parse_recipe),
+    "recipes": (specs("docs/how-to/training.md", "what a step minimizes"), recipe_names(), parse_recipe),
 }
 
 
@@ -84,7 +84,7 @@ def test_architectures() -> None:
 
 
 def test_norms_of_attacks_and_bounds() -> None:
-    for page, kinds in (("docs/attacks.md", attack_classes()), ("docs/bounds.md", bound_classes())):
+    for page, kinds in (("docs/how-to/attacks.md", attack_classes()), ("docs/bounds.md", bound_classes())):
         column = 1 if "attacks" in page else 2
         for cells in rows(page, "norms"):
             found = re.match(r"`([^`]+)`", cells[0])
@@ -94,8 +94,8 @@ def test_norms_of_attacks_and_bounds() -> None:
 
 
 def test_norms_of_noises() -> None:
-    """Each norm that the README promises for a noise is that of one of its theorems."""
-    for cells in rows("README.md", "guarantee"):
+    """Each norm that the docs promise for a noise is that of one of its theorems."""
+    for cells in rows("docs/how-to/noise.md", "guarantee"):
         found = re.match(r"`([^`]+)`(?:, `--theorem (\w+)`)?", cells[1])
         assert found
         noise = parse_noise(found[1])

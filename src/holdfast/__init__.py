@@ -1,83 +1,32 @@
 """Holdfast: certified robustness of classifiers by randomized smoothing.
 
-The public names, each imported when it is first used: `import holdfast` does not import torch.
+The public names stand in `__init__.pyi`, for type checkers and for this module alike. Each is imported when it is first
+used: `import holdfast` does not import torch. What is not named there is internal.
 """
 
-from __future__ import annotations
+from importlib import import_module as _import_module
 
-from importlib import import_module
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from holdfast.errors import HoldfastError
-    from holdfast.estimators import FixedSize, Looks, TopTwo
-    from holdfast.noises.ablation import Ablation
-    from holdfast.noises.gaussian import Gaussian
-    from holdfast.noises.laplace import Laplace
-    from holdfast.noises.lattice_gaussian import LatticeGaussian
-    from holdfast.noises.partition import Partition
-    from holdfast.noises.uniform import Uniform
-    from holdfast.noises.uniform_flip import UniformFlip
-    from holdfast.sampling.engines.base import FunctionFactory
-    from holdfast.sampling.engines.processes import ProcessesEngine
-    from holdfast.sampling.engines.ray import RayEngine
-    from holdfast.sampling.smoothed import SmoothedClassifier
-    from holdfast.types import Certificate, ClassBounds, Counts, Example, Norm, Prediction
+def _homes() -> dict[str, tuple[str, str]]:
+    """For each public name the module that it comes from, and its name there.
 
-_HOME = {
-    "Ablation": "holdfast.noises.ablation",
-    "Certificate": "holdfast.types",
-    "ClassBounds": "holdfast.types",
-    "Counts": "holdfast.types",
-    "Example": "holdfast.types",
-    "FunctionFactory": "holdfast.sampling.engines.base",
-    "FixedSize": "holdfast.estimators",
-    "Gaussian": "holdfast.noises.gaussian",
-    "HoldfastError": "holdfast.errors",
-    "Laplace": "holdfast.noises.laplace",
-    "LatticeGaussian": "holdfast.noises.lattice_gaussian",
-    "Looks": "holdfast.estimators",
-    "Norm": "holdfast.types",
-    "Partition": "holdfast.noises.partition",
-    "Prediction": "holdfast.types",
-    "ProcessesEngine": "holdfast.sampling.engines.processes",
-    "RayEngine": "holdfast.sampling.engines.ray",
-    "SmoothedClassifier": "holdfast.sampling.smoothed",
-    "TopTwo": "holdfast.estimators",
-    "Uniform": "holdfast.noises.uniform",
-    "UniformFlip": "holdfast.noises.uniform_flip",
-}
+    Each line of the stub that begins with "from" has one name: `from MODULE import NAME as PUBLIC`.
+    """
+    with open(f"{__file__.removesuffix('c')}i", encoding="utf-8") as stub:  # noqa: PTH123
+        lines = [line.split() for line in stub if line.startswith("from ")]
+    return {public: (module, name) for _, module, _, name, _, public in lines}
 
-__all__ = [
-    "Ablation",
-    "Certificate",
-    "ClassBounds",
-    "Counts",
-    "Example",
-    "FunctionFactory",
-    "FixedSize",
-    "Gaussian",
-    "HoldfastError",
-    "Laplace",
-    "LatticeGaussian",
-    "Looks",
-    "Norm",
-    "Partition",
-    "Prediction",
-    "ProcessesEngine",
-    "RayEngine",
-    "SmoothedClassifier",
-    "TopTwo",
-    "Uniform",
-    "UniformFlip",
-]
+
+_HOMES = _homes()
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOME:
+    if name not in _HOMES:
         raise AttributeError(f"module 'holdfast' has no attribute {name!r}; public are {', '.join(__all__)}")
+    module, there = _HOMES[name]
     try:
-        home = import_module(_HOME[name])
+        home = _import_module(module)
     except ImportError as error:
         raise ImportError(
             f"holdfast.{name} could not be loaded, since a package that it needs failed to ({error}). Install that "
@@ -85,7 +34,7 @@ def __getattr__(name: str) -> object:
             name=error.name,
             path=error.path,
         ) from error
-    return getattr(home, name)
+    return getattr(home, there)
 
 
 def __dir__() -> list[str]:

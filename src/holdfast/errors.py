@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from holdfast.distribution import NAME
 from holdfast.visible import visible
 
 
@@ -74,7 +75,7 @@ class MissingExtraError(HoldfastError):
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(
             f"{purpose} needs the package {package!r}, which is not installed. "
-            f"Install it with: pip install 'holdfast[{extra}]'"
+            f"Install it with: pip install '{NAME}[{extra}]'"
         )
 
 

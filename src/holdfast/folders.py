@@ -14,6 +14,7 @@ import secrets
 import stat
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeAlias
 
@@ -91,8 +92,7 @@ class Folder:
         """
         root, parts = (where.root, where.parts) if isinstance(where, Below) else (where, ())
         if make:
-            with suppress(FileExistsError):
-                root.mkdir(parents=True, exist_ok=True)
+            _make(root)
         try:
             here = cls(Below(root) if parts else where, os.open(root, _FOLDER))
         except NotADirectoryError:
@@ -159,7 +159,7 @@ class Folder:
         if make:
             with suppress(FileExistsError):
                 os.mkdir(name, dir_fd=self._descriptor)
-                os.fsync(self._descriptor)
+                self.sync()
         return Folder(self / name, self._open(name, _FOLDER | os.O_NOFOLLOW, folder=True))
 
     def reading(self, name: str) -> IO[bytes] | None:
@@ -218,6 +218,10 @@ class Folder:
             with suppress(OSError):
                 os.unlink(temporary, dir_fd=self._descriptor)
             raise
+        self.sync()
+
+    def sync(self) -> None:
+        """Return when the names in the folder are on the disk: a new file is lost without its name."""
         os.fsync(self._descriptor)
 
     def remove(self, name: str) -> None:
@@ -266,6 +270,17 @@ class Folder:
                 "here would be written under the others, too. Nothing was written; put a copy in its place (`cp` it to "
                 "another name, then `mv` that over it), then repeat the same command"
             )
+
+
+def _make(root: Path) -> None:
+    """Make a folder with all those on the way, and return when the names of the new ones are on the disk."""
+    new = list(takewhile(lambda each: not each.exists(), (root, *root.parents)))
+    with suppress(FileExistsError):
+        root.mkdir(parents=True, exist_ok=True)
+    for made in reversed(new):
+        # Where one may write but not read, nothing can be opened to wait for.
+        with suppress(PermissionError), Folder.opened(made.parent) as outer:
+            outer.sync()
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from holdfast.analysis.accuracy import (
     median_certified_radius,
     median_interval,
     outcomes,
+    summarize,
 )
 from holdfast.stats.datasets import Proportion, certified_proportion
 
@@ -95,3 +96,85 @@ def test_more_examples_have_an_answer_than_a_certificate(tmp_path) -> None:
 
 def test_claims_answer_what_they_certify(tmp_path) -> None:
     assert all(each.answer == each.predicted for each in outcomes(imported(tmp_path / "run")))
+
+
+def test_a_radius_that_is_met_exactly_counts() -> None:
+    """`>=` and not `>`, at every radius there is, and with wrong and uncertified examples among them."""
+    results = [result(radius) for radius in (0.0, 0.25, 0.25, 1.0)] + [result(None), result(0.25, False)]
+    for radius, hits in ((0.0, 4), (0.25, 3), (1.0, 1)):
+        assert certified_accuracy(results, radius) == hits / 6
+        assert (
+            certified_accuracy(results, math.nextafter(radius, math.inf))
+            == sum(each.certified_radius > radius for each in results) / 6
+        )
+    assert certified_accuracy([result(None)] * 3, 0.0) == 0.0
+    assert certified_accuracy([result(0.0)] * 3, 0.0) == 1.0
+
+
+def test_summaries_count_a_radius_that_is_met_exactly(tmp_path) -> None:
+    """At the radii of the run's own examples, and just above them; the functions say the same."""
+    run = four(tmp_path / "run")
+    results = outcomes(run)
+    radii = sorted({each.certified_radius for each in results if each.correct})
+    assert len(radii) == 2
+    above = [math.nextafter(radius, math.inf) for radius in radii]
+    found = summarize(run, [0.0, *radii, *above])
+    shares = {radius: share.value for radius, share in found.certified_accuracy.items()}
+    assert shares == {0.0: 0.5, radii[0]: 0.5, radii[1]: 0.25, above[0]: 0.25, above[1]: 0.0}
+    assert shares == {radius: certified_accuracy(results, radius) for radius in shares}
+    for radius in radii:
+        assert found.certified_accuracy[radius] == certified_proportion(int(4 * shares[radius]), 4, 0.001)
+    assert (found.accuracy.value, accuracy(results)) == (0.75, 0.75)
+    assert (found.abstention_rate.value, abstention_rate(results)) == (0.0, 0.0)
+    assert found.median_certified_radius == median_certified_radius(results) == radii[0]
+    assert found.average_certified_radius == average_certified_radius(results)
+
+
+def test_summaries_of_claims_count_abstentions_and_radii_that_are_met_exactly(tmp_path) -> None:
+    """Radii 0.9, 0.25 and 0.3 are right, one of 0.5 is wrong, and one example was not certified."""
+    run = imported(tmp_path / "run")
+    found = summarize(run, [0.0, 0.25, 0.3, 0.5, 0.9])
+    values = {radius: share.value for radius, share in found.certified_accuracy.items()}
+    assert values == {0.0: 0.6, 0.25: 0.6, 0.3: 0.4, 0.5: 0.2, 0.9: 0.2}
+    assert found.abstention_rate.value == abstention_rate(outcomes(run)) == 0.2
+    assert found.accuracy.value == accuracy(outcomes(run)) == 0.6
+    assert found.median_certified_radius == 0.25
+
+
+@pytest.mark.parametrize(
+    ("radii", "median"),
+    [
+        ([1.0], 1.0),
+        ([1.0, 1.0], 1.0),
+        # Exactly half of them reach the larger of the two in the middle.
+        ([1.0, 2.0], 2.0),
+        ([1.0, 2.0, 2.0, 3.0], 2.0),
+        ([1.0, 1.0, 2.0, 3.0], 2.0),
+        ([0.0, 0.0, 5.0], 0.0),
+        ([None, 2.0], 2.0),
+        ([None, None, 1.0, 2.0], 1.0),
+        ([None, None, 2.0], None),
+        ([None, 0.0], 0.0),
+    ],
+)
+def test_the_median_of_ties_and_of_even_numbers(radii: list[float | None], median: float | None) -> None:
+    results = [result(radius) for radius in radii]
+    assert median_certified_radius(results) == median
+    assert median_certified_radius(results[::-1]) == median
+    if median is not None:
+        assert (
+            certified_accuracy(results, median) >= 0.5 > certified_accuracy(results, math.nextafter(median, math.inf))
+        )
+
+
+def test_an_answer_is_right_only_if_it_is_the_label() -> None:
+    """Class 0, which is false as a condition, is an answer; an abstention is none, whatever the label."""
+    zero = Result(0, 0, None, 0.0, 0)
+    nothing = Result(0, 0, None, 0.0, None)
+    other = Result(0, 0, None, 0.0, 1)
+    assert (accuracy([zero]), accuracy([nothing]), accuracy([other])) == (1.0, 0.0, 0.0)
+    assert (abstention_rate([zero]), abstention_rate([nothing]), abstention_rate([other])) == (0.0, 1.0, 0.0)
+    assert accuracy([zero, nothing, other]) == abstention_rate([zero, nothing, other]) == pytest.approx(1 / 3)
+    certified = Result(0, 0, 0, 0.0, 0)
+    assert (certified.correct, certified.certified_radius) == (True, 0.0)
+    assert (nothing.correct, nothing.certified_radius) == (False, -math.inf)

@@ -415,7 +415,7 @@ def test_what_is_no_classifier_of_such_inputs_is_refused(
 def test_a_missing_package_is_named(plain: Victim, monkeypatch: pytest.MonkeyPatch, package: str, name: str) -> None:
     monkeypatch.setitem(__import__("sys").modules, package, None)
     x, label = plain.image(0)
-    with pytest.raises(MissingExtraError, match=rf"{package}.*pip install 'holdfast\[attacks\]'"):
+    with pytest.raises(MissingExtraError, match=rf"{package}.*pip install 'holdfast-robustness\[attacks\]'"):
         made(name).run(plain.target(), x, label, 0.1)
 
 

@@ -404,7 +404,7 @@ def test_until_radius_stops_early_and_says_what_was_saved(call: Call, models: Pa
     code, _, err = call(*base, "--out", tmp_path / "x", "--until-radius", ".1,.3", "--estimator", "eprocess")
     assert (code, "an e-process decides one radius" in err) == (2, True)
     code, _, err = call(*base, "--out", tmp_path / "x", "--until-radius", ".1", "--estimator", "sprt")
-    assert (code, "--estimator is auto, exact, fixed, looks, eprocess; got 'sprt'" in err) == (2, True)
+    assert (code, "an estimator is auto, exact, fixed, looks, eprocess; got 'sprt'" in err) == (2, True)
 
 
 def test_until_precision_comes_within_the_share_that_was_asked_for(call: Call, models: Path, tmp_path: Path) -> None:
@@ -425,7 +425,7 @@ def test_until_precision_comes_within_the_share_that_was_asked_for(call: Call, m
     code, _, err = call(*base, "--out", tmp_path / "x", "--until-precision", "5%", "--estimator", "fixed")
     assert (code, "does not stop early" in err) == (2, True)
     code, _, err = call(*base, "--out", tmp_path / "x", "--estimator", "looks")
-    assert (code, "say when with --until-radius or --until-precision" in err) == (2, True)
+    assert (code, "name the radii, or the precision, at which sampling is to stop" in err) == (2, True)
     code, _, err = call(*base, "--out", tmp_path / "x", "--estimator", "exact")
     assert (code, "has no end of realizations" in err) == (2, True)
 

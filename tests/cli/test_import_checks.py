@@ -291,7 +291,7 @@ def test_which_of_several_weights_is_said_and_can_be_chosen(call: Call, tmp_path
         torch.save(saved, file)
         held, err = first()
         assert torch.equal(held, raw["1.weight"])
-        assert f"it also has {key} (--weights takes them)" in err
+        assert f"it also has {key}, which can be named" in err
         held, _ = first("--weights", key)
         assert torch.equal(held, averaged["1.weight"])
         assert read_info(ours).training["weights"] == key

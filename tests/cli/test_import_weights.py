@@ -62,7 +62,7 @@ def test_the_noise_must_then_be_given(call: Call, weights: Path, tmp_path: Path)
     for command in (("certify", "--out", tmp_path / "run"), ("predict",), ("plan",)):
         code, _, err = call(*command, "--model", out)
         assert code == 2
-        assert "was trained without noise; say with --noise which one is to smooth it" in err
+        assert "was trained without noise: name the noise that is to smooth it" in err
     small = ("--limit", 3, "--n", 50, "--noise", "gaussian:sigma=0.1")
     code, _, err = call("certify", "--model", out, "--out", tmp_path / "run", *small, "--n0", 10, "--quiet")
     assert code == 0
@@ -95,14 +95,14 @@ def test_a_bundle_with_noise(call: Call, weights: Path, tmp_path: Path) -> None:
         (("--layout", "akamaster"), 2, "layout 'akamaster' has no weights for the architecture 'digits-mlp'"),
         (("--arch", "vgg"), 2, "unknown architecture 'vgg'"),
         (("--arch", "digits-cnn"), 1, "the weights do not fit the architecture: missing: "),
-        (("--mean", ".3"), 2, "--mean and --std belong together, got one of them"),
+        (("--mean", ".3"), 2, "mean and std belong together, got one of them"),
         (
             ("--mean", ".3,.4", "--std", ".3,.4"),
             2,
-            "--mean is one finite number for each channel that the network sees, separated by commas, here 1",
+            "mean is one finite number for each channel that the network sees, separated by commas, here 1",
         ),
         (("--mean", "x", "--std", ".3"), 2, "got 'x'"),
-        (("--mean", ".3", "--std", "0"), 2, "--std has the value 0, expected numbers above 0"),
+        (("--mean", ".3", "--std", "0"), 2, "std has the value 0, expected numbers above 0"),
         (("--noise", "ablation:k=65"), 2, "k = 65 pixels cannot be kept of the 64"),
         (("--noise", "cauchy:b=1"), 2, "unknown noise 'cauchy'"),
         (("--data", "nothing"), 2, "unknown data source 'nothing'"),

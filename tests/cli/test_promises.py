@@ -35,9 +35,9 @@ def test_promise_then_nonce_then_run_then_audit(call: Call, models: Path, tmp_pa
     assert (code, "Note: the promise awaits the nonce" in out) == (3, True)
     for arguments, status, message in (
         ((), 2, "awaits the nonce of an auditor"),
-        (("--seed", 3), 2, "leave out --seed"),
+        (("--seed", 3), 2, "leave out the seed"),
         (("--promise", "0" * 64, "--nonce", NONCE), 1, "nothing was computed"),
-        (("--nonce", "later"), 2, "--nonce later goes with --promise-only"),
+        (("--nonce", "later"), 2, "the nonce 'later' belongs to a promise that is only written"),
         (("--nonce", "xyz"), 2, "a nonce is 32 to 128 hexadecimal digits"),
     ):
         code, _, err = call(*command, *arguments)
@@ -65,11 +65,11 @@ def test_a_promise_without_a_nonce_pins_its_seed(call: Call, models: Path, tmp_p
     run = tmp_path / "run"
     command = ("certify", "--model", models / "gaussian.safetensors", "--out", run, *SETTINGS)
     code, _, err = call(*command, "--promise", "0" * 64)
-    assert (code, "Write it with --promise-only" in err, run.exists()) == (2, True, False)
+    assert (code, "Write the promise only" in err, run.exists()) == (2, True, False)
     code, _, err = call(*command, "--nonce", NONCE)
     assert (code, "whoever knows the nonce first could choose" in err, run.exists()) == (2, True, False)
     code, _, err = call(*command, "--promise", "12")
-    assert (code, "--promise is a digest of 64 hexadecimal digits" in err) == (2, True)
+    assert (code, "the digest of a promise has 64 hexadecimal digits" in err) == (2, True)
     code, out, err = call(*command, "--promise-only")
     manifest = read_run_manifest(run)
     assert code == 0

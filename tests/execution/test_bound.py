@@ -233,6 +233,8 @@ def test_radii_beyond_the_largest_are_refused(tmp_path, radius):
         (BoundRecord(0, 0, 0, 0.06), "none that the bound"),
         (BoundRecord(0, 0, 11, 0.05), "answer 11"),
         (BoundRecord(0, 0, None, 0.05), "none that the bound"),
+        (BoundRecord(0, 0, None, 1e-300), "none that the bound"),
+        (BoundRecord(0, 0, 10, 0.05), "answer 10"),
         (BoundRecord(1, 0, 0, 0.05), "not in the run's subset"),
     ],
 )
@@ -244,6 +246,15 @@ def test_records_that_cannot_be_are_refused(tmp_path, record, message):
     result = Verification()
     check_files(tmp_path / "run", result)
     assert result.failures
+
+
+@pytest.mark.parametrize(
+    "record", [BoundRecord(0, 0, None, 0.0), BoundRecord(0, 9, 9, 0.05), BoundRecord(0, 0, 0, 0.0)]
+)
+def test_records_at_the_ends_of_what_can_be_are_read(tmp_path, record):
+    with RunStore(tmp_path / "run", promised()) as store:
+        store.append([record])
+    assert read_run(tmp_path / "run").records == (record,)
 
 
 def test_a_kind_that_is_not_known(tmp_path):

@@ -1,5 +1,7 @@
 """Cohen's radius against high-precision arithmetic, and the noise's distribution."""
 
+from fractions import Fraction
+
 import mpmath
 import pytest
 import torch
@@ -9,7 +11,9 @@ from scipy.stats import kstest
 
 from holdfast.errors import UsageError
 from holdfast.estimators import FixedSize, best_radius
-from holdfast.noises.gaussian import Gaussian, cohen, lecuyer, li
+from holdfast.formats.parameters import check_noise
+from holdfast.noises.gaussian import Gaussian, cohen, cohen_linf, lecuyer, li
+from holdfast.stats.rounding import normal_quantile_lower, normal_quantile_upper
 from holdfast.types import ClassBounds
 
 SHAPE = (1, 8, 8)
@@ -111,3 +115,43 @@ def test_older_theorems_against_their_formulas_in_closed_form() -> None:
 @pytest.mark.parametrize("theorem", [cohen, li, lecuyer])
 def test_no_theorem_certifies_without_separation(theorem) -> None:
     assert theorem(Gaussian(1.0), ClassBounds(0, 0.4, 0.4), SHAPE) is None
+
+
+@pytest.mark.parametrize("p_lower", [0.4, 0.50001, 0.7, 0.9, 0.999, 1 - 1e-12])
+@pytest.mark.parametrize("share", [1.0, 0.9, 0.01])
+def test_each_step_of_a_radius_is_rounded_toward_zero(p_lower: float, share: float) -> None:
+    """Below what exact arithmetic makes of the quantiles' safe ends, and in Linf of the L2 radius."""
+    p_upper = min(1 - p_lower, p_lower) * share * (1 - 1e-9)
+    bounds = ClassBounds(0, p_lower, p_upper)
+    z = Fraction(normal_quantile_lower(p_lower)) - Fraction(normal_quantile_upper(p_upper))
+    for sigma in (0.1, 0.25, 0.3, 1.0, 1.7):
+        radius = cohen(Gaussian(sigma), bounds, SHAPE)
+        assert radius is not None
+        assert Fraction(radius) < Fraction(sigma) * z / 2
+        for values in range(2, 60):
+            everywhere = cohen_linf(Gaussian(sigma), bounds, (values,))
+            assert everywhere is not None
+            assert Fraction(everywhere) ** 2 * values < Fraction(radius) ** 2
+
+
+def test_older_theorems_leave_room_for_rounding() -> None:
+    """Below the suprema, where these are known in closed form or by a search with 30 digits."""
+    with mpmath.workdps(30):
+        certain = 2 / mpmath.sqrt(2 * mpmath.log(mpmath.mpf("1.25") * (1 + mpmath.e)))
+        assert lecuyer(Gaussian(2.0), ClassBounds(0, 1.0, 0.0), SHAPE) < certain
+
+        def of(order: mpmath.mpf) -> mpmath.mpf:
+            mean = (0.5 * (mpmath.mpf(0.8) ** (1 - order) + mpmath.mpf(0.1) ** (1 - order))) ** (1 / (1 - order))
+            return mpmath.sqrt(-2 / order * mpmath.log(1 - mpmath.mpf(0.8) - mpmath.mpf(0.1) + 2 * mean))
+
+        best = max(of(mpmath.mpf(step) / 1000) for step in range(1001, 6000))
+        assert li(Gaussian(1.0), ClassBounds(0, 0.8, 0.1), SHAPE) < best * (1 + mpmath.mpf(10) ** -7)
+
+
+def test_the_largest_sigma_is_what_float32_and_the_manifests_hold() -> None:
+    assert Gaussian(1e30).sigma == 1e30
+    with pytest.raises(UsageError, match=r"sigma is 1e\+30 at most"):
+        Gaussian(1.000001e30)
+    check_noise({"name": "gaussian", "sigma": 1e30})
+    with pytest.raises(ValueError, match="sigma"):
+        check_noise({"name": "gaussian", "sigma": 1.000001e30})

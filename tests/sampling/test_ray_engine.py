@@ -268,5 +268,5 @@ def test_engines_that_cannot_be_are_refused(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(UsageError, match="an engine is local, processes:N"):
         parse_engine("ray:many", None, "cpu", None, 1)
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'holdfast\[ray\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'holdfast-robustness\[ray\]'"):
         RayEngine(1)

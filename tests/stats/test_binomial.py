@@ -1,5 +1,6 @@
 """Clopper-Pearson bounds and the top-two test against exact arithmetic."""
 
+from collections.abc import Callable
 from fractions import Fraction
 from math import comb
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from holdfast.errors import UsageError
+from holdfast.stats import binomial
 from holdfast.stats.binomial import (
     lower_bound,
     top_two_p_value,
@@ -120,3 +122,13 @@ def test_failure_rate_of_the_lower_bound_is_at_most_alpha() -> None:
     for p in [np.nextafter(bound, 0) for bound in bounds[1:]]:
         failing = min(hits for hits in range(n + 1) if bounds[hits] > p)
         assert exact_upper_tail(failing, n, float(p)) <= Fraction(alpha)
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), -0.01, 1.01])
+@pytest.mark.parametrize(("bound", "quantile"), [(lower_bound, "betaincinv"), (upper_bound, "betainccinv")])
+def test_a_quantile_that_is_no_probability_is_an_error(
+    bound: Callable[..., float], quantile: str, wrong: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(binomial, quantile, lambda *_: wrong)
+    with pytest.raises(ArithmeticError, match=r"no (upper )?quantile of Beta"):
+        bound(5, 10, 0.05)

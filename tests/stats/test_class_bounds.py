@@ -76,3 +76,11 @@ def test_unknown_methods_are_refused() -> None:
     assert check_method("split") == "split"
     with pytest.raises(UsageError, match="the class bounds are one of cohen, split, got 'even'"):
         check_method("even")
+
+
+def test_three_classes_are_bounded_one_by_one() -> None:
+    """The fewest with which both kinds of bounds differ: each of two rivals has half of a tenth of alpha."""
+    p_lower, p_upper = split(2, (300, 100, 600), 0.001)
+    assert p_lower == pytest.approx(lower_bound(600, 1000, 0.0009), rel=1e-12)
+    assert p_upper == pytest.approx(upper_bound(300, 1000, 0.00005), rel=1e-12)
+    assert split(2, (300, 100, 600), 0.001) != cohen(2, (300, 100, 600), 0.001)

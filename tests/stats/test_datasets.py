@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.stats import binom, binomtest
 
 from holdfast.errors import UsageError
 from holdfast.stats.datasets import certified_proportion, proportion, robust_share_cohen, robust_share_exact
@@ -94,3 +94,33 @@ def test_the_lower_end_holds_for_the_very_examples(examples: int, alpha: float) 
             chance for more, chance in zip(false, chances, strict=True) if lowers[robust + more] > robust / examples
         )
         assert missed <= 0.025
+
+
+@pytest.mark.parametrize(("alpha", "rho"), [(0.0, 0.01), (0.05, 0.01), (0.3, 0.2)])
+@pytest.mark.parametrize("examples", [1, 2, 9, 40])
+def test_the_exact_share_is_the_smallest_that_the_count_does_not_refute(
+    examples: int, alpha: float, rho: float
+) -> None:
+    """By the definition, over all shares and with another tail function."""
+    for certified in range(examples + 1):
+        allowed = [
+            robust
+            for robust in range(certified + 1)
+            if binom.sf(certified - robust - 1, examples - robust, alpha) > rho
+        ]
+        assert robust_share_exact(certified, examples, alpha, rho) == min(allowed) / examples
+
+
+@pytest.mark.parametrize(("certified", "alpha", "rho"), [(380, 0.05, 0.01), (200, 0.3, 0.001), (399, 0.0, 0.05)])
+def test_the_share_by_bernstein_is_its_formula(certified: int, alpha: float, rho: float) -> None:
+    room = -np.log(rho)
+    loss = alpha + np.sqrt(2 * alpha * (1 - alpha) * room / 400) + room / 1200
+    assert robust_share_cohen(certified, 400, alpha, rho) == pytest.approx((certified / 400 - loss) / (1 - alpha))
+
+
+@pytest.mark.parametrize("confidence", [0.95, 0.9, 0.5])
+def test_an_interval_is_that_of_clopper_and_pearson(confidence: float) -> None:
+    """Each side may fail with half of what is left of the confidence."""
+    exact = binomtest(374, 500).proportion_ci(confidence, "exact")
+    found = proportion(374, 500, confidence)
+    assert (found.lower, found.upper) == (pytest.approx(exact.low, rel=1e-8), pytest.approx(exact.high, rel=1e-8))

@@ -14,11 +14,13 @@ import pytest
 from helpers import SHARED, manifest, run
 from verified_runs import seal
 
-from holdfast.errors import RunError, RunLockedError, StorageError
+from holdfast.errors import RunError, RunLockedError, StorageError, UsageError
+from holdfast.estimators import Exact
+from holdfast.noises.partition import Partition
 from holdfast.store.digests import manifest_digest
 from holdfast.store.manifest import differences
 from holdfast.store.run import RECORDS, SESSIONS, RunStore, VoteRecord, read_run
-from holdfast.store.run_manifest import FILE_NAME, RunManifest, read_run_manifest
+from holdfast.store.run_manifest import FILE_NAME, RunManifest, checked_estimator, read_run_manifest
 from holdfast.store.subsets import ordinal
 from holdfast.types import Counts
 
@@ -354,3 +356,37 @@ def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(fcntl, "flock", refuse)
     with pytest.raises(StorageError, match="its file system cannot lock files"):
         RunStore(tmp_path / "run", manifest())
+
+
+def test_a_complete_run_that_lost_a_record_is_read_only_to_go_on(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    run(folder, manifest(size=3))
+    results = read_run(folder).results
+    assert results is not None
+    whole = (folder / RECORDS).read_bytes()
+    (folder / RECORDS).write_bytes(b"".join(whole.splitlines(keepends=True)[:2]))
+    with pytest.raises(RunError, match=r"results\.json does not fit the records"):
+        read_run(folder)
+    going_on = read_run(folder, to_go_on=True)
+    assert (len(going_on.records), going_on.results) == (2, None)
+    # With as many records as were promised, but others, there is nothing to go on with.
+    first, second, last = whole.splitlines(keepends=True)
+    entries = json.loads(last)
+    other = seal(folder, {**entries, "estimation": entries["estimation"][::-1]})
+    (folder / RECORDS).write_bytes(first + second + other.encode())
+    for to_go_on in (False, True):
+        with pytest.raises(RunError, match=r"results\.json does not fit the records"):
+            read_run(folder, to_go_on)
+    (folder / RECORDS).write_bytes(whole)
+    assert read_run(folder, to_go_on=True).results == read_run(folder).results == results
+
+
+@pytest.mark.parametrize(("blocks", "fits"), [(9, True), (8, False), (10, False)])
+def test_an_estimator_that_takes_all_realizations_promises_as_many_as_there_are(blocks: int, fits: bool) -> None:
+    """36 pixels in blocks of 4 are 9 blocks."""
+    exact = manifest(noise=Partition(4).to_dict(), guarantee="partition", estimator=Exact(blocks).to_dict(), n0=0)
+    if fits:
+        assert checked_estimator(exact) == Exact(9)
+        return
+    with pytest.raises(UsageError, match=f"takes {blocks} realizations of partition:k=4.*which has 9 for inputs"):
+        checked_estimator(exact)

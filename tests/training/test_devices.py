@@ -61,5 +61,8 @@ def test_teams_that_cannot_be_are_refused(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(UsageError, match="99 devices were asked for"), team(99, "cuda", train, ()):
         pass
     monkeypatch.setitem(sys.modules, "lightning_fabric", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'holdfast\[fabric\]'"), team(2, "cpu", train, ()):
+    with (
+        pytest.raises(MissingExtraError, match=r"pip install 'holdfast-robustness\[fabric\]'"),
+        team(2, "cpu", train, ()),
+    ):
         pass

@@ -20,7 +20,6 @@ from forger import Entries, Forger
 
 from holdfast.bounds import Classifier
 from holdfast.bounds.methods.convex import Convex
-from holdfast.cli.verified import exit_code
 from holdfast.data import open_data
 from holdfast.data.base import DataSet
 from holdfast.errors import RunError
@@ -132,7 +131,7 @@ def finding(real: Real, folder: Path, require: str = "files") -> set[str]:
 
     def refuses(check: str) -> bool:
         found = verify_run(folder, real.given(check), ENGINE)
-        return exit_code(found, require) != 0
+        return found.exit_code(require) != 0
 
     return {check for check in CHECKS if refuses(check)}
 
@@ -506,7 +505,7 @@ def test_forged_imported_logs(tmp_path: Path) -> None:
         forge(run)
         run.seal()
         given = Given(), Given(data=digits), Given(results=results)
-        return tuple(exit_code(verify_run(run.folder, each), "claims") != 0 for each in given)
+        return tuple(verify_run(run.folder, each).exit_code("claims") != 0 for each in given)
 
     assert refused("genuine", lambda run: None) == (False, False, False)
     assert refused("labels", record(4, label=(claims[4].label + 1) % 10)) == (False, True, True)

@@ -20,7 +20,7 @@ from holdfast.execution.adversary import Certified
 from holdfast.execution.attack import attacked_again
 from holdfast.store.adversarials import FOUND
 from holdfast.store.attack import read_attack
-from holdfast.store.attack_manifest import FILE_NAME, read_attack_manifest
+from holdfast.store.attack_manifest import FILE_NAME, Budgets, read_attack_manifest
 from holdfast.store.data_manifest import DataManifest
 from holdfast.store.folder import RECORDS
 from holdfast.verification.attack import (
@@ -110,6 +110,8 @@ def record(**changes: Any) -> Callable[[Path, int], None]:
         (forge_values(lambda values: values.__setitem__(..., 1.0 - values)), "the adversarial is at Linf distance"),
         (record(magnitude=0.1), "the adversarial is at Linf distance .* 0.1 is recorded"),
         (record(magnitude=0.3), "exceeds all budgets that were tried"),
+        (record(magnitude=0.3, budgets=[0.5]), "is at 0.3, beyond 0.2, the largest budget that the manifest promises"),
+        (record(magnitude=0.3, budgets=[None]), "is at 0.3, beyond 0.2, the largest budget"),
         (record(magnitude=None), "the magnitude None"),
         (record(kind="nothing"), "the entry kind is .nothing., which is none of"),
         (record(adversarial=None), "there is an adversarial where none was found, or none where one was"),
@@ -137,6 +139,27 @@ def test_what_is_damaged_or_forged_fails(tmp_path: Path, damage: Callable[[Path,
     result = verified(tmp_path / "a")
     assert len(result.failures) == 1
     assert re.search(complaint, result.failures[0]), result.failures
+
+
+def test_budgets_in_certified_radii_are_those_of_each_example(tmp_path: Path) -> None:
+    """Twice the radius is promised, and what is recorded beyond is found."""
+    promised = replace(attack_manifest(SIZE, budgets=(1.0,)), budgets=Budgets((1.0, 2.0), relative=True))
+    promised = replace(promised, certification=CERTIFIED)
+    # In Linf, half of the lead changes the class.
+    logits = {each.index: np.sort(each.x.ravel()[:CLASSES])[::-1] for each in examples(range(SIZE))}
+    top = {each.index: int(each.x.ravel()[:CLASSES].argmax()) for each in examples(range(SIZE))}
+    known = {index: Certified(top[index], float(0.4 * (two[0] - two[1]))) for index, two in logits.items()}
+    attack(tmp_path / "a", promised, known)
+    chosen = next(each for each in read_attack(tmp_path / "a").records if each.adversarial is not None)
+    assert verified(tmp_path / "a").failures == []
+    most = 2.0 * known[chosen.index].radius
+    beyond = 1.01 * most
+    seal(tmp_path / "a", chosen.index, magnitude=beyond, budgets=[beyond])
+    (failure,) = verified(tmp_path / "a").failures
+    assert f"is at {beyond!r}, beyond {most!r}, the largest budget that the manifest promises" in failure
+    seal(tmp_path / "a", chosen.index, radius=None)
+    (failure,) = verified(tmp_path / "a").failures
+    assert "beyond 0.0, the largest budget" in failure
 
 
 def test_another_label_than_that_of_the_data_fails(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from holdfast.attacks.base import Attack
 from holdfast.attacks.target import Access
+from holdfast.distribution import NAME
 from holdfast.errors import ClassifierError, HoldfastError, MissingExtraError, UsageError, first_line
 from holdfast.memory import is_out_of_memory
 
@@ -150,7 +151,7 @@ def imported(package: str, purpose: str) -> Any:
         raise UsageError(
             f"{purpose} needs the package {package!r}, which is installed and cannot be imported: there is no module "
             f"{error.name!r}. Install what has it, or all that {package} needs anew: "
-            "pip install --force-reinstall 'holdfast[attacks]'"
+            f"pip install --force-reinstall '{NAME}[attacks]'"
         ) from error
 
 

@@ -175,7 +175,7 @@ def attack_command(
     if found.alarms:
         raise AlarmError(
             f"ALARM: {out} contradicts certificates of {run}: of {counted(len(found.alarms), 'example')}, the first "
-            f'one is {found.alarms[0]}. The evidence is in {out / EVIDENCE}; see "The alarm" in docs/attacks.md'
+            f'one is {found.alarms[0]}. The evidence is in {out / EVIDENCE}; see "The alarm" in docs/how-to/attacks.md'
         )
 
 
@@ -209,7 +209,7 @@ def _print_attacks(as_json: bool) -> None:
         for name, entries in known.items()
     ]
     console.print_table(("attack", "norms", "needs", "looks for"), rows)
-    console.say("Sources: --json. Parameters: docs/attacks.md.")
+    console.say("Sources: --json. Parameters: docs/how-to/attacks.md.")
 
 
 def _print(found: AttackRun, certification: Run | None, as_json: bool) -> None:

@@ -61,7 +61,6 @@ def certify_command(
 ) -> None:
     """Certify the test images. Interrupted? The same command goes on where it stopped, to the same records."""
     from holdfast.cli.table import print_summaries
-    from holdfast.stats.rounding import down
     from holdfast.store.run_manifest import RunManifest
 
     hidden = json or quiet
@@ -73,26 +72,26 @@ def certify_command(
     question = Question(
         n0=n0,
         n=n,
-        # Bonferroni: under any dependence between the certificates.
-        alpha=down(alpha / len(setup.indices(every, limit))) if joint else alpha,
+        alpha=alpha,
         bounds=bounds,
         radii=() if until_radius is None else tuple(parse_radii(until_radius)),
         precision=None if until_precision is None else parse_share(until_precision),
     )
-    rule = question.estimator(estimator, setup.noise, setup.data.shape, setup.theorem)
-    if rule.exhaustive and not hidden:
-        console.note(f"{setup.noise} has {rule.most_draws:,} realizations: each is taken once, and alpha is 0")
-    settings = Settings(
+    settings = Settings.of(
+        setup,
+        question,
+        estimator=estimator,
+        joint=joint,
         every=every,
         limit=limit,
-        n0=0 if rule.exhaustive else n0,
-        estimator=rule,
         engine=parse_engine(engine, ray_address, device, parse_batch_size(batch_size), threads),
         seed=seed,
         commitment=commitment,
         backend=backend,
-        joint_alpha=alpha if joint and not rule.exhaustive else None,
     )
+    rule = settings.estimator
+    if rule.exhaustive and not hidden:
+        console.note(f"{setup.noise} has {rule.most_draws:,} realizations: each is taken once, and alpha is 0")
     with console.run_progress(f"certify {out.name}", hidden) as show:
         setup = in_precision(precision, out, setup, settings, None if hidden else console.note)
         if promise_only:

@@ -31,6 +31,7 @@ from holdfast.cli import (
     verify,
     weights,
 )
+from holdfast.distribution import VERSION
 from holdfast.errors import HoldfastError, HoldfastWarning, first_line
 from holdfast.files import explained
 
@@ -40,7 +41,6 @@ _CallError = cast("type[Exception]", typer.BadParameter.__mro__[2])
 app = typer.Typer(
     help="Certified robustness of classifiers by randomized smoothing: train, certify, report.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -51,9 +51,7 @@ def _program(
     version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
 ) -> None:
     if version:
-        from importlib.metadata import version as installed
-
-        sys.stdout.write(f"holdfast {installed('holdfast')}\n")
+        sys.stdout.write(f"holdfast {VERSION}\n")
         raise typer.Exit
 
 
@@ -91,7 +89,7 @@ def main() -> None:
     try:
         try:
             plugged.add_to(app, sys.argv[1:])
-            code = app(standalone_mode=False)
+            code = app(prog_name="holdfast", standalone_mode=False)
         finally:
             with suppress(BrokenPipeError):
                 sys.stdout.flush()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.analysis import formats
 from holdfast.cli import digests
-from holdfast.verification.findings import CLAIMS, DATA, FILES, LEVELS, REPLAY
+from holdfast.verification.findings import CLAIMS, DATA, FILES, INCOMPLETE, NOT_ENOUGH, REPLAY
 from holdfast.verification.sample import CONFIDENCE, most_false
 
 if TYPE_CHECKING:
@@ -14,29 +14,12 @@ if TYPE_CHECKING:
 
     from holdfast.verification.findings import Findings
 
-# Exit codes of the command.
-FAILED, INCOMPLETE, NOT_ENOUGH = 1, 3, 4
-
 _NOT_DECIDED = "No file decides when, with which versions and on which device it was made."
 _PHRASES = {
     CLAIMS: "the files agree with themselves, and nothing supports the radii",
     FILES: "the files agree with themselves",
     DATA: "labels and data agree with the files",
 }
-
-
-def exit_code(outcome: Findings, required: str) -> int:
-    """0; 1 where something is wrong; 3 where records are missing; 4 where less was checked than is required.
-
-    That is so whatever is required where verify does not know what radii follow from the votes.
-    """
-    if outcome.failures:
-        return FAILED
-    if outcome.missing:
-        return INCOMPLETE
-    if outcome.unknown:
-        return NOT_ENOUGH
-    return NOT_ENOUGH if LEVELS.index(outcome.level) < LEVELS.index(required) else 0
 
 
 def head(folder: Path, what: str, outcome: Findings) -> list[str]:
@@ -66,7 +49,7 @@ def verdict(outcome: Findings, required: str, again: str) -> list[str]:
     if count:
         return [f"FAILED: {count} {'check' if count == 1 else 'checks'}"]
     said, sample = _agreed(outcome, again), sampled(outcome)
-    code = exit_code(outcome, required)
+    code = outcome.exit_code(required)
     if code == INCOMPLETE:
         words = f"INCOMPLETE: {outcome.missing:,} of {outcome.promised:,} examples have no record; else {said}."
     elif outcome.unknown:
@@ -126,8 +109,8 @@ def document(outcome: Findings, required: str, left: list[str]) -> dict[str, Any
     checked = {"data": outcome.data, "model": outcome.model, "replay": bool(outcome.replayed)}
     partial = 0 < len(outcome.replayed) < outcome.records
     return {
-        "ok": exit_code(outcome, required) == 0,
-        "exit_code": exit_code(outcome, required),
+        "ok": outcome.exit_code(required) == 0,
+        "exit_code": outcome.exit_code(required),
         "level": outcome.level,
         "checked": ["files", *(name for name, done in checked.items() if done)],
         "published": outcome.pinned,

@@ -145,7 +145,7 @@ def verify_command(
         console.print_json(told)
     else:
         _say(said, outcome, verified.verdict(outcome, require, again), verified.open_lines(left))
-    sys.exit(verified.exit_code(outcome, require))
+    sys.exit(outcome.exit_code(require))
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import platform
 from contextlib import closing
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from holdfast.distribution import VERSION
 from holdfast.errors import RunError, UsageError
 from holdfast.estimators import Estimator
 from holdfast.execution.code import CODE, code_version
@@ -91,7 +91,7 @@ def code_of_votes(noise: Noise, estimator: Estimator, model: Mapping[str, Any]) 
 def installed_versions() -> dict[str, str]:
     """Holdfast, and what noise and votes come from."""
     return {
-        "holdfast": version("holdfast"),
+        "holdfast": VERSION,
         "torch": torch.__version__,
         "numpy": np.__version__,
         "python": platform.python_version(),

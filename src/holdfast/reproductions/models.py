@@ -35,7 +35,7 @@ PRECISION = {"smoke": "float32", "small": "auto", "full": "float32"}
 CHECKED = {"smoke": 20, "small": 1, "full": 1}
 
 # Not the papers' training: three masks for each image in a step, AdamW and one cycle get as far in a few epochs as
-# hundreds of epochs of theirs (docs/mnist.md).
+# hundreds of epochs of theirs (docs/measurements/mnist.md).
 _FAST: dict[str, Any] = {
     "batch_size": 128,
     "optimizer": "adamw",

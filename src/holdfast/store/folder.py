@@ -105,6 +105,7 @@ class RunFolder(ABC):
                 _cut_torn_line(self.folder, name)
             self.done = self._recorded()
             self._file = self.folder.appending(RECORDS)
+            self.folder.sync()
         except OSError as error:
             self.close()
             raise storage_error(str(where), error, _SAFE) from error

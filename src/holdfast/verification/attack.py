@@ -265,10 +265,26 @@ def _check_record(record: Mapping[str, Any], files: AttackFiles) -> None:
         found = record[name]
         if found is not None and found >= files.classes:
             raise ValueError(f"example {index}: {name} {found!r} is not one of {files.classes} classes")
-    if record["adversarial"] is None or votes is None:
+    if record["adversarial"] is None:
+        return
+    most = _largest_budget(files.entries["budgets"], record["radius"])
+    if not float(record["magnitude"]) <= most:
+        raise ValueError(
+            f"example {index}: the adversarial is at {record['magnitude']}, beyond {most!r}, the largest budget that "
+            "the manifest promises"
+        )
+    if votes is None:
         return
     if len(votes) != files.classes or sum(votes) != repeats * max(1, files.n):
         raise ValueError(f"example {index}: {sum(votes)} votes, {repeats} answers have {repeats * max(1, files.n)}")
+
+
+def _largest_budget(budgets: Mapping[str, Any], radius: float | str | None) -> float:
+    """The largest budget for an example with this certified radius: without any budgets there is no end."""
+    largest = max(map(float, budgets["values"]), default=math.inf)
+    if not budgets["relative"]:
+        return largest
+    return largest * float(radius) if radius is not None else 0.0
 
 
 def _check_file(record: Mapping[str, Any], files: AttackFiles) -> None:

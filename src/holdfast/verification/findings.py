@@ -9,6 +9,8 @@ from holdfast.errors import RunError
 # How far a check went, from least to most: radii are claims that nothing here supports; the files agree with
 # themselves; labels and data agree with them; all was computed again.
 CLAIMS, FILES, DATA, REPLAY = LEVELS = ("claims", "files", "data", "replay")
+# Exit codes of the command beside 0: something is wrong; records are missing; less was checked than is required.
+FAILED, INCOMPLETE, NOT_ENOUGH = 1, 3, 4
 
 
 class Unknown(RunError):
@@ -71,6 +73,20 @@ class Findings:
         if not self.supported and not self.replayed:
             return CLAIMS
         return DATA if self.data else FILES
+
+    def exit_code(self, required: str) -> int:
+        """0; 1 where something is wrong; 3 where records are missing; 4 where less was checked than is required.
+
+        It is 4, whatever is required, where verify does not know what radii follow from the votes.
+
+        Args:
+            required: one of `LEVELS`.
+        """
+        if self.failures:
+            return FAILED
+        if self.missing:
+            return INCOMPLETE
+        return NOT_ENOUGH if self.unknown or LEVELS.index(self.level) < LEVELS.index(required) else 0
 
     def expect(self, manifest: str | None, results: str | None = None) -> None:
         """Other digests than those that were published are failures; None for none, or nothing was read.

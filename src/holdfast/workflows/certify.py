@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from holdfast.models.precision import AUTO, BFLOAT16, FLOAT32
+from holdfast.stats.rounding import down
 from holdfast.workflows.commitment import Commitment
 from holdfast.workflows.setup import warn_of_class_order
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from holdfast.sampling.classifier import VotingClassifier
     from holdfast.sampling.engines.base import Engine
     from holdfast.store.run_manifest import RunManifest
+    from holdfast.workflows.question import Question
     from holdfast.workflows.setup import Setup
 
 
@@ -46,6 +48,48 @@ class Settings:
     commitment: Commitment = field(default_factory=Commitment)
     backend: str = "auto"
     joint_alpha: float | None = None
+
+    @classmethod
+    def of(
+        cls,
+        setup: Setup,
+        question: Question,
+        *,
+        estimator: str = "auto",
+        joint: bool = False,
+        every: int = 1,
+        limit: int | None = None,
+        engine: Engine,
+        seed: int | None = None,
+        commitment: Commitment | None = None,
+        backend: str = "auto",
+    ) -> Settings:
+        """The settings that answer a question about each example.
+
+        Args:
+            setup: model, data and noise.
+            question: what is asked of each example; with `joint` its alpha is that of all certificates together.
+            estimator: auto, fixed, looks, eprocess or exact.
+            joint: all certificates hold together: each has alpha divided by the number of examples.
+            every, limit, engine, seed, commitment, backend: see the attributes.
+
+        Raises:
+            UsageError: the estimator does not fit the question or the noise.
+        """
+        # Bonferroni: under any dependence between the certificates.
+        alpha = down(question.alpha / len(setup.indices(every, limit))) if joint else question.alpha
+        rule = replace(question, alpha=alpha).estimator(estimator, setup.noise, setup.data.shape, setup.theorem)
+        return cls(
+            every=every,
+            limit=limit,
+            n0=0 if rule.exhaustive else question.n0,
+            estimator=rule,
+            engine=engine,
+            seed=seed,
+            commitment=commitment or Commitment(),
+            backend=backend,
+            joint_alpha=question.alpha if joint and not rule.exhaustive else None,
+        )
 
 
 def in_precision(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.errors import HoldfastWarning, UsageError
@@ -11,7 +12,7 @@ from holdfast.shortened import some
 from holdfast.workflows.specs import open_data_spec, parse_noise
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from holdfast.data.base import DataSet
     from holdfast.execution.backends import ClassifierBuilder
@@ -27,14 +28,23 @@ _NAMED = 4
 
 @dataclass(frozen=True)
 class Setup:
-    """What is certified: the model, the data and the noise, checked against each other."""
+    """What is certified: the model, the data and the noise, checked against each other.
+
+    Attributes:
+        bundle: the model.
+        data: the split that is certified.
+        noise: that smooths the model.
+        theorem: name of the guarantee.
+        precision: in which the base classifier computes.
+        training_set: opens the training split, on which int8 is calibrated.
+    """
 
     bundle: Bundle
     data: DataSet
     noise: Noise
     theorem: str
     precision: str
-    data_spec: str
+    training_set: Callable[[], DataSet]
 
     @classmethod
     def load(
@@ -66,18 +76,56 @@ class Setup:
         """
         from holdfast.models.backends import check_precision
         from holdfast.models.bundle import load_bundle
-        from holdfast.noises.base import find_guarantee
         from holdfast.sampling.devices import torch_device
 
         check_precision(precision)
         # In float32: a backend makes its own precision of that.
         bundle = load_bundle(model, torch_device(device))
-        trained_for = bundle.info.trained_for
-        chosen = trained_for if noise is None else parse_noise(noise)
+        given = None if noise is None else parse_noise(noise)
+        return cls.of(
+            bundle,
+            open_data_spec(data, split),
+            given,
+            precision,
+            theorem,
+            training_set=lambda: open_data_spec(data, "train"),
+            names=(str(model), data),
+        )
+
+    @classmethod
+    def of(
+        cls,
+        bundle: Bundle,
+        data: DataSet,
+        noise: Noise | None,
+        precision: str,
+        theorem: str | None = None,
+        *,
+        training_set: Callable[[], DataSet],
+        names: tuple[str, str] = ("the model", "the data"),
+    ) -> Setup:
+        """The same, of what is loaded already.
+
+        Args:
+            bundle: the model.
+            data: the split that is certified.
+            noise: that smooths the model; None for the one that it was trained for.
+            precision: in which the base classifier computes.
+            theorem: name of the guarantee; None for the noise's first one.
+            training_set: opens the training split, on which int8 is calibrated.
+            names: of model and data, for messages.
+
+        Warns, Raises: as `load`.
+        """
+        from holdfast.models.backends import check_precision
+        from holdfast.noises.base import find_guarantee
+
+        check_precision(precision)
+        model, trained_for = names[0], bundle.info.trained_for
+        chosen = trained_for if noise is None else noise
         if chosen is None:
             raise UsageError(f"{model} was trained without noise: name the noise that is to smooth it")
-        examples = open_data_spec(data, split)
-        check_fit(model, bundle, data, examples)
+        check_fit(model, bundle, names[1], data)
         space = bundle.info.input_space
         chosen.check_inputs(space.shape, space.low, space.high)
         training = "without noise" if trained_for is None else f"for {trained_for}"
@@ -85,9 +133,11 @@ class Setup:
             raise UsageError(f"{model} was trained {training}; its first layer cannot take {chosen}")
         if chosen != trained_for:
             warnings.warn(
-                f"{model.name} was trained {training}, and is certified with {chosen}", HoldfastWarning, stacklevel=2
+                f"{Path(model).name} was trained {training}, and is certified with {chosen}",
+                HoldfastWarning,
+                stacklevel=2,
             )
-        return cls(bundle, examples, chosen, find_guarantee(chosen, theorem).name, precision, data)
+        return cls(bundle, data, chosen, find_guarantee(chosen, theorem).name, precision, training_set)
 
     def indices(self, every: int, limit: int | None) -> range:
         """Each `every`-th example, `limit` of them at most."""
@@ -107,7 +157,7 @@ class Setup:
             precision or self.precision,
             device,
             threads,
-            lambda: open_data_spec(self.data_spec, "train"),
+            self.training_set,
         )
 
 
@@ -132,7 +182,7 @@ def warn_of_class_order(data: DataSet, every: int, limit: int | None) -> None:
     )
 
 
-def check_fit(model: Where, bundle: Bundle, data: str, examples: DataSet) -> None:
+def check_fit(model: str | Where, bundle: Bundle, data: str, examples: DataSet) -> None:
     """Raise UsageError unless a model takes the inputs of a data set and knows its classes."""
     space = bundle.info.input_space
     if (examples.shape, examples.low, examples.high) != (space.shape, space.low, space.high):

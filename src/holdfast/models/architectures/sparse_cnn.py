@@ -38,7 +38,7 @@ def sparse_cnn(
     """Two convolutions with stride 2 (`first` channels of `kernel` x `kernel`, then `width` of 4 x 4), `blocks`
     residual blocks, and 512 features.
 
-    Without blocks it costs less than `mnist-cnn`; docs/training.md compares them.
+    Without blocks it costs less than `mnist-cnn`; docs/measurements/training.md compares them.
 
     Raises:
         UsageError: `shape` is not an image's of at least 4 x 4 pixels, or an argument cannot be.

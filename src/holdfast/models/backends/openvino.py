@@ -42,7 +42,7 @@ class OpenVino(Backend):
 
     def __init__(self, job: Job) -> None:
         super().__init__(job)
-        # Measured: no difference but 7e-8 in the last layer (docs/speed.md). bfloat16 and int8 get a margin.
+        # Measured (docs/measurements/speed.md): no difference but 7e-8 in the last layer. bfloat16, int8 get a margin.
         self.near_tie = 2.0**-14 if job.precision == "float32" else 2.0**-12
         self._quantization: dict[str, Any] | None = None
         with _quiet():
