@@ -37,12 +37,9 @@ def test_every_public_name_is_there_and_documented() -> None:
 
 
 def test_every_noise_and_what_takes_one_is_public() -> None:
-    from holdfast.noises.base import noise_from_dict, noise_names
+    from holdfast.noises.base import NOISES
 
-    given = {"gaussian": {"sigma": 1}, "ablation": {"k": 1}, "partition": {"k": 1}, "laplace": {"b": 1}}
-    given |= {"uniform": {"half_width": 1}, "uniform-flip": {"kappa": 0.5}, "lattice-gaussian": {"sigma": 1}}
-    for name in noise_names():
-        kind = type(noise_from_dict({"name": name, **given[name]}))
+    for kind in NOISES.all().values():
         assert getattr(holdfast, kind.__name__, None) is kind
     # What the docstrings of `SmoothedClassifier` tell its user to give.
     for name in ("Example", "TopTwo", "Looks", "ProcessesEngine", "RayEngine", "FunctionFactory"):

@@ -11,12 +11,15 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import warnings
+from contextlib import contextmanager
 from functools import cache
+from threading import RLock
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from holdfast.errors import HoldfastWarning, UsageError, first_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from importlib.metadata import EntryPoint
 
 AnyVariant = TypeVar("AnyVariant")
@@ -41,6 +44,8 @@ class Registry(Generic[AnyVariant]):
         self._known: dict[str, AnyVariant] = {}
         self._homes: dict[str, str] = {}
         self._loaded = False
+        # Nobody sees half of a table, but for what the modules themselves ask while they are loaded.
+        self._lock = RLock()
         self._brought: dict[str, tuple[str, EntryPoint]] | None = None
 
     def add(self, name: str, variant: AnyVariant, home: str) -> None:
@@ -68,11 +73,6 @@ class Registry(Generic[AnyVariant]):
         """All names, sorted. Nothing of others is loaded."""
         self._load_own()
         return sorted({*self._known, *self._others()})
-
-    def own_names(self) -> list[str]:
-        """The names that were registered so far, sorted: Holdfast's, and those whose modules are loaded."""
-        self._load_own()
-        return sorted(self._known)
 
     def get(self, name: object) -> AnyVariant | None:
         """The variant of this name, or None."""
@@ -110,48 +110,69 @@ class Registry(Generic[AnyVariant]):
         return {name: variant for name, variant in found if variant is not None}
 
     def _load_own(self) -> None:
-        if self._loaded:
-            return
-        # First, for what asks while it is being loaded.
-        self._loaded = True
-        try:
-            for module in pkgutil.iter_modules(importlib.import_module(self.home).__path__):
-                importlib.import_module(f"{self.home}.{module.name}")
-        except BaseException:
-            self._loaded = False
-            raise
+        with self._lock:
+            if self._loaded:
+                return
+            self._loaded = True
+            try:
+                for module in pkgutil.iter_modules(importlib.import_module(self.home).__path__):
+                    importlib.import_module(f"{self.home}.{module.name}")
+            except BaseException:
+                self._loaded = False
+                raise
 
     def _others(self) -> dict[str, tuple[str, EntryPoint]]:
         """Distribution and entry point of each variant of others that is not refused, by name."""
         if self._brought is None:
-            self._brought = {}
-            for distribution, entry in _entries().get(self.group, ()) if self.group else ():
-                first = self._homes.get(entry.name)
-                if entry.name in self._brought:
-                    owner, other = self._brought[entry.name]
-                    first = f"{_module(other)} (distribution {owner})"
-                if first is None:
-                    self._brought[entry.name] = distribution, entry
-                elif _top(first) != _top(_module(entry)):
-                    _warn(
-                        f"the {self.kind} {entry.name!r} of the distribution {distribution} ({_module(entry)}) is "
-                        f"refused: {first} has that name. Rename one of them, or uninstall the distribution"
-                    )
+            self._brought = brought(self.kind, self.group, self._homes) if self.group else {}
         return self._brought
 
     def _load(self, name: str) -> None:
         distribution, entry = self._others()[name]
-        try:
+        with told(self.kind, name, distribution):
             entry.load()
-            fault = None if name in self._known else f"{entry.value} registers no {self.kind} of that name"
-        except Exception as error:
-            fault = f"{type(error).__name__}: {first_line(error)}" if str(error) else type(error).__name__
-        if fault is not None:
+            if name not in self._known:
+                raise UsageError(f"{entry.value} registers no {self.kind} of that name")
+        if name not in self._known:
             del self._others()[name]
+
+
+def brought(kind: str, group: str, taken: Mapping[str, str]) -> dict[str, tuple[str, EntryPoint]]:
+    """Distribution and entry point of each variant that other distributions bring, by name; a warning where one is
+    refused.
+
+    Args:
+        kind: what they are, for messages.
+        group: of the entry points.
+        taken: the module of each variant that is known already, by its name.
+    """
+    found: dict[str, tuple[str, EntryPoint]] = {}
+    for distribution, entry in _entries().get(group, ()):
+        first = taken.get(entry.name)
+        if entry.name in found:
+            owner, other = found[entry.name]
+            first = f"{_module(other)} (distribution {owner})"
+        if first is None:
+            found[entry.name] = distribution, entry
+        elif _top(first) != _top(_module(entry)):
             _warn(
-                f"the {self.kind} {name!r} of the distribution {distribution} cannot be loaded ({fault}). Update or "
-                "uninstall that distribution"
+                f"the {kind} {entry.name!r} of the distribution {distribution} ({_module(entry)}) is refused: {first} "
+                "has that name. Rename one of them, or uninstall the distribution"
             )
+    return found
+
+
+@contextmanager
+def told(kind: str, name: str, distribution: str) -> Iterator[None]:
+    """Whatever fails within the block is a warning that names the distribution, and no error."""
+    try:
+        yield
+    except Exception as error:
+        fault = f"{type(error).__name__}: {first_line(error)}" if str(error) else type(error).__name__
+        _warn(
+            f"the {kind} {name!r} of the distribution {distribution} cannot be loaded ({fault}). Update or uninstall "
+            "that distribution"
+        )
 
 
 @cache

@@ -121,7 +121,7 @@ class _Part:
         return Quoted(self.value) if self.quoted else self.value
 
     def is_option(self, known: Sequence[str]) -> bool:
-        return self.key in known and (self.quoted or "/" not in self.value)
+        return self.key is not None and (self.quoted or (self.key in known and "/" not in self.value))
 
 
 def name_of(text: str) -> str:
@@ -162,14 +162,18 @@ def parse(text: str, form: Form | None = None, is_there: Callable[[str], bool] |
 
 
 def spell(spec: Spec) -> str:
-    """How a spec is written, with quotes where it needs them: `parse` is the inverse.
+    """How a spec is written, with quotes where it needs them: `parse` is the inverse, whatever lies on the disk.
+
+    (But where a family takes a path and the spec has none, its first option may be taken for the path.)
 
     Raises:
         ValueError: a name or a key cannot be written.
     """
     if _NAME.fullmatch(spec.name) is None:
         raise ValueError(f"a name has no colon and no comma, got {spec.name!r}")
-    parts = [] if spec.path is None else [spell_text(spec.path, also="=")]
+    # Before options, a path is quoted: with them it could be another one that is there.
+    path = Quoted(spec.path) if spec.path is not None and spec.options else spec.path
+    parts = [] if path is None else [spell_text(path, also="=")]
     for key, value in spec.options.items():
         if _KEY.fullmatch(f"{key}=") is None:
             raise ValueError(f"a key is a word of letters, digits and underscores, got {key!r}")
@@ -299,7 +303,7 @@ def _end_of_path(parts: Sequence[_Part], name: str, known: Sequence[str], is_the
         end -= 1
     last = parts[end - 1]
     if end == 1:
-        return 0 if last.is_option(known) and not is_there(last.raw) else 1
+        return 0 if last.is_option(known) and (last.quoted or not is_there(last.raw)) else 1
     if last.key and last.key.isidentifier() and "/" not in last.value and not is_there(path(end)):
         raise UsageError(
             f"{name!r} has no option {last.key!r}; it takes {', '.join(known) or 'none'}. Nor is there a file or "

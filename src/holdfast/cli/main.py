@@ -20,6 +20,7 @@ from holdfast.cli import (
     info,
     logs,
     plan,
+    plugged,
     predict,
     report,
     reproduce,
@@ -75,6 +76,8 @@ _COMMANDS = (
 )
 for _module in _COMMANDS:
     _module.add_to(app)
+for _info in app.registered_commands:
+    _info.cls = plugged.ListingCommand
 
 
 def main() -> None:
@@ -85,6 +88,7 @@ def main() -> None:
     streams.guard()
     try:
         try:
+            plugged.add_to(app, sys.argv[1:])
             code = app(prog_name="holdfast", standalone_mode=False)
         finally:
             with suppress(BrokenPipeError):

@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
+from holdfast.cli.plugged import NOISES, SOURCES
 from holdfast.errors import UsageError
 
 DataSpec = Annotated[
     str,
     typer.Option(
         "--data",
-        help="Data set: digits (in the package), mnist:DIR, fashion-mnist:DIR, cifar10:DIR, svhn:DIR, har:DIR, "
-        "imagenet:DIR[,size=N], images:DIR[,size=N][,mode=grey], parquet:FILE[,size=N][,mode=grey].",
+        help=f"Data set: {SOURCES}.",
         metavar="SPEC",
     ),
 ]
@@ -22,8 +22,7 @@ NoiseSpec = Annotated[
     str | None,
     typer.Option(
         "--noise",
-        help="As in gaussian:sigma=0.5, lattice-gaussian:sigma=0.5, ablation:k=45, partition:k=25, laplace:b=0.3, "
-        "uniform:half_width=0.5, uniform-flip:kappa=0.8. Default: the noise of the model.",
+        help=f"As in {NOISES}. Default: the noise of the model.",
         metavar="SPEC",
     ),
 ]

@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy, mse_loss
 from holdfast.errors import UsageError
 from holdfast.models.architectures.composed import Denoised
 from holdfast.models.bundle import load_bundle
+from holdfast.spec import spell_text
 from holdfast.training.recipes.base import Recipe, Step, StepLoss, check_additive, check_weight
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class Denoise(Recipe):
 
     def spec(self, number: Callable[[float], str]) -> str:
         """With the name of the file alone: the same training may find it at another place."""
-        return f"{self.name}:classifier={Path(self.classifier).name},agreement={number(self.agreement)}"
+        file = spell_text(Path(self.classifier).name)
+        return f"{self.name}:classifier={file},agreement={number(self.agreement)}"
 
     def check(self, noise: Noise | None, config: Settings) -> None:
         """Raise UsageError unless the noise is added to the image."""

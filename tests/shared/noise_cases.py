@@ -1,0 +1,13 @@
+"""Every noise of the registry, for the tests that each has to pass: nothing is written here for a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from holdfast.noises.base import NOISES, Noise
+
+
+def others(noises: Iterable[Noise]) -> list[Noise]:
+    """The examples of all noises that are not among these."""
+    named = {noise.name for noise in noises}
+    return [NOISES.from_spec(kind.example) for name, kind in NOISES.all().items() if name not in named]
