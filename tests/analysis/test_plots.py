@@ -79,7 +79,7 @@ def test_letters_that_no_font_has_are_said_once(tmp_path):
 @pytest.mark.parametrize("missing", ["matplotlib", "matplotlib.figure"])
 def test_matplotlib_missing(tmp_path, monkeypatch, missing):
     monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(MissingExtraError, match=r"'matplotlib'.*holdfast\[report\]"):
+    with pytest.raises(MissingExtraError, match=r"'matplotlib'.*holdfast-robustness\[report\]"):
         write_plot([four(tmp_path / "run")], tmp_path / "plot.png")
 
 

@@ -188,5 +188,5 @@ def test_the_package_is_named_where_it_is_missing(monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "convex_adversarial", None)
-    with pytest.raises(MissingExtraError, match=r"holdfast\[bounds\]"):
+    with pytest.raises(MissingExtraError, match=r"holdfast-robustness\[bounds\]"):
         Convex(epsilon=0.1).on(classifier(relu_network(4, 8, 3), (4,), 3))

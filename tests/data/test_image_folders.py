@@ -237,7 +237,7 @@ def test_can_be_sent_to_another_process(tmp_path):
 
 def test_without_pillow(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
-    with pytest.raises(MissingExtraError, match=r"'pillow', which is not installed. .*'holdfast\[images\]'"):
+    with pytest.raises(MissingExtraError, match=r"'pillow', which is not installed. .*'holdfast-robustness\[images\]'"):
         opened(fill_without_pillow(tmp_path))
 
 

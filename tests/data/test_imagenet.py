@@ -148,5 +148,5 @@ def test_a_class_in_val_only(tmp_path):
 
 def test_without_pillow(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
-    with pytest.raises(MissingExtraError, match=r"'holdfast\[images\]'"):
+    with pytest.raises(MissingExtraError, match=r"'holdfast-robustness\[images\]'"):
         opened(tmp_path)

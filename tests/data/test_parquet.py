@@ -231,7 +231,7 @@ def test_no_rows(tmp_path):
 @pytest.mark.parametrize(("module", "extra"), [("pyarrow.parquet", "parquet"), ("PIL.Image", "images")])
 def test_without_the_packages(tmp_path, monkeypatch, module, extra):
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(MissingExtraError, match=rf"which is not installed. .*'holdfast\[{extra}\]'"):
+    with pytest.raises(MissingExtraError, match=rf"which is not installed. .*'holdfast-robustness\[{extra}\]'"):
         opened(tmp_path)
 
 

@@ -233,7 +233,7 @@ def test_openvino_says_when_only_bfloat16_cannot_be_compiled(
 def test_missing_packages_are_named_with_their_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "importable", lambda package: False)
     for name, extra in (("openvino", "openvino"), ("onnxruntime", "onnx")):
-        with pytest.raises(MissingExtraError, match=rf"The backend '{name}' needs .*'holdfast\[{extra}\]'"):
+        with pytest.raises(MissingExtraError, match=rf"The backend '{name}' needs .*'holdfast-robustness\[{extra}\]'"):
             prepare(name, job("digits-cnn", "float32"))
     assert usable("int8", CPU) == []
     assert usable("bfloat16", CPU)[0] == "torch"
