@@ -439,7 +439,7 @@ def test_a_partition_is_certified_exactly_and_resumed(call: Call, tmp_path: Path
     for every in (30, 30):
         code, out, err = call("certify", "--model", model, "--out", run, "--every", every)
         assert code == 0
-        assert "partition:k=8,pattern=strided,null=multichannel has 8 realizations: each is taken once" in err
+        assert "partition:k=8,pattern=strided,null=multichannel has 8 realizations: each is classified once" in err
     document = json.loads(call("table", run, "--json")[1])[0]
     assert (document["alpha"], document["n"], document["mean_draws"]) == (0.0, 8, 8.0)
     records = read_run(run).records

@@ -21,31 +21,31 @@ _AGAIN = {"bound": "proved again"}
 
 
 def again(result: Verification) -> str:
-    """How records of this kind are computed again."""
+    """How records of this kind are computed again, in words."""
     return _AGAIN.get(result.kind, "drawn again")
 
 
 def lines(run: Path, result: Verification) -> list[str]:
     """What was checked, for people."""
-    said = verified.head(run, _WHAT.get(result.kind, f"of the unknown kind {result.kind!a}"), result)
+    printed = verified.head(run, _WHAT.get(result.kind, f"of the unknown kind {result.kind!a}"), result)
     if result.claims:
         how = "compared with the records" if result.kind == "bound" else "recomputed from the votes"
-        said.append(f"{result.claims:,} claims (class, radius, class bounds) {how}")
+        printed.append(f"{result.claims:,} claims (class, radius, class bounds) {how}")
     if result.log_lines:
-        said.append(f"{result.log_lines:,} lines of the log compared with the claims")
+        printed.append(f"{result.log_lines:,} lines of the log compared with the claims")
     if result.labels:
-        said.append(f"{result.labels:,} labels compared with the data")
+        printed.append(f"{result.labels:,} labels compared with the data")
     if result.replayed:
         where = " from the seed" if result.kind == "certify" else ""
-        said.append(f"{again(result)}{where}: {verified.listed(result.replayed)}")
-    return said
+        printed.append(f"{again(result)}{where}: {verified.listed(result.replayed)}")
+    return printed
 
 
 def questions(result: Verification) -> list[str]:
-    """What was left open."""
+    """What was not checked."""
     others = result.records - len(result.replayed)
     votes = {
-        "certify": f"that the votes of {others:,} records were drawn so (--replay)",
+        "certify": f"that the votes of {others:,} records are those of the seed (--replay)",
         "bound": f"that {others:,} radii can be proved (--replay)",
     }
     more = [] if result.model or result.kind == "imported" else ["the model (--model)"]
@@ -53,7 +53,7 @@ def questions(result: Verification) -> list[str]:
 
 
 def document(run: Path, result: Verification, required: str) -> dict[str, Any]:
-    """For machines."""
+    """The outcome for machines."""
     return {
         "run": str(run),
         "kind": result.kind,
