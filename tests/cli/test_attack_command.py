@@ -181,7 +181,7 @@ def test_transfer_of_folders_with_odd_names_and_a_model_too_many(
     monkeypatch.chdir(folder)
     code, printed, err = call("transfer", ".", "--model", plain, "--model", other, "--json")
     assert code == 0
-    assert f"--model {other} is none that these attacks attacked" in err
+    assert f"--model {other}, which is not used" in err
     assert json.loads(printed) == {"adversarials": {"adversarials": right, "share": {"adversarials": 1.0}}}
     code, _, err = call("transfer", ".", folder, "--model", plain)
     assert (code, "folders named 'adversarials'" in err) == (2, True)

@@ -73,7 +73,7 @@ def test_too_little_memory_is_said(call: Call, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("holdfast.cli.main.app", too_large)
     code, _, err = call("table", "run")
     assert code == 1
-    assert "not enough memory for this (Unable to allocate 7.28 TiB for an array). Ask for less at a time" in err
+    assert "not enough memory for this (Unable to allocate 7.28 TiB for an array). Compute less at a time" in err
 
 
 def test_the_same_command_resumes_with_the_recorded_seed(call: Call, models: Path, tmp_path: Path) -> None:
@@ -349,7 +349,7 @@ def test_an_interrupted_run_says_that_its_records_are_safe(
     code, _, err = call("certify", "--model", models / "gaussian.safetensors", "--out", tmp_path / "run", *CERTIFY)
     assert code == 130
     assert "Interrupted" in err
-    assert "the same command goes on" in err
+    assert "Run the same command again" in err
     assert read_run(tmp_path / "run").missing > 0
 
 

@@ -208,7 +208,7 @@ def test_without_data_equations_are_computed_and_the_rest_is_named(call: Call, t
     ("given", "message"),
     [
         (("levine",), "nothing is known to reproduce under the name 'levine'; known are athalye, "),
-        (("levine-mnist",), "levine-mnist needs data: give them as --data mnist:DIR; nothing is downloaded"),
+        (("levine-mnist",), "levine-mnist needs data: give --data mnist:DIR; Holdfast downloads nothing"),
         (
             ("levine-mnist", "--data", "digits"),
             "is about mnist, given as mnist:DIR; the data given are of the source 'digits', with inputs of shape",

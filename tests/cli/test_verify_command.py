@@ -193,7 +193,7 @@ def test_a_run_without_all_its_records_is_incomplete_everywhere(call: Call, cert
     code, out, _ = call("verify", run)
     assert code == 3
     assert out.startswith(f"{run} is INCOMPLETE: 9 records of 12 examples")
-    assert "INCOMPLETE: 3 of 12 examples have no record; else the files agree with themselves." in out.splitlines()
+    assert "INCOMPLETE: 3 of 12 examples have no record; otherwise the files agree with themselves." in out.splitlines()
     assert "results SHA-256" not in out
     code, out, _ = call("verify", run, "--json")
     document = json.loads(out)

@@ -74,12 +74,19 @@ def attack_command(
     ] = None,
     target: Annotated[
         str | None,
-        typer.Option("--target", help="Class that the attack aims at: a number, or next. Default: any other class.", metavar="CLASS"),
+        typer.Option(
+            "--target",
+            help="Class that the attack aims at: a number, or next. Default: any other class.",
+            metavar="CLASS",
+        ),
     ] = None,
-    restarts: Annotated[int, typer.Option("--restarts", help="Restarts of a randomized attack for each example.", min=1)] = 1,
+    restarts: Annotated[
+        int, typer.Option("--restarts", help="Restarts of a randomized attack for each example.", min=1)
+    ] = 1,
     n: Annotated[int, typer.Option("--n", help="Votes for each answer of a smoothed classifier.", min=1)] = 1_000,
     alpha: Annotated[
-        float | None, typer.Option("--alpha", help="Failure probability of each answer. Default: that of RUN, or 0.001.")
+        float | None,
+        typer.Option("--alpha", help="Failure probability of each answer. Default: that of RUN, or 0.001."),
     ] = None,
     search_alpha: Annotated[
         float, typer.Option("--search-alpha", help="Failure probability of answers during the search.")
@@ -90,7 +97,9 @@ def attack_command(
     repeats: Annotated[
         int, typer.Option("--repeats", help="Fresh answers that check a claimed adversarial.", min=1)
     ] = 50,
-    confidence: Annotated[float, typer.Option("--confidence", help="Confidence that an adversarial needs to count.")] = 0.999,
+    confidence: Annotated[
+        float, typer.Option("--confidence", help="Confidence that an adversarial needs to count.")
+    ] = 0.999,
     plot: Annotated[
         Path | None,
         typer.Option(
@@ -130,7 +139,9 @@ def attack_command(
 
     if attack is None:
         if (run, model, out, plot) != (None,) * 4:
-            raise UsageError("--attack is missing, as in --attack pgd; `holdfast attack` without options lists all attacks")
+            raise UsageError(
+                "--attack is missing, as in --attack pgd; `holdfast attack` without options lists all attacks"
+            )
         _print_attacks(json)
         return
     if plot is not None:
@@ -139,7 +150,7 @@ def attack_command(
     if model is None or out is None:
         missing = "--model, a model bundle" if model is None else "--out, the folder of the attack"
         raise UsageError(f"{missing}, is missing: an attack needs both, as in --model m.safetensors --out runs/pgd")
-    asked = AttackOptions(
+    attack_options = AttackOptions(
         attack=attack,
         budget=budget,
         target=target,
@@ -153,7 +164,7 @@ def attack_command(
         seed=seed,
         commitment=Commitment(promise_only, promise, nonce),
     )
-    asked.commitment.check(out, AttackManifest)
+    attack_options.commitment.check(out, AttackManifest)
     computation = ComputeOptions(device, threads, parse_batch_size(batch_size), precision, backend)
     bundle = load_bundle(model, torch_device(device))
     certification = None if run is None else certification_of(run, noise, every, split, precision, backend)
@@ -164,7 +175,7 @@ def attack_command(
         warn_of_class_order(examples, every, limit)
     subset = DataManifest.of(examples, every, limit) if certification is None else narrowed(certification, limit)
     with console.run_progress(f"attack {out.name}", json or quiet) as show:
-        attack_into(out, asked, bundle, data, examples, subset, computation, smoothing, certification, show)
+        attack_into(out, attack_options, bundle, data, examples, subset, computation, smoothing, certification, show)
     if promise_only:
         tell(out, AttackManifest, json)
         return

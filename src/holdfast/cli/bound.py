@@ -58,7 +58,9 @@ def bound_command(
     commitment = Commitment(promise_only, promise)
     if bound is None:
         if (model, out) != (None, None):
-            raise UsageError("--bound is missing, as in --bound lipschitz; `holdfast bound` without options lists all bounds")
+            raise UsageError(
+                "--bound is missing, as in --bound lipschitz; `holdfast bound` without options lists all bounds"
+            )
         _print_bounds(json)
         return
     if radii is not None:

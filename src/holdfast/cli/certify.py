@@ -40,7 +40,8 @@ def certify_command(
         str | None, typer.Option("--theorem", help="Guarantee, as in cohen_linf. Default: the first one of the noise.")
     ] = None,
     joint: Annotated[
-        bool, typer.Option("--joint", help="Let all certificates of the run hold together at --alpha (alpha/m for each).")
+        bool,
+        typer.Option("--joint", help="Let all certificates of the run hold together at --alpha (alpha/m for each)."),
     ] = False,
     until_radius: options.UntilRadius = None,
     until_precision: options.UntilPrecision = None,

@@ -22,13 +22,16 @@ def add_to(app: typer.Typer) -> None:
 
 def import_command(
     file: Annotated[Path, typer.Argument(help="Log (TSV) with the columns idx label predict radius correct time.")],
-    noise: Annotated[str, typer.Option("--noise", help="Noise of the other tool, as in gaussian:sigma=0.25.", metavar="SPEC")],
+    noise: Annotated[
+        str, typer.Option("--noise", help="Noise of the other tool, as in gaussian:sigma=0.25.", metavar="SPEC")
+    ],
     n: Annotated[int, typer.Option("--n", help="Number of estimation samples behind the log.", min=1)],
     alpha: Annotated[float, typer.Option("--alpha", help="Failure probability behind the log.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the run to write.", metavar="RUN")],
     n0: options.Selection = 100,
     data_name: Annotated[
-        str, typer.Option("--data-name", help="Name of the data set: cifar10, mnist, imagenet, or another.", metavar="NAME")
+        str,
+        typer.Option("--data-name", help="Name of the data set: cifar10, mnist, imagenet, or another.", metavar="NAME"),
     ] = "unknown",
 ) -> None:
     """Import another tool's log, so that `table` and `report` read it like a run. Its radii remain claims."""

@@ -84,7 +84,8 @@ Nonce = Annotated[
     ),
 ]
 BatchSize = Annotated[
-    str, typer.Option("--batch-size", help="Noisy copies in a batch, or auto for the fastest size. It changes no result.")
+    str,
+    typer.Option("--batch-size", help="Noisy copies in a batch, or auto for the fastest size. It changes no result."),
 ]
 Device = Annotated[str, typer.Option("--device", help="Device that computes: cpu, cuda or cuda:N.")]
 Threads = Annotated[

@@ -28,7 +28,8 @@ def add_to(app: typer.Typer) -> None:
 def plan_command(
     noise: options.NoiseSpec = None,
     model: Annotated[
-        Path | None, typer.Option("--model", help="Model bundle whose speed to measure in a short burst.", metavar="FILE")
+        Path | None,
+        typer.Option("--model", help="Model bundle whose speed to measure in a short burst.", metavar="FILE"),
     ] = None,
     data: options.DataSpec = "digits",
     split: options.Split = "test",

@@ -38,6 +38,10 @@ def tell(out: Where, kind: type[Manifest], as_json: bool) -> None:
             f"instead of --promise-only --nonce {LATER}"
         )
     else:
-        console.note("Publish this digest. To continue from this manifest only, run the same command with --promise DIGEST")
+        console.note(
+            "Publish this digest. To continue from this manifest only, run the same command with --promise DIGEST"
+        )
     if records:
-        console.warn(f"{out} has {records:,} records already: the digest does not show that it came before the first one")
+        console.warn(
+            f"{out} has {records:,} records already: the digest does not show that it came before the first one"
+        )

@@ -26,7 +26,9 @@ def report_command(
     ] = None,
     attack: Annotated[
         list[Path] | None,
-        typer.Option("--attack", help="Also show this attack on one of the runs. It can be repeated.", metavar="FOLDER"),
+        typer.Option(
+            "--attack", help="Also show this attack on one of the runs. It can be repeated.", metavar="FOLDER"
+        ),
     ] = None,
     radii: options.Radii = None,
     title: Annotated[str | None, typer.Option("--title", help="Heading of the report.")] = None,

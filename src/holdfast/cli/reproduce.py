@@ -47,7 +47,9 @@ def reproduce_command(
     ] = "small",
     device: options.Device = "cpu",
     threads: options.Threads = 1,
-    workers: Annotated[int, typer.Option("--workers", help="Processes that work side by side, with --threads each.", min=1)] = 1,
+    workers: Annotated[
+        int, typer.Option("--workers", help="Processes that work side by side, with --threads each.", min=1)
+    ] = 1,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:

@@ -37,7 +37,9 @@ def table_command(
     theorem: Annotated[
         str | None, typer.Option("--theorem", help="Compare with another theorem on the same votes: lecuyer or li.")
     ] = None,
-    format: Annotated[str, typer.Option("--format", help="Format of the table: text, markdown, latex or csv.")] = "text",
+    format: Annotated[
+        str, typer.Option("--format", help="Format of the table: text, markdown, latex or csv.")
+    ] = "text",
     json: options.Json = False,
 ) -> None:
     """Print accuracy, abstention, certified radii and certified accuracy, each with its subset and interval."""

@@ -54,9 +54,13 @@ def train_command(
     epochs: Annotated[int, typer.Option("--epochs", help="Passes over the training examples.", min=1)] = 20,
     train_batch: Annotated[int, typer.Option("--train-batch", help="Examples in each step.", min=1)] = 128,
     optimizer: Annotated[str, typer.Option("--optimizer", help="Optimizer: sgd or adamw.")] = "sgd",
-    learning_rate: Annotated[float, typer.Option("--learning-rate", help="Largest learning rate of the schedule.")] = 0.05,
+    learning_rate: Annotated[
+        float, typer.Option("--learning-rate", help="Largest learning rate of the schedule.")
+    ] = 0.05,
     weight_decay: Annotated[float, typer.Option("--weight-decay", help="Weight decay of the optimizer.")] = 5e-4,
-    schedule: Annotated[str, typer.Option("--schedule", help="How the learning rate changes: one-cycle, cosine or constant.")] = "one-cycle",
+    schedule: Annotated[
+        str, typer.Option("--schedule", help="How the learning rate changes: one-cycle, cosine or constant.")
+    ] = "one-cycle",
     label_smoothing: Annotated[
         float, typer.Option("--label-smoothing", help="Share of each label that is spread over all classes.")
     ] = 0.0,
@@ -73,7 +77,9 @@ def train_command(
     ema: Annotated[
         float, typer.Option("--ema", help="Keep a moving average of the weights with this decay, as in 0.999.")
     ] = 0.0,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of initialization, order, augmentation and noise.", min=0)] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", help="Seed of initialization, order, augmentation and noise.", min=0)
+    ] = 0,
     precision: Annotated[
         str,
         typer.Option(

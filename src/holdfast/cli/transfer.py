@@ -23,7 +23,8 @@ def transfer_command(
         list[Path], typer.Argument(help="Folders of attacks on different models, on one data set.", metavar="ATTACK...")
     ],
     model: Annotated[
-        list[Path], typer.Option("--model", help="Model that was attacked; repeat it for each, in any order.", metavar="FILE")
+        list[Path],
+        typer.Option("--model", help="Model that was attacked; repeat it for each, in any order.", metavar="FILE"),
     ],
     data: options.DataSpec = "digits",
     seed: options.Seed = None,

@@ -64,9 +64,7 @@ def verify_command(
     ] = None,
     digest: Annotated[
         str | None,
-        typer.Option(
-            "--digest", help="Published digest of the manifest, with or without the nonce.", metavar="HEX"
-        ),
+        typer.Option("--digest", help="Published digest of the manifest, with or without the nonce.", metavar="HEX"),
     ] = None,
     nonce: Annotated[
         str | None,
@@ -101,7 +99,9 @@ def verify_command(
     ] = None,
     engine: Annotated[
         str | None,
-        typer.Option("--engine", help="With --replay, where to compute: local, processes:N, ray or ray:N.", metavar="SPEC"),
+        typer.Option(
+            "--engine", help="With --replay, where to compute: local, processes:N, ray or ray:N.", metavar="SPEC"
+        ),
     ] = None,
     ray_address: options.RayAddress = None,
     quiet: options.Quiet = False,
@@ -227,9 +227,7 @@ def _given(
     if replay is not None and data is None and source == _PACKAGED:
         data = _PACKAGED
     if replay is not None and (model is None or data is None):
-        raise UsageError(
-            "--replay draws votes again, or proves radii again: it needs --model and --data of the run"
-        )
+        raise UsageError("--replay draws votes again, or proves radii again: it needs --model and --data of the run")
     return Given(
         digest=digest,
         results=results,

@@ -29,12 +29,19 @@ def import_command(
     out: Annotated[Path, typer.Option("--out", help="Bundle to write (.safetensors).", metavar="FILE")],
     mean: Annotated[
         str | None,
-        typer.Option("--mean", help="Mean that the model subtracts from each channel, as in .485,.456,.406.", metavar="X,X,..."),
+        typer.Option(
+            "--mean", help="Mean that the model subtracts from each channel, as in .485,.456,.406.", metavar="X,X,..."
+        ),
     ] = None,
     std: Annotated[
-        str | None, typer.Option("--std", help="Standard deviation that the model then divides by, as in .229,.224,.225.", metavar="X,X,...")
+        str | None,
+        typer.Option(
+            "--std", help="Standard deviation that the model then divides by, as in .229,.224,.225.", metavar="X,X,..."
+        ),
     ] = None,
-    noise: Annotated[str, typer.Option("--noise", help="Noise that the model was trained for, or none.", metavar="SPEC")] = "none",
+    noise: Annotated[
+        str, typer.Option("--noise", help="Noise that the model was trained for, or none.", metavar="SPEC")
+    ] = "none",
     weights: Annotated[
         str | None,
         typer.Option(
@@ -59,7 +66,11 @@ def import_command(
         console.print_json({"out": str(out), **asdict(info), "notes": made.notes, "tried": asdict(trial)})
         return
     training = f"trained for {info.trained_for}" if info.noise else "trained without noise: certify it with --noise"
-    normalized = "normalized first" if info.input_space.mean else "not normalized (give --mean and --std if they were in training)"
+    normalized = (
+        "normalized first"
+        if info.input_space.mean
+        else "not normalized (give --mean and --std if they were in training)"
+    )
     console.say(f"{out}: {arch} with {made.numbers:,} weights of {file.name}; inputs are {normalized}; {training}")
     under = f" under {info.trained_for}" if info.noise else ""
     console.say(f"it classifies {trial.right} of {trial.examples} examples of {data} right{under}")

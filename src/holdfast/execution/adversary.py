@@ -263,7 +263,7 @@ class _Search:
         """Whether fresh noise confirms a claim, or establishes another class within the radius."""
         adversary = self.adversary
         seed = adversary.seed_of(self.example, claim.restart, _CHECK)
-        verdict, asked = verify(
+        verdict, queries = verify(
             adversary.target, claim.x, reference, self.target_class, adversary.check, adversary.claims, seed
         )
         claim.verdict = verdict
@@ -271,7 +271,7 @@ class _Search:
             # Whatever the adversary wanted, and whatever was nearer.
             self.held, self.ended = claim, True
         holds = verdict.holds or self.ended
-        self.tally.queries.add(asked)
+        self.tally.queries.add(queries)
         self.tally.claims += 1
         self.tally.refused += not holds
         return holds

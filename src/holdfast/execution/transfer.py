@@ -69,7 +69,7 @@ def transfer(
         inputs: Sequence[torch.Tensor] = [
             torch.from_numpy(values) for values in map(run.adversarial, made[name]) if values is not None
         ]
-        for number, (asked, target) in enumerate(targets.items()):
+        for number, (column, target) in enumerate(targets.items()):
             found: list[int | None] = []
             for record, x in zip(made[name], inputs, strict=True):
                 own = derived(seed, row, number, record.index, _SHOWN)
@@ -78,5 +78,5 @@ def transfer(
                 done += 1
                 if on_answer:
                     on_answer(done, total)
-            answers[name][asked] = found
+            answers[name][column] = found
     return Transfer(answers, {name: [record.label for record in records] for name, records in made.items()})

@@ -147,8 +147,8 @@ def read_sets(path: Path) -> dict[str, dict[str, Tensor]]:
         raise
     except Exception as error:  # torch raises nearly anything on files of another kind.
         # Not torch's own message: it advises to run what is in the file.
-        asked = re.search(r"GLOBAL ([\w.]+)", str(error))
-        reason = f"it asks for {asked[1]}" if asked else f"{type(error).__name__} while it was read"
+        refused = re.search(r"GLOBAL ([\w.]+)", str(error))
+        reason = f"it asks for {refused[1]}" if refused else f"{type(error).__name__} while it was read"
         reason = str(error) if isinstance(error, Refused) else reason
         raise BundleError(
             f"{path} does not hold weights alone ({reason}); nothing in it was run. Expected what "

@@ -57,7 +57,7 @@ class Speeds:
 
 
 def settled(
-    asked: str,
+    precision: str,
     earlier: str | None,
     allowed: Callable[[str], None],
     measure: Callable[[], Speeds | None],
@@ -66,7 +66,7 @@ def settled(
     """The precision that a training or a run takes.
 
     Args:
-        asked: "float32", "bfloat16", or "auto" for the faster one.
+        precision: "float32", "bfloat16", or "auto" for the faster one.
         earlier: that of a work that is gone on with; it is not measured again. None for a new one.
         allowed: raises UsageError for a precision that the work cannot be done in.
         measure: a part of the work; None where the whole of it is short.
@@ -75,25 +75,25 @@ def settled(
     Warns:
         RuntimeWarning: the one that was named is much slower than float32 here.
     """
-    if earlier is not None or asked == FLOAT32:
-        chosen = earlier if earlier is not None and asked == AUTO else asked
+    if earlier is not None or precision == FLOAT32:
+        chosen = earlier if earlier is not None and precision == AUTO else precision
         why = "as it began"
     else:
-        chosen, why = _measured(asked, allowed, measure)
-    if asked == AUTO and tell is not None:
+        chosen, why = _measured(precision, allowed, measure)
+    if precision == AUTO and tell is not None:
         tell(f"precision {chosen}: {why}")
     return chosen
 
 
-def _measured(asked: str, allowed: Callable[[str], None], measure: Callable[[], Speeds | None]) -> tuple[str, str]:
+def _measured(precision: str, allowed: Callable[[str], None], measure: Callable[[], Speeds | None]) -> tuple[str, str]:
     """A precision, and why it was taken."""
     try:
         allowed(BFLOAT16)
     except UsageError:
         # One who named it is told so by the work itself.
-        return (FLOAT32 if asked == AUTO else asked), "there is no other"
+        return (FLOAT32 if precision == AUTO else precision), "there is no other"
     found = measure()
-    if asked == AUTO:
+    if precision == AUTO:
         return (FLOAT32, "the work is short") if found is None else (found.faster, str(found))
     if found is not None and _SLOWER <= found.ratio < math.inf:
         warnings.warn(
@@ -102,4 +102,4 @@ def _measured(asked: str, allowed: Callable[[str], None], measure: Callable[[], 
             RuntimeWarning,
             stacklevel=4,
         )
-    return asked, ""
+    return precision, ""

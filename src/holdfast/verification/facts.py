@@ -71,10 +71,10 @@ def check_data(
         facts: of the data.
         result: takes the counts, failures and notes.
     """
-    said = entries["data"]
-    named = entries.get("kind") == _IMPORTED and said["sha256"] == _UNKNOWN
-    (_check_named if named else _check_entries)(said, facts.entries, result)
-    if not named and said["sha256"] != facts.entries["sha256"]:
+    stored = entries["data"]
+    named = entries.get("kind") == _IMPORTED and stored["sha256"] == _UNKNOWN
+    (_check_named if named else _check_entries)(stored, facts.entries, result)
+    if not named and stored["sha256"] != facts.entries["sha256"]:
         result.notes.append("labels were not compared, since the data are not those of the manifest")
         return
     for index in sorted(records):
@@ -95,19 +95,19 @@ def check_model(entries: Mapping[str, Any], facts: ModelFacts, result: Findings)
         facts: of the model.
         result: takes failures and notes.
     """
-    said = entries["model"]
-    for name in dict.fromkeys([*facts.entries, *said]):
-        if name == _BACKEND or (name == _CODE and name not in said):
+    stored = entries["model"]
+    for name in dict.fromkeys([*facts.entries, *stored]):
+        if name == _BACKEND or (name == _CODE and name not in stored):
             continue
         if name == _CODE and name in facts.entries:
             _check_code(entries, facts, result)
-        elif name not in said:
+        elif name not in stored:
             result.failures.append(f"model: the manifest does not say {name!a}, the model has {facts.entries[name]}")
         elif name not in facts.entries:
             result.failures.append(f"model: the manifest has the entry {name!a}, which no model has")
-        elif _text(said[name]) != _text(facts.entries[name]):
-            result.failures.append(_differs(f"model: {name}", said[name], facts.entries[name], "the model has"))
-    if _CODE not in said:
+        elif _text(stored[name]) != _text(facts.entries[name]):
+            result.failures.append(_differs(f"model: {name}", stored[name], facts.entries[name], "the model has"))
+    if _CODE not in stored:
         result.notes.append("the manifest says nothing of the model's code, as those of older versions: not compared")
     _check_backend(entries, facts, result)
     for name, value in facts.space.items():
@@ -126,35 +126,37 @@ def check_model(entries: Mapping[str, Any], facts: ModelFacts, result: Findings)
     result.model = True
 
 
-def _check_entries(said: Mapping[str, Any], found: Mapping[str, Any], result: Findings) -> None:
+def _check_entries(stored: Mapping[str, Any], found: Mapping[str, Any], result: Findings) -> None:
     """Of data whose content the manifest names by its hash."""
     for name in _PROPERTIES:
-        if name not in said or _text(said[name]) == _text(found[name]):
+        if name not in stored or _text(stored[name]) == _text(found[name]):
             continue
-        if name == "decoder" and _library(said[name]) == _library(found[name]):
+        if name == "decoder" and _library(stored[name]) == _library(found[name]):
             result.notes.append(
-                f"{said[name]} decoded the images of the run, {found[name]} does here: the same files may give values "
+                f"{stored[name]} decoded the images of the run, {found[name]} does here: the same files may give values "
                 "that differ by one or two of 255"
             )
             continue
-        result.failures.append(_differs(f"data: {name}", said[name], found[name], "the data have"))
-    if said.get("regular") is not None:
-        result.failures.append(f"data: regular is {said['regular']!r} in the manifest, which only an imported log has")
+        result.failures.append(_differs(f"data: {name}", stored[name], found[name], "the data have"))
+    if stored.get("regular") is not None:
+        result.failures.append(
+            f"data: regular is {stored['regular']!r} in the manifest, which only an imported log has"
+        )
 
 
-def _check_named(said: Mapping[str, Any], found: Mapping[str, Any], result: Findings) -> None:
+def _check_named(stored: Mapping[str, Any], found: Mapping[str, Any], result: Findings) -> None:
     """Of an imported log, which knows its data by a name at most."""
-    if said["source"] not in (_UNKNOWN, found["source"]):
-        result.failures.append(_differs("data: source", said["source"], found["source"], "the data have"))
-    if said["split"] != found["split"]:
-        result.failures.append(_differs("data: split", said["split"], found["split"], "the data have"))
+    if stored["source"] not in (_UNKNOWN, found["source"]):
+        result.failures.append(_differs("data: source", stored["source"], found["source"], "the data have"))
+    if stored["split"] != found["split"]:
+        result.failures.append(_differs("data: split", stored["split"], found["split"], "the data have"))
     names = [str(label) for label in range(len(found["class_names"]))]
-    if said["class_names"] != names[: len(said["class_names"])]:
-        result.failures.append(_differs("data: class_names", said["class_names"], names, "the data have those of"))
-    if said["source"] != _UNKNOWN and said["size"] > found["size"]:
-        result.failures.append(_differs("data: size", said["size"], found["size"], "the data have"))
-    if said["shape"] not in ([1], found["shape"]):
-        result.failures.append(_differs("data: shape", said["shape"], found["shape"], "the data have"))
+    if stored["class_names"] != names[: len(stored["class_names"])]:
+        result.failures.append(_differs("data: class_names", stored["class_names"], names, "the data have those of"))
+    if stored["source"] != _UNKNOWN and stored["size"] > found["size"]:
+        result.failures.append(_differs("data: size", stored["size"], found["size"], "the data have"))
+    if stored["shape"] not in ([1], found["shape"]):
+        result.failures.append(_differs("data: shape", stored["shape"], found["shape"], "the data have"))
     result.notes.append(
         "an imported log names no hash of its data: compared were labels, classes, source, split and shape"
     )
@@ -182,15 +184,15 @@ def _check_code(entries: Mapping[str, Any], facts: ModelFacts, result: Findings)
 
 def _check_backend(entries: Mapping[str, Any], facts: ModelFacts, result: Findings) -> None:
     """That what computes the logits is known, and has the precision: what it makes of the model, votes decide."""
-    said = entries["model"].get(_BACKEND)
-    if said is None:
+    stored = entries["model"].get(_BACKEND)
+    if stored is None:
         return
-    name = said.get("name") if isinstance(said, dict) else said
+    name = stored.get("name") if isinstance(stored, dict) else stored
     if not isinstance(name, str) or name not in facts.backends:
         result.failures.append(f"model: the backend {name!a} is none of {', '.join(facts.backends)}")
-    elif set(said) - _BACKEND_ENTRIES:
-        odd = ", ".join(map(ascii, sorted(set(said) - _BACKEND_ENTRIES)))
-        result.failures.append(f"model: the backend has the unknown entries {odd}")
+    elif set(stored) - _BACKEND_ENTRIES:
+        unknown = ", ".join(map(ascii, sorted(set(stored) - _BACKEND_ENTRIES)))
+        result.failures.append(f"model: the backend has the unknown entries {unknown}")
     elif entries["noise"] and entries["precision"] not in facts.backends[name]:
         result.failures.append(
             f"precision: the backend {name} does not compute in {entries['precision']!r}, but in "
@@ -198,8 +200,8 @@ def _check_backend(entries: Mapping[str, Any], facts: ModelFacts, result: Findin
         )
 
 
-def _differs(what: str, said: Any, found: Any, who: str) -> str:
-    return f"{what} is {_text(said)} in the manifest, {who} {_text(found)}"
+def _differs(what: str, stored: Any, found: Any, who: str) -> str:
+    return f"{what} is {_text(stored)} in the manifest, {who} {_text(found)}"
 
 
 def _text(value: Any) -> str:

@@ -39,11 +39,11 @@ def check_results(folder: Where, records: Mapping[int, Mapping[str, Any]], resul
             text = place.read(RESULTS, MOST_LINE)
         if text is None:
             return
-        said = json_object(text)
-        fitting(said, ResultsFile)
+        published = json_object(text)
+        fitting(published, ResultsFile)
     except (ValueError, RunError) as error:
         result.failures.append(f"{RESULTS} cannot be read: {error}")
         return
     for name, value in found.items():
-        if said[name] != value:
-            result.failures.append(f"{RESULTS} has {name} = {said[name]}, manifest and {RECORDS} have {value}")
+        if published[name] != value:
+            result.failures.append(f"{RESULTS} has {name} = {published[name]}, manifest and {RECORDS} have {value}")

@@ -173,10 +173,10 @@ class Bet(Rule):
         if claim.label != top:
             return [f"class {claim.label} is claimed, the selection votes say class {top}"]
         claimed = Fraction(claim.radius)
-        asked = self._hypothesis(self.radius)
-        p = self._hypothesis(claimed) if claimed != self.radius else asked
+        needed = self._hypothesis(self.radius)
+        p = self._hypothesis(claimed) if claimed != self.radius else needed
         # Estimators round the hypothesis up to a float64, so a claim may exceed the radius asked for by rounding.
-        if 1 - p < (1 - asked) * (1 - Fraction(1, 2**30)) or self.theorem.padded(claimed) < self.radius:
+        if 1 - p < (1 - needed) * (1 - Fraction(1, 2**30)) or self.theorem.padded(claimed) < self.radius:
             return [f"radius {claim.radius!r} is claimed, the bet was about {float(self.radius)!r}"]
         if not decided(lambda bits: is_won(hits, n, p, self.alpha, bits), otherwise=False):
             return [f"radius {claim.radius!r} is claimed, and the bet on it is not won"]

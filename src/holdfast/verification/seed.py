@@ -48,9 +48,9 @@ class SeedStory:
             found.append(
                 f"the promise had the digest {self.before} before its nonce, the manifest names {self.promise}"
             )
-        wanted = seed_from(self.before, self.nonce)
-        if self.seed != wanted:
-            found.append(f"the seed that follows from promise and nonce is {wanted}, the manifest has {self.seed}")
+        derived = seed_from(self.before, self.nonce)
+        if self.seed != derived:
+            found.append(f"the seed that follows from promise and nonce is {derived}, the manifest has {self.seed}")
         return found
 
     def tell(self, result: Findings) -> None:

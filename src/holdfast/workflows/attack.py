@@ -85,7 +85,7 @@ class ComputeOptions:
 
 def attack_into(
     out: Where,
-    asked: AttackOptions,
+    options: AttackOptions,
     bundle: Bundle,
     spec: str,
     examples: DataSet,
@@ -99,7 +99,7 @@ def attack_into(
 
     Args:
         out: folder of the attack; one that was begun keeps its seed, unless another one is asked for.
-        asked: the attack.
+        options: the attack.
         bundle: the model.
         spec: of the data, as on the command line.
         examples: the split that is attacked.
@@ -118,30 +118,30 @@ def attack_into(
     from holdfast.store.attack import AttackStore
     from holdfast.store.attack_manifest import AttackManifest
 
-    chosen = parse_attack(asked.attack)
-    budgets = parse_budgets(asked.budget, default="1x,1.5x,2x" if certification and not chosen.minimizes else None)
+    chosen = parse_attack(options.attack)
+    budgets = parse_budgets(options.budget, default="1x,1.5x,2x" if certification and not chosen.minimizes else None)
     if budgets.relative and certification is None:
         raise UsageError("budgets in certified radii (1x) need the certification RUN; give budgets in input units")
     known = None if certification is None else _certified(certification, subset, chosen.measure)
     if certification is not None:
-        smoothing, computation, asked = _as_certified(certification, bundle, examples, computation, asked)
-    target, backend = target_of(bundle, spec, smoothing, asked, computation)
+        smoothing, computation, options = _as_certified(certification, bundle, examples, computation, options)
+    target, backend = target_of(bundle, spec, smoothing, options, computation)
     if certification is not None and smoothing is not None:
         check_backend(certification.manifest, backend)
     manifest = describe_attack(
         chosen,
         target,
         budgets,
-        Check(asked.repeats, asked.confidence),
+        Check(options.repeats, options.confidence),
         data=subset,
         model={**bundle.describe(), "backend": backend},
         precision=computation.precision,
-        seed=asked.commitment.seed(out, AttackManifest, asked.seed),
-        target_class=_wanted(asked.target, len(examples.class_names)),
-        restarts=asked.restarts,
+        seed=options.commitment.seed(out, AttackManifest, options.seed),
+        target_class=target_class_of(options.target, len(examples.class_names)),
+        restarts=options.restarts,
         certification=None if certification is None else certification.manifest.digest,
     )
-    if asked.commitment.only:
+    if options.commitment.only:
         checked_adversary(manifest, target, known)
         AttackStore(out, manifest).close()
         return
@@ -149,7 +149,7 @@ def attack_into(
 
 
 def target_of(
-    bundle: Bundle, spec: str, smoothing: Noise | None, asked: AttackOptions, computation: ComputeOptions
+    bundle: Bundle, spec: str, smoothing: Noise | None, options: AttackOptions, computation: ComputeOptions
 ) -> tuple[Target, dict[str, Any]]:
     """What is attacked, and what its backend says of itself.
 
@@ -191,13 +191,13 @@ def target_of(
         classifier,
         smoothing,
         space.shape,
-        asked.n,
-        _DEFAULT_ALPHA if asked.alpha is None else asked.alpha,
+        options.n,
+        _DEFAULT_ALPHA if options.alpha is None else options.alpha,
         low=space.low,
         high=space.high,
         module=None if is_defended(bundle) else bundle.module,
-        search_alpha=asked.search_alpha,
-        soft_samples=asked.soft_samples,
+        search_alpha=options.search_alpha,
+        soft_samples=options.soft_samples,
         device=computation.device,
         batch_size=computation.batch_size,
         threads=computation.threads,
@@ -231,13 +231,13 @@ def certification_of(folder: Where, noise: str | None, every: int, split: str, p
             f"the inputs are those of {folder}; leave out every = {every}, or take the first ones by a limit"
         )
     manifest = certification.manifest
-    for name, given, default, promised in (
+    for name, given, default, decided in (
         ("split", split, "test", manifest.data.split),
         ("precision", precision, "float32", manifest.precision),
         ("backend", backend, "auto", backend_of(manifest)),
     ):
-        if given not in (default, promised):
-            raise UsageError(f"the {name} is that of {folder}, {promised}, got {given}; leave it out")
+        if given not in (default, decided):
+            raise UsageError(f"the {name} is that of {folder}, {decided}, got {given}; leave it out")
     if certification.manifest.kind not in (CERTIFY, BOUND) or not certification.records:
         raise RunError(
             f"{folder} has no certificates of a model that could be attacked: it is an imported log, or has no "
@@ -260,11 +260,11 @@ def smoothing_of(bundle: Bundle, noise: str | None, model: Where) -> Noise | Non
     trained_for = bundle.info.trained_for
     chosen = None if noise == NO_NOISE else trained_for if noise is None else parse_noise(noise)
     shape = bundle.info.input_space.shape
-    wanted = shape if chosen is None else chosen.noisy_shape(shape)
-    if wanted != bundle.info.noisy_shape:
+    expected = shape if chosen is None else chosen.noisy_shape(shape)
+    if expected != bundle.info.noisy_shape:
         raise UsageError(
             f"{model} was trained for {trained_for}: its first layer takes inputs of shape {bundle.info.noisy_shape}, "
-            f"and {'inputs without noise have' if chosen is None else f'those of {chosen} have'} {wanted}; leave out "
+            f"and {'inputs without noise have' if chosen is None else f'those of {chosen} have'} {expected}; leave out "
             "the noise, or give a model that was trained for it"
         )
     return chosen
@@ -286,9 +286,9 @@ def warn_of_hidden_gradients(attack: str, bundle: Bundle) -> None:
 
 def narrowed(certification: Run, limit: int | None) -> DataManifest:
     """The subset of the run, or the first examples of it."""
-    promised = certification.manifest.data
-    count = len(promised.indices()) if limit is None else min(limit, len(promised.indices()))
-    return replace(promised, limit=count if count < len(promised.indices()) else promised.limit)
+    data = certification.manifest.data
+    count = len(data.indices()) if limit is None else min(limit, len(data.indices()))
+    return replace(data, limit=count if count < len(data.indices()) else data.limit)
 
 
 def is_defended(bundle: Bundle) -> bool:
@@ -299,7 +299,7 @@ def is_defended(bundle: Bundle) -> bool:
 
 
 def _as_certified(
-    certification: Run, bundle: Bundle, examples: DataSet, computation: ComputeOptions, asked: AttackOptions
+    certification: Run, bundle: Bundle, examples: DataSet, computation: ComputeOptions, options: AttackOptions
 ) -> tuple[Noise | None, ComputeOptions, AttackOptions]:
     """Noise, precision, backend and alpha of the run, of which model and data must be; no noise for a bound."""
     from holdfast.execution.replay import check_origin
@@ -310,14 +310,14 @@ def _as_certified(
     check_origin(manifest, bundle, examples)
     where = replace(computation, precision=manifest.precision, backend=backend_of(manifest))
     if manifest.kind == BOUND:
-        return None, where, asked
-    if asked.alpha is None:
+        return None, where, options
+    if options.alpha is None:
         # That of exact certificates is 0, at which nothing could be answered by sampling.
-        asked = replace(asked, alpha=estimator_of(manifest).alpha or None)
-    return noise_from_dict(manifest.noise), where, asked
+        options = replace(options, alpha=estimator_of(manifest).alpha or None)
+    return noise_from_dict(manifest.noise), where, options
 
 
-def _wanted(text: str | None, classes: int) -> int | str | None:
+def target_class_of(text: str | None, classes: int) -> int | str | None:
     from holdfast.execution.adversary import NEXT
 
     if text is None or text == NEXT:

@@ -49,7 +49,7 @@ class Settings:
 
 
 def in_precision(
-    asked: str, out: Where, setup: Setup, settings: Settings, tell: Callable[[str], None] | None = None
+    precision: str, out: Where, setup: Setup, settings: Settings, tell: Callable[[str], None] | None = None
 ) -> Setup:
     """The setup in the precision of that name; "auto" is that of the run in `out`, or else the faster one here.
 
@@ -61,7 +61,7 @@ def in_precision(
     from holdfast.models.precision import settled
     from holdfast.store.run_manifest import stored_run_manifest
 
-    if asked not in (AUTO, FLOAT32, BFLOAT16):
+    if precision not in (AUTO, FLOAT32, BFLOAT16):
         return setup
     before = stored_run_manifest(out)
     earlier = None if before is None else before.precision
@@ -69,7 +69,7 @@ def in_precision(
     samples = examples * (settings.n0 + settings.estimator.most_draws)
     builder = setup.builder(settings.engine.device, settings.engine.threads)
     chosen = settled(
-        asked, earlier, lambda name: None, lambda: builder.speeds(settings.backend, setup.data[0], samples), tell
+        precision, earlier, lambda name: None, lambda: builder.speeds(settings.backend, setup.data[0], samples), tell
     )
     return replace(setup, precision=chosen)
 

@@ -71,7 +71,7 @@ class Commitment:
                 "the folder in which the promise of that digest was written"
             )
 
-    def seed(self, out: Where, kind: type[Manifest], asked: int | None) -> Seed:
+    def seed(self, out: Where, kind: type[Manifest], chosen: int | None) -> Seed:
         """The seed: that of the promise in the folder, the one that is asked for, one from a nonce, or a fresh one.
 
         Raises:
@@ -82,7 +82,7 @@ class Commitment:
 
         stored = _stored(out, kind)
         awaits = stored is not None and stored.awaits_nonce
-        if asked is not None and (self.nonce is not None or awaits):
+        if chosen is not None and (self.nonce is not None or awaits):
             raise UsageError("a seed is given, and a nonce is there so that nobody can choose one: leave out the seed")
         if self.nonce == LATER:
             if stored is None or awaits:
@@ -98,8 +98,8 @@ class Commitment:
             raise UsageError(
                 f"the promise in {out} awaits the nonce of an auditor, from which its seed is derived: give the nonce"
             )
-        if asked is not None:
-            return Seed(check_seed(asked))
+        if chosen is not None:
+            return Seed(check_seed(chosen))
         if stored is not None:
             return stored.origin
         return Seed(fresh_seed(), ENTROPY)

@@ -87,10 +87,10 @@ def _warn(text: str) -> None:
 
 def _check_same(out: Path, records: Sequence[Record], log: Log) -> None:
     """Raise RunError if the run holds other claims than the log: what was imported before is never changed."""
-    kept = {record.index: record for record in records}
+    imported = {record.index: record for record in records}
     claims = {claim.index: claim for claim in log.claims}
     # An example that the log does not have would be counted among its own.
-    others = sorted(index for index, claim in kept.items() if claims.get(index) != claim)
+    others = sorted(index for index, claim in imported.items() if claims.get(index) != claim)
     if others:
         raise RunError(
             f"{out} holds other claims than the log for {len(others)} examples, the first of index {others[0]}: "

@@ -156,12 +156,12 @@ def _first_other(known: Sequence[str], found: Sequence[str]) -> str:
     return ""
 
 
-def _channels_advice(wanted: Sequence[int], examples: DataSet) -> str:
+def _channels_advice(shape: Sequence[int], examples: DataSet) -> str:
     """What to do where a source reads the same images with one channel or with three."""
     from holdfast.data.base import source_options
 
     found = examples.shape
-    if "mode" not in source_options(examples.source) or {wanted[0], found[0]} != {1, 3} or wanted[1:] != found[1:]:
+    if "mode" not in source_options(examples.source) or {shape[0], found[0]} != {1, 3} or shape[1:] != found[1:]:
         return ""
-    mode = "grey" if wanted[0] == 1 else "rgb"
-    return f". The option mode={mode} reads them with {wanted[0]} channel{'s' if wanted[0] > 1 else ''}"
+    mode = "grey" if shape[0] == 1 else "rgb"
+    return f". The option mode={mode} reads them with {shape[0]} channel{'s' if shape[0] > 1 else ''}"

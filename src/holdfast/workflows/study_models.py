@@ -237,9 +237,9 @@ def check_entries(what: str, entries: Mapping[str, tuple[Any, Any]]) -> None:
         RunError: some differ.
     """
     different = [
-        f"{key}: it has {found}, this call asks for {asked}"
-        for key, (found, asked) in entries.items()
-        if found != asked
+        f"{key}: it has {found}, this call asks for {expected}"
+        for key, (found, expected) in entries.items()
+        if found != expected
     ]
     if different:
         raise RunError(

@@ -64,10 +64,10 @@ def data_attacked(run: AttackRun, spec: str) -> DataSet:
     Raises:
         UsageError: there is another one.
     """
-    promised = run.manifest.data
-    examples = open_data_spec(spec, promised.split)
-    if examples.sha256 != promised.sha256:
-        raise UsageError(f"the data have the SHA-256 {examples.sha256}, {run.folder} attacked {promised.sha256}")
+    attacked_data = run.manifest.data
+    examples = open_data_spec(spec, attacked_data.split)
+    if examples.sha256 != attacked_data.sha256:
+        raise UsageError(f"the data have the SHA-256 {examples.sha256}, {run.folder} attacked {attacked_data.sha256}")
     return examples
 
 
@@ -93,11 +93,11 @@ def target_attacked(run: AttackRun, bundles: Sequence[Bundle], data: str, comput
         raise UsageError(f"none of the models is the one that {run.folder} attacked ({manifest.model['sha256']})")
     check_code(manifest.model, bundle.describe(), manifest.versions, str(run.folder))
     where = replace(computation, precision=manifest.precision, backend=manifest.model["backend"]["name"])
-    asked = AttackOptions(
+    options = AttackOptions(
         n=manifest.n,
         alpha=manifest.alpha or None,
         search_alpha=manifest.search_alpha or AttackOptions.search_alpha,
         soft_samples=manifest.soft_samples or AttackOptions.soft_samples,
     )
     smoothing = None if manifest.noise is None else noise_from_dict(manifest.noise)
-    return target_of(bundle, data, smoothing, asked, where)[0]
+    return target_of(bundle, data, smoothing, options, where)[0]

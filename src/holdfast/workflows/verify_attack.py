@@ -60,7 +60,7 @@ def verify_attack(
         inputs = data.examples(sorted(material.records))
         check_distances(material, ((each.index, each.x.ravel().tolist()) for each in inputs), result)
     if given.model is not None:
-        _asked(found, given, data, target_of, result, show)
+        _check_classifier(found, given, data, target_of, result, show)
     return result
 
 
@@ -83,7 +83,7 @@ def _against_certification(material: AttackFiles, folder: Path, result: AttackVe
     check_certification(material, run.manifest.digest, theorem_of(run.manifest).norm.value, certified, result)
 
 
-def _asked(
+def _check_classifier(
     found: AttackRun,
     given: Given,
     data: DataSet | None,
@@ -97,7 +97,7 @@ def _asked(
         return
     target = target_of(found)
     if target.deterministic:
-        _ask(found, target, data, result)
+        _check_answers(found, target, data, result)
     elif given.replay is None:
         result.notes.append(
             "answers of a random classifier are other ones each time: attacked again, they are the same"
@@ -110,15 +110,15 @@ def _asked(
         result.failures.append(f"nothing could be computed again: {error}")
 
 
-def _ask(found: AttackRun, target: Target, data: DataSet | None, result: AttackVerification) -> None:
+def _check_answers(found: AttackRun, target: Target, data: DataSet | None, result: AttackVerification) -> None:
     """Ask a classifier whose answers are always the same for those that are recorded."""
     import torch
 
     for record in found.records:
-        asked = [("the adversarial", found.adversarial(record), record.answer)]
+        questions = [("the adversarial", found.adversarial(record), record.answer)]
         if found.manifest.certification is None and data is not None:
-            asked.append(("the unchanged input", data[record.index].x, record.reference))
-        for what, x, recorded in asked:
+            questions.append(("the unchanged input", data[record.index].x, record.reference))
+        for what, x, recorded in questions:
             if x is None:
                 continue
             (answer,) = target.answers(torch.from_numpy(x).to(target.device), 1, 0).classes
