@@ -104,8 +104,8 @@ def main() -> None:
         sys.exit(1)
     except MemoryError as error:
         console.fail(
-            f"there is not enough memory for this ({first_line(error) or 'none is left'}). Compute less at a time: take "
-            "a smaller --batch-size, fewer samples or fewer examples; or a machine with more memory"
+            f"there is not enough memory for this ({first_line(error) or 'none is left'}). Compute less at a time: "
+            "take a smaller --batch-size, fewer samples or fewer examples; or a machine with more memory"
         )
         sys.exit(1)
     if isinstance(code, int) and code:

@@ -34,8 +34,8 @@ def tell(out: Where, kind: type[Manifest], as_json: bool) -> None:
     console.say(f"  {stored.digest}")
     if stored.awaits_nonce:
         console.note(
-            "Publish this digest, then have an auditor name a nonce. To continue, run the same command with --nonce HEX "
-            f"instead of --promise-only --nonce {LATER}"
+            "Publish this digest, then have an auditor name a nonce. To continue, run the same command with --nonce "
+            f"HEX instead of --promise-only --nonce {LATER}"
         )
     else:
         console.note(

@@ -32,8 +32,8 @@ def guard() -> None:
 class Guarded:
     """A stream that makes all texts `visible`: those of other libraries, of Python itself and of base classifiers.
 
-    The colours and bars of our own consoles bypass it (`rich_proxied_file`, which rich looks for); they make their texts
-    visible themselves.
+    The colours and bars of our own consoles bypass it (`rich_proxied_file`, which rich looks for); they make their
+    texts visible themselves.
     """
 
     def __init__(self, stream: Any) -> None:

@@ -38,8 +38,8 @@ def train_command(
         typer.Option(
             "--recipe",
             help="Training loss. With noise: noise, consistency, stability, smoothadv:epsilon=E, macer, "
-            "vote-margin, denoise:classifier=FILE. Without noise: standard, adversarial:epsilon=E, convex:epsilon=E, autoencoder, "
-            "memorize.",
+            "vote-margin, denoise:classifier=FILE. Without noise: standard, adversarial:epsilon=E, "
+            "convex:epsilon=E, autoencoder, memorize.",
             metavar="SPEC",
         ),
     ] = "noise",
@@ -153,6 +153,6 @@ def _say(out: Path, trained: BundleInfo) -> None:
     console.say(
         f"{out}: {trained.architecture} {purpose}; recipe {with_fractions(figures['recipe'])}, {figures['precision']}; "
         f"accuracy{under} "
-        f"{100 * figures['training_accuracy_under_noise']:.1f}% on the training split (running mean of the last epoch), "
+        f"{100 * figures['training_accuracy_under_noise']:.1f}% on the training split (mean of the last epoch), "
         f"{100 * figures['held_out_accuracy_under_noise']:.1f}% on the held-out split"
     )

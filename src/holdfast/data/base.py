@@ -44,7 +44,7 @@ class DataSet:
         split: "train" or "test".
         class_names: one name a class, in the order of the labels.
         labels: `(len,)` class indices, 0-based.
-        shape: of one input, `(channels, height, width)` or `(features,)`.
+        shape: shape of one input, `(channels, height, width)` or `(features,)`.
         load: indices `(num,)` -> values `(num, *shape)`: uint8 from 0 to `peak`, or float32 within `bounds`.
         raw: index -> the bytes that identify one input: its values, or the encoded image they are decoded from.
         peak: the 8-bit value that stands for 1.0.
@@ -282,7 +282,7 @@ class Source:
     """A way in which data come.
 
     Attributes:
-        name: of it.
+        name: name of it.
         path: what its path is, in capitals; None for a source that takes no path.
         options: its options, each with what stands for its value in help texts.
         load: the function.

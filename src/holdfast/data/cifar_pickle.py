@@ -111,7 +111,7 @@ def read_dictionary(content: bytes, name: str, home: str) -> dict[str, Any]:
     """The dictionary in a pickle, with strings for keys; arrays are uint8.
 
     Args:
-        content: of the file.
+        content: content of the file.
         name: what errors call it.
         home: where it is published.
 

@@ -134,8 +134,8 @@ def peculiarities(image: Image, channels: int) -> list[str]:
     """What a person may see in an image and a classifier does not, each as the predicate of a sentence.
 
     Args:
-        image: with its header read.
-        channels: that it is to have.
+        image: image whose header has been read.
+        channels: number of channels that it will have.
     """
     found = [GREY] if channels > 1 and image.mode in _ONE_CHANNEL else []
     if "transparency" in image.info or image.mode in ("LA", "La", "PA", "RGBA", "RGBa"):

@@ -110,7 +110,7 @@ def picture_data_set(
         split: "train" or "test".
         class_names: one name a class.
         labels: `(len,)` class indices.
-        notes: what else is to be said of them.
+        notes: more notes about them.
         survey: read the headers of all images now, for these notes, and so that a wrong one is found before any work.
             Without `size` this is done in any case.
 

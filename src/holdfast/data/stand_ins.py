@@ -15,7 +15,7 @@ def refuse_stand_in(content: bytes, name: object) -> None:
     """Raise DataError if a file's content is not the file itself but what stands in its place.
 
     Args:
-        content: of the file; its first 512 bytes are enough.
+        content: content of the file; its first 512 bytes are enough.
         name: what the error calls it: its path, or a row of it.
 
     Raises:

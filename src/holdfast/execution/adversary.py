@@ -51,7 +51,7 @@ class Adversary:
     """An attack and all that it needs to know.
 
     Attributes:
-        manifest: what is promised of the attack.
+        manifest: manifest of the attack.
         attack: what searches.
         target: the classifier.
         check: how claims are verified.

@@ -28,10 +28,10 @@ class Agreement:
     """What two base classifiers did with the same inputs.
 
     Attributes:
-        votes: that each of them cast.
-        differing: of them on which they differ.
+        votes: number of votes that each of them cast.
+        differing: number of votes on which they differ.
         first: certificates from the votes of the first, in the order of the examples.
-        second: of the second.
+        second: certificates from the votes of the second.
     """
 
     votes: int
@@ -71,9 +71,9 @@ def agreement(
         first: the reference.
         second: the other one.
         noise: the smoothing noise.
-        estimator: of a fixed size, so that both classifiers get the same inputs in the same order.
+        estimator: estimator of a fixed size, so that both classifiers get the same inputs in the same order.
         n0: selection samples of each example.
-        seed: of the noise.
+        seed: seed of the noise.
         examples: inputs within the range of the noise.
         engine: in this process, with a fixed batch size.
         on_done: told, after each example and classifier, how many there are and how many there will be.

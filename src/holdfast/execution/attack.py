@@ -64,10 +64,10 @@ def describe_attack(
         check: how claims are verified.
         data: which examples.
         model: what the bundle says of itself, and its backend.
-        precision: in which the votes are computed.
-        seed: of all randomness; a number was chosen by whoever gives it, and is noted as such.
+        precision: precision of the votes.
+        seed: seed of all randomness; a number was chosen by whoever gives it, and is noted as such.
         target_class: the class to lead to: a number, "next", or None for any other.
-        restarts: of a randomized attack, for each example and budget.
+        restarts: restarts of a randomized attack for each example and budget.
         certification: digest of the run whose certificates are attacked; None where there is none.
     """
     smoothed = target if isinstance(target, SmoothedTarget) else None
@@ -124,13 +124,13 @@ def attack_run(
     """Start or resume an attack and return when every example of its subset has a record on the disk.
 
     Args:
-        folder: of the attack.
-        manifest: what is promised; an existing attack must have promised the same.
+        folder: folder of the attack.
+        manifest: manifest of the attack; an existing attack must have the same settings.
         target: the classifier.
         examples: gives the examples of the indices it is called with.
-        certified: what is known of each example of the subset; None to ask the classifier.
+        certified: what the run says about each example of the subset; None to ask the classifier.
         on_progress: called after each example.
-        settings: of this session, for the log.
+        settings: settings of this session, for the log.
 
     Raises:
         AlarmError: an adversarial lies inside a certified radius; the evidence is on the disk, and repeating the call
@@ -177,7 +177,7 @@ def attacked_again(
 
     Args:
         found: the attack.
-        indices: of records of it.
+        indices: indices of records of it.
         target: its classifier.
         data: its data set.
 

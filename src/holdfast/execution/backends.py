@@ -47,9 +47,9 @@ class ClassifierBuilder:
     """What a base classifier is made from.
 
     Attributes:
-        bundle: of the model, in float32.
-        noise: that its inputs will have.
-        precision: in which it is to compute.
+        bundle: bundle of the model, in float32.
+        noise: noise on its inputs.
+        precision: precision that it computes in.
         device: "cpu", "cuda" or "cuda:N".
         threads: processor threads.
         training_set: opens the training split, for the calibration of int8.
@@ -84,7 +84,7 @@ class ClassifierBuilder:
         Args:
             backend: a name or `auto`.
             example: some input.
-            samples: that will be drawn at most.
+            samples: largest number of samples that will be drawn.
         """
         if backend != AUTO:
             return self.classifier(backend)
@@ -115,7 +115,7 @@ class ClassifierBuilder:
         Args:
             backend: a name, or `auto` for the fastest one in each precision.
             example: some input.
-            samples: that will be drawn at most.
+            samples: largest number of samples that will be drawn.
 
         Raises:
             UsageError: the backend has neither precision; see `prepare`.

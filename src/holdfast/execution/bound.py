@@ -89,12 +89,12 @@ def bound_run(
     """Start or resume a run and return when every example of its subset has a record on the disk.
 
     Args:
-        folder: of the run.
-        manifest: what is promised; an existing run must have promised the same.
+        folder: folder of the run.
+        manifest: manifest of the run; an existing run must have the same settings.
         bounded: the bound for the model of the manifest.
         examples: gives the examples of the indices it is called with.
         on_progress: called after each batch.
-        settings: of this session, for the log.
+        settings: settings of this session, for the log.
 
     Raises:
         RunError, InputError, ClassifierError: see `RunStore`, `checked_example`, `Bounded.certify`.

@@ -81,9 +81,9 @@ def code_of_votes(noise: Noise, estimator: Estimator, model: Mapping[str, Any]) 
     """What stands for the code that draws and counts votes, beside the versions.
 
     Args:
-        noise: of the run.
-        estimator: of the run.
-        model: what its manifest says of the model.
+        noise: noise of the run.
+        estimator: estimator of the run.
+        model: entries of the model in its manifest.
     """
     return code_version(type(noise), type(estimator), find(model.get("backend", {}).get("name", "torch")))
 
@@ -136,8 +136,8 @@ def certify_run(
     """Start or resume a run and return when every example of its subset has a record on the disk.
 
     Args:
-        folder: of the run.
-        manifest: what is promised; an existing run must have promised the same.
+        folder: folder of the run.
+        manifest: manifest of the run; an existing run must have the same settings.
         classifier: the base classifier, or how workers make it.
         examples: gives the examples of the indices it is called with, in any order.
         engine: where the loop runs.

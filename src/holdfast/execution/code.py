@@ -33,7 +33,7 @@ def code_at_work(*kinds: type) -> dict[str, str]:
     """Digests of the loop's modules and of those that some classes are made of, by their names.
 
     Args:
-        kinds: of the noise, the estimator, the backend, the attack, the bound: whichever take part.
+        kinds: classes of the noise, the estimator, the backend, the attack, the bound: whichever take part.
     """
     modules = {base.__module__ for kind in kinds for base in kind.__mro__}
     return code_of({*_LOOP, *modules}, _OURS, packages=False)

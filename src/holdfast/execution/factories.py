@@ -31,9 +31,9 @@ class BackendFactory(ClassifierFactory):
     Args:
         backend: its name.
         job: what it computes.
-        num_classes: of the classifier.
+        num_classes: num classes of the classifier.
         described: what the backend says of itself at the driver, as the manifest has it.
-        versions: of the driver's installation; a worker with another one would cast other votes.
+        versions: versions of the driver's installation; a worker with another one would cast other votes.
         code: digests of the driver's code of the network, the noise and the loop, by the names of modules.
     """
 
@@ -73,7 +73,7 @@ def base_for(engine: Engine, classifier: VotingClassifier, noise: Noise) -> Base
     Args:
         engine: where the loop runs.
         classifier: on its backend.
-        noise: that the engine will draw.
+        noise: noise that the engine draws.
     """
     if isinstance(engine, LocalEngine):
         return classifier

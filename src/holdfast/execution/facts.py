@@ -29,8 +29,8 @@ def facts_of_model(bundle: Bundle, noise: Mapping[str, Any] | None) -> ModelFact
     """Of a model, whose inputs may get noise.
 
     Args:
-        bundle: of the model.
-        noise: of the manifest; empty or None where there is none.
+        bundle: bundle of the model.
+        noise: noise of the manifest; empty or None where there is none.
 
     Raises:
         UsageError: there is no such noise.

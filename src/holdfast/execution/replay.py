@@ -81,7 +81,7 @@ def check_code(expected: Mapping[str, Any], given: Mapping[str, Any], versions: 
     Args:
         expected: what a manifest says of the model.
         given: what the model here says.
-        versions: of the manifest.
+        versions: versions of the manifest.
         who: has the manifest, in words.
     """
     other = other_code(expected, given)
@@ -98,7 +98,7 @@ def check_backend(manifest: RunManifest, backend: dict[str, Any]) -> None:
     """Raise RunError unless calibration has given the 8-bit network of the run again.
 
     Args:
-        manifest: of the run.
+        manifest: manifest of the run.
         backend: what the backend says of itself here; see `Backend.describe`.
     """
     expected, found = (_quantization(each) for each in (manifest.model.get("backend", {}), backend))
@@ -129,8 +129,8 @@ def draw_again(run: Run, indices: Sequence[int], classifier: Base, data: DataSet
     """Draw the votes of some records again, by the loop that certifies.
 
     Args:
-        run: whose seed, noise and estimator are used.
-        indices: of the records.
+        run: run whose seed, noise and estimator are used.
+        indices: indices of the records.
         classifier: the base classifier of the run, or how workers make it; see `check_origin`.
         data: the data set of the run.
         engine: where the loop runs.

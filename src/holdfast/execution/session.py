@@ -64,7 +64,7 @@ def session(
     Args:
         store: an open run or attack.
         on_progress: called when `Work.count` or `Work.tell` is.
-        settings: of this session, for the log.
+        settings: settings of this session, for the log.
         flush_seconds: how long finished records may wait for others, to be flushed to the disk together.
     """
     work = Work(store, on_progress, flush_seconds)

@@ -48,7 +48,7 @@ def transfer(
     Args:
         attacks: by name, all on inputs of one data set.
         targets: the classifiers that they were made against, under the same names.
-        seed: of the noise; each answer has noise of its own.
+        seed: seed of the noise; each answer has noise of its own.
         on_answer: told, after each answer, how many there are and how many there will be.
 
     Raises:

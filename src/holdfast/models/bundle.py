@@ -40,7 +40,7 @@ class InputSpace:
     """What the model takes: inputs in input units, with the normalization that is its first layer.
 
     Attributes:
-        shape: of one input without noise, `(channels, height, width)` or `(features,)`.
+        shape: shape of one input without noise, `(channels, height, width)` or `(features,)`.
         low: smallest value of an input.
         high: largest value of an input.
         mean: subtracted from each channel of the noisy input, in input units; None for no normalization.
@@ -60,7 +60,7 @@ class BundleInfo:
 
     Attributes:
         architecture: name of the architecture.
-        arguments: of its builder.
+        arguments: arguments of its builder.
         input_space: what the model takes.
         noise: name and parameters of the noise it was trained for; None for a training without noise.
         class_names: one name for each class.
@@ -107,7 +107,7 @@ class Bundle:
     Attributes:
         info: what the file says of its weights.
         module: the base classifier.
-        sha256: of the file.
+        sha256: sha256 of the file.
         code: digests of the code that the architecture is, by the names of modules; see `model_code`.
     """
 
@@ -132,7 +132,7 @@ def save_bundle(path: Where, info: BundleInfo, module: nn.Module) -> None:
     """Write a bundle, whole or not at all.
 
     Args:
-        path: of the file; ends in `.safetensors`.
+        path: path of the file; ends in `.safetensors`.
         info: what to say of the weights.
         module: built by `info.build()`.
     """
@@ -181,7 +181,7 @@ def load_bundle(path: Where, device: torch.device | None = None) -> Bundle:
     Nothing is allocated for a network whose tensors are not those of the file (`holdfast.models.sketch`).
 
     Args:
-        path: of the file.
+        path: path of the file.
         device: where the module goes; the processor by default.
 
     Raises:

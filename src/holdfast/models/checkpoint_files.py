@@ -86,8 +86,8 @@ def check_claims(path: Path, sets: Iterable[dict[str, Tensor]]) -> None:
     """Raise BundleError unless the tensors that were read have no more bytes than their file.
 
     Args:
-        path: of the file.
-        sets: of tensors by name.
+        path: path of the file.
+        sets: sets of tensors by name.
     """
     size = path.stat().st_size
     seen: set[int] = set()

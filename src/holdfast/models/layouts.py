@@ -38,7 +38,7 @@ class Fit:
     """How weights of a layout become those of one architecture.
 
     Attributes:
-        arguments: of the architecture's builder.
+        arguments: arguments of the architecture's builder.
         renames: regular expressions and what takes their place in every name, in this order.
     """
 
@@ -115,7 +115,7 @@ def read_weights(path: Path, name: str | None = None) -> dict[str, Tensor]:
     Nothing that the file names is run: torch's restricted reader takes tensors and plain values only.
 
     Args:
-        path: of the file.
+        path: path of the file.
         name: which ones, where there are several; see `chosen`.
 
     Raises:
@@ -171,7 +171,7 @@ def load_into(network: nn.Module, weights: Mapping[str, Tensor], layout: Layout,
     taken off as far as that makes them fit.
 
     Args:
-        network: of the architecture that `fit` belongs to; without the normalization of a bundle.
+        network: network of the architecture that `fit` belongs to; without the normalization of a bundle.
         weights: by the layout's names.
         layout: where the weights come from.
         fit: how they become those of the architecture.

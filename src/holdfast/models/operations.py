@@ -39,7 +39,7 @@ def check_operations(content: bytes, start: int = 0) -> int:
     same operation.
 
     Args:
-        content: in which the pickle is.
+        content: bytes that hold the pickle.
         start: where it begins.
 
     Returns:

@@ -67,10 +67,10 @@ def settled(
 
     Args:
         precision: "float32", "bfloat16", or "auto" for the faster one.
-        earlier: that of a work that is gone on with; it is not measured again. None for a new one.
+        earlier: precision of earlier work that continues; it is not measured again. None for new work.
         allowed: raises UsageError for a precision that the work cannot be done in.
         measure: a part of the work; None where the whole of it is short.
-        tell: is told what "auto" has come to, in a sentence.
+        tell: called with what "auto" chose, in a sentence.
 
     Warns:
         RuntimeWarning: the one that was named is much slower than float32 here.

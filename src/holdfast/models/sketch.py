@@ -40,7 +40,7 @@ def sketch(file: Stored, architecture: str, build: Callable[[], nn.Module]) -> M
     It is left off as soon as it has more parameters than the file, or others.
 
     Args:
-        file: with its weights.
+        file: file with its weights.
         architecture: its name, for messages.
         build: makes it.
 

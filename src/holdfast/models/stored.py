@@ -30,10 +30,10 @@ class Stored:
     """What a safetensors file says of itself.
 
     Attributes:
-        path: of the file.
+        path: path of the file.
         size: bytes of the file.
         header: what its maker wrote into it.
-        shapes: of the tensors, by their names.
+        shapes: shapes of the tensors, by their names.
     """
 
     path: Where

@@ -40,7 +40,7 @@ def put_in(network: nn.Module, weights: Mapping[str, Tensor], origin: str) -> li
     """Give a network its weights, after a look at what they are, and see that it then has them.
 
     Args:
-        network: whose `state_dict` has these names and shapes.
+        network: network whose `state_dict` has these names and shapes.
         weights: by the network's names.
         origin: where they come from, for messages.
 
@@ -69,7 +69,7 @@ def tensor_fault(name: str, tensor: Tensor, expected: Tensor) -> tuple[str, str]
 
     Args:
         name: in the network.
-        tensor: that the file has, of the shape expected.
+        tensor: tensor that the file has, of the shape expected.
         expected: the network's own, of whose type it will be.
     """
     form = form_fault(tensor)

@@ -25,8 +25,8 @@ class Trial:
     """What a network said.
 
     Attributes:
-        examples: that it was shown.
-        right: of them that it named right.
+        examples: number of examples that it was shown.
+        right: how many of them it classified right.
         constant: whether its logits are the same for all.
         guessing: whether it names no more right than a guess among the classes would.
     """
@@ -43,8 +43,8 @@ def tried(module: torch.nn.Module, info: BundleInfo, data: DataSet) -> Trial:
 
     Args:
         module: in eval mode, on a processor.
-        info: what is said of it.
-        data: with its inputs and classes.
+        info: description of it.
+        data: data set with its inputs and classes.
 
     Raises:
         BundleError: its largest logit is NaN or infinite for one of them.

@@ -35,9 +35,9 @@ def read_adversarial(folder: Folder, index: int, shape: tuple[int, ...], expecte
     """The adversarial of an example.
 
     Args:
-        folder: of the attack.
-        index: of the example.
-        shape: that inputs have.
+        folder: folder of the attack.
+        index: index of the example.
+        shape: shape of inputs.
         expected: the hash that the record names.
 
     Raises:

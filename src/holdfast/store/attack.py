@@ -42,25 +42,25 @@ class AttackRecord(Plain):
     """What an attack did to one example.
 
     Attributes:
-        index: of the example in its split.
+        index: index of the example in its split.
         label: its true class.
         reference: the class that the attack leads away from: the certified one, or the classifier's own answer for the
             unchanged input; None where it gave none.
         radius: certified for `reference`, in the attack's norm; None where nothing is.
-        budgets: that were tried, in this order, up to the first that succeeded, or up to the radius where that one is
-            an abstention within it; infinity is None.
+        budgets: budgets that were tried, in this order, up to the first that succeeded, or up to the radius where that
+            one is an abstention within it; infinity is None.
         magnitude: distance of the smallest adversarial that held, or of the one that contradicts the certificate; 0
             where the unchanged input is one; None if none was found.
         kind: `misclassified` or `abstains`; None if none was found.
         answer: the class that the smoothed classifier has there, at the confidence of the check; None for none.
         claims: adversarials that were claimed and verified: those nearer than any that held before, and those within
             the radius.
-        refused: of them that fresh noise did not confirm.
+        refused: how many of them fresh noise did not confirm.
         repeats: runs of Predict that verified the one that held.
-        failures: of them in which it did what the adversary wants.
-        votes: of all these runs together; None where nothing is random.
+        failures: how many of them did what the adversary wants.
+        votes: votes of all these runs together; None where nothing is random.
         restarts: runs of the attack.
-        queries: what the classifier was asked, in decisions, scores, gradients and noisy samples, checks included.
+        queries: number of queries to the classifier: decisions, scores, gradients and noisy samples, with checks.
         adversarial: SHA-256 of the adversarial's values, float32; None if none was found.
     """
 
@@ -135,8 +135,8 @@ class AttackStore(RunFolder):
     """An attack opened for appending, by one process at a time.
 
     Args:
-        folder: of the attack; made if it is not there.
-        manifest: what is promised; an existing attack must have promised the same.
+        folder: folder of the attack; made if it is not there.
+        manifest: manifest of the attack; an existing attack must have the same settings.
 
     Raises:
         RunLockedError, RunError, StorageError: see `RunFolder`.

@@ -60,26 +60,26 @@ class AttackManifest(Manifest):
 
     Attributes:
         attack: name and parameters.
-        norm: in which it is measured.
+        norm: norm of its distances.
         budgets: how far the adversary may go.
         wanted: the class to lead to: a number, "next", or None for any other.
-        restarts: of a randomized attack, for each example and budget.
+        restarts: restarts of a randomized attack for each example and budget.
         repeats: runs of Predict that verify a claim.
-        confidence: of an adversarial that counts.
-        noise: of a smoothed classifier; None for a classifier without noise.
+        confidence: confidence that an adversarial needs to count.
+        noise: noise of a smoothed classifier; None for a classifier without noise.
         n: votes of each answer; 0 without noise.
-        alpha: at which it answers; 0 without noise.
-        search_alpha: at which it abstains while an attack searches.
+        alpha: failure probability of each answer; 0 without noise.
+        search_alpha: failure probability of its answers while an attack searches.
         soft_samples: noisy copies of a soft vote.
         data: which examples.
         model: as in the manifest of a certification; the backend is that of the votes.
         certification: digest of the run whose certificates are attacked; None where there is none.
-        seed: of all randomness; None while it awaits an auditor's nonce.
-        precision: in which the base classifier computes its votes; gradients are those of float32.
+        seed: seed of all randomness; None while it awaits an auditor's nonce.
+        precision: precision of the base classifier its votes; gradients are those of float32.
         device: kind of device, "cpu" or "cuda".
-        versions: of Holdfast, and of the libraries that noise, votes and attacks come from.
+        versions: versions of Holdfast, and of the libraries that noise, votes and attacks come from.
         created: when the promise was made, UTC; not compared on resuming.
-        format: of this file and of the records.
+        format: format of this file and of the records.
         seed_origin: as in the manifest of a certification.
         nonce: likewise.
         promise: likewise.

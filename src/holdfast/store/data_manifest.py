@@ -43,8 +43,8 @@ class DataManifest(Plain):
         sha256: hash of all inputs and labels of the split, in order; `unknown` for an imported log.
         size: number of examples in the split; for an imported log about a data set that is not known, as many as its
             indices ask for.
-        shape: of one input, `(channels, height, width)` or `(features,)`; `(1,)` where it is not known, in an imported
-            log about a data set that is not known.
+        shape: shape of one input, `(channels, height, width)` or `(features,)`; `(1,)` in an imported log about
+            a data set that is not known.
         low: smallest value that an input may have.
         high: largest value that an input may have.
         class_names: one name for each class.

@@ -68,8 +68,8 @@ class RunFolder(ABC):
     Args:
         where: the folder lies; made if it is not there.
         manifest_name: the file that makes a folder one of these.
-        files: of other names that this kind of folder may hold.
-        folders: that this kind of folder may hold.
+        files: other names of files that this kind of folder may hold.
+        folders: names of folders that this kind of folder may hold.
 
     Attributes:
         folder: the open folder.

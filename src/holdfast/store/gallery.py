@@ -35,7 +35,7 @@ class Gallery:
     """Pictures of a few examples.
 
     Attributes:
-        index: of each example in its split, `(examples,)`.
+        index: index of each example in its split, `(examples,)`.
         pictures: `(examples, 1 + versions, height, width, 3)`, the input first, then noisy versions of it.
     """
 

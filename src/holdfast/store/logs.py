@@ -69,8 +69,8 @@ def read_log(path: Path, norm: Norm = Norm.L2) -> Log:
     """Read a TSV log: UTF-8, or UTF-16 and UTF-32 with a byte-order mark.
 
     Args:
-        path: of the file.
-        norm: of the radii; in L0 they are whole numbers of pixels.
+        path: path of the file.
+        norm: norm of the radii; in L0 they are whole numbers of pixels.
 
     Raises:
         DataError: the file is missing, empty, not text, cut off where it matters, or has a line that cannot be right;

@@ -43,7 +43,7 @@ class Manifest(Plain):
 
     Attributes:
         document: what it may hold; a class of `holdfast.formats.manifests`, or several.
-        file_name: of the document in its folder.
+        file_name: file name of the document in its folder.
         what: is in such a folder, for messages: "a run".
         made_by: the command that makes one.
         current: the format that this version writes and reads.

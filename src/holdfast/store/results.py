@@ -42,7 +42,7 @@ def results_of(manifest_digest: str, lines: Iterable[bytes]) -> Results:
 
     Args:
         manifest_digest: digest of the manifest.
-        lines: of the records' file, each of which has been read as a record.
+        lines: lines of the records' file, each of which has been read as a record.
     """
     records = [json_object(line, MOST_LINE) for line in lines]
     return Results(manifest_digest, len(records), results_digest(manifest_digest, records))
@@ -91,9 +91,9 @@ def conclude(folder: Folder, manifest_digest: str, examples: int) -> None:
     """Write `results.json` if the run is complete. Only for whoever holds the folder's lock.
 
     Args:
-        folder: of the run or of the attack, whose records have been read.
+        folder: folder of the run or of the attack, whose records have been read.
         manifest_digest: digest of its manifest.
-        examples: that were promised a record.
+        examples: number of examples that must have a record.
 
     Raises:
         RunError: there is one already, and it is of other records.

@@ -106,9 +106,9 @@ class BoundRecord(Plain):
     """The record of an example that a deterministic bound is about.
 
     Attributes:
-        index: of the example in its split.
+        index: index of the example in its split.
         label: its true class.
-        answer: of the classifier for the unchanged example; None where rounding does not let one say.
+        answer: answer of the classifier for the unchanged example; None where rounding does not let one say.
         radius: within which the answer is proved not to change; 0 where nothing further is proved.
     """
 
@@ -148,8 +148,8 @@ def read_run(folder: Where | Folder, to_go_on: bool = False) -> Run:
     """The run in `folder`, without touching it; a torn last line is left out.
 
     Args:
-        folder: of the run.
-        to_go_on: whether it will be gone on with, so that records may have been lost since it was complete.
+        folder: folder of the run.
+        to_go_on: whether it will be continued, so that records may have been lost since it was complete.
 
     Raises:
         RunError: not a run, a record in it is corrupt, its records are not those of its `results.json`, or something
@@ -173,7 +173,7 @@ class RunStore(RunFolder):
     """A run opened for appending, by one process at a time.
 
     Args:
-        folder: of the run; made if it is not there.
+        folder: folder of the run; made if it is not there.
         manifest: what is promised. A new run writes it before anything else; an existing one must have made the same
             promise.
 

@@ -32,9 +32,9 @@ class Seed(Plain):
     """A seed, and where it comes from.
 
     Attributes:
-        value: of 63 bits; None where there is none yet, since the nonce is still to come.
+        value: number of 63 bits; None where there is none yet, since the nonce is still to come.
         origin: "chosen", "entropy" or "derived"; None where an earlier version did not note it.
-        nonce: that it is derived from, in hexadecimal; None for none.
+        nonce: nonce that it is derived from, in hexadecimal; None for none.
         promise: digest of the promise that it is derived from; None for none.
     """
 
@@ -99,7 +99,7 @@ def check_derivation(entries: Mapping[str, Any]) -> None:
     """Raise ValueError unless a seed that is derived follows from its promise and its nonce.
 
     Args:
-        entries: of a promise, as its schema has them.
+        entries: entries of a promise, as its schema has them.
     """
     nonce = entries.get(NONCE)
     if nonce is None:

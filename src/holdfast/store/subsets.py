@@ -38,7 +38,7 @@ class Published:
 
     Attributes:
         size: number of examples.
-        shape: of one input.
+        shape: shape of one input.
         classes: number of classes.
     """
 
@@ -119,7 +119,7 @@ def subset_of(
     Args:
         have: indices of the examples in the split, increasing.
         labels: the class of each.
-        split: that they are of.
+        split: split that they belong to.
         expected: indices that there are to be; None where these are all.
     """
     unfinished = expected is not None and len(have) < len(expected)

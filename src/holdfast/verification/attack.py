@@ -45,8 +45,8 @@ class AttackVerification(Findings):
 
     Attributes:
         adversarials: files whose hash, shape and range are right.
-        distances: of them from their unchanged inputs that are as stated.
-        answers: of the classifier that were asked for again.
+        distances: how many of them lie as far from their unchanged inputs as recorded.
+        answers: number of answers that the classifier gave again.
         certified: records that were compared with the run whose certificates were attacked.
         certification: digest of that run's manifest; None where there is none.
     """
@@ -63,10 +63,10 @@ class AttackFiles:
     """An attack as verify read it.
 
     Attributes:
-        folder: of the attack.
-        norm: in which it is measured: L0, L2 or Linf.
+        folder: folder of the attack.
+        norm: norm of its distances: L0, L2 or Linf.
         n: votes of each answer; 0 without noise.
-        shape: of one input.
+        shape: shape of one input.
         low: smallest value of an input.
         high: largest value of an input.
         classes: how many there are.
@@ -135,7 +135,7 @@ def check_attack(folder: Where, result: AttackVerification) -> AttackFiles | Non
     """Check the digests, records and adversarials of an attack; None where the manifest itself is wrong.
 
     Args:
-        folder: of the attack.
+        folder: folder of the attack.
         result: takes the counts, digests, failures and notes.
     """
     try:
@@ -204,8 +204,8 @@ def check_certification(
 
     Args:
         files: the attack.
-        digest: of the manifest of the run with these certificates.
-        norm: of its radii.
+        digest: digest of the manifest of the run with these certificates.
+        norm: norm of its radii.
         certified: for each of its examples the class that is attacked, and the radius that is certified for it.
         result: takes the counts and failures.
     """

@@ -30,7 +30,7 @@ def lower_bound(hits: int, n: int, alpha: Fraction, bits: int) -> Share:
         hits: 0..n.
         n: at least 1.
         alpha: in (0, 1).
-        bits: of relative precision of the probability and of its complement.
+        bits: bits of relative precision of the probability and of its complement.
 
     Raises:
         RunError: the root could not be enclosed.

@@ -30,7 +30,7 @@ class DataFacts:
 
     Attributes:
         entries: what a manifest says of it, as it would be written.
-        labels: of all its examples, in order.
+        labels: labels of all its examples, in order.
     """
 
     entries: Mapping[str, Any]
@@ -66,9 +66,9 @@ def check_data(
     """Compare all that a manifest says of its data, and every label, with the data.
 
     Args:
-        entries: of the manifest; they have been read, so none is missing.
+        entries: entries of the manifest; they have been read, so none is missing.
         records: by index.
-        facts: of the data.
+        facts: facts of the data.
         result: takes the counts, failures and notes.
     """
     stored = entries["data"]
@@ -91,8 +91,8 @@ def check_model(entries: Mapping[str, Any], facts: ModelFacts, result: Findings)
     """Compare all that a manifest says of its model, and of the inputs that the model takes, with the model.
 
     Args:
-        entries: of the manifest.
-        facts: of the model.
+        entries: entries of the manifest.
+        facts: facts of the model.
         result: takes failures and notes.
     """
     stored = entries["model"]
@@ -133,8 +133,8 @@ def _check_entries(stored: Mapping[str, Any], found: Mapping[str, Any], result: 
             continue
         if name == "decoder" and _library(stored[name]) == _library(found[name]):
             result.notes.append(
-                f"{stored[name]} decoded the images of the run, {found[name]} does here: the same files may give values "
-                "that differ by one or two of 255"
+                f"{stored[name]} decoded the images of the run, {found[name]} does here: the same files may give "
+                "values that differ by one or two of 255"
             )
             continue
         result.failures.append(_differs(f"data: {name}", stored[name], found[name], "the data have"))

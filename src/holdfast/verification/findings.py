@@ -22,20 +22,20 @@ class Findings:
     """What was checked, and what is wrong.
 
     Attributes:
-        digest: of the manifest.
+        digest: digest of the manifest.
         results: digest of the manifest's digest and all records; empty while records are missing.
         promise: digest that the manifest had before the nonce of its seed was known; None where there is none.
-        nonce: that the seed is derived from; None for none.
+        nonce: nonce that the seed is derived from; None for none.
         promised: examples of the subset.
         records: whole records whose digest fits.
-        labels: that were compared with the data.
+        labels: number of labels that were compared with the data.
         data: whether the data were compared, with all that the manifest says of them.
         model: whether the model was.
         pinned: the digests that were compared with published ones: "manifest", "results".
         replayed: examples that were computed again.
-        unknown: what there is no second version of, so that no radius was checked; empty where all is known.
+        unknown: what verify has no version of, so that no radius was checked; empty if there is nothing.
         failures: one line each; empty if all is well.
-        notes: what a reader should know besides.
+        notes: what else a reader should know.
     """
 
     digest: str = ""

@@ -41,12 +41,12 @@ class Manifest:
         theorem: name of the guarantee.
         estimator: name and parameters.
         n0: selection votes of each example.
-        shape: of one input.
+        shape: shape of one input.
         classes: how many there are.
         indices: the subset.
-        seed: of all noise; None where none is given.
+        seed: seed of all noise; None where none is given.
         joint_alpha: failure probability of all certificates together; None where each is promised by itself.
-        digest: of the manifest.
+        digest: digest of the manifest.
         story: where the seed comes from.
         size: examples of the split; those of an imported log need not be in `indices`.
         entries: all of the manifest, numbers with a point or an exponent as they are written.
@@ -86,8 +86,8 @@ def read_entries(folder: Where | Folder, name: str, current: int, what: str, kin
     """The entries of a manifest, after its digest and its schema have been checked.
 
     Args:
-        folder: in which it lies.
-        name: of the file.
+        folder: folder that holds it.
+        name: name of the file.
         current: the format that is read.
         what: is in such a folder, for messages: "a run".
         kind: its schema, of `holdfast.formats.manifests`.

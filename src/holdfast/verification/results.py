@@ -25,7 +25,7 @@ def check_results(folder: Where, records: Mapping[int, Mapping[str, Any]], resul
     """Note the digest of the results where there are all records, and compare it with the folder's own.
 
     Args:
-        folder: of a run or of an attack.
+        folder: folder of a run or of an attack.
         records: entries by index, all of them right.
         result: has the digest of the manifest and the counts; takes the digest of the results, and failures.
     """

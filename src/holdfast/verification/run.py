@@ -35,8 +35,8 @@ class Verification(Findings):
 
     Attributes:
         kind: "certify", "imported" or "bound".
-        claims: that were recomputed from votes.
-        log_lines: of an exported log that were checked.
+        claims: number of claims that were recomputed from votes.
+        log_lines: number of lines of an exported log that were checked.
     """
 
     kind: str = ""
@@ -55,8 +55,8 @@ class RunFiles:
 
     Attributes:
         manifest: what the manifest says.
-        rule: of its estimator; None where there are no votes, as in an imported log and of a deterministic bound, and
-            where verify does not know what radii follow from them.
+        rule: rule of its estimator; None without votes, as in an imported log and a deterministic bound, and where verify
+            does not know what radii follow from them.
         records: entries by index, those whose digest and content are right.
     """
 
@@ -74,7 +74,7 @@ def check_files(folder: Where, result: Verification) -> RunFiles | None:
     """Check the digests and the procedure of a run; None where the manifest itself is wrong.
 
     Args:
-        folder: of the run.
+        folder: folder of the run.
         result: takes the counts, digests, failures and notes.
     """
     try:

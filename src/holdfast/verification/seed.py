@@ -21,9 +21,9 @@ class SeedStory:
     """What a manifest says of its seed.
 
     Attributes:
-        seed: of all noise; None for none.
+        seed: seed of all noise; None for none.
         origin: where it comes from; None where that was not noted.
-        nonce: that it is derived from; None for none.
+        nonce: nonce that it is derived from; None for none.
         promise: digest that the manifest names for the promise before the nonce; None for none.
         before: the digest that the promise had then, computed here from the other entries.
     """

@@ -26,9 +26,9 @@ class Compared:
 
     Attributes:
         agreement: votes and certificates of both.
-        examples: that both classified.
-        seed: of all noise.
-        backend: what the other one's backend says of itself.
+        examples: the examples that both classified.
+        seed: seed of all noise.
+        backend: description of the other one's backend.
     """
 
     agreement: Agreement
@@ -56,15 +56,15 @@ def compare(
 
     Args:
         setup: model, data and noise.
-        every: one example in so many is certified, from the first on.
-        limit: so many at most.
+        every: take one example in this many, from the first on.
+        limit: largest number of examples.
         n0: selection samples of each.
-        estimator: with n and alpha.
+        estimator: estimator with n and alpha.
         threads: processor threads.
         batch_size: noisy copies a batch; None for 256.
         backend: what computes the logits of the other one, or "auto".
-        seed: of all noise; None for a fresh one.
-        on_done: told how many examples are done, and how many there are.
+        seed: seed of all noise; None for a fresh one.
+        on_done: called with the number of examples that are done, and the number of all.
     """
     from holdfast.execution.agreement import agreement
     from holdfast.execution.backends import description

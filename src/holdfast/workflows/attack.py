@@ -36,18 +36,18 @@ class AttackOptions:
     """The attack, as the options of the command line name it.
 
     Attributes:
-        attack: as in `pgd:norm=linf,steps=40`.
+        attack: the attack, as in `pgd:norm=linf,steps=40`.
         budget: in input units or pixels, as in `.25,.5`, or in certified radii, as in `1x,2x`; None for the default.
         target: the class to lead to: a number, or "next"; None for any other.
-        restarts: of a randomized attack, for each example.
+        restarts: restarts of a randomized attack for each example.
         n: votes of each answer of a smoothed classifier.
-        alpha: at which it answers; None for that of the run, or 0.001.
-        search_alpha: at which it abstains while an attack searches.
+        alpha: failure probability of each answer; None for that of the run, or 0.001.
+        search_alpha: failure probability of its answers while an attack searches.
         soft_samples: noisy copies of a soft vote, for gradients.
         repeats: fresh answers that verify a claimed adversarial.
-        confidence: of an adversarial that counts.
-        seed: of all randomness; None for that of the attack, or a fresh one.
-        commitment: what is asked of the promise before anything is computed.
+        confidence: confidence that an adversarial needs to count.
+        seed: seed of all randomness; None for that of the attack, or a fresh one.
+        commitment: conditions on the manifest before anything is computed.
     """
 
     attack: str = ""
@@ -101,12 +101,12 @@ def attack_into(
         out: folder of the attack; one that was begun keeps its seed, unless another one is asked for.
         options: the attack.
         bundle: the model.
-        spec: of the data, as on the command line.
+        spec: spec of the data, as on the command line.
         examples: the split that is attacked.
         subset: which of it.
         computation: where to compute; with a certification in the precision and on the backend of that.
         smoothing: the noise; None for the model alone, or for that of the certification, if it has one.
-        certification: whose certificates are attacked, or None.
+        certification: run whose certificates are attacked, or None.
         on_progress: called after each example.
 
     Raises:
@@ -137,7 +137,7 @@ def attack_into(
         model={**bundle.describe(), "backend": backend},
         precision=computation.precision,
         seed=options.commitment.seed(out, AttackManifest, options.seed),
-        target_class=target_class_of(options.target, len(examples.class_names)),
+        target_class=_target_class(options.target, len(examples.class_names)),
         restarts=options.restarts,
         certification=None if certification is None else certification.manifest.digest,
     )
@@ -209,7 +209,7 @@ def certification_of(folder: Where, noise: str | None, every: int, split: str, p
     """The run whose certificates are attacked; it decides what else could be named.
 
     Args:
-        folder: of the run.
+        folder: folder of the run.
         noise: None, since it is that of the run.
         every: 1, since the inputs are those of the run.
         split: that of the run, or "test".
@@ -251,7 +251,7 @@ def smoothing_of(bundle: Bundle, noise: str | None, model: Where) -> Noise | Non
 
     Args:
         bundle: the model.
-        noise: as in `gaussian:sigma=0.5`; "none" for the model alone, None for the noise that it was trained for.
+        noise: the noise, as in `gaussian:sigma=0.5`; "none" for the model alone, None for the noise of its training.
         model: its file, for messages.
 
     Raises:
@@ -317,7 +317,7 @@ def _as_certified(
     return noise_from_dict(manifest.noise), where, options
 
 
-def target_class_of(text: str | None, classes: int) -> int | str | None:
+def _target_class(text: str | None, classes: int) -> int | str | None:
     from holdfast.execution.adversary import NEXT
 
     if text is None or text == NEXT:

@@ -37,8 +37,8 @@ def bound_into(
         bound: what is to be proved.
         bundle: the model, trained without noise.
         examples: the split.
-        every: one example in so many is taken, from the first on.
-        limit: take so many at most; None for all.
+        every: take one example in this many, from the first on.
+        limit: largest number of examples; None for all.
         device: cpu, cuda or cuda:N.
         threads: processor threads.
         on_progress: called after each batch.

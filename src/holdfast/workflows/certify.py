@@ -26,13 +26,13 @@ class Settings:
     """How much is sampled, and where.
 
     Attributes:
-        every: one example in so many is certified, from the first on.
-        limit: certify so many at most; None for all.
+        every: take one example in this many, from the first on.
+        limit: largest number of examples; None for all.
         n0: selection samples of each.
         estimator: what follows from the votes, and when there are enough.
         engine: where the loop runs.
-        seed: of all noise; None for that of the run, or a fresh one.
-        commitment: what is asked of the promise, and of a nonce that the seed is derived from.
+        seed: seed of all noise; None for that of the run, or a fresh one.
+        commitment: conditions on the manifest, and the nonce that the seed is derived from.
         backend: what computes the logits, or `auto`.
         joint_alpha: failure probability of all certificates together; None where each has its own.
     """

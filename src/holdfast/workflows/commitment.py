@@ -23,8 +23,8 @@ class Commitment:
 
     Attributes:
         only: it is written, and nothing else is done.
-        digest: that the promise in the folder must have; None for any.
-        nonce: that its seed is derived from; "later" for one that is still to come, None for no such seed.
+        digest: digest that the manifest in the folder must have; None for any.
+        nonce: nonce that its seed is derived from; "later" for one that is still to come, None for no such seed.
 
     Raises:
         UsageError: no digest or no nonce, or one that is to come later when sampling is to begin now.

@@ -25,8 +25,8 @@ class ImportedWeights:
     """What was made of a file of weights.
 
     Attributes:
-        info: of the bundle.
-        numbers: of weights.
+        info: info of the bundle.
+        numbers: how many weights there are.
         notes: what was left out or changed on the way.
         choice: which weights were taken, where the file has others.
         trial: what the network says of a few examples.
@@ -53,14 +53,14 @@ def import_weights(
     """Write a bundle of somebody's weights, check their values, and show the network a few examples.
 
     Args:
-        file: that torch.save wrote, or safetensors.
+        file: file that torch.save wrote, or safetensors.
         arch: the architecture, as in `resnet20`.
-        layout: whose names the weights have: akamaster, cohen, kuangliu, torchvision, plain.
+        layout: naming of the weights: akamaster, cohen, kuangliu, torchvision, plain.
         data: the data set that has its classes, and inputs of its shape, as in `cifar10:DIR`.
         out: file to write.
-        mean: that it subtracts of each channel, as in `.485,.456,.406`; None for no normalization.
-        std: by which it then divides.
-        noise: that it was trained for, or "none".
+        mean: mean that it subtracts from each channel, as in `.485,.456,.406`; None for no normalization.
+        std: standard deviation that it then divides by.
+        noise: noise that it was trained for, or "none".
         weights: which of the file; None for those as they were trained, not an average.
 
     Warns:

@@ -23,8 +23,8 @@ def import_log(file: Path, noise: Noise, estimator: FixedSize, n0: int, data_nam
     """Take a log of another tool as a run, so that tables and reports read it. Its radii stay claims.
 
     Args:
-        file: with the columns idx label predict radius correct time, separated by tabs.
-        noise: that its tool smoothed with.
+        file: log with the columns idx label predict radius correct time, separated by tabs.
+        noise: noise of the tool that wrote it.
         estimator: n and alpha of its tool.
         n0: selection samples of its tool.
         data_name: cifar10, mnist, imagenet, or another name.

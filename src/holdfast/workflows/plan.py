@@ -19,9 +19,9 @@ def attainable(noise: Noise, data: DataSet, estimator: Estimator) -> dict[str, A
     """What unanimous votes certify, as a document.
 
     Args:
-        noise: that smooths.
-        data: whose shape and classes decide.
-        estimator: with n and alpha.
+        noise: smoothing noise.
+        data: data set, whose shape and classes decide.
+        estimator: estimator with n and alpha.
     """
     from holdfast.estimators import FixedSize, best_radius
 

@@ -23,8 +23,8 @@ class Question:
         n: estimation samples, at most.
         alpha: failure probability of each certificate.
         bounds: how class bounds follow from votes.
-        radii: that are to be decided; empty for none.
-        precision: of the radius that is wanted; None for the radius that n samples give.
+        radii: radii to decide; empty for none.
+        precision: precision of the radius; None for the radius that n samples give.
     """
 
     n0: int

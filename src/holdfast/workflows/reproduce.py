@@ -29,7 +29,7 @@ def finished(study: Study, spec: str, scale: str, place: Workspace) -> Finished:
 
     Args:
         study: what is reproduced.
-        spec: of its data, as in `mnist:DIR`.
+        spec: spec of its data, as in `mnist:DIR`.
         scale: smoke, small or full.
         place: where to work.
 

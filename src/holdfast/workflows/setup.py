@@ -52,10 +52,10 @@ class Setup:
         Args:
             model: file of the bundle.
             data: the data set, as in `mnist:DIR`.
-            noise: that smooths the model, as in `gaussian:sigma=0.5`; None for the one that it was trained for.
+            noise: noise that smooths the model, as in `gaussian:sigma=0.5`; None for the one that it was trained for.
             split: "test" or "train".
             device: cpu, cuda or cuda:N.
-            precision: in which the base classifier computes.
+            precision: precision of the base classifier.
             theorem: name of the guarantee; None for the noise's first one.
 
         Warns:

@@ -62,9 +62,9 @@ class Workspace:
     """Where a study is worked on.
 
     Attributes:
-        folder: of all its output.
+        folder: folder of all its output.
         device: cpu, cuda or cuda:N.
-        threads: of each process.
+        threads: threads of each process.
         workers: processes side by side.
         observer: hears how far the work is.
     """

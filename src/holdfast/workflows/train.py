@@ -46,16 +46,16 @@ def train_bundle(
 
     Args:
         data_spec: the data set, as in `mnist:DIR`.
-        noise: that the classifier is to be smoothed with; None for a recipe without noise.
+        noise: noise that will smooth the classifier; None for a recipe without noise.
         out: file of the bundle.
         config: how to train.
         arch: the architecture, as in `sparse-cnn:blocks=1`; None for one that fits.
         device: cpu, cuda or cuda:N.
         threads: processor threads of each process.
         devices: processes that share each step.
-        team: of processes, where this is one of them.
+        team: team of processes that this one belongs to.
         on_progress: called now and then.
-        on_precision: told which precision was chosen, and why.
+        on_precision: called with the chosen precision and the reason, in a sentence.
     """
     import torch
 

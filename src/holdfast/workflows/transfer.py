@@ -77,7 +77,7 @@ def target_attacked(run: AttackRun, bundles: Sequence[Bundle], data: str, comput
     Args:
         run: the attack.
         bundles: models, of which it is one.
-        data: that were attacked, as on the command line; see `data_attacked`.
+        data: data that were attacked, as on the command line; see `data_attacked`.
         computation: where to compute.
 
     Raises:

@@ -49,9 +49,9 @@ class Given:
     """What a run or an attack is checked against.
 
     Attributes:
-        digest: of the manifest, as it was published; None if it was not.
+        digest: digest of the manifest, as it was published; None if it was not.
         results: digest of the results, as it was published; None if it was not.
-        nonce: that the seed must be derived from; None for any.
+        nonce: nonce that the seed must be derived from; None for any.
         data: opens a split of the data by its name; None to compare no data.
         model: the model; None to compare none.
         replay: how many random records are computed again, for which data and model are needed; None for none.
@@ -78,10 +78,10 @@ def verify_run(
     """Check a run as far as what is given allows.
 
     Args:
-        folder: of the run.
+        folder: folder of the run.
         given: what it is checked against.
         engine: where records are computed again; this machine's processor by default.
-        log: that was exported from it, to be checked as well.
+        log: log that was exported from it, to be checked too.
         show: tells of progress.
 
     Raises:

@@ -34,7 +34,7 @@ def verify_attack(
     """Check an attack as far as what is given allows.
 
     Args:
-        folder: of the attack.
+        folder: folder of the attack.
         given: what it is checked against.
         target_of: makes the classifier that was attacked from the model that is given; called where there is one.
         certification: folder of the run whose certificates were attacked; None to compare with none.

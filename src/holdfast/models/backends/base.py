@@ -53,8 +53,8 @@ class Job:
     """What a backend is to compute.
 
     Attributes:
-        module: from noisy inputs to logits, float32, in eval mode; normalization is its first layer.
-        shape: of one noisy input.
+        module: network from noisy inputs to logits, float32, in eval mode; normalization is its first layer.
+        shape: shape of one noisy input.
         precision: one of `PRECISIONS`.
         device: where inputs come from.
         threads: processor threads.
@@ -74,9 +74,9 @@ class Backend(ABC):
 
     Attributes:
         name: in manifests and on the command line.
-        precisions: that it has.
+        precisions: precisions that it has.
         devices: kinds of devices that it computes on.
-        packages: that it imports, and the extra that installs them.
+        packages: packages that it imports, and the extra that installs them.
         near_tie: two logits that are closer than this share of the largest one are computed again alone.
     """
 
