@@ -108,7 +108,7 @@ def _packed(file: Path) -> bool:
 
 
 def _bytes_by_header(start: bytes, item: tuple[int, ...]) -> int:
-    """Bytes that a header promises; no more than itself where it is none of ours, which is said later."""
+    """The number of bytes that a header claims; only its own size for another kind of file, which is refused later."""
     header = 4 * (2 + len(item))
     count = int.from_bytes(start[4:8], "big") if len(start) >= header else 0
     return header + count * math.prod(item)

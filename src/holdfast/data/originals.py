@@ -66,7 +66,7 @@ class Original:
             return ()
         return (
             f"{name} has the MD5 {found}, the file published at {self.home} {published}: it was changed or packed "
-            "anew; compare results with published ones only if its content is the same",
+            "again; compare results with published ones only if its content is the same",
         )
 
     def other_size(self, split: str, found: int, published: int) -> tuple[str, ...]:

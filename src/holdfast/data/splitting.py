@@ -49,7 +49,7 @@ def rows_of_split(digests: Sequence[bytes], labels: Sequence[int] | IntArray, sp
 
 
 def held_out_note(where: object) -> str:
-    """What is to be said of a file or folder whose images `rows_of_split` has split."""
+    """A note about a file or folder whose images `rows_of_split` has split."""
     return (
         f"{where} does not say which images are for training and which for testing: one distinct image in five, chosen "
         "by content, is the test split; a model that was trained otherwise than on the train split made so may have "

@@ -1,4 +1,4 @@
-"""Data files in whose place something else lies are refused: Git LFS pointers and pages of a server."""
+"""Refuse files that stand in for data: Git LFS pointers and pages of a server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Doing what a manifest promises: votes for every example of its subset that has no record yet."""
+"""Do what a manifest says: votes for every example of its subset that has no record yet."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def describe_certification(
 
 
 def code_of_votes(noise: Noise, estimator: Estimator, model: Mapping[str, Any]) -> dict[str, str]:
-    """What stands for the code that draws and counts votes, beside the versions.
+    """A digest of the code that draws and counts votes, beside the versions.
 
     Args:
         noise: noise of the run.
@@ -89,7 +89,7 @@ def code_of_votes(noise: Noise, estimator: Estimator, model: Mapping[str, Any]) 
 
 
 def installed_versions() -> dict[str, str]:
-    """Holdfast, and what noise and votes come from."""
+    """The versions of Holdfast and of the libraries that noise and votes come from."""
     return {
         "holdfast": VERSION,
         "torch": torch.__version__,
@@ -100,7 +100,7 @@ def installed_versions() -> dict[str, str]:
 
 
 def differing_versions(there: Mapping[str, str], here: Mapping[str, str], where: str) -> list[str]:
-    """What this installation has in another version than a run or an attack: likely reasons for other results."""
+    """Versions that differ between this installation and a run or an attack: likely reasons for other results."""
     return [
         f"the code that draws and counts is not that of the {where}"
         if name == CODE
@@ -111,10 +111,10 @@ def differing_versions(there: Mapping[str, str], here: Mapping[str, str], where:
 
 
 def procedure_of(manifest: RunManifest) -> Procedure:
-    """What is drawn for each example of a run.
+    """The samples that are drawn for each example of a run.
 
     Raises:
-        UsageError: each realization of the noise is promised once, and it has another number of them.
+        UsageError: the manifest takes each realization of the noise once, and the noise has another number of them.
     """
     estimator, noise, shape = estimator_of(manifest), noise_from_dict(manifest.noise), manifest.data.shape
     if estimator.exhaustive and estimator.most_draws != noise.realizations(shape):
@@ -154,7 +154,7 @@ def certify_run(
         refuse_channels_last(str(noise), data.shape, TRANSPOSE)
     if manifest.seed is None:
         raise RunError(
-            "a certification needs a seed in its manifest: an imported log cannot be gone on with, and a promise that "
+            "a certification needs a seed in its manifest: an imported log cannot be continued, and a promise that "
             "awaits a nonce must get it first"
         )
     procedure = procedure_of(manifest)

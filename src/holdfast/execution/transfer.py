@@ -1,4 +1,4 @@
-"""Adversarials that were made against one model, shown to others."""
+"""Show adversarials that were made against one model to others."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SHOWN = 1
 
 @dataclass(frozen=True)
 class Transfer:
-    """What models answer to each other's adversarials.
+    """The answers of models to each other's adversarials.
 
     Attributes:
         answers: attack -> model that was asked, by the name of its attack -> its answers, None for none.
@@ -49,7 +49,7 @@ def transfer(
         attacks: by name, all on inputs of one data set.
         targets: the classifiers that they were made against, under the same names.
         seed: seed of the noise; each answer has noise of its own.
-        on_answer: told, after each answer, how many there are and how many there will be.
+        on_answer: called after each answer with the number of answers so far and of all.
 
     Raises:
         RunError: the attacks are on different data.
@@ -57,7 +57,7 @@ def transfer(
     data = {(each.manifest.data.sha256, each.manifest.data.shape) for each in attacks.values()}
     if len(data) > 1:
         raise RunError(
-            "these attacks were made on different data sets, so that one's adversarials say nothing of another"
+            "these attacks were made on different data sets, so one's adversarials show nothing about another"
         )
     made = {
         name: [each for each in run.records if each.adversarial is not None and each.reference == each.label]

@@ -102,7 +102,7 @@ def find_layout(name: str) -> Layout:
     """A layout by name.
 
     Raises:
-        UsageError: there is none of this name.
+        UsageError: no layout has this name.
     """
     if name not in LAYOUTS:
         raise UsageError(f"unknown layout {name!r}; known are {', '.join(LAYOUTS)}")
@@ -180,7 +180,7 @@ def load_into(network: nn.Module, weights: Mapping[str, Tensor], layout: Layout,
         What is to be noted; see `put_in`.
 
     Raises:
-        BundleError: a tensor is missing, left over, or of another shape; or its values are none of a network; see
+        BundleError: a tensor is missing, left over, or of another shape; or its values cannot be weights; see
             `put_in`.
     """
     expected = network.state_dict()

@@ -1,4 +1,4 @@
-"""Files that are taken for weights and are something else, by how they begin."""
+"""Files that are mistaken for weights, recognized by their first bytes."""
 
 from __future__ import annotations
 

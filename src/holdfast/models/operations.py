@@ -29,7 +29,7 @@ _ENCODE = (b"_codecs", b"encode")
 
 
 class Refused(Exception):
-    """Why a pickle is not read, in a few words."""
+    """The reason why a pickle is not read, in a few words."""
 
 
 def check_operations(content: bytes, start: int = 0) -> int:

@@ -1,4 +1,4 @@
-"""Two precisions of the same work, and which one is taken: the one that is named, or the faster one here.
+"""Choose a precision for some work: the one that is given, or the faster one here.
 
 bfloat16 takes half of the time of float32 on a processor that multiplies in it, and fifteen times as long on one that
 does not. What a processor says of itself does not settle it, so it is measured.

@@ -1,4 +1,4 @@
-"""Networks without values: what an architecture asks for is known before any of it is allocated."""
+"""Networks without values: what an architecture would allocate is known before it does."""
 
 from __future__ import annotations
 

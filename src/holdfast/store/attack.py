@@ -39,7 +39,7 @@ MISCLASSIFIED, ABSTAINS = "misclassified", "abstains"
 
 @dataclass(frozen=True)
 class AttackRecord(Plain):
-    """What an attack did to one example.
+    """The result of an attack on one example.
 
     Attributes:
         index: index of the example in its split.
@@ -104,7 +104,7 @@ class AttackRecord(Plain):
 
 @dataclass(frozen=True)
 class AttackRun:
-    """An attack as it lies on the disk: the promise, and the whole records in the order of their indices."""
+    """An attack on the disk: the manifest, and the whole records in the order of their indices."""
 
     folder: Where
     manifest: AttackManifest
@@ -199,8 +199,8 @@ def _read(folder: Folder, manifest: AttackManifest, lines: Sequence[bytes]) -> A
             record = _record(opened(text, manifest.digest, AttackLine), manifest)
         except ValueError as error:
             raise RunError(
-                f"{where} is not a record ({error}). The line was changed after it was written; delete it, and the "
-                "same command will attack its example again"
+                f"{where} is not a record ({error}). The line was changed after it was written; delete it, and run "
+                "the same command to attack its example again"
             ) from error
         if record.index in records or record.index not in indices:
             why = "a second time" if record.index in records else "although it is not in the attack's subset"

@@ -1,4 +1,4 @@
-"""What an attack promises before it begins: everything that its results depend on."""
+"""The manifest of an attack, written before it begins: everything that its results depend on."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Budgets(Plain):
         if any(not (value > 0 and math.isfinite(value)) for value in self.values):
             raise UsageError(
                 f"budgets are finite numbers above 0, got {', '.join(f'{value:g}' for value in self.values)}: within 0 "
-                "there is nothing to attack, and what unchanged inputs are answered is shown by `holdfast predict`. "
-                "With none, an attack that can looks for small changes by itself"
+                "there is nothing to attack, and `holdfast predict` shows the answers for unchanged inputs. Without a "
+                "budget, some attacks look for small changes by themselves"
             )
         if list(self.values) != sorted(set(self.values)):
             raise UsageError(f"budgets are given once each and in increasing order, got {self.values}")
@@ -62,7 +62,7 @@ class AttackManifest(Manifest):
         attack: name and parameters.
         norm: norm of its distances.
         budgets: how far the adversary may go.
-        wanted: the class to lead to: a number, "next", or None for any other.
+        wanted: class that the attack aims at: a number, "next", or None for any other class.
         restarts: restarts of a randomized attack for each example and budget.
         repeats: runs of Predict that verify a claim.
         confidence: confidence that an adversarial needs to count.
@@ -78,7 +78,7 @@ class AttackManifest(Manifest):
         precision: precision of the base classifier its votes; gradients are those of float32.
         device: kind of device, "cpu" or "cuda".
         versions: versions of Holdfast, and of the libraries that noise, votes and attacks come from.
-        created: when the promise was made, UTC; not compared on resuming.
+        created: when the manifest was made, UTC; not compared on resuming.
         format: format of this file and of the records.
         seed_origin: as in the manifest of a certification.
         nonce: likewise.

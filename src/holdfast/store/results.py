@@ -1,4 +1,4 @@
-"""The digest of a complete run's results, in a file of its own: what can be published beside the manifest's digest."""
+"""The digest of a complete run's results, in its own file: it can be published beside the manifest's digest."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FILE_NAME = "results.json"
 
 @dataclass(frozen=True)
 class Results:
-    """What `results.json` says.
+    """The content of `results.json`.
 
     Attributes:
         manifest: digest of the run's manifest.
@@ -49,7 +49,7 @@ def results_of(manifest_digest: str, lines: Iterable[bytes]) -> Results:
 
 
 def read_results(folder: Where | Folder) -> Results | None:
-    """What a folder says of its results; None where there is no such file, as in runs that are not complete.
+    """The `results.json` of a folder; None if there is no such file, as in incomplete runs.
 
     Raises:
         RunError: the file is no such document.
@@ -63,13 +63,13 @@ def read_results(folder: Where | Folder) -> Results | None:
     except ValueError as error:
         raise RunError(
             f"{path} is not what Holdfast writes ({error}); expected the digest of the manifest, the number of records "
-            "and the digest of the results. Restore it from a copy, or delete it: it is computed anew from the records"
+            "and the digest of the results. Restore it from a copy, or delete it: it is computed again from the records"
         ) from error
     return Results(stated.manifest, stated.records, stated.results)
 
 
 def check_results(folder: Where | Folder, manifest_digest: str, lines: Iterable[bytes]) -> Results | None:
-    """What a folder says of its results, if it says anything.
+    """The digest of the results of a folder, if it has one.
 
     Raises:
         RunError: it does not fit its records.
@@ -96,7 +96,7 @@ def conclude(folder: Folder, manifest_digest: str, examples: int) -> None:
         examples: number of examples that must have a record.
 
     Raises:
-        RunError: there is one already, and it is of other records.
+        RunError: there is one already, for other records.
         OSError: the operating system refuses to write it.
     """
     lines = whole_lines(folder)

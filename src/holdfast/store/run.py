@@ -81,7 +81,7 @@ class VoteRecord(Plain):
 
 @dataclass(frozen=True)
 class ClaimRecord(Plain):
-    """The record of an example in an imported log: what another tool claimed. There are no votes to check it by."""
+    """The record of an example in an imported log: the claim of another tool, without votes to check it."""
 
     index: int
     label: int
@@ -127,7 +127,7 @@ Record = VoteRecord | ClaimRecord | BoundRecord
 
 @dataclass(frozen=True)
 class Run:
-    """A run as it lies on the disk: the promise, and the whole records in the order of their indices.
+    """A run on the disk: the manifest, and the whole records in the order of their indices.
 
     `results` is the digest of them all, where it was written: when the run was complete.
     """
@@ -174,12 +174,12 @@ class RunStore(RunFolder):
 
     Args:
         folder: folder of the run; made if it is not there.
-        manifest: what is promised. A new run writes it before anything else; an existing one must have made the same
-            promise.
+        manifest: manifest of the run. A new run writes it before anything else; an existing run must have the same
+            settings.
 
     Raises:
         RunLockedError: another process has the run open.
-        RunError: the run promised something else, or is corrupt.
+        RunError: the run has other settings, or is corrupt.
         StorageError: the disk is full or refuses to write.
     """
 
@@ -222,7 +222,7 @@ def _parse(lines: Sequence[bytes], manifest: RunManifest, path: Below) -> list[R
         read = _READERS[manifest.kind](manifest)
     except UsageError as error:
         raise RunError(
-            f"{path.parent / FILE_NAME} promises what cannot be: {error}. Restore the file from a copy; if there is "
+            f"{path.parent / FILE_NAME} has impossible settings: {error}. Restore the file from a copy; if there is "
             "none, the run has to be made again"
         ) from error
     # A range, which knows its members without listing them.
@@ -235,7 +235,7 @@ def _parse(lines: Sequence[bytes], manifest: RunManifest, path: Below) -> list[R
         except (ValueError, UsageError) as error:
             raise RunError(
                 f"{path}, line {number} is not a record ({error}). The line was changed after it was written; "
-                "delete it, and the same command will certify its example again"
+                "delete it, and run the same command to certify its example again"
             ) from error
         if record.index in seen or record.index not in indices:
             why = "a second time" if record.index in seen else "although it is not in the run's subset"
@@ -246,7 +246,7 @@ def _parse(lines: Sequence[bytes], manifest: RunManifest, path: Below) -> list[R
 
 
 def _votes_of(manifest: RunManifest) -> Callable[[bytes], VoteRecord]:
-    """What reads a line of a certification, whose promise it checks first."""
+    """A function that reads a line of a certification, after a check of the manifest."""
     estimator, classes, manifest_digest = checked_estimator(manifest), len(manifest.data.class_names), manifest.digest
 
     def read(text: bytes) -> VoteRecord:
@@ -267,7 +267,7 @@ def _votes_of(manifest: RunManifest) -> Callable[[bytes], VoteRecord]:
 
 
 def _claims_of(manifest: RunManifest) -> Callable[[bytes], ClaimRecord]:
-    """What reads a line of an imported log."""
+    """A function that reads a line of an imported log."""
     checked_estimator(manifest)
     classes, manifest_digest = len(manifest.data.class_names), manifest.digest
 
@@ -285,7 +285,7 @@ def _claims_of(manifest: RunManifest) -> Callable[[bytes], ClaimRecord]:
 
 
 def _bounds_of(manifest: RunManifest) -> Callable[[bytes], BoundRecord]:
-    """What reads a line of deterministic bounds."""
+    """A function that reads a line of deterministic bounds."""
     classes, manifest_digest, proved = len(manifest.data.class_names), manifest.digest, proved_of(manifest)
     most = MOST_RADIUS if proved.most is None else min(MOST_RADIUS, proved.most)
 
@@ -293,9 +293,7 @@ def _bounds_of(manifest: RunManifest) -> Callable[[bytes], BoundRecord]:
         line = opened(text, manifest_digest, BoundLine)
         answer = None if line.answer is None else _class("answer", line.answer, classes)
         if line.radius > most or (answer is None and line.radius > 0.0):
-            raise ValueError(
-                f"the radius {line.radius} is none that the bound {proved.spelling} can give, up to {most:g}"
-            )
+            raise ValueError(f"the radius is {line.radius}, and the bound {proved.spelling} gives {most:g} at most")
         return BoundRecord(line.index, _class("label", line.label, classes), answer, line.radius)
 
     return read

@@ -1,4 +1,4 @@
-"""What a run promises before its first sample: everything that its certificates depend on."""
+"""The manifest of a run, written before its first sample: everything that its certificates depend on."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class RunManifest(Manifest):
         device: kind of device, "cpu" or "cuda".
         versions: versions of Holdfast and of the libraries that noise and votes come from, and a digest of the code of
             noise, estimator, backend and loop.
-        created: when the promise was made, UTC; not compared on resuming.
+        created: when the manifest was made, UTC; not compared on resuming.
         format: format of this file and of the records.
         seed_origin: "chosen" by whoever made the run, "entropy" of the operating system, or "derived" from the promise
             and an auditor's nonce; None without a seed, and in the manifests of older versions.
@@ -83,7 +83,7 @@ class RunManifest(Manifest):
 
 
 def estimator_of(manifest: RunManifest) -> Estimator:
-    """The estimator that a manifest promised."""
+    """The estimator of a manifest."""
     if manifest.kind == BOUND:
         return proved_of(manifest)
     check_samples("n0", manifest.n0, 0)
@@ -92,7 +92,7 @@ def estimator_of(manifest: RunManifest) -> Estimator:
 
 
 def checked_estimator(manifest: RunManifest) -> Estimator:
-    """The estimator that a manifest promised, where noise, theorem, estimator and inputs fit together.
+    """The estimator of a manifest, if noise, theorem, estimator and inputs fit together.
 
     Raises:
         UsageError: they do not.
@@ -115,7 +115,7 @@ def checked_estimator(manifest: RunManifest) -> Estimator:
 
 
 def proved_of(manifest: RunManifest) -> Proved:
-    """What a manifest says of its deterministic bound.
+    """The entries of a manifest about its deterministic bound.
 
     Raises:
         RunError: it is about a smoothed classifier.
@@ -131,7 +131,7 @@ def _no_scale(bounds: ClassBounds) -> float | None:
 
 
 def backend_of(manifest: RunManifest) -> str:
-    """The name of the backend that a manifest promised: torch where it names none."""
+    """The name of the backend in a manifest; torch if it names none."""
     return str(manifest.model.get("backend", {}).get("name", "torch"))
 
 

@@ -1,4 +1,4 @@
-"""Where the seed of a promise comes from: somebody chose it, it was drawn, or it follows from an auditor's nonce.
+"""Where a seed comes from: somebody chose it, it was drawn, or it follows from an auditor's nonce.
 
 A derived seed is a function of the digest of the promise without a seed, and of a nonce that was named when that digest
 was known already (docs/guarantees.md, "A promise, and a seed that nobody chose").

@@ -1,4 +1,4 @@
-"""Which examples numbers are about: decided from the indices that are there, and what an interval then covers.
+"""Which examples the numbers of a run are about, as its indices show, and what an interval then covers.
 
 Everything that speaks of a subset asks here: tables, reports, plots, attacks, `info`, the pages of reproductions.
 """
@@ -34,7 +34,7 @@ _UNKNOWN = (
 
 @dataclass(frozen=True)
 class Published:
-    """The test split of a published data set: what a log about it does not say.
+    """The test split of a published data set, which a log does not describe.
 
     Attributes:
         size: number of examples.
@@ -86,7 +86,7 @@ class Subset:
     """Some examples of a split.
 
     Attributes:
-        words: how many of what, and which.
+        words: the examples in words: how many, and which.
         covers: what an interval around a share of them covers, as in "covering ...".
         sampled: whether it covers their sampling, as far as can be seen from the indices and labels.
         caution: what a reader must know before taking their numbers for those of the split; None for nothing.
@@ -114,7 +114,7 @@ class Subset:
 def subset_of(
     have: Sequence[int], labels: Sequence[int], split: Split, expected: Sequence[int] | None = None
 ) -> Subset:
-    """What there is, in words, and what may be concluded from it.
+    """The examples that have records, in words, and what follows from them.
 
     Args:
         have: indices of the examples in the split, increasing.

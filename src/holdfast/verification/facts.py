@@ -1,4 +1,4 @@
-"""What a manifest says of data and model, and labels, against the material itself: nothing is sampled for that.
+"""Compare manifest and labels with the data and the model themselves, without sampling.
 
 The material comes as plain facts (`holdfast.execution.facts`): what a manifest would say of it, and the labels.
 """
@@ -29,7 +29,7 @@ class DataFacts:
     """A split of a data set.
 
     Attributes:
-        entries: what a manifest says of it, as it would be written.
+        entries: its entries in a manifest.
         labels: labels of all its examples, in order.
     """
 
@@ -42,7 +42,7 @@ class ModelFacts:
     """A model.
 
     Attributes:
-        entries: what a manifest says of it, as it would be written; without a backend.
+        entries: its entries in a manifest, without a backend.
         space: `shape`, `low`, `high` and `class_names` of its inputs, as in a manifest's data.
         takes: the shape of what the network takes.
         noisy: the shape of inputs under the noise of the manifest; that of inputs as they are where there is none.
@@ -63,7 +63,7 @@ class ModelFacts:
 def check_data(
     entries: Mapping[str, Any], records: Mapping[int, Mapping[str, Any]], facts: DataFacts, result: Findings
 ) -> None:
-    """Compare all that a manifest says of its data, and every label, with the data.
+    """Compare the manifest's entries about data, and every label, with the data.
 
     Args:
         entries: entries of the manifest; they have been read, so none is missing.
@@ -75,7 +75,7 @@ def check_data(
     named = entries.get("kind") == _IMPORTED and stored["sha256"] == _UNKNOWN
     (_check_named if named else _check_entries)(stored, facts.entries, result)
     if not named and stored["sha256"] != facts.entries["sha256"]:
-        result.notes.append("labels were not compared, since the data are not those of the manifest")
+        result.notes.append("labels were not compared, since these are not the data of the manifest")
         return
     for index in sorted(records):
         label = records[index]["label"]
@@ -88,7 +88,7 @@ def check_data(
 
 
 def check_model(entries: Mapping[str, Any], facts: ModelFacts, result: Findings) -> None:
-    """Compare all that a manifest says of its model, and of the inputs that the model takes, with the model.
+    """Compare the manifest's entries about its model, and about the inputs of the model, with the model.
 
     Args:
         entries: entries of the manifest.
@@ -108,7 +108,9 @@ def check_model(entries: Mapping[str, Any], facts: ModelFacts, result: Findings)
         elif _text(stored[name]) != _text(facts.entries[name]):
             result.failures.append(_differs(f"model: {name}", stored[name], facts.entries[name], "the model has"))
     if _CODE not in stored:
-        result.notes.append("the manifest says nothing of the model's code, as those of older versions: not compared")
+        result.notes.append(
+            "the manifest does not name the model's code, as in older versions, so the code was not compared"
+        )
     _check_backend(entries, facts, result)
     for name, value in facts.space.items():
         if _text(entries["data"][name]) != _text(value):
@@ -127,7 +129,7 @@ def check_model(entries: Mapping[str, Any], facts: ModelFacts, result: Findings)
 
 
 def _check_entries(stored: Mapping[str, Any], found: Mapping[str, Any], result: Findings) -> None:
-    """Of data whose content the manifest names by its hash."""
+    """Compare data whose content the manifest names by its hash."""
     for name in _PROPERTIES:
         if name not in stored or _text(stored[name]) == _text(found[name]):
             continue
@@ -145,7 +147,7 @@ def _check_entries(stored: Mapping[str, Any], found: Mapping[str, Any], result: 
 
 
 def _check_named(stored: Mapping[str, Any], found: Mapping[str, Any], result: Findings) -> None:
-    """Of an imported log, which knows its data by a name at most."""
+    """Compare the data of an imported log, which knows them at most by name."""
     if stored["source"] not in (_UNKNOWN, found["source"]):
         result.failures.append(_differs("data: source", stored["source"], found["source"], "the data have"))
     if stored["split"] != found["split"]:
@@ -158,7 +160,7 @@ def _check_named(stored: Mapping[str, Any], found: Mapping[str, Any], result: Fi
     if stored["shape"] not in ([1], found["shape"]):
         result.failures.append(_differs("data: shape", stored["shape"], found["shape"], "the data have"))
     result.notes.append(
-        "an imported log names no hash of its data: compared were labels, classes, source, split and shape"
+        "an imported log has no hash of its data, so only labels, classes, source, split and shape were compared"
     )
 
 
@@ -183,13 +185,13 @@ def _check_code(entries: Mapping[str, Any], facts: ModelFacts, result: Findings)
 
 
 def _check_backend(entries: Mapping[str, Any], facts: ModelFacts, result: Findings) -> None:
-    """That what computes the logits is known, and has the precision: what it makes of the model, votes decide."""
+    """Check that the backend is known and has the precision; whether it computes the same logits, votes decide."""
     stored = entries["model"].get(_BACKEND)
     if stored is None:
         return
     name = stored.get("name") if isinstance(stored, dict) else stored
     if not isinstance(name, str) or name not in facts.backends:
-        result.failures.append(f"model: the backend {name!a} is none of {', '.join(facts.backends)}")
+        result.failures.append(f"model: the backend is {name!a}, expected one of {', '.join(facts.backends)}")
     elif set(stored) - _BACKEND_ENTRIES:
         unknown = ", ".join(map(ascii, sorted(set(stored) - _BACKEND_ENTRIES)))
         result.failures.append(f"model: the backend has the unknown entries {unknown}")
@@ -210,5 +212,5 @@ def _text(value: Any) -> str:
 
 
 def _library(decoder: Any) -> str:
-    """Its name, without the version."""
+    """The name of a library, without the version."""
     return str(decoder).rpartition(" ")[0]

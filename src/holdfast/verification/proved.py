@@ -1,4 +1,4 @@
-"""Runs of deterministic bounds: what can be checked without the model, and that the rest cannot."""
+"""Runs of deterministic bounds: what can be checked without the model, and what cannot."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MOST = Fraction(10**9)
 
 
 def check_radius(record: Mapping[str, Any], manifest: Manifest) -> None:
-    """Raise ValueError unless a record is one that the promised bound can have written."""
+    """Raise ValueError unless the bound of the manifest can have written the record."""
     index, answer, radius = record["index"], record["answer"], Fraction(str(record["radius"]))
     most = _MOST if manifest.estimator["most"] is None else min(_MOST, Fraction(str(manifest.estimator["most"])))
     if not 0 <= radius <= most:
@@ -35,7 +35,7 @@ def check_radius(record: Mapping[str, Any], manifest: Manifest) -> None:
 
 
 def check_proved(files: RunFiles, claims: Iterable[Claim], result: Verification) -> None:
-    """Check that what is reported is what the records say."""
+    """Check that reports show what the records say."""
     result.notes.append(_NOTE)
     if files.manifest.estimator["bound"].get("inputs") == "in-range":
         result.notes.append(_IN_RANGE)

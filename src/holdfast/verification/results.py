@@ -1,4 +1,4 @@
-"""The digest of all records together, computed again and compared with what `results.json` says."""
+"""The digest of all records, computed again and compared with `results.json`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RESULTS = "results.json"
 
 
 def check_results(folder: Where, records: Mapping[int, Mapping[str, Any]], result: Findings) -> None:
-    """Note the digest of the results where there are all records, and compare it with the folder's own.
+    """Compute the digest of the results if all records exist, and compare it with the folder's own.
 
     Args:
         folder: folder of a run or of an attack.

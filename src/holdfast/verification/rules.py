@@ -1,4 +1,4 @@
-"""What each estimator lets one conclude from final votes: whether a claim is what the votes say, and if not, why."""
+"""What follows from final votes with each estimator: whether a claim agrees with the votes, and if not, why."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _MOST_LOOKS = 10_000
 
 @dataclass(frozen=True)
 class Claim:
-    """What is claimed about one example; `label` is None for an abstention."""
+    """A claim about one example; `label` is None for an abstention."""
 
     index: int
     label: int | None
@@ -81,7 +81,7 @@ class Rule(ABC):
 
     @abstractmethod
     def complaints(self, votes: Votes, claim: Claim) -> list[str]:
-        """Why the claim is not what the votes say; empty if it is."""
+        """Why the claim disagrees with the votes; empty if it agrees."""
 
     def top(self, votes: Votes) -> int:
         """The class that a certificate is about: that of the selection votes, ties to the lowest index."""

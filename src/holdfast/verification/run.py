@@ -1,4 +1,4 @@
-"""The whole check of a run: files, procedure, and every claim against the votes."""
+"""Check a run: its files, its procedure, and every claim against the votes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SHAPE_UNKNOWN = (1,)
 
 @dataclass
 class Verification(Findings):
-    """Of a run.
+    """The outcome of checking a run.
 
     Attributes:
         kind: "certify", "imported" or "bound".
@@ -45,7 +45,7 @@ class Verification(Findings):
 
     @property
     def supported(self) -> bool:
-        """Radii follow from votes; a bound and an imported log have none."""
+        """Whether radii follow from votes; a bound and an imported log have none."""
         return self.kind == "certify"
 
 
@@ -55,8 +55,8 @@ class RunFiles:
 
     Attributes:
         manifest: what the manifest says.
-        rule: rule of its estimator; None without votes, as in an imported log and a deterministic bound, and where verify
-            does not know what radii follow from them.
+        rule: rule of its estimator; None without votes, as in an imported log and a deterministic bound, and where
+            verify does not know what radii follow from them.
         records: entries by index, those whose digest and content are right.
     """
 
@@ -120,13 +120,13 @@ def check_claims(files: RunFiles, claims: Iterable[Claim], result: Verification)
 
 
 def complaints(files: RunFiles, claim: Claim) -> list[str]:
-    """Why a claim is not what the votes of its example say."""
+    """Why a claim disagrees with the votes of its example."""
     if claim.index not in files.records:
-        return ["there is a claim and no record that could be read"]
+        return ["there is a claim but no readable record"]
     if not 0.0 <= claim.radius < math.inf:
-        return [f"a radius is a finite number from 0 on, {claim.radius!r} is claimed"]
+        return [f"the claimed radius is {claim.radius!r}, expected a finite number from 0 on"]
     if claim.label is None and claim.radius != 0.0:
-        return [f"an abstention has no radius, {claim.radius!r} is claimed"]
+        return [f"an abstention has no radius, but {claim.radius!r} is claimed"]
     assert files.rule is not None
     return files.rule.complaints(files.votes(claim.index), claim)
 
@@ -166,10 +166,10 @@ def _check_manifest(manifest: Manifest, result: Verification) -> None:
 def _check_record(
     record: Mapping[str, Any], manifest: Manifest, totals: frozenset[int] | None, before: Mapping[int, Any]
 ) -> None:
-    """Raise ValueError unless the record is one that the manifest's procedure can have written."""
+    """Raise ValueError unless the manifest's procedure can have written the record."""
     index = record["index"]
     if index in before:
-        raise ValueError(f"example {index} is recorded a second time")
+        raise ValueError(f"example {index} has a second record")
     if index not in (range(manifest.size) if manifest.kind == "imported" else manifest.indices):
         raise ValueError(f"example {index} is not in the subset")
     for name in ("label", "predicted", "answer"):
@@ -192,9 +192,9 @@ def _check_record(
 
 
 def _check_imported(files: RunFiles, claims: Iterable[Claim], result: Verification) -> None:
-    """An imported log has no votes: only that its radii can be reached at all can be checked."""
+    """Check an imported log, which has no votes: only whether its radii are possible at all."""
     manifest = files.manifest
-    note = "an imported log holds no votes: its radii stay claims of another tool. Checked were the digests"
+    note = "an imported log holds no votes: its radii stay claims of another tool. The digests were checked"
     rule = rule_of(manifest)
     if not isinstance(rule, ByBounds):
         result.notes.append(note)

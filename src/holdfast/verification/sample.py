@@ -1,4 +1,4 @@
-"""How many records are computed again, and what it proves of the others that all of these agree."""
+"""How many records are computed again, and what their agreement proves about the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a backend and a precision agree with eager torch in float32, vote by vote, on the same noise."""
+"""Compare a backend and a precision with eager torch in float32, vote by vote, on the same noise."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from holdfast.types import Example
     from holdfast.workflows.setup import Setup
 
-# Reference values: what float32 torch says.
+# The reference: eager torch in float32.
 _REFERENCE = ("torch", "float32")
 _BATCH = 256
 
@@ -52,7 +52,7 @@ def compare(
 ) -> Compared:
     """Certify some examples twice: on torch in float32, and on a backend in the precision of the setup.
 
-    Each is another base classifier, so both certificates are valid, each for its own.
+    Each is a different base classifier, so both certificates are valid, each for its own.
 
     Args:
         setup: model, data and noise.
@@ -83,7 +83,7 @@ def compare(
 
 
 def radii_of_report(setup: Setup, estimator: Estimator) -> Sequence[float]:
-    """The radii that a report on such a run would have."""
+    """The radii that a report on such a run would show."""
     from holdfast.analysis.radii import default_radii
     from holdfast.estimators import best_radius
 

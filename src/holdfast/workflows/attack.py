@@ -1,4 +1,4 @@
-"""Attack a model, or the very inputs of a run, into a folder that can be interrupted, resumed and verified."""
+"""Attack a model, or the inputs of a run, into a folder that can be interrupted, resumed and verified."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from holdfast.store.run import Run
     from holdfast.types import Norm
 
-# In the place of a noise, for the model alone.
+# Stands for the model alone, where a noise is named.
 NO_NOISE = "none"
 _DEFAULT_ALPHA = 0.001
-# In which a model computes that deterministic bounds are about.
+# Precision of models with deterministic bounds.
 _BOUNDED = "float64"
 
 
@@ -38,13 +38,13 @@ class AttackOptions:
     Attributes:
         attack: the attack, as in `pgd:norm=linf,steps=40`.
         budget: in input units or pixels, as in `.25,.5`, or in certified radii, as in `1x,2x`; None for the default.
-        target: the class to lead to: a number, or "next"; None for any other.
+        target: class that the attack aims at: a number, or "next"; None for any other class.
         restarts: restarts of a randomized attack for each example.
-        n: votes of each answer of a smoothed classifier.
+        n: votes for each answer of a smoothed classifier.
         alpha: failure probability of each answer; None for that of the run, or 0.001.
         search_alpha: failure probability of its answers while an attack searches.
-        soft_samples: noisy copies of a soft vote, for gradients.
-        repeats: fresh answers that verify a claimed adversarial.
+        soft_samples: noisy copies for each gradient of a smoothed classifier.
+        repeats: fresh answers that check a claimed adversarial.
         confidence: confidence that an adversarial needs to count.
         seed: seed of all randomness; None for that of the attack, or a fresh one.
         commitment: conditions on the manifest before anything is computed.
@@ -66,7 +66,7 @@ class AttackOptions:
 
 @dataclass(frozen=True)
 class ComputeOptions:
-    """Where and in what the classifier computes.
+    """Where the classifier computes, and how.
 
     Attributes:
         device: cpu, cuda or cuda:N.
@@ -95,16 +95,16 @@ def attack_into(
     certification: Run | None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> None:
-    """Start or resume an attack in `out`; or write its manifest and nothing else, if the commitment says so.
+    """Start or resume an attack in `out`; if the commitment says so, only write its manifest.
 
     Args:
-        out: folder of the attack; one that was begun keeps its seed, unless another one is asked for.
+        out: folder of the attack; a resumed attack keeps its seed, unless the options give another.
         options: the attack.
         bundle: the model.
         spec: spec of the data, as on the command line.
         examples: the split that is attacked.
         subset: which of it.
-        computation: where to compute; with a certification in the precision and on the backend of that.
+        computation: where to compute; with a certification, its precision and backend count.
         smoothing: the noise; None for the model alone, or for that of the certification, if it has one.
         certification: run whose certificates are attacked, or None.
         on_progress: called after each example.
@@ -151,11 +151,11 @@ def attack_into(
 def target_of(
     bundle: Bundle, spec: str, smoothing: Noise | None, options: AttackOptions, computation: ComputeOptions
 ) -> tuple[Target, dict[str, Any]]:
-    """What is attacked, and what its backend says of itself.
+    """The target of the attack, and the description of its backend.
 
-    A model that hides its gradients behind a defence is a `DefendedTarget`: attacks are told of the defence, and a
-    claim against a random one is verified by new draws. Under noise, its gradients say nothing, and none are given.
-    A model whose deterministic bounds are attacked computes in float64, as these are about.
+    A model that hides its gradients behind a defence is a `DefendedTarget`: attacks know of the defence, and new draws
+    check a claim against a random one. Under noise its gradients are useless, and attacks get none.
+    A model whose deterministic bounds are attacked computes in float64, like the bounds.
     """
     import torch
 
@@ -170,7 +170,7 @@ def target_of(
         double = computation.precision == _BOUNDED and not is_defended(bundle)
         if not (computation.precision == "float32" or double) or computation.backend not in (AUTO, "torch"):
             raise UsageError(
-                f"a model without noise is attacked as torch computes it in float32, got {computation.precision} and "
+                f"an attack on a model without noise uses torch in float32, got {computation.precision} and "
                 f"{computation.backend}; leave out precision and backend"
             )
         settings = (bundle.module, classes, space.shape, space.low, space.high, torch_device(computation.device))
@@ -185,7 +185,7 @@ def target_of(
         computation.threads,
         lambda: open_data_spec(spec, "train"),
     )
-    # Which one is fastest is not measured: nobody knows how many answers an attack will ask for.
+    # The fastest one is not measured: nobody knows how many answers an attack will ask for.
     classifier = builder.classifier("torch" if computation.backend == AUTO else computation.backend)
     smoothed = SmoothedTarget(
         classifier,
@@ -206,7 +206,7 @@ def target_of(
 
 
 def certification_of(folder: Where, noise: str | None, every: int, split: str, precision: str, backend: str) -> Run:
-    """The run whose certificates are attacked; it decides what else could be named.
+    """The run whose certificates are attacked; it also decides noise, split, precision and backend.
 
     Args:
         folder: folder of the run.
@@ -217,7 +217,7 @@ def certification_of(folder: Where, noise: str | None, every: int, split: str, p
         backend: that of the run, or "auto".
 
     Raises:
-        UsageError: what the run decides is given besides, and is something else.
+        UsageError: a setting that the run decides is given, and differs.
         RunError: not a run that Holdfast made, or one without records.
     """
     from holdfast.store.run import read_run
@@ -225,10 +225,10 @@ def certification_of(folder: Where, noise: str | None, every: int, split: str, p
 
     certification = read_run(folder)
     if noise is not None:
-        raise UsageError(f"the noise is that of {folder}; leave it out")
+        raise UsageError(f"the noise comes from {folder}; leave it out")
     if every != 1:
         raise UsageError(
-            f"the inputs are those of {folder}; leave out every = {every}, or take the first ones by a limit"
+            f"the inputs come from {folder}; leave out every = {every}, or take the first ones with a limit"
         )
     manifest = certification.manifest
     for name, given, default, decided in (
@@ -237,7 +237,7 @@ def certification_of(folder: Where, noise: str | None, every: int, split: str, p
         ("backend", backend, "auto", backend_of(manifest)),
     ):
         if given not in (default, decided):
-            raise UsageError(f"the {name} is that of {folder}, {decided}, got {given}; leave it out")
+            raise UsageError(f"the {name} comes from {folder} and is {decided}, got {given}; leave it out")
     if certification.manifest.kind not in (CERTIFY, BOUND) or not certification.records:
         raise RunError(
             f"{folder} has no certificates of a model that could be attacked: it is an imported log, or has no "
@@ -271,14 +271,14 @@ def smoothing_of(bundle: Bundle, noise: str | None, model: Where) -> Noise | Non
 
 
 def warn_of_hidden_gradients(attack: str, bundle: Bundle) -> None:
-    """Say that an attack by gradients says little about a model that hides them."""
+    """Warn that an attack by gradients shows little about a model that hides them."""
     from holdfast.attacks import Access
 
     chosen = parse_attack(attack)
     if is_defended(bundle) and chosen.needs is Access.GRADIENTS:
         warnings.warn(
             f"the model rounds or randomizes its inputs, which hides its gradients from {chosen.name!r}: that it finds "
-            "little says little. bpda and nattack do not need them",
+            "little shows little. bpda and nattack do not need them",
             HoldfastWarning,
             stacklevel=2,
         )
@@ -301,7 +301,7 @@ def is_defended(bundle: Bundle) -> bool:
 def _as_certified(
     certification: Run, bundle: Bundle, examples: DataSet, computation: ComputeOptions, options: AttackOptions
 ) -> tuple[Noise | None, ComputeOptions, AttackOptions]:
-    """Noise, precision, backend and alpha of the run, of which model and data must be; no noise for a bound."""
+    """Noise, precision, backend and alpha of the run, after a check of model and data; no noise for a bound."""
     from holdfast.execution.replay import check_origin
     from holdfast.noises.base import noise_from_dict
     from holdfast.store.run_manifest import BOUND, backend_of, estimator_of
@@ -324,12 +324,12 @@ def _target_class(text: str | None, classes: int) -> int | str | None:
         return text
     known = {str(label): label for label in range(classes)}
     if text not in known:
-        raise UsageError(f"the class to lead to is a number from 0 to {classes - 1}, or {NEXT!r}; got {text!r}")
+        raise UsageError(f"the target class is a number from 0 to {classes - 1}, or {NEXT!r}; got {text!r}")
     return known[text]
 
 
 def _certified(certification: Run, subset: DataManifest, measure: Norm) -> dict[int, Certified]:
-    """What the run says of each example that is attacked.
+    """The certificate of each example that is attacked.
 
     Raises:
         UsageError: its radii are of another norm than the attack.
@@ -342,7 +342,7 @@ def _certified(certification: Run, subset: DataManifest, measure: Norm) -> dict[
     if norm is not measure:
         raise UsageError(
             f"the radii of {certification.folder} are {norm.value}, and the attack is measured in {measure.value}: "
-            "neither says anything of the other. Choose an attack in the run's norm (norm=NAME), or certify in "
+            "they cannot be compared. Choose an attack in the run's norm (norm=NAME), or certify in "
             "another one (another theorem, or norm= of a bound)"
         )
     known = {

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings:
-    """How much is sampled, and where.
+    """How much to sample, and where.
 
     Attributes:
         every: take one example in this many, from the first on.
@@ -51,12 +51,12 @@ class Settings:
 def in_precision(
     precision: str, out: Where, setup: Setup, settings: Settings, tell: Callable[[str], None] | None = None
 ) -> Setup:
-    """The setup in the precision of that name; "auto" is that of the run in `out`, or else the faster one here.
+    """The setup in the precision of that name; "auto" keeps that of the run in `out`, or takes the faster one here.
 
-    Which one it is belongs to the promise: it is settled before the manifest is written, and never measured again.
+    The choice is part of the manifest: it is made before the manifest is written, and never measured again.
 
     Warns:
-        RuntimeWarning: bfloat16 was named for a new run, and is much slower than float32 here.
+        RuntimeWarning: bfloat16 is given for a new run, and is much slower than float32 here.
     """
     from holdfast.models.precision import settled
     from holdfast.store.run_manifest import stored_run_manifest
@@ -80,7 +80,7 @@ def certify_into(
     """Start or resume the run in `out`, and return when every example of the subset has a record on the disk.
 
     Warns:
-        HoldfastWarning: the first examples of a sorted split are no sample of it.
+        HoldfastWarning: the first examples of a sorted split do not represent it.
 
     Raises:
         RunError: the run in `out` has other settings, or is corrupt.
@@ -94,7 +94,7 @@ def certify_into(
 
 
 def promise_into(out: Where, setup: Setup, settings: Settings) -> None:
-    """Write the manifest of the run in `out`, if it is not there, and nothing else. Errors as in `certify_into`."""
+    """Only write the manifest of the run in `out`, unless it exists. Errors as in `certify_into`."""
     from holdfast.store.run import RunStore
 
     manifest, _ = _begun(out, setup, settings)
@@ -102,7 +102,7 @@ def promise_into(out: Where, setup: Setup, settings: Settings) -> None:
 
 
 def _begun(out: Where, setup: Setup, settings: Settings) -> tuple[RunManifest, VotingClassifier]:
-    """The manifest of the run and its base classifier: all that precedes the first sample."""
+    """The manifest of the run and its base classifier, before the first sample."""
     from holdfast.execution.backends import description
 
     warn_of_class_order(setup.data, settings.every, settings.limit)
@@ -111,7 +111,7 @@ def _begun(out: Where, setup: Setup, settings: Settings) -> tuple[RunManifest, V
 
 
 def classifier_for(out: Where, setup: Setup, settings: Settings) -> VotingClassifier:
-    """The base classifier on its backend: a resumed run keeps its own unless another one is asked for."""
+    """The base classifier on its backend: a resumed run keeps its backend unless the settings name another."""
     from holdfast.store.run_manifest import backend_of, stored_run_manifest
 
     builder = setup.builder(settings.engine.device, settings.engine.threads)
@@ -124,7 +124,7 @@ def classifier_for(out: Where, setup: Setup, settings: Settings) -> VotingClassi
 
 
 def manifest_for(out: Where, setup: Setup, settings: Settings, backend: dict[str, Any]) -> RunManifest:
-    """The manifest of the run: a resumed run keeps its seed unless another one is asked for."""
+    """The manifest of the run: a resumed run keeps its seed unless the settings give another."""
     from holdfast.execution.certify import describe_certification
     from holdfast.store.data_manifest import DataManifest
     from holdfast.store.run_manifest import RunManifest

@@ -1,4 +1,4 @@
-"""Logs of other tools: taken as a run whose radii stay claims, and what a run says as such a log."""
+"""Logs of other tools: import one as a run whose radii stay claims, and export a run as one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def import_log(file: Path, noise: Noise, estimator: FixedSize, n0: int, data_name: str, out: Path) -> Run:
-    """Take a log of another tool as a run, so that tables and reports read it. Its radii stay claims.
+    """Import a log of another tool as a run, so that tables and reports read it. Its radii stay claims.
 
     Args:
         file: log with the columns idx label predict radius correct time, separated by tabs.
@@ -67,17 +67,17 @@ def log_lines(run: Run) -> list[LogLine]:
     """A run as the lines of a log that other tools read; radii are rounded down to 6 decimals.
 
     Warns:
-        HoldfastWarning: such a log has no place for what the radii rest on, or for whose claims they are.
+        HoldfastWarning: such a log cannot record what the radii rest on, or whose claims they are.
     """
     from holdfast.analysis.accuracy import claimed_of
     from holdfast.analysis.proved import condition
 
     condition_of_run = condition(run.manifest)
     if condition_of_run is not None:
-        _warn(f"a log has no place for what its radii rest on: they hold as long as {condition_of_run}")
+        _warn(f"a log cannot record what its radii rest on: they hold as long as {condition_of_run}")
     claimed = claimed_of(run)
     if claimed is not None:
-        _warn(f"a log has no place for whose claims its radii are: {claimed}")
+        _warn(f"a log cannot record whose claims its radii are: {claimed}")
     return _lines(run)
 
 
@@ -86,7 +86,7 @@ def _warn(text: str) -> None:
 
 
 def _check_same(out: Path, records: Sequence[Record], log: Log) -> None:
-    """Raise RunError if the run holds other claims than the log: what was imported before is never changed."""
+    """Raise RunError if the run holds other claims than the log: an earlier import is never changed."""
     imported = {record.index: record for record in records}
     claims = {claim.index: claim for claim in log.claims}
     # An example that the log does not have would be counted among its own.

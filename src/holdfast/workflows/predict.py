@@ -57,10 +57,10 @@ def answers(
         setup: model, data and noise.
         every: take one example in this many, from the first on.
         limit: largest number of examples; None for all.
-        n: samples of each, at most.
-        alpha: probability of a wrong answer, at most.
+        n: largest number of samples for each.
+        alpha: largest probability of a wrong answer.
         engine: where the loop runs.
-        fixed: take all samples and look once, as Cohen et al. 2019 do.
+        fixed: take all samples and decide once, as Cohen et al. 2019 do.
         seed: seed of all noise; None for a fresh one.
         backend: what computes the logits, or "auto".
         on_done: called with the number of examples that are done, and the number of all.

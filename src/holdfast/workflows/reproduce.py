@@ -1,4 +1,4 @@
-"""Make again what a study reproduces: its classifiers, runs, bounds and attacks, each reused where it is there."""
+"""Reproduce a study: its classifiers, runs, bounds and attacks. What exists is reused."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _SMOKE_BATCH = 64
 
 
 def finished(study: Study, spec: str, scale: str, place: Workspace) -> Finished:
-    """Train, certify, bound and attack all that a study asks for; what is there already is checked and reused.
+    """Train, certify, bound and attack everything that a study asks for; what exists is checked and reused.
 
     Args:
-        study: what is reproduced.
+        study: study to reproduce.
         spec: spec of its data, as in `mnist:DIR`.
         scale: smoke, small or full.
         place: where to work.
 
     Raises:
-        RunError: something there was made with other settings.
+        RunError: something in the folder was made with other settings.
         AlarmError: an adversarial contradicts a certificate.
     """
     from holdfast.reproductions.base import Finished

@@ -1,4 +1,4 @@
-"""What a job is about: model, data and noise, loaded and checked against each other."""
+"""Model, data and noise of a job, loaded and checked against each other."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NAMED = 4
 
 @dataclass(frozen=True)
 class Setup:
-    """What is certified: the model, the data and the noise, checked against each other."""
+    """Model, data and noise to certify, checked against each other."""
 
     bundle: Bundle
     data: DataSet
@@ -75,7 +75,7 @@ class Setup:
         trained_for = bundle.info.trained_for
         chosen = trained_for if noise is None else parse_noise(noise)
         if chosen is None:
-            raise UsageError(f"{model} was trained without noise: name the noise that is to smooth it")
+            raise UsageError(f"{model} was trained without noise: name the noise that will smooth it")
         examples = open_data_spec(data, split)
         check_fit(model, bundle, data, examples)
         space = bundle.info.input_space
@@ -90,7 +90,7 @@ class Setup:
         return cls(bundle, examples, chosen, find_guarantee(chosen, theorem).name, precision, data)
 
     def indices(self, every: int, limit: int | None) -> range:
-        """Each `every`-th example, `limit` of them at most."""
+        """The index of every `every`-th example, at most `limit` of them."""
         return range(0, len(self.data), every)[:limit]
 
     def there(self, every: int, limit: int | None) -> Subset:
@@ -98,7 +98,7 @@ class Setup:
         return chosen(self.data, every, limit)
 
     def builder(self, device: str, threads: int, precision: str | None = None) -> ClassifierBuilder:
-        """What base classifiers are made from, in the precision of this setup unless another one is named."""
+        """A builder of base classifiers, in the precision of this setup unless another one is given."""
         from holdfast.execution.backends import ClassifierBuilder
 
         return ClassifierBuilder(
@@ -112,7 +112,7 @@ class Setup:
 
 
 def chosen(data: DataSet, every: int, limit: int | None) -> Subset:
-    """Each `every`-th example of a data set, `limit` of them at most, in words, and what an interval covers."""
+    """Every `every`-th example of a data set, at most `limit` of them, in words, and what an interval covers."""
     from holdfast.store.subsets import Split, subset_of
 
     indices = range(0, len(data), every)[:limit]
@@ -121,7 +121,7 @@ def chosen(data: DataSet, every: int, limit: int | None) -> Subset:
 
 
 def warn_of_class_order(data: DataSet, every: int, limit: int | None) -> None:
-    """Say, before anything is computed, that the first examples of a sorted split are no sample of it."""
+    """Warn, before anything is computed, that the first examples of a sorted split do not represent it."""
     from holdfast.store.subsets import spread_step
 
     subset = chosen(data, every, limit)
@@ -149,7 +149,7 @@ def check_fit(model: Where, bundle: Bundle, data: str, examples: DataSet) -> Non
 
 
 def _first_other(known: Sequence[str], found: Sequence[str]) -> str:
-    """Which class is the first that differs, where the names that are shown may all be the same."""
+    """The first class that differs, since the names that are shown may all be the same."""
     for number, (mine, theirs) in enumerate(zip(known, found, strict=False)):
         if mine != theirs:
             return f"; class {number} is {mine!r} for the model and {theirs!r} in the data"
@@ -157,7 +157,7 @@ def _first_other(known: Sequence[str], found: Sequence[str]) -> str:
 
 
 def _channels_advice(shape: Sequence[int], examples: DataSet) -> str:
-    """What to do where a source reads the same images with one channel or with three."""
+    """Advice if the source can read the same images with one channel or with three."""
     from holdfast.data.base import source_options
 
     found = examples.shape

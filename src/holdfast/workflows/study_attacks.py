@@ -1,4 +1,4 @@
-"""The attacks and bounds of a study: what is there is checked and reused, the others are made."""
+"""The attacks and bounds of a study: existing ones are checked and reused, the others are made."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def transferred(
     """The transfer matrix of some attacks on classifiers without noise.
 
     Raises:
-        UsageError: an attack is on a certification, whose noise is not known here.
+        UsageError: an attack is on a certification, whose noise is unknown here.
     """
     from holdfast.analysis.attacks import transfer_matrix
     from holdfast.execution.transfer import transfer

@@ -28,8 +28,8 @@ def read_attacks(folders: Sequence[Path]) -> dict[str, AttackRun]:
         HoldfastWarning: one is not finished.
 
     Raises:
-        UsageError: two of one name.
-        RunError: no attack, a corrupt one, or one without records.
+        UsageError: two have the same name.
+        RunError: a folder holds no attack, a corrupt one, or one without records.
     """
     from holdfast.store.attack import read_attack
 
@@ -39,7 +39,7 @@ def read_attacks(folders: Sequence[Path]) -> dict[str, AttackRun]:
         name, run = folder.resolve().name, read_attack(folder)
         if name in found:
             raise UsageError(
-                f"two of these attacks lie in folders named {name!r}, and the matrix names them so: give each attack "
+                f"two of these attacks lie in folders named {name!r}, and the matrix has these names: give each attack "
                 "once, and folders different names"
             )
         if not run.records:
@@ -50,7 +50,7 @@ def read_attacks(folders: Sequence[Path]) -> dict[str, AttackRun]:
         if run.missing:
             warnings.warn(
                 f"the attack {folder} is not finished: {len(run.records)} so far of "
-                f"{len(run.records) + run.missing} examples. The shares are about adversarials of these alone",
+                f"{len(run.records) + run.missing} examples. The shares only count adversarials of these",
                 HoldfastWarning,
                 stacklevel=2,
             )
@@ -59,10 +59,10 @@ def read_attacks(folders: Sequence[Path]) -> dict[str, AttackRun]:
 
 
 def data_attacked(run: AttackRun, spec: str) -> DataSet:
-    """The data set that an attack was made on, of which `spec` is the place.
+    """The data set that an attack was made on, opened from `spec`.
 
     Raises:
-        UsageError: there is another one.
+        UsageError: `spec` is another data set.
     """
     attacked_data = run.manifest.data
     examples = open_data_spec(spec, attacked_data.split)
@@ -72,17 +72,17 @@ def data_attacked(run: AttackRun, spec: str) -> DataSet:
 
 
 def target_attacked(run: AttackRun, bundles: Sequence[Bundle], data: str, computation: ComputeOptions) -> Target:
-    """The classifier that an attack was made against, in the precision and on the backend of then.
+    """The classifier that an attack was made against, in its precision and on its backend.
 
     Args:
         run: the attack.
-        bundles: models, of which it is one.
+        bundles: models, one of which was attacked.
         data: data that were attacked, as on the command line; see `data_attacked`.
         computation: where to compute.
 
     Raises:
         UsageError: its model is not among those given.
-        RunError: the code of its model is not what it was.
+        RunError: the code of its model has changed.
     """
     from holdfast.execution.replay import check_code
     from holdfast.noises.base import noise_from_dict

@@ -1,4 +1,4 @@
-"""An attack checked as far as what is given allows: files, labels and data, model, distances, answers, the search."""
+"""Check an attack with whatever is given: files, labels and data, model, distances, answers, the search."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def verify_attack(
     certification: Path | None = None,
     show: Show = unseen,
 ) -> AttackVerification:
-    """Check an attack as far as what is given allows.
+    """Check an attack with whatever is given.
 
     Args:
         folder: folder of the attack.
         given: what it is checked against.
         target_of: makes the classifier that was attacked from the model that is given; called where there is one.
         certification: folder of the run whose certificates were attacked; None to compare with none.
-        show: tells of progress.
+        show: shows progress.
 
     Raises:
         HoldfastError: what is given cannot be used: data that are not there, a device that is missing.
@@ -91,16 +91,17 @@ def _check_classifier(
     result: AttackVerification,
     show: Show,
 ) -> None:
-    """Ask the classifier again, and attack some examples a second time, unless something is wrong already."""
+    """Ask the classifier again, and attack some examples again, unless something is already wrong."""
     if result.failures:
-        result.notes.append("the classifier was not asked, since what is told above is wrong")
+        result.notes.append("the classifier was not asked, since the checks above failed")
         return
     target = target_of(found)
     if target.deterministic:
         _check_answers(found, target, data, result)
     elif given.replay is None:
         result.notes.append(
-            "answers of a random classifier are other ones each time: attacked again, they are the same"
+            "a random classifier answers differently each time, so answers were not compared: an attack that is "
+            "repeated gives the same ones"
         )
     if given.replay is None or data is None:
         return
@@ -111,7 +112,7 @@ def _check_classifier(
 
 
 def _check_answers(found: AttackRun, target: Target, data: DataSet | None, result: AttackVerification) -> None:
-    """Ask a classifier whose answers are always the same for those that are recorded."""
+    """Ask a deterministic classifier again, and compare with the recorded answers."""
     import torch
 
     for record in found.records:
@@ -130,13 +131,13 @@ def _check_answers(found: AttackRun, target: Target, data: DataSet | None, resul
 def _attack_again(
     found: AttackRun, given: Given, target: Target, data: DataSet, result: AttackVerification, show: Show
 ) -> None:
-    """Attack some examples again that nobody could foresee, and take what differs for failures."""
+    """Attack random examples again, and add differences to the failures."""
     from holdfast.errors import RunError
     from holdfast.execution.attack import attacked_again, other_attack_versions
 
     if target.device.type != found.manifest.device:
         raise RunError(
-            f"the attack was made on {found.manifest.device}, whose generator is another; use a device of that kind"
+            f"the attack was made on {found.manifest.device}, which has another random generator; use such a device"
         )
     assert given.replay is not None
     chosen = drawn_from([record.index for record in found.records], given.replay)
@@ -148,4 +149,4 @@ def _attack_again(
             result.failures.append(f"example {index}, attacked again: {difference}")
     versions = other_attack_versions(found.manifest)
     if differ and versions:
-        result.notes.append(f"another version may be why records differ: {'; '.join(versions)}")
+        result.notes.append(f"records may differ because versions do: {'; '.join(versions)}")

@@ -106,7 +106,7 @@ class _Version:
 
 @dataclass(frozen=True)
 class _Found:
-    """Files of a version, where they were found, and what is to be said of them."""
+    """The files of a version, where they were found, and notes about them."""
 
     version: str
     where: Path
@@ -190,7 +190,7 @@ def _changed_archive(path: Path, version: str, contents: Mapping[str, bytes]) ->
         return _changed_files(contents, path)
     return (
         f"{path} has the MD5 {md5.hexdigest()}, the archive published at {_ORIGINAL.home} {_ARCHIVE_MD5[version]}: it "
-        "was changed or packed anew; compare results with published ones only if its content is the same",
+        "was changed or packed again; compare results with published ones only if its content is the same",
     )
 
 

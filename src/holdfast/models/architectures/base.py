@@ -116,7 +116,7 @@ def build(name: str, shape: Shape, num_classes: int, args: Mapping[str, Any] | N
 
     Args:
         name: one of `architecture_names()`.
-        shape: shape of a noisy input: `(channels, height, width)`, `(features,)`, or `(2, features)` for ablated features.
+        shape: shape of a noisy input: `(channels, height, width)`, `(features,)`; ablated `(2, features)`.
         num_classes: how many logits it returns for an input, at least 2.
         args: arguments of the architecture.
 

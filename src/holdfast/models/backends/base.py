@@ -101,12 +101,12 @@ class Backend(ABC):
         return torch.cat([self(noisy[row : row + 1]).clone() for row in range(len(noisy))])
 
     def describe(self) -> dict[str, Any]:
-        """What the manifest says of the backend: all that f depends on besides weights and precision."""
+        """The description of the backend for the manifest: all that f depends on besides weights and precision."""
         return {"name": self.name, "version": version(self.packages[0] if self.packages else "torch")}
 
     @classmethod
     def obstacle(cls, precision: str, device: torch.device) -> UsageError | MissingExtraError | None:
-        """Why it cannot be used here; None if it can."""
+        """Why the backend cannot be used here; None if it can."""
         if precision not in cls.precisions:
             return UsageError(
                 f"backend {cls.name!r} does not compute in {precision}, but in {' and '.join(cls.precisions)}; for "
