@@ -37,7 +37,7 @@ def test_promise_then_nonce_then_run_then_audit(call: Call, models: Path, tmp_pa
         ((), 2, "awaits the nonce of an auditor"),
         (("--seed", 3), 2, "leave out the seed"),
         (("--promise", "0" * 64, "--nonce", NONCE), 1, "nothing was computed"),
-        (("--nonce", "later"), 2, "the nonce 'later' belongs to a promise that is only written"),
+        (("--nonce", "later"), 2, "the nonce 'later' only fits a promise without samples"),
         (("--nonce", "xyz"), 2, "a nonce is 32 to 128 hexadecimal digits"),
     ):
         code, _, err = call(*command, *arguments)

@@ -141,7 +141,7 @@ def test_other_settings_in_the_same_folder_are_refused_with_the_difference(
     monkeypatch.setitem(models._MNIST_EPOCHS, "smoke", 3)
     code, _, err = call(*arguments(mnist, out))
     assert code == 1
-    assert "is of another training: epochs: it has 2, this call asks for 3" in err
+    assert "comes from another training: epochs: found 2, this call asks for 3" in err
     assert "Choose another folder" in err
     monkeypatch.setitem(models._MNIST_EPOCHS, "smoke", 2)
     monkeypatch.setattr(

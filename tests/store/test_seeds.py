@@ -201,7 +201,7 @@ def test_the_best_of_sixty_seeds_does_not_fit_promise_and_nonce(tmp_path: Path) 
 def test_a_nonce_is_expected_where_none_was_used() -> None:
     result = Findings(digest="0" * 64)
     expect_nonce(result, NONCE)
-    assert result.failures == [f"the seed is derived from no nonce, expected was {NONCE}"]
+    assert result.failures == [f"the seed is derived from no nonce, expected {NONCE}"]
     assert expect_nonce(Findings(), NONCE) is None
 
 

@@ -56,7 +56,7 @@ def test_what_is_unknown_is_neither_right_nor_wrong(tmp_path: Path, case: str, r
         ({"estimation": [1000, 0, 0, 0]}, "estimation votes are 5 numbers, found 4"),
         ({"label": 5}, "label 5 is not one of 5 classes"),
         ({"index": 6}, "example 6 is not in the subset"),
-        ({"index": 1}, "example 1 is recorded a second time"),
+        ({"index": 1}, "example 1 has a second record"),
     ],
 )
 @pytest.mark.parametrize("case", ["noise", "theorem"])

@@ -483,7 +483,7 @@ def test_resuming_goes_on_with_the_first_sessions_digest(tmp_path: Path) -> None
     [
         ({"label": 5}, "label 5 is not one of 5 classes"),
         ({"index": 9}, "example 9 is not in the subset"),
-        ({"index": 0}, "example 0 is recorded a second time"),
+        ({"index": 0}, "example 0 has a second record"),
         ({"selection": [49, 0, 0, 0, 0]}, "49 selection votes, 50 are promised"),
         ({"estimation": [999, 0, 0, 0, 0]}, "does not stop at 999 votes"),
         ({"estimation": [1001, -1, 0, 0, 0]}, "entry estimation[1] is -1; expected is a whole number of at least 0"),

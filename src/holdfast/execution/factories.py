@@ -63,7 +63,7 @@ class BackendFactory(ClassifierFactory):
         if others:
             raise RunError(
                 f"a worker has other code than the driver in {', '.join(others)}. Votes could differ, so the "
-                "worker was refused. Put the same files on every machine, and start again where they were changed meanwhile"
+                "worker was refused. Put the same files on every machine, and start again if they changed meanwhile"
             )
 
 

@@ -103,8 +103,8 @@ def _check_header(where: Where, path: Path, size: int) -> None:
         length = int.from_bytes(file.read(_LENGTH), "little")
     if length > _MOST_HEADER and _LENGTH + length <= size:
         raise BundleError(
-            f"{where} has a header of {length:,} bytes, expected {_MOST_HEADER:,} at most: it is not a model, or made to "
-            "fill the memory"
+            f"{where} has a header of {length:,} bytes, expected {_MOST_HEADER:,} at most: it is not a model, or made "
+            "to fill the memory"
         )
 
 
