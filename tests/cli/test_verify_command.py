@@ -392,7 +392,7 @@ def test_imported_logs_stay_claims(call: Call, certified: Path, tmp_path: Path) 
     assert call("export-log", tmp_path / "theirs", "--out", tmp_path / "log.tsv")[0] == 0
     code, out, _ = call("verify", tmp_path / "theirs", "--log", tmp_path / "log.tsv")
     assert code == 4
-    assert "is an imported log, which is no certificate of votes" in out.splitlines()[0]
+    assert "is an imported log, which is not a certificate from votes" in out.splitlines()[0]
     assert "CLAIMS ONLY: the files agree with themselves, and nothing supports the radii." in out.splitlines()
     assert "an imported log holds no votes" in out
     code, out, _ = call("verify", tmp_path / "theirs", "--data", "digits", "--require", "claims")

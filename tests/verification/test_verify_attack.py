@@ -201,7 +201,7 @@ def test_records_of_an_alarm_or_an_adversarial_that_was_taken_out(tmp_path: Path
     (tmp_path / "a" / "evidence").mkdir()
     (tmp_path / "a" / "evidence" / f"{number}.json").write_text("{}")
     (failure,) = verified(tmp_path / "a").failures
-    assert failure == f"evidence/{number}.json exists, but the record of example {number} is no alarm"
+    assert failure == f"evidence/{number}.json exists, but the record of example {number} is not an alarm"
 
 
 @pytest.mark.parametrize(

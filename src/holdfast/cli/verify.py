@@ -126,7 +126,7 @@ def verify_command(
     if is_attack:
         _refuse({"--log": log, "--engine": engine, "--ray-address": ray_address}, "an attack has no log and no engine")
     else:
-        _refuse({"--run": attacked}, f"{run} is no attack")
+        _refuse({"--run": attacked}, f"{run} is not an attack")
     place.check(manifest, is_attack, model is not None, replay is not None)
     given = _given(manifest, data, model, replay, digest, results, nonce, place)
     show = _Show(json or quiet)

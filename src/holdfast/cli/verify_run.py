@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 _WHAT = {
     "certify": "a run of certificates from votes",
-    "imported": "an imported log, which is no certificate of votes: its radii are claims of another tool",
-    "bound": "a deterministic bound, which is no certificate of votes: its radii are claims of the file until proved "
-    "again (--replay)",
+    "imported": "an imported log, which is not a certificate from votes: its radii are claims of another tool",
+    "bound": "a deterministic bound, which is not a certificate from votes: its radii are claims of the file until "
+    "proved again (--replay)",
 }
 _AGAIN = {"bound": "proved again"}
 

@@ -1,4 +1,4 @@
-"""Which encoded images are read, and what of them would be lost: bits, transparency, orientation, further frames.
+"""Which encoded images are read, and what would be lost: bits, transparency, orientation, further frames.
 
 Pillow reads far more formats than these, some by starting other programs, and cuts 16 bits a channel to 8 in silence.
 """
@@ -51,8 +51,8 @@ _BITS_PER_SAMPLE = 258
 
 TRANSPARENT = "have an alpha channel or transparent colours, which are left out: the colours stored below them count"
 PRINT = "are in the colours of print (CMYK), converted to RGB without their colour profile"
-TURNED = "have a note in EXIF to be turned or mirrored, which is not followed: they are taken as they are stored"
-UNREADABLE_NOTE = "have EXIF that cannot be read; whether they are to be turned is not known"
+TURNED = "have an EXIF note to turn or mirror them, which is ignored: they are taken as stored"
+UNREADABLE_NOTE = "have EXIF that cannot be read, so it is unknown whether to turn them"
 GREY = (
     "are grey and get three equal channels, each with noise of its own; the option mode=grey reads one channel, as in "
     "images:DIR,mode=grey"
@@ -68,7 +68,7 @@ def open_image(data: bytes, name: str) -> Image:
         name: what errors call it.
 
     Raises:
-        DataError: it is no image of these formats, or has another number of bits a channel than 8 at most.
+        DataError: it is not an image of these formats, or has another number of bits a channel than 8 at most.
     """
     import PIL.Image
 

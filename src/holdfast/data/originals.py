@@ -55,7 +55,7 @@ class Original:
         try:
             content = content_of(file, DataError, most)
         except OSError as error:
-            raise DataError(f"{file} cannot be read ({error}); get {self.files} afresh from {self.home}") from error
+            raise DataError(f"{file} cannot be read ({error}); get {self.files} again from {self.home}") from error
         refuse_stand_in(content, file)
         return content
 

@@ -58,7 +58,7 @@ def held_out_note(where: object) -> str:
 
 
 def is_sorted_by_class(labels: Sequence[int] | IntArray) -> bool:
-    """Whether examples come class by class, so that the first of them are no sample of all.
+    """Whether examples come class by class, so that the first of them do not represent all.
 
     True if there is more than one class and either the labels never decrease, or never increase, or they change from
     one example to the next at most half as often as they would on average in random order. The last covers classes in

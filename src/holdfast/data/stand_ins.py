@@ -29,7 +29,7 @@ def refuse_stand_in(content: bytes, name: object) -> None:
     if found is StandIn.PAGE:
         raise DataError(
             f"{name} is an HTML or XML page, as a server sends where a download fails, expected the data themselves; "
-            "get it afresh, and look at the page for the reason"
+            "get it again, and look at the page for the reason"
         )
 
 
@@ -43,5 +43,5 @@ def refuse_stand_in_file(file: Path) -> None:
         with file.open("rb") as opened:
             start = opened.read(ENOUGH)
     except OSError as error:
-        raise DataError(f"{file} cannot be read ({error.strerror or error}); get it afresh") from error
+        raise DataError(f"{file} cannot be read ({error.strerror or error}); get it again") from error
     refuse_stand_in(start, file)

@@ -14,7 +14,7 @@ def text_of(content: bytes, name: object) -> str:
         name: what errors call it.
 
     Raises:
-        DataError: it is in another encoding, or is no text.
+        DataError: it is in another encoding, or is not text.
     """
     encoding = encoding_of(content)
     try:

@@ -185,7 +185,7 @@ def load_bundle(path: Where, device: torch.device | None = None) -> Bundle:
         device: where the module goes; the processor by default.
 
     Raises:
-        BundleError: not a bundle, or weights that do not fit its architecture or are no finite numbers; see `put_in`.
+        BundleError: not a bundle, or weights that do not fit its architecture or are not finite numbers; see `put_in`.
     """
     file = stored(path)
     info = _parse(path, file.header)

@@ -119,7 +119,7 @@ def read_weights(path: Path, name: str | None = None) -> dict[str, Tensor]:
         name: which ones, where there are several; see `chosen`.
 
     Raises:
-        BundleError: there is no such file, it is no such file, or it holds something else.
+        BundleError: the file does not exist, is of another kind, or holds something else.
     """
     return chosen(read_sets(path), name, str(path))[1]
 

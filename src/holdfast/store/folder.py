@@ -199,7 +199,7 @@ def read_sessions(folder: Where | Folder) -> tuple[Session, ...]:
     """The session log of a folder; a torn last line is left out.
 
     Raises:
-        RunError: a line is no session, or see `whole_lines`.
+        RunError: a line is not a session, or see `whole_lines`.
     """
     found = []
     with entered(folder) as place:

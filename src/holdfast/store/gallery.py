@@ -53,7 +53,7 @@ def read_gallery(folder: Where | Folder) -> Gallery | None:
     """The gallery of a run, or None if it has none.
 
     Raises:
-        RunError: the file is corrupt, holds something else, or is no file.
+        RunError: the file is corrupt, holds something else, or is not a file.
     """
     with entered(folder) as place:
         opened, path = place.reading(GALLERY), place / GALLERY

@@ -52,7 +52,7 @@ def read_results(folder: Where | Folder) -> Results | None:
     """The `results.json` of a folder; None if there is no such file, as in incomplete runs.
 
     Raises:
-        RunError: the file is no such document.
+        RunError: the file is not such a document.
     """
     with entered(folder) as place:
         text, path = place.read(FILE_NAME, MOST_LINE), place / FILE_NAME

@@ -159,7 +159,7 @@ def stated(have: Sequence[int], split: Split) -> str:
 
 
 def irregular(count: int, split: Split) -> str:
-    """How many of what, where they are no regular subset."""
+    """How many examples of what, if they are not a regular subset."""
     size = _SIZE_UNKNOWN if split.size is None else f"the split has {split.size:,}"
     return f"{count:,} {split.examples}, not a regular subset; {size}"
 
@@ -200,7 +200,7 @@ def spread_step(size: int, count: int) -> int:
 
 
 def _in_class_order(split: Split, count: int, touched: int) -> tuple[str, bool, str]:
-    """What an interval covers then, that it is no sample, and the caution."""
+    """What an interval covers if the examples are not a sample, and the caution."""
     if split.size is None:
         return (
             _UNKNOWN,

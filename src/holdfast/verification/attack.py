@@ -232,7 +232,7 @@ def _check_left_over(files: AttackFiles, result: AttackVerification) -> None:
         if record["adversarial"] is None and lies(below(files.folder, _FOUND, f"{index}.npy")):
             result.failures.append(f"found/{index}.npy exists, but the record of example {index} names none")
         if not _contradicts(record) and lies(below(files.folder, _EVIDENCE, f"{index}.json")):
-            result.failures.append(f"evidence/{index}.json exists, but the record of example {index} is no alarm")
+            result.failures.append(f"evidence/{index}.json exists, but the record of example {index} is not an alarm")
 
 
 def _material(folder: Where, entries: Mapping[str, Any]) -> AttackFiles:

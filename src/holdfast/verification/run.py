@@ -231,7 +231,7 @@ def _check_whole(claims: Iterable[Claim], result: Verification) -> None:
     parts = [claim for claim in claims if not claim.radius.is_integer()]
     if parts:
         result.failures.append(
-            f"{len(parts)} claims are no whole numbers of pixels, as radii in L0 are; the first is "
+            f"{len(parts)} claims are not whole numbers of pixels, as radii in L0 are; the first is "
             f"{parts[0].radius!r}, of example {parts[0].index}. The log is of another noise, or was changed"
         )
 
