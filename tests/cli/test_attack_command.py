@@ -164,7 +164,7 @@ def test_the_transfer_matrix(call: Call, models: Path, plain: Path, tmp_path: Pa
     assert set(matrix["p"]["share"]) == {"p", "g"}
     code, printed, _ = call("transfer", *folders, "--model", plain, "--model", noisy)
     assert code == 0
-    assert "Share of the adversarials" in words(printed)
+    assert "share of the row's adversarials" in words(printed)
     code, _, err = call("transfer", *folders, "--model", plain)
     assert code == 2
     assert "none of the models is the one that" in err

@@ -65,7 +65,7 @@ def test_a_promise_without_a_nonce_pins_its_seed(call: Call, models: Path, tmp_p
     run = tmp_path / "run"
     command = ("certify", "--model", models / "gaussian.safetensors", "--out", run, *SETTINGS)
     code, _, err = call(*command, "--promise", "0" * 64)
-    assert (code, "Write the promise only" in err, run.exists()) == (2, True, False)
+    assert (code, "First only write the promise" in err, run.exists()) == (2, True, False)
     code, _, err = call(*command, "--nonce", NONCE)
     assert (code, "whoever knows the nonce first could choose" in err, run.exists()) == (2, True, False)
     code, _, err = call(*command, "--promise", "12")
@@ -80,7 +80,7 @@ def test_a_promise_without_a_nonce_pins_its_seed(call: Call, models: Path, tmp_p
     code, _, err = call(*command, "--promise-only", "--nonce", "later")
     assert (code, "has a promise with a seed already" in err) == (2, True)
     code, _, err = call(*command, "--n", 300, "--promise", manifest.digest)
-    assert (code, "started with another promise" in err) == (1, True)
+    assert (code, "started with other settings" in err) == (1, True)
     assert read_run(run).records == ()
     assert call(*command, "--promise", manifest.digest)[0] == 0
     assert read_run(run).manifest.digest == manifest.digest

@@ -330,7 +330,7 @@ def test_votes_are_drawn_again(call: Call, certified: Path, tmp_path: Path) -> N
 def test_replays_need_what_the_run_was_made_with(call: Call, certified: Path, tmp_path: Path) -> None:
     run, model = certified / "run", certified / "model.safetensors"
     code, _, err = call("verify", run, "--replay", 1)
-    assert (code, "it needs the run's --model" in err) == (2, True)
+    assert (code, "it needs --model and --data" in err) == (2, True)
     other = tmp_path / "other.safetensors"
     train = (
         "train",

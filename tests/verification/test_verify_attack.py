@@ -98,7 +98,7 @@ def record(**changes: Any) -> Callable[[Path, int], None]:
         (lambda folder, number: (folder / FOUND / f"{number}.npy").unlink(), "npy is missing, or is not a file"),
         (
             lambda folder, number: (folder / FOUND / f"{number}.npy").write_bytes(b"PK\x03\x04junk"),
-            "no file of float32",
+            "is not a file of float32",
         ),
         (lambda folder, number: np.save(folder / FOUND / f"{number}.npy", np.zeros(SHAPE, np.complex64)), "no file of"),
         (

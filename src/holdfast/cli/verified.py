@@ -32,7 +32,7 @@ def head(folder: Path, what: str, outcome: Findings) -> list[str]:
     """
     if not outcome.digest:
         return []
-    counts = f"{outcome.records:,} records of {outcome.promised:,} examples"
+    counts = f"{outcome.records:,} records of {outcome.examples:,} examples"
     first = f"{folder} is INCOMPLETE: {counts}. It is {what}" if outcome.missing else f"{folder} is {what}: {counts}"
     return [first, *digests.lines(outcome.digest, outcome.results, outcome.records)]
 
@@ -51,7 +51,7 @@ def verdict(outcome: Findings, required: str, again: str) -> list[str]:
     agreed, sample = _agreed(outcome, again), sampled(outcome)
     code = outcome.exit_code(required)
     if code == INCOMPLETE:
-        words = f"INCOMPLETE: {outcome.missing:,} of {outcome.promised:,} examples have no record; otherwise {agreed}."
+        words = f"INCOMPLETE: {outcome.missing:,} of {outcome.examples:,} examples have no record; otherwise {agreed}."
     elif outcome.unknown:
         words = f"UNKNOWN: no radius was checked; {agreed}."
     elif code == NOT_ENOUGH and outcome.level == CLAIMS:
@@ -118,7 +118,7 @@ def document(outcome: Findings, required: str, left: list[str]) -> dict[str, Any
         "promise": outcome.promise,
         "nonce": outcome.nonce,
         "results": outcome.results or None,
-        "examples": outcome.promised,
+        "examples": outcome.examples,
         "records": outcome.records,
         "missing": outcome.missing,
         "labels_checked": outcome.labels,

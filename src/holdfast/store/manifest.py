@@ -195,7 +195,7 @@ def ensure_manifest(folder: Folder, manifest: AnyManifest) -> AnyManifest:
     completed by `manifest`, once and for all, if that is derived from it.
 
     Raises:
-        RunError: the folder was started with another promise.
+        RunError: the folder was started with other settings.
     """
     stored = stored_manifest(folder, type(manifest))
     if stored is None:
@@ -215,7 +215,7 @@ def ensure_manifest(folder: Folder, manifest: AnyManifest) -> AnyManifest:
     if different:
         noun = manifest.what.split()[-1]
         raise RunError(
-            f"{folder} was started with another promise:",
+            f"{folder} was started with other settings:",
             *(f"  {each}" for each in different),
             f"Repeat the call with the {noun}'s own settings{_and_code(stored, manifest)} to resume it, or choose "
             "another place",

@@ -145,7 +145,7 @@ def check_attack(folder: Where, result: AttackVerification) -> AttackFiles | Non
     except RunError as error:
         result.failures.append(str(error))
         return None
-    result.digest, result.promised = entries["digest"], len(files.indices)
+    result.digest, result.examples = entries["digest"], len(files.indices)
     result.certification = entries["certification"]
     read_seed(entries, canonical).tell(result)
     for number, line in enumerate(lines, 1):

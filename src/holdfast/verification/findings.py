@@ -26,7 +26,7 @@ class Findings:
         results: digest of the manifest's digest and all records; empty while records are missing.
         promise: digest of the manifest before the nonce of its seed was known; None if there is none.
         nonce: nonce that the seed is derived from; None for none.
-        promised: examples of the subset.
+        examples: examples of the subset.
         records: whole records whose digest fits.
         labels: number of labels that were compared with the data.
         data: whether the data were compared, with all that the manifest says of them.
@@ -42,7 +42,7 @@ class Findings:
     results: str = ""
     promise: str | None = None
     nonce: str | None = None
-    promised: int = 0
+    examples: int = 0
     records: int = 0
     labels: int = 0
     data: bool = False
@@ -56,7 +56,7 @@ class Findings:
     @property
     def missing(self) -> int:
         """Examples of the subset without a record."""
-        return self.promised - self.records
+        return self.examples - self.records
 
     @property
     def supported(self) -> bool:

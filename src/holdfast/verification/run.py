@@ -84,7 +84,7 @@ def check_files(folder: Where, result: Verification) -> RunFiles | None:
     except RunError as error:
         result.failures.append(str(error))
         return None
-    result.digest, result.kind, result.promised = manifest.digest, manifest.kind, len(manifest.indices)
+    result.digest, result.kind, result.examples = manifest.digest, manifest.kind, len(manifest.indices)
     _check_manifest(manifest, result)
     records: dict[int, Mapping[str, Any]] = {}
     for number, line in enumerate(lines, 1):
@@ -158,8 +158,8 @@ def _check_manifest(manifest: Manifest, result: Verification) -> None:
         spent = Fraction(manifest.estimator.get("alpha", 0)) * len(manifest.indices)
         if abs(spent - manifest.joint_alpha) > manifest.joint_alpha * _JOINT_SLACK:
             result.failures.append(
-                f"joint_alpha = {float(manifest.joint_alpha):g} is promised; alpha times the number of examples is "
-                f"{float(spent):g}"
+                f"the manifest has joint_alpha = {float(manifest.joint_alpha):g}; alpha times the number of examples "
+                f"is {float(spent):g}"
             )
 
 
@@ -186,7 +186,7 @@ def _check_record(
         if len(votes) != manifest.classes:
             raise ValueError(f"example {index}: {stream} votes are {manifest.classes} numbers, found {len(votes)}")
     if sum(record["selection"]) != manifest.n0:
-        raise ValueError(f"example {index}: {sum(record['selection'])} selection votes, {manifest.n0} are promised")
+        raise ValueError(f"example {index}: {sum(record['selection'])} selection votes, the manifest has {manifest.n0}")
     if totals is not None and sum(record["estimation"]) not in totals:
         raise ValueError(f"example {index}: the estimator does not stop at {sum(record['estimation'])} votes")
 
