@@ -173,7 +173,7 @@ def _png_bits(data: bytes) -> int:
 
 
 def _ppm_bits(data: bytes) -> int:
-    """From the largest value, the fourth word of the header; bitmaps (P1, P4) have none."""
+    """The bits from the largest value, the fourth word of the header; bitmaps (P1, P4) have none."""
     if data[:2] not in (b"P2", b"P3", b"P5", b"P6"):
         return 8
     words: list[bytes] = []
@@ -185,14 +185,14 @@ def _ppm_bits(data: bytes) -> int:
 
 
 def _jpeg2000_bits(data: bytes) -> int:
-    """From the marker SIZ of the code stream: after 38 bytes, three for each component, the first of them its bits."""
+    """The bits from the marker SIZ of the code stream: after 38 bytes, three for each component, the first of them its bits."""
     start = data.index(b"\xff\x4f\xff\x51") + 4
     components = int.from_bytes(data[start + 36 : start + 38], "big")
     return max((data[start + 38 + 3 * number] & 0x7F) + 1 for number in range(components))
 
 
 def _avif_bits(data: bytes) -> int:
-    """From the box av1C: the third byte's second bit says that there are 10 or 12."""
+    """The bits from the box av1C: the third byte's second bit says that there are 10 or 12."""
     return 10 if data[data.index(b"av1C") + 6] & 0x40 else 8
 
 

@@ -59,7 +59,7 @@ class Preparation:
 
     @classmethod
     def parse(cls, size: str, mode: str) -> Preparation:
-        """From the options of a source; an empty `size` is none.
+        """The preparation from the options of a source; an empty `size` is none.
 
         Raises:
             UsageError: `size` is not a positive whole number, or `mode` is unknown.

@@ -138,7 +138,7 @@ class Adversary:
         return target_class
 
     def seed_of(self, example: Example, restart: int, purpose: int) -> int:
-        """Of one purpose of one run.
+        """The seed for one purpose of one run.
 
         Raises:
             RunError: the attack has no seed yet.

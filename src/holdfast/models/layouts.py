@@ -210,7 +210,7 @@ def load_into(network: nn.Module, weights: Mapping[str, Tensor], layout: Layout,
 
 
 def _renamed(weights: Mapping[str, Tensor], fit: Fit, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """By our names, with the counters that old files lack."""
+    """The weights by our names, with the counters that old files lack."""
     found = {fit.name(name): tensor for name, tensor in weights.items()}
     return found | {name: each for name, each in expected.items() if name.endswith(_COUNTER) and name not in found}
 

@@ -26,7 +26,7 @@ class Labelled(Protocol):
 
     @property
     def index(self) -> int:
-        """Of the example in its split."""
+        """The index of the example in its split."""
 
     @property
     def label(self) -> int:

@@ -54,7 +54,7 @@ class Line(Protocol):
 
     @property
     def digest(self) -> str:
-        """Of its other entries, in its run."""
+        """The digest of its other entries, in its run."""
 
 
 AnyLine = TypeVar("AnyLine", bound=Line)

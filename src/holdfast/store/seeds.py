@@ -59,7 +59,7 @@ class Seed(Plain):
         return cls(derived_seed(promise, checked), DERIVED, checked, promise)
 
     def entries(self) -> dict[str, Any]:
-        """As the fields of a manifest have it."""
+        """The fields of a manifest for this seed."""
         return {"seed": self.value, SEED_ORIGIN: self.origin, NONCE: self.nonce, PROMISE: self.promise}
 
 

@@ -77,7 +77,7 @@ class Split:
 
     @property
     def examples(self) -> str:
-        """As in `test examples of mnist`."""
+        """The examples in words, as in `test examples of mnist`."""
         return f"{self.name} examples of {self.source}"
 
 

@@ -304,7 +304,7 @@ def _contradicts(record: Mapping[str, Any]) -> bool:
 
 
 def _distance(norm: str, shape: tuple[int, ...], x: Sequence[float], other: Sequence[float]) -> float:
-    """Of two inputs; in L0 all channels of a pixel are one."""
+    """The distance of two inputs; in L0 all channels of a pixel count as one."""
     changes = [abs(second - first) for first, second in zip(x, other, strict=True)]
     if norm == "Linf":
         return max(changes)

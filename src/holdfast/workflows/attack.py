@@ -71,7 +71,7 @@ class ComputeOptions:
     Attributes:
         device: cpu, cuda or cuda:N.
         threads: processor threads.
-        batch_size: noisy copies a batch; None for the fastest.
+        batch_size: noisy copies in a batch; None for the fastest size.
         precision: float32, bfloat16 or int8.
         backend: what computes the logits, or "auto".
     """
