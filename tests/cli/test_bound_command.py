@@ -39,7 +39,9 @@ def test_bound_table_report_verify(call, plain, models, tmp_path):
     assert call(*arguments, "--quiet")[0] == 0, "resuming a finished run"
     code, out, _ = call("verify", run)
     assert code == 4
-    assert "is a deterministic bound, which is no certificate of votes: its radii are claims" in out.splitlines()[0]
+    assert (
+        "is a deterministic bound, which is not a certificate from votes: its radii are claims" in out.splitlines()[0]
+    )
     assert "CLAIMS ONLY: the files agree with themselves, and nothing supports the radii." in out.splitlines()
     assert "- that 18 radii can be proved (--replay)" in out.splitlines()
     assert call("verify", run, "--require", "claims")[0] == 0

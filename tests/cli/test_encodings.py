@@ -65,7 +65,7 @@ def test_exported_logs_are_verified_in_other_encodings_or_refused(call: Call, tm
     log.write_bytes(text.encode("utf-16"))
     code, _, err = call("verify", run_folder, "--log", log)
     assert code == 1
-    assert "is UTF-16 or no text; a log is UTF-8" in err
+    assert "is UTF-16 or not text; a log is UTF-8" in err
 
 
 @pytest.mark.parametrize("radius", ["1e-999999999", "1e999999999", "nan"])

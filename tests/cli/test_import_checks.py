@@ -123,7 +123,7 @@ def test_a_constant_network_and_one_that_guesses_are_warned_of(call: Call, tmp_p
     assert "of 50 examples of digits right" in " ".join(out.split())
     torch.save({name: torch.zeros_like(tensor) for name, tensor in weights.items()}, tmp_path / "w.pth")
     code, _, err = imported(call, tmp_path / "w.pth")
-    assert (code, "says the same of all 50 examples" in err) == (0, True), err
+    assert (code, "gives the same logits for all 50 examples" in err) == (0, True), err
 
 
 def test_a_network_that_overflows_on_the_data_is_refused(call: Call, tmp_path: Path) -> None:

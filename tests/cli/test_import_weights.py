@@ -62,7 +62,7 @@ def test_the_noise_must_then_be_given(call: Call, weights: Path, tmp_path: Path)
     for command in (("certify", "--out", tmp_path / "run"), ("predict",), ("plan",)):
         code, _, err = call(*command, "--model", out)
         assert code == 2
-        assert "was trained without noise: name the noise that is to smooth it" in err
+        assert "was trained without noise: name the noise that will smooth it" in err
     small = ("--limit", 3, "--n", 50, "--noise", "gaussian:sigma=0.1")
     code, _, err = call("certify", "--model", out, "--out", tmp_path / "run", *small, "--n0", 10, "--quiet")
     assert code == 0

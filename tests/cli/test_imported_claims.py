@@ -169,7 +169,7 @@ def test_parts_of_pixels_in_an_older_run_are_named_by_verify(call: Call, tmp_pat
         store.append([run.records[0], replace(run.records[1], radius=0.5)])  # type: ignore[call-arg]
     code, _, err = call("verify", tmp_path / "older")
     assert code == 1
-    assert "1 claims are no whole numbers of pixels, as radii in L0 are; the first is 0.5, of example 1" in flat(err)
+    assert "1 claims are not whole numbers of pixels, as radii in L0 are; the first is 0.5, of example 1" in flat(err)
     assert "larger" not in err
 
 

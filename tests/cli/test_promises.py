@@ -37,7 +37,7 @@ def test_promise_then_nonce_then_run_then_audit(call: Call, models: Path, tmp_pa
         ((), 2, "awaits the nonce of an auditor"),
         (("--seed", 3), 2, "leave out the seed"),
         (("--promise", "0" * 64, "--nonce", NONCE), 1, "nothing was computed"),
-        (("--nonce", "later"), 2, "the nonce 'later' belongs to a promise that is only written"),
+        (("--nonce", "later"), 2, "the nonce 'later' only fits a promise without samples"),
         (("--nonce", "xyz"), 2, "a nonce is 32 to 128 hexadecimal digits"),
     ):
         code, _, err = call(*command, *arguments)
@@ -65,7 +65,7 @@ def test_a_promise_without_a_nonce_pins_its_seed(call: Call, models: Path, tmp_p
     run = tmp_path / "run"
     command = ("certify", "--model", models / "gaussian.safetensors", "--out", run, *SETTINGS)
     code, _, err = call(*command, "--promise", "0" * 64)
-    assert (code, "Write the promise only" in err, run.exists()) == (2, True, False)
+    assert (code, "First only write the promise" in err, run.exists()) == (2, True, False)
     code, _, err = call(*command, "--nonce", NONCE)
     assert (code, "whoever knows the nonce first could choose" in err, run.exists()) == (2, True, False)
     code, _, err = call(*command, "--promise", "12")
@@ -75,17 +75,17 @@ def test_a_promise_without_a_nonce_pins_its_seed(call: Call, models: Path, tmp_p
     assert code == 0
     assert f"manifest SHA-256:\n  {manifest.digest}" in out
     assert "nothing was computed" in out
-    assert "--promise DIGEST goes on from here" in err
+    assert "run the same command with --promise DIGEST" in err
     assert manifest.seed_origin == "entropy"
     code, _, err = call(*command, "--promise-only", "--nonce", "later")
     assert (code, "has a promise with a seed already" in err) == (2, True)
     code, _, err = call(*command, "--n", 300, "--promise", manifest.digest)
-    assert (code, "started with another promise" in err) == (1, True)
+    assert (code, "started with other settings" in err) == (1, True)
     assert read_run(run).records == ()
     assert call(*command, "--promise", manifest.digest)[0] == 0
     assert read_run(run).manifest.digest == manifest.digest
     code, _, err = call(*command, "--promise-only")
-    assert (code, "has 12 records: this is no promise before the first one" in err) == (0, True)
+    assert (code, "has 12 records already: the digest does not show" in err) == (0, True)
 
 
 def test_tables_say_what_was_chosen(call: Call, models: Path, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from program import Call
 from holdfast.errors import RunError
 from holdfast.folders import Below
 from holdfast.outputs import alone_at
-from holdfast.reproductions import base, levine_imagenet, recipes
+from holdfast.reproductions import base, levine_imagenet, models
 from holdfast.store.run import RECORDS, read_run
 from holdfast.workflows import study_models
 from holdfast.workflows.observer import Observer
@@ -31,7 +31,7 @@ MODELS = ("mnist-k15", "mnist-k45", "mnist-k45-mean")
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Two epochs."""
-    monkeypatch.setitem(recipes._MNIST_EPOCHS, "smoke", 2)
+    monkeypatch.setitem(models._MNIST_EPOCHS, "smoke", 2)
     return
 
 
@@ -92,7 +92,7 @@ def test_workers_train_side_by_side_and_leave_the_same_models(call: Call, mnist:
 def test_a_failure_in_another_process_names_the_model(mnist: Path, tmp_path: Path) -> None:
     splits = study_models.Splits(f"mnist:{mnist}")
     place = study_models.Workspace(Below(tmp_path), "cpu", 1, 2)
-    good = recipes.mnist("smoke", "ablation:k=15", "k15")
+    good = models.mnist("smoke", "ablation:k=15", "k15")
     wrong = replace(good, name="too-many", noise="ablation:k=785")
     with pytest.raises(RunError, match=r"training too-many: .*785"):
         study_models.train_all([wrong, replace(wrong, name="as-wrong")], splits, place)
@@ -100,7 +100,7 @@ def test_a_failure_in_another_process_names_the_model(mnist: Path, tmp_path: Pat
 
 def test_a_process_that_dies_is_noticed(mnist: Path, tmp_path: Path) -> None:
     splits, place = study_models.Splits(f"mnist:{mnist}"), study_models.Workspace(Below(tmp_path), "cpu", 1, 2)
-    job = study_models._job(recipes.mnist("smoke", "ablation:k=15", "k15"), splits, place)
+    job = study_models._job(models.mnist("smoke", "ablation:k=15", "k15"), splits, place)
     here, there = multiprocessing.Pipe()
     there.send(("progress", None))
     assert study_models._heard(here, job, None, Observer())
@@ -112,7 +112,7 @@ def test_a_process_that_dies_is_noticed(mnist: Path, tmp_path: Path) -> None:
 def test_killed_at_any_time_the_same_command_goes_on(call: Call, mnist: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     program = "from holdfast.cli.main import main; from holdfast.reproductions import models; "
-    program += "recipes._MNIST_EPOCHS['smoke'] = 2; main()"
+    program += "models._MNIST_EPOCHS['smoke'] = 2; main()"
     command = [sys.executable, "-c", program, *map(str, arguments(mnist, out))]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     first = out / "models" / f"{MODELS[0]}.safetensors"
@@ -138,15 +138,15 @@ def test_other_settings_in_the_same_folder_are_refused_with_the_difference(
 ) -> None:
     out = tmp_path / "out"
     assert call(*arguments(mnist, out))[0] == 0
-    monkeypatch.setitem(recipes._MNIST_EPOCHS, "smoke", 3)
+    monkeypatch.setitem(models._MNIST_EPOCHS, "smoke", 3)
     code, _, err = call(*arguments(mnist, out))
     assert code == 1
-    assert "is of another training: epochs: it has 2, this call asks for 3" in err
+    assert "comes from another training: epochs: found 2, this call asks for 3" in err
     assert "Choose another folder" in err
-    monkeypatch.setitem(recipes._MNIST_EPOCHS, "smoke", 2)
+    monkeypatch.setitem(models._MNIST_EPOCHS, "smoke", 2)
     monkeypatch.setattr(
         "holdfast.reproductions.levine_mnist.mnist_run",
-        lambda scale, model: replace(recipes.mnist_run(scale, model), n=600),
+        lambda scale, model: replace(models.mnist_run(scale, model), n=600),
     )
     study = base.find_study("levine-mnist")
     assert study.plan("smoke", "mnist").runs[0].n == 600
@@ -208,7 +208,7 @@ def test_without_data_equations_are_computed_and_the_rest_is_named(call: Call, t
     ("given", "message"),
     [
         (("levine",), "nothing is known to reproduce under the name 'levine'; known are athalye, "),
-        (("levine-mnist",), "levine-mnist needs data: give them as --data mnist:DIR; nothing is downloaded"),
+        (("levine-mnist",), "levine-mnist needs data: give --data mnist:DIR; Holdfast downloads nothing"),
         (
             ("levine-mnist", "--data", "digits"),
             "is about mnist, given as mnist:DIR; the data given are of the source 'digits', with inputs of shape",

@@ -31,7 +31,7 @@ def test_bounds_and_attacks_are_made_once(call, mnist, tmp_path, monkeypatch):
     monkeypatch.setitem(wong_kolter._EPSILON, "mnist", 0.2)
     code, _, err = call(*arguments("wong-kolter", mnist, tmp_path))
     assert code == 1
-    assert "is of another training" in err
+    assert "comes from another training" in err
 
 
 def test_other_settings_of_an_attack_are_refused(call, mnist, tmp_path, monkeypatch):

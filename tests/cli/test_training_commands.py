@@ -30,7 +30,7 @@ def test_the_help_names_every_recipe(call: Call, monkeypatch: pytest.MonkeyPatch
     assert code == 0
     colours, boxes = r"\x1b\[[0-9;]*m", r"[\u2500-\u257f]"
     printed = words(re.sub(boxes, " ", re.sub(colours, "", printed)))
-    listed = re.search(r"--recipe SPEC With noise: (.*?)\. Without noise: (.*?)\. \[default", printed)
+    listed = re.search(r"--recipe SPEC Training loss. With noise: (.*?)\. Without noise: (.*?)\. \[default", printed)
     assert listed, printed
     specs = [text.replace("=E", "=0.1").split(", ") for text in listed.groups()]
     with_noise, without = ([parse_recipe(spec) for spec in each] for each in specs)

@@ -12,7 +12,7 @@ from holdfast.verification.run import Verification
 @pytest.mark.parametrize("required", LEVELS)
 def test_a_theorem_that_verify_does_not_know_is_said_whatever_is_required(required: str) -> None:
     found = Verification(
-        kind="certify", promised=2, records=2, unknown="the theorem 'of tomorrow' has no second version"
+        kind="certify", examples=2, records=2, unknown="the theorem 'of tomorrow' has no second version"
     )
     first, second = verdict(found, required, "drawn again")
     assert first.startswith("UNKNOWN: no radius was checked; the files agree with themselves")

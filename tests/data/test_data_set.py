@@ -160,7 +160,7 @@ def test_the_hash_of_numbers_is_of_their_bytes_and_range():
 
 @pytest.mark.parametrize("value", [-1.01, 1.01, np.nan, np.inf])
 def test_numbers_out_of_range(value):
-    with pytest.raises(DataError, match=r"small: values go from .* to .*, expected \[-1, 1\]; get the files afresh"):
+    with pytest.raises(DataError, match=r"small: values go from .* to .*, expected \[-1, 1\]; get the files again"):
         numbers([[0.5, value]])
 
 

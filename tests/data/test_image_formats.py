@@ -141,8 +141,8 @@ PECULIAR = {
     "a transparent colour": (encoded(PALETTE, transparency=3), "have an alpha channel or transparent colours"),
     "transparent colours": (encoded(PALETTE, transparency=bytes(256)), "have an alpha channel or transparent colours"),
     "CMYK": (encoded(Image.fromarray(PIXELS).convert("CMYK"), "jpeg"), "are in the colours of print"),
-    "turned JPEG": (encoded(Image.fromarray(PIXELS), "jpeg", exif=with_exif(6)), "have a note in EXIF to be turned"),
-    "turned PNG": (encoded(Image.fromarray(PIXELS), exif=with_exif(3)), "have a note in EXIF to be turned"),
+    "turned JPEG": (encoded(Image.fromarray(PIXELS), "jpeg", exif=with_exif(6)), "have an EXIF note to turn"),
+    "turned PNG": (encoded(Image.fromarray(PIXELS), exif=with_exif(3)), "have an EXIF note to turn"),
     "GIF": (
         encoded(PALETTE, "gif", save_all=True, append_images=[Image.new("P", (6, 6), 9)]),
         "have several frames or pages",

@@ -188,10 +188,13 @@ def forged_header(claimed: bytes) -> Callable[[Path], object]:
         (lambda path: path.write_bytes(path.read_bytes()[:20]), r"it has 20 bytes, and float32 values .* take 272"),
         (lambda path: path.write_bytes(b"PK\x03\x04junk"), "it has 8 bytes"),
         (lambda path: np.save(path, np.zeros(SHAPE, dtype=np.complex64)), "it has 416 bytes"),
-        (lambda path: np.save(path, np.zeros(36, dtype=np.float32)), "no .npy file of float32 values of shape"),
-        (lambda path: np.save(path, np.zeros(SHAPE, dtype=np.int32)), "no .npy file of float32 values of shape"),
-        (forged_header(b"(99999999999,"), "no .npy file of float32 values of shape"),
-        (forged_header(b"((((((((("), "no .npy file of float32 values of shape"),
+        (lambda path: np.save(path, np.zeros(36, dtype=np.float32)), "expected a .npy file of float32 values of shape"),
+        (
+            lambda path: np.save(path, np.zeros(SHAPE, dtype=np.int32)),
+            "expected a .npy file of float32 values of shape",
+        ),
+        (forged_header(b"(99999999999,"), "expected a .npy file of float32 values of shape"),
+        (forged_header(b"((((((((("), "expected a .npy file of float32 values of shape"),
         (lambda path: path.unlink(), r"npy is missing\. Restore it from a copy"),
     ],
 )

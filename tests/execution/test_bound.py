@@ -239,7 +239,7 @@ def test_radii_beyond_the_largest_are_refused(tmp_path, radius):
 @pytest.mark.parametrize(
     ("record", "message"),
     [
-        (BoundRecord(0, 0, 0, 0.06), "none that the bound"),
+        (BoundRecord(0, 0, 0, 0.06), "gives .* at most"),
         (BoundRecord(0, 0, 11, 0.05), "answer 11"),
         (BoundRecord(0, 0, None, 0.05), "none that the bound"),
         (BoundRecord(0, 0, None, 1e-300), "none that the bound"),

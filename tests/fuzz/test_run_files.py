@@ -32,7 +32,7 @@ from holdfast.workflows.verify import Given, verify_run
 from holdfast.workflows.verify_attack import verify_attack
 
 # What `verify` says of claims that no reader of them can refuse: they are another tool's.
-_OF_CLAIMS = ("claims are larger than n =", "claims are no whole numbers of pixels")
+_OF_CLAIMS = ("claims are larger than n =", "claims are not whole numbers of pixels")
 
 
 @st.composite

@@ -286,7 +286,7 @@ def test_workers_end_with_their_driver_and_the_run_goes_on(tmp_path: Path, real:
     _, said = driver.communicate(timeout=PATIENCE)
     wait_until(lambda: not any(map(alive, workers)))
     if sent is signal.SIGINT:
-        assert "Interrupted. What is finished is on the disk" in said
+        assert "Interrupted. Finished work is on the disk" in said
         assert "Traceback" not in said
     kept = read_run(tmp_path / "run").records
     assert 0 < len(kept) < 18, "the driver should have been ended at work"

@@ -128,7 +128,7 @@ def test_rows_that_go_in_come_out(tmp_path: Path, sign: str, column: int) -> Non
     fields = ["0", "3", "3", "0.5", "1", "1"]
     fields[column] += sign
     (tmp_path / "log.tsv").write_bytes((HEADER + "\t".join(fields) + "\n1\t3\t3\t0.5\t1\t1\n").encode())
-    with pytest.raises(DataError, match="line 2 has a sign within it that ends lines elsewhere"):
+    with pytest.raises(DataError, match="line 2 has a character within it that ends lines elsewhere"):
         read_log(tmp_path / "log.tsv")
 
 

@@ -171,7 +171,7 @@ def test_an_entry_that_changed_is_refused_by_its_name(
     if path in NOT_COMPARED:
         assert said == ""
     else:
-        assert "was started with another promise" in said
+        assert "was started with other settings" in said
         # Code is named in words.
         last = path[-1].rpartition(".")[2]
         assert last in said
@@ -199,7 +199,7 @@ def test_an_entry_that_was_left_out_or_added_is_refused(
     fewer = {name: value for name, value in entries_there.items() if name != last}
     for instead in (fewer, {**entries_there, "more": 1}):
         said = refusal(started[kind], changed(promised, tuple(outer), instead))
-        assert "was started with another promise" in said
+        assert "was started with other settings" in said
         assert said.count("\n  ") == 1
 
 

@@ -124,7 +124,7 @@ def test_whoever_knows_the_nonce_can_change_nothing_of_the_promise(tmp_path: Pat
     RunStore(folder, awaiting(created="2026-01-01T00:00:00+00:00")).close()
     for second in range(60):
         other = awaiting(created=f"2026-01-01T00:00:{second:02}+00:00", n0=31)
-        with pytest.raises(RunError, match="started with another promise"):
+        with pytest.raises(RunError, match="started with other settings"):
             run(folder, other.with_nonce(NONCE))
         ground = awaiting(created=f"2026-01-02T00:00:{second:02}+00:00").with_nonce(NONCE)
         with pytest.raises(RunError, match="seed: the run has null"):
@@ -201,7 +201,7 @@ def test_the_best_of_sixty_seeds_does_not_fit_promise_and_nonce(tmp_path: Path) 
 def test_a_nonce_is_expected_where_none_was_used() -> None:
     result = Findings(digest="0" * 64)
     expect_nonce(result, NONCE)
-    assert result.failures == [f"the seed is derived from no nonce, expected was {NONCE}"]
+    assert result.failures == [f"the seed is derived from no nonce, expected {NONCE}"]
     assert expect_nonce(Findings(), NONCE) is None
 
 

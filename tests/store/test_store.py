@@ -103,7 +103,7 @@ def test_another_promise_is_refused_with_the_difference(tmp_path: Path, change: 
     """Resume is by content and not by name: another checkpoint, alpha or sigma never gets another run's records."""
     run(tmp_path / "run", manifest(size=2))
     before = (tmp_path / "run" / RECORDS).read_bytes()
-    with pytest.raises(RunError, match="was started with another promise") as caught:
+    with pytest.raises(RunError, match="was started with other settings") as caught:
         run(tmp_path / "run", replace(manifest(size=2), **change))
     assert shown in str(caught.value)
     assert (tmp_path / "run" / RECORDS).read_bytes() == before

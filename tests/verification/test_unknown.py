@@ -51,12 +51,12 @@ def test_what_is_unknown_is_neither_right_nor_wrong(tmp_path: Path, case: str, r
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"selection": [40, 0, 0, 0, 0]}, "40 selection votes, 50 are promised"),
+        ({"selection": [40, 0, 0, 0, 0]}, "40 selection votes, the manifest has 50"),
         ({"estimation": [999, 0, 0, 0, 0]}, "the estimator does not stop at 999 votes"),
         ({"estimation": [1000, 0, 0, 0]}, "estimation votes are 5 numbers, found 4"),
         ({"label": 5}, "label 5 is not one of 5 classes"),
         ({"index": 6}, "example 6 is not in the subset"),
-        ({"index": 1}, "example 1 is recorded a second time"),
+        ({"index": 1}, "example 1 has a second record"),
     ],
 )
 @pytest.mark.parametrize("case", ["noise", "theorem"])

@@ -483,8 +483,8 @@ def test_resuming_goes_on_with_the_first_sessions_digest(tmp_path: Path) -> None
     [
         ({"label": 5}, "label 5 is not one of 5 classes"),
         ({"index": 9}, "example 9 is not in the subset"),
-        ({"index": 0}, "example 0 is recorded a second time"),
-        ({"selection": [49, 0, 0, 0, 0]}, "49 selection votes, 50 are promised"),
+        ({"index": 0}, "example 0 has a second record"),
+        ({"selection": [49, 0, 0, 0, 0]}, "49 selection votes, the manifest has 50"),
         ({"estimation": [999, 0, 0, 0, 0]}, "does not stop at 999 votes"),
         ({"estimation": [1001, -1, 0, 0, 0]}, "entry estimation[1] is -1; expected is a whole number of at least 0"),
         ({"estimation": [1000, 0, 0, 0]}, "5 numbers, found 4"),
@@ -529,7 +529,7 @@ def test_missing_examples_are_counted(tmp_path: Path) -> None:
     ("changes", "complaint"),
     [
         ({"seed": None}, "there is no seed, and none that is to be derived from a nonce"),
-        ({"joint_alpha": 0.5}, "joint_alpha = 0.5 is promised"),
+        ({"joint_alpha": 0.5}, "the manifest has joint_alpha = 0.5"),
         ({"kind": "dreamt"}, 'the entry kind is "dreamt", which is none of'),
         ({"estimator": {"name": "eprocess", "n": 1, "alpha": 0.1, "radius": 99.0}}, "some probability must certify"),
         ({"estimator": {"name": "fixed", "n": 9, "alpha": 0.1}}, "the entry 'estimator.method' is missing"),

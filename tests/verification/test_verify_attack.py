@@ -95,10 +95,10 @@ def record(**changes: Any) -> Callable[[Path, int], None]:
 @pytest.mark.parametrize(
     ("damage", "complaint"),
     [
-        (lambda folder, number: (folder / FOUND / f"{number}.npy").unlink(), "npy is missing, or no file of float32"),
+        (lambda folder, number: (folder / FOUND / f"{number}.npy").unlink(), "npy is missing, or is not a file"),
         (
             lambda folder, number: (folder / FOUND / f"{number}.npy").write_bytes(b"PK\x03\x04junk"),
-            "no file of float32",
+            "is not a file of float32",
         ),
         (lambda folder, number: np.save(folder / FOUND / f"{number}.npy", np.zeros(SHAPE, np.complex64)), "no file of"),
         (
@@ -119,7 +119,7 @@ def record(**changes: Any) -> Callable[[Path, int], None]:
         (record(reference=None, adversarial=None), "not recorded as an abstention at 0"),
         (record(label=CLASSES), "label 4 is not one of 4 classes"),
         (record(index=99), "example 99 is not in the subset"),
-        (record(index=0), "example 0 is recorded a second time"),
+        (record(index=0), "example 0 has a second record"),
         (record(failures=2), "2 of 1 answers failed"),
         (record(refused=5), "and no claim held"),
         (record(votes=[0, 0, 0, 7]), "7 votes, 1 answers have 1"),
@@ -189,7 +189,7 @@ def test_records_of_an_alarm_or_an_adversarial_that_was_taken_out(tmp_path: Path
     }
     seal(tmp_path / "a", number, **none)
     (failure,) = verified(tmp_path / "a").failures
-    assert failure == f"found/{number}.npy is there, and the record of example {number} tells of none"
+    assert failure == f"found/{number}.npy exists, but the record of example {number} names none"
     (tmp_path / "a" / FOUND / f"{number}.npy").unlink()
     assert verified(tmp_path / "a").failures == []
     found = verify_attack(tmp_path / "a", Given(data=lambda split: data), lambda attacked: target())
@@ -201,7 +201,7 @@ def test_records_of_an_alarm_or_an_adversarial_that_was_taken_out(tmp_path: Path
     (tmp_path / "a" / "evidence").mkdir()
     (tmp_path / "a" / "evidence" / f"{number}.json").write_text("{}")
     (failure,) = verified(tmp_path / "a").failures
-    assert failure == f"evidence/{number}.json is there, and the record of example {number} is no alarm"
+    assert failure == f"evidence/{number}.json exists, but the record of example {number} is not an alarm"
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_missing_examples_and_contradictions_are_told(tmp_path: Path) -> None:
         if each.adversarial is not None and each.answer != each.reference
     )
     seal(tmp_path / "a", number, radius=0.5)
-    assert verified(tmp_path / "a").notes == [f"the certificates of these examples are contradicted: {number}"]
+    assert verified(tmp_path / "a").notes == [f"these examples contradict their certificates: {number}"]
     lines = (tmp_path / "a" / RECORDS).read_text().splitlines(keepends=True)
     (tmp_path / "a" / RECORDS).write_text("".join(lines[: number + 1]))
     result = verified(tmp_path / "a")

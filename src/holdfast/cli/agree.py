@@ -1,4 +1,4 @@
-"""`holdfast agree`: how far a backend and a precision agree with eager torch in float32, vote by vote."""
+"""`holdfast agree`: compare a backend and a precision with eager torch in float32, vote by vote."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def agree_command(
     noise: options.NoiseSpec = None,
     split: options.Split = "test",
     every: options.Every = 1,
-    limit: Annotated[int, typer.Option("--limit", help="Take so many examples at most.", min=1)] = 20,
+    limit: Annotated[int, typer.Option("--limit", help="Take at most this many examples.", min=1)] = 20,
     n0: options.Selection = 100,
     n: options.Samples = 1_000,
     alpha: options.Alpha = 0.001,
@@ -45,7 +45,7 @@ def agree_command(
 ) -> None:
     """Compare a backend and a precision with eager torch in float32, on the same noise.
 
-    Each makes another base classifier of the model, so both certificates are valid, each for its own.
+    Each makes a different base classifier of the model, so both certificates are valid, each for its own.
     """
     from holdfast.estimators import FixedSize
     from holdfast.store.seeds import CHOSEN, ENTROPY
@@ -97,7 +97,7 @@ def _document(result: Agreement, examples: Sequence[Example], radii: Sequence[fl
 
 
 def _certified(certificates: Sequence[Certificate], examples: Sequence[Example], radius: float) -> float:
-    """The share that is certified right at `radius`."""
+    """The share of examples that are certified with the right class at `radius`."""
     hits = sum(
         each.label == example.label and each.radius >= radius
         for each, example in zip(certificates, examples, strict=True)

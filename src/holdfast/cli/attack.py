@@ -1,4 +1,4 @@
-"""`holdfast attack`: what an adversary can do, beside what a certificate says it cannot."""
+"""`holdfast attack`: search for adversarial inputs, and compare them with what a certificate rules out."""
 
 from __future__ import annotations
 
@@ -37,28 +37,27 @@ def add_to(app: typer.Typer) -> None:
 def attack_command(
     run: Annotated[
         Path | None,
-        typer.Argument(help="A run of certify or bound, whose inputs and certificates are attacked.", metavar="[RUN]"),
+        typer.Argument(help="Run of certify or bound whose inputs and certificates to attack.", metavar="[RUN]"),
     ] = None,
     attack: Annotated[
         str | None,
         typer.Option(
             "--attack",
-            help="As in pgd:norm=linf,steps=40, pointwise, cw-l0, smooth-pgd:samples=128. Left out, all are listed.",
+            help="Attack, as in pgd:norm=linf,steps=40 or cw-l0. Without it, the command lists all attacks.",
             metavar="SPEC",
         ),
     ] = None,
     model: Annotated[Path | None, typer.Option("--model", help="Model bundle (.safetensors).", metavar="FILE")] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Folder of the attack; an interrupted one is resumed.", metavar="FOLDER"),
+        typer.Option("--out", help="Folder of the attack. An interrupted attack is resumed.", metavar="FOLDER"),
     ] = None,
     data: options.DataSpec = "digits",
     noise: Annotated[
         str | None,
         typer.Option(
             "--noise",
-            help="That smooths the model, as in gaussian:sigma=0.5; none for the model alone. Default: that of RUN, or "
-            "of the model.",
+            help="Smoothing noise, as in gaussian:sigma=0.5, or none. Default: that of RUN, or of the model.",
             metavar="SPEC",
         ),
     ] = None,
@@ -69,34 +68,42 @@ def attack_command(
         str | None,
         typer.Option(
             "--budget",
-            help="In input units or pixels, as in .25,.5; or in certified radii, as in 1x,1.5x,2x. Default: as small "
-            "as the attack can find; with RUN, 1x,1.5x,2x for attacks that search within a budget.",
+            help="Largest changes: input units or pixels, as in .25,.5, or certified radii, as in 1x,2x.",
             metavar="B,B,...",
         ),
     ] = None,
     target: Annotated[
         str | None,
-        typer.Option("--target", help="Class to lead to: a number, or next. Default: any other.", metavar="CLASS"),
+        typer.Option(
+            "--target",
+            help="Class that the attack aims at: a number, or next. Default: any other class.",
+            metavar="CLASS",
+        ),
     ] = None,
-    restarts: Annotated[int, typer.Option("--restarts", help="Of a randomized attack, for each example.", min=1)] = 1,
-    n: Annotated[int, typer.Option("--n", help="Votes of each answer of a smoothed classifier.", min=1)] = 1_000,
+    restarts: Annotated[
+        int, typer.Option("--restarts", help="Restarts of a randomized attack for each example.", min=1)
+    ] = 1,
+    n: Annotated[int, typer.Option("--n", help="Votes for each answer of a smoothed classifier.", min=1)] = 1_000,
     alpha: Annotated[
-        float | None, typer.Option("--alpha", help="At which it answers. Default: that of RUN, or 0.001.")
+        float | None,
+        typer.Option("--alpha", help="Failure probability of each answer. Default: that of RUN, or 0.001."),
     ] = None,
     search_alpha: Annotated[
-        float, typer.Option("--search-alpha", help="At which it abstains while an attack searches.")
+        float, typer.Option("--search-alpha", help="Failure probability of answers during the search.")
     ] = 0.5,
     soft_samples: Annotated[
-        int, typer.Option("--soft-samples", help="Noisy copies of a soft vote, for gradients.", min=1)
+        int, typer.Option("--soft-samples", help="Noisy copies for each gradient of a smoothed classifier.", min=1)
     ] = 64,
     repeats: Annotated[
-        int, typer.Option("--repeats", help="Fresh answers that verify a claimed adversarial.", min=1)
+        int, typer.Option("--repeats", help="Fresh answers that check a claimed adversarial.", min=1)
     ] = 50,
-    confidence: Annotated[float, typer.Option("--confidence", help="Of an adversarial that counts.")] = 0.999,
+    confidence: Annotated[
+        float, typer.Option("--confidence", help="Confidence that an adversarial needs to count.")
+    ] = 0.999,
     plot: Annotated[
         Path | None,
         typer.Option(
-            "--plot", help="Also draw certificate and attack together, as .png, .svg or .pdf.", metavar="FILE"
+            "--plot", help="Also plot certificates and attack together, as .png, .svg or .pdf.", metavar="FILE"
         ),
     ] = None,
     seed: options.Seed = None,
@@ -111,10 +118,15 @@ def attack_command(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Attack a model, or the very inputs of a certification RUN. Interrupted? The same command goes on.
+    """Attack a model, or the inputs of a certification RUN.
+
+    Run the same command again after an interruption: it continues where it stopped.
 
     A claimed adversarial counts once fresh noise has confirmed it. One inside a certified radius is an alarm: the
-    command stops with exit code 1, and the evidence is saved.
+    command stops with exit code 1 and saves the evidence.
+
+    Without --budget, an attack looks for changes as small as it can find. With RUN, an attack that searches within a
+    budget takes 1x,1.5x,2x: one, one and a half, and two certified radii of each input.
     """
     from holdfast.analysis.formats import counted
     from holdfast.analysis.plots import check_suffix
@@ -127,7 +139,9 @@ def attack_command(
 
     if attack is None:
         if (run, model, out, plot) != (None,) * 4:
-            raise UsageError("--attack is missing, as in --attack pgd; `holdfast attack` alone lists all")
+            raise UsageError(
+                "--attack is missing, as in --attack pgd; `holdfast attack` without options lists all attacks"
+            )
         _print_attacks(json)
         return
     if plot is not None:
@@ -136,7 +150,7 @@ def attack_command(
     if model is None or out is None:
         missing = "--model, a model bundle" if model is None else "--out, the folder of the attack"
         raise UsageError(f"{missing}, is missing: an attack needs both, as in --model m.safetensors --out runs/pgd")
-    asked = AttackOptions(
+    attack_options = AttackOptions(
         attack=attack,
         budget=budget,
         target=target,
@@ -150,7 +164,7 @@ def attack_command(
         seed=seed,
         commitment=Commitment(promise_only, promise, nonce),
     )
-    asked.commitment.check(out, AttackManifest)
+    attack_options.commitment.check(out, AttackManifest)
     computation = ComputeOptions(device, threads, parse_batch_size(batch_size), precision, backend)
     bundle = load_bundle(model, torch_device(device))
     certification = None if run is None else certification_of(run, noise, every, split, precision, backend)
@@ -161,7 +175,7 @@ def attack_command(
         warn_of_class_order(examples, every, limit)
     subset = DataManifest.of(examples, every, limit) if certification is None else narrowed(certification, limit)
     with console.run_progress(f"attack {out.name}", json or quiet) as show:
-        attack_into(out, asked, bundle, data, examples, subset, computation, smoothing, certification, show)
+        attack_into(out, attack_options, bundle, data, examples, subset, computation, smoothing, certification, show)
     if promise_only:
         tell(out, AttackManifest, json)
         return
@@ -189,7 +203,7 @@ def _draw(found: AttackRun, certification: CertifiedRun | None, plot: Path) -> N
 
 
 def _print_attacks(as_json: bool) -> None:
-    """All attacks: norms, what they need and look for; for machines their source, too."""
+    """Print all attacks: their norms, what they need and what they look for; with --json also their source."""
     from holdfast.attacks import attack_classes
 
     known = {
@@ -209,7 +223,7 @@ def _print_attacks(as_json: bool) -> None:
         for name, entries in known.items()
     ]
     console.print_table(("attack", "norms", "needs", "looks for"), rows)
-    console.say("Sources: --json. Parameters: docs/how-to/attacks.md.")
+    console.say("--json also prints the sources. docs/how-to/attacks.md explains the parameters.")
 
 
 def _print(found: AttackRun, certification: CertifiedRun | None, as_json: bool) -> None:
@@ -233,6 +247,6 @@ def _print(found: AttackRun, certification: CertifiedRun | None, as_json: bool) 
     elif summary.silent + sum(summary.unattacked.values()) == summary.examples:
         reasons = ", ".join(summary.unattacked)
         console.warn(
-            f"none of the {summary.examples} inputs was attacked ({reasons}), so the figures say nothing of "
+            f"none of the {summary.examples} inputs was attacked ({reasons}), so the figures say nothing about "
             "robustness. Give --budget in the attack's own units, or another --target"
         )

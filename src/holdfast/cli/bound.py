@@ -1,4 +1,4 @@
-"""`holdfast bound`: what can be proved of a model without noise, as a run beside those of smoothing."""
+"""`holdfast bound`: prove radii of a model without noise, as a run like those of smoothing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def bound_command(
         str | None,
         typer.Option(
             "--bound",
-            help="As in convex:epsilon=0.1,norm=linf, lipschitz, linear:norm=l2, nearest. Left out, all are listed.",
+            help="Bound, as in convex:epsilon=0.1,norm=linf or lipschitz. Without it, the command lists all.",
             metavar="SPEC",
         ),
     ] = None,
@@ -35,7 +35,7 @@ def bound_command(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Folder of the run; an interrupted one is resumed.", metavar="RUN"),
+        typer.Option("--out", help="Folder of the run. An interrupted run is resumed.", metavar="RUN"),
     ] = None,
     data: options.DataSpec = "digits",
     split: options.Split = "test",
@@ -49,7 +49,7 @@ def bound_command(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Prove, without noise and without sampling, how far each input is from another answer: alpha is 0."""
+    """Prove, without noise and sampling, how far each input is from another answer: alpha is 0."""
     from holdfast.cli.table import print_summaries
     from holdfast.models.bundle import load_bundle
     from holdfast.sampling.devices import torch_device
@@ -58,7 +58,9 @@ def bound_command(
     commitment = Commitment(promise_only, promise)
     if bound is None:
         if (model, out) != (None, None):
-            raise UsageError("--bound is missing, as in --bound lipschitz; `holdfast bound` alone lists all")
+            raise UsageError(
+                "--bound is missing, as in --bound lipschitz; `holdfast bound` without options lists all bounds"
+            )
         _print_bounds(json)
         return
     if radii is not None:
@@ -83,7 +85,7 @@ def bound_command(
 
 
 def _print_bounds(as_json: bool) -> None:
-    """All bounds: norms, parameters and source."""
+    """Print all bounds with their norms and sources."""
     from holdfast.bounds import bound_classes
 
     known = bound_classes()

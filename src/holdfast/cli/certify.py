@@ -25,7 +25,7 @@ def add_to(app: typer.Typer) -> None:
 def certify_command(
     model: options.ModelFile,
     out: Annotated[
-        Path, typer.Option("--out", help="Folder of the run; an interrupted one is resumed.", metavar="RUN")
+        Path, typer.Option("--out", help="Folder of the run. An interrupted run is resumed.", metavar="RUN")
     ],
     data: options.DataSpec = "digits",
     noise: options.NoiseSpec = None,
@@ -37,10 +37,11 @@ def certify_command(
     alpha: options.Alpha = 0.001,
     bounds: options.Bounds = "split",
     theorem: Annotated[
-        str | None, typer.Option("--theorem", help="Guarantee, as in cohen_linf. Default: the noise's first one.")
+        str | None, typer.Option("--theorem", help="Guarantee, as in cohen_linf. Default: the first one of the noise.")
     ] = None,
     joint: Annotated[
-        bool, typer.Option("--joint", help="All certificates of the run hold together at --alpha (alpha/m for each).")
+        bool,
+        typer.Option("--joint", help="Let all certificates of the run hold together at --alpha (alpha/m for each)."),
     ] = False,
     until_radius: options.UntilRadius = None,
     until_precision: options.UntilPrecision = None,
@@ -59,14 +60,29 @@ def certify_command(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Certify the test images. Interrupted? The same command goes on where it stopped, to the same records."""
+    """Certify examples, one record each.
+
+    Run the same command again after an interruption: it continues where it stopped, to the same records.
+
+    Precision and backend are part of the base classifier: a certificate holds for these only. A resumed run keeps them.
+    int8 is calibrated on noisy training inputs; `--precision auto` measures float32 and bfloat16 where there is much to
+    do; `--backend auto` takes torch for half a minute of work or less, else the fastest in a short burst.
+
+    With --until-radius or --until-precision, --n is the most samples for an input. `--until-radius 0` asks whether
+    anything can be certified. An input that stops early may end as an abstention.
+
+    `--estimator auto` is exact where the noise has no more realizations than samples would be drawn, looks with
+    --until-radius or --until-precision, and fixed otherwise.
+
+    A nonce has 32 hexadecimal digits or more, and is named after the digest is published (docs/how-to/verify.md).
+    """
     from holdfast.cli.table import print_summaries
     from holdfast.store.run_manifest import RunManifest
 
     hidden = json or quiet
     commitment = Commitment(promise_only, promise, nonce)
     commitment.check(out, RunManifest)
-    # "auto" is settled when it is known how much there is to do.
+    # What "auto" stands for is decided below, once the amount of work is known.
     first = FLOAT32 if precision == AUTO else precision
     setup = Setup.load(model, data, noise, split, device, first, theorem)
     question = Question(

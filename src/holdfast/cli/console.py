@@ -1,4 +1,4 @@
-"""What the terminal shows: progress bars on stderr, results on stdout."""
+"""Writes to the terminal: progress bars to stderr, results to stdout."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _WIDE = 100_000
 
 
 class _Terminal(Console):
-    """Where all output for people goes: texts as they are, without emoji, markup and colours for what looks like code.
+    """Prints all output for people: texts as they are, without emoji, markup and colours for what looks like code.
 
     Lines are drawn in ASCII where the stream takes no other characters.
     """
@@ -51,7 +51,7 @@ class _Terminal(Console):
 
     @property
     def encoding(self) -> str:
-        """Of the stream that it writes to now."""
+        """The encoding of the stream that it writes to now."""
         return (getattr(self.file, "encoding", None) or "utf-8").lower()
 
 
@@ -60,14 +60,14 @@ err = _Terminal(stderr=True)
 
 
 def print_json(document: Any) -> None:
-    """One JSON document on stdout, in ASCII: a text is what it was, and none steers a terminal."""
+    """Print one JSON document on stdout, in ASCII: texts are unchanged, and none can steer a terminal."""
     text = json.dumps(_encodable(document), indent=2, allow_nan=False)
-    # The only sign of ASCII that JSON leaves as it is and a terminal does not show.
+    # The only ASCII character that JSON leaves as it is and a terminal does not show.
     sys.stdout.write(text.replace("\x7f", "\\u007f") + "\n")
 
 
 def _encodable(document: Any) -> Any:
-    """A document without lone surrogates, which names of files may have and strict readers of JSON refuse."""
+    """The document without lone surrogates, which file names may have and strict JSON readers refuse."""
     if isinstance(document, str):
         return "".join(visible(sign) if "\ud800" <= sign <= "\udfff" else sign for sign in document)
     if isinstance(document, dict):
@@ -76,38 +76,38 @@ def _encodable(document: Any) -> Any:
 
 
 def _text(text: object, console: Console = err) -> str:
-    """Text as a console can print it, in one line: escaped before it is laid out."""
+    """The text as a console can print it, in one line: escaped before it is laid out."""
     return visible(text).encode(console.encoding, "backslashreplace").decode(console.encoding)
 
 
 def say(text: str) -> None:
-    """A line for people, on stdout."""
+    """Print a line for people on stdout."""
     out.put(_text(text, out))
 
 
 def note(text: str) -> None:
-    """A line on stderr about what is being done, which is not a result."""
+    """Print a line on stderr about the work, which is not a result."""
     err.put(_text(text))
 
 
 def warn(text: str) -> None:
-    """A warning on stderr."""
-    if _said is not None:
-        if text in _said:
+    """Print a warning on stderr."""
+    if _shown_warnings is not None:
+        if text in _shown_warnings:
             return
-        _said.add(text)
+        _shown_warnings.add(text)
     err.put(("Warning:", "yellow"), f" {_text(text)}")
 
 
 def fail(text: str, *more: str) -> None:
-    """An error on stderr; `more` are the lines below its first one."""
+    """Print an error on stderr; `more` are the lines below its first one."""
     err.put(("Error:", "bold red"), f" {_text(text)}")
     for line in more:
         err.put(_text(line))
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table as wide as the terminal allows, or as it is in a file; the first column is text, the others numbers."""
+    """Print a table, as wide as the terminal, or in full to a file; the first column is text, the others numbers."""
     table = Table(header_style="bold")
     for number, name in enumerate(header):
         table.add_column(Text(_text(name, out)), justify="left" if number == 0 else "right", overflow="fold")
@@ -119,23 +119,23 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 @contextmanager
 def resumable() -> Iterator[None]:
-    """Say, when Ctrl-C ends the block, that nothing finished is lost."""
+    """When Ctrl-C ends the block, say that no finished work is lost."""
     try:
         yield
     except KeyboardInterrupt:
-        err.put("Interrupted. What is finished is on the disk; the same command goes on from there.")
+        err.put("Interrupted. Finished work is on the disk. Run the same command again to continue.")
         raise
 
 
 def run_progress(title: str, hidden: bool) -> AbstractContextManager[Callable[[RunProgress], None] | None]:
-    """A bar for a run: images done, images/s, samples/s, time left."""
+    """A bar for a run: examples done, examples/s, samples/s, time left."""
     before: list[int] = []
 
     def state(progress: RunProgress) -> tuple[int, int, str]:
         before[:1] = before[:1] or [progress.examples_done]
         seconds = max(progress.seconds, 1e-9)
-        images = (progress.examples_done - before[0]) / seconds
-        speed = f"{images:,.1f} images/s {progress.samples / seconds:,.0f} samples/s"
+        examples = (progress.examples_done - before[0]) / seconds
+        speed = f"{examples:,.1f} examples/s {progress.samples / seconds:,.0f} samples/s"
         return progress.examples_total, progress.examples_done, speed
 
     return _shown(title, hidden, state)
@@ -148,7 +148,7 @@ def train_progress(title: str, hidden: bool) -> AbstractContextManager[Callable[
 
 @contextmanager
 def count_progress(title: str, hidden: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """A bar for what is only counted, (done, total), and of which nothing is kept when it is interrupted."""
+    """A bar for work that is only counted, (done, total), and that an interruption loses."""
 
     def state(progress: tuple[int, int]) -> tuple[int, int, str]:
         done, total = progress
@@ -159,7 +159,7 @@ def count_progress(title: str, hidden: bool) -> Iterator[Callable[[int, int], No
 
 
 def counted(title: str, items: Iterable[AnyItem], total: int, hidden: bool) -> Iterator[AnyItem]:
-    """The items, with a bar that says how many of them there were."""
+    """Yield the items, and show in a bar how many there were."""
     with count_progress(title, hidden) as show:
         for done, item in enumerate(items, start=1):
             if show is not None:
@@ -167,22 +167,22 @@ def counted(title: str, items: Iterable[AnyItem], total: int, hidden: bool) -> I
             yield item
 
 
-_said: set[str] | None = None
+_shown_warnings: set[str] | None = None
 
 
 @contextmanager
 def each_warning_once() -> Iterator[None]:
-    """Say no warning a second time while the block runs: several steps open the same files."""
-    global _said
-    before, _said = _said, set()
+    """Print each warning only once while the block runs: several steps open the same files."""
+    global _shown_warnings
+    before, _shown_warnings = _shown_warnings, set()
     try:
         yield
     finally:
-        _said = before
+        _shown_warnings = before
 
 
 class Bars(Observer):
-    """Shows a job of several parts by a bar for each.
+    """Shows a bar for each part of a job.
 
     Args:
         hidden: show nothing.
@@ -200,18 +200,18 @@ class Bars(Observer):
         return train_progress(title, self.hidden)
 
     def trainings(self) -> AbstractContextManager[Callable[[str, TrainProgress], None] | None]:
-        """A bar for each of several trainings at a time."""
+        """A bar for each training that runs side by side."""
         return several_trainings(self.hidden)
 
     def note(self, text: str) -> None:
-        """A line on stderr."""
+        """Print a line on stderr, unless hidden."""
         if not self.hidden:
             note(text)
 
 
 @contextmanager
 def several_trainings(hidden: bool) -> Iterator[Callable[[str, TrainProgress], None] | None]:
-    """A bar for each of several trainings at a time, by its title."""
+    """A bar for each training that runs side by side, by its title."""
     if hidden:
         with resumable():
             yield None
@@ -241,7 +241,7 @@ def _of_training(progress: TrainProgress) -> tuple[int, int, str]:
 def _shown(
     title: str, hidden: bool, state: Callable[[AnyProgress], tuple[int, int, str]], resumes: bool = True
 ) -> Iterator[Callable[[AnyProgress], None] | None]:
-    """What shows a progress, or None if `hidden`; `state` says how much there is, how much is done, and more."""
+    """Yield a function that shows progress, or None if `hidden`; `state` gives total, done, and more words."""
     interrupted = resumable() if resumes else nullcontext()
     if hidden:
         with interrupted:
@@ -260,7 +260,7 @@ def _shown(
 
 @contextmanager
 def _bar() -> Iterator[Progress]:
-    """A bar that appears when it is started, which may be repeated, and stays when the block ends."""
+    """A bar that appears when it is started, more than once if need be, and stays when the block ends."""
     # No column is cut at 80 characters: the descriptions are short and the bar is narrow.
     columns: list[ProgressColumn | str] = [
         TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),

@@ -1,4 +1,4 @@
-"""`holdfast demo`: from nothing to certified predictions on real images, with a report."""
+"""`holdfast demo`: train, certify and report on real images that come with Holdfast."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def add_to(app: typer.Typer) -> None:
 
 def demo_command(
     out: Annotated[
-        Path, typer.Option("--out", help="Folder to write to; what is there is reused.", metavar="DIR")
+        Path, typer.Option("--out", help="Folder to write to. Models and runs in it are reused.", metavar="DIR")
     ] = Path("demo-output"),
     threads: options.Threads = 1,
     quiet: options.Quiet = False,
@@ -53,7 +53,7 @@ def demo_command(
     for name, (spec, training) in _JOBS.items():
         model, run = folder / f"{name}.safetensors", folder / "runs" / name
         if lies(model):
-            console.say(f"{model} is there and is reused; delete {out} to start anew")
+            console.say(f"{model} exists and is reused; delete {out} to start again")
         else:
             config = TrainConfig(**training)  # type: ignore[arg-type]
             with console.train_progress(f"train {name}", quiet) as show:

@@ -1,4 +1,4 @@
-"""What a command that finishes a run prints at its end: the two digests that can be published."""
+"""Print the two digests of a finished run, which can be published."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 
 def lines(manifest: str, results: str | None, records: int) -> list[str]:
-    """Both digests, for people; that of the results where all records are there."""
-    said = ["manifest SHA-256:", f"  {manifest}"]
-    return said + ([f"results SHA-256 ({records:,} records):", f"  {results}"] if results else [])
+    """Both digests, for people; that of the results only if all records exist."""
+    printed = ["manifest SHA-256:", f"  {manifest}"]
+    return printed + ([f"results SHA-256 ({records:,} records):", f"  {results}"] if results else [])
 
 
 def say(folder: Path) -> None:
-    """Print those of a finished run or attack."""
+    """Print both digests of a finished run or attack."""
     from holdfast.store.results import read_results
 
     found = read_results(folder)

@@ -18,11 +18,11 @@ def add_to(app: typer.Typer) -> None:
 
 
 def ensemble_command(
-    models: Annotated[list[Path], typer.Argument(help="Bundles for the same noise.", metavar="FILE...")],
+    models: Annotated[list[Path], typer.Argument(help="Model bundles for the same noise.", metavar="FILE...")],
     out: Annotated[Path, typer.Option("--out", help="Bundle to write (.safetensors).", metavar="FILE")],
     json: options.Json = False,
 ) -> None:
-    """Make one base classifier of several: the mean of their logits. It costs what all of them cost."""
+    """Make one base classifier of several: the mean of their logits. It takes the time of all of them."""
     options.check_bundle_name(out)
     info = make_ensemble(models, out)
     if json:

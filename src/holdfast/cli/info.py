@@ -1,4 +1,4 @@
-"""`holdfast info`: what a bundle or a run holds."""
+"""`holdfast info`: print the contents of a bundle or a run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def info_command(
     path: Annotated[Path, typer.Argument(help="A bundle (.safetensors) or the folder of a run.")],
     json: options.Json = False,
 ) -> None:
-    """Say what a bundle or a run holds."""
+    """Print the contents of a bundle or a run."""
     if path.is_dir():
         document = _run(path)
     elif path.is_file():

@@ -1,4 +1,4 @@
-"""`holdfast import-log` and `export-log`: the field's log format in and out."""
+"""`holdfast import-log` and `export-log`: read and write the log format of other tools."""
 
 from __future__ import annotations
 
@@ -21,17 +21,20 @@ def add_to(app: typer.Typer) -> None:
 
 
 def import_command(
-    file: Annotated[Path, typer.Argument(help="Log with the columns idx label predict radius correct time (TSV).")],
-    noise: Annotated[str, typer.Option("--noise", help="As in gaussian:sigma=0.25.", metavar="SPEC")],
-    n: Annotated[int, typer.Option("--n", help="Estimation samples that the log was made with.", min=1)],
-    alpha: Annotated[float, typer.Option("--alpha", help="Failure probability that the log was made with.")],
+    file: Annotated[Path, typer.Argument(help="Log (TSV) with the columns idx label predict radius correct time.")],
+    noise: Annotated[
+        str, typer.Option("--noise", help="Noise of the other tool, as in gaussian:sigma=0.25.", metavar="SPEC")
+    ],
+    n: Annotated[int, typer.Option("--n", help="Number of estimation samples behind the log.", min=1)],
+    alpha: Annotated[float, typer.Option("--alpha", help="Failure probability behind the log.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the run to write.", metavar="RUN")],
     n0: options.Selection = 100,
     data_name: Annotated[
-        str, typer.Option("--data-name", help="cifar10, mnist, imagenet, or another name.", metavar="NAME")
+        str,
+        typer.Option("--data-name", help="Name of the data set: cifar10, mnist, imagenet, or another.", metavar="NAME"),
     ] = "unknown",
 ) -> None:
-    """Import another tool's log, so that `table` and `report` read it like a run. Its radii stay claims."""
+    """Import another tool's log, so that `table` and `report` read it like a run. Its radii remain claims."""
     from holdfast.estimators import FixedSize
     from holdfast.workflows.logs import import_log
 
@@ -43,7 +46,7 @@ def import_command(
 
 def export_command(
     run: Annotated[Path, typer.Argument(help="Folder of a run.")],
-    format: Annotated[str, typer.Option("--format", help="tsv, or jsonl with the votes.")] = "tsv",
+    format: Annotated[str, typer.Option("--format", help="Format of the log: tsv, or jsonl with the votes.")] = "tsv",
     out: Annotated[
         Path | None, typer.Option("--out", help="File to write. Default: standard output.", metavar="FILE")
     ] = None,

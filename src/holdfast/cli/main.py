@@ -1,4 +1,4 @@
-"""The program `holdfast`: its commands, and how an error leaves it."""
+"""The program `holdfast`: its commands, and how it prints errors."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from holdfast.distribution import VERSION
 from holdfast.errors import HoldfastError, HoldfastWarning, first_line
 from holdfast.files import explained
 
-# Of Click, of which Typer may have a copy: what is wrong with a call.
+# Click's error for a wrong call. Typer may have its own copy of Click.
 _CallError = cast("type[Exception]", typer.BadParameter.__mro__[2])
 
 app = typer.Typer(
@@ -82,7 +82,7 @@ for _info in app.registered_commands:
 
 def main() -> None:
     """Run the program: exit code 0 for success, 2 for a wrong call, 1 for a failed run."""
-    # What the library warns of, in the words and colours of the program; the console leaves out repetitions.
+    # Show the library's warnings as the program's own; the console leaves out repetitions.
     warnings.simplefilter("always", HoldfastWarning)
     warnings.showwarning = lambda message, *_: console.warn(" ".join(str(message).split()))
     streams.guard()
@@ -100,7 +100,7 @@ def main() -> None:
         _say_wrong(error)
         sys.exit(2)
     except typer.Abort:
-        console.fail("the input ended before it was whole; nothing was done")
+        console.fail("the input ended early; nothing was done")
         sys.exit(1)
     except OSError as error:
         reason, advice = explained(error)
@@ -108,8 +108,8 @@ def main() -> None:
         sys.exit(1)
     except MemoryError as error:
         console.fail(
-            f"there is not enough memory for this ({first_line(error) or 'none is left'}). Ask for less at a time: a "
-            "smaller --batch-size, fewer samples or images; or take a machine with more"
+            f"there is not enough memory for this ({first_line(error) or 'none is left'}). Compute less at a time: "
+            "take a smaller --batch-size, fewer samples or fewer examples; or a machine with more memory"
         )
         sys.exit(1)
     if isinstance(code, int) and code:
@@ -117,7 +117,7 @@ def main() -> None:
 
 
 def _say_wrong(error: Exception) -> None:
-    """What is wrong with a call, by the console: Typer would print its words as they are, escape sequences included."""
+    """Print what is wrong with a call. Typer would print escape sequences in it as they are."""
     context: Any = getattr(error, "ctx", None)
     if type(error).__name__ == "NoArgsIsHelpError":
         # Typer has printed the help.

@@ -27,18 +27,17 @@ NoiseSpec = Annotated[
     ),
 ]
 ModelFile = Annotated[Path, typer.Option("--model", help="Model bundle (.safetensors).", metavar="FILE")]
-Split = Annotated[str, typer.Option("--split", help="Split to take examples from: test or train.")]
+Split = Annotated[str, typer.Option("--split", help="Split of the data set: test or train.")]
 Alpha = Annotated[float, typer.Option("--alpha", help="Failure probability of each certificate.")]
 Bounds = Annotated[
     str,
-    typer.Option("--bounds", help="Class bounds: split (every class) or cohen (top class only, as the papers do)."),
+    typer.Option("--bounds", help="Class bounds: split (every class) or cohen (top class only, as in the papers)."),
 ]
 UntilRadius = Annotated[
     str | None,
     typer.Option(
         "--until-radius",
-        help="Stop each input once these radii are certified or hopeless, as in 0,.25,.5; --n is then the most. 0 asks "
-        "whether anything is certified; without it, more inputs end as abstentions.",
+        help="Stop sampling an input once these radii are certified or out of reach, as in 0,.25,.5.",
         metavar="R,R,...",
     ),
 ]
@@ -46,7 +45,7 @@ UntilPrecision = Annotated[
     str | None,
     typer.Option(
         "--until-precision",
-        help="Stop each input once its radius is this close to what all --n samples would give, as in 5%.",
+        help="Stop sampling an input once its radius is this close to what all --n would give, as in 5%.",
         metavar="SHARE",
     ),
 ]
@@ -54,51 +53,49 @@ EstimatorName = Annotated[
     str,
     typer.Option(
         "--estimator",
-        help="auto, fixed, looks, eprocess (one radius) or exact (each realization of the noise once). auto: exact "
-        "where the noise has no more realizations than samples would be drawn, looks with --until-radius "
-        "or --until-precision, else fixed.",
+        help="How votes become bounds: auto, fixed, looks, eprocess (one radius) or exact (every noise once).",
     ),
 ]
-Samples = Annotated[int, typer.Option("--n", help="Estimation samples of each input.")]
-Selection = Annotated[int, typer.Option("--n0", help="Selection samples of each input.")]
-Every = Annotated[int, typer.Option("--every", help="Take each such-and-such example of the split.", min=1)]
-Limit = Annotated[int | None, typer.Option("--limit", help="Take so many examples at most.", min=1)]
+Samples = Annotated[int, typer.Option("--n", help="Samples for each input that estimate the class bounds.")]
+Selection = Annotated[int, typer.Option("--n0", help="Samples for each input that select its top class.")]
+Every = Annotated[int, typer.Option("--every", help="Take one example in this many, from the first on.", min=1)]
+Limit = Annotated[int | None, typer.Option("--limit", help="Take at most this many examples.", min=1)]
 Seed = Annotated[
     int | None,
-    typer.Option("--seed", help="Seed of all noise. Default: fresh entropy, recorded in the run.", min=0),
+    typer.Option("--seed", help="Seed of all noise. Default: a fresh one, which is recorded.", min=0),
 ]
 PromiseOnly = Annotated[
     bool,
-    typer.Option("--promise-only", help="Write the promise, print its digest, and stop before anything is computed."),
+    typer.Option("--promise-only", help="Write the manifest, print its digest, and stop before any sampling."),
 ]
 PromiseDigest = Annotated[
     str | None,
     typer.Option(
-        "--promise", help="Refuse to go on unless the promise in --out has this digest, as published.", metavar="DIGEST"
+        "--promise", help="Stop unless the manifest in --out has this digest, as published.", metavar="DIGEST"
     ),
 ]
 Nonce = Annotated[
     str | None,
     typer.Option(
         "--nonce",
-        help="Derive the seed from the promise and this nonce of an auditor, 32 hexadecimal digits or more, named once "
-        "the digest is published. With --promise-only: later.",
+        help="Derive the seed from the manifest and this auditor's nonce; `later` with --promise-only.",
         metavar="HEX",
     ),
 ]
 BatchSize = Annotated[
-    str, typer.Option("--batch-size", help="Noisy copies a batch, or auto: the fastest. Results do not depend on it.")
+    str,
+    typer.Option("--batch-size", help="Noisy copies in a batch, or auto for the fastest size. It changes no result."),
 ]
-Device = Annotated[str, typer.Option("--device", help="cpu, cuda or cuda:N.")]
+Device = Annotated[str, typer.Option("--device", help="Device that computes: cpu, cuda or cuda:N.")]
 Threads = Annotated[
     int,
-    typer.Option("--threads", help="Processor threads. More than 1 helps on an idle machine only.", min=1),
+    typer.Option("--threads", help="Processor threads. More than 1 helps only on an idle machine.", min=1),
 ]
 EngineSpec = Annotated[
     str,
     typer.Option(
         "--engine",
-        help="Where to compute: local, processes:N, ray or ray:N (N workers, --threads each). No result depends on it.",
+        help="Where to compute: local, processes:N, ray or ray:N (N workers). It changes no result.",
         metavar="SPEC",
     ),
 ]
@@ -106,7 +103,7 @@ RayAddress = Annotated[
     str | None,
     typer.Option(
         "--ray-address",
-        help="With --engine ray: a cluster that runs already (auto, HOST:PORT). Default: Ray on this machine alone.",
+        help="With --engine ray: a running cluster (auto, HOST:PORT). Default: Ray on this machine only.",
         metavar="ADDRESS",
     ),
 ]
@@ -114,33 +111,28 @@ Precision = Annotated[
     str,
     typer.Option(
         "--precision",
-        help="In which the base classifier computes: float32, bfloat16 or int8 (calibrated on noisy training inputs). "
-        "The certificate is for that one.",
+        help="Precision of the base classifier: float32, bfloat16 or int8. The result holds for it only.",
     ),
 ]
 PrecisionOrAuto = Annotated[
     str,
     typer.Option(
         "--precision",
-        help="In which the base classifier computes: float32, bfloat16 or int8 (calibrated on noisy training inputs), "
-        "or auto: that of the run where there is one, otherwise the faster one of float32 and bfloat16, measured where "
-        "there is much to do. The certificate is for that one.",
+        help="Precision of the base classifier: float32, bfloat16, int8, or auto (the faster of the first two).",
     ),
 ]
 BackendName = Annotated[
     str,
     typer.Option(
         "--backend",
-        help="What computes the logits: torch, torch-optimized, torch-compiled, openvino, onnxruntime. auto: that of "
-        "the run where there is one, torch where it takes half a minute at most, otherwise the fastest in a short "
-        "burst. The certificate is for that one.",
+        help="What computes the logits: auto, torch, torch-optimized, torch-compiled, openvino, onnxruntime.",
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for machines; no progress.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document and no progress.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 Radii = Annotated[
     str | None,
-    typer.Option("--radii", help="Radii at which to state certified accuracy, as in 0,.25,.5.", metavar="R,R,..."),
+    typer.Option("--radii", help="Radii at which to report certified accuracy, as in 0,.25,.5.", metavar="R,R,..."),
 ]
 
 

@@ -1,4 +1,4 @@
-"""`holdfast plan`: what n, alpha and the noise can certify at most, before any sampling; and how long it takes."""
+"""`holdfast plan`: the largest radius that n, alpha and the noise can certify, and how long sampling takes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def add_to(app: typer.Typer) -> None:
 def plan_command(
     noise: options.NoiseSpec = None,
     model: Annotated[
-        Path | None, typer.Option("--model", help="Bundle; its speed is measured in a short burst.", metavar="FILE")
+        Path | None,
+        typer.Option("--model", help="Model bundle whose speed to measure in a short burst.", metavar="FILE"),
     ] = None,
     data: options.DataSpec = "digits",
     split: options.Split = "test",
@@ -46,7 +47,11 @@ def plan_command(
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
-    """Say what can be certified at most, warn when nothing can, and estimate the time."""
+    """Print the largest radius that can be certified, warn when there is none, and estimate the time.
+
+    Nothing is sampled: give --model to measure its speed in a short burst. `--precision auto` and `--backend auto` pick
+    what `holdfast certify` would pick.
+    """
     setup = (
         None
         if model is None

@@ -31,7 +31,7 @@ def predict_command(
     n: options.Samples = 1_000,
     alpha: options.Alpha = 0.001,
     fixed: Annotated[
-        bool, typer.Option("--fixed", help="Take all --n samples and look once, as Cohen et al. 2019 do.")
+        bool, typer.Option("--fixed", help="Take all --n samples and decide once, as Cohen et al. 2019 do.")
     ] = False,
     seed: options.Seed = None,
     batch_size: options.BatchSize = "auto",
@@ -46,7 +46,7 @@ def predict_command(
 ) -> None:
     """Predict with the smoothed classifier. It abstains where the top two classes cannot be told apart at alpha.
 
-    An input stops as soon as its answer is clear; --n is the most.
+    Sampling of an input stops as soon as its answer is clear; --n is the largest number of samples.
     """
     from holdfast.analysis import choices
     from holdfast.store.seeds import CHOSEN, ENTROPY
@@ -99,7 +99,7 @@ def _print(found: Answers, setup: Setup) -> None:
     correct = sum(each.label == example.label for example, each in zip(examples, predictions, strict=True))
     abstained = sum(each.label is None for each in predictions)
     share = proportion(correct, len(examples))
-    # What the procedure answers is no statement about alpha: without a sample the interval is about nothing else.
+    # Accuracy is no statement about alpha: unless the examples are a sample, the interval is about them alone.
     covered = "" if subset.sampled else ", for these examples alone"
     spent = sum(each.counts.total for each in predictions) / len(predictions)
     console.say(

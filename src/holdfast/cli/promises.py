@@ -1,4 +1,4 @@
-"""What is printed of a promise that is written before the first sample."""
+"""Print a manifest that is published before the first sample, as a promise."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def tell(out: Where, kind: type[Manifest], as_json: bool) -> None:
-    """Print the digest of the promise that lies in a folder, and what is to be done with it."""
+    """Print the digest of the manifest in a folder, and what to do next."""
     from holdfast.store.folder import whole_lines
     from holdfast.store.manifest import read_manifest
 
@@ -29,15 +29,19 @@ def tell(out: Where, kind: type[Manifest], as_json: bool) -> None:
             }
         )
         return
-    console.say(f"{out}: {'the promise is written, nothing was computed' if not records else 'promise'}")
+    console.say(f"{out}: {'the manifest is written, nothing was computed' if not records else 'manifest'}")
     console.say("manifest SHA-256:")
     console.say(f"  {stored.digest}")
     if stored.awaits_nonce:
         console.note(
-            "Publish this digest, then have an auditor name a nonce; the same command with --nonce HEX in the place of "
-            f"--promise-only --nonce {LATER} goes on from here"
+            "Publish this digest, then have an auditor name a nonce. To continue, run the same command with --nonce "
+            f"HEX instead of --promise-only --nonce {LATER}"
         )
     else:
-        console.note("Publish this digest; the same command with --promise DIGEST goes on from here, and from no other")
+        console.note(
+            "Publish this digest. To continue from this manifest only, run the same command with --promise DIGEST"
+        )
     if records:
-        console.warn(f"{out} has {records:,} records: this is no promise before the first one")
+        console.warn(
+            f"{out} has {records:,} records already: the digest does not show that it came before the first one"
+        )

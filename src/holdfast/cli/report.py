@@ -1,4 +1,4 @@
-"""`holdfast report`: one self-contained HTML file that a third party can read and check."""
+"""`holdfast report`: one self-contained HTML file that others can read and check."""
 
 from __future__ import annotations
 
@@ -22,11 +22,13 @@ def report_command(
     out: Annotated[Path, typer.Option("--out", help="HTML file to write.", metavar="FILE")] = Path("report.html"),
     plot: Annotated[
         list[Path] | None,
-        typer.Option("--plot", help="Also write the curves as .png, .svg or .pdf; may be repeated.", metavar="FILE"),
+        typer.Option("--plot", help="Also write the curves as .png, .svg or .pdf. It can be repeated.", metavar="FILE"),
     ] = None,
     attack: Annotated[
         list[Path] | None,
-        typer.Option("--attack", help="Also show an attack on one of the runs; may be repeated.", metavar="FOLDER"),
+        typer.Option(
+            "--attack", help="Also show this attack on one of the runs. It can be repeated.", metavar="FOLDER"
+        ),
     ] = None,
     radii: options.Radii = None,
     title: Annotated[str | None, typer.Option("--title", help="Heading of the report.")] = None,

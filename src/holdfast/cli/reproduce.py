@@ -1,4 +1,4 @@
-"""`holdfast reproduce`: a published table, made anew: train, certify, and print both side by side."""
+"""`holdfast reproduce`: train and certify for a published table, and print both side by side."""
 
 from __future__ import annotations
 
@@ -29,30 +29,34 @@ def add_to(app: typer.Typer) -> None:
 
 def reproduce_command(
     name: Annotated[
-        str | None, typer.Argument(help="What to reproduce, as in levine-mnist. Without it, all are listed.")
+        str | None, typer.Argument(help="Table to reproduce, as in levine-mnist. Without it, the command lists all.")
     ] = None,
     data: Annotated[
-        str | None, typer.Option("--data", help="Data set, as in mnist:DIR; some need none.", metavar="SPEC")
+        str | None, typer.Option("--data", help="Data set, as in mnist:DIR. Some tables need none.", metavar="SPEC")
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
             "--out",
-            help="Folder to write to; what is there is reused, what is half done is gone on with. "
-            "Default: reproduction-SCALE.",
+            help="Folder to write to. Work in it is reused or continued. Default: reproduction-SCALE.",
             metavar="DIR",
         ),
     ] = None,
     scale: Annotated[
-        str, typer.Option("--scale", help="smoke (minutes), small (processor cores) or full (the paper's; GPUs).")
+        str, typer.Option("--scale", help="Size: smoke (minutes), small (processor cores) or full (the paper's; GPUs).")
     ] = "small",
     device: options.Device = "cpu",
     threads: options.Threads = 1,
-    workers: Annotated[int, typer.Option("--workers", help="Processes side by side, with --threads each.", min=1)] = 1,
+    workers: Annotated[
+        int, typer.Option("--workers", help="Processes that work side by side, with --threads each.", min=1)
+    ] = 1,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Make a published table anew, beside the published figures. Interrupted? The same command goes on."""
+    """Reproduce a published table, beside the published figures.
+
+    Run the same command again after an interruption: it continues where it stopped.
+    """
     from holdfast.outputs import check_place
     from holdfast.reproductions import find_study
     from holdfast.reproductions.base import check_scale
@@ -64,7 +68,7 @@ def reproduce_command(
     check_scale(scale)
     folder = Path(f"reproduction-{scale}") if out is None else out
     place = _place(folder, device, threads, workers, json or quiet)
-    # Not after hours of work.
+    # Fail now, not after hours of work.
     for kind in ("md", "html"):
         check_place(place.folder / f"{study.name}.{kind}")
     start = time.perf_counter()
@@ -80,11 +84,11 @@ def _place(folder: Path, device: str, threads: int, workers: int, hidden: bool) 
     from holdfast.folders import Below
     from holdfast.workflows.study_models import Workspace
 
-    # Not after hours of work.
+    # Fail now, not after hours of work.
     for package in ("jinja2", "altair", "vl_convert"):
         extras.load(package, "Writing the page of a reproduction")
     if folder.exists() and not folder.is_dir():
-        raise UsageError(f"--out names the file {folder}, expected a folder, or a name that is free")
+        raise UsageError(f"--out names the file {folder}, expected a folder, or a name that does not exist yet")
     return Workspace(Below(folder), device, threads, workers, console.Bars(hidden))
 
 
@@ -97,7 +101,7 @@ def _page(study: Study, spec: str | None, scale: str, place: Workspace) -> Page:
         console.note(f"{study.name} needs no data; --data is not used")
     if study.data and spec is None:
         if study.needs_data:
-            raise UsageError(f"{study.name} needs data: give them as --data {study.spelling()}; nothing is downloaded")
+            raise UsageError(f"{study.name} needs data: give --data {study.spelling()}; Holdfast downloads nothing")
         console.note(
             f"Without --data {study.name} computes its equations only; with --data {study.spelling()} it trains and "
             "certifies too"
@@ -130,7 +134,7 @@ def _command(study: Study, spec: str | None, scale: str, folder: Path) -> str:
 
 
 def _list(as_json: bool) -> None:
-    """What can be reproduced, from what, at which cost."""
+    """Print the names of all tables, with the data that each needs and its cost."""
     from holdfast.reproductions import studies
 
     known = studies()

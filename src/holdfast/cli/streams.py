@@ -1,4 +1,4 @@
-"""Standard output and standard error: what may be written there by anybody, and how their failures are named."""
+"""Standard output and error: nothing written there steers a terminal, and their failures are named."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-# What lays out lines: the field's logs have tabs.
-_KEPT = "\n\t"
+# Characters that lay out lines and stay: the field's logs have tabs.
+_LAYOUT = "\n\t"
 
 
 def guard() -> None:
-    """Let nothing that steers a terminal reach the standard streams of this process, whoever prints it."""
+    """Keep whatever steers a terminal out of the standard streams of this process, whoever prints it."""
     if not isinstance(sys.stdout, Guarded):
         sys.stdout = cast("TextIO", Guarded(_Named(_escaping(sys.stdout), "standard output")))
     if not isinstance(sys.stderr, Guarded):
@@ -30,10 +30,10 @@ def guard() -> None:
 
 
 class Guarded:
-    """A stream on which all texts are `visible`: those of other libraries, of Python itself and of base classifiers.
+    """A stream that makes all texts `visible`: those of other libraries, of Python itself and of base classifiers.
 
-    The colours and bars of our own consoles go past it (`rich_proxied_file`, which rich asks for); what they print was
-    made visible before.
+    The colours and bars of our own consoles bypass it (`rich_proxied_file`, which rich looks for); they make their
+    texts visible themselves.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -46,16 +46,16 @@ class Guarded:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """Write to it; while a bar is shown, whole lines, above it."""
+        """Write the text; while a bar is shown, write whole lines above it."""
         if not isinstance(text, str):
-            # By this error a library finds out that a stream takes no bytes.
+            # Libraries try bytes, and learn from this error that the stream takes text.
             raise TypeError(f"this stream takes text, got {type(text).__name__}")
         if self._bar is None:
-            self._stream.write(visible_lines(text, _KEPT))
+            self._stream.write(visible_lines(text, _LAYOUT))
         else:
             *lines, self._begun = (self._begun + text).split("\n")
             for line in lines:
-                self._bar.print(Text(visible_lines(line, _KEPT), overflow="ignore"), crop=False)
+                self._bar.print(Text(visible_lines(line, _LAYOUT), overflow="ignore"), crop=False)
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
@@ -65,7 +65,7 @@ class Guarded:
 
     @contextmanager
     def above(self, bar: Console) -> Iterator[None]:
-        """Have lines appear above the bar of a console, not within it."""
+        """Print lines above the bar of a console while the block runs, not within it."""
         self._bar = bar
         try:
             yield
@@ -75,7 +75,7 @@ class Guarded:
 
 
 class _Named:
-    """A stream whose failures are named as such. Closed pipes are left to the program that calls it."""
+    """A stream that names itself in its errors. Closed pipes are left to the caller."""
 
     def __init__(self, stream: TextIO, name: str) -> None:
         self._stream = stream
@@ -86,19 +86,19 @@ class _Named:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """Write to it.
+        """Write the text.
 
         Raises:
-            StorageError: it takes no more.
+            StorageError: the stream takes no more.
         """
         with self._named():
             return self._stream.write(text)
 
     def flush(self) -> None:
-        """Have what was written go out, unless that has failed before: it is tried again when Python ends.
+        """Flush the stream, unless that has failed before: Python flushes again when it ends.
 
         Raises:
-            StorageError: it takes no more.
+            StorageError: the stream takes no more.
         """
         if not self._failed:
             with self._named():
@@ -116,7 +116,7 @@ class _Named:
 
 
 def _escaping(stream: TextIO) -> TextIO:
-    """A stream that writes what its encoding has no bytes for as `\\u03c3`, where it would be an error."""
+    """The stream, set to write characters that its encoding lacks as `\\u03c3`, which would be an error."""
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")
     return stream

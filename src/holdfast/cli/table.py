@@ -32,12 +32,14 @@ def table_command(
     radii: options.Radii = None,
     bounds: Annotated[
         str | None,
-        typer.Option("--bounds", help="For comparison: other class bounds on the same votes (split, cohen)."),
+        typer.Option("--bounds", help="Compare with other class bounds on the same votes: split or cohen."),
     ] = None,
     theorem: Annotated[
-        str | None, typer.Option("--theorem", help="For comparison: another theorem on the same votes (lecuyer, li).")
+        str | None, typer.Option("--theorem", help="Compare with another theorem on the same votes: lecuyer or li.")
     ] = None,
-    format: Annotated[str, typer.Option("--format", help="text, markdown, latex or csv.")] = "text",
+    format: Annotated[
+        str, typer.Option("--format", help="Format of the table: text, markdown, latex or csv.")
+    ] = "text",
     json: options.Json = False,
 ) -> None:
     """Print accuracy, abstention, certified radii and certified accuracy, each with its subset and interval."""
@@ -67,10 +69,10 @@ def print_summaries(
         from holdfast.analysis.projections import compared
 
         runs = [compared(run, bounds, theorem) for run in runs]
-        console.warn("these are not the bounds that the runs promised; they are for comparison on the same votes")
+        console.warn("these are not the bounds in the manifests of the runs; they only compare, on the same votes")
     at = radii_for(runs, None if radii is None else parse_radii(radii))
     summaries = [summarize(run, chosen) for run, chosen in zip(runs, at, strict=True)]
-    # A file for machines has no line for people.
+    # Output for machines has no lines for people: they go to stderr.
     for text in tables.unfinished(summaries) if as_json or style == "csv" else []:
         console.warn(text)
     if as_json:

@@ -29,7 +29,7 @@ def train_command(
         str | None,
         typer.Option(
             "--noise",
-            help="As in gaussian:sigma=0.5 or ablation:k=45; leave it out for a recipe without noise.",
+            help="Noise to train for, as in gaussian:sigma=0.5. Leave it out for a recipe without noise.",
             metavar="SPEC",
         ),
     ] = None,
@@ -37,9 +37,9 @@ def train_command(
         str,
         typer.Option(
             "--recipe",
-            help="With noise: noise, consistency, stability, smoothadv:epsilon=E, macer, vote-margin, "
-            "denoise:classifier=FILE. Without noise: standard, adversarial:epsilon=E, convex:epsilon=E, autoencoder, "
-            "memorize.",
+            help="Training loss. With noise: noise, consistency, stability, smoothadv:epsilon=E, macer, "
+            "vote-margin, denoise:classifier=FILE. Without noise: standard, adversarial:epsilon=E, "
+            "convex:epsilon=E, autoencoder, memorize.",
             metavar="SPEC",
         ),
     ] = "noise",
@@ -47,48 +47,59 @@ def train_command(
         str | None,
         typer.Option(
             "--arch",
-            help="Architecture, as in sparse-cnn:blocks=1. Default: one that fits the images.",
+            help="Architecture, as in sparse-cnn:blocks=1. Default: one that fits the inputs.",
             metavar="SPEC",
         ),
     ] = None,
-    epochs: Annotated[int, typer.Option("--epochs", min=1)] = 20,
-    train_batch: Annotated[int, typer.Option("--train-batch", help="Images a step.", min=1)] = 128,
-    optimizer: Annotated[str, typer.Option("--optimizer", help="sgd or adamw.")] = "sgd",
-    learning_rate: Annotated[float, typer.Option("--learning-rate")] = 0.05,
-    weight_decay: Annotated[float, typer.Option("--weight-decay")] = 5e-4,
-    schedule: Annotated[str, typer.Option("--schedule", help="one-cycle, cosine or constant.")] = "one-cycle",
-    label_smoothing: Annotated[float, typer.Option("--label-smoothing")] = 0.0,
+    epochs: Annotated[int, typer.Option("--epochs", help="Passes over the training examples.", min=1)] = 20,
+    train_batch: Annotated[int, typer.Option("--train-batch", help="Examples in each step.", min=1)] = 128,
+    optimizer: Annotated[str, typer.Option("--optimizer", help="Optimizer: sgd or adamw.")] = "sgd",
+    learning_rate: Annotated[
+        float, typer.Option("--learning-rate", help="Largest learning rate of the schedule.")
+    ] = 0.05,
+    weight_decay: Annotated[float, typer.Option("--weight-decay", help="Weight decay of the optimizer.")] = 5e-4,
+    schedule: Annotated[
+        str, typer.Option("--schedule", help="How the learning rate changes: one-cycle, cosine or constant.")
+    ] = "one-cycle",
+    label_smoothing: Annotated[
+        float, typer.Option("--label-smoothing", help="Share of each label that is spread over all classes.")
+    ] = 0.0,
     noise_copies: Annotated[
-        int, typer.Option("--noise-copies", help="Noisy copies of each image in a step.", min=1)
+        int, typer.Option("--noise-copies", help="Noisy copies of each example in a step.", min=1)
     ] = 1,
     shared_noise: Annotated[
-        bool, typer.Option("--shared-noise", help="One noise draw for each minibatch, not for each copy.")
+        bool, typer.Option("--shared-noise", help="Draw noise once for each minibatch, not for each copy.")
     ] = False,
     crop: Annotated[
         int, typer.Option("--crop", help="Move each image by up to this many pixels.", metavar="PIXELS", min=0)
     ] = 0,
     flip: Annotated[bool, typer.Option("--flip", help="Mirror each image half of the time.")] = False,
     ema: Annotated[
-        float, typer.Option("--ema", help="Keep a moving average of the weights with this decay, as 0.999.")
+        float, typer.Option("--ema", help="Keep a moving average of the weights with this decay, as in 0.999.")
     ] = 0.0,
-    seed: Annotated[int, typer.Option("--seed", help="Of initialization, order, augmentation and noise.", min=0)] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", help="Seed of initialization, order, augmentation and noise.", min=0)
+    ] = 0,
     precision: Annotated[
         str,
         typer.Option(
             "--precision",
-            help="float32, bfloat16 for autocast, or auto: the faster one, measured in a few steps where the training "
-            "is long. A training that is gone on with keeps its own.",
+            help="Precision of the training: float32, bfloat16 (autocast), or auto for the faster one.",
         ),
     ] = "float32",
     device: options.Device = "cpu",
     devices: Annotated[
-        int, typer.Option("--devices", help="Processes that share each step: GPUs, or processor cores.", min=1)
+        int, typer.Option("--devices", help="GPUs, or processes on processor cores, that share each step.", min=1)
     ] = 1,
     threads: options.Threads = 1,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Train a base classifier on noisy images. Interrupted? The same command goes on after the last whole epoch."""
+    """Train a base classifier on noisy inputs.
+
+    Run the same command again after an interruption: it continues after the last whole epoch, in the same precision.
+    `--precision auto` measures a few steps of a long training; a short one takes float32.
+    """
     from holdfast.training.config import TrainConfig
 
     options.check_bundle_name(out)
@@ -110,7 +121,7 @@ def train_command(
         seed=seed,
     )
     hidden, parsed = json or quiet, None if noise is None else parse_noise(noise)
-    # What is to be said of both splits is said once.
+    # Training and test split have the same warnings: each is printed once.
     with (
         console.each_warning_once(),
         console.train_progress(f"train {parsed.name if parsed else config.recipe.name}", hidden) as show,
@@ -134,7 +145,7 @@ def train_command(
 
 
 def _say(out: Path, trained: BundleInfo) -> None:
-    """What was trained, and how well, in a sentence."""
+    """Print what was trained, and how well."""
     figures = trained.training
     purpose, under = f"for {trained.trained_for}", " under noise"
     if trained.noise is None:
@@ -142,6 +153,6 @@ def _say(out: Path, trained: BundleInfo) -> None:
     console.say(
         f"{out}: {trained.architecture} {purpose}; recipe {with_fractions(figures['recipe'])}, {figures['precision']}; "
         f"accuracy{under} "
-        f"{100 * figures['training_accuracy_under_noise']:.1f}% on training images (running mean of the last epoch), "
+        f"{100 * figures['training_accuracy_under_noise']:.1f}% on the training split (mean of the last epoch), "
         f"{100 * figures['held_out_accuracy_under_noise']:.1f}% on the held-out split"
     )

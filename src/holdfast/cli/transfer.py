@@ -1,4 +1,4 @@
-"""`holdfast transfer`: how many of the adversarials made against one model are wrong for another."""
+"""`holdfast transfer`: how many of the adversarials made against one model also fool another."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ def add_to(app: typer.Typer) -> None:
 
 def transfer_command(
     attacks: Annotated[
-        list[Path], typer.Argument(help="Attacks of different models on one data set.", metavar="ATTACK...")
+        list[Path], typer.Argument(help="Folders of attacks on different models, on one data set.", metavar="ATTACK...")
     ],
     model: Annotated[
-        list[Path], typer.Option("--model", help="The models that were attacked, in any order.", metavar="FILE")
+        list[Path],
+        typer.Option("--model", help="Model that was attacked; repeat it for each, in any order.", metavar="FILE"),
     ],
     data: options.DataSpec = "digits",
     seed: options.Seed = None,
@@ -33,7 +34,7 @@ def transfer_command(
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
-    """The transfer matrix: adversarials of each attack (rows), shown to each attacked model (columns)."""
+    """Show the adversarials of each attack (rows) to each attacked model (columns), and print the transfer matrix."""
     from holdfast.analysis import formats
     from holdfast.analysis.attacks import transfer_matrix
     from holdfast.execution.transfer import transfer
@@ -50,7 +51,7 @@ def transfer_command(
     needed = {run.manifest.model["sha256"] for run in found.values()}
     for path, bundle in zip(model, bundles, strict=True):
         if bundle.sha256 not in needed:
-            console.warn(f"--model {path} is none that these attacks attacked, and is not asked; leave it out")
+            console.warn(f"none of these attacks is on --model {path}, which is not used; leave it out")
     drawn = fresh_seed() if seed is None else check_seed(seed)
     with console.count_progress("ask", json or quiet) as show:
         result = transfer(found, targets, drawn, show)
@@ -75,6 +76,6 @@ def transfer_command(
     ]
     console.print_table(("made against", *targets), rows)
     console.say(
-        "Share of the adversarials of a row that the model of a column does not answer right. Their number is in "
-        "brackets: those of inputs that the row's own model answers right unchanged."
+        "Each cell is the share of the row's adversarials that the column's model classifies wrong. The number in "
+        "brackets counts them: only inputs that the row's own model classifies right unchanged."
     )

@@ -1,4 +1,4 @@
-"""What `holdfast verify` says of any outcome: the verdict, how far the check went, what it leaves open."""
+"""What `holdfast verify` prints of any outcome: the verdict, how far the check went, what it leaves open."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from holdfast.verification.findings import Findings
 
-_NOT_DECIDED = "No file decides when, with which versions and on which device it was made."
+_NOT_DECIDED = "No file can prove when, with which versions and on which device it was made."
 _PHRASES = {
     CLAIMS: "the files agree with themselves, and nothing supports the radii",
     FILES: "the files agree with themselves",
@@ -23,43 +23,43 @@ _PHRASES = {
 
 
 def head(folder: Path, what: str, outcome: Findings) -> list[str]:
-    """What was read; nothing where the manifest itself is wrong.
+    """Lines about what was read; none if the manifest itself is wrong.
 
     Args:
-        folder: that was read.
-        what: it is, in words.
-        outcome: of the check.
+        folder: the run or attack.
+        what: what the folder holds, in words.
+        outcome: outcome of the check.
     """
     if not outcome.digest:
         return []
-    there = f"{outcome.records:,} records of {outcome.promised:,} examples"
-    said = f"{folder} is INCOMPLETE: {there}. It is {what}" if outcome.missing else f"{folder} is {what}: {there}"
-    return [said, *digests.lines(outcome.digest, outcome.results, outcome.records)]
+    counts = f"{outcome.records:,} records of {outcome.examples:,} examples"
+    first = f"{folder} is INCOMPLETE: {counts}. It is {what}" if outcome.missing else f"{folder} is {what}: {counts}"
+    return [first, *digests.lines(outcome.digest, outcome.results, outcome.records)]
 
 
 def verdict(outcome: Findings, required: str, again: str) -> list[str]:
-    """The last word, and what it rests on.
+    """The verdict, and what it rests on.
 
     Args:
-        outcome: of the check.
-        required: level that was asked for.
+        outcome: outcome of the check.
+        required: the level of --require.
         again: how records are computed again, as in "drawn again".
     """
     count = len(outcome.failures)
     if count:
         return [f"FAILED: {count} {'check' if count == 1 else 'checks'}"]
-    said, sample = _agreed(outcome, again), sampled(outcome)
+    agreed, sample = _agreed(outcome, again), sampled(outcome)
     code = outcome.exit_code(required)
     if code == INCOMPLETE:
-        words = f"INCOMPLETE: {outcome.missing:,} of {outcome.promised:,} examples have no record; else {said}."
+        words = f"INCOMPLETE: {outcome.missing:,} of {outcome.examples:,} examples have no record; otherwise {agreed}."
     elif outcome.unknown:
-        words = f"UNKNOWN: no radius was checked; {said}."
+        words = f"UNKNOWN: no radius was checked; {agreed}."
     elif code == NOT_ENOUGH and outcome.level == CLAIMS:
-        words = f"CLAIMS ONLY: {said}."
+        words = f"CLAIMS ONLY: {agreed}."
     elif code == NOT_ENOUGH:
-        words = f"NOT ENOUGH for --require {required}: {said}."
+        words = f"NOT ENOUGH for --require {required}: {agreed}."
     else:
-        words = f"OK: {said}."
+        words = f"OK: {agreed}."
     also = _also(outcome, again)
     return [
         words,
@@ -70,7 +70,7 @@ def verdict(outcome: Findings, required: str, again: str) -> list[str]:
 
 
 def sampled(outcome: Findings) -> str | None:
-    """What the records that were computed again say of all of them; None where there are none, or all were."""
+    """What the records that were computed again say about all; None if none or all were computed again."""
     drawn = len(outcome.replayed)
     if not 0 < drawn < outcome.records:
         return None
@@ -81,16 +81,16 @@ def sampled(outcome: Findings) -> str | None:
 
 
 def open_lines(questions: list[str]) -> list[str]:
-    """What was not checked, a line each, and what nothing can decide."""
+    """Lines about what was not checked, and what nothing can prove."""
     return [*(["Not checked:"] if questions else []), *(f"- {each}" for each in questions), _NOT_DECIDED]
 
 
 def questions(outcome: Findings, more: list[str]) -> list[str]:
-    """What an option would have checked besides.
+    """What was not checked, each with the option that would check it.
 
     Args:
-        outcome: of the check.
-        more: such questions of this kind of outcome.
+        outcome: outcome of the check.
+        more: questions that only this kind of outcome has.
     """
     return [
         *([] if outcome.data else ["labels and data (--data)"]),
@@ -98,14 +98,14 @@ def questions(outcome: Findings, more: list[str]) -> list[str]:
         *(
             []
             if "manifest" in outcome.pinned
-            else ["that the promise was fixed before the first sample (--digest, if published)"]
+            else ["that the manifest was fixed before the first sample (--digest, if published)"]
         ),
         *([] if "results" in outcome.pinned else ["that these are the published results (--results)"]),
     ]
 
 
 def document(outcome: Findings, required: str, left: list[str]) -> dict[str, Any]:
-    """For machines, what all outcomes have."""
+    """The part of the JSON document that all outcomes share."""
     checked = {"data": outcome.data, "model": outcome.model, "replay": bool(outcome.replayed)}
     partial = 0 < len(outcome.replayed) < outcome.records
     return {
@@ -118,7 +118,7 @@ def document(outcome: Findings, required: str, left: list[str]) -> dict[str, Any
         "promise": outcome.promise,
         "nonce": outcome.nonce,
         "results": outcome.results or None,
-        "examples": outcome.promised,
+        "examples": outcome.examples,
         "records": outcome.records,
         "missing": outcome.missing,
         "labels_checked": outcome.labels,
@@ -132,7 +132,7 @@ def document(outcome: Findings, required: str, left: list[str]) -> dict[str, Any
 
 
 def listed(indices: list[int], most: int = 12) -> str:
-    """Indices in order; of many the first ones, and how many there are."""
+    """Indices in order; of many, the first ones and the number of the others."""
     shown = ", ".join(map(str, sorted(indices)[:most]))
     return shown if len(indices) <= most else f"{shown} and {len(indices) - most:,} more"
 
@@ -145,7 +145,7 @@ def _agreed(outcome: Findings, again: str) -> str:
 
 
 def _also(outcome: Findings, again: str) -> list[str]:
-    """What agrees besides."""
+    """What else agrees."""
     whole = outcome.level == REPLAY
     return [
         *(["the model"] if outcome.model and not whole else []),

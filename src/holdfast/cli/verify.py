@@ -1,4 +1,4 @@
-"""`holdfast verify`: every number that a run or an attack claims, checked by a second path."""
+"""`holdfast verify`: check every number that a run or an attack claims, by independent code."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from holdfast.verification.findings import Findings
     from holdfast.workflows.verify import Given
 
-# So many failures are shown in full.
+# The number of failures that are printed.
 _SHOWN = 10
-# Data in the package, which need no path.
+# Data that come with Holdfast and need no path.
 _PACKAGED = "digits"
 
 
@@ -42,7 +42,7 @@ def verify_command(
         str | None,
         typer.Option(
             "--data",
-            help="Compare every label, and all that the manifest says of its data; of an attack, distances too.",
+            help="Compare labels and manifest with this data set; for an attack, also the distances.",
             metavar="SPEC",
         ),
     ] = None,
@@ -50,7 +50,7 @@ def verify_command(
         Path | None,
         typer.Option(
             "--model",
-            help="Compare all that the manifest says of its model; ask an attacked one again.",
+            help="Compare the manifest with this model bundle; for an attack, also the answers.",
             metavar="FILE",
         ),
     ] = None,
@@ -58,61 +58,60 @@ def verify_command(
         str | None,
         typer.Option(
             "--replay",
-            help="Draw, prove or attack records again, with --model and --data: all, or as many at random.",
+            help="Compute records again, with --model and --data: all, or this many at random.",
             metavar="all|K%|K",
         ),
     ] = None,
     digest: Annotated[
         str | None,
-        typer.Option(
-            "--digest", help="Of the manifest, if it was published; also that from before the nonce.", metavar="HEX"
-        ),
+        typer.Option("--digest", help="Published digest of the manifest, with or without the nonce.", metavar="HEX"),
     ] = None,
     nonce: Annotated[
         str | None,
-        typer.Option("--nonce", help="The nonce that the seed must be derived from, if you named one.", metavar="HEX"),
+        typer.Option("--nonce", help="Nonce that the seed must come from, if you named one.", metavar="HEX"),
     ] = None,
     results: Annotated[
-        str | None, typer.Option("--results", help="The results' digest, if it was published.", metavar="HEX")
+        str | None, typer.Option("--results", help="Published digest of the results.", metavar="HEX")
     ] = None,
     log: Annotated[
-        Path | None, typer.Option("--log", help="A log that was exported from the run: check it too.", metavar="FILE")
+        Path | None, typer.Option("--log", help="Log exported from the run, to be checked too.", metavar="FILE")
     ] = None,
     attacked: Annotated[
         Path | None,
-        typer.Option("--run", help="Of an attack: the run whose certificates were attacked.", metavar="RUN"),
+        typer.Option("--run", help="For an attack: the run whose certificates were attacked.", metavar="RUN"),
     ] = None,
     require: Annotated[
         str,
         typer.Option(
             "--require",
-            help="Exit with 4 unless so much agrees: claims, files, data (labels and data), or replay (all records "
-            "computed again).",
+            help="Exit with 4 unless this much agrees: claims, files, data (with labels) or replay (all records).",
             metavar="LEVEL",
         ),
     ] = "files",
     batch_size: Annotated[
-        str | None, typer.Option("--batch-size", help="With --replay: noisy copies a batch, or auto.")
+        str | None, typer.Option("--batch-size", help="With --replay: noisy copies in a batch, or auto.")
     ] = None,
     device: Annotated[
-        str | None, typer.Option("--device", help="That computes again: cpu, cuda or cuda:N. Default: cpu.")
+        str | None, typer.Option("--device", help="Device that computes again: cpu, cuda or cuda:N. Default: cpu.")
     ] = None,
     threads: Annotated[
         int | None, typer.Option("--threads", help="Processor threads that compute again. Default: 1.", min=1)
     ] = None,
     engine: Annotated[
         str | None,
-        typer.Option("--engine", help="With --replay: local, processes:N, ray or ray:N.", metavar="SPEC"),
+        typer.Option(
+            "--engine", help="With --replay, where to compute: local, processes:N, ray or ray:N.", metavar="SPEC"
+        ),
     ] = None,
     ray_address: options.RayAddress = None,
     quiet: options.Quiet = False,
     json: options.Json = False,
 ) -> None:
-    """Check every number that a run or an attack claims, by code that shares nothing with what computed it.
+    """Check every number that a run or an attack claims, by code that is independent of what computed it.
 
-    Exit codes: 0: all that was asked for agrees. 1: something is wrong. 2: a wrong call. 3: incomplete, records are
-    missing. 4: nothing is wrong, and less was checked than --require asks, as where radii are claims of the file;
-    or verify does not know the theorem, so that no radius was checked.
+    Exit codes: 0: everything that you asked for agrees. 1: something is wrong. 2: the call is wrong. 3: records are
+    missing. 4: nothing is wrong, but less was checked than --require asks, as where radii are claims of the file; or
+    verify does not know the theorem, so that no radius was checked.
     """
     from holdfast.verification.attack import MANIFEST as OF_ATTACK
     from holdfast.verification.findings import LEVELS
@@ -123,11 +122,11 @@ def verify_command(
         raise UsageError(f"--require is one of {', '.join(LEVELS)}; got {require!r}")
     is_attack = lies(Below(run) / OF_ATTACK)
     manifest = _manifest(run, is_attack)
-    place = _Place(batch_size, device, threads, engine, ray_address)
+    place = _Replayer(batch_size, device, threads, engine, ray_address)
     if is_attack:
         _refuse({"--log": log, "--engine": engine, "--ray-address": ray_address}, "an attack has no log and no engine")
     else:
-        _refuse({"--run": attacked}, f"{run} is no attack")
+        _refuse({"--run": attacked}, f"{run} is not an attack")
     place.check(manifest, is_attack, model is not None, replay is not None)
     given = _given(manifest, data, model, replay, digest, results, nonce, place)
     show = _Show(json or quiet)
@@ -135,22 +134,22 @@ def verify_command(
     if is_attack:
         target = _Attacked(given.model, data, place)
         outcome = found = check_attack(run, given, target, attacked, show)
-        told, said = verify_attack.document(run, found, require), verify_attack.lines(run, found)
+        document, lines = verify_attack.document(run, found, require), verify_attack.lines(run, found)
         again, left = verify_attack.AGAIN, verify_attack.questions(found)
     else:
         outcome = done = check_run(run, given, place.engine() if replay is not None else None, log, show)
-        told, said = verify_run.document(run, done, require), verify_run.lines(run, done)
+        document, lines = verify_run.document(run, done, require), verify_run.lines(run, done)
         again, left = verify_run.again(done), verify_run.questions(done)
     if json:
-        console.print_json(told)
+        console.print_json(document)
     else:
-        _say(said, outcome, verified.verdict(outcome, require, again), verified.open_lines(left))
+        _say(lines, outcome, verified.verdict(outcome, require, again), verified.open_lines(left))
     sys.exit(outcome.exit_code(require))
 
 
 @dataclass(frozen=True)
-class _Place:
-    """Where records are computed again, as the options say; None where they say nothing."""
+class _Replayer:
+    """Where to compute records again; None for an option that was not given."""
 
     batch_size: str | None
     device: str | None
@@ -159,15 +158,15 @@ class _Place:
     ray_address: str | None
 
     def check(self, manifest: dict[str, Any], is_attack: bool, with_model: bool, replayed: bool) -> None:
-        """Raise UsageError for an option that nothing would follow."""
+        """Raise UsageError for an option that would have no effect."""
         computing: dict[str, object] = {"--device": self.device, "--threads": self.threads}
         sampling: dict[str, object] = {
             "--batch-size": self.batch_size,
             "--engine": self.spec,
             "--ray-address": self.ray_address,
         }
-        asked = is_attack and with_model and not manifest.get("noise")
-        if not (replayed or asked):
+        answers = is_attack and with_model and not manifest.get("noise")
+        if not (replayed or answers):
             _refuse(computing | sampling, "nothing is computed again without --replay")
         if not replayed or not manifest.get("noise"):
             _refuse(sampling, "nothing is sampled here")
@@ -184,14 +183,14 @@ class _Attacked:
 
     model: Bundle | None
     data: str | None
-    place: _Place
+    place: _Replayer
 
     def __call__(self, found: AttackRun) -> Target:
         from holdfast.workflows.attack import ComputeOptions
         from holdfast.workflows.transfer import target_attacked
 
         if self.data is None and found.manifest.precision == "int8":
-            raise UsageError("a model in int8 is calibrated on training inputs: give --data, too")
+            raise UsageError("an int8 model is calibrated on training inputs: give --data, too")
         size = parse_batch_size(self.place.batch_size or "auto")
         where = ComputeOptions(self.place.device or "cpu", self.place.threads or 1, size, "float32", "auto")
         return target_attacked(found, [self.model] if self.model else [], self.data or _PACKAGED, where)
@@ -199,7 +198,7 @@ class _Attacked:
 
 @dataclass(frozen=True)
 class _Show:
-    """Shows how far a loop is."""
+    """Shows the progress of a loop."""
 
     hidden: bool
 
@@ -215,9 +214,9 @@ def _given(
     digest: str | None,
     results: str | None,
     nonce: str | None,
-    place: _Place,
+    place: _Replayer,
 ) -> Given:
-    """What the options name."""
+    """What to check the run against, as the options name it."""
     from holdfast.workflows.verify import Given
 
     for option, text in (("--digest", digest), ("--results", results)):
@@ -228,9 +227,7 @@ def _given(
     if replay is not None and data is None and source == _PACKAGED:
         data = _PACKAGED
     if replay is not None and (model is None or data is None):
-        raise UsageError(
-            "--replay draws votes again, or proves radii again: it needs the run's --model, and its --data"
-        )
+        raise UsageError("--replay draws votes again, or proves radii again: it needs --model and --data of the run")
     return Given(
         digest=digest,
         results=results,
@@ -249,7 +246,7 @@ def _bundle(model: Path, device: str) -> Bundle:
 
 
 def _manifest(folder: Path, is_attack: bool) -> dict[str, Any]:
-    """The entries of a manifest, to decide which options can be followed; none where it cannot be read, as is told."""
+    """The entries of a manifest, which decide what options apply; none if it is unreadable, as the check then says."""
     from holdfast.errors import RunError
     from holdfast.verification.attack import attack_entries
     from holdfast.verification.manifest import run_entries

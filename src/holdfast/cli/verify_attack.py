@@ -16,26 +16,26 @@ AGAIN = "attacked again"
 
 def lines(folder: Path, result: AttackVerification) -> list[str]:
     """What was checked, for people."""
-    said = verified.head(folder, "an attack", result)
-    if said:
-        said.append(
+    printed = verified.head(folder, "an attack", result)
+    if printed:
+        printed.append(
             f"{result.adversarials:,} adversarials have the hash of their record, and lie in the range of inputs"
         )
     if result.labels:
-        said.append(f"{result.labels:,} labels compared with the data")
+        printed.append(f"{result.labels:,} labels compared with the data")
     if result.distances:
-        said.append(f"{result.distances:,} adversarials lie as far from the unchanged inputs as recorded")
+        printed.append(f"{result.distances:,} adversarials lie as far from the unchanged inputs as recorded")
     if result.certified:
-        said.append(f"{result.certified:,} records compared with the certificates that were attacked")
+        printed.append(f"{result.certified:,} records compared with the certificates that were attacked")
     if result.answers:
-        said.append(f"{result.answers:,} answers of the classifier asked for again")
+        printed.append(f"{result.answers:,} answers of the classifier asked for again")
     if result.replayed:
-        said.append(f"{AGAIN} from the seed: {verified.listed(result.replayed)}")
-    return said
+        printed.append(f"{AGAIN} from the seed: {verified.listed(result.replayed)}")
+    return printed
 
 
 def questions(result: AttackVerification) -> list[str]:
-    """What was left open."""
+    """What was not checked."""
     others = result.records - len(result.replayed)
     more = [] if result.model else ["the model and its answers (--model)"]
     if others:
@@ -46,7 +46,7 @@ def questions(result: AttackVerification) -> list[str]:
 
 
 def document(folder: Path, result: AttackVerification, required: str) -> dict[str, Any]:
-    """For machines."""
+    """The outcome for machines."""
     return {
         "attack": str(folder),
         **verified.document(result, required, questions(result)),

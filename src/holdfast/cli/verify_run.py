@@ -38,13 +38,13 @@ _KINDS = {
     "certify": _Words(
         "a run of certificates from votes",
         source=" from the seed",
-        open="that the votes of {:,} records were drawn so (--replay)",
+        open="that the votes of {:,} records were those of the seed (--replay)",
     ),
     "imported": _Words(
-        "an imported log, which is no certificate of votes: its radii are claims of another tool", model=False
+        "an imported log, which is not a certificate from votes: its radii are claims of another tool", model=False
     ),
     "bound": _Words(
-        "a deterministic bound, which is no certificate of votes: its radii are claims of the file until proved "
+        "a deterministic bound, which is not a certificate from votes: its radii are claims of the file until proved "
         "again (--replay)",
         checked="compared with the records",
         again="proved again",
@@ -66,16 +66,16 @@ def again(result: Verification) -> str:
 def lines(run: Path, result: Verification) -> list[str]:
     """What was checked, for people."""
     words = _words(result)
-    said = verified.head(run, words.what, result)
+    printed = verified.head(run, words.what, result)
     if result.claims:
-        said.append(f"{result.claims:,} claims (class, radius, class bounds) {words.checked}")
+        printed.append(f"{result.claims:,} claims (class, radius, class bounds) {words.checked}")
     if result.log_lines:
-        said.append(f"{result.log_lines:,} lines of the log compared with the claims")
+        printed.append(f"{result.log_lines:,} lines of the log compared with the claims")
     if result.labels:
-        said.append(f"{result.labels:,} labels compared with the data")
+        printed.append(f"{result.labels:,} labels compared with the data")
     if result.replayed:
-        said.append(f"{words.again}{words.source}: {verified.listed(result.replayed)}")
-    return said
+        printed.append(f"{words.again}{words.source}: {verified.listed(result.replayed)}")
+    return printed
 
 
 def questions(result: Verification) -> list[str]:
@@ -87,7 +87,7 @@ def questions(result: Verification) -> list[str]:
 
 
 def document(run: Path, result: Verification, required: str) -> dict[str, Any]:
-    """For machines."""
+    """The outcome for machines."""
     return {
         "run": str(run),
         "kind": result.kind,

@@ -1,4 +1,4 @@
-"""`holdfast import-weights`: a bundle from weights that others trained."""
+"""`holdfast import-weights`: make a bundle of weights that others trained."""
 
 from __future__ import annotations
 
@@ -19,36 +19,43 @@ def add_to(app: typer.Typer) -> None:
 
 def import_command(
     file: Annotated[Path, typer.Argument(help="Weights that torch.save wrote (.pth, .th, .pt), or safetensors.")],
-    arch: Annotated[str, typer.Option("--arch", help="Architecture, as in resnet20.")],
+    arch: Annotated[str, typer.Option("--arch", help="Architecture of the weights, as in resnet20.")],
     layout: Annotated[
-        str, typer.Option("--layout", help="Whose names they have: akamaster, cohen, kuangliu, torchvision, plain.")
+        str, typer.Option("--layout", help="Naming of the weights: akamaster, cohen, kuangliu, torchvision or plain.")
     ],
     data: Annotated[
-        str, typer.Option("--data", help="Data set that has its classes, and inputs of its shape.", metavar="SPEC")
+        str, typer.Option("--data", help="Data set with the classes and the input shape of the model.", metavar="SPEC")
     ],
     out: Annotated[Path, typer.Option("--out", help="Bundle to write (.safetensors).", metavar="FILE")],
     mean: Annotated[
         str | None,
-        typer.Option("--mean", help="It subtracts this of each channel, as in .485,.456,.406.", metavar="X,X,..."),
+        typer.Option(
+            "--mean", help="Mean that the model subtracts from each channel, as in .485,.456,.406.", metavar="X,X,..."
+        ),
     ] = None,
     std: Annotated[
-        str | None, typer.Option("--std", help="Then it divides by this, as in .229,.224,.225.", metavar="X,X,...")
+        str | None,
+        typer.Option(
+            "--std", help="Standard deviation that the model then divides by, as in .229,.224,.225.", metavar="X,X,..."
+        ),
     ] = None,
-    noise: Annotated[str, typer.Option("--noise", help="That it was trained for, or none.", metavar="SPEC")] = "none",
+    noise: Annotated[
+        str, typer.Option("--noise", help="Noise that the model was trained for, or none.", metavar="SPEC")
+    ] = "none",
     weights: Annotated[
         str | None,
         typer.Option(
             "--weights",
-            help="Which weights of the file: where they lie in it, as in state_dict_ema, or how their names begin, as "
-            "in teacher. Default: those as they were trained, not an average.",
+            help="Which weights of the file: an entry, as in state_dict_ema, or a prefix of names, as in teacher.",
             metavar="KEY",
         ),
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Make a bundle of weights that others trained. Nothing that their file names is run.
+    """Make a bundle of weights that others trained. No code in their file is run.
 
-    Their values are checked, and the network is shown a few examples: a wrong normalization shows in its accuracy.
+    The command checks the values, and shows the network a few examples: a wrong normalization shows in its accuracy.
+    Of several sets of weights in the file, it takes the trained ones, not an average, unless --weights names others.
     """
     options.check_bundle_name(out)
     made = import_weights(file, arch, layout, data, out, mean, std, noise, weights)
@@ -59,7 +66,11 @@ def import_command(
         console.print_json({"out": str(out), **asdict(info), "notes": made.notes, "tried": asdict(trial)})
         return
     training = f"trained for {info.trained_for}" if info.noise else "trained without noise: certify it with --noise"
-    normalized = "normalized first" if info.input_space.mean else "not normalized (give --mean and --std if they were)"
+    normalized = (
+        "normalized first"
+        if info.input_space.mean
+        else "not normalized (give --mean and --std if they were in training)"
+    )
     console.say(f"{out}: {arch} with {made.numbers:,} weights of {file.name}; inputs are {normalized}; {training}")
     under = f" under {info.trained_for}" if info.noise else ""
-    console.say(f"it names {trial.right} of {trial.examples} examples of {data} right{under}")
+    console.say(f"it classifies {trial.right} of {trial.examples} examples of {data} right{under}")

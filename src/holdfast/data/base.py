@@ -1,4 +1,4 @@
-"""What a data set is, and the table that finds sources of data sets by name."""
+"""Data sets, and the table that finds their sources by name."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class DataSet:
         split: "train" or "test".
         class_names: one name a class, in the order of the labels.
         labels: `(len,)` class indices, 0-based.
-        shape: of one input, `(channels, height, width)` or `(features,)`.
+        shape: shape of one input, `(channels, height, width)` or `(features,)`.
         load: indices `(num,)` -> values `(num, *shape)`: uint8 from 0 to `peak`, or float32 within `bounds`.
         raw: index -> the bytes that identify one input: its values, or the encoded image they are decoded from.
         peak: the 8-bit value that stands for 1.0.
@@ -142,7 +142,7 @@ class DataSet:
 
     @cached_property
     def is_sorted_by_class(self) -> bool:
-        """Whether the examples come class by class, so that the first of them are no sample of all.
+        """Whether the examples come class by class, so that the first of them do not represent all.
 
         From the labels alone; `holdfast.data.splitting.is_sorted_by_class` says how.
         """
@@ -181,13 +181,13 @@ class DataSet:
         return self._scale.to_input(self._load(positions.astype(np.int64)))
 
     def part(self, every: int) -> DataSet:
-        """Each `every`-th example, from the first one on, as a data set of its own; positions count anew.
+        """Every `every`-th example, from the first one on, as its own data set, with positions from 0 on.
 
         Raises:
             UsageError: `every` is below 1.
         """
         if every < 1:
-            raise UsageError(f"a part takes each so-and-so-many-th example, a number from 1 on; got {every}")
+            raise UsageError(f"`every` is a whole number from 1 on, got {every}")
         if every == 1:
             return self
         taken = _Part(self._load, self._raw, every)
@@ -279,10 +279,10 @@ class _Part:
 
 @dataclass(frozen=True)
 class Source:
-    """A way in which data come.
+    """A source of data sets.
 
     Attributes:
-        name: of it.
+        name: name of it.
         path: what its path is, in capitals; None for a source that takes no path.
         options: its options, each with what stands for its value in help texts.
         load: the function.
@@ -365,7 +365,7 @@ def open_data(name: str, path: Path | None, split: str, options: Mapping[str, st
         name: one of `source_names()`.
         path: the file or folder it lies in; None for a source that comes with the package.
         split: "train" or "test".
-        options: what else the source is told, as strings.
+        options: other options of the source, as strings.
 
     Raises:
         UsageError: an unknown source, split or option, a value the option cannot have, a path that is missing, or

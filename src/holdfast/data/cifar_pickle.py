@@ -84,7 +84,7 @@ def _keyed(code: int, load: Callable[[Any], None]) -> Callable[[Any], None]:
 
     def checked(reader: Any) -> None:
         if not all(isinstance(key, (str, bytes)) for key in reader.stack[_FILLING[code]]):
-            raise ValueError("a dictionary whose keys are no texts")
+            raise ValueError("a dictionary whose keys are not texts")
         load(reader)
 
     return checked
@@ -111,7 +111,7 @@ def read_dictionary(content: bytes, name: str, home: str) -> dict[str, Any]:
     """The dictionary in a pickle, with strings for keys; arrays are uint8.
 
     Args:
-        content: of the file.
+        content: content of the file.
         name: what errors call it.
         home: where it is published.
 
@@ -129,9 +129,9 @@ def read_dictionary(content: bytes, name: str, home: str) -> dict[str, Any]:
     except _Forbidden as error:
         raise DataError(
             f"{name} is a pickle that asks for {error}, expected only lists, strings and arrays of bytes; nothing of "
-            f"it was run. It is no file of CIFAR-10: get it afresh from {home}"
+            f"it was run. It is not a file of CIFAR-10: get it again from {home}"
         ) from error
     except Exception as error:  # Corrupt pickles raise nearly anything.
         raise DataError(
-            f"{name} cannot be read, expected a complete pickle of a dictionary ({error!r}); get it afresh from {home}"
+            f"{name} cannot be read, expected a complete pickle of a dictionary ({error!r}); get it again from {home}"
         ) from error

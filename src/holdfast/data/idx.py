@@ -54,7 +54,7 @@ def read_split(folder: Path, split: str, original: Original) -> IdxSplit:
             "take both files from the same source"
         )
     if labels.size and labels.max() >= CLASSES:
-        raise DataError(f"{label_file} has the label {labels.max()}, expected 0 to {CLASSES - 1}; get it afresh")
+        raise DataError(f"{label_file} has the label {labels.max()}, expected 0 to {CLASSES - 1}; get it again")
     return IdxSplit(images[:, np.newaxis], labels, (image_file, label_file))
 
 
@@ -68,7 +68,7 @@ def _read(file: Path, item: tuple[int, ...]) -> np.ndarray[tuple[int, ...], np.d
     dimensions = 1 + len(item)
     header = 4 * (1 + dimensions)
     if len(content) < header:
-        raise DataError(f"{file} has {len(content)} bytes, expected a header of {header}; get it afresh")
+        raise DataError(f"{file} has {len(content)} bytes, expected a header of {header}; get it again")
     # Two zero bytes, 0x08 for unsigned bytes, the number of dimensions.
     expected = 0x0800 + dimensions
     magic, count, *sizes = (int(number) for number in np.frombuffer(content, dtype=">u4", count=1 + dimensions))
@@ -83,7 +83,7 @@ def _read(file: Path, item: tuple[int, ...]) -> np.ndarray[tuple[int, ...], np.d
     if len(content) != expected_bytes:
         raise DataError(
             f"{file} has {len(content)} bytes after decompression, expected {expected_bytes} for the {count} items "
-            "that its header promises; it is truncated or has something appended: get it afresh"
+            "that its header promises; it is truncated or has something appended: get it again"
         )
     return np.frombuffer(content, dtype=np.uint8, offset=header).reshape(count, *item)
 
@@ -99,7 +99,7 @@ def _content(file: Path, item: tuple[int, ...]) -> bytes:
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(
             f"{file} cannot be read, expected a complete {'gzip' if _packed(file) else 'IDX'} file ({error}); "
-            "get it afresh"
+            "get it again"
         ) from error
 
 
@@ -108,7 +108,7 @@ def _packed(file: Path) -> bool:
 
 
 def _bytes_by_header(start: bytes, item: tuple[int, ...]) -> int:
-    """Bytes that a header promises; no more than itself where it is none of ours, which is said later."""
+    """The number of bytes that a header claims; only its own size for another kind of file, which is refused later."""
     header = 4 * (2 + len(item))
     count = int.from_bytes(start[4:8], "big") if len(start) >= header else 0
     return header + count * math.prod(item)

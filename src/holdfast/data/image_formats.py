@@ -1,4 +1,4 @@
-"""Which encoded images are read, and what of them would be lost: bits, transparency, orientation, further frames.
+"""Which encoded images are read, and what would be lost: bits, transparency, orientation, further frames.
 
 Pillow reads far more formats than these, some by starting other programs, and cuts 16 bits a channel to 8 in silence.
 """
@@ -51,8 +51,8 @@ _BITS_PER_SAMPLE = 258
 
 TRANSPARENT = "have an alpha channel or transparent colours, which are left out: the colours stored below them count"
 PRINT = "are in the colours of print (CMYK), converted to RGB without their colour profile"
-TURNED = "have a note in EXIF to be turned or mirrored, which is not followed: they are taken as they are stored"
-UNREADABLE_NOTE = "have EXIF that cannot be read; whether they are to be turned is not known"
+TURNED = "have an EXIF note to turn or mirror them, which is ignored: they are taken as stored"
+UNREADABLE_NOTE = "have EXIF that cannot be read, so it is unknown whether to turn them"
 GREY = (
     "are grey and get three equal channels, each with noise of its own; the option mode=grey reads one channel, as in "
     "images:DIR,mode=grey"
@@ -68,7 +68,7 @@ def open_image(data: bytes, name: str) -> Image:
         name: what errors call it.
 
     Raises:
-        DataError: it is no image of these formats, or has another number of bits a channel than 8 at most.
+        DataError: it is not an image of these formats, or has another number of bits a channel than 8 at most.
     """
     import PIL.Image
 
@@ -134,8 +134,8 @@ def peculiarities(image: Image, channels: int) -> list[str]:
     """What a person may see in an image and a classifier does not, each as the predicate of a sentence.
 
     Args:
-        image: with its header read.
-        channels: that it is to have.
+        image: image whose header has been read.
+        channels: number of channels that it will have.
     """
     found = [GREY] if channels > 1 and image.mode in _ONE_CHANNEL else []
     if "transparency" in image.info or image.mode in ("LA", "La", "PA", "RGBA", "RGBa"):
@@ -173,7 +173,7 @@ def _png_bits(data: bytes) -> int:
 
 
 def _ppm_bits(data: bytes) -> int:
-    """From the largest value, the fourth word of the header; bitmaps (P1, P4) have none."""
+    """The bits from the largest value, the fourth word of the header; bitmaps (P1, P4) have none."""
     if data[:2] not in (b"P2", b"P3", b"P5", b"P6"):
         return 8
     words: list[bytes] = []
@@ -185,14 +185,14 @@ def _ppm_bits(data: bytes) -> int:
 
 
 def _jpeg2000_bits(data: bytes) -> int:
-    """From the marker SIZ of the code stream: after 38 bytes, three for each component, the first of them its bits."""
+    """The bits from the marker SIZ of the code stream: after 38 bytes, three for each component, its bits first."""
     start = data.index(b"\xff\x4f\xff\x51") + 4
     components = int.from_bytes(data[start + 36 : start + 38], "big")
     return max((data[start + 38 + 3 * number] & 0x7F) + 1 for number in range(components))
 
 
 def _avif_bits(data: bytes) -> int:
-    """From the box av1C: the third byte's second bit says that there are 10 or 12."""
+    """The bits from the box av1C: the third byte's second bit says that there are 10 or 12."""
     return 10 if data[data.index(b"av1C") + 6] & 0x40 else 8
 
 

@@ -26,7 +26,7 @@ _FOR = {"train": ("train",), "test": ("test", "validation")}
 
 @dataclass(frozen=True)
 class SplitFolder:
-    """The folder of one split, the folder whose folders are the classes, and what is to be said of the choice."""
+    """The folder of one split, the folder that holds the class folders, and notes about the choice."""
 
     images: Path
     classes: Path

@@ -55,7 +55,7 @@ class Original:
         try:
             content = content_of(file, DataError, most)
         except OSError as error:
-            raise DataError(f"{file} cannot be read ({error}); get {self.files} afresh from {self.home}") from error
+            raise DataError(f"{file} cannot be read ({error}); get {self.files} again from {self.home}") from error
         refuse_stand_in(content, file)
         return content
 
@@ -66,7 +66,7 @@ class Original:
             return ()
         return (
             f"{name} has the MD5 {found}, the file published at {self.home} {published}: it was changed or packed "
-            "anew; compare results with published ones only if its content is the same",
+            "again; compare results with published ones only if its content is the same",
         )
 
     def other_size(self, split: str, found: int, published: int) -> tuple[str, ...]:

@@ -62,11 +62,11 @@ class _File:
     """A Parquet file and what its name says.
 
     Attributes:
-        path: of it.
+        path: path of it.
         group: the folder of the data set, without the folders of its splits.
         split: train, test, validation or None.
-        stem: of its name, without the number of a shard.
-        number: of a shard, or None.
+        stem: stem of its name, without the number of a shard.
+        number: number of a shard, or None.
         total: how many shards there are, or None where the names do not say.
     """
 

@@ -59,7 +59,7 @@ class Preparation:
 
     @classmethod
     def parse(cls, size: str, mode: str) -> Preparation:
-        """From the options of a source; an empty `size` is none.
+        """The preparation from the options of a source; an empty `size` is none.
 
         Raises:
             UsageError: `size` is not a positive whole number, or `mode` is unknown.
@@ -110,7 +110,7 @@ def picture_data_set(
         split: "train" or "test".
         class_names: one name a class.
         labels: `(len,)` class indices.
-        notes: what else is to be said of them.
+        notes: more notes about them.
         survey: read the headers of all images now, for these notes, and so that a wrong one is found before any work.
             Without `size` this is done in any case.
 

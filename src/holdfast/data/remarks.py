@@ -1,4 +1,4 @@
-"""Words for what a source found by the way: numbers of things, and what was left out."""
+"""Words for notes of a source: numbers of things, and what was left out."""
 
 from __future__ import annotations
 

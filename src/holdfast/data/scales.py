@@ -86,7 +86,7 @@ class Numbers:
         if values.size and not (values.min() >= self.low and values.max() <= self.high):
             raise DataError(
                 f"{source}: values go from {values.min()} to {values.max()}, expected [{self.low:g}, {self.high:g}]; "
-                "get the files afresh, or scale the values to this range"
+                "get the files again, or scale the values to this range"
             )
 
     def to_input(self, values: Array) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""What people call the splits of a data set, in the names of files and folders."""
+"""The names of splits in the names of files and folders."""
 
 from __future__ import annotations
 

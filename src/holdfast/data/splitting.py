@@ -49,7 +49,7 @@ def rows_of_split(digests: Sequence[bytes], labels: Sequence[int] | IntArray, sp
 
 
 def held_out_note(where: object) -> str:
-    """What is to be said of a file or folder whose images `rows_of_split` has split."""
+    """A note about a file or folder whose images `rows_of_split` has split."""
     return (
         f"{where} does not say which images are for training and which for testing: one distinct image in five, chosen "
         "by content, is the test split; a model that was trained otherwise than on the train split made so may have "
@@ -58,7 +58,7 @@ def held_out_note(where: object) -> str:
 
 
 def is_sorted_by_class(labels: Sequence[int] | IntArray) -> bool:
-    """Whether examples come class by class, so that the first of them are no sample of all.
+    """Whether examples come class by class, so that the first of them do not represent all.
 
     True if there is more than one class and either the labels never decrease, or never increase, or they change from
     one example to the next at most half as often as they would on average in random order. The last covers classes in

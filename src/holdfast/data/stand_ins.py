@@ -1,4 +1,4 @@
-"""Data files in whose place something else lies are refused: Git LFS pointers and pages of a server."""
+"""Refuse files that stand in for data: Git LFS pointers and pages of a server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def refuse_stand_in(content: bytes, name: object) -> None:
     """Raise DataError if a file's content is not the file itself but what stands in its place.
 
     Args:
-        content: of the file; its first 512 bytes are enough.
+        content: content of the file; its first 512 bytes are enough.
         name: what the error calls it: its path, or a row of it.
 
     Raises:
@@ -29,7 +29,7 @@ def refuse_stand_in(content: bytes, name: object) -> None:
     if found is StandIn.PAGE:
         raise DataError(
             f"{name} is an HTML or XML page, as a server sends where a download fails, expected the data themselves; "
-            "get it afresh, and look at the page for the reason"
+            "get it again, and look at the page for the reason"
         )
 
 
@@ -43,5 +43,5 @@ def refuse_stand_in_file(file: Path) -> None:
         with file.open("rb") as opened:
             start = opened.read(ENOUGH)
     except OSError as error:
-        raise DataError(f"{file} cannot be read ({error.strerror or error}); get it afresh") from error
+        raise DataError(f"{file} cannot be read ({error.strerror or error}); get it again") from error
     refuse_stand_in(start, file)

@@ -10,11 +10,11 @@ def text_of(content: bytes, name: object) -> str:
     """The text of a file: UTF-8, or UTF-8, UTF-16 or UTF-32 with a byte order mark, which is taken off.
 
     Args:
-        content: of the file.
+        content: content of the file.
         name: what errors call it.
 
     Raises:
-        DataError: it is in another encoding, or is no text.
+        DataError: it is in another encoding, or is not text.
     """
     encoding = encoding_of(content)
     try:

@@ -1,1 +1,1 @@
-"""Doing what a manifest says: votes, bounds and attacks for each example without a record, and the same again."""
+"""Do what a manifest says: votes, bounds and attacks for each example without a record; and repeat them."""

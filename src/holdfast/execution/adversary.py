@@ -35,7 +35,7 @@ _OWN, _NOISE, _ATTACK, _CHECK = range(4)
 
 @dataclass(frozen=True)
 class Certified:
-    """What a certification says of an example.
+    """The certificate of an example.
 
     Attributes:
         reference: the certified class, or where nothing is certified its answer for the unchanged input; None for none.
@@ -48,10 +48,10 @@ class Certified:
 
 @dataclass(frozen=True)
 class Adversary:
-    """An attack and all that it needs to know.
+    """An attack with everything that it needs.
 
     Attributes:
-        manifest: what is promised of the attack.
+        manifest: manifest of the attack.
         attack: what searches.
         target: the classifier.
         check: how claims are verified.
@@ -83,18 +83,18 @@ class Adversary:
 
     @property
     def restarts(self) -> int:
-        """Of each budget: one where a repetition would find the same."""
+        """The number of restarts for each budget: one if a repetition would find the same."""
         repeatable = not self.attack.randomized and self.target.deterministic
         return 1 if repeatable else self.manifest.restarts
 
     @property
     def retries(self) -> int:
-        """Further runs where no claim has held so far, each after one that was refused."""
+        """The number of further runs while no claim has held, each after a refused claim."""
         return 0 if self.target.deterministic else MOST_LEVEL
 
     @property
     def claims(self) -> int:
-        """That are made about an example at most."""
+        """The largest number of claims about an example."""
         budgets = 1 if self.attack.minimizes else max(1, len(self.manifest.budgets.values))
         return (self.restarts + self.retries) * budgets
 
@@ -134,17 +134,17 @@ class Adversary:
         if target_class == NEXT:
             return None if reference is None else (reference + 1) % self.target.num_classes
         if isinstance(target_class, str):
-            raise UsageError(f"the class to lead to is a number or {NEXT!r}, got {target_class!r}")
+            raise UsageError(f"the target class is a number or {NEXT!r}, got {target_class!r}")
         return target_class
 
     def seed_of(self, example: Example, restart: int, purpose: int) -> int:
-        """Of one purpose of one run.
+        """The seed for one purpose of one run.
 
         Raises:
             RunError: the attack has no seed yet.
         """
         if self.manifest.seed is None:
-            raise RunError("the attack awaits the nonce that its seed is derived from; give it first")
+            raise RunError("the attack awaits the nonce that its seed is derived from; give the nonce first")
         return derived(self.manifest.seed, example.index, restart, purpose)
 
     def _record(
@@ -177,7 +177,7 @@ class Adversary:
 
 @dataclass
 class _Tally:
-    """What an example has cost so far."""
+    """The cost of an example so far."""
 
     queries: Queries = field(default_factory=Queries)
     budgets: list[float | None] = field(default_factory=list)
@@ -188,7 +188,7 @@ class _Tally:
 
 @dataclass
 class Claim:
-    """What an attack says is adversarial."""
+    """An input that an attack claims to be adversarial."""
 
     distance: float
     restart: int
@@ -247,7 +247,7 @@ class _Search:
                 runs += runs == 0 and (self.held is None or self.hiding) and unclear <= retries
 
     def _claim(self, budget: float, reference: int, level: int) -> Claim | None:
-        """What one run of the attack finds, under noise of its own."""
+        """The claim of one run of the attack, under noise of its own."""
         adversary, restart = self.adversary, self.tally.restarts
         target = adversary.target.renewed(adversary.seed_of(self.example, restart, _NOISE), level)
         seed = adversary.seed_of(self.example, restart, _ATTACK)
@@ -260,10 +260,10 @@ class _Search:
         return None if found is None else Claim(distance(self.x, found, adversary.attack.measure), restart, found)
 
     def _holds(self, claim: Claim, reference: int) -> bool:
-        """Whether fresh noise confirms a claim, or establishes another class within the radius."""
+        """Whether fresh noise confirms a claim, or shows another class within the radius."""
         adversary = self.adversary
         seed = adversary.seed_of(self.example, claim.restart, _CHECK)
-        verdict, asked = verify(
+        verdict, queries = verify(
             adversary.target, claim.x, reference, self.target_class, adversary.check, adversary.claims, seed
         )
         claim.verdict = verdict
@@ -271,7 +271,7 @@ class _Search:
             # Whatever the adversary wanted, and whatever was nearer.
             self.held, self.ended = claim, True
         holds = verdict.holds or self.ended
-        self.tally.queries.add(asked)
+        self.tally.queries.add(queries)
         self.tally.claims += 1
         self.tally.refused += not holds
         return holds

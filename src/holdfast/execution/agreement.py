@@ -1,4 +1,4 @@
-"""Two base classifiers on the same noisy inputs: how many votes differ, and what either is certified for."""
+"""Two base classifiers on the same noisy inputs: how many votes differ, and the certificates of both."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Agreement:
-    """What two base classifiers did with the same inputs.
+    """The votes and certificates of two base classifiers on the same inputs.
 
     Attributes:
-        votes: that each of them cast.
-        differing: of them on which they differ.
+        votes: number of votes that each of them cast.
+        differing: number of votes on which they differ.
         first: certificates from the votes of the first, in the order of the examples.
-        second: of the second.
+        second: certificates from the votes of the second.
     """
 
     votes: int
@@ -41,14 +41,14 @@ class Agreement:
 
 
 class _Recorded(VotingClassifier):
-    """A base classifier that remembers its votes, in order."""
+    """A base classifier that records its votes, in order."""
 
     def __init__(self, classifier: VotingClassifier) -> None:
         super().__init__(classifier.function, classifier.num_classes)
         self.record: list[Tensor] = []
 
     def votes(self, noisy: Tensor) -> tuple[Tensor, Tensor]:
-        """As without a record."""
+        """The votes of the classifier, which are recorded."""
         votes, void = super().votes(noisy)
         self.record.append(votes.to("cpu", torch.int16))
         return votes, void
@@ -71,12 +71,12 @@ def agreement(
         first: the reference.
         second: the other one.
         noise: the smoothing noise.
-        estimator: of a fixed size, so that both classifiers get the same inputs in the same order.
+        estimator: estimator of a fixed size, so that both classifiers get the same inputs in the same order.
         n0: selection samples of each example.
-        seed: of the noise.
+        seed: seed of the noise.
         examples: inputs within the range of the noise.
         engine: in this process, with a fixed batch size.
-        on_done: told, after each example and classifier, how many there are and how many there will be.
+        on_done: called after each example and classifier with the number of those done and of all.
     """
     records: list[Tensor] = []
     certificates: list[list[Certificate]] = []
@@ -92,5 +92,5 @@ def agreement(
             [certificate(noise, estimator, each.x.shape, *certify_votes(votes[each.index])) for each in examples]
         )
     if len(records[0]) != len(records[1]):
-        raise ClassifierError("the two classifiers were given different numbers of inputs; fix the batch size")
+        raise ClassifierError("the two classifiers got different numbers of inputs; fix the batch size")
     return Agreement(len(records[0]), int((records[0] != records[1]).sum()), *certificates)

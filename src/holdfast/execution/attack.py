@@ -1,4 +1,4 @@
-"""Doing what an attack's manifest promises, and an alarm where a certificate is contradicted."""
+"""Do what an attack's manifest says, and raise an alarm if an adversarial contradicts a certificate."""
 
 from __future__ import annotations
 
@@ -64,10 +64,10 @@ def describe_attack(
         check: how claims are verified.
         data: which examples.
         model: what the bundle says of itself, and its backend.
-        precision: in which the votes are computed.
-        seed: of all randomness; a number was chosen by whoever gives it, and is noted as such.
-        target_class: the class to lead to: a number, "next", or None for any other.
-        restarts: of a randomized attack, for each example and budget.
+        precision: precision of the votes.
+        seed: seed of all randomness; a number was chosen by whoever gives it, and is noted as such.
+        target_class: class that the attack aims at: a number, "next", or None for any other class.
+        restarts: restarts of a randomized attack for each example and budget.
         certification: digest of the run whose certificates are attacked; None where there is none.
     """
     smoothed = target if isinstance(target, SmoothedTarget) else None
@@ -99,7 +99,7 @@ def describe_attack(
 
 
 def _code_at_work(attack: Attack, noise: Noise | None) -> dict[str, str]:
-    """What stands for the code of the search, beside the versions."""
+    """A digest of the code of the search, beside the versions."""
     kinds = (Adversary, Check, DefendedTarget, SmoothedTarget, type(attack))
     return code_version(*kinds, *([] if noise is None else [type(noise)]))
 
@@ -124,17 +124,17 @@ def attack_run(
     """Start or resume an attack and return when every example of its subset has a record on the disk.
 
     Args:
-        folder: of the attack.
-        manifest: what is promised; an existing attack must have promised the same.
+        folder: folder of the attack.
+        manifest: manifest of the attack; an existing attack must have the same settings.
         target: the classifier.
         examples: gives the examples of the indices it is called with.
-        certified: what is known of each example of the subset; None to ask the classifier.
+        certified: what the run says about each example of the subset; None to ask the classifier.
         on_progress: called after each example.
-        settings: of this session, for the log.
+        settings: settings of this session, for the log.
 
     Raises:
         AlarmError: an adversarial lies inside a certified radius; the evidence is on the disk, and repeating the call
-            goes on with the other examples.
+            continues with the other examples.
         UsageError, RunError, InputError, ClassifierError: see `Attack.run`, `AttackStore`, `checked_example`.
     """
     adversary, data = checked_adversary(manifest, target, certified), manifest.data
@@ -155,7 +155,7 @@ def attack_run(
 
 
 def checked_adversary(manifest: AttackManifest, target: Target, certified: Mapping[int, Certified] | None) -> Adversary:
-    """The adversary that a manifest promises, if it can attack all examples.
+    """The adversary of a manifest, if it can attack all examples.
 
     Raises:
         UsageError: attack, target, budgets and check do not fit together; see `attack_run`.
@@ -177,7 +177,7 @@ def attacked_again(
 
     Args:
         found: the attack.
-        indices: of records of it.
+        indices: indices of records of it.
         target: its classifier.
         data: its data set.
 
@@ -199,7 +199,7 @@ def attacked_again(
 
 
 def other_attack_versions(manifest: AttackManifest) -> list[str]:
-    """What this installation has in another version than the attack: likely reasons for different records."""
+    """Versions that differ between this installation and the attack: likely reasons for different records."""
     here = {**installed_versions(), **_library_versions()}
     if CODE in manifest.versions:
         noise = None if manifest.noise is None else noise_from_dict(manifest.noise)
@@ -214,7 +214,7 @@ def _save_evidence(
     example: Example,
     adversarial: NDArray[np.float32],
 ) -> None:
-    """The two inputs and all that is known of them, for whoever has to find out what is wrong."""
+    """The two inputs and everything known about them, to find out what is wrong."""
     evidence = {"record": json.loads(record.to_line(manifest.digest)), "attack": json.loads(manifest.to_json())}
     with folder.folder(EVIDENCE, make=True) as place:
         with place.replacing(f"{record.index}.npz") as file:
@@ -240,5 +240,5 @@ def _alarm(folder: Where, manifest: AttackManifest, record: AttackRecord) -> str
     return (
         f"ALARM: example {record.index} is certified as class {reference} within {norm.value} radius {record.radius}, "
         f"and an adversarial at distance {record.magnitude} {chance}. The two inputs, votes and settings are in "
-        f"{folder / EVIDENCE}. The same command goes on with the other examples"
+        f"{folder / EVIDENCE}. Run the same command again to continue with the other examples"
     )

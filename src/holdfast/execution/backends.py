@@ -44,12 +44,12 @@ _COPY = "a noisy copy"
 
 @dataclass(frozen=True, eq=False)
 class ClassifierBuilder:
-    """What a base classifier is made from.
+    """Makes the base classifier of a bundle, a noise and a precision, on any backend.
 
     Attributes:
-        bundle: of the model, in float32.
-        noise: that its inputs will have.
-        precision: in which it is to compute.
+        bundle: bundle of the model, in float32.
+        noise: noise on its inputs.
+        precision: precision that it computes in.
         device: "cpu", "cuda" or "cuda:N".
         threads: processor threads.
         training_set: opens the training split, for the calibration of int8.
@@ -84,7 +84,7 @@ class ClassifierBuilder:
         Args:
             backend: a name or `auto`.
             example: some input.
-            samples: that will be drawn at most.
+            samples: largest number of samples that will be drawn.
         """
         if backend != AUTO:
             return self.classifier(backend)
@@ -115,7 +115,7 @@ class ClassifierBuilder:
         Args:
             backend: a name, or `auto` for the fastest one in each precision.
             example: some input.
-            samples: that will be drawn at most.
+            samples: largest number of samples that will be drawn.
 
         Raises:
             UsageError: the backend has neither precision; see `prepare`.
@@ -142,7 +142,7 @@ class ClassifierBuilder:
         return Speeds(first_best, other_best, _COPY)
 
     def _speed(self, classifier: VotingClassifier, example: Example) -> float:
-        """Samples a second, the best of the bursts that fit into the time; one where the network is slow."""
+        """Samples per second of the best of the bursts that fit into the time; of one burst if the network is slow."""
         end, best = time.perf_counter() + _BURST_SECONDS, 0.0
         for size in chain(_FIRST_BURSTS, repeat(_BURST)):
             if best and (time.perf_counter() >= end or size > _BATCH_SECONDS * best):
@@ -153,12 +153,12 @@ class ClassifierBuilder:
 
 
 def description(classifier: VotingClassifier) -> dict[str, Any]:
-    """What a manifest says of the backend of a base classifier."""
+    """The manifest's description of the backend of a base classifier."""
     return cast("Backend", classifier.function).describe()
 
 
 def calibration_on(training_set: DataSet, noise: Noise) -> Calibration:
-    """Training inputs spread evenly over the split, each with its own noise; always the same ones."""
+    """Training inputs spread evenly over the split, each with its own noise; they are always the same."""
     count = min(_CALIBRATION_INPUTS, len(training_set))
     indices = np.arange(count) * len(training_set) // count
     cpu = torch.device("cpu")

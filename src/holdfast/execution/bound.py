@@ -1,4 +1,4 @@
-"""Doing what the manifest of a deterministic bound promises: a proof for every example without a record."""
+"""Do what the manifest of a deterministic bound says: a proof for every example without a record."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def describe_bound(bound: Bound, data: DataManifest, model: Mapping[str, Any], d
 
 
 def _described(bound: Bound, data: DataManifest) -> dict[str, Any]:
-    """The estimator of a manifest: what the bound is, and what must be said of it."""
+    """The estimator entry of a manifest: the bound, and its properties."""
     return {
         "name": "proved",
         "bound": bound.to_dict(),
@@ -62,7 +62,7 @@ def _described(bound: Bound, data: DataManifest) -> dict[str, Any]:
 
 
 def check_bound(manifest: RunManifest, bound: Bound) -> None:
-    """Raise RunError unless a manifest says of its bound what the bound says of itself: norm, reach, assumption.
+    """Raise RunError unless a manifest agrees with its bound about norm, reach and assumption.
 
     Words may be others in another version.
     """
@@ -89,12 +89,12 @@ def bound_run(
     """Start or resume a run and return when every example of its subset has a record on the disk.
 
     Args:
-        folder: of the run.
-        manifest: what is promised; an existing run must have promised the same.
+        folder: folder of the run.
+        manifest: manifest of the run; an existing run must have the same settings.
         bounded: the bound for the model of the manifest.
         examples: gives the examples of the indices it is called with.
         on_progress: called after each batch.
-        settings: of this session, for the log.
+        settings: settings of this session, for the log.
 
     Raises:
         RunError, InputError, ClassifierError: see `RunStore`, `checked_example`, `Bounded.certify`.
@@ -127,7 +127,7 @@ def proved_again(
     for index in chosen:
         record, (proof,) = records[index], bounded.certify(torch.from_numpy(examples[index].x).unsqueeze(0))
         if not isinstance(record, BoundRecord):
-            yield index, "the record is none of a deterministic bound"
+            yield index, "the record is not that of a deterministic bound"
         elif record.label != examples[index].label or record.answer != proof.label:
             yield index, f"class {record.answer} (label {record.label}) is recorded, class {proof.label} found"
         elif abs(record.radius - proof.radius) > _SLACK * max(record.radius, proof.radius):

@@ -1,4 +1,4 @@
-"""Doing what a manifest promises: votes for every example of its subset that has no record yet."""
+"""Do what a manifest says: votes for every example of its subset that has no record yet."""
 
 from __future__ import annotations
 
@@ -78,18 +78,18 @@ def describe_certification(
 
 
 def code_of_votes(noise: Noise, estimator: Estimator, model: Mapping[str, Any]) -> dict[str, str]:
-    """What stands for the code that draws and counts votes, beside the versions.
+    """A digest of the code that draws and counts votes, beside the versions.
 
     Args:
-        noise: of the run.
-        estimator: of the run.
-        model: what its manifest says of the model.
+        noise: noise of the run.
+        estimator: estimator of the run.
+        model: entries of the model in its manifest.
     """
     return code_version(type(noise), type(estimator), find(model.get("backend", {}).get("name", "torch")))
 
 
 def installed_versions() -> dict[str, str]:
-    """Holdfast, and what noise and votes come from."""
+    """The versions of Holdfast and of the libraries that noise and votes come from."""
     return {
         "holdfast": VERSION,
         "torch": torch.__version__,
@@ -100,7 +100,7 @@ def installed_versions() -> dict[str, str]:
 
 
 def differing_versions(there: Mapping[str, str], here: Mapping[str, str], where: str) -> list[str]:
-    """What this installation has in another version than a run or an attack: likely reasons for other results."""
+    """Versions that differ between this installation and a run or an attack: likely reasons for other results."""
     return [
         f"the code that draws and counts is not that of the {where}"
         if name == CODE
@@ -111,10 +111,10 @@ def differing_versions(there: Mapping[str, str], here: Mapping[str, str], where:
 
 
 def procedure_of(manifest: RunManifest) -> Procedure:
-    """What is drawn for each example of a run.
+    """The samples that are drawn for each example of a run.
 
     Raises:
-        UsageError: each realization of the noise is promised once, and it has another number of them.
+        UsageError: the manifest takes each realization of the noise once, and the noise has another number of them.
     """
     estimator, noise, shape = estimator_of(manifest), noise_from_dict(manifest.noise), manifest.data.shape
     if estimator.exhaustive and estimator.most_draws != noise.realizations(shape):
@@ -136,8 +136,8 @@ def certify_run(
     """Start or resume a run and return when every example of its subset has a record on the disk.
 
     Args:
-        folder: of the run.
-        manifest: what is promised; an existing run must have promised the same.
+        folder: folder of the run.
+        manifest: manifest of the run; an existing run must have the same settings.
         classifier: the base classifier, or how workers make it.
         examples: gives the examples of the indices it is called with, in any order.
         engine: where the loop runs.
@@ -154,7 +154,7 @@ def certify_run(
         refuse_channels_last(str(noise), data.shape, TRANSPOSE)
     if manifest.seed is None:
         raise RunError(
-            "a certification needs a seed in its manifest: an imported log cannot be gone on with, and a promise that "
+            "a certification needs a seed in its manifest: an imported log cannot be continued, and a promise that "
             "awaits a nonce must get it first"
         )
     procedure = procedure_of(manifest)

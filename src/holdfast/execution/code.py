@@ -1,4 +1,4 @@
-"""The code that results depend on beside the model's: that of the loop, and of the noise, rule and search at work."""
+"""The code that results depend on, besides the model's: the loop, and the noise, rule and search in use."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _OURS = (
 
 
 def code_at_work(*kinds: type) -> dict[str, str]:
-    """Digests of the loop's modules and of those that some classes are made of, by their names.
+    """Digests of the modules of the loop and of some classes, by module name.
 
     Args:
-        kinds: of the noise, the estimator, the backend, the attack, the bound: whichever take part.
+        kinds: classes of the noise, the estimator, the backend, the attack, the bound: whichever take part.
     """
     modules = {base.__module__ for kind in kinds for base in kind.__mro__}
     return code_of({*_LOOP, *modules}, _OURS, packages=False)
@@ -45,7 +45,7 @@ def code_version(*kinds: type) -> dict[str, str]:
 
 
 def other_code(expected: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
-    """The names of the modules in which the code of two models differs; none where one of them says nothing of it.
+    """The names of the modules in which the code of two models differs; none if one of them does not name its code.
 
     Args:
         expected: what a manifest says of the model.
@@ -58,5 +58,5 @@ def other_code(expected: Mapping[str, Any], given: Mapping[str, Any]) -> list[st
 
 
 def of_holdfast(names: Iterable[str]) -> bool:
-    """Whether all these modules are Holdfast's own."""
+    """Whether all these modules belong to Holdfast."""
     return all(name.partition(".")[0] == "holdfast" for name in names)

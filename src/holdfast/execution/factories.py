@@ -31,9 +31,9 @@ class BackendFactory(ClassifierFactory):
     Args:
         backend: its name.
         job: what it computes.
-        num_classes: of the classifier.
-        described: what the backend says of itself at the driver, as the manifest has it.
-        versions: of the driver's installation; a worker with another one would cast other votes.
+        num_classes: num classes of the classifier.
+        described: description of the backend at the driver, as in the manifest.
+        versions: versions of the driver's installation; a worker with another one would cast other votes.
         code: digests of the driver's code of the network, the noise and the loop, by the names of modules.
     """
 
@@ -62,18 +62,18 @@ class BackendFactory(ClassifierFactory):
         others = [name for name, digest in self.code.items() if here[name] != digest]
         if others:
             raise RunError(
-                f"a worker has other code than the driver in {', '.join(others)}. Votes could differ, so it was "
-                "refused. Put the same files on every machine, and start again where they were changed meanwhile"
+                f"a worker has other code than the driver in {', '.join(others)}. Votes could differ, so the "
+                "worker was refused. Put the same files on every machine, and start again if they changed meanwhile"
             )
 
 
 def base_for(engine: Engine, classifier: VotingClassifier, noise: Noise) -> Base:
-    """What to hand to an engine: the classifier itself in this process, how to make it for others.
+    """What an engine gets: the classifier itself in this process, or how workers make it.
 
     Args:
         engine: where the loop runs.
         classifier: on its backend.
-        noise: that the engine will draw.
+        noise: noise that the engine draws.
     """
     if isinstance(engine, LocalEngine):
         return classifier
@@ -98,6 +98,6 @@ def _check_same(what: str, expected: dict[str, Any], here: dict[str, Any]) -> No
     ]
     if others:
         raise RunError(
-            f"{what}: {'; '.join(others)}. Votes could differ, so it was refused. Install the same versions on every "
-            "machine, and take machines whose processors have the same capability"
+            f"{what}: {'; '.join(others)}. Votes could differ, so the worker was refused. Install the same versions on "
+            "every machine, and take machines whose processors have the same capability"
         )

@@ -1,4 +1,4 @@
-"""What data and a model are, as plain facts: what a manifest would say of them, for whoever compares it."""
+"""Data and a model as plain facts: their entries in a manifest, to be compared."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 
 def facts_of_data(data: DataSet) -> DataFacts:
-    """Of a split of a data set; its hash is computed, which reads all of it."""
+    """The facts of a split of a data set. Its hash is computed, which reads all of it."""
     return DataFacts(_written(asdict(DataManifest.of(data))), data.labels.tolist())
 
 
 def facts_of_model(bundle: Bundle, noise: Mapping[str, Any] | None) -> ModelFacts:
-    """Of a model, whose inputs may get noise.
+    """The facts of a model, whose inputs may get noise.
 
     Args:
-        bundle: of the model.
-        noise: of the manifest; empty or None where there is none.
+        bundle: bundle of the model.
+        noise: noise of the manifest; empty or None where there is none.
 
     Raises:
         UsageError: there is no such noise.
@@ -50,6 +50,6 @@ def facts_of_model(bundle: Bundle, noise: Mapping[str, Any] | None) -> ModelFact
 
 
 def _written(entries: Mapping[str, Any]) -> dict[str, Any]:
-    """Entries as they are read from JSON."""
+    """Entries as read from JSON."""
     written: dict[str, Any] = json.loads(json.dumps(entries))
     return written

@@ -1,4 +1,4 @@
-"""Drawing votes again from a run's seed, and comparing them with its records."""
+"""Draw votes again from a run's seed, and compare them with its records."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def check_place(manifest: RunManifest, device: str) -> None:
         raise RunError("only runs that Holdfast made can be drawn again; this one has no seed")
     if device.partition(":")[0] != manifest.device:
         raise RunError(
-            f"the run was drawn on {manifest.device}, whose generator is another; use the device {manifest.device}"
+            f"the run was drawn on {manifest.device}, which has another random generator; use {manifest.device}"
         )
     if manifest.block != BLOCK:
         raise RunError(f"the run has blocks of {manifest.block} samples, this version of Holdfast draws {BLOCK}")
@@ -74,14 +74,14 @@ def check_origin(manifest: RunManifest, bundle: Bundle, data: DataSet) -> None:
 
 
 def check_code(expected: Mapping[str, Any], given: Mapping[str, Any], versions: Mapping[str, str], who: str) -> None:
-    """Raise RunError unless the code of a model is what it was.
+    """Raise RunError if the code of a model has changed.
 
     Holdfast's own architectures may have been rewritten by a later version: there the votes decide.
 
     Args:
-        expected: what a manifest says of the model.
-        given: what the model here says.
-        versions: of the manifest.
+        expected: description of the model in a manifest.
+        given: description of the model here.
+        versions: versions of the manifest.
         who: has the manifest, in words.
     """
     other = other_code(expected, given)
@@ -98,8 +98,8 @@ def check_backend(manifest: RunManifest, backend: dict[str, Any]) -> None:
     """Raise RunError unless calibration has given the 8-bit network of the run again.
 
     Args:
-        manifest: of the run.
-        backend: what the backend says of itself here; see `Backend.describe`.
+        manifest: manifest of the run.
+        backend: description of the backend here; see `Backend.describe`.
     """
     expected, found = (_quantization(each) for each in (manifest.model.get("backend", {}), backend))
     if found != expected:
@@ -113,7 +113,7 @@ def check_backend(manifest: RunManifest, backend: dict[str, Any]) -> None:
 
 
 def other_versions(manifest: RunManifest, backend: dict[str, Any] | None = None) -> list[str]:
-    """What this installation has in another version than the run: likely reasons for different counts."""
+    """Versions that differ between this installation and the run: likely reasons for different counts."""
     there, here = dict(manifest.versions), installed_versions()
     if CODE in there:
         here |= code_of_votes(noise_from_dict(manifest.noise), estimator_of(manifest), manifest.model)
@@ -129,8 +129,8 @@ def draw_again(run: Run, indices: Sequence[int], classifier: Base, data: DataSet
     """Draw the votes of some records again, by the loop that certifies.
 
     Args:
-        run: whose seed, noise and estimator are used.
-        indices: of the records.
+        run: run whose seed, noise and estimator are used.
+        indices: indices of the records.
         classifier: the base classifier of the run, or how workers make it; see `check_origin`.
         data: the data set of the run.
         engine: where the loop runs.

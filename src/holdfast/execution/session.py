@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
         @property
         def manifest(self) -> Manifest:
-            """What is promised."""
+            """The manifest."""
 
         def append(self, records: Iterable[AnyRecord_contra], /) -> None:
             """Write records and return when they are on the disk."""
@@ -41,7 +41,7 @@ AnyRecord = TypeVar("AnyRecord")
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is; handed to the caller after each batch."""
+    """The progress of a run; the caller gets it after each batch."""
 
     examples_done: int
     examples_total: int
@@ -57,14 +57,14 @@ def session(
     *,
     flush_seconds: float = 0.0,
 ) -> Iterator[Work[AnyRecord]]:
-    """The work that a folder still lacks. However the block ends, its records are on the disk and its log is written.
+    """The work that a folder still lacks. However the block ends, finished records are on the disk, and its log too.
 
     A block that ends without an error has done all: the store is then concluded.
 
     Args:
         store: an open run or attack.
         on_progress: called when `Work.count` or `Work.tell` is.
-        settings: of this session, for the log.
+        settings: settings of this session, for the log.
         flush_seconds: how long finished records may wait for others, to be flushed to the disk together.
     """
     work = Work(store, on_progress, flush_seconds)
@@ -79,7 +79,7 @@ def session(
 
 
 class Work(Generic[AnyRecord]):
-    """The examples that have no record yet; takes their records, counts samples and seconds, and tells of them.
+    """The examples that have no record yet: takes their records, counts samples and seconds, and reports progress.
 
     Args:
         store: where records go.
@@ -128,12 +128,12 @@ class Work(Generic[AnyRecord]):
         self._written += len(batch)
 
     def count(self, samples: int) -> None:
-        """So many samples more; progress is told."""
+        """Add to the number of samples, and report progress."""
         self._samples += samples
         self.tell()
 
     def tell(self) -> None:
-        """Tell how far the run is."""
+        """Report progress."""
         if self._on_progress:
             self._on_progress(Progress(self._done, self._total, self._samples, self._seconds()))
 

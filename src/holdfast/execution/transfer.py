@@ -1,4 +1,4 @@
-"""Adversarials that were made against one model, shown to others."""
+"""Show adversarials that were made against one model to others."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SHOWN = 1
 
 @dataclass(frozen=True)
 class Transfer:
-    """What models answer to each other's adversarials.
+    """The answers of models to each other's adversarials.
 
     Attributes:
         answers: attack -> model that was asked, by the name of its attack -> its answers, None for none.
@@ -48,8 +48,8 @@ def transfer(
     Args:
         attacks: by name, all on inputs of one data set.
         targets: the classifiers that they were made against, under the same names.
-        seed: of the noise; each answer has noise of its own.
-        on_answer: told, after each answer, how many there are and how many there will be.
+        seed: seed of the noise; each answer has noise of its own.
+        on_answer: called after each answer with the number of answers so far and of all.
 
     Raises:
         RunError: the attacks are on different data.
@@ -57,7 +57,7 @@ def transfer(
     data = {(each.manifest.data.sha256, each.manifest.data.shape) for each in attacks.values()}
     if len(data) > 1:
         raise RunError(
-            "these attacks were made on different data sets, so that one's adversarials say nothing of another"
+            "these attacks were made on different data sets, so one's adversarials show nothing about another"
         )
     made = {
         name: [each for each in run.records if each.adversarial is not None and each.reference == each.label]
@@ -69,7 +69,7 @@ def transfer(
         inputs: Sequence[torch.Tensor] = [
             torch.from_numpy(values) for values in map(run.adversarial, made[name]) if values is not None
         ]
-        for number, (asked, target) in enumerate(targets.items()):
+        for number, (column, target) in enumerate(targets.items()):
             found: list[int | None] = []
             for record, x in zip(made[name], inputs, strict=True):
                 own = derived(seed, row, number, record.index, _SHOWN)
@@ -78,5 +78,5 @@ def transfer(
                 done += 1
                 if on_answer:
                     on_answer(done, total)
-            answers[name][asked] = found
+            answers[name][column] = found
     return Transfer(answers, {name: [record.label for record in records] for name, records in made.items()})

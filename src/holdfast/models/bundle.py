@@ -1,4 +1,4 @@
-"""A model in one `.safetensors` file: weights and everything needed to use them rightly. No pickle is ever loaded."""
+"""A model in one `.safetensors` file: weights and everything needed to use them. No pickle is ever loaded."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class InputSpace:
     """What the model takes: inputs in input units, with the normalization that is its first layer.
 
     Attributes:
-        shape: of one input without noise, `(channels, height, width)` or `(features,)`.
+        shape: shape of one input without noise, `(channels, height, width)` or `(features,)`.
         low: smallest value of an input.
         high: largest value of an input.
         mean: subtracted from each channel of the noisy input, in input units; None for no normalization.
@@ -56,11 +56,11 @@ class InputSpace:
 
 @dataclass(frozen=True)
 class BundleInfo:
-    """All that a bundle says of its weights.
+    """The description of the weights in a bundle.
 
     Attributes:
         architecture: name of the architecture.
-        arguments: of its builder.
+        arguments: arguments of its builder.
         input_space: what the model takes.
         noise: name and parameters of the noise it was trained for; None for a training without noise.
         class_names: one name for each class.
@@ -90,7 +90,7 @@ class BundleInfo:
         return build_normalized(self.member(), self.noisy_shape, len(self.class_names))
 
     def member(self) -> dict[str, Any]:
-        """What `build_normalized` makes the module from, here or as a part of another one."""
+        """The description from which `build_normalized` makes the module, alone or as a part of another."""
         space = self.input_space
         return {
             "architecture": self.architecture,
@@ -102,12 +102,12 @@ class BundleInfo:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A loaded bundle: what it says, the base classifier in eval mode, the hash of the file, and what it was built by.
+    """A loaded bundle: its description, the base classifier in eval mode, the hash of the file, and of the code.
 
     Attributes:
-        info: what the file says of its weights.
+        info: description of the weights in the file.
         module: the base classifier.
-        sha256: of the file.
+        sha256: sha256 of the file.
         code: digests of the code that the architecture is, by the names of modules; see `model_code`.
     """
 
@@ -117,7 +117,7 @@ class Bundle:
     code: dict[str, str]
 
     def describe(self) -> dict[str, Any]:
-        """What a manifest says of the model."""
+        """The description of the model for a manifest."""
         return {
             "architecture": self.info.architecture,
             "arguments": self.info.arguments,
@@ -132,8 +132,8 @@ def save_bundle(path: Where, info: BundleInfo, module: nn.Module) -> None:
     """Write a bundle, whole or not at all.
 
     Args:
-        path: of the file; ends in `.safetensors`.
-        info: what to say of the weights.
+        path: path of the file; ends in `.safetensors`.
+        info: description of the weights.
         module: built by `info.build()`.
     """
     header = json.dumps({"format": FORMAT, **asdict(info)}, allow_nan=False)
@@ -167,7 +167,7 @@ def read_tensors(path: Where) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def read_info(path: Where) -> BundleInfo:
-    """What a bundle says, without building the model.
+    """The description in a bundle, without building the model.
 
     Raises:
         BundleError: not a bundle.
@@ -181,11 +181,11 @@ def load_bundle(path: Where, device: torch.device | None = None) -> Bundle:
     Nothing is allocated for a network whose tensors are not those of the file (`holdfast.models.sketch`).
 
     Args:
-        path: of the file.
+        path: path of the file.
         device: where the module goes; the processor by default.
 
     Raises:
-        BundleError: not a bundle, or weights that do not fit its architecture or are no finite numbers; see `put_in`.
+        BundleError: not a bundle, or weights that do not fit its architecture or are not finite numbers; see `put_in`.
     """
     file = stored(path)
     info = _parse(path, file.header)

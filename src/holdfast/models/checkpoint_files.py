@@ -1,4 +1,4 @@
-"""Files that torch.save wrote: what they ask for is known before torch reads them."""
+"""Files that torch.save wrote: what they would allocate is checked before torch reads them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MOST_PICKLE = 2**26
 _OLD_PICKLES = 5
 # Where a tar says that it is one.
 _TAR = slice(257, 262)
-_SAVE_ANEW = "have its maker save torch.save(model.state_dict(), FILE) anew"
+_SAVE_AGAIN = "have its maker save it again with torch.save(model.state_dict(), FILE)"
 
 
 def check_checkpoint(path: Path) -> bool:
@@ -44,7 +44,7 @@ def check_checkpoint(path: Path) -> bool:
     with path.open("rb") as file:
         if file.read(512)[_TAR] == b"ustar":
             raise BundleError(
-                f"{path} is a tar archive, as torch wrote before 2017, expected a newer file: {_SAVE_ANEW}"
+                f"{path} is a tar archive, as torch wrote before 2017, expected a newer file: {_SAVE_AGAIN}"
             )
     if not zipfile.is_zipfile(path):
         _check_old(path)
@@ -53,13 +53,13 @@ def check_checkpoint(path: Path) -> bool:
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
         if len(entries) > _MOST_ENTRIES:
-            raise BundleError(f"{path} has {len(entries):,} entries, expected {_MOST_ENTRIES:,} at most: {_SAVE_ANEW}")
+            raise BundleError(f"{path} has {len(entries):,} entries, expected {_MOST_ENTRIES:,} at most: {_SAVE_AGAIN}")
         unpacked = sum(entry.file_size for entry in entries)
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries) or unpacked > size:
             raise BundleError(
                 f"{path} is a zip whose entries unpack to {unpacked:,} bytes, and it has {size:,}: torch writes them "
-                f"as they are, each in a place of its own. Unpack it and pack it anew without compression, or "
-                f"{_SAVE_ANEW}"
+                f"as they are, each in a place of its own. Unpack it and pack it again without compression, or "
+                f"{_SAVE_AGAIN}"
             )
         for entry in entries:
             if entry.filename.rpartition("/")[2] == "data.pkl":
@@ -78,7 +78,7 @@ def check_directory(path: Path, size: int) -> None:
     # Where it is 2^32 - 1, another record has it: entries of so many bytes are no network either way.
     if place >= 0 and length > _MOST_DIRECTORY:
         raise BundleError(
-            f"{path} is a zip with a directory of {length:,} bytes, expected {_MOST_DIRECTORY:,} at most: {_SAVE_ANEW}"
+            f"{path} is a zip with a directory of {length:,} bytes, expected {_MOST_DIRECTORY:,} at most: {_SAVE_AGAIN}"
         )
 
 
@@ -86,8 +86,8 @@ def check_claims(path: Path, sets: Iterable[dict[str, Tensor]]) -> None:
     """Raise BundleError unless the tensors that were read have no more bytes than their file.
 
     Args:
-        path: of the file.
-        sets: of tensors by name.
+        path: path of the file.
+        sets: sets of tensors by name.
     """
     size = path.stat().st_size
     seen: set[int] = set()
@@ -103,7 +103,7 @@ def check_claims(path: Path, sets: Iterable[dict[str, Tensor]]) -> None:
         if needed > own or claimed > size:
             raise BundleError(
                 f"the tensor {name} in {path} claims {needed:,} bytes, and there are {min(own, size):,} for it: the "
-                f"file was changed, or made to fill the memory; {_SAVE_ANEW}"
+                f"file was changed, or made to fill the memory; {_SAVE_AGAIN}"
             )
 
 
@@ -124,7 +124,7 @@ def _check_length(length: int, path: Path) -> None:
     if length > _MOST_PICKLE:
         raise BundleError(
             f"{path} has {length:,} bytes of names and settings beside its tensors, expected {_MOST_PICKLE:,} at "
-            f"most: {_SAVE_ANEW}"
+            f"most: {_SAVE_AGAIN}"
         )
 
 

@@ -1,4 +1,4 @@
-"""What a base classifier is besides its weights: the code of its architecture."""
+"""The identity of a base classifier besides its weights: the code of its architecture."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Fit:
     """How weights of a layout become those of one architecture.
 
     Attributes:
-        arguments: of the architecture's builder.
+        arguments: arguments of the architecture's builder.
         renames: regular expressions and what takes their place in every name, in this order.
     """
 
@@ -102,7 +102,7 @@ def find_layout(name: str) -> Layout:
     """A layout by name.
 
     Raises:
-        UsageError: there is none of this name.
+        UsageError: no layout has this name.
     """
     if name not in LAYOUTS:
         raise UsageError(f"unknown layout {name!r}; known are {', '.join(LAYOUTS)}")
@@ -115,11 +115,11 @@ def read_weights(path: Path, name: str | None = None) -> dict[str, Tensor]:
     Nothing that the file names is run: torch's restricted reader takes tensors and plain values only.
 
     Args:
-        path: of the file.
+        path: path of the file.
         name: which ones, where there are several; see `chosen`.
 
     Raises:
-        BundleError: there is no such file, it is no such file, or it holds something else.
+        BundleError: the file does not exist, is of another kind, or holds something else.
     """
     return chosen(read_sets(path), name, str(path))[1]
 
@@ -147,8 +147,8 @@ def read_sets(path: Path) -> dict[str, dict[str, Tensor]]:
         raise
     except Exception as error:  # torch raises nearly anything on files of another kind.
         # Not torch's own message: it advises to run what is in the file.
-        asked = re.search(r"GLOBAL ([\w.]+)", str(error))
-        reason = f"it asks for {asked[1]}" if asked else f"{type(error).__name__} while it was read"
+        refused = re.search(r"GLOBAL ([\w.]+)", str(error))
+        reason = f"it asks for {refused[1]}" if refused else f"{type(error).__name__} while it was read"
         reason = str(error) if isinstance(error, Refused) else reason
         raise BundleError(
             f"{path} does not hold weights alone ({reason}); nothing in it was run. Expected what "
@@ -171,7 +171,7 @@ def load_into(network: nn.Module, weights: Mapping[str, Tensor], layout: Layout,
     taken off as far as that makes them fit.
 
     Args:
-        network: of the architecture that `fit` belongs to; without the normalization of a bundle.
+        network: network of the architecture that `fit` belongs to; without the normalization of a bundle.
         weights: by the layout's names.
         layout: where the weights come from.
         fit: how they become those of the architecture.
@@ -180,7 +180,7 @@ def load_into(network: nn.Module, weights: Mapping[str, Tensor], layout: Layout,
         What is to be noted; see `put_in`.
 
     Raises:
-        BundleError: a tensor is missing, left over, or of another shape; or its values are none of a network; see
+        BundleError: a tensor is missing, left over, or of another shape; or its values cannot be weights; see
             `put_in`.
     """
     expected = network.state_dict()
@@ -210,7 +210,7 @@ def load_into(network: nn.Module, weights: Mapping[str, Tensor], layout: Layout,
 
 
 def _renamed(weights: Mapping[str, Tensor], fit: Fit, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """By our names, with the counters that old files lack."""
+    """The weights by our names, with the counters that old files lack."""
     found = {fit.name(name): tensor for name, tensor in weights.items()}
     return found | {name: each for name, each in expected.items() if name.endswith(_COUNTER) and name not in found}
 

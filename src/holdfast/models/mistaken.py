@@ -1,4 +1,4 @@
-"""Files that are taken for weights and are something else, by how they begin."""
+"""Files that are mistaken for weights, recognized by their first bytes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def mistaken(path: Path) -> Mistaken | None:
     """What a file is instead of weights; None where its beginning says nothing.
 
     Args:
-        path: of a file that is there.
+        path: path of a file that is there.
     """
     with path.open("rb") as file:
         start = file.read(ENOUGH)

@@ -29,7 +29,7 @@ _ENCODE = (b"_codecs", b"encode")
 
 
 class Refused(Exception):
-    """Why a pickle is not read, in a few words."""
+    """The reason why a pickle is not read, in a few words."""
 
 
 def check_operations(content: bytes, start: int = 0) -> int:
@@ -39,7 +39,7 @@ def check_operations(content: bytes, start: int = 0) -> int:
     same operation.
 
     Args:
-        content: in which the pickle is.
+        content: bytes that hold the pickle.
         start: where it begins.
 
     Returns:

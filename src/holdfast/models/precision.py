@@ -1,4 +1,4 @@
-"""Two precisions of the same work, and which one is taken: the one that is named, or the faster one here.
+"""Choose a precision for some work: the one that is given, or the faster one here.
 
 bfloat16 takes half of the time of float32 on a processor that multiplies in it, and fifteen times as long on one that
 does not. What a processor says of itself does not settle it, so it is measured.
@@ -57,7 +57,7 @@ class Speeds:
 
 
 def settled(
-    asked: str,
+    precision: str,
     earlier: str | None,
     allowed: Callable[[str], None],
     measure: Callable[[], Speeds | None],
@@ -66,34 +66,34 @@ def settled(
     """The precision that a training or a run takes.
 
     Args:
-        asked: "float32", "bfloat16", or "auto" for the faster one.
-        earlier: that of a work that is gone on with; it is not measured again. None for a new one.
+        precision: "float32", "bfloat16", or "auto" for the faster one.
+        earlier: precision of earlier work that continues; it is not measured again. None for new work.
         allowed: raises UsageError for a precision that the work cannot be done in.
         measure: a part of the work; None where the whole of it is short.
-        tell: is told what "auto" has come to, in a sentence.
+        tell: called with what "auto" chose, in a sentence.
 
     Warns:
         RuntimeWarning: the one that was named is much slower than float32 here.
     """
-    if earlier is not None or asked == FLOAT32:
-        chosen = earlier if earlier is not None and asked == AUTO else asked
+    if earlier is not None or precision == FLOAT32:
+        chosen = earlier if earlier is not None and precision == AUTO else precision
         why = "as it began"
     else:
-        chosen, why = _measured(asked, allowed, measure)
-    if asked == AUTO and tell is not None:
+        chosen, why = _measured(precision, allowed, measure)
+    if precision == AUTO and tell is not None:
         tell(f"precision {chosen}: {why}")
     return chosen
 
 
-def _measured(asked: str, allowed: Callable[[str], None], measure: Callable[[], Speeds | None]) -> tuple[str, str]:
+def _measured(precision: str, allowed: Callable[[str], None], measure: Callable[[], Speeds | None]) -> tuple[str, str]:
     """A precision, and why it was taken."""
     try:
         allowed(BFLOAT16)
     except UsageError:
         # One who named it is told so by the work itself.
-        return (FLOAT32 if asked == AUTO else asked), "there is no other"
+        return (FLOAT32 if precision == AUTO else precision), "there is no other"
     found = measure()
-    if asked == AUTO:
+    if precision == AUTO:
         return (FLOAT32, "the work is short") if found is None else (found.faster, str(found))
     if found is not None and _SLOWER <= found.ratio < math.inf:
         warnings.warn(
@@ -102,4 +102,4 @@ def _measured(asked: str, allowed: Callable[[str], None], measure: Callable[[], 
             RuntimeWarning,
             stacklevel=4,
         )
-    return asked, ""
+    return precision, ""

@@ -1,4 +1,4 @@
-"""Networks without values: what an architecture asks for is known before any of it is allocated."""
+"""Networks without values: what an architecture would allocate is known before it does."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def sketch(file: Stored, architecture: str, build: Callable[[], nn.Module]) -> M
     It is left off as soon as it has more parameters than the file, or others.
 
     Args:
-        file: with its weights.
+        file: file with its weights.
         architecture: its name, for messages.
         build: makes it.
 

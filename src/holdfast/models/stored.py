@@ -27,13 +27,13 @@ _LENGTH = 8
 
 @dataclass(frozen=True)
 class Stored:
-    """What a safetensors file says of itself.
+    """The header of a safetensors file.
 
     Attributes:
-        path: of the file.
+        path: path of the file.
         size: bytes of the file.
         header: what its maker wrote into it.
-        shapes: of the tensors, by their names.
+        shapes: shapes of the tensors, by their names.
     """
 
     path: Where
@@ -61,7 +61,7 @@ class Stored:
 
 
 def stored(where: Where) -> Stored:
-    """What a safetensors file says of itself; no value in it is read.
+    """The header of a safetensors file; no value in it is read.
 
     Raises:
         BundleError: there is no such file, it is not of this kind, or it asks for too much.
@@ -88,7 +88,7 @@ def _stored(where: Where, path: Path) -> Stored:
             names = file.keys()
             if len(names) > _MOST_TENSORS:
                 raise BundleError(
-                    f"{where} has {len(names):,} tensors, expected {_MOST_TENSORS:,} at most: it is no network, or "
+                    f"{where} has {len(names):,} tensors, expected {_MOST_TENSORS:,} at most: it is not a network, or "
                     "made to fill the memory"
                 )
             shapes = {name: tuple(file.get_slice(name).get_shape()) for name in names}
@@ -103,8 +103,8 @@ def _check_header(where: Where, path: Path, size: int) -> None:
         length = int.from_bytes(file.read(_LENGTH), "little")
     if length > _MOST_HEADER and _LENGTH + length <= size:
         raise BundleError(
-            f"{where} has a header of {length:,} bytes, expected {_MOST_HEADER:,} at most: it is no model, or made to "
-            "fill the memory"
+            f"{where} has a header of {length:,} bytes, expected {_MOST_HEADER:,} at most: it is not a model, or made "
+            "to fill the memory"
         )
 
 

@@ -1,4 +1,4 @@
-"""What weights must be, whatever their names: plain tensors of finite real numbers that the network can hold."""
+"""Check that weights are plain tensors of finite real numbers that the network can hold."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _DAMAGED = f"A variance is 0 or more. {_WHOLE}"
 
 
 def listed(what: str, names: Sequence[str]) -> list[str]:
-    """What is wrong with some tensors, in a phrase that shows a few of them; nothing where there are none."""
+    """What is wrong with some tensors, in a phrase that shows a few of them; empty if there are none."""
     return [f"{what}: {some(names)}"] if names else []
 
 
@@ -40,7 +40,7 @@ def put_in(network: nn.Module, weights: Mapping[str, Tensor], origin: str) -> li
     """Give a network its weights, after a look at what they are, and see that it then has them.
 
     Args:
-        network: whose `state_dict` has these names and shapes.
+        network: network whose `state_dict` has these names and shapes.
         weights: by the network's names.
         origin: where they come from, for messages.
 
@@ -69,7 +69,7 @@ def tensor_fault(name: str, tensor: Tensor, expected: Tensor) -> tuple[str, str]
 
     Args:
         name: in the network.
-        tensor: that the file has, of the shape expected.
+        tensor: tensor that the file has, of the shape expected.
         expected: the network's own, of whose type it will be.
     """
     form = form_fault(tensor)
@@ -141,7 +141,7 @@ def _check_held(network: nn.Module, weights: Mapping[str, Tensor], origin: str) 
 
 
 def _notes(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> list[str]:
-    """What became of numbers of another type."""
+    """How numbers of another type were converted."""
     types: dict[str, int] = {}
     for name, tensor in weights.items():
         if expected[name].is_floating_point() and tensor.dtype != expected[name].dtype:
@@ -152,7 +152,7 @@ def _notes(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> lis
         + (
             "are kept in float32, exactly"
             if name in exact
-            else "were rounded to float32: the network is not quite theirs"
+            else "were rounded to float32: the network is not exactly theirs"
         )
         for name, count in types.items()
     ]

@@ -1,4 +1,4 @@
-"""A first look at a network: what it says of a few examples of its data set."""
+"""A first look at a network: its answers for a few examples of its data set."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _ALPHA = 0.05
 
 @dataclass(frozen=True)
 class Trial:
-    """What a network said.
+    """The answers of a network in a trial.
 
     Attributes:
-        examples: that it was shown.
-        right: of them that it named right.
+        examples: number of examples that it was shown.
+        right: how many of them it classified right.
         constant: whether its logits are the same for all.
-        guessing: whether it names no more right than a guess among the classes would.
+        guessing: whether it classifies no more right than a guess among the classes would.
     """
 
     examples: int
@@ -43,8 +43,8 @@ def tried(module: torch.nn.Module, info: BundleInfo, data: DataSet) -> Trial:
 
     Args:
         module: in eval mode, on a processor.
-        info: what is said of it.
-        data: with its inputs and classes.
+        info: description of it.
+        data: data set with its inputs and classes.
 
     Raises:
         BundleError: its largest logit is NaN or infinite for one of them.

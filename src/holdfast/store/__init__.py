@@ -1,1 +1,1 @@
-"""What lies on the disk: manifests, written before the first sample, and records of what was counted. No torch."""
+"""Files on the disk: manifests, written before the first sample, and records of the counts. No torch."""

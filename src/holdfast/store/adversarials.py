@@ -1,4 +1,4 @@
-"""The adversarials of an attack: in the folder `found/`, one array a file."""
+"""The adversarials of an attack: in the folder `found/`, one array in each file."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def read_adversarial(folder: Folder, index: int, shape: tuple[int, ...], expecte
     """The adversarial of an example.
 
     Args:
-        folder: of the attack.
-        index: of the example.
-        shape: that inputs have.
+        folder: folder of the attack.
+        index: index of the example.
+        shape: shape of inputs.
         expected: the hash that the record names.
 
     Raises:
@@ -50,7 +50,7 @@ def read_adversarial(folder: Folder, index: int, shape: tuple[int, ...], expecte
     except ValueError as error:
         raise RunError(
             f"{folder / FOUND / name} {error}. Restore it from a copy; if there is none, delete the record of example "
-            f"{index}, and the same command attacks it again"
+            f"{index}, and run the same command to attack it again"
         ) from None
 
 
@@ -69,7 +69,7 @@ def _file(values: NDArray[np.float32]) -> bytes:
 
 
 def _header(shape: tuple[int, ...]) -> bytes:
-    """What a .npy file of float32 values of this shape begins with."""
+    """The first bytes of a .npy file of float32 values of this shape."""
     raw = io.BytesIO()
     np.lib.format.write_array_header_1_0(raw, {"descr": "<f4", "fortran_order": False, "shape": shape})
     return raw.getvalue()
@@ -101,8 +101,8 @@ def _values(file: IO[bytes], shape: tuple[int, ...], expected: str) -> NDArray[n
     raw = file.read()
     if not raw.startswith(header):
         raise ValueError(
-            f"was changed after it was written: it is no .npy file of float32 values of shape {shape}, which the "
-            "attack promises"
+            f"was changed after it was written: expected a .npy file of float32 values of shape {shape}, as the "
+            "manifest says"
         )
     if hashlib.sha256(raw).hexdigest() != expected:
         raise ValueError("was changed after it was written: it does not have the hash that its record names")

@@ -39,28 +39,28 @@ MISCLASSIFIED, ABSTAINS = "misclassified", "abstains"
 
 @dataclass(frozen=True)
 class AttackRecord(Plain):
-    """What an attack did to one example.
+    """The result of an attack on one example.
 
     Attributes:
-        index: of the example in its split.
+        index: index of the example in its split.
         label: its true class.
         reference: the class that the attack leads away from: the certified one, or the classifier's own answer for the
             unchanged input; None where it gave none.
         radius: certified for `reference`, in the attack's norm; None where nothing is.
-        budgets: that were tried, in this order, up to the first that succeeded, or up to the radius where that one is
-            an abstention within it; infinity is None.
+        budgets: budgets that were tried, in this order, up to the first that succeeded, or up to the radius where that
+            one is an abstention within it; infinity is None.
         magnitude: distance of the smallest adversarial that held, or of the one that contradicts the certificate; 0
             where the unchanged input is one; None if none was found.
         kind: `misclassified` or `abstains`; None if none was found.
         answer: the class that the smoothed classifier has there, at the confidence of the check; None for none.
         claims: adversarials that were claimed and verified: those nearer than any that held before, and those within
             the radius.
-        refused: of them that fresh noise did not confirm.
+        refused: how many of them fresh noise did not confirm.
         repeats: runs of Predict that verified the one that held.
-        failures: of them in which it did what the adversary wants.
-        votes: of all these runs together; None where nothing is random.
+        failures: how many of them did what the adversary wants.
+        votes: votes of all these runs together; None where nothing is random.
         restarts: runs of the attack.
-        queries: what the classifier was asked, in decisions, scores, gradients and noisy samples, checks included.
+        queries: number of queries to the classifier: decisions, scores, gradients and noisy samples, with checks.
         adversarial: SHA-256 of the adversarial's values, float32; None if none was found.
     """
 
@@ -104,7 +104,7 @@ class AttackRecord(Plain):
 
 @dataclass(frozen=True)
 class AttackRun:
-    """An attack as it lies on the disk: the promise, and the whole records in the order of their indices."""
+    """An attack on the disk: the manifest, and the whole records in the order of their indices."""
 
     folder: Where
     manifest: AttackManifest
@@ -135,8 +135,8 @@ class AttackStore(RunFolder):
     """An attack opened for appending, by one process at a time.
 
     Args:
-        folder: of the attack; made if it is not there.
-        manifest: what is promised; an existing attack must have promised the same.
+        folder: folder of the attack; made if it is not there.
+        manifest: manifest of the attack; an existing attack must have the same settings.
 
     Raises:
         RunLockedError, RunError, StorageError: see `RunFolder`.
@@ -199,8 +199,8 @@ def _read(folder: Folder, manifest: AttackManifest, lines: Sequence[bytes]) -> A
             record = _record(opened(text, manifest.digest, AttackLine), manifest)
         except ValueError as error:
             raise RunError(
-                f"{where} is not a record ({error}). The line was changed after it was written; delete it, and the "
-                "same command will attack its example again"
+                f"{where} is not a record ({error}). The line was changed after it was written; delete it, and run "
+                "the same command to attack its example again"
             ) from error
         if record.index in records or record.index not in indices:
             why = "a second time" if record.index in records else "although it is not in the attack's subset"

@@ -1,4 +1,4 @@
-"""What an attack promises before it begins: everything that its results depend on."""
+"""The manifest of an attack, written before it begins: everything that its results depend on."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Budgets(Plain):
         if any(not (value > 0 and math.isfinite(value)) for value in self.values):
             raise UsageError(
                 f"budgets are finite numbers above 0, got {', '.join(f'{value:g}' for value in self.values)}: within 0 "
-                "there is nothing to attack, and what unchanged inputs are answered is shown by `holdfast predict`. "
-                "With none, an attack that can looks for small changes by itself"
+                "there is nothing to attack, and `holdfast predict` shows the answers for unchanged inputs. Without a "
+                "budget, some attacks look for small changes by themselves"
             )
         if list(self.values) != sorted(set(self.values)):
             raise UsageError(f"budgets are given once each and in increasing order, got {self.values}")
@@ -60,26 +60,26 @@ class AttackManifest(Manifest):
 
     Attributes:
         attack: name and parameters.
-        norm: in which it is measured.
+        norm: norm of its distances.
         budgets: how far the adversary may go.
-        wanted: the class to lead to: a number, "next", or None for any other.
-        restarts: of a randomized attack, for each example and budget.
+        wanted: class that the attack aims at: a number, "next", or None for any other class.
+        restarts: restarts of a randomized attack for each example and budget.
         repeats: runs of Predict that verify a claim.
-        confidence: of an adversarial that counts.
-        noise: of a smoothed classifier; None for a classifier without noise.
+        confidence: confidence that an adversarial needs to count.
+        noise: noise of a smoothed classifier; None for a classifier without noise.
         n: votes of each answer; 0 without noise.
-        alpha: at which it answers; 0 without noise.
-        search_alpha: at which it abstains while an attack searches.
+        alpha: failure probability of each answer; 0 without noise.
+        search_alpha: failure probability of its answers while an attack searches.
         soft_samples: noisy copies of a soft vote.
         data: which examples.
         model: as in the manifest of a certification; the backend is that of the votes.
         certification: digest of the run whose certificates are attacked; None where there is none.
-        seed: of all randomness; None while it awaits an auditor's nonce.
-        precision: in which the base classifier computes its votes; gradients are those of float32.
+        seed: seed of all randomness; None while it awaits an auditor's nonce.
+        precision: precision of the base classifier its votes; gradients are those of float32.
         device: kind of device, "cpu" or "cuda".
-        versions: of Holdfast, and of the libraries that noise, votes and attacks come from.
-        created: when the promise was made, UTC; not compared on resuming.
-        format: of this file and of the records.
+        versions: versions of Holdfast, and of the libraries that noise, votes and attacks come from.
+        created: when the manifest was made, UTC; not compared on resuming.
+        format: format of this file and of the records.
         seed_origin: as in the manifest of a certification.
         nonce: likewise.
         promise: likewise.

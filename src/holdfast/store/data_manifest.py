@@ -1,4 +1,4 @@
-"""Which examples were promised: the data set, its content, and the subset of it, as entries of a manifest."""
+"""Which examples a manifest names: the data set, its content, and the subset of it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Labelled(Protocol):
 
     @property
     def index(self) -> int:
-        """Of the example in its split."""
+        """The index of the example in its split."""
 
     @property
     def label(self) -> int:
@@ -35,7 +35,7 @@ class Labelled(Protocol):
 
 @dataclass(frozen=True)
 class DataManifest(Plain):
-    """Which examples: the source, its content, and the subset of it, fixed beforehand.
+    """The examples of a manifest: the source, its content, and the subset of it, fixed beforehand.
 
     Attributes:
         source: short name of the source, `digits` or `mnist` say; no path.
@@ -43,8 +43,8 @@ class DataManifest(Plain):
         sha256: hash of all inputs and labels of the split, in order; `unknown` for an imported log.
         size: number of examples in the split; for an imported log about a data set that is not known, as many as its
             indices ask for.
-        shape: of one input, `(channels, height, width)` or `(features,)`; `(1,)` where it is not known, in an imported
-            log about a data set that is not known.
+        shape: shape of one input, `(channels, height, width)` or `(features,)`; `(1,)` in an imported log about
+            a data set that is not known.
         low: smallest value that an input may have.
         high: largest value that an input may have.
         class_names: one name for each class.
@@ -73,7 +73,7 @@ class DataManifest(Plain):
 
     @classmethod
     def of(cls, data: DataSet, every: int = 1, limit: int | None = None) -> DataManifest:
-        """The promise to take each `every`-th example of a data set, `limit` of them at most."""
+        """The entries for every `every`-th example of a data set, at most `limit` of them."""
         return cls(
             source=data.source,
             split=data.split,
@@ -95,13 +95,13 @@ class DataManifest(Plain):
         return chosen if self.limit is None else chosen[: self.limit]
 
     def subset(self) -> str:
-        """The promised subset in plain words; `there` says what there is of it."""
+        """The subset in plain words; `there` says which of its examples have records."""
         if self.regular is False:
             return irregular(len(self.indices()), self._split())
         return stated(self.indices(), self._split())
 
     def there(self, records: Sequence[Labelled]) -> Subset:
-        """What there is of the subset, decided from the records: in words, and what an interval covers."""
+        """The part of the subset that has records: in words, and what an interval covers."""
         have, labels = [record.index for record in records], [record.label for record in records]
         return subset_of(have, labels, self._split(), None if self.sha256 == UNKNOWN else self.indices())
 
@@ -119,7 +119,7 @@ class DataManifest(Plain):
         return self.sha256 != UNKNOWN or self.source in TEST_SPLITS
 
     def _split(self) -> Split:
-        """The split, as subsets speak of it."""
+        """The split, as subsets describe it."""
         known = TEST_SPLITS.get(self.source) if self.sha256 == UNKNOWN else None
         classes = len(self.class_names) if known is None else known.classes
         return Split(self.source, self.split, self.split_size, classes, self.sorted_by_class)

@@ -1,4 +1,4 @@
-"""Digests of manifests, records and results: damage and careless edits are found. They are no signature.
+"""Digests of manifests, records and results. They find damage and careless edits, and are not a signature.
 
 docs/formats.md, "Digests", says what each is taken of.
 """

@@ -1,4 +1,4 @@
-"""A folder with a promise and an append-only file of records: one record a line, on the disk before the next is taken.
+"""A folder with a manifest and an append-only file of records, one a line, each on the disk before the next.
 
 A record is whole when its newline is there. Opening for writing cuts off whatever follows the last newline, so a torn
 line costs one record and the next append cannot glue onto it.
@@ -54,7 +54,7 @@ class Line(Protocol):
 
     @property
     def digest(self) -> str:
-        """Of its other entries, in its run."""
+        """The digest of its other entries, in its run."""
 
 
 AnyLine = TypeVar("AnyLine", bound=Line)
@@ -68,8 +68,8 @@ class RunFolder(ABC):
     Args:
         where: the folder lies; made if it is not there.
         manifest_name: the file that makes a folder one of these.
-        files: of other names that this kind of folder may hold.
-        folders: that this kind of folder may hold.
+        files: other names of files that this kind of folder may hold.
+        folders: names of folders that this kind of folder may hold.
 
     Attributes:
         folder: the open folder.
@@ -77,7 +77,7 @@ class RunFolder(ABC):
 
     Raises:
         RunLockedError: another process has it open.
-        RunError: it promised something else, is corrupt, or has something else than files and folders in the places of
+        RunError: it has another manifest, is corrupt, or has something else than files and folders in the places of
             such.
         StorageError: the disk is full or refuses to write.
     """
@@ -146,7 +146,7 @@ class RunFolder(ABC):
 
     @final
     def log_session(self, session: Session) -> None:
-        """Append what this process did to the session log, unless the ledger is closed."""
+        """Append what this process did to the session log, unless the folder is closed."""
         if self._file is None:
             return
         text = line(
@@ -164,7 +164,7 @@ class RunFolder(ABC):
         """Write something into the folder.
 
         Raises:
-            StorageError: the operating system refuses; the ledger is then closed.
+            StorageError: the operating system refuses; the folder is then closed.
         """
         try:
             yield
@@ -199,7 +199,7 @@ def read_sessions(folder: Where | Folder) -> tuple[Session, ...]:
     """The session log of a folder; a torn last line is left out.
 
     Raises:
-        RunError: a line is no session, or see `whole_lines`.
+        RunError: a line is not a session, or see `whole_lines`.
     """
     found = []
     with entered(folder) as place:
@@ -230,7 +230,7 @@ def opened(text: bytes, manifest_digest: str, kind: type[AnyLine]) -> AnyLine:
         kind: what such records hold; one of `holdfast.formats.records`.
 
     Raises:
-        ValueError: it is none of that kind, or its digest does not fit.
+        ValueError: it is not of that kind, or its digest does not fit.
     """
     raw = json_object(text, MOST_LINE)
     found = fitting(raw, kind)

@@ -1,4 +1,4 @@
-"""A few inputs of a run with their noisy versions as pictures, for the report. Nothing is computed from it."""
+"""Pictures of a few inputs of a run and their noisy versions, for the report. No result uses them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Gallery:
     """Pictures of a few examples.
 
     Attributes:
-        index: of each example in its split, `(examples,)`.
+        index: index of each example in its split, `(examples,)`.
         pictures: `(examples, 1 + versions, height, width, 3)`, the input first, then noisy versions of it.
     """
 
@@ -53,7 +53,7 @@ def read_gallery(folder: Where | Folder) -> Gallery | None:
     """The gallery of a run, or None if it has none.
 
     Raises:
-        RunError: the file is corrupt, holds something else, or is no file.
+        RunError: the file is corrupt, holds something else, or is not a file.
     """
     with entered(folder) as place:
         opened, path = place.reading(GALLERY), place / GALLERY
@@ -66,7 +66,7 @@ def read_gallery(folder: Where | Folder) -> Gallery | None:
             with np.load(file, allow_pickle=False) as arrays:
                 index, pictures = arrays["index"], arrays["pictures"]
     except _UNREADABLE as error:
-        raise RunError(f"{path} cannot be read ({error}); delete it to have the report without pictures") from error
+        raise RunError(f"{path} cannot be read ({error}); delete it to write the report without pictures") from error
     right = index.dtype.kind in "iu" and index.ndim == 1 and pictures.dtype == np.uint8
     if not right or pictures.ndim != 5 or len(pictures) != len(index) or pictures.shape[4] != 3:
         raise RunError(

@@ -51,7 +51,7 @@ def seconds(text: str | None) -> float | None:
     Two parts, as in `1:05`, may be minutes or hours, and are refused.
 
     Raises:
-        ValueError: it is none of these, or negative.
+        ValueError: it has another form, or is negative.
     """
     if not text or not text.strip(BLANK):
         return None

@@ -1,4 +1,4 @@
-"""The field's log format, `idx label predict radius correct time` (TSV): reading other tools' logs, writing ours."""
+"""The log format of other tools, `idx label predict radius correct time` (TSV): read their logs, write ours."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ def read_log(path: Path, norm: Norm = Norm.L2) -> Log:
     """Read a TSV log: UTF-8, or UTF-16 and UTF-32 with a byte-order mark.
 
     Args:
-        path: of the file.
-        norm: of the radii; in L0 they are whole numbers of pixels.
+        path: path of the file.
+        norm: norm of the radii; in L0 they are whole numbers of pixels.
 
     Raises:
         DataError: the file is missing, empty, not text, cut off where it matters, or has a line that cannot be right;
@@ -120,15 +120,15 @@ def _fields(path: Path, number: int, line: str, header: Sequence[str]) -> dict[s
     # Form feeds, U+2028 and others: what editors and Python's own `splitlines` take for the end of a line.
     if line.splitlines() != [line]:
         raise DataError(
-            f"{path}, line {number} has a sign within it that ends lines elsewhere: {as_json(line)}. Write the log "
-            "anew, or take the sign out"
+            f"{path}, line {number} has a character within it that ends lines elsewhere: {as_json(line)}. Write the "
+            "log again, or remove the character"
         )
     fields = line.split("\t")
     if len(fields) != len(header):
-        cut = "; the file may be cut off there, or a tab be missing" if len(fields) < len(header) else ""
+        cut = "; the file may be cut off there, or a tab is missing" if len(fields) < len(header) else ""
         raise DataError(
             f"{path}, line {number} has {len(fields)} fields, the header has {len(header)} columns{cut}: "
-            f"{as_json(line)}. A line has one field a column; write the log anew, or mend the line"
+            f"{as_json(line)}. A line has one field for each column; write the log again, or repair the line"
         )
     return dict(zip(header, fields, strict=True))
 
@@ -144,7 +144,7 @@ def _open_end(path: Path, last: tuple[int, str], column: str) -> str:
     if column in _REQUIRED:
         raise DataError(
             f"{path}, line {number}, the last one, has no newline at its end: its {column} "
-            f"{field!r} may be cut off. Write the log anew; if it is whole, add a newline"
+            f"{field!r} may be cut off. Write the log again; if it is whole, add a newline"
         )
     return column
 
@@ -164,7 +164,7 @@ def _text(path: Path) -> str:
         ) from error
     if "\0" in text:
         raise DataError(
-            f"{path} holds zero bytes: it is no text, or UTF-16 without a byte-order mark. Write the log as UTF-8: "
+            f"{path} holds zero bytes: it is not text, or UTF-16 without a byte-order mark. Write the log as UTF-8: "
             "`iconv -f UTF-16LE -t UTF-8`, or UTF-16BE"
         )
     return text
@@ -234,7 +234,7 @@ def _check_known(log: Log, known: Published | None, name: str) -> None:
 
 
 def write_tsv(lines: Iterable[LogLine], file: TextIO) -> None:
-    """Write lines as the field's TSV."""
+    """Write lines as TSV, as other tools do."""
     file.write("\t".join(COLUMNS) + "\n")
     for line in lines:
         file.write("\t".join(str(getattr(line, column)) for column in COLUMNS) + "\n")
@@ -281,6 +281,6 @@ def _claim(path: Path, number: int, row: dict[str, str], norm: Norm) -> ClaimRec
     if norm is Norm.L0 and not claim.radius.is_integer():
         raise DataError(
             f"{path}, line {number} has the radius {row['radius'].strip(BLANK)}; a radius in L0 is a whole number of "
-            "pixels. Name the noise that the log was made with, or mend the line"
+            "pixels. Name the noise that the log was made with, or repair the line"
         )
     return claim

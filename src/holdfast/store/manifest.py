@@ -1,4 +1,4 @@
-"""What is promised before anything is computed, as one JSON document: written, read, and compared on resuming."""
+"""A manifest, the settings of a run as one JSON document: written first, read, and compared on resuming."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ _LATER = (_CODE_OF_MODEL, _CODE_AT_WORK)
 
 
 class Manifest(Plain):
-    """What is promised before anything is computed, as one JSON document with a digest.
+    """The settings of a run or an attack before anything is computed, as one JSON document with a digest.
 
     A subclass is a frozen dataclass of entries that are JSON, among them `data`, `created` and `format`.
 
     Attributes:
-        document: what it may hold; a class of `holdfast.formats.manifests`, or several.
-        file_name: of the document in its folder.
-        what: is in such a folder, for messages: "a run".
+        document: schema of its content; a class of `holdfast.formats.manifests`, or several.
+        file_name: file name of the document in its folder.
+        what: what such a folder holds, for messages: "a run".
         made_by: the command that makes one.
         current: the format that this version writes and reads.
     """
@@ -144,10 +144,10 @@ AnyManifest = TypeVar("AnyManifest", bound=Manifest)
 
 
 def read_manifest(folder: Where | Folder, kind: type[AnyManifest]) -> AnyManifest:
-    """What was promised in a folder.
+    """The manifest in a folder.
 
     Raises:
-        RunError: nothing of this kind, or it cannot be read.
+        RunError: there is none of this kind, or it cannot be read.
     """
     found = stored_manifest(folder, kind)
     if found is None:
@@ -159,7 +159,7 @@ def read_manifest(folder: Where | Folder, kind: type[AnyManifest]) -> AnyManifes
 
 
 def stored_manifest(folder: Where | Folder, kind: type[AnyManifest]) -> AnyManifest | None:
-    """What was promised in a folder; None where there is no such folder, or nothing of this kind in it.
+    """The manifest in a folder; None if there is no such folder, or no such manifest in it.
 
     Raises:
         RunError: it cannot be read, or something else than a file lies there.
@@ -172,10 +172,10 @@ def stored_manifest(folder: Where | Folder, kind: type[AnyManifest]) -> AnyManif
 
 
 def write_manifest(folder: Where | Folder, manifest: Manifest) -> None:
-    """Write the document so that it is whole or not there at all, and on the disk when this returns.
+    """Write the document, whole or not at all; it is on the disk when this returns.
 
     Raises:
-        RunError: it is none that could be read again, or something else than a file lies there.
+        RunError: it could not be read again, or something else than a file lies there.
         StorageError: it cannot be written.
     """
     text = manifest.to_json()
@@ -189,13 +189,13 @@ def write_manifest(folder: Where | Folder, manifest: Manifest) -> None:
 
 
 def ensure_manifest(folder: Folder, manifest: AnyManifest) -> AnyManifest:
-    """The promise of a folder: that which is written there and says the same, or this one, which then is.
+    """The manifest of a folder: the one in it, if it has the same settings, or this one, which is then written.
 
     Its time, and with it the digest that records depend on, is that of the first session. One that awaits a nonce is
     completed by `manifest`, once and for all, if that is derived from it.
 
     Raises:
-        RunError: the folder was started with another promise.
+        RunError: the folder was started with other settings.
     """
     stored = stored_manifest(folder, type(manifest))
     if stored is None:
@@ -215,7 +215,7 @@ def ensure_manifest(folder: Folder, manifest: AnyManifest) -> AnyManifest:
     if different:
         noun = manifest.what.split()[-1]
         raise RunError(
-            f"{folder} was started with another promise:",
+            f"{folder} was started with other settings:",
             *(f"  {each}" for each in different),
             f"Repeat the call with the {noun}'s own settings{_and_code(stored, manifest)} to resume it, or choose "
             "another place",
@@ -231,7 +231,7 @@ def _without_unnoted(entries: dict[str, Any], noted_later: Sequence[str]) -> dic
 
 
 def differences(stored: Manifest, given: Manifest) -> list[str]:
-    """One line for each entry in which two promises differ, without those that no result depends on."""
+    """One line for each entry in which two manifests differ, without those that no result depends on."""
     old, new = _both(stored, given)
     ignored = {*_NOT_COMPARED, *_left_out(old, new)}
     return [
@@ -242,11 +242,11 @@ def differences(stored: Manifest, given: Manifest) -> list[str]:
 
 
 def _difference(key: str, old: Any, new: Any) -> str:
-    """What differs in an entry: the module where it is code, whose digests say nothing to people."""
+    """What differs in an entry; for code the module, since digests mean nothing to people."""
     if key == _CODE_AT_WORK:
         return (
             "the code that draws and counts (noise, estimator, backend, attack or bound, loop) has changed since then; "
-            "there is one digest of all of it"
+            "one digest covers all of it"
         )
     module = key.removeprefix(_CODE_OF_MODEL)
     if module == key:
@@ -265,13 +265,13 @@ def _and_code(stored: Manifest, given: Manifest) -> str:
 
 
 def _both(stored: Manifest, given: Manifest) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The entries of two promises, each with its path."""
+    """The entries of two manifests, each with its path."""
     old, new = (_flatten(json.loads(each.to_json())) for each in (stored, given))
     return old, new
 
 
 def _left_out(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """The entries that an older promise could not have."""
+    """The entries that an older manifest could not have."""
     later = [name for name in _LATER if not any(key.startswith(name) for key in old)]
     return [key for key in new if key.startswith(tuple(later))]
 

@@ -1,4 +1,4 @@
-"""The digest of a complete run's results, in a file of its own: what can be published beside the manifest's digest."""
+"""The digest of a complete run's results, in its own file: it can be published beside the manifest's digest."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FILE_NAME = "results.json"
 
 @dataclass(frozen=True)
 class Results:
-    """What `results.json` says.
+    """The content of `results.json`.
 
     Attributes:
         manifest: digest of the run's manifest.
@@ -42,17 +42,17 @@ def results_of(manifest_digest: str, lines: Iterable[bytes]) -> Results:
 
     Args:
         manifest_digest: digest of the manifest.
-        lines: of the records' file, each of which has been read as a record.
+        lines: lines of the records' file, each of which has been read as a record.
     """
     records = [json_object(line, MOST_LINE) for line in lines]
     return Results(manifest_digest, len(records), results_digest(manifest_digest, records))
 
 
 def read_results(folder: Where | Folder) -> Results | None:
-    """What a folder says of its results; None where there is no such file, as in runs that are not complete.
+    """The `results.json` of a folder; None if there is no such file, as in incomplete runs.
 
     Raises:
-        RunError: the file is no such document.
+        RunError: the file is not such a document.
     """
     with entered(folder) as place:
         text, path = place.read(FILE_NAME, MOST_LINE), place / FILE_NAME
@@ -63,13 +63,13 @@ def read_results(folder: Where | Folder) -> Results | None:
     except ValueError as error:
         raise RunError(
             f"{path} is not what Holdfast writes ({error}); expected the digest of the manifest, the number of records "
-            "and the digest of the results. Restore it from a copy, or delete it: it is computed anew from the records"
+            "and the digest of the results. Restore it from a copy, or delete it: it is computed again from the records"
         ) from error
     return Results(stated.manifest, stated.records, stated.results)
 
 
 def check_results(folder: Where | Folder, manifest_digest: str, lines: Iterable[bytes]) -> Results | None:
-    """What a folder says of its results, if it says anything.
+    """The digest of the results of a folder, if it has one.
 
     Raises:
         RunError: it does not fit its records.
@@ -91,12 +91,12 @@ def conclude(folder: Folder, manifest_digest: str, examples: int) -> None:
     """Write `results.json` if the run is complete. Only for whoever holds the folder's lock.
 
     Args:
-        folder: of the run or of the attack, whose records have been read.
+        folder: folder of the run or of the attack, whose records have been read.
         manifest_digest: digest of its manifest.
-        examples: that were promised a record.
+        examples: number of examples that must have a record.
 
     Raises:
-        RunError: there is one already, and it is of other records.
+        RunError: there is one already, for other records.
         OSError: the operating system refuses to write it.
     """
     lines = whole_lines(folder)

@@ -83,7 +83,7 @@ class VoteRecord(Plain):
 
 @dataclass(frozen=True)
 class ClaimRecord(Plain):
-    """The record of an example in an imported log: what another tool claimed. There are no votes to check it by."""
+    """The record of an example in an imported log: the claim of another tool, without votes to check it."""
 
     index: int
     label: int
@@ -108,9 +108,9 @@ class BoundRecord(Plain):
     """The record of an example that a deterministic bound is about.
 
     Attributes:
-        index: of the example in its split.
+        index: index of the example in its split.
         label: its true class.
-        answer: of the classifier for the unchanged example; None where rounding does not let one say.
+        answer: answer of the classifier for the unchanged example; None where rounding does not let one say.
         radius: within which the answer is proved not to change; 0 where nothing further is proved.
     """
 
@@ -129,7 +129,7 @@ Record = VoteRecord | ClaimRecord | BoundRecord
 
 @dataclass(frozen=True)
 class Run:
-    """A run as it lies on the disk: the promise, and the whole records in the order of their indices.
+    """A run on the disk: the manifest, and the whole records in the order of their indices.
 
     `results` is the digest of them all, where it was written: when the run was complete.
     """
@@ -150,8 +150,8 @@ def read_run(folder: Where | Folder, to_go_on: bool = False) -> Run:
     """The run in `folder`, without touching it; a torn last line is left out.
 
     Args:
-        folder: of the run.
-        to_go_on: whether it will be gone on with, so that records may have been lost since it was complete.
+        folder: folder of the run.
+        to_go_on: whether it will be continued, so that records may have been lost since it was complete.
 
     Raises:
         RunError: not a run, a record in it is corrupt, its records are not those of its `results.json`, or something
@@ -175,13 +175,13 @@ class RunStore(RunFolder):
     """A run opened for appending, by one process at a time.
 
     Args:
-        folder: of the run; made if it is not there.
-        manifest: what is promised. A new run writes it before anything else; an existing one must have made the same
-            promise.
+        folder: folder of the run; made if it is not there.
+        manifest: manifest of the run. A new run writes it before anything else; an existing run must have the same
+            settings.
 
     Raises:
         RunLockedError: another process has the run open.
-        RunError: the run promised something else, or is corrupt.
+        RunError: the run has other settings, or is corrupt.
         StorageError: the disk is full or refuses to write.
     """
 
@@ -225,7 +225,7 @@ def _parse(lines: Sequence[bytes], manifest: RunManifest, path: Below) -> list[R
         read = kind.reader(manifest)
     except UsageError as error:
         raise RunError(
-            f"{path.parent / FILE_NAME} promises what cannot be: {error}. Restore the file from a copy; if there is "
+            f"{path.parent / FILE_NAME} has impossible settings: {error}. Restore the file from a copy; if there is "
             "none, the run has to be made again"
         ) from error
     indices = kind.indices(manifest.data)
@@ -237,7 +237,7 @@ def _parse(lines: Sequence[bytes], manifest: RunManifest, path: Below) -> list[R
         except (ValueError, UsageError) as error:
             raise RunError(
                 f"{path}, line {number} is not a record ({error}). The line was changed after it was written; "
-                "delete it, and the same command will certify its example again"
+                "delete it, and run the same command to certify its example again"
             ) from error
         if record.index in seen or record.index not in indices:
             why = "a second time" if record.index in seen else "although it is not in the run's subset"
@@ -248,7 +248,7 @@ def _parse(lines: Sequence[bytes], manifest: RunManifest, path: Below) -> list[R
 
 
 def _votes_of(manifest: RunManifest) -> Callable[[bytes], VoteRecord]:
-    """What reads a line of a certification, whose promise it checks first."""
+    """A function that reads a line of a certification, after a check of the manifest."""
     estimator, classes, manifest_digest = checked_estimator(manifest), len(manifest.data.class_names), manifest.digest
 
     def read(text: bytes) -> VoteRecord:
@@ -287,7 +287,7 @@ def _claims_of(manifest: RunManifest) -> Callable[[bytes], ClaimRecord]:
 
 
 def _bounds_of(manifest: RunManifest) -> Callable[[bytes], BoundRecord]:
-    """What reads a line of deterministic bounds."""
+    """A function that reads a line of deterministic bounds."""
     classes, manifest_digest, proved = len(manifest.data.class_names), manifest.digest, proved_of(manifest)
     most = MOST_RADIUS if proved.most is None else min(MOST_RADIUS, proved.most)
 
@@ -295,9 +295,7 @@ def _bounds_of(manifest: RunManifest) -> Callable[[bytes], BoundRecord]:
         line = opened(text, manifest_digest, BoundLine)
         answer = None if line.answer is None else _class("answer", line.answer, classes)
         if line.radius > most or (answer is None and line.radius > 0.0):
-            raise ValueError(
-                f"the radius {line.radius} is none that the bound {proved.spelling} can give, up to {most:g}"
-            )
+            raise ValueError(f"the radius is {line.radius}, and the bound {proved.spelling} gives {most:g} at most")
         return BoundRecord(line.index, _class("label", line.label, classes), answer, line.radius)
 
     return read

@@ -1,4 +1,4 @@
-"""What a run promises before its first sample: everything that its certificates depend on."""
+"""The manifest of a run, written before its first sample: everything that its certificates depend on."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ class RunManifest(Manifest):
         data: which examples.
         model: architecture, arguments, the hash of the weights, digests of the architecture's code, and the backend
             that computes with them; empty for an imported log.
-        joint_alpha: where all certificates of the run are to hold together: the failure probability of that. The
+        joint_alpha: failure probability of all certificates together; None where each holds by itself. The
             estimator's alpha is then this one divided by the number of examples.
-        seed: of all noise; None for an imported log and for a bound, and while it awaits an auditor's nonce.
+        seed: seed of all noise; None for an imported log and for a bound, and while it awaits an auditor's nonce.
         block: samples that one generator draws.
-        precision: in which the base classifier computes.
+        precision: precision of the base classifier.
         device: kind of device, "cpu" or "cuda".
-        versions: of Holdfast and of the libraries that noise and votes come from, and a digest of the code of noise,
-            estimator, backend and loop.
-        created: when the promise was made, UTC; not compared on resuming.
-        format: of this file and of the records.
+        versions: versions of Holdfast and of the libraries that noise and votes come from, and a digest of the code of
+            noise, estimator, backend and loop.
+        created: when the manifest was made, UTC; not compared on resuming.
+        format: format of this file and of the records.
         seed_origin: "chosen" by whoever made the run, "entropy" of the operating system, or "derived" from the promise
             and an auditor's nonce; None without a seed, and in the manifests of older versions.
-        nonce: that the seed is derived from, in hexadecimal; None for none.
+        nonce: nonce that the seed is derived from, in hexadecimal; None for none.
         promise: digest of this manifest before the nonce was known; None without a nonce.
     """
 
@@ -131,7 +131,7 @@ def checked_estimator(manifest: RunManifest) -> Estimator:
 
 
 def proved_of(manifest: RunManifest) -> Proved:
-    """What a manifest says of its deterministic bound.
+    """The entries of a manifest about its deterministic bound.
 
     Raises:
         RunError: it is about a smoothed classifier.
@@ -148,7 +148,7 @@ def _no_scale(bounds: ClassBounds) -> float | None:
 
 
 def backend_of(manifest: RunManifest) -> str:
-    """The name of the backend that a manifest promised: torch where it names none."""
+    """The name of the backend in a manifest; torch if it names none."""
     return str(manifest.model.get("backend", {}).get("name", "torch"))
 
 

@@ -1,4 +1,4 @@
-"""Where the seed of a promise comes from: somebody chose it, it was drawn, or it follows from an auditor's nonce.
+"""Where a seed comes from: somebody chose it, it was drawn, or it follows from an auditor's nonce.
 
 A derived seed is a function of the digest of the promise without a seed, and of a nonce that was named when that digest
 was known already (docs/guarantees.md, "A promise, and a seed that nobody chose").
@@ -32,9 +32,9 @@ class Seed(Plain):
     """A seed, and where it comes from.
 
     Attributes:
-        value: of 63 bits; None where there is none yet, since the nonce is still to come.
+        value: number of 63 bits; None where there is none yet, since the nonce is still to come.
         origin: "chosen", "entropy" or "derived"; None where an earlier version did not note it.
-        nonce: that it is derived from, in hexadecimal; None for none.
+        nonce: nonce that it is derived from, in hexadecimal; None for none.
         promise: digest of the promise that it is derived from; None for none.
     """
 
@@ -59,7 +59,7 @@ class Seed(Plain):
         return cls(derived_seed(promise, checked), DERIVED, checked, promise)
 
     def entries(self) -> dict[str, Any]:
-        """As the fields of a manifest have it."""
+        """The fields of a manifest for this seed."""
         return {"seed": self.value, SEED_ORIGIN: self.origin, NONCE: self.nonce, PROMISE: self.promise}
 
 
@@ -99,7 +99,7 @@ def check_derivation(entries: Mapping[str, Any]) -> None:
     """Raise ValueError unless a seed that is derived follows from its promise and its nonce.
 
     Args:
-        entries: of a promise, as its schema has them.
+        entries: entries of a promise, as its schema has them.
     """
     nonce = entries.get(NONCE)
     if nonce is None:

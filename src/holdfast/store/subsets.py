@@ -1,4 +1,4 @@
-"""Which examples numbers are about: decided from the indices that are there, and what an interval then covers.
+"""Which examples the numbers of a run are about, as its indices show, and what an interval then covers.
 
 Everything that speaks of a subset asks here: tables, reports, plots, attacks, `info`, the pages of reproductions.
 """
@@ -34,11 +34,11 @@ _UNKNOWN = (
 
 @dataclass(frozen=True)
 class Published:
-    """The test split of a published data set: what a log about it does not say.
+    """The test split of a published data set, which a log does not describe.
 
     Attributes:
         size: number of examples.
-        shape: of one input.
+        shape: shape of one input.
         classes: number of classes.
     """
 
@@ -77,7 +77,7 @@ class Split:
 
     @property
     def examples(self) -> str:
-        """As in `test examples of mnist`."""
+        """The examples in words, as in `test examples of mnist`."""
         return f"{self.name} examples of {self.source}"
 
 
@@ -86,7 +86,7 @@ class Subset:
     """Some examples of a split.
 
     Attributes:
-        words: how many of what, and which.
+        words: the examples in words: how many, and which.
         covers: what an interval around a share of them covers, as in "covering ...".
         sampled: whether it covers their sampling, as far as can be seen from the indices and labels.
         caution: what a reader must know before taking their numbers for those of the split; None for nothing.
@@ -114,12 +114,12 @@ class Subset:
 def subset_of(
     have: Sequence[int], labels: Sequence[int], split: Split, expected: Sequence[int] | None = None
 ) -> Subset:
-    """What there is, in words, and what may be concluded from it.
+    """The examples that have records, in words, and what follows from them.
 
     Args:
         have: indices of the examples in the split, increasing.
         labels: the class of each.
-        split: that they are of.
+        split: split that they belong to.
         expected: indices that there are to be; None where these are all.
     """
     unfinished = expected is not None and len(have) < len(expected)
@@ -159,7 +159,7 @@ def stated(have: Sequence[int], split: Split) -> str:
 
 
 def irregular(count: int, split: Split) -> str:
-    """How many of what, where they are no regular subset."""
+    """How many examples of what, if they are not a regular subset."""
     size = _SIZE_UNKNOWN if split.size is None else f"the split has {split.size:,}"
     return f"{count:,} {split.examples}, not a regular subset; {size}"
 
@@ -200,7 +200,7 @@ def spread_step(size: int, count: int) -> int:
 
 
 def _in_class_order(split: Split, count: int, touched: int) -> tuple[str, bool, str]:
-    """What an interval covers then, that it is no sample, and the caution."""
+    """What an interval covers if the examples are not a sample, and the caution."""
     if split.size is None:
         return (
             _UNKNOWN,

@@ -41,13 +41,13 @@ _TOLERANCE = 1e-9
 
 @dataclass
 class AttackVerification(Findings):
-    """Of an attack.
+    """The outcome of checking an attack.
 
     Attributes:
-        adversarials: files whose hash, shape and range are right.
-        distances: of them from their unchanged inputs that are as stated.
-        answers: of the classifier that were asked for again.
-        certified: records that were compared with the run whose certificates were attacked.
+        adversarials: number of files whose hash, shape and range are right.
+        distances: how many of them lie as far from their unchanged inputs as recorded.
+        answers: number of answers that the classifier gave again.
+        certified: number of records that were compared with the run whose certificates were attacked.
         certification: digest of that run's manifest; None where there is none.
     """
 
@@ -63,10 +63,10 @@ class AttackFiles:
     """An attack as verify read it.
 
     Attributes:
-        folder: of the attack.
-        norm: in which it is measured: L0, L2 or Linf.
+        folder: folder of the attack.
+        norm: norm of its distances: L0, L2 or Linf.
         n: votes of each answer; 0 without noise.
-        shape: of one input.
+        shape: shape of one input.
         low: smallest value of an input.
         high: largest value of an input.
         classes: how many there are.
@@ -95,7 +95,7 @@ class AttackFiles:
         return self.values(index, self.file(index))
 
     def file(self, index: int) -> bytes:
-        """What the file of an adversarial holds; nothing where there is none, or one of another size: it may be of any.
+        """The content of an adversarial's file; empty if there is none, or one of another size, which may be huge.
 
         Raises:
             RunError: something else than a file lies there.
@@ -118,7 +118,7 @@ class AttackFiles:
         begin = len(_MAGIC) + 2 + int.from_bytes(raw[len(_MAGIC) : len(_MAGIC) + 2], "little")
         described = raw[len(_MAGIC) + 2 : begin].strip()
         if not raw.startswith(_MAGIC) or described != header or len(raw) != begin + 4 * count:
-            raise ValueError(f"found/{index}.npy is missing, or no file of float32 values of shape {self.shape}")
+            raise ValueError(f"found/{index}.npy is missing, or is not a file of float32 values of shape {self.shape}")
         values = struct.unpack(f"<{count}f", raw[begin:])
         # Written so that a NaN fails.
         if not all(_float32(self.low) <= value <= _float32(self.high) for value in values):
@@ -135,7 +135,7 @@ def check_attack(folder: Where, result: AttackVerification) -> AttackFiles | Non
     """Check the digests, records and adversarials of an attack; None where the manifest itself is wrong.
 
     Args:
-        folder: of the attack.
+        folder: folder of the attack.
         result: takes the counts, digests, failures and notes.
     """
     try:
@@ -145,7 +145,7 @@ def check_attack(folder: Where, result: AttackVerification) -> AttackFiles | Non
     except RunError as error:
         result.failures.append(str(error))
         return None
-    result.digest, result.promised = entries["digest"], len(files.indices)
+    result.digest, result.examples = entries["digest"], len(files.indices)
     result.certification = entries["certification"]
     read_seed(entries, canonical).tell(result)
     for number, line in enumerate(lines, 1):
@@ -165,7 +165,7 @@ def check_attack(folder: Where, result: AttackVerification) -> AttackFiles | Non
         _check_left_over(files, result)
     alarms = [index for index, record in files.records.items() if _contradicts(record)]
     if alarms:
-        result.notes.append(f"the certificates of these examples are contradicted: {', '.join(map(str, alarms))}")
+        result.notes.append(f"these examples contradict their certificates: {', '.join(map(str, alarms))}")
     return files
 
 
@@ -200,12 +200,12 @@ def check_certification(
     certified: Mapping[int, tuple[int | None, float | None]],
     result: AttackVerification,
 ) -> None:
-    """Check what an attack says of the certificates that it attacked.
+    """Check what an attack claims about the certificates that it attacked.
 
     Args:
         files: the attack.
-        digest: of the manifest of the run with these certificates.
-        norm: of its radii.
+        digest: digest of the manifest of the run with these certificates.
+        norm: norm of its radii.
         certified: for each of its examples the class that is attacked, and the radius that is certified for it.
         result: takes the counts and failures.
     """
@@ -227,12 +227,12 @@ def check_certification(
 
 
 def _check_left_over(files: AttackFiles, result: AttackVerification) -> None:
-    """What is there of an adversarial or an alarm that a record does not tell of was taken out of the record."""
+    """A file of an adversarial or an alarm that its record does not name was taken out of the record."""
     for index, record in sorted(files.records.items()):
         if record["adversarial"] is None and lies(below(files.folder, _FOUND, f"{index}.npy")):
-            result.failures.append(f"found/{index}.npy is there, and the record of example {index} tells of none")
+            result.failures.append(f"found/{index}.npy exists, but the record of example {index} names none")
         if not _contradicts(record) and lies(below(files.folder, _EVIDENCE, f"{index}.json")):
-            result.failures.append(f"evidence/{index}.json is there, and the record of example {index} is no alarm")
+            result.failures.append(f"evidence/{index}.json exists, but the record of example {index} is not an alarm")
 
 
 def _material(folder: Where, entries: Mapping[str, Any]) -> AttackFiles:
@@ -258,7 +258,7 @@ def _check_record(record: Mapping[str, Any], files: AttackFiles) -> None:
     """Raise ValueError unless the record is one that the attack can have written."""
     index, votes, repeats = record["index"], record["votes"], record["repeats"]
     if index in files.records:
-        raise ValueError(f"example {index} is recorded a second time")
+        raise ValueError(f"example {index} has a second record")
     if index not in files.indices:
         raise ValueError(f"example {index} is not in the subset")
     for name in ("label", "reference", "answer"):
@@ -298,13 +298,13 @@ def _check_file(record: Mapping[str, Any], files: AttackFiles) -> None:
 
 
 def _contradicts(record: Mapping[str, Any]) -> bool:
-    """Whether another class is established within the certified radius."""
+    """Whether the record has another class within the certified radius."""
     other = record["kind"] == "misclassified" and record["answer"] not in (None, record["reference"])
     return other and record["radius"] is not None and float(record["magnitude"]) <= float(record["radius"])
 
 
 def _distance(norm: str, shape: tuple[int, ...], x: Sequence[float], other: Sequence[float]) -> float:
-    """Of two inputs; in L0 all channels of a pixel are one."""
+    """The distance of two inputs; in L0 all channels of a pixel count as one."""
     changes = [abs(second - first) for first, second in zip(x, other, strict=True)]
     if norm == "Linf":
         return max(changes)

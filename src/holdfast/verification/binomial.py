@@ -30,7 +30,7 @@ def lower_bound(hits: int, n: int, alpha: Fraction, bits: int) -> Share:
         hits: 0..n.
         n: at least 1.
         alpha: in (0, 1).
-        bits: of relative precision of the probability and of its complement.
+        bits: bits of relative precision of the probability and of its complement.
 
     Raises:
         RunError: the root could not be enclosed.
@@ -74,12 +74,12 @@ def _root(hits: int, n: int, alpha: Fraction, bits: int) -> Share:
 
 def _moved(point: Fraction, step: arb, bits: int) -> Fraction:
     """The point after a step, cut to a dyadic fraction of about `bits` bits and kept inside (0, 1)."""
-    wanted = point + end(step.mid(), upper=False)
-    wanted = min(max(wanted, point / 2), point + (1 - point) / 2)
-    side = min(wanted, 1 - wanted)
+    moved = point + end(step.mid(), upper=False)
+    moved = min(max(moved, point / 2), point + (1 - point) / 2)
+    side = min(moved, 1 - moved)
     scale = 1 << (bits + 8 + max(0, side.denominator.bit_length() - side.numerator.bit_length()))
     cut = Fraction(round(side * scale), scale)
-    return cut if wanted == side else 1 - cut
+    return cut if moved == side else 1 - cut
 
 
 def _tail_over_first(hits: int, n: int, point: Fraction, bits: int) -> arb:

@@ -1,4 +1,4 @@
-"""From votes to enclosed bounds on the class probabilities, by the rules of docs/formats.md."""
+"""Compute enclosed bounds on the class probabilities from votes, by the rules of docs/formats.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An exported log (TSV or JSON lines) against the claims and votes of the run it was exported from."""
+"""Check an exported log (TSV or JSON lines) against the claims and votes of its run."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def check_log(path: Path, material: RunFiles, claims: Iterable[Claim], result: V
 
 
 def _wrong(line: Mapping[str, Any], index: int, material: RunFiles, known: Mapping[int, Claim]) -> str:
-    """What is wrong with a line, in words; empty if nothing is."""
+    """What is wrong with a line, in words; empty if it is right."""
     record, claim = material.records.get(index), known.get(index)
     if record is None or claim is None:
         return "is not in the run"
@@ -108,7 +108,7 @@ def _text(path: Path, number: int, line: bytes) -> str:
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path}, line {number} is not UTF-8 ({error.reason}, byte {line[error.start]:#04x}): the log was changed. "
-            "`holdfast export-log` writes it anew"
+            "`holdfast export-log` writes it again"
         ) from error
 
 
@@ -117,7 +117,7 @@ def _fields(path: Path, number: int, line: str, header: Sequence[str]) -> Mappin
     if len(fields) != len(header):
         raise DataError(
             f"{path}, line {number} has {len(fields)} fields, the header has {len(header)} columns: the log was cut "
-            "off or changed. `holdfast export-log` writes it anew"
+            "off or changed. `holdfast export-log` writes it again"
         )
     return dict(zip(header, fields, strict=True))
 
@@ -128,16 +128,16 @@ def _unmarked(path: Path) -> bytes:
     if raw is None:
         raise DataError(f"there is no log {path}")
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in raw:
-        raise DataError(f"{path} is UTF-16 or no text; a log is UTF-8. Write it so: `iconv -f UTF-16 -t UTF-8`")
+        raise DataError(f"{path} is UTF-16 or not text; a log is UTF-8. Convert it: `iconv -f UTF-16 -t UTF-8`")
     return raw.removeprefix(codecs.BOM_UTF8)
 
 
 def _whole(value: Any) -> int:
-    """A whole number as it is in JSON or in text; nothing is cut or rounded."""
+    """A whole number from JSON or text, without cutting or rounding."""
     if type(value) is int:
         return value
     if not (isinstance(value, str) and _WHOLE.fullmatch(value)):
-        raise ValueError(f"a whole number was expected, found {value!r}")
+        raise ValueError(f"expected a whole number, found {value!r}")
     return int(value)
 
 
@@ -146,6 +146,6 @@ def _entry(path: Path, number: int, line: bytes) -> Mapping[str, Any]:
         fitting(json_object(line, MOST_LINE), LogLine)
     except ValueError as error:
         raise DataError(
-            f"{path}, line {number} is no line of a log ({error}). `holdfast export-log` writes it anew"
+            f"{path}, line {number} is not a line of a log ({error}). `holdfast export-log` writes it again"
         ) from error
     return parse(line)

@@ -1,4 +1,4 @@
-"""What a manifest says of data and model, and labels, against the material itself: nothing is sampled for that.
+"""Compare manifest and labels with the data and the model themselves, without sampling.
 
 The material comes as plain facts (`holdfast.execution.facts`): what a manifest would say of it, and the labels.
 """
@@ -29,8 +29,8 @@ class DataFacts:
     """A split of a data set.
 
     Attributes:
-        entries: what a manifest says of it, as it would be written.
-        labels: of all its examples, in order.
+        entries: its entries in a manifest.
+        labels: labels of all its examples, in order.
     """
 
     entries: Mapping[str, Any]
@@ -42,7 +42,7 @@ class ModelFacts:
     """A model.
 
     Attributes:
-        entries: what a manifest says of it, as it would be written; without a backend.
+        entries: its entries in a manifest, without a backend.
         space: `shape`, `low`, `high` and `class_names` of its inputs, as in a manifest's data.
         takes: the shape of what the network takes.
         noisy: the shape of inputs under the noise of the manifest; that of inputs as they are where there is none.
@@ -63,19 +63,19 @@ class ModelFacts:
 def check_data(
     entries: Mapping[str, Any], records: Mapping[int, Mapping[str, Any]], facts: DataFacts, result: Findings
 ) -> None:
-    """Compare all that a manifest says of its data, and every label, with the data.
+    """Compare the manifest's entries about data, and every label, with the data.
 
     Args:
-        entries: of the manifest; they have been read, so none is missing.
+        entries: entries of the manifest; they have been read, so none is missing.
         records: by index.
-        facts: of the data.
+        facts: facts of the data.
         result: takes the counts, failures and notes.
     """
-    said = entries["data"]
-    named = entries.get("kind") == _IMPORTED and said["sha256"] == _UNKNOWN
-    (_check_named if named else _check_entries)(said, facts.entries, result)
-    if not named and said["sha256"] != facts.entries["sha256"]:
-        result.notes.append("labels were not compared, since the data are not those of the manifest")
+    stored = entries["data"]
+    named = entries.get("kind") == _IMPORTED and stored["sha256"] == _UNKNOWN
+    (_check_named if named else _check_entries)(stored, facts.entries, result)
+    if not named and stored["sha256"] != facts.entries["sha256"]:
+        result.notes.append("labels were not compared, since these are not the data of the manifest")
         return
     for index in sorted(records):
         label = records[index]["label"]
@@ -88,27 +88,29 @@ def check_data(
 
 
 def check_model(entries: Mapping[str, Any], facts: ModelFacts, result: Findings) -> None:
-    """Compare all that a manifest says of its model, and of the inputs that the model takes, with the model.
+    """Compare the manifest's entries about its model, and about the inputs of the model, with the model.
 
     Args:
-        entries: of the manifest.
-        facts: of the model.
+        entries: entries of the manifest.
+        facts: facts of the model.
         result: takes failures and notes.
     """
-    said = entries["model"]
-    for name in dict.fromkeys([*facts.entries, *said]):
-        if name == _BACKEND or (name == _CODE and name not in said):
+    stored = entries["model"]
+    for name in dict.fromkeys([*facts.entries, *stored]):
+        if name == _BACKEND or (name == _CODE and name not in stored):
             continue
         if name == _CODE and name in facts.entries:
             _check_code(entries, facts, result)
-        elif name not in said:
+        elif name not in stored:
             result.failures.append(f"model: the manifest does not say {name!a}, the model has {facts.entries[name]}")
         elif name not in facts.entries:
             result.failures.append(f"model: the manifest has the entry {name!a}, which no model has")
-        elif _text(said[name]) != _text(facts.entries[name]):
-            result.failures.append(_differs(f"model: {name}", said[name], facts.entries[name], "the model has"))
-    if _CODE not in said:
-        result.notes.append("the manifest says nothing of the model's code, as those of older versions: not compared")
+        elif _text(stored[name]) != _text(facts.entries[name]):
+            result.failures.append(_differs(f"model: {name}", stored[name], facts.entries[name], "the model has"))
+    if _CODE not in stored:
+        result.notes.append(
+            "the manifest does not name the model's code, as in older versions, so the code was not compared"
+        )
     _check_backend(entries, facts, result)
     for name, value in facts.space.items():
         if _text(entries["data"][name]) != _text(value):
@@ -126,37 +128,39 @@ def check_model(entries: Mapping[str, Any], facts: ModelFacts, result: Findings)
     result.model = True
 
 
-def _check_entries(said: Mapping[str, Any], found: Mapping[str, Any], result: Findings) -> None:
-    """Of data whose content the manifest names by its hash."""
+def _check_entries(stored: Mapping[str, Any], found: Mapping[str, Any], result: Findings) -> None:
+    """Compare data whose content the manifest names by its hash."""
     for name in _PROPERTIES:
-        if name not in said or _text(said[name]) == _text(found[name]):
+        if name not in stored or _text(stored[name]) == _text(found[name]):
             continue
-        if name == "decoder" and _library(said[name]) == _library(found[name]):
+        if name == "decoder" and _library(stored[name]) == _library(found[name]):
             result.notes.append(
-                f"{said[name]} decoded the images of the run, {found[name]} does here: the same files may give values "
-                "that differ by one or two of 255"
+                f"{stored[name]} decoded the images of the run, {found[name]} does here: the same files may give "
+                "values that differ by one or two of 255"
             )
             continue
-        result.failures.append(_differs(f"data: {name}", said[name], found[name], "the data have"))
-    if said.get("regular") is not None:
-        result.failures.append(f"data: regular is {said['regular']!r} in the manifest, which only an imported log has")
+        result.failures.append(_differs(f"data: {name}", stored[name], found[name], "the data have"))
+    if stored.get("regular") is not None:
+        result.failures.append(
+            f"data: regular is {stored['regular']!r} in the manifest, which only an imported log has"
+        )
 
 
-def _check_named(said: Mapping[str, Any], found: Mapping[str, Any], result: Findings) -> None:
-    """Of an imported log, which knows its data by a name at most."""
-    if said["source"] not in (_UNKNOWN, found["source"]):
-        result.failures.append(_differs("data: source", said["source"], found["source"], "the data have"))
-    if said["split"] != found["split"]:
-        result.failures.append(_differs("data: split", said["split"], found["split"], "the data have"))
+def _check_named(stored: Mapping[str, Any], found: Mapping[str, Any], result: Findings) -> None:
+    """Compare the data of an imported log, which knows them at most by name."""
+    if stored["source"] not in (_UNKNOWN, found["source"]):
+        result.failures.append(_differs("data: source", stored["source"], found["source"], "the data have"))
+    if stored["split"] != found["split"]:
+        result.failures.append(_differs("data: split", stored["split"], found["split"], "the data have"))
     names = [str(label) for label in range(len(found["class_names"]))]
-    if said["class_names"] != names[: len(said["class_names"])]:
-        result.failures.append(_differs("data: class_names", said["class_names"], names, "the data have those of"))
-    if said["source"] != _UNKNOWN and said["size"] > found["size"]:
-        result.failures.append(_differs("data: size", said["size"], found["size"], "the data have"))
-    if said["shape"] not in ([1], found["shape"]):
-        result.failures.append(_differs("data: shape", said["shape"], found["shape"], "the data have"))
+    if stored["class_names"] != names[: len(stored["class_names"])]:
+        result.failures.append(_differs("data: class_names", stored["class_names"], names, "the data have those of"))
+    if stored["source"] != _UNKNOWN and stored["size"] > found["size"]:
+        result.failures.append(_differs("data: size", stored["size"], found["size"], "the data have"))
+    if stored["shape"] not in ([1], found["shape"]):
+        result.failures.append(_differs("data: shape", stored["shape"], found["shape"], "the data have"))
     result.notes.append(
-        "an imported log names no hash of its data: compared were labels, classes, source, split and shape"
+        "an imported log has no hash of its data, so only labels, classes, source, split and shape were compared"
     )
 
 
@@ -181,16 +185,16 @@ def _check_code(entries: Mapping[str, Any], facts: ModelFacts, result: Findings)
 
 
 def _check_backend(entries: Mapping[str, Any], facts: ModelFacts, result: Findings) -> None:
-    """That what computes the logits is known, and has the precision: what it makes of the model, votes decide."""
-    said = entries["model"].get(_BACKEND)
-    if said is None:
+    """Check that the backend is known and has the precision; whether it computes the same logits, votes decide."""
+    stored = entries["model"].get(_BACKEND)
+    if stored is None:
         return
-    name = said.get("name") if isinstance(said, dict) else said
+    name = stored.get("name") if isinstance(stored, dict) else stored
     if not isinstance(name, str) or name not in facts.backends:
-        result.failures.append(f"model: the backend {name!a} is none of {', '.join(facts.backends)}")
-    elif set(said) - _BACKEND_ENTRIES:
-        odd = ", ".join(map(ascii, sorted(set(said) - _BACKEND_ENTRIES)))
-        result.failures.append(f"model: the backend has the unknown entries {odd}")
+        result.failures.append(f"model: the backend is {name!a}, expected one of {', '.join(facts.backends)}")
+    elif set(stored) - _BACKEND_ENTRIES:
+        unknown = ", ".join(map(ascii, sorted(set(stored) - _BACKEND_ENTRIES)))
+        result.failures.append(f"model: the backend has the unknown entries {unknown}")
     elif entries["noise"] and entries["precision"] not in facts.backends[name]:
         result.failures.append(
             f"precision: the backend {name} does not compute in {entries['precision']!r}, but in "
@@ -198,8 +202,8 @@ def _check_backend(entries: Mapping[str, Any], facts: ModelFacts, result: Findin
         )
 
 
-def _differs(what: str, said: Any, found: Any, who: str) -> str:
-    return f"{what} is {_text(said)} in the manifest, {who} {_text(found)}"
+def _differs(what: str, stored: Any, found: Any, who: str) -> str:
+    return f"{what} is {_text(stored)} in the manifest, {who} {_text(found)}"
 
 
 def _text(value: Any) -> str:
@@ -208,5 +212,5 @@ def _text(value: Any) -> str:
 
 
 def _library(decoder: Any) -> str:
-    """Its name, without the version."""
+    """The name of a library, without the version."""
     return str(decoder).rpartition(" ")[0]

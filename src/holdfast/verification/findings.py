@@ -1,4 +1,4 @@
-"""What every verification tells, be it of a run or of an attack."""
+"""The findings of every verification, of a run or of an attack."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FAILED, INCOMPLETE, NOT_ENOUGH = 1, 3, 4
 
 
 class Unknown(RunError):
-    """A noise, a theorem or an estimator that the second path has no version of: nothing says what radii follow."""
+    """A noise, a theorem or an estimator that verify does not know, so that it cannot compute radii."""
 
 
 @dataclass
@@ -22,27 +22,27 @@ class Findings:
     """What was checked, and what is wrong.
 
     Attributes:
-        digest: of the manifest.
+        digest: digest of the manifest.
         results: digest of the manifest's digest and all records; empty while records are missing.
-        promise: digest that the manifest had before the nonce of its seed was known; None where there is none.
-        nonce: that the seed is derived from; None for none.
-        promised: examples of the subset.
+        promise: digest of the manifest before the nonce of its seed was known; None if there is none.
+        nonce: nonce that the seed is derived from; None for none.
+        examples: examples of the subset.
         records: whole records whose digest fits.
-        labels: that were compared with the data.
+        labels: number of labels that were compared with the data.
         data: whether the data were compared, with all that the manifest says of them.
         model: whether the model was.
         pinned: the digests that were compared with published ones: "manifest", "results".
         replayed: examples that were computed again.
-        unknown: what there is no second version of, so that no radius was checked; empty where all is known.
+        unknown: what verify has no version of, so that no radius was checked; empty if there is nothing.
         failures: one line each; empty if all is well.
-        notes: what a reader should know besides.
+        notes: what else a reader should know.
     """
 
     digest: str = ""
     results: str = ""
     promise: str | None = None
     nonce: str | None = None
-    promised: int = 0
+    examples: int = 0
     records: int = 0
     labels: int = 0
     data: bool = False
@@ -56,16 +56,16 @@ class Findings:
     @property
     def missing(self) -> int:
         """Examples of the subset without a record."""
-        return self.promised - self.records
+        return self.examples - self.records
 
     @property
     def supported(self) -> bool:
-        """Whether what is claimed follows from the files: not so for radii of a bound, and of an imported log."""
+        """Whether the claims follow from the files: not so for radii of a bound, and of an imported log."""
         return True
 
     @property
     def level(self) -> str:
-        """How far the check went, one of `LEVELS`."""
+        """How far the check went: one of `LEVELS`."""
         if self.unknown:
             return CLAIMS
         if self.records and len(self.replayed) == self.records:
@@ -75,9 +75,9 @@ class Findings:
         return DATA if self.data else FILES
 
     def exit_code(self, required: str) -> int:
-        """0; 1 where something is wrong; 3 where records are missing; 4 where less was checked than is required.
+        """0; 1 if something is wrong; 3 if records are missing; 4 if less was checked than is required.
 
-        It is 4, whatever is required, where verify does not know what radii follow from the votes.
+        It is always 4 if verify does not know what radii follow from the votes.
 
         Args:
             required: one of `LEVELS`.
@@ -89,9 +89,9 @@ class Findings:
         return NOT_ENOUGH if self.unknown or LEVELS.index(self.level) < LEVELS.index(required) else 0
 
     def expect(self, manifest: str | None, results: str | None = None) -> None:
-        """Other digests than those that were published are failures; None for none, or nothing was read.
+        """Add a failure for a digest that is not the published one; None if none was published.
 
-        What was published of a seed that is derived may be the digest before its nonce was known.
+        For a seed that is derived, the published digest may be that before its nonce was known.
         """
         if not self.digest:
             return
@@ -100,9 +100,9 @@ class Findings:
         if results is not None and self.results:
             self._compare("results", results, (self.results,))
         elif results is not None:
-            self.failures.append(f"the results have no digest while records are missing, expected was {results}")
+            self.failures.append(f"the results have no digest while records are missing, expected {results}")
 
     def _compare(self, name: str, published: str, found: tuple[str | None, ...]) -> None:
         self.pinned.append(name)
         if published.lower() not in found:
-            self.failures.append(f"the digest of the {name} is {found[0]}, expected was {published}")
+            self.failures.append(f"the digest of the {name} is {found[0]}, expected {published}")

@@ -33,7 +33,7 @@ class Numeral(str):
 
 @dataclass(frozen=True)
 class Manifest:
-    """What the manifest says, as far as radii and procedure depend on it.
+    """The part of the manifest that radii and procedure depend on.
 
     Attributes:
         kind: "certify", "imported" or "bound".
@@ -41,13 +41,13 @@ class Manifest:
         theorem: name of the guarantee.
         estimator: name and parameters.
         n0: selection votes of each example.
-        shape: of one input.
+        shape: shape of one input.
         classes: how many there are.
         indices: the subset.
-        seed: of all noise; None where none is given.
-        joint_alpha: failure probability of all certificates together; None where each is promised by itself.
-        digest: of the manifest.
-        story: where the seed comes from.
+        seed: seed of all noise; None where none is given.
+        joint_alpha: failure probability of all certificates together; None where each stands by itself.
+        digest: digest of the manifest.
+        story: origin of the seed.
         size: examples of the split; those of an imported log need not be in `indices`.
         entries: all of the manifest, numbers with a point or an exponent as they are written.
     """
@@ -86,10 +86,10 @@ def read_entries(folder: Where | Folder, name: str, current: int, what: str, kin
     """The entries of a manifest, after its digest and its schema have been checked.
 
     Args:
-        folder: in which it lies.
-        name: of the file.
+        folder: folder that holds it.
+        name: name of the file.
         current: the format that is read.
-        what: is in such a folder, for messages: "a run".
+        what: what such a folder holds, for messages: "a run".
         kind: its schema, of `holdfast.formats.manifests`.
 
     Raises:
@@ -117,7 +117,7 @@ def read_entries(folder: Where | Folder, name: str, current: int, what: str, kin
     try:
         fitting(document, kind)
     except ValueError as error:
-        raise RunError(f"{path}: {error}. It is not as Holdfast writes it; restore it from a copy") from None
+        raise RunError(f"{path}: {error}. Holdfast does not write it so; restore it from a copy") from None
     return entries
 
 
@@ -142,7 +142,7 @@ def _manifest(entries: Mapping[str, Any]) -> Manifest:
 
 
 def read_lines(folder: Where | Folder) -> list[bytes]:
-    """The whole lines of the records; one without a newline at its end does not count.
+    """The whole lines of the records; a line without a newline does not count.
 
     Raises:
         RunError: something else than a file lies there, it is too large, or it cannot be read.

@@ -115,15 +115,15 @@ def lee(radius: int, noise: Noise, shape: Shape, bounds: Bounds) -> bool:
         raise RunError(f"kappa = {noise['kappa']} keeps a pixel less often than it becomes one given other value")
     rest = bounds.upper.complement
 
-    def kept(upper: bool) -> Fraction:
+    def total_kept(upper: bool) -> Fraction:
         return _least_kept(kappa, others, radius, _clip(bounds.lower, upper)) + _least_kept(
             kappa, others, radius, _clip(rest, upper)
         )
 
     # What is kept grows with the probability, so the ends of the intervals decide.
-    if kept(upper=False) > 1:
+    if total_kept(upper=False) > 1:
         return True
-    if kept(upper=True) <= 1:
+    if total_kept(upper=True) <= 1:
         return False
     raise Undecided
 

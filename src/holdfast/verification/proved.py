@@ -1,4 +1,4 @@
-"""Runs of deterministic bounds: what can be checked without the model, and that the rest cannot."""
+"""Runs of deterministic bounds: what can be checked without the model, and what cannot."""
 
 from __future__ import annotations
 

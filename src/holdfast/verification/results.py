@@ -1,4 +1,4 @@
-"""The digest of all records together, computed again and compared with what `results.json` says."""
+"""The digest of all records, computed again and compared with `results.json`."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ RESULTS = "results.json"
 
 
 def check_results(folder: Where, records: Mapping[int, Mapping[str, Any]], result: Findings) -> None:
-    """Note the digest of the results where there are all records, and compare it with the folder's own.
+    """Compute the digest of the results if all records exist, and compare it with the folder's own.
 
     Args:
-        folder: of a run or of an attack.
+        folder: folder of a run or of an attack.
         records: entries by index, all of them right.
         result: has the digest of the manifest and the counts; takes the digest of the results, and failures.
     """
@@ -39,11 +39,11 @@ def check_results(folder: Where, records: Mapping[int, Mapping[str, Any]], resul
             text = place.read(RESULTS, MOST_LINE)
         if text is None:
             return
-        said = json_object(text)
-        fitting(said, ResultsFile)
+        published = json_object(text)
+        fitting(published, ResultsFile)
     except (ValueError, RunError) as error:
         result.failures.append(f"{RESULTS} cannot be read: {error}")
         return
     for name, value in found.items():
-        if said[name] != value:
-            result.failures.append(f"{RESULTS} has {name} = {said[name]}, manifest and {RECORDS} have {value}")
+        if published[name] != value:
+            result.failures.append(f"{RESULTS} has {name} = {published[name]}, manifest and {RECORDS} have {value}")

@@ -1,4 +1,4 @@
-"""What each estimator lets one conclude from final votes: whether a claim is what the votes say, and if not, why."""
+"""What follows from final votes with each estimator: whether a claim agrees with the votes, and if not, why."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _MOST_LOOKS = 10_000
 
 @dataclass(frozen=True)
 class Claim:
-    """What is claimed about one example; `label` is None for an abstention."""
+    """A claim about one example; `label` is None for an abstention."""
 
     index: int
     label: int | None
@@ -81,7 +81,7 @@ class Rule(ABC):
 
     @abstractmethod
     def complaints(self, votes: Votes, claim: Claim) -> list[str]:
-        """Why the claim is not what the votes say; empty if it is."""
+        """Why the claim disagrees with the votes; empty if it agrees."""
 
     def top(self, votes: Votes) -> int:
         """The class that a certificate is about: that of the selection votes, ties to the lowest index."""
@@ -173,10 +173,10 @@ class Bet(Rule):
         if claim.label != top:
             return [f"class {claim.label} is claimed, the selection votes say class {top}"]
         claimed = Fraction(claim.radius)
-        asked = self._hypothesis(self.radius)
-        p = self._hypothesis(claimed) if claimed != self.radius else asked
+        needed = self._hypothesis(self.radius)
+        p = self._hypothesis(claimed) if claimed != self.radius else needed
         # Estimators round the hypothesis up to a float64, so a claim may exceed the radius asked for by rounding.
-        if 1 - p < (1 - asked) * (1 - Fraction(1, 2**30)) or self.theorem.padded(claimed) < self.radius:
+        if 1 - p < (1 - needed) * (1 - Fraction(1, 2**30)) or self.theorem.padded(claimed) < self.radius:
             return [f"radius {claim.radius!r} is claimed, the bet was about {float(self.radius)!r}"]
         if not decided(lambda bits: is_won(hits, n, p, self.alpha, bits), otherwise=False):
             return [f"radius {claim.radius!r} is claimed, and the bet on it is not won"]

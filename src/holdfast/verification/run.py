@@ -1,4 +1,4 @@
-"""The whole check of a run: files, procedure, and every claim against the votes."""
+"""Check a run: its files, its procedure, and every claim against the votes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def check_files(folder: Where, result: Verification) -> RunFiles | None:
     """Check the digests and the procedure of a run; None where the manifest itself is wrong.
 
     Args:
-        folder: of the run.
+        folder: folder of the run.
         result: takes the counts, digests, failures and notes.
     """
     try:
@@ -41,7 +41,7 @@ def check_files(folder: Where, result: Verification) -> RunFiles | None:
     except RunError as error:
         result.failures.append(str(error))
         return None
-    result.digest, result.promised = manifest.digest, len(manifest.indices)
+    result.digest, result.examples = manifest.digest, len(manifest.indices)
     result.kind, result.from_votes = manifest.kind, kind.from_votes
     manifest.story.tell(result)
     kind.check_manifest(manifest, result)

@@ -1,4 +1,4 @@
-"""How many records are computed again, and what it proves of the others that all of these agree."""
+"""How many records are computed again, and what their agreement proves about the others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Sample:
 
     Attributes:
         count: so many, or all where there are fewer.
-        share: of all, rounded up; used where there is no count.
+        share: share of all, rounded up; used where there is no count.
     """
 
     count: int | None = None
@@ -60,7 +60,7 @@ def most_false(total: int, drawn: int, confidence: Fraction = CONFIDENCE) -> int
     Args:
         total: how many there are.
         drawn: without replacement, by chance that nobody could foresee.
-        confidence: of the statement.
+        confidence: probability that the statement holds.
     """
     every = math.comb(total, drawn)
     low, high = 0, total - drawn

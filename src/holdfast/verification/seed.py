@@ -1,4 +1,4 @@
-"""Where a manifest says that its seed comes from: derived again from what was promised before its nonce was known."""
+"""The origin of a manifest's seed, and its derivation from promise and nonce, computed again."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _NAME = "holdfast seed 1"
 
 @dataclass(frozen=True)
 class SeedStory:
-    """What a manifest says of its seed.
+    """The entries of a manifest about its seed.
 
     Attributes:
-        seed: of all noise; None for none.
+        seed: seed of all noise; None for none.
         origin: where it comes from; None where that was not noted.
-        nonce: that it is derived from; None for none.
+        nonce: nonce that it is derived from; None for none.
         promise: digest that the manifest names for the promise before the nonce; None for none.
         before: the digest that the promise had then, computed here from the other entries.
     """
@@ -36,11 +36,11 @@ class SeedStory:
 
     @property
     def awaits_nonce(self) -> bool:
-        """Whether the promise is still to get its seed."""
+        """Whether the manifest still lacks its seed."""
         return self.origin == DERIVED and self.seed is None and self.nonce is None
 
     def complaints(self) -> list[str]:
-        """Why the seed is not what it is said to be; there is a nonce where its schema wants one, and nowhere else."""
+        """Why the seed is wrong; the schema ensures that there is a nonce where one is needed, and nowhere else."""
         if self.nonce is None:
             return []
         found = []
@@ -48,13 +48,13 @@ class SeedStory:
             found.append(
                 f"the promise had the digest {self.before} before its nonce, the manifest names {self.promise}"
             )
-        wanted = seed_from(self.before, self.nonce)
-        if self.seed != wanted:
-            found.append(f"the seed that follows from promise and nonce is {wanted}, the manifest has {self.seed}")
+        derived = seed_from(self.before, self.nonce)
+        if self.seed != derived:
+            found.append(f"the seed that follows from promise and nonce is {derived}, the manifest has {self.seed}")
         return found
 
     def tell(self, result: Findings) -> None:
-        """Add what is wrong, and what nobody can see from the files."""
+        """Add what is wrong, and what the files cannot show."""
         complaints = self.complaints()
         result.failures.extend(complaints)
         if self.seed is not None and self.origin == DERIVED and not complaints:
@@ -75,7 +75,7 @@ UNTOLD = SeedStory(None, None, None, None, "")
 
 
 def read_seed(entries: Mapping[str, Any], canonical: Callable[[Mapping[str, Any]], str]) -> SeedStory:
-    """What the entries of a manifest say of its seed; `canonical` is the text that digests are taken of."""
+    """The entries of a manifest about its seed; `canonical` is the text that digests are taken of."""
     before = {key: value for key, value in entries.items() if key not in ("nonce", "promise", "digest")}
     digest = hashlib.sha256(canonical({**before, "seed": None}).encode()).hexdigest()
     seed, origin, nonce, promise = (entries.get(key) for key in ("seed", "seed_origin", "nonce", "promise"))
@@ -89,7 +89,7 @@ def seed_from(promise: str, nonce: str) -> int:
 
 
 def expect_nonce(result: Findings, given: str | None) -> None:
-    """Take it for a failure if the seed is not derived from the nonce that an auditor gave; None for none given."""
+    """Add a failure unless the seed is derived from the nonce that an auditor gave; None if none was given."""
     if not result.digest:
         return
     if given is None:
@@ -100,6 +100,6 @@ def expect_nonce(result: Findings, given: str | None) -> None:
             )
         return
     if result.nonce is None:
-        result.failures.append(f"the seed is derived from no nonce, expected was {given}")
+        result.failures.append(f"the seed is derived from no nonce, expected {given}")
     elif result.nonce != given.lower():
-        result.failures.append(f"the seed is derived from the nonce {result.nonce}, expected was {given}")
+        result.failures.append(f"the seed is derived from the nonce {result.nonce}, expected {given}")

@@ -1,1 +1,1 @@
-"""What Python and the command line share: one file a job, from objects to results."""
+"""The jobs that Python and the command line share: one file for each, from objects to results."""

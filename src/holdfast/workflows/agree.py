@@ -1,4 +1,4 @@
-"""How far a backend and a precision agree with eager torch in float32, vote by vote, on the same noise."""
+"""Compare a backend and a precision with eager torch in float32, vote by vote, on the same noise."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from holdfast.types import Example
     from holdfast.workflows.setup import Setup
 
-# Reference values: what float32 torch says.
+# The reference: eager torch in float32.
 _REFERENCE = ("torch", "float32")
 _BATCH = 256
 
@@ -26,9 +26,9 @@ class Compared:
 
     Attributes:
         agreement: votes and certificates of both.
-        examples: that both classified.
-        seed: of all noise.
-        backend: what the other one's backend says of itself.
+        examples: the examples that both classified.
+        seed: seed of all noise.
+        backend: description of the other one's backend.
     """
 
     agreement: Agreement
@@ -52,19 +52,19 @@ def compare(
 ) -> Compared:
     """Certify some examples twice: on torch in float32, and on a backend in the precision of the setup.
 
-    Each is another base classifier, so both certificates are valid, each for its own.
+    Each is a different base classifier, so both certificates are valid, each for its own.
 
     Args:
         setup: model, data and noise.
-        every: one example in so many is certified, from the first on.
-        limit: so many at most.
+        every: take one example in this many, from the first on.
+        limit: largest number of examples.
         n0: selection samples of each.
-        estimator: with n and alpha.
+        estimator: estimator with n and alpha.
         threads: processor threads.
         batch_size: noisy copies a batch; None for 256.
         backend: what computes the logits of the other one, or "auto".
-        seed: of all noise; None for a fresh one.
-        on_done: told how many examples are done, and how many there are.
+        seed: seed of all noise; None for a fresh one.
+        on_done: called with the number of examples that are done, and the number of all.
     """
     from holdfast.execution.agreement import agreement
     from holdfast.execution.backends import description
@@ -83,7 +83,7 @@ def compare(
 
 
 def radii_of_report(setup: Setup, estimator: Estimator) -> Sequence[float]:
-    """The radii that a report on such a run would have."""
+    """The radii that a report on such a run would show."""
     from holdfast.analysis.radii import default_radii
     from holdfast.estimators import best_radius
 

@@ -1,4 +1,4 @@
-"""Attack a model, or the very inputs of a run, into a folder that can be interrupted, resumed and verified."""
+"""Attack a model, or the inputs of a run, into a folder that can be interrupted, resumed and verified."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from holdfast.store.data_manifest import DataManifest
     from holdfast.types import Norm
 
-# In the place of a noise, for the model alone.
+# Stands for the model alone, where a noise is named.
 NO_NOISE = "none"
 _DEFAULT_ALPHA = 0.001
-# In which a model computes that deterministic bounds are about.
+# Precision of models with deterministic bounds.
 _BOUNDED = "float64"
 
 
@@ -36,18 +36,18 @@ class AttackOptions:
     """The attack, as the options of the command line name it.
 
     Attributes:
-        attack: as in `pgd:norm=linf,steps=40`.
+        attack: the attack, as in `pgd:norm=linf,steps=40`.
         budget: in input units or pixels, as in `.25,.5`, or in certified radii, as in `1x,2x`; None for the default.
-        target: the class to lead to: a number, or "next"; None for any other.
-        restarts: of a randomized attack, for each example.
-        n: votes of each answer of a smoothed classifier.
-        alpha: at which it answers; None for that of the run, or 0.001.
-        search_alpha: at which it abstains while an attack searches.
-        soft_samples: noisy copies of a soft vote, for gradients.
-        repeats: fresh answers that verify a claimed adversarial.
-        confidence: of an adversarial that counts.
-        seed: of all randomness; None for that of the attack, or a fresh one.
-        commitment: what is asked of the promise before anything is computed.
+        target: class that the attack aims at: a number, or "next"; None for any other class.
+        restarts: restarts of a randomized attack for each example.
+        n: votes for each answer of a smoothed classifier.
+        alpha: failure probability of each answer; None for that of the run, or 0.001.
+        search_alpha: failure probability of its answers while an attack searches.
+        soft_samples: noisy copies for each gradient of a smoothed classifier.
+        repeats: fresh answers that check a claimed adversarial.
+        confidence: confidence that an adversarial needs to count.
+        seed: seed of all randomness; None for that of the attack, or a fresh one.
+        commitment: conditions on the manifest before anything is computed.
     """
 
     attack: str = ""
@@ -66,12 +66,12 @@ class AttackOptions:
 
 @dataclass(frozen=True)
 class ComputeOptions:
-    """Where and in what the classifier computes.
+    """Where the classifier computes, and how.
 
     Attributes:
         device: cpu, cuda or cuda:N.
         threads: processor threads.
-        batch_size: noisy copies a batch; None for the fastest.
+        batch_size: noisy copies in a batch; None for the fastest size.
         precision: float32, bfloat16 or int8.
         backend: what computes the logits, or "auto".
     """
@@ -85,7 +85,7 @@ class ComputeOptions:
 
 def attack_into(
     out: Where,
-    asked: AttackOptions,
+    options: AttackOptions,
     bundle: Bundle,
     spec: str,
     examples: DataSet,
@@ -95,18 +95,18 @@ def attack_into(
     certification: CertifiedRun | None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> None:
-    """Start or resume an attack in `out`; or write its manifest and nothing else, if the commitment says so.
+    """Start or resume an attack in `out`; if the commitment says so, only write its manifest.
 
     Args:
-        out: folder of the attack; one that was begun keeps its seed, unless another one is asked for.
-        asked: the attack.
+        out: folder of the attack; a resumed attack keeps its seed, unless the options give another.
+        options: the attack.
         bundle: the model.
-        spec: of the data, as on the command line.
+        spec: spec of the data, as on the command line.
         examples: the split that is attacked.
         subset: which of it.
-        computation: where to compute; with a certification in the precision and on the backend of that.
+        computation: where to compute; with a certification, its precision and backend count.
         smoothing: the noise; None for the model alone, or for that of the certification, if it has one.
-        certification: whose certificates are attacked, or None.
+        certification: run whose certificates are attacked, or None.
         on_progress: called after each example.
 
     Raises:
@@ -118,30 +118,30 @@ def attack_into(
     from holdfast.store.attack import AttackStore
     from holdfast.store.attack_manifest import AttackManifest
 
-    chosen = parse_attack(asked.attack)
-    budgets = parse_budgets(asked.budget, default="1x,1.5x,2x" if certification and not chosen.minimizes else None)
+    chosen = parse_attack(options.attack)
+    budgets = parse_budgets(options.budget, default="1x,1.5x,2x" if certification and not chosen.minimizes else None)
     if budgets.relative and certification is None:
         raise UsageError("budgets in certified radii (1x) need the certification RUN; give budgets in input units")
     known = None if certification is None else _certified(certification, subset, chosen.measure)
     if certification is not None:
-        smoothing, computation, asked = _as_certified(certification, bundle, examples, computation, asked)
-    target, backend = target_of(bundle, spec, smoothing, asked, computation)
+        smoothing, computation, options = _as_certified(certification, bundle, examples, computation, options)
+    target, backend = target_of(bundle, spec, smoothing, options, computation)
     if certification is not None and smoothing is not None:
         check_backend(certification.manifest, backend)
     manifest = describe_attack(
         chosen,
         target,
         budgets,
-        Check(asked.repeats, asked.confidence),
+        Check(options.repeats, options.confidence),
         data=subset,
         model={**bundle.describe(), "backend": backend},
         precision=computation.precision,
-        seed=asked.commitment.seed(out, AttackManifest, asked.seed),
-        target_class=_wanted(asked.target, len(examples.class_names)),
-        restarts=asked.restarts,
+        seed=options.commitment.seed(out, AttackManifest, options.seed),
+        target_class=_target_class(options.target, len(examples.class_names)),
+        restarts=options.restarts,
         certification=None if certification is None else certification.manifest.digest,
     )
-    if asked.commitment.only:
+    if options.commitment.only:
         checked_adversary(manifest, target, known)
         AttackStore(out, manifest).close()
         return
@@ -149,13 +149,13 @@ def attack_into(
 
 
 def target_of(
-    bundle: Bundle, spec: str, smoothing: Noise | None, asked: AttackOptions, computation: ComputeOptions
+    bundle: Bundle, spec: str, smoothing: Noise | None, options: AttackOptions, computation: ComputeOptions
 ) -> tuple[Target, dict[str, Any]]:
-    """What is attacked, and what its backend says of itself.
+    """The target of the attack, and the description of its backend.
 
-    A model that hides its gradients behind a defence is a `DefendedTarget`: attacks are told of the defence, and a
-    claim against a random one is verified by new draws. Under noise, its gradients say nothing, and none are given.
-    A model whose deterministic bounds are attacked computes in float64, as these are about.
+    A model that hides its gradients behind a defence is a `DefendedTarget`: attacks know of the defence, and new draws
+    check a claim against a random one. Under noise its gradients are useless, and attacks get none.
+    A model whose deterministic bounds are attacked computes in float64, like the bounds.
     """
     import torch
 
@@ -170,7 +170,7 @@ def target_of(
         double = computation.precision == _BOUNDED and not is_defended(bundle)
         if not (computation.precision == "float32" or double) or computation.backend not in (AUTO, "torch"):
             raise UsageError(
-                f"a model without noise is attacked as torch computes it in float32, got {computation.precision} and "
+                f"an attack on a model without noise uses torch in float32, got {computation.precision} and "
                 f"{computation.backend}; leave out precision and backend"
             )
         settings = (bundle.module, classes, space.shape, space.low, space.high, torch_device(computation.device))
@@ -185,19 +185,19 @@ def target_of(
         computation.threads,
         lambda: open_data_spec(spec, "train"),
     )
-    # Which one is fastest is not measured: nobody knows how many answers an attack will ask for.
+    # The fastest one is not measured: nobody knows how many answers an attack will ask for.
     classifier = builder.classifier("torch" if computation.backend == AUTO else computation.backend)
     smoothed = SmoothedTarget(
         classifier,
         smoothing,
         space.shape,
-        asked.n,
-        _DEFAULT_ALPHA if asked.alpha is None else asked.alpha,
+        options.n,
+        _DEFAULT_ALPHA if options.alpha is None else options.alpha,
         low=space.low,
         high=space.high,
         module=None if is_defended(bundle) else bundle.module,
-        search_alpha=asked.search_alpha,
-        soft_samples=asked.soft_samples,
+        search_alpha=options.search_alpha,
+        soft_samples=options.soft_samples,
         device=computation.device,
         batch_size=computation.batch_size,
         threads=computation.threads,
@@ -211,7 +211,7 @@ def certification_of(
     """The run whose certificates are attacked; it decides what else could be named.
 
     Args:
-        folder: of the run.
+        folder: folder of the run.
         noise: None, since it is that of the run.
         every: 1, since the inputs are those of the run.
         split: that of the run, or "test".
@@ -219,7 +219,7 @@ def certification_of(
         backend: that of the run, or "auto".
 
     Raises:
-        UsageError: what the run decides is given besides, and is something else.
+        UsageError: a setting that the run decides is given, and differs.
         RunError: not a run that Holdfast made, or one without records.
     """
     from holdfast.analysis.runs import ImportedRun, analyze
@@ -228,19 +228,19 @@ def certification_of(
 
     certification = analyze(read_run(folder))
     if noise is not None:
-        raise UsageError(f"the noise is that of {folder}; leave it out")
+        raise UsageError(f"the noise comes from {folder}; leave it out")
     if every != 1:
         raise UsageError(
-            f"the inputs are those of {folder}; leave out every = {every}, or take the first ones by a limit"
+            f"the inputs come from {folder}; leave out every = {every}, or take the first ones with a limit"
         )
     manifest = certification.manifest
-    for name, given, default, promised in (
+    for name, given, default, decided in (
         ("split", split, "test", manifest.data.split),
         ("precision", precision, "float32", manifest.precision),
         ("backend", backend, "auto", backend_of(manifest)),
     ):
-        if given not in (default, promised):
-            raise UsageError(f"the {name} is that of {folder}, {promised}, got {given}; leave it out")
+        if given not in (default, decided):
+            raise UsageError(f"the {name} is that of {folder}, {decided}, got {given}; leave it out")
     if isinstance(certification, ImportedRun) or not certification.results:
         raise RunError(
             f"{folder} has no certificates of a model that could be attacked: it is an imported log, or has no "
@@ -254,7 +254,7 @@ def smoothing_of(bundle: Bundle, noise: str | None, model: Where) -> Noise | Non
 
     Args:
         bundle: the model.
-        noise: as in `gaussian:sigma=0.5`; "none" for the model alone, None for the noise that it was trained for.
+        noise: the noise, as in `gaussian:sigma=0.5`; "none" for the model alone, None for the noise of its training.
         model: its file, for messages.
 
     Raises:
@@ -263,25 +263,25 @@ def smoothing_of(bundle: Bundle, noise: str | None, model: Where) -> Noise | Non
     trained_for = bundle.info.trained_for
     chosen = None if noise == NO_NOISE else trained_for if noise is None else parse_noise(noise)
     shape = bundle.info.input_space.shape
-    wanted = shape if chosen is None else chosen.noisy_shape(shape)
-    if wanted != bundle.info.noisy_shape:
+    expected = shape if chosen is None else chosen.noisy_shape(shape)
+    if expected != bundle.info.noisy_shape:
         raise UsageError(
             f"{model} was trained for {trained_for}: its first layer takes inputs of shape {bundle.info.noisy_shape}, "
-            f"and {'inputs without noise have' if chosen is None else f'those of {chosen} have'} {wanted}; leave out "
+            f"and {'inputs without noise have' if chosen is None else f'those of {chosen} have'} {expected}; leave out "
             "the noise, or give a model that was trained for it"
         )
     return chosen
 
 
 def warn_of_hidden_gradients(attack: str, bundle: Bundle) -> None:
-    """Say that an attack by gradients says little about a model that hides them."""
+    """Warn that an attack by gradients shows little about a model that hides them."""
     from holdfast.attacks import Access
 
     chosen = parse_attack(attack)
     if is_defended(bundle) and chosen.needs is Access.GRADIENTS:
         warnings.warn(
             f"the model rounds or randomizes its inputs, which hides its gradients from {chosen.name!r}: that it finds "
-            "little says little. bpda and nattack do not need them",
+            "little shows little. bpda and nattack do not need them",
             HoldfastWarning,
             stacklevel=2,
         )
@@ -289,9 +289,9 @@ def warn_of_hidden_gradients(attack: str, bundle: Bundle) -> None:
 
 def narrowed(certification: CertifiedRun, limit: int | None) -> DataManifest:
     """The subset of the run, or the first examples of it."""
-    promised = certification.manifest.data
-    count = len(promised.indices()) if limit is None else min(limit, len(promised.indices()))
-    return replace(promised, limit=count if count < len(promised.indices()) else promised.limit)
+    data = certification.manifest.data
+    count = len(data.indices()) if limit is None else min(limit, len(data.indices()))
+    return replace(data, limit=count if count < len(data.indices()) else data.limit)
 
 
 def is_defended(bundle: Bundle) -> bool:
@@ -308,7 +308,7 @@ def _as_certified(
     computation: ComputeOptions,
     asked: AttackOptions,
 ) -> tuple[Noise | None, ComputeOptions, AttackOptions]:
-    """Noise, precision, backend and alpha of the run, of which model and data must be; no noise for a bound."""
+    """Noise, precision, backend and alpha of the run, after a check of model and data; no noise for a bound."""
     from holdfast.execution.replay import check_origin
     from holdfast.store.run_manifest import backend_of
 
@@ -322,14 +322,14 @@ def _as_certified(
     return noise, where, asked
 
 
-def _wanted(text: str | None, classes: int) -> int | str | None:
+def _target_class(text: str | None, classes: int) -> int | str | None:
     from holdfast.execution.adversary import NEXT
 
     if text is None or text == NEXT:
         return text
     known = {str(label): label for label in range(classes)}
     if text not in known:
-        raise UsageError(f"the class to lead to is a number from 0 to {classes - 1}, or {NEXT!r}; got {text!r}")
+        raise UsageError(f"the target class is a number from 0 to {classes - 1}, or {NEXT!r}; got {text!r}")
     return known[text]
 
 
@@ -346,7 +346,7 @@ def _certified(certification: CertifiedRun, subset: DataManifest, measure: Norm)
     if norm is not measure:
         raise UsageError(
             f"the radii of {certification.folder} are {norm.value}, and the attack is measured in {measure.value}: "
-            "neither says anything of the other. Choose an attack in the run's norm (norm=NAME), or certify in "
+            "they cannot be compared. Choose an attack in the run's norm (norm=NAME), or certify in "
             "another one (another theorem, or norm= of a bound)"
         )
     known = {

@@ -1,4 +1,4 @@
-"""Prove how far each input of a subset is from another answer, into a run beside those of smoothing."""
+"""Prove how far each input of a subset is from another answer, into a run like those of smoothing."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ def bound_into(
     on_progress: Callable[[Progress], None] | None = None,
     promise_only: bool = False,
 ) -> None:
-    """Start or resume the run of a bound in `out`; or, if `promise_only`, write its manifest and nothing else.
+    """Start or resume the run of a bound in `out`; if `promise_only`, only write its manifest.
 
     Args:
         out: folder of the run.
-        bound: what is to be proved.
+        bound: the bound to prove.
         bundle: the model, trained without noise.
         examples: the split.
-        every: one example in so many is taken, from the first on.
-        limit: take so many at most; None for all.
+        every: take one example in this many, from the first on.
+        limit: largest number of examples; None for all.
         device: cpu, cuda or cuda:N.
         threads: processor threads.
         on_progress: called after each batch.
-        promise_only: compute nothing.
+        promise_only: write the manifest and compute nothing.
 
     Raises:
         UsageError: the model was trained for a noise that changes what it takes, or the bound cannot treat it.

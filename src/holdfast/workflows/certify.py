@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings:
-    """How much is sampled, and where.
+    """How much to sample, and where.
 
     Attributes:
-        every: one example in so many is certified, from the first on.
-        limit: certify so many at most; None for all.
+        every: take one example in this many, from the first on.
+        limit: largest number of examples; None for all.
         n0: selection samples of each.
         estimator: what follows from the votes, and when there are enough.
         engine: where the loop runs.
-        seed: of all noise; None for that of the run, or a fresh one.
-        commitment: what is asked of the promise, and of a nonce that the seed is derived from.
+        seed: seed of all noise; None for that of the run, or a fresh one.
+        commitment: conditions on the manifest, and the nonce that the seed is derived from.
         backend: what computes the logits, or `auto`.
         joint_alpha: failure probability of all certificates together; None where each has its own.
     """
@@ -93,19 +93,19 @@ class Settings:
 
 
 def in_precision(
-    asked: str, out: Where, setup: Setup, settings: Settings, tell: Callable[[str], None] | None = None
+    precision: str, out: Where, setup: Setup, settings: Settings, tell: Callable[[str], None] | None = None
 ) -> Setup:
-    """The setup in the precision of that name; "auto" is that of the run in `out`, or else the faster one here.
+    """The setup in the precision of that name; "auto" keeps that of the run in `out`, or takes the faster one here.
 
-    Which one it is belongs to the promise: it is settled before the manifest is written, and never measured again.
+    The choice is part of the manifest: it is made before the manifest is written, and never measured again.
 
     Warns:
-        RuntimeWarning: bfloat16 was named for a new run, and is much slower than float32 here.
+        RuntimeWarning: bfloat16 is given for a new run, and is much slower than float32 here.
     """
     from holdfast.models.precision import settled
     from holdfast.store.run_manifest import stored_run_manifest
 
-    if asked not in (AUTO, FLOAT32, BFLOAT16):
+    if precision not in (AUTO, FLOAT32, BFLOAT16):
         return setup
     before = stored_run_manifest(out)
     earlier = None if before is None else before.precision
@@ -113,7 +113,7 @@ def in_precision(
     samples = examples * (settings.n0 + settings.estimator.most_draws)
     builder = setup.builder(settings.engine.device, settings.engine.threads)
     chosen = settled(
-        asked, earlier, lambda name: None, lambda: builder.speeds(settings.backend, setup.data[0], samples), tell
+        precision, earlier, lambda name: None, lambda: builder.speeds(settings.backend, setup.data[0], samples), tell
     )
     return replace(setup, precision=chosen)
 
@@ -124,7 +124,7 @@ def certify_into(
     """Start or resume the run in `out`, and return when every example of the subset has a record on the disk.
 
     Warns:
-        HoldfastWarning: the first examples of a sorted split are no sample of it.
+        HoldfastWarning: the first examples of a sorted split do not represent it.
 
     Raises:
         RunError: the run in `out` has other settings, or is corrupt.
@@ -138,7 +138,7 @@ def certify_into(
 
 
 def promise_into(out: Where, setup: Setup, settings: Settings) -> None:
-    """Write the manifest of the run in `out`, if it is not there, and nothing else. Errors as in `certify_into`."""
+    """Only write the manifest of the run in `out`, unless it exists. Errors as in `certify_into`."""
     from holdfast.store.run import RunStore
 
     manifest, _ = _begun(out, setup, settings)
@@ -146,7 +146,7 @@ def promise_into(out: Where, setup: Setup, settings: Settings) -> None:
 
 
 def _begun(out: Where, setup: Setup, settings: Settings) -> tuple[RunManifest, VotingClassifier]:
-    """The manifest of the run and its base classifier: all that precedes the first sample."""
+    """The manifest of the run and its base classifier, before the first sample."""
     from holdfast.execution.backends import description
 
     warn_of_class_order(setup.data, settings.every, settings.limit)
@@ -155,7 +155,7 @@ def _begun(out: Where, setup: Setup, settings: Settings) -> tuple[RunManifest, V
 
 
 def classifier_for(out: Where, setup: Setup, settings: Settings) -> VotingClassifier:
-    """The base classifier on its backend: a resumed run keeps its own unless another one is asked for."""
+    """The base classifier on its backend: a resumed run keeps its backend unless the settings name another."""
     from holdfast.store.run_manifest import backend_of, stored_run_manifest
 
     builder = setup.builder(settings.engine.device, settings.engine.threads)
@@ -168,7 +168,7 @@ def classifier_for(out: Where, setup: Setup, settings: Settings) -> VotingClassi
 
 
 def manifest_for(out: Where, setup: Setup, settings: Settings, backend: dict[str, Any]) -> RunManifest:
-    """The manifest of the run: a resumed run keeps its seed unless another one is asked for."""
+    """The manifest of the run: a resumed run keeps its seed unless the settings give another."""
     from holdfast.execution.certify import describe_certification
     from holdfast.store.data_manifest import DataManifest
     from holdfast.store.run_manifest import RunManifest

@@ -1,4 +1,4 @@
-"""A manifest that is published before the first sample: written alone, expected by its digest, with a nonce."""
+"""A manifest published before the first sample, as a promise: written first, named by its digest, with a nonce."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _DIGITS = 64
 
 @dataclass(frozen=True)
 class Commitment:
-    """What is asked of the promise before anything is computed.
+    """Conditions on the manifest (the promise) before anything is computed.
 
     Attributes:
-        only: it is written, and nothing else is done.
-        digest: that the promise in the folder must have; None for any.
-        nonce: that its seed is derived from; "later" for one that is still to come, None for no such seed.
+        only: write the manifest and do nothing else.
+        digest: digest that the manifest in the folder must have; None for any.
+        nonce: nonce that its seed is derived from; "later" for one that is still to come, None for no such seed.
 
     Raises:
-        UsageError: no digest or no nonce, or one that is to come later when sampling is to begin now.
+        UsageError: not a digest or not a nonce, or a nonce that comes later when sampling would begin now.
     """
 
     only: bool = False
@@ -43,17 +43,17 @@ class Commitment:
             )
         if self.nonce == LATER and not self.only:
             raise UsageError(
-                f"the nonce {LATER!r} belongs to a promise that is only written; to sample, give the nonce that was "
+                f"the nonce {LATER!r} only fits a promise without samples; to sample, give the nonce that the auditor "
                 "named"
             )
         if self.nonce not in (None, LATER):
             object.__setattr__(self, "nonce", checked_nonce(self.nonce))
 
     def check(self, out: Where, kind: type[Manifest]) -> None:
-        """Refuse a folder with another promise than the one whose digest is expected, before anything is computed.
+        """Refuse a folder whose manifest has another digest than expected, before anything is computed.
 
         Raises:
-            UsageError: the folder has no promise at all.
+            UsageError: the folder has no manifest.
             RunError: it has another one.
         """
         if self.digest is None:
@@ -61,18 +61,17 @@ class Commitment:
         stored = _stored(out, kind)
         if stored is None:
             raise UsageError(
-                f"a digest of the promise in {out} is given, and there is no promise: one that was made now would have "
-                "another time, and so another digest. Write the promise only, publish the digest that is printed, then "
-                "give that"
+                f"a digest is given, but {out} has no promise: one made now would have another time, and so another "
+                "digest. First only write the promise, then publish the digest that is printed, and give that one"
             )
         if self.digest.lower() not in (stored.digest, stored.promise):
             raise RunError(
-                f"{out} has the promise {stored.digest}, expected was {self.digest}: nothing was computed. Name "
-                "the folder in which the promise of that digest was written"
+                f"{out} has the promise {stored.digest}, expected {self.digest}: nothing was computed. Name "
+                "the folder with the promise of that digest"
             )
 
-    def seed(self, out: Where, kind: type[Manifest], asked: int | None) -> Seed:
-        """The seed: that of the promise in the folder, the one that is asked for, one from a nonce, or a fresh one.
+    def seed(self, out: Where, kind: type[Manifest], chosen: int | None) -> Seed:
+        """The seed: that of the manifest in the folder, the given one, one from a nonce, or a fresh one.
 
         Raises:
             UsageError: a nonce without a promise that awaits it, or the reverse; a seed beside a nonce.
@@ -82,8 +81,8 @@ class Commitment:
 
         stored = _stored(out, kind)
         awaits = stored is not None and stored.awaits_nonce
-        if asked is not None and (self.nonce is not None or awaits):
-            raise UsageError("a seed is given, and a nonce is there so that nobody can choose one: leave out the seed")
+        if chosen is not None and (self.nonce is not None or awaits):
+            raise UsageError("a seed is given, but with a nonce nobody may choose the seed: leave out the seed")
         if self.nonce == LATER:
             if stored is None or awaits:
                 return Seed.awaited()
@@ -98,8 +97,8 @@ class Commitment:
             raise UsageError(
                 f"the promise in {out} awaits the nonce of an auditor, from which its seed is derived: give the nonce"
             )
-        if asked is not None:
-            return Seed(check_seed(asked))
+        if chosen is not None:
+            return Seed(check_seed(chosen))
         if stored is not None:
             return stored.origin
         return Seed(fresh_seed(), ENTROPY)
@@ -125,7 +124,7 @@ class Commitment:
 
 
 def is_digest(text: str) -> bool:
-    """Whether a text is a SHA-256 as those of manifests and results are printed, or in capitals."""
+    """Whether a text is a SHA-256 as manifests and results have it, in small or capital letters."""
     return len(text) == _DIGITS and set(text.lower()) <= set("0123456789abcdef")
 
 

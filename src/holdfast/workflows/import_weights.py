@@ -1,4 +1,4 @@
-"""Make a bundle of weights that others trained. Nothing that their file names is run."""
+"""Make a bundle of weights that others trained. No code in their file is run."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ImportedWeights:
-    """What was made of a file of weights.
+    """The result of an import.
 
     Attributes:
-        info: of the bundle.
-        numbers: of weights.
+        info: info of the bundle.
+        numbers: how many weights there are.
         notes: what was left out or changed on the way.
-        choice: which weights were taken, where the file has others.
-        trial: what the network says of a few examples.
+        choice: which weights were taken, if the file has others.
+        trial: the answers of the network for a few examples.
     """
 
     info: BundleInfo
@@ -50,17 +50,17 @@ def import_weights(
     noise: str = "none",
     weights: str | None = None,
 ) -> ImportedWeights:
-    """Write a bundle of somebody's weights, check their values, and show the network a few examples.
+    """Write a bundle of weights that others trained, check their values, and show the network a few examples.
 
     Args:
-        file: that torch.save wrote, or safetensors.
+        file: file that torch.save wrote, or safetensors.
         arch: the architecture, as in `resnet20`.
-        layout: whose names the weights have: akamaster, cohen, kuangliu, torchvision, plain.
+        layout: naming of the weights: akamaster, cohen, kuangliu, torchvision, plain.
         data: the data set that has its classes, and inputs of its shape, as in `cifar10:DIR`.
         out: file to write.
-        mean: that it subtracts of each channel, as in `.485,.456,.406`; None for no normalization.
-        std: by which it then divides.
-        noise: that it was trained for, or "none".
+        mean: mean that it subtracts from each channel, as in `.485,.456,.406`; None for no normalization.
+        std: standard deviation that it then divides by.
+        noise: noise that it was trained for, or "none".
         weights: which of the file; None for those as they were trained, not an average.
 
     Warns:
@@ -94,23 +94,23 @@ def import_weights(
 
 
 def _choice(file: Path, place: str, others: Sequence[str]) -> list[str]:
-    """Which weights were taken, where there are others."""
+    """Which weights were taken, if there are others."""
     if not others:
         return []
     return [f"these are the weights under {place} of {file.name}; it also has {', '.join(others)}, which can be named"]
 
 
 def _doubts(trial: Trial, data: str) -> list[str]:
-    """What looks as if these were not the weights, or not their data."""
+    """Warnings if these seem to be the wrong weights, or the wrong data."""
     if trial.constant:
         return [
-            f"the network says the same of all {trial.examples} examples that it was shown, as weights of 0 do: its "
-            "certificates would be those of a constant. Are these the weights that were meant?"
+            f"the network gives the same logits for all {trial.examples} examples that it was shown, as weights of 0 "
+            "do: its certificates would be those of a constant. Are these the right weights?"
         ]
     if trial.guessing:
         return [
-            f"the network names {trial.right} of {trial.examples} examples of {data} right, no more than guessing "
-            "would. Are mean and std those that it was trained with, and its classes in the order of these data?"
+            f"the network classifies {trial.right} of {trial.examples} examples of {data} right, no more than guessing "
+            "would. Are mean and std those of its training, and its classes in the order of these data?"
         ]
     return []
 
@@ -125,7 +125,7 @@ def _described(
     std: str | None,
     noise: str,
 ) -> tuple[BundleInfo, DataSet]:
-    """What the bundle says of the weights, and the data that they are for.
+    """The description of the weights for the bundle, and the data that they are for.
 
     Raises:
         UsageError: the normalization or the noise does not fit the data.

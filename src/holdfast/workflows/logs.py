@@ -1,4 +1,4 @@
-"""Logs of other tools: taken as a run whose radii stay claims, and what a run says as such a log."""
+"""Logs of other tools: import one as a run whose radii stay claims, and export a run as one."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 def import_log(file: Path, noise: Noise, estimator: FixedSize, n0: int, data_name: str, out: Path) -> Run:
-    """Take a log of another tool as a run, so that tables and reports read it. Its radii stay claims.
+    """Import a log of another tool as a run, so that tables and reports read it. Its radii stay claims.
 
     Args:
-        file: with the columns idx label predict radius correct time, separated by tabs.
-        noise: that its tool smoothed with.
+        file: log with the columns idx label predict radius correct time, separated by tabs.
+        noise: noise of the tool that wrote it.
         estimator: n and alpha of its tool.
         n0: selection samples of its tool.
         data_name: cifar10, mnist, imagenet, or another name.
@@ -68,7 +68,7 @@ def log_lines(run: CertifiedRun) -> list[LogLine]:
     """A run as the lines of a log that other tools read; radii are rounded down to 6 decimals.
 
     Warns:
-        HoldfastWarning: such a log has no place for what the radii rest on, or for whose claims they are.
+        HoldfastWarning: such a log cannot record what the radii rest on, or whose claims they are.
     """
     if run.condition is not None:
         _warn(f"a log has no place for what its radii rest on: they hold as long as {run.condition}")
@@ -82,11 +82,11 @@ def _warn(text: str) -> None:
 
 
 def _check_same(out: Path, records: Sequence[Record], log: Log) -> None:
-    """Raise RunError if the run holds other claims than the log: what was imported before is never changed."""
-    kept = {record.index: record for record in records}
+    """Raise RunError if the run holds other claims than the log: an earlier import is never changed."""
+    imported = {record.index: record for record in records}
     claims = {claim.index: claim for claim in log.claims}
     # An example that the log does not have would be counted among its own.
-    others = sorted(index for index, claim in kept.items() if claims.get(index) != claim)
+    others = sorted(index for index, claim in imported.items() if claims.get(index) != claim)
     if others:
         raise RunError(
             f"{out} holds other claims than the log for {len(others)} examples, the first of index {others[0]}: "

@@ -1,4 +1,4 @@
-"""How far a job is, for whoever wants to know: the command line shows bars, a caller in Python what it likes."""
+"""The progress of a job: the command line shows bars, a caller in Python whatever it likes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Observer:
-    """Hears of a job of several parts. This one says nothing; a subclass overrides what it wants to hear."""
+    """Hears of the progress of a job. This one does nothing; a subclass overrides what it wants to hear."""
 
     def run(self, title: str) -> AbstractContextManager[Callable[[Progress], None] | None]:
         """Wraps a run or an attack, and takes its progress."""
@@ -28,4 +28,4 @@ class Observer:
         return nullcontext()
 
     def note(self, text: str) -> None:
-        """What is being done, in a line that is no result."""
+        """Hears a line about the work, which is not a result."""

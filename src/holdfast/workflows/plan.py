@@ -1,4 +1,4 @@
-"""What n, alpha and the noise can certify at most, and how fast a model is here."""
+"""The largest radius that n, alpha and the noise can certify, and how fast a model is here."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def attainable(noise: Noise, data: DataSet, estimator: Estimator) -> dict[str, A
     """What unanimous votes certify, as a document.
 
     Args:
-        noise: that smooths.
-        data: whose shape and classes decide.
-        estimator: with n and alpha.
+        noise: smoothing noise.
+        data: data set, whose shape and classes decide.
+        estimator: estimator with n and alpha.
     """
     from holdfast.estimators import FixedSize, best_radius
 
@@ -50,7 +50,7 @@ def attainable(noise: Noise, data: DataSet, estimator: Estimator) -> dict[str, A
 def measured_speed(
     setup: Setup, classifier: VotingClassifier, batch_size: int | None, device: str, threads: int
 ) -> dict[str, Any]:
-    """Samples a second of the loop in a short burst on the first input, the batch size it took, and the backend."""
+    """Samples per second of the loop in a short burst on the first input, its batch size, and the backend."""
     from holdfast.execution.backends import description
     from holdfast.sampling.engines.local import LocalEngine
 

@@ -22,11 +22,11 @@ class Answers:
     """What the smoothed classifier answers.
 
     Attributes:
-        examples: of the subset.
+        examples: examples of the subset.
         predictions: one for each.
-        rule: by which an answer was given.
+        rule: rule that gives the answers.
         subset: which examples, in words.
-        seed: of all noise.
+        seed: seed of all noise.
         backend: name of what computed the logits.
     """
 
@@ -55,15 +55,15 @@ def answers(
 
     Args:
         setup: model, data and noise.
-        every: one example in so many is asked about, from the first on.
-        limit: ask about so many at most; None for all.
-        n: samples of each, at most.
-        alpha: probability of a wrong answer, at most.
+        every: take one example in this many, from the first on.
+        limit: largest number of examples; None for all.
+        n: largest number of samples for each.
+        alpha: largest probability of a wrong answer.
         engine: where the loop runs.
-        fixed: take all samples and look once, as Cohen et al. 2019 do.
-        seed: of all noise; None for a fresh one.
+        fixed: take all samples and decide once, as Cohen et al. 2019 do.
+        seed: seed of all noise; None for a fresh one.
         backend: what computes the logits, or "auto".
-        on_done: told how many examples are done, and how many there are.
+        on_done: called with the number of examples that are done, and the number of all.
     """
     from holdfast.estimators import AllVotes, TopTwo
     from holdfast.execution.backends import description

@@ -1,4 +1,4 @@
-"""What is asked of each input, and the estimator that answers it."""
+"""What to decide for each input, and the estimator that decides it."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _ESTIMATORS = ("exact", "fixed", "looks", "eprocess")
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of each input, and at what cost and risk.
+    """What to decide for each input, and at what cost and risk.
 
     Attributes:
         n0: selection samples.
-        n: estimation samples, at most.
+        n: largest number of estimation samples.
         alpha: failure probability of each certificate.
         bounds: how class bounds follow from votes.
-        radii: that are to be decided; empty for none.
-        precision: of the radius that is wanted; None for the radius that n samples give.
+        radii: radii to decide; empty for none.
+        precision: precision of the radius; None for the radius that n samples give.
     """
 
     n0: int
@@ -51,7 +51,9 @@ class Question:
             raise UsageError(f"an estimator is auto, {', '.join(_ESTIMATORS)}; got {name!r}")
         if name == "exact":
             if count is None:
-                raise UsageError(f"{noise} has no end of realizations to take once each; choose another estimator")
+                raise UsageError(
+                    f"{noise} has infinitely many realizations, which cannot each be taken once; take another estimator"
+                )
             return Exact(count)
         # Before the speed of a model is measured for so many.
         check_samples("n0", self.n0)

@@ -1,4 +1,4 @@
-"""Make again what a study reproduces: its classifiers, runs, bounds and attacks, each reused where it is there."""
+"""Reproduce a study: its classifiers, runs, bounds and attacks. What exists is reused."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _SMOKE_BATCH = 64
 
 
 def finished(study: Study, spec: str, scale: str, place: Workspace) -> Finished:
-    """Train, certify, bound and attack all that a study asks for; what is there already is checked and reused.
+    """Train, certify, bound and attack everything that a study asks for; what exists is checked and reused.
 
     Args:
-        study: what is reproduced.
-        spec: of its data, as in `mnist:DIR`.
+        study: study to reproduce.
+        spec: spec of its data, as in `mnist:DIR`.
         scale: smoke, small or full.
         place: where to work.
 
     Raises:
-        RunError: something there was made with other settings.
+        RunError: something in the folder was made with other settings.
         AlarmError: an adversarial contradicts a certificate.
     """
     from holdfast.analysis.runs import analyze
@@ -67,33 +67,31 @@ def finished(study: Study, spec: str, scale: str, place: Workspace) -> Finished:
     return Finished(scale, kind, runs, trained, _notes(test), attacks, matrix)
 
 
-def _certified(
-    wanted: Certification, model: Model, trained: Trained, splits: Splits, place: Workspace, scale: str
-) -> Run:
-    """The finished run: as it is there, or gone on with, or made."""
+def _certified(job: Certification, model: Model, trained: Trained, splits: Splits, place: Workspace, scale: str) -> Run:
+    """The finished run: reused if it is complete, else resumed or started."""
     from holdfast.estimators import FixedSize
     from holdfast.store.run import read_run
 
-    folder = place.run(wanted.name)
+    folder = place.run(job.name)
     data = splits.open("test", model.options)
-    found = _reusable(folder, wanted, trained, data)
+    found = _reusable(folder, job, trained, data)
     if found is not None:
         return found
     setup = Setup.load(
-        place.bundle(wanted.model),
+        place.bundle(job.model),
         splits.spec_for(model.options),
-        wanted.noise,
+        job.noise,
         "test",
         place.device,
-        FLOAT32 if wanted.precision == AUTO else wanted.precision,
+        FLOAT32 if job.precision == AUTO else job.precision,
     )
-    samples = (wanted.n0 + wanted.n) * len(setup.indices(wanted.every, wanted.limit))
+    samples = (job.n0 + job.n) * len(setup.indices(job.every, job.limit))
     aside = place.workers > 1 and samples >= _SAMPLES_FOR_PROCESSES
     settings = Settings(
-        every=wanted.every,
-        limit=wanted.limit,
-        n0=wanted.n0,
-        estimator=FixedSize(wanted.n, wanted.alpha, wanted.bounds),
+        every=job.every,
+        limit=job.limit,
+        n0=job.n0,
+        estimator=FixedSize(job.n, job.alpha, job.bounds),
         engine=parse_engine(
             f"processes:{place.workers}" if aside else "local",
             None,
@@ -105,17 +103,17 @@ def _certified(
     )
     with place.observer.run(f"certify {folder.name}") as show:
         setup = in_precision(
-            wanted.precision, folder, setup, settings, lambda text: place.observer.note(f"{wanted.name}: {text}")
+            job.precision, folder, setup, settings, lambda text: place.observer.note(f"{job.name}: {text}")
         )
         certify_into(folder, setup, settings, show)
     return read_run(folder)
 
 
-def _reusable(folder: Where, wanted: Certification, trained: Trained, data: DataSet) -> Run | None:
+def _reusable(folder: Where, job: Certification, trained: Trained, data: DataSet) -> Run | None:
     """The run in a folder if it is complete; None if there is none or some of it is missing.
 
     Raises:
-        RunError: it promised something else.
+        RunError: its manifest has other settings.
     """
     from holdfast.store.run import read_run
     from holdfast.store.run_manifest import stored_run_manifest
@@ -123,26 +121,26 @@ def _reusable(folder: Where, wanted: Certification, trained: Trained, data: Data
     if stored_run_manifest(folder) is None:
         return None
     run = read_run(folder, to_go_on=True)
-    manifest, promised = run.manifest, run.manifest.estimator
+    manifest, estimator = run.manifest, run.manifest.estimator
     entries: dict[str, tuple[Any, Any]] = {
         "model": (manifest.model.get("sha256"), trained.sha256),
         "images": (manifest.data.sha256, data.sha256),
-        "every": (manifest.data.every, wanted.every),
-        "limit": (manifest.data.limit, wanted.limit),
-        "n0": (manifest.n0, wanted.n0),
-        "n": (promised.get("n"), wanted.n),
-        "alpha": (promised.get("alpha"), wanted.alpha),
-        "bounds": (promised.get("method"), wanted.bounds),
+        "every": (manifest.data.every, job.every),
+        "limit": (manifest.data.limit, job.limit),
+        "n0": (manifest.n0, job.n0),
+        "n": (estimator.get("n"), job.n),
+        "alpha": (estimator.get("alpha"), job.alpha),
+        "bounds": (estimator.get("method"), job.bounds),
     }
-    if wanted.precision != AUTO:
-        entries["precision"] = (manifest.precision, wanted.precision)
-    if wanted.noise is not None:
-        entries["noise"] = (manifest.noise, parse_noise(wanted.noise).to_dict())
+    if job.precision != AUTO:
+        entries["precision"] = (manifest.precision, job.precision)
+    if job.noise is not None:
+        entries["noise"] = (manifest.noise, parse_noise(job.noise).to_dict())
     check_entries(f"{folder} is a run with other settings", entries)
     return None if run.missing else run
 
 
 def _notes(data: DataSet) -> tuple[str, ...]:
-    """What is to be known of the data, for the page."""
+    """Notes about the data, for the page."""
     encoded = f"The images are decoded from files by {data.decoder}, not the published pixels." if data.decoder else ""
-    return (*((encoded,) if encoded else ()), *(f"Of the data: {note}." for note in data.notes))
+    return (*((encoded,) if encoded else ()), *(f"About the data: {note}." for note in data.notes))

@@ -1,4 +1,4 @@
-"""What a job is about: model, data and noise, loaded and checked against each other."""
+"""Model, data and noise of a job, loaded and checked against each other."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ class Setup:
         Args:
             model: file of the bundle.
             data: the data set, as in `mnist:DIR`.
-            noise: that smooths the model, as in `gaussian:sigma=0.5`; None for the one that it was trained for.
+            noise: noise that smooths the model, as in `gaussian:sigma=0.5`; None for the one that it was trained for.
             split: "test" or "train".
             device: cpu, cuda or cuda:N.
-            precision: in which the base classifier computes.
+            precision: precision of the base classifier.
             theorem: name of the guarantee; None for the noise's first one.
 
         Warns:
@@ -140,7 +140,7 @@ class Setup:
         return cls(bundle, data, chosen, find_guarantee(chosen, theorem).name, precision, training_set)
 
     def indices(self, every: int, limit: int | None) -> range:
-        """Each `every`-th example, `limit` of them at most."""
+        """The index of every `every`-th example, at most `limit` of them."""
         return range(0, len(self.data), every)[:limit]
 
     def there(self, every: int, limit: int | None) -> Subset:
@@ -148,7 +148,7 @@ class Setup:
         return chosen(self.data, every, limit)
 
     def builder(self, device: str, threads: int, precision: str | None = None) -> ClassifierBuilder:
-        """What base classifiers are made from, in the precision of this setup unless another one is named."""
+        """A builder of base classifiers, in the precision of this setup unless another one is given."""
         from holdfast.execution.backends import ClassifierBuilder
 
         return ClassifierBuilder(
@@ -162,7 +162,7 @@ class Setup:
 
 
 def chosen(data: DataSet, every: int, limit: int | None) -> Subset:
-    """Each `every`-th example of a data set, `limit` of them at most, in words, and what an interval covers."""
+    """Every `every`-th example of a data set, at most `limit` of them, in words, and what an interval covers."""
     from holdfast.store.subsets import Split, subset_of
 
     indices = range(0, len(data), every)[:limit]
@@ -171,7 +171,7 @@ def chosen(data: DataSet, every: int, limit: int | None) -> Subset:
 
 
 def warn_of_class_order(data: DataSet, every: int, limit: int | None) -> None:
-    """Say, before anything is computed, that the first examples of a sorted split are no sample of it."""
+    """Warn, before anything is computed, that the first examples of a sorted split do not represent it."""
     from holdfast.store.subsets import spread_step
 
     subset = chosen(data, every, limit)
@@ -199,19 +199,19 @@ def check_fit(model: str | Where, bundle: Bundle, data: str, examples: DataSet) 
 
 
 def _first_other(known: Sequence[str], found: Sequence[str]) -> str:
-    """Which class is the first that differs, where the names that are shown may all be the same."""
+    """The first class that differs, since the names that are shown may all be the same."""
     for number, (mine, theirs) in enumerate(zip(known, found, strict=False)):
         if mine != theirs:
             return f"; class {number} is {mine!r} for the model and {theirs!r} in the data"
     return ""
 
 
-def _channels_advice(wanted: Sequence[int], examples: DataSet) -> str:
-    """What to do where a source reads the same images with one channel or with three."""
+def _channels_advice(shape: Sequence[int], examples: DataSet) -> str:
+    """Advice if the source can read the same images with one channel or with three."""
     from holdfast.data.base import source_options
 
     found = examples.shape
-    if "mode" not in source_options(examples.source) or {wanted[0], found[0]} != {1, 3} or wanted[1:] != found[1:]:
+    if "mode" not in source_options(examples.source) or {shape[0], found[0]} != {1, 3} or shape[1:] != found[1:]:
         return ""
-    mode = "grey" if wanted[0] == 1 else "rgb"
-    return f". The option mode={mode} reads them with {wanted[0]} channel{'s' if wanted[0] > 1 else ''}"
+    mode = "grey" if shape[0] == 1 else "rgb"
+    return f". The option mode={mode} reads them with {shape[0]} channel{'s' if shape[0] > 1 else ''}"

@@ -1,4 +1,4 @@
-"""What options say in short: specs, each with the objects of its family (`holdfast.spec`), and numbers."""
+"""Parse the values of options: specs, which name objects of a family (`holdfast.spec`), and numbers."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def parse_architecture(spec: str) -> tuple[str, dict[str, Value]]:
 
 
 def open_data_spec(spec: str, split: str) -> DataSet:
-    """`digits`, `mnist:DIR`, `images:DIR,size=64`, `parquet:FILE`; what its files are to be noted for is a warning.
+    """`digits`, `mnist:DIR`, `images:DIR,size=64`, `parquet:FILE`; notes about its files become warnings.
 
     Raises:
         UsageError: not a spec of this form, or not one of the sources.
@@ -163,7 +163,7 @@ def parse_replay(text: str) -> Sample:
 
 
 def parse_batch_size(text: str) -> int | None:
-    """A number of noisy copies, or `auto` (None): measured.
+    """A number of noisy copies, or `auto` (None), which measures.
 
     Raises:
         UsageError: something else.

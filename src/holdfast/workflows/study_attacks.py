@@ -1,4 +1,4 @@
-"""The attacks and bounds of a study: what is there is checked and reused, the others are made."""
+"""The attacks and bounds of a study: existing ones are checked and reused, the others are made."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from holdfast.workflows.study_models import Splits, Workspace
 
 
-def bounded(wanted: Bounding, model: Model, trained: Trained, splits: Splits, place: Workspace) -> Run:
-    """The finished run of a deterministic bound: as it is there, or gone on with, or made.
+def bounded(job: Bounding, model: Model, trained: Trained, splits: Splits, place: Workspace) -> Run:
+    """The finished run of a deterministic bound: reused if it is complete, else resumed or started.
 
     Raises:
         RunError: the folder has a run of another kind, or with other settings.
@@ -33,35 +33,33 @@ def bounded(wanted: Bounding, model: Model, trained: Trained, splits: Splits, pl
     from holdfast.store.run import read_run
     from holdfast.store.run_manifest import stored_run_manifest
 
-    folder, data = place.run(wanted.name), splits.open("test", model.options)
-    bound = parse_bound(wanted.bound)
+    folder, data = place.run(job.name), splits.open("test", model.options)
+    bound = parse_bound(job.bound)
     if stored_run_manifest(folder) is not None:
         run = read_run(folder)
         manifest = run.manifest
         entries: dict[str, tuple[Any, Any]] = {
             "bound": (manifest.estimator.get("bound"), bound.to_dict()),
-            **_of_data(manifest.data, manifest.model, trained, data.sha256, wanted.every, wanted.limit),
+            **_of_data(manifest.data, manifest.model, trained, data.sha256, job.every, job.limit),
         }
         check_entries(f"{folder} is a run with other settings", entries)
         if not run.missing:
             return run
-    bundle = load_bundle(place.bundle(wanted.model), torch_device(place.device))
+    bundle = load_bundle(place.bundle(job.model), torch_device(place.device))
     with place.observer.run(f"bound {folder.name}") as show:
-        bound_into(
-            folder, bound, bundle, data, wanted.every, wanted.limit, place.device, place.threads, on_progress=show
-        )
+        bound_into(folder, bound, bundle, data, job.every, job.limit, place.device, place.threads, on_progress=show)
     return read_run(folder)
 
 
 def attacked(
-    wanted: Attacking,
+    job: Attacking,
     model: Model,
     trained: Trained,
     certification: CertifiedRun | None,
     splits: Splits,
     place: Workspace,
 ) -> AttackRun:
-    """The finished attack: as it is there, or gone on with, or made.
+    """The finished attack: reused if it is complete, else resumed or started.
 
     Raises:
         RunError: the folder has an attack with other settings.
@@ -73,24 +71,24 @@ def attacked(
     from holdfast.store.attack_manifest import stored_attack_manifest
     from holdfast.store.data_manifest import DataManifest
 
-    folder, data = place.attack(wanted.name), splits.open("test", model.options)
+    folder, data = place.attack(job.name), splits.open("test", model.options)
     if stored_attack_manifest(folder) is not None:
         found = read_attack(folder)
-        _check_attack(found, wanted, trained, certification, data.sha256)
+        _check_attack(found, job, trained, certification, data.sha256)
         if not found.missing:
             return found
-    bundle = load_bundle(place.bundle(wanted.model), torch_device(place.device))
-    subset = DataManifest.of(data, wanted.every, wanted.limit)
+    bundle = load_bundle(place.bundle(job.model), torch_device(place.device))
+    subset = DataManifest.of(data, job.every, job.limit)
     spec, computation = splits.spec_for(model.options), _computation(place)
     with place.observer.run(f"attack {folder.name}") as show:
-        attack_into(folder, _asked(wanted), bundle, spec, data, subset, computation, None, certification, show)
+        attack_into(folder, _options(job), bundle, spec, data, subset, computation, None, certification, show)
     return read_attack(folder)
 
 
 def transferred(
     names: Sequence[str],
     attacks: Mapping[str, AttackRun],
-    wanted: Mapping[str, Attacking],
+    jobs: Mapping[str, Attacking],
     models: Mapping[str, Model],
     splits: Splits,
     place: Workspace,
@@ -98,7 +96,7 @@ def transferred(
     """The transfer matrix of some attacks on classifiers without noise.
 
     Raises:
-        UsageError: an attack is on a certification, whose noise is not known here.
+        UsageError: an attack is on a certification, whose noise is unknown here.
     """
     from holdfast.analysis.attacks import transfer_matrix
     from holdfast.execution.transfer import transfer
@@ -107,14 +105,14 @@ def transferred(
 
     targets = {}
     for name in names:
-        if wanted[name].run is not None:
+        if jobs[name].run is not None:
             raise UsageError(
-                f"{name} attacks the certification {wanted[name].run}: a study transfers attacks without noise"
+                f"{name} attacks the certification {jobs[name].run}: a study transfers attacks without noise"
             )
-        model = models[wanted[name].model]
+        model = models[jobs[name].model]
         bundle = load_bundle(place.bundle(model.name), torch_device(place.device))
         targets[name], _ = target_of(
-            bundle, splits.spec_for(model.options), None, _asked(wanted[name]), _computation(place)
+            bundle, splits.spec_for(model.options), None, _options(jobs[name]), _computation(place)
         )
     found = transfer({name: attacks[name] for name in names}, targets, seed=0)
     return transfer_matrix(found.answers, found.labels)
@@ -124,56 +122,56 @@ def _computation(place: Workspace) -> ComputeOptions:
     return ComputeOptions(place.device, place.threads, None, "float32", "auto")
 
 
-def _asked(wanted: Attacking) -> AttackOptions:
-    """As the options of an attack have it."""
+def _options(job: Attacking) -> AttackOptions:
+    """The options of `holdfast attack` for this job."""
     return AttackOptions(
-        attack=wanted.attack,
-        budget=wanted.budget,
-        target=wanted.target,
-        restarts=wanted.restarts,
-        n=wanted.n,
-        alpha=wanted.alpha,
-        soft_samples=wanted.soft_samples,
-        repeats=wanted.repeats,
-        confidence=wanted.confidence,
+        attack=job.attack,
+        budget=job.budget,
+        target=job.target,
+        restarts=job.restarts,
+        n=job.n,
+        alpha=job.alpha,
+        soft_samples=job.soft_samples,
+        repeats=job.repeats,
+        confidence=job.confidence,
     )
 
 
 def _check_attack(
-    found: AttackRun, wanted: Attacking, trained: Trained, certification: CertifiedRun | None, sha256: str
+    found: AttackRun, job: Attacking, trained: Trained, certification: CertifiedRun | None, sha256: str
 ) -> None:
     """Refuse an attack that was made with other settings.
 
     Raises:
-        RunError: it was.
+        RunError: its settings are others.
     """
     manifest = found.manifest
     entries: dict[str, tuple[Any, Any]] = {
-        "attack": (manifest.attack, parse_attack(wanted.attack).to_dict()),
-        "budget": (manifest.budgets, parse_budgets(wanted.budget)),
-        "restarts": (manifest.restarts, wanted.restarts),
-        "target": (manifest.wanted, wanted.target),
-        "repeats": (manifest.repeats, wanted.repeats),
-        "confidence": (manifest.confidence, wanted.confidence),
+        "attack": (manifest.attack, parse_attack(job.attack).to_dict()),
+        "budget": (manifest.budgets, parse_budgets(job.budget)),
+        "restarts": (manifest.restarts, job.restarts),
+        "target": (manifest.wanted, job.target),
+        "repeats": (manifest.repeats, job.repeats),
+        "confidence": (manifest.confidence, job.confidence),
         "certification": (manifest.certification, None if certification is None else certification.manifest.digest),
-        **_of_data(manifest.data, manifest.model, trained, sha256, wanted.every, wanted.limit),
+        **_of_data(manifest.data, manifest.model, trained, sha256, job.every, job.limit),
     }
-    if wanted.run is not None:
+    if job.run is not None:
         entries |= {
-            "n": (manifest.n, wanted.n),
-            "alpha": (manifest.alpha, wanted.alpha),
-            "search_alpha": (manifest.search_alpha, _asked(wanted).search_alpha),
-            "soft_samples": (manifest.soft_samples, wanted.soft_samples),
+            "n": (manifest.n, job.n),
+            "alpha": (manifest.alpha, job.alpha),
+            "search_alpha": (manifest.search_alpha, _options(job).search_alpha),
+            "soft_samples": (manifest.soft_samples, job.soft_samples),
         }
     check_entries(f"{found.folder} is an attack with other settings", entries)
 
 
 def _of_data(
-    promised: DataManifest, model: Mapping[str, Any], trained: Trained, sha256: str, every: int, limit: int | None
+    data: DataManifest, model: Mapping[str, Any], trained: Trained, sha256: str, every: int, limit: int | None
 ) -> dict[str, tuple[Any, Any]]:
     return {
         "model": (model.get("sha256"), trained.sha256),
-        "images": (promised.sha256, sha256),
-        "every": (promised.every, every),
-        "limit": (promised.limit, limit),
+        "images": (data.sha256, sha256),
+        "every": (data.every, every),
+        "limit": (data.limit, limit),
     }

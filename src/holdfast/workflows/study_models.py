@@ -1,4 +1,4 @@
-"""The base classifiers of a study: what is there is checked and reused, the others are trained, side by side."""
+"""The base classifiers of a study: existing ones are checked and reused, the others are trained side by side."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ class Splits:
 
 @dataclass(frozen=True)
 class Workspace:
-    """Where a study is worked on.
+    """Where a study works, and with what.
 
     Attributes:
-        folder: of all its output.
+        folder: folder of all its output.
         device: cpu, cuda or cuda:N.
-        threads: of each process.
+        threads: threads of each process.
         workers: processes side by side.
-        observer: hears how far the work is.
+        observer: hears of the progress.
     """
 
     folder: Below
@@ -101,10 +101,10 @@ class _Job:
 
 
 def train_all(models: Sequence[Model], splits: Splits, place: Workspace) -> dict[str, Trained]:
-    """Have a bundle for each model: reuse what is there, train the others, and describe all.
+    """Make a bundle for each model: reuse existing ones, train the others, and describe all.
 
     Raises:
-        RunError: a bundle is of another training than the study asks for, or a training failed in another process.
+        RunError: a bundle comes from another training than the study asks for, or a training failed in another process.
         RunLockedError: another process is training one of them.
     """
     jobs = []
@@ -123,7 +123,7 @@ def train_all(models: Sequence[Model], splits: Splits, place: Workspace) -> dict
 
 
 def describe_bundle(file: Where) -> Trained:
-    """What a bundle says of itself."""
+    """The description of a bundle."""
     from holdfast.models.bundle import load_bundle
     from holdfast.reproductions.base import Trained
 
@@ -149,7 +149,7 @@ def _note(observer: Observer, name: str, text: str) -> None:
 def _train(
     job: _Job, on_progress: Callable[[TrainProgress], None] | None, tell: Callable[[str], None] | None = None
 ) -> None:
-    """Train in this process, or go on where a training was interrupted, and write the bundle."""
+    """Train in this process, or continue an interrupted training, and write the bundle."""
     import torch
 
     from holdfast.sampling.devices import torch_device
@@ -192,18 +192,16 @@ def _write_untrained(info: BundleInfo, out: Below) -> None:
 
 
 def _check_same(model: Model, splits: Splits, file: Below) -> None:
-    """Refuse a bundle that is of another training than the model's; imported weights are taken as they are.
+    """Refuse a bundle of another training than the model's; imported weights are taken as they are.
 
     Raises:
-        RunError: it is.
+        RunError: the bundle comes from another training.
     """
     from holdfast.models.bundle import read_info
 
     info = read_info(file)
     if info.training.get("recipe") == "imported":
-        warnings.warn(
-            f"{file.name} has imported weights; they are taken in place of a training", HoldfastWarning, stacklevel=2
-        )
+        warnings.warn(f"{file.name} has imported weights; they replace the training", HoldfastWarning, stacklevel=2)
         return
     made = info.training
     entries: dict[str, tuple[Any, Any]] = {
@@ -227,30 +225,30 @@ def _check_same(model: Model, splits: Splits, file: Below) -> None:
         }
         entries["training images"] = (known.get("size"), len(data))
         entries["hash of the images"] = (known.get("sha256"), data.sha256)
-    check_entries(f"{file} is of another training", entries)
+    check_entries(f"{file} comes from another training", entries)
 
 
 def check_entries(what: str, entries: Mapping[str, tuple[Any, Any]]) -> None:
-    """Refuse what was made with other settings; `entries` are those found and those asked for, by name.
+    """Refuse results of other settings; `entries` has the found and the expected value by name.
 
     Raises:
         RunError: some differ.
     """
     different = [
-        f"{key}: it has {found}, this call asks for {asked}"
-        for key, (found, asked) in entries.items()
-        if found != asked
+        f"{key}: found {found}, this call asks for {expected}"
+        for key, (found, expected) in entries.items()
+        if found != expected
     ]
     if different:
         raise RunError(
             f"{what}:",
             *(f"  {each}" for each in different),
-            "Choose another folder (one for each scale), or delete it (a model with its runs) to have it made again",
+            "Choose another folder (one for each scale), or delete it (a model with its runs) to make it again",
         )
 
 
 def _side_by_side(jobs: Sequence[_Job], place: Workspace) -> None:
-    """Train in other processes, so many at a time; they end with this one, in whatever way that ends."""
+    """Train in other processes, several at a time; they end when this one ends, in whatever way."""
     context = multiprocessing.get_context("spawn")
     waiting = list(jobs)
     working: dict[Connection, tuple[_Job, Any]] = {}
@@ -287,8 +285,8 @@ def _heard(pipe: Connection, job: _Job, show: Callable[[str, TrainProgress], Non
         kind, content = pipe.recv()
     except EOFError:
         raise RunError(
-            f"the process that trained {job.model.name} died, as it does when memory runs out. What was trained is on "
-            "the disk; the same call goes on from there, with one worker if need be"
+            f"the process that trained {job.model.name} died, as it does when memory runs out. Finished work is "
+            "on the disk: repeat the call to continue, with one worker if need be"
         ) from None
     if kind == "progress" and show is not None:
         show(f"train {job.model.name}", content)
@@ -301,7 +299,7 @@ def _heard(pipe: Connection, job: _Job, show: Callable[[str, TrainProgress], Non
 
 
 def _other(driver: Connection, job: _Job) -> None:
-    """The life of another process."""
+    """The work of another process."""
 
     def watch() -> None:
         with suppress(EOFError, OSError):

@@ -42,20 +42,20 @@ def train_bundle(
     on_progress: Callable[[TrainProgress], None] | None = None,
     on_precision: Callable[[str], None] | None = None,
 ) -> BundleInfo:
-    """Train on the training split of a data set, and write the bundle; an interrupted training goes on.
+    """Train on the training split of a data set, and write the bundle; an interrupted training continues.
 
     Args:
         data_spec: the data set, as in `mnist:DIR`.
-        noise: that the classifier is to be smoothed with; None for a recipe without noise.
+        noise: noise that will smooth the classifier; None for a recipe without noise.
         out: file of the bundle.
         config: how to train.
         arch: the architecture, as in `sparse-cnn:blocks=1`; None for one that fits.
         device: cpu, cuda or cuda:N.
         threads: processor threads of each process.
         devices: processes that share each step.
-        team: of processes, where this is one of them.
-        on_progress: called now and then.
-        on_precision: told which precision was chosen, and why.
+        team: team of processes that this one belongs to.
+        on_progress: called with the progress now and then.
+        on_precision: called with the chosen precision and the reason, in a sentence.
     """
     import torch
 
@@ -85,14 +85,14 @@ def train_bundle(
 
 
 def _train_along(team: Team, *arguments: Any) -> None:
-    """What the other processes of a team do with the arguments of `train_bundle`: the same, in silence."""
+    """The part of the other processes of a team: they train with the same arguments, in silence."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", HoldfastWarning)
         train_bundle(*arguments, team=team)
 
 
 def begun_bundle(data: DataSet, noise: Noise | None, arch: str | None) -> BundleInfo:
-    """The bundle that a training on `data` for `noise` starts from.
+    """The untrained bundle for `data` and `noise`.
 
     Where noise is added to the values, or there is none, inputs are normalized by the training set's mean and standard
     deviation, unless the architecture takes them as they are; under other noises they are not: ablation's encoding

@@ -28,8 +28,8 @@ def read_attacks(folders: Sequence[Path]) -> dict[str, AttackRun]:
         HoldfastWarning: one is not finished.
 
     Raises:
-        UsageError: two of one name.
-        RunError: no attack, a corrupt one, or one without records.
+        UsageError: two have the same name.
+        RunError: a folder holds no attack, a corrupt one, or one without records.
     """
     from holdfast.store.attack import read_attack
 
@@ -39,7 +39,7 @@ def read_attacks(folders: Sequence[Path]) -> dict[str, AttackRun]:
         name, run = folder.resolve().name, read_attack(folder)
         if name in found:
             raise UsageError(
-                f"two of these attacks lie in folders named {name!r}, and the matrix names them so: give each attack "
+                f"two of these attacks lie in folders named {name!r}, and the matrix has these names: give each attack "
                 "once, and folders different names"
             )
         if not run.records:
@@ -50,7 +50,7 @@ def read_attacks(folders: Sequence[Path]) -> dict[str, AttackRun]:
         if run.missing:
             warnings.warn(
                 f"the attack {folder} is not finished: {len(run.records)} so far of "
-                f"{len(run.records) + run.missing} examples. The shares are about adversarials of these alone",
+                f"{len(run.records) + run.missing} examples. The shares only count adversarials of these",
                 HoldfastWarning,
                 stacklevel=2,
             )
@@ -59,30 +59,30 @@ def read_attacks(folders: Sequence[Path]) -> dict[str, AttackRun]:
 
 
 def data_attacked(run: AttackRun, spec: str) -> DataSet:
-    """The data set that an attack was made on, of which `spec` is the place.
+    """The data set that an attack was made on, opened from `spec`.
 
     Raises:
-        UsageError: there is another one.
+        UsageError: `spec` is another data set.
     """
-    promised = run.manifest.data
-    examples = open_data_spec(spec, promised.split)
-    if examples.sha256 != promised.sha256:
-        raise UsageError(f"the data have the SHA-256 {examples.sha256}, {run.folder} attacked {promised.sha256}")
+    attacked_data = run.manifest.data
+    examples = open_data_spec(spec, attacked_data.split)
+    if examples.sha256 != attacked_data.sha256:
+        raise UsageError(f"the data have the SHA-256 {examples.sha256}, {run.folder} attacked {attacked_data.sha256}")
     return examples
 
 
 def target_attacked(run: AttackRun, bundles: Sequence[Bundle], data: str, computation: ComputeOptions) -> Target:
-    """The classifier that an attack was made against, in the precision and on the backend of then.
+    """The classifier that an attack was made against, in its precision and on its backend.
 
     Args:
         run: the attack.
-        bundles: models, of which it is one.
-        data: that were attacked, as on the command line; see `data_attacked`.
+        bundles: models, one of which was attacked.
+        data: data that were attacked, as on the command line; see `data_attacked`.
         computation: where to compute.
 
     Raises:
         UsageError: its model is not among those given.
-        RunError: the code of its model is not what it was.
+        RunError: the code of its model has changed.
     """
     from holdfast.execution.replay import check_code
     from holdfast.noises.base import noise_from_dict
@@ -93,11 +93,11 @@ def target_attacked(run: AttackRun, bundles: Sequence[Bundle], data: str, comput
         raise UsageError(f"none of the models is the one that {run.folder} attacked ({manifest.model['sha256']})")
     check_code(manifest.model, bundle.describe(), manifest.versions, str(run.folder))
     where = replace(computation, precision=manifest.precision, backend=manifest.model["backend"]["name"])
-    asked = AttackOptions(
+    options = AttackOptions(
         n=manifest.n,
         alpha=manifest.alpha or None,
         search_alpha=manifest.search_alpha or AttackOptions.search_alpha,
         soft_samples=manifest.soft_samples or AttackOptions.soft_samples,
     )
     smoothing = None if manifest.noise is None else noise_from_dict(manifest.noise)
-    return target_of(bundle, data, smoothing, asked, where)[0]
+    return target_of(bundle, data, smoothing, options, where)[0]

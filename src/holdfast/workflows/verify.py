@@ -1,4 +1,4 @@
-"""A run checked as far as what is given allows: files, labels and data, model, votes or radii computed again."""
+"""Check a run with whatever is given: files, labels and data, model, votes or radii computed again."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ AnyItem = TypeVar("AnyItem")
 
 
 class Show(Protocol):
-    """Gives the items of a long loop again, of which there are `total`, and may show how far they are."""
+    """Yields the `total` items of a long loop, and may show the progress."""
 
     def __call__(self, title: str, items: Iterable[AnyItem], total: int) -> Iterator[AnyItem]:
         """The items, in order."""
@@ -47,18 +47,18 @@ def unseen(title: str, items: Iterable[AnyItem], total: int) -> Iterator[AnyItem
 
 @dataclass(frozen=True)
 class Given:
-    """What a run or an attack is checked against.
+    """What to check a run or an attack against.
 
     Attributes:
-        digest: of the manifest, as it was published; None if it was not.
-        results: digest of the results, as it was published; None if it was not.
-        nonce: that the seed must be derived from; None for any.
+        digest: published digest of the manifest; None if there is none.
+        results: published digest of the results; None if there is none.
+        nonce: nonce that the seed must be derived from; None for any.
         data: opens a split of the data by its name; None to compare no data.
         model: the model; None to compare none.
-        replay: how many random records are computed again, for which data and model are needed; None for none.
+        replay: how many random records to compute again, which needs data and model; None for none.
 
     Raises:
-        UsageError: data or model are missing for what is to be computed again.
+        UsageError: `replay` is given without data or model.
     """
 
     digest: str | None = None
@@ -70,20 +70,20 @@ class Given:
 
     def __post_init__(self) -> None:
         if self.replay is not None and (self.data is None or self.model is None):
-            raise UsageError("records are computed again from the run's model and its data: both are needed")
+            raise UsageError("computing records again needs the run's model and its data: give both")
 
 
 def verify_run(
     folder: Path, given: Given, engine: Engine | None = None, log: Path | None = None, show: Show = unseen
 ) -> Verification:
-    """Check a run as far as what is given allows.
+    """Check a run with whatever is given.
 
     Args:
-        folder: of the run.
+        folder: folder of the run.
         given: what it is checked against.
         engine: where records are computed again; this machine's processor by default.
-        log: that was exported from it, to be checked as well.
-        show: tells of progress.
+        log: log that was exported from it, to be checked too.
+        show: shows progress.
 
     Raises:
         HoldfastError: what is given cannot be used: data that are not there, a device that is missing.
@@ -94,7 +94,7 @@ def verify_run(
         return result
     run, claims = _claims(folder, files, given, result)
     if log is not None and result.unknown:
-        result.notes.append(f"{log} was not compared, since nothing says what radii follow from the votes")
+        result.notes.append(f"{log} was not compared, since verify does not know what radii follow from the votes")
     elif log is not None:
         check_log(log, files, claims, result)
     entries = files.manifest.entries
@@ -120,7 +120,7 @@ def claims_of(run: CertifiedRun) -> list[Claim]:
 
 
 def stops_at_files(given: Given, result: Findings) -> bool:
-    """Compare published digests and the nonce; whether nothing else can be checked, since the files are wrong."""
+    """Compare published digests and the nonce; True if the files are wrong, so that nothing else can be checked."""
     wrong = bool(result.failures)
     result.expect(given.digest, given.results)
     expect_nonce(result, given.nonce)
@@ -132,7 +132,7 @@ def stops_at_files(given: Given, result: Findings) -> bool:
 def against_data(
     entries: Mapping[str, Any], records: Mapping[int, Mapping[str, Any]], given: Given, result: Findings
 ) -> DataSet | None:
-    """Compare manifest and labels with the data that are given; the split that was compared, if there is one."""
+    """Compare manifest and labels with the data that are given; return the split that was compared, or None."""
     if given.data is None:
         return None
     from holdfast.execution.facts import facts_of_data
@@ -155,14 +155,14 @@ def against_model(entries: Mapping[str, Any], given: Given, result: Findings) ->
     try:
         facts = facts_of_model(given.model, plain(entries)["noise"])
     except UsageError as error:
-        # A noise that neither side knows is no fault of the run: its package may be missing here.
+        # A noise that neither side knows is not the run's fault: its package may be missing here.
         (result.notes if result.unknown else result.failures).append(f"the model was not compared. Noise: {error}")
     else:
         check_model(entries, facts, result)
 
 
 def drawn_from(indices: Sequence[int], sample: Sample) -> list[int]:
-    """Some of the indices, in order, that nobody could foresee."""
+    """A random choice of the indices, in order, that nobody could foresee."""
     return sorted(SystemRandom().sample(list(indices), sample.of(len(indices))))
 
 
@@ -183,7 +183,7 @@ def _again(
     if result.failures or given.replay is None or data is None or run is None:
         result.notes.append("nothing was computed again, since what is told above is wrong")
         return
-    # A device that is not there is no fault of the run.
+    # A missing device is not the run's fault.
     torch_device(engine.device)
     try:
         _replay(run, given, data, engine, given.replay, result, show)
@@ -253,7 +253,7 @@ def _drawn(
         yield redrawn.record.index, redrawn.difference
     versions = other_versions(manifest, description(classifier))
     if differ and versions:
-        notes.append(f"another version may be why counts differ: {'; '.join(versions)}")
+        notes.append(f"counts may differ because versions do: {'; '.join(versions)}")
 
 
 def _proved(

@@ -1,4 +1,4 @@
-"""An attack checked as far as what is given allows: files, labels and data, model, distances, answers, the search."""
+"""Check an attack with whatever is given: files, labels and data, model, distances, answers, the search."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def verify_attack(
     certification: Path | None = None,
     show: Show = unseen,
 ) -> AttackVerification:
-    """Check an attack as far as what is given allows.
+    """Check an attack with whatever is given.
 
     Args:
-        folder: of the attack.
+        folder: folder of the attack.
         given: what it is checked against.
         target_of: makes the classifier that was attacked from the model that is given; called where there is one.
         certification: folder of the run whose certificates were attacked; None to compare with none.
-        show: tells of progress.
+        show: shows progress.
 
     Raises:
         HoldfastError: what is given cannot be used: data that are not there, a device that is missing.
@@ -60,7 +60,7 @@ def verify_attack(
         inputs = data.examples(sorted(material.records))
         check_distances(material, ((each.index, each.x.ravel().tolist()) for each in inputs), result)
     if given.model is not None:
-        _asked(found, given, data, target_of, result, show)
+        _check_classifier(found, given, data, target_of, result, show)
     return result
 
 
@@ -83,7 +83,7 @@ def _against_certification(material: AttackFiles, folder: Path, result: AttackVe
     check_certification(material, run.manifest.digest, run.norm.value, certified, result)
 
 
-def _asked(
+def _check_classifier(
     found: AttackRun,
     given: Given,
     data: DataSet | None,
@@ -91,16 +91,17 @@ def _asked(
     result: AttackVerification,
     show: Show,
 ) -> None:
-    """Ask the classifier again, and attack some examples a second time, unless something is wrong already."""
+    """Ask the classifier again, and attack some examples again, unless something is already wrong."""
     if result.failures:
-        result.notes.append("the classifier was not asked, since what is told above is wrong")
+        result.notes.append("the classifier was not asked, since the checks above failed")
         return
     target = target_of(found)
     if target.deterministic:
-        _ask(found, target, data, result)
+        _check_answers(found, target, data, result)
     elif given.replay is None:
         result.notes.append(
-            "answers of a random classifier are other ones each time: attacked again, they are the same"
+            "a random classifier answers differently each time, so answers were not compared: an attack that is "
+            "repeated gives the same ones"
         )
     if given.replay is None or data is None:
         return
@@ -110,15 +111,15 @@ def _asked(
         result.failures.append(f"nothing could be computed again: {error}")
 
 
-def _ask(found: AttackRun, target: Target, data: DataSet | None, result: AttackVerification) -> None:
-    """Ask a classifier whose answers are always the same for those that are recorded."""
+def _check_answers(found: AttackRun, target: Target, data: DataSet | None, result: AttackVerification) -> None:
+    """Ask a deterministic classifier again, and compare with the recorded answers."""
     import torch
 
     for record in found.records:
-        asked = [("the adversarial", found.adversarial(record), record.answer)]
+        questions = [("the adversarial", found.adversarial(record), record.answer)]
         if found.manifest.certification is None and data is not None:
-            asked.append(("the unchanged input", data[record.index].x, record.reference))
-        for what, x, recorded in asked:
+            questions.append(("the unchanged input", data[record.index].x, record.reference))
+        for what, x, recorded in questions:
             if x is None:
                 continue
             (answer,) = target.answers(torch.from_numpy(x).to(target.device), 1, 0).classes
@@ -130,13 +131,13 @@ def _ask(found: AttackRun, target: Target, data: DataSet | None, result: AttackV
 def _attack_again(
     found: AttackRun, given: Given, target: Target, data: DataSet, result: AttackVerification, show: Show
 ) -> None:
-    """Attack some examples again that nobody could foresee, and take what differs for failures."""
+    """Attack random examples again, and add differences to the failures."""
     from holdfast.errors import RunError
     from holdfast.execution.attack import attacked_again, other_attack_versions
 
     if target.device.type != found.manifest.device:
         raise RunError(
-            f"the attack was made on {found.manifest.device}, whose generator is another; use a device of that kind"
+            f"the attack was made on {found.manifest.device}, which has another random generator; use such a device"
         )
     assert given.replay is not None
     chosen = drawn_from([record.index for record in found.records], given.replay)
@@ -148,4 +149,4 @@ def _attack_again(
             result.failures.append(f"example {index}, attacked again: {difference}")
     versions = other_attack_versions(found.manifest)
     if differ and versions:
-        result.notes.append(f"another version may be why records differ: {'; '.join(versions)}")
+        result.notes.append(f"records may differ because versions do: {'; '.join(versions)}")

@@ -80,7 +80,7 @@ def cifar10(path: Path, split: str) -> DataSet:
     batches = [version.read(found.contents[name], f"{name} in {path}") for name in version.batches(split)]
     labels = np.concatenate([labels for _, labels in batches])
     if labels.size and not (labels.min() >= 0 and labels.max() < len(_CLASS_NAMES)):
-        raise DataError(f"{path} has labels from {labels.min()} to {labels.max()}, expected 0 to 9; get it afresh")
+        raise DataError(f"{path} has labels from {labels.min()} to {labels.max()}, expected 0 to 9; get it again")
     return DataSet.in_memory(
         source="cifar10",
         split=split,
@@ -106,7 +106,7 @@ class _Version:
 
 @dataclass(frozen=True)
 class _Found:
-    """Files of a version, where they were found, and what is to be said of them."""
+    """The files of a version, where they were found, and notes about them."""
 
     version: str
     where: Path
@@ -124,7 +124,7 @@ def _from_folder(path: Path, split: str) -> _Found:
                 if absent:
                     raise DataError(
                         f"{folder} lacks {', '.join(absent)}, expected {', '.join(names)}; get {_ORIGINAL.files} "
-                        f"afresh from {_ORIGINAL.home}"
+                        f"again from {_ORIGINAL.home}"
                     )
                 present = [each for each in (*names, version.meta) if (folder / each).is_file()]
                 contents = {each: _ORIGINAL.read(folder / each, _LARGEST_FILE) for each in present}
@@ -148,20 +148,20 @@ def _from_archive(path: Path, split: str) -> _Found:
                 if name not in names or not member.isfile() or member.issparse() or member.size > _LARGEST_FILE:
                     continue
                 if name in contents:
-                    raise DataError(f"{path} holds {name} twice, expected it once; get it afresh from {_ORIGINAL.home}")
+                    raise DataError(f"{path} holds {name} twice, expected it once; get it again from {_ORIGINAL.home}")
                 file = archive.extractfile(member)
                 contents[name] = file.read() if file else b""
                 refuse_stand_in(contents[name], f"{name} in {path}")
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise DataError(
-            f"{path} cannot be read, expected a complete .tar.gz archive ({error}); get it afresh from {_ORIGINAL.home}"
+            f"{path} cannot be read, expected a complete .tar.gz archive ({error}); get it again from {_ORIGINAL.home}"
         ) from error
     for version, form in _VERSIONS.items():
         if all(name in contents for name in form.batches(split)):
             return _Found(version, path, contents, _changed_archive(path, version, contents))
     raise DataError(
         f"{path} holds {', '.join(sorted(contents)) or 'no file of CIFAR-10'}, expected "
-        f"{' or '.join(', '.join(form.batches(split)) for form in _VERSIONS.values())}; get it afresh from "
+        f"{' or '.join(', '.join(form.batches(split)) for form in _VERSIONS.values())}; get it again from "
         f"{_ORIGINAL.home}"
     )
 
@@ -190,7 +190,7 @@ def _changed_archive(path: Path, version: str, contents: Mapping[str, bytes]) ->
         return _changed_files(contents, path)
     return (
         f"{path} has the MD5 {md5.hexdigest()}, the archive published at {_ORIGINAL.home} {_ARCHIVE_MD5[version]}: it "
-        "was changed or packed anew; compare results with published ones only if its content is the same",
+        "was changed or packed again; compare results with published ones only if its content is the same",
     )
 
 
@@ -209,7 +209,7 @@ def _check_meta(found: _Found, version: _Version) -> None:
     if tuple(names) != _CLASS_NAMES:
         raise DataError(
             f"{version.meta} in {found.where} has the class names {', '.join(names) or 'none'}, expected "
-            f"{', '.join(_CLASS_NAMES)}; this is another data set: get it afresh from {_ORIGINAL.home}"
+            f"{', '.join(_CLASS_NAMES)}; this is another data set: get it again from {_ORIGINAL.home}"
         )
 
 
@@ -218,7 +218,7 @@ def _binary_batch(content: bytes, name: str) -> Batch:
     if len(content) % (1 + _PIXELS):
         raise DataError(
             f"{name} has {len(content)} bytes, expected a multiple of {1 + _PIXELS}; it is cut off or has something "
-            f"appended: get it afresh from {_ORIGINAL.home}"
+            f"appended: get it again from {_ORIGINAL.home}"
         )
     records = np.frombuffer(content, dtype=np.uint8).reshape(-1, 1 + _PIXELS)
     return records[:, 1:].reshape(-1, *_SHAPE), records[:, 0].astype(np.int64)
@@ -241,11 +241,11 @@ def _python_batch(content: bytes, name: str) -> Batch:
         found = f"data {data.shape}" if isinstance(data, np.ndarray) else "no array 'data'"
         raise DataError(
             f"{name} has {', '.join(sorted(batch))} with {found}, expected data (images, {_PIXELS}) and a list "
-            f"'labels' of whole numbers; get it afresh from {_ORIGINAL.home}"
+            f"'labels' of whole numbers; get it again from {_ORIGINAL.home}"
         )
     if len(labels) != len(data):
         raise DataError(
-            f"{name} has {len(data)} images and {len(labels)} labels, expected as many of each; get it afresh"
+            f"{name} has {len(data)} images and {len(labels)} labels, expected as many of each; get it again"
         )
     return data.reshape(-1, *_SHAPE), np.array(labels, dtype=np.int64)
 

@@ -76,7 +76,7 @@ def _class_names(folder: Path) -> list[str]:
     ):
         raise DataError(
             f"{file} has {len(rows)} lines that begin {rows[:1]}, expected {_CLASSES} of a number from 1 on and a "
-            f"name, as in '1 WALKING'; get it afresh from {_ORIGINAL.home}"
+            f"name, as in '1 WALKING'; get it again from {_ORIGINAL.home}"
         )
     return [row[1] for row in rows]
 
@@ -91,10 +91,10 @@ def _table(folder: Path, name: str, columns: int, kind: Any) -> NDArray[Any]:
             rows = np.loadtxt(_lines(file, columns), dtype=kind, ndmin=2)
     except ValueError as error:
         raise DataError(
-            f"{file} cannot be read, expected {columns} numbers a line ({error}); get it afresh from {_ORIGINAL.home}"
+            f"{file} cannot be read, expected {columns} numbers a line ({error}); get it again from {_ORIGINAL.home}"
         ) from error
     if rows.size and rows.shape[1] != columns:
-        raise DataError(f"{file} has {rows.shape[1]} numbers a line, expected {columns}; get it afresh")
+        raise DataError(f"{file} has {rows.shape[1]} numbers a line, expected {columns}; get it again")
     return rows.reshape(-1, columns)
 
 
@@ -109,6 +109,6 @@ def _lines(file: Path, columns: int) -> list[str]:
     if longest is not None and len(lines[longest]) > columns * _MOST_DIGITS:
         raise DataError(
             f"{file} has {len(lines[longest]):,} characters in line {longest + 1}, expected {columns} numbers a line; "
-            f"get it afresh from {_ORIGINAL.home}"
+            f"get it again from {_ORIGINAL.home}"
         )
     return lines

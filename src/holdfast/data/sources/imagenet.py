@@ -96,7 +96,7 @@ def _listed(path: Path, base: Path, folder: Path, left: LeftOut) -> tuple[list[s
     files = image_files(folder, left)
     unknown = [file for file in files if file.stem not in classes]
     if unknown:
-        raise DataError(f"{unknown[0]} is not in {listing}, expected a line for each image; get the list afresh")
+        raise DataError(f"{unknown[0]} is not in {listing}, expected a line for each image; get the list again")
     number = {name: label for label, name in enumerate(names)}
     return names, files, [number[classes[file.stem]] for file in files]
 
@@ -109,12 +109,12 @@ def _classes(listing: Path) -> dict[str, str]:
     except (csv.Error, KeyError, TypeError, AttributeError, IndexError) as error:
         raise DataError(
             f"{listing} cannot be read, expected a CSV file with the columns ImageId and PredictionString ({error!r}); "
-            "get it afresh"
+            "get it again"
         ) from error
     classes: dict[str, str] = {}
     for name, found in rows:
         if classes.setdefault(name, found) != found:
             raise DataError(
-                f"{listing} gives {name} the classes {classes[name]} and {found}, expected one; get it afresh"
+                f"{listing} gives {name} the classes {classes[name]} and {found}, expected one; get it again"
             )
     return classes

@@ -30,7 +30,7 @@ _LABEL_COLUMNS = ("label", "labels")
 _ROWS = 16
 # Groups of rows, say, and columns that a file can have: more are no data set of images.
 _MOST_PARTS, _MOST_COLUMNS = 100_000, 1_000
-_AFRESH = "get it afresh from a source that you trust"
+_AFRESH = "get it again from a source that you trust"
 # How many classes can have their numbers for names; more are no classes but identifiers, and would fill the memory.
 _MOST_NUMBERED = 100_000
 
@@ -329,4 +329,4 @@ def _batches(file: Path, column: str) -> Iterator[Any]:
 
 def _corrupt(file: Path, error: Exception) -> DataError:
     reason = " ".join(str(error).split())
-    return DataError(f"{file} cannot be read, expected a complete Parquet file ({reason}); get it afresh")
+    return DataError(f"{file} cannot be read, expected a complete Parquet file ({reason}); get it again")

@@ -72,7 +72,7 @@ def _variables(file: Path, content: bytes) -> tuple[NDArray[np.uint8], NDArray[n
     if labels.dtype.kind not in "iuf" or labels.shape != (images.shape[3], 1):
         raise DataError(
             f"{file} has y of {labels.dtype} and shape {labels.shape}, expected numbers ({images.shape[3]}, 1), one "
-            "for each image of X; get it afresh"
+            "for each image of X; get it again"
         )
     numbers = labels[:, 0]
     # Written so that a NaN fails.
@@ -82,7 +82,7 @@ def _variables(file: Path, content: bytes) -> tuple[NDArray[np.uint8], NDArray[n
         )
     fractions = numbers[numbers != np.floor(numbers)]
     if fractions.size:
-        raise DataError(f"{file} has the label {fractions[0]}, expected whole numbers from 1 to 10; get it afresh")
+        raise DataError(f"{file} has the label {fractions[0]}, expected whole numbers from 1 to 10; get it again")
     return images, numbers.astype(np.int64)
 
 
@@ -104,7 +104,7 @@ def _check_claims(file: Path, content: bytes) -> None:
                 f"{file} has {name} of the kind {kind}, expected an array of numbers; give the file of cropped digits "
                 f"from {_ORIGINAL.home}"
             )
-        size, advice = math.prod(shape) * _NUMBERS[kind], f"get it afresh from {_ORIGINAL.home}"
+        size, advice = math.prod(shape) * _NUMBERS[kind], f"get it again from {_ORIGINAL.home}"
         check_packed(size, len(content), f"{name} in {file}", DataError, advice)
         # scipy takes the packed, the unpacked bytes and the array.
         check_memory(2 * size, f"{name} in {file}", DataError, advice)
@@ -112,5 +112,5 @@ def _check_claims(file: Path, content: bytes) -> None:
 
 def _corrupt(file: Path, error: Exception) -> DataError:
     return DataError(
-        f"{file} cannot be read, expected a complete MATLAB 5 file ({error}); get it afresh from {_ORIGINAL.home}"
+        f"{file} cannot be read, expected a complete MATLAB 5 file ({error}); get it again from {_ORIGINAL.home}"
     )

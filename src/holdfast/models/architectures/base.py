@@ -116,7 +116,7 @@ def build(name: str, shape: Shape, num_classes: int, args: Mapping[str, Any] | N
 
     Args:
         name: one of `architecture_names()`.
-        shape: of a noisy input, `(channels, height, width)`, `(features,)` or, for ablated features, `(2, features)`.
+        shape: shape of a noisy input: `(channels, height, width)`, `(features,)`; ablated `(2, features)`.
         num_classes: how many logits it returns for an input, at least 2.
         args: arguments of the architecture.
 
@@ -162,7 +162,7 @@ def build_normalized(description: Mapping[str, Any], shape: Shape, num_classes: 
     Args:
         description: "architecture" and its "arguments"; "mean" and "std", which are subtracted from and divide each
             channel, or None. What else it says, such as where its weights came from, is not needed here.
-        shape: of a noisy input.
+        shape: shape of a noisy input.
         num_classes: how many logits it returns.
     """
     network = build(description["architecture"], shape, num_classes, description["arguments"])

@@ -21,7 +21,7 @@ class NearestNeighbour(nn.Module):
     they are put in by the recipe `memorize`, through `store`.
 
     Args:
-        shape: of an input.
+        shape: shape of an input.
         num_classes: how many there are.
         stored: inputs that it has room for.
     """

@@ -53,8 +53,8 @@ class Job:
     """What a backend is to compute.
 
     Attributes:
-        module: from noisy inputs to logits, float32, in eval mode; normalization is its first layer.
-        shape: of one noisy input.
+        module: network from noisy inputs to logits, float32, in eval mode; normalization is its first layer.
+        shape: shape of one noisy input.
         precision: one of `PRECISIONS`.
         device: where inputs come from.
         threads: processor threads.
@@ -74,9 +74,9 @@ class Backend(ABC):
 
     Attributes:
         name: in manifests and on the command line.
-        precisions: that it has.
+        precisions: precisions that it has.
         devices: kinds of devices that it computes on.
-        packages: that it imports, and the extra that installs them.
+        packages: packages that it imports, and the extra that installs them.
         near_tie: two logits that are closer than this share of the largest one are computed again alone.
     """
 
@@ -101,12 +101,12 @@ class Backend(ABC):
         return torch.cat([self(noisy[row : row + 1]).clone() for row in range(len(noisy))])
 
     def describe(self) -> dict[str, Any]:
-        """What the manifest says of the backend: all that f depends on besides weights and precision."""
+        """The description of the backend for the manifest: all that f depends on besides weights and precision."""
         return {"name": self.name, "version": version(self.packages[0] if self.packages else "torch")}
 
     @classmethod
     def obstacle(cls, precision: str, device: torch.device) -> UsageError | MissingExtraError | None:
-        """Why it cannot be used here; None if it can."""
+        """Why the backend cannot be used here; None if it can."""
         if precision not in cls.precisions:
             return UsageError(
                 f"backend {cls.name!r} does not compute in {precision}, but in {' and '.join(cls.precisions)}; for "

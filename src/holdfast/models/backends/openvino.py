@@ -61,7 +61,7 @@ class OpenVino(Backend):
 
     @classmethod
     def obstacle(cls, precision: str, device: torch.device) -> UsageError | MissingExtraError | None:
-        """Also the lack of NNCF, for int8."""
+        """Why the backend cannot be used here; for int8 also the lack of NNCF."""
         found = super().obstacle(precision, device)
         if found is None and precision == "int8" and not importable("nncf"):
             from holdfast.errors import MissingExtraError
@@ -78,7 +78,7 @@ class OpenVino(Backend):
         return self._through(self._single, noisy, 1)
 
     def describe(self) -> dict[str, Any]:
-        """With what the 8-bit weights come from, and their hash."""
+        """The description, with the source of the 8-bit weights and their hash."""
         description = super().describe()
         return description if self._quantization is None else {**description, "quantization": self._quantization}
 

@@ -38,7 +38,7 @@ class TorchCompiled(TorchOptimized):
 
     @classmethod
     def obstacle(cls, precision: str, device: torch.device) -> UsageError | MissingExtraError | None:
-        """Also the lack of a C++ compiler."""
+        """Why the backend cannot be used here; also the lack of a C++ compiler."""
         compiler = os.environ.get("CXX", "g++")
         if shutil.which(compiler) is None:
             return UsageError(
