@@ -185,7 +185,7 @@ def _ppm_bits(data: bytes) -> int:
 
 
 def _jpeg2000_bits(data: bytes) -> int:
-    """The bits from the marker SIZ of the code stream: after 38 bytes, three for each component, the first of them its bits."""
+    """The bits from the marker SIZ of the code stream: after 38 bytes, three for each component, its bits first."""
     start = data.index(b"\xff\x4f\xff\x51") + 4
     components = int.from_bytes(data[start + 36 : start + 38], "big")
     return max((data[start + 38 + 3 * number] & 0x7F) + 1 for number in range(components))
