@@ -221,7 +221,7 @@ def test_a_random_defence_is_told_to_the_attack_and_verified_by_new_draws(
     assert "0 abstentions" in printed
     code, _, err = call(*command, "--attack", "pgd", "--out", tmp_path / "pgd")
     assert code == 0
-    assert "hides its gradients from 'pgd': that it finds little says little" in err
+    assert "hides its gradients from 'pgd': that it finds little shows little" in err
     code, printed, _ = call("transfer", tmp_path / "bpda", "--model", defended, "--json", "--seed", 1)
     assert code == 0
     # The model, that was trained for seconds, has some of them wrong unchanged: these are not shown.
@@ -249,7 +249,7 @@ def test_an_attack_is_verified_as_far_as_data_and_model_allow(call: Call, plain:
     assert (document["distances_checked"], document["answers_checked"]) == (held, held + 4)
     assert held
     code, _, err = call("verify", out, "--digest", "ab" * 32)
-    assert (code, "expected was abab" in err) == (1, True)
+    assert (code, "expected abab" in err) == (1, True)
     code, _, err = call("verify", out, "--log", "log.tsv")
     assert (code, "--log would be ignored, since an attack has no log" in err) == (2, True)
     for option in (("--threads", 2), ("--model", plain, "--batch-size", 5), ("--engine", "local")):
@@ -364,7 +364,7 @@ def test_a_run_is_not_attacked_with_another_model_norm_or_noise(call: Call, mode
     for given, promised in ((("--precision", "bfloat16"), "float32"), (("--split", "train"), "test")):
         code, _, err = call("attack", run, "--model", model, *given, "--attack", "pgd:norm=l2", *out)
         assert code == 2
-        assert f"the {given[0].strip('-')} is that of" in err
+        assert f"the {given[0].strip('-')} comes from" in err
         assert promised in err
     code, _, err = call("attack", run, "--model", model, "--every", 60, "--attack", "pgd:norm=l2", *out)
     assert code == 2

@@ -195,7 +195,7 @@ def test_the_best_of_sixty_seeds_does_not_fit_promise_and_nonce(tmp_path: Path) 
     expect_nonce(result, None)
     assert any(f"the nonce {OTHER}" in each for each in result.notes)
     expect_nonce(result, NONCE)
-    assert result.failures == [f"the seed is derived from the nonce {OTHER}, expected was {NONCE}"]
+    assert result.failures == [f"the seed is derived from the nonce {OTHER}, expected {NONCE}"]
 
 
 def test_a_nonce_is_expected_where_none_was_used() -> None:
