@@ -86,7 +86,12 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "runs/manifest.py": (*_FOLDERS, "runs/test_which_examples.py", "runs/test_attack.py"),
     },
     "sampling": {
-        "sampling/counts.py": (*_LOOP, "sampling/test_batches.py", "sampling/test_memory.py"),
+        "sampling/counts.py": (
+            *_LOOP,
+            "sampling/test_batches.py",
+            "sampling/test_memory.py",
+            "sampling/test_steadiness.py",
+        ),
         "sampling/rng.py": _LOOP,
         "sampling/blocks.py": ("noises/test_parts.py", *_LOOP, "sampling/test_memory.py"),
     },

@@ -215,3 +215,14 @@ def test_a_value_off_the_grid_is_named_with_its_example(noise: Noise, batch_size
     smoothed = hf.SmoothedClassifier(lambda z: z.flatten(1)[:, :2], noise, 2, batch_size=batch_size)
     with pytest.raises(InputError, match=r"example 8: values must be multiples of 1/16, got 0\.51; scale the data"):
         smoothed.certify(x, n=100, alpha=0.1, indices=[9, 8, 7])
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 5), (2, 4, 5), (20,)])
+def test_information_counts_all_channels_of_a_pixel(shape: tuple[int, ...]) -> None:
+    """By the definition: the entropy of one noisy pixel, less what the noise alone has."""
+    noise = UniformFlip(0.3, levels=4)
+    values = 4 ** (shape[0] if len(shape) == 3 else 1)
+    each = np.full(values, 0.7 / (values - 1))
+    each[0] = 0.3
+    assert noise.information(shape, levels=4) == pytest.approx(20 * (np.log2(values) + (each * np.log2(each)).sum()))
+    assert Ablation(7).information(shape, levels=4) == 7 * np.log2(values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import pytest
 import torch
@@ -116,6 +117,25 @@ def test_laplace_noise_of_large_inputs_is_that_of_one_piece(monkeypatch: pytest.
     found = Laplace(0.3).draw(x, 7, at(1))
     monkeypatch.setattr(laplace, "_PIECE", 2**40)
     assert torch.equal(found, Laplace(0.3).draw(x, 7, at(1)))
+
+
+@pytest.mark.parametrize(
+    ("noise", "steps"),
+    [(Laplace(0.3), "_PIECE"), (LatticeGaussian(0.25), "_SKIPPED"), (UniformFlip(0.5), "_SKIPPED")],
+    ids=str,
+)
+@pytest.mark.parametrize("length", [1, 100, 783 * BLOCK // 4, 10**6])
+def test_a_generator_that_goes_ahead_in_several_steps_comes_as_far(
+    noise: Noise, steps: str, length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those of photographs do: the steps are 2^18 numbers, here as short as the inputs of tests need."""
+    x, num = some_input((1, 27, 29)), 5 if length == 1 else BLOCK
+    source, other = at(3), at(3)
+    expected = noise.draw(x, num, other)
+    monkeypatch.setattr(base, "_PART_BYTES", 3 * x.numel() * x.element_size())
+    monkeypatch.setattr(sys.modules[type(noise).__module__], steps, length)
+    assert torch.equal(torch.cat(list(noise.draw_parts(x, num, source))), expected)
+    assert torch.equal(source.get_state(), other.get_state())
 
 
 def test_values_drawn_by_the_version_before_parts_were() -> None:

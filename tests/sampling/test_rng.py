@@ -38,6 +38,14 @@ def test_selection_and_estimation_are_separate_streams() -> None:
     assert drawn(7, 3, Stream.SELECTION, 0) != drawn(7, 3, Stream.ESTIMATION, 0)
 
 
+def test_the_numbers_of_the_streams_never_change() -> None:
+    """They key the noise of every run there is; two streams of one number would share their noise."""
+    assert {name: stream.value for name, stream in Stream.__members__.items()} == {
+        "SELECTION": 0, "ESTIMATION": 1, "PREDICTION": 2, "TRAINING": 3, "GALLERY": 4, "TRAINING_CHECK": 5,
+        "CALIBRATION": 6,
+    }  # fmt: skip
+
+
 def test_seeds_that_agree_in_32_bits_differ() -> None:
     """torch's own CPU seeding keeps 32 bits: these two would give the same noise."""
     low, high = (torch.empty(8).uniform_(generator=torch.Generator().manual_seed(seed)) for seed in (1, 1 + 2**32))
