@@ -100,7 +100,7 @@ def record(**changes: Any) -> Callable[[Path, int], None]:
             lambda folder, number: (folder / FOUND / f"{number}.npy").write_bytes(b"PK\x03\x04junk"),
             "is not a file of float32",
         ),
-        (lambda folder, number: np.save(folder / FOUND / f"{number}.npy", np.zeros(SHAPE, np.complex64)), "no file of"),
+        (lambda folder, number: np.save(folder / FOUND / f"{number}.npy", np.zeros(SHAPE, np.complex64)), "not a file"),
         (
             lambda folder, number: np.save(folder / FOUND / f"{number}.npy", np.zeros(SHAPE, np.float32)),
             "the record names",
