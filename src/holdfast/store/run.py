@@ -294,7 +294,9 @@ def _bounds_of(manifest: RunManifest) -> Callable[[bytes], BoundRecord]:
     def read(text: bytes) -> BoundRecord:
         line = opened(text, manifest_digest, BoundLine)
         answer = None if line.answer is None else _class("answer", line.answer, classes)
-        if line.radius > most or (answer is None and line.radius > 0.0):
+        if answer is None and line.radius > 0.0:
+            raise ValueError(f"there is no answer, and a radius of {line.radius}")
+        if line.radius > most:
             raise ValueError(f"the radius is {line.radius}, and the bound {proved.spelling} gives {most:g} at most")
         return BoundRecord(line.index, _class("label", line.label, classes), answer, line.radius)
 

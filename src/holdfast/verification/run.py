@@ -70,7 +70,7 @@ def _check_record(record: Mapping[str, Any], manifest: Manifest, kind: Kind, bef
     """Raise ValueError unless the record is about an example of the run, the first one, and names classes alone."""
     index = record["index"]
     if index in before:
-        raise ValueError(f"example {index} is recorded a second time")
+        raise ValueError(f"example {index} has a second record")
     if index not in kind.indices(manifest):
         raise ValueError(f"example {index} is not in the subset")
     for name in ("label", "predicted", "answer"):

@@ -47,8 +47,8 @@ class VoteKind(Kind):
         spent = Fraction(manifest.estimator.get("alpha", 0)) * len(manifest.indices)
         if abs(spent - manifest.joint_alpha) > manifest.joint_alpha * _JOINT_SLACK:
             result.failures.append(
-                f"joint_alpha = {float(manifest.joint_alpha):g} is promised; alpha times the number of examples is "
-                f"{float(spent):g}"
+                f"the manifest has joint_alpha = {float(manifest.joint_alpha):g}; alpha times the number of examples "
+                f"is {float(spent):g}"
             )
 
     def check_record(self, record: Mapping[str, Any], manifest: Manifest, totals: frozenset[int] | None) -> None:
@@ -59,7 +59,9 @@ class VoteKind(Kind):
             if len(votes) != manifest.classes:
                 raise ValueError(f"example {index}: {stream} votes are {manifest.classes} numbers, found {len(votes)}")
         if sum(record["selection"]) != manifest.n0:
-            raise ValueError(f"example {index}: {sum(record['selection'])} selection votes, {manifest.n0} are promised")
+            raise ValueError(
+                f"example {index}: {sum(record['selection'])} selection votes, the manifest has {manifest.n0}"
+            )
         if totals is not None and sum(record["estimation"]) not in totals:
             raise ValueError(f"example {index}: the estimator does not stop at {sum(record['estimation'])} votes")
 
