@@ -107,7 +107,7 @@ def certify_command(
     )
     rule = settings.estimator
     if rule.exhaustive and not hidden:
-        console.note(f"{setup.noise} has {rule.most_draws:,} realizations: each is taken once, and alpha is 0")
+        console.note(f"{setup.noise} has {rule.most_draws:,} realizations: each is classified once, and alpha is 0")
     with console.run_progress(f"certify {out.name}", hidden) as show:
         setup = in_precision(precision, out, setup, settings, None if hidden else console.note)
         if promise_only:

@@ -48,7 +48,7 @@ class ImportedKind(Kind):
     def check_claims(self, files: RunFiles, claims: Iterable[Claim], result: Verification) -> None:
         """There are no votes: only that the radii can be reached at all can be checked."""
         manifest = files.manifest
-        note = "an imported log holds no votes: its radii stay claims of another tool. Checked were the digests"
+        note = "an imported log holds no votes: its radii stay claims of another tool. The digests were checked"
         rule = rule_of(manifest)
         if not isinstance(rule, ByBounds):
             result.notes.append(note)
@@ -86,7 +86,7 @@ def _check_whole(claims: Iterable[Claim], result: Verification) -> None:
     parts = [claim for claim in claims if not claim.radius.is_integer()]
     if parts:
         result.failures.append(
-            f"{len(parts)} claims are no whole numbers of pixels, as radii in L0 are; the first is "
+            f"{len(parts)} claims are not whole numbers of pixels, as radii in L0 are; the first is "
             f"{parts[0].radius!r}, of example {parts[0].index}. The log is of another noise, or was changed"
         )
 

@@ -78,12 +78,12 @@ class VoteKind(Kind):
 
 
 def _complaints(files: RunFiles, claim: Claim) -> list[str]:
-    """Why a claim is not what the votes of its example say."""
+    """Why a claim disagrees with the votes of its example."""
     if claim.index not in files.records:
-        return ["there is a claim and no record that could be read"]
+        return ["there is a claim but no readable record"]
     if not 0.0 <= claim.radius < math.inf:
-        return [f"a radius is a finite number from 0 on, {claim.radius!r} is claimed"]
+        return [f"the claimed radius is {claim.radius!r}, expected a finite number from 0 on"]
     if claim.label is None and claim.radius != 0.0:
-        return [f"an abstention has no radius, {claim.radius!r} is claimed"]
+        return [f"an abstention has no radius, but {claim.radius!r} is claimed"]
     assert files.rule is not None
     return files.rule.complaints(files.votes(claim.index), claim)

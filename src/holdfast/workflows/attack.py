@@ -240,7 +240,7 @@ def certification_of(
         ("backend", backend, "auto", backend_of(manifest)),
     ):
         if given not in (default, decided):
-            raise UsageError(f"the {name} is that of {folder}, {decided}, got {given}; leave it out")
+            raise UsageError(f"the {name} comes from {folder} and is {decided}, got {given}; leave it out")
     if isinstance(certification, ImportedRun) or not certification.results:
         raise RunError(
             f"{folder} has no certificates of a model that could be attacked: it is an imported log, or has no "

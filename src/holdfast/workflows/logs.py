@@ -71,9 +71,9 @@ def log_lines(run: CertifiedRun) -> list[LogLine]:
         HoldfastWarning: such a log cannot record what the radii rest on, or whose claims they are.
     """
     if run.condition is not None:
-        _warn(f"a log has no place for what its radii rest on: they hold as long as {run.condition}")
+        _warn(f"a log cannot record what its radii rest on: they hold as long as {run.condition}")
     if run.claimed is not None:
-        _warn(f"a log has no place for whose claims its radii are: {run.claimed}")
+        _warn(f"a log cannot record whose claims its radii are: {run.claimed}")
     return _lines(run)
 
 

@@ -124,7 +124,7 @@ class Setup:
         model, trained_for = names[0], bundle.info.trained_for
         chosen = trained_for if noise is None else noise
         if chosen is None:
-            raise UsageError(f"{model} was trained without noise: name the noise that is to smooth it")
+            raise UsageError(f"{model} was trained without noise: name the noise that will smooth it")
         check_fit(model, bundle, names[1], data)
         space = bundle.info.input_space
         chosen.check_inputs(space.shape, space.low, space.high)

@@ -106,7 +106,7 @@ def verify_run(
 
 
 def claims_of(run: CertifiedRun) -> list[Claim]:
-    """What this installation reports about a run: the labels, radii and bounds that tables and reports are made of."""
+    """The labels, radii and bounds that this installation shows in tables and reports of a run."""
     return [
         Claim(
             each.index,
@@ -175,13 +175,13 @@ def _here() -> Engine:
 def _again(
     run: CertifiedRun | None, given: Given, data: DataSet | None, engine: Engine, result: Verification, show: Show
 ) -> None:
-    """Compute records again, unless something is wrong already."""
+    """Compute records again, unless something is already wrong."""
     from holdfast.sampling.devices import torch_device
 
     if run is None and result.unknown:
         return
     if result.failures or given.replay is None or data is None or run is None:
-        result.notes.append("nothing was computed again, since what is told above is wrong")
+        result.notes.append("nothing was computed again, since the checks above failed")
         return
     # A missing device is not the run's fault.
     torch_device(engine.device)
@@ -194,7 +194,7 @@ def _again(
 def _claims(
     folder: Path, files: RunFiles, given: Given, result: Verification
 ) -> tuple[CertifiedRun | None, list[Claim]]:
-    """The run and its claims, checked if verify knows how; none where this installation cannot read the run."""
+    """The run and its claims, checked if verify knows how; none if this installation cannot read the run."""
     from holdfast.analysis.runs import analyze
     from holdfast.store.run import read_run
 
@@ -215,7 +215,7 @@ def _claims(
 def _replay(
     run: CertifiedRun, given: Given, data: DataSet, engine: Engine, sample: Sample, result: Verification, show: Show
 ) -> None:
-    """Compute records again that nobody could foresee, and take what differs for failures."""
+    """Compute random records again, and add differences to the failures."""
     from holdfast.analysis.runs import BoundRun
 
     chosen = drawn_from([each.index for each in run.results], sample)
