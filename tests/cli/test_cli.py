@@ -67,10 +67,13 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
 
 
 def test_too_little_memory_is_said(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    def too_large(**_: object) -> None:
-        raise MemoryError("Unable to allocate 7.28 TiB for an array")
+    class TooLarge:
+        registered_commands = ()
 
-    monkeypatch.setattr("holdfast.cli.main.app", too_large)
+        def __call__(self, **_: object) -> None:
+            raise MemoryError("Unable to allocate 7.28 TiB for an array")
+
+    monkeypatch.setattr("holdfast.cli.main.app", TooLarge())
     code, _, err = call("table", "run")
     assert code == 1
     assert "not enough memory for this (Unable to allocate 7.28 TiB for an array). Compute less at a time" in err

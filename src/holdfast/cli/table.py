@@ -69,7 +69,7 @@ def print_summaries(
         from holdfast.analysis.projections import compared
 
         runs = [compared(run, bounds, theorem) for run in runs]
-        console.warn("these are not the bounds in the manifests of the runs; they only compare, on the same votes")
+        console.warn("these are not the bounds in the manifests of the runs: they are for comparison on the same votes")
     at = radii_for(runs, None if radii is None else parse_radii(radii))
     summaries = [summarize(run, chosen) for run, chosen in zip(runs, at, strict=True)]
     # Output for machines has no lines for people: they go to stderr.
