@@ -378,3 +378,20 @@ def test_a_precision_lies_between_0_and_1(precision: float, fits: bool) -> None:
         return
     with pytest.raises(UsageError, match="the precision is a share of the radius between 0 and 1"):
         Looks(1000, 0.001, precision=precision, scale=SCALE)
+
+
+@pytest.mark.parametrize("alpha", [1e-100, 0.5, 0.999, 1.0, 0.99e-100, 1.01, 0.0])
+def test_alpha_is_checked_as_it_is_given(alpha: float) -> None:
+    """At the ends of what a failure probability may be, for everything that has one."""
+    rules = {
+        "fixed": lambda: FixedSize(100, alpha),
+        "looks": lambda: Looks(100, alpha, (0.5,), scale=SCALE),
+        "bet": lambda: EProcess(100, alpha, 0.5, scale=SCALE),
+        "answer": lambda: TopTwo(100, alpha),
+    }
+    for name, make in rules.items():
+        if 1e-100 <= alpha < 1.0:
+            assert make().alpha == alpha, name
+        else:
+            with pytest.raises(UsageError, match="alpha is"):
+                make()

@@ -1,7 +1,6 @@
 """An adversarial beyond its budget does not count, whatever a search returns and wherever the check is asked.
 
-The searches here overshoot on purpose. Each of the two checks in `Problem.accepted` has a test of its own: before the
-candidate is moved to what the classifier takes, and after.
+The searches here overshoot on purpose. What a candidate is moved to by the classifier is checked as well as the candidate.
 """
 
 from __future__ import annotations

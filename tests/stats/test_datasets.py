@@ -96,7 +96,7 @@ def test_the_lower_end_holds_for_the_very_examples(examples: int, alpha: float) 
         assert missed <= 0.025
 
 
-@pytest.mark.parametrize(("alpha", "rho"), [(0.0, 0.01), (0.05, 0.01), (0.3, 0.2)])
+@pytest.mark.parametrize(("alpha", "rho"), [(0.0, 0.01), (0.02, 0.05), (0.05, 0.01), (0.3, 0.2)])
 @pytest.mark.parametrize("examples", [1, 2, 9, 40])
 def test_the_exact_share_is_the_smallest_that_the_count_does_not_refute(
     examples: int, alpha: float, rho: float
