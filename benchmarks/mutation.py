@@ -52,7 +52,7 @@ _MARGINS = "guarantees/test_known_margins.py"
 _MASKS = ("noises/test_ablation.py", "noises/test_partition.py")
 _NOISES = ("noises/test_contract.py", "noises/test_moments.py", "noises/test_parts.py", _MARGINS)
 _OTHER = ("noises/test_other_noises.py", *_NOISES)
-_FOLDERS = ("runs/test_resumed.py", "runs/test_durable.py", "runs/test_store.py", "runs/test_seeds.py")
+_FOLDERS = ("store/test_resumed.py", "store/test_durable.py", "store/test_store.py", "store/test_seeds.py")
 _LOOP = ("sampling/test_rng.py", "sampling/test_counts.py", "sampling/test_smoothed.py", "sampling/test_fresh.py")
 GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "stats": {
@@ -80,10 +80,10 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         for name in ("answers", "base", "conclude", "eprocess", "exact", "fixed", "looks", "proved", "schedule")
     },
     "store": {
-        "runs/store.py": (*_FOLDERS, "runs/test_numbers_read.py"),
-        "runs/ledger.py": (*_FOLDERS, "runs/test_attack.py", "runs/test_obstacles.py"),
-        "runs/digests.py": (*_FOLDERS, "runs/test_verify.py"),
-        "runs/manifest.py": (*_FOLDERS, "runs/test_which_examples.py", "runs/test_attack.py"),
+        "store/run.py": (*_FOLDERS, "store/test_numbers_read.py"),
+        "store/folder.py": (*_FOLDERS, "execution/test_attack.py", "store/test_obstacles.py"),
+        "store/digests.py": (*_FOLDERS, "verification/test_verify.py"),
+        "store/manifest.py": (*_FOLDERS, "store/test_which_examples.py", "execution/test_attack.py"),
     },
     "sampling": {
         "sampling/counts.py": (

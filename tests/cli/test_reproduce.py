@@ -152,7 +152,7 @@ def test_other_settings_in_the_same_folder_are_refused_with_the_difference(
     assert study.plan("smoke", "mnist").runs[0].n == 600
     code, _, err = call(*arguments(mnist, out))
     assert code == 1
-    assert "is a run with other settings: n: it has 500, this call asks for 600" in err
+    assert "is a run with other settings: n: found 500, this call asks for 600" in err
 
 
 def test_other_data_are_refused(call: Call, mnist: Path, tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_other_data_are_refused(call: Call, mnist: Path, tmp_path: Path) -> None
         (other / file.name).write_bytes(gzip.compress(content[:-1] + bytes([content[-1] ^ 1])))
     code, _, err = call(*arguments(other, tmp_path / "out"))
     assert code == 1
-    assert "is a run with other settings: images: it has" in err, "the last test image is another one"
+    assert "is a run with other settings: images: found" in err, "the last test image is another one"
 
 
 def test_imported_weights_take_the_place_of_a_training(
@@ -180,7 +180,7 @@ def test_imported_weights_take_the_place_of_a_training(
     code, _, err = call(*arguments(mnist, out))
     assert code == 1
     assert "mnist-k45.safetensors has imported weights" in err
-    assert "model: it has" in err, "the run is of the old weights"
+    assert "model: found" in err, "the run is of the old weights"
 
 
 def test_a_model_is_trained_by_one_process_at_a_time(call: Call, mnist: Path, tmp_path: Path) -> None:
