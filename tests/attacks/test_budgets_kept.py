@@ -1,6 +1,6 @@
 """An adversarial beyond its budget does not count, whatever a search returns and wherever the check is asked.
 
-The searches here overshoot on purpose. What a candidate is moved to by the classifier is checked as well as the candidate.
+The searches here overshoot on purpose. What a candidate is moved to by the classifier is checked as the candidate is.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def test_the_beginning_of_a_sorted_folder_is_no_sample(
     assert code == 0, err
     assert "in the order of its classes" in err
     assert "do not cover the sampling of the subset" in err
-    assert "--every 10 takes as many" in err
+    assert "every = 10 takes as many" in err
     assert words in flat(text)
     assert "covering alpha alone, for these very examples" in flat(text)
     assert "sampling of the subset" not in text
@@ -58,7 +58,7 @@ def test_the_beginning_of_a_sorted_folder_is_no_sample(
     assert words in call("table", out, "--format", "csv")[1]
     assert json.loads(call("info", out, "--json")[1])["subset"] == words
     _, text, err = call("predict", *model, *data, "--limit", 4, "--n", 50)
-    assert "--every 10 takes as many" in err
+    assert "every = 10 takes as many" in err
     assert "for these examples alone" in flat(text)
     assert words in flat(text)
     attack = tmp_path / "attack"

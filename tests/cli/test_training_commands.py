@@ -57,7 +57,7 @@ def test_a_classifier_without_noise_is_denoised_and_certified(call: Call, tmp_pa
         "train", "--arch", "digits-cnn", "--learning-rate", 0.1, "--quiet", "--recipe", "standard", "--out", plain
     )
     assert code == 0
-    assert "digits-cnn without noise; recipe standard, float32; accuracy 100.0% on training images" in words(printed)
+    assert "digits-cnn without noise; recipe standard, float32; accuracy 100.0% on the training split" in words(printed)
     spec = ("--noise", "gaussian:sigma=0.5", "--recipe", f"denoise:classifier={plain}")
     adam = ("--optimizer", "adamw", "--learning-rate", 0.01, "--quiet")
     code, printed, _ = call("train", "--arch", "denoised:depth=4,width=8", *adam, *spec, "--epochs", 30, "--out", out)

@@ -248,7 +248,7 @@ def test_a_part_is_each_so_and_so_many_th_example():
     assert part.channel_statistics() == expected.channel_statistics()
     assert pickle.loads(pickle.dumps(part)).sha256 == part.sha256
     assert data.part(1) is data
-    with pytest.raises(UsageError, match="from 1 on; got 0"):
+    with pytest.raises(UsageError, match="from 1 on, got 0"):
         data.part(0)
 
 

@@ -21,7 +21,7 @@ from holdfast.noises.base import noise_names
 from holdfast.reproductions import find_study
 from holdfast.sampling.devices import torch_device
 from holdfast.training.recipes import recipe_names
-from holdfast.workflows.attack import _wanted
+from holdfast.workflows.attack import _target_class
 from holdfast.workflows.question import Question
 from holdfast.workflows.specs import (
     open_data_spec,
@@ -114,7 +114,7 @@ _PARSERS: dict[str, tuple[Callable[[str], Any], st.SearchStrategy[str]]] = {
     "radii": (parse_radii, _LISTS),
     "share": (parse_share, _LISTS),
     "batch size": (parse_batch_size, _LISTS),
-    "target": (lambda text: _wanted(text, 10), _LISTS),
+    "target": (lambda text: _target_class(text, 10), _LISTS),
     "engine": (lambda spec: parse_engine(spec, None, "cpu", None, 1), _ENGINES),
     "estimator": (_estimator, _QUESTIONS),
     "device": (torch_device, _DEVICES),
