@@ -15,7 +15,7 @@ def test_what_is_shipped_is_what_is_checked(name: str) -> None:
     made = schemas()[name]
     jsonschema.Draft202012Validator.check_schema(made)
     assert (_FOLDER / f"{name}.json").read_text(encoding="utf-8") == written(made), (
-        "stale: write it anew with `python -m holdfast.formats docs/formats`"
+        "stale: write it again with `python -m holdfast.formats docs/formats`"
     )
 
 

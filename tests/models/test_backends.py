@@ -160,7 +160,7 @@ def test_folding_leaves_what_it_cannot_fold() -> None:
 
 def test_unknown_names_and_what_does_not_fit_are_refused() -> None:
     whole = job("digits-cnn", "float32")
-    with pytest.raises(UsageError, match="unknown backend 'tensorflow'; known are torch, onnxruntime, openvino, torch"):
+    with pytest.raises(UsageError, match="unknown backend 'tensorflow'; known are onnxruntime, openvino, torch"):
         prepare("tensorflow", whole)
     with pytest.raises(UsageError, match="the precision is float32, bfloat16 or int8, got 'int4'"):
         prepare("torch", Job(whole.module, whole.shape, "int4"))
