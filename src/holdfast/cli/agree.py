@@ -29,7 +29,7 @@ def agree_command(
     noise: options.NoiseSpec = None,
     split: options.Split = "test",
     every: options.Every = 1,
-    limit: Annotated[int, typer.Option("--limit", help="Take at most this many examples.", min=1)] = 20,
+    limit: Annotated[int, typer.Option("--limit", help="Take at most this many examples.", min=1, metavar="N")] = 20,
     n0: options.Selection = 100,
     n: options.Samples = 1_000,
     alpha: options.Alpha = 0.001,

@@ -81,9 +81,11 @@ def attack_command(
         ),
     ] = None,
     restarts: Annotated[
-        int, typer.Option("--restarts", help="Restarts of a randomized attack for each example.", min=1)
+        int, typer.Option("--restarts", help="Restarts of a randomized attack for each example.", min=1, metavar="N")
     ] = 1,
-    n: Annotated[int, typer.Option("--n", help="Votes for each answer of a smoothed classifier.", min=1)] = 1_000,
+    n: Annotated[
+        int, typer.Option("--n", help="Votes for each answer of a smoothed classifier.", min=1, metavar="N")
+    ] = 1_000,
     alpha: Annotated[
         float | None,
         typer.Option("--alpha", help="Failure probability of each answer. Default: that of RUN, or 0.001."),
@@ -92,10 +94,13 @@ def attack_command(
         float, typer.Option("--search-alpha", help="Failure probability of answers during the search.")
     ] = 0.5,
     soft_samples: Annotated[
-        int, typer.Option("--soft-samples", help="Noisy copies for each gradient of a smoothed classifier.", min=1)
+        int,
+        typer.Option(
+            "--soft-samples", help="Noisy copies for each gradient of a smoothed classifier.", min=1, metavar="N"
+        ),
     ] = 64,
     repeats: Annotated[
-        int, typer.Option("--repeats", help="Fresh answers that check a claimed adversarial.", min=1)
+        int, typer.Option("--repeats", help="Fresh answers that check a claimed adversarial.", min=1, metavar="N")
     ] = 50,
     confidence: Annotated[
         float, typer.Option("--confidence", help="Confidence that an adversarial needs to count.")

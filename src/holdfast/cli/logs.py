@@ -25,7 +25,7 @@ def import_command(
     noise: Annotated[
         str, typer.Option("--noise", help="Noise of the other tool, as in gaussian:sigma=0.25.", metavar="SPEC")
     ],
-    n: Annotated[int, typer.Option("--n", help="Number of estimation samples behind the log.", min=1)],
+    n: Annotated[int, typer.Option("--n", help="Number of estimation samples behind the log.", min=1, metavar="N")],
     alpha: Annotated[float, typer.Option("--alpha", help="Failure probability behind the log.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the run to write.", metavar="RUN")],
     n0: options.Selection = 100,

@@ -42,6 +42,7 @@ app = typer.Typer(
     help="Certified robustness of classifiers by randomized smoothing: train, certify, report.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 

@@ -58,11 +58,13 @@ EstimatorName = Annotated[
 ]
 Samples = Annotated[int, typer.Option("--n", help="Samples for each input that estimate the class bounds.")]
 Selection = Annotated[int, typer.Option("--n0", help="Samples for each input that select its top class.")]
-Every = Annotated[int, typer.Option("--every", help="Take one example in this many, from the first on.", min=1)]
-Limit = Annotated[int | None, typer.Option("--limit", help="Take at most this many examples.", min=1)]
+Every = Annotated[
+    int, typer.Option("--every", help="Take one example in this many, from the first on.", min=1, metavar="N")
+]
+Limit = Annotated[int | None, typer.Option("--limit", help="Take at most this many examples.", min=1, metavar="N")]
 Seed = Annotated[
     int | None,
-    typer.Option("--seed", help="Seed of all noise. Default: a fresh one, which is recorded.", min=0),
+    typer.Option("--seed", help="Seed of all noise. Default: a fresh one, which is recorded.", min=0, metavar="N"),
 ]
 PromiseOnly = Annotated[
     bool,
@@ -89,7 +91,7 @@ BatchSize = Annotated[
 Device = Annotated[str, typer.Option("--device", help="Device that computes: cpu, cuda or cuda:N.")]
 Threads = Annotated[
     int,
-    typer.Option("--threads", help="Processor threads. More than 1 helps only on an idle machine.", min=1),
+    typer.Option("--threads", help="Processor threads. More than 1 helps only on an idle machine.", min=1, metavar="N"),
 ]
 EngineSpec = Annotated[
     str,

@@ -48,7 +48,8 @@ def reproduce_command(
     device: options.Device = "cpu",
     threads: options.Threads = 1,
     workers: Annotated[
-        int, typer.Option("--workers", help="Processes that work side by side, with --threads each.", min=1)
+        int,
+        typer.Option("--workers", help="Processes that work side by side, with --threads each.", min=1, metavar="N"),
     ] = 1,
     json: options.Json = False,
     quiet: options.Quiet = False,

@@ -51,8 +51,10 @@ def train_command(
             metavar="SPEC",
         ),
     ] = None,
-    epochs: Annotated[int, typer.Option("--epochs", help="Passes over the training examples.", min=1)] = 20,
-    train_batch: Annotated[int, typer.Option("--train-batch", help="Examples in each step.", min=1)] = 128,
+    epochs: Annotated[
+        int, typer.Option("--epochs", help="Passes over the training examples.", min=1, metavar="N")
+    ] = 20,
+    train_batch: Annotated[int, typer.Option("--train-batch", help="Examples in each step.", min=1, metavar="N")] = 128,
     optimizer: Annotated[str, typer.Option("--optimizer", help="Optimizer: sgd or adamw.")] = "sgd",
     learning_rate: Annotated[
         float, typer.Option("--learning-rate", help="Largest learning rate of the schedule.")
@@ -65,7 +67,7 @@ def train_command(
         float, typer.Option("--label-smoothing", help="Share of each label that is spread over all classes.")
     ] = 0.0,
     noise_copies: Annotated[
-        int, typer.Option("--noise-copies", help="Noisy copies of each example in a step.", min=1)
+        int, typer.Option("--noise-copies", help="Noisy copies of each example in a step.", min=1, metavar="N")
     ] = 1,
     shared_noise: Annotated[
         bool, typer.Option("--shared-noise", help="Draw noise once for each minibatch, not for each copy.")
@@ -78,7 +80,7 @@ def train_command(
         float, typer.Option("--ema", help="Keep a moving average of the weights with this decay, as in 0.999.")
     ] = 0.0,
     seed: Annotated[
-        int, typer.Option("--seed", help="Seed of initialization, order, augmentation and noise.", min=0)
+        int, typer.Option("--seed", help="Seed of initialization, order, augmentation and noise.", min=0, metavar="N")
     ] = 0,
     precision: Annotated[
         str,
@@ -89,7 +91,10 @@ def train_command(
     ] = "float32",
     device: options.Device = "cpu",
     devices: Annotated[
-        int, typer.Option("--devices", help="GPUs, or processes on processor cores, that share each step.", min=1)
+        int,
+        typer.Option(
+            "--devices", help="GPUs, or processes on processor cores, that share each step.", min=1, metavar="N"
+        ),
     ] = 1,
     threads: options.Threads = 1,
     json: options.Json = False,

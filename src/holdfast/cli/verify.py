@@ -95,7 +95,8 @@ def verify_command(
         str | None, typer.Option("--device", help="Device that computes again: cpu, cuda or cuda:N. Default: cpu.")
     ] = None,
     threads: Annotated[
-        int | None, typer.Option("--threads", help="Processor threads that compute again. Default: 1.", min=1)
+        int | None,
+        typer.Option("--threads", help="Processor threads that compute again. Default: 1.", min=1, metavar="N"),
     ] = None,
     engine: Annotated[
         str | None,
