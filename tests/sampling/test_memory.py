@@ -65,9 +65,12 @@ def script(text: str) -> str:
      "uniform_flip.UniformFlip(0.5)", "ablation.Ablation(45)"],
 )  # fmt: skip
 def test_a_batch_of_one_large_input_needs_little_memory(noise: str) -> None:
-    """A block of 64 draws was made whole and kept: 432 MiB here, and twice that for the noisy copies."""
+    """A block of 64 draws was made whole and kept: 432 MiB here, and twice that for the noisy copies.
+
+    What allocators keep of freed memory differs from call to call: 65 to 149 MiB were seen for one noise.
+    """
     grown = float(script(_PEAK.replace("NOISE", noise)))
-    assert grown < 20 * INPUT
+    assert grown < 30 * INPUT
 
 
 _LIMITED = """
