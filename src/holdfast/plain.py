@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import fields
 from fractions import Fraction
-from functools import wraps
+from functools import cache, wraps
 from numbers import Integral, Real
 from operator import index
 from typing import Any, TypeVar, cast
@@ -24,6 +24,8 @@ def plain(value: AnyValue) -> AnyValue:
     if kind in _OWN:
         return value
     if isinstance(value, (tuple, list)):
+        if _OWN.issuperset(map(type, value)):
+            return value
         parts = [plain(part) for part in value]
         same = all(new is old for new, old in zip(parts, value, strict=True))
         if same or kind not in (tuple, list):
@@ -70,10 +72,16 @@ class Plain:
         _make_plain(self)
 
 
+@cache
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    """The names of a dataclass's fields."""
+    return tuple(field.name for field in fields(kind))
+
+
 def _make_plain(made: Any) -> None:
-    for field in fields(made):
-        value = getattr(made, field.name, None)
+    for name in _names(made.__class__):
+        value = getattr(made, name, None)
         new = plain(value)
         if new is not value:
             # The dataclass may be frozen.
-            object.__setattr__(made, field.name, new)
+            object.__setattr__(made, name, new)

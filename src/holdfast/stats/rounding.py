@@ -36,8 +36,11 @@ def float_above(value: Fraction) -> float:
 
 
 def complement_upper(p: float) -> float:
-    """The smallest float64 that is at least 1 - p."""
-    return float_above(1 - Fraction(p))
+    """The smallest float64 that is at least 1 - p, for p in [0, 1]."""
+    nearest = 1.0 - p
+    # What rounding lost, without a rounding error of its own, since 1 is not smaller than p (Dekker 1971).
+    lost = (1.0 - nearest) - p
+    return up(nearest) if lost > 0.0 else nearest
 
 
 def normal_quantile_lower(p: float) -> float:
