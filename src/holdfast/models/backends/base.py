@@ -134,8 +134,8 @@ def backend(name: str) -> Any:
     """Register a class as the backend of that name."""
 
     def register(kind: AnyBackend) -> AnyBackend:
-        kind.name = name
         BACKENDS.add(name, kind, kind.__module__)
+        kind.name = name
         return kind
 
     return register
