@@ -10,9 +10,8 @@ import sys
 import torch
 
 import holdfast as hf
-from holdfast.data import open_data
 
-train, test = (open_data("digits", None, split, {}) for split in ("train", "test"))
+train, test = hf.load_data("digits", "train"), hf.load_data("digits", "test")
 inputs, labels = torch.from_numpy(train.batch(range(len(train)))), torch.from_numpy(train.labels.copy())
 means = torch.stack([inputs[labels == label].mean(0).flatten() for label in range(10)])
 
