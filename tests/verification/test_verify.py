@@ -378,7 +378,7 @@ def test_claimed_bounds_are_checked_too(tmp_path: Path) -> None:
     for radius in (math.nan, math.inf, -0.1):
         assert "finite number from 0 on" in failures(material, [replace(chosen, radius=radius)])[0]
     assert "an abstention has no radius" in failures(material, [replace(chosen, label=None)])[0]
-    assert "no record" in failures(material, [replace(chosen, index=77)])[0]
+    assert "no readable record" in failures(material, [replace(chosen, index=77)])[0]
 
 
 # --- Damage ----------------------------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ class BoundKind(Kind):
             result.claims += 1
             record = files.records.get(claim.index)
             if record is None:
-                result.failures.append(f"example {claim.index}: there is a claim and no record that could be read")
+                result.failures.append(f"example {claim.index}: there is a claim but no readable record")
             elif claim.label != record["answer"] or Fraction(claim.radius) != Fraction(float(str(record["radius"]))):
                 result.failures.append(
                     f"example {claim.index}: class {claim.label} within {claim.radius!r} is claimed, the record says "
