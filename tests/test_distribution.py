@@ -5,7 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from holdfast import distribution
-from holdfast.execution.certify import installed_versions
+from holdfast.execution.versions import installed_versions
 
 ROOT = Path(__file__).parent.parent
 

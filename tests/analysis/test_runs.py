@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from synthetic_runs import GAUSSIAN, add_gallery, data, four, imported, manifest, many, votes, write_run
+from verified_runs import PROVED
 
 from holdfast.analysis.projections import compared
 from holdfast.analysis.report import write_report
@@ -20,15 +21,6 @@ from holdfast.estimators import base as estimators
 from holdfast.noises.gaussian import Gaussian
 from holdfast.store import run_manifest
 from holdfast.store.run import BoundRecord, ClaimRecord, Run, read_run
-
-PROVED = {
-    "name": "proved",
-    "bound": {"name": "lipschitz", "norm": "l2"},
-    "norm": "L2",
-    "source": "a paper",
-    "assumption": "none",
-    "most": None,
-}
 
 
 def bound(folder: Path) -> CertifiedRun:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from attack_cases import attack_manifest
 from helpers import CLASSES, made_up_data
-from verified_runs import drawn_votes
+from verified_runs import PROVED, drawn_votes
 
 from holdfast.store.adversarials import hashed
 from holdfast.store.attack import AttackRecord, AttackStore
@@ -44,14 +44,6 @@ _VOTES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
         "cohen_lattice",
         {"name": "fixed", **_ALPHA, "method": "split"},
     ),
-}
-_PROVED = {
-    "name": "proved",
-    "bound": {"name": "lipschitz", "norm": "l2"},
-    "norm": "L2",
-    "source": "a paper",
-    "assumption": "none",
-    "most": None,
 }
 
 
@@ -135,7 +127,7 @@ def runs() -> dict[str, Made]:
         imported,
         [ClaimRecord(0, 1, 1, 0.25, 1.5), ClaimRecord(1, 1, None, 0.0, None), ClaimRecord(2, 3, 3, 0.5, 0.0)],
     )
-    bound = _manifest("bound", {}, "lipschitz", _PROVED, seed=None, block=0, n0=0)
+    bound = _manifest("bound", {}, "lipschitz", PROVED, seed=None, block=0, n0=0)
     found["bound"] = bound, [BoundRecord(0, 1, 1, 0.25), BoundRecord(1, 1, None, 0.0), BoundRecord(2, 3, 2, 1e-05)]
     made = {}
     for name, (manifest, records) in found.items():

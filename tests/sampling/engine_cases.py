@@ -15,8 +15,9 @@ import torch
 
 from holdfast.data import open_data
 from holdfast.estimators import Estimator, FixedSize
-from holdfast.execution.certify import certify_run, describe_certification, installed_versions
+from holdfast.execution.certify import certify_run, describe_certification
 from holdfast.execution.factories import BackendFactory
+from holdfast.execution.versions import installed_versions
 from holdfast.models.backends import Job, prepare
 from holdfast.models.bundle import Bundle, load_bundle
 from holdfast.noises.base import noise_from_dict

@@ -37,6 +37,15 @@ THEOREMS = {
     "overlap_linf": {"name": "uniform", "half_width": 0.7},
     "lee": {"name": "uniform-flip", "kappa": 0.6, "levels": 17},
 }
+# The estimator of a bound.
+PROVED: dict[str, Any] = {
+    "name": "proved",
+    "bound": {"name": "lipschitz", "norm": "l2"},
+    "norm": "L2",
+    "source": "a paper",
+    "assumption": "none",
+    "most": None,
+}
 COUNTS_PIXELS = ("levine", "partition", "lee")
 # A radius of each theorem that many votes certify and few do not.
 ASKED = dict.fromkeys(COUNTS_PIXELS, 1.0) | {

@@ -14,7 +14,7 @@ import torch
 from stored_questions import NONCE, ask_all, case_names, entries, is_attack, model_of, read_stored, reduced, run_program
 
 from holdfast.errors import HoldfastError
-from holdfast.execution.certify import installed_versions
+from holdfast.execution.versions import installed_versions
 from holdfast.store.attack import AttackRun
 
 HERE = Path(__file__).parent
@@ -63,7 +63,7 @@ def later_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     The code of an architecture may have been rewritten since: of another version that is a note, of the same one it is
     a failure.
     """
-    monkeypatch.setattr("holdfast.execution.certify.VERSION", "1000")
+    monkeypatch.setattr("holdfast.execution.versions.VERSION", "1000")
     assert installed_versions()["holdfast"] == "1000"
 
 

@@ -15,9 +15,9 @@ from holdfast.workflows.attack import (
     AttackOptions,
     ComputeOptions,
     attack_into,
-    certification_of,
+    attacked_noise,
+    attacked_run,
     narrowed,
-    smoothing_of,
     warn_of_hidden_gradients,
 )
 from holdfast.workflows.commitment import Commitment
@@ -172,10 +172,12 @@ def attack_command(
     attack_options.commitment.check(out, AttackManifest)
     computation = ComputeOptions(device, threads, parse_batch_size(batch_size), precision, backend)
     bundle = load_bundle(model, torch_device(device))
-    certification = None if run is None else certification_of(run, noise, every, split, precision, backend)
+    certification = None if run is None else attacked_run(run)
+    if certification is not None:
+        _refuse_decided(certification, noise, every, split, precision, backend)
     examples = open_data_spec(data, split if certification is None else certification.manifest.data.split)
     check_fit(model, bundle, data, examples)
-    smoothing = None if certification is not None else smoothing_of(bundle, noise, model)
+    smoothing = None if certification is not None else attacked_noise(bundle, noise, model)
     if certification is None:
         warn_of_class_order(examples, every, limit)
     subset = DataManifest.of(examples, every, limit) if certification is None else narrowed(certification, limit)
@@ -196,6 +198,28 @@ def attack_command(
             f"ALARM: {out} contradicts certificates of {run}: of {counted(len(found.alarms), 'example')}, the first "
             f'one is {found.alarms[0]}. The evidence is in {out / EVIDENCE}; see "The alarm" in docs/how-to/attacks.md'
         )
+
+
+def _refuse_decided(
+    certification: CertifiedRun, noise: str | None, every: int, split: str, precision: str, backend: str
+) -> None:
+    """Raise UsageError for an option with another value than its default and than that of the run, which decides."""
+    from holdfast.store.run_manifest import backend_of
+
+    folder, manifest = certification.folder, certification.manifest
+    if noise is not None:
+        raise UsageError(f"the noise comes from {folder}; leave it out")
+    if every != 1:
+        raise UsageError(
+            f"the inputs come from {folder}; leave out every = {every}, or take the first ones with a limit"
+        )
+    for name, given, default, decided in (
+        ("split", split, "test", manifest.data.split),
+        ("precision", precision, "float32", manifest.precision),
+        ("backend", backend, "auto", backend_of(manifest)),
+    ):
+        if given not in (default, decided):
+            raise UsageError(f"the {name} comes from {folder} and is {decided}, got {given}; leave it out")
 
 
 def _draw(found: AttackRun, certification: CertifiedRun | None, plot: Path) -> None:

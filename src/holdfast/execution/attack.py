@@ -13,9 +13,9 @@ import numpy as np
 from holdfast.attacks import Check, DefendedTarget, Queries, SmoothedTarget, attack_from_dict
 from holdfast.errors import AlarmError, UsageError
 from holdfast.execution.adversary import Adversary, Certified
-from holdfast.execution.certify import differing_versions, installed_versions
 from holdfast.execution.code import CODE, code_version
 from holdfast.execution.session import session
+from holdfast.execution.versions import differing_versions, installed_versions
 from holdfast.noises.base import noise_from_dict
 from holdfast.sampling.inputs import checked_example
 from holdfast.store.attack import EVIDENCE, AttackRecord, AttackStore

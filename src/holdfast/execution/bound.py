@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from holdfast.errors import RunError
-from holdfast.execution.certify import installed_versions
 from holdfast.execution.code import code_version
 from holdfast.execution.session import session
+from holdfast.execution.versions import installed_versions
 from holdfast.sampling.inputs import checked_example
 from holdfast.store.run import BoundRecord, RunStore
 from holdfast.store.run_manifest import BOUND, RunManifest

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import platform
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from holdfast.distribution import VERSION
 from holdfast.errors import RunError, UsageError
 from holdfast.estimators import Estimator
-from holdfast.execution.code import CODE, code_version
+from holdfast.execution.code import code_version
 from holdfast.execution.session import session
+from holdfast.execution.versions import installed_versions
 from holdfast.models.backends.base import find
 from holdfast.noises.base import Noise, grey_or_rgb, noise_from_dict
 from holdfast.noises.pixels import TRANSPOSE, counts_pixels, refuse_channels_last
@@ -86,28 +85,6 @@ def code_of_votes(noise: Noise, estimator: Estimator, model: Mapping[str, Any]) 
         model: entries of the model in its manifest.
     """
     return code_version(type(noise), type(estimator), find(model.get("backend", {}).get("name", "torch")))
-
-
-def installed_versions() -> dict[str, str]:
-    """The versions of Holdfast and of the libraries that noise and votes come from."""
-    return {
-        "holdfast": VERSION,
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-        "processor": torch.backends.cpu.get_cpu_capability(),
-    }
-
-
-def differing_versions(there: Mapping[str, str], here: Mapping[str, str], where: str) -> list[str]:
-    """Versions that differ between this installation and a run or an attack: likely reasons for other results."""
-    return [
-        f"the code that draws and counts is not that of the {where}"
-        if name == CODE
-        else f"{name} {there.get(name)} in the {where}, {here.get(name)} here"
-        for name in dict.fromkeys([*there, *here])
-        if there.get(name) != here.get(name)
-    ]
 
 
 def procedure_of(manifest: RunManifest) -> Procedure:

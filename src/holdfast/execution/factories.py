@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from holdfast.code_digest import MAIN, code_again
 from holdfast.errors import RunError
-from holdfast.execution.certify import installed_versions
 from holdfast.execution.code import code_at_work
+from holdfast.execution.versions import installed_versions
 from holdfast.models.backends import Backend, Job, prepare
 from holdfast.models.identity import model_code
 from holdfast.sampling.classifier import VotingClassifier

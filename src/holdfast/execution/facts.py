@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from holdfast.code_digest import place
-from holdfast.execution.certify import installed_versions
+from holdfast.execution.versions import installed_versions
 from holdfast.models.backends.base import backend_names, find
 from holdfast.noises.base import noise_from_dict
 from holdfast.store.data_manifest import DataManifest

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.code_digest import place
 from holdfast.errors import RunError
-from holdfast.execution.certify import code_of_votes, differing_versions, installed_versions, procedure_of
+from holdfast.execution.certify import code_of_votes, procedure_of
 from holdfast.execution.code import CODE, of_holdfast, other_code
+from holdfast.execution.versions import differing_versions, installed_versions
 from holdfast.noises.base import noise_from_dict
 from holdfast.sampling.inputs import checked_example
 from holdfast.sampling.rng import BLOCK, Stream

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import asdict
 
-from holdfast.errors import RunError
 from holdfast.folders import entered
 from holdfast.formats.records import AttackLine
 from holdfast.plain import Plain
 from holdfast.store.adversarials import FOUND, read_adversarial, write_adversarial
 from holdfast.store.attack_manifest import FILE_NAME, AttackManifest, read_attack_manifest
 from holdfast.store.digests import DIGEST
-from holdfast.store.folder import RECORDS, RunFolder, Session, opened, read_sessions, sealed, whole_lines
+from holdfast.store.folder import RECORDS, RunFolder, Session, opened, read_records, read_sessions, sealed, whole_lines
 from holdfast.store.manifest import ensure_manifest
 from holdfast.store.results import FILE_NAME as RESULTS
 from holdfast.store.results import check_results, conclude
@@ -191,22 +190,11 @@ def _read_attack(folder: Folder) -> AttackRun:
 
 
 def _read(folder: Folder, manifest: AttackManifest, lines: Sequence[bytes]) -> AttackRun:
-    records: dict[int, AttackRecord] = {}
-    indices = manifest.data.indices()
-    for number, text in enumerate(lines, 1):
-        where = f"{folder / RECORDS}, line {number}"
-        try:
-            record = _record(opened(text, manifest.digest, AttackLine), manifest)
-        except ValueError as error:
-            raise RunError(
-                f"{where} is not a record ({error}). The line was changed after it was written; delete it, and run "
-                "the same command to attack its example again"
-            ) from error
-        if record.index in records or record.index not in indices:
-            why = "a second time" if record.index in records else "although it is not in the attack's subset"
-            raise RunError(f"{where} records example {record.index} {why}; delete the line")
-        records[record.index] = record
-    in_order = tuple(records[index] for index in sorted(records))
+    def read(text: bytes) -> AttackRecord:
+        return _record(opened(text, manifest.digest, AttackLine), manifest)
+
+    records = read_records(lines, folder / RECORDS, read, manifest.data.indices(), "attack", "attack")
+    in_order = tuple(sorted(records, key=lambda record: record.index))
     for record in in_order:
         _adversarial(folder, manifest, record)
     return AttackRun(folder.where, manifest, in_order, read_sessions(folder))

@@ -25,13 +25,14 @@ from holdfast.shortened import some
 from holdfast.store.digests import record_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Container, Iterator, Sequence
     from io import FileIO
+    from pathlib import Path
     from types import TracebackType
 
     from typing_extensions import Self
 
-    from holdfast.folders import Where
+    from holdfast.folders import Below, Where
 
 RECORDS = "records.jsonl"
 SESSIONS = "sessions.jsonl"
@@ -58,6 +59,17 @@ class Line(Protocol):
 
 
 AnyLine = TypeVar("AnyLine", bound=Line)
+
+
+class Indexed(Protocol):
+    """What all records have once they are read, whatever else they hold."""
+
+    @property
+    def index(self) -> int:
+        """The index of its example."""
+
+
+AnyRecord = TypeVar("AnyRecord", bound=Indexed)
 
 
 class RunFolder(ABC):
@@ -193,6 +205,44 @@ def whole_lines(folder: Where | Folder) -> list[bytes]:
     """
     with entered(folder) as place:
         return _whole(place, RECORDS)
+
+
+def read_records(
+    lines: Sequence[bytes],
+    path: Path | Below,
+    read: Callable[[bytes], AnyRecord],
+    indices: Container[int],
+    kind: str,
+    verb: str,
+) -> list[AnyRecord]:
+    """The records of a folder, in the order of their lines; at most one for each example.
+
+    Args:
+        lines: see `whole_lines`.
+        path: of the file, for messages.
+        read: makes a record of a line, or raises ValueError.
+        indices: of the examples that may have a record.
+        kind: "run" or "attack", for messages.
+        verb: what makes the record of an example anew: "certify" or "attack", for messages.
+
+    Raises:
+        RunError: a line is not a record, or its example has one already or may not have one.
+    """
+    found: dict[int, AnyRecord] = {}
+    for number, text in enumerate(lines, 1):
+        where = f"{path}, line {number}"
+        try:
+            record = read(text)
+        except ValueError as error:
+            raise RunError(
+                f"{where} is not a record ({error}). The line was changed after it was written; delete it, and run "
+                f"the same command to {verb} its example again"
+            ) from error
+        if record.index in found or record.index not in indices:
+            why = "a second time" if record.index in found else f"although it is not in the {kind}'s subset"
+            raise RunError(f"{where} records example {record.index} {why}; delete the line")
+        found[record.index] = record
+    return list(found.values())
 
 
 def read_sessions(folder: Where | Folder) -> tuple[Session, ...]:

@@ -18,6 +18,7 @@ from holdfast.store.folder import (
     RunFolder,
     Session,
     opened,
+    read_records,
     read_sessions,
     sealed,
     whole_lines,
@@ -228,23 +229,7 @@ def _parse(lines: Sequence[bytes], manifest: RunManifest, path: Below) -> list[R
             f"{path.parent / FILE_NAME} has impossible settings: {error}. Restore the file from a copy; if there is "
             "none, the run has to be made again"
         ) from error
-    indices = kind.indices(manifest.data)
-    seen: set[int] = set()
-    records: list[Record] = []
-    for number, line in enumerate(lines, 1):
-        try:
-            record = read(line)
-        except (ValueError, UsageError) as error:
-            raise RunError(
-                f"{path}, line {number} is not a record ({error}). The line was changed after it was written; "
-                "delete it, and run the same command to certify its example again"
-            ) from error
-        if record.index in seen or record.index not in indices:
-            why = "a second time" if record.index in seen else "although it is not in the run's subset"
-            raise RunError(f"{path}, line {number} records example {record.index} {why}; delete the line")
-        seen.add(record.index)
-        records.append(record)
-    return records
+    return read_records(lines, path, read, kind.indices(manifest.data), "run", "certify")
 
 
 def _votes_of(manifest: RunManifest) -> Callable[[bytes], VoteRecord]:

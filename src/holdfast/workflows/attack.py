@@ -205,42 +205,16 @@ def target_of(
     return smoothed, description(classifier)
 
 
-def certification_of(
-    folder: Where, noise: str | None, every: int, split: str, precision: str, backend: str
-) -> CertifiedRun:
-    """The run whose certificates are attacked; it decides what else could be named.
-
-    Args:
-        folder: folder of the run.
-        noise: None, since it is that of the run.
-        every: 1, since the inputs are those of the run.
-        split: that of the run, or "test".
-        precision: that of the run, or "float32".
-        backend: that of the run, or "auto".
+def attacked_run(folder: Where) -> CertifiedRun:
+    """The run whose certificates are attacked; it decides noise, inputs, precision and backend.
 
     Raises:
-        UsageError: a setting that the run decides is given, and differs.
         RunError: not a run that Holdfast made, or one without records.
     """
     from holdfast.analysis.runs import ImportedRun, analyze
     from holdfast.store.run import read_run
-    from holdfast.store.run_manifest import backend_of
 
     certification = analyze(read_run(folder))
-    if noise is not None:
-        raise UsageError(f"the noise comes from {folder}; leave it out")
-    if every != 1:
-        raise UsageError(
-            f"the inputs come from {folder}; leave out every = {every}, or take the first ones with a limit"
-        )
-    manifest = certification.manifest
-    for name, given, default, decided in (
-        ("split", split, "test", manifest.data.split),
-        ("precision", precision, "float32", manifest.precision),
-        ("backend", backend, "auto", backend_of(manifest)),
-    ):
-        if given not in (default, decided):
-            raise UsageError(f"the {name} comes from {folder} and is {decided}, got {given}; leave it out")
     if isinstance(certification, ImportedRun) or not certification.results:
         raise RunError(
             f"{folder} has no certificates of a model that could be attacked: it is an imported log, or has no "
@@ -249,7 +223,7 @@ def certification_of(
     return certification
 
 
-def smoothing_of(bundle: Bundle, noise: str | None, model: Where) -> Noise | None:
+def attacked_noise(bundle: Bundle, noise: str | None, model: Where) -> Noise | None:
     """The noise that smooths a model, checked against it; None for the model alone.
 
     Args:
@@ -306,7 +280,7 @@ def _as_certified(
     bundle: Bundle,
     examples: DataSet,
     computation: ComputeOptions,
-    asked: AttackOptions,
+    options: AttackOptions,
 ) -> tuple[Noise | None, ComputeOptions, AttackOptions]:
     """Noise, precision, backend and alpha of the run, after a check of model and data; no noise for a bound."""
     from holdfast.execution.replay import check_origin
@@ -316,10 +290,10 @@ def _as_certified(
     check_origin(manifest, bundle, examples)
     where = replace(computation, precision=manifest.precision, backend=backend_of(manifest))
     noise = certification.noise
-    if noise is not None and asked.alpha is None:
+    if noise is not None and options.alpha is None:
         # That of exact certificates is 0, at which nothing could be answered by sampling.
-        asked = replace(asked, alpha=certification.alpha or None)
-    return noise, where, asked
+        options = replace(options, alpha=certification.alpha or None)
+    return noise, where, options
 
 
 def _target_class(text: str | None, classes: int) -> int | str | None:

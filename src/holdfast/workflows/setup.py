@@ -145,7 +145,7 @@ class Setup:
 
     def there(self, every: int, limit: int | None) -> Subset:
         """These examples in words, and what an interval around a share of them covers."""
-        return chosen(self.data, every, limit)
+        return subset_in_words(self.data, every, limit)
 
     def builder(self, device: str, threads: int, precision: str | None = None) -> ClassifierBuilder:
         """A builder of base classifiers, in the precision of this setup unless another one is given."""
@@ -161,7 +161,7 @@ class Setup:
         )
 
 
-def chosen(data: DataSet, every: int, limit: int | None) -> Subset:
+def subset_in_words(data: DataSet, every: int, limit: int | None) -> Subset:
     """Every `every`-th example of a data set, at most `limit` of them, in words, and what an interval covers."""
     from holdfast.store.subsets import Split, subset_of
 
@@ -174,7 +174,7 @@ def warn_of_class_order(data: DataSet, every: int, limit: int | None) -> None:
     """Warn, before anything is computed, that the first examples of a sorted split do not represent it."""
     from holdfast.store.subsets import spread_step
 
-    subset = chosen(data, every, limit)
+    subset = subset_in_words(data, every, limit)
     if subset.caution is None or limit is None:
         return
     warnings.warn(
