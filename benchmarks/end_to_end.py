@@ -27,7 +27,7 @@ from common.small import DATA, digits_model
 from holdfast.errors import UsageError
 from holdfast.estimators import Estimator, FixedSize, Looks, certificate, scale_of
 from holdfast.execution.backends import ClassifierBuilder, description
-from holdfast.models.bundle import load_bundle
+from holdfast.models.bundle import open_bundle
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.procedure import Certify, certify_votes
 from holdfast.stats.binomial import lower_bound, upper_bound
@@ -54,8 +54,8 @@ class Benchmark:
 
     def __init__(self, model: Path, data: str, images: int, backend: str, precision: str, n: int) -> None:
         self.n = n
-        self.bundle = load_bundle(model)
-        noise = self.bundle.info.trained_for
+        self.model = open_bundle(model)
+        noise = self.model.trained_for
         if noise is None:
             raise UsageError(f"{model} was trained without noise, so there is nothing that it is to be certified with")
         self.noise = noise
@@ -66,9 +66,7 @@ class Benchmark:
         self.scale = scale_of(self.noise, None, self.data.shape)
 
         def place(precision: str) -> ClassifierBuilder:
-            return ClassifierBuilder(
-                self.bundle, self.noise, precision, "cpu", 1, lambda: open_data_spec(data, "train")
-            )
+            return ClassifierBuilder(self.model, self.noise, precision, "cpu", 1, lambda: open_data_spec(data, "train"))
 
         self.reference = place("float32").classifier("torch")
         work = len(self.examples) * (N0 + n)
@@ -87,7 +85,7 @@ class Benchmark:
 
     def plain_seconds(self) -> float:
         """For all images, extrapolated from a part of the samples of some of them."""
-        module, classes = self.bundle.module, len(self.bundle.info.class_names)
+        module, classes = self.model.module, len(self.model.classes)
         times = []
         for example in self.examples[:: max(1, len(self.examples) // 6)]:
             start = time.perf_counter()

@@ -137,10 +137,10 @@ def untrained(only: str | None, precision: str) -> list[Case]:
 def trained(model: str, precision: str) -> Case:
     """A bundle on real inputs."""
     path, _, data = model.partition("=")
-    material = Setup.load(Path(path), data, None, "test", "cpu", precision)
-    inputs, samples = (360, 100) if material.bundle.info.architecture.startswith("digits") else (4, 1000)
+    material = Setup.load(path, data, None, "test", "cpu", precision)
+    inputs, samples = (360, 100) if material.model.label.startswith("digits") else (4, 1000)
     examples = [material.data[index] for index in range(inputs)]
-    name = f"trained {material.bundle.info.architecture} {precision}"
+    name = f"trained {material.model.label} {precision}"
     network, reference = (
         cast("Backend", material.builder("cpu", 1, each).classifier("torch").function)
         for each in (precision, "float32")

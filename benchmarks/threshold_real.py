@@ -141,7 +141,7 @@ def compare(asked: argparse.Namespace, n: int) -> None:
     size, speed = engine.fastest_batch(classifier, material.noise, examples[0])
     setting = Setting(material, classifier, examples, replace(engine, batch_size=size), n)
     print(
-        f"{material.bundle.info.architecture} for {material.noise}, {asked.precision}, {material.data.source}: "
+        f"{material.model.label} for {material.noise}, {asked.precision}, {material.data.source}: "
         f"{len(indices)} of {len(material.data)} test images (every {asked.every}), "
         f"n0 = {N0}, n = {n:,}, alpha = {ALPHA}; batches of {size}, {speed:,.0f} samples/s"
     )

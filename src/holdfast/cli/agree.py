@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,7 +25,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def agree_command(
-    model: options.ModelFile,
+    model: options.ModelSpec,
     data: options.DataSpec = "digits",
     noise: options.NoiseSpec = None,
     split: options.Split = "test",
@@ -52,7 +53,7 @@ def agree_command(
 
     setup, estimator = Setup.load(model, data, noise, split, "cpu", precision), FixedSize(n, alpha, bounds)
     at = radii_of_report(setup, estimator) if radii is None else parse_radii(radii)
-    with console.count_progress(f"certify twice {model.name}", json or quiet) as show:
+    with console.count_progress(f"certify twice {Path(model).name}", json or quiet) as show:
         found = compare(
             setup,
             every,

@@ -23,7 +23,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def certify_command(
-    model: options.ModelFile,
+    model: options.ModelSpec,
     out: Annotated[
         Path, typer.Option("--out", help="Folder of the run. An interrupted run is resumed.", metavar="RUN")
     ],

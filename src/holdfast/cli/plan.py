@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -28,8 +27,8 @@ def add_to(app: typer.Typer) -> None:
 def plan_command(
     noise: options.NoiseSpec = None,
     model: Annotated[
-        Path | None,
-        typer.Option("--model", help="Model bundle whose speed to measure in a short burst.", metavar="FILE"),
+        str | None,
+        typer.Option("--model", help="Model whose speed to measure in a short burst.", metavar="SPEC"),
     ] = None,
     data: options.DataSpec = "digits",
     split: options.Split = "test",

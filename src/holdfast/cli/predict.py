@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,7 +23,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def predict_command(
-    model: options.ModelFile,
+    model: options.ModelSpec,
     data: options.DataSpec = "digits",
     noise: options.NoiseSpec = None,
     split: options.Split = "test",
@@ -53,7 +54,7 @@ def predict_command(
 
     setup = Setup.load(model, data, noise, split, device, precision)
     where = parse_engine(engine, ray_address, device, parse_batch_size(batch_size), threads)
-    with console.count_progress(f"predict {model.name}", json or quiet) as show:
+    with console.count_progress(f"predict {Path(model).name}", json or quiet) as show:
         found = answers(setup, every, limit, n, alpha, where, fixed=fixed, seed=seed, backend=backend, on_done=show)
     if json:
         console.print_json(
@@ -84,7 +85,7 @@ def _print(found: Answers, setup: Setup) -> None:
     from holdfast.stats.datasets import proportion
 
     examples, predictions, subset = found.examples, found.predictions, found.subset
-    names = setup.bundle.info.class_names
+    names = setup.model.classes
     rows = [
         (
             str(example.index),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from holdfast.attacks import Target
-    from holdfast.models.bundle import Bundle
+    from holdfast.models.model import Model
     from holdfast.sampling.engines.base import Engine
     from holdfast.store.attack import AttackRun
     from holdfast.verification.findings import Findings
@@ -47,11 +47,11 @@ def verify_command(
         ),
     ] = None,
     model: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--model",
-            help="Compare the manifest with this model bundle; for an attack, also the answers.",
-            metavar="FILE",
+            help="Compare the manifest with this model; for an attack, also the answers.",
+            metavar="SPEC",
         ),
     ] = None,
     replay: Annotated[
@@ -182,7 +182,7 @@ class _Replayer:
 class _Attacked:
     """Makes the classifier that was attacked."""
 
-    model: Bundle | None
+    model: Model | None
     data: str | None
     place: _Replayer
 
@@ -210,7 +210,7 @@ class _Show:
 def _given(
     manifest: dict[str, Any],
     data: str | None,
-    model: Path | None,
+    model: str | None,
     replay: str | None,
     digest: str | None,
     results: str | None,
@@ -234,16 +234,16 @@ def _given(
         results=results,
         nonce=nonce,
         data=None if data is None else lambda split: open_data_spec(data, split),
-        model=None if model is None else _bundle(model, place.device or "cpu"),
+        model=None if model is None else _opened(model, place.device or "cpu"),
         replay=sample,
     )
 
 
-def _bundle(model: Path, device: str) -> Bundle:
-    from holdfast.models.bundle import load_bundle
+def _opened(model: str, device: str) -> Model:
+    from holdfast.models.source import open_model
     from holdfast.sampling.devices import torch_device
 
-    return load_bundle(model, torch_device(device))
+    return open_model(model, torch_device(device))
 
 
 def _manifest(folder: Path, is_attack: bool) -> dict[str, Any]:

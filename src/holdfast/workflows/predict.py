@@ -72,12 +72,12 @@ def answers(
     from holdfast.sampling.smoothed import SmoothedClassifier
 
     warn_of_class_order(setup.data, every, limit)
-    space, indices = setup.bundle.info.input_space, setup.indices(every, limit)
+    space, indices = setup.model.input_space, setup.indices(every, limit)
     classifier = setup.builder(engine.device, engine.threads).chosen(backend, setup.data[0], len(indices) * n)
     smoothed = SmoothedClassifier(
         base_for(engine, classifier, setup.noise),
         setup.noise,
-        len(setup.bundle.info.class_names),
+        len(setup.model.classes),
         input_range=(space.low, space.high),
         engine=engine,
     )
