@@ -14,6 +14,7 @@ import zipfile
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from holdfast.budgets import check_memory, check_size
 from holdfast.errors import BundleError, first_line
@@ -43,8 +44,8 @@ _SIZE_NAMES = re.compile(
 _SIZE_TEXT = re.compile(r"[\w\s+\-*/(),.]*")
 
 
-def read_program(path: Path) -> ExportedProgram:
-    """A program with its weights.
+def read_program(path: Path) -> bytes:
+    """The archive of a program, with nothing in it but a graph of operators and plain weights.
 
     Raises:
         BundleError: no program that torch.export saved, a broken one, or one that would run more than operators.
@@ -54,15 +55,26 @@ def read_program(path: Path) -> ExportedProgram:
     check_directory(path, path.stat().st_size)
     try:
         with zipfile.ZipFile(path) as archive:
-            content = _plain_archive(archive, path)
+            return _plain_archive(archive, path)
     except (zipfile.BadZipFile, KeyError, ValueError, UnicodeDecodeError, RecursionError) as error:
         raise _broken(path, error) from error
+
+
+def program_of(content: bytes) -> ExportedProgram:
+    """The program in an archive of `read_program`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             return torch.export.load(io.BytesIO(content))
         except Exception as error:  # torch raises nearly anything on a graph that does not fit.
-            raise _broken(path, error) from error
+            raise _broken("the program", error) from error
+
+
+def module_in(content: bytes) -> nn.Module:
+    """The module of a program in an archive of `read_program`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return program_of(content).module()
 
 
 def _plain_archive(archive: zipfile.ZipFile, path: Path) -> bytes:
@@ -149,7 +161,7 @@ def _json(archive: zipfile.ZipFile, name: str) -> Any:
     return json.loads(archive.read(name))
 
 
-def _broken(path: Path, error: Exception) -> BundleError:
+def _broken(path: object, error: Exception) -> BundleError:
     return BundleError(
         f"{path} is no program of torch.export that this torch reads ({type(error).__name__}: {first_line(error)}). "
         "Export it with torch.export.save, by a version of torch that is not newer than this one"

@@ -86,6 +86,36 @@ class ChannelsLast(nn.Module):
         return x.movedim(1, -1)
 
 
+class FromBytes(nn.Module):
+    """A network that is read from the bytes of its file, in this process and again in others.
+
+    Args:
+        read: from the bytes to the network; a function at the top level of a module.
+        content: of the file.
+    """
+
+    def __init__(self, read: Callable[[bytes], nn.Module], content: bytes) -> None:
+        super().__init__()
+        self.network = read(content)
+        self._read = read
+        self._content = content
+        self.training = False
+
+    def train(self, mode: bool = True) -> Self:
+        """Nothing: it is as it was exported."""
+        return self
+
+    def forward(self, x: Tensor) -> Any:
+        """What the network returns."""
+        return self.network(x)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> FromBytes:
+        return FromBytes(self._read, self._content)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FromBytes, (self._read, self._content)
+
+
 class Reader(nn.Module):
     """From what a network returns to logits `(batch, classes)`, or integer votes `(batch,)`.
 

@@ -79,7 +79,7 @@ class Given:
         assert self.model is not None
         if self.model.space is not None:
             return self.model
-        data = entries["data"]
+        data = plain(entries)["data"]
         inputs = KnownInputs(tuple(data["shape"]), data["low"], data["high"], tuple(data["class_names"]))
         return self.model.fitted(inputs, "the manifest")
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from holdfast.budgets import sha256_of
 from holdfast.errors import BundleError, UsageError
-from holdfast.models.exported_program import read_program
+from holdfast.models.exported_program import module_in, program_of, read_program
+from holdfast.models.networks import FromBytes
 from holdfast.models.source import Network, model_source
 from holdfast.spec import place
 
@@ -15,7 +16,8 @@ from holdfast.spec import place
 def exported(path: str) -> Network:
     """A program with one input."""
     file = place(path)
-    program = read_program(file)
+    content = read_program(file)
+    program = program_of(content)
     inputs = [each for each in program.graph.nodes if each.op == "placeholder" and each.name in _inputs(program)]
     if len(inputs) != 1:
         raise UsageError(f"{path} has {len(inputs)} inputs, expected one, the noisy inputs; export it with one input")
@@ -25,7 +27,7 @@ def exported(path: str) -> Network:
     outputs: Any = program.graph.output_node().args[0]
     last: tuple[object, ...] = tuple(outputs[0].meta["val"].shape) if len(outputs) == 1 else ()
     return Network(
-        program.module(),
+        FromBytes(module_in, content),
         {"sha256": sha256_of(file, BundleError)},
         takes=event if len(event) == len(sizes) - 1 and event else None,
         batch=batch,

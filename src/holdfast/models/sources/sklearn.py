@@ -14,6 +14,10 @@ from holdfast.models.networks import FunctionNetwork
 from holdfast.models.source import Network, model_source
 from holdfast.spec import place
 
+# Of scikit-learn itself, and run no code when they are loaded, but read memory by numbers in the file: looked at here.
+_CHECKED = ("sklearn.tree._tree.Tree",)
+_DEEPEST = 32
+
 
 class Votes:
     """The class that a fitted classifier predicts, as an index into its classes.
@@ -40,19 +44,51 @@ def sklearn(path: str) -> Network:
     file = place(path)
     sha256 = sha256_of(file, BundleError)
     try:
-        untrusted = get_untrusted_types(file=file)
+        untrusted = sorted(set(map(str, get_untrusted_types(file=file))) - set(_CHECKED))
     except Exception as error:  # zipfile and skops raise nearly anything.
         raise BundleError(f"{path} is no file of skops ({type(error).__name__}: {first_line(error)})") from error
     if untrusted:
         raise BundleError(
-            f"{path} has objects of {', '.join(map(str, untrusted[:4]))}, which skops does not trust, and loading them "
+            f"{path} has objects of {', '.join(untrusted[:4])}, which skops does not trust, and loading them "
             "would run their code. If they are yours, load the model in code of your own: python:FILE.py:CALLABLE"
         )
     try:
-        classifier = load(file, trusted=[])
+        classifier = load(file, trusted=list(_CHECKED))
     except Exception as error:
         raise BundleError(f"{path} cannot be loaded by skops ({type(error).__name__}: {first_line(error)})") from error
+    _check_trees(classifier, path)
     return fitted_network(classifier, path, {"sha256": sha256})
+
+
+def _check_trees(found: Any, path: str, depth: int = 0) -> None:
+    """Look at every tree in a classifier, wherever it lies.
+
+    Raises:
+        BundleError: a node has children or features that are not there.
+    """
+    from sklearn.tree._tree import Tree
+
+    if depth > _DEEPEST:
+        raise BundleError(f"{path} has objects more than {_DEEPEST} deep within each other: it is no classifier")
+    if isinstance(found, Tree):
+        count, left, right = found.node_count, found.children_left, found.children_right
+        inner, own = left != -1, np.arange(count)
+        # Children come after their parents, so that a walk from the root ends.
+        right_ones = (left[inner] > own[inner]) & (left[inner] < count) & (right[inner] > own[inner])
+        features = found.feature[inner]
+        if not (right_ones & (right[inner] < count) & (features >= 0) & (features < found.n_features)).all():
+            raise BundleError(f"{path} has a tree whose nodes lead outside it: the file was changed, fetch it again")
+        return
+    if isinstance(found, dict):
+        parts = list(found.values())
+    elif isinstance(found, list | tuple):
+        parts = list(found)
+    elif isinstance(found, np.ndarray):
+        parts = found.ravel().tolist() if found.dtype == object else []
+    else:
+        parts = list(getattr(found, "__dict__", {}).values()) if not isinstance(found, type) else []
+    for part in parts:
+        _check_trees(part, path, depth + 1)
 
 
 def fitted_network(classifier: Any, name: str, entries: dict[str, Any]) -> Network:
