@@ -26,6 +26,7 @@ def predict_command(
     model: options.ModelSpec,
     data: options.DataSpec = "digits",
     noise: options.NoiseSpec = None,
+    denoiser: options.Denoiser = None,
     split: options.Split = "test",
     every: options.Every = 1,
     limit: options.Limit = None,
@@ -52,7 +53,7 @@ def predict_command(
     from holdfast.analysis import choices
     from holdfast.store.seeds import CHOSEN, ENTROPY
 
-    setup = Setup.load(model, data, noise, split, device, precision)
+    setup = Setup.load(model, data, noise, split, device, precision, denoiser=denoiser)
     where = parse_engine(engine, ray_address, device, parse_batch_size(batch_size), threads)
     with console.count_progress(f"predict {Path(model).name}", json or quiet) as show:
         found = answers(setup, every, limit, n, alpha, where, fixed=fixed, seed=seed, backend=backend, on_done=show)

@@ -94,6 +94,8 @@ class Model(Document):
     layout: Literal["channels-last"] | UnsetType = UNSET
     output: Literal["probability"] | UnsetType = UNSET
     code: Words | UnsetType = UNSET
+    # A model in front of it, without a backend of its own.
+    denoiser: Model | UnsetType = UNSET
     backend: NamedEntry | UnsetType = UNSET
 
     def __post_init__(self) -> None:
