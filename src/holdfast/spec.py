@@ -60,7 +60,7 @@ class Form:
         path: whether the path may have commas and equals signs without quotes. Then options are what stands at the end
             with one of the names in `options`; otherwise every comma separates.
         options: the names of the options.
-        texts: options whose values are paths, and may have commas without quotes.
+        texts: options whose values are paths, and may have slashes, and without a path commas, too, without quotes.
     """
 
     path: bool = False
@@ -120,8 +120,10 @@ class _Part:
     def text(self) -> str:
         return Quoted(self.value) if self.quoted else self.value
 
-    def is_option(self, known: Sequence[str]) -> bool:
-        return self.key is not None and (self.quoted or (self.key in known and "/" not in self.value))
+    def is_option(self, form: Form) -> bool:
+        if self.key is None or self.quoted:
+            return self.key is not None
+        return self.key in form.options and ("/" not in self.value or self.key in form.texts)
 
 
 def name_of(text: str) -> str:
@@ -153,7 +155,7 @@ def parse(text: str, form: Form | None = None, is_there: Callable[[str], bool] |
     if first.quoted and first.key is None:
         return Spec(name, first.value, _options(parts[1:], text))
     if form.path and first.raw:
-        end = _end_of_path(parts, name, form.options, there)
+        end = _end_of_path(parts, name, form, there)
         path = ",".join(part.raw for part in parts[:end])
         return Spec(name, path if end else None, _options(parts[end:], text))
     if first.key is None and first.raw:
@@ -280,7 +282,7 @@ def _unreadable(part: str, text: str) -> UsageError:
     return UsageError(f"cannot read {part!r} in {text!r}: parameters are written key=value, separated by commas")
 
 
-def _end_of_path(parts: Sequence[_Part], name: str, known: Sequence[str], is_there: Callable[[str], bool]) -> int:
+def _end_of_path(parts: Sequence[_Part], name: str, form: Form, is_there: Callable[[str], bool]) -> int:
     """How many parts are the path, which is not quoted; 0 for none.
 
     Raises:
@@ -292,7 +294,7 @@ def _end_of_path(parts: Sequence[_Part], name: str, known: Sequence[str], is_the
         return ",".join(part.raw for part in parts[:count])
 
     end = len(parts)
-    while end > 1 and parts[end - 1].is_option(known):
+    while end > 1 and parts[end - 1].is_option(form):
         if not parts[end - 1].quoted and is_there(path(end)):
             if is_there(path(end - 1)):
                 raise UsageError(
@@ -303,10 +305,11 @@ def _end_of_path(parts: Sequence[_Part], name: str, known: Sequence[str], is_the
         end -= 1
     last = parts[end - 1]
     if end == 1:
-        return 0 if last.is_option(known) and (last.quoted or not is_there(last.raw)) else 1
+        return 0 if last.is_option(form) and (last.quoted or not is_there(last.raw)) else 1
     if last.key and last.key.isidentifier() and "/" not in last.value and not is_there(path(end)):
         raise UsageError(
-            f"{name!r} has no option {last.key!r}; it takes {', '.join(known) or 'none'}. Nor is there a file or "
+            f"{name!r} has no option {last.key!r}; it takes {', '.join(form.options) or 'none'}. Nor is there a file "
+            "or "
             f"folder {path(end)}"
         )
     return end
