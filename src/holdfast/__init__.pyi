@@ -1,6 +1,7 @@
 """The public names of Holdfast, each with the module that it comes from. They stand here alone."""
 
 from holdfast.analysis.runs import CertifiedRun as CertifiedRun
+from holdfast.data.base import DataSet as DataSet
 from holdfast.errors import AlarmError as AlarmError
 from holdfast.errors import AttackError as AttackError
 from holdfast.errors import BundleError as BundleError

@@ -60,7 +60,7 @@ class Form:
         path: whether the path may have commas and equals signs without quotes. Then options are what stands at the end
             with one of the names in `options`; otherwise every comma separates.
         options: the names of the options.
-        texts: options whose values are paths, and may have commas without quotes.
+        texts: options whose values are paths, and may have slashes, and without a path commas, too, without quotes.
     """
 
     path: bool = False
