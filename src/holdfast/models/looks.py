@@ -30,13 +30,13 @@ _USUAL = (
 )
 
 
-def look_at(model: Model, shape: tuple[int, ...], noise: Noise, data: DataSet) -> list[str]:
+def look_at(model: Model, shape: tuple[int, ...], noise: Noise | None, data: DataSet) -> list[str]:
     """Show a network a few inputs, and return what a person should doubt.
 
     Args:
         model: fitted to the data.
         shape: shape of a noisy input.
-        noise: the noise.
+        noise: the noise; None for inputs as they are.
         data: the data.
 
     Raises:
@@ -47,8 +47,9 @@ def look_at(model: Model, shape: tuple[int, ...], noise: Noise, data: DataSet) -
     device = next((weights.device for weights in module.parameters()), torch.device("cpu"))
     count = min(_NOISY, len(data))
     inputs = torch.from_numpy(data.batch(np.arange(count) * len(data) // count))
-    noisy = torch.cat([noise.sample(each, 1, source) for each in inputs]).to(device)
-    output, raw = _answers(model, noisy, shape)
+    if noise is not None:
+        inputs = torch.cat([noise.sample(each, 1, source) for each in inputs])
+    output, raw = _answers(model, inputs.to(device), shape)
     if output.ndim == 1 and not output.is_floating_point():
         return []
     if output.ndim != 2 or output.shape[1] != classes:

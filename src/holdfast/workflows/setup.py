@@ -207,13 +207,13 @@ def fitted_model(model: Model, data: DataSet, name: str) -> Model:
         raise UsageError(f"{error}{advice}") from None
 
 
-def check_answers(model: Model, shape: tuple[int, ...], noise: Noise, data: DataSet) -> None:
-    """Show a network of another tool a few noisy inputs, and say what looks wrong.
+def check_answers(model: Model, shape: tuple[int, ...], noise: Noise | None, data: DataSet) -> None:
+    """Show a network of another tool a few inputs, and say what looks wrong.
 
     Args:
         model: the model for these data.
         shape: shape of a noisy input.
-        noise: the noise.
+        noise: the noise; None for inputs as they are.
         data: the data.
 
     Raises:
