@@ -12,7 +12,7 @@ from torch import nn
 
 from holdfast.workflows.python import load_data
 
-CODE = '''
+CODE = """
 import torch
 from torch import nn
 
@@ -35,7 +35,7 @@ def make(width=24):
 def function():
     weights = torch.linspace(-1, 1, 640, dtype=torch.float32).view(64, 10).cos()
     return lambda x: (x.flatten(1) - MEAN) @ weights
-'''
+"""
 
 
 class Net(nn.Module):
