@@ -192,7 +192,7 @@ def hidden(*places: int) -> Any:
         (hidden(*range(16)), r"hides 16 of 16 values.*x\.filled\(VALUE\)"),
         (hidden(3), r"hides 1 of 16 values"),
         ([hidden(3)[0]], r"hides 1 of 16 values"),
-        (X + 0j, r"no tensor of real numbers, got torch.complex64; give x.real"),
+        (X + 0j, r"must be a tensor of real numbers, got torch.complex64; give x.real"),
         (X.numpy() + 0j, "got ndarray of complex128"),
         (X.numpy().astype(str), "got ndarray of <U"),
         (X.numpy().astype(object), "got ndarray of object; convert it to float32 first"),

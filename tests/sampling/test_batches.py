@@ -83,7 +83,7 @@ def speeds(times: dict[int, float], start: int = 256) -> tuple[BatchSize, set[in
         if batches.settled:
             return batches, tried
         tried.add(batches.size)
-        batches.took(batches.size, 1e-6 * batches.size * times[batches.size])
+        batches.record(batches.size, 1e-6 * batches.size * times[batches.size])
     raise AssertionError("the search has no end")
 
 
@@ -111,7 +111,7 @@ def test_interference_on_the_machine_decides_nothing() -> None:
     batches, rng = BatchSize(256, settled=False), np.random.default_rng(0)
     while not batches.settled:
         slowed = 10.0 if rng.random() < 0.2 else 1.0
-        batches.took(batches.size, slowed * 1e-6 * batches.size * (1.0 if batches.size >= 512 else 2.0))
+        batches.record(batches.size, slowed * 1e-6 * batches.size * (1.0 if batches.size >= 512 else 2.0))
     assert batches.size >= 512
 
 
@@ -119,7 +119,7 @@ def test_only_whole_batches_count() -> None:
     batches = BatchSize(256, settled=False)
     for rows in (1, 50, 255):
         for _ in range(1000):
-            batches.took(rows, 1e-3)
+            batches.record(rows, 1e-3)
     assert (batches.size, batches.settled, batches.speed) == (256, False, 0.0)
 
 

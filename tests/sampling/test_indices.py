@@ -134,7 +134,7 @@ def test_keys_of_content_are_no_indices_and_never_meet_by_accident() -> None:
     ("indices", "message"),
     [
         ([0, 1], "there are 4 inputs and 2 indices"),
-        ([0, 1, 2, 2], "index 2 is there twice"),
+        ([0, 1, 2, 2], "index 2 occurs twice"),
         ([0, 1, 2, -1], "from 0 to 2\\^63 - 1, got -1"),
         ([0, 1, 2, 2**63], "got 9223372036854775808"),
         ([0, 1, 2, 3.0], "indices are whole numbers"),
@@ -162,5 +162,5 @@ def test_the_largest_index_has_noise_of_its_own() -> None:
 def test_examples_of_one_index_are_refused() -> None:
     """Both would have the same noise, and one of them the other's votes."""
     twice = [Example(5, np.zeros((1, 4, 4), np.float32), 0), Example(5, np.ones((1, 4, 4), np.float32), 0)]
-    with pytest.raises(UsageError, match="index 5 is there twice"):
+    with pytest.raises(UsageError, match="index 5 occurs twice"):
         smoothed().predict_examples(twice, TopTwo(100, 0.1))

@@ -19,7 +19,7 @@ from engine_cases import NOISE, PATIENCE, PROCEDURE, Real, Seen, alive, collecte
 from holdfast.errors import HoldfastError, MissingExtraError, RunError, UsageError
 from holdfast.estimators import FixedSize, Looks, scale_of
 from holdfast.noises.gaussian import Gaussian
-from holdfast.sampling.engines import ray_failures, ray_knock, stopped
+from holdfast.sampling.engines import ray_failures, ray_head, stopped
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.engines.ray import RayEngine
 from holdfast.sampling.procedure import Votes
@@ -192,8 +192,8 @@ def test_a_port_where_something_else_is_says_so() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
         with pytest.raises(TimeoutError):
-            ray_knock.knock(address, 0.2)
-        head = ray_knock.Head(address, iter(range(0, 10**6, 100)).__next__)
+            ray_head.check_address(address, 0.2)
+        head = ray_head.Head(address, iter(range(0, 10**6, 100)).__next__)
         other.close()
         assert [head.is_lost() for _ in range(5)] == [False, False, False, True, True]
     with pytest.raises(HoldfastError, match=rf"no Ray cluster answers at '{address}'.*`ray start --head`"):
@@ -201,8 +201,8 @@ def test_a_port_where_something_else_is_says_so() -> None:
 
 
 def test_a_ray_cluster_answers_a_knock(cluster: Any) -> None:
-    ray_knock.knock(cluster.address, PATIENCE)
-    assert not ray_knock.Head(cluster.address, iter([0.0, 100.0, 100.0]).__next__).is_lost()
+    ray_head.check_address(cluster.address, PATIENCE)
+    assert not ray_head.Head(cluster.address, iter([0.0, 100.0, 100.0]).__next__).is_lost()
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_a_ray_cluster_answers_a_knock(cluster: Any) -> None:
 )
 def test_failures_of_ray_are_named_in_plain_words(error: Exception, words: str) -> None:
     whole = f"Ray on this machine failed: .*{words}.*goes on from there"
-    with pytest.raises(HoldfastError, match=whole) as raised, ray_failures.plainly(None):
+    with pytest.raises(HoldfastError, match=whole) as raised, ray_failures.explain_ray_failure(None):
         raise error
     assert "\n" not in str(raised.value)
     assert "Traceback" not in str(raised.value)
@@ -226,21 +226,22 @@ def test_an_actor_that_cannot_be_made_says_why() -> None:
     said = "Traceback:\n  File x\nModuleNotFoundError: No module named 'holdfast'\n"
     error = ray.exceptions.RayTaskError("_Actor.__init__", said, ImportError("x"), actor_id="0")
     died = ray.exceptions.ActorDiedError(error)
-    assert ray_failures.in_plain_words(died) == "it could not be made: ModuleNotFoundError: No module named 'holdfast'"
+    words = ray_failures.describe_failure(died)
+    assert words == "it could not be made: ModuleNotFoundError: No module named 'holdfast'"
 
 
 def test_another_version_and_no_start_are_named() -> None:
     said = "Version mismatch: The cluster was started with:\n    Ray: 1.0\n    Python: 3.9\n"
     other = r"another version of Ray or of Python .*Ray: 1.0 Python: 3.9.* Install the"
-    with pytest.raises(HoldfastError, match=other), ray_failures.joining("a:1"):
+    with pytest.raises(HoldfastError, match=other), ray_failures.explain_join_failure("a:1"):
         raise RuntimeError(said)
     none = r"Ray could not be started .*no room.* the engine processes:N needs none"
-    with pytest.raises(HoldfastError, match=none), ray_failures.starting_here():
+    with pytest.raises(HoldfastError, match=none), ray_failures.explain_start_failure():
         raise OSError("no room")
 
 
 def test_the_log_of_ray_does_not_reach_the_terminal_and_other_lines_do(capfd: pytest.CaptureFixture[str]) -> None:
-    with ray_failures.without_its_log():
+    with ray_failures.ray_log_hidden():
         os.write(
             2, b"[2026-11-28 10:24:04,621 W 28377 28377] gcs_client.cc:210: Failed to get\nanother \x1b[31m line\n"
         )

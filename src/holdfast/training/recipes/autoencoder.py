@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Autoencoder(WithoutNoise):
     """Squared error of the decoded image, and cross-entropy of the classifier, which does not change the codes.
 
-    Both are learned side by side, where the paper trains the classifier when the codes are there.
+    Both are learned at the same time; the paper trains the classifier after the codes.
 
     Args:
         reconstruction: weight of the squared error, a sum over the values of an image.
@@ -35,7 +35,7 @@ class Autoencoder(WithoutNoise):
         check_weight("reconstruction", self.reconstruction)
 
     def prepare(self, module: nn.Module) -> None:
-        """Raise UsageError unless it is such a classifier."""
+        """Raise UsageError unless `module` contains an autoencoder classifier."""
         _part(module)
 
     def outcome(self, step: Step) -> StepLoss:
@@ -43,7 +43,7 @@ class Autoencoder(WithoutNoise):
         part = _part(step.module)
         seen: list[tuple[Tensor, Tensor]] = []
         hook = part.encoder.register_forward_hook(lambda module, inputs, codes: seen.append((inputs[0], codes)))
-        # The classifier learns from the codes, and they do not learn from it.
+        # The classifier learns from the codes, but its loss does not change them.
         cut = part.classifier.register_forward_pre_hook(lambda module, inputs: (inputs[0].detach(),))
         try:
             logits = step.model(step.x).float()
@@ -62,4 +62,4 @@ def _part(module: nn.Module) -> AutoencoderClassifier:
     for part in module.modules():
         if isinstance(part, AutoencoderClassifier):
             return part
-    raise UsageError("the recipe 'autoencoder' trains the architecture autoencoder; name this one")
+    raise UsageError("the recipe 'autoencoder' trains the architecture autoencoder; name this architecture")

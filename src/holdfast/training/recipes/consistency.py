@@ -17,7 +17,7 @@ class Consistency(Recipe):
     """Cross-entropy under noise, and a penalty for predictions that differ between noisy copies of an image.
 
     With the class probabilities p_i of the m copies and their mean p: cross-entropy, plus `weight` times the mean of
-    KL(p, p_i), plus `entropy` times the entropy of p. Any noise. It costs what `noise` costs with as many copies (2 in
+    KL(p, p_i), plus `entropy` times the entropy of p. Any noise. It costs as much as `noise` with as many copies (2 in
     the paper).
 
     Args:

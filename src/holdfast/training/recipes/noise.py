@@ -16,7 +16,7 @@ from holdfast.training.recipes.base import Recipe, Step, StepLoss
 
 @dataclass(frozen=True)
 class NoiseAugmentation(Recipe):
-    """Cross-entropy under noise; any noise. The cost of one step of plain training for each copy."""
+    """Cross-entropy under noise; any noise. Each copy costs one step of plain training."""
 
     name: ClassVar[str] = "noise"
 

@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 class SmoothAdv(Recipe):
     """Cross-entropy under noise on images moved against the smoothed classifier.
 
-    The attack climbs the cross-entropy of the mean class probabilities over the noisy copies, under the very noise that
-    the loss is then taken under. Noises that are added to the image. It costs `steps` + 1 times what `noise` costs with
-    as many copies.
+    The attack climbs the cross-entropy of the mean class probabilities over the noisy copies, under the same noise as
+    the loss. For noises that are added to the image. It costs `steps` + 1 times as much as `noise` with as many copies.
 
     Args:
         epsilon: largest perturbation in L2, in input units: 0.25 to 2 in the paper, about the radius aimed at.
