@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from holdfast.errors import UsageError
 from holdfast.noises.base import Noise, Shape, draws_at_once, grid_steps, guarantee, pixel_count
+from holdfast.noises.masking import channel_count
 from holdfast.plain import is_real
 from holdfast.types import ClassBounds, Norm
 
@@ -107,7 +108,7 @@ class UniformFlip(Noise):
 
         Source: Levine & Feizi 2020, equation 21.
         """
-        values = levels ** (shape[0] if len(shape) == 3 else 1)
+        values = levels ** channel_count(shape)
         kept, lost = self.kappa, 1.0 - self.kappa
         return pixel_count(shape) * (math.log2(values) + kept * math.log2(kept) + lost * math.log2(lost / (values - 1)))
 
@@ -119,7 +120,7 @@ class UniformFlip(Noise):
                 assumes.
         """
         pixel_count(shape)
-        channels = shape[0] if len(shape) == 3 else 1
+        channels = channel_count(shape)
         # There are at least 2 levels.
         if channels >= _MOST_VALUES.bit_length() or self.levels**channels > _MOST_VALUES:
             most = next(fewer for fewer in range(63, 0, -1) if self.levels**fewer <= _MOST_VALUES)

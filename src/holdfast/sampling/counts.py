@@ -185,7 +185,7 @@ class MonteCarlo:
         """Draw the noise of one batch, classify it, and add the votes to the counters on the device."""
         while pieces:
             # All pieces, until memory runs out.
-            batch, rest = _cut(pieces, self.batches.size)
+            batch, remaining = _cut(pieces, self.batches.size)
             searching, start = not self.batches.settled, time.perf_counter()
             try:
                 votes, void = votes_of(self.classifier, self._noisy(batch))
@@ -200,7 +200,7 @@ class MonteCarlo:
                     self.batches.record(_size(batch), time.perf_counter() - start)
                 if self.on_batch:
                     self.on_batch(_size(batch))
-                pieces = rest
+                pieces = remaining
                 continue
             # Outside the handler, whose error keeps the memory from being freed.
             self._halve(batch, message)
@@ -270,13 +270,8 @@ class MonteCarlo:
         for item, (*votes, void) in zip(finished, rows, strict=True):
             if void:
                 raise no_vote(void, void + sum(votes), f"noisy copies of example {item.example.index}")
-            before = item.votes.get(item.stream)
-            new = Counts(tuple(votes))
-            item.votes[item.stream] = (
-                new
-                if before is None
-                else Counts.of([old + add for old, add in zip(before.votes, new.votes, strict=True)])
-            )
+            before = item.votes.get(item.stream, Counts((0,) * len(votes)))
+            item.votes[item.stream] = Counts(tuple(old + new for old, new in zip(before.votes, votes, strict=True)))
 
 
 def _size(pieces: list[_Piece]) -> int:

@@ -94,23 +94,18 @@ def _train(
     if team.rank:
         return info
     check_alive(trainer.final.eval(), trainer.noise, data if held_out is None else held_out, config, trainer.device)
-    trained = BundleInfo(
-        **{
-            **vars(info),
-            "training": {
-                **config.to_dict(),
-                "data": {"source": data.source, "split": data.split, "sha256": data.sha256, "size": len(data)},
-                "training_loss": trainer.loss,
-                "training_accuracy_under_noise": trainer.accuracy,
-                "held_out_images": None if held_out is None else len(held_out),
-                "held_out_majority": None
-                if held_out is None
-                else float(np.bincount(held_out.labels).max()) / len(held_out),
-                "held_out_accuracy_under_noise": None if held_out is None else trainer.evaluate(held_out),
-                "torch": torch.__version__,
-            },
-        }
-    )
+    majority = None if held_out is None else float(np.bincount(held_out.labels).max()) / len(held_out)
+    training = {
+        **config.to_dict(),
+        "data": {"source": data.source, "split": data.split, "sha256": data.sha256, "size": len(data)},
+        "training_loss": trainer.loss,
+        "training_accuracy_under_noise": trainer.accuracy,
+        "held_out_images": None if held_out is None else len(held_out),
+        "held_out_majority": majority,
+        "held_out_accuracy_under_noise": None if held_out is None else trainer.evaluate(held_out),
+        "torch": torch.__version__,
+    }
+    trained = replace(info, training=training)
     save_bundle(out, trained, trainer.final)
     remove(checkpoint)
     return trained

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -81,12 +81,12 @@ class LocalEngine(Engine):
     ) -> Generator[tuple[Example, Votes], None, None]:
         """Votes for every example, as soon as it is finished. See `MonteCarlo.run`."""
         iterator = iter(examples)
-        head = list(islice(iterator, 1))
-        if not head:
+        first = next(iterator, None)
+        if first is None:
             return
         made = built(classifier, torch_device(self.device))
-        loop = self.loop(made, noise, procedure, seed, head[0], on_batch, base=classifier)
-        yield from loop.run(chain(head, iterator))
+        loop = self.loop(made, noise, procedure, seed, first, on_batch, base=classifier)
+        yield from loop.run(chain([first], iterator))
 
     def settings(self) -> dict[str, Any]:
         """For the session log."""

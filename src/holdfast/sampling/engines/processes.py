@@ -7,7 +7,6 @@ import pickle
 import signal
 import weakref
 from dataclasses import dataclass, replace
-from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
@@ -121,7 +120,8 @@ class _Processes(WorkerPool):
 
     def start(self) -> int:
         number = len(self._all)
-        worker = WorkerProcess(f"worker {number}", partial(_pass_on, self._heard, number))
+        heard = self._heard
+        worker = WorkerProcess(f"worker {number}", lambda message: heard.put((number, message)))
         self._all.append(worker)
         self._working[number] = worker
         # A pipe holds little, and a model may be large: a thread sends it.
@@ -177,10 +177,6 @@ class _Processes(WorkerPool):
         worker.kill()
         how = worker.wait()
         return Lost(was_stopped(STOPPED_SECONDS) if stopped else how)
-
-
-def _pass_on(heard: SimpleQueue[tuple[int, Message | None]], number: int, message: Message | None) -> None:
-    heard.put((number, message))
 
 
 def _end(workers: list[WorkerProcess]) -> None:

@@ -51,5 +51,4 @@ class Adversarial(WithoutNoise):
         bounds = step.space.low, step.space.high
         moved = ascend(step.module, loss, step.x, step.randomness(start), self.norm, self.epsilon, self.steps, bounds)
         logits = step.model(moved).float()
-        smoothing = step.config.label_smoothing
-        return StepLoss(cross_entropy(logits, step.labels, label_smoothing=smoothing), logits, step.labels)
+        return StepLoss(step.cross_entropy(logits, step.labels), logits, step.labels)

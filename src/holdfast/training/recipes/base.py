@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
+
+from torch.nn.functional import cross_entropy
 
 from holdfast.errors import UsageError
 from holdfast.named import Family, Named
@@ -80,6 +82,10 @@ class Step:
             raise UsageError("this training has no noise")
         return self.noise.apply(x.repeat_interleave(self.copies, 0), self.draws)
 
+    def cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The mean cross-entropy, with the label smoothing of the training."""
+        return cross_entropy(logits, labels, label_smoothing=self.config.label_smoothing)
+
 
 RECIPES: Family[Recipe] = Family("recipe", "holdfast.training.recipes", "holdfast.recipes")
 
@@ -150,6 +156,19 @@ def _check_copies(recipe: Recipe, config: Settings) -> None:
         )
     if config.shared_noise and config.noise_copies > 1:
         raise UsageError(f"the recipe {recipe.name!r} needs noise of its own for each copy; leave out shared_noise")
+
+
+Part = TypeVar("Part", bound="nn.Module")
+
+
+def part_of(recipe: Recipe, module: nn.Module, kind: type[Part]) -> Part:
+    """The part of `module` that the recipe trains; UsageError if there is none of that class."""
+    for part in module.modules():
+        if isinstance(part, kind):
+            return part
+    raise UsageError(
+        f"the recipe {recipe.name!r} trains the architecture {recipe.architecture}; name this architecture"
+    )
 
 
 def check_additive(recipe: Recipe, noise: Noise | None, why: str) -> None:

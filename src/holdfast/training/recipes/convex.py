@@ -97,7 +97,7 @@ class Convex(WithoutNoise):
             with _drawn_from(step):
                 margins = least_margins(network, step.x, step.labels, epsilon, self.norm, limits, self.projections)
         worst = cross_entropy(-margins, step.labels)
-        clean = cross_entropy(logits, step.labels, label_smoothing=step.config.label_smoothing)
+        clean = step.cross_entropy(logits, step.labels)
         return StepLoss((1.0 - self.clean) * worst + self.clean * clean, -margins, step.labels)
 
 

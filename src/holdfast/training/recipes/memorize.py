@@ -10,7 +10,7 @@ from torch.nn.functional import one_hot
 
 from holdfast.errors import UsageError
 from holdfast.models.architectures.nearest import NearestNeighbour
-from holdfast.training.recipes.base import Step, StepLoss
+from holdfast.training.recipes.base import Step, StepLoss, part_of
 from holdfast.training.recipes.standard import WithoutNoise
 
 if TYPE_CHECKING:
@@ -43,11 +43,11 @@ class Memorize(WithoutNoise):
 
     def prepare(self, module: nn.Module) -> None:
         """Raise UsageError unless `module` contains a nearest-neighbour classifier."""
-        _part(module)
+        part_of(self, module, NearestNeighbour)
 
     def outcome(self, step: Step) -> StepLoss:
         """No loss; every image is a hit."""
-        part = _part(step.module)
+        part = part_of(self, step.module, NearestNeighbour)
         if int(step.randomness(_count)[0]) != len(step.x):
             raise UsageError("the recipe 'memorize' stores images in one process; train on one device")
         parts = [each for each in step.module.children() if each is not part]
@@ -62,10 +62,3 @@ class Memorize(WithoutNoise):
 
 def _count(images: int, generator: Generator) -> Tensor:
     return torch.full((images,), images)
-
-
-def _part(module: nn.Module) -> NearestNeighbour:
-    for part in module.modules():
-        if isinstance(part, NearestNeighbour):
-            return part
-    raise UsageError("the recipe 'memorize' is for the architecture nearest-neighbour; name this architecture")

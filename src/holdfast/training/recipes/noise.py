@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch.nn.functional import cross_entropy
-
 from holdfast.training.recipes.base import Recipe, Step, StepLoss
 
 
@@ -23,5 +21,4 @@ class NoiseAugmentation(Recipe):
     def outcome(self, step: Step) -> StepLoss:
         """The mean cross-entropy of all copies."""
         logits = step.model(step.noisy(step.x)).float()
-        smoothing = step.config.label_smoothing
-        return StepLoss(cross_entropy(logits, step.targets, label_smoothing=smoothing), logits, step.targets)
+        return StepLoss(step.cross_entropy(logits, step.targets), logits, step.targets)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
-from torch.nn.functional import cross_entropy, nll_loss
+from torch.nn.functional import nll_loss
 
 from holdfast.attacks.ascent import check_ascent
 from holdfast.errors import UsageError
@@ -65,5 +65,4 @@ class SmoothAdv(Recipe):
             start = torch.zeros_like(step.x)
             moved = ascend(step.module, loss, step.x, start, "l2", epsilon, self.steps, bounds)
         logits = step.model(step.noisy(moved)).float()
-        smoothing = step.config.label_smoothing
-        return StepLoss(cross_entropy(logits, step.targets, label_smoothing=smoothing), logits, step.targets)
+        return StepLoss(step.cross_entropy(logits, step.targets), logits, step.targets)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
-from torch.nn.functional import cross_entropy, log_softmax
+from torch.nn.functional import log_softmax
 
 from holdfast.training.recipes.base import Recipe, Step, StepLoss, check_additive, check_weight
 
@@ -44,5 +44,5 @@ class Stability(Recipe):
         clean, noisy = both[: len(step.x)], both[len(step.x) :]
         targets = clean.softmax(dim=1).repeat_interleave(step.copies, 0)
         penalty = -(targets * log_softmax(noisy, dim=1)).sum(dim=1).mean()
-        error = cross_entropy(clean, step.labels, label_smoothing=step.config.label_smoothing)
+        error = step.cross_entropy(clean, step.labels)
         return StepLoss(error + self.weight * penalty, noisy, step.targets)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from torch.nn.functional import cross_entropy
-
 from holdfast.errors import UsageError
 from holdfast.training.recipes.base import Recipe, Step, StepLoss
 
@@ -36,5 +34,4 @@ class Standard(WithoutNoise):
     def outcome(self, step: Step) -> StepLoss:
         """The mean cross-entropy."""
         logits = step.model(step.x).float()
-        smoothing = step.config.label_smoothing
-        return StepLoss(cross_entropy(logits, step.labels, label_smoothing=smoothing), logits, step.labels)
+        return StepLoss(step.cross_entropy(logits, step.labels), logits, step.labels)
