@@ -1,4 +1,4 @@
-"""Disjoint blocks: the pattern, and the certified radius against every adversary there is on small inputs."""
+"""Disjoint blocks: the pattern, and the certified radius against every possible adversary on small inputs."""
 
 from hashlib import sha256
 from itertools import combinations, product

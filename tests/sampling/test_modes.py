@@ -1,4 +1,4 @@
-"""Modules in eval mode are taken, in whatever form; those in training mode are not."""
+"""Modules in eval mode are accepted, in whatever form; modules in training mode are not."""
 
 from __future__ import annotations
 

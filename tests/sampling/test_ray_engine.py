@@ -34,7 +34,7 @@ PROGRAM = [sys.executable, "-m", "holdfast"]
 
 @pytest.fixture(autouse=True)
 def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let workers import the modules beside this one."""
+    """Let workers import the modules in this folder."""
     known = filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH")])
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(known))
 
@@ -76,7 +76,7 @@ def test_other_code_is_refused(real: Real, cluster: Any) -> None:
 def disturbed(
     cluster: Any, factory: Seen, disturb: Callable[[], None], told: pytest.WarningsRecorder
 ) -> dict[int, Votes]:
-    """A run on both nodes that is disturbed while both work, and goes on for some examples after a loss is told."""
+    """A run on both nodes, disturbed while both work; it continues for some examples after a loss is reported."""
     disturbed_at: list[int] = []
     told_at: list[int] = []
 
@@ -108,7 +108,7 @@ def test_a_killed_worker_changes_nothing(tmp_path: Path, cluster: Any) -> None:
 
 
 def test_all_actors_stopped_are_an_error(tmp_path: Path, cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One on the driver's node, which is looked at, and one on the other, whose silence is all that is known of it."""
+    """One on the driver's node, which can be inspected, and one on the other node, of which only silence is known."""
     for name, seconds in (("STOPPED_SECONDS", 3.0), ("SILENT_SECONDS", 4.0), ("_LONGER", 1.0)):
         monkeypatch.setattr(stopped, name, seconds)
     factory = Seen(tmp_path)
@@ -155,7 +155,7 @@ def test_on_this_machine_alone_and_after_the_driver_was_killed(tmp_path: Path, r
     driver.wait()
     kept = len(read_run(tmp_path / "run").records)
     wait_until(lambda: not any(map(alive, workers)))
-    # Ray's own agents take most of a minute to see that they are alone.
+    # Ray's own agents take most of a minute to notice that they are alone.
     for pid in filter(alive, started):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -178,7 +178,7 @@ def actors(pid: int) -> list[int]:
 
 
 def descendants(pid: int) -> list[int]:
-    """The processes that a process has started, and those that they have."""
+    """All descendants of a process."""
     found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
     return [each for child in map(int, found.stdout.split()) for each in [child, *descendants(child)]]
 

@@ -1,4 +1,4 @@
-"""Training on two processes: the weights of one, up to rounding; a killed training goes on."""
+"""Training on two processes: the weights of one, up to rounding; a killed training can be resumed."""
 
 import subprocess
 import sys
