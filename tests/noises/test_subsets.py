@@ -78,10 +78,10 @@ def test_fair_words_are_equally_many_for_each_integer(monkeypatch: pytest.Monkey
             return np.arange(256, dtype=np.uint32) if len(calls) == 1 else np.full(count, 255, dtype=np.uint32)
 
         found = np.bincount(subsets._uniform(words, 256, size), minlength=size)
-        anew = 256 % size
-        assert calls == ([256, anew] if anew else [256])
+        unfair = 256 % size
+        assert calls == ([256, unfair] if unfair else [256])
         # The word 255 gives the last place, and is fair for these sizes.
-        found[-1] -= anew
+        found[-1] -= unfair
         assert (found == 256 // size).all()
 
 

@@ -63,8 +63,8 @@ def test_images_that_look_channels_last_must_be_declared(noise: Noise, shape: tu
     for call in calls:
         with pytest.raises(UsageError) as caught:
             call(images(1, *shape))
-        for said in ("layout='channels-last'", "layout='channels-first'", str(shape)):
-            assert said in str(caught.value)
+        for option in ("layout='channels-last'", "layout='channels-first'", str(shape)):
+            assert option in str(caught.value)
 
 
 @pytest.mark.parametrize("noise", COUNTING, ids=str)

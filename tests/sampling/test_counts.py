@@ -126,10 +126,10 @@ def test_non_finite_logits_are_an_error_that_names_the_example() -> None:
         logits[z[:, 0, 0, 0] > 5] = float("nan")
         return logits
 
-    odd = Example(77, np.full((1, 4, 4), 100.0, dtype=np.float32), 0)
+    bad = Example(77, np.full((1, 4, 4), 100.0, dtype=np.float32), 0)
     loop = MonteCarlo(VotingClassifier(diverged, 3), Gaussian(0.5), Burst(100), 0, 64, CPU)
     with pytest.raises(ClassifierError, match="NaN or infinite logits for 100 of 100 noisy copies of example 77"):
-        list(loop.run([*examples(), odd]))
+        list(loop.run([*examples(), bad]))
 
 
 def test_no_examples_and_repeated_use() -> None:

@@ -156,9 +156,9 @@ def test_a_worker_that_was_only_stopped_for_a_while_changes_nothing(tmp_path: Pa
 
 def test_what_workers_print_is_shown_with_their_name(capfd: pytest.CaptureFixture[str]) -> None:
     assert collected(drawn(ProcessesEngine(1, batch_size=100), Talking(), 3)) == expected(3)
-    said = capfd.readouterr().err
-    assert "worker 0: making it \\x1b[2J\n" in said
-    assert "\x1b" not in said
+    printed = capfd.readouterr().err
+    assert "worker 0: making it \\x1b[2J\n" in printed
+    assert "\x1b" not in printed
 
 
 def test_a_worker_that_dies_while_it_starts_leaves_its_last_words_and_no_traceback(
@@ -283,11 +283,11 @@ def test_workers_end_with_their_driver_and_the_run_goes_on(tmp_path: Path, real:
     workers = children(driver.pid)
     assert len(workers) >= 2
     driver.send_signal(sent)
-    _, said = driver.communicate(timeout=PATIENCE)
+    _, printed = driver.communicate(timeout=PATIENCE)
     wait_until(lambda: not any(map(alive, workers)))
     if sent is signal.SIGINT:
-        assert "Interrupted. Finished work is on the disk" in said
-        assert "Traceback" not in said
+        assert "Interrupted. Finished work is on the disk" in printed
+        assert "Traceback" not in printed
     kept = read_run(tmp_path / "run").records
     assert 0 < len(kept) < 18, "the driver should have been ended at work"
 

@@ -27,7 +27,7 @@ def exported(module: nn.Module) -> nn.Module:
 
 def scripted(module: nn.Module) -> nn.Module:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch.jit is said to be old.
+        warnings.simplefilter("ignore")  # torch.jit is deprecated.
         return torch.jit.script(module)
 
 

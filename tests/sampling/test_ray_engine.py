@@ -74,17 +74,17 @@ def test_other_code_is_refused(real: Real, cluster: Any) -> None:
 
 
 def disturbed(
-    cluster: Any, factory: Seen, disturb: Callable[[], None], told: pytest.WarningsRecorder
+    cluster: Any, factory: Seen, disturb: Callable[[], None], warned: pytest.WarningsRecorder
 ) -> dict[int, Votes]:
     """A run on both nodes, disturbed while both work; it continues for some examples after a loss is reported."""
     disturbed_at: list[int] = []
-    told_at: list[int] = []
+    warned_at: list[int] = []
 
     def long_enough() -> Iterator[Example]:
         for index in count():
-            if disturbed_at and len(told) and not told_at:
-                told_at.append(index)
-            if told_at and index > told_at[0] + 20:
+            if disturbed_at and len(warned) and not warned_at:
+                warned_at.append(index)
+            if warned_at and index > warned_at[0] + 20:
                 return
             yield from examples([index])
 
@@ -102,8 +102,8 @@ def disturbed(
 def test_a_killed_worker_changes_nothing(tmp_path: Path, cluster: Any) -> None:
     factory = Seen(tmp_path)
     died = "a worker was lost: its process died: it was killed, ran out of memory"
-    with pytest.warns(RuntimeWarning, match=died) as told:
-        votes = disturbed(cluster, factory, lambda: os.kill(factory.workers()[0], signal.SIGKILL), told)
+    with pytest.warns(RuntimeWarning, match=died) as warned:
+        votes = disturbed(cluster, factory, lambda: os.kill(factory.workers()[0], signal.SIGKILL), warned)
     assert votes == expected(len(votes))
 
 
@@ -138,8 +138,8 @@ def one(index: int) -> Example:
 
 def test_a_lost_node_changes_nothing(tmp_path: Path, cluster: Any) -> None:
     node = cluster.worker_nodes.copy().pop()
-    with pytest.warns(RuntimeWarning, match="a worker was lost: its (process died|node)") as told:
-        votes = disturbed(cluster, Seen(tmp_path), lambda: cluster.remove_node(node, allow_graceful=False), told)
+    with pytest.warns(RuntimeWarning, match="a worker was lost: its (process died|node)") as warned:
+        votes = disturbed(cluster, Seen(tmp_path), lambda: cluster.remove_node(node, allow_graceful=False), warned)
     assert votes == expected(len(votes))
 
 
@@ -223,18 +223,18 @@ def test_failures_of_ray_are_named_in_plain_words(error: Exception, words: str) 
 
 
 def test_an_actor_that_cannot_be_made_says_why() -> None:
-    said = "Traceback:\n  File x\nModuleNotFoundError: No module named 'holdfast'\n"
-    error = ray.exceptions.RayTaskError("_Actor.__init__", said, ImportError("x"), actor_id="0")
+    message = "Traceback:\n  File x\nModuleNotFoundError: No module named 'holdfast'\n"
+    error = ray.exceptions.RayTaskError("_Actor.__init__", message, ImportError("x"), actor_id="0")
     died = ray.exceptions.ActorDiedError(error)
     words = ray_failures.describe_failure(died)
     assert words == "it could not be made: ModuleNotFoundError: No module named 'holdfast'"
 
 
 def test_another_version_and_no_start_are_named() -> None:
-    said = "Version mismatch: The cluster was started with:\n    Ray: 1.0\n    Python: 3.9\n"
+    message = "Version mismatch: The cluster was started with:\n    Ray: 1.0\n    Python: 3.9\n"
     other = r"another version of Ray or of Python .*Ray: 1.0 Python: 3.9.* Install the"
     with pytest.raises(HoldfastError, match=other), ray_failures.explain_join_failure("a:1"):
-        raise RuntimeError(said)
+        raise RuntimeError(message)
     none = r"Ray could not be started .*no room.* the engine processes:N needs none"
     with pytest.raises(HoldfastError, match=none), ray_failures.explain_start_failure():
         raise OSError("no room")

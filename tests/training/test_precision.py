@@ -80,9 +80,9 @@ def test_what_cannot_be_computed_in_bfloat16_is_done_in_float32() -> None:
             raise RuntimeError("not implemented for 'BFloat16'")
         return 1.0
 
-    said: list[str] = []
-    assert settled("auto", None, lambda name: None, lambda: speeds(step, 128, 1_000), said.append) == "float32"
-    assert "cannot be computed in bfloat16" in said[0]
+    notes: list[str] = []
+    assert settled("auto", None, lambda name: None, lambda: speeds(step, 128, 1_000), notes.append) == "float32"
+    assert "cannot be computed in bfloat16" in notes[0]
 
 
 def slow() -> Speeds:
@@ -156,10 +156,10 @@ def test_a_resumed_training_keeps_its_precision_and_ends_with_the_same_weights(
     with pytest.raises(Killed):
         train(info, config, digits, tmp_path / "auto.safetensors", on_progress=die)
     monkeypatch.setattr(loop, "step_speeds", lambda *_: never())
-    said: list[str] = []
-    done = train(info, config, digits, tmp_path / "auto.safetensors", on_precision=said.append)
+    notes: list[str] = []
+    done = train(info, config, digits, tmp_path / "auto.safetensors", on_precision=notes.append)
     assert done.training["precision"] == first
-    assert said == [f"precision {first}: as it began"]
+    assert notes == [f"precision {first}: as it began"]
     one, two = (load_file(tmp_path / f"{name}.safetensors") for name in ("named", "auto"))
     assert all(torch.equal(one[key], two[key]) for key in one)
 

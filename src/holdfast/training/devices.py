@@ -97,7 +97,7 @@ def team(size: int, device: str, target: Callable[..., object], arguments: tuple
         raise UsageError(f"with several devices, the kind of device is 'cpu' or 'cuda', got {device!r}")
     if device == "cuda" and torch.cuda.device_count() < size:
         raise UsageError(
-            f"{size} devices were asked for, and this machine has {torch.cuda.device_count()} GPUs; take fewer"
+            f"{size} devices were requested, and this machine has {torch.cuda.device_count()} GPUs; take fewer"
         )
     _fabric()
     context = multiprocessing.get_context("spawn")
