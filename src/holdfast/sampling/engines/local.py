@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _FEWEST_BATCHES = 3
 _MEASURED_SECONDS = 0.04
 _FLOAT_BYTES = 4
-# More threads than any machine has cores; more copies per batch are no faster anywhere.
+# Limits: more threads than any machine has cores; larger batches are no faster anywhere.
 MOST_THREADS, _MOST_BATCH = 1024, 2**20
 
 
