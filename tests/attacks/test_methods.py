@@ -209,7 +209,7 @@ def test_a_fixed_budget_attack_stays_within_and_a_smaller_budget_finds_less(plai
         (torch.full((1, 8, 8), math.nan), "64 values that are NaN or infinite"),
         (torch.full((1, 8, 8), 1.5), r"values from 1\.5 to 1\.5; the input space is \[0, 1\]"),
         (torch.zeros(2, 1, 8, 8), r"one input of shape \(1, 8, 8\), got \(2, 1, 8, 8\)"),
-        (torch.zeros(1, 8, 8, dtype=torch.complex64), r"no tensor of real numbers, got torch\.complex64"),
+        (torch.zeros(1, 8, 8, dtype=torch.complex64), r"must be a tensor of real numbers, got torch\.complex64"),
         (torch.zeros(1, 8, 8).to_sparse(), r"laid out as sparse_coo; give x\.to_dense"),
         (torch.zeros(1, 8, 8, device="meta"), "on the meta device, which has no values"),
         (np.zeros((1, 8, 8)), r"of real numbers, got ndarray; torch\.as_tensor makes one"),

@@ -20,7 +20,7 @@ from holdfast.attacks.randomness import torch_generator
 from holdfast.attacks.target import Access, Answers, Target, check_finite, straight_through
 from holdfast.errors import UsageError
 from holdfast.models.architectures.defended import Defended
-from holdfast.sampling.modes import check_at_rest
+from holdfast.sampling.modes import check_eval_mode
 from holdfast.types import Counts
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class DefendedTarget(Target):
         found = [part for part in module.modules() if isinstance(part, Defended)]
         if not found:
             raise UsageError("the module has no defence; take PlainTarget for a classifier alone")
-        check_at_rest(module)
+        check_eval_mode(module)
         self.module = found[0]
         self.gives = Access.GRADIENTS
         self.deterministic = not self.module.defence.random

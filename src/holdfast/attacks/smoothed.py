@@ -92,7 +92,7 @@ class SmoothedTarget(Target):
                 f"the classifier is VotingClassifier(base_classifier, num_classes), got {type(classifier).__name__}"
             )
         if not isinstance(noise, Noise):
-            raise UsageError(f"the noise is an object, Gaussian(sigma=0.5) say; got {noise!r}")
+            raise UsageError(f"the noise is an object such as Gaussian(sigma=0.5), got {noise!r}")
         if not (module is None or isinstance(module, nn.Module)):
             raise UsageError(f"gradients are of a torch module, or of None; got {type(module).__name__}")
         super().__init__(classifier.num_classes, shape, low, high, torch_device(device))
