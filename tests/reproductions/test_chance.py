@@ -72,7 +72,7 @@ def test_nothing_is_concluded_from_networks_at_chance(name: str, kind: str) -> N
     done = guessing(made.finished(find_study(name), "small", kind))
     assert {guess.name for guess in at_chance(done)} == set(done.models)
     page = page_of(name, done)
-    assert page.warning.startswith("At chance, or not shown to be better, so that nothing is concluded from them: ")
+    assert page.warning.startswith("Nothing is concluded from these networks, not shown to be better than chance: ")
     assert next(iter(done.models)) in page.warning
     judgements = [each for each in page.statements if not each.regardless]
     assert judgements

@@ -72,6 +72,6 @@ def test_a_source_gives_its_kind(name, data, kind):
 )
 def test_another_source_of_the_same_shape_is_refused(name, source, shape):
     with pytest.raises(
-        UsageError, match=f"{name} is about .*; the data given are of the source '{source}', with inputs"
+        UsageError, match=f"{name} needs .*; the data given are from the source '{source}', with inputs"
     ):
         find_study(name).kind_of(made(source, shape, 10))

@@ -213,7 +213,7 @@ def test_cohen_attack_counts_what_the_paper_counts(kind: str) -> None:
         "2 R: abstains": 1,
     }
     page = find_study("cohen-attack").page(attacked(kind))
-    assert "6 are certified and right; left out are 2 certified with a wrong class and 2 without a radius" in flat(page)
+    assert "6 are certified and right; 2 certified with a wrong class and 2 without a radius are left out" in flat(page)
 
 
 def test_cohen_attack_prints_the_papers_figures_beside_those_for_its_data_alone() -> None:
