@@ -26,7 +26,7 @@ def test_real_data_are_recognized(data_folder, name, spec, kind):
 @pytest.mark.parametrize("name", ["levine-mnist", "cohen-imagenet", "cohen-train-noise"])
 def test_other_data_are_refused(name):
     with pytest.raises(
-        UsageError, match=rf"{name} is about .* 'digits', with inputs of shape \(1, 8, 8\) in \[0, 1\] and 10 classes"
+        UsageError, match=rf"{name} needs .* 'digits', with inputs of shape \(1, 8, 8\) in \[0, 1\] and 10 classes"
     ):
         find_study(name).kind_of(open_data_spec("digits", "test"))
 

@@ -14,7 +14,7 @@ from holdfast.reproductions.base import Certification, Model
 _AUGMENTED: dict[str, Any] = {"crop": 4, "flip": True}
 # For the notes of the pages about Cohen et al.
 TRAINED_AS_COHEN = (
-    "The paper does not state how long its networks are trained: epochs, batches and weight decay are the defaults of "
+    "The paper does not say how long its networks are trained: epochs, batches and weight decay are the defaults of "
     "its public training program (90 epochs), except for a cosine schedule instead of steps of the learning rate, and "
     "for Nesterov momentum."
 )
