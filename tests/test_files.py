@@ -102,8 +102,8 @@ REASONS = {
     errno.EROFS: "its file system is read-only",
     errno.EACCES: "permission denied",
     errno.ENAMETOOLONG: "its name, or its path, is too long",
-    errno.ENOTDIR: "something on the way is a file and no folder",
-    errno.EISDIR: "it is a folder and no file",
+    errno.ENOTDIR: "something on the way is a file, not a folder",
+    errno.EISDIR: "it is a folder, not a file",
     errno.EIO: "the disk reports an error",
 }
 

@@ -72,9 +72,9 @@ def test_a_path_without_quotes_is_the_one_that_is_there() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('images:"a,size=4', "a double quote in 'images:\"a,size=4' is not closed: '\"a,size=4'. Close it; one that"),
-        ('images:"a"b,size=4', "behind the closing quote of \"a\" in .* stands 'b', expected a comma or the end"),
-        ('gaussian:sigma="1"2', "behind the closing quote of \"1\" in .* stands '2'"),
+        ('images:"a,size=4', "a double quote in 'images:\"a,size=4' is not closed: '\"a,size=4'. Close it; write a"),
+        ('images:"a"b,size=4', "after the closing quote of \"a\" in .* comes 'b', expected a comma or the end"),
+        ('gaussian:sigma="1"2', "after the closing quote of \"1\" in .* comes '2'"),
         ("gaussian:sigma=1,2", "cannot read '2' in 'gaussian:sigma=1,2': parameters are written key=value"),
         ("gaussian:sigma=", "cannot read 'sigma='"),
         ("gaussian:=1", "cannot read '=1'"),

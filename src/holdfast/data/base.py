@@ -353,7 +353,7 @@ def data_from_spec(text: str, split: str) -> DataSet:
         DataError: the data are missing, incomplete or corrupt.
         MissingExtraError: the source needs a package that is not installed.
     """
-    found = SOURCES.asked(name_of(text))
+    found = SOURCES.find_written(name_of(text))
     spec = parse(text, Form(path=found.path is not None, options=tuple(found.options)))
     return open_data(spec.name, None if spec.path is None else place(spec.path), split, spec.options)
 
