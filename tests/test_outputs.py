@@ -144,7 +144,7 @@ def test_a_named_pipe_is_no_file_and_is_not_waited_for(tmp_path: Path) -> None:
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(bytes(101))
-    with pytest.raises(DataError, match="file has 101 bytes, expected 100 at most"):
+    with pytest.raises(DataError, match="file has 101 bytes, expected at most 100"):
         read(tmp_path / "file")
     with Folder.opened(tmp_path) as folder, pytest.raises(RunError, match="file has 101 bytes"):
         folder.read("file", 100)

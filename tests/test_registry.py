@@ -83,7 +83,7 @@ def test_another_distribution_is_loaded_when_it_is_asked_for(known: Registry[str
         (FAILING, "MODULE", "RuntimeError: no such luck"),
         ("import not_there_at_all", "MODULE", "ModuleNotFoundError: No module named 'not_there_at_all'"),
         ("x = 1", "MODULE:y", "AttributeError: "),
-        ("x = 1", "MODULE:x", "one_colours:x registers no colour of that name"),
+        ("x = 1", "MODULE:x", "one_colours:x registers no colour with that name"),
         (MODULE.replace("green", "red"), "MODULE", "two colours are named 'red': that of own_colours.red, and that of"),
     ],
 )

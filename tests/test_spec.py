@@ -149,7 +149,7 @@ def test_what_is_read_can_be_spelled(text: str, path: bool) -> None:
 
 @pytest.mark.parametrize(("name", "key"), [("a:b", "k"), ("a,b", "k"), ("a", "1k"), ("a", "k l"), ("a", "")])
 def test_what_cannot_be_spelled(name: str, key: str) -> None:
-    with pytest.raises(ValueError, match=r"has no colon and no comma|is a word of letters"):
+    with pytest.raises(ValueError, match=r"must have no colon and no comma|must be a word of letters"):
         spell(Spec(name, None, {key: "1"}))
 
 

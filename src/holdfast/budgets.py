@@ -90,7 +90,7 @@ def size_of(path: Path, kind: type[HoldfastError], most: int | None = None) -> i
     """
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
-        raise kind(f"{path} is a pipe, a device or a folder; expected a regular file. Give another path")
+        raise kind(f"{path} is no regular file but a pipe, a device or a folder; expected a file. Give another path")
     check_size(found, path, kind, most)
     return found.st_size
 

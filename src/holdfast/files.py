@@ -29,7 +29,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REASONS = {
     errno.ENOSPC: ("there is no space left for it", _ROOM),
     errno.EDQUOT: ("your quota of this disk is used up, so there is no space left for it", _ROOM),
-    errno.EFBIG: ("it exceeds the largest file size allowed here, so there is no space left for it", _ROOM),
+    errno.EFBIG: ("it is larger than a file may be here, so there is no space left for it", _ROOM),
     errno.EROFS: ("its file system is read-only", "Choose another place"),
     errno.EACCES: ("you may not use it, or a folder on the way (permission denied)", _ELSEWHERE),
     errno.EPERM: ("the operating system does not allow it (not permitted)", _ELSEWHERE),

@@ -211,11 +211,11 @@ def place(path: str) -> Path:
         UsageError: there is no such user, or the path has a zero byte.
     """
     if "\0" in path:
-        raise UsageError(f"a path must have no zero byte, got {path!r}")
+        raise UsageError(f"a path has no zero byte, got {path!r}")
     try:
         return Path(path).expanduser()
     except RuntimeError:
-        raise UsageError(f"{path!r} begins with the home folder of an unknown user; write the full path") from None
+        raise UsageError(f"{path!r} begins with the home folder of nobody; write the full path") from None
 
 
 def _parts(tail: str, text: str) -> list[_Part]:

@@ -342,7 +342,7 @@ def test_a_path_that_no_run_can_have_is_named_for_what_it_is(tmp_path: Path) -> 
     (tmp_path / "file").write_text("")
     for folder, reason in (
         (tmp_path / ("x" * 300), "too long"),
-        (tmp_path / "file" / "run", "a file and no folder"),
+        (tmp_path / "file" / "run", "a file, not a folder"),
     ):
         with pytest.raises(StorageError, match=reason) as caught:
             RunStore(folder, manifest())
