@@ -365,7 +365,7 @@ def check_finite(good: Tensor) -> None:
     if not bool(good.all()):
         raise ClassifierError(
             f"the classifier returned NaN or infinite logits for {int((~good).sum())} of {len(good)} inputs of the "
-            "attack; the attack needs finite ones. If minus infinity rules out a class, have it return a large negative "
-            "number instead. Otherwise the model has diverged: train it again, or compute it in float32 if it was trained in "
-            "float32"
+            "attack; the attack needs finite ones. If minus infinity rules out a class, have it return a large "
+            "negative number instead. Otherwise the model has diverged: train it again, or compute it in float32 if it "
+            "was trained in float32"
         )
