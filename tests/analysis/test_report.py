@@ -93,7 +93,7 @@ def test_every_number_has_its_subset_and_interval(tmp_path, page):
     assert "25.0% [0.5, 80.6]" in text
     assert "0.615 input units is the largest radius" in text
     assert "print no figure for this data set with this noise" in text
-    assert "No pictures were kept with this run." in text
+    assert "This run has no saved pictures." in text
     assert "4,400 noisy samples for 4 examples in 2 seconds (one session)" in text
 
 
