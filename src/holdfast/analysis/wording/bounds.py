@@ -51,7 +51,7 @@ class BoundWords(Words):
         ]
 
     def not_proved(self) -> list[str]:
-        """What is assumed, and what no number here says."""
+        """What is assumed, and what the numbers do not show."""
         condition, assumption = self.run.condition, self.run.assumption
         return [
             "The guarantee is for the classifier as it is, without noise, with its stored weights. In float32 or "
