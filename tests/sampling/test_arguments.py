@@ -267,7 +267,7 @@ def test_what_is_no_engine_is_refused(given: Any) -> None:
         ({"high": INF}, "finite range"),
         ({"low": NAN}, "the input range is two numbers"),
         ({"shape": 16}, "the shape of an input is"),
-        ({"module": first_two}, "gradients are of a torch module, or of None; got function"),
+        ({"module": first_two}, "the module must be a torch module or None, got function"),
         ({"classifier": first_two}, r"VotingClassifier\(base_classifier, num_classes\), got function"),
         ({"device": 0}, "a device is 'cpu'"),
     ],
