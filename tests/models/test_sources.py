@@ -247,8 +247,17 @@ def test_a_model_is_frozen_into_a_bundle_with_the_same_answers(
     code, text = call(capsys, monkeypatch, "ensemble", frozen, frozen, "--out", tmp_path / "two.safetensors")
     assert code == 0, text
     code, text = call(
-        capsys, monkeypatch, "certify", "--model", tmp_path / "two.safetensors", "--out", tmp_path / "run", *_CERTIFY,
-        *_SHORT, "--engine", "processes:1",
+        capsys,
+        monkeypatch,
+        "certify",
+        "--model",
+        tmp_path / "two.safetensors",
+        "--out",
+        tmp_path / "run",
+        *_CERTIFY,
+        *_SHORT,
+        "--engine",
+        "processes:1",
     )
     assert code == 0, text
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import torch
 
-from holdfast.errors import UsageError
+from holdfast.errors import ClassifierError, UsageError
 from holdfast.models.backends import Backend, Calibration, Job, check_precision, having, kind_of, prepare, usable
 from holdfast.models.precision import BFLOAT16, FLOAT32, HOPELESS, Speeds
 from holdfast.sampling.classifier import VotingClassifier
@@ -38,6 +38,8 @@ _SLOW_TO_PREPARE = ("torch-compiled",)
 # Samples of the first bursts of a measurement and of all others; seconds after which there is no other; and seconds
 # that a batch may take by the speed so far, since a precision that the processor lacks can take a second a sample.
 _FIRST_BURSTS, _BURST, _BURST_SECONDS, _BATCH_SECONDS = (4, 64), 256, 0.3, 2.0
+# Noisy copies for which the logits of two backends are compared, and by how much of the largest they may differ.
+_COMPARED, _AGREEMENT = 5, {"float32": 2.0**-8, "bfloat16": 2.0**-3}
 # What speeds are about.
 _COPY = "a noisy copy"
 
@@ -98,7 +100,7 @@ class ClassifierBuilder:
             return self.classifier(backend)
         # Where there is none, `prepare` says why.
         first, *others = self._usable() or [self.reference]
-        best = self.classifier(first)
+        best = reference = self.classifier(first)
         if not others:
             return best
         speed = self._speed(best, example)
@@ -109,10 +111,13 @@ class ClassifierBuilder:
                 continue
             try:
                 candidate = self.classifier(name)
-            except UsageError:
-                # A converter that does not know a layer, or a processor without the precision.
+                if not self._agree(reference, candidate, example):
+                    continue
+                found = self._speed(candidate, example)
+            except (UsageError, ClassifierError):
+                # A converter that does not know a layer or takes a size for a constant; or a processor without the
+                # precision.
                 continue
-            found = self._speed(candidate, example)
             if found > speed:
                 best, speed = candidate, found
         return best
@@ -148,6 +153,25 @@ class ClassifierBuilder:
             1.0 / self._speed(each.chosen(backend, example, samples), example) for each in places.values()
         )
         return Speeds(first_best, other_best, _COPY)
+
+    def _agree(self, reference: VotingClassifier, other: VotingClassifier, example: Example) -> bool:
+        """Whether two backends give nearly the same logits for a few noisy copies: exporters may lose what they trace.
+
+        In 8 bits the difference says little.
+        """
+        if self.precision not in _AGREEMENT:
+            return True
+        cpu = torch.device("cpu")
+        inputs = torch.from_numpy(example.x)
+        noisy = self.noise.sample(inputs, _COMPARED, generator(0, 0, Stream.CALIBRATION, 0, cpu))
+        noisy = noisy.to(torch_device(self.device))
+        with torch.no_grad():
+            expected, found = (each.outputs(noisy).float() for each in (reference, other))
+        if expected.ndim == 1:
+            return bool((expected == found).all())
+        finite = expected.isfinite() & found.isfinite()
+        size = float(expected[finite].abs().max()) if bool(finite.any()) else 1.0
+        return float((expected - found)[finite].abs().max()) <= _AGREEMENT[self.precision] * size
 
     def _speed(self, classifier: VotingClassifier, example: Example) -> float:
         """Samples per second of the best of the bursts that fit into the time; of one burst if the network is slow."""

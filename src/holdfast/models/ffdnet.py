@@ -42,6 +42,7 @@ class FFDNet(nn.Module):
         height, width = x.shape[2:]
         even = pad(x, (0, width % _FOLD, 0, height % _FOLD), mode="replicate")
         folded = pixel_unshuffle(even, _FOLD)
-        levels = folded.new_full((len(x), self.map_channels, *folded.shape[2:]), self.level)
+        # Not of len(x), which exporters take for a constant.
+        levels = torch.full_like(folded[:, : self.map_channels], self.level)
         noise = pixel_shuffle(self.noise(torch.cat([levels, folded], dim=1)), _FOLD)
         return x - noise[:, :, :height, :width]
