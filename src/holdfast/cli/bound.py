@@ -13,7 +13,7 @@ from holdfast.errors import UsageError
 from holdfast.workflows.bound import bound_into
 from holdfast.workflows.commitment import Commitment
 from holdfast.workflows.setup import check_fit
-from holdfast.workflows.specs import open_data_spec, parse_bound, parse_radii
+from holdfast.workflows.specs import open_data_spec, parse_bound, parse_drawn, parse_radii
 
 
 def add_to(app: typer.Typer) -> None:
@@ -41,6 +41,7 @@ def bound_command(
     split: options.Split = "test",
     every: options.Every = 1,
     limit: options.Limit = None,
+    sample: options.SampleSpec = None,
     radii: options.Radii = None,
     promise_only: options.PromiseOnly = False,
     promise: options.PromiseDigest = None,
@@ -74,7 +75,17 @@ def bound_command(
     check_fit(model, bundle, data, examples)
     with console.run_progress(f"bound {out.name}", json or quiet) as show:
         bound_into(
-            out, chosen, bundle, examples, every, limit, device, threads, on_progress=show, promise_only=promise_only
+            out,
+            chosen,
+            bundle,
+            examples,
+            every,
+            limit,
+            device,
+            threads,
+            on_progress=show,
+            promise_only=promise_only,
+            sample=parse_drawn(sample),
         )
     if promise_only:
         tell(out, RunManifest, json)

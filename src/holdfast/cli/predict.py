@@ -10,7 +10,7 @@ import typer
 from holdfast.cli import console, options
 from holdfast.workflows.predict import answers
 from holdfast.workflows.setup import Setup
-from holdfast.workflows.specs import parse_batch_size, parse_engine
+from holdfast.workflows.specs import parse_batch_size, parse_drawn, parse_engine
 
 if TYPE_CHECKING:
     from holdfast.workflows.predict import Answers
@@ -28,6 +28,7 @@ def predict_command(
     split: options.Split = "test",
     every: options.Every = 1,
     limit: options.Limit = None,
+    sample: options.SampleSpec = None,
     n: options.Samples = 1_000,
     alpha: options.Alpha = 0.001,
     fixed: Annotated[
@@ -54,7 +55,19 @@ def predict_command(
     setup = Setup.load(model, data, noise, split, device, precision)
     where = parse_engine(engine, ray_address, device, parse_batch_size(batch_size), threads)
     with console.count_progress(f"predict {model.name}", json or quiet) as show:
-        found = answers(setup, every, limit, n, alpha, where, fixed=fixed, seed=seed, backend=backend, on_done=show)
+        found = answers(
+            setup,
+            every,
+            limit,
+            n,
+            alpha,
+            where,
+            fixed=fixed,
+            seed=seed,
+            backend=backend,
+            sample=parse_drawn(sample),
+            on_done=show,
+        )
     if json:
         console.print_json(
             {

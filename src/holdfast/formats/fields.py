@@ -11,6 +11,8 @@ from holdfast.limits import LEAST_ALPHA, MOST_SAMPLES
 
 # More than any data set has.
 MOST_EXAMPLES = 10**12
+# Of which a random sample is drawn again in a moment.
+MOST_SAMPLED_FROM = 10_000_000
 # More than any data set has: a number beyond is no label, and a list as long as that is never made.
 MOST_CLASSES = 100_000
 # Of one input.
@@ -45,10 +47,12 @@ OpenShare = Annotated[float, Meta(gt=0.0, lt=1.0)]
 # Of a source, an architecture, a precision: a word or two.
 Name = Annotated[str, Meta(min_length=1, max_length=1_000)]
 Text = Annotated[str, Meta(max_length=100_000)]
+Notes = Annotated[list[Annotated[str, Meta(max_length=2_000)]], Meta(min_length=1, max_length=100)]
+Sampled = Annotated[int, Meta(ge=1, lt=MOST_SAMPLED_FROM)]
 ClassName = Annotated[str, Meta(max_length=10_000)]
 ClassNames = Annotated[list[ClassName], Meta(min_length=1, max_length=MOST_CLASSES)]
-# (features,) or (channels, height, width).
-Shape = Annotated[list[Size], Meta(min_length=1, max_length=3)]
+# (features,), (channels, time), (channels, height, width) or (channels, depth, height, width).
+Shape = Annotated[list[Size], Meta(min_length=1, max_length=4)]
 # Lengths besides the pattern: in Python's patterns, $ would let a newline follow.
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", min_length=64, max_length=64)]
 # That of data that nobody has seen, in imported logs, is not known.

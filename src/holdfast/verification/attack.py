@@ -21,6 +21,7 @@ from holdfast.verification.findings import Findings
 from holdfast.verification.manifest import canonical, read_entries, read_lines, read_record
 from holdfast.verification.results import check_results
 from holdfast.verification.seed import read_seed
+from holdfast.verification.subset import indices_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -82,7 +83,7 @@ class AttackFiles:
     low: float
     high: float
     classes: int
-    indices: range
+    indices: Sequence[int]
     entries: Mapping[str, Any]
     records: dict[int, Mapping[str, Any]]
 
@@ -248,7 +249,7 @@ def _material(folder: Where, entries: Mapping[str, Any]) -> AttackFiles:
         low=float(data["low"]),
         high=float(data["high"]),
         classes=len(data["class_names"]),
-        indices=range(0, data["size"], data["every"])[: data["limit"]],
+        indices=indices_of(data),
         entries=entries,
         records={},
     )

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from holdfast.estimators import AnswerRule
     from holdfast.sampling.engines.base import Engine
+    from holdfast.store.samples import Sample
     from holdfast.store.subsets import Subset
     from holdfast.types import Example, Prediction
     from holdfast.workflows.setup import Setup
@@ -49,6 +50,7 @@ def answers(
     fixed: bool = False,
     seed: int | None = None,
     backend: str = "auto",
+    sample: Sample | None = None,
     on_done: Callable[[int, int], None] | None = None,
 ) -> Answers:
     """Ask the smoothed classifier about a subset. It abstains where its top two classes cannot be told apart.
@@ -63,6 +65,7 @@ def answers(
         fixed: take all samples and decide once, as Cohen et al. 2019 do.
         seed: seed of all noise; None for a fresh one.
         backend: what computes the logits, or "auto".
+        sample: random sample in the place of `every` and `limit`; None for none.
         on_done: called with the number of examples that are done, and the number of all.
     """
     from holdfast.estimators import AllVotes, TopTwo
@@ -71,8 +74,8 @@ def answers(
     from holdfast.sampling.rng import fresh_seed
     from holdfast.sampling.smoothed import SmoothedClassifier
 
-    warn_of_class_order(setup.data, every, limit)
-    space, indices = setup.bundle.info.input_space, setup.indices(every, limit)
+    warn_of_class_order(setup.data, every, limit, sample)
+    space, indices = setup.bundle.info.input_space, setup.indices(every, limit, sample)
     classifier = setup.builder(engine.device, engine.threads).chosen(backend, setup.data[0], len(indices) * n)
     smoothed = SmoothedClassifier(
         base_for(engine, classifier, setup.noise),
@@ -88,4 +91,4 @@ def answers(
     rule: AnswerRule = AllVotes(count) if few and count else TopTwo(n, alpha, None if fixed else TopTwo.ratio)
     predictions = smoothed.predict_examples(examples, rule, seed=drawn, on_done=on_done)
     name = str(description(classifier)["name"])
-    return Answers(examples, predictions, rule, setup.there(every, limit), drawn, name)
+    return Answers(examples, predictions, rule, setup.there(every, limit, sample), drawn, name)
