@@ -26,7 +26,7 @@ def written(**entries: Any) -> dict[str, Any]:
 
 def test_a_known_sample() -> None:
     """As sha256sum and sort find it."""
-    assert list(Sample(5).indices(100)) == [20, 23, 35, 64, 86]
+    assert list(Sample(5).indices(100)) == [4, 21, 31, 39, 78]
 
 
 @pytest.mark.parametrize(("size", "seed", "length"), [(50, 0, 1000), (1, 3, 2), (999, 2**100, 1000), (7, 5, 360)])

@@ -253,8 +253,9 @@ class DataSet:
         """The notes for a manifest: without the folders that lead to the data, and neither very long nor very many."""
         shown = []
         for note in self.notes[:_MOST_NOTES]:
-            if self._place is not None and self._place.parent != self._place:
-                note = note.replace(f"{visible(self._place.parent)}/", "").replace(f"{visible(self._place)}", ".")
+            above = "." if self._place is None else visible(self._place.parent)
+            if above not in (".", "/"):
+                note = note.replace(f"{above}/", "")
             shown.append(note[:_MOST_CHARACTERS])
         return tuple(shown)
 

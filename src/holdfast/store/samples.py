@@ -44,7 +44,7 @@ class Drawn(Sequence[int]):
 class Sample:
     """So many examples, each set of so many equally likely.
 
-    The first examples by SHA-256 of `holdfast sample 1: SEED LENGTH INDEX`; a smaller sample of the same seed is a part
+    The first examples by SHA-256 of `holdfast-sample 1: SEED LENGTH INDEX`; a smaller sample of the same seed is a part
     of a larger one. The seed is chosen before anything is computed, and is recorded: 0 where nobody chooses, so that
     nobody tries several.
 
@@ -89,7 +89,7 @@ class Sample:
 
 @lru_cache(maxsize=8)
 def _drawn(size: int, seed: int, length: int) -> Drawn:
-    start = hashlib.sha256(f"holdfast sample 1: {seed} {length} ".encode())
+    start = hashlib.sha256(f"holdfast-sample 1: {seed} {length} ".encode())
 
     def rank(index: int) -> bytes:
         content = start.copy()

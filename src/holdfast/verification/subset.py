@@ -26,12 +26,12 @@ class _Drawn(tuple[int, ...]):
 def indices_of(data: Mapping[str, Any]) -> Sequence[int]:
     """The indices of the subset in the entry `data` of a manifest: each so-and-so-many-th, or a random sample.
 
-    A sample of N of L examples with the seed S has the N indices i whose SHA-256 of `holdfast sample 1: S L i` come
+    A sample of N of L examples with the seed S has the N indices i whose SHA-256 of `holdfast-sample 1: S L i` come
     first, as numbers.
     """
     size, sample = data["size"], data.get("sample")
     if sample is None:
         return range(0, size, data["every"])[: data["limit"]]
-    text = f"holdfast sample 1: {data['sample_seed']} {size} "
+    text = f"holdfast-sample 1: {data['sample_seed']} {size} "
     ranked = sorted(range(size), key=lambda index: hashlib.sha256(f"{text}{index}".encode()).digest())
     return _Drawn(sorted(ranked[:sample]))
