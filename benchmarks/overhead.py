@@ -1,12 +1,12 @@
-"""What of the engine's time is not the forward pass, and the engine against the plain one-image-at-a-time loop.
+"""The engine's time outside the forward pass, and the engine against the plain one-image-at-a-time loop.
 
 For digits-cnn, mnist-cnn and resnet20, in float32 and bfloat16: noise, forward pass, counting and near ties, each as a
 share of the engine's time, and the speed of the engine over that of the loop of published code (repeat, add noise,
 forward, argmax, count on the host); engine and loop interleaved in one process, medians with the range.
 
-Networks have random weights unless trained ones are named, of which near ties depend: MODEL.safetensors=DATA. Where the
-processor has no arithmetic for a precision, and a network takes more than ten times as long as in float32, that is said
-and not measured.
+Networks have random weights unless you name trained ones (MODEL.safetensors=DATA), on which the near ties depend. If
+the processor has no arithmetic for a precision and a network takes more than ten times as long as in float32, the
+program says so and does not measure it.
 
 python benchmarks/overhead.py [--repetitions N] [--only NAME] [--precision bfloat16] [MODEL.safetensors=DATA ...]
 """
@@ -137,10 +137,10 @@ def untrained(only: str | None, precision: str) -> list[Case]:
 def trained(model: str, precision: str) -> Case:
     """A bundle on real inputs."""
     path, _, data = model.partition("=")
-    material = Setup.load(Path(path), data, None, "test", "cpu", precision)
-    inputs, samples = (360, 100) if material.bundle.info.architecture.startswith("digits") else (4, 1000)
+    material = Setup.load(path, data, None, "test", "cpu", precision)
+    inputs, samples = (360, 100) if material.model.label.startswith("digits") else (4, 1000)
     examples = [material.data[index] for index in range(inputs)]
-    name = f"trained {material.bundle.info.architecture} {precision}"
+    name = f"trained {material.model.label} {precision}"
     network, reference = (
         cast("Backend", material.builder("cpu", 1, each).classifier("torch").function)
         for each in (precision, "float32")

@@ -21,6 +21,7 @@ from holdfast.estimators import Exact as Exact
 from holdfast.estimators import FixedSize as FixedSize
 from holdfast.estimators import Looks as Looks
 from holdfast.estimators import TopTwo as TopTwo
+from holdfast.models.model import Model as Model
 from holdfast.noises.ablation import Ablation as Ablation
 from holdfast.noises.base import Guarantee as Guarantee
 from holdfast.noises.base import guarantees_of as guarantees_of

@@ -123,7 +123,9 @@ class _Part:
     def is_option(self, form: Form) -> bool:
         if self.key is None or self.quoted:
             return self.key is not None
-        return self.key in form.options and ("/" not in self.value or self.key in form.texts)
+        # Numbers with slashes are a list; other slashes are those of a path.
+        whole = "/" not in self.value or self.key in form.texts or isinstance(value_of(self.value), Slashed)
+        return self.key in form.options and whole
 
 
 def name_of(text: str) -> str:
@@ -309,8 +311,7 @@ def _end_of_path(parts: Sequence[_Part], name: str, form: Form, is_there: Callab
     if last.key and last.key.isidentifier() and "/" not in last.value and not is_there(path(end)):
         raise UsageError(
             f"{name!r} has no option {last.key!r}; it takes {', '.join(form.options) or 'none'}. Nor is there a file "
-            "or "
-            f"folder {path(end)}"
+            f"or folder {path(end)}"
         )
     return end
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,9 +25,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 def agree_command(
-    model: options.ModelFile,
+    model: options.ModelSpec,
     data: options.DataSpec = "digits",
     noise: options.NoiseSpec = None,
+    denoiser: options.Denoiser = None,
     split: options.Split = "test",
     every: options.Every = 1,
     limit: Annotated[
@@ -54,9 +56,10 @@ def agree_command(
     from holdfast.estimators import FixedSize
     from holdfast.store.seeds import CHOSEN, ENTROPY
 
-    setup, estimator = Setup.load(model, data, noise, split, "cpu", precision), FixedSize(n, alpha, bounds)
+    setup = Setup.load(model, data, noise, split, "cpu", precision, denoiser=denoiser)
+    estimator = FixedSize(n, alpha, bounds)
     at = radii_of_report(setup, estimator) if radii is None else parse_radii(radii)
-    with console.count_progress(f"certify twice {model.name}", json or quiet) as show:
+    with console.count_progress(f"certify twice {Path(model).name}", json or quiet) as show:
         found = compare(
             setup,
             every,

@@ -21,7 +21,7 @@ from holdfast.workflows.attack import (
     warn_of_hidden_gradients,
 )
 from holdfast.workflows.commitment import Commitment
-from holdfast.workflows.setup import check_fit, warn_of_class_order
+from holdfast.workflows.setup import fitted_model, warn_of_class_order
 from holdfast.workflows.specs import open_data_spec, parse_batch_size, parse_drawn
 
 if TYPE_CHECKING:
@@ -47,12 +47,13 @@ def attack_command(
             metavar="SPEC",
         ),
     ] = None,
-    model: Annotated[Path | None, typer.Option("--model", help="Model bundle (.safetensors).", metavar="FILE")] = None,
+    model: Annotated[str | None, typer.Option("--model", help=options.MODEL_HELP, metavar="SPEC")] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="Folder of the attack. An interrupted attack is resumed.", metavar="FOLDER"),
     ] = None,
     data: options.DataSpec = "digits",
+    denoiser: options.Denoiser = None,
     noise: Annotated[
         str | None,
         typer.Option(
@@ -136,7 +137,7 @@ def attack_command(
     """
     from holdfast.analysis.formats import counted
     from holdfast.analysis.plots import check_suffix
-    from holdfast.models.bundle import load_bundle
+    from holdfast.models.source import open_model
     from holdfast.outputs import check_place
     from holdfast.sampling.devices import torch_device
     from holdfast.store.attack import EVIDENCE, read_attack
@@ -154,7 +155,7 @@ def attack_command(
         check_suffix(plot)
         check_place(plot)
     if model is None or out is None:
-        missing = "--model, a model bundle" if model is None else "--out, the folder of the attack"
+        missing = "--model, the model" if model is None else "--out, the folder of the attack"
         raise UsageError(f"{missing}, is missing: an attack needs both, as in --model m.safetensors --out runs/pgd")
     attack_options = AttackOptions(
         attack=attack,
@@ -172,13 +173,13 @@ def attack_command(
     )
     attack_options.commitment.check(out, AttackManifest)
     computation = ComputeOptions(device, threads, parse_batch_size(batch_size), precision, backend)
-    bundle = load_bundle(model, torch_device(device))
+    opened = open_model(model, torch_device(device), denoiser=denoiser)
     certification = None if run is None else attacked_run(run)
     if certification is not None:
         _refuse_decided(certification, noise, every, split, precision, backend, sample)
     examples = open_data_spec(data, split if certification is None else certification.manifest.data.split)
-    check_fit(model, bundle, data, examples)
-    smoothing = None if certification is not None else attacked_noise(bundle, noise, model)
+    fitted = fitted_model(opened, examples, data)
+    smoothing = None if certification is not None else attacked_noise(fitted, noise)
     if certification is None:
         warn_of_class_order(examples, every, limit, parse_drawn(sample))
     subset = (
@@ -187,7 +188,7 @@ def attack_command(
         else narrowed(certification, limit)
     )
     with console.run_progress(f"attack {out.name}", json or quiet) as show:
-        attack_into(out, attack_options, bundle, data, examples, subset, computation, smoothing, certification, show)
+        attack_into(out, attack_options, fitted, data, examples, subset, computation, smoothing, certification, show)
     if promise_only:
         tell(out, AttackManifest, json)
         return
@@ -195,7 +196,7 @@ def attack_command(
     _print(found, certification, json)
     if not json:
         digests.say(out)
-    warn_of_hidden_gradients(attack, bundle)
+    warn_of_hidden_gradients(attack, fitted)
     if plot is not None:
         _draw(found, certification, plot)
     if found.alarms:

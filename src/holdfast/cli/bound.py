@@ -12,7 +12,7 @@ from holdfast.cli.promises import tell
 from holdfast.errors import UsageError
 from holdfast.workflows.bound import bound_into
 from holdfast.workflows.commitment import Commitment
-from holdfast.workflows.setup import check_fit
+from holdfast.workflows.setup import fitted_model
 from holdfast.workflows.specs import open_data_spec, parse_bound, parse_drawn, parse_radii
 
 
@@ -30,13 +30,12 @@ def bound_command(
             metavar="SPEC",
         ),
     ] = None,
-    model: Annotated[
-        Path | None, typer.Option("--model", help="Model bundle (.safetensors), trained without noise.", metavar="FILE")
-    ] = None,
+    model: Annotated[str | None, typer.Option("--model", help=options.MODEL_HELP, metavar="SPEC")] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="Folder of the run. An interrupted run is resumed.", metavar="RUN"),
     ] = None,
+    denoiser: options.Denoiser = None,
     data: options.DataSpec = "digits",
     split: options.Split = "test",
     every: options.Every = 1,
@@ -52,7 +51,7 @@ def bound_command(
 ) -> None:
     """Prove, without noise and sampling, how far each input is from another answer: alpha is 0."""
     from holdfast.cli.table import print_summaries
-    from holdfast.models.bundle import load_bundle
+    from holdfast.models.source import open_model
     from holdfast.sampling.devices import torch_device
     from holdfast.store.run_manifest import RunManifest
 
@@ -67,17 +66,17 @@ def bound_command(
     if radii is not None:
         parse_radii(radii)
     if model is None or out is None:
-        missing = "--model, a model bundle" if model is None else "--out, the folder of the run"
+        missing = "--model, the model" if model is None else "--out, the folder of the run"
         raise UsageError(f"{missing}, is missing: a bound needs both, as in --model m.safetensors --out runs/convex")
     chosen = parse_bound(bound)
     commitment.check(out, RunManifest)
-    bundle, examples = load_bundle(model, torch_device(device)), open_data_spec(data, split)
-    check_fit(model, bundle, data, examples)
+    opened, examples = open_model(model, torch_device(device), denoiser=denoiser), open_data_spec(data, split)
+    fitted = fitted_model(opened, examples, data)
     with console.run_progress(f"bound {out.name}", json or quiet) as show:
         bound_into(
             out,
             chosen,
-            bundle,
+            fitted,
             examples,
             every,
             limit,

@@ -23,12 +23,13 @@ def add_to(app: typer.Typer) -> None:
 
 
 def certify_command(
-    model: options.ModelFile,
+    model: options.ModelSpec,
     out: Annotated[
         Path, typer.Option("--out", help="Folder of the run. An interrupted run is resumed.", metavar="RUN")
     ],
     data: options.DataSpec = "digits",
     noise: options.NoiseSpec = None,
+    denoiser: options.Denoiser = None,
     split: options.Split = "test",
     every: options.Every = 1,
     limit: options.Limit = None,
@@ -85,7 +86,7 @@ def certify_command(
     commitment.check(out, RunManifest)
     # What "auto" stands for is decided below, once the amount of work is known.
     first = FLOAT32 if precision == AUTO else precision
-    setup = Setup.load(model, data, noise, split, device, first, theorem)
+    setup = Setup.load(model, data, noise, split, device, first, theorem, denoiser)
     question = Question(
         n0=n0,
         n=n,

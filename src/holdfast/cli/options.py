@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.plugged import NOISES, SOURCES
+from holdfast.cli.plugged import MODELS, NOISES, SOURCES
 from holdfast.errors import UsageError
 
 DataSpec = Annotated[
@@ -26,7 +26,16 @@ NoiseSpec = Annotated[
         metavar="SPEC",
     ),
 ]
-ModelFile = Annotated[Path, typer.Option("--model", help="Model bundle (.safetensors).", metavar="FILE")]
+MODEL_HELP = f"Model: {MODELS}."
+ModelSpec = Annotated[str, typer.Option("--model", help=MODEL_HELP, metavar="SPEC")]
+Denoiser = Annotated[
+    str | None,
+    typer.Option(
+        "--denoiser",
+        help="Denoiser in front of the model, smoothed with it: ffdnet:FILE,level=SIGMA, or a model.",
+        metavar="SPEC",
+    ),
+]
 Split = Annotated[str, typer.Option("--split", help="Split of the data set: test or train.")]
 Alpha = Annotated[float, typer.Option("--alpha", help="Failure probability of each certificate.")]
 Bounds = Annotated[

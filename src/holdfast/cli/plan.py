@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -28,9 +27,10 @@ def add_to(app: typer.Typer) -> None:
 
 def plan_command(
     noise: options.NoiseSpec = None,
+    denoiser: options.Denoiser = None,
     model: Annotated[
-        Path | None,
-        typer.Option("--model", help="Model bundle whose speed to measure in a short burst.", metavar="FILE"),
+        str | None,
+        typer.Option("--model", help="Model whose speed to measure in a short burst.", metavar="SPEC"),
     ] = None,
     data: options.DataSpec = "digits",
     split: options.Split = "test",
@@ -57,7 +57,9 @@ def plan_command(
     setup = (
         None
         if model is None
-        else Setup.load(model, data, noise, split, device, FLOAT32 if precision == AUTO else precision)
+        else Setup.load(
+            model, data, noise, split, device, FLOAT32 if precision == AUTO else precision, denoiser=denoiser
+        )
     )
     if setup is None and noise is None:
         raise UsageError("a plan needs --noise, or --model with the noise it was trained for")

@@ -23,9 +23,10 @@ def transfer_command(
         list[Path], typer.Argument(help="Folders of attacks on different models, on one data set.", metavar="ATTACK...")
     ],
     model: Annotated[
-        list[Path],
-        typer.Option("--model", help="Model that was attacked; repeat it for each, in any order.", metavar="FILE"),
+        list[str],
+        typer.Option("--model", help="Model that was attacked; repeat it for each, in any order.", metavar="SPEC"),
     ],
+    denoiser: options.Denoiser = None,
     data: options.DataSpec = "digits",
     seed: options.Seed = None,
     batch_size: options.BatchSize = "auto",
@@ -38,20 +39,20 @@ def transfer_command(
     from holdfast.analysis import formats
     from holdfast.analysis.attacks import transfer_matrix
     from holdfast.execution.transfer import transfer
-    from holdfast.models.bundle import load_bundle
+    from holdfast.models.source import open_model
     from holdfast.sampling.devices import torch_device
     from holdfast.sampling.rng import check_seed, fresh_seed
 
     found = read_attacks(attacks)
-    bundles = [load_bundle(path, torch_device(device)) for path in model]
+    models = [open_model(spec, torch_device(device), denoiser=denoiser) for spec in model]
     computation = ComputeOptions(device, threads, parse_batch_size(batch_size), "float32", "auto")
     for run in found.values():
         data_attacked(run, data)
-    targets = {name: target_attacked(run, bundles, data, computation) for name, run in found.items()}
-    needed = {run.manifest.model["sha256"] for run in found.values()}
-    for path, bundle in zip(model, bundles, strict=True):
-        if bundle.sha256 not in needed:
-            console.warn(f"none of these attacks is on --model {path}, which is not used; leave it out")
+    targets = {name: target_attacked(run, models, data, computation) for name, run in found.items()}
+    needed = {run.manifest.model.get("sha256") for run in found.values()}
+    for spec, opened in zip(model, models, strict=True):
+        if opened.sha256 not in needed:
+            console.warn(f"none of these attacks is on --model {spec}, which is not used; leave it out")
     drawn = fresh_seed() if seed is None else check_seed(seed)
     with console.count_progress("ask", json or quiet) as show:
         result = transfer(found, targets, drawn, show)

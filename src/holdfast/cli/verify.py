@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from holdfast.attacks import Target
-    from holdfast.models.bundle import Bundle
+    from holdfast.models.model import Model
     from holdfast.sampling.engines.base import Engine
     from holdfast.store.attack import AttackRun
     from holdfast.verification.findings import Findings
@@ -47,13 +47,14 @@ def verify_command(
         ),
     ] = None,
     model: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--model",
-            help="Compare the manifest with this model bundle; for an attack, also the answers.",
-            metavar="FILE",
+            help="Compare the manifest with this model; for an attack, also the answers.",
+            metavar="SPEC",
         ),
     ] = None,
+    denoiser: options.Denoiser = None,
     replay: Annotated[
         str | None,
         typer.Option(
@@ -129,7 +130,10 @@ def verify_command(
     else:
         _refuse({"--run": attacked}, f"{run} is not an attack")
     place.check(manifest, is_attack, model is not None, replay is not None)
-    given = _given(manifest, data, model, replay, digest, results, nonce, place)
+    if model is None:
+        _refuse({"--denoiser": denoiser}, "there is no --model")
+    opened = None if model is None else _opened(model, denoiser, place.device or "cpu")
+    given = _given(manifest, data, opened, replay, digest, results, nonce)
     show = _Show(json or quiet)
     outcome: Findings
     if is_attack:
@@ -182,7 +186,7 @@ class _Replayer:
 class _Attacked:
     """Makes the classifier that was attacked."""
 
-    model: Bundle | None
+    model: Model | None
     data: str | None
     place: _Replayer
 
@@ -210,12 +214,11 @@ class _Show:
 def _given(
     manifest: dict[str, Any],
     data: str | None,
-    model: Path | None,
+    model: Model | None,
     replay: str | None,
     digest: str | None,
     results: str | None,
     nonce: str | None,
-    place: _Replayer,
 ) -> Given:
     """What to check the run against, as the options name it."""
     from holdfast.workflows.verify import Given
@@ -234,16 +237,16 @@ def _given(
         results=results,
         nonce=nonce,
         data=None if data is None else lambda split: open_data_spec(data, split),
-        model=None if model is None else _bundle(model, place.device or "cpu"),
+        model=model,
         replay=sample,
     )
 
 
-def _bundle(model: Path, device: str) -> Bundle:
-    from holdfast.models.bundle import load_bundle
+def _opened(model: str, denoiser: str | None, device: str) -> Model:
+    from holdfast.models.source import open_model
     from holdfast.sampling.devices import torch_device
 
-    return load_bundle(model, torch_device(device))
+    return open_model(model, torch_device(device), denoiser=denoiser)
 
 
 def _manifest(folder: Path, is_attack: bool) -> dict[str, Any]:

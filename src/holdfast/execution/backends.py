@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from holdfast.errors import UsageError
-from holdfast.models.backends import Backend, Calibration, Job, check_precision, having, prepare, usable
+from holdfast.models.backends import Backend, Calibration, Job, check_precision, having, kind_of, prepare, usable
 from holdfast.models.precision import BFLOAT16, FLOAT32, HOPELESS, Speeds
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.devices import torch_device
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from holdfast.data.base import DataSet
-    from holdfast.models.bundle import Bundle
+    from holdfast.models.model import Model
     from holdfast.noises.base import Noise
     from holdfast.types import Example
 
@@ -44,10 +44,10 @@ _COPY = "a noisy copy"
 
 @dataclass(frozen=True, eq=False)
 class ClassifierBuilder:
-    """Makes the base classifier of a bundle, a noise and a precision, on any backend.
+    """Makes the base classifier of a model, a noise and a precision, on any backend.
 
     Attributes:
-        bundle: bundle of the model, in float32.
+        model: in float32.
         noise: noise on its inputs.
         precision: precision that it computes in.
         device: "cpu", "cuda" or "cuda:N".
@@ -55,7 +55,7 @@ class ClassifierBuilder:
         training_set: opens the training split, for the calibration of int8.
     """
 
-    bundle: Bundle
+    model: Model
     noise: Noise
     precision: str
     device: str
@@ -71,9 +71,17 @@ class ClassifierBuilder:
         """
         check_precision(self.precision)
         calibration = calibration_on(self.training_set(), self.noise) if self.precision == "int8" else None
-        shape = self.noise.noisy_shape(self.bundle.info.input_space.shape)
-        job = Job(self.bundle.module, shape, self.precision, torch_device(self.device), self.threads, calibration)
-        return VotingClassifier(prepare(backend, job), len(self.bundle.info.class_names))
+        shape = self.noise.noisy_shape(self.model.input_space.shape)
+        job = Job(self.model.module, shape, self.precision, torch_device(self.device), self.threads, calibration)
+        return VotingClassifier(prepare(backend, job), len(self.model.classes))
+
+    @property
+    def reference(self) -> str:
+        """The backend that the others are compared with."""
+        return having(self.precision, kind_of(self.model.module))[0]
+
+    def _usable(self) -> list[str]:
+        return usable(self.precision, torch_device(self.device), kind_of(self.model.module))
 
     def chosen(self, backend: str, example: Example, samples: int) -> VotingClassifier:
         """The base classifier on the backend named, or where that is `auto` on the fastest one.
@@ -89,7 +97,7 @@ class ClassifierBuilder:
         if backend != AUTO:
             return self.classifier(backend)
         # Where there is none, `prepare` says why.
-        first, *others = usable(self.precision, torch_device(self.device)) or [having(self.precision)[0]]
+        first, *others = self._usable() or [self.reference]
         best = self.classifier(first)
         if not others:
             return best
@@ -121,7 +129,7 @@ class ClassifierBuilder:
             UsageError: the backend has neither precision; see `prepare`.
         """
         places = {name: replace(self, precision=name) for name in (FLOAT32, BFLOAT16)}
-        first = {name: having(name)[0] if backend == AUTO else backend for name in places}
+        first = {name: each.reference if backend == AUTO else backend for name, each in places.items()}
         reference = places[FLOAT32].classifier(first[FLOAT32])
         if samples / self._speed(reference, example) <= _SHORT_SECONDS:
             return None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from holdfast.data.base import DataSet
-    from holdfast.models.bundle import Bundle
+    from holdfast.models.model import Model
 
 
 def facts_of_data(data: DataSet) -> DataFacts:
@@ -25,25 +25,26 @@ def facts_of_data(data: DataSet) -> DataFacts:
     return DataFacts(_written(asdict(DataManifest.of(data))), data.labels.tolist())
 
 
-def facts_of_model(bundle: Bundle, noise: Mapping[str, Any] | None) -> ModelFacts:
+def facts_of_model(model: Model, noise: Mapping[str, Any] | None) -> ModelFacts:
     """The facts of a model, whose inputs may get noise.
 
     Args:
-        bundle: bundle of the model.
+        model: the model, fitted to the inputs of the manifest.
         noise: noise of the manifest; empty or None where there is none.
 
     Raises:
         UsageError: there is no such noise.
     """
-    info = bundle.info
-    shape = info.input_space.shape
-    space = {"shape": shape, "low": info.input_space.low, "high": info.input_space.high}
+    inputs = model.input_space
+    shape = inputs.shape
+    space = {"shape": shape, "low": inputs.low, "high": inputs.high}
+    noisy = noise_from_dict(noise).noisy_shape(shape) if noise else shape
     return ModelFacts(
-        entries=_written(bundle.describe()),
-        space=_written({**space, "class_names": info.class_names}),
-        takes=info.noisy_shape,
-        noisy=noise_from_dict(noise).noisy_shape(shape) if noise else shape,
-        places={name: place(name) for name in bundle.code},
+        entries=_written(model.describe()),
+        space=_written({**space, "class_names": model.classes}),
+        takes=model.takes or noisy,
+        noisy=noisy,
+        places={name: place(name) for name in model.code},
         backends={name: find(name).precisions for name in backend_names()},
         holdfast=installed_versions()["holdfast"],
     )

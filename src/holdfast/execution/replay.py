@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from holdfast.data.base import DataSet
-    from holdfast.models.bundle import Bundle
+    from holdfast.models.model import Model
     from holdfast.sampling.engines.base import Base, Engine
     from holdfast.store.run import Run
     from holdfast.store.run_manifest import RunManifest
@@ -61,17 +62,38 @@ def check_place(manifest: RunManifest, device: str) -> None:
         raise RunError(f"the run has blocks of {manifest.block} samples, this version of Holdfast draws {BLOCK}")
 
 
-def check_origin(manifest: RunManifest, bundle: Bundle, data: DataSet) -> None:
+def check_origin(manifest: RunManifest, model: Model, data: DataSet) -> None:
     """Raise RunError unless model, its code and data are those of the run."""
-    given, expected = bundle.describe()["sha256"], manifest.model.get("sha256")
-    if given != expected:
-        raise RunError(f"the model has the SHA-256 {given}, that of the run {expected}; give the run's own model")
-    check_code(manifest.model, bundle.describe(), manifest.versions, "the run")
+    check_model(manifest.model, model, manifest.versions, "the run")
     if data.sha256 != manifest.data.sha256:
         raise RunError(
             f"the data have the SHA-256 {data.sha256}, the run's {manifest.data.source} {manifest.data.split} set "
             f"{manifest.data.sha256}; give the run's own data"
         )
+
+
+def check_model(expected: Mapping[str, Any], model: Model, versions: Mapping[str, str], who: str) -> None:
+    """Raise RunError unless a model is the one that a manifest describes.
+
+    Args:
+        expected: description of the model in a manifest.
+        model: the model here.
+        versions: versions of the manifest.
+        who: has the manifest, in words.
+    """
+    given = json.loads(json.dumps(model.describe()))
+    if given.get("sha256") != expected.get("sha256"):
+        raise RunError(
+            f"the model has the SHA-256 {given.get('sha256')}, that of {who} {expected.get('sha256')}; give the model "
+            f"of {who}"
+        )
+    for key in sorted({*given, *expected} - {"backend", CODE}):
+        if given.get(key) != expected.get(key):
+            raise RunError(
+                f"the model's {key} is {given.get(key)!r}, that of {who} {expected.get(key)!r}; give the "
+                f"model of {who}, with the same options"
+            )
+    check_code(expected, given, versions, who)
 
 
 def check_code(expected: Mapping[str, Any], given: Mapping[str, Any], versions: Mapping[str, str], who: str) -> None:
@@ -89,7 +111,7 @@ def check_code(expected: Mapping[str, Any], given: Mapping[str, Any], versions: 
     if not other or (of_holdfast(other) and versions.get("holdfast") != installed_versions()["holdfast"]):
         return
     raise RunError(
-        f"the code of the model's architecture {given['architecture']!r} is not that of {who}: "
+        f"the code of the model {given.get('architecture') or given.get('source')!r} is not that of {who}: "
         f"{', '.join(map(place, other))} differ. The same weights are another classifier then; bring back the "
         "code as it was"
     )

@@ -97,15 +97,29 @@ class Normalization(Document):
     std: list[Above] | None
 
 
+class Weights(Document):
+    """The file of weights that code of the user's own got."""
+
+    file: Text
+    sha256: Sha256
+
+
 class Model(Document):
     """The base classifier, as far as its maker said what it is."""
 
+    # Where it comes from; left out for a bundle.
+    source: Name | UnsetType = UNSET
     architecture: Name | UnsetType = UNSET
     arguments: Free | UnsetType = UNSET
     sha256: Sha256 | UnsetType = UNSET
     trained_for: NoiseEntry | UnsetType | None = UNSET
     normalization: Normalization | UnsetType = UNSET
+    weights: Weights | UnsetType = UNSET
+    layout: Literal["channels-last"] | UnsetType = UNSET
+    output: Literal["probability"] | UnsetType = UNSET
     code: Words | UnsetType = UNSET
+    # A model in front of it, without a backend of its own.
+    denoiser: Model | UnsetType = UNSET
     backend: NamedEntry | UnsetType = UNSET
 
     def __post_init__(self) -> None:

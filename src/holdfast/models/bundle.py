@@ -16,6 +16,7 @@ from holdfast.formats.models import BundleHeader
 from holdfast.formats.strict import json_object
 from holdfast.models.architectures.base import build_normalized, builders_used
 from holdfast.models.identity import model_code
+from holdfast.models.model import InputSpace, Model
 from holdfast.models.sketch import sketch
 from holdfast.models.stored import stored
 from holdfast.models.tensors import listed, put_in
@@ -33,25 +34,6 @@ FORMAT = 1
 _KEY = "holdfast"
 # Bytes of what a bundle says of its weights: a thousand members of an ensemble take a tenth of a megabyte.
 _MOST_HEADER = 2**22
-
-
-@dataclass(frozen=True)
-class InputSpace:
-    """What the model takes: inputs in input units, with the normalization that is its first layer.
-
-    Attributes:
-        shape: shape of one input without noise, `(channels, height, width)` or `(features,)`.
-        low: smallest value of an input.
-        high: largest value of an input.
-        mean: subtracted from each channel of the noisy input, in input units; None for no normalization.
-        std: then divides each channel.
-    """
-
-    shape: tuple[int, ...]
-    low: float
-    high: float
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -116,16 +98,31 @@ class Bundle:
     sha256: str
     code: dict[str, str]
 
-    def describe(self) -> dict[str, Any]:
-        """The description of the model for a manifest."""
-        return {
-            "architecture": self.info.architecture,
-            "arguments": self.info.arguments,
-            "sha256": self.sha256,
-            "trained_for": self.info.noise,
-            "normalization": {"mean": self.info.input_space.mean, "std": self.info.input_space.std},
-            "code": self.code,
-        }
+    def model(self, name: str) -> Model:
+        """The base classifier with all that the file says of it.
+
+        Args:
+            name: how messages name it.
+        """
+        info = self.info
+        return Model(
+            name=name,
+            module=self.module,
+            entries={
+                "architecture": info.architecture,
+                "arguments": info.arguments,
+                "sha256": self.sha256,
+                "trained_for": info.noise,
+                "normalization": {"mean": info.input_space.mean, "std": info.input_space.std},
+                "code": self.code,
+            },
+            takes=info.noisy_shape,
+            space=info.input_space,
+            class_names=info.class_names,
+            num_classes=len(info.class_names),
+            noise=info.noise,
+            says_noise=True,
+        )
 
 
 def save_bundle(path: Where, info: BundleInfo, module: nn.Module) -> None:
@@ -201,6 +198,11 @@ def load_bundle(path: Where, device: torch.device | None = None) -> Bundle:
     put_in(module, tensors, str(path))
     module = module.to(device or torch.device("cpu"), torch.float32).eval().requires_grad_(False)
     return Bundle(info, module, file.sha256(), code)
+
+
+def open_bundle(path: Where, device: torch.device | None = None) -> Model:
+    """The base classifier of a bundle, named by its path; errors as in `load_bundle`."""
+    return load_bundle(path, device).model(str(path))
 
 
 def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:

@@ -12,7 +12,12 @@ if TYPE_CHECKING:
     from torch import nn
 
 # What of Holdfast belongs to a model; the rest is no part of any.
-_OURS = ("holdfast.models.architectures", "holdfast.models.normalization")
+_OURS = (
+    "holdfast.models.architectures",
+    "holdfast.models.networks",
+    "holdfast.models.normalization",
+    "holdfast.models.onnx_graph",
+)
 
 
 def model_code(module: nn.Module, builders: Iterable[str] = ()) -> dict[str, str]:

@@ -20,6 +20,8 @@ class Mistaken(NamedTuple):
 
 
 _BY_TORCH = "have its maker save torch.save(model.state_dict(), FILE), or safetensors"
+TORCHSCRIPT = Mistaken("a TorchScript program", _BY_TORCH)
+EXPORTED = Mistaken("a program of torch.export", _BY_TORCH)
 _STAND_INS = {
     StandIn.LFS_POINTER: Mistaken("a Git LFS pointer, which only names the file", "fetch it with `git lfs pull`"),
     StandIn.PAGE: Mistaken(
@@ -64,7 +66,7 @@ def _archive(path: Path) -> Mistaken | None:
     except Exception:  # zipfile raises nearly anything on a damaged directory.
         return Mistaken("a damaged zip archive", "fetch it again")
     if "constants.pkl" in names:
-        return Mistaken("a TorchScript program", _BY_TORCH)
+        return TORCHSCRIPT
     if "archive_format" in names or "serialized_exported_program.json" in names:
-        return Mistaken("a program of torch.export", _BY_TORCH)
+        return EXPORTED
     return None if "data.pkl" in names else Mistaken("a zip archive that torch did not write", "unpack it")

@@ -120,7 +120,7 @@ def check_model(entries: Mapping[str, Any], facts: ModelFacts, result: Findings)
             f"noise: under {entries['noise']} inputs have the shape {list(facts.noisy)}, the model takes "
             f"{list(facts.takes)}"
         )
-    elif entries["noise"] and _text(entries["noise"]) != _text(facts.entries["trained_for"]):
+    elif entries["noise"] and _text(entries["noise"]) != _text(facts.entries.get("trained_for", entries["noise"])):
         result.notes.append(
             f"the model was trained for {_text(facts.entries['trained_for'])}, and the run has the noise "
             f"{_text(entries['noise'])}: that is allowed, and neither file decides it"
@@ -174,8 +174,8 @@ def _check_code(entries: Mapping[str, Any], facts: ModelFacts, result: Findings)
     if not others:
         return
     text = (
-        f"the code of the model's architecture {facts.entries['architecture']!r} is not that of the run: "
-        f"{', '.join(facts.places.get(name, name) for name in others)} differ"
+        f"the code of the model {facts.entries.get('architecture') or facts.entries.get('source')!r} is not that of "
+        f"the run: {', '.join(facts.places.get(name, name) for name in others)} differ"
     )
     ours = all(name.partition(".")[0] == "holdfast" for name in others)
     if ours and entries["versions"].get("holdfast") != facts.holdfast:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from holdfast.execution.adversary import Certified
     from holdfast.execution.session import Progress
     from holdfast.folders import Where
-    from holdfast.models.bundle import Bundle
+    from holdfast.models.model import Model
     from holdfast.noises.base import Noise
     from holdfast.store.data_manifest import DataManifest
     from holdfast.types import Norm
@@ -86,7 +86,7 @@ class ComputeOptions:
 def attack_into(
     out: Where,
     options: AttackOptions,
-    bundle: Bundle,
+    model: Model,
     spec: str,
     examples: DataSet,
     subset: DataManifest,
@@ -100,7 +100,7 @@ def attack_into(
     Args:
         out: folder of the attack; a resumed attack keeps its seed, unless the options give another.
         options: the attack.
-        bundle: the model.
+        model: the model.
         spec: spec of the data, as on the command line.
         examples: the split that is attacked.
         subset: which of it.
@@ -124,8 +124,8 @@ def attack_into(
         raise UsageError("budgets in certified radii (1x) need the certification RUN; give budgets in input units")
     known = None if certification is None else _certified(certification, subset, chosen.measure)
     if certification is not None:
-        smoothing, computation, options = _as_certified(certification, bundle, examples, computation, options)
-    target, backend = target_of(bundle, spec, smoothing, options, computation)
+        smoothing, computation, options = _as_certified(certification, model, examples, computation, options)
+    target, backend = target_of(model, spec, smoothing, options, computation)
     if certification is not None and smoothing is not None:
         check_backend(certification.manifest, backend)
     manifest = describe_attack(
@@ -134,7 +134,7 @@ def attack_into(
         budgets,
         Check(options.repeats, options.confidence),
         data=subset,
-        model={**bundle.describe(), "backend": backend},
+        model={**model.describe(), "backend": backend},
         precision=computation.precision,
         seed=options.commitment.seed(out, AttackManifest, options.seed),
         target_class=_target_class(options.target, len(examples.class_names)),
@@ -149,7 +149,7 @@ def attack_into(
 
 
 def target_of(
-    bundle: Bundle, spec: str, smoothing: Noise | None, options: AttackOptions, computation: ComputeOptions
+    model: Model, spec: str, smoothing: Noise | None, options: AttackOptions, computation: ComputeOptions
 ) -> tuple[Target, dict[str, Any]]:
     """The target of the attack, and the description of its backend.
 
@@ -159,26 +159,30 @@ def target_of(
     """
     import torch
 
-    from holdfast.attacks import DefendedTarget, PlainTarget, SmoothedTarget
+    from holdfast.attacks import Access, DefendedTarget, PlainTarget, SmoothedTarget
     from holdfast.execution.backends import AUTO, ClassifierBuilder, description
-    from holdfast.models.backends import check_precision
+    from holdfast.models.backends import TORCH, check_precision, find, having, kind_of
     from holdfast.sampling.devices import torch_device
 
     torch.set_num_threads(computation.threads)
-    space, classes = bundle.info.input_space, len(bundle.info.class_names)
+    by_decisions = not options.attack or parse_attack(options.attack).needs <= Access.SCORES
+    space, classes = model.input_space, len(model.classes)
     if smoothing is None:
-        double = computation.precision == _BOUNDED and not is_defended(bundle)
-        if not (computation.precision == "float32" or double) or computation.backend not in (AUTO, "torch"):
+        double = computation.precision == _BOUNDED and not is_defended(model)
+        as_it_is = by_decisions and kind_of(model.module) != TORCH
+        backend = having("float32", kind_of(model.module))[0] if as_it_is else "torch"
+        if not (computation.precision == "float32" or double) or computation.backend not in (AUTO, backend):
             raise UsageError(
-                f"an attack on a model without noise uses torch in float32, got {computation.precision} and "
+                f"an attack on this model without noise uses {backend} in float32, got {computation.precision} and "
                 f"{computation.backend}; leave out precision and backend"
             )
-        settings = (bundle.module, classes, space.shape, space.low, space.high, torch_device(computation.device))
-        alone = DefendedTarget(*settings) if is_defended(bundle) else PlainTarget(*settings, double=double)
-        return alone, {"name": "torch", "version": torch.__version__}
+        module = model.module if as_it_is else model.differentiable()
+        settings = (module, classes, space.shape, space.low, space.high, torch_device(computation.device))
+        alone = DefendedTarget(*settings) if is_defended(model) else PlainTarget(*settings, double=double)
+        return alone, {"name": backend, "version": find(backend).version()}
     check_precision(computation.precision)
     builder = ClassifierBuilder(
-        bundle,
+        model,
         smoothing,
         computation.precision,
         computation.device,
@@ -186,7 +190,7 @@ def target_of(
         lambda: open_data_spec(spec, "train"),
     )
     # The fastest one is not measured: nobody knows how many answers an attack will ask for.
-    classifier = builder.classifier("torch" if computation.backend == AUTO else computation.backend)
+    classifier = builder.classifier(builder.reference if computation.backend == AUTO else computation.backend)
     smoothed = SmoothedTarget(
         classifier,
         smoothing,
@@ -195,7 +199,7 @@ def target_of(
         _DEFAULT_ALPHA if options.alpha is None else options.alpha,
         low=space.low,
         high=space.high,
-        module=None if is_defended(bundle) else bundle.module,
+        module=None if is_defended(model) or by_decisions else model.differentiable(),
         search_alpha=options.search_alpha,
         soft_samples=options.soft_samples,
         device=computation.device,
@@ -223,36 +227,35 @@ def attacked_run(folder: Where) -> CertifiedRun:
     return certification
 
 
-def attacked_noise(bundle: Bundle, noise: str | None, model: Where) -> Noise | None:
+def attacked_noise(model: Model, noise: str | None) -> Noise | None:
     """The noise that smooths a model, checked against it; None for the model alone.
 
     Args:
-        bundle: the model.
+        model: the model.
         noise: the noise, as in `gaussian:sigma=0.5`; "none" for the model alone, None for the noise of its training.
-        model: its file, for messages.
 
     Raises:
         UsageError: the first layer of the model cannot take inputs with this noise.
     """
-    trained_for = bundle.info.trained_for
+    trained_for = model.trained_for
     chosen = None if noise == NO_NOISE else trained_for if noise is None else parse_noise(noise)
-    shape = bundle.info.input_space.shape
+    shape = model.input_space.shape
     expected = shape if chosen is None else chosen.noisy_shape(shape)
-    if expected != bundle.info.noisy_shape:
+    if model.takes not in (None, expected):
         raise UsageError(
-            f"{model} was trained for {trained_for}: its first layer takes inputs of shape {bundle.info.noisy_shape}, "
+            f"{model.name} was trained for {trained_for}: its first layer takes inputs of shape {model.takes}, "
             f"and {'inputs without noise have' if chosen is None else f'those of {chosen} have'} {expected}; leave out "
             "the noise, or give a model that was trained for it"
         )
     return chosen
 
 
-def warn_of_hidden_gradients(attack: str, bundle: Bundle) -> None:
+def warn_of_hidden_gradients(attack: str, model: Model) -> None:
     """Warn that an attack by gradients shows little about a model that hides them."""
     from holdfast.attacks import Access
 
     chosen = parse_attack(attack)
-    if is_defended(bundle) and chosen.needs is Access.GRADIENTS:
+    if is_defended(model) and chosen.needs is Access.GRADIENTS:
         warnings.warn(
             f"the model rounds or randomizes its inputs, which hides its gradients from {chosen.name!r}: that it finds "
             "little shows little. bpda and nattack do not need them",
@@ -267,16 +270,16 @@ def narrowed(certification: CertifiedRun, limit: int | None) -> DataManifest:
     return data if limit is None else data.first(limit)
 
 
-def is_defended(bundle: Bundle) -> bool:
+def is_defended(model: Model) -> bool:
     """Whether the model rounds or randomizes its inputs."""
     from holdfast.models.architectures.defended import Defended
 
-    return any(isinstance(part, Defended) for part in bundle.module.modules())
+    return any(isinstance(part, Defended) for part in model.module.modules())
 
 
 def _as_certified(
     certification: CertifiedRun,
-    bundle: Bundle,
+    model: Model,
     examples: DataSet,
     computation: ComputeOptions,
     options: AttackOptions,
@@ -286,7 +289,7 @@ def _as_certified(
     from holdfast.store.run_manifest import backend_of
 
     manifest = certification.manifest
-    check_origin(manifest, bundle, examples)
+    check_origin(manifest, model, examples)
     where = replace(computation, precision=manifest.precision, backend=backend_of(manifest))
     noise = certification.noise
     if noise is not None and options.alpha is None:

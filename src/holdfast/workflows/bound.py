@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from holdfast.data.base import DataSet
     from holdfast.execution.session import Progress
     from holdfast.folders import Where
-    from holdfast.models.bundle import Bundle
+    from holdfast.models.model import Model
     from holdfast.store.samples import Sample
 
 
 def bound_into(
     out: Where,
     bound: Bound,
-    bundle: Bundle,
+    model: Model,
     examples: DataSet,
     every: int,
     limit: int | None,
@@ -37,7 +37,7 @@ def bound_into(
     Args:
         out: folder of the run.
         bound: the bound to prove.
-        bundle: the model, trained without noise.
+        model: the model, trained without noise.
         examples: the split.
         every: take one example in this many, from the first on.
         limit: largest number of examples; None for all.
@@ -58,19 +58,19 @@ def bound_into(
     from holdfast.store.data_manifest import DataManifest
     from holdfast.store.run import RunStore
 
-    space = bundle.info.input_space
-    if bundle.info.noisy_shape != space.shape:
+    space = model.input_space
+    if model.takes not in (None, space.shape):
         raise UsageError(
-            f"the model takes inputs of shape {bundle.info.noisy_shape} under {bundle.info.trained_for}; a bound is "
+            f"the model takes inputs of shape {model.takes} under {model.trained_for or 'some noise'}; a bound is "
             f"about a model of inputs as they are, of shape {space.shape}"
         )
     warn_of_class_order(examples, every, limit, sample)
     torch.set_num_threads(threads)
     classifier = Classifier(
-        bundle.module, space.shape, len(bundle.info.class_names), space.low, space.high, torch_device(device)
+        model.differentiable(), space.shape, len(model.classes), space.low, space.high, torch_device(device)
     )
     bounded = bound.on(classifier)
-    manifest = describe_bound(bound, DataManifest.of(examples, every, limit, sample), bundle.describe(), device)
+    manifest = describe_bound(bound, DataManifest.of(examples, every, limit, sample), model.describe(), device)
     if promise_only:
         RunStore(out, manifest).close()
         return

@@ -184,7 +184,7 @@ def manifest_for(out: Where, setup: Setup, settings: Settings, backend: dict[str
         estimator=settings.estimator,
         n0=settings.n0,
         data=DataManifest.of(setup.data, settings.every, settings.limit, settings.sample),
-        model={**setup.bundle.describe(), "backend": backend},
+        model={**setup.model.describe(), "backend": backend},
         seed=settings.commitment.seed(out, RunManifest, settings.seed),
         precision=setup.precision,
         device=settings.engine.device,

@@ -23,7 +23,8 @@ def make_ensemble(models: Sequence[Path], out: Path) -> BundleInfo:
     Raises:
         UsageError: fewer than two models, or they are not alike.
     """
-    from holdfast.models.bundle import BundleInfo, InputSpace, load_bundle, save_bundle
+    from holdfast.models.bundle import BundleInfo, load_bundle, save_bundle
+    from holdfast.models.model import InputSpace
 
     if len(models) < 2:
         raise UsageError(f"an ensemble has at least two members, got {len(models)}")

@@ -132,7 +132,8 @@ def _described(
         BundleError: there is no file.
     """
     from holdfast.errors import BundleError
-    from holdfast.models.bundle import BundleInfo, InputSpace
+    from holdfast.models.bundle import BundleInfo
+    from holdfast.models.model import InputSpace
 
     if not file.is_file():
         raise BundleError(f"there is no file {file}; expected weights that torch.save wrote, or a safetensors file")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import UsageError
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from holdfast.analysis.runs import CertifiedRun
     from holdfast.data.base import DataSet
     from holdfast.execution.session import Progress
-    from holdfast.models.bundle import Bundle
+    from holdfast.models.model import Model
     from holdfast.noises.base import Noise
     from holdfast.sampling.engines.base import Engine
 
@@ -39,20 +39,34 @@ def load_data(spec: str | Path, split: str = "test", **options: str | int | floa
     return open_data_spec(str(spec), split, options)
 
 
-def load_model(file: str | Path, device: str = "cpu") -> Bundle:
-    """A model with what it takes and knows: a bundle that `holdfast train` or `holdfast import-weights` wrote.
+def load_model(model: object, device: str = "cpu", **options: Any) -> Model:
+    """A base classifier from anywhere, with what it says of its inputs and classes.
 
     Args:
-        file: ends in .safetensors.
+        model: a file or a spec as on the command line (`m.safetensors`, `net.onnx`, `net.pt2`, `hf:DIR`,
+            `python:FILE.py:CALLABLE`); or a torch module in eval mode, a fitted classifier of scikit-learn, or a
+            function from a batch of inputs to logits `(batch, classes)` or votes `(batch,)`.
         device: where its weights go: cpu, cuda or cuda:N.
+        options: what a file or an object does not say: `mean` and `std` (of each channel, in input units), `range`
+            (smallest and largest value of an input), `classes` (a number, or a file of names), `shape`,
+            `layout="channels-last"`, `output="probability"`; and those of its source.
+
+    Warns:
+        HoldfastWarning: what its source decided by itself.
 
     Raises:
-        BundleError: it is missing, corrupt, or of another kind.
+        BundleError: a file is missing, corrupt, or of a kind that no source reads.
+        UsageError: an object that classifies nothing, or an option that it does not have.
+        MissingExtraError: a package is not installed.
     """
-    from holdfast.models.bundle import load_bundle
+    from holdfast.models.objects import model_of
+    from holdfast.models.source import open_model
     from holdfast.sampling.devices import torch_device
 
-    return load_bundle(Path(file), torch_device(device))
+    where = torch_device(device)
+    if isinstance(model, (str, Path)):
+        return open_model(model, where, options)
+    return model_of(model, where, options)
 
 
 def read_run(folder: str | Path) -> CertifiedRun:
@@ -71,7 +85,7 @@ def read_run(folder: str | Path) -> CertifiedRun:
 
 
 def certify(
-    model: Bundle | str | Path,
+    model: object,
     data: DataSet | str,
     noise: Noise | None = None,
     *,
@@ -97,7 +111,7 @@ def certify(
     """Certify a data set into a run on the disk, as `holdfast certify` does. The same call resumes it.
 
     Args:
-        model: a model, or the file of one.
+        model: what `load_model` gives or takes.
         data: the split that is certified, or a spec of which the test split is taken.
         noise: that smooths the model; None for the one that it was trained for.
         out: folder of the run: its manifest is written before the first sample, a record after each example.
@@ -131,24 +145,22 @@ def certify(
         InputError, ClassifierError: an example, or what the model returns, cannot be right.
     """
     from holdfast.estimators.base import radii_of
+    from holdfast.models.model import Model
     from holdfast.sampling.engines.local import LocalEngine
     from holdfast.store.samples import Sample
     from holdfast.workflows.certify import Settings, certify_into
     from holdfast.workflows.question import Question
     from holdfast.workflows.setup import Setup
 
-    bundle = load_model(model) if isinstance(model, (str, Path)) else model
+    opened = model if isinstance(model, Model) else load_model(model)
     setup = Setup.of(
-        bundle,
+        opened,
         load_data(data) if isinstance(data, str) else data,
         noise,
         precision,
         theorem,
         training_set=lambda: _training_split(data),
-        names=(
-            str(model) if isinstance(model, (str, Path)) else "the model",
-            data if isinstance(data, str) else data.source,
-        ),
+        name=data if isinstance(data, str) else data.source,
     )
     settings = Settings.of(
         setup,

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.errors import HoldfastWarning, UsageError
-from holdfast.shortened import some
 from holdfast.store.samples import Sample, chosen
 from holdfast.workflows.specs import open_data_spec, parse_noise
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from holdfast.data.base import DataSet
     from holdfast.execution.backends import ClassifierBuilder
     from holdfast.folders import Where
-    from holdfast.models.bundle import Bundle
+    from holdfast.models.model import Model
     from holdfast.noises.base import Noise
     from holdfast.store.subsets import Subset
 
@@ -32,7 +31,7 @@ class Setup:
     """What is certified: the model, the data and the noise, checked against each other.
 
     Attributes:
-        bundle: the model.
+        model: the base classifier, for the inputs and classes of the data.
         data: the split that is certified.
         noise: that smooths the model.
         theorem: name of the guarantee.
@@ -40,7 +39,7 @@ class Setup:
         training_set: opens the training split, on which int8 is calibrated.
     """
 
-    bundle: Bundle
+    model: Model
     data: DataSet
     noise: Noise
     theorem: str
@@ -50,24 +49,26 @@ class Setup:
     @classmethod
     def load(
         cls,
-        model: Where,
+        model: str | Where,
         data: str,
         noise: str | None,
         split: str,
         device: str,
         precision: str,
         theorem: str | None = None,
+        denoiser: str | None = None,
     ) -> Setup:
         """Load model, data and noise, as they are named on the command line.
 
         Args:
-            model: file of the bundle.
+            model: the model, as in `m.safetensors` or `net.onnx,mean=.5,std=.25`; or where a bundle lies.
             data: the data set, as in `mnist:DIR`.
             noise: noise that smooths the model, as in `gaussian:sigma=0.5`; None for the one that it was trained for.
             split: "test" or "train".
             device: cpu, cuda or cuda:N.
             precision: precision of the base classifier.
             theorem: name of the guarantee; None for the noise's first one.
+            denoiser: the denoiser in front of the model, as in `ffdnet:FILE,level=.25`; None for none.
 
         Warns:
             HoldfastWarning: the model was trained for another noise.
@@ -76,45 +77,47 @@ class Setup:
             UsageError: the model does not fit the data.
         """
         from holdfast.models.backends import check_precision
-        from holdfast.models.bundle import load_bundle
+        from holdfast.models.bundle import open_bundle
+        from holdfast.models.source import open_model
         from holdfast.sampling.devices import torch_device
 
         check_precision(precision)
         # In float32: a backend makes its own precision of that.
-        bundle = load_bundle(model, torch_device(device))
+        where = torch_device(device)
+        opened = open_model(model, where, denoiser=denoiser) if isinstance(model, str) else open_bundle(model, where)
         given = None if noise is None else parse_noise(noise)
         return cls.of(
-            bundle,
+            opened,
             open_data_spec(data, split),
             given,
             precision,
             theorem,
             training_set=lambda: open_data_spec(data, "train"),
-            names=(str(model), data),
+            name=data,
         )
 
     @classmethod
     def of(
         cls,
-        bundle: Bundle,
+        model: Model,
         data: DataSet,
         noise: Noise | None,
         precision: str,
         theorem: str | None = None,
         *,
         training_set: Callable[[], DataSet],
-        names: tuple[str, str] = ("the model", "the data"),
+        name: str = "the data",
     ) -> Setup:
         """The same, of what is loaded already.
 
         Args:
-            bundle: the model.
+            model: the base classifier.
             data: the split that is certified.
             noise: that smooths the model; None for the one that it was trained for.
             precision: in which the base classifier computes.
             theorem: name of the guarantee; None for the noise's first one.
             training_set: opens the training split, on which int8 is calibrated.
-            names: of model and data, for messages.
+            name: of the data, for messages.
 
         Warns, Raises: as `load`.
         """
@@ -122,23 +125,30 @@ class Setup:
         from holdfast.noises.base import find_guarantee
 
         check_precision(precision)
-        model, trained_for = names[0], bundle.info.trained_for
+        trained_for = model.trained_for
         chosen = trained_for if noise is None else noise
         if chosen is None:
-            raise UsageError(f"{model} was trained without noise: name the noise that will smooth it")
-        check_fit(model, bundle, names[1], data)
-        space = bundle.info.input_space
+            lack = "was trained without noise" if model.says_noise else "does not say for which noise it was trained"
+            raise UsageError(f"{model.name} {lack}: name the noise that will smooth it")
+        fitted = fitted_model(model, data, name)
+        space = fitted.input_space
         chosen.check_inputs(space.shape, space.low, space.high)
         training = "without noise" if trained_for is None else f"for {trained_for}"
-        if chosen.noisy_shape(space.shape) != bundle.info.noisy_shape:
-            raise UsageError(f"{model} was trained {training}; its first layer cannot take {chosen}")
-        if chosen != trained_for:
+        noisy = chosen.noisy_shape(space.shape)
+        if fitted.takes not in (None, noisy):
+            why = f"was trained {training}; its first layer cannot take" if model.says_noise else "cannot take"
+            raise UsageError(
+                f"{model.name} {why} {chosen}: it takes inputs of shape {fitted.takes}, and those with noise have "
+                f"{noisy}"
+            )
+        if model.says_noise and chosen != trained_for:
             warnings.warn(
-                f"{Path(model).name} was trained {training}, and is certified with {chosen}",
+                f"{Path(model.name).name} was trained {training}, and is certified with {chosen}",
                 HoldfastWarning,
                 stacklevel=2,
             )
-        return cls(bundle, data, chosen, find_guarantee(chosen, theorem).name, precision, training_set)
+        check_answers(fitted, noisy, chosen, data)
+        return cls(fitted, data, chosen, find_guarantee(chosen, theorem).name, precision, training_set)
 
     def indices(self, every: int, limit: int | None, sample: Sample | None = None) -> Sequence[int]:
         """The index of every `every`-th example, at most `limit` of them, or of a random sample."""
@@ -153,7 +163,7 @@ class Setup:
         from holdfast.execution.backends import ClassifierBuilder
 
         return ClassifierBuilder(
-            self.bundle,
+            self.model,
             self.noise,
             precision or self.precision,
             device,
@@ -192,28 +202,43 @@ def warn_of_class_order(data: DataSet, every: int, limit: int | None, sample: Sa
     )
 
 
-def check_fit(model: str | Where, bundle: Bundle, data: str, examples: DataSet) -> None:
-    """Raise UsageError unless a model takes the inputs of a data set and knows its classes."""
-    space = bundle.info.input_space
-    if (examples.shape, examples.low, examples.high) != (space.shape, space.low, space.high):
-        raise UsageError(
-            f"{model} takes inputs of shape {space.shape} in [{space.low:g}, {space.high:g}]; {data} has "
-            f"{examples.shape} in [{examples.low:g}, {examples.high:g}]{_channels_advice(space.shape, examples)}"
-        )
-    known, found = bundle.info.class_names, examples.class_names
-    if known != found:
-        raise UsageError(
-            f"{model} knows {len(known)} classes ({some(known, most=_NAMED)}), and {data} has {len(found)} "
-            f"({some(found, most=_NAMED)}){_first_other(known, found)}; take data with the classes of the model"
-        )
+def fitted_model(model: Model, data: DataSet, name: str) -> Model:
+    """The model for the inputs and classes of a data set, and its notes as warnings.
+
+    Raises:
+        UsageError: it takes other inputs, or knows other classes.
+    """
+    for note in model.notes:
+        warnings.warn(note, HoldfastWarning, stacklevel=2)
+    try:
+        return model.fitted(data, name)
+    except UsageError as error:
+        advice = "" if model.space is None else _channels_advice(model.space.shape, data)
+        raise UsageError(f"{error}{advice}") from None
 
 
-def _first_other(known: Sequence[str], found: Sequence[str]) -> str:
-    """The first class that differs, since the names that are shown may all be the same."""
-    for number, (mine, theirs) in enumerate(zip(known, found, strict=False)):
-        if mine != theirs:
-            return f"; class {number} is {mine!r} for the model and {theirs!r} in the data"
-    return ""
+def check_answers(model: Model, shape: tuple[int, ...], noise: Noise | None, data: DataSet) -> None:
+    """Show a network of another tool a few inputs, and say what looks wrong.
+
+    Args:
+        model: the model for these data.
+        shape: shape of a noisy input.
+        noise: the noise; None for inputs as they are.
+        data: the data.
+
+    Raises:
+        UsageError: it fails on inputs of this shape, or returns something else than logits for these classes.
+
+    Warns:
+        HoldfastWarning: it seems to be fed another range of values, or to return what is no logit.
+    """
+    if model.entries.get("source") is None and "denoiser" not in model.entries:
+        # A bundle was built for its inputs.
+        return
+    from holdfast.models.looks import look_at
+
+    for doubt in look_at(model, shape, noise, data):
+        warnings.warn(doubt, HoldfastWarning, stacklevel=2)
 
 
 def _channels_advice(shape: Sequence[int], examples: DataSet) -> str:

@@ -28,7 +28,7 @@ def bounded(job: Bounding, model: Model, trained: Trained, splits: Splits, place
     Raises:
         RunError: the folder has a run of another kind, or with other settings.
     """
-    from holdfast.models.bundle import load_bundle
+    from holdfast.models.bundle import open_bundle
     from holdfast.sampling.devices import torch_device
     from holdfast.store.run import read_run
     from holdfast.store.run_manifest import stored_run_manifest
@@ -45,9 +45,9 @@ def bounded(job: Bounding, model: Model, trained: Trained, splits: Splits, place
         check_entries(f"{folder} is a run with other settings", entries)
         if not run.missing:
             return run
-    bundle = load_bundle(place.bundle(job.model), torch_device(place.device))
+    opened = open_bundle(place.bundle(job.model), torch_device(place.device))
     with place.observer.run(f"bound {folder.name}") as show:
-        bound_into(folder, bound, bundle, data, job.every, job.limit, place.device, place.threads, on_progress=show)
+        bound_into(folder, bound, opened, data, job.every, job.limit, place.device, place.threads, on_progress=show)
     return read_run(folder)
 
 
@@ -65,7 +65,7 @@ def attacked(
         RunError: the folder has an attack with other settings.
         AlarmError: an adversarial contradicts a certificate.
     """
-    from holdfast.models.bundle import load_bundle
+    from holdfast.models.bundle import open_bundle
     from holdfast.sampling.devices import torch_device
     from holdfast.store.attack import read_attack
     from holdfast.store.attack_manifest import stored_attack_manifest
@@ -77,11 +77,11 @@ def attacked(
         _check_attack(found, job, trained, certification, data.sha256)
         if not found.missing:
             return found
-    bundle = load_bundle(place.bundle(job.model), torch_device(place.device))
+    opened = open_bundle(place.bundle(job.model), torch_device(place.device))
     subset = DataManifest.of(data, job.every, job.limit)
     spec, computation = splits.spec_for(model.options), _computation(place)
     with place.observer.run(f"attack {folder.name}") as show:
-        attack_into(folder, _options(job), bundle, spec, data, subset, computation, None, certification, show)
+        attack_into(folder, _options(job), opened, spec, data, subset, computation, None, certification, show)
     return read_attack(folder)
 
 
@@ -100,7 +100,7 @@ def transferred(
     """
     from holdfast.analysis.attacks import transfer_matrix
     from holdfast.execution.transfer import transfer
-    from holdfast.models.bundle import load_bundle
+    from holdfast.models.bundle import open_bundle
     from holdfast.sampling.devices import torch_device
 
     targets = {}
@@ -110,9 +110,9 @@ def transferred(
                 f"{name} attacks the certification {jobs[name].run}: a study transfers attacks without noise"
             )
         model = models[jobs[name].model]
-        bundle = load_bundle(place.bundle(model.name), torch_device(place.device))
+        opened = open_bundle(place.bundle(model.name), torch_device(place.device))
         targets[name], _ = target_of(
-            bundle, splits.spec_for(model.options), None, _options(jobs[name]), _computation(place)
+            opened, splits.spec_for(model.options), None, _options(jobs[name]), _computation(place)
         )
     found = transfer({name: attacks[name] for name in names}, targets, seed=0)
     return transfer_matrix(found.answers, found.labels)

@@ -102,7 +102,8 @@ def begun_bundle(data: DataSet, noise: Noise | None, arch: str | None) -> Bundle
         UsageError: the noise does not fit the data, or no architecture was given and none is known to fit.
     """
     from holdfast.models.architectures.base import takes_raw_inputs
-    from holdfast.models.bundle import BundleInfo, InputSpace
+    from holdfast.models.bundle import BundleInfo
+    from holdfast.models.model import InputSpace
 
     mean, std = data.channel_statistics()
     fitted = None if noise is None else noise.fitted(mean)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from holdfast.attacks import Target
     from holdfast.data.base import DataSet
-    from holdfast.models.bundle import Bundle
+    from holdfast.models.model import Model
     from holdfast.store.attack import AttackRun
     from holdfast.workflows.attack import ComputeOptions
 
@@ -71,12 +71,12 @@ def data_attacked(run: AttackRun, spec: str) -> DataSet:
     return examples
 
 
-def target_attacked(run: AttackRun, bundles: Sequence[Bundle], data: str, computation: ComputeOptions) -> Target:
+def target_attacked(run: AttackRun, models: Sequence[Model], data: str, computation: ComputeOptions) -> Target:
     """The classifier that an attack was made against, in its precision and on its backend.
 
     Args:
         run: the attack.
-        bundles: models, one of which was attacked.
+        models: models, one of which was attacked.
         data: data that were attacked, as on the command line; see `data_attacked`.
         computation: where to compute.
 
@@ -84,20 +84,24 @@ def target_attacked(run: AttackRun, bundles: Sequence[Bundle], data: str, comput
         UsageError: its model is not among those given.
         RunError: the code of its model has changed.
     """
-    from holdfast.execution.replay import check_code
+    from holdfast.attacks.base import ATTACKS
+    from holdfast.execution.replay import check_model
     from holdfast.noises.base import noise_from_dict
 
     manifest = run.manifest
-    bundle = next((each for each in bundles if each.sha256 == manifest.model["sha256"]), None)
-    if bundle is None:
-        raise UsageError(f"none of the models is the one that {run.folder} attacked ({manifest.model['sha256']})")
-    check_code(manifest.model, bundle.describe(), manifest.versions, str(run.folder))
+    sha256 = manifest.model.get("sha256")
+    opened = next((each for each in models if each.sha256 == sha256), None)
+    if opened is None:
+        raise UsageError(f"none of the models is the one that {run.folder} attacked ({sha256})")
+    model = opened.fitted(manifest.data, str(run.folder))
+    check_model(manifest.model, model, manifest.versions, str(run.folder))
     where = replace(computation, precision=manifest.precision, backend=manifest.model["backend"]["name"])
     options = AttackOptions(
+        attack=ATTACKS.from_dict(manifest.attack).written,
         n=manifest.n,
         alpha=manifest.alpha or None,
         search_alpha=manifest.search_alpha or AttackOptions.search_alpha,
         soft_samples=manifest.soft_samples or AttackOptions.soft_samples,
     )
     smoothing = None if manifest.noise is None else noise_from_dict(manifest.noise)
-    return target_of(bundle, data, smoothing, options, where)[0]
+    return target_of(model, data, smoothing, options, where)[0]

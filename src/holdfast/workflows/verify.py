@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from holdfast.analysis.runs import BoundRun, CertifiedRun
     from holdfast.data.base import DataSet
-    from holdfast.models.bundle import Bundle
+    from holdfast.models.model import Model
     from holdfast.sampling.engines.base import Engine
     from holdfast.store.run import Run
     from holdfast.verification.findings import Findings
@@ -65,8 +65,23 @@ class Given:
     results: str | None = None
     nonce: str | None = None
     data: Callable[[str], DataSet] | None = None
-    model: Bundle | None = None
+    model: Model | None = None
     replay: Sample | None = None
+
+    def model_of(self, entries: Mapping[str, Any]) -> Model:
+        """The model for the inputs and classes of a manifest.
+
+        Raises:
+            UsageError: there is none, or it takes other inputs.
+        """
+        from holdfast.models.model import KnownInputs
+
+        assert self.model is not None
+        if self.model.space is not None:
+            return self.model
+        data = plain(entries)["data"]
+        inputs = KnownInputs(tuple(data["shape"]), data["low"], data["high"], tuple(data["class_names"]))
+        return self.model.fitted(inputs, "the manifest")
 
     def __post_init__(self) -> None:
         if self.replay is not None and (self.data is None or self.model is None):
@@ -153,7 +168,7 @@ def against_model(entries: Mapping[str, Any], given: Given, result: Findings) ->
     from holdfast.execution.facts import facts_of_model
 
     try:
-        facts = facts_of_model(given.model, plain(entries)["noise"])
+        facts = facts_of_model(given.model_of(entries), plain(entries)["noise"])
     except UsageError as error:
         # A noise that neither side knows is not the run's fault: its package may be missing here.
         (result.notes if result.unknown else result.failures).append(f"the model was not compared. Noise: {error}")
@@ -239,8 +254,8 @@ def _drawn(
     from holdfast.noises.base import noise_from_dict
     from holdfast.store.run_manifest import backend_of
 
-    manifest, model, opened = run.manifest, given.model, given.data
-    assert model is not None
+    manifest, opened = run.manifest, given.data
+    model = given.model_of(manifest.entries())
     assert opened is not None
     check_place(manifest, engine.device)
     noise = noise_from_dict(manifest.noise)
@@ -266,11 +281,10 @@ def _proved(
     from holdfast.execution.bound import check_bound, proved_again
     from holdfast.sampling.devices import torch_device
 
-    model = given.model
-    assert model is not None
+    model = given.model_of(run.manifest.entries())
     bound = bound_from_dict(run.estimator.bound)
     check_bound(run.manifest, bound)
     torch.set_num_threads(engine.threads)
-    space, where = model.info.input_space, torch_device(engine.device)
-    classifier = Classifier(model.module, space.shape, len(model.info.class_names), space.low, space.high, where)
+    space, where = model.input_space, torch_device(engine.device)
+    classifier = Classifier(model.differentiable(), space.shape, len(model.classes), space.low, space.high, where)
     yield from proved_again(run.run, chosen, bound.on(classifier), data)

@@ -21,6 +21,8 @@ from torch import Tensor, nn
 
 from holdfast.errors import ClassifierError, HoldfastError, MissingExtraError, UsageError, first_line
 from holdfast.memory import is_out_of_memory
+from holdfast.models.networks import Wrapped, is_torch
+from holdfast.models.onnx_graph import OnnxNetwork
 from holdfast.registry import Registry
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PRECISIONS = ("float32", "bfloat16", "int8")
+# Kinds of networks: all of it computed by torch; an ONNX graph; or in part by something else.
+TORCH, GRAPH, OPAQUE = "a torch network", "an ONNX graph", "a network that torch does not compute alone"
 # Calibration inputs for which the logits are looked at before anything is made of them.
 _LOOKED_AT = 16
 
@@ -76,6 +80,7 @@ class Backend(ABC):
         name: in manifests and on the command line.
         precisions: precisions that it has.
         devices: kinds of devices that it computes on.
+        networks: kinds of networks that it computes.
         packages: packages that it imports, and the extra that installs them.
         near_tie: two logits that are closer than this share of the largest one are computed again alone.
     """
@@ -83,6 +88,7 @@ class Backend(ABC):
     name: ClassVar[str]
     precisions: ClassVar[tuple[str, ...]] = ("float32", "bfloat16")
     devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
+    networks: ClassVar[tuple[str, ...]] = (TORCH,)
     packages: ClassVar[tuple[str, ...]] = ()
     extra: ClassVar[str] = ""
     near_tie: float
@@ -102,15 +108,26 @@ class Backend(ABC):
 
     def describe(self) -> dict[str, Any]:
         """The description of the backend for the manifest: all that f depends on besides weights and precision."""
-        return {"name": self.name, "version": version(self.packages[0] if self.packages else "torch")}
+        return {"name": self.name, "version": self.version()}
 
     @classmethod
-    def obstacle(cls, precision: str, device: torch.device) -> UsageError | MissingExtraError | None:
-        """Why the backend cannot be used here; None if it can."""
-        if precision not in cls.precisions:
+    def version(cls) -> str:
+        """The version of the package that computes."""
+        return version(cls.packages[0]) if cls.packages else torch.__version__
+
+    @classmethod
+    def obstacle(cls, precision: str, device: torch.device, kind: str = TORCH) -> UsageError | MissingExtraError | None:
+        """Why the backend cannot be used here for a network of this kind; None if it can."""
+        if kind not in cls.networks:
             return UsageError(
-                f"backend {cls.name!r} does not compute in {precision}, but in {' and '.join(cls.precisions)}; for "
-                f"{precision} there is {', '.join(having(precision))}"
+                f"backend {cls.name!r} computes {' and '.join(cls.networks)}, and this is {kind}; for it there is "
+                f"{', '.join(having('float32', kind))}"
+            )
+        if precision not in cls.has(kind):
+            others = having(precision, kind)
+            return UsageError(
+                f"backend {cls.name!r} does not compute in {precision}, but in {' and '.join(cls.has(kind))}; for "
+                f"{precision} there is {', '.join(others) or 'none'}"
             )
         if device.type not in cls.devices:
             return UsageError(f"backend {cls.name!r} computes on {' and '.join(cls.devices)}, not on {device.type}")
@@ -118,6 +135,11 @@ class Backend(ABC):
             if not importable(package):
                 return MissingExtraError(package, cls.extra, f"The backend {cls.name!r}")
         return None
+
+    @classmethod
+    def has(cls, kind: str) -> tuple[str, ...]:
+        """The precisions in which it computes a network of this kind: what torch does not compute stays as it is."""
+        return tuple(each for each in cls.precisions if each == "float32" or kind != OPAQUE)
 
     @final
     def __reduce__(self) -> tuple[Any, ...]:
@@ -162,15 +184,23 @@ def find(name: str) -> type[Backend]:
     return BACKENDS.find(name)
 
 
-def having(precision: str) -> list[str]:
-    """Names of the backends that have this precision, here or elsewhere."""
+def kind_of(module: nn.Module) -> str:
+    """Which kind of network a module is: `TORCH`, `GRAPH` or `OPAQUE`."""
+    if is_torch(module):
+        return TORCH
+    return GRAPH if isinstance(module, Wrapped) and isinstance(module.network, OnnxNetwork) else OPAQUE
+
+
+def having(precision: str, kind: str = TORCH) -> list[str]:
+    """Names of the backends that compute networks of this kind in this precision, here or elsewhere."""
     check_precision(precision)
-    return [name for name in backend_names() if precision in BACKENDS.find(name).precisions]
+    known = ((name, BACKENDS.find(name)) for name in backend_names())
+    return [name for name, each in known if kind in each.networks and precision in each.has(kind)]
 
 
-def usable(precision: str, device: torch.device) -> list[str]:
-    """Names of the backends that have this precision and can be used here, the reference first."""
-    return [name for name in having(precision) if BACKENDS.find(name).obstacle(precision, device) is None]
+def usable(precision: str, device: torch.device, kind: str = TORCH) -> list[str]:
+    """Names of the backends that compute networks of this kind in this precision here, the reference first."""
+    return [name for name in having(precision, kind) if BACKENDS.find(name).obstacle(precision, device, kind) is None]
 
 
 def prepare(name: str, job: Job) -> Backend:
@@ -188,7 +218,7 @@ def prepare(name: str, job: Job) -> Backend:
     """
     kind = find(name)
     check_precision(job.precision)
-    obstacle = kind.obstacle(job.precision, job.device)
+    obstacle = kind.obstacle(job.precision, job.device, kind_of(job.module))
     if obstacle is not None:
         raise obstacle
     if job.precision == "int8":

@@ -6,10 +6,12 @@ import io
 import warnings
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from holdfast.models.backends.base import Backend, Job, backend, frozen_copy, imported
+from holdfast.models.backends.base import GRAPH, TORCH, Backend, Job, backend, frozen_copy
+from holdfast.models.onnx_graph import Graph, graph_within, run, session
 
 
 @backend("onnxruntime")
@@ -18,23 +20,28 @@ class OnnxRuntime(Backend):
 
     precisions = ("float32",)
     devices = ("cpu",)
+    networks = (TORCH, GRAPH)
     packages = ("onnxruntime", "onnx")
     extra = "onnx"
 
     def __init__(self, job: Job) -> None:
         super().__init__(job)
-        onnxruntime = imported("onnxruntime")
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = job.threads
-        options.inter_op_num_threads = 1
-        # Warnings of the exporter are about the network's code, errors come as exceptions.
-        options.log_severity_level = 3
-        self._session: Any = onnxruntime.InferenceSession(_exported(job), options, providers=["CPUExecutionProvider"])
+        self._parts = graph_within(job.module)
+        self._graph = (
+            self._parts.graph
+            if self._parts
+            else Graph(_exported(job), "noisy", job.shape, None, np.float32, "logits", None)
+        )
+        self._session: Any = session(self._graph.content, job.threads)
 
+    @torch.no_grad()
     def __call__(self, noisy: Tensor) -> Tensor:
         """Logits in float32."""
-        inputs = noisy.detach().to(torch.float32).contiguous().numpy()
-        return torch.from_numpy(self._session.run(None, {"noisy": inputs})[0])
+        inputs = noisy.detach().to(torch.float32)
+        if self._parts is None:
+            return run(self._session, self._graph, inputs)
+        logits: Tensor = self._parts.after(run(self._session, self._graph, self._parts.before(inputs)))
+        return logits
 
 
 def _exported(job: Job) -> bytes:

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from holdfast.errors import UsageError
-from holdfast.models.backends.base import Backend, Job, backend, frozen_copy, importable, imported
+from holdfast.models.backends.base import GRAPH, TORCH, Backend, Job, backend, frozen_copy, importable, imported
+from holdfast.models.onnx_graph import Parts, graph_within
 from holdfast.process import environment
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from holdfast.errors import MissingExtraError
-    from holdfast.models.backends.base import Calibration
 
 # Noisy inputs that pass through the graph at a time. A fixed size, since another one may take other kernels: a graph
 # of any size rounds int8 by up to 2% of the logits differently.
@@ -37,6 +37,7 @@ class OpenVino(Backend):
 
     precisions = ("float32", "bfloat16", "int8")
     devices = ("cpu",)
+    networks = (TORCH, GRAPH)
     packages = ("openvino",)
     extra = "openvino"
 
@@ -45,24 +46,27 @@ class OpenVino(Backend):
         # Measured (docs/measurements/speed.md): no difference but 7e-8 in the last layer. bfloat16, int8 get a margin.
         self.near_tie = 2.0**-14 if job.precision == "float32" else 2.0**-12
         self._quantization: dict[str, Any] | None = None
+        self._parts = graph_within(job.module)
         with _quiet():
             openvino = imported("openvino")
-            graph = openvino.convert_model(
-                frozen_copy(job), example_input=torch.zeros(2, *job.shape), input=[-1, *job.shape]
-            )
+            graph, shape, self._output = _graph(openvino, job, self._parts)
+            # A graph with batches of one size keeps it.
+            fixed = self._parts.graph.batch if self._parts else None
+            self._size, alone = fixed or _CHUNK, fixed or 1
             if job.calibration is not None and job.precision == "int8":
-                graph = _quantized(graph, job.calibration)
+                graph = _quantized(graph, self._before(torch.from_numpy(job.calibration.inputs)).numpy(), alone)
                 self._quantization = {
                     "by": f"nncf {version('nncf')}",
                     "calibration": job.calibration.description,
                     "sha256": _digest(graph),
                 }
-            self._chunk, self._single = (_compiled(openvino, graph, job, size) for size in (_CHUNK, 1))
+            self._chunk, self._single = (_compiled(openvino, graph, job, shape, size) for size in (self._size, alone))
+            self._alone = alone
 
     @classmethod
-    def obstacle(cls, precision: str, device: torch.device) -> UsageError | MissingExtraError | None:
+    def obstacle(cls, precision: str, device: torch.device, kind: str = TORCH) -> UsageError | MissingExtraError | None:
         """Why the backend cannot be used here; for int8 also the lack of NNCF."""
-        found = super().obstacle(precision, device)
+        found = super().obstacle(precision, device, kind)
         if found is None and precision == "int8" and not importable("nncf"):
             from holdfast.errors import MissingExtraError
 
@@ -71,20 +75,27 @@ class OpenVino(Backend):
 
     def __call__(self, noisy: Tensor) -> Tensor:
         """Logits, float32 in every precision."""
-        return self._through(self._chunk, noisy, _CHUNK)
+        return self._through(self._chunk, noisy, self._size)
 
     def alone(self, noisy: Tensor) -> Tensor:
         """Through the graph for a single input."""
-        return self._through(self._single, noisy, 1)
+        if self._alone == 1:
+            return self._through(self._single, noisy, 1)
+        return torch.cat([self._through(self._single, noisy[row : row + 1], self._alone) for row in range(len(noisy))])
 
     def describe(self) -> dict[str, Any]:
         """The description, with the source of the 8-bit weights and their hash."""
         description = super().describe()
         return description if self._quantization is None else {**description, "quantization": self._quantization}
 
+    def _before(self, noisy: Tensor) -> Tensor:
+        """What the graph takes, made of noisy inputs."""
+        return self._parts.before(noisy).contiguous() if self._parts else noisy
+
+    @torch.no_grad()
     def _through(self, request: Any, noisy: Tensor, size: int) -> Tensor:
         openvino = imported("openvino")
-        inputs = noisy.detach().to(torch.float32).contiguous().numpy()
+        inputs = self._before(noisy.detach().to(torch.float32)).contiguous().numpy()
         logits = []
         for start in range(0, len(inputs), size):
             part = inputs[start : start + size]
@@ -94,14 +105,33 @@ class OpenVino(Backend):
             # Nothing is copied on the way in; the way out is a few numbers an input.
             request.set_input_tensor(openvino.Tensor(part, shared_memory=True))
             request.infer()
-            logits.append(request.get_output_tensor(0).data[:count].copy())
-        return torch.from_numpy(np.concatenate(logits))
+            logits.append(request.get_output_tensor(self._output).data[:count].copy())
+        found = torch.from_numpy(np.concatenate(logits))
+        return self._parts.after(found) if self._parts else found
 
 
-def _compiled(openvino: Any, graph: Any, job: Job, size: int) -> Any:
+def _graph(openvino: Any, job: Job, parts: Parts | None) -> tuple[Any, tuple[int, ...], int]:
+    """The network as a graph of OpenVINO, the shape of one input of it, and the number of its output.
+
+    Raises:
+        UsageError: a graph of ONNX whose inputs have another type or no fixed shape.
+    """
+    if parts is None:
+        example = torch.zeros(2, *job.shape)
+        return openvino.convert_model(frozen_copy(job), example_input=example, input=[-1, *job.shape]), job.shape, 0
+    if parts.graph.dtype is not np.float32:
+        raise UsageError("OpenVINO takes graphs with float32 inputs here; use the backend onnxruntime")
+    graph = openvino.Core().read_model(parts.graph.content)
+    with torch.no_grad():
+        shape = tuple(parts.before(torch.zeros(1, *job.shape)).shape[1:])
+    names = [output.get_names() for output in graph.outputs]
+    return graph, shape, next(place for place, each in enumerate(names) if parts.graph.output in each)
+
+
+def _compiled(openvino: Any, graph: Any, job: Job, shape: tuple[int, ...], size: int) -> Any:
     """A request to the graph, compiled for batches of one size."""
     fixed = graph.clone()
-    fixed.reshape([size, *job.shape])
+    fixed.reshape({0: [size, *shape]})
     precision = openvino.Type.bf16 if job.precision == "bfloat16" else openvino.Type.f32
     settings = {
         "PERFORMANCE_HINT": "LATENCY",
@@ -139,11 +169,11 @@ def _no_arithmetic(precision: str) -> UsageError:
     )
 
 
-def _quantized(graph: Any, calibration: Calibration) -> Any:
+def _quantized(graph: Any, inputs: NDArray[np.float32], size: int) -> Any:
     """The network with 8-bit weights and activations; deterministic, given the inputs."""
     nncf = imported("nncf")
     nncf.set_log_level(logging.ERROR)
-    rows: list[NDArray[np.float32]] = [calibration.inputs[row : row + 1] for row in range(len(calibration.inputs))]
+    rows = [inputs[row : row + size] for row in range(0, len(inputs) - size + 1, size)]
     # Ranges hold every value that was seen. Means of each input's range cut off outliers, and twice as many votes
     # differed from float32 on digits.
     ranges = imported("nncf.quantization.range_estimator").RangeEstimatorParametersSet.MINMAX

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from holdfast.errors import UsageError
-from holdfast.models.backends.base import Job, backend
+from holdfast.models.backends.base import TORCH, Job, backend
 from holdfast.models.backends.torch_optimized import TorchOptimized
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class TorchCompiled(TorchOptimized):
             self(torch.zeros(1, *job.shape))
 
     @classmethod
-    def obstacle(cls, precision: str, device: torch.device) -> UsageError | MissingExtraError | None:
+    def obstacle(cls, precision: str, device: torch.device, kind: str = TORCH) -> UsageError | MissingExtraError | None:
         """Why the backend cannot be used here; also the lack of a C++ compiler."""
         compiler = os.environ.get("CXX", "g++")
         if shutil.which(compiler) is None:
@@ -45,7 +45,7 @@ class TorchCompiled(TorchOptimized):
                 f"backend 'torch-compiled' needs a C++ compiler and there is no {compiler!r} here; "
                 "install one, or use the backend 'torch-optimized'"
             )
-        return super().obstacle(precision, device)
+        return super().obstacle(precision, device, kind)
 
     @torch.no_grad()
     def __call__(self, noisy: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from holdfast.models.backends.base import Backend, Job, backend, frozen_copy
+from holdfast.models.backends.base import OPAQUE, TORCH, Backend, Job, backend, frozen_copy
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -13,6 +13,8 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 @backend("torch")
 class TorchEager(Backend):
     """torch's own layers; bfloat16 is that of the whole module, logits included."""
+
+    networks = (TORCH, OPAQUE)
 
     def __init__(self, job: Job) -> None:
         super().__init__(job)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from torch import Generator, Tensor, nn
 
-    from holdfast.models.bundle import BundleInfo, InputSpace
+    from holdfast.models.bundle import BundleInfo
+    from holdfast.models.model import InputSpace
     from holdfast.noises.base import Noise
     from holdfast.training.recipes.settings import Settings
 

@@ -1,0 +1,177 @@
+"""Networks that the user's own code makes, in this process and again in workers."""
+
+from __future__ import annotations
+
+import inspect
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from holdfast.budgets import sha256_of
+from holdfast.errors import BundleError, HoldfastError, UsageError, first_line
+from holdfast.models.checkpoints import chosen
+from holdfast.models.identity import model_code
+from holdfast.models.layouts import read_sets
+from holdfast.models.networks import FunctionNetwork, module_digest
+from holdfast.models.source import Network
+from holdfast.models.tensors import listed, put_in
+from holdfast.spec import place, value_of
+from holdfast.user_code import load_callable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+class Made(nn.Module):
+    """A module of the user's own code. In another process that code makes it again, and then gets these weights.
+
+    Args:
+        network: the module.
+        reference: what made it, `FILE.py:CALLABLE` or `PACKAGE.MODULE:CALLABLE`.
+        arguments: given to the callable.
+    """
+
+    def __init__(self, network: nn.Module, reference: str, arguments: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.network = network
+        self._reference = reference
+        self._arguments = dict(arguments)
+
+    def forward(self, x: Tensor) -> Any:
+        """What the user's module returns."""
+        return self.network(x)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Made:
+        return Made(deepcopy(self.network, memo), self._reference, self._arguments)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made_again, (self._reference, self._arguments, self.network.state_dict())
+
+
+def _made_again(reference: str, arguments: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Made:
+    found, _ = load_callable(reference, "the model")
+    network = found(**arguments)
+    network.load_state_dict(dict(weights))
+    return Made(network.eval().requires_grad_(False), reference, arguments)
+
+
+class Called:
+    """A function of the user's own code on batches. In another process that code is loaded again.
+
+    Args:
+        function: from a tensor `(batch, *event)` to logits or votes.
+        reference: where it is found, or what made it.
+        arguments: given to what made it; None where the function itself is what was named.
+    """
+
+    def __init__(self, function: Callable[[Any], Any], reference: str, arguments: Mapping[str, Any] | None) -> None:
+        self.function = function
+        self.reference = reference
+        self.arguments = arguments
+
+    def __call__(self, inputs: Any) -> Any:
+        """What the function returns for a tensor of these values."""
+        found = self.function(torch.from_numpy(inputs))
+        return found.detach().cpu().numpy() if isinstance(found, Tensor) else found
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Called:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _called_again, (self.reference, self.arguments)
+
+
+def _called_again(reference: str, arguments: Mapping[str, Any] | None) -> Called:
+    found, _ = load_callable(reference, "the model")
+    return Called(found if arguments is None else found(**arguments), reference, arguments)
+
+
+def made_by(reference: str, weights: str, options: Mapping[str, Any]) -> Network:
+    """The network that the user's own code makes.
+
+    Args:
+        reference: `FILE.py:CALLABLE` or `PACKAGE.MODULE:CALLABLE`.
+        weights: file of weights for it; empty for none.
+        options: arguments of the callable; texts are read as numbers where they are some.
+
+    Raises:
+        UsageError: there is no such callable, it fails, or returns nothing that classifies.
+        BundleError: the weights cannot be read, or do not fit.
+    """
+    found, module = load_callable(reference, "the model")
+    home = module.__name__
+    arguments = {key: value_of(value) if isinstance(value, str) else value for key, value in options.items()}
+    made = found if isinstance(found, nn.Module) else _call(found, reference, arguments)
+    if isinstance(made, nn.Module):
+        return _module(made, reference, home, weights, arguments)
+    if weights:
+        raise UsageError(
+            f"{reference} returns a {type(made).__name__}, and weights= are for a torch module: load them there"
+        )
+    if hasattr(made, "predict") and hasattr(made, "classes_"):
+        from holdfast.models.sources.sklearn import fitted_network
+
+        network = fitted_network(made, reference, {})
+        return _with_code(network, home, "a classifier of scikit-learn that code makes: only its source is compared")
+    if not callable(made):
+        raise UsageError(
+            f"{reference} returns a {type(made).__name__}; expected a torch module, a fitted classifier of "
+            "scikit-learn, or a function from a batch of inputs to logits"
+        )
+    function = FunctionNetwork(Called(made, reference, arguments))
+    note = f"{reference} makes a function: what it remembers or reads cannot be compared later, only its source"
+    return _with_code(Network(function, {}), home, note)
+
+
+def _call(found: Any, reference: str, arguments: Mapping[str, Any]) -> Any:
+    try:
+        inspect.signature(found).bind(**arguments)
+    except TypeError as error:
+        raise UsageError(
+            f"{reference} cannot be called with {', '.join(arguments) or 'no arguments'}: {error}. It is called once "
+            "and returns the model; options behind commas are its arguments"
+        ) from None
+    except ValueError:
+        # A callable without a signature.
+        pass
+    try:
+        return found(**arguments)
+    except HoldfastError:
+        raise
+    except Exception as error:  # Whatever the user's code raises.
+        raise UsageError(f"{reference} fails with {type(error).__name__}: {first_line(error)}") from error
+
+
+def _module(made: nn.Module, reference: str, home: str, weights: str, arguments: Mapping[str, Any]) -> Network:
+    entries: dict[str, Any] = {}
+    notes: list[str] = []
+    if weights:
+        file = place(weights)
+        if not file.is_file():
+            raise BundleError(f"there is no file of weights {weights}")
+        _, tensors = chosen(read_sets(file), None, weights)
+        expected = {name: tuple(each.shape) for name, each in made.state_dict().items()}
+        other = [
+            f"{name} {tuple(each.shape)}, expected {expected[name]}"
+            for name, each in tensors.items()
+            if name in expected and tuple(each.shape) != expected[name]
+        ]
+        faults = [
+            *listed("missing", [name for name in expected if name not in tensors]),
+            *listed("left over", [name for name in tensors if name not in expected]),
+            *listed("of another shape", other),
+        ]
+        if faults:
+            raise BundleError(f"the weights in {weights} do not fit what {reference} makes: {'; '.join(faults)}")
+        notes += put_in(made, tensors, weights)
+        entries["weights"] = {"file": file.name, "sha256": sha256_of(file, BundleError)}
+    made = made.eval().requires_grad_(False)
+    entries |= {"sha256": module_digest(made), "code": model_code(made, [home])}
+    return Network(Made(made, reference, arguments), entries, notes=tuple(notes))
+
+
+def _with_code(found: Network, home: str, note: str) -> Network:
+    entries = {**found.entries, "code": {**found.entries.get("code", {}), **model_code(nn.Module(), [home])}}
+    return Network(found.module, entries, classes=found.classes, class_names=found.class_names, notes=(note,))
