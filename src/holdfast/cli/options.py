@@ -14,7 +14,7 @@ DataSpec = Annotated[
     str,
     typer.Option(
         "--data",
-        help=f"Data set: {SOURCES}.",
+        help=f"Data set: {SOURCES}; or a path alone, as in table.csv. All take classes=N|FILE and split=all.",
         metavar="SPEC",
     ),
 ]

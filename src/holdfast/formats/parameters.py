@@ -130,7 +130,7 @@ def check_ablation(noise: dict[str, Any], shape: list[int]) -> None:
     """Raise ValueError where the sets of pixels that an ablation keeps are too many to be counted in a moment."""
     if noise["name"] != "ablation":
         return
-    pixels, retained = prod(shape[-2:]) if len(shape) == 3 else shape[0], noise["k"]
+    pixels, retained = prod(shape[1:]) if len(shape) > 1 else shape[0], noise["k"]
     if set_bits(pixels, retained) > MOST_SET_BITS:
         raise ValueError(f"of {retained:,} pixels kept of {pixels:,} there are more sets than can be counted here")
 

@@ -311,7 +311,7 @@ def _distance(norm: str, shape: tuple[int, ...], x: Sequence[float], other: Sequ
         return max(changes)
     if norm == "L2":
         return math.sqrt(math.fsum(change * change for change in changes))
-    pixels = shape[1] * shape[2] if len(shape) == 3 else shape[0]
+    pixels = math.prod(shape[1:]) if len(shape) > 1 else shape[0]
     return float(sum(any(changes[pixel::pixels]) for pixel in range(pixels)))
 
 
