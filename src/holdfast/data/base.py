@@ -617,7 +617,7 @@ def data_from_spec(text: str, split: str, options: Mapping[str, object] | None =
     from holdfast.data.kinds import with_source
 
     text = with_source(text)
-    found = SOURCES.asked(name_of(text))
+    found = SOURCES.find_written(name_of(text))
     known = () if found.open else (*found.options, *COMMON)
     form = Form(path=found.path is not None and not found.open, options=known, texts=(*found.paths, *_COMMON_PATHS))
     spec = parse(text, form)

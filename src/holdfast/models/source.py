@@ -193,7 +193,7 @@ def _asked(text: str) -> tuple[ModelSource, Spec, str]:
     """
     start = name_of(text)
     if start != text and text[len(start)] == ":" and start in MODEL_SOURCES.names():
-        source = MODEL_SOURCES.asked(start)
+        source = MODEL_SOURCES.find_written(start)
         known = (*source.options, *SHARED)
         spec = parse(text, Form(path=not source.free, options=known, texts=("weights", "classes")))
         if spec.path is None:
