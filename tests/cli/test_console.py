@@ -8,7 +8,6 @@ import shutil
 import sys
 import warnings
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,13 +15,14 @@ import typer
 from PIL import Image
 from program import CERTIFY
 from rich.console import Console
+from torch import nn
 
 from holdfast.cli import console
 from holdfast.cli.main import app
 from holdfast.cli.streams import Guarded
 from holdfast.errors import HoldfastError, UsageError
+from holdfast.models.model import InputSpace, KnownInputs, Model
 from holdfast.widths import width
-from holdfast.workflows.setup import check_fit
 
 if TYPE_CHECKING:
     from program import Call
@@ -208,13 +208,11 @@ def test_another_number_of_channels_is_told_with_the_option_that_reads_it(call: 
 
 
 def test_classes_that_differ_behind_those_shown_are_named() -> None:
-    space = SimpleNamespace(shape=(1, 2, 2), low=0.0, high=1.0)
-    bundle = SimpleNamespace(info=SimpleNamespace(input_space=space, class_names=("a", "b", "c", "d", "e", "f")))
-    same = {"shape": (1, 2, 2), "low": 0.0, "high": 1.0, "source": "images"}
-    other = SimpleNamespace(**same, class_names=("a", "b", "c", "d", "x", "f"))
+    space = InputSpace((1, 2, 2), 0.0, 1.0)
+    model = Model("m", nn.Identity(), {}, space=space, class_names=("a", "b", "c", "d", "e", "f"))
     with pytest.raises(UsageError) as raised:
-        check_fit(Path("m"), bundle, "images:D", other)  # type: ignore[arg-type]
+        model.fitted(KnownInputs((1, 2, 2), 0.0, 1.0, ("a", "b", "c", "d", "x", "f")), "images:D")
     assert str(raised.value).count("(a, b, c, d and 2 more)") == 2
     assert "class 4 is 'e' for the model and 'x' in the data" in str(raised.value)
     with pytest.raises(UsageError, match=r"images:D has 2 \(a, b\)"):
-        check_fit(Path("m"), bundle, "images:D", SimpleNamespace(**same, class_names=("a", "b")))  # type: ignore[arg-type]
+        model.fitted(KnownInputs((1, 2, 2), 0.0, 1.0, ("a", "b")), "images:D")

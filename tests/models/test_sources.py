@@ -223,3 +223,42 @@ def test_another_option_is_refused_on_resume(
     code, text = call(capsys, monkeypatch, *run, "--model", f"{specs['function']},{option}")
     assert code != 0
     assert named in text, text
+
+
+@pytest.mark.parametrize("name", ["python", "exported", "onnx", "onnx with channels last", "hf"])
+def test_a_model_is_frozen_into_a_bundle_with_the_same_answers(
+    specs: dict[str, str],
+    name: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if name.startswith("onnx"):
+        pytest.importorskip("onnx2torch", reason="graphs are converted by onnx2torch", exc_type=ImportError)
+    model, frozen = spec_of(specs, name), tmp_path / "frozen.safetensors"
+    code, text = call(capsys, monkeypatch, "bundle", "--model", model, "--data", "digits", "--out", frozen)
+    assert code == 0, text
+    found = []
+    for each in (model, frozen):
+        _, text = call(capsys, monkeypatch, "predict", "--model", each, "--noise", "none", "--quiet", "--json")
+        found.append([answer["label"] for answer in json.loads(text[: text.rindex("}") + 1])["predictions"]])
+    assert sum(one != other for one, other in zip(*found, strict=True)) <= 1
+    # A member of an ensemble, which a foreign file cannot be.
+    code, text = call(capsys, monkeypatch, "ensemble", frozen, frozen, "--out", tmp_path / "two.safetensors")
+    assert code == 0, text
+    code, text = call(
+        capsys, monkeypatch, "certify", "--model", tmp_path / "two.safetensors", "--out", tmp_path / "run", *_CERTIFY,
+        *_SHORT, "--engine", "processes:1",
+    )
+    assert code == 0, text
+
+
+def test_what_torch_cannot_compute_is_not_frozen(
+    specs: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("function", "sklearn"):
+        model = spec_of(specs, name)
+        code, text = call(capsys, monkeypatch, "bundle", "--model", model, "--out", tmp_path / "m.safetensors")
+        assert code != 0
+        assert "cannot be frozen" in text, text
+        assert not (tmp_path / "m.safetensors").exists()

@@ -13,6 +13,7 @@ from holdfast.cli import (
     agree,
     attack,
     bound,
+    bundle,
     certify,
     console,
     demo,
@@ -73,6 +74,7 @@ _COMMANDS = (
     info,
     logs,
     weights,
+    bundle,
     ensemble,
 )
 for _module in _COMMANDS:

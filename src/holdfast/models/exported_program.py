@@ -45,16 +45,25 @@ _SIZE_TEXT = re.compile(r"[\w\s+\-*/(),.]*")
 
 
 def read_program(path: Path) -> bytes:
+    """The archive of a program; see `plain_program`."""
+    check_size(path.stat(), path, BundleError)
+    check_memory(2 * path.stat().st_size, path, BundleError, "take a smaller model, or a machine with more memory")
+    check_directory(path, path.stat().st_size)
+    return plain_program(path.read_bytes(), path)
+
+
+def plain_program(content: bytes, path: object) -> bytes:
     """The archive of a program, with nothing in it but a graph of operators and plain weights.
+
+    Args:
+        content: of the archive, as somebody wrote it.
+        path: where it comes from, for messages.
 
     Raises:
         BundleError: no program that torch.export saved, a broken one, or one that would run more than operators.
     """
-    check_size(path.stat(), path, BundleError)
-    check_memory(2 * path.stat().st_size, path, BundleError, "take a smaller model, or a machine with more memory")
-    check_directory(path, path.stat().st_size)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
             return _plain_archive(archive, path)
     except (zipfile.BadZipFile, KeyError, ValueError, UnicodeDecodeError, RecursionError) as error:
         raise _broken(path, error) from error
@@ -77,7 +86,7 @@ def module_in(content: bytes) -> nn.Module:
         return program_of(content).module()
 
 
-def _plain_archive(archive: zipfile.ZipFile, path: Path) -> bytes:
+def _plain_archive(archive: zipfile.ZipFile, path: object) -> bytes:
     """The archive again, with the graph, plain weights and constants, and nothing else."""
     names = archive.namelist()
     graphs = [name for name in names if re.fullmatch(r"[^/]+/models/model\.json", name)]
@@ -103,15 +112,15 @@ def _plain_archive(archive: zipfile.ZipFile, path: Path) -> bytes:
                         "with plain dense tensors"
                     )
                 member = f"{top}/data/{kind}/{entry['path_name']}"
-                plain.writestr(member, archive.read(member))
+                plain.writestr(member, _bytes(archive, member))
             plain.writestr(name, json.dumps(config))
         plain.writestr(f"{top}/data/sample_inputs/model.pt", b"")
         for name in ("archive_format", "archive_version", "byteorder", ".data/version"):
-            plain.writestr(f"{top}/{name}", archive.read(f"{top}/{name}"))
+            plain.writestr(f"{top}/{name}", _bytes(archive, f"{top}/{name}"))
     return made.getvalue()
 
 
-def _checked_graph(graph: Any, path: Path) -> Any:
+def _checked_graph(graph: Any, path: object) -> Any:
     """The graph without what is only for people, after a look at all that it calls.
 
     Raises:
@@ -155,10 +164,18 @@ def _is_size(text: str) -> bool:
     )
 
 
+def _bytes(archive: zipfile.ZipFile, name: str) -> bytes:
+    """A member that is stored as it is: torch compresses nothing."""
+    found = archive.getinfo(name)
+    if found.compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"{name} is compressed, which torch.export never does")
+    return archive.read(found)
+
+
 def _json(archive: zipfile.ZipFile, name: str) -> Any:
     if archive.getinfo(name).file_size > _MOST_JSON:
         raise ValueError(f"{name} has {archive.getinfo(name).file_size:,} bytes, expected {_MOST_JSON:,} at most")
-    return json.loads(archive.read(name))
+    return json.loads(_bytes(archive, name))
 
 
 def _broken(path: object, error: Exception) -> BundleError:

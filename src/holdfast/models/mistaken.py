@@ -20,6 +20,8 @@ class Mistaken(NamedTuple):
 
 
 _BY_TORCH = "have its maker save torch.save(model.state_dict(), FILE), or safetensors"
+# How an archive begins; a bundle may have one within.
+_ZIP = b"PK"
 TORCHSCRIPT = Mistaken("a TorchScript program", _BY_TORCH)
 EXPORTED = Mistaken("a program of torch.export", _BY_TORCH)
 _STAND_INS = {
@@ -52,7 +54,7 @@ def mistaken(path: Path) -> Mistaken | None:
             return found
     if path.suffix == ".onnx":
         return Mistaken("an ONNX graph, by its name", _BY_TORCH)
-    return _archive(path)
+    return _archive(path) if start.startswith(_ZIP) else None
 
 
 def _archive(path: Path) -> Mistaken | None:

@@ -30,8 +30,8 @@ class Opaque(nn.Module):
             UsageError: there is none.
         """
         raise UsageError(
-            "the model is not a torch network, so it has no gradients: take an attack that needs decisions or scores "
-            "(square, boundary, nattack), and no bound"
+            "it has no gradients: take an attack that needs decisions or scores (square, boundary, nattack), and no "
+            "bound"
         )
 
 
@@ -93,6 +93,9 @@ class FromBytes(nn.Module):
         read: from the bytes to the network; a function at the top level of a module.
         content: of the file.
     """
+
+    # Its operations name the types of their inputs.
+    fixed_precision = True
 
     def __init__(self, read: Callable[[bytes], nn.Module], content: bytes) -> None:
         super().__init__()
@@ -267,3 +270,8 @@ def _is_plain(value: object) -> bool:
 def is_torch(module: nn.Module) -> bool:
     """Whether torch computes all of a module."""
     return not any(isinstance(part, Opaque) for part in module.modules())
+
+
+def is_fixed(module: nn.Module) -> bool:
+    """Whether a part of a module computes in the precision that it was exported in, and in no other."""
+    return any(getattr(part, "fixed_precision", False) for part in module.modules())

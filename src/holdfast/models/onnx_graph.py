@@ -29,6 +29,8 @@ _TYPES: dict[int, Any] = {1: np.float32, 10: np.float16, 11: np.float64}
 _WHOLE = (6, 7)
 # A converted graph must give the same logits for random inputs, up to this share of the largest.
 _AGREEMENT, _TRIED = 1e-3, 4
+# The last version of operators that onnx2torch knows all of.
+_OPSET = 17
 
 
 @dataclass(frozen=True)
@@ -197,10 +199,13 @@ class OnnxNetwork(Opaque):
         with _without_torchvision(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                import onnx
+                import onnx.version_converter
                 import onnx2torch
 
-                made: nn.Module = onnx2torch.convert(onnx.load_from_string(self.graph.content)).eval()
+                model = onnx.load_from_string(self.graph.content)
+                if any(each.domain in ("", "ai.onnx") and each.version > _OPSET for each in model.opset_import):
+                    model = onnx.version_converter.convert_version(model, _OPSET)
+                made: nn.Module = onnx2torch.convert(model).eval()
             except Exception as error:
                 raise UsageError(
                     f"onnx2torch cannot convert the graph ({type(error).__name__}: {first_line(error)}), so there are "

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from holdfast.errors import ClassifierError, HoldfastError, MissingExtraError, UsageError, first_line
 from holdfast.memory import is_out_of_memory
-from holdfast.models.networks import Wrapped, is_torch
+from holdfast.models.networks import Wrapped, is_fixed, is_torch
 from holdfast.models.onnx_graph import OnnxNetwork
 from holdfast.registry import Registry
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PRECISIONS = ("float32", "bfloat16", "int8")
-# Kinds of networks: all of it computed by torch; an ONNX graph; or in part by something else.
-TORCH, GRAPH, OPAQUE = "a torch network", "an ONNX graph", "a network that torch does not compute alone"
+# Kinds of networks: modules of torch; an ONNX graph; or something that computes in its own way only.
+TORCH, GRAPH, OPAQUE = "a torch network", "an ONNX graph", "a network that computes in its own way only"
 # Calibration inputs for which the logits are looked at before anything is made of them.
 _LOOKED_AT = 16
 
@@ -187,7 +187,7 @@ def find(name: str) -> type[Backend]:
 def kind_of(module: nn.Module) -> str:
     """Which kind of network a module is: `TORCH`, `GRAPH` or `OPAQUE`."""
     if is_torch(module):
-        return TORCH
+        return OPAQUE if is_fixed(module) else TORCH
     return GRAPH if isinstance(module, Wrapped) and isinstance(module.network, OnnxNetwork) else OPAQUE
 
 
