@@ -85,6 +85,80 @@ def test_steps_through_a_sorted_folder_are_one(call: Call, models: Path, sorted_
     assert "covering alpha and the sampling of the subset" in flat(text)
 
 
+def test_a_random_sample_of_a_sorted_folder_is_one(
+    call: Call, models: Path, sorted_folder: Path, tmp_path: Path
+) -> None:
+    data = ("--data", f"images:{sorted_folder},mode=grey")
+    model, out = ("--model", models / "gaussian.safetensors"), tmp_path / "run"
+    words = "6 of 40 test examples of images, drawn at random (seed 7)"
+    (sorted_folder / "other").mkdir(exist_ok=True)
+    code, text, err = call("certify", *model, *data, "--out", out, "--sample", "6:7", *QUICK)
+    assert code == 0, err
+    assert "in the order of its classes" not in err
+    assert words in flat(text)
+    assert "covering alpha and the sampling of the subset" in flat(text)
+    entries = json.loads((out / "manifest.json").read_text())["data"]
+    assert (entries["sample"], entries["sample_seed"], entries["every"], entries["limit"]) == (6, 7, 1, None)
+    assert "1 folder beside those of the splits (other)" in entries["notes"][0]
+    assert not any(str(tmp_path.parent) in note for note in entries["notes"])
+    assert json.loads(call("info", out, "--json")[1])["subset"] == words
+    # The same call goes on, another seed does not.
+    assert call("certify", *model, *data, "--out", out, "--sample", "6:7", *QUICK)[0] == 0
+    code, _, err = call("certify", *model, *data, "--out", out, "--sample", "6:8", *QUICK)
+    assert code == 1
+    assert "data.sample_seed: the run has 7, this call has 8" in flat(err)
+    code, text, err = call("verify", out, *model, *data, "--replay", 2)
+    assert "FAILED" not in text + err
+    call("report", out, "--out", tmp_path / "report.html")
+    page = flat((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert words in page
+    assert "Decided by the data source" in page
+    assert "1 folder beside those of the splits (other)" in page
+
+
+def test_every_command_takes_a_random_sample(call: Call, models: Path, sorted_folder: Path, tmp_path: Path) -> None:
+    data = ("--data", f"images:{sorted_folder},mode=grey")
+    model = ("--model", models / "gaussian.safetensors")
+    words = "4 of 40 test examples of images, drawn at random (seed 0)"
+    _, text, err = call("predict", *model, *data, "--sample", 4, "--n", 50)
+    assert words in flat(text), err
+    out = tmp_path / "attack"
+    plain = ("--attack", "gaussian-noise", "--noise", "none", "--sample", 4)
+    code, text, err = call("attack", *plain, *model, *data, "--out", out)
+    assert code == 0, err
+    assert words in flat(text)
+    assert call("verify", out)[0] == 0
+    document = json.loads(call("plan", *model, *data, "--sample", 4, "--n", 100, "--json")[1])
+    assert document["examples"] == 4
+    document = json.loads(call("agree", *model, *data, "--sample", 4, "--n", 50, "--json")[1])
+    assert document["examples"] == 4
+    for command in (
+        ("certify", "--out", tmp_path / "x"),
+        ("predict",),
+        ("plan",),
+        ("agree",),
+        ("attack", "--attack", "gaussian-noise", "--noise", "none", "--out", tmp_path / "y"),
+    ):
+        code, _, err = call(*command, *model, *data, "--sample", 4, "--every", 2)
+        assert code == 2, command
+        assert "a random sample of 4 takes the place of every = 2" in flat(err)
+    assert not (tmp_path / "x").exists()
+
+
+def test_an_attack_takes_a_part_of_the_runs_sample(call: Call, models: Path, tmp_path: Path) -> None:
+    run, out = tmp_path / "run", tmp_path / "attack"
+    model = ("--model", models / "gaussian.safetensors")
+    assert call("certify", *model, "--out", run, "--sample", 6, *QUICK)[0] == 0
+    attack = ("attack", run, *model, "--attack", "gaussian-noise", "--budget", "0.1", "--out", out)
+    code, text, err = call(*attack, "--limit", 3)
+    assert code == 0, err
+    assert "3 of 360 test examples of digits, drawn at random (seed 0)" in flat(text)
+    assert call("verify", out, "--run", run)[0] in (0, 4)
+    code, _, err = call(*attack, "--sample", 3)
+    assert code == 2
+    assert "leave out --sample 3, or take some with a limit" in flat(err)
+
+
 def test_an_older_run_on_a_sorted_folder_is_told_by_its_labels(call: Call, tmp_path: Path) -> None:
     log = tmp_path / "log.tsv"
     log.write_text(HEADER + "".join(f"{index}\t{index // 50}\t1\t0.1\t0\t1\n" for index in range(100)))

@@ -29,7 +29,14 @@ from holdfast.store.seeds import Seed
 
 # Why each may change: the time of the promise; what follows from the hash of the data; and where a seed comes from,
 # which is told once, while the seed itself is compared.
-NOT_COMPARED = {("created",), ("data", "sorted_by_class"), ("seed_origin",), ("nonce",), ("promise",)}
+NOT_COMPARED = {
+    ("created",),
+    ("data", "sorted_by_class"),
+    ("data", "notes"),
+    ("seed_origin",),
+    ("nonce",),
+    ("promise",),
+}
 NONCE = "ab" * 16
 NETWORK, PACKAGE = "holdfast.models.architectures.digits_cnn", "torchvision"
 CODES = {NETWORK: "1" * 16, PACKAGE: "version 0.20"}

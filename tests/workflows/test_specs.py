@@ -49,7 +49,8 @@ def test_a_path_that_ends_as_an_option_does(tmp_path):
 
 def test_an_option_that_the_source_does_not_have(tmp_path):
     fill(tmp_path / "imgs")
-    with pytest.raises(UsageError, match=r"'images' has no option 'sise'; it takes size, mode. Nor is there a file or"):
+    known = "size, crop, mode, classes, split"
+    with pytest.raises(UsageError, match=rf"'images' has no option 'sise'; it takes {known}. Nor is there a file or"):
         open_data_spec(f"images:{tmp_path}/imgs,sise=4", "test")
 
 

@@ -90,6 +90,7 @@ def _of_bound(run: BoundRun) -> list[Entry]:
     ]
 
 
+_AXES = {1: "features", 2: "channels x time", 3: "channels x height x width"}
 _ENTRIES: dict[type[CertifiedRun], Callable[[Any], list[Entry]]] = {
     VoteRun: _of_votes,
     ImportedRun: _of_log,
@@ -106,9 +107,10 @@ def _promised_data(data: DataManifest) -> list[Entry]:
         _source(data),
         Entry("Subset", data.subset(), "fixed beforehand"),
         _hash(data),
-        Entry("Shape of an input", _shape(data), "channels x height x width" if len(data.shape) == 3 else "features"),
+        Entry("Shape of an input", _shape(data), _AXES.get(len(data.shape), "channels first")),
         Entry("Range of an input", f"{data.low:g} to {data.high:g}", "in input units; values outside are refused"),
         _classes(data),
+        *(Entry("Decided by the data source", note) for note in data.notes or ()),
     ]
 
 

@@ -10,7 +10,7 @@ import typer
 from holdfast.cli import console, options
 from holdfast.workflows.agree import compare, radii_of_report
 from holdfast.workflows.setup import Setup
-from holdfast.workflows.specs import parse_batch_size, parse_radii
+from holdfast.workflows.specs import parse_batch_size, parse_drawn, parse_radii
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,7 +31,11 @@ def agree_command(
     denoiser: options.Denoiser = None,
     split: options.Split = "test",
     every: options.Every = 1,
-    limit: Annotated[int, typer.Option("--limit", help="Take at most this many examples.", min=1, metavar="N")] = 20,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", help="Take at most this many examples. Default: 20, or --sample.", min=1, metavar="N"),
+    ] = None,
+    sample: options.SampleSpec = None,
     n0: options.Selection = 100,
     n: options.Samples = 1_000,
     alpha: options.Alpha = 0.001,
@@ -59,13 +63,14 @@ def agree_command(
         found = compare(
             setup,
             every,
-            limit,
+            20 if limit is None and sample is None else limit,
             n0,
             estimator,
             threads=threads,
             batch_size=parse_batch_size(batch_size),
             backend=backend,
             seed=seed,
+            sample=parse_drawn(sample),
             on_done=show,
         )
     document = _document(found.agreement, found.examples, at) | {

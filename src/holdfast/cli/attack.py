@@ -22,7 +22,7 @@ from holdfast.workflows.attack import (
 )
 from holdfast.workflows.commitment import Commitment
 from holdfast.workflows.setup import fitted_model, warn_of_class_order
-from holdfast.workflows.specs import open_data_spec, parse_batch_size
+from holdfast.workflows.specs import open_data_spec, parse_batch_size, parse_drawn
 
 if TYPE_CHECKING:
     from holdfast.analysis.runs import CertifiedRun
@@ -65,6 +65,7 @@ def attack_command(
     split: options.Split = "test",
     every: options.Every = 1,
     limit: options.Limit = None,
+    sample: options.SampleSpec = None,
     budget: Annotated[
         str | None,
         typer.Option(
@@ -175,13 +176,17 @@ def attack_command(
     opened = open_model(model, torch_device(device), denoiser=denoiser)
     certification = None if run is None else attacked_run(run)
     if certification is not None:
-        _refuse_decided(certification, noise, every, split, precision, backend)
+        _refuse_decided(certification, noise, every, split, precision, backend, sample)
     examples = open_data_spec(data, split if certification is None else certification.manifest.data.split)
     fitted = fitted_model(opened, examples, data)
     smoothing = None if certification is not None else attacked_noise(fitted, noise)
     if certification is None:
-        warn_of_class_order(examples, every, limit)
-    subset = DataManifest.of(examples, every, limit) if certification is None else narrowed(certification, limit)
+        warn_of_class_order(examples, every, limit, parse_drawn(sample))
+    subset = (
+        DataManifest.of(examples, every, limit, parse_drawn(sample))
+        if certification is None
+        else narrowed(certification, limit)
+    )
     with console.run_progress(f"attack {out.name}", json or quiet) as show:
         attack_into(out, attack_options, fitted, data, examples, subset, computation, smoothing, certification, show)
     if promise_only:
@@ -202,7 +207,13 @@ def attack_command(
 
 
 def _refuse_decided(
-    certification: CertifiedRun, noise: str | None, every: int, split: str, precision: str, backend: str
+    certification: CertifiedRun,
+    noise: str | None,
+    every: int,
+    split: str,
+    precision: str,
+    backend: str,
+    sample: str | None,
 ) -> None:
     """Raise UsageError for an option with another value than its default and than that of the run, which decides."""
     from holdfast.store.run_manifest import backend_of
@@ -214,6 +225,8 @@ def _refuse_decided(
         raise UsageError(
             f"the inputs come from {folder}; leave out every = {every}, or take the first ones with a limit"
         )
+    if sample is not None:
+        raise UsageError(f"the inputs come from {folder}; leave out --sample {sample}, or take some with a limit")
     for name, given, default, decided in (
         ("split", split, "test", manifest.data.split),
         ("precision", precision, "float32", manifest.precision),

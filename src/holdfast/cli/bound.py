@@ -13,7 +13,7 @@ from holdfast.errors import UsageError
 from holdfast.workflows.bound import bound_into
 from holdfast.workflows.commitment import Commitment
 from holdfast.workflows.setup import fitted_model
-from holdfast.workflows.specs import open_data_spec, parse_bound, parse_radii
+from holdfast.workflows.specs import open_data_spec, parse_bound, parse_drawn, parse_radii
 
 
 def add_to(app: typer.Typer) -> None:
@@ -40,6 +40,7 @@ def bound_command(
     split: options.Split = "test",
     every: options.Every = 1,
     limit: options.Limit = None,
+    sample: options.SampleSpec = None,
     radii: options.Radii = None,
     promise_only: options.PromiseOnly = False,
     promise: options.PromiseDigest = None,
@@ -73,7 +74,17 @@ def bound_command(
     fitted = fitted_model(opened, examples, data)
     with console.run_progress(f"bound {out.name}", json or quiet) as show:
         bound_into(
-            out, chosen, fitted, examples, every, limit, device, threads, on_progress=show, promise_only=promise_only
+            out,
+            chosen,
+            fitted,
+            examples,
+            every,
+            limit,
+            device,
+            threads,
+            on_progress=show,
+            promise_only=promise_only,
+            sample=parse_drawn(sample),
         )
     if promise_only:
         tell(out, RunManifest, json)

@@ -14,7 +14,7 @@ from holdfast.workflows.certify import Settings, certify_into, in_precision, pro
 from holdfast.workflows.commitment import Commitment
 from holdfast.workflows.question import Question
 from holdfast.workflows.setup import Setup
-from holdfast.workflows.specs import parse_batch_size, parse_engine, parse_radii, parse_share
+from holdfast.workflows.specs import parse_batch_size, parse_drawn, parse_engine, parse_radii, parse_share
 
 
 def add_to(app: typer.Typer) -> None:
@@ -33,6 +33,7 @@ def certify_command(
     split: options.Split = "test",
     every: options.Every = 1,
     limit: options.Limit = None,
+    sample: options.SampleSpec = None,
     n0: options.Selection = 100,
     n: options.Samples = 10_000,
     alpha: options.Alpha = 0.001,
@@ -101,6 +102,7 @@ def certify_command(
         joint=joint,
         every=every,
         limit=limit,
+        sample=parse_drawn(sample),
         engine=parse_engine(engine, ray_address, device, parse_batch_size(batch_size), threads),
         seed=seed,
         commitment=commitment,

@@ -14,7 +14,7 @@ DataSpec = Annotated[
     str,
     typer.Option(
         "--data",
-        help=f"Data set: {SOURCES}.",
+        help=f"Data set: {SOURCES}; or a path alone, as in table.csv. All take classes=N|FILE and split=all.",
         metavar="SPEC",
     ),
 ]
@@ -71,6 +71,14 @@ Every = Annotated[
     int, typer.Option("--every", help="Take one example in this many, from the first on.", min=1, metavar="N")
 ]
 Limit = Annotated[int | None, typer.Option("--limit", help="Take at most this many examples.", min=1, metavar="N")]
+SampleSpec = Annotated[
+    str | None,
+    typer.Option(
+        "--sample",
+        help="Take N examples at random, in the place of --every and --limit. The seed is 0 and is recorded.",
+        metavar="N[:SEED]",
+    ),
+]
 Seed = Annotated[
     int | None,
     typer.Option("--seed", help="Seed of all noise. Default: a fresh one, which is recorded.", min=0, metavar="N"),

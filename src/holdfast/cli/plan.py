@@ -10,10 +10,11 @@ import typer
 from holdfast.cli import console, options
 from holdfast.errors import UsageError
 from holdfast.models.precision import AUTO, FLOAT32
+from holdfast.store.samples import chosen as subset_of
 from holdfast.workflows.plan import attainable, measured_speed
 from holdfast.workflows.question import Question
 from holdfast.workflows.setup import Setup, warn_of_class_order
-from holdfast.workflows.specs import open_data_spec, parse_batch_size, parse_noise
+from holdfast.workflows.specs import open_data_spec, parse_batch_size, parse_drawn, parse_noise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +36,7 @@ def plan_command(
     split: options.Split = "test",
     every: options.Every = 1,
     limit: options.Limit = None,
+    sample: options.SampleSpec = None,
     n0: options.Selection = 100,
     n: options.Samples = 10_000,
     alpha: options.Alpha = 0.001,
@@ -64,10 +66,11 @@ def plan_command(
     chosen = setup.noise if setup else parse_noise(str(noise))
     examples = setup.data if setup else open_data_spec(data, split)
     chosen.check_inputs(examples.shape, examples.low, examples.high)
-    warn_of_class_order(examples, every, limit)
+    drawn = parse_drawn(sample)
+    warn_of_class_order(examples, every, limit, drawn)
     rule = Question(n0, n, alpha, bounds).estimator("auto", chosen, examples.shape)
     document = attainable(chosen, examples, rule)
-    document["examples"] = len(range(0, len(examples), every)[:limit])
+    document["examples"] = len(subset_of(len(examples), every, limit, drawn))
     document["n0"] = 0 if rule.exhaustive else n0
     document["samples"] = document["examples"] * (document["n0"] + rule.most_draws)
     if setup:

@@ -12,7 +12,7 @@ from holdfast.cli import console, options
 from holdfast.workflows.attack import NO_NOISE
 from holdfast.workflows.predict import answers, plain_answers
 from holdfast.workflows.setup import Setup, check_answers, fitted_model
-from holdfast.workflows.specs import open_data_spec, parse_batch_size, parse_engine
+from holdfast.workflows.specs import open_data_spec, parse_batch_size, parse_drawn, parse_engine
 
 if TYPE_CHECKING:
     from holdfast.store.subsets import Subset
@@ -32,6 +32,7 @@ def predict_command(
     split: options.Split = "test",
     every: options.Every = 1,
     limit: options.Limit = None,
+    sample: options.SampleSpec = None,
     n: options.Samples = 1_000,
     alpha: options.Alpha = 0.001,
     fixed: Annotated[
@@ -57,12 +58,24 @@ def predict_command(
     from holdfast.store.seeds import CHOSEN, ENTROPY
 
     if noise == NO_NOISE:
-        _predict_alone(model, denoiser, data, split, every, limit, device, batch_size, json, quiet)
+        _predict_alone(model, denoiser, data, split, every, limit, sample, device, batch_size, json, quiet)
         return
     setup = Setup.load(model, data, noise, split, device, precision, denoiser=denoiser)
     where = parse_engine(engine, ray_address, device, parse_batch_size(batch_size), threads)
     with console.count_progress(f"predict {Path(model).name}", json or quiet) as show:
-        found = answers(setup, every, limit, n, alpha, where, fixed=fixed, seed=seed, backend=backend, on_done=show)
+        found = answers(
+            setup,
+            every,
+            limit,
+            n,
+            alpha,
+            where,
+            fixed=fixed,
+            seed=seed,
+            backend=backend,
+            sample=parse_drawn(sample),
+            on_done=show,
+        )
     if json:
         console.print_json(
             {
@@ -95,6 +108,7 @@ def _predict_alone(
     split: str,
     every: int,
     limit: int | None,
+    sample: str | None,
     device: str,
     batch_size: str,
     json: bool,
@@ -108,7 +122,8 @@ def _predict_alone(
     fitted = fitted_model(open_model(model, torch_device(device), denoiser=denoiser), examples, data)
     check_answers(fitted, examples.shape, None, examples)
     with console.count_progress(f"predict {Path(model).name}", json or quiet) as show:
-        found = plain_answers(fitted, examples, every, limit, device, parse_batch_size(batch_size), show)
+        size, drawn = parse_batch_size(batch_size), parse_drawn(sample)
+        found = plain_answers(fitted, examples, every, limit, device, size, drawn, show)
     correct = sum(label == example.label for example, label in zip(found.examples, found.labels, strict=True))
     if json:
         answers = zip(found.examples, found.labels, strict=True)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 SPLITS = ("train", "test")
 # Both of them together.
 ALL = "all"
+# As many options as help texts spell out.
+_FEW = 3
 # Options that every source has, with what stands for their values in help texts.
 COMMON = {"classes": "N|FILE", "split": ALL}
 _COMMON_PATHS = ("classes",)
@@ -253,8 +255,9 @@ class DataSet:
         """The notes for a manifest: without the folders that lead to the data, and neither very long nor very many."""
         shown = []
         for note in self.notes[:_MOST_NOTES]:
-            if self._place is not None and self._place.parent != self._place:
-                note = note.replace(f"{visible(self._place.parent)}/", "").replace(f"{visible(self._place)}", ".")
+            above = "." if self._place is None else visible(self._place.parent)
+            if above not in (".", "/"):
+                note = note.replace(f"{above}/", "")
             shown.append(note[:_MOST_CHARACTERS])
         return tuple(shown)
 
@@ -545,7 +548,9 @@ class Source:
 
     @property
     def usage(self) -> str:
-        """Name, path and options as in a spec, for help texts."""
+        """Name, path and options as in a spec, for help texts; of many options that there are some."""
+        if len(self.options) > _FEW:
+            return f"{self.spelling}[,key=value]"
         given = [f"[,{key}={value}]" for key, value in self.options.items()]
         if self.path is None and given:
             given[0] = given[0].replace("[,", "[:", 1)

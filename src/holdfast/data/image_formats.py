@@ -35,6 +35,9 @@ ENDINGS = tuple(ending for endings in _FORMATS.values() for ending in endings)
 # What Pillow converts to 8 bits a channel without loss of range; it clips 16-bit, 32-bit and float images.
 _EIGHT_BIT = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 _ONE_CHANNEL = ("1", "L", "LA", "La")
+# Grey values of more bits, where 16 are asked for.
+WIDE = ("I;16", "I;16B", "I;16L", "I;16N", "I")
+_MOST_BITS = 16
 _ORIENTATION = 0x0112
 # Pillow's own limit, beyond which it warns: a quarter of a gigabyte of colours.
 MOST_PIXELS = 89_478_485
@@ -60,12 +63,13 @@ GREY = (
 FRAMES = "have several frames or pages, of which the first is taken"
 
 
-def open_image(data: bytes, name: str) -> Image:
+def open_image(data: bytes, name: str, *, wide: bool = False) -> Image:
     """An image with its header read; its pixels are decoded later.
 
     Args:
         data: the encoded image.
         name: what errors call it.
+        wide: grey images of up to 16 bits may be, and no colours.
 
     Raises:
         DataError: it is not an image of these formats, or has another number of bits a channel than 8 at most.
@@ -90,8 +94,17 @@ def open_image(data: bytes, name: str) -> Image:
             f"{name} has {data.count(_SCAN):,} scans, expected {_MOST_SCANS} at most: it is made to take long; replace "
             "it or take it out"
         )
+    if wide:
+        if image.mode not in (*WIDE, "1", "L") or bits > _MOST_BITS:
+            raise DataError(
+                f"{name} has the pixel format {image.mode} and {bits} bits a channel, expected grey values of 16 bits "
+                "at "
+                "most, as mode=grey16 says; convert it first, or leave the option out for 8 bits"
+            )
+        return image
     if image.mode not in _EIGHT_BIT:
-        raise DataError(f"{name} has the pixel format {image.mode}, expected 8 bits a channel; convert it first")
+        advice = "convert it first, or read it by mode=grey16" if image.mode in WIDE else "convert it first"
+        raise DataError(f"{name} has the pixel format {image.mode}, expected 8 bits a channel; {advice}")
     if bits > 8:
         raise DataError(
             f"{name} has {bits} bits a channel, expected 8 bits a channel at most: decoding would cut them in silence; "

@@ -6,12 +6,12 @@ import math
 import re
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from holdfast.data.base import DataSet
-from holdfast.data.image_formats import MOST_PIXELS, not_an_image, open_image, peculiarities
+from holdfast.data.image_formats import MOST_PIXELS, WIDE, not_an_image, open_image, peculiarities
 from holdfast.data.remarks import counted
 from holdfast.errors import DataError, MissingExtraError, UsageError
 from holdfast.shortened import some
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 _PILLOW_MODES = {"rgb": "RGB", "grey": "L"}
 # Of an image that is resized to a larger one, of which the centre is taken.
 _MOST_RESIZED = 2**24
-_CHANNELS = {"rgb": 3, "grey": 1}
+_CHANNELS = {"rgb": 3, "grey": 1, "grey16": 1}
+_LARGEST = {True: 65_535, False: 255}
 _SIZE = re.compile("0*[1-9][0-9]{0,5}")
 
 
@@ -49,7 +50,8 @@ class Preparation:
     Attributes:
         size: the short side is resized to this many pixels (bilinear, antialiased), then the centre `size` x `size`
             is kept; None leaves the image as it is.
-        mode: "rgb" (3 channels) or "grey" (1 channel, ITU-R 601 luma).
+        mode: "rgb" (3 channels), "grey" (1 channel, ITU-R 601 luma), or "grey16" (grey images of up to 16 bits, as
+            numbers: 65,535 is 1, or 255 where there are 8 bits).
         margin: the short side is resized to this many times `size` instead, rounded to a whole pixel; at least 1.
     """
 
@@ -92,8 +94,15 @@ class Preparation:
             )
         return cls(int(size), mode, int(crop) / int(size))
 
-    def apply(self, image: Image) -> NDArray[np.uint8]:
+    @property
+    def wide(self) -> bool:
+        """Whether values are float32 in [0, 1], made of up to 16 bits."""
+        return self.mode == "grey16"
+
+    def apply(self, image: Image) -> NDArray[np.uint8] | NDArray[np.float32]:
         """A decoded image as `(channels, height, width)`."""
+        if self.wide:
+            return self._wide(image)
         if "transparency" in image.info:
             image = image.convert("RGBA")
         image = image.convert(_PILLOW_MODES[self.mode])
@@ -101,6 +110,19 @@ class Preparation:
             image = _centre(image, round(self.size * self.margin), self.size)
         values = np.asarray(image, dtype=np.uint8)
         return values[np.newaxis] if values.ndim == 2 else values.transpose(2, 0, 1)
+
+    def _wide(self, image: Image) -> NDArray[np.float32]:
+        """Grey values divided by the largest that so many bits hold."""
+        largest = _LARGEST[image.mode in WIDE]
+        # Pillow resizes floats exactly enough, and not all forms of 16 bits.
+        image = image.convert("I" if image.mode in WIDE else "L").convert("F")
+        if self.size is not None:
+            image = _centre(image, round(self.size * self.margin), self.size)
+        values = np.asarray(image, dtype=np.float32)
+        if values.size and not (values.min() >= 0 and values.max() <= largest):
+            raise ValueError(f"it has values from {values.min():g} to {values.max():g}, expected 0 to {largest}")
+        scaled: NDArray[np.float32] = values[np.newaxis] / np.float32(largest)
+        return scaled
 
 
 def picture_data_set(
@@ -138,12 +160,12 @@ def picture_data_set(
         raise DataError(
             f"{source}: the {split} split has no images, expected at least one; check where it is read from"
         )
-    channels = _CHANNELS[preparation.mode]
+    channels, wide = _CHANNELS[preparation.mode], preparation.wide
     if preparation.size is None:
-        size, seen = _survey(encoded, channels, one_size=True)
+        size, seen = _survey(encoded, channels, one_size=True, wide=wide)
     else:
         size = (preparation.size, preparation.size)
-        seen = _survey(encoded, channels, one_size=False)[1] if survey else ()
+        seen = _survey(encoded, channels, one_size=False, wide=wide)[1] if survey else ()
     shape = (channels, *size)
     pictures = _Pictures(encoded, preparation, shape)
     return DataSet(
@@ -155,6 +177,7 @@ def picture_data_set(
         load=pictures.load,
         raw=encoded.read,
         decoder=f"pillow {version('pillow')}",
+        bounds=(0.0, 1.0) if wide else None,
         notes=(*notes, *seen),
     )
 
@@ -173,15 +196,16 @@ class _Pictures:
     preparation: Preparation
     shape: tuple[int, int, int]
 
-    def load(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-        values = np.empty((len(indices), *self.shape), dtype=np.uint8)
+    def load(self, indices: NDArray[np.int64]) -> NDArray[np.uint8] | NDArray[np.float32]:
+        kind = np.float32 if self.preparation.wide else np.uint8
+        values: NDArray[Any] = np.empty((len(indices), *self.shape), dtype=kind)
         for row, index in enumerate(indices.tolist()):
             values[row] = self._decode(index)
         return values
 
-    def _decode(self, index: int) -> NDArray[np.uint8]:
+    def _decode(self, index: int) -> NDArray[np.uint8] | NDArray[np.float32]:
         name = self.encoded.name(index)
-        image = open_image(self.encoded.read(index), name)
+        image = open_image(self.encoded.read(index), name, wide=self.preparation.wide)
         try:
             values = self.preparation.apply(image)
         except Exception as error:
@@ -194,16 +218,16 @@ class _Pictures:
         return values
 
 
-def _survey(encoded: Encoded, channels: int, one_size: bool) -> tuple[tuple[int, int], tuple[str, ...]]:
+def _survey(encoded: Encoded, channels: int, *, one_size: bool, wide: bool) -> tuple[tuple[int, int], tuple[str, ...]]:
     """Height and width of the first image, and notes on what the headers of all say.
 
     Raises:
         DataError: an image is of no known format, or they do not all have one size though `one_size` asks for it.
     """
     found: dict[str, list[int]] = {}
-    width, height = open_image(encoded.read(0), encoded.name(0)).size
+    width, height = open_image(encoded.read(0), encoded.name(0), wide=wide).size
     for index in range(len(encoded)):
-        image = open_image(encoded.read(index), encoded.name(index))
+        image = open_image(encoded.read(index), encoded.name(index), wide=wide)
         if one_size and image.size != (width, height):
             raise DataError(
                 f"images differ in size: {encoded.name(0)} is {width} x {height}, {encoded.name(index)} is "

@@ -11,6 +11,8 @@ from holdfast.limits import LEAST_ALPHA, MOST_SAMPLES
 
 # More than any data set has.
 MOST_EXAMPLES = 10**12
+# Of which a random sample is drawn again in a moment.
+MOST_SAMPLED_FROM = 10_000_000
 # More than any data set has; larger labels and longer lists are refused.
 MOST_CLASSES = 100_000
 # Values of one input.
@@ -45,10 +47,12 @@ OpenShare = Annotated[float, Meta(gt=0.0, lt=1.0)]
 # A short name, as of a source, an architecture or a precision.
 Name = Annotated[str, Meta(min_length=1, max_length=1_000)]
 Text = Annotated[str, Meta(max_length=100_000)]
+Notes = Annotated[list[Annotated[str, Meta(max_length=2_000)]], Meta(min_length=1, max_length=100)]
+Sampled = Annotated[int, Meta(ge=1, lt=MOST_SAMPLED_FROM)]
 ClassName = Annotated[str, Meta(max_length=10_000)]
 ClassNames = Annotated[list[ClassName], Meta(min_length=1, max_length=MOST_CLASSES)]
-# (features,) or (channels, height, width).
-Shape = Annotated[list[Size], Meta(min_length=1, max_length=3)]
+# (features,), (channels, time), (channels, height, width) or (channels, depth, height, width).
+Shape = Annotated[list[Size], Meta(min_length=1, max_length=4)]
 # With lengths, since in Python's patterns `$` also matches before a final newline.
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", min_length=64, max_length=64)]
 # "unknown" for the data of an imported log.

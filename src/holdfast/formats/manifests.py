@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, UnsetType
 
 from holdfast.formats.fields import (
+    MOST_SAMPLED_FROM,
     Above,
     ClassNames,
     Count,
@@ -18,8 +19,10 @@ from holdfast.formats.fields import (
     Moment,
     Name,
     Nonce,
+    Notes,
     OpenShare,
     Positive,
+    Sampled,
     Seed,
     Sha256,
     Shape,
@@ -57,6 +60,11 @@ class Data(Document):
     limit: Index | None
     sorted_by_class: bool | UnsetType = UNSET
     regular: Annotated[bool, Meta(extra_json_schema={"enum": [False]})] | UnsetType = UNSET
+    # A random sample of so many, in the place of every and limit.
+    sample: Sampled | UnsetType = UNSET
+    sample_seed: Seed | UnsetType = UNSET
+    # What the source decided by itself.
+    notes: Notes | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         if not self.low < self.high:
@@ -64,6 +72,22 @@ class Data(Document):
         check_shape(self.shape)
         if self.regular is True:
             raise ValueError("regular is false or left out, found true")
+        _check_sample(self)
+
+
+def _check_sample(data: Data) -> None:
+    """Raise ValueError unless a sample can be drawn again, and has nothing beside it."""
+    if data.sample is UNSET or data.sample_seed is UNSET:
+        if data.sample is not data.sample_seed:
+            raise ValueError("sample and sample_seed are there together or not at all")
+        return
+    check_seed(data.sample_seed)
+    if not (data.sample < data.size <= MOST_SAMPLED_FROM and data.every == 1 and data.limit is None):
+        raise ValueError(
+            f"a sample of {data.sample} is a part of {data.size} examples, of {MOST_SAMPLED_FROM:,} at most, with "
+            "every "
+            f"1 and no limit, found every {data.every} and limit {data.limit}"
+        )
 
 
 class Normalization(Document):

@@ -130,7 +130,7 @@ def check_ablation(noise: dict[str, Any], shape: list[int]) -> None:
     """Raise ValueError if an ablation can keep too many sets of pixels to count them quickly."""
     if noise["name"] != "ablation":
         return
-    pixels, retained = prod(shape[-2:]) if len(shape) == 3 else shape[0], noise["k"]
+    pixels, retained = prod(shape[1:]) if len(shape) > 1 else shape[0], noise["k"]
     if set_bits(pixels, retained) > MOST_SET_BITS:
         raise ValueError(f"there are too many sets of {retained:,} kept pixels out of {pixels:,} to count them")
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 # What may differ between the sessions of one run, since no result depends on it, or since it follows from the hash of
 # the data. Where a seed comes from is said when the promise is made, and not again.
-_NOT_COMPARED = ("created", DIGEST, "data.sorted_by_class", *seeds.NOTED_LATER)
+_NOT_COMPARED = ("created", DIGEST, "data.sorted_by_class", "data.notes", *seeds.NOTED_LATER)
 # The beginnings of entries that older manifests of these formats lack: compared where there is something to compare.
 _CODE_OF_MODEL, _CODE_AT_WORK = "model.code.", "versions.code"
 _LATER = (_CODE_OF_MODEL, _CODE_AT_WORK)
@@ -136,7 +136,8 @@ class Manifest(Plain):
     @classmethod
     def _parsed(cls, raw: dict[str, Any]) -> dict[str, Any]:
         """The entries as the class has them, from those of a document that fits its schema."""
-        lists = {name: tuple(raw["data"][name]) for name in ("shape", "class_names")}
+        names = [name for name in ("shape", "class_names", "notes") if name in raw["data"]]
+        lists = {name: tuple(raw["data"][name]) for name in names}
         return {**raw, "data": DataManifest(**{**raw["data"], **lists})}
 
 

@@ -304,7 +304,7 @@ class _Kind:
     """
 
     reader: Callable[[RunManifest], Callable[[bytes], Record]]
-    indices: Callable[[DataManifest], range]
+    indices: Callable[[DataManifest], Sequence[int]]
 
 
 _KINDS = {

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from holdfast.store.samples import Sample
+
 # How unlikely labels must be, in random order, to be taken for sorted where nothing else says so.
 _BY_CHANCE = 0.01
 
@@ -63,7 +65,7 @@ class Split:
 
     Attributes:
         source: short name of the data set.
-        name: `train` or `test`.
+        name: `train`, `test`, or `all` for both.
         size: number of its examples; None where it is not known.
         classes: number of its classes.
         sorted_by_class: whether its examples come class by class; None where nobody noted it: then the labels tell.
@@ -78,7 +80,7 @@ class Split:
     @property
     def examples(self) -> str:
         """The examples in words, as in `test examples of mnist`."""
-        return f"{self.name} examples of {self.source}"
+        return f"examples of {self.source}" if self.name == "all" else f"{self.name} examples of {self.source}"
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,11 @@ class Subset:
 
 
 def subset_of(
-    have: Sequence[int], labels: Sequence[int], split: Split, expected: Sequence[int] | None = None
+    have: Sequence[int],
+    labels: Sequence[int],
+    split: Split,
+    expected: Sequence[int] | None = None,
+    sample: Sample | None = None,
 ) -> Subset:
     """The examples that have records, in words, and what follows from them.
 
@@ -121,16 +127,19 @@ def subset_of(
         labels: the class of each.
         split: split that they belong to.
         expected: indices that there are to be; None where these are all.
+        sample: the random sample that those are that there are to be, or these; None where they are none.
     """
     unfinished = expected is not None and len(have) < len(expected)
     if not have:
-        text = "no examples" if expected is None else f"none so far of {stated(expected, split)}"
+        text = "no examples" if expected is None else f"none so far of {stated(expected, split, sample)}"
         return Subset(text, _SAMPLED, False)
     if split.size is not None and have[-1] >= split.size:
         split = replace(split, size=None)
+    if not unfinished and sample is not None:
+        return Subset(stated(have, split, sample), _SAMPLED, True)
     text = stated(have, split)
     if expected is not None and unfinished:
-        text = f"{len(have)} so far of {stated(expected, split)} ({_among(have, expected)})"
+        text = f"{len(have)} so far of {stated(expected, split, sample)} ({_among(have, expected)})"
     regular = regular_range(have)
     if regular is not None and not unfinished and _is_spread(regular, split.size):
         return Subset(text, _SAMPLED, True)
@@ -146,8 +155,10 @@ def subset_of(
     return Subset(text, _SAMPLED, True)
 
 
-def stated(have: Sequence[int], split: Split) -> str:
-    """How many of what, and which, in words: decided from the indices alone."""
+def stated(have: Sequence[int], split: Split, sample: Sample | None = None) -> str:
+    """How many of what, and which, in words: decided from the indices alone, and from the sample that they are."""
+    if sample is not None and split.size is not None and len(have) < split.size:
+        return f"{len(have)} of {split.size} {split.examples}, drawn at random (seed {sample.seed})"
     count, regular = len(have), regular_range(have)
     if regular is None:
         return irregular(count, split)

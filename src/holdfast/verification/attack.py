@@ -21,6 +21,7 @@ from holdfast.verification.findings import Findings
 from holdfast.verification.manifest import canonical, read_entries, read_lines, read_record
 from holdfast.verification.results import check_results
 from holdfast.verification.seed import read_seed
+from holdfast.verification.subset import indices_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -82,7 +83,7 @@ class AttackFiles:
     low: float
     high: float
     classes: int
-    indices: range
+    indices: Sequence[int]
     entries: Mapping[str, Any]
     records: dict[int, Mapping[str, Any]]
 
@@ -248,7 +249,7 @@ def _material(folder: Where, entries: Mapping[str, Any]) -> AttackFiles:
         low=float(data["low"]),
         high=float(data["high"]),
         classes=len(data["class_names"]),
-        indices=range(0, data["size"], data["every"])[: data["limit"]],
+        indices=indices_of(data),
         entries=entries,
         records={},
     )
@@ -310,7 +311,7 @@ def _distance(norm: str, shape: tuple[int, ...], x: Sequence[float], other: Sequ
         return max(changes)
     if norm == "L2":
         return math.sqrt(math.fsum(change * change for change in changes))
-    pixels = shape[1] * shape[2] if len(shape) == 3 else shape[0]
+    pixels = math.prod(shape[1:]) if len(shape) > 1 else shape[0]
     return float(sum(any(changes[pixel::pixels]) for pixel in range(pixels)))
 
 

@@ -14,9 +14,10 @@ from holdfast.formats.checking import fitting
 from holdfast.formats.manifests import RunDocument
 from holdfast.formats.strict import MOST_DOCUMENT, MOST_LINE, MOST_LINES, json_object
 from holdfast.verification.seed import UNTOLD, SeedStory, read_seed
+from holdfast.verification.subset import indices_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from holdfast.folders import Where
 
@@ -59,7 +60,7 @@ class Manifest:
     n0: int
     shape: tuple[int, ...]
     classes: int
-    indices: range
+    indices: Sequence[int]
     seed: int | None
     joint_alpha: Fraction | None
     digest: str
@@ -131,7 +132,7 @@ def _manifest(entries: Mapping[str, Any]) -> Manifest:
         n0=entries["n0"],
         shape=tuple(data["shape"]),
         classes=len(data["class_names"]),
-        indices=range(0, data["size"], data["every"])[: data["limit"]],
+        indices=indices_of(data),
         seed=entries["seed"],
         joint_alpha=None if joint is None else Fraction(joint),
         digest=entries["digest"],

@@ -38,14 +38,14 @@ def last(most: int, holds: Callable[[int], bool]) -> int:
 
 
 def pixel_count(shape: Shape) -> int:
-    """Height x width, or the number of features.
+    """Height x width, or as many places as the axes behind the channels have; or the number of features.
 
     Raises:
-        RunError: the shape is that of neither.
+        RunError: the shape is that of no input.
     """
-    if len(shape) not in (1, 3):
-        raise RunError(f"inputs have the shape (features,) or (channels, height, width), the manifest has {shape}")
-    return shape[0] if len(shape) == 1 else shape[1] * shape[2]
+    if not 1 <= len(shape) <= 4:
+        raise RunError(f"inputs have the shape (features,) or (channels, ...), the manifest has {shape}")
+    return shape[0] if len(shape) == 1 else math.prod(shape[1:])
 
 
 @lru_cache(maxsize=4096)
@@ -108,7 +108,7 @@ def _only(rounding: Any, value: arb) -> int:
 
 def lee(radius: int, noise: Noise, shape: Shape, bounds: Bounds) -> bool:
     """Whether the top class keeps more than any rival can get when `radius` pixels differ (Lee et al. 2019)."""
-    channels = shape[0] if len(shape) == 3 else 1
+    channels = shape[0] if len(shape) > 1 else 1
     others = int(noise["levels"]) ** channels - 1
     kappa = Fraction(float(noise["kappa"]))
     if not kappa * others > 1 - kappa:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from holdfast.estimators import Estimator, FixedSize
     from holdfast.execution.agreement import Agreement
+    from holdfast.store.samples import Sample
     from holdfast.types import Example
     from holdfast.workflows.setup import Setup
 
@@ -40,7 +41,7 @@ class Compared:
 def compare(
     setup: Setup,
     every: int,
-    limit: int,
+    limit: int | None,
     n0: int,
     estimator: FixedSize,
     *,
@@ -48,6 +49,7 @@ def compare(
     batch_size: int | None = None,
     backend: str = "auto",
     seed: int | None = None,
+    sample: Sample | None = None,
     on_done: Callable[[int, int], None] | None = None,
 ) -> Compared:
     """Certify some examples twice: on torch in float32, and on a backend in the precision of the setup.
@@ -64,6 +66,7 @@ def compare(
         batch_size: noisy copies a batch; None for 256.
         backend: what computes the logits of the other one, or "auto".
         seed: seed of all noise; None for a fresh one.
+        sample: random sample in the place of `every` and `limit`; None for none.
         on_done: called with the number of examples that are done, and the number of all.
     """
     from holdfast.execution.agreement import agreement
@@ -71,8 +74,8 @@ def compare(
     from holdfast.sampling.engines.local import LocalEngine
     from holdfast.sampling.rng import check_seed, fresh_seed
 
-    warn_of_class_order(setup.data, every, limit)
-    examples = [setup.data[index] for index in setup.indices(every, limit)]
+    warn_of_class_order(setup.data, every, limit, sample)
+    examples = [setup.data[index] for index in setup.indices(every, limit, sample)]
     reference = setup.builder("cpu", threads, _REFERENCE[1]).classifier(_REFERENCE[0])
     samples = len(examples) * (n0 + estimator.most_draws)
     other = setup.builder("cpu", threads).chosen(backend, setup.data[0], samples)

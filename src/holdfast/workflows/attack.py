@@ -267,8 +267,7 @@ def warn_of_hidden_gradients(attack: str, model: Model) -> None:
 def narrowed(certification: CertifiedRun, limit: int | None) -> DataManifest:
     """The subset of the run, or the first examples of it."""
     data = certification.manifest.data
-    count = len(data.indices()) if limit is None else min(limit, len(data.indices()))
-    return replace(data, limit=count if count < len(data.indices()) else data.limit)
+    return data if limit is None else data.first(limit)
 
 
 def is_defended(model: Model) -> bool:

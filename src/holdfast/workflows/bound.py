@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from holdfast.execution.session import Progress
     from holdfast.folders import Where
     from holdfast.models.model import Model
+    from holdfast.store.samples import Sample
 
 
 def bound_into(
@@ -29,6 +30,7 @@ def bound_into(
     *,
     on_progress: Callable[[Progress], None] | None = None,
     promise_only: bool = False,
+    sample: Sample | None = None,
 ) -> None:
     """Start or resume the run of a bound in `out`; if `promise_only`, only write its manifest.
 
@@ -43,6 +45,7 @@ def bound_into(
         threads: processor threads.
         on_progress: called after each batch.
         promise_only: write the manifest and compute nothing.
+        sample: random sample in the place of `every` and `limit`; None for none.
 
     Raises:
         UsageError: the model was trained for a noise that changes what it takes, or the bound cannot treat it.
@@ -61,13 +64,13 @@ def bound_into(
             f"the model takes inputs of shape {model.takes} under {model.trained_for or 'some noise'}; a bound is "
             f"about a model of inputs as they are, of shape {space.shape}"
         )
-    warn_of_class_order(examples, every, limit)
+    warn_of_class_order(examples, every, limit, sample)
     torch.set_num_threads(threads)
     classifier = Classifier(
         model.differentiable(), space.shape, len(model.classes), space.low, space.high, torch_device(device)
     )
     bounded = bound.on(classifier)
-    manifest = describe_bound(bound, DataManifest.of(examples, every, limit), model.describe(), device)
+    manifest = describe_bound(bound, DataManifest.of(examples, every, limit, sample), model.describe(), device)
     if promise_only:
         RunStore(out, manifest).close()
         return

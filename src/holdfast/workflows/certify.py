@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from holdfast.sampling.classifier import VotingClassifier
     from holdfast.sampling.engines.base import Engine
     from holdfast.store.run_manifest import RunManifest
+    from holdfast.store.samples import Sample
     from holdfast.workflows.question import Question
     from holdfast.workflows.setup import Setup
 
@@ -37,6 +38,7 @@ class Settings:
         commitment: conditions on the manifest, and the nonce that the seed is derived from.
         backend: what computes the logits, or `auto`.
         joint_alpha: failure probability of all certificates together; None where each has its own.
+        sample: random sample in the place of `every` and `limit`; None for none.
     """
 
     every: int
@@ -48,6 +50,7 @@ class Settings:
     commitment: Commitment = field(default_factory=Commitment)
     backend: str = "auto"
     joint_alpha: float | None = None
+    sample: Sample | None = None
 
     @classmethod
     def of(
@@ -63,6 +66,7 @@ class Settings:
         seed: int | None = None,
         commitment: Commitment | None = None,
         backend: str = "auto",
+        sample: Sample | None = None,
     ) -> Settings:
         """The settings that answer a question about each example.
 
@@ -71,13 +75,13 @@ class Settings:
             question: what is asked of each example; with `joint` its alpha is that of all certificates together.
             estimator: auto, fixed, looks, eprocess or exact.
             joint: all certificates hold together: each has alpha divided by the number of examples.
-            every, limit, engine, seed, commitment, backend: see the attributes.
+            every, limit, engine, seed, commitment, backend, sample: see the attributes.
 
         Raises:
             UsageError: the estimator does not fit the question or the noise.
         """
         # Bonferroni: under any dependence between the certificates.
-        alpha = down(question.alpha / len(setup.indices(every, limit))) if joint else question.alpha
+        alpha = down(question.alpha / len(setup.indices(every, limit, sample))) if joint else question.alpha
         rule = replace(question, alpha=alpha).estimator(estimator, setup.noise, setup.data.shape, setup.theorem)
         return cls(
             every=every,
@@ -89,6 +93,7 @@ class Settings:
             commitment=commitment or Commitment(),
             backend=backend,
             joint_alpha=question.alpha if joint and not rule.exhaustive else None,
+            sample=sample,
         )
 
 
@@ -109,7 +114,7 @@ def in_precision(
         return setup
     before = stored_run_manifest(out)
     earlier = None if before is None else before.precision
-    examples = len(setup.indices(settings.every, settings.limit))
+    examples = len(setup.indices(settings.every, settings.limit, settings.sample))
     samples = examples * (settings.n0 + settings.estimator.most_draws)
     builder = setup.builder(settings.engine.device, settings.engine.threads)
     chosen = settled(
@@ -149,7 +154,7 @@ def _begun(out: Where, setup: Setup, settings: Settings) -> tuple[RunManifest, V
     """The manifest of the run and its base classifier, before the first sample."""
     from holdfast.execution.backends import description
 
-    warn_of_class_order(setup.data, settings.every, settings.limit)
+    warn_of_class_order(setup.data, settings.every, settings.limit, settings.sample)
     classifier = classifier_for(out, setup, settings)
     return manifest_for(out, setup, settings, description(classifier)), classifier
 
@@ -162,7 +167,7 @@ def classifier_for(out: Where, setup: Setup, settings: Settings) -> VotingClassi
     before = stored_run_manifest(out) if settings.backend == "auto" else None
     if before is not None:
         return builder.classifier(backend_of(before))
-    examples = len(setup.indices(settings.every, settings.limit))
+    examples = len(setup.indices(settings.every, settings.limit, settings.sample))
     samples = examples * (settings.n0 + settings.estimator.most_draws)
     return builder.chosen(settings.backend, setup.data[0], samples)
 
@@ -178,7 +183,7 @@ def manifest_for(out: Where, setup: Setup, settings: Settings, backend: dict[str
         guarantee=setup.theorem,
         estimator=settings.estimator,
         n0=settings.n0,
-        data=DataManifest.of(setup.data, settings.every, settings.limit),
+        data=DataManifest.of(setup.data, settings.every, settings.limit, settings.sample),
         model={**setup.model.describe(), "backend": backend},
         seed=settings.commitment.seed(out, RunManifest, settings.seed),
         precision=setup.precision,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from holdfast.estimators import AnswerRule
     from holdfast.models.model import Model
     from holdfast.sampling.engines.base import Engine
+    from holdfast.store.samples import Sample
     from holdfast.store.subsets import Subset
     from holdfast.types import Example, Prediction
     from holdfast.workflows.setup import Setup
@@ -51,6 +52,7 @@ def answers(
     fixed: bool = False,
     seed: int | None = None,
     backend: str = "auto",
+    sample: Sample | None = None,
     on_done: Callable[[int, int], None] | None = None,
 ) -> Answers:
     """Ask the smoothed classifier about a subset. It abstains where its top two classes cannot be told apart.
@@ -65,6 +67,7 @@ def answers(
         fixed: take all samples and decide once, as Cohen et al. 2019 do.
         seed: seed of all noise; None for a fresh one.
         backend: what computes the logits, or "auto".
+        sample: random sample in the place of `every` and `limit`; None for none.
         on_done: called with the number of examples that are done, and the number of all.
     """
     from holdfast.estimators import AllVotes, TopTwo
@@ -73,8 +76,8 @@ def answers(
     from holdfast.sampling.rng import fresh_seed
     from holdfast.sampling.smoothed import SmoothedClassifier
 
-    warn_of_class_order(setup.data, every, limit)
-    space, indices = setup.model.input_space, setup.indices(every, limit)
+    warn_of_class_order(setup.data, every, limit, sample)
+    space, indices = setup.model.input_space, setup.indices(every, limit, sample)
     classifier = setup.builder(engine.device, engine.threads).chosen(backend, setup.data[0], len(indices) * n)
     smoothed = SmoothedClassifier(
         base_for(engine, classifier, setup.noise),
@@ -90,7 +93,7 @@ def answers(
     rule: AnswerRule = AllVotes(count) if few and count else TopTwo(n, alpha, None if fixed else TopTwo.ratio)
     predictions = smoothed.predict_examples(examples, rule, seed=drawn, on_done=on_done)
     name = str(description(classifier)["name"])
-    return Answers(examples, predictions, rule, setup.there(every, limit), drawn, name)
+    return Answers(examples, predictions, rule, setup.there(every, limit, sample), drawn, name)
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,7 @@ def plain_answers(
     limit: int | None,
     device: str,
     batch_size: int | None = None,
+    sample: Sample | None = None,
     on_done: Callable[[int, int], None] | None = None,
 ) -> PlainAnswers:
     """The class that a model gives each input of a subset, without noise: its clean accuracy, and no certificate.
@@ -126,6 +130,7 @@ def plain_answers(
         limit: largest number of examples; None for all.
         device: cpu, cuda or cuda:N.
         batch_size: inputs in a batch; None for 16.
+        sample: random sample in the place of `every` and `limit`; None for none.
         on_done: called with the number of examples that are done, and the number of all.
 
     Raises:
@@ -136,9 +141,10 @@ def plain_answers(
     from holdfast.sampling.classifier import VotingClassifier
     from holdfast.sampling.devices import torch_device
     from holdfast.sampling.void import no_vote
+    from holdfast.store.samples import chosen
 
-    warn_of_class_order(data, every, limit)
-    indices = list(range(0, len(data), every)[:limit])
+    warn_of_class_order(data, every, limit, sample)
+    indices = list(chosen(len(data), every, limit, sample))
     classifier, where, size = VotingClassifier(model.module, len(model.classes)), torch_device(device), batch_size or 16
     labels: list[int] = []
     for start in range(0, len(indices), size):
@@ -150,4 +156,4 @@ def plain_answers(
         if on_done is not None:
             on_done(len(labels), len(indices))
     classifier.confirm(now=True)
-    return PlainAnswers([data[index] for index in indices], labels, subset_in_words(data, every, limit))
+    return PlainAnswers([data[index] for index in indices], labels, subset_in_words(data, every, limit, sample))

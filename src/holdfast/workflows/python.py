@@ -100,6 +100,8 @@ def certify(
     until_precision: float | None = None,
     every: int = 1,
     limit: int | None = None,
+    sample: int | None = None,
+    sample_seed: int = 0,
     seed: int | None = None,
     precision: str = "float32",
     backend: str = "auto",
@@ -123,6 +125,8 @@ def certify(
         until_precision: stop an example once its radius is within this share of what n samples would give.
         every: certify one example in so many, from the first on.
         limit: certify so many examples at most; None for all.
+        sample: certify a random sample of so many examples instead; None for none.
+        sample_seed: seed of that sample, chosen before anything is known.
         seed: of all noise; None for fresh entropy, or that of the run that is resumed.
         precision: float32, bfloat16 or int8: in which the base classifier computes.
         backend: what computes the logits; "auto" takes the fastest where that is worth it.
@@ -143,6 +147,7 @@ def certify(
     from holdfast.estimators.base import radii_of
     from holdfast.models.model import Model
     from holdfast.sampling.engines.local import LocalEngine
+    from holdfast.store.samples import Sample
     from holdfast.workflows.certify import Settings, certify_into
     from holdfast.workflows.question import Question
     from holdfast.workflows.setup import Setup
@@ -163,6 +168,7 @@ def certify(
         joint=joint,
         every=every,
         limit=limit,
+        sample=None if sample is None else Sample.parse(f"{sample}:{sample_seed}"),
         engine=engine or LocalEngine(),
         seed=seed,
         backend=backend,

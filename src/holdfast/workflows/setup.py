@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.errors import HoldfastWarning, UsageError
+from holdfast.store.samples import Sample, chosen
 from holdfast.workflows.specs import open_data_spec, parse_noise
 
 if TYPE_CHECKING:
@@ -149,13 +150,13 @@ class Setup:
         check_answers(fitted, noisy, chosen, data)
         return cls(fitted, data, chosen, find_guarantee(chosen, theorem).name, precision, training_set)
 
-    def indices(self, every: int, limit: int | None) -> range:
-        """The index of every `every`-th example, at most `limit` of them."""
-        return range(0, len(self.data), every)[:limit]
+    def indices(self, every: int, limit: int | None, sample: Sample | None = None) -> Sequence[int]:
+        """The index of every `every`-th example, at most `limit` of them, or of a random sample."""
+        return chosen(len(self.data), every, limit, sample)
 
-    def there(self, every: int, limit: int | None) -> Subset:
+    def there(self, every: int, limit: int | None, sample: Sample | None = None) -> Subset:
         """These examples in words, and what an interval around a share of them covers."""
-        return subset_in_words(self.data, every, limit)
+        return subset_in_words(self.data, every, limit, sample)
 
     def builder(self, device: str, threads: int, precision: str | None = None) -> ClassifierBuilder:
         """A builder of base classifiers, in the precision of this setup unless another one is given."""
@@ -171,24 +172,33 @@ class Setup:
         )
 
 
-def subset_in_words(data: DataSet, every: int, limit: int | None) -> Subset:
-    """Every `every`-th example of a data set, at most `limit` of them, in words, and what an interval covers."""
+def subset_in_words(data: DataSet, every: int, limit: int | None, sample: Sample | None = None) -> Subset:
+    """Every `every`-th example of a data set, at most `limit` of them, or a random sample of it, in words, and what an
+    interval covers.
+    """
     from holdfast.store.subsets import Split, subset_of
 
-    indices = range(0, len(data), every)[:limit]
+    indices = chosen(len(data), every, limit, sample)
     split = Split(data.source, data.split, len(data), len(data.class_names), data.is_sorted_by_class)
-    return subset_of(indices, [int(data.labels[index]) for index in indices], split)
+    return subset_of(indices, [int(data.labels[index]) for index in indices], split, sample=sample)
 
 
-def warn_of_class_order(data: DataSet, every: int, limit: int | None) -> None:
-    """Warn, before anything is computed, that the first examples of a sorted split do not represent it."""
+def warn_of_class_order(data: DataSet, every: int, limit: int | None, sample: Sample | None = None) -> None:
+    """Warn, before anything is computed, that the first examples of a sorted split do not represent it.
+
+    Raises:
+        UsageError: a random sample is asked for together with another choice.
+    """
     from holdfast.store.subsets import spread_step
 
-    subset = subset_in_words(data, every, limit)
+    subset = subset_in_words(data, every, limit, sample)
     if subset.caution is None or limit is None:
         return
     warnings.warn(
-        f"{subset.caution} Here every = {spread_step(len(data), limit)} takes as many", HoldfastWarning, stacklevel=2
+        f"{subset.caution} Here every = {spread_step(len(data), limit)} takes as many, and sample = {limit} takes them "
+        "at random",
+        HoldfastWarning,
+        stacklevel=2,
     )
 
 

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from holdfast.sampling.engines.base import Engine
     from holdfast.spec import Value
     from holdfast.store.attack_manifest import Budgets
+    from holdfast.store.samples import Sample
     from holdfast.training.recipes import Recipe
-    from holdfast.verification.sample import Sample
+    from holdfast.verification import sample as replays
 
 _COUNT = re.compile(r"[0-9]{1,12}")
 
@@ -124,6 +125,17 @@ def open_data_spec(spec: str, split: str, options: Mapping[str, object] | None =
     return data
 
 
+def parse_drawn(text: str | None) -> Sample | None:
+    """`500`, or `500:7` with the seed 7, as a random sample of the examples; None for none.
+
+    Raises:
+        UsageError: something else.
+    """
+    from holdfast.store.samples import Sample
+
+    return None if text is None else Sample.parse(text)
+
+
 def parse_radii(text: str) -> list[float]:
     """`0,.25,.5` or `0,64/255` as increasing numbers from 0 on.
 
@@ -155,7 +167,7 @@ def parse_share(text: str) -> float:
     return share
 
 
-def parse_replay(text: str) -> Sample:
+def parse_replay(text: str) -> replays.Sample:
     """`all`, `10%` or `20`: how many records are computed again.
 
     Raises:
