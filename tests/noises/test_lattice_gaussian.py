@@ -255,7 +255,7 @@ def test_normalization_fits_it_and_the_report_says_what_is_assumed() -> None:
         (lambda: LatticeGaussian(0.0001), "between 0.125 and 4096 steps"),
         (lambda: LatticeGaussian(100.0), "between 0.125 and 4096 steps"),
         (lambda: LatticeGaussian(0.5).check_inputs(SHAPE, 0.0, 255.0), r"inputs on a grid in \[0, 1\]"),
-        (lambda: LatticeGaussian(0.5).check_inputs((2, 3), 0.0, 1.0), "inputs have the shape"),
+        (lambda: LatticeGaussian(0.5).check_inputs((2, 0), 0.0, 1.0), "inputs have the shape"),
     ],
 )
 def test_parameters_out_of_range_are_refused(make, message: str) -> None:

@@ -70,7 +70,8 @@ def caption(summaries: Sequence[Summary]) -> str:
         sentences.insert(0, f"Subset: {summaries[0].subset}.")
     sentences[:0] = claims((summary.run, summary.claimed) for summary in summaries)
     for norm in sorted({summary.norm for summary in summaries}):
-        sentences.append(f"{norm} radii are in {Norm(norm).unit}, rounded down.")
+        counted = ": a pixel is a position with all its channels, or a feature" if Norm(norm) is Norm.L0 else ""
+        sentences.append(f"{norm} radii are in {Norm(norm).unit}, rounded down{counted}.")
     for noise, condition in sorted({(summary.noise, summary.condition) for summary in summaries if summary.condition}):
         sentences.append(f"{noise}: as long as {condition}.")
     return " ".join(sentences)

@@ -34,9 +34,9 @@ def distance(x: Tensor, other: Tensor, norm: Norm) -> float:
 
 
 def changed_pixels(x: Tensor, other: Tensor) -> Tensor:
-    """A bool tensor `(height, width)` or `(features,)`: the pixels in which any channel differs."""
+    """A bool tensor `(height, width)`, `(features,)` and the like: the pixels in which any channel differs."""
     differs = x != other
-    return differs.any(dim=0) if x.ndim == 3 else differs
+    return differs.any(dim=0) if x.ndim > 1 else differs
 
 
 def within(x: Tensor, other: Tensor, norm: Norm, budget: float) -> Tensor | None:

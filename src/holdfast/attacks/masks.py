@@ -105,7 +105,7 @@ class MaskedVotes:
     def _touched(self, masks: Tensor, old: Tensor, new: Tensor) -> Tensor:
         """Which masks show a changed pixel, `(n,)`."""
         different = old != new
-        pixels = different.any(dim=0).flatten() if different.ndim == 3 else different
+        pixels = different.any(dim=0).flatten() if different.ndim > 1 else different
         return pixels[masks].any(dim=1)
 
     def _cast(self, x: Tensor, masks: Tensor, rows: Tensor, votes: Tensor) -> None:

@@ -284,10 +284,10 @@ def votes_ahead(bounds: ClassBounds, realizations: int) -> int | None:
 
 
 def pixel_count(shape: Shape) -> int:
-    """The number of positions that an L0 adversary counts: height x width, or the number of features."""
-    if len(shape) not in (1, 3) or any(size < 1 for size in shape):
-        raise UsageError(f"inputs have the shape (features,) or (channels, height, width), got {shape}")
-    return shape[0] if len(shape) == 1 else shape[1] * shape[2]
+    """The number of positions that an L0 adversary counts: all but the channels; or the number of features."""
+    if not shape or any(size < 1 for size in shape):
+        raise UsageError(f"inputs have the shape (features,) or (channels, height, width) and the like, got {shape}")
+    return shape[0] if len(shape) == 1 else math.prod(shape[1:])
 
 
 def grey_or_rgb(image: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -142,4 +142,4 @@ def check_kept(k: int, pixels: int, shape: Shape) -> None:
 
 def channel_count(shape: Shape) -> int:
     """Channels of a pixel; 1 for features."""
-    return shape[0] if len(shape) == 3 else 1
+    return shape[0] if len(shape) > 1 else 1

@@ -106,8 +106,8 @@ def _random_blocks(pixels: int, count: int) -> NDArray[np.int64]:
 @lru_cache(maxsize=8)
 def _strided(shape: Shape, count: int) -> NDArray[np.int64]:
     """(row x step + column) modulo count, with the step whose lattice has the longest shortest vector."""
-    if len(shape) == 1:
-        return np.arange(shape[0]) % count
+    if len(shape) != 3:
+        return np.arange(pixel_count(shape)) % count
     rows, columns = np.indices(shape[1:])
     blocks: NDArray[np.int64] = (rows * best_step(count) + columns) % count
     return blocks.ravel()

@@ -63,6 +63,25 @@ def refuse_channels_last(what: str, shape: Shape, remedy: str) -> None:
         )
 
 
+def check_axes(what: str, shape: Shape, layout: str | None) -> None:
+    """Raise UsageError if nobody said which axis of a series or a volume has the channels.
+
+    An image without an axis for its channel has the form of a series: its columns would count as pixels.
+
+    Args:
+        what: what counts pixels, in words.
+        shape: of one input.
+        layout: as declared; None where it was not.
+    """
+    if len(shape) in (0, 1, 3) or layout == CHANNELS_FIRST:
+        return
+    raise UsageError(
+        f"inputs have the shape {shape}, and {what} counts pixels: of grey images without an axis for their channel, "
+        "give x[:, None]; of (channels, time) or (channels, depth, height, width), declare layout="
+        "'channels-first'"
+    )
+
+
 # The remedy where inputs are (channels, height, width) by definition and no layout can be declared.
 TRANSPOSE = (
     "Here inputs are (channels, height, width): move the channels to the front, as x.transpose(2, 0, 1) does. If they "

@@ -88,14 +88,14 @@ class UniformFlip(Noise):
         Raises:
             InputError: a value is not on the grid.
         """
-        image = x if x.ndim == 4 else x.unsqueeze(1)
+        image = x if x.ndim > 2 else x.unsqueeze(1)
         grid = grid_steps(image, self.levels)
         steps = draws.view(draws.shape[0], 1, *image.shape[2:])
         # The digits of a step in base `levels` are the steps of the channels.
         bases = steps.new_tensor([self.levels**channel for channel in range(image.shape[1])])
         digits = steps // bases.view(1, -1, *[1] * (image.ndim - 2)) % self.levels
         noisy = ((grid.long() + digits) % self.levels).to(x.dtype) / (self.levels - 1)
-        return noisy if x.ndim == 4 else noisy.squeeze(1)
+        return noisy if x.ndim > 2 else noisy.squeeze(1)
 
     def check_inputs(self, shape: Shape, low: float, high: float) -> None:
         """Raise UsageError unless inputs lie in [0, 1] and keeping a pixel is likelier than each other value."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from holdfast.errors import InputError, UsageError
 from holdfast.estimators import AnswerRule, Estimator, Exact, FixedSize, Looks, TopTwo, certificate, radii_of, scale_of
 from holdfast.noises.base import Noise, find_guarantee
-from holdfast.noises.pixels import CHANNELS_LAST, check_layout, counts_pixels, refuse_channels_last
+from holdfast.noises.pixels import CHANNELS_LAST, check_axes, check_layout, counts_pixels, refuse_channels_last
 from holdfast.sampling.classifier import BaseClassifier, VotingClassifier
 from holdfast.sampling.devices import device_name, torch_device
 from holdfast.sampling.engines.base import Base, ClassifierFactory, Engine
@@ -254,6 +254,8 @@ class SmoothedClassifier:
         if not examples:
             return []
         shape, (low, high) = examples[0].x.shape, self.input_range
+        if counts_pixels(self.noise):
+            check_axes(str(self.noise), shape, self.layout)
         if self.layout is None and counts_pixels(self.noise):
             refuse_channels_last(str(self.noise), shape, _DECLARE)
         self.noise.check_inputs(shape, low, high)

@@ -54,7 +54,7 @@ class CarliniWagnerL0(Attack):
 
     def search(self, problem: Problem) -> Tensor | None:
         """Fix pixels until the remaining ones do not suffice."""
-        shape = problem.x.shape[2:] if problem.x.ndim == 4 else problem.x.shape[1:]
+        shape = problem.x.shape[2:] if problem.x.ndim > 2 else problem.x.shape[1:]
         free = torch.ones(shape, dtype=torch.bool, device=problem.x.device)
         found = self._adversarial(problem, free, problem.x)
         if found is None:
@@ -107,7 +107,7 @@ class CarliniWagnerL0(Attack):
             if float(margin) <= 0.0 or not bool(problem.succeeds(x)[0]):
                 return False
             helps = (gradient * (x - problem.x)).abs()[0]
-            found.append((x.clone(), helps.sum(dim=0) if helps.ndim == 3 else helps))
+            found.append((x.clone(), helps.sum(dim=0) if helps.ndim > 1 else helps))
             return True
 
         bounds = target.low, target.high
@@ -119,7 +119,7 @@ def _without_needless(problem: Problem, x: Tensor) -> Tensor:
     """Put back each changed pixel, the least changed first, if the input stays adversarial without it."""
     left = changed_pixels(problem.x[0], x[0])
     changes = (x - problem.x).abs()[0]
-    order = (changes.sum(dim=0) if changes.ndim == 3 else changes).masked_fill(~left, torch.inf).flatten().argsort()
+    order = (changes.sum(dim=0) if changes.ndim > 1 else changes).masked_fill(~left, torch.inf).flatten().argsort()
     for place in order[: int(left.sum())]:
         remaining = left.clone()
         remaining.view(-1)[place] = False

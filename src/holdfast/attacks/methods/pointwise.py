@@ -80,7 +80,7 @@ class _Switches(nn.Module):
         left = self.changed.new_zeros((len(settings), *self.changed.shape))
         left[:, self.changed] = settings != 0.0
         # In images, the channel axis comes before the pixels.
-        return torch.where(left.unsqueeze(1) if self.x.ndim == 4 else left, self.start, self.x)
+        return torch.where(left.unsqueeze(1) if self.x.ndim > 2 else left, self.start, self.x)
 
     def forward(self, settings: Tensor) -> Tensor:
         """`(batch, switches) -> (batch, 2)`."""
