@@ -222,10 +222,8 @@ def one_tensor(output: Any) -> Tensor:
         ClassifierError: there is none, or more than one.
     """
     found = getattr(output, "logits", output)
-    if isinstance(found, Mapping):
-        found = list(found.values())
-    while isinstance(found, Sequence) and not isinstance(found, str) and len(found) == 1:
-        found = found[0]
+    while isinstance(found, Mapping | Sequence) and not isinstance(found, str) and len(found) == 1:
+        found = next(iter(found.values() if isinstance(found, Mapping) else found))
     if isinstance(found, np.ndarray):
         found = torch.from_numpy(found)
     if isinstance(found, Tensor):
