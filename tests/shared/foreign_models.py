@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -101,8 +102,13 @@ def export_program(network: nn.Module, path: Path) -> None:
         torch.export.save(program, path)
 
 
-def write_all(folder: Path) -> dict[str, str]:
-    """Write the models, and return how each is named; those of packages that are not installed are left out."""
+def write_all(folder: Path, kinds: Sequence[str] = ("onnx", "sklearn", "hf")) -> dict[str, str]:
+    """Write the models, and return how each is named.
+
+    Args:
+        folder: where they go.
+        kinds: of these packages, beside torch; one that is not installed is left out.
+    """
     network, inputs, labels = trained()
     (folder / "my_net.py").write_text(CODE)
     torch.save(network.state_dict(), folder / "weights.pt")
@@ -116,11 +122,11 @@ def write_all(folder: Path) -> dict[str, str]:
         "exported": f"{folder}/net.pt2",
         "torchscript": f"{folder}/net_script.pt",
     }
-    for name, write in (("onnx", _onnx), ("sklearn", _sklearn), ("hf", _hf)):
+    for kind in kinds:
         try:
-            specs |= write(folder, network, inputs, labels)
+            specs |= {"onnx": _onnx, "sklearn": _sklearn, "hf": _hf}[kind](folder, network, inputs, labels)
         except ImportError as error:
-            print(f"no model of the source {name}: {error}")
+            print(f"no model of the source {kind}: {error}")
     return specs
 
 
