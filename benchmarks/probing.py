@@ -26,7 +26,7 @@ from holdfast.models.architectures.base import build
 from holdfast.sampling.steadiness import Steadiness
 
 CLASSES = 10
-PARTS = ("first", "saw", "look")
+PARTS = ("first", "observe", "look")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -263,6 +264,17 @@ def _is_plain(value: object) -> bool:
     if isinstance(value, tuple | list):
         return all(map(_is_plain, value))
     return value is None or isinstance(value, bool | int | float | str)
+
+
+def at_rest(module: nn.Module) -> nn.Module:
+    """A module in eval mode and without gradients, whatever kind of module it is."""
+    # A program of torch.export has one mode, which it was exported in.
+    with suppress(NotImplementedError):
+        module.eval()
+    # One by one: TorchScript does not take it for the whole.
+    for weights in module.parameters():
+        weights.requires_grad_(False)
+    return module
 
 
 def is_torch(module: nn.Module) -> bool:

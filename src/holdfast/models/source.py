@@ -9,7 +9,6 @@ import inspect
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,7 +22,7 @@ from holdfast.files import explained
 from holdfast.models.identity import model_code
 from holdfast.models.mistaken import EXPORTED, TORCHSCRIPT, mistaken
 from holdfast.models.model import Model
-from holdfast.models.networks import LOGIT, PROBABILITY, ChannelsLast, FixedBatch, Reader, Wrapped, is_torch
+from holdfast.models.networks import LOGIT, PROBABILITY, ChannelsLast, FixedBatch, Reader, Wrapped, at_rest, is_torch
 from holdfast.models.normalization import Normalization
 from holdfast.registry import Registry
 from holdfast.spec import Form, Slashed, Spec, name_of, parse, place, value_of
@@ -323,14 +322,10 @@ def _model(name: str, source: str, found: Network, shared: _Shared, device: torc
     # One number serves inputs of any shape.
     normalization = Normalization(shared.mean, shared.std, dimensions if channels != 1 else 1)
     before = nn.Sequential(normalization, *([ChannelsLast()] if shared.last else []))
-    # A program of torch.export has one mode, in which it was exported.
-    with suppress(NotImplementedError):
-        found.module.eval()
-    network = found.module if found.batch is None else FixedBatch(found.module, found.batch)
+    network = at_rest(found.module)
+    if found.batch is not None:
+        network = FixedBatch(network, found.batch)
     module = Wrapped(before, network, Reader(shared.single))
-    for weights in module.parameters():
-        # One by one: TorchScript does not take it for the whole.
-        weights.requires_grad_(False)
     if is_torch(module):
         module = module.to(device or torch.device("cpu"), torch.float32)
     settings = {"layout": _LAST if shared.last else None, "output": shared.single if shared.single != LOGIT else None}

@@ -14,7 +14,7 @@ from holdfast.errors import BundleError, HoldfastError, UsageError, first_line
 from holdfast.models.checkpoints import chosen
 from holdfast.models.identity import model_code
 from holdfast.models.layouts import read_sets
-from holdfast.models.networks import FunctionNetwork, module_digest
+from holdfast.models.networks import FunctionNetwork, at_rest, module_digest
 from holdfast.models.source import Network
 from holdfast.models.tensors import listed, put_in
 from holdfast.spec import place, value_of
@@ -54,7 +54,7 @@ def _made_again(reference: str, arguments: Mapping[str, Any], weights: Mapping[s
     found, _ = load_callable(reference, "the model")
     network = found(**arguments)
     network.load_state_dict(dict(weights))
-    return Made(network.eval().requires_grad_(False), reference, arguments)
+    return Made(at_rest(network), reference, arguments)
 
 
 class Called:
@@ -167,7 +167,7 @@ def _module(made: nn.Module, reference: str, home: str, weights: str, arguments:
             raise BundleError(f"the weights in {weights} do not fit what {reference} makes: {'; '.join(faults)}")
         notes += put_in(made, tensors, weights)
         entries["weights"] = {"file": file.name, "sha256": sha256_of(file, BundleError)}
-    made = made.eval().requires_grad_(False)
+    made = at_rest(made)
     entries |= {"sha256": module_digest(made), "code": model_code(made, [home])}
     return Network(Made(made, reference, arguments), entries, notes=tuple(notes))
 
