@@ -19,7 +19,7 @@ from common.small import digits
 
 from holdfast.models.bundle import load_bundle
 from holdfast.noises.gaussian import Gaussian
-from holdfast.sampling.smoothed import SmoothedClassifier
+from holdfast.execution.smoothed import SmoothedClassifier
 from holdfast.training.config import TrainConfig
 from holdfast.training.loop import train
 from holdfast.workflows.train import begun_bundle

@@ -22,7 +22,7 @@ from holdfast.models.bundle import load_bundle
 from holdfast.noises.ablation import Ablation
 from holdfast.noises.base import Noise
 from holdfast.noises.gaussian import Gaussian
-from holdfast.sampling.smoothed import SmoothedClassifier
+from holdfast.execution.smoothed import SmoothedClassifier
 from holdfast.training.config import TrainConfig
 from holdfast.training.loop import train
 from holdfast.training.recipes import (

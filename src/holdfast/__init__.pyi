@@ -23,6 +23,7 @@ from holdfast.estimators import Exact as Exact
 from holdfast.estimators import FixedSize as FixedSize
 from holdfast.estimators import Looks as Looks
 from holdfast.estimators import TopTwo as TopTwo
+from holdfast.execution.smoothed import SmoothedClassifier as SmoothedClassifier
 from holdfast.jobs.attack import attack as attack
 from holdfast.jobs.bound import bound as bound
 from holdfast.jobs.certify import certify as certify
@@ -43,7 +44,6 @@ from holdfast.sampling.engines.base import FunctionFactory as FunctionFactory
 from holdfast.sampling.engines.local import LocalEngine as LocalEngine
 from holdfast.sampling.engines.processes import ProcessesEngine as ProcessesEngine
 from holdfast.sampling.engines.ray import RayEngine as RayEngine
-from holdfast.sampling.smoothed import SmoothedClassifier as SmoothedClassifier
 from holdfast.types import Certificate as Certificate
 from holdfast.types import ClassBounds as ClassBounds
 from holdfast.types import Counts as Counts

@@ -38,6 +38,8 @@ _SLOW_TO_PREPARE = ("torch-compiled",)
 # Samples of the first bursts of a measurement and of all others; seconds after which there is no other; and seconds
 # that a batch may take by the speed so far, since a precision that the processor lacks can take a second a sample.
 _FIRST_BURSTS, _BURST, _BURST_SECONDS, _BATCH_SECONDS = (4, 64), 256, 0.3, 2.0
+# Samples of the burst that says whether there is anything to measure.
+_ROUGH = 64
 # What speeds are about.
 _COPY = "a noisy copy"
 
@@ -99,7 +101,8 @@ class ClassifierBuilder:
         # Where there is none, `prepare` says why.
         first, *others = self._usable() or [self.reference]
         best = self.classifier(first)
-        if not others:
+        # A measurement takes thousands of samples: not for a job of hundreds.
+        if not others or samples / self._speed_at_least(best, example, samples) <= _SHORT_SECONDS:
             return best
         speed = self._speed(best, example)
         if samples / speed <= _SHORT_SECONDS:
@@ -148,6 +151,11 @@ class ClassifierBuilder:
             1.0 / self._speed(each.chosen(backend, example, samples), example) for each in places.values()
         )
         return Speeds(first_best, other_best, _COPY)
+
+    def _speed_at_least(self, classifier: VotingClassifier, example: Example, samples: int) -> float:
+        """Samples per second of one short burst, which warms up: it has no more samples than will be drawn."""
+        size = max(1, min(_ROUGH, samples))
+        return LocalEngine(self.device, size, self.threads).speed_of_burst(classifier, self.noise, example)
 
     def _speed(self, classifier: VotingClassifier, example: Example) -> float:
         """Samples per second of the best of the bursts that fit into the time; of one burst if the network is slow."""

@@ -119,8 +119,8 @@ def answers(
     from holdfast.estimators import AllVotes, TopTwo
     from holdfast.execution.backends import description
     from holdfast.execution.factories import base_for
+    from holdfast.execution.smoothed import SmoothedClassifier
     from holdfast.sampling.rng import fresh_seed
-    from holdfast.sampling.smoothed import SmoothedClassifier
 
     warn_of_class_order(setup.data, every, limit)
     space, indices = setup.model.input_space, setup.indices(every, limit)
