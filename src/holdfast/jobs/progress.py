@@ -68,7 +68,7 @@ def of_count(title: str, progress: object) -> AbstractContextManager[Callable[[i
 
     if callable(progress):
         return nullcontext(progress)
-    _check(progress)
+    check(progress)
     if progress and _notebook():
         return pictured()
     return count_progress(title, not (progress and _terminal()))
@@ -77,15 +77,16 @@ def of_count(title: str, progress: object) -> AbstractContextManager[Callable[[i
 def _shown(title: str, progress: object, counted: Callable[[Any], tuple[int, int]], bar: Callable[..., Any]) -> Any:
     if callable(progress):
         return nullcontext(progress)
-    _check(progress)
+    check(progress)
     if progress and _notebook():
         return _in_notebook(title, counted)
     # Python says itself that it was interrupted, and what the work is worth then depends on the call.
     return bar(title, False, resumes=False) if progress and _terminal() else nullcontext(None)
 
 
-def _check(progress: object) -> None:
-    if not isinstance(progress, bool):
+def check(progress: object) -> None:
+    """Raise UsageError unless it is True, False or a function."""
+    if not (isinstance(progress, bool) or callable(progress)):
         raise UsageError(f"progress is True, False, or a function that is told how far the work is; got {progress!r}")
 
 

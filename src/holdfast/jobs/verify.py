@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.errors import UsageError
 from holdfast.jobs.given import engine_of, folder_of, model_of, split_of, threads_kept, training_set
-from holdfast.jobs.progress import of_count
+from holdfast.jobs.progress import check, of_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -70,6 +70,7 @@ def verify(
 
     if require not in LEVELS:
         raise UsageError(f"require is one of {', '.join(LEVELS)}; got {require!r}")
+    check(progress)
     folder, where = folder_of(run), engine_of(engine)
     given = _given(model, data, _sample(replay), digest, results, nonce, where)
     show = _Show(progress)
