@@ -1,9 +1,9 @@
-"""How much better the best of many seeds, or of many subsets, looks than what it was picked from: on the digits.
+"""How much better the best of many seeds or subsets looks than the average seed or the whole run, on the digits.
 
 python benchmarks/best_of_seeds.py [--seeds N] [--epochs N]    (default 60 seeds, 80 epochs)
 
-A network is trained once, as the demo trains it. Each seed certifies the same test images anew; what is picked is
-certified accuracy at one radius. Subsets are what `--every` and `--limit` can say, with 72 images or more, of one run.
+One network is trained like the demo's. Each seed certifies the same test images again; the best is picked by certified
+accuracy at one radius. Subsets are those of one run that `--every` and `--limit` can name, with 72 images or more.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def classifier(epochs: int) -> SmoothedClassifier:
 
 
 def hits(smoothed: SmoothedClassifier, every: int, n: int, seed: int) -> np.ndarray:
-    """For each image whether it is certified correct at the radius, as a run of this seed has it."""
+    """For each image, whether a run with this seed certifies it correct at the radius."""
     test = digits("test")
     indices = range(0, len(test), every)
     x = np.stack([test[index].x for index in indices])

@@ -1,9 +1,9 @@
-"""What each of many small files that ask for too much takes: processor time, memory, and the answer.
+"""Cost of small files that ask for too much: processor time, memory, and the answer.
 
 python benchmarks/budgets.py [--only WORDS] [--source FOLDER] [--markdown]
 
-Each is a command line in a process of its own, with limits on its memory and time. Time and memory are those above an
-honest command that is like it: importing torch alone takes two seconds and 300 MB.
+Each is a command line in its own process, with limits on memory and time. Time and memory are those beyond a similar
+honest command: importing torch alone takes two seconds and 300 MB.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from pathlib import Path
 from common.bombs import BASES, BOMBS, Bomb
 from common.program import machine, parsed, parser
 
-# Where a process is ended: what goes so far has failed.
+# A process that reaches these limits is ended and has failed.
 _SECONDS, _BYTES = 10, 6 * 2**30
 _PROGRAM = "import torch; torch.set_num_threads(1); from holdfast.__main__ import main; main()"
 _WIDE = 110
-# What is promised.
+# The limits that every command must keep.
 MOST_SECONDS, MOST_BYTES = 2.0, 500 * 10**6
 
 
@@ -38,11 +38,11 @@ class Cost:
     seconds: float
     memory: int
     code: int
-    said: str
+    answer: str
 
 
 def cost(make: Callable[[Path], list[str]], source: str | None = None) -> tuple[Cost, int]:
-    """Run the command that a bomb makes; what it took, and the bytes on the disk of what it made."""
+    """Run the command that a bomb makes; returns its cost and the bytes on disk of its files."""
     folder = Path(tempfile.mkdtemp(prefix="holdfast-budgets-"))
     try:
         arguments = _made(make, folder)
@@ -53,14 +53,14 @@ def cost(make: Callable[[Path], list[str]], source: str | None = None) -> tuple[
 
 
 def _made(make: Callable[[Path], list[str]], folder: Path) -> list[str]:
-    """The arguments that a bomb makes, in a process of its own: what that took would count for its children."""
+    """The arguments that a bomb makes, in a separate process, whose cost would otherwise count for its children."""
     context = multiprocessing.get_context("fork")
-    here, there = context.Pipe()
-    process = context.Process(target=lambda: there.send([str(part) for part in make(folder)]))
+    receiver, sender = context.Pipe()
+    process = context.Process(target=lambda: sender.send([str(part) for part in make(folder)]))
     process.start()
-    there.close()
+    sender.close()
     try:
-        arguments: list[str] = here.recv()
+        arguments: list[str] = receiver.recv()
     finally:
         process.join()
     return arguments
@@ -74,24 +74,24 @@ def _run(arguments: list[str], folder: Path, source: str | None) -> Cost:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", "COLUMNS": "4000"}
     if source is not None:
         environment["PYTHONPATH"] = source
-    said = folder.with_suffix(".said")
+    output = folder.with_suffix(".output")
     try:
-        with said.open("wb") as file:
+        with output.open("wb") as file:
             process = subprocess.Popen(
                 [sys.executable, "-c", _PROGRAM, *arguments], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
                 stdout=file, stderr=subprocess.STDOUT, preexec_fn=limited, start_new_session=True,
             )  # fmt: skip
             usage = _waited(process)
-        lines = said.read_text(errors="replace").strip().splitlines()
+        lines = output.read_text(errors="replace").strip().splitlines()
     finally:
-        said.unlink(missing_ok=True)
+        output.unlink(missing_ok=True)
     code = os.waitstatus_to_exitcode(usage[0])
     seconds = usage[1].ru_utime + usage[1].ru_stime
     return Cost(seconds, usage[1].ru_maxrss * 1024, code, _answer(code, lines, seconds))
 
 
 def _waited(process: subprocess.Popen[bytes]) -> tuple[int, resource.struct_rusage]:
-    """Wait for a process; one that neither ends nor computes is ended after a minute."""
+    """Wait for a process; end one that neither ends nor computes after a minute."""
     import signal
     import time
 
@@ -116,10 +116,10 @@ def _answer(code: int, lines: list[str], seconds: float) -> str:
 
 
 def main() -> None:
-    """A line for each."""
+    """Print a line for each bomb."""
     options = parser(__doc__)
-    options.add_argument("--only", default="", help="those whose names have these words in them")
-    options.add_argument("--source", help="the folder of the package to run; the one that is installed by default")
+    options.add_argument("--only", default="", help="only those whose names contain these words")
+    options.add_argument("--source", help="the folder of the package to run; by default the installed one")
     options.add_argument("--markdown", action="store_true", help="a table for a page")
     given = parsed(options)
     chosen = [
@@ -144,10 +144,10 @@ def _line(family: str, bomb: Bomb, base: Callable[[str], Cost], source: str | No
     spent, size = cost(bomb.make, source)
     honest = base(bomb.base)
     seconds, memory = max(0.0, spent.seconds - honest.seconds), max(0, spent.memory - honest.memory)
-    failed = seconds > MOST_SECONDS or memory > MOST_BYTES or spent.code < 0 or spent.said.startswith("TRACEBACK")
-    said = spent.said if len(spent.said) <= _WIDE else spent.said[: _WIDE - 3] + "..."
+    failed = seconds > MOST_SECONDS or memory > MOST_BYTES or spent.code < 0 or spent.answer.startswith("TRACEBACK")
+    answer = spent.answer if len(spent.answer) <= _WIDE else spent.answer[: _WIDE - 3] + "..."
     mark = "FAILED " if failed else ""
-    cells = (f"{family}: {bomb.name}", f"{size:,}", f"{seconds:.1f}", f"{memory / 1e6:.0f}", f"{mark}{said}")
+    cells = (f"{family}: {bomb.name}", f"{size:,}", f"{seconds:.1f}", f"{memory / 1e6:.0f}", f"{mark}{answer}")
     print(f"| {' | '.join(each.replace('|', '/') for each in cells)} |" if markdown else "\t".join(cells), flush=True)
     return failed
 

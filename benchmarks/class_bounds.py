@@ -1,4 +1,4 @@
-"""What the split class bounds gain: average certified radius on synthetic 10-class votes, by number of samples.
+"""Gain of the split class bounds: average certified radius on synthetic 10-class votes, by number of samples.
 
 Votes are Dirichlet-multinomial: for each input a top class, a heavy runner-up and eight light classes, with shares
 drawn so that easy, hard and hopeless inputs all occur. Prints, for each n, the mean radius of `cohen` and of `split`

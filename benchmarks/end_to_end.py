@@ -4,8 +4,8 @@ The plain loop is the published procedure: image by image, 100 selection and 100
 the counts on the host. It is timed on a part of the samples, and its time for all images is extrapolated. Holdfast
 stops each image once r = .25, .5, .75 and 1 are decided, on the fastest backend that has the precision.
 
-Certified accuracy is compared with what all 100,000 samples say in float32. Where the first samples leave one answer
-only (but for a probability of 1e-6) that answer is taken; for the other images all 100,000 are drawn.
+Certified accuracy is compared with that of all 100,000 samples in float32. If the first samples leave only one answer
+(except with probability 1e-6), that answer is taken; for the other images all 100,000 are drawn.
 
 python benchmarks/end_to_end.py MODEL.safetensors DATA [--images N] [--backend NAME] [--precision NAME]
 """
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 N0, ALPHA = 100, 0.001
 RADII = (0.25, 0.5, 0.75, 1.0)
-# Votes from which the answer of all N is foreseen, and the probability with which it may be foreseen wrongly.
+# Votes from which the answer of all N is predicted, and the probability of a wrong prediction.
 FIRST, UNFORESEEN = (1_000, 10_000), 1e-6
 PLAIN_BATCH, PLAIN_SAMPLES = 1_000, 3_000
 # Estimation samples; of a smoke run, these and its images.
@@ -57,7 +57,7 @@ class Benchmark:
         self.model = open_bundle(model)
         noise = self.model.trained_for
         if noise is None:
-            raise UsageError(f"{model} was trained without noise, so there is nothing that it is to be certified with")
+            raise UsageError(f"{model} was trained without noise, expected a model trained with a noise")
         self.noise = noise
         self.data = open_data_spec(data, "test")
         self.examples = [self.data[index] for index in range(0, len(self.data), max(1, len(self.data) // images))][
@@ -84,7 +84,7 @@ class Benchmark:
         }
 
     def plain_seconds(self) -> float:
-        """For all images, extrapolated from a part of the samples of some of them."""
+        """Seconds for all images, extrapolated from a part of the samples of some of them."""
         module, classes = self.model.module, len(self.model.classes)
         times = []
         for example in self.examples[:: max(1, len(self.examples) // 6)]:
@@ -94,7 +94,7 @@ class Benchmark:
         return statistics.median(times) * len(self.examples) * (N0 + self.n)
 
     def of_all_samples(self, seed: int) -> tuple[dict[int, tuple[bool, ...]], int]:
-        """Whether N samples in float32 certify each image at each radius; and how many images took them all."""
+        """Whether N samples in float32 certify each image at each radius; and the number of images that needed all."""
         answers: dict[int, tuple[bool, ...]] = {}
         left = list(self.examples)
         for n in (each for each in FIRST if each < self.n):
@@ -110,10 +110,10 @@ class Benchmark:
         return answers, len(left)
 
     def foreseen(self, example: Example, each: Certificate) -> tuple[bool, ...] | None:
-        """What N samples will say, or None where it is open. The runner-up's share is left out: it only adds radius."""
+        """The answer of N samples, or None if it is open. The runner-up's share is left out: it only adds radius."""
         top, votes = each.bounds.top, each.estimation
         if top != example.label:
-            # Foreseen wrong only if the selection is sure to choose another class again.
+            # Predicted wrong only if the selection is sure to choose another class again.
             sure = (
                 each.selection.votes[top] == N0
                 or upper_bound(votes.votes[example.label], votes.total, UNFORESEEN) < 0.3
@@ -125,8 +125,8 @@ class Benchmark:
             expected = round(self.n * p + sign * 6 * math.sqrt(self.n * p * (1 - p)))
             expected = min(self.n, max(0, expected))
             # At best all other votes are spread evenly; at worst one rival has them.
-            rest, classes = self.n - expected, len(votes.votes) - 1
-            spread = [rest] + [0] * (classes - 1) if sign < 0 else [rest // classes] * classes
+            remaining, classes = self.n - expected, len(votes.votes) - 1
+            spread = [remaining] + [0] * (classes - 1) if sign < 0 else [remaining // classes] * classes
             bounds = FixedSize(self.n, ALPHA).bounds(0, _filled(self.n, expected, spread))
             reached = self.scale(bounds)
             ends.append(tuple(reached is not None and reached >= radius for radius in RADII))
@@ -139,7 +139,7 @@ def _filled(n: int, top: int, others: Sequence[int]) -> Counts:
 
 
 def main() -> None:
-    """Compare on what the command line names, or for a smoke run on a small model."""
+    """Compare on the model and data of the command line, or in a smoke run on a small model."""
     options = parser(__doc__)
     options.add_argument("model", nargs="?", type=Path)
     options.add_argument("data", nargs="?")

@@ -2,10 +2,10 @@
 
 Every engine draws the same votes with one thread a worker. The engines take turns; each figure is the median of the
 ratios of neighbouring runs, with the smallest and the largest. "With startup" is the whole call; "without" begins with
-the first finished example and counts those that follow. Random weights: what votes cost does not depend on them.
+the first finished example and counts those that follow. Random weights: the cost of votes does not depend on them.
 
-The machine should be idle: the load average is printed, and how fast the same work goes on one and on two cores at
-once, without any engine. That ratio is the most that two processes can reach here.
+The machine should be idle. The program prints the load average, and the speed of the same work on one core and on two
+cores at once, without any engine. That ratio is the most that two processes can reach here.
 
 python benchmarks/engines.py [--rounds R] [--examples M] [--n N]
 """
@@ -41,7 +41,7 @@ def network() -> torch.nn.Module:
 
 
 def timed(engine: Engine, count: int, n: int) -> tuple[float, float]:
-    """Seconds for an example, with startup and without."""
+    """Seconds an example, with startup and without."""
     inputs = (Example(i, np.random.default_rng(i).random(SHAPE, dtype=np.float32), 0) for i in range(count))
     start = time.perf_counter()
     first, done = 0.0, 0
@@ -80,20 +80,20 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--examples", type=int, default=24, help="at least 3")
     options.add_argument("--n", type=int, default=10_000)
-    asked = parsed(options)
-    if asked.smoke:
-        asked.rounds, asked.examples, asked.n = 1, 3, 128
+    given = parsed(options)
+    if given.smoke:
+        given.rounds, given.examples, given.n = 1, 3, 128
     engines = {
         "local": LocalEngine(batch_size=BATCH),
         "processes:2": ProcessesEngine(2, batch_size=BATCH),
         "ray:2": RayEngine(2, batch_size=BATCH),
     }
-    print(f"{machine()}; {asked.examples} examples, n = {asked.n:,}", flush=True)
+    print(f"{machine()}; {given.examples} examples, n = {given.n:,}", flush=True)
     rounds: list[dict[str, tuple[float, float]]] = []
     ceilings: list[float] = []
-    for number in range(asked.rounds):
-        ceilings.append(attainable(min(2000, asked.n)))
-        rounds.append({name: timed(engine, asked.examples, asked.n) for name, engine in engines.items()})
+    for number in range(given.rounds):
+        ceilings.append(attainable(min(2000, given.n)))
+        rounds.append({name: timed(engine, given.examples, given.n) for name, engine in engines.items()})
         figures = ", ".join(f"{name} {a:.3f} s ({b:.3f} s)" for name, (a, b) in rounds[-1].items())
         print(
             f"round {number + 1}: seconds an example with startup (without): {figures}; two bare processes "

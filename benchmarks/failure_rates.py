@@ -4,7 +4,7 @@ The true class probabilities are known, and as hard as they can be: the radius t
 below the radius r in question. A certificate's bounds are false if p_lower is above the probability of the class or
 p_upper below that of a rival; its radius is false if it is r or more. False bounds are the stricter count, since a
 false radius needs them. Every certificate is about class 0, whatever selection would have chosen: the guarantee is
-conditional on the class. How they are counted: `common/failure_simulation.py`.
+conditional on the class. `common/failure_simulation.py` counts them.
 
 python benchmarks/failure_rates.py
 """
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
 # Certificates for each alpha: at least a hundred expected failures where the bound is tight.
 CERTIFICATES = {0.05: 40_000, 0.001: 100_000}
-# Of a smoke run, which takes one theorem at one probability.
+# For a smoke run, which takes one theorem at one probability.
 FEW = {0.05: 200}
-# Samples at most, for the estimators that stop early; sizes among which FixedSize takes the hardest.
+# Largest numbers of samples of the estimators that stop early; sizes among which FixedSize takes the hardest.
 _MOST, _MOST_PATIENT = 500, 2_000
 _SIZES = range(150, 350)
 
@@ -59,7 +59,7 @@ THEOREMS: tuple[tuple[Noise, str, float], ...] = (
     (Uniform(0.5), "overlap_linf", 0.97),
     (UniformFlip(0.8, levels=2), "lee", 0.98),
 )
-# How the probability that class 0 lacks is spread over the rivals.
+# How the remaining probability is spread over the rivals.
 SPREAD = {"one": (1.0,), "one of two": (1.0, 0.0), "two equal": (0.5, 0.5)}
 # Estimator, bounds, rivals.
 Rule = tuple[str, str, str]
@@ -100,7 +100,7 @@ class Case:
 
     @property
     def radius(self) -> float:
-        """The radius r in question: what the theorem gives for two classes at the aim."""
+        """The radius r in question: that of the theorem for two classes at the aim."""
         return self.scale(ClassBounds(0, self.aim, 1.0 - self.aim)) or 0.0
 
     def shares(self) -> tuple[float, ...]:

@@ -1,4 +1,4 @@
-"""How long an exact threshold of uniform flips takes, for any number of pixels: median milliseconds, nothing cached.
+"""Time of an exact threshold of uniform flips, for any number of pixels: median milliseconds, nothing cached.
 
 python benchmarks/lee_thresholds.py [REPETITIONS]    (default 25)
 """
@@ -23,7 +23,7 @@ BEYOND = (6, 8, 10, 15, 20)
 
 
 def measured(kappa: Fraction, others: int, r: int, repetitions: int) -> tuple[Fraction, float]:
-    """The threshold, and the median time of computing it anew, in milliseconds."""
+    """The threshold, and the median time to compute it without a cache, in milliseconds."""
     times, found = [], Fraction(0)
     for _ in range(repetitions):
         surviving.cache_clear()

@@ -1,4 +1,4 @@
-"""Peak memory of the engine for more samples and for more images, each in a process of its own: it must not grow.
+"""Peak memory of the engine for more samples and for more images, each in its own process: it must not grow.
 
 python benchmarks/memory.py
 """
@@ -26,7 +26,7 @@ SETTINGS = ((1, 1_000), (1, 10_000), (1, 100_000), (1, 1_000_000), (10, 1_000), 
 
 
 def examples(count: int) -> Iterator[Example]:
-    """Made when they are asked for, as a data set reads them."""
+    """Examples that are made on request, as a data set reads them."""
     rng = np.random.default_rng(0)
     for index in range(count):
         yield Example(index, rng.random(SHAPE, dtype=np.float32), 0)

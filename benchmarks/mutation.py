@@ -1,16 +1,15 @@
-"""Changes the library in many small ways, one at a time, and says which of them no test notices.
+"""Changes the library in many small ways, one at a time, and prints the changes that no test notices.
 
 python benchmarks/mutation.py [--only GROUP,...] [--sample N] [--seed S] [--out FILE]   a random sample of each group
 python benchmarks/mutation.py --again FILE [--out FILE]                                 those of a file that survived
 
-Not a part of `make check` or CI: a mutant takes seconds, and there are thousands. What survived and why is in
+Not part of `make check` or CI: a mutant takes seconds, and there are thousands. For the survivors see
 docs/measurements/mutation.md. Give it a processor core at low priority: `nice -n 10 python benchmarks/mutation.py`.
 
-Each mutant runs in a process of its own, forked from one in which torch and pytest are loaded already. The changed
-module is compiled in memory in the place of the file, so nothing on the disk is touched; what tests do in further
-processes is done by the unchanged library. A mutant is killed by the first test that fails, or by the time that it
-takes. Each module has tests of its own that are asked (`GROUPS`), but for those that take long (`SLOW`): a survivor may
-still be killed by the whole suite.
+Each mutant runs in its own process, forked from one that has loaded torch and pytest. The changed module is compiled in
+memory instead of the file, so no file changes; further processes of a test use the unchanged library. The first failing
+test, or the time limit, kills a mutant. Only the tests of its module run (`GROUPS`), without those that take long
+(`SLOW`): the whole suite may still kill a survivor.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ PATIENCE = 20.0
 # Bytes of address space: a mutant that asks for all memory is to fail by itself.
 MEMORY = 16 * 2**30
 
-# What is changed, and the tests that are asked; paths within `SOURCE` and `TESTS`.
+# The changed modules and their tests; paths within `SOURCE` and `TESTS`.
 _MARGINS = "guarantees/test_known_margins.py"
 _MASKS = ("noises/test_ablation.py", "noises/test_partition.py")
 _NOISES = ("noises/test_contract.py", "noises/test_moments.py", "noises/test_parts.py", _MARGINS)
@@ -105,7 +104,7 @@ SLOW = (
 
 @dataclass(frozen=True)
 class Case:
-    """A mutant, and where it belongs.
+    """A mutant with its group and module.
 
     Attributes:
         group: of `GROUPS`.
@@ -119,24 +118,21 @@ class Case:
 
     @property
     def module(self) -> str:
-        """The module's name."""
         return ".".join(["holdfast", *Path(self.path).with_suffix("").parts])
 
 
 class Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds a module in the place of its file."""
+    """Imports the changed module instead of its file."""
 
     def __init__(self, case: Case) -> None:
         self.case = case
 
     def find_spec(self, name: str, *_: object) -> importlib.machinery.ModuleSpec | None:
-        """Of the changed module alone."""
         if name != self.case.module:
             return None
         return importlib.util.spec_from_file_location(name, SOURCE / self.case.path, loader=self)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Run the changed code."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)
             code = compile(self.case.mutant.tree(), str(SOURCE / self.case.path), "exec")
@@ -149,12 +145,10 @@ class Failure:
     first = ""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Of each part of each test."""
         if report.failed and not self.first:
             self.first = report.nodeid
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Of each file of tests."""
         if report.failed and not self.first:
             self.first = report.nodeid
 
@@ -173,15 +167,15 @@ def cases(group: str, sample: int | None, seed: int) -> list[Case]:
 
 
 def survivors(path: Path) -> list[Case]:
-    """The mutants of a file of results that survived, as far as the source still has them."""
+    """The surviving mutants of a file of results, as far as the source still has them."""
     found = []
     for line in path.read_text(encoding="utf-8").splitlines():
-        said = json.loads(line)
-        if said["outcome"] != "survived":
+        result = json.loads(line)
+        if result["outcome"] != "survived":
             continue
-        source = (SOURCE / said["path"]).read_text(encoding="utf-8")
-        same = [each for each in mutants(source) if (each.line, each.change) == (said["line"], said["change"])]
-        found += [Case(said["group"], said["path"], mutant) for mutant in same[:1]]
+        source = (SOURCE / result["path"]).read_text(encoding="utf-8")
+        same = [each for each in mutants(source) if (each.line, each.change) == (result["line"], result["change"])]
+        found += [Case(result["group"], result["path"], mutant) for mutant in same[:1]]
     return found
 
 
@@ -199,7 +193,7 @@ def run_tests(case: Case | None, tests: Iterable[str], place: Path) -> str:
 
 
 def forked(case: Case | None, tests: Iterable[str], limit: float) -> tuple[str, str, float]:
-    """Run tests in a process of its own.
+    """Run tests in a separate process.
 
     Returns:
         "survived", "killed" or "too slow"; what killed it; and the seconds that it took.
@@ -235,7 +229,7 @@ def forked(case: Case | None, tests: Iterable[str], limit: float) -> tuple[str, 
 
 
 def results(chosen: list[Case]) -> Iterator[dict[str, object]]:
-    """What became of each mutant.
+    """The result of each mutant.
 
     Raises:
         SystemExit: the tests fail without a change.
@@ -266,7 +260,7 @@ def main() -> None:
     options.add_argument("--sample", type=int, help="mutants of each group; all by default")
     options.add_argument("--seed", type=int, default=0, help="of the sample")
     options.add_argument("--out", type=Path, help="a file to which each result is appended, as a line of JSON")
-    options.add_argument("--again", type=Path, help="such a file: take those that survived")
+    options.add_argument("--again", type=Path, help="a file of such results: take its survivors")
     given = parsed(options)
     torch.set_num_threads(1)
     print(f"scipy {scipy.__version__}, torch {torch.__version__}, pytest {pytest.__version__}", flush=True)

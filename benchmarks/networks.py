@@ -1,11 +1,11 @@
-"""Networks for ablated MNIST at equal cost: each is trained for as much processor time, then compared under ablation.
+"""Networks for ablated MNIST at equal cost: trained for equal processor time, then compared under ablation.
 
 python benchmarks/networks.py mnist:DIR [--k K,...] [--minutes M] [--networks SPEC,...]
 
-The speeds are those of first steps, in turns. The first network is trained for as many whole epochs as come nearest to
-the time, each other one for as many as cost no more than those. It prints the accuracy under ablation, over several
-draws of each test image, and the share of images that most draws get right by more than 2 Delta (what Corollary 2 asks
-of a radius), without the bounds that a certificate needs: a comparison.
+The speeds are those of first steps, in turns. The first network is trained for the number of epochs nearest to the
+time, each other one for as many epochs as cost no more. The program prints the accuracy under ablation, over several
+draws of each test image, and the share of images that most draws get right by more than 2 Delta (the condition of
+Corollary 2), without the bounds that a certificate needs: a comparison.
 """
 
 from __future__ import annotations

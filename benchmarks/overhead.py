@@ -1,12 +1,12 @@
-"""What of the engine's time is not the forward pass, and the engine against the plain one-image-at-a-time loop.
+"""The engine's time outside the forward pass, and the engine against the plain one-image-at-a-time loop.
 
 For digits-cnn, mnist-cnn and resnet20, in float32 and bfloat16: noise, forward pass, counting and near ties, each as a
 share of the engine's time, and the speed of the engine over that of the loop of published code (repeat, add noise,
 forward, argmax, count on the host); engine and loop interleaved in one process, medians with the range.
 
-Networks have random weights unless trained ones are named, of which near ties depend: MODEL.safetensors=DATA. Where the
-processor has no arithmetic for a precision, and a network takes more than ten times as long as in float32, that is said
-and not measured.
+Networks have random weights unless you name trained ones (MODEL.safetensors=DATA), on which the near ties depend. If
+the processor has no arithmetic for a precision and a network takes more than ten times as long as in float32, the
+program says so and does not measure it.
 
 python benchmarks/overhead.py [--repetitions N] [--only NAME] [--precision bfloat16] [MODEL.safetensors=DATA ...]
 """

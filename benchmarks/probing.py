@@ -1,8 +1,8 @@
-"""What it costs to look at the base classifier again: processor time of looks and of what they remember, in one run.
+"""Cost of checking the base classifier: processor time of checks ("looks") and of the rows that they copy.
 
 For each base classifier and number of samples: the share of the processor time of `SmoothedClassifier.certify` that
-goes into looking at the first batch, into taking copies of rows, and into looks, in a first call and in later ones;
-medians with quartiles. Both parts are timed in the same call, so that whatever else runs on the machine slows both.
+goes into checking the first batch, copying rows, and later checks, in a first call and in later ones; medians with
+quartiles. All parts are timed in the same call, so that other programs on the machine slow them alike.
 
 python benchmarks/probing.py [--smoke] [--rounds N] [--only NAME]
 """
@@ -58,13 +58,13 @@ def cases() -> list[Case]:
 @contextmanager
 def timed(spent: dict[str, float]) -> Iterator[None]:
     """Add up the processor time of the parts of `Steadiness`; of a part inside another one, only the outer one's."""
-    kept: dict[str, Any] = {name: getattr(Steadiness, name) for name in PARTS}
+    originals: dict[str, Any] = {name: getattr(Steadiness, name) for name in PARTS}
 
     def counting(name: str) -> Callable[..., Any]:
         def counted(*given: Any, **named: Any) -> Any:
             start = time.process_time()
             try:
-                return kept[name](*given, **named)
+                return originals[name](*given, **named)
             finally:
                 spent[name] += time.process_time() - start
 
@@ -75,7 +75,7 @@ def timed(spent: dict[str, float]) -> Iterator[None]:
     try:
         yield
     finally:
-        for name, value in kept.items():
+        for name, value in originals.items():
             setattr(Steadiness, name, value)
 
 

@@ -1,9 +1,9 @@
-"""What each recipe gives for how much time, on the digits that come with the package: trained, certified, in one table.
+"""Accuracy and training time of each recipe, on the digits that come with the package, in one table.
 
 python benchmarks/recipes.py [--epochs N] [--seeds N]
 
-All with the same network, epochs and optimizer, so that recipes with several copies or an attack take longer; the time
-is in the table. Certified accuracy of all 360 test images (n = 1,000, alpha = 0.001), mean over the seeds of training.
+All have the same network, epochs and optimizer, so recipes with several copies or an attack take longer; the table has
+the time. Certified accuracy of all 360 test images (n = 1,000, alpha = 0.001), mean over the seeds of training.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ from holdfast.training.recipes import (
 from holdfast.workflows.train import begun_bundle
 
 _SAMPLES, _ALPHA = 1_000, 0.001
-# Of a smoke run: samples of each image, and every so many images.
+# For a smoke run: samples of each image, and the step between images.
 _FEW, _EVERY = 100, 36
 
 
 @dataclass(frozen=True)
 class Row:
-    """A training: its recipe, its noise, its copies and what else differs."""
+    """A training: its recipe, noise, copies and other differences."""
 
     recipe: Recipe
     noise: Noise

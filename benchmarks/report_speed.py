@@ -1,7 +1,7 @@
-"""Processor time of `holdfast table` and `holdfast report`, whole commands, about a run with made-up votes.
+"""Processor time of `holdfast table` and `holdfast report`, as whole commands, on a run with made-up votes.
 
 10 classes, n = 100,000, bounds "split", votes that are almost all distinct. With --against, both checkouts take turns
-on the same run, so that what else the machine does meets both alike.
+on the same run, so that other programs on the machine slow both alike.
 
 python benchmarks/report_speed.py [EXAMPLES] [--against CHECKOUT] [--rounds N]    (default 10,000 and 5)
 """
@@ -55,9 +55,9 @@ def main() -> None:
     print(f"{examples:,} records, processor seconds, median of {rounds}:")
     for name in commands:
         medians = {which: statistics.median(times[name, which]) for which in checkouts}
-        said = ", ".join(f"{which} {median:.2f}" for which, median in medians.items())
+        figures = ", ".join(f"{which} {median:.2f}" for which, median in medians.items())
         ratio = f" ({medians['there'] / medians['here']:.2f} times faster here)" if "there" in medians else ""
-        print(f"{name}: {said}{ratio}")
+        print(f"{name}: {figures}{ratio}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Small calls from Python: `SmoothedClassifier.certify` with its defaults against the plain loop of published code.
 
-For each base classifier and n: the first call of a new SmoothedClassifier, in which the base classifier is looked at
-and no batch size is known; and later calls of the same one. Both draw n0 + n samples of every image; the engine also
-computes the certificates. Interleaved in one process on one thread; medians of the ratios of neighbouring runs, with
-their quartiles. Above 1 the engine is faster.
+For each base classifier and n: the first call of a new SmoothedClassifier, which checks the base classifier and does
+not know the fastest batch size; and later calls of the same one. Both draw n0 + n samples of every image; the engine
+also computes the certificates. Interleaved in one process on one thread; medians of the ratios of neighbouring runs,
+with their quartiles. Above 1 the engine is faster.
 
 python benchmarks/small_calls.py [--smoke] [--rounds N] [--batch B] [--only NAME]
 ATEN_CPU_CAPABILITY=avx2 python benchmarks/small_calls.py
@@ -41,7 +41,7 @@ class Case:
 
 
 def cases() -> list[Case]:
-    """From one that costs next to nothing to one that costs a millisecond a sample."""
+    """Base classifiers from one that costs next to nothing to one that costs a millisecond a sample."""
     torch.manual_seed(0)
     linear = nn.Sequential(nn.Flatten(), nn.Linear(64, CLASSES))
     gaussian, ablation = hf.Gaussian(0.25), hf.Ablation(45)
@@ -58,7 +58,7 @@ def cases() -> list[Case]:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """How long it takes."""
+    """Seconds that it takes."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
@@ -86,15 +86,15 @@ def ratios(case: Case, call: Call, rounds: int, batch: int) -> dict[str, list[fl
     def certified(smoothed: hf.SmoothedClassifier) -> None:
         smoothed.certify(x, n0=call.n0, n=call.n, alpha=0.001)
 
-    kept = hf.SmoothedClassifier(case.network, case.noise, CLASSES)
+    reused = hf.SmoothedClassifier(case.network, case.noise, CLASSES)
     plain()
-    certified(kept)
+    certified(reused)
     found: dict[str, list[float]] = {"first": [], "later": []}
     for _ in range(rounds):
         before = seconds(plain)
         first = seconds(lambda: certified(hf.SmoothedClassifier(case.network, case.noise, CLASSES)))
         middle = seconds(plain)
-        later = seconds(lambda: certified(kept))
+        later = seconds(lambda: certified(reused))
         after = seconds(plain)
         found["first"].append((before + middle) / 2 / first)
         found["later"].append((middle + after) / 2 / later)
@@ -102,7 +102,7 @@ def ratios(case: Case, call: Call, rounds: int, batch: int) -> dict[str, list[fl
 
 
 def rows_passed(case: Case, call: Call) -> int:
-    """Inputs that pass through the base classifier in the first call."""
+    """Number of inputs that pass through the base classifier in the first call."""
     passed = 0
 
     def counting(noisy: Tensor) -> Tensor:
@@ -131,13 +131,13 @@ def main() -> None:
     given = parsed(options)
     torch.set_num_threads(1)
     calls = [Call(1, 100, 100), Call(1, 100, 1000), Call(2, 100, 2000), Call(1, 100, 10_000)]
-    wanted = [case for case in cases() if given.only in (None, case.name)]
+    chosen = [case for case in cases() if given.only in (None, case.name)]
     rounds = given.rounds
     if given.smoke:
-        wanted, calls, rounds = wanted[:2], calls[:2], 3
+        chosen, calls, rounds = chosen[:2], calls[:2], 3
     print(f"{machine()}; plain loop in batches of {given.batch}; {rounds} rounds", flush=True)
     print(f"{'base classifier':16} {'images':>6} {'n0':>5} {'n':>6} {'rows':>7}  {'first call':22} later calls")
-    for case in wanted:
+    for case in chosen:
         for call in calls:
             found = ratios(case, call, rounds if case.name != "resnet20" else max(3, rounds // 3), given.batch)
             print(

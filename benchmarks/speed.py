@@ -3,9 +3,9 @@
 python benchmarks/speed.py [--networks NAME,...] [--backends NAME[/PRECISION],...] [--seconds S] [--repetitions N]
     [--markdown]
 
-Interleaved in one process on one thread, so that whatever else runs on the machine slows all of them; medians of the
-ratios in each round, with their range. A backend more than ten times slower than the plain loop is said to be so after
-a few inputs, and not measured further.
+Interleaved in one process on one thread, so that other programs on the machine slow all of them; medians of the ratios
+in each round, with their range. A backend more than ten times slower than the plain loop is found after a few inputs
+and not measured further.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from holdfast.sampling.rng import BLOCK
 from holdfast.types import Example
 
 CPU = torch.device("cpu")
-# Beyond this multiple of torch's own products, those say nothing about the processor.
+# Beyond this multiple of torch's own products, these say nothing about the processor.
 _NO_CEILING = 4.0
-# Of the smallest case, in seconds: every backend but the one that takes a compiler.
+# For the smallest case, in seconds: every backend except the one that takes a compiler.
 SMOKE_BACKENDS = tuple(name for name in backend_names() if name != "torch-compiled")
 
 
@@ -51,7 +51,7 @@ class Free(VotingClassifier):
 
 @dataclass
 class Row:
-    """What is measured of one backend and precision; one entry a round.
+    """Measurements of one backend and precision; one entry a round.
 
     Attributes:
         too_slow: samples a second, where these are so few that nothing else is measured.
@@ -74,7 +74,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Bench:
-    """A network under a noise on this machine, and how long its measurements take."""
+    """A network under a noise on this machine, and the length of its measurements."""
 
     network: nn.Module
     case: Case
@@ -101,16 +101,16 @@ class Bench:
         return (time.perf_counter() - start) / (chosen * each)
 
     def noisy(self, copies: int) -> Tensor:
-        """So many noisy copies of each image, `(images * copies, *noisy event)`."""
+        """Noisy copies of each image, `(images * copies, *noisy event)`."""
         source = torch.Generator().manual_seed(2)
         return torch.cat([self.case.noise.sample(torch.from_numpy(x.x), copies, source) for x in self.examples])
 
-    def rows(self, wanted: list[tuple[str, str]]) -> list[Row]:
-        """Every backend and precision that was asked for and can be had here."""
+    def rows(self, chosen: list[tuple[str, str]]) -> list[Row]:
+        """Every requested backend and precision that is available here."""
         calibration = Calibration(self.noisy(30).numpy(), {})
         shape = self.case.noise.noisy_shape(self.case.shape)
         rows = []
-        for name, precision in wanted:
+        for name, precision in chosen:
             if name not in usable(precision, CPU):
                 continue
             start = time.perf_counter()
@@ -134,7 +134,7 @@ class Bench:
                 row.samples = max(self.case.batch, round(self.seconds / each / self.case.batch) * self.case.batch)
                 return
             if each * plain <= HOPELESS:
-                # Slower than the loop: nobody waits for full batches of it.
+                # Slower than the loop: do not wait for full batches.
                 row.samples = max(BLOCK, round(self.seconds / each / BLOCK) * BLOCK)
                 return
             row.too_slow = 1.0 / each
@@ -155,7 +155,7 @@ class Bench:
             row.of_ceiling.append(operations / each / ceilings[row.precision])
 
     def measure(self, rows: list[Row], operations: float) -> None:
-        """All rows in turn, again and again, and the ceilings of each round, which are printed."""
+        """Measure all rows in rounds, and print the ceilings of each round."""
         first = self.plain_speed(min(BLOCK, self.case.loop_batch))
         for row in rows:
             self.prepare(row, first)
@@ -182,7 +182,7 @@ def shares(samples: int) -> tuple[int, int]:
 
 
 def slow_words(row: Row) -> str:
-    """What is said of a row that is not measured."""
+    """The text for a row that is not measured."""
     return f"is more than ten times slower than the plain loop ({row.too_slow:,.1f} samples/s): not measured further"
 
 
@@ -245,7 +245,7 @@ def wanted_rows(given: str) -> list[tuple[str, str]]:
 
 
 def options() -> argparse.Namespace:
-    """What the command line says."""
+    """The options of the command line."""
     made = parser(__doc__)
     made.add_argument("--networks", default=",".join(CASES))
     made.add_argument("--backends", default=",".join(backend_names()), help="with all precisions, or one: NAME/int8")
@@ -263,7 +263,7 @@ def options() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Measure what the command line names."""
+    """Measure the networks and backends of the command line."""
     given = options()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")

@@ -1,4 +1,4 @@
-"""How many samples "is the certified radius at least r?" takes, and whether the answers change.
+"""Number of samples for the question "is the certified radius at least r?", and whether the answers change.
 
 Simulated from the p_A of a published certification log (recovered from its radii; inputs that were not certified are
 given p_A = 0.3 to 0.5): for each radius, `Looks` and `EProcess` against `FixedSize` at the same n and alpha.
@@ -31,8 +31,8 @@ RADII = (0.25, 0.5, 0.75, 1.0)
 def answer(rule: Estimator, scale: Scale, p: float, radius: float, rng: np.random.Generator) -> tuple[int, bool]:
     """Samples taken, and whether the radius was certified, for a binary classifier that votes 0 with probability p."""
     votes = np.zeros(2, dtype=np.int64)
-    while wanted := rule.draws_wanted(0, Counts.of(votes)):
-        votes += rng.multinomial(wanted, [p, 1 - p])
+    while draws := rule.draws_wanted(0, Counts.of(votes)):
+        votes += rng.multinomial(draws, [p, 1 - p])
     reached = scale(rule.bounds(0, Counts.of(votes)))
     return int(votes.sum()), reached is not None and reached >= radius
 
@@ -47,7 +47,7 @@ def small_log(folder: Path) -> Path:
 
 
 def main() -> None:
-    """Compare on the log that the command line names, or for a smoke run on a small one."""
+    """Compare on the log of the command line, or in a smoke run on a small one."""
     options = parser(__doc__)
     options.add_argument("log", nargs="?", type=Path, metavar="LOG.tsv")
     options.add_argument("sigma", nargs="?", type=float)

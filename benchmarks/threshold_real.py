@@ -1,4 +1,4 @@
-"""How many samples "is the radius at least r?" takes on a real model, and whether the answers stay the same.
+"""Number of samples for "is the radius at least r?" on a real model, and whether the answers stay the same.
 
 Every estimator goes through the engine on real images: `FixedSize` once, `Looks` and `EProcess` for each radius, and
 `Looks` for all radii together. Noise is keyed by seed, example and block, so with the same seed the estimators that
@@ -39,14 +39,14 @@ if TYPE_CHECKING:
     from holdfast.types import Example
 
 N0, N, ALPHA = 100, 100_000, 0.001
-# Of a smoke run: samples at most, and images.
+# For a smoke run: the largest number of samples, and images.
 FEW, FEW_IMAGES = 2_000, 6
 RADII = (0.25, 0.5, 0.75, 1.0)
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What is certified, by which base classifier, and the examples of it that are."""
+    """The data, the base classifier, and the examples to certify."""
 
     material: Setup
     classifier: VotingClassifier
@@ -64,7 +64,7 @@ class Setting:
         return votes
 
     def right(self, estimator: Estimator, votes: dict[int, Votes], radius: float) -> np.ndarray:
-        """Which examples are certified, and rightly so, at a radius."""
+        """Which examples are certified correct at a radius."""
         proved = [
             certificate(
                 self.material.noise,
@@ -113,7 +113,7 @@ def table(setting: Setting, fixed: dict[int, Votes], seed: int) -> None:
 
 
 def main() -> None:
-    """Sample for what the command line names, or for a smoke run for a small model."""
+    """Sample for the model and data of the command line, or in a smoke run for a small model."""
     options = parser(__doc__)
     options.add_argument("model", nargs="?", type=Path)
     options.add_argument("data", nargs="?", help="digits, or mnist:DIR")
@@ -122,31 +122,31 @@ def main() -> None:
     options.add_argument("--precision", default="float32")
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--batch-size", type=int, default=None)
-    asked = parsed(options, "model", "data")
+    given = parsed(options, "model", "data")
     print(machine(), flush=True)
-    if not asked.smoke:
-        compare(asked, N)
+    if not given.smoke:
+        compare(given, N)
         return
     with tempfile.TemporaryDirectory() as folder:
-        asked.model, asked.data, asked.limit = digits_model(Path(folder)), DATA, FEW_IMAGES
-        compare(asked, FEW)
+        given.model, given.data, given.limit = digits_model(Path(folder)), DATA, FEW_IMAGES
+        compare(given, FEW)
 
 
-def compare(asked: argparse.Namespace, n: int) -> None:
-    """Sample for every estimator, n samples at most, and print the tables."""
-    material = Setup.load(asked.model, asked.data, None, "test", "cpu", asked.precision)
-    indices = range(0, len(material.data), asked.every)[: asked.limit]
-    classifier, engine = material.builder("cpu", 1).classifier("torch"), LocalEngine(batch_size=asked.batch_size)
+def compare(given: argparse.Namespace, n: int) -> None:
+    """Sample for every estimator, at most n samples, and print the tables."""
+    material = Setup.load(given.model, given.data, None, "test", "cpu", given.precision)
+    indices = range(0, len(material.data), given.every)[: given.limit]
+    classifier, engine = material.builder("cpu", 1).classifier("torch"), LocalEngine(batch_size=given.batch_size)
     examples = [material.data[index] for index in indices]
     size, speed = engine.fastest_batch(classifier, material.noise, examples[0])
     setting = Setting(material, classifier, examples, replace(engine, batch_size=size), n)
     print(
-        f"{material.model.label} for {material.noise}, {asked.precision}, {material.data.source}: "
-        f"{len(indices)} of {len(material.data)} test images (every {asked.every}), "
+        f"{material.model.label} for {material.noise}, {given.precision}, {material.data.source}: "
+        f"{len(indices)} of {len(material.data)} test images (every {given.every}), "
         f"n0 = {N0}, n = {n:,}, alpha = {ALPHA}; batches of {size}, {speed:,.0f} samples/s"
     )
-    fixed = setting.sample(FixedSize(n, ALPHA), asked.seed)
-    for seed, words in ((asked.seed, "The same noise"), (asked.seed + 1, "Other noise")):
+    fixed = setting.sample(FixedSize(n, ALPHA), given.seed)
+    for seed, words in ((given.seed, "The same noise"), (given.seed + 1, "Other noise")):
         print(f"\n{words} as `FixedSize` (seed {seed}):\n")
         table(setting, fixed, seed)
 

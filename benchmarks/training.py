@@ -4,9 +4,9 @@ python benchmarks/training.py MODEL_CASE=DATA ... [--rounds N]
 
     python benchmarks/training.py mnist=mnist:DIR cifar10=parquet:DIR
 
-The plain loop is what published training scripts do: images as bytes in a data set, each turned into a float tensor and
-augmented by itself, a DataLoader without workers (one core is what both have), noise drawn for the minibatch, float32,
-the optimizer as torch makes it. Interleaved in rounds; medians of the rounds' ratios, with their range.
+The plain loop is that of published training scripts: images as bytes in a data set, each converted to a float tensor
+and augmented by itself, a DataLoader without workers (both have one core), noise drawn for the minibatch, float32, the
+optimizer as torch makes it. Interleaved in rounds; medians of the rounds' ratios, with their range.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from holdfast.training.trainer import TrainProgress
 from holdfast.workflows.specs import open_data_spec, parse_noise
 from holdfast.workflows.train import begun_bundle
 
-# Steps that one round times, after some that it does not; and those that a smoke run times.
+# Steps that one round times, untimed steps before them, and those of a smoke run.
 _STEPS, _UNTIMED, _FEW = 24, 4, 2
 
 
@@ -149,11 +149,11 @@ def measure(name: str, spec: str, rounds: int, steps: int) -> None:
 
 
 def main() -> None:
-    """Measure what the arguments name."""
+    """Measure the cases of the command line."""
     options = parser(__doc__)
     options.add_argument("cases", nargs="*", metavar="CASE=DATA", help=f"{' or '.join(CASES)}, and a data set for it")
     options.add_argument("--rounds", type=int, default=5)
-    options.add_argument("--steps", type=int, default=_STEPS, help="that a round times")
+    options.add_argument("--steps", type=int, default=_STEPS, help="steps that a round times")
     given = parsed(options, "cases")
     if given.smoke:
         given.cases, given.rounds, given.steps = ["digits=digits"], 1, _FEW

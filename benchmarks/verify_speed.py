@@ -1,7 +1,7 @@
-"""How long `holdfast verify` takes for 10,000 synthetic examples, reading the files included, making the claims not.
+"""Time of `holdfast verify` on 10,000 synthetic examples, including reading the files but not making the claims.
 
-10 classes, n = 100,000, bounds "split", votes that are almost all distinct. The claims are true ones, made beforehand;
-what is timed is their check from the votes.
+10 classes, n = 100,000, bounds "split", votes that are almost all distinct. The claims are true and made
+beforehand; only their check from the votes is timed.
 
 python benchmarks/verify_speed.py [EXAMPLES]    (default 10,000)
 """

@@ -1,6 +1,6 @@
-"""Certify a scikit-learn style classifier: any callable that takes noisy inputs will do.
+"""Certify a scikit-learn style classifier: any callable that takes noisy inputs can be the base classifier.
 
-The base classifier here is the nearest class mean of the digits in the package, with no training for noise at all.
+The base classifier here is the nearest class mean of the digits in the package, without any training for noise.
 
 python examples/certify_your_own.py [--smoke]    (with --smoke: three images, as CI runs it)
 """

@@ -118,7 +118,7 @@ def test_what_is_packed_like_data_is_unpacked() -> None:
     with pytest.raises(EOFError, match="it ends before"):
         unzipped(packed[:-9], "here", DataError, lambda start: None)
     with pytest.raises(DataError, match=r"here unpacks to 200,000,000 bytes or more, and has 1,000"):
-        check_packed(200_000_000, 1_000, "here", DataError, "get it afresh")
+        check_packed(200_000_000, 1_000, "here", DataError, "get it again")
     check_packed(60_000_000, 10, "here", DataError, "")
 
 

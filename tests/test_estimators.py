@@ -117,7 +117,7 @@ def test_counts_are_non_negative_integers(votes: tuple[int, int]) -> None:
 
 def test_counts_of_floats_with_a_fraction_are_refused() -> None:
     assert Counts.of([3.0, 2.0]) == Counts((3, 2))
-    with pytest.raises(UsageError, match="counts are integers"):
+    with pytest.raises(UsageError, match="counts must be integers"):
         Counts.of([2.9999, 1.0])
 
 

@@ -56,7 +56,7 @@ def test_what_is_no_file_is_refused_and_left_alone(
         place = tmp_path / "link"
         place.symlink_to("there")
     before = place.lstat()
-    with pytest.raises(StorageError, match=rf"{place} is {what}; expected was a file, .* choose another place"):
+    with pytest.raises(StorageError, match=rf"{place} is {what}; expected a file, .* choose another place"):
         write(place)
     with pytest.raises(StorageError, match=f"is {what}"), alone_at(place, "is making it"):
         pass
@@ -102,8 +102,8 @@ REASONS = {
     errno.EROFS: "its file system is read-only",
     errno.EACCES: "permission denied",
     errno.ENAMETOOLONG: "its name, or its path, is too long",
-    errno.ENOTDIR: "something on the way is a file and no folder",
-    errno.EISDIR: "it is a folder and no file",
+    errno.ENOTDIR: "something on the way is a file, not a folder",
+    errno.EISDIR: "it is a folder, not a file",
     errno.EIO: "the disk reports an error",
 }
 
@@ -141,7 +141,7 @@ def test_a_file_system_without_locks_is_no_full_disk(
 def test_what_stands_in_the_way_of_a_lock_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for place, reason in (
-        (tmp_path / "file" / "model", "a file and no folder"),
+        (tmp_path / "file" / "model", "a file, not a folder"),
         (tmp_path / ("x" * 300), "too long"),
     ):
         with pytest.raises(StorageError, match=reason), alone_at(place, "is making it"):

@@ -32,7 +32,7 @@ def test_every_public_name_is_there_and_documented() -> None:
     for name in holdfast.__all__:
         assert getattr(holdfast, name).__doc__
     assert dir(holdfast) == holdfast.__all__
-    with pytest.raises(AttributeError, match="no attribute 'Laplacian'; public are Ablation"):
+    with pytest.raises(AttributeError, match="no attribute 'Laplacian'; its public names are Ablation"):
         holdfast.Laplacian  # noqa: B018
 
 

@@ -83,7 +83,7 @@ def test_another_distribution_is_loaded_when_it_is_asked_for(known: Registry[str
         (FAILING, "MODULE", "RuntimeError: no such luck"),
         ("import not_there_at_all", "MODULE", "ModuleNotFoundError: No module named 'not_there_at_all'"),
         ("x = 1", "MODULE:y", "AttributeError: "),
-        ("x = 1", "MODULE:x", "one_colours:x registers no colour of that name"),
+        ("x = 1", "MODULE:x", "one_colours:x registers no colour with that name"),
         (MODULE.replace("green", "red"), "MODULE", "two colours are named 'red': that of own_colours.red, and that of"),
     ],
 )
@@ -104,7 +104,7 @@ def test_a_name_that_is_taken_is_refused_with_both_homes(known: Registry[str], t
     brings(tmp_path, "one", MODULE, red="MODULE:other", green="MODULE")
     brings(tmp_path, "two", MODULE, green="MODULE")
     with pytest.warns(HoldfastWarning) as told:
-        assert known.asked("red") == "red itself"
+        assert known.find_written("red") == "red itself"
     said = sorted(str(each.message) for each in told)
     assert len(said) == 2
     assert "the colour 'red' of the distribution one (one_colours) is refused: own_colours.red has that name" in said[1]

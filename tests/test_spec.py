@@ -72,9 +72,9 @@ def test_a_path_without_quotes_is_the_one_that_is_there() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('images:"a,size=4', "a double quote in 'images:\"a,size=4' is not closed: '\"a,size=4'. Close it; one that"),
-        ('images:"a"b,size=4', "behind the closing quote of \"a\" in .* stands 'b', expected a comma or the end"),
-        ('gaussian:sigma="1"2', "behind the closing quote of \"1\" in .* stands '2'"),
+        ('images:"a,size=4', "a double quote in 'images:\"a,size=4' is not closed: '\"a,size=4'. Close it; write a"),
+        ('images:"a"b,size=4', "after the closing quote of \"a\" in .* comes 'b', expected a comma or the end"),
+        ('gaussian:sigma="1"2', "after the closing quote of \"1\" in .* comes '2'"),
         ("gaussian:sigma=1,2", "cannot read '2' in 'gaussian:sigma=1,2': parameters are written key=value"),
         ("gaussian:sigma=", "cannot read 'sigma='"),
         ("gaussian:=1", "cannot read '=1'"),
@@ -149,7 +149,7 @@ def test_what_is_read_can_be_spelled(text: str, path: bool) -> None:
 
 @pytest.mark.parametrize(("name", "key"), [("a:b", "k"), ("a,b", "k"), ("a", "1k"), ("a", "k l"), ("a", "")])
 def test_what_cannot_be_spelled(name: str, key: str) -> None:
-    with pytest.raises(ValueError, match=r"has no colon and no comma|is a word of letters"):
+    with pytest.raises(ValueError, match=r"must have no colon and no comma|must be a word of letters"):
         spell(Spec(name, None, {key: "1"}))
 
 

@@ -1,1 +1,1 @@
-"""What several benchmarks share; nothing in here is a program."""
+"""Code that several benchmarks share; no programs."""

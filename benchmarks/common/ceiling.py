@@ -1,4 +1,4 @@
-"""The most that a processor does: operations a second of products of large square matrices, by precision."""
+"""The limit of a processor: operations a second of products of large square matrices, by precision."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-# Rows and columns, the largest for which a product takes no longer than this many seconds.
+# Sizes (rows = columns) to choose from: the largest whose product takes at most this many seconds.
 _SIZES, _SECONDS = (2048, 1024, 512, 256, 128), 1.0
 
 
 class Ceiling:
-    """Products of large square matrices by torch, in the precisions asked for.
+    """Products of large square matrices by torch, in the requested precisions.
 
-    A processor without arithmetic in a precision takes a hundred times as long for a product, which is then a smaller
-    one: the time of a product of the smallest size says how large it may be.
+    A processor without arithmetic in a precision takes a hundred times as long, so the product is then smaller: the
+    time of a product of the smallest size decides how large it may be.
     """
 
     def __init__(self, precisions: Collection[str], largest: int = _SIZES[0]) -> None:

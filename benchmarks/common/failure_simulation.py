@@ -1,7 +1,7 @@
-"""How often the bounds and radii of an estimator are false, for true class probabilities that are known.
+"""How often the bounds and radii of an estimator are false, for known true class probabilities.
 
-Bounds depend on counts only, so certificates with equal votes are computed once. Where at most two classes have votes,
-and for all outcomes of `FixedSize`, the failure probability is computed without sampling as well.
+Bounds depend only on counts, so certificates with equal votes are computed once. If at most two classes have votes, and
+for all outcomes of `FixedSize`, the failure probability is also computed without sampling.
 """
 
 from __future__ import annotations
@@ -47,39 +47,39 @@ def failed(rule: Any, shares: tuple[float, ...], scale: Scale, radius: float) ->
 
 
 def simulate(rule: Any, shares: tuple[float, ...], certificates: int, rng: np.random.Generator) -> Counter[Votes]:
-    """Final votes of many certificates, drawn as the estimator asks; those with equal votes go on together."""
+    """Final votes of many certificates, drawn as the estimator requests; those with equal votes continue together."""
     ended: Counter[Votes] = Counter()
     going: Counter[Votes] = Counter({(0,) * len(shares): certificates})
     while going:
         further: Counter[Votes] = Counter()
         for votes, count in going.items():
-            wanted = rule.draws_wanted(0, Counts(votes))
-            if wanted <= 0:
+            draws = rule.draws_wanted(0, Counts(votes))
+            if draws <= 0:
                 ended[votes] += count
                 continue
-            further.update(Counter(map(tuple, (rng.multinomial(wanted, shares, size=count) + votes).tolist())))
+            further.update(Counter(map(tuple, (rng.multinomial(draws, shares, size=count) + votes).tolist())))
         going = further
     return ended
 
 
 def exact(rule: Any, shares: tuple[float, ...]) -> dict[Votes, float]:
-    """The probability of each final vote, where at most two classes have any: votes for class 0 are the whole state."""
+    """The probability of each final vote if at most two classes have any: votes for class 0 are the whole state."""
     ended: dict[Votes, float] = {}
     others = (0,) * (len(shares) - 2)
     going, total = np.ones(1), 0
     while going.any():
-        stays, wanted = np.zeros_like(going), 0
+        stays, draws = np.zeros_like(going), 0
         for hits in np.flatnonzero(going > _NEGLIGIBLE).tolist():
             votes = (hits, total - hits, *others)
             more = rule.draws_wanted(0, Counts(votes))
             if more <= 0:
                 ended[votes] = float(going[hits])
                 continue
-            # All that goes on goes on together: every estimator here asks by the number of votes alone.
-            assert wanted in (0, more)
-            stays[hits], wanted = going[hits], more
-        going = np.convolve(stays, binom.pmf(np.arange(wanted + 1), wanted, shares[0]))
-        total += wanted
+            # All outcomes that continue do so together: every estimator here decides by the number of votes alone.
+            assert draws in (0, more)
+            stays[hits], draws = going[hits], more
+        going = np.convolve(stays, binom.pmf(np.arange(draws + 1), draws, shares[0]))
+        total += draws
     return ended
 
 
@@ -94,7 +94,7 @@ def outcomes(n: int, shares: tuple[float, ...]) -> dict[Votes, float]:
 
 @dataclass(frozen=True)
 class Rate:
-    """What came of one case."""
+    """The result of one case."""
 
     certificates: int
     false_bounds: int
@@ -102,7 +102,7 @@ class Rate:
     exact: float | None
 
     def at_most(self, alpha: float) -> bool:
-        """Not more failures than a correct estimator has but with probability 1e-6, nor a larger exact probability."""
+        """Whether a correct estimator fails as often with probability 1e-6 or more, and `exact` is at most alpha."""
         allowed = binom.isf(_TEST_FAILS, self.certificates, alpha)
         within = self.exact is None or self.exact <= alpha * (1 + 1e-9)
         return max(self.false_bounds, self.false_radii) <= allowed and within

@@ -1,4 +1,4 @@
-"""A run with made-up votes, written as a certification writes it."""
+"""A run with made-up votes, in the form that a certification writes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ N, CLASSES = 100_000, 10
 
 
 def write_run(folder: Path, examples: int) -> None:
-    """A complete run with votes as a trained network casts them: many near unanimous, some near a tie."""
+    """Write a complete run with votes like those of a trained network: many near unanimous, some near a tie."""
     rng = np.random.default_rng(0)
     manifest = RunManifest(
         kind="certify",

@@ -1,6 +1,6 @@
-"""Small changes to a module, each of which some test should notice: what `benchmarks/mutation.py` makes.
+"""Small changes to a module, each of which some test should notice, for `benchmarks/mutation.py`.
 
-Left alone: annotations, docstrings, imports and the texts of messages, where a change is no fault of behaviour.
+Annotations, docstrings, imports and messages stay unchanged, since changes there are no faults of behaviour.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ _OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
     ast.BitOr: ast.BitAnd,
     ast.BitXor: ast.BitAnd,
 }
-# Functions and methods, each with the one that is called in its place.
+# Functions and methods, each with its replacement.
 _CALLED = {
     "all": "any", "any": "all", "ceil": "floor", "floor": "ceil", "min": "max", "max": "min", "down": "up",
     "up": "down", "float_above": "float_below", "float_below": "float_above", "lower_bound": "upper_bound",
     "upper_bound": "lower_bound", "normal_quantile_lower": "normal_quantile_upper",
     "normal_quantile_upper": "normal_quantile_lower",
 }  # fmt: skip
-# Parameters of which 2% more or less is a false guarantee.
+# Parameters whose change by 2% gives a false guarantee.
 _SCALES = {"alpha", "b", "half_width", "kappa", "p_lower", "p_upper", "sigma"}
 
 
@@ -54,8 +54,8 @@ class Mutant:
     Attributes:
         source: of the module.
         line: of the change, 1-based.
-        change: in words: what stood there and what stands there now.
-        place: number of the expression or statement that is changed, in the order of the text.
+        change: in words: the code before and after.
+        place: number of the changed expression or statement, in the order of the text.
         number: of the change, among those of this place.
     """
 
@@ -75,7 +75,7 @@ class Mutant:
 
 
 def mutants(source: str) -> list[Mutant]:
-    """All of a module, in the order of its text."""
+    """All mutants of a module, in the order of its text."""
     made = []
     for place, node in enumerate(_places(ast.parse(source))):
         for number, changed in enumerate(_changes(node)):
@@ -113,12 +113,12 @@ def _left_alone(parent: ast.AST, child: ast.AST) -> bool:
         return True
     if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
         return True
-    # What an error says.
+    # The message of an error.
     return isinstance(parent, ast.Raise)
 
 
 def _changes(node: ast.expr | ast.stmt) -> Iterator[ast.expr | ast.stmt]:
-    """What may stand in the place of an expression or a statement."""
+    """The replacements of an expression or a statement."""
     if isinstance(node, ast.Compare):
         for number, operator in enumerate(node.ops):
             for other in _COMPARISONS[type(operator)]:

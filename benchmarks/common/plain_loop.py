@@ -1,4 +1,4 @@
-"""The plain loop of published code, which Holdfast is compared with: one image at a time, counts on the host."""
+"""The plain loop of published code, for comparison: one image at a time, counts on the host."""
 
 from __future__ import annotations
 
@@ -33,6 +33,6 @@ def _noisy(noise: Noise, x: Tensor) -> Tensor:
         return x + torch.randn_like(x) * noise.sigma
     assert isinstance(noise, Ablation)
     pixels = x.shape[2] * x.shape[3]
-    kept = torch.rand(len(x), pixels).argsort(1)[:, : noise.k]
-    mask = torch.zeros(len(x), pixels).scatter_(1, kept, 1.0).view(len(x), 1, *x.shape[2:])
+    retained = torch.rand(len(x), pixels).argsort(1)[:, : noise.k]
+    mask = torch.zeros(len(x), pixels).scatter_(1, retained, 1.0).view(len(x), 1, *x.shape[2:])
     return torch.cat([x * mask, (1 - x) * mask], dim=1)

@@ -1,4 +1,4 @@
-"""The command line that every benchmark has: its options, `--smoke`, and the machine that it ran on."""
+"""The command line of every benchmark: its options, `--smoke`, and the machine that it ran on."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-# CI looks for this in what a program prints, so that a program that does not know --smoke is found out.
+# CI looks for this in the output, to find programs that do not know --smoke.
 SMOKE = "smoke run: sizes so small that no figure below means anything"
 _CPUINFO = Path("/proc/cpuinfo")
-# What kernels in bfloat16 and int8 are made of on x86 processors, by the names that Linux has for them.
+# Instruction sets of x86 processors for bfloat16 and int8, by their names in Linux.
 _SMALL_TYPES = ("avx512_bf16", "avx512_vnni", "avx_vnni", "amx_bf16", "amx_int8")
 _LIMITS = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
 _PACKAGES = ("torch", "openvino", "nncf", "onnxruntime")
@@ -27,11 +27,11 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 
 
 def parsed(options: argparse.ArgumentParser, *needed: str) -> argparse.Namespace:
-    """The options as given, after saying that it is a smoke run where it is one.
+    """Parse the command line, and say so if it is a smoke run.
 
     Args:
         options: made by `parser`.
-        needed: arguments that only a smoke run does without, as it makes its own.
+        needed: arguments that only a smoke run may omit, since it makes its own.
     """
     given = options.parse_args()
     missing = [name for name in needed if not getattr(given, name)]
@@ -43,7 +43,7 @@ def parsed(options: argparse.ArgumentParser, *needed: str) -> argparse.Namespace
 
 
 def machine() -> str:
-    """One line on what a time was measured with: processor, instruction sets, versions, and what else runs."""
+    """One line about the machine of a measurement: processor, instruction sets, versions, and load."""
     import torch
 
     found = [
@@ -57,14 +57,14 @@ def machine() -> str:
 
 
 def processor() -> str:
-    """Its name, as Linux has it; elsewhere as Python has it."""
+    """The processor's name from Linux, or elsewhere from Python."""
     return _line("model name") or platform.processor() or platform.machine()
 
 
 def _having(flags: set[str]) -> str:
     small = [name for name in _SMALL_TYPES if name in flags]
     widest = "avx512f" if "avx512f" in flags else "avx2" if "avx2" in flags else "no avx2"
-    return " ".join([widest, *small]) if flags else "instruction sets that are not known here"
+    return " ".join([widest, *small]) if flags else "unknown instruction sets"
 
 
 def _flags() -> set[str]:
@@ -72,7 +72,7 @@ def _flags() -> set[str]:
 
 
 def _line(name: str) -> str:
-    """The first value of that name in /proc/cpuinfo; empty where there is none."""
+    """The first value of this name in /proc/cpuinfo, or an empty string."""
     if not _CPUINFO.is_file():
         return ""
     pairs = (line.partition(":") for line in _CPUINFO.read_text(encoding="utf-8").splitlines())

@@ -1,4 +1,4 @@
-"""A model and data with which a smoke run does without any of its own: the digits of the package."""
+"""A model and data for smoke runs that get none: the digits of the package."""
 
 from __future__ import annotations
 

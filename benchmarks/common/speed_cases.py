@@ -1,4 +1,4 @@
-"""Networks, noises and images on which `speed.py` measures, with the ratios that are wanted."""
+"""Networks, noises and images on which `speed.py` measures, with the target ratios."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Case:
     Attributes:
         shape: of an input without noise.
         classes: of the network.
-        loop_batch: noisy copies that the plain loop takes at a time.
-        batch: that the engine takes.
-        targets: ratios to the plain loop that are wanted, by precision.
-        steps: of training; none where the last layer alone is fitted.
+        loop_batch: batch size of the plain loop.
+        batch: batch size of the engine.
+        targets: target ratios to the plain loop, by precision.
+        steps: of training; 0 if only the last layer is fitted.
     """
 
     shape: tuple[int, int, int]
@@ -47,15 +47,15 @@ CASES = {
     "resnet18": Case((3, 32, 32), Ablation(75), 10, 400, 256, (1.15, 5.0, 10.0)),
     "resnet50": Case((3, 224, 224), Gaussian(0.25), 1000, 100, 64, (1.45, 7.0, 13.0)),
 }
-# What a smoke run takes: nobody waits for its forward passes, and nothing is wanted of it.
+# The case of a smoke run: it is fast and has no target.
 SMALL = "digits-cnn"
 ALL = {**CASES, SMALL: Case((1, 8, 8), Gaussian(0.25), 10, 64, 64, (1.0, 1.0, 1.0))}
 
 
 def network_for(name: str, case: Case, examples: list[Example]) -> nn.Module:
-    """The network with weights that tell the images apart: trained for some steps, or random but for the last layer.
+    """The network with weights that distinguish the images: trained for some steps, or random except the last layer.
 
-    Near ties are computed twice and so cost time; with random logits there are more of them than with trained ones.
+    Near ties are computed twice and cost time; random logits have more of them than trained ones.
     """
     torch.manual_seed(0)
     shape = case.noise.noisy_shape(case.shape)
@@ -80,16 +80,16 @@ def network_for(name: str, case: Case, examples: list[Example]) -> nn.Module:
         features = torch.cat(seen)
         center = features.mean(0)
         features = (features - center).double()
-        wanted = torch.eye(case.classes)[:IMAGES].repeat_interleave(copies, 0).double()
+        answers = torch.eye(case.classes)[:IMAGES].repeat_interleave(copies, 0).double()
         gram = features @ features.T
         ridge = 0.1 * gram.diagonal().mean() * torch.eye(len(gram))
-        last.weight.copy_((features.T @ torch.linalg.solve(gram + ridge, wanted)).T)
+        last.weight.copy_((features.T @ torch.linalg.solve(gram + ridge, answers)).T)
         last.bias.copy_(-last.weight @ center)
     return network
 
 
 def _trained(network: nn.Module, case: Case, examples: list[Example], source: torch.Generator) -> nn.Module:
-    """A few images under noise, until most copies are told apart."""
+    """Train on a few images under noise, until most copies are distinguished."""
     optimizer, labels = torch.optim.Adam(network.parameters(), 2e-3), torch.arange(IMAGES).repeat_interleave(6)
     for _ in range(case.steps):
         noisy = torch.cat([case.noise.sample(torch.from_numpy(each.x), 6, source) for each in examples])

@@ -1,4 +1,4 @@
-"""A network and a noise that say how long they took, and how a network that is far too slow is found out early."""
+"""A backend and a noise that measure their time, and a quick test for networks that are far too slow."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from holdfast.models.backends import Backend
     from holdfast.noises.base import Noise
 
-# Beyond so many times the time of the plain loop, nobody would use a backend, and it is not measured further.
+# A backend that takes more than this many times the plain loop's time is useless and not measured further.
 HOPELESS = 10.0
-# Seconds; what takes longer is not the hiccup of a busy machine.
+# Seconds; anything longer is not a hiccup of a busy machine.
 _PATIENCE = 1.0
 
 
@@ -28,18 +28,16 @@ class TimedBackend:
         self.clear()
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Reset times and counts."""
         self.seconds, self.alone_seconds, self.alone_rows = 0.0, 0.0, 0
 
     def __call__(self, noisy: Tensor) -> Tensor:
-        """As the backend."""
         start = time.perf_counter()
         logits = self.backend(noisy)
         self.seconds += time.perf_counter() - start
         return logits
 
     def alone(self, noisy: Tensor) -> Tensor:
-        """As the backend."""
         start = time.perf_counter()
         logits = self.backend.alone(noisy)
         self.alone_seconds += time.perf_counter() - start
@@ -48,7 +46,7 @@ class TimedBackend:
 
 
 class TimedNoise:
-    """Stands for a noise, and adds up the time of whatever makes noisy inputs."""
+    """Wraps a noise, and adds up the time that it takes to make noisy inputs."""
 
     def __init__(self, noise: Noise) -> None:
         self._noise = noise
@@ -58,20 +56,17 @@ class TimedNoise:
         return getattr(self._noise, name)
 
     def draw(self, x: Tensor, num: int, generator: Generator) -> Tensor:
-        """As the noise."""
         return cast("Tensor", self._timed(self._noise.draw, x, num, generator))
 
     def apply(self, x: Tensor, draws: Tensor) -> Tensor:
-        """As the noise."""
         return cast("Tensor", self._timed(self._noise.apply, x, draws))
 
     def sample_into(self, noisy: Tensor, x: Tensor, generator: Generator) -> None:
-        """As the noise."""
         self._timed(self._noise.sample_into, noisy, x, generator)
 
-    def _timed(self, does: Callable[..., Any], *given: Any) -> Any:
+    def _timed(self, function: Callable[..., Any], *arguments: Any) -> Any:
         start = time.perf_counter()
-        found = does(*given)
+        found = function(*arguments)
         self.seconds += time.perf_counter() - start
         return found
 
@@ -79,7 +74,7 @@ class TimedNoise:
 def found_slow(network: Callable[[Tensor], Any], noisy: Tensor, speed: float) -> float | None:
     """Inputs a second of a network that is more than ten times slower than `speed`; None for any other.
 
-    A few inputs settle it where the batch would take long: what each one more of them takes is then what they all take.
+    A few inputs decide if the batch would take long: the additional time of each input then counts for all.
 
     Args:
         network: from noisy inputs to logits.
@@ -99,7 +94,7 @@ def found_slow(network: Callable[[Tensor], Any], noisy: Tensor, speed: float) ->
 
 
 def _least_seconds(network: Callable[[Tensor], Any], noisy: Tensor) -> float:
-    """The best of three calls, or of fewer that take long."""
+    """The best of three calls, or of fewer if they take long."""
     times: list[float] = []
     while len(times) < 3 and sum(times) < _PATIENCE:
         start = time.perf_counter()

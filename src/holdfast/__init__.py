@@ -1,14 +1,14 @@
 """Holdfast: certified robustness of classifiers by randomized smoothing.
 
-The public names stand in `__init__.pyi`, for type checkers and for this module alike. Each is imported when it is first
-used: `import holdfast` does not import torch. What is not named there is internal.
+The public names are listed in `__init__.pyi`, for type checkers and for this module. Each is imported on first use, so
+`import holdfast` does not import torch. Everything else is internal.
 """
 
 from importlib import import_module as _import_module
 
 
-def _homes() -> dict[str, tuple[str, str]]:
-    """For each public name the module that it comes from, and its name there.
+def _public_names() -> dict[str, tuple[str, str]]:
+    """Public name -> its module, and its name in that module.
 
     Each line of the stub that begins with "from" has one name: `from MODULE import NAME as PUBLIC`.
     """
@@ -17,24 +17,24 @@ def _homes() -> dict[str, tuple[str, str]]:
     return {public: (module, name) for _, module, _, name, _, public in lines}
 
 
-_HOMES = _homes()
-__all__ = sorted(_HOMES)
+_PUBLIC = _public_names()
+__all__ = sorted(_PUBLIC)
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'holdfast' has no attribute {name!r}; public are {', '.join(__all__)}")
-    module, there = _HOMES[name]
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'holdfast' has no attribute {name!r}; its public names are {', '.join(__all__)}")
+    module_name, attribute = _PUBLIC[name]
     try:
-        home = _import_module(module)
+        module = _import_module(module_name)
     except ImportError as error:
         raise ImportError(
-            f"holdfast.{name} could not be loaded, since a package that it needs failed to ({error}). Install that "
-            "package afresh, or give the process more memory where a library could not be mapped (`ulimit -v`)",
+            f"holdfast.{name} could not be loaded, since a package that it needs failed to load ({error}). Reinstall "
+            "that package, or give the process more memory if a library could not be mapped (`ulimit -v`)",
             name=error.name,
             path=error.path,
         ) from error
-    return getattr(home, there)
+    return getattr(module, attribute)
 
 
 def __dir__() -> list[str]:

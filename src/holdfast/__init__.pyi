@@ -4,6 +4,7 @@ from holdfast.analysis.attack_results import AttackResult as AttackResult
 from holdfast.analysis.run_tables import RunTable as RunTable
 from holdfast.analysis.runs import CertifiedRun as CertifiedRun
 from holdfast.analysis.verdicts.result import VerificationResult as VerificationResult
+from holdfast.data.base import DataSet as DataSet
 from holdfast.errors import AlarmError as AlarmError
 from holdfast.errors import AttackError as AttackError
 from holdfast.errors import BundleError as BundleError

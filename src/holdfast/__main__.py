@@ -1,4 +1,4 @@
-"""`python -m holdfast`: the program, as the command `holdfast` runs it."""
+"""`python -m holdfast`: the same program as the command `holdfast`."""
 
 from holdfast.cli.main import app, main
 

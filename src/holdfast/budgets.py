@@ -1,7 +1,7 @@
-"""What a file asks for, compared with the file and with the memory that there is, before any of it is taken.
+"""Compare what a file asks for with its size and with the available memory, before allocating anything.
 
-A file of a kilobyte may claim a petabyte: in a header, by packed zeros, by a hole that the disk does not hold, or by
-being no file at all but a pipe that never ends. Large honest data are limited by memory alone.
+A file of a kilobyte may claim a petabyte: in a header, by packed zeros, by a hole that takes no disk space, or by being
+an endless pipe instead of a file. Only memory limits large honest data.
 """
 
 from __future__ import annotations
@@ -19,74 +19,74 @@ from holdfast.errors import HoldfastError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Bytes that are nobody's harm, however well they were packed.
+# Bytes that do no harm, however well they were packed.
 SMALL = 2**26
-# What is larger is not packed better than this: photographs and weights hardly are, black images a thousandfold.
+# Largest compression of anything larger: photographs and weights hardly compress, black images a thousandfold.
 MOST_PACKED = 100
-# Where neither the system nor the process says how much there is.
+# Assumed if neither the system nor the process states how much there is.
 _UNKNOWN = 2**33
 _GROUP = Path("/sys/fs/cgroup")
 _PART = 2**20
-# In which the system counts what a file takes of the disk; some file systems do not say.
+# The unit in which the system counts a file's disk space; some file systems do not count it.
 _BLOCK = 512
 
 
 class _Readable(Protocol):
     def read(self, size: int = -1, /) -> bytes:
-        """So many bytes, or all."""
+        """Read `size` bytes, or all."""
 
 
 def available_memory() -> int:
-    """Bytes that this process may still take: of the machine, of its control group, of its own limits."""
-    found = [_of_machine(), _of_group()]
+    """Bytes of memory that this process may still use, by the machine, its control group and its own limits."""
+    limits = [_of_machine(), _of_group()]
     limit = resource.getrlimit(resource.RLIMIT_DATA)[0]
     if limit != resource.RLIM_INFINITY:
-        found.append(limit)
-    return min((each for each in found if each is not None), default=_UNKNOWN)
+        limits.append(limit)
+    return min((each for each in limits if each is not None), default=_UNKNOWN)
 
 
-def check_memory(wanted: int, what: object, kind: type[HoldfastError], advice: str) -> None:
-    """Raise an error of this kind if there are not so many bytes of memory.
+def check_memory(size: int, what: object, kind: type[HoldfastError], advice: str) -> None:
+    """Raise an error of `kind` if fewer than `size` bytes of memory are available.
 
     Args:
-        wanted: bytes.
-        what: asks for them: a file.
+        size: bytes needed.
+        what: the file that needs them.
         kind: of the error.
         advice: what to do.
     """
     available = available_memory()
-    if wanted > available:
-        raise kind(f"{what} asks for {wanted:,} bytes of memory, and there are {available:,}; {advice}")
+    if size > available:
+        raise kind(f"{what} asks for {size:,} bytes of memory, and there are {available:,}; {advice}")
 
 
 def check_packed(size: int, stored: int, what: object, kind: type[HoldfastError], advice: str) -> None:
-    """Raise an error of this kind if much comes out of little: no honest file of its kind is packed so well.
+    """Raise an error of `kind` if a file unpacks to far more than its size, which no honest file does.
 
     Args:
-        size: bytes that come out, or so many of them as have come out by now.
-        stored: bytes that they are packed in.
-        what: holds them.
+        size: unpacked bytes, in all or so far.
+        stored: packed bytes.
+        what: the file that holds them.
         kind: of the error.
         advice: what to do.
     """
     if size > SMALL and size > MOST_PACKED * stored:
         raise kind(
-            f"{what} unpacks to {size:,} bytes or more, and has {stored:,}: it is made to fill the memory, expected "
-            f"{MOST_PACKED} times its size at most; {advice}"
+            f"{what} unpacks to {size:,} bytes or more, and has {stored:,}: it is made to fill the memory, expected at "
+            f"most {MOST_PACKED} times its size; {advice}"
         )
 
 
 def size_of(path: Path, kind: type[HoldfastError], most: int | None = None) -> int:
-    """The bytes of a file that may be read whole.
+    """The size in bytes of a file that is safe to read whole.
 
     Args:
-        path: of it.
+        path: of the file.
         kind: of the error.
-        most: bytes that such a file can have; None for as many as there is memory for.
+        most: largest size of such a file; None if only memory limits it.
 
     Raises:
-        OSError: it is not there, or may not be used.
-        HoldfastError: of that kind: it is a pipe, a device or a folder, or too large.
+        OSError: the file is missing or may not be accessed.
+        HoldfastError: of `kind`: it is a pipe, a device or a folder, or too large.
     """
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
@@ -96,27 +96,27 @@ def size_of(path: Path, kind: type[HoldfastError], most: int | None = None) -> i
 
 
 def check_size(found: os.stat_result, what: object, kind: type[HoldfastError], most: int | None = None) -> None:
-    """Raise an error of this kind unless a regular file may be read whole; see `size_of`."""
+    """Raise an error of `kind` unless a regular file is safe to read whole; see `size_of`."""
     if most is not None and found.st_size > most:
         raise kind(
-            f"{what} has {found.st_size:,} bytes, expected {most:,} at most for a file of its kind; check that this is "
-            "the file its name says"
+            f"{what} has {found.st_size:,} bytes, expected at most {most:,} for a file of its kind; check that it is "
+            "the file that its name says"
         )
     if found.st_blocks:
-        check_packed(found.st_size, _BLOCK * found.st_blocks, what, kind, "get it afresh from a source that you trust")
-    check_memory(found.st_size, what, kind, "take a smaller file, or a machine with more memory")
+        check_packed(found.st_size, _BLOCK * found.st_blocks, what, kind, "get it again from a source that you trust")
+    check_memory(found.st_size, what, kind, "use a smaller file, or a machine with more memory")
 
 
 def content_of(path: Path, kind: type[HoldfastError], most: int | None = None) -> bytes:
-    """The bytes of a file; see `size_of`."""
+    """The content of a file; see `size_of`."""
     size = size_of(path, kind, most)
     with path.open("rb") as file:
-        # Not more than it had, should it grow.
+        # No more than checked, even if the file grows.
         return file.read(size)
 
 
 def sha256_of(path: Path, kind: type[HoldfastError]) -> str:
-    """The SHA-256 of a file, a part of it in memory at a time; see `size_of`."""
+    """The SHA-256 of a file, read in parts; see `size_of`."""
     size_of(path, kind)
     content = hashlib.sha256()
     with path.open("rb") as file:
@@ -126,21 +126,21 @@ def sha256_of(path: Path, kind: type[HoldfastError]) -> str:
 
 
 def unzipped(content: bytes, name: object, kind: type[HoldfastError], sized: Callable[[bytes], int | None]) -> bytes:
-    """What a gzip file holds, as far as it may.
+    """Unpack a gzip file, within its limits.
 
     Args:
-        content: of the file, of one gzip member or several.
-        name: of it, for messages.
+        content: of the file, with one or more gzip members.
+        name: of the file, for messages.
         kind: of the error.
-        sized: from the first bytes, how many there are to be; None where these do not say. One more than that is
-            unpacked at most, so that a file that is too long is seen.
+        sized: computes the expected number of bytes from the first bytes; None if these do not state it. At most one
+            byte more is unpacked, which reveals a file that is too long.
 
     Raises:
-        zlib.error: it is no gzip file, or corrupt.
-        EOFError: it is cut off.
-        HoldfastError: of that kind: it asks for too much.
+        zlib.error: it is not a gzip file, or corrupt.
+        EOFError: it is truncated.
+        HoldfastError: of `kind`: it asks for too much memory.
     """
-    advice = "get it afresh from a source that you trust"
+    advice = "get it again from a source that you trust"
     parts: list[bytes] = []
     size, most, left = 0, None, content
     while left:
@@ -160,17 +160,17 @@ def unzipped(content: bytes, name: object, kind: type[HoldfastError], sized: Cal
             check_packed(size, len(content), name, kind, advice)
             if most is not None and size > most:
                 return b"".join(parts)[: most + 1]
-        # Zero bytes may fill up the file.
+        # The file may be padded with zero bytes.
         left = inflater.unused_data.lstrip(b"\0")
     return b"".join(parts)
 
 
 class Limited:
-    """What is read of a stream, up to so many bytes: then an error, since it may have no end.
+    """A stream that raises an error once it has unpacked far more than its packed size, since it may be endless.
 
     Args:
-        stream: that is read from.
-        stored: bytes that it unpacks.
+        stream: to read from.
+        stored: packed bytes.
         name: of the file, for messages.
         kind: of the error.
     """
@@ -180,7 +180,7 @@ class Limited:
         self._read = 0
 
     def read(self, size: int = -1, /) -> bytes:
-        """So many bytes, or all that are left; in parts, so that a claim of many takes no memory."""
+        """Read `size` bytes or all remaining ones, in parts, so that a false size takes no memory."""
         parts: list[bytes] = []
         while size:
             part = self._stream.read(_PART if size < 0 else min(size, _PART))
@@ -189,11 +189,11 @@ class Limited:
             parts.append(part)
             size -= len(part) if size > 0 else 0
             self._read += len(part)
-            check_packed(self._read, self._stored, self._name, self._kind, "get it afresh from a source that you trust")
+            check_packed(self._read, self._stored, self._name, self._kind, "get it again from a source that you trust")
         return b"".join(parts)
 
     def tell(self) -> int:
-        """Bytes that have been read."""
+        """The number of bytes read so far."""
         return self._read
 
 
@@ -206,9 +206,9 @@ def _of_machine() -> int | None:
 
 
 def _of_group() -> int | None:
-    """What the control group of a container leaves; None where there is none, or no limit."""
+    """The memory left by a container's control group; None if there is none, or no limit."""
     try:
-        most, taken = ((_GROUP / f"memory.{name}").read_text(encoding="ascii").strip() for name in ("max", "current"))
+        most, used = ((_GROUP / f"memory.{name}").read_text(encoding="ascii").strip() for name in ("max", "current"))
     except OSError:
         return None
-    return max(0, int(most) - int(taken)) if most.isdigit() else None
+    return max(0, int(most) - int(used)) if most.isdigit() else None

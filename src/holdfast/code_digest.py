@@ -1,9 +1,8 @@
-"""What code is, as digests that comments, docstrings and layout do not change.
+"""Digests of code that comments, docstrings and layout do not change.
 
-A module stands for all that it can do: its own source, that of the packages that it lies in, which run before it, and
-that of the modules of the user's own or of the same package that it imports, at its top or within a function. Of an
-installed package of others its version stands for it.
-Nothing is imported for that.
+A module's code includes its own source, that of its parent packages, which run before it, and that of the modules that
+it imports, at the top or within functions, from the same package or the user's own files. An installed package of
+others is identified by its version. Computing a digest imports nothing.
 """
 
 from __future__ import annotations
@@ -22,27 +21,27 @@ from typing import Any
 
 from holdfast.compiled_code import described, modules_named
 
-# Their versions are in every manifest.
+# Every manifest has their versions.
 _RECORDED = ("torch", "numpy")
 _OURS = "holdfast"
 _INSTALLED = ("site-packages", "dist-packages")
-# What the syntax tree says of a node beside its meaning, or twice.
+# Fields of syntax nodes that are redundant or do not affect meaning.
 _IDLE = ("ctx", "kind", "type_comment", "type_ignores")
 _VERSION = "version "
-# A script: its classes are sent to other processes by value, where another script is the main one.
+# A script: its classes go to other processes by value, since those have another main script.
 MAIN = "__main__"
 
 
 def code_of(seeds: Iterable[str], ours: tuple[str, ...], *, packages: bool = True) -> dict[str, str]:
-    """The digest of each module that the seeds are, or import from their own package or the user's own files.
+    """The digests of the seeds and of all modules that they import from their own package or the user's own files.
 
     Args:
-        seeds: names of modules. They are looked into wherever they lie, but for torch, numpy and the standard library.
-        ours: the modules of Holdfast that count; a name stands for all modules below it, too.
-        packages: whether those of others count.
+        seeds: names of modules, wherever they are, except torch, numpy and the standard library.
+        ours: the modules of Holdfast to include; a name includes all modules below it.
+        packages: whether to include installed packages of others.
 
     Returns:
-        By name, in order of names: the SHA-256 of a module, or the version of a package of others.
+        Name -> SHA-256 of a module, or version of an installed package; sorted by name.
     """
     given = [name for name in seeds if not _known_by_version(name)]
     own = {_top(name) for name in given} - {_OURS}
@@ -63,7 +62,7 @@ def code_of(seeds: Iterable[str], ours: tuple[str, ...], *, packages: bool = Tru
             found[name] = digest_here(name)
         waiting += [each for each in _imports(name) if _spec(each) is not None]
         if _is_installed(name):
-            # Its packages run, too, and often import all of it: many files, of which none is the user's own.
+            # Its parent packages run, too, but often import everything: many files, none of them the user's.
             others.add(_top(name))
         else:
             waiting += _packages_of(name)
@@ -73,17 +72,17 @@ def code_of(seeds: Iterable[str], ours: tuple[str, ...], *, packages: bool = Tru
 
 
 def code_again(known: Mapping[str, str]) -> dict[str, str]:
-    """What this process has of the modules and packages that `code_of` named elsewhere."""
+    """The digests, in this process, of the modules and packages that `code_of` found elsewhere."""
     return {name: _version(name) if is_version(digest) else digest_here(name) for name, digest in known.items()}
 
 
 def is_version(digest: str) -> bool:
-    """Whether a version stands for the code, as that of an installed package."""
+    """Whether it is the version of an installed package instead of a digest."""
     return digest.startswith(_VERSION)
 
 
 def together(code: Mapping[str, str]) -> str:
-    """One short digest of several."""
+    """One short digest of several digests."""
     lines = "\n".join(f"{name} {digest}" for name, digest in sorted(code.items()))
     return hashlib.sha256(lines.encode()).hexdigest()[:16]
 
@@ -99,14 +98,14 @@ def digest_here(name: str) -> str:
     module = sys.modules.get(name)
     if module is None:
         return "not there"
-    # Typed in, or made by a program.
+    # Typed into a notebook, or made by a program.
     lines, not_compared = described(module)
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     return f"{digest}, not compared: {', '.join(not_compared)}" if not_compared else digest
 
 
 def place(name: str) -> str:
-    """A module and where its code is, for messages."""
+    """The name of a module with its file, for messages."""
     file = _file(name)
     return f"{name} ({file})" if file is not None else name
 
@@ -122,16 +121,16 @@ def _version(package: str) -> str:
 
 
 def _known_by_version(name: str) -> bool:
-    """Whether a version in the manifest stands for the module: torch's, numpy's or Python's."""
+    """Whether a version in the manifest identifies the module: that of torch, numpy or Python."""
     return name != MAIN and (_top(name) in _RECORDED or _is_standard(_top(name)))
 
 
 def _is_standard(top: str) -> bool:
-    """Whether a module is Python's own, and not somebody's file that has the name of one."""
+    """Whether a module is in the standard library, and not a user's file with the same name."""
     if top not in sys.stdlib_module_names:
         return False
     file = _file(top)
-    # Those that are built in have no file.
+    # Built-in modules have no file.
     return file is None or (not _lies_with_packages(file) and any(map(file.is_relative_to, _standard_folders())))
 
 
@@ -142,7 +141,7 @@ def _standard_folders() -> tuple[Path, ...]:
 
 
 def _packages_of(name: str) -> list[str]:
-    """The packages that a module lies in."""
+    """The parent packages of a module."""
     parts = name.split(".")
     return [".".join(parts[:count]) for count in range(1, len(parts))]
 
@@ -157,7 +156,7 @@ def _lies_with_packages(file: Path) -> bool:
 
 
 def _is_bare_folder(name: str) -> bool:
-    """Whether it is a package without a file of its own."""
+    """Whether it is a package without an `__init__` file."""
     spec = _spec(name)
     return spec is not None and spec.origin is None and spec.submodule_search_locations is not None
 
@@ -167,7 +166,7 @@ def _top(name: str) -> str:
 
 
 def _spec(name: str) -> ModuleSpec | None:
-    """Where a module is found, without importing it or what it lies in."""
+    """The spec of a module, found without importing it or its parents."""
     loaded = sys.modules.get(name)
     spec: ModuleSpec | None = getattr(loaded, "__spec__", None)
     if spec is not None:
@@ -190,12 +189,12 @@ def _file(name: str) -> Path | None:
 
 
 def _tree(name: str) -> ast.Module | None:
-    """The syntax of a module; None where its source is not at hand."""
+    """The syntax tree of a module; None without its source."""
     file, spec = _file(name), _spec(name)
     if file is not None and file.suffix == ".py":
         state = file.stat()
         return _parsed(file, state.st_mtime_ns, state.st_size)
-    # Such as those of archives.
+    # Modules in archives have a loader with the source.
     loader = None if spec is None else spec.loader
     source = loader.get_source(name) if isinstance(loader, InspectLoader) else None
     return None if source is None else _run(ast.parse(source))
@@ -203,7 +202,7 @@ def _tree(name: str) -> ast.Module | None:
 
 @lru_cache(maxsize=512)
 def _parsed(file: Path, modified: int, size: int) -> ast.Module | None:
-    """The syntax of a file as it is now: one that has changed has another time or size. None for a broken one."""
+    """The syntax tree of a file; None if it is broken. Time and size in the cache key detect changes."""
     try:
         return _run(ast.parse(file.read_bytes()))
     except (SyntaxError, ValueError):
@@ -211,7 +210,7 @@ def _parsed(file: Path, modified: int, size: int) -> ast.Module | None:
 
 
 def _run(tree: ast.Module) -> ast.Module:
-    """The tree without what only type checkers read."""
+    """The tree without code that only type checkers read."""
 
     class Trimmed(ast.NodeTransformer):
         def visit_If(self, node: ast.If) -> Any:
@@ -225,7 +224,7 @@ def _run(tree: ast.Module) -> ast.Module:
 
 
 def _imports(name: str) -> Iterator[str]:
-    """What a module names in its import statements, wherever they stand; some of it may be no module."""
+    """The names in a module's import statements, at any depth; some may not be modules."""
     tree, spec = _tree(name), _spec(name)
     module = sys.modules.get(name)
     if tree is None and module is not None and _file(name) is None:
@@ -242,7 +241,7 @@ def _imports(name: str) -> Iterator[str]:
 
 
 def _canonical(part: object) -> str:
-    """A syntax tree as text that is the same in all versions of Python, without what is not run."""
+    """A syntax tree as text that is the same in all versions of Python, without docstrings."""
     if isinstance(part, list):
         return f"[{','.join(map(_canonical, part))}]"
     if not isinstance(part, ast.AST):
@@ -252,7 +251,7 @@ def _canonical(part: object) -> str:
         value = getattr(part, name, None)
         if name == "body" and isinstance(value, list):
             value = _without_docstring(part, value)
-        # Empty fields are left out: a newer Python has more of them.
+        # Leave out empty fields: newer versions of Python have more of them.
         if name not in _IDLE and value is not None and value != []:
             fields.append(f"{name}={_canonical(value)}")
     return f"{type(part).__name__}({','.join(fields)})"

@@ -1,7 +1,7 @@
-"""What modules without source are: classes and functions typed into a notebook, or made by a program.
+"""Describe modules without source: classes and functions typed into a notebook, or made by a program.
 
-Only what they were compiled to is at hand, which another version of Python does otherwise; with the values that they
-name, as far as these are plain data.
+Only their compiled code is available, which differs between versions of Python, and the values that they name, as far
+as these are plain data.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _DATA = (bool, int, float, complex, str, bytes, type(None), type(...))
-# Of a class, and not what its author gave it; generated methods are, and are compared.
+# Attributes of a class that its author did not write. Generated methods are compared.
 _OF_CLASSES = ("__module__", "__doc__", "__qualname__", "__dict__", "__weakref__", "__annotations__", "__slots__")
 
 
 def described(module: ModuleType) -> tuple[list[str], list[str]]:
-    """The code of a module in lines, sorted, and the names of what it uses and nobody can compare, sorted.
+    """The code of a module and the values it uses, as sorted lines; and the sorted names of values not comparable.
 
-    Code is that of functions and methods; what they use are defaults, values that they enclose, attributes of their
-    classes, and those globals that they name.
+    Code is that of functions and methods. The values are defaults, enclosed values, attributes of classes, and the
+    globals that the code names.
     """
-    lines, odd = [], set()
+    lines, not_comparable = [], set()
     for name, value in _used(module):
         if isinstance(value, FunctionType):
             lines.append(f"{name} {_code(value.__code__)}")
         elif (text := _data(value)) is not None:
             lines.append(f"{name} = {text}")
         else:
-            odd.add(name)
-    return sorted(lines), sorted(odd)
+            not_comparable.add(name)
+    return sorted(lines), sorted(not_comparable)
 
 
 def modules_named(module: ModuleType) -> Iterator[str]:
-    """The names of the modules that the functions of a module name: as `nn` and `nn.Linear`."""
+    """The names of modules that a module's functions refer to, as in `nn` and `nn.Linear`."""
     for value in _globals_named(module).values():
         if isinstance(value, ModuleType):
             yield value.__name__
@@ -45,7 +45,7 @@ def modules_named(module: ModuleType) -> Iterator[str]:
 
 
 def _used(module: ModuleType) -> Iterator[tuple[str, object]]:
-    """Functions, and what they use, by their places; what other modules have counts there."""
+    """Functions and the values that they use, each with its location; those of other modules are left to them."""
     for name, value in _own(module):
         if isinstance(value, type):
             yield f"{name}(...)", tuple(base.__qualname__ for base in value.__mro__)
@@ -59,14 +59,14 @@ def _used(module: ModuleType) -> Iterator[tuple[str, object]]:
 
 
 def _own(module: ModuleType) -> Iterator[tuple[str, Any]]:
-    """Functions and classes that the module itself defines."""
+    """Functions and classes defined in the module itself."""
     for name, value in vars(module).items():
         if isinstance(value, (type, FunctionType)) and value.__module__ == module.__name__:
             yield name, value
 
 
 def _parts(place: str, name: str, part: Any) -> Iterator[tuple[str, object]]:
-    """What an attribute of a class is made of."""
+    """The functions and values of a class attribute."""
     if isinstance(part, property):
         for accessor in (part.fget, part.fset, part.fdel):
             if isinstance(accessor, FunctionType):
@@ -95,7 +95,7 @@ def _function(place: str, function: FunctionType) -> Iterator[tuple[str, object]
 
 
 def _globals_named(module: ModuleType) -> dict[str, object]:
-    """The globals that the code of a module names, by their names."""
+    """The globals that the code of a module names, by name."""
     known = vars(module)
     names = {
         name for _, value in _own(module) for code in _codes(value) for name in code.co_names if not _is_dunder(name)
@@ -108,7 +108,7 @@ def _is_dunder(name: str) -> bool:
 
 
 def _codes(value: Any) -> Iterator[CodeType]:
-    """All code in a function or class, that of functions within functions too."""
+    """All code objects in a function or class, including nested functions."""
     if isinstance(value, type):
         parts = [part for name, inner in vars(value).items() for _, part in _parts("", name, inner)]
     else:
@@ -135,7 +135,7 @@ def _constant(value: object) -> str:
 
 
 def _data(value: object) -> str | None:
-    """Plain data as text that is the same in every process; None for anything else."""
+    """Plain data as text that is the same in every process; None for other values."""
     kind = type(value)
     if kind in _DATA:
         return repr(value) if not (isinstance(value, float) and math.isnan(value)) else "nan"

@@ -1,7 +1,7 @@
-"""What Holdfast is called and which version it is, for package managers and for manifests. Both stand here alone.
+"""The name and version of the distribution, for package managers and manifests. Defined only here.
 
-The package index has another project called `holdfast`, so the distribution has a name of its own; the command and the
-package that Python imports are called `holdfast`.
+The package index has another project named `holdfast`, so the distribution has its own name; the command and the
+Python package are named `holdfast`.
 """
 
 NAME = "holdfast-robustness"

@@ -10,7 +10,7 @@ class HoldfastError(Exception):
     """Base of all errors that Holdfast raises on purpose; the command line exits with `exit_code`.
 
     Args:
-        lines: of the message, mostly one. What they quote may come from strangers: they are shown as `visible` says.
+        lines: of the message, mostly one. They may quote untrusted text, so `visible` makes them safe to show.
     """
 
     exit_code = 1
@@ -20,7 +20,7 @@ class HoldfastError(Exception):
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The message, line by line, as it may be shown."""
+        """The lines of the message, safe to show."""
         return tuple(visible(line) for line in self.args)
 
     def __str__(self) -> str:
@@ -38,11 +38,11 @@ class InputError(HoldfastError):
 
 
 class ClassifierError(HoldfastError):
-    """A base classifier that returns something no vote can be taken from."""
+    """A base classifier whose output cannot be turned into votes."""
 
 
 class AttackError(HoldfastError):
-    """An attack that its library could not finish: nothing is known of the example."""
+    """An attack that its library could not finish: it says nothing about the example."""
 
 
 class DataError(HoldfastError):
@@ -54,7 +54,7 @@ class BundleError(HoldfastError):
 
 
 class RunError(HoldfastError):
-    """A run folder that is missing, corrupt, or promised something else."""
+    """A run folder that is missing, corrupt, or has another manifest than expected."""
 
 
 class RunLockedError(RunError):
@@ -66,7 +66,7 @@ class AlarmError(RunError):
 
 
 class StorageError(RunError):
-    """The disk refused to take a record; all earlier records are valid."""
+    """The disk could not store a record; all earlier records are valid."""
 
 
 class MissingExtraError(HoldfastError):
@@ -80,9 +80,9 @@ class MissingExtraError(HoldfastError):
 
 
 class HoldfastWarning(UserWarning):
-    """What a reader must know before using the numbers: a decision of a data source, a subset that is no sample."""
+    """A caution about the numbers, such as a decision of a data source or a subset that is not a random sample."""
 
 
 def first_line(error: Exception) -> str:
-    """The first line of what another library says, to be quoted in a message."""
+    """The first line of another library's message, to quote it."""
     return (str(error).strip().splitlines() or [""])[0]

@@ -1,9 +1,9 @@
-"""Folders that may come from strangers: runs, attacks, and what commands make of several of them.
+"""Safe access to folders that may be untrusted: runs, attacks, and folders with several of them.
 
-What lies in such a folder is reached through the descriptor of the folder, never through a symbolic link, and is a
-regular file or a folder. So nothing outside is read or written, whatever was put there, and whatever becomes of the
-folder's own path while a process works. Nothing waits either: a pipe is refused before it is opened. The folder itself
-is what the user names, and its path may lead through links.
+Everything in such a folder is reached through the folder's descriptor, never through a symbolic link, and must be a
+regular file or a folder. So nothing outside is read or written, whatever was put there and whatever happens to the
+folder's own path meanwhile. Nothing blocks either: a pipe is refused before it is opened. The folder itself is named by
+the user, and its path may lead through links.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-# Pipes and devices do not make us wait, terminals do not become ours, and other programs do not inherit what we open.
+# Do not follow links, wait for pipes or devices, acquire a terminal, or let other programs inherit the descriptor.
 _HELD = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 
 @dataclass(frozen=True)
 class Below:
-    """A path whose beginning the user names; what follows lies below it and leads through no link.
+    """A path that begins with a folder named by the user; the parts below it may not be links.
 
     Attributes:
-        root: a folder; its path may lead through links.
-        parts: names of folders, and of what lies in the last one.
+        root: the folder; its path may lead through links.
+        parts: names of folders below it, and last of a file or folder.
     """
 
     root: Path
@@ -53,21 +53,21 @@ class Below:
 
     @property
     def name(self) -> str:
-        """The last part, as of a path."""
+        """The last part of the path."""
         return self.parts[-1] if self.parts else self.root.name
 
     @property
     def parent(self) -> Below:
-        """The folder that it lies in; the root lies in none of ours."""
+        """The folder that contains it; the root is its own parent."""
         return Below(self.root, self.parts[:-1])
 
 
-# A place that the user names, or one below it.
+# A path named by the user, or one below it.
 Where: TypeAlias = Path | Below
 
 
 def below(where: Where, *names: str) -> Below:
-    """What lies below a place, through no link."""
+    """The path below `where`, which may not lead through links."""
     return Below(where, names) if isinstance(where, Path) else Below(where.root, (*where.parts, *names))
 
 
@@ -75,7 +75,7 @@ class Folder:
     """A folder held open until it is closed.
 
     Attributes:
-        where: it lies, or lay when it was opened; for messages.
+        where: its path when it was opened, for messages.
     """
 
     def __init__(self, where: Where, descriptor: int) -> None:
@@ -84,11 +84,11 @@ class Folder:
 
     @classmethod
     def opened(cls, where: Where, make: bool = False) -> Folder:
-        """Open a folder, or make it with all those on the way.
+        """Open a folder; with `make`, create it and its parents first.
 
         Raises:
-            RunError: something else than a folder is there, or a link on the way below what the user names.
-            OSError: there is none, or the operating system refuses.
+            RunError: something other than a folder is there, or a link below the path named by the user.
+            OSError: there is no folder, or the operating system refuses.
         """
         root, parts = (where.root, where.parts) if isinstance(where, Below) else (where, ())
         if make:
@@ -119,18 +119,18 @@ class Folder:
         return below(self.where, name)
 
     def close(self) -> None:
-        """Let go of the folder; harmless when repeated."""
+        """Close the folder; harmless when repeated."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
 
     def names(self) -> list[str]:
-        """What lies in the folder."""
+        """The names of everything in the folder."""
         with os.scandir(self._descriptor) as entries:
             return [entry.name for entry in entries]
 
     def has(self, name: str) -> bool:
-        """Whether anything lies there, a link to nothing included."""
+        """Whether anything has this name, even a broken link."""
         return self._seen(name) is not None
 
     def is_folder(self, name: str) -> bool:
@@ -139,13 +139,13 @@ class Folder:
         return seen is not None and stat.S_ISDIR(seen.st_mode)
 
     def check(self, name: str, folder: bool = False, one_name: bool = False) -> None:
-        """Look at a name without opening what is there, which may be nothing.
+        """Check what has this name without opening it; nothing may be there.
 
         Args:
             name: in this folder.
-            folder: whether a folder is expected, and no regular file.
-            one_name: whether the file is to have no other name: those may lie outside, and what is written into the
-                file would be written there as well.
+            folder: whether a folder is expected instead of a regular file.
+            one_name: whether the file must have no other hard links, since those may be outside the folder and would
+                change when the file is written.
 
         Raises:
             RunError: something else is there.
@@ -155,11 +155,11 @@ class Folder:
             self._expect(name, seen, folder, one_name)
 
     def folder(self, name: str, make: bool = False) -> Folder:
-        """A folder in this one, which is made if it is to be.
+        """Open a folder in this one; with `make`, create it first.
 
         Raises:
             RunError: something else is there.
-            OSError: there is none, or the operating system refuses.
+            OSError: there is no folder, or the operating system refuses.
         """
         if make:
             with suppress(FileExistsError):
@@ -168,10 +168,10 @@ class Folder:
         return Folder(self / name, self._open(name, _FOLDER | os.O_NOFOLLOW, folder=True))
 
     def reading(self, name: str) -> IO[bytes] | None:
-        """A file, opened for reading; None where nothing is there.
+        """Open a file for reading; None if nothing is there.
 
         Raises:
-            RunError: something else than a regular file is there, or it may not be read.
+            RunError: something other than a regular file is there, or it may not be read.
         """
         try:
             return os.fdopen(self._open(name, os.O_RDONLY | _HELD), "rb")
@@ -181,19 +181,19 @@ class Folder:
             raise unreadable(str(self / name), error) from error
 
     def read(self, name: str, most: int) -> bytes | None:
-        """What a file holds; None where nothing is there.
+        """The content of a file; None if nothing is there.
 
         Raises:
-            RunError: it has more bytes than `most`, or see `reading`.
+            RunError: it has more than `most` bytes; see also `reading`.
         """
         file = self.reading(name)
         return None if file is None else _content(file, self / name, most, RunError)
 
     def appending(self, name: str) -> FileIO:
-        """A file, opened for appending and reading, and made if there is none; each write goes out at once.
+        """Open a file for unbuffered appending and reading, and create it if there is none.
 
         Raises:
-            RunError: something else than a regular file is there, or a file that has other names besides.
+            RunError: something other than a regular file is there, or a file with several hard links.
             OSError: the operating system refuses.
         """
         descriptor = self._open(name, os.O_RDWR | os.O_APPEND | os.O_CREAT | _HELD, one_name=True)
@@ -201,12 +201,12 @@ class Folder:
 
     @contextmanager
     def replacing(self, name: str) -> Iterator[IO[bytes]]:
-        """Give a file to write; when the block ends, it takes the place of `name`, and is on the disk.
+        """Give a temporary file to write; when the block ends, it replaces `name` and is on the disk.
 
-        Until then it has a name that nobody can foresee. If the block fails, `name` is as it was.
+        The temporary name is unpredictable. If the block fails, `name` is unchanged.
 
         Raises:
-            RunError: something else than a regular file is there.
+            RunError: something other than a regular file is there.
             OSError: the operating system refuses.
         """
         self.check(name)
@@ -217,7 +217,7 @@ class Folder:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            # A link that was put there meanwhile is replaced, too, and not followed.
+            # A link put there meanwhile is replaced, not followed.
             os.replace(temporary, name, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
         except BaseException:
             with suppress(OSError):
@@ -226,25 +226,25 @@ class Folder:
         self.sync()
 
     def sync(self) -> None:
-        """Return when the names in the folder are on the disk: a new file is lost without its name."""
+        """Flush the names in the folder to the disk: without its name, a new file would be lost."""
         os.fsync(self._descriptor)
 
     def remove(self, name: str) -> None:
-        """Take a file out of the folder; of a link itself, and not what it leads to."""
+        """Delete a file; for a link, the link itself."""
         os.unlink(name, dir_fd=self._descriptor)
 
     def lies(self, name: str, descriptor: int) -> bool:
-        """Whether an open file is still the one of that name."""
+        """Whether an open file still has this name."""
         seen = self._seen(name)
         return seen is not None and os.path.samestat(os.fstat(descriptor), seen)
 
     def _open(self, name: str, how: int, folder: bool = False, one_name: bool = False) -> int:
-        """A descriptor of what lies there, looked at before and after: to open a device or a pipe may do something."""
+        """A descriptor for this name, checked before opening, which can have effects on a device or pipe, and after."""
         self.check(name, folder, one_name)
         try:
             descriptor = os.open(name, how, 0o666, dir_fd=self._descriptor)
         except OSError:
-            # What was put there in this moment.
+            # Report what was put there in the meantime.
             self.check(name, folder, one_name)
             raise
         try:
@@ -255,7 +255,7 @@ class Folder:
         return descriptor
 
     def _seen(self, name: str) -> os.stat_result | None:
-        """What lies there, a link for itself; None where nothing does."""
+        """The status of this name without following links; None if nothing is there."""
         try:
             return os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
         except FileNotFoundError:
@@ -266,31 +266,31 @@ class Folder:
             raise RunError(
                 f"{self / name} is {kind_of(seen.st_mode)}; expected {'a folder' if folder else 'a file'} "
                 "itself: in such a folder no link is followed and no pipe or device opened, so that nothing outside of "
-                "it is read or written. Put a copy of what belongs there in its place, or delete it, then repeat the "
-                "same command"
+                "it is read or written. Replace it by a copy of what belongs there, or delete it, then repeat the same "
+                "command"
             )
         if one_name and seen.st_nlink > 1:
             raise RunError(
-                f"{self / name} is a file with {seen.st_nlink} names (hard links): whatever is written "
-                "here would be written under the others, too. Nothing was written; put a copy in its place (`cp` it to "
-                "another name, then `mv` that over it), then repeat the same command"
+                f"{self / name} is a file with {seen.st_nlink} names (hard links): writing here would change the "
+                "others, too. Nothing was written; replace it by a copy (`cp` it to another name, then `mv` that over "
+                "it), then repeat the same command"
             )
 
 
 def _make(root: Path) -> None:
-    """Make a folder with all those on the way, and return when the names of the new ones are on the disk."""
+    """Create a folder with its parents, and flush their names to the disk."""
     new = list(takewhile(lambda each: not each.exists(), (root, *root.parents)))
     with suppress(FileExistsError):
         root.mkdir(parents=True, exist_ok=True)
     for made in reversed(new):
-        # Where one may write but not read, nothing can be opened to wait for.
+        # A folder that may be written but not read cannot be opened for flushing.
         with suppress(PermissionError), Folder.opened(made.parent) as outer:
             outer.sync()
 
 
 @contextmanager
 def entered(folder: Where | Folder) -> Iterator[Folder]:
-    """A folder for reading: the one that is open, which stays open, or the one of that place.
+    """Give a folder for reading: an open one, which stays open, or one opened for this block.
 
     Raises:
         RunError: there is no such folder, or it may not be read.
@@ -309,12 +309,12 @@ def entered(folder: Where | Folder) -> Iterator[Folder]:
 
 
 def opened_file(where: Where) -> IO[bytes] | None:
-    """A file, opened for reading: one that the user names through links as well, one below only itself.
+    """Open a file for reading. Links are followed only in a path named by the user.
 
-    None where nothing is there, or at a path that the user names no regular file.
+    None if nothing is there or, at a path named by the user, no regular file.
 
     Raises:
-        RunError: below what the user names something else than a file is there, or it may not be read.
+        RunError: below a path named by the user, something other than a file is there; or it may not be read.
     """
     try:
         if isinstance(where, Below):
@@ -332,17 +332,17 @@ def opened_file(where: Where) -> IO[bytes] | None:
 
 
 def read_file(where: Where, most: int, kind: type[HoldfastError]) -> bytes | None:
-    """What a file holds; see `opened_file`.
+    """The content of a file; see `opened_file`.
 
     Raises:
-        HoldfastError: of this kind: it has more bytes than `most`.
+        HoldfastError: of `kind`: it has more than `most` bytes.
     """
     file = opened_file(where)
     return None if file is None else _content(file, where, most, kind)
 
 
 def _content(file: IO[bytes], where: Where, most: int, kind: type[HoldfastError]) -> bytes:
-    """All of a file, which is closed."""
+    """Read a whole file and close it."""
     with file:
         check_size(os.fstat(file.fileno()), where, kind, most)
         _check_hole(file, where, kind)
@@ -353,26 +353,26 @@ def _content(file: IO[bytes], where: Where, most: int, kind: type[HoldfastError]
 
 
 def _check_hole(file: IO[bytes], where: Where, kind: type[HoldfastError]) -> None:
-    """Raise an error of this kind for a large file that takes no room on the disk: all of it is a hole."""
+    """Raise an error of `kind` for a large file that is one hole and takes no disk space."""
     found = os.fstat(file.fileno())
     if found.st_size <= SMALL or found.st_blocks:
         return
-    # Some file systems do not say how much room a file takes; whether there is anything, they do.
+    # Some file systems do not count disk space, but do find data in a file.
     try:
         os.lseek(file.fileno(), 0, os.SEEK_DATA)
     except OSError as error:
         if error.errno == errno.ENXIO:
-            raise kind(f"{where} has {found.st_size:,} bytes and nothing in them; it is none of ours") from None
+            raise kind(f"{where} has {found.st_size:,} bytes but no data: Holdfast did not write it") from None
     os.lseek(file.fileno(), 0, os.SEEK_SET)
 
 
 @contextmanager
 def path_of(where: Where) -> Iterator[Path]:
-    """A path for libraries that open files by themselves: below what the user names, that of an open descriptor.
+    """Give a path for libraries that open files themselves; below a path named by the user, that of a descriptor.
 
     Raises:
         FileNotFoundError: there is no such file.
-        RunError: something else than a file lies there, below what the user names.
+        RunError: below a path named by the user, something other than a file is there.
     """
     file = opened_file(where)
     if file is None:
@@ -382,7 +382,7 @@ def path_of(where: Where) -> Iterator[Path]:
 
 
 def lies(where: Where) -> bool:
-    """Whether anything lies at a place; below what the user names, a link for itself."""
+    """Whether anything is at this path; links are followed only in a path named by the user."""
     if isinstance(where, Path):
         return where.exists()
     try:

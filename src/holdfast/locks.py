@@ -1,4 +1,4 @@
-"""Lock files, by which one process at a time works on a folder or a file."""
+"""Lock files, which let only one process at a time work on a folder or file."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from holdfast.errors import RunLockedError, StorageError
 if TYPE_CHECKING:
     from holdfast.folders import Folder
 
-# A file system that has no locks, or has none left.
+# The file system has no locks, or none left.
 _NO_LOCKS = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS, errno.EINVAL)
-# Who holds a lock, as the lock file says.
+# Most bytes read from a lock file, which says who holds the lock.
 _MOST_OF_HOLDER = 100
 
 
 def take_lock(folder: Folder, name: str, doing: str) -> IO[bytes]:
-    """Hold a lock file until the file that is returned is closed; the kernel releases it, however the process ends.
+    """Lock a file until the returned file is closed; the kernel releases it however the process ends.
 
     Args:
         folder: of the lock file.
-        name: of the lock file, which says who holds it. Whoever holds it may delete it.
-        doing: what its holder does, for the message, as in "is working on runs/k45".
+        name: of the lock file, which says who holds it. The holder may delete it.
+        doing: what the holder does, for the message, as in "is working on runs/k45".
 
     Raises:
-        RunLockedError: another process holds it.
-        RunError: something else than a file of its own lies there.
+        RunLockedError: another process holds the lock.
+        RunError: something other than a file with one name is there.
         StorageError: the file system has no locks.
         OSError: the operating system refuses.
     """
@@ -49,10 +49,10 @@ def take_lock(folder: Folder, name: str, doing: str) -> IO[bytes]:
                 raise
             raise StorageError(
                 f"{folder}: its file system cannot lock files ({error.strerror}); without a lock two processes "
-                "could write to the same place. Choose a place on a disk of this machine, or have the file system "
-                "mounted with locks, then repeat the same command"
+                "could write to the same place. Choose a place on a disk of this machine, or mount the file system "
+                "with locks, then repeat the same command"
             ) from error
-        # Its last holder may have deleted it between our opening and locking it.
+        # The last holder may have deleted the file after it was opened here and before it was locked.
         if folder.lies(name, file.fileno()):
             break
         file.close()

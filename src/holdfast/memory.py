@@ -1,12 +1,12 @@
-"""Which exceptions say that memory ran out: each library has its own."""
+"""Recognize the exceptions of libraries that mean that memory ran out."""
 
 from __future__ import annotations
 
 import sys
 
-# What torch's allocator for processors, C++ (in OpenVINO, ONNX Runtime and torch) and CUDA's libraries say, in errors
-# of no particular type. Lower case.
-_SAID = (
+# Parts of messages, in lower case, of torch's CPU allocator, C++ (in OpenVINO, ONNX Runtime and torch) and CUDA's
+# libraries, whose errors have no type of their own.
+_MESSAGES = (
     "defaultcpuallocator: can't allocate memory",
     "defaultcpuallocator: not enough memory",
     "bad_alloc",
@@ -18,10 +18,10 @@ _SAID = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that there was no memory for what was asked, so that less of it may succeed."""
+    """Whether an exception means that memory ran out, so that a smaller request may succeed."""
     if isinstance(error, MemoryError):
         return True
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(error, torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and any(said in str(error).lower() for said in _SAID)
+    return isinstance(error, RuntimeError) and any(message in str(error).lower() for message in _MESSAGES)

@@ -1,6 +1,6 @@
-"""Objects that a name and parameters describe: on the command line, in manifests and in bundles.
+"""Objects described by a name and parameters: on the command line, in manifests and in bundles.
 
-Each kind is a family of frozen dataclasses with a class attribute `name`; their fields are the parameters.
+Each kind is a family of frozen dataclasses with a class attribute `name`, whose fields are the parameters.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Named(Plain):
     """An object with a name and parameters; a subclass that sets `name` is a frozen dataclass."""
 
     name: ClassVar[str]
-    # Parameters that are paths: in a spec they are never numbers, and may have commas without quotes.
+    # Parameters that are paths: in a spec they are never read as numbers, and may have commas without quotes.
     paths: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
@@ -31,7 +31,7 @@ class Named(Plain):
         return tuple(field.name for field in fields(cast("Any", cls)))
 
     def to_dict(self) -> dict[str, Any]:
-        """Name and parameters, for files; `from_dict` is the inverse."""
+        """Name and parameters for files; `from_dict` is the inverse."""
         return {"name": self.name, **asdict(cast("Any", self))}
 
     def __str__(self) -> str:
@@ -39,11 +39,11 @@ class Named(Plain):
 
     @property
     def written(self) -> str:
-        """As on the command line, with decimals alone: for files, which are compared with those of earlier versions."""
+        """As on the command line, but without fractions: for files, which must match those of earlier versions."""
         return self.spec(str)
 
     def spec(self, number: Callable[[float], str]) -> str:
-        """Name and parameters as on the command line, numbers as `number` has them; a subclass may shorten it."""
+        """Name and parameters as on the command line, with numbers spelled by `number`; a subclass may shorten it."""
         given = ",".join(
             f"{key}={_spell(value, number, key in self.paths)}"
             for key, value in self.to_dict().items()
@@ -59,34 +59,34 @@ class Family(Registry[type[AnyNamed]]):
     """All classes of one kind of `Named`, by name."""
 
     def register(self, made: type[AnyNamed]) -> None:
-        """Put a new class in, if it has a name of its own.
+        """Register a new class, if it sets a name.
 
         Raises:
-            TypeError: another one has this name.
+            TypeError: another class has this name.
         """
         if "name" in made.__dict__:
             self.add(made.name, made, made.__module__)
 
     def from_spec(self, text: str) -> AnyNamed:
-        """The object that a spec names, as in `gaussian:sigma=0.5`.
+        """The object described by a spec, as in `gaussian:sigma=0.5`.
 
         Raises:
-            UsageError: not a spec, or an unknown name; or a parameter that is unknown, missing or out of range.
+            UsageError: it is not a spec, the name is unknown, or a parameter is unknown, missing or out of range.
         """
-        kind = self.asked(name_of(text))
+        kind = self.find_written(name_of(text))
         spec = parse(text, Form(options=kind.parameters(), texts=kind.paths)).without_path(text)
         if "name" in spec.options:
             raise UsageError(f"{self.kind} {spec.name!r} has no parameter 'name'; the spec begins with it")
         return self.from_dict({"name": spec.name, **spec.values(kind.paths)})
 
     def from_dict(self, description: Mapping[str, Any]) -> AnyNamed:
-        """The object that `Named.to_dict` described.
+        """The object described by `Named.to_dict`.
 
         Args:
             description: name and parameters.
 
         Raises:
-            UsageError: an unknown name, or a parameter that is unknown, missing or out of range.
+            UsageError: the name is unknown, or a parameter is unknown, missing or out of range.
         """
         parameters, kind = dict(description), self.kind
         made = self.find(parameters.pop("name", None))
@@ -112,5 +112,5 @@ def _spell(value: object, number: Callable[[float], str], is_path: bool) -> str:
         return "/".join(str(part) for part in value)
     if not isinstance(value, str):
         return number(value) if isinstance(value, float) else str(value)
-    # A text that would be read as a number is quoted.
+    # Quote a text that would be read as a number.
     return spell_text(value if is_path or isinstance(value_of(value), str) else Quoted(value))

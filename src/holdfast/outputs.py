@@ -1,4 +1,4 @@
-"""Files where the user wants them: written whole or not at all, by one process at a time, and never into a run."""
+"""Output files: written completely or not at all, by one process at a time, and never into a run."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
 
     from holdfast.folders import Where
 
-# What makes a folder a run or an attack, and what lies beside that in one which was worked on.
+# A run or attack has one of these manifests and, once started, at least one of the other files.
 _MANIFESTS = ("manifest.json", "attack.json")
 _BESIDE = ("records.jsonl", "lock")
-# Of a promise that has nothing beside it.
+# Entries of a manifest that has no other files beside it.
 _ENTRIES = {"format", "data", "digest"}
 _MOST_BYTES = 1 << 24
 
 
 @contextmanager
 def whole_file(where: Where) -> Iterator[IO[bytes]]:
-    """Give a file to write; when the block ends, it takes the place of what is at `where` and is on the disk.
+    """Give a temporary file to write; when the block ends, it replaces `where` and is on the disk.
 
-    Folders on the way are made. If the block fails, `where` is as it was. A symbolic link that the user names stays
-    one: the file that it leads to is replaced. Below what the user names, no link is followed.
+    Parent folders are created. If the block fails, `where` is unchanged. If the user names a symbolic link, the file
+    that it leads to is replaced. Below a path named by the user, no link is followed.
 
     Raises:
-        StorageError: it cannot be written, something else than a file is there, or it would lie in a run.
-        RunError: something else than a file is there, below what the user names.
+        StorageError: it cannot be written, something other than a file is there, or it would be in a run.
+        RunError: below a path named by the user, something other than a file is there.
     """
     try:
         folder, name = _folder_of(where)
@@ -49,12 +49,12 @@ def whole_file(where: Where) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def alone_at(out: Where, doing: str) -> Iterator[None]:
-    """Keep a file to this process while it is made; no lock file is left when the block ends.
+    """Reserve an output file for this process during the block; no lock file is left behind.
 
     Raises:
-        RunLockedError: another process is making it.
-        StorageError: something else than a file is there, it would lie in a run, or a lock cannot be taken.
-        RunError: something else than a file is there, below what the user names, or in the place of the lock.
+        RunLockedError: another process is writing it.
+        StorageError: something other than a file is there, it would be in a run, or it cannot be locked.
+        RunError: below a path named by the user or at the lock file, something other than a file is there.
     """
     with ExitStack() as stack:
         try:
@@ -72,15 +72,15 @@ def alone_at(out: Where, doing: str) -> Iterator[None]:
 
 
 def beside(where: Where, name: str) -> Below:
-    """A file that belongs to another one and lies beside it: the user did not choose its name, so no link counts."""
+    """A file beside another one, to which it belongs; the user did not name it, so links are not followed."""
     return below(where.parent, name)
 
 
 def remove(where: Below) -> None:
-    """Take away a file that we wrote.
+    """Delete a file that Holdfast wrote.
 
     Raises:
-        StorageError: it is not there, or the operating system refuses.
+        StorageError: the file is missing, or the operating system refuses.
     """
     try:
         with Folder.opened(where.parent) as folder:
@@ -90,11 +90,11 @@ def remove(where: Below) -> None:
 
 
 def check_place(where: Where) -> None:
-    """Refuse a place at which no file is to be written, before there is any work for it.
+    """Refuse a path at which no file may be written, before any work is done for it.
 
     Raises:
-        StorageError: it would lie in a run, itself or behind links, or something else than a file is there.
-        RunError: something else than a file is there, below what the user names.
+        StorageError: it would be in a run, directly or through links, or something other than a file is there.
+        RunError: below a path named by the user, something other than a file is there.
     """
     if isinstance(where, Below):
         _check_outside(where, where.root.joinpath(*where.parts[:-1]))
@@ -109,8 +109,8 @@ def check_place(where: Where) -> None:
         raise storage_error(where, error) from error
     if not stat.S_ISREG(mode):
         raise StorageError(
-            f"{where} is {kind_of(mode)}; expected was a file, which is replaced, or a name that is not taken. "
-            "Nothing was written; choose another place, then repeat the same command"
+            f"{where} is {kind_of(mode)}; expected a file, which is replaced, or an unused name. Nothing was written; "
+            "choose another place, then repeat the same command"
         )
     _check_outside(where, _resolved(where).parent)
 
@@ -126,7 +126,7 @@ def _check_outside(where: Where, folder: Path) -> None:
 
 
 def _folder_of(where: Where) -> tuple[Folder, str]:
-    """The folder of a file, which is made, and the file's name in it: for what the user names, behind links.
+    """The folder of a file, created if needed, and the file's name in it; links named by the user are followed.
 
     Raises:
         StorageError, RunError: see `check_place`.
@@ -135,15 +135,15 @@ def _folder_of(where: Where) -> tuple[Folder, str]:
     check_place(where)
     if isinstance(where, Below):
         return Folder.opened(where.parent, make=True), where.name
-    place = _resolved(where)
-    return Folder.opened(place.parent, make=True), place.name
+    resolved = _resolved(where)
+    return Folder.opened(resolved.parent, make=True), resolved.name
 
 
 def _resolved(path: Path) -> Path:
-    """A path without links.
+    """The path with its links resolved.
 
     Raises:
-        StorageError: they lead in a circle.
+        StorageError: the links form a circle.
     """
     try:
         return path.resolve()
@@ -160,8 +160,8 @@ def _is_run(folder: Path) -> bool:
         if any(os.path.lexists(folder / each) for each in _BESIDE):
             return True
         try:
-            with Folder.opened(folder) as place:
-                entries = json.loads(place.read(name, _MOST_BYTES) or b"")
+            with Folder.opened(folder) as opened:
+                entries = json.loads(opened.read(name, _MOST_BYTES) or b"")
         except (RunError, OSError, ValueError, RecursionError):
             continue
         if isinstance(entries, dict) and set(entries) >= _ENTRIES:

@@ -1,4 +1,4 @@
-"""Numbers of other libraries as Python's own: what is checked, keyed by and written to JSON is a plain number."""
+"""Convert numbers of other libraries to Python's own, which can be checked, used as keys and written to JSON."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _OWN = frozenset({int, float, bool, str, bytes, type(None)})
 
 
 def plain(value: AnyValue) -> AnyValue:
-    """`value` with numpy's numbers as `int` and `float`, in tuples and lists, too; anything else is as it was.
+    """`value` with numpy's numbers, also in tuples and lists, as `int` and `float`; other values are unchanged.
 
-    A bool stays one, numpy's as well: a check that refuses it still can.
+    Bools, numpy's as well, stay bools, so that checks can refuse them.
     """
     kind = type(value)
     if kind in _OWN:
@@ -36,24 +36,24 @@ def plain(value: AnyValue) -> AnyValue:
     if isinstance(value, Integral):
         return cast("AnyValue", index(cast("Any", value)))
     if isinstance(value, Fraction) and abs(value) > sys.float_info.max:
-        # A fraction that no float is near to; a check then refuses it.
+        # Too large for a float; a check then refuses it.
         return value
     return cast("AnyValue", float(value)) if isinstance(value, Real) else value
 
 
 def is_real(value: object) -> bool:
-    """Whether `value` is one of Python's finite numbers, and no bool."""
-    # Written so that a NaN fails, and a whole number beyond all floats is no error.
+    """Whether `value` is a finite Python number, not a bool."""
+    # Written so that NaN fails, and an int too large for a float raises no error.
     return type(value) in (int, float) and abs(cast("float", value)) <= sys.float_info.max
 
 
 def is_count(value: object) -> bool:
-    """Whether `value` is one of Python's whole numbers from 1 on, and no bool."""
+    """Whether `value` is a Python int of at least 1, not a bool."""
     return type(value) is int and value >= 1
 
 
 class Plain:
-    """Base of dataclasses whose numbers may be numpy's: they are made plain before `__post_init__` sees them."""
+    """Base of dataclasses that accept numpy's numbers: they are made plain before `__post_init__` runs."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -1,4 +1,4 @@
-"""What holds for this whole process for a while, and is then as it was: its environment, and the signals it gets."""
+"""Temporary changes to this process: its environment, and the signals that it receives."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Set environment variables."""
+    """Set environment variables during the block."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:
@@ -28,7 +28,7 @@ def environment(values: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def interrupts_held_back() -> Iterator[None]:
-    """Start processes that Ctrl-C does not reach: this one gets it, and ends them. A mask is inherited."""
+    """Start processes that inherit a mask against Ctrl-C: only this process receives it, and ends them."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -1,9 +1,9 @@
-"""Variants by name: those that lie in a package of Holdfast, and those that other distributions bring.
+"""Registries of variants by name: Holdfast's own, and plugins from other distributions.
 
-A variant is found by its place: every module in the package of its kind is loaded when a name is first looked up.
-Other distributions name theirs by entry points, in the group of the kind: `NAME = MODULE:OBJECT`. These are read when
-somebody writes a name, when Holdfast does not have one, and when all are listed; the module of a variant is loaded when
-that one is asked for.
+Holdfast's own variants are the modules in the package of their kind, all loaded at the first look-up of a name. Other
+distributions declare plugins by entry points, in the group of the kind: `NAME = MODULE:OBJECT`. Entry points are read
+when a user writes a name, when Holdfast does not have a name, and when all are listed; a plugin's module is loaded when
+its name is looked up.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 AnyVariant = TypeVar("AnyVariant")
 
-# Every group of ours begins so.
+# All of Holdfast's groups of entry points begin with this.
 _OURS = "holdfast."
 
 
@@ -32,59 +32,59 @@ class Registry(Generic[AnyVariant]):
     """All variants of one kind.
 
     Args:
-        kind: what they are, in a word or two, for messages.
-        home: the package that has those of Holdfast, a module each.
-        group: of the entry points of others; None for a kind that others cannot add to.
+        kind: what the variants are, in a word or two, for messages.
+        package: the package with Holdfast's own, one module each.
+        group: of the entry points of plugins; None for a kind without plugins.
     """
 
-    def __init__(self, kind: str, home: str, group: str | None = None) -> None:
+    def __init__(self, kind: str, package: str, group: str | None = None) -> None:
         self.kind = kind
-        self.home = home
+        self.package = package
         self.group = group
         self._known: dict[str, AnyVariant] = {}
-        self._homes: dict[str, str] = {}
+        self._modules: dict[str, str] = {}
         self._loaded = False
-        # Nobody sees half of a table, but for what the modules themselves ask while they are loaded.
+        # Reentrant, since modules may look up names while they are loaded; other threads never see a partial table.
         self._lock = RLock()
-        self._brought: dict[str, tuple[str, EntryPoint]] | None = None
+        self._found_plugins: dict[str, tuple[str, EntryPoint]] | None = None
 
-    def add(self, name: str, variant: AnyVariant, home: str) -> None:
-        """Put a variant in.
+    def add(self, name: str, variant: AnyVariant, module: str) -> None:
+        """Register a variant.
 
         Args:
-            name: its own.
-            variant: what is found by that name.
-            home: the module that it lies in.
+            name: its name.
+            variant: the variant.
+            module: that defines it.
 
         Raises:
-            TypeError: another one has this name.
+            TypeError: another variant has this name.
         """
         if name in self._known:
-            raise TypeError(f"two {self.kind}s are named {name!r}: that of {self._homes[name]}, and that of {home}")
+            raise TypeError(f"two {self.kind}s are named {name!r}: that of {self._modules[name]}, and that of {module}")
         self._known[name] = variant
-        self._homes[name] = home
+        self._modules[name] = module
 
     def remove(self, name: str) -> None:
-        """Forget a variant, if there is one of this name."""
+        """Remove the variant with this name, if there is one."""
         self._known.pop(name, None)
-        self._homes.pop(name, None)
+        self._modules.pop(name, None)
 
     def names(self) -> list[str]:
-        """All names, sorted. Nothing of others is loaded."""
+        """All names, sorted. Plugins are not loaded."""
         self._load_own()
-        return sorted({*self._known, *self._others()})
+        return sorted({*self._known, *self._plugins()})
 
     def get(self, name: object) -> AnyVariant | None:
-        """The variant of this name, or None."""
+        """The variant with this name, or None."""
         if not isinstance(name, str):
             return None
         self._load_own()
-        if name not in self._known and name in self._others():
+        if name not in self._known and name in self._plugins():
             self._load(name)
         return self._known.get(name)
 
     def find(self, name: object) -> AnyVariant:
-        """The variant of this name.
+        """The variant with this name.
 
         Raises:
             UsageError: there is none.
@@ -94,18 +94,18 @@ class Registry(Generic[AnyVariant]):
             raise UsageError(f"unknown {self.kind} {name!r}; known are {', '.join(self.names())}")
         return found
 
-    def asked(self, name: str) -> AnyVariant:
-        """`find`, for a name that somebody wrote: entry points that are refused are told of, too.
+    def find_written(self, name: str) -> AnyVariant:
+        """`find` for a name that a user wrote, with warnings about refused entry points.
 
         Raises:
             UsageError: there is none.
         """
         self._load_own()
-        self._others()
+        self._plugins()
         return self.find(name)
 
     def all(self) -> dict[str, AnyVariant]:
-        """All variants by name, sorted; whatever others bring is loaded."""
+        """All variants by name, sorted; plugins are loaded."""
         found = ((name, self.get(name)) for name in self.names())
         return {name: variant for name, variant in found if variant is not None}
 
@@ -115,36 +115,35 @@ class Registry(Generic[AnyVariant]):
                 return
             self._loaded = True
             try:
-                for module in pkgutil.iter_modules(importlib.import_module(self.home).__path__):
-                    importlib.import_module(f"{self.home}.{module.name}")
+                for module in pkgutil.iter_modules(importlib.import_module(self.package).__path__):
+                    importlib.import_module(f"{self.package}.{module.name}")
             except BaseException:
                 self._loaded = False
                 raise
 
-    def _others(self) -> dict[str, tuple[str, EntryPoint]]:
-        """Distribution and entry point of each variant of others that is not refused, by name."""
-        if self._brought is None:
-            self._brought = brought(self.kind, self.group, self._homes) if self.group else {}
-        return self._brought
+    def _plugins(self) -> dict[str, tuple[str, EntryPoint]]:
+        """Name -> distribution and entry point of each plugin that is not refused."""
+        if self._found_plugins is None:
+            self._found_plugins = find_plugins(self.kind, self.group, self._modules) if self.group else {}
+        return self._found_plugins
 
     def _load(self, name: str) -> None:
-        distribution, entry = self._others()[name]
-        with told(self.kind, name, distribution):
+        distribution, entry = self._plugins()[name]
+        with errors_as_warnings(self.kind, name, distribution):
             entry.load()
             if name not in self._known:
-                raise UsageError(f"{entry.value} registers no {self.kind} of that name")
+                raise UsageError(f"{entry.value} registers no {self.kind} with that name")
         if name not in self._known:
-            del self._others()[name]
+            del self._plugins()[name]
 
 
-def brought(kind: str, group: str, taken: Mapping[str, str]) -> dict[str, tuple[str, EntryPoint]]:
-    """Distribution and entry point of each variant that other distributions bring, by name; a warning where one is
-    refused.
+def find_plugins(kind: str, group: str, taken: Mapping[str, str]) -> dict[str, tuple[str, EntryPoint]]:
+    """Name -> distribution and entry point of each plugin; warns about refused ones.
 
     Args:
-        kind: what they are, for messages.
+        kind: what the plugins are, for messages.
         group: of the entry points.
-        taken: the module of each variant that is known already, by its name.
+        taken: name -> module of the variants that are known already.
     """
     found: dict[str, tuple[str, EntryPoint]] = {}
     for distribution, entry in _entries().get(group, ()):
@@ -163,8 +162,8 @@ def brought(kind: str, group: str, taken: Mapping[str, str]) -> dict[str, tuple[
 
 
 @contextmanager
-def told(kind: str, name: str, distribution: str) -> Iterator[None]:
-    """Whatever fails within the block is a warning that names the distribution, and no error."""
+def errors_as_warnings(kind: str, name: str, distribution: str) -> Iterator[None]:
+    """Turn any error in the block into a warning that names the distribution."""
     try:
         yield
     except Exception as error:
@@ -177,14 +176,14 @@ def told(kind: str, name: str, distribution: str) -> Iterator[None]:
 
 @cache
 def _entries() -> dict[str, list[tuple[str, EntryPoint]]]:
-    """Distribution and entry point, by group, of all groups that are ours; of a name twice on the path, the first."""
+    """Group -> distributions and entry points, for Holdfast's groups; only the first distribution of a name counts."""
     from importlib.metadata import distributions
 
     found: dict[str, list[tuple[str, EntryPoint]]] = {}
     seen = set()
     for distribution in distributions():
         try:
-            # Most have nothing for us, and are not looked into.
+            # Skip most distributions quickly: they have no plugins.
             if _OURS not in (distribution.read_text("entry_points.txt") or ""):
                 continue
             name = str(distribution.metadata["Name"])
@@ -192,7 +191,7 @@ def _entries() -> dict[str, list[tuple[str, EntryPoint]]]:
         except Exception as error:
             _warn(
                 f"the entry points of {_label(distribution)} cannot be read ({type(error).__name__}: "
-                f"{first_line(error)}); what it brings is left out"
+                f"{first_line(error)}); its plugins are left out"
             )
             continue
         if name not in seen:
@@ -203,7 +202,7 @@ def _entries() -> dict[str, list[tuple[str, EntryPoint]]]:
 
 
 def _label(distribution: object) -> str:
-    """A distribution whose metadata may be broken, by its folder."""
+    """The folder of a distribution whose metadata may be broken."""
     return str(getattr(distribution, "_path", "a distribution"))
 
 

@@ -1,7 +1,7 @@
-"""Specs, `NAME[:PATH][,key=value...]`: how one line of text names a noise, an attack, a data set or a model.
+"""Specs, `NAME[:PATH][,key=value...]`: one line of text that names a noise, an attack, a data set or a model.
 
-The only place that takes such a text apart, and that puts one together (`spell`). It knows no noise and no source: a
-family says by a `Form` what may follow a name, and makes its object of the `Spec`. The grammar is in docs/specs.md.
+Only this module parses specs and writes them (`spell`). It knows no particular noise or source: each family states with
+a `Form` what may follow a name, and makes its object from the `Spec`. The grammar is in docs/specs.md.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from holdfast.errors import UsageError
 
 # A name ends at the first of these.
 _NAME = re.compile(r"[^:,]*")
-# What may stand before a quoted value.
+# A key before a quoted value.
 _KEY = re.compile(r"([^\W\d]\w*)=")
-# A double quote within is written twice.
+# A double quote inside is doubled.
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"', re.DOTALL)
 
 
 class Quoted(str):
-    """A text that was written within double quotes: it is never read as a number."""
+    """A text that was written in double quotes: it is never read as a number."""
 
     __slots__ = ()
 
 
 class Slashed(tuple[float, ...]):
-    """Numbers with slashes between them: a list, or a fraction where one number is taken."""
+    """Numbers separated by slashes: a list, or a fraction for a parameter that takes one number."""
 
     __slots__ = ()
 
     def taken_as(self, annotation: str) -> float | tuple[float, ...]:
-        """The fraction that two numbers are for a parameter that is a real number; else the list.
+        """The value as a fraction for a parameter that takes one real number, else as a list.
 
         Args:
             annotation: of the parameter, as in `float | None`.
@@ -45,7 +45,7 @@ class Slashed(tuple[float, ...]):
             return tuple(self)
         above, below = self
         if below == 0.0:
-            raise UsageError(f"{above:g}/{below:g} is no number: it divides by 0")
+            raise UsageError(f"{above:g}/{below:g} is not a number: it divides by 0")
         return above / below
 
 
@@ -54,13 +54,13 @@ Value = int | float | str | tuple[float, ...]
 
 @dataclass(frozen=True)
 class Form:
-    """What a family takes behind a name.
+    """What may follow a name in the specs of a family.
 
     Attributes:
-        path: whether the path may have commas and equals signs without quotes. Then options are what stands at the end
-            with one of the names in `options`; otherwise every comma separates.
+        path: whether the path may have commas and equals signs without quotes. If so, only trailing parts with a name
+            in `options` are options; otherwise every comma separates.
         options: the names of the options.
-        texts: options whose values are paths, and may have commas without quotes.
+        texts: options whose values are paths, and may have slashes, and without a path commas, too, without quotes.
     """
 
     path: bool = False
@@ -70,12 +70,12 @@ class Form:
 
 @dataclass(frozen=True)
 class Spec:
-    """A spec, taken apart.
+    """A parsed spec.
 
     Attributes:
-        name: of what is meant.
-        path: what stands behind the colon without a key; None for nothing.
-        options: texts by key, in order; those that were quoted are `Quoted`.
+        name: before the colon.
+        path: the part after the colon without a key; None for none.
+        options: key -> text, in order; quoted texts are `Quoted`.
     """
 
     name: str
@@ -83,14 +83,14 @@ class Spec:
     options: Mapping[str, str] = field(default_factory=dict)
 
     def values(self, texts: Sequence[str] = ()) -> dict[str, Value]:
-        """The options, numbers as numbers; those in `texts` stay text."""
+        """The options, with numbers converted except in those named in `texts`."""
         return {key: text if key in texts else value_of(text) for key, text in self.options.items()}
 
     def without_path(self, written: str) -> Spec:
-        """The spec itself.
+        """The spec itself, if it has no path.
 
         Args:
-            written: how it was written, for the message.
+            written: its text, for the message.
 
         Raises:
             UsageError: it has a path.
@@ -102,13 +102,13 @@ class Spec:
 
 @dataclass(frozen=True)
 class _Part:
-    """What stands between two commas.
+    """The text between two commas.
 
     Attributes:
-        raw: as it is written.
-        key: before the equals sign; None where there is no such sign.
-        value: behind it, or all, without quotes.
-        quoted: whether the value was within quotes.
+        raw: as written.
+        key: before the equals sign; None without one.
+        value: after the equals sign, or everything without one; without quotes.
+        quoted: whether the value was in quotes.
     """
 
     raw: str
@@ -129,27 +129,27 @@ class _Part:
 
 
 def name_of(text: str) -> str:
-    """The name that a spec begins with."""
+    """The name at the beginning of a spec."""
     found = _NAME.match(text)
     return found[0] if found else ""
 
 
 def parse(text: str, form: Form | None = None, is_there: Callable[[str], bool] | None = None) -> Spec:
-    """Take a spec apart.
+    """Parse a spec.
 
     Args:
-        text: as it was written.
+        text: as written.
         form: what may follow its name.
-        is_there: whether there is a file or folder of this name; looks on the disk by default.
+        is_there: whether a file or folder with this path exists; looks on the disk by default.
 
     Raises:
-        UsageError: it cannot be read, or in two ways.
+        UsageError: it cannot be parsed, or in two ways.
     """
-    form, there = form or Form(), is_there or _is_there
+    form, is_there = form or Form(), is_there or _is_there
     name = name_of(text)
-    mark, rest = text[len(name) : len(name) + 1], text[len(name) + 1 :]
-    parts = _parts(rest, text) if rest else []
-    if mark == ",":
+    separator, tail = text[len(name) : len(name) + 1], text[len(name) + 1 :]
+    parts = _parts(tail, text) if tail else []
+    if separator == ",":
         return Spec(name, None, _options(parts, text))
     first = parts[0] if parts else None
     if first is None:
@@ -157,7 +157,7 @@ def parse(text: str, form: Form | None = None, is_there: Callable[[str], bool] |
     if first.quoted and first.key is None:
         return Spec(name, first.value, _options(parts[1:], text))
     if form.path and first.raw:
-        end = _end_of_path(parts, name, form, there)
+        end = _end_of_path(parts, name, form, is_there)
         path = ",".join(part.raw for part in parts[:end])
         return Spec(name, path if end else None, _options(parts[end:], text))
     if first.key is None and first.raw:
@@ -166,33 +166,33 @@ def parse(text: str, form: Form | None = None, is_there: Callable[[str], bool] |
 
 
 def spell(spec: Spec) -> str:
-    """How a spec is written, with quotes where it needs them: `parse` is the inverse, whatever lies on the disk.
+    """Write a spec, with quotes where needed: `parse` is the inverse, whatever files exist.
 
-    (But where a family takes a path and the spec has none, its first option may be taken for the path.)
+    (Except that in a family with paths, the first option of a spec without a path may be read as the path.)
 
     Raises:
-        ValueError: a name or a key cannot be written.
+        ValueError: the name or a key cannot be written.
     """
     if _NAME.fullmatch(spec.name) is None:
-        raise ValueError(f"a name has no colon and no comma, got {spec.name!r}")
-    # Before options, a path is quoted: with them it could be another one that is there.
+        raise ValueError(f"a name must have no colon and no comma, got {spec.name!r}")
+    # Quote a path before options: together they could be another existing path.
     path = Quoted(spec.path) if spec.path is not None and spec.options else spec.path
     parts = [] if path is None else [spell_text(path, also="=")]
     for key, value in spec.options.items():
         if _KEY.fullmatch(f"{key}=") is None:
-            raise ValueError(f"a key is a word of letters, digits and underscores, got {key!r}")
+            raise ValueError(f"a key must be a word of letters, digits and underscores, got {key!r}")
         parts.append(f"{key}={spell_text(value)}")
     return f"{spec.name}:{','.join(parts)}" if parts else spec.name
 
 
 def spell_text(text: str, also: str = "") -> str:
-    """A value or a path as it is written, within quotes if it has a comma, or a character of `also`."""
+    """Write a value or a path, in quotes if it has a comma or a character of `also`."""
     plain = text and not text.startswith('"') and not any(mark in text for mark in f",{also}")
     return text if plain and not isinstance(text, Quoted) else '"' + text.replace('"', '""') + '"'
 
 
 def value_of(text: str) -> Value:
-    """A number, several with slashes between them, or the text itself."""
+    """The text as a number, as several numbers separated by slashes, or unchanged."""
     if isinstance(text, Quoted):
         return text
     for kind in (int, float):
@@ -209,54 +209,54 @@ def value_of(text: str) -> Value:
 
 
 def place(path: str) -> Path:
-    """A path with the home folder in the place of ~.
+    """The path with ~ replaced by the home folder.
 
     Raises:
-        UsageError: there is no user of that name, or a name has a zero byte.
+        UsageError: there is no such user, or the path has a zero byte.
     """
     if "\0" in path:
         raise UsageError(f"a path has no zero byte, got {path!r}")
     try:
         return Path(path).expanduser()
     except RuntimeError:
-        raise UsageError(f"{path!r} begins with the home folder of nobody; write the path out") from None
+        raise UsageError(f"{path!r} begins with the home folder of nobody; write the full path") from None
 
 
-def _parts(rest: str, text: str) -> list[_Part]:
+def _parts(tail: str, text: str) -> list[_Part]:
     parts, at = [], 0
     while True:
-        key = _KEY.match(rest, at)
+        key = _KEY.match(tail, at)
         begin = key.end() if key else at
-        if rest.startswith('"', begin):
-            found = _QUOTED.match(rest, begin)
+        if tail.startswith('"', begin):
+            found = _QUOTED.match(tail, begin)
             if found is None:
                 raise UsageError(
-                    f"a double quote in {text!r} is not closed: {rest[begin:]!r}. Close it; one that belongs to the "
-                    'text is written twice, within quotes ("")'
+                    f"a double quote in {text!r} is not closed: {tail[begin:]!r}. Close it; write a double quote that "
+                    'belongs to the text twice, in quotes ("")'
                 )
             end, value, quoted = found.end(), found[1].replace('""', '"'), True
-            if end < len(rest) and rest[end] != ",":
+            if end < len(tail) and tail[end] != ",":
                 raise UsageError(
-                    f"behind the closing quote of {found[0]} in {text!r} stands {rest[end]!r}, expected a comma or the "
-                    'end. A double quote that belongs to the text is written twice ("")'
+                    f"after the closing quote of {found[0]} in {text!r} comes {tail[end]!r}, expected a comma or the "
+                    'end. Write a double quote that belongs to the text twice ("")'
                 )
         else:
-            comma = rest.find(",", at)
-            end = len(rest) if comma < 0 else comma
-            value, quoted = rest[at:end], False
-        raw = rest[at:end]
+            comma = tail.find(",", at)
+            end = len(tail) if comma < 0 else comma
+            value, quoted = tail[at:end], False
+        raw = tail[at:end]
         if quoted:
             parts.append(_Part(raw, key[1] if key else None, value, quoted=True))
         else:
             before, equals, behind = raw.partition("=")
             parts.append(_Part(raw, before, behind) if equals else _Part(raw, None, raw))
-        if end == len(rest):
+        if end == len(tail):
             return parts
         at = end + 1
 
 
 def _joined(parts: Sequence[_Part], form: Form) -> list[_Part]:
-    """The parts; of a value that is a path without quotes, those that its commas have made are one again."""
+    """The parts, with those of an unquoted path value that its commas separated joined again."""
     joined: list[_Part] = []
     for part in parts:
         last = joined[-1] if joined else None
@@ -285,11 +285,11 @@ def _unreadable(part: str, text: str) -> UsageError:
 
 
 def _end_of_path(parts: Sequence[_Part], name: str, form: Form, is_there: Callable[[str], bool]) -> int:
-    """How many parts are the path, which is not quoted; 0 for none.
+    """How many parts form the unquoted path; 0 for none.
 
     Raises:
-        UsageError: what looks like an option is also the end of a path that is there, or is no option and the path is
-            not there.
+        UsageError: a part may be an option or the end of an existing path; or it is no known option, and the path does
+            not exist.
     """
 
     def path(count: int) -> str:
@@ -300,8 +300,8 @@ def _end_of_path(parts: Sequence[_Part], name: str, form: Form, is_there: Callab
         if not parts[end - 1].quoted and is_there(path(end)):
             if is_there(path(end - 1)):
                 raise UsageError(
-                    f"both {path(end - 1)} and {path(end)} are there: write {name}:{path(end)}/ for the second, and "
-                    f"for the option {name}:{path(end - 1)}/,{parts[end - 1].raw}"
+                    f"both {path(end - 1)} and {path(end)} are there: write {name}:{path(end)}/ for the second, or "
+                    f"{name}:{path(end - 1)}/,{parts[end - 1].raw} for the option"
                 )
             break
         end -= 1

@@ -1,4 +1,4 @@
-"""What lies in the place of a file when a download went wrong, told by how it begins."""
+"""Recognize, by its first bytes, a file that only stands in for another after a failed download."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from enum import Enum, auto
 
 from holdfast.encodings import without_mark
 
-# As many bytes of a file as are enough to tell.
+# The number of bytes needed.
 ENOUGH = 512
 
 _POINTER = b"version https://git-lfs.github.com/spec/"
-# No image, Parquet, IDX, MATLAB file, pickle, checkpoint or archive begins so, nor does a text file of a data set.
+# No image, Parquet, IDX or MATLAB file, pickle, checkpoint, archive or text file of a data set begins like this.
 _PAGES = (b"<!doctype", b"<html", b"<head", b"<body", b"<?xml", b"<error>")
 
 
 class StandIn(Enum):
-    """A kind of file that only stands in the place of another."""
+    """A kind of file that stands in for another."""
 
     LFS_POINTER = auto()
     PAGE = auto()
 
 
 def stand_in(start: bytes) -> StandIn | None:
-    """What a file is that begins so, if it is not the file itself: its first `ENOUGH` bytes tell."""
+    """The kind of stand-in that begins with `start`, the first `ENOUGH` bytes of a file; None for the file itself."""
     start = start[:ENOUGH]
     if start.startswith(_POINTER):
         return StandIn.LFS_POINTER

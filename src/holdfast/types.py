@@ -1,4 +1,4 @@
-"""The values that pass between the layers: plain, immutable, free of torch."""
+"""The values passed between layers: plain, immutable, without torch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Norm(str, Enum):
-    """The norm in which an adversary is measured, and with it the unit of a radius."""
+    """The norm of an adversary's changes, which determines the unit of a radius."""
 
     L0 = "L0"
     L1 = "L1"
@@ -32,12 +32,12 @@ class Norm(str, Enum):
 
     @property
     def spelling(self) -> str:
-        """As in parameters: `l0`, `l1`, `l2`, `linf`."""
+        """The spelling in parameters: `l0`, `l1`, `l2`, `linf`."""
         return self.value.lower()
 
 
 def norm_spelt(name: str, owner: str, norms: Sequence[Norm]) -> Norm:
-    """The norm that is spelt so, if it is one of `norms`, those that `owner` is measured in.
+    """The norm spelled `name`, if it is among the `norms` of `owner`.
 
     Raises:
         UsageError: it is not.
@@ -53,10 +53,10 @@ class Example(Plain):
     """One labelled input.
 
     Attributes:
-        index: position in the split it was taken from; part of the key of its noise.
+        index: position in its split; part of the key of its noise.
         x: float32 array of the data set's shape, `(channels, height, width)` or `(features,)`, in input units.
         label: class index, 0-based.
-        key: what keys its noise instead of the index, below 2^128; None for the index.
+        key: replaces the index in the key of its noise, below 2^128; None for the index.
     """
 
     index: int
@@ -66,13 +66,13 @@ class Example(Plain):
 
     @property
     def noise_key(self) -> int:
-        """The example's part of the key of its noise."""
+        """The part of the noise key that identifies the example."""
         return self.index if self.key is None else self.key
 
 
 @dataclass(frozen=True)
 class Counts(Plain):
-    """Votes of the base classifier for each class. Integers from the argmax to the disk.
+    """Votes of the base classifier for each class, always as integers.
 
     Raises:
         UsageError: a count is negative or not an integer.
@@ -83,14 +83,14 @@ class Counts(Plain):
     def __post_init__(self) -> None:
         for vote in self.votes:
             if type(vote) is not int or vote < 0:
-                raise UsageError(f"vote counts are non-negative integers, got {self.votes!r}")
+                raise UsageError(f"vote counts must be non-negative integers, got {self.votes!r}")
 
     @classmethod
     def of(cls, votes: Sequence[int] | NDArray[np.int64]) -> Counts:
-        """Counts from any sequence of integers (numpy integers included)."""
+        """Counts from any sequence of integers, including numpy's."""
         values = tuple(int(vote) for vote in votes)
         if any(value != vote for value, vote in zip(values, votes, strict=True)):
-            raise UsageError(f"vote counts are integers, got {list(votes)!r}")
+            raise UsageError(f"vote counts must be integers, got {list(votes)!r}")
         return cls(values)
 
     @property
@@ -114,12 +114,12 @@ class ClassBounds:
     """Bounds on class probabilities under noise, jointly valid with probability at least 1 - alpha.
 
     Attributes:
-        top: the class that the bounds are about.
+        top: the top class.
         p_lower: lower bound on the probability of `top`.
         p_upper: upper bound on the probability of every other class.
-        wins_ties: whether the smoothed classifier answers `top` also where another class, which may have as much as
-            p_upper, has the same probability. Only where the probabilities are known exactly; then p_upper counts one
-            realization of the noise more for classes that would win a tie.
+        wins_ties: whether the smoothed classifier still answers `top` if another class, of at most p_upper, has the
+            same probability. Only if the probabilities are known exactly; p_upper then counts one more realization of
+            the noise for classes that would win a tie.
     """
 
     top: int
@@ -131,23 +131,23 @@ class ClassBounds:
         # Written so that a NaN fails: every comparison with NaN is false.
         if not (0.0 <= self.p_lower <= 1.0 and 0.0 <= self.p_upper <= 1.0):
             raise UsageError(
-                f"class bounds are probabilities in [0, 1], got p_lower={self.p_lower}, p_upper={self.p_upper}"
+                f"class bounds must be probabilities in [0, 1], got p_lower={self.p_lower}, p_upper={self.p_upper}"
             )
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """What was proved about one input.
+    """The certificate of one input.
 
     Attributes:
         label: the class that cannot be changed within `radius` (and `space`), or None (abstain).
         radius: certified radius in the unit of `norm`, rounded toward zero; 0.0 when abstaining.
         norm: the adversary's norm.
-        alpha: the probability that this certificate is false, at most; 0.0 where nothing was sampled.
-        selection: votes of the selection samples (n0 of them; none where nothing was sampled).
+        alpha: upper bound on the probability that this certificate is false; 0.0 if nothing was sampled.
+        selection: votes of the n0 selection samples; none if nothing was sampled.
         estimation: votes of the estimation samples (n of them, or all realizations of the noise).
-        bounds: the class bounds that the radius follows from.
-        space: smallest and largest value of the changed inputs that it is about; None for all inputs within `radius`.
+        bounds: the class bounds from which the radius follows.
+        space: smallest and largest value of the changed inputs that it covers; None for all inputs within `radius`.
         cut: whether a deadline ended the sampling: more samples might have proved more.
     """
 
@@ -180,9 +180,8 @@ class Prediction:
 
     Attributes:
         label: the predicted class, or None (abstain).
-        alpha: the probability that a label other than the smoothed classifier's was returned.
-        p_value: two-sided p-value of the test that the top two classes are equally likely; None where nothing was
-            sampled.
+        alpha: upper bound on the probability of returning a label other than the smoothed classifier's.
+        p_value: two-sided p-value of the test that the top two classes are equally likely; None if nothing was sampled.
         counts: the votes.
         cut: whether a deadline ended the sampling before there was an answer.
     """

@@ -1,7 +1,7 @@
-"""What strangers wrote, as it may be shown: signs that steer a terminal, a page or a log, or hide, are spelled out.
+"""Make untrusted text safe to show: characters that control a terminal, a page or a log, or are hidden, are escaped.
 
 Everything that is printed, or put into a page, a picture or a table, goes through `visible`. Letters of all scripts
-stay, with their accents, and so do pictographs and the joiners that they and some scripts are written with.
+stay, with their accents, and so do pictographs and the joiners that they and some scripts need.
 """
 
 from __future__ import annotations
@@ -10,29 +10,28 @@ import unicodedata
 
 # Control, format, surrogate, private and unassigned characters, separators of lines and of paragraphs.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-# Format characters that are seen: signs that are written before Arabic and Kaithi numbers and verses.
+# Visible format characters: signs before Arabic and Kaithi numbers and verses.
 _SEEN = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u0890\u0891\u08e2\U000110bd\U000110cd")
-# Letters and marks that nothing is seen of: grapheme joiner, Hangul fillers, Khmer inherent vowels, blank Braille.
+# Invisible letters and marks: grapheme joiner, Hangul fillers, Khmer inherent vowels, blank Braille.
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 _NON_JOINER, _JOINER = "\u200c", "\u200d"
 _TEXT_OR_PICTURE = "\ufe0e\ufe0f"
-# Signs that are no symbols, and are pictographs with a selector behind them; keys with an enclosing mark.
+# Characters that are no symbols but become pictographs before a selector, or keys before an enclosing mark.
 _PICTURED = frozenset("\u203c\u2049\u3030\u2139" + "0123456789#*")
 _SKINS = range(0x1F3FB, 0x1F400)
-# Marks that stand between two letters, and selectors and skins between two joined pictographs.
+# Most marks between two joined letters, or selectors and skin tones between two joined pictographs.
 _BETWEEN = 8
-# No language stacks more; a hundred of them would cover the lines around.
+# No language stacks more marks; a hundred would cover the neighbouring lines.
 _MOST_MARKS = 6
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-# Python's stand-ins for the bytes of a file's name that are no UTF-8.
+# Python's stand-ins for bytes in file names that are not UTF-8.
 _BYTES = range(0xDC80, 0xDD00)
 
 
 def visible(text: object) -> str:
-    r"""A text in one line, with whatever would not be seen as it is spelled out: `\n`, `\x1b`, `\u202e`.
+    r"""The text in one line, with hidden and control characters escaped: `\n`, `\x1b`, `\u202e`.
 
-    Bytes in names of files that are no UTF-8 become `\xe9`. What comes out can be encoded, and stays as it is when it
-    is given again.
+    Bytes in file names that are not UTF-8 become `\xe9`. The result can be encoded, and `visible` leaves it unchanged.
     """
     text = str(text)
     if text.isascii() and text.isprintable():
@@ -42,7 +41,7 @@ def visible(text: object) -> str:
 
 
 def _joined(text: str) -> str:
-    """With letters in the place of bytes that make them: where the locale is C, Python takes names byte for byte."""
+    """Combine bytes that form letters: in the C locale, Python reads file names byte by byte."""
     try:
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
@@ -50,12 +49,12 @@ def _joined(text: str) -> str:
 
 
 def visible_lines(text: str, layout: str = "\n") -> str:
-    """A text of ours of several lines, each `visible`; `layout` are the signs that lay it out."""
+    """A trusted text of several lines, with the parts between characters in `layout` made `visible`."""
     return "".join(part if part in layout else visible(part) for part in _parted(text, layout))
 
 
 def visible_document(document: object) -> object:
-    """The same of every text in lists and dictionaries, keys included."""
+    """`visible` for every text in lists and dictionaries, including keys."""
     if isinstance(document, str):
         return visible(document)
     if isinstance(document, dict):
@@ -100,13 +99,13 @@ def _spelled(sign: str) -> str:
 
 
 def _joins(text: str, place: int) -> bool:
-    """Whether a joiner stands where scripts and pictographs have one."""
+    """Whether a joiner is at a position where scripts or pictographs use one."""
     ahead = text[max(0, place - _BETWEEN) : place]
     before, after = ahead.rstrip(_TEXT_OR_PICTURE)[-1:], text[place + 1 : place + 2]
     if not before or not after:
         return False
     if unicodedata.combining(before) == unicodedata.combining("\u094d"):
-        # Behind a virama, in the scripts of India.
+        # After a virama, in Indic scripts.
         return True
     if text[place] == _JOINER:
         return (_is_pictograph(before) or ord(before) in _SKINS) and _is_pictograph(after)
@@ -119,7 +118,7 @@ def _is_pictograph(sign: str) -> bool:
 
 
 def _is_selector(sign: str) -> bool:
-    """Whether it chooses between forms of the sign before it: a variation selector, or one of Mongolian."""
+    """Whether it is a variation selector, Mongolian ones included."""
     return "\ufe00" <= sign <= "\ufe0f" or "\U000e0100" <= sign <= "\U000e01ef" or sign in "\u180b\u180c\u180d\u180f"
 
 
@@ -133,7 +132,7 @@ def _selects(text: str, place: int) -> bool:
 
 
 def _is_on_a_letter(text: str, place: int) -> bool:
-    """Whether a combining mark has something to stand on, and not too many marks below it."""
+    """Whether a combining mark has a base, and not too many marks in between."""
     for number in range(1, _MOST_MARKS + 2):
         base = text[place - number] if place >= number else ""
         if not base or base in _BLANK:

@@ -1,4 +1,4 @@
-"""How many columns of a terminal, or of a text that is read in one, a text takes."""
+"""The width of texts in columns of a terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _SKINS = "\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff"
 
 
 def width(text: str) -> int:
-    """The number of columns: 2 for the letters of East Asia and for pictographs, 0 for marks on other letters."""
+    """The number of columns: 2 for East Asian letters and pictographs, 0 for combining marks."""
     if text.isascii():
         return len(text)
     columns, before = 0, ""
@@ -20,16 +20,16 @@ def width(text: str) -> int:
 
 
 def padded(text: str, columns: int, *, right: bool = False) -> str:
-    """A text with blanks to its right, or to its left where it stands `right`, so that it takes so many columns."""
+    """The text padded with blanks to `columns` columns, on its right or, with `right`, on its left."""
     blanks = " " * max(0, columns - width(text))
     return blanks + text if right else text + blanks
 
 
 def _columns(sign: str, before: str) -> int:
     if sign == _AS_PICTURE:
-        # What may be a letter or a pictograph is a pictograph, and twice as wide.
+        # The selector turns a narrow character into a pictograph of twice the width.
         return 1 if before and _alone(before) == 1 else 0
-    # Joined pictographs are one, and so are one and its skin.
+    # Joined pictographs count as one, and so do a pictograph and its skin tone.
     return 0 if before == _JOINER or (before and sign in _SKINS) else _alone(sign)
 
 

@@ -14,9 +14,9 @@ import pytest
 from synthetic_runs import ABLATION, data, four, manifest, many, votes, write_run
 
 from holdfast.analysis.attacks import (
+    ALREADY_TARGET,
     BELOW_A_PIXEL,
     UNCERTIFIED,
-    WANTED,
     accuracy_under_attack,
     attack_magnitude,
     median_attack_magnitude,
@@ -163,10 +163,8 @@ def test_a_summary_counts_everything_once(tmp_path: Path) -> None:
     assert found.alarms == (0, 3)
     certification = four(tmp_path / "run")
     text = " ".join(attack_lines(found, attack_of(None, 5, certification="ab" * 32), certification))
-    assert "3 of 6 claims refused by fresh noise" in text
-    assert (
-        "Certificates contradicted: 2 of 4 attacked (examples 0, 3); at most 0.008 are to be expected by chance" in text
-    )
+    assert "fresh noise refuted 3 of 6 claims" in text
+    assert "Certificates contradicted: 2 of 4 attacked (examples 0, 3); at most 0.008 are expected by chance" in text
     assert "Within 1.5 x the certified radius: 75.0%" in text
     json.dumps(found.queries)
 
@@ -204,7 +202,7 @@ def test_inputs_that_were_not_attacked_are_not_said_to_have_withstood(tmp_path: 
     found, text = told(tmp_path / "a", Budgets((1.0, 1.5), relative=True), records)
     assert (found.unattacked, found.unattacked_right, found.withstood) == ({UNCERTIFIED: 4}, 3, 1)
     assert (found.certified, found.median_magnitude) == (2, None)
-    assert "Not attacked: 4 of 6 (no certified radius: 4); of these answered right, and so counted as unb" in text
+    assert "Not attacked: 4 of 6 (no certified radius: 4); of these, 3 are answered correctly" in text
     assert "no median attack magnitude: 2 of 6 are wrong or were made wrong, fewer than half. Attacked without" in text
     assert "without success within 1.5 x the certified radius: 1; not attacked: 3." in text
 
@@ -217,15 +215,15 @@ def test_other_reasons_for_not_attacking(tmp_path: Path) -> None:
     found, _ = told(tmp_path / "d", Budgets((0.25,)), [unattacked(0)], norm="L0")
     assert found.unattacked == {BELOW_A_PIXEL: 1}
     found, text = told(tmp_path / "b", Budgets((0.25,)), [unattacked(0), record(1, None)], wanted=3)
-    assert found.unattacked == {WANTED: 1}
-    assert "the class wanted already: 1" in text
+    assert found.unattacked == {ALREADY_TARGET: 1}
+    assert "already of the target class: 1" in text
     found, text = told(tmp_path / "c", Budgets((0.25,)), [unattacked(0)], wanted=3)
     assert found.budgets == (), "nothing was attacked, so nothing has a share"
 
 
 def test_a_median_is_a_bound_where_larger_ones_were_not_tried_so_far(tmp_path: Path) -> None:
     broken = [record(0, 1.9), record(1, 1.8)]
-    bound = "at most 1.9 input units (counted as larger, but not attacked as far as that: 1)"
+    bound = "at most 1.9 input units (counted as larger, but not attacked that far: 1)"
     for name, last, size in (
         ("far", record(2, None), "1.9 input units"),
         ("near", record(2, None, radius=0.5), bound),
@@ -233,7 +231,7 @@ def test_a_median_is_a_bound_where_larger_ones_were_not_tried_so_far(tmp_path: P
     ):
         found, text = told(tmp_path / name, Budgets((1.0, 2.0), relative=True), [*broken, last])
         assert found.median_magnitude == 1.9
-        assert f"Median attack magnitude (L2): {size}; an input" in text
+        assert f"Median attack magnitude (L2): {size}; inputs" in text
 
 
 def test_budgets_of_its_own_have_success_accuracy_and_the_robustness_score(tmp_path: Path) -> None:
@@ -256,19 +254,19 @@ def test_accuracy_under_attack_ends_where_nothing_was_tried(tmp_path: Path) -> N
     assert (drawn.tried, drawn.end, drawn.reaches) == (2.0, 2.0, (2.0, 0.5, 0.0))
     assert [drawn.untried(radius) for radius in (0.0, 0.5, 0.6, 2.0)] == [0, 1, 2, 2]
     assert upper_curve(drawn) == (
-        "The upper curve ends at the dot, at 2 input units: nothing was tried beyond. Not attacked, and counted as "
-        "unbroken: 1 of 5 inputs. Attacked less far, within budgets of their own, and counted as unbroken beyond: 1."
+        "The upper curve ends at the dot, at 2 input units: no larger change was tried. Not attacked, and counted as "
+        "unbroken: 1 of 5 inputs. Attacked only within smaller budgets of their own, and counted as unbroken beyond: 1."
     )
     drawn = gap(write_attack(tmp_path / "b", attack_of(None, 5, budgets=Budgets((0.3, 0.75))), records[:3]), None)
     assert (drawn.tried, drawn.end, drawn.dots) == (0.75, 0.75, [0.3, 0.75])
-    assert "The upper curve has dots at the budgets, and ends at the last one" in upper_curve(drawn)
+    assert "The upper curve has dots at the budgets and ends at the last one" in upper_curve(drawn)
     assert {0.3, 0.75} <= {radius for radius, *_ in drawn.rows()}
     drawn = gap(write_attack(tmp_path / "c", attack_of(None, 5, budgets=Budgets()), records[:3]), None)
     assert (drawn.tried, upper_curve(drawn)) == (math.inf, "")
     assert all(under is not None for _, _, under, _ in drawn.rows())
     drawn = gap(write_attack(tmp_path / "d", attack_of(None, 5, budgets=relative), records[3:]), None)
     assert (drawn.tried, drawn.end, drawn.dots) == (0.0, 1.0, [0.0])
-    assert "no input that is answered right was attacked" in upper_curve(drawn)
+    assert "no input that is answered correctly was attacked" in upper_curve(drawn)
     assert [under is None for _, _, under, _ in drawn.rows()] == [False, True, True, True]
     pixels = attack_of(None, 2, norm="L0", budgets=Budgets((1.5, 2.5)))
     drawn = gap(write_attack(tmp_path / "e", pixels, [record(0, 2.0), record(1, None)]), None)
@@ -401,7 +399,7 @@ def test_the_report_shows_the_attack_beside_the_certificate(tmp_path: Path) -> N
     assert "Attacked: <bdi>attack</bdi>" in page
     (anchor,) = re.findall(r'<h3 id="(\S+)">Attacked: <bdi>attack</bdi>', page)
     assert f'<li><a href="#{anchor}">' in page
-    assert "That an attack finds nothing proves nothing" in page
+    assert "An attack that finds nothing proves nothing" in page
     assert "The upper curve ends at the dot" in page
     assert "Not attacked that far" in page
     assert "smooth-pgd:norm=l2,steps=20" in page
@@ -409,7 +407,7 @@ def test_the_report_shows_the_attack_beside_the_certificate(tmp_path: Path) -> N
     assert "not finished" not in page
     write_report([run], out, attacks=[replace(found, records=found.records[:7])])
     page = out.read_text(encoding="utf-8")
-    assert "read this first</strong>The attack attack is not finished: 7 so far of 40 examples." in page
+    assert "read this first</strong>The attack attack is not finished: it has 7 of 40 examples so far." in page
     assert "contradicts" not in page
     broken = next(each for each in found.records if each.radius)
     forged = replace(broken, kind="misclassified", answer=1 - int(broken.reference or 0), magnitude=broken.radius / 2)

@@ -63,5 +63,5 @@ def test_what_cannot_be_projected(tmp_path):
     looks = {"name": "looks", "n": 1000, "alpha": 0.001, "method": "split", "radii": [0.25], "precision": None}
     early = write_run(tmp_path / "early", manifest(data(1), GAUSSIAN), [])
     early.manifest.estimator.update(looks)
-    with pytest.raises(UsageError, match=r"estimator of .* is 'looks': only votes of a fixed number"):
+    with pytest.raises(UsageError, match=r"estimator of .* is 'looks': only a fixed number of votes"):
         rescaled(early, 100)

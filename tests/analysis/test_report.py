@@ -89,11 +89,11 @@ def test_scripts_of_one_run_stay_below_a_megabyte(tmp_path, page):
 def test_every_number_has_its_subset_and_interval(tmp_path, page):
     text = page([four(tmp_path / "run")], radii=[0.5, 0.25]).text
     headline = "Of all 4 test examples of digits, 50.0% [95% interval: 6.6 to 93.3] are certified correct against every"
-    assert f"{headline} change of L2 length up to 0.25 input units." in text
+    assert f"{headline} change of L2 norm up to 0.25 input units." in text
     assert "25.0% [0.5, 80.6]" in text
     assert "0.615 input units is the largest radius" in text
     assert "print no figure for this data set with this noise" in text
-    assert "No pictures were kept with this run." in text
+    assert "This run has no saved pictures." in text
     assert "4,400 noisy samples for 4 examples in 2 seconds (one session)" in text
 
 
@@ -189,19 +189,19 @@ def test_cards_can_be_told_apart_without_colour(tmp_path, page):
 def test_a_run_that_is_not_finished_says_so(tmp_path, page):
     run = write_run(tmp_path / "run", manifest(data(4)), [votes(0, 3, 3, 1000), votes(1, 4, 4, 900)])
     text = page([run]).text
-    assert "not finished: 2 so far of 4 examples" in text
+    assert "not finished: it has 2 of 4 examples so far" in text
     assert "Of 2 so far of all 4 test examples" in text
-    assert "How long it took was not recorded." in text
+    assert "The running time was not recorded." in text
 
 
 def test_imported_radii_are_claims(tmp_path, page):
     text = page([imported(tmp_path / "log")]).text
     assert "claims of another tool" in text
     assert "could not recompute" in text
-    assert "only if the other tool kept to the procedure" in text
+    assert "only if the other tool followed the procedure" in text
     assert "computed anew" not in text
     assert "Cohen, Rosenfeld & Kolter 2019, Table 3" in text
-    assert "15 seconds an example on average" in text
+    assert "15 seconds per example on average" in text
     assert "77%" in text
     assert "Promised on" not in text
 
@@ -219,7 +219,7 @@ def test_a_run_that_cannot_certify_anything_says_why(tmp_path, page):
     text = page([run]).text
     assert "nothing can be certified" in text
     assert "so there is no median certified radius" in text
-    assert "are answered correctly while unchanged" in text
+    assert "are answered correctly when unchanged" in text
 
 
 def test_training_examples_are_pointed_out(tmp_path):

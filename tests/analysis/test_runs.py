@@ -112,5 +112,5 @@ def test_other_bounds_are_of_the_same_votes(tmp_path: Path) -> None:
 
 def test_records_of_another_kind_are_a_mistake_of_the_caller() -> None:
     run = Run(Path("run"), manifest(data(1)), (ClaimRecord(0, 1, 1, 0.5, None),), ())
-    with pytest.raises(TypeError, match="records that are no VoteRecord"):
+    with pytest.raises(TypeError, match="records that are not VoteRecord"):
         analyze(run)

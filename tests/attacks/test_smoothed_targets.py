@@ -128,10 +128,10 @@ def test_false_claims_hold_no_more_often_than_the_confidence_allows(claims: int,
     ("call", "message"),
     [
         (lambda: Check(9).alpha(1), "9 repeats cannot verify one of 1 claims at confidence 0.999"),
-        (lambda: Check(confidence=1.0), "confidence of a check lies between 0 and 1"),
+        (lambda: Check(confidence=1.0), "confidence must lie between 0 and 1"),
         (lambda: Check(repeats=0), "at least 1 repeat, got 0"),
         (lambda: toy(n=5, alpha=0.001), r"with n = 5 votes and alpha = 0\.001 the smoothed classifier always abstains"),
-        (lambda: toy(search_alpha=0.01), r"search_alpha lies between alpha \(0.05\) and 1, got 0.01"),
+        (lambda: toy(search_alpha=0.01), r"search_alpha must lie between alpha \(0.05\) and 1, got 0.01"),
     ],
 )
 def test_what_could_never_hold_is_said_in_advance(call, message: str) -> None:
@@ -159,7 +159,7 @@ def test_without_a_module_there_are_votes_and_no_gradients() -> None:
     expected = [[math.log((vote + 0.5) / 201) for vote in counts.votes] for counts in votes]
     torch.testing.assert_close(scores, torch.tensor(expected))
     assert votes[1].votes == (0, 200)
-    with pytest.raises(UsageError, match="'pgd' needs gradients, and the classifier smoothed with gaussian"):
+    with pytest.raises(UsageError, match="'pgd' needs gradients, but the classifier smoothed with gaussian"):
         made("pgd").run(target, at(1.0), 1, 0.5)
     assert made("nattack", "linf", steps=30, population=20).run(target, at(0.4), 1, 1.5) is not None
 
@@ -237,7 +237,7 @@ def test_adversarials_stay_on_the_grid_of_lattice_noise(gaussian: Victim) -> Non
     voting = VotingClassifier(gaussian.module, 10)
     target = SmoothedTarget(voting, noise, (1, 8, 8), 100, 0.05, module=gaussian.module, batch_size=256)
     assert target.gives is Access.SURROGATE
-    with pytest.raises(UsageError, match="'pgd' needs gradients, and the classifier smoothed with lattice-gaussian"):
+    with pytest.raises(UsageError, match="'pgd' needs gradients, but the classifier smoothed with lattice-gaussian"):
         made("pgd").run(target, torch.zeros(1, 8, 8), 0, 0.5)
     x, label = gaussian.image(0)
     found = made("smooth-pgd", samples=32).run(target, x, label, 2.0, seed=1)

@@ -1,4 +1,4 @@
-"""Small networks whose robustness can be found out by other means."""
+"""Small networks whose robustness can be determined by other means."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from holdfast.models.normalization import Normalization
 
 
 def relu_network(*widths: int, seed: int = 0, mean: float | None = None) -> nn.Module:
-    """Fully connected with ReLU, of these widths from input to output, in eval mode."""
+    """Fully connected with ReLU, with these widths from input to output, in eval mode."""
     torch.manual_seed(seed)
     layers: list[nn.Module] = []
     for incoming, outgoing in itertools.pairwise(widths):

@@ -1,4 +1,4 @@
-"""What float64 loses, against exact rationals: each allowance for rounding is one without which these would fail."""
+"""The rounding of float64 against exact rationals: without each allowance for rounding, a test here would fail."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def cancelling(count: int) -> list[tuple[nn.Sequential, Tensor]]:
     for _ in range(count):
         weight = torch.randn((2, 6), generator=source, dtype=torch.float64)
         x = torch.rand(6, generator=source, dtype=torch.float64)
-        # Both logits nearly 0, up to what shows beside their rounding.
+        # Both logits are nearly 0, up to what exceeds their rounding.
         bias = -(weight @ x) + torch.tensor([4e-13, 0.0], dtype=torch.float64)
         found.append((affine(weight.tolist(), bias.tolist()), x.unsqueeze(0)))
     return found
@@ -98,7 +98,7 @@ def test_no_class_where_rounding_decides():
 
 
 def test_weights_that_normalization_rounds_are_not_taken_for_shorter():
-    """The gamma of `linear`: a difference of products, of which almost nothing is left."""
+    """The gamma of `linear`: a difference of products with almost nothing left."""
     source = torch.Generator().manual_seed(1)
     for _ in range(40):
         module = nn.Sequential(Normalization((0.0,) * 2, (3.0, 7.0), 1), nn.Linear(2, 2)).double().eval()
@@ -114,7 +114,7 @@ def test_weights_that_normalization_rounds_are_not_taken_for_shorter():
 
 
 def test_spectral_norms_of_large_and_many_small_weights_are_no_smaller_than_exact():
-    """The gamma of `spectral_norm`: squares that are lost one by one beside a larger one."""
+    """The gamma of `spectral_norm`: squares lost one by one beside a larger one."""
     for small, count in ((2.0**-27, 40_000), (2.0**-27, 4_000), (2.0**-28, 40_000)):
         layer = affine([[1.0] + [small] * count], [0.0])[0]
         with torch.no_grad():
@@ -132,7 +132,7 @@ def test_lipschitz_counts_small_weights_of_the_last_layer():
 
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 def test_one_plane_between_neighbours_is_no_further_than_exact(norm):
-    """The error of a lead: points so near each other that normalization rounds them by more than 2^-50."""
+    """The error of a lead: points so close together that normalization rounds them by more than 2^-50."""
     source = torch.Generator().manual_seed(2)
     for _ in range(30):
         std = [0.3, 0.7]
@@ -207,7 +207,7 @@ def test_the_reach_is_what_the_derivation_says():
 @pytest.mark.parametrize("share", [1e-165, 1e-170, 1e-310])
 @pytest.mark.parametrize("bound", [Linear(), Lipschitz(), Convex(epsilon=0.5, norm="l2")])
 def test_weights_whose_squares_underflow(bound, share):
-    """An input at distance 0.36 has another class; without weights to speak of, a bias decides."""
+    """An input at distance 0.36 has another class; with negligible weights, a bias decides."""
     x = torch.tensor([[0.75, 0.25]])
     (found,) = bound.on(Classifier(affine([[share, 0.0], [0.0, share]], [0.0, 0.0]), (2,), 2)).certify(x)
     assert found.radius <= 0.3535
@@ -219,7 +219,7 @@ def test_weights_whose_squares_underflow(bound, share):
 @pytest.mark.parametrize("bound", [Lipschitz(), Convex(epsilon=0.5, norm="l2"), Convex(epsilon=0.5)])
 @pytest.mark.parametrize(("first", "others", "depth"), [(1.0, 1e-43, 4), (1e38, 1e-43, 16), (1.0, 1e-43, 9)])
 def test_layers_whose_product_underflows(bound, first, others, depth):
-    """Single weights are float32; their products, or the squares of these, are none that float64 has."""
+    """Single weights are float32; their products, or the squares of these, are outside the range of float64."""
     layers = []
     for number in range(depth):
         layer = nn.Linear(2, 2).requires_grad_(False)

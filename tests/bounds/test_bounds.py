@@ -1,4 +1,4 @@
-"""What all bounds share: the table, the inputs that are refused, and modules that cannot be certified."""
+"""The common part of all bounds: the table, refused inputs, and modules that cannot be certified."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_logits_that_overflow_are_refused():
 
 
 class _Residual(nn.Sequential):
-    """Made of layers that bounds know, and computes something else."""
+    """Made of layers that bounds support, but computes something else."""
 
     def forward(self, x):
         return x + super().forward(x)
@@ -98,7 +98,7 @@ class _Farthest(NearestNeighbour):
 
 
 def _replaced(module):
-    """Its first layer has a forward of its own."""
+    """Its first layer has its own forward."""
     layer = module[0]
     layer.forward = lambda x: -nn.functional.linear(x, layer.weight, layer.bias)
     return module
@@ -161,7 +161,7 @@ def test_neighbours_that_are_none(front, kind, message):
 
 @pytest.mark.parametrize("bound", [Linear(), Lipschitz(), Convex(epsilon=0.1)])
 def test_a_module_that_computes_something_else_than_its_layers(bound):
-    """Not to be seen from types and hooks: the logits tell."""
+    """Types and hooks do not show it, but the logits do."""
     module = nn.Sequential(nn.Conv2d(1, 1, 1), nn.Flatten(), nn.Linear(4, 3)).eval()
     module[0]._conv_forward = lambda x, weight, bias: -x
     with pytest.raises(UsageError, match=r"a logit is .* away from theirs, and rounding explains"):

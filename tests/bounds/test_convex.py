@@ -1,4 +1,4 @@
-"""The convex outer polytope against exact programs, sampling and ascent; rounding; what it refuses."""
+"""The convex outer polytope against exact programs, sampling and ascent; rounding; refusals."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_below_the_linear_program_below_the_true_minimum(seed, radius):
         true = true_least_lead(module, x[0], 0, other, radius)
         assert relaxed <= true + 1e-6
         assert float(leads[other] - slack[other]) <= relaxed + 1e-6
-        # The dual is near the program it is of, since the intervals of one hidden layer are exact.
+        # The dual is close to its program, since the intervals of one hidden layer are exact.
         assert float(leads[other]) >= relaxed - 0.5 * radius * 10
 
 

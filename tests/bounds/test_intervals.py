@@ -1,4 +1,4 @@
-"""The bound of provable training by intervals: below every change, and the polytope where intervals lose nothing."""
+"""The interval bound of provable training: valid for every change; the polytope's if intervals lose nothing."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ NETWORKS = [(relu_network(6, 10, 10, 3, mean=0.4), (6,)), (convolutional(), (1, 
 
 @pytest.fixture
 def installed():
-    """Skips where the library is not, or does not import with this torch."""
+    """Skip if the library is missing, or does not import with this torch."""
     pytest.importorskip("auto_LiRPA", reason="auto_LiRPA is not installed, or not for this torch", exc_type=ImportError)
 
 
@@ -33,7 +33,7 @@ def least(bound, on, x, labels):
 @pytest.mark.parametrize("norm", ["linf", "l2"])
 @pytest.mark.parametrize(("module", "shape"), NETWORKS)
 def test_the_same_slopes_give_the_polytope(norm, module, shape):
-    """Up to units whose sign intervals alone tell: auto_LiRPA takes them from there, which is never looser."""
+    """Up to units whose sign is clear from intervals alone: auto_LiRPA uses those, which is never looser."""
     on, x = classifier(module, shape, 3), inputs(20, shape)
     labels = torch.arange(20) % 3
     for epsilon in (0.003, 0.03, 0.3):
@@ -85,7 +85,7 @@ def test_parameters_out_of_range(parameters, message):
 
 
 def test_leads_are_asked_for_and_rounding_is_taken_off(monkeypatch):
-    """A library in its place that computes the polytope, which method=same-slope is, answers as `convex` does."""
+    """A replacement library that computes the polytope, which is method=same-slope, answers as `convex` does."""
     module = relu_network(6, 10, 10, 3)
     on = classifier(module, (6,), 3)
     asked = {}

@@ -62,7 +62,7 @@ def test_linear_takes_one_layer():
         Linear().on(classifier(nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 3)).eval(), (4,), 3))
     with pytest.raises(UsageError, match="without hidden layers"):
         Linear().on(classifier(relu_network(4, 5, 3), (4,), 3))
-    # Of the same shape, and no scaling of each channel.
+    # The same shape, but not a scaling of each channel.
     moved = nn.Sequential(nn.Conv2d(1, 1, 1, stride=2, padding=1), nn.Flatten(), nn.Linear(9, 3)).eval()
     with pytest.raises(UsageError, match="without hidden layers"):
         Linear().on(classifier(moved, (1, 3, 3), 3))

@@ -112,7 +112,7 @@ def test_a_model_without_noise_is_attacked_and_resumed(call: Call, plain: Path, 
     command = ("attack", "--model", plain, "--attack", "pgd", "--budget", ".05,.3", "--limit", 8, "--quiet")
     code, printed, _ = call(*command, "--out", tmp_path / "a", "--plot", tmp_path / "a.svg")
     assert code == 0
-    assert "Adversarials that held: 8 (8 misclassified, 0 abstentions). " in words(printed)
+    assert "Confirmed adversarials: 8 (8 misclassified, 0 abstentions). " in words(printed)
     assert "Within 0.3 input units: success on 100.0% [63.0, 100.0] of 8 attacked" in words(printed)
     assert "accuracy under attack 0.0% [0.0, 37.0]; epsilon-robustness score 0.0% [0.0, 37.0]" in words(printed)
     again, printed_again, _ = call(*command, "--out", tmp_path / "a")
@@ -138,9 +138,9 @@ def test_an_attack_on_nothing_says_so(call: Call, plain: Path, tmp_path: Path) -
     (record,) = read_attack(tmp_path / "a").records
     code, printed, err = call(*command, tmp_path / "b", "--target", record.reference)
     assert code == 0
-    assert "Not attacked: 1 of 1 (the class wanted already: 1)" in words(printed)
+    assert "Not attacked: 1 of 1 (already of the target class: 1)" in words(printed)
     assert "success on" not in words(printed)
-    assert "none of the 1 inputs was attacked (the class wanted already), so the figures say nothing" in err
+    assert "none of the 1 inputs was attacked (already of the target class), so the figures say nothing" in err
 
 
 def test_the_transfer_matrix(call: Call, models: Path, plain: Path, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_a_bound_is_attacked_in_float64_and_drawn(call, plain, tmp_path):
     assert code == 0
     text = " ".join(printed.split())
     assert "Certificates contradicted: 0 of" in text
-    assert "at most 0 are to be expected by chance" in text
+    assert "at most 0 are expected by chance" in text
     found = read_attack(out)
     assert (found.manifest.precision, found.manifest.noise) == ("float64", None)
     assert found.manifest.certification == read_run(run).manifest.digest

@@ -457,7 +457,7 @@ def test_a_partition_is_certified_exactly_and_resumed(call: Call, tmp_path: Path
     text = " ".join((tmp_path / "r.html").read_text().split())
     assert "no certificate is false (alpha = 0)" in text
     code, _, err = call("table", run, "--bounds", "cohen")
-    assert (code, "has one kind of class bounds only" in err) == (2, True)
+    assert (code, "has only one kind of class bounds" in err) == (2, True)
 
 
 def test_other_bounds_on_the_same_votes_are_for_comparison(call: Call, models: Path, tmp_path: Path) -> None:

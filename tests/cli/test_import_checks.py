@@ -170,10 +170,10 @@ def test_bundles_are_looked_at_by_every_command(
 @pytest.mark.parametrize(
     ("space", "message"),
     [
-        ({"mean": [0.1], "std": [0.0]}, "the entry input_space.std[0] is 0.0; expected is a number above 0.0"),
+        ({"mean": [0.1], "std": [0.0]}, "the entry input_space.std[0] is 0.0; expected a number above 0.0"),
         ({"mean": [float("nan")], "std": [1.0]}, "NaN is not a number"),
         ({"low": 1.0}, "the entry input_space: low = 1.0 is not below high = 1.0"),
-        ({"wide": 1}, "there is an entry 'input_space.wide', which is unknown"),
+        ({"wide": 1}, "the entry 'input_space.wide' is unknown"),
     ],
 )
 def test_a_header_that_makes_no_sense_is_an_error(

@@ -65,7 +65,7 @@ def test_reports_and_curves_of_imported_runs_say_it_at_the_numbers(call: Call, p
     assert CLAIMED in below[: below.index("<h3>")]
     assert CLAIMED in curve.read_text(encoding="utf-8")
     assert "every value lies between" not in text
-    assert "the log tells neither noise nor samples nor alpha" in text
+    assert "the log states neither noise nor samples nor alpha" in text
     assert "not known" in text[text.index("Range of an input") :][:200]
 
 
@@ -187,4 +187,4 @@ def test_what_depends_on_an_unknown_number_of_pixels_is_not_judged(call: Call, t
     call("report", tmp_path / "run", "--out", tmp_path / "r.html")
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert "nothing can be certified" not in page
-    assert "What n and alpha allow at most depends on the number of pixels" in page
+    assert "The largest radius that n and alpha allow depends on the number of pixels" in page

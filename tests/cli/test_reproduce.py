@@ -207,13 +207,13 @@ def test_without_data_equations_are_computed_and_the_rest_is_named(call: Call, t
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (("levine",), "nothing is known to reproduce under the name 'levine'; known are athalye, "),
+        (("levine",), "there is no study named 'levine'; the studies are athalye, "),
         (("levine-mnist",), "levine-mnist needs data: give --data mnist:DIR; Holdfast downloads nothing"),
         (
             ("levine-mnist", "--data", "digits"),
-            "is about mnist, given as mnist:DIR; the data given are of the source 'digits', with inputs of shape",
+            "needs mnist, given as mnist:DIR; the data given are from the source 'digits', with inputs of shape",
         ),
-        (("cohen-bounds", "--scale", "tiny"), "a scale is one of smoke, small, full, got 'tiny'"),
+        (("cohen-bounds", "--scale", "tiny"), "the scale must be one of smoke, small, full, got 'tiny'"),
     ],
 )
 def test_wrong_calls_say_what_was_expected(call: Call, tmp_path: Path, given: tuple[str, ...], message: str) -> None:

@@ -117,7 +117,7 @@ def test_every_digit_of_a_radius_in_a_log_is_checked(certified: Path, tmp_path: 
             result = Verification()
             if log == "log.jsonl" and other == "0" and place == start + len(radius) - 1:
                 # No number ends so that Holdfast writes.
-                with pytest.raises(DataError, match="is written as Holdfast never does"):
+                with pytest.raises(DataError, match="is not written as Holdfast writes it"):
                     check_log(tmp_path / log, material, claims, result)
                 flipped += 1
                 continue

@@ -187,20 +187,29 @@ def test_label_without_class_name(labels):
         small(labels=labels)
 
 
-@pytest.mark.parametrize("shape", [(2, 4), (0,)])
-def test_shape_of_neither_form(shape):
-    with pytest.raises(DataError, match=r"expected \(channels, height, width\) or \(features,\)"):
+@pytest.mark.parametrize("shape", [(2, 0), (0,), (1, 1, 1, 1, 1)])
+def test_shape_of_no_form(shape):
+    with pytest.raises(DataError, match=r"expected \(features,\), \(channels, time\), \(channels, height, width\) or "):
         small(np.zeros((3, *shape), dtype=np.uint8))
 
 
+@pytest.mark.parametrize("shape", [(4,), (2, 4), (2, 3, 4), (2, 3, 4, 5)])
+def test_shapes_with_channels_first(shape):
+    values = np.random.default_rng(3).random((3, *shape)).astype(np.float32)
+    data = small(values, bounds=(0.0, 1.0))
+    assert data.shape == data[1].x.shape == shape
+    axes = (0, *range(2, values.ndim)) if len(shape) > 1 else (0, 1)
+    np.testing.assert_allclose(data.channel_statistics()[0], np.atleast_1d(values.mean(axis=axes)), rtol=1e-5)
+
+
 def test_sources_are_found():
-    known = ["cifar10", "digits", "fashion-mnist", "har", "imagenet", "images", "mnist", "parquet", "svhn"]
-    assert source_names() == known
+    known = "cifar10 csv digits fashion-mnist har hf imagenet images mnist npz parquet python svhn"
+    assert source_names() == known.split()
 
 
 def test_unknown_source():
     with pytest.raises(
-        UsageError, match="unknown data source 'cifar'; known are cifar10, digits, fashion-mnist, har, "
+        UsageError, match="unknown data source 'cifar'; known are cifar10, csv, digits, fashion-mnist, har, "
     ):
         open_data("cifar", None, "test", {})
 
@@ -221,7 +230,8 @@ def test_path_where_none_is_taken(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "path", "known"), [("digits", None, "none"), ("images", Path("anywhere"), "size, mode")]
+    ("name", "path", "known"),
+    [("digits", None, "classes, split"), ("images", Path("anywhere"), "size, crop, mode, classes, split")],
 )
 def test_unknown_option(name, path, known):
     with pytest.raises(UsageError, match=f"data source '{name}' has no option 'colour'; it takes {known}"):

@@ -232,7 +232,7 @@ def test_no_rows(tmp_path):
 def test_without_the_packages(tmp_path, monkeypatch, module, extra):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingExtraError, match=rf"which is not installed. .*'holdfast-robustness\[{extra}\]'"):
-        opened(tmp_path)
+        opened(write(tmp_path / "a.parquet"))
 
 
 def test_can_be_sent_to_another_process(tmp_path):

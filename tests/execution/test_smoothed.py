@@ -1,4 +1,4 @@
-"""SmoothedClassifier: the public interface, and the input space it keeps to."""
+"""SmoothedClassifier: the public interface, and the checks of the input space."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -143,7 +143,7 @@ def test_engines_that_cannot_be_are_refused(arguments: dict[str, object], messag
 
 @pytest.mark.parametrize("engine", [LocalEngine("cuda:99"), ProcessesEngine(1, "cuda:99")])
 def test_a_device_that_is_not_here_is_refused_when_an_engine_runs(engine: Engine) -> None:
-    """Not before: the engine may be made on another machine than the one that it works on."""
+    """Not earlier: the engine may be created on another machine than the one it runs on."""
     with pytest.raises(UsageError, match="device 'cuda:99' is not on this machine"):
         hf.SmoothedClassifier(linear, hf.Gaussian(0.5), 2, engine=engine).certify(inputs(), n=10, alpha=0.1)
     with pytest.raises(UsageError, match="a device is 'cpu', 'cuda'"):

@@ -24,9 +24,9 @@ RECORD = {"index": 1, "label": 0, "selection": [3, 0], "estimation": [9, 1], "di
         ('{"a":1e400}', "the number 1e400 .* it is no finite number"),
         ('{"a":0.50}', r"the number 0\.50 .* it is 0\.5"),
         ('{"a":1E5}', r"the number 1E5 .* it is 100000\.0"),
-        ('{"a":-0}', "the number -0 is written as Holdfast never does"),
+        ('{"a":-0}', "the number -0 is not written as Holdfast writes it"),
         ('{"a":0.3000000000000000000001}', r"it is 0\.3"),
-        ('{"a":' + "1" * 5000 + "}", "more digits than any"),
+        ('{"a":' + "1" * 5000 + "}", "more digits than Holdfast"),
         ('{"a":"\\ud800"}', "half of a character"),
         ('{"\\udfff":1}', "half of a character"),
         ("\ufeff{}", "BOM|Expecting value"),
@@ -53,7 +53,7 @@ def test_bytes_that_are_no_utf_8() -> None:
 
 
 def test_what_is_too_long_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ValueError, match="it has 12 bytes, and 11 are the most that are read"):
+    with pytest.raises(ValueError, match="it has 12 bytes; at most 11 are read"):
         json_object(b'{"a": 12345}', 11)
 
 
@@ -72,7 +72,7 @@ def test_what_python_writes_comes_back(entries: dict[str, object]) -> None:
 
 def test_others_write_numbers_as_they_please() -> None:
     assert foreign_object('{"a":1E5,"b":0.50,"c":-0}') == {"a": 1e5, "b": 0.5, "c": 0}
-    with pytest.raises(ValueError, match="beyond all finite ones"):
+    with pytest.raises(ValueError, match="too large for float64"):
         foreign_object('{"a":1e999}')
 
 
@@ -84,14 +84,14 @@ def test_64_levels_are_read() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"index": True}, "the entry index is true; expected is a whole number"),
-        ({"index": 1.0}, r"the entry index is 1\.0; expected is a whole number"),
-        ({"label": -1}, "the entry label is -1; expected is a whole number of at least 0"),
-        ({"selection": [3, 0.5]}, r"the entry selection\[1\] is 0\.5; expected is a whole number"),
-        ({"selection": []}, r"the entry selection is \[\]; expected is a list with a length of at least 1"),
-        ({"estimation": None}, "the entry estimation is null; expected is a list"),
+        ({"index": True}, "the entry index is true; expected a whole number"),
+        ({"index": 1.0}, r"the entry index is 1\.0; expected a whole number"),
+        ({"label": -1}, "the entry label is -1; expected a whole number of at least 0"),
+        ({"selection": [3, 0.5]}, r"the entry selection\[1\] is 0\.5; expected a whole number"),
+        ({"selection": []}, r"the entry selection is \[\]; expected a list with a length of at least 1"),
+        ({"estimation": None}, "the entry estimation is null; expected a list"),
         ({"digest": "0" * 15 + "\n"}, "the entry digest is .*matching"),
-        ({"extra`": 1}, "there is an entry 'extra`', which is unknown"),
+        ({"extra`": 1}, "the entry 'extra`' is unknown"),
     ],
 )
 def test_what_does_not_fit_is_named_with_what_was_found(change: dict[str, object], message: str) -> None:
@@ -103,5 +103,5 @@ def test_what_does_not_fit_is_named_with_what_was_found(change: dict[str, object
 def test_a_missing_entry_is_named() -> None:
     with pytest.raises(ValueError, match="the entry 'answer' is missing"):
         fitting({"index": 1, "label": 0, "radius": 1, "digest": "0" * 16}, BoundLine)
-    with pytest.raises(ValueError, match="an object was expected, found 3"):
+    with pytest.raises(ValueError, match="expected an object, found 3"):
         fitting(3, BoundLine)

@@ -53,7 +53,7 @@ def test_radius_is_the_last_rho_whose_delta_fits(k: int, shape: tuple[int, ...])
 
 
 def test_radius_at_the_threshold_itself_is_not_certified() -> None:
-    """Corollary 1 asks for more than 1/2; d = 4, k = 2 makes p_lower - Delta(1) = 1/2 exactly representable."""
+    """Corollary 1 needs more than 1/2; d = 4, k = 2 makes p_lower - Delta(1) = 1/2 exactly representable."""
     assert delta(4, 2, 1) == Fraction(1, 2)
     assert levine(Ablation(2), ClassBounds(0, 1.0, 0.0), (4,)) == 0.0
     assert levine(Ablation(1), ClassBounds(0, 0.75, 0.25), (4,)) == 0.0

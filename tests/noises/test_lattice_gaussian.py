@@ -33,13 +33,13 @@ def source(seed: int = 3) -> torch.Generator:
 
 
 def exact_threshold(sigma: float, levels: int, i: int) -> mpmath.mpf:
-    """2^60 Phi((2i + 1)/(2 (levels - 1) sigma)), with as many digits as mpmath is set to."""
+    """2^60 Phi((2i + 1)/(2 (levels - 1) sigma)), with mpmath's current number of digits."""
     z = mpmath.mpf(2 * i + 1) / (2 * (levels - 1) * mpmath.mpf(sigma))
     return mpmath.mpf(2) ** 59 * mpmath.erfc(-z / mpmath.sqrt(2))
 
 
 def plain_inversion(uniform: np.ndarray, sigma: float, levels: int) -> np.ndarray:
-    """The definition: how many thresholds each integer reaches, less half of how many there are."""
+    """The definition: the number of thresholds up to each integer, minus half the number of thresholds."""
     exact = thresholds(sigma, levels)
     return exact.searchsorted(uniform, side="right") - len(exact) // 2
 
@@ -79,7 +79,7 @@ def test_tables_agree_with_plain_inversion_at_the_ends_of_every_bucket_and_aroun
 
 @pytest.mark.parametrize(("sigma", "levels"), NOISES)
 def test_draws_are_plain_60_bit_inversions_of_the_bits_that_the_generator_gives(sigma: float, levels: int) -> None:
-    """The same bits by hand: 16 for each value, four to a word, then a word for each value that these leave open."""
+    """The same bits by hand: 16 for each value, four to a word, then a word for each undecided value."""
     shape, num = (1, 13, 7), 50
     count = num * 13 * 7
     drawn = LatticeGaussian(sigma, levels).draw(torch.zeros(shape), num, source(9))
@@ -90,7 +90,7 @@ def test_draws_are_plain_60_bit_inversions_of_the_bits_that_the_generator_gives(
         (bucket << 44) + (2**44 - 1), sigma, levels
     )
     rest = torch.empty(int(undecided.sum()), dtype=torch.int64).random_(-(2**63), None, generator=again)
-    # The other 44 bits of a decided value do not matter: any will do.
+    # The other 44 bits of a decided value do not matter.
     uniform = (bucket << 44) + 12345
     uniform[undecided] = (bucket[undecided] << 44) + (rest.numpy() & (2**44 - 1))
     assert drawn.dtype == torch.float32
@@ -135,7 +135,7 @@ def test_tails_reach_further_than_float32_noise() -> None:
 
 
 def test_every_device_path_gives_the_same_draws() -> None:
-    """The path for other devices, taken on the processor: what it needs of a tensor is the device's name only."""
+    """The path for other devices, run on the CPU: it uses the device's name only."""
     noise, x = LatticeGaussian(1.0), torch.zeros(SHAPE)
     expected = noise.draw(x, 20, source())
 
@@ -156,7 +156,7 @@ def test_total_variation_bounds_the_exact_one(sigma: float, levels: int, values:
         ideal = [mpmath.mpf(0), *(exact_threshold(sigma, levels, i) / 2**BITS for i in range(-half, half)), 1]
         below, above = (exact_threshold(sigma, levels, -half - 1), 2**BITS - exact_threshold(sigma, levels, half))
         ideal_masses = [b - a for a, b in itertools.pairwise(ideal)]
-        # The outermost steps, without what the ideal noise has beyond them.
+        # The outermost steps, without the tails of the ideal noise.
         ideal_masses[0] -= below / 2**BITS
         ideal_masses[-1] -= above / 2**BITS
         drawn = [0, *exact, 2**BITS]
@@ -188,7 +188,7 @@ def test_noisy_inputs_are_a_function_of_the_sum_of_the_integers(levels: int) -> 
     sums = torch.randint(-levels, 2 * levels, (2000,), generator=source(2))
     noisy = noise.apply(j / (levels - 1), (sums - j).float())
     assert torch.equal(noisy, sums / (levels - 1))
-    # However the data set divided: 8-bit images as bytes times a float32 reciprocal.
+    # For each way of dividing: 8-bit images as bytes times a float32 reciprocal.
     other = noise.apply(j * torch.tensor(1 / (levels - 1)), (sums - j).float())
     assert torch.equal(noisy, other)
 
@@ -223,7 +223,7 @@ def test_radius_is_cohens_for_the_wider_bounds_and_never_above_it(sigma: float, 
         true = mpmath.mpf(sigma) / 2 * mpmath.sqrt(2) * (mpmath.erfinv(2 * lower - 1) - mpmath.erfinv(2 * upper - 1))
         assert radius is not None
         assert radius <= true
-        # Rounding p near 1 to float64 can move it by 2^-53, a relative 2^-53/loss of what is missing to 1.
+        # Rounding p near 1 to float64 can move it by 2^-53, a relative 2^-53/loss of the distance to 1.
         assert radius >= true * (1 - mpmath.mpf(10) ** -4) - mpmath.mpf(10) ** -14
     plain = cohen(Gaussian(sigma), bounds, SHAPE)
     assert plain is not None

@@ -1,4 +1,4 @@
-"""Every noise is as large as it says: its moments and its independence, measured on samples.
+"""Every noise has its stated size: its moments and its independence, measured on samples.
 
 A noise that is 2% too small makes every certificate false, and nothing else need notice. Each noise of the table has
 an entry in `MOMENTS`, or the first test fails.
@@ -37,12 +37,12 @@ VALUE = 0.2
 
 @dataclass(frozen=True)
 class Moment:
-    """What independent values computed from samples must have.
+    """An expectation of independent values computed from samples.
 
     Attributes:
         name: in words.
         of: noisy inputs `(draws, *noisy event)` -> values, each independent of the others.
-        mean: that one value has in expectation.
+        mean: expectation of one value.
         deviation: its standard deviation.
     """
 
@@ -52,18 +52,18 @@ class Moment:
     deviation: float
 
     def errors(self, noisy: Tensor) -> float:
-        """By how many standard errors the mean of a sample is off."""
+        """The error of a sample's mean, in standard errors."""
         values = self.of(noisy).double().flatten()
         return float(values.mean() - self.mean) / (self.deviation / math.sqrt(len(values)))
 
 
 def share(name: str, hits: Callable[[Tensor], Tensor], p: float) -> Moment:
-    """Something that happens with probability `p`."""
+    """An event of probability `p`."""
     return Moment(name, hits, p, math.sqrt(p * (1 - p)))
 
 
 def added(square: float, fourth: float, absolute: float) -> list[Moment]:
-    """Of symmetric noise that is added to each value independently.
+    """Moments of symmetric noise added to each value independently.
 
     Args:
         square: expectation of the square of one value.
@@ -121,7 +121,7 @@ def uniform(noise: Uniform) -> list[Moment]:
 
 
 def uniform_flip(noise: UniformFlip) -> list[Moment]:
-    """Pixels of one channel: kept, next to each other, and each other value equally likely."""
+    """Pixels of one channel: frequencies of kept ones, of neighbours kept together, and of each other value."""
     kappa, others = noise.kappa, noise.levels - 1
 
     def kept(noisy: Tensor) -> Tensor:
@@ -189,7 +189,7 @@ MOMENTS: dict[str, Callable[[Any], list[Moment]]] = {
     "uniform-flip": uniform_flip,
 }
 
-# With each noise what must not be taken for it: a parameter that is 2% off, or one pixel, or another pattern.
+# For each noise, others that the test must reject: a parameter off by 2%, or by one pixel, or another pattern.
 CASES: dict[Noise, list[Noise]] = {
     Gaussian(0.25): [Gaussian(0.245), Gaussian(0.255)],
     Gaussian(2.0): [Gaussian(1.96), Gaussian(2.04)],
@@ -226,6 +226,6 @@ def test_samples_have_the_moments_of_the_noise(noise: Noise) -> None:
 
 @pytest.mark.parametrize(("noise", "wrong"), WRONG, ids=str)
 def test_a_noise_that_is_a_little_off_is_seen(noise: Noise, wrong: Noise) -> None:
-    """Twice as far off as may happen by chance, so that the test above fails in any case."""
+    """Twice the error that may occur by chance, so that the test above fails in any case."""
     noisy = sampled(wrong)
     assert max(abs(moment.errors(noisy)) for moment in MOMENTS[noise.name](noise)) > 2 * STANDARD_ERRORS

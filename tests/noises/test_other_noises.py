@@ -45,7 +45,7 @@ def test_additive_noise_has_its_distribution(noise, distribution: str, arguments
 @given(st.floats(0.5001, 0.999999))
 @settings(max_examples=100, deadline=None)
 def test_laplace_radius_for_two_classes(p: float) -> None:
-    """-b ln(2 (1 - p)): at that distance a half-line of mass p is down to 1/2 exactly."""
+    """-b ln(2 (1 - p)): at that distance the probability of a half-line falls from p to exactly 1/2."""
     radius = dwork(Laplace(2.0), two_class(p), SHAPE)
     exact = -2.0 * math.log(2 * (1 - p))
     assert radius is not None
@@ -219,7 +219,7 @@ def test_a_value_off_the_grid_is_named_with_its_example(noise: Noise, batch_size
 
 @pytest.mark.parametrize("shape", [(3, 4, 5), (2, 4, 5), (20,)])
 def test_information_counts_all_channels_of_a_pixel(shape: tuple[int, ...]) -> None:
-    """By the definition: the entropy of one noisy pixel, less what the noise alone has."""
+    """By definition: the entropy of one noisy pixel, minus that of the noise alone."""
     noise = UniformFlip(0.3, levels=4)
     values = 4 ** (shape[0] if len(shape) == 3 else 1)
     each = np.full(values, 0.7 / (values - 1))

@@ -1,4 +1,4 @@
-"""Disjoint blocks: the pattern, and the certified radius against every adversary there is on small inputs."""
+"""Disjoint blocks: the pattern, and the certified radius against every possible adversary on small inputs."""
 
 from hashlib import sha256
 from itertools import combinations, product
@@ -131,7 +131,7 @@ def test_what_cannot_be_partitioned_or_enumerated_is_refused() -> None:
     with pytest.raises(UsageError, match=r"C\(784, 45\) sets of pixels to keep, more than 1,000,000; sample them"):
         Ablation(45).enumerate(torch.zeros(1, 28, 28), 0, 1)
     gaussian = hf.SmoothedClassifier(lambda z: z[:, :2], hf.Gaussian(0.5), 2)
-    with pytest.raises(UsageError, match="no end of realizations; use certify"):
+    with pytest.raises(UsageError, match="infinitely many realizations; use certify"):
         gaussian.certify_exactly(torch.zeros(1, 4))
-    with pytest.raises(UsageError, match="cannot be taken one by one"):
+    with pytest.raises(UsageError, match="cannot be enumerated"):
         hf.Gaussian(0.5).enumerate(torch.zeros(1, 4), 0, 1)

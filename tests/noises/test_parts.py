@@ -1,4 +1,4 @@
-"""Draws in parts are those of one call, bit for bit: old runs are drawn again, however large a batch is."""
+"""Draws in parts equal those of one call, bit for bit: old runs can be drawn again, with any batch size."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from holdfast.noises.uniform_flip import UniformFlip
 from holdfast.sampling.blocks import Blocks
 from holdfast.sampling.rng import BLOCK, Stream, generator
 
-# Those that make large draws in small parts, which a noise need not.
+# Noises that make large draws in small parts, which is optional.
 IN_PARTS: list[Noise] = [
     Gaussian(0.5),
     Uniform(0.5),
@@ -67,10 +67,10 @@ def test_parts_together_are_the_draws(
     source, other = at(3), at(3)
     parts = list(noise.draw_parts(x, num, source))
     assert torch.equal(torch.cat(parts), noise.draw(x, num, other))
-    # The generator stands where it would.
+    # The generator ends in the same state.
     assert torch.equal(source.get_state(), other.get_state())
     if num == BLOCK and rows < BLOCK and noise in IN_PARTS:
-        # The most rows that any generator needs together are 16.
+        # No generator needs more than 16 rows together.
         assert max(map(len, parts)) <= max(32, rows)
 
 
@@ -88,7 +88,7 @@ def test_large_draws_come_in_small_parts(noise: Noise) -> None:
 def test_copies_cut_from_blocks_are_those_of_whole_blocks(
     noise: Noise, shape: tuple[int, ...], rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In any pieces, in order, one anew, and two examples in turn."""
+    """In any pieces, in order, with one repeated, and two examples in turn."""
     x = some_input(shape)
     whole = {example: noise.sample(x, BLOCK, at(example)) for example in (1, 2)}
     monkeypatch.setattr(base, "_PART_BYTES", rows * x.numel() * x.element_size())
@@ -128,7 +128,7 @@ def test_laplace_noise_of_large_inputs_is_that_of_one_piece(monkeypatch: pytest.
 def test_a_generator_that_goes_ahead_in_several_steps_comes_as_far(
     noise: Noise, steps: str, length: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As those of photographs do: the steps are 2^18 numbers, here as short as the inputs of tests need."""
+    """As for photographs: the steps are 2^18 numbers, shortened here for the test."""
     x, num = some_input((1, 27, 29)), 5 if length == 1 else BLOCK
     source, other = at(3), at(3)
     expected = noise.draw(x, num, other)
@@ -139,7 +139,7 @@ def test_a_generator_that_goes_ahead_in_several_steps_comes_as_far(
 
 
 def test_values_drawn_by_the_version_before_parts_were() -> None:
-    """First and last values of a block for each noise: what runs on the disk were drawn with."""
+    """First and last values of a block for each noise: stored runs were drawn with these."""
     x = some_input((3, 5, 7))
     for noise, (first, last) in RECORDED.items():
         noisy = noise.sample(x, BLOCK, at(3)).flatten()

@@ -1,4 +1,4 @@
-"""Sets of places: exactly k different ones, every set equally likely, by whichever way they are drawn."""
+"""Sets of places: exactly k different ones, every set equally likely, by each way of drawing them."""
 
 from collections import Counter
 from itertools import combinations, product
@@ -18,13 +18,13 @@ def source(seed: int = 0) -> torch.Generator:
 
 
 def few_bits(bits: int, seed: int):
-    """Words of a few bits, which are unfair and repeat themselves all the time."""
+    """Words of a few bits, which are unfair and repeat often."""
     rng = np.random.default_rng(seed)
     return lambda count: rng.integers(0, 2**bits, count, dtype=np.uint32)
 
 
 def check_uniform(sets, size: int, k: int) -> None:
-    """Chi-square over all sets; the failure rate of each such check is 1e-4, and its seed is fixed."""
+    """Chi-square over all sets; the failure rate of each check is 1e-4, and its seed is fixed."""
     seen = Counter(tuple(sorted(row)) for row in np.asarray(sets).tolist())
     assert set(seen) == set(combinations(range(size), k))
     assert chisquare(list(seen.values())).pvalue > 1e-4
@@ -60,7 +60,7 @@ def test_every_place_is_kept_equally_often_among_many() -> None:
 
 @pytest.mark.parametrize("size", [3, 5, 7])
 def test_integers_from_few_bits_are_exactly_uniform(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    """8 words for 5 places cannot be shared out evenly: three of them are drawn anew."""
+    """8 words cannot be divided evenly among 5 places: three of them are drawn again."""
     monkeypatch.setattr(subsets, "_BITS", 3)
     found = subsets._uniform(few_bits(3, 1), 50_000, size)
     assert chisquare(np.bincount(found, minlength=size)).pvalue > 1e-4
@@ -78,23 +78,23 @@ def test_fair_words_are_equally_many_for_each_integer(monkeypatch: pytest.Monkey
             return np.arange(256, dtype=np.uint32) if len(calls) == 1 else np.full(count, 255, dtype=np.uint32)
 
         found = np.bincount(subsets._uniform(words, 256, size), minlength=size)
-        anew = 256 % size
-        assert calls == ([256, anew] if anew else [256])
+        unfair = 256 % size
+        assert calls == ([256, unfair] if unfair else [256])
         # The word 255 gives the last place, and is fair for these sizes.
-        found[-1] -= anew
+        found[-1] -= unfair
         assert (found == 256 // size).all()
 
 
 @pytest.mark.parametrize(("size", "k"), [(5, 2), (6, 3), (4, 2)])
 def test_rows_without_enough_different_draws_are_drawn_anew(monkeypatch: pytest.MonkeyPatch, size: int, k: int) -> None:
-    """With as few draws as can be, most rows fail; the choice stays uniform."""
+    """With as few draws as possible, most rows fail; the choice stays uniform."""
     monkeypatch.setattr(subsets, "draws_for", lambda size, k: k)
     monkeypatch.setattr(subsets, "_BITS", 3)
     check_uniform(by_draws(few_bits(3, 2), 30_000, size, k), size, k)
 
 
 def test_sets_by_draws_are_a_symmetric_function_of_the_draws(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every row of 4 draws of 4 places, once each: all 6 sets of 2 come out equally often, exactly."""
+    """Every row of 4 draws of 4 places, once each: all 6 sets of 2 occur equally often, exactly."""
     rows = np.array([row for row in product(range(4), repeat=4) if len(set(row)) > 1])
     monkeypatch.setattr(subsets, "draws_for", lambda size, k: 4)
     monkeypatch.setattr(subsets, "_BITS", 2)

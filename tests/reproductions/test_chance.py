@@ -72,7 +72,7 @@ def test_nothing_is_concluded_from_networks_at_chance(name: str, kind: str) -> N
     done = guessing(made.finished(find_study(name), "small", kind))
     assert {guess.name for guess in at_chance(done)} == set(done.models)
     page = page_of(name, done)
-    assert page.warning.startswith("At chance, or not shown to be better, so that nothing is concluded from them: ")
+    assert page.warning.startswith("Nothing is concluded from these networks, not shown to be better than chance: ")
     assert next(iter(done.models)) in page.warning
     judgements = [each for each in page.statements if not each.regardless]
     assert judgements
@@ -80,7 +80,7 @@ def test_nothing_is_concluded_from_networks_at_chance(name: str, kind: str) -> N
     assert not any(table.shows_differences for table in page.tables)
     for written in (text(page), markdown(page), html(page, "holdfast")):
         flat = " ".join(written.split())
-        assert "At chance" in flat
+        assert "Nothing is concluded from these networks" in flat
         assert "not judged, since " in flat
     assert "at 95% confidence: yes" not in text(page)
     assert None in [each["holds"] for each in document(page)["statements"]]
@@ -102,7 +102,7 @@ def test_one_network_at_chance_is_named_alone() -> None:
     (guess,) = at_chance(done)
     assert guess.name == "mnist-k15"
     assert "mnist-k15 (accuracy 10.0% [" in page_of("levine-mnist", done).warning
-    assert "by guessing 10.0%)" in page_of("levine-mnist", done).warning
+    assert "guessing gets 10.0%)" in page_of("levine-mnist", done).warning
 
 
 def test_the_most_frequent_class_is_a_guess_too() -> None:

@@ -26,7 +26,7 @@ def test_real_data_are_recognized(data_folder, name, spec, kind):
 @pytest.mark.parametrize("name", ["levine-mnist", "cohen-imagenet", "cohen-train-noise"])
 def test_other_data_are_refused(name):
     with pytest.raises(
-        UsageError, match=rf"{name} is about .* 'digits', with inputs of shape \(1, 8, 8\) in \[0, 1\] and 10 classes"
+        UsageError, match=rf"{name} needs .* 'digits', with inputs of shape \(1, 8, 8\) in \[0, 1\] and 10 classes"
     ):
         find_study(name).kind_of(open_data_spec("digits", "test"))
 
@@ -72,6 +72,6 @@ def test_a_source_gives_its_kind(name, data, kind):
 )
 def test_another_source_of_the_same_shape_is_refused(name, source, shape):
     with pytest.raises(
-        UsageError, match=f"{name} is about .*; the data given are of the source '{source}', with inputs"
+        UsageError, match=f"{name} needs .*; the data given are from the source '{source}', with inputs"
     ):
         find_study(name).kind_of(made(source, shape, 10))

@@ -91,7 +91,7 @@ def test_no_page_says_epochs_that_the_paper_does_not() -> None:
 def test_the_published_logs_are_of_every_20th_image() -> None:
     said = flat(page_of("cohen-cifar10", "small", "cifar10"))
     assert "about every 20th" not in said
-    assert "are of every 20th test image in the original order (500 in all)" in said
+    assert "cover every 20th test image in the original order (500 in all)" in said
 
 
 def test_the_largest_radii_of_the_logs_do_not_fit_the_alpha_of_the_paper() -> None:
@@ -213,7 +213,7 @@ def test_cohen_attack_counts_what_the_paper_counts(kind: str) -> None:
         "2 R: abstains": 1,
     }
     page = find_study("cohen-attack").page(attacked(kind))
-    assert "6 are certified and right; left out are 2 certified with a wrong class and 2 without a radius" in flat(page)
+    assert "6 are certified and right; 2 certified with a wrong class and 2 without a radius are left out" in flat(page)
 
 
 def test_cohen_attack_prints_the_papers_figures_beside_those_for_its_data_alone() -> None:
@@ -223,7 +223,7 @@ def test_cohen_attack_prints_the_papers_figures_beside_those_for_its_data_alone(
     page = find_study("cohen-attack").page(attacked("mnist"))
     (table,) = page.tables
     assert table.header == ["", "here"]
-    assert "The paper has 17% within 1.5 R, 53% within 2 R, on ImageNet: another data set" in flat(page)
+    assert "The paper has 17% within 1.5 R, 53% within 2 R on ImageNet: another data set" in flat(page)
 
 
 def test_cohen_attack_climbs_the_papers_objective() -> None:

@@ -278,9 +278,9 @@ def test_the_high_probability_bound_is_below_what_was_counted() -> None:
 
 
 def test_unknown_names_and_scales() -> None:
-    with pytest.raises(UsageError, match="under the name 'levine'; known are athalye, "):
+    with pytest.raises(UsageError, match="no study named 'levine'; the studies are athalye, "):
         find_study("levine")
-    with pytest.raises(UsageError, match="a scale is one of smoke, small, full, got 'tiny'"):
+    with pytest.raises(UsageError, match="the scale must be one of smoke, small, full, got 'tiny'"):
         check_scale("tiny")
 
 

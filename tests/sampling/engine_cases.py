@@ -34,12 +34,12 @@ from holdfast.types import Example
 CLASSES = 4
 NOISE = Gaussian(0.5)
 PROCEDURE = Certify(30, FixedSize(600, 0.01))
-# Long for a machine that is busy with something else, and never reached where all is well.
+# Long enough for a busy machine; never reached if all is well.
 PATIENCE = 90.0
 
 
 def examples(indices: Sequence[int]) -> Iterator[Example]:
-    """Examples that depend on their index alone; the first value is the index."""
+    """Examples that depend on their index only; the first value is the index."""
     for index in indices:
         x = np.random.default_rng(index).random((1, 6, 6), dtype=np.float32)
         yield Example(index, x, index % CLASSES)
@@ -51,19 +51,19 @@ def vote(z: torch.Tensor) -> torch.Tensor:
 
 
 def slow_vote(z: torch.Tensor) -> torch.Tensor:
-    """The same, 10 ms later."""
+    """The logits of `pixels`, after 10 ms."""
     time.sleep(0.01)
     return vote(z)
 
 
 def nan_vote(z: torch.Tensor) -> torch.Tensor:
-    """Nothing but NaN."""
+    """NaN logits."""
     return vote(z) * float("nan")
 
 
 @dataclass(frozen=True)
 class Seen(ClassifierFactory):
-    """Slow votes, from workers whose process numbers are the names of the files in a folder."""
+    """Slow votes; each worker creates a file in a folder, named by its process number."""
 
     folder: Path
     weights: bytes = b""
@@ -73,13 +73,13 @@ class Seen(ClassifierFactory):
         return VotingClassifier(slow_vote, CLASSES)
 
     def workers(self) -> list[int]:
-        """The process numbers, so far."""
+        """The process numbers so far."""
         return sorted(int(path.name) for path in self.folder.iterdir())
 
 
 @dataclass(frozen=True)
 class Deadly(ClassifierFactory):
-    """Votes of a process that is killed as soon as it sees an input near 100."""
+    """Votes; the process is killed as soon as it sees an input near 100."""
 
     def build(self, device: torch.device) -> VotingClassifier:
         return VotingClassifier(self._vote, CLASSES)
@@ -114,7 +114,7 @@ class Alarmed(ClassifierFactory):
 
 
 def wait_until(reached: Callable[[], bool]) -> None:
-    """Wait for something that must come."""
+    """Wait until a condition holds."""
     end = time.monotonic() + PATIENCE
     while not reached():
         assert time.monotonic() < end, "waited in vain"
@@ -122,7 +122,7 @@ def wait_until(reached: Callable[[], bool]) -> None:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process is there and does more than wait for its parent to see that it has ended."""
+    """Whether a process exists and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] not in "ZX"
     except OSError:
@@ -130,12 +130,12 @@ def alive(pid: int) -> bool:
 
 
 def drawn(engine: Engine, classifier: Base, count: int = 30) -> Iterator[tuple[Example, Votes]]:
-    """An engine at work on made-up examples."""
+    """Run an engine on made-up examples."""
     return engine.run(classifier, NOISE, PROCEDURE, 9, examples(range(count)))
 
 
 def expected(count: int = 30) -> dict[int, Votes]:
-    """What every engine must give."""
+    """The result expected of every engine."""
     return collected(drawn(LocalEngine(batch_size=100), VotingClassifier(vote, CLASSES), count))
 
 

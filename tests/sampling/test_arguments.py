@@ -1,4 +1,4 @@
-"""Arguments and inputs of the wrong kind: an error that says what was found, or the right answer; no traceback."""
+"""Arguments and inputs of the wrong kind: a clear error or the correct answer, never a traceback."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ EXPECTED = certify()
     "given", [0.25, np.float32(0.25), [0.25], (0.25,), np.array([0.25]), np.array(0.25), torch.tensor([0.25]), {0.25}]
 )
 def test_one_radius_is_taken_in_any_form(given: Any) -> None:
-    # With the noise of this seed the radius is certified early.
+    # With the noise of this seed, the radius is certified early.
     assert certify(until_radius=given, seed=2) == certify(until_radius=[0.25], seed=2)
     assert certify(until_radius=given, seed=2)[0].estimation.total < 100
 
@@ -52,7 +52,7 @@ def test_one_radius_is_taken_in_any_form(given: Any) -> None:
 def test_several_radii_and_none_are_taken_as_an_array() -> None:
     assert certify(until_radius=np.array([0.25, 0.5])) == certify(until_radius=[0.25, 0.5])
     assert certify(until_radius=np.array([])) == certify(until_radius=None) == EXPECTED
-    # The number 0 is a radius, too: whether anything is certified.
+    # 0 is a radius, too: whether anything is certified.
     assert certify(until_radius=0) == certify(until_radius=[0]) != EXPECTED
 
 
@@ -192,7 +192,7 @@ def hidden(*places: int) -> Any:
         (hidden(*range(16)), r"hides 16 of 16 values.*x\.filled\(VALUE\)"),
         (hidden(3), r"hides 1 of 16 values"),
         ([hidden(3)[0]], r"hides 1 of 16 values"),
-        (X + 0j, r"no tensor of real numbers, got torch.complex64; give x.real"),
+        (X + 0j, r"must be a tensor of real numbers, got torch.complex64; give x.real"),
         (X.numpy() + 0j, "got ndarray of complex128"),
         (X.numpy().astype(str), "got ndarray of <U"),
         (X.numpy().astype(object), "got ndarray of object; convert it to float32 first"),
@@ -224,7 +224,7 @@ def test_numbers_beyond_float32_are_refused_as_infinite() -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_tensors_without_plain_memory_are_refused() -> None:
-    """torch warns that these are deprecated, or of its first versions."""
+    """torch warns that these are deprecated or prototypes."""
     quantized = torch.quantize_per_tensor(X.float(), 1.0, 0, torch.quint8)
     nested = torch.nested.nested_tensor([X[0].float(), X[0].float()])
     for given, message in ((quantized, r"x.dequantize\(\)"), (nested, "laid out as nested; give inputs of one shape")):
@@ -267,7 +267,7 @@ def test_what_is_no_engine_is_refused(given: Any) -> None:
         ({"high": INF}, "finite range"),
         ({"low": NAN}, "the input range is two numbers"),
         ({"shape": 16}, "the shape of an input is"),
-        ({"module": first_two}, "gradients are of a torch module, or of None; got function"),
+        ({"module": first_two}, "the module must be a torch module or None, got function"),
         ({"classifier": first_two}, r"VotingClassifier\(base_classifier, num_classes\), got function"),
         ({"device": 0}, "a device is 'cpu'"),
     ],

@@ -1,4 +1,4 @@
-"""The size of batches: found out within the work that was asked for, and remembered; results never depend on it."""
+"""Batch sizes: searched for during the work and remembered; results never depend on them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PROBES = 16 + 3 + LOOK
 
 
 class Counting:
-    """A base classifier that counts what passes through it."""
+    """A base classifier that counts its passes."""
 
     def __init__(self) -> None:
         self.rows = 0
@@ -50,7 +50,7 @@ def test_no_passes_are_thrown_away_to_measure(classes: int) -> None:
     before = f.rows
     for seed in range(3):
         smoothed.certify(image(), n0=50, n=200, alpha=0.01, seed=seed)
-    # Near ties are computed again alone; with this classifier there are next to none.
+    # Near ties are computed again alone; this classifier has next to none.
     assert f.rows - before <= 3 * (250 + LOOK + 2)
 
 
@@ -77,13 +77,13 @@ def test_results_do_not_depend_on_the_search() -> None:
 
 
 def speeds(times: dict[int, float], start: int = 256) -> tuple[BatchSize, set[int]]:
-    """A finished search in a world where a copy takes so many microseconds in a batch of so many."""
+    """A finished search where a copy takes the given microseconds in a batch of the given size."""
     batches, tried = BatchSize(start, settled=False), set()
     for _ in range(100_000):
         if batches.settled:
             return batches, tried
         tried.add(batches.size)
-        batches.took(batches.size, 1e-6 * batches.size * times[batches.size])
+        batches.record(batches.size, 1e-6 * batches.size * times[batches.size])
     raise AssertionError("the search has no end")
 
 
@@ -102,16 +102,16 @@ def test_of_equal_sizes_the_largest_is_taken_that_is_no_long_batch() -> None:
     slow, tried = speeds({2**power: 800.0 for power in range(14)})
     assert slow.size == 256
     assert max(tried) == 256
-    # 256 copies in a second: nothing is tried at all.
+    # 256 copies in a second: no other size is tried.
     assert speeds({2**power: 4000.0 for power in range(14)})[1] == {256}
 
 
 def test_interference_on_the_machine_decides_nothing() -> None:
-    """Every third round is slower by ten times, whichever size has its turn."""
+    """Every third round is ten times slower, for whichever size."""
     batches, rng = BatchSize(256, settled=False), np.random.default_rng(0)
     while not batches.settled:
         slowed = 10.0 if rng.random() < 0.2 else 1.0
-        batches.took(batches.size, slowed * 1e-6 * batches.size * (1.0 if batches.size >= 512 else 2.0))
+        batches.record(batches.size, slowed * 1e-6 * batches.size * (1.0 if batches.size >= 512 else 2.0))
     assert batches.size >= 512
 
 
@@ -119,7 +119,7 @@ def test_only_whole_batches_count() -> None:
     batches = BatchSize(256, settled=False)
     for rows in (1, 50, 255):
         for _ in range(1000):
-            batches.took(rows, 1e-3)
+            batches.record(rows, 1e-3)
     assert (batches.size, batches.settled, batches.speed) == (256, False, 0.0)
 
 
@@ -173,14 +173,14 @@ def test_the_search_goes_on_where_the_last_call_left_it() -> None:
 
 
 def test_workers_tell_what_they_found_and_begin_with_it() -> None:
-    # 10 ms a batch, so that the larger of two sizes is always the faster one.
+    # 10 ms per batch, so that the larger of two sizes is always faster.
     classifier = VotingClassifier(slow_vote, CLASSES)
     engine = ProcessesEngine(1)
     assert len(collected(engine.run(classifier, NOISE, PROCEDURE, 9, examples(range(800))))) == 800
     (found,) = found_for(classifier).values()
     assert found.settled
     assert pickle.loads(pickle.dumps(found)).size == found.size
-    # The same key as in this process, so that the local engine knows it, too.
+    # The same key as in this process, so that the local engine finds it, too.
     assert LocalEngine().batches(classifier, NOISE, (1, 6, 6)) is found
     assert collected(drawn(engine, classifier)) == expected()
 

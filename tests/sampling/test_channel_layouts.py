@@ -1,4 +1,4 @@
-"""Which axis holds the channels: declared, or refused where pixels are counted and the input looks otherwise."""
+"""Which axis holds the channels: declared, or refused if pixels are counted and the input looks otherwise."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ COUNTING += [noise for noise in others(COUNTING) if counts_pixels(noise)]
 
 
 def pixel_seen(z: torch.Tensor) -> torch.Tensor:
-    """Class 0 where a pixel of the last axis' first three values is near 1."""
+    """Class 0 if one of the first three values of the last axis is near 1."""
     return (~(z[..., :3] > 0.95).flatten(1).any(1)).long()
 
 
 def first_values(z: torch.Tensor) -> torch.Tensor:
-    """Logits from three values of `(batch, height, width, channels)`, each another one."""
+    """Logits from three different values of `(batch, height, width, channels)`."""
     return torch.stack([z[:, 0, 1, 0], z[:, 1, 0, 0], z[:, 1, 1, 0]], 1)
 
 
@@ -46,7 +46,7 @@ def images(*shape: int) -> np.ndarray:
 
 
 def test_the_false_certificate_of_channels_last_images_is_refused() -> None:
-    """Undeclared, one changed pixel of the user's was three of those that were counted."""
+    """Undeclared, one changed pixel of the user was three of those counted."""
     x = np.full((1, 8, 8, 3), 0.5, np.float32)
     smoothed = hf.SmoothedClassifier(lambda z: pixel_seen(z.movedim(1, -1)), hf.Ablation(7), 2, batch_size=256)
     with pytest.raises(UsageError, match=r"look like \(height, width, channels\)"):
@@ -63,8 +63,8 @@ def test_images_that_look_channels_last_must_be_declared(noise: Noise, shape: tu
     for call in calls:
         with pytest.raises(UsageError) as caught:
             call(images(1, *shape))
-        for said in ("layout='channels-last'", "layout='channels-first'", str(shape)):
-            assert said in str(caught.value)
+        for option in ("layout='channels-last'", "layout='channels-first'", str(shape)):
+            assert option in str(caught.value)
 
 
 @pytest.mark.parametrize("noise", COUNTING, ids=str)
@@ -107,7 +107,7 @@ def test_channels_last_gives_the_certificates_of_the_same_images_channels_first(
 
     def watched(z: torch.Tensor) -> torch.Tensor:
         seen.add(tuple(z.shape[1:]))
-        # What `view` takes lies in the memory in the order of its axes.
+        # `view` needs the axes in the order of memory.
         return first_values(z.view(len(z), -1).view(z.shape))
 
     x = images(3, 8, 9, 3)
@@ -135,7 +135,7 @@ def test_features_have_no_channels_and_those_that_the_noise_adds_come_last() -> 
 
 
 def test_certificates_of_declared_images_hold_for_every_change_within_them() -> None:
-    """All sets of one pixel of nine are taken, and all changes of so many pixels as are certified to black or white."""
+    """All sets of one pixel of nine, and all changes to black or white of as many pixels as are certified."""
     x = np.full((3, 3, 2), 0.5, np.float32)
 
     def f(z: torch.Tensor) -> torch.Tensor:

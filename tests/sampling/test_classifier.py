@@ -1,4 +1,4 @@
-"""Votes: one fixed rule, the same in every batch, and nothing that cannot be a vote."""
+"""Votes: one fixed rule, the same in every batch; anything that cannot be a vote is refused."""
 
 import numpy as np
 import pytest
@@ -85,7 +85,7 @@ def test_a_module_in_training_mode_is_refused() -> None:
 
 @pytest.mark.parametrize("layer", [nn.BatchNorm1d(64), nn.Dropout(0.5)], ids=["batch-norm", "dropout"])
 def test_a_function_around_a_module_in_training_mode_is_noticed(layer: nn.Module) -> None:
-    """BatchNorm or Dropout left in training mode makes the base classifier depend on its batch, or on chance."""
+    """With BatchNorm or Dropout in training mode, the base classifier depends on its batch, or on chance."""
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), layer, nn.Linear(64, 2)).train()
 
@@ -160,7 +160,7 @@ def test_near_ties_do_not_depend_on_the_batch_size() -> None:
 
 
 def test_near_ties_of_a_matrix_product_do_not_depend_on_the_batch_size() -> None:
-    """Two classes with the same weights but for one part in 10^7, as this processor rounds them, whatever it is."""
+    """Two classes with the same weights except for one part in 10^7, as this processor rounds them."""
     torch.manual_seed(0)
     weights = torch.randn(2048, 2) / 30
     weights[:, 1] = weights[:, 0] * (1 + 1e-7)

@@ -1,4 +1,4 @@
-"""The Monte-Carlo loop: the same counts whatever the batches, one batch in memory, errors that name the example."""
+"""The Monte-Carlo loop: the same counts for all batch sizes, one batch in memory, errors that name the example."""
 
 import numpy as np
 import pytest
@@ -73,7 +73,7 @@ def test_a_larger_n_extends_the_votes_of_a_smaller_one() -> None:
 
 
 def test_totals_are_integers_and_exactly_n0_and_n() -> None:
-    """Counts held as float32 means times n are off by one in 6% of values at n = 10,000."""
+    """Counts computed as float32 means times n are off by one in 6% of values at n = 10,000."""
     result = counted(Gaussian(0.5), Certify(100, FixedSize(10_000, 0.001)), 4096, examples(2))
     for votes in result.values():
         assert votes[Stream.SELECTION].total == 100
@@ -82,7 +82,7 @@ def test_totals_are_integers_and_exactly_n0_and_n() -> None:
 
 
 def test_selection_votes_are_not_part_of_the_estimation_votes() -> None:
-    """Re-used counts would make the estimation begin with the selection's votes."""
+    """Reused counters would start the estimation with the selection's votes."""
     streams = counted(Gaussian(0.5), Certify(64, FixedSize(64, 0.01)), 64)
     assert any(votes[Stream.SELECTION] != votes[Stream.ESTIMATION] for votes in streams.values())
 
@@ -101,12 +101,12 @@ def test_never_more_than_one_batch_of_noisy_copies() -> None:
     loop = MonteCarlo(VotingClassifier(watched, 3), Gaussian(0.5), Certify(30, FixedSize(500, 0.01)), 0, 96, CPU)
     list(loop.run(examples(20)))
     assert max(sizes) <= 96
-    # Batches are filled across inputs: but for the last ones and the probes of single copies, all are full.
+    # Batches are filled across inputs: all are full, except the last ones and the probes of single copies.
     assert sum(size == 96 for size in sizes) >= 20 * 530 // 96 - 2
 
 
 def test_examples_are_taken_when_there_is_room_and_not_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Results wait for a look at the classifier; here every batch is looked at.
+    # Results wait for a check of the classifier; here every batch is checked.
     monkeypatch.setattr("holdfast.sampling.steadiness._REST", 0.0)
     taken: list[int] = []
 
@@ -126,10 +126,10 @@ def test_non_finite_logits_are_an_error_that_names_the_example() -> None:
         logits[z[:, 0, 0, 0] > 5] = float("nan")
         return logits
 
-    odd = Example(77, np.full((1, 4, 4), 100.0, dtype=np.float32), 0)
+    bad = Example(77, np.full((1, 4, 4), 100.0, dtype=np.float32), 0)
     loop = MonteCarlo(VotingClassifier(diverged, 3), Gaussian(0.5), Burst(100), 0, 64, CPU)
     with pytest.raises(ClassifierError, match="NaN or infinite logits for 100 of 100 noisy copies of example 77"):
-        list(loop.run([*examples(), odd]))
+        list(loop.run([*examples(), bad]))
 
 
 def test_no_examples_and_repeated_use() -> None:
@@ -139,7 +139,7 @@ def test_no_examples_and_repeated_use() -> None:
 
 
 def test_an_estimator_that_asks_again_is_served_from_the_same_stream() -> None:
-    """Sequential estimators ask for more after looking: the draws go on where they stopped."""
+    """Sequential estimators ask for more after a look: the draws continue where they stopped."""
 
     class Twice(Procedure):
         def next_draws(self, votes):

@@ -85,13 +85,13 @@ def test_killed_and_stopped_workers_change_nothing(tmp_path: Path) -> None:
                 known[:] = factory.workers()
                 os.kill(known[0], signal.SIGKILL)
             elif len(factory.workers()) == 3 and not stopped_at:
-                # It never answers again, and never ends: what it has in hand is computed by another one, too.
+                # It never answers again, and never ends: another worker computes its examples, too.
                 os.kill(known[1], signal.SIGSTOP)
                 stopped_at.append(example.index)
 
     with pytest.warns(RuntimeWarning, match="a worker was lost") as lost:
         votes = collected(disturbed())
-    # Where the rest takes long, the stopped one is given up, too.
+    # If the remaining work takes long, the stopped worker is replaced, too.
     assert any(re.search(r"it was ended by SIGKILL \(.*memory runs out", str(each.message)) for each in lost)
     assert votes == expected(len(votes))
     wait_until(lambda: not any(map(alive, factory.workers())))
@@ -122,7 +122,7 @@ def test_all_workers_stopped_are_an_error(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_stopped_worker_is_done_without_also_where_it_takes_no_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A model is larger than a pipe: who sent it to a worker that is stopped would wait for ever."""
+    """A model is larger than a pipe: sending it to a stopped worker would block for ever."""
     monkeypatch.setattr(stopped, "STOPPED_SECONDS", 1.0)
     started: list[int] = []
     start = WorkerProcess.__init__
@@ -156,9 +156,9 @@ def test_a_worker_that_was_only_stopped_for_a_while_changes_nothing(tmp_path: Pa
 
 def test_what_workers_print_is_shown_with_their_name(capfd: pytest.CaptureFixture[str]) -> None:
     assert collected(drawn(ProcessesEngine(1, batch_size=100), Talking(), 3)) == expected(3)
-    said = capfd.readouterr().err
-    assert "worker 0: making it \\x1b[2J\n" in said
-    assert "\x1b" not in said
+    printed = capfd.readouterr().err
+    assert "worker 0: making it \\x1b[2J\n" in printed
+    assert "\x1b" not in printed
 
 
 def test_a_worker_that_dies_while_it_starts_leaves_its_last_words_and_no_traceback(
@@ -271,7 +271,7 @@ def test_a_backend_that_is_another_on_the_worker_is_refused(real: Real) -> None:
 
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM], ids=lambda sent: sent.name)
 def test_workers_end_with_their_driver_and_the_run_goes_on(tmp_path: Path, real: Real, sent: signal.Signals) -> None:
-    # Where the tests run in the background, a shell has had them ignore interrupts, and so would the program.
+    # A test run in the background ignores interrupts, and so would the program.
     heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     program = f"{heeding}; from holdfast.__main__ import main; main()"
     command = [sys.executable, "-c", program, "certify", "--model", real.model]
@@ -283,11 +283,11 @@ def test_workers_end_with_their_driver_and_the_run_goes_on(tmp_path: Path, real:
     workers = children(driver.pid)
     assert len(workers) >= 2
     driver.send_signal(sent)
-    _, said = driver.communicate(timeout=PATIENCE)
+    _, printed = driver.communicate(timeout=PATIENCE)
     wait_until(lambda: not any(map(alive, workers)))
     if sent is signal.SIGINT:
-        assert "Interrupted. Finished work is on the disk" in said
-        assert "Traceback" not in said
+        assert "Interrupted. Finished work is on the disk" in printed
+        assert "Traceback" not in printed
     kept = read_run(tmp_path / "run").records
     assert 0 < len(kept) < 18, "the driver should have been ended at work"
 
@@ -343,6 +343,6 @@ def test_engines_are_named_on_the_command_line() -> None:
 
 
 def children(pid: int) -> list[int]:
-    """The processes that a process has started."""
+    """The child processes of a process."""
     found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
     return [int(each) for each in found.stdout.split()]

@@ -1,4 +1,4 @@
-"""Other people's code is not trusted with our memory, nor we with theirs: inputs and outputs are copies."""
+"""Inputs and outputs are copied: neither the base classifier nor we can change the other's memory."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ CPU = torch.device("cpu")
 
 
 def scores(z: Tensor) -> Tensor:
-    """Three classes, of which the first two are often nearly tied."""
+    """Three classes; the first two are often nearly tied."""
     s = (z.flatten(1).mean(1) * 8).round()
     return torch.stack([s, torch.full_like(s, 4.0), s * 0 - 50], 1)
 
 
 def same_array() -> Callable[[Tensor], Any]:
-    """The rows of one numpy array, written again by each call (`out=`, an output that is bound beforehand)."""
+    """Returns the rows of one numpy array, overwritten by each call (`out=`, an output bound beforehand)."""
     memory = np.zeros((4096, 3), dtype=np.float32)
 
     def f(z: Tensor) -> Any:
@@ -36,7 +36,7 @@ def same_array() -> Callable[[Tensor], Any]:
 
 
 def same_tensor() -> Callable[[Tensor], Any]:
-    """As a graph that was captured returns it: one tensor, written again by each call."""
+    """Returns one tensor, overwritten by each call, as a captured graph does."""
     memory = torch.zeros(4096, 3)
 
     def f(z: Tensor) -> Tensor:
@@ -57,7 +57,7 @@ def same_votes() -> Callable[[Tensor], Any]:
 
 
 def in_its_input() -> Callable[[Tensor], Any]:
-    """Logits that lie in the memory of its own input."""
+    """Logits in the memory of the input."""
 
     def f(z: Tensor) -> Tensor:
         flat = z.flatten(1)
@@ -98,12 +98,12 @@ def test_the_output_of_an_openvino_request_is_copied() -> None:
     x, sampling = torch.full((2, 1, 4, 4), 0.55), {"n0": 100, "n": 1000, "alpha": 0.001, "seed": 1}
     found = hf.SmoothedClassifier(f, hf.Gaussian(sigma=0.5), 3).certify(x, **sampling)
     assert found == hf.SmoothedClassifier(scores, hf.Gaussian(sigma=0.5), 3).certify(x, **sampling)
-    # The truth is a probability of .815, and a radius of .45.
+    # The true probability is .815, and the radius .45.
     assert all(each.label == 0 and 0.3 < each.radius < 0.45 for each in found)
 
 
 class InPlace(nn.Module):
-    """Normalizes its input where it stands, as many scripts do."""
+    """Normalizes its input in place, as many scripts do."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class InPlace(nn.Module):
 
 
 class Aside(nn.Module):
-    """The same network, which leaves its input alone."""
+    """The same network without changing its input."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Copies of base classifiers that know nothing of what came after they were made."""
+"""Copies of base classifiers share no state with the original."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who gets which example, and what becomes of it: no process in here."""
+"""Who gets which example, and what becomes of it; no processes."""
 
 import queue
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Indices of inputs: what keys their noise when they come in several calls with one seed."""
+"""Indices of inputs: they key the noise when inputs come in several calls with one seed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def inputs(count: int = 4) -> torch.Tensor:
 
 
 def unlike(number: int) -> torch.Tensor:
-    """A different input for each number, all with the same chances of each class: `first` sees the first pixel only."""
+    """A different input for each number, all with the same class probabilities: `first` sees the first pixel only."""
     return torch.tensor([[0.0, number / 1000.0]])
 
 
@@ -38,7 +38,7 @@ def first(z: torch.Tensor) -> torch.Tensor:
     return (z[:, 0] > _THRESHOLD).long()
 
 
-# Where class 1 has the probability 0.7.
+# Here class 1 has probability 0.7.
 _THRESHOLD = float(norm.isf(0.7))
 
 
@@ -52,7 +52,7 @@ def hits(x: torch.Tensor, seed: int, n: int = 100) -> int:
 
 
 def test_calls_of_one_input_each_are_those_of_all_together() -> None:
-    """Given indices, the noise is of the index; else of the content, whatever else is in the call."""
+    """With indices, the noise depends on the index; without, on the content only, whatever else is in the call."""
     numbers = [0, 1, 2, 3]
     together = smoothed().certify(inputs(), n=300, alpha=0.01, seed=3, indices=numbers)
     for number in numbers:
@@ -70,7 +70,7 @@ def test_calls_of_one_input_each_are_those_of_all_together() -> None:
 
 
 def test_calls_with_one_seed_are_independent_by_their_indices() -> None:
-    """The same input: without indices, each call has the very same votes."""
+    """The same input: without indices, each call has the same votes."""
     votes = [
         smoothed().certify(inputs(1), n=300, alpha=0.01, seed=3, indices=[number])[0].estimation for number in range(20)
     ]
@@ -80,7 +80,7 @@ def test_calls_with_one_seed_are_independent_by_their_indices() -> None:
 
 
 def test_votes_of_different_inputs_in_different_calls_have_nothing_in_common() -> None:
-    """Keyed by the place in the call, both inputs had the same votes: a correlation of 1."""
+    """Keyed by position in the call, both inputs had the same votes: a correlation of 1."""
     pairs = np.array([[hits(unlike(0), seed), hits(unlike(1), seed)] for seed in range(150)])
     assert abs(np.corrcoef(pairs.T)[0, 1]) < norm.isf(1e-5) / np.sqrt(len(pairs))
     shared = [of_first().certify(unlike(each), n0=1, n=100, alpha=0.1, seed=9, indices=[0])[0] for each in (0, 1)]
@@ -88,7 +88,7 @@ def test_votes_of_different_inputs_in_different_calls_have_nothing_in_common() -
 
 
 def test_failures_of_a_loop_of_calls_are_binomial_and_not_all_or_nothing() -> None:
-    """Each call certifies another input at the hardest probability: one in seven or so fails, under every seed."""
+    """Each call certifies another input at the hardest probability: about one in seven fails, under every seed."""
     calls, n, alpha = 150, 40, 0.2
     failing = next(count for count in range(n + 1) if lower_bound(count, n, alpha) > 0.7)
     rate = float(binom.sf(failing - 1, n, 0.7))
@@ -99,7 +99,7 @@ def test_failures_of_a_loop_of_calls_are_binomial_and_not_all_or_nothing() -> No
 
 
 def test_copies_of_an_input_in_one_call_are_independent_repetitions() -> None:
-    """Votes of copies that shared their noise would be one vote count, 40 times."""
+    """Copies that shared their noise would have the same vote count 40 times."""
     found = of_first().certify(unlike(0).repeat(40, 1), n0=1, n=100, alpha=0.1, seed=4)
     assert len({each.estimation for each in found}) > 10
     assert binomtest(sum(each.estimation.votes[1] for each in found), 4000, 0.7).pvalue > 1e-5
@@ -134,7 +134,7 @@ def test_keys_of_content_are_no_indices_and_never_meet_by_accident() -> None:
     ("indices", "message"),
     [
         ([0, 1], "there are 4 inputs and 2 indices"),
-        ([0, 1, 2, 2], "index 2 is there twice"),
+        ([0, 1, 2, 2], "index 2 occurs twice"),
         ([0, 1, 2, -1], "from 0 to 2\\^63 - 1, got -1"),
         ([0, 1, 2, 2**63], "got 9223372036854775808"),
         ([0, 1, 2, 3.0], "indices are whole numbers"),
@@ -162,5 +162,5 @@ def test_the_largest_index_has_noise_of_its_own() -> None:
 def test_examples_of_one_index_are_refused() -> None:
     """Both would have the same noise, and one of them the other's votes."""
     twice = [Example(5, np.zeros((1, 4, 4), np.float32), 0), Example(5, np.ones((1, 4, 4), np.float32), 0)]
-    with pytest.raises(UsageError, match="index 5 is there twice"):
+    with pytest.raises(UsageError, match="index 5 occurs twice"):
         smoothed().predict_examples(twice, TopTwo(100, 0.1))

@@ -1,4 +1,4 @@
-"""Memory: a batch of one large input holds little more than that, and a lack of memory is one, whatever says so."""
+"""Memory: a batch of one large input needs little more, and every kind of out-of-memory error is recognized."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from holdfast.errors import HoldfastError
 from holdfast.memory import is_out_of_memory
 
 SIDE = 768
-# One input, in MiB.
+# Size of one input, in MiB.
 INPUT = 4 * 3 * SIDE * SIDE / 2**20
 
-# The most memory resident while 70 samples of one large image are drawn, over that before, in MiB. A base classifier
-# that costs nothing, and is not looked at.
+# Growth in MiB of the resident memory while 70 samples of one large image are drawn. The base classifier
+# costs nothing, and is not checked.
 _PEAK = f"""
 import resource, torch
 torch.set_num_threads(1)
@@ -65,7 +65,7 @@ def script(text: str) -> str:
      "uniform_flip.UniformFlip(0.5)", "ablation.Ablation(45)"],
 )  # fmt: skip
 def test_a_batch_of_one_large_input_needs_little_memory(noise: str) -> None:
-    """A block of 64 draws was made whole and kept: 432 MiB here, and twice that for the noisy copies.
+    """Holding a whole block of 64 draws took 432 MiB here, and twice that for the noisy copies.
 
     What allocators keep of freed memory differs from call to call: 65 to 149 MiB were seen for one noise.
     """
@@ -101,7 +101,7 @@ for size in (256, None):
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere more memory can be asked for than there is")
 @pytest.mark.parametrize("allocator", ["torch", "numpy"])
 def test_a_lack_of_memory_on_the_processor_halves_the_batch(allocator: str) -> None:
-    """torch raises a RuntimeError there, numpy a MemoryError. A size that nobody asked for is left in silence."""
+    """torch raises a RuntimeError there, numpy a MemoryError. If a search chose the size, there is no warning."""
     given, searched = script(_LIMITED.replace("ALLOCATOR", repr(allocator))).splitlines()
     assert given == "True 2"
     assert searched == "True 0"
@@ -150,7 +150,7 @@ def test_other_errors_are_not_taken_for_it() -> None:
 
 
 def test_nothing_else_in_the_package_asks_for_one_kind_of_error() -> None:
-    """One function knows them all; but for what Ray says of a worker that it ended."""
+    """One function recognizes them all, except Ray's own message about a worker that it ended."""
     folder = Path(hf.__file__).parent
     found = {path.name for path in folder.rglob("*.py") if "OutOfMemoryError" in path.read_text()}
     assert found - {"ray_failures.py"} == {"memory.py"}

@@ -1,4 +1,4 @@
-"""Modules in eval mode are taken, in whatever form; those in training mode are not."""
+"""Modules in eval mode are accepted, in whatever form; modules in training mode are not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 
 import holdfast as hf
 from holdfast.errors import ClassifierError
-from holdfast.sampling.modes import check_at_rest
+from holdfast.sampling.modes import check_eval_mode
 
 
 def network() -> nn.Sequential:
@@ -27,7 +27,7 @@ def exported(module: nn.Module) -> nn.Module:
 
 def scripted(module: nn.Module) -> nn.Module:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch.jit is said to be old.
+        warnings.simplefilter("ignore")  # torch.jit is deprecated.
         return torch.jit.script(module)
 
 
@@ -55,7 +55,7 @@ def test_other_forms_of_a_module_in_training_mode_are_refused(form) -> None:
         warnings.simplefilter("ignore")
         made = form(network().train())
     with pytest.raises(ClassifierError, match=r"training mode .* and before it is exported"):
-        check_at_rest(made)
+        check_eval_mode(made)
 
 
 def test_a_part_that_was_exported_in_training_mode_is_named() -> None:
@@ -64,11 +64,11 @@ def test_a_part_that_was_exported_in_training_mode_is_named() -> None:
     outer.training = False
     outer.add_module("inner", part)
     with pytest.raises(ClassifierError, match=r"aten\.(batch_norm|dropout)"):
-        check_at_rest(outer)
+        check_eval_mode(outer)
 
 
 def test_a_traced_module_with_layers_that_train_is_refused() -> None:
     traced = torch.fx.symbolic_trace(network().train())
     with pytest.raises(ClassifierError, match="training mode"):
-        check_at_rest(traced)
-    check_at_rest(traced.eval())
+        check_eval_mode(traced)
+    check_eval_mode(traced.eval())

@@ -19,7 +19,7 @@ from engine_cases import NOISE, PATIENCE, PROCEDURE, Real, Seen, alive, collecte
 from holdfast.errors import HoldfastError, MissingExtraError, RunError, UsageError
 from holdfast.estimators import FixedSize, Looks, scale_of
 from holdfast.noises.gaussian import Gaussian
-from holdfast.sampling.engines import ray_failures, ray_knock, stopped
+from holdfast.sampling.engines import ray_failures, ray_head, stopped
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.engines.ray import RayEngine
 from holdfast.sampling.procedure import Votes
@@ -34,7 +34,7 @@ PROGRAM = [sys.executable, "-m", "holdfast"]
 
 @pytest.fixture(autouse=True)
 def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let workers import the modules beside this one."""
+    """Let workers import the modules in this folder."""
     known = filter(None, [str(Path(__file__).parent), os.environ.get("PYTHONPATH")])
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(known))
 
@@ -74,17 +74,17 @@ def test_other_code_is_refused(real: Real, cluster: Any) -> None:
 
 
 def disturbed(
-    cluster: Any, factory: Seen, disturb: Callable[[], None], told: pytest.WarningsRecorder
+    cluster: Any, factory: Seen, disturb: Callable[[], None], warned: pytest.WarningsRecorder
 ) -> dict[int, Votes]:
-    """A run on both nodes that is disturbed while both work, and goes on for some examples after a loss is told."""
+    """A run on both nodes, disturbed while both work; it continues for some examples after a loss is reported."""
     disturbed_at: list[int] = []
-    told_at: list[int] = []
+    warned_at: list[int] = []
 
     def long_enough() -> Iterator[Example]:
         for index in count():
-            if disturbed_at and len(told) and not told_at:
-                told_at.append(index)
-            if told_at and index > told_at[0] + 20:
+            if disturbed_at and len(warned) and not warned_at:
+                warned_at.append(index)
+            if warned_at and index > warned_at[0] + 20:
                 return
             yield from examples([index])
 
@@ -102,13 +102,13 @@ def disturbed(
 def test_a_killed_worker_changes_nothing(tmp_path: Path, cluster: Any) -> None:
     factory = Seen(tmp_path)
     died = "a worker was lost: its process died: it was killed, ran out of memory"
-    with pytest.warns(RuntimeWarning, match=died) as told:
-        votes = disturbed(cluster, factory, lambda: os.kill(factory.workers()[0], signal.SIGKILL), told)
+    with pytest.warns(RuntimeWarning, match=died) as warned:
+        votes = disturbed(cluster, factory, lambda: os.kill(factory.workers()[0], signal.SIGKILL), warned)
     assert votes == expected(len(votes))
 
 
 def test_all_actors_stopped_are_an_error(tmp_path: Path, cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One on the driver's node, which is looked at, and one on the other, whose silence is all that is known of it."""
+    """One on the driver's node, which can be inspected, and one on the other node, of which only silence is known."""
     for name, seconds in (("STOPPED_SECONDS", 3.0), ("SILENT_SECONDS", 4.0), ("_LONGER", 1.0)):
         monkeypatch.setattr(stopped, name, seconds)
     factory = Seen(tmp_path)
@@ -138,8 +138,8 @@ def one(index: int) -> Example:
 
 def test_a_lost_node_changes_nothing(tmp_path: Path, cluster: Any) -> None:
     node = cluster.worker_nodes.copy().pop()
-    with pytest.warns(RuntimeWarning, match="a worker was lost: its (process died|node)") as told:
-        votes = disturbed(cluster, Seen(tmp_path), lambda: cluster.remove_node(node, allow_graceful=False), told)
+    with pytest.warns(RuntimeWarning, match="a worker was lost: its (process died|node)") as warned:
+        votes = disturbed(cluster, Seen(tmp_path), lambda: cluster.remove_node(node, allow_graceful=False), warned)
     assert votes == expected(len(votes))
 
 
@@ -155,7 +155,7 @@ def test_on_this_machine_alone_and_after_the_driver_was_killed(tmp_path: Path, r
     driver.wait()
     kept = len(read_run(tmp_path / "run").records)
     wait_until(lambda: not any(map(alive, workers)))
-    # Ray's own agents take most of a minute to see that they are alone.
+    # Ray's own agents take most of a minute to notice that they are alone.
     for pid in filter(alive, started):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -178,7 +178,7 @@ def actors(pid: int) -> list[int]:
 
 
 def descendants(pid: int) -> list[int]:
-    """The processes that a process has started, and those that they have."""
+    """All descendants of a process."""
     found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
     return [each for child in map(int, found.stdout.split()) for each in [child, *descendants(child)]]
 
@@ -192,8 +192,8 @@ def test_a_port_where_something_else_is_says_so() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
         with pytest.raises(TimeoutError):
-            ray_knock.knock(address, 0.2)
-        head = ray_knock.Head(address, iter(range(0, 10**6, 100)).__next__)
+            ray_head.check_address(address, 0.2)
+        head = ray_head.Head(address, iter(range(0, 10**6, 100)).__next__)
         other.close()
         assert [head.is_lost() for _ in range(5)] == [False, False, False, True, True]
     with pytest.raises(HoldfastError, match=rf"no Ray cluster answers at '{address}'.*`ray start --head`"):
@@ -201,8 +201,8 @@ def test_a_port_where_something_else_is_says_so() -> None:
 
 
 def test_a_ray_cluster_answers_a_knock(cluster: Any) -> None:
-    ray_knock.knock(cluster.address, PATIENCE)
-    assert not ray_knock.Head(cluster.address, iter([0.0, 100.0, 100.0]).__next__).is_lost()
+    ray_head.check_address(cluster.address, PATIENCE)
+    assert not ray_head.Head(cluster.address, iter([0.0, 100.0, 100.0]).__next__).is_lost()
 
 
 @pytest.mark.parametrize(
@@ -216,31 +216,32 @@ def test_a_ray_cluster_answers_a_knock(cluster: Any) -> None:
 )
 def test_failures_of_ray_are_named_in_plain_words(error: Exception, words: str) -> None:
     whole = f"Ray on this machine failed: .*{words}.*goes on from there"
-    with pytest.raises(HoldfastError, match=whole) as raised, ray_failures.plainly(None):
+    with pytest.raises(HoldfastError, match=whole) as raised, ray_failures.explain_ray_failure(None):
         raise error
     assert "\n" not in str(raised.value)
     assert "Traceback" not in str(raised.value)
 
 
 def test_an_actor_that_cannot_be_made_says_why() -> None:
-    said = "Traceback:\n  File x\nModuleNotFoundError: No module named 'holdfast'\n"
-    error = ray.exceptions.RayTaskError("_Actor.__init__", said, ImportError("x"), actor_id="0")
+    message = "Traceback:\n  File x\nModuleNotFoundError: No module named 'holdfast'\n"
+    error = ray.exceptions.RayTaskError("_Actor.__init__", message, ImportError("x"), actor_id="0")
     died = ray.exceptions.ActorDiedError(error)
-    assert ray_failures.in_plain_words(died) == "it could not be made: ModuleNotFoundError: No module named 'holdfast'"
+    words = ray_failures.describe_failure(died)
+    assert words == "it could not be made: ModuleNotFoundError: No module named 'holdfast'"
 
 
 def test_another_version_and_no_start_are_named() -> None:
-    said = "Version mismatch: The cluster was started with:\n    Ray: 1.0\n    Python: 3.9\n"
+    message = "Version mismatch: The cluster was started with:\n    Ray: 1.0\n    Python: 3.9\n"
     other = r"another version of Ray or of Python .*Ray: 1.0 Python: 3.9.* Install the"
-    with pytest.raises(HoldfastError, match=other), ray_failures.joining("a:1"):
-        raise RuntimeError(said)
+    with pytest.raises(HoldfastError, match=other), ray_failures.explain_join_failure("a:1"):
+        raise RuntimeError(message)
     none = r"Ray could not be started .*no room.* the engine processes:N needs none"
-    with pytest.raises(HoldfastError, match=none), ray_failures.starting_here():
+    with pytest.raises(HoldfastError, match=none), ray_failures.explain_start_failure():
         raise OSError("no room")
 
 
 def test_the_log_of_ray_does_not_reach_the_terminal_and_other_lines_do(capfd: pytest.CaptureFixture[str]) -> None:
-    with ray_failures.without_its_log():
+    with ray_failures.ray_log_hidden():
         os.write(
             2, b"[2026-11-28 10:24:04,621 W 28377 28377] gcs_client.cc:210: Failed to get\nanother \x1b[31m line\n"
         )

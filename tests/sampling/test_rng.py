@@ -39,7 +39,7 @@ def test_selection_and_estimation_are_separate_streams() -> None:
 
 
 def test_the_numbers_of_the_streams_never_change() -> None:
-    """They key the noise of every run there is; two streams of one number would share their noise."""
+    """They key the noise of all runs; two streams with one number would share their noise."""
     assert {name: stream.value for name, stream in Stream.__members__.items()} == {
         "SELECTION": 0, "ESTIMATION": 1, "PREDICTION": 2, "TRAINING": 3, "GALLERY": 4, "TRAINING_CHECK": 5,
         "CALIBRATION": 6,
@@ -60,7 +60,7 @@ def test_first_numbers_of_many_blocks_are_uniform_and_all_different() -> None:
 
 
 def test_output_is_the_twister_started_from_philox_words() -> None:
-    """The state is what it is meant to be: numpy's Mersenne Twister from the same words draws the same numbers."""
+    """The state is as intended: numpy's Mersenne Twister draws the same numbers from the same words."""
     philox = np.random.Philox(key=np.array([7, 0], dtype=np.uint64), counter=np.array([0, 2, 1, 3], dtype=np.uint64))
     twister = np.random.MT19937()
     key = philox.random_raw(312).view(np.uint32)
@@ -70,7 +70,7 @@ def test_output_is_the_twister_started_from_philox_words() -> None:
 
 
 def test_keys_beyond_an_index_use_the_second_word_of_the_key() -> None:
-    """Records of runs stay what they were: the words of an index are (seed, 0), as above. Both halves matter."""
+    """Records of runs stay the same: the key words of an index are (seed, 0), as above. Both halves matter."""
     upper, lower = 2**63 + 5, 3
     words = np.array([7, upper], dtype=np.uint64), np.array([0, 2, 1, lower], dtype=np.uint64)
     twister = np.random.MT19937()

@@ -1,4 +1,4 @@
-"""torch's global settings are as they were once Holdfast has answered, and what is computed does not depend on them."""
+"""torch's global settings are restored after each call, and results do not depend on them."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_settings_come_back_after_an_error() -> None:
 
 
 def test_the_classifier_may_take_gradients_of_its_own() -> None:
-    """As one that purifies its input, or adapts to it, does."""
+    """Takes gradients, like a classifier that purifies its input or adapts to it."""
     torch.manual_seed(0)
     network = nn.Sequential(nn.Flatten(), nn.Linear(16, 2)).eval()
 
@@ -140,7 +140,7 @@ def test_the_classifier_may_take_gradients_of_its_own() -> None:
     ("change", "value"), [(torch.set_default_device, "meta"), (torch.set_default_dtype, torch.float64)]
 )
 def test_defaults_of_torch_change_no_vote(noise: Any, change: Callable[[Any], None], value: Any) -> None:
-    """Not even a default device on which there is no memory."""
+    """Not even on a default device without memory."""
     plain = certify(noise=noise)
     try:
         change(value)
@@ -163,7 +163,7 @@ def test_defaults_of_torch_change_no_vote(noise: Any, change: Callable[[Any], No
     ],
 )
 def test_float32_is_float32_and_its_settings_come_back(change: str) -> None:
-    """In a process of its own: some of these settings cannot be undone by hand."""
+    """In a separate process: some of these settings cannot be undone."""
     program = f"""
 import sys
 sys.path.insert(0, {str(__file__).rsplit("/", 1)[0]!r})
@@ -187,7 +187,7 @@ assert state() == before, (before, state())
 
 
 def test_threads_that_compute_at_the_same_time_share_the_settings() -> None:
-    """The first one to leave does not set back what another one still needs."""
+    """The first thread to leave does not restore what another one still needs."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")
     try:

@@ -1,4 +1,4 @@
-"""Base classifiers that take batches of some sizes only, and programs of torch.export."""
+"""Base classifiers that accept only some batch sizes, and torch.export programs."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_what_fails_for_one_input_is_refused_with_the_reason(f: Any, cause: type
 def test_attacks_say_so_too() -> None:
     with pytest.raises(ClassifierError, match=SAID.format(8, 1)):
         PlainTarget(exported(8), 2, (1, 4, 4))
-    # Four inputs are what it is tried with.
+    # It is tried with four inputs.
     target = PlainTarget(exported(4), 2, (1, 4, 4))
     with pytest.raises(ClassifierError, match="batches of any size, 1 included"):
         attack_from_dict({"name": "fgsm"}).run(target, X[0], 0, 0.1)
@@ -129,7 +129,7 @@ def test_a_slow_classifier_that_always_fails_is_not_asked_for_long(monkeypatch: 
     with pytest.raises(RuntimeError, match="no such shape"):
         votes_of(VotingClassifier(slow, 2), torch.zeros(64, 1, 4, 4))
     assert len(asked) < 12
-    # An output of another shape is told at once.
+    # An output of another shape is reported at once.
     asked.clear()
     wrong = VotingClassifier(lambda z: asked.append(len(z)) or torch.zeros(len(z), 3), 2)  # type: ignore[func-returns-value]
     with pytest.raises(ClassifierError, match="num_classes"):

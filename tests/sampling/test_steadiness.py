@@ -1,4 +1,4 @@
-"""A classifier that is no function is noticed: now, alone, in a batch, and later."""
+"""A classifier that is not a function is detected: at once, alone, in a batch, and later."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def honest(z: Tensor) -> Tensor:
 
 
 class Counting:
-    """The honest classifier, returning logits or votes; counts the rows that pass through it."""
+    """An honest classifier that returns logits or votes and counts its rows."""
 
     def __init__(self, votes: bool = False) -> None:
         self.votes = votes
@@ -76,7 +76,7 @@ def test_a_classifier_that_learns_while_it_answers_is_refused() -> None:
 
 
 def test_a_classifier_that_depends_on_the_batch_after_an_easy_first_one_is_refused() -> None:
-    """Once it has passed for honest, it answers what most of the batch says."""
+    """After it has passed the first check, it answers the majority class of the batch."""
     rows = 0
 
     def f(z: Tensor) -> Tensor:
@@ -90,7 +90,7 @@ def test_a_classifier_that_depends_on_the_batch_after_an_easy_first_one_is_refus
 
 
 def test_stale_answers_of_a_cache_are_noticed() -> None:
-    """Keyed by the size of the batch, as a careless cache of a service is."""
+    """A cache keyed by the batch size, like a careless one of a service."""
     cache: dict[int, Tensor] = {}
 
     def f(z: Tensor) -> Tensor:
@@ -113,7 +113,7 @@ def test_the_clock_is_noticed() -> None:
 
 
 def test_votes_of_which_a_few_are_rounded_differently_alone_are_no_accusation() -> None:
-    """One vote in a hundred depends on the size of the batch, as the argmax of bfloat16 logits does."""
+    """One vote in a hundred depends on the batch size, as the argmax of bfloat16 logits does."""
 
     def f(z: Tensor) -> Tensor:
         flat = z.flatten(1)
@@ -124,7 +124,7 @@ def test_votes_of_which_a_few_are_rounded_differently_alone_are_no_accusation() 
 
 
 def test_nothing_is_given_of_what_was_drawn_since_the_last_good_look() -> None:
-    """The loop holds results back until the classifier was looked at again."""
+    """The loop holds results back until the classifier was checked again."""
     from holdfast.estimators import FixedSize
     from holdfast.sampling.engines.local import LocalEngine
     from holdfast.sampling.procedure import Certify
@@ -157,7 +157,7 @@ def test_looks_cost_few_rows() -> None:
 @pytest.mark.parametrize(("size", "share"), [(64, 0.01), (8, 0.001)])
 @pytest.mark.parametrize("votes", [False, True])
 def test_an_honest_classifier_whose_answers_jump_is_not_refused(size: int, share: float, votes: bool) -> None:
-    """One-hot logits or votes, of which a few rows jump when they are computed alone."""
+    """One-hot logits or votes; a few rows jump when computed alone."""
 
     def f(z: Tensor) -> Tensor:
         near = (z.flatten(1)[:, 0] * 1e3).frac().abs() < share
@@ -185,7 +185,7 @@ def masked(logits: Tensor, value: float) -> Tensor:
     return torch.cat([logits, torch.full_like(logits[:, :1], value)], 1)
 
 
-# What a classifier's two logits may become before they are returned: with how many classes, and how.
+# Transformations of a classifier's two logits before they are returned: number of classes, and function.
 FORMS: dict[str, tuple[int, Callable[[Tensor], Tensor]]] = {
     "as it is": (2, lambda logits: logits),
     "mask of -1e9": (3, lambda logits: masked(logits, -1e9)),
@@ -222,7 +222,7 @@ class Turns(Linear):
 
 
 class Adapts(Linear):
-    """Subtracts the mean of what it has seen, as adaptation at test time does."""
+    """Subtracts the mean of the inputs so far, like test-time adaptation."""
 
     def __call__(self, z: Tensor) -> Tensor:
         self.mean = 0.99 * self.mean + 0.01 * float(z.mean())
@@ -254,8 +254,8 @@ def test_a_change_is_seen_beside_masks_and_offsets_and_in_votes(kind: type[Linea
 
 
 def test_a_mask_costs_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No row is a near tie for a mask's sake, which would have it computed again alone."""
-    # How often it is looked depends on the time that all takes.
+    """A mask makes no row a near tie, which would be computed again alone."""
+    # The number of looks depends on the time that everything takes.
     monkeypatch.setattr(Steadiness, "due", lambda self: False)
 
     def calls(value: float) -> int:
@@ -264,7 +264,7 @@ def test_a_mask_costs_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
         smoothed.certify(X, n0=64, n=2000, alpha=0.01, seed=1)
         return function.calls
 
-    # Without a mask that is never the answer, and with two that are large.
+    # Without a masked class, and with two large masks.
     assert calls(-1e9) == calls(torch.finfo(torch.float32).min) <= calls(-10.0)
 
 
@@ -298,7 +298,7 @@ def test_looks_at_many_rows_cost_a_share_of_them(votes: bool, share: float) -> N
 @pytest.mark.parametrize("votes", [False, True])
 @pytest.mark.parametrize("size", [1, 24])
 def test_of_large_inputs_few_are_remembered(size: int, votes: bool) -> None:
-    """An input has 3 MiB; 5 of them may be remembered, and what is asked again is what is remembered."""
+    """An input has 3 MiB; 5 of them may be remembered, and all remembered ones are computed again."""
     f = Counting(votes)
     classifier = VotingClassifier(f, 2)
     for _ in range(3):

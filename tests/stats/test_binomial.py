@@ -27,7 +27,7 @@ def exact_upper_tail(hits: int, n: int, p: float) -> Fraction:
 
 
 def precise_upper_tail(hits: int, n: int, p: mpmath.mpf) -> mpmath.mpf:
-    """The same for large n: terms from `hits` on, which decrease since p < hits/n, until they no longer count."""
+    """The same for large n: terms from `hits` on, which decrease since p < hits/n, until they are negligible."""
     coefficient = mpmath.loggamma(n + 1) - mpmath.loggamma(hits + 1) - mpmath.loggamma(n - hits + 1)
     term = mpmath.exp(coefficient + hits * mpmath.log(p) + (n - hits) * mpmath.log1p(-p))
     total = mpmath.mpf(0)
@@ -100,7 +100,7 @@ def test_alpha_out_of_range_is_refused(alpha: float) -> None:
 
 
 def test_certify_is_one_sided_at_alpha_and_not_two_sided() -> None:
-    """Two-sided where one-sided is meant would spend alpha/2 and give a smaller bound."""
+    """A two-sided test would spend alpha/2 and give a smaller bound."""
     one_sided = lower_bound(990, 1000, 0.001)
     two_sided = binomtest(990, 1000).proportion_ci(1 - 0.001, "exact").low
     assert one_sided > two_sided

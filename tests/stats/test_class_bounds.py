@@ -1,4 +1,4 @@
-"""Joint bounds on all classes: validity by simulation, and what they gain."""
+"""Joint bounds on all classes: validity by simulation, and their gain."""
 
 import math
 
@@ -79,7 +79,7 @@ def test_unknown_methods_are_refused() -> None:
 
 
 def test_three_classes_are_bounded_one_by_one() -> None:
-    """The fewest with which both kinds of bounds differ: each of two rivals has half of a tenth of alpha."""
+    """The fewest classes for which both kinds of bounds differ: each of two rivals has half of a tenth of alpha."""
     p_lower, p_upper = split(2, (300, 100, 600), 0.001)
     assert p_lower == pytest.approx(lower_bound(600, 1000, 0.0009), rel=1e-12)
     assert p_upper == pytest.approx(upper_bound(300, 1000, 0.00005), rel=1e-12)

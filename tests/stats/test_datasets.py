@@ -85,7 +85,7 @@ def test_shares_out_of_range_are_refused(arguments: tuple[int, int, float, float
 @pytest.mark.parametrize("alpha", [0.001, 0.05, 0.3])
 @pytest.mark.parametrize("examples", [1, 2, 3, 7, 20, 60])
 def test_the_lower_end_holds_for_the_very_examples(examples: int, alpha: float) -> None:
-    """Computed, not simulated: `robust` of them are certified always, the others falsely with probability alpha."""
+    """Computed, not simulated: `robust` examples are always certified, the others falsely with probability alpha."""
     lowers = [certified_proportion(count, examples, alpha).lower for count in range(examples + 1)]
     for robust in range(examples + 1):
         false = np.arange(examples - robust + 1)
@@ -101,7 +101,7 @@ def test_the_lower_end_holds_for_the_very_examples(examples: int, alpha: float) 
 def test_the_exact_share_is_the_smallest_that_the_count_does_not_refute(
     examples: int, alpha: float, rho: float
 ) -> None:
-    """By the definition, over all shares and with another tail function."""
+    """By definition, over all shares and with another tail function."""
     for certified in range(examples + 1):
         allowed = [
             robust
@@ -120,7 +120,7 @@ def test_the_share_by_bernstein_is_its_formula(certified: int, alpha: float, rho
 
 @pytest.mark.parametrize("confidence", [0.95, 0.9, 0.5])
 def test_an_interval_is_that_of_clopper_and_pearson(confidence: float) -> None:
-    """Each side may fail with half of what is left of the confidence."""
+    """Each side may fail with half of the remaining confidence."""
     exact = binomtest(374, 500).proportion_ci(confidence, "exact")
     found = proportion(374, 500, confidence)
     assert (found.lower, found.upper) == (pytest.approx(exact.low, rel=1e-8), pytest.approx(exact.high, rel=1e-8))

@@ -59,7 +59,7 @@ def test_complement_is_the_next_float_from_one_minus_p_on(p: float) -> None:
 
 
 def test_radii_are_shown_rounded_down_not_to_nearest() -> None:
-    """Round-to-nearest prints half of all radii larger than what was proved."""
+    """Round-to-nearest prints half of all radii larger than the proved ones."""
     assert show_down(0.6159, 3) == "0.615"
     assert show_down(0.9999999, 2) == "0.99"
     assert show_down(0.5, 3) == "0.500"

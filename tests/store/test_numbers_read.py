@@ -51,13 +51,13 @@ def test_whole_numbers_in_records_are_never_cut(tmp_path: Path, name: str, wrong
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"label": 10**9}, "label is 1000000000; expected is a whole number of at most 99999"),
-        ({"predicted": 10**9}, "predicted is 1000000000; expected is a whole number of at most 99999"),
-        ({"predicted": 1.5}, "the entry predicted is 1.5; expected is a whole number or null"),
-        ({"radius": -0.5}, "the entry radius is -0.5; expected is a number of at least 0"),
-        ({"radius": "0.5"}, "radius is .*; expected is a number"),
-        ({"radius": True}, "radius is true; expected is a number"),
-        ({"seconds": -1}, "seconds is -1; expected is a number of at least 0"),
+        ({"label": 10**9}, "label is 1000000000; expected a whole number of at most 99999"),
+        ({"predicted": 10**9}, "predicted is 1000000000; expected a whole number of at most 99999"),
+        ({"predicted": 1.5}, "the entry predicted is 1.5; expected a whole number or null"),
+        ({"radius": -0.5}, "the entry radius is -0.5; expected a number of at least 0"),
+        ({"radius": "0.5"}, "radius is .*; expected a number"),
+        ({"radius": True}, "radius is true; expected a number"),
+        ({"seconds": -1}, "seconds is -1; expected a number of at least 0"),
     ],
 )
 def test_claims_that_cannot_be_are_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
@@ -93,7 +93,7 @@ def test_a_subset_that_cannot_be_is_refused(name: str, wrong: object) -> None:
     entries = json.loads(manifest().to_json())
     entries["data"][name] = wrong
     entries["digest"] = manifest_digest(entries)
-    with pytest.raises(RunError, match=rf"the entry data\.{name}(\[.\])? is .*; expected is "):
+    with pytest.raises(RunError, match=rf"the entry data\.{name}(\[.\])? is .*; expected "):
         RunManifest.from_json(json.dumps(entries), "here")
 
 
@@ -102,7 +102,7 @@ def test_a_subset_that_cannot_be_is_refused(name: str, wrong: object) -> None:
 def test_a_manifest_with_numbers_that_cannot_be_is_refused(name: str, wrong: object) -> None:
     entries = {**json.loads(manifest().to_json()), name: wrong}
     entries["digest"] = manifest_digest(entries)
-    with pytest.raises(RunError, match=f"the entry {name} is .*; expected is a whole number"):
+    with pytest.raises(RunError, match=f"the entry {name} is .*; expected a whole number"):
         RunManifest.from_json(json.dumps(entries), "here")
 
 

@@ -205,7 +205,7 @@ def test_a_second_run_into_the_same_folder_destroys_nothing(tmp_path: Path) -> N
         ('{"index":0,"label":0,"selection":[30,0,0,0],"estimation":[301,0,0,0]}', "does not stop at 301 votes"),
         ('{"index":0,"label":0,"selection":[30,0,0],"estimation":[300,0,0]}', "expected votes for 4 classes"),
         ('{"index":0,"label":7,"selection":[30,0,0,0],"estimation":[300,0,0,0]}', "label 7 is not one of"),
-        ('{"index":0,"label":0,"selection":[30,0,0,0],"estimation":[300.0,0,0,0]}', "expected is a whole number"),
+        ('{"index":0,"label":0,"selection":[30,0,0,0],"estimation":[300.0,0,0,0]}', "expected a whole number"),
         ('{"index":99,"label":0,"selection":[30,0,0,0],"estimation":[300,0,0,0]}', "not in the run's subset"),
         ('{"index":1,"label":1,"selection":[30,0,0,0],"estimation":[300,0,0,0]}', "a second time"),
     ],
@@ -342,7 +342,7 @@ def test_a_path_that_no_run_can_have_is_named_for_what_it_is(tmp_path: Path) -> 
     (tmp_path / "file").write_text("")
     for folder, reason in (
         (tmp_path / ("x" * 300), "too long"),
-        (tmp_path / "file" / "run", "a file and no folder"),
+        (tmp_path / "file" / "run", "a file, not a folder"),
     ):
         with pytest.raises(StorageError, match=reason) as caught:
             RunStore(folder, manifest())

@@ -1,4 +1,4 @@
-"""Augmentation: every shift and mirror image, each as often as it should be, and nothing else."""
+"""Augmentation: every shift and mirror image, with the expected frequency, and nothing else."""
 
 import pytest
 import torch

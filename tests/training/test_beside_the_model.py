@@ -1,4 +1,4 @@
-"""What a stranger may have put beside the model that is trained: where the checkpoint and the lock go."""
+"""Hostile files beside the model in training: where the checkpoint and the lock go."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CHECKPOINT, LOCK = "m.safetensors.checkpoint", ".m.safetensors.lock"
 
 
 class Killed(Exception):
-    """Stands for a process that ends between two steps."""
+    """Stands for the end of the process between two steps."""
 
 
 def trained(out: Path, die: bool = False) -> None:
@@ -75,7 +75,7 @@ def test_nothing_beside_a_model_leads_elsewhere(
     }
     makers[obstacle](out.parent / name)
     if (obstacle, name) == ("hard link", CHECKPOINT):
-        # It is read, replaced as a whole, and then taken away.
+        # It is read, replaced as a whole, and then removed.
         trained(out)
     else:
         with pytest.raises(RunError, match=rf"{name} {words}.* then repeat the same command"):

@@ -1,4 +1,4 @@
-"""A training that ends with a constant network is an error that says so, as a diverged one is."""
+"""A training that ends with a constant network raises an error, as a diverged one does."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +28,7 @@ def digits() -> DataSet:
 def test_a_network_that_became_a_constant_is_refused(
     tmp_path: Path, digits: DataSet, monkeypatch: pytest.MonkeyPatch, noise: Gaussian | None
 ) -> None:
-    """All units of a hidden layer die, as under too high a learning rate: what is left are the last layer's biases."""
+    """All units of a hidden layer die, as with too high a learning rate: only the last layer's biases remain."""
     trainers: list[Trainer] = []
     made = Trainer.__init__
 
@@ -56,7 +56,7 @@ def test_a_network_that_became_a_constant_is_refused(
 
 
 def test_equal_images_may_have_equal_logits(tmp_path: Path) -> None:
-    """Without noise and with one image again and again, nothing has collapsed."""
+    """Without noise and with the same image repeated, nothing has collapsed."""
     data = DataSet.in_memory(
         source="made",
         split="train",

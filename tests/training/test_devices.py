@@ -1,4 +1,4 @@
-"""Training on two processes: the weights of one, up to rounding; a killed training goes on."""
+"""Training on two processes: the weights of one, up to rounding; a killed training can be resumed."""
 
 import subprocess
 import sys
@@ -58,7 +58,7 @@ def test_teams_that_cannot_be_are_refused(monkeypatch: pytest.MonkeyPatch) -> No
         team(2, "cuda:1", train, ()),
     ):
         pass
-    with pytest.raises(UsageError, match="99 devices were asked for"), team(99, "cuda", train, ()):
+    with pytest.raises(UsageError, match="99 devices were requested"), team(99, "cuda", train, ()):
         pass
     monkeypatch.setitem(sys.modules, "lightning_fabric", None)
     with (

@@ -1,4 +1,4 @@
-"""The training set on the device: the same images and labels, held whole or not."""
+"""The training set on the device: the same images and labels, whether or not it is held whole."""
 
 import torch
 

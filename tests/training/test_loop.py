@@ -1,4 +1,4 @@
-"""The training loop: it learns, it resumes to the same weights, and it says when it diverges."""
+"""The training loop: it learns, it resumes to the same weights, and it reports divergence."""
 
 import os
 from dataclasses import replace
@@ -39,7 +39,7 @@ def start(data: DataSet, noise: Noise) -> BundleInfo:
 
 
 class Killed(Exception):
-    """Stands for a process that ends between two steps."""
+    """Stands for the end of the process between two steps."""
 
 
 @pytest.mark.parametrize("smoothing", [Gaussian(0.25), Ablation(16), Ablation(16, null="mean")], ids=str)
@@ -226,7 +226,7 @@ def test_the_bundle_gets_the_moving_average_of_the_weights(tmp_path: Path, digit
     train(info, replace(config, ema=0.0), digits, tmp_path / "last.safetensors")
     averaged, last = (load_file(tmp_path / f"{name}.safetensors") for name in ("average", "last"))
     assert averaged.keys() == last.keys()
-    # One epoch of six steps less: the average ends near where the weights were, not where they are.
+    # One epoch of six steps fewer: the average ends near the earlier weights, not at the present ones.
     assert all(not torch.equal(averaged[key], last[key]) for key in averaged if averaged[key].is_floating_point())
     # The same steps were taken.
     train(info, replace(config, ema=1e-9), digits, tmp_path / "none.safetensors")

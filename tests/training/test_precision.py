@@ -1,4 +1,4 @@
-"""The precision of a training: measured where that pays, kept on resuming, and without a trace in the weights."""
+"""The precision of a training: measured if worthwhile, the same after resuming, and without effect on the weights."""
 
 import warnings
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def digits() -> DataSet:
 
 
 class Machine:
-    """Takes so many seconds for an image in each precision, and notes what it was asked to do."""
+    """Takes a given time for an image in each precision, and notes its calls."""
 
     def __init__(self, float32: float, bfloat16: float) -> None:
         self.seconds = {"float32": float32, "bfloat16": bfloat16}
@@ -58,7 +58,7 @@ def test_the_faster_precision_is_taken(times: float, chosen: str) -> None:
 
 
 def test_a_hopeless_precision_is_cut_off_at_once() -> None:
-    """As measured on a processor without AMX: 0.4 s for a step in float32, 6 s in bfloat16."""
+    """As measured on a CPU without AMX: 0.4 s for a step in float32, 6 s in bfloat16."""
     machine = Machine(0.4 / 128, 6.0 / 128)
     assert speeds(machine.step, 128, 10_000) is not None
     assert machine.work("bfloat16") <= 32, "less than 1.5 s"
@@ -80,9 +80,9 @@ def test_what_cannot_be_computed_in_bfloat16_is_done_in_float32() -> None:
             raise RuntimeError("not implemented for 'BFloat16'")
         return 1.0
 
-    said: list[str] = []
-    assert settled("auto", None, lambda name: None, lambda: speeds(step, 128, 1_000), said.append) == "float32"
-    assert "cannot be computed in bfloat16" in said[0]
+    notes: list[str] = []
+    assert settled("auto", None, lambda name: None, lambda: speeds(step, 128, 1_000), notes.append) == "float32"
+    assert "cannot be computed in bfloat16" in notes[0]
 
 
 def slow() -> Speeds:
@@ -94,7 +94,7 @@ def never() -> Speeds:
 
 
 def anything(name: str) -> None:
-    """A recipe that takes every precision."""
+    """A recipe that accepts every precision."""
 
 
 def test_a_slow_precision_that_is_named_is_taken_with_a_warning() -> None:
@@ -115,7 +115,7 @@ def test_a_training_that_is_gone_on_with_is_not_measured_again() -> None:
 
 
 class Others(Team):
-    """A team of two, of which this is the process of that rank, and the first one has chosen."""
+    """A team of two, seen from the process of that rank; the first one has chosen."""
 
     chose = 1.0
 
@@ -137,7 +137,7 @@ def test_a_team_takes_the_choice_of_its_first_process(
 
 
 class Killed(Exception):
-    """Stands for a process that ends between two steps."""
+    """Stands for the end of the process between two steps."""
 
 
 @pytest.mark.parametrize("first", ["float32", "bfloat16"])
@@ -156,16 +156,16 @@ def test_a_resumed_training_keeps_its_precision_and_ends_with_the_same_weights(
     with pytest.raises(Killed):
         train(info, config, digits, tmp_path / "auto.safetensors", on_progress=die)
     monkeypatch.setattr(loop, "step_speeds", lambda *_: never())
-    said: list[str] = []
-    done = train(info, config, digits, tmp_path / "auto.safetensors", on_precision=said.append)
+    notes: list[str] = []
+    done = train(info, config, digits, tmp_path / "auto.safetensors", on_precision=notes.append)
     assert done.training["precision"] == first
-    assert said == [f"precision {first}: as it began"]
+    assert notes == [f"precision {first}: as it began"]
     one, two = (load_file(tmp_path / f"{name}.safetensors") for name in ("named", "auto"))
     assert all(torch.equal(one[key], two[key]) for key in one)
 
 
 def test_measuring_leaves_no_trace(tmp_path: Path, digits: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The weights are those of a training that was not measured; so is the state of torch's own generator."""
+    """The weights are those of a training without a measurement; so is the state of torch's own generator."""
     taken: list[tuple[str, int]] = []
 
     def thorough(step: Callable[[str, int], float], images: int, steps: int) -> Speeds:

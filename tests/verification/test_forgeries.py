@@ -436,8 +436,8 @@ def test_records_of_another_seed_under_the_same_manifest(real: Real, tmp_path: P
         ({"results": "0" * 64}, "results.json has results = 0000"),
         ({"manifest": "0" * 64}, "results.json has manifest = 0000"),
         ({"records": 11}, "results.json has records = 11"),
-        ({"records": 12.0}, "the entry records is 12.0; expected is a whole number"),
-        ({"signed": True}, "results.json cannot be read: there is an entry 'signed', which is unknown"),
+        ({"records": 12.0}, "the entry records is 12.0; expected a whole number"),
+        ({"signed": True}, "results.json cannot be read: the entry 'signed' is unknown"),
     ],
 )
 def test_results_of_other_records_are_found_in_the_files(

@@ -429,7 +429,7 @@ def test_every_digit_of_the_manifest_is_sealed(tmp_path: Path) -> None:
         (folder / FILE_NAME).write_text(text.replace(old, new))
         result = Verification()
         check_files(folder, result)
-        said = "is written as Holdfast never does" if new.startswith('"') else "was changed after it was written"
+        said = "is not written as Holdfast writes it" if new.startswith('"') else "was changed after it was written"
         assert said in result.failures[0]
 
 
@@ -486,7 +486,7 @@ def test_resuming_goes_on_with_the_first_sessions_digest(tmp_path: Path) -> None
         ({"index": 0}, "example 0 has a second record"),
         ({"selection": [49, 0, 0, 0, 0]}, "49 selection votes, the manifest has 50"),
         ({"estimation": [999, 0, 0, 0, 0]}, "does not stop at 999 votes"),
-        ({"estimation": [1001, -1, 0, 0, 0]}, "entry estimation[1] is -1; expected is a whole number of at least 0"),
+        ({"estimation": [1001, -1, 0, 0, 0]}, "entry estimation[1] is -1; expected a whole number of at least 0"),
         ({"estimation": [1000, 0, 0, 0]}, "5 numbers, found 4"),
     ],
 )
@@ -528,7 +528,7 @@ def test_missing_examples_are_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"seed": None}, "there is no seed, and none that is to be derived from a nonce"),
+        ({"seed": None}, "there is no seed, and none will be derived from a nonce"),
         ({"joint_alpha": 0.5}, "the manifest has joint_alpha = 0.5"),
         ({"kind": "dreamt"}, 'the entry kind is "dreamt", which is none of'),
         ({"estimator": {"name": "eprocess", "n": 1, "alpha": 0.1, "radius": 99.0}}, "some probability must certify"),

@@ -1,4 +1,4 @@
-"""Small files and short command lines that ask for more than any machine has: what each is, and how it is made."""
+"""Small files and short command lines that ask for more than any machine has, and how to make them."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Bomb:
     """One attempt.
 
     Attributes:
-        name: of it, for tables.
-        make: writes its files into an empty folder; returns the arguments of `holdfast`, of which the last that is
-            a path within the folder is the file that a stranger sent.
-        base: the name of the honest command of `BASES` that is like it: what this one takes beyond that is its cost.
+        name: for tables.
+        make: writes its files into an empty folder and returns the arguments of `holdfast`; the last one that is a path
+            within the folder is the untrusted file.
+        base: the name of a similar honest command of `BASES`; the cost of the bomb is what it takes beyond that.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Bomb:
     base: str
 
 
-# Honest commands: what their like costs.
+# Honest commands, for comparison.
 BASES: dict[str, Callable[[Path], list[str]]] = {
     "certify": bundle,
     "import-weights": honest_weights,

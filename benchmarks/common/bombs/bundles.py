@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-# What a command asks for besides the bomb: as little as it can.
+# The rest of the command: as little work as possible.
 _CERTIFY = ("--limit", "1", "--n", "100", "--n0", "10", "--seed", "1", "--quiet")
 
 
 def header_of(**changes: Any) -> dict[str, Any]:
-    """What a bundle of the digits says of itself, with changes."""
+    """The header of a bundle of the digits, with changes."""
     honest = {
         "format": 1,
         "architecture": "fc",

@@ -36,10 +36,10 @@ def canonical(entries: Mapping[str, Any]) -> str:
     return text.replace(f'"{_RAW}', "").replace(f'{_RAW}"', "")
 
 
-def sealed(entries: Mapping[str, Any], digits: int, promised: str = "") -> tuple[str, str]:
+def sealed(entries: Mapping[str, Any], digits: int, prefix: str = "") -> tuple[str, str]:
     """A document with its digest, which fits, and that digest."""
     text = canonical(entries)
-    digest = hashlib.sha256((promised + text).encode()).hexdigest()[:digits]
+    digest = hashlib.sha256((prefix + text).encode()).hexdigest()[:digits]
     return f'{text[:-1]},"digest":"{digest}"}}\n', digest
 
 

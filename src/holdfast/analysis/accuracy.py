@@ -1,4 +1,4 @@
-"""What a run says about each example, and from that the field's figures."""
+"""The result of each example of a run, and the metrics computed from them."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Result:
-    """What a run says about one example.
+    """The result of one example.
 
     Attributes:
-        index: of the example in its split.
-        label: its true class.
-        predicted: the certified class, or None (not certified).
-        radius: the certified radius, 0.0 when not certified.
-        answer: the class that the estimator answers for the unchanged input at the same alpha, or None (abstain): more
-            inputs have an answer than a certificate, which bounds the shares of all votes. For an imported log, which
-            has no votes, the certified class.
-        certificate: where the votes are known; None for an imported log.
-        seconds: that an imported log gives; None otherwise.
+        index: position of the example in its split.
+        label: the true class.
+        predicted: the certified class; None when not certified.
+        radius: the certified radius; 0.0 when not certified.
+        answer: the class that the estimator answers for the unchanged input at the same alpha; None if it abstains.
+            More inputs get an answer than a certificate, which also bounds the shares of all votes. For an imported
+            log, which has no votes, this is the certified class.
+        certificate: None for an imported log, which has no votes.
+        seconds: as an imported log states it; None otherwise.
     """
 
     index: int
@@ -41,28 +41,28 @@ class Result:
 
     @property
     def correct(self) -> bool:
-        """Certified and right."""
+        """Whether the certified class is the true class."""
         return self.predicted is not None and self.predicted == self.label
 
     @property
     def certified_radius(self) -> float:
-        """The radius within which the example stays correctly classified: minus infinity if it is not."""
+        """The radius within which the example stays correctly classified; minus infinity if it is not correct."""
         return self.radius if self.correct else -math.inf
 
 
 def certified_accuracy(
     results: Sequence[Result], radius: float, alpha: float, confidence: float = DEFAULT_CONFIDENCE
 ) -> Proportion:
-    """The share of examples that are correct and certified at `radius` at least.
+    """The share of examples that are correct with a certified radius of at least `radius`.
 
     Args:
         results: at least one.
         radius: in the unit of the norm.
-        alpha: failure probability of each certificate, which the interval covers.
+        alpha: failure probability of each certificate; the interval accounts for it.
         confidence: of the interval.
     """
-    hits = sum(result.certified_radius >= radius for result in results)
-    return certified_proportion(hits, len(results), alpha, confidence)
+    certified = sum(result.certified_radius >= radius for result in results)
+    return certified_proportion(certified, len(results), alpha, confidence)
 
 
 def median_certified_radius(results: Sequence[Result]) -> float | None:
@@ -78,27 +78,28 @@ def median_certified_radius(results: Sequence[Result]) -> float | None:
 def median_interval(
     results: Sequence[Result], alpha: float, confidence: float = DEFAULT_CONFIDENCE
 ) -> tuple[float | None, float | None]:
-    """An interval for the median certified radius of the population; None where it has none.
+    """An interval for the median certified radius of the population; an end is None where there is none.
 
-    Its ends are the largest radii at which the interval of certified accuracy lies above one half, and is not below it.
+    The lower end is the largest radius at which the whole interval of certified accuracy is at least one half; the
+    upper end is the largest radius at which its upper end still is.
     """
     ranked = sorted((result.certified_radius for result in results), reverse=True)
     counts = range(1, len(ranked) + 1)
 
     def reached(end: Callable[[Proportion], float]) -> float | None:
-        """The radius of the first example, from the largest on, with which this end reaches one half."""
-        place = bisect_left(
+        """The largest radius of an example at which this end of the interval reaches one half."""
+        position = bisect_left(
             counts,
             True,
             key=lambda count: end(certified_proportion(count, len(ranked), alpha, confidence)) >= 0.5,
         )
-        return None if place == len(ranked) or ranked[place] == -math.inf else ranked[place]
+        return None if position == len(ranked) or ranked[position] == -math.inf else ranked[position]
 
     return reached(lambda share: share.lower), reached(lambda share: share.upper)
 
 
 def average_certified_radius(results: Sequence[Result]) -> float:
-    """The mean over all examples of the certified radius, where examples that are not correct count 0 (MACER)."""
+    """The mean certified radius over all examples; examples that are not correct count 0 (MACER)."""
     return math.fsum(max(0.0, result.certified_radius) for result in results) / len(results)
 
 
@@ -110,7 +111,8 @@ def abstention_rate(results: Sequence[Result], confidence: float = DEFAULT_CONFI
 def accuracy(results: Sequence[Result], alpha: float, confidence: float = DEFAULT_CONFIDENCE) -> Proportion:
     """The share of unchanged examples that Predict answers correctly. An abstention is never correct.
 
-    Arguments as for `certified_accuracy`; an answer is another than the smoothed classifier's with probability alpha.
+    Arguments as in `certified_accuracy`; an answer differs from the smoothed classifier's with probability at most
+    alpha.
     """
     return certified_proportion(
         sum(result.answer == result.label for result in results), len(results), alpha, confidence

@@ -1,8 +1,8 @@
-"""What attacks found, in the field's figures: pure functions of the records of an attack. Upper bounds, all of them.
+"""Metrics of attacks, as pure functions of an attack's records. All of them are upper bounds on robustness.
 
-An attack that finds nothing proves nothing: these figures bound robustness from above, certificates from below. An
-input that was not attacked, or not as far as a radius, counts as unbroken there. The bound stays true, and how many
-there are is told beside it.
+Certificates bound robustness from below, attacks from above: an attack that finds nothing proves nothing. An input
+that was not attacked, or not as far as a radius, counts as unbroken there. The bound stays true, and every figure comes
+with the number of such inputs.
 """
 
 from __future__ import annotations
@@ -24,18 +24,20 @@ if TYPE_CHECKING:
     from holdfast.store.attack import AttackRecord, AttackRun
     from holdfast.store.attack_manifest import AttackManifest, Budgets
 
-# Multiples of the certified radius at which success is told where the attack had no budget.
+# Multiples of the certified radius at which success is reported for an attack without budgets.
 FACTORS = (1.0, 1.5, 2.0)
 
-# Why an input that has an answer was not attacked.
-UNCERTIFIED, BELOW_A_PIXEL, WANTED = "no certified radius", "budget below one pixel", "the class wanted already"
+# Why an input with an answer was not attacked.
+UNCERTIFIED = "no certified radius"
+BELOW_A_PIXEL = "budget below one pixel"
+ALREADY_TARGET = "already of the target class"
 
 
 def attack_magnitude(record: AttackRecord) -> float:
-    """The empirical adversarial attack magnitude of one example: the size of the smallest change found to be wrong.
+    """The empirical adversarial attack magnitude of one example: the size of the smallest adversarial change found.
 
-    0 where the unchanged input is misclassified or gets no answer; infinity where nothing was found, or nothing was
-    tried (see `reach`). Source: Levine & Feizi 2020, "Experiments".
+    0 if the unchanged input is misclassified or gets no answer; infinity if nothing was found or nothing was tried (see
+    `reach`). Source: Levine & Feizi 2020, "Experiments".
     """
     if record.reference != record.label:
         return 0.0
@@ -43,10 +45,10 @@ def attack_magnitude(record: AttackRecord) -> float:
 
 
 def median_attack_magnitude(records: Sequence[AttackRecord]) -> float | None:
-    """The lower median of the attack magnitude; None where the example in the middle was not broken.
+    """The lower median of the attack magnitude; None if the example in the middle was not broken.
 
-    At least half of the examples are wrong within it. Those that were not tried so far might have been broken nearer:
-    then it is an upper bound. Source: Levine & Feizi 2020, Table 2.
+    At least half of the examples are wrong within it. It is an upper bound if some examples were not attacked that far:
+    they might have been broken nearer. Source: Levine & Feizi 2020, Table 2.
     """
     ranked = sorted(map(attack_magnitude, records))
     median = ranked[(len(ranked) - 1) // 2]
@@ -54,34 +56,34 @@ def median_attack_magnitude(records: Sequence[AttackRecord]) -> float | None:
 
 
 def accuracy_under_attack(records: Sequence[AttackRecord], radius: float) -> Proportion:
-    """The share of examples that are right and for which nothing was found within `radius`, tried or not."""
+    """The share of correct examples for which nothing was found within `radius`, whether or not it was tried."""
     return proportion(sum(attack_magnitude(record) > radius for record in records), len(records))
 
 
 def robustness_score(records: Sequence[AttackRecord], epsilon: float) -> Proportion:
     """The epsilon-robustness score: the share of inputs whose own answer, right or wrong, was not changed within
-    `epsilon`, tried or not. An input without an answer has none to keep. Source: Hajri 2021 (lecture), after Madry et
-    al. 2018."""
-    kept = sum(
+    `epsilon`, whether or not it was tried. Inputs without an answer do not count. Source: Hajri 2021 (lecture), after
+    Madry et al. 2018."""
+    unchanged = sum(
         record.reference is not None and (record.magnitude is None or record.magnitude > epsilon) for record in records
     )
-    return proportion(kept, len(records))
+    return proportion(unchanged, len(records))
 
 
 def reach(record: AttackRecord, budgets: Budgets) -> float:
-    """How far an example was to be attacked: its largest budget, infinity without budgets, 0 if it was not attacked."""
+    """How far an example was attacked: its largest budget; infinity without budgets, 0 if it was not attacked."""
     return budgets.of(record.radius)[-1] if _was_attacked(record) else 0.0
 
 
 @dataclass(frozen=True)
 class Success:
-    """How often a budget was enough.
+    """How often an attack succeeded within a budget.
 
     Attributes:
         budget: in the attack's norm, or a multiple of the certified radius.
-        attacked: examples that were attacked with it.
-        misclassified: of them on which another class was established.
-        abstained: on which the classifier gives no answer more often than not.
+        attacked: number of examples attacked with it.
+        misclassified: how many of them were given another class.
+        abstained: how many of them get no answer more often than not.
     """
 
     budget: float
@@ -91,22 +93,22 @@ class Success:
 
     @property
     def found(self) -> int:
-        """Adversarials of both kinds together."""
+        """Adversarials of both kinds."""
         return self.misclassified + self.abstained
 
     def share(self, confidence: float = DEFAULT_CONFIDENCE) -> Proportion:
-        """Of both kinds together, with its exact interval."""
+        """The success rate over both kinds, with its exact interval."""
         return proportion(self.found, self.attacked, confidence)
 
 
 def success_at(records: Sequence[AttackRecord], budget: float) -> Success:
-    """Success within a budget that was tried, among the examples that were attacked: those that had an answer, and not
-    the wanted one already."""
+    """Success within a budget of the attack, among the attacked examples: those that had an answer other than the
+    target class."""
     return _success(budget, [(record, budget) for record in records if _was_attacked(record)])
 
 
 def success_at_factors(records: Sequence[AttackRecord], factors: Sequence[float] = FACTORS) -> list[Success]:
-    """Success within multiples of the certified radius that were tried, among the attacked examples that have one."""
+    """Success within tried multiples of the certified radius, among the attacked examples that have one."""
     certified = [(record, record.radius) for record in records if record.radius and _was_attacked(record)]
     return [_success(factor, [(record, factor * radius) for record, radius in certified]) for factor in factors]
 
@@ -124,11 +126,11 @@ def _success(budget: float, limits: Sequence[tuple[AttackRecord, float]]) -> Suc
 
 @dataclass(frozen=True)
 class AtBudget:
-    """An attack within one budget, in its own norm.
+    """The result of an attack within one budget, in the attack's norm.
 
     Attributes:
         success: among the examples that were attacked.
-        accuracy: under attack within the budget, of all examples.
+        accuracy: accuracy under attack within the budget, of all examples.
         robustness_score: the epsilon-robustness score with the budget as epsilon, of all examples.
     """
 
@@ -139,36 +141,36 @@ class AtBudget:
 
 @dataclass(frozen=True)
 class AttackSummary:
-    """One attack in numbers.
+    """The metrics of one attack.
 
     Attributes:
         run: name of the attack's folder.
         attack: as on the command line.
-        norm: in which it is measured.
+        norm: of the attack.
         examples: how many have a record.
         subset: in plain words.
-        caution: what must be known before its numbers are taken for those of the split; None for nothing.
-        right: share of unchanged examples that are answered right.
+        caution: why the numbers may not stand for the whole split; None if nothing speaks against it.
+        right: share of unchanged examples that are answered correctly.
         silent: unchanged examples without an answer.
-        unattacked: why examples with an answer were not attacked -> how many.
-        unattacked_right: of them that are answered right, and so count as unbroken.
-        withstood: right examples that were attacked, and for which nothing was found.
-        found: examples with an adversarial that held.
-        misclassified: of them with another class established.
-        abstained: of them without an answer.
+        unattacked: reason why examples with an answer were not attacked -> how many.
+        unattacked_right: how many of these are answered correctly, and so count as unbroken.
+        withstood: correct examples that were attacked without success.
+        found: examples with a confirmed adversarial.
+        misclassified: how many of these were given another class.
+        abstained: how many of these get no answer.
         claims: adversarials that the attack claimed.
-        refused: of them that did not hold under fresh noise.
+        refused: how many of the claims did not hold under fresh noise.
         median_magnitude: see `median_attack_magnitude`.
-        median_untried: examples that count as larger than the median, and were not attacked as far as that.
-        budgets: what the attack did within each budget promised in its own norm; empty if there is none.
-        factors: success at the promised multiples of the certified radius, without budgets at `FACTORS`; empty without
-            a certification, and for budgets in the attack's own norm.
+        median_untried: examples that count as above the median but were not attacked that far.
+        budgets: the result within each budget in the attack's own norm; empty if there are none.
+        factors: success at the recorded multiples of the certified radius, or at `FACTORS` without budgets; empty
+            without a certification, and for budgets in the attack's own norm.
         certified: attacked examples with a certified radius above 0.
-        alarms: indices of the examples whose certificate is contradicted.
-        queries: in all.
-        restarts: in all.
-        seed_origin: "chosen", "entropy" or "derived"; None where it was not noted.
-        chosen: what whoever made the attack could have chosen for its result: see `choices.chosen_in`.
+        alarms: indices of the examples whose certificate the attack contradicts.
+        queries: kind of query -> total number.
+        restarts: total number.
+        seed_origin: "chosen", "entropy" or "derived"; None if not recorded.
+        chosen: what the author of the attack could have picked for its result; see `choices.chosen_in`.
     """
 
     run: str
@@ -200,21 +202,21 @@ class AttackSummary:
 
 
 def summarize_attack(run: AttackRun) -> AttackSummary:
-    """The numbers of one attack.
+    """Compute the metrics of one attack.
 
     Raises:
-        RunError: it has no records.
+        RunError: the attack has no records.
     """
     records = run.records
     if not records:
-        raise RunError(f"{run.folder} has no records yet: `holdfast attack` with its own settings adds them")
+        raise RunError(f"{run.folder} has no records yet: `holdfast attack` with the same settings adds them")
     attacked = [record for record in records if _was_attacked(record)]
     certified = sum(bool(record.radius) for record in attacked)
     unattacked = [record for record in records if record.reference is not None and not record.budgets]
     unbroken = [reach(record, run.manifest.budgets) for record in records if attack_magnitude(record) == math.inf]
     median = median_attack_magnitude(records)
-    held = [record for record in records if record.magnitude is not None and record.reference is not None]
-    kinds = Counter(record.kind for record in held)
+    broken = [record for record in records if record.magnitude is not None and record.reference is not None]
+    kinds = Counter(record.kind for record in broken)
     subset = run.manifest.data.there(records)
     queries: Counter[str] = Counter()
     for record in records:
@@ -231,7 +233,7 @@ def summarize_attack(run: AttackRun) -> AttackSummary:
         unattacked=dict(Counter(_why_unattacked(record, run.manifest) for record in unattacked)),
         unattacked_right=unbroken.count(0.0),
         withstood=len(unbroken) - unbroken.count(0.0),
-        found=len(held),
+        found=len(broken),
         misclassified=kinds[MISCLASSIFIED],
         abstained=kinds[ABSTAINS],
         claims=sum(record.claims for record in records),
@@ -251,7 +253,7 @@ def summarize_attack(run: AttackRun) -> AttackSummary:
 
 def _why_unattacked(record: AttackRecord, manifest: AttackManifest) -> str:
     if record.reference == manifest.wanted:
-        return WANTED
+        return ALREADY_TARGET
     return UNCERTIFIED if manifest.budgets.relative and not record.radius else BELOW_A_PIXEL
 
 
@@ -263,14 +265,14 @@ def _at_budgets(records: Sequence[AttackRecord], budgets: Budgets) -> tuple[AtBu
 
 
 def _at_factors(records: Sequence[AttackRecord], budgets: Budgets) -> tuple[Success, ...]:
-    """Only at what was promised: an attack within .5 says nothing of what it would do within another radius."""
+    """Only at recorded multiples: an attack within 0.5 says nothing about other radii."""
     if budgets.values and not budgets.relative:
         return ()
     return tuple(success_at_factors(records, budgets.values or FACTORS))
 
 
 def spelt(attack: Mapping[str, object]) -> str:
-    """An attack as on the command line."""
+    """The attack as it is written on the command line."""
     parameters = ",".join(f"{key}={value}" for key, value in attack.items() if key != "name" and value is not None)
     return f"{attack['name']}:{parameters}" if parameters else str(attack["name"])
 
@@ -278,16 +280,19 @@ def spelt(attack: Mapping[str, object]) -> str:
 def transfer_matrix(
     answers: Mapping[str, Mapping[str, Sequence[int | None]]], labels: Mapping[str, Sequence[int]]
 ) -> dict[str, dict[str, Proportion | None]]:
-    """For adversarials made against each model, the share that each model gets wrong.
+    """For the adversarials made against each model, the share that every model gets wrong.
 
     Args:
-        answers: model that they were made against -> model that was asked -> its answers, None for none.
-        labels: model that they were made against -> the true class of each of them.
+        answers: source model -> evaluated model -> its answers to the source model's adversarials, None for abstaining.
+        labels: source model -> the true class of each of its adversarials.
 
     Returns:
         The same keys -> share, with its exact interval; None where there are no adversarials.
     """
-    return {made: {asked: _wrong(row, labels[made]) for asked, row in rows.items()} for made, rows in answers.items()}
+    return {
+        source: {target: _wrong(row, labels[source]) for target, row in rows.items()}
+        for source, rows in answers.items()
+    }
 
 
 def _wrong(answers: Sequence[int | None], labels: Sequence[int]) -> Proportion | None:

@@ -1,4 +1,4 @@
-"""The interactive chart of a report: a Vega-Lite document, and the one script that draws all of them."""
+"""The interactive charts of a report: Vega-Lite documents, and the one script that draws them all."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from holdfast.analysis.curves import Curve, Step
 
 PURPOSE = "Writing a report"
-# More steps than the chart has pixels; radii are rounded down to them.
+# More than a chart has pixels; radii are rounded down to this many steps.
 MOST_STEPS = 1500
-# The name of the curves among the data of a document.
+# The name of the data set of the curves in a document.
 _ROWS = "curves"
 
 
 def chart(lines: Sequence[Curve], interactive: bool = True) -> dict[str, Any]:
-    """Curves, bands, limits and published figures of runs of one norm, as Vega-Lite.
+    """Draw curves, bands, limits and published figures of runs of one norm, as a Vega-Lite document.
 
     Args:
-        lines: at least one, each of `MOST_STEPS` steps or so.
-        interactive: with the numbers of the step nearest to the pointer.
+        lines: at least one, each of about `MOST_STEPS` steps at most.
+        interactive: show the numbers of the step nearest to the pointer.
 
     Raises:
         MissingExtraError: altair is not installed.
@@ -48,31 +48,31 @@ def chart(lines: Sequence[Curve], interactive: bool = True) -> dict[str, Any]:
 
 
 def finished(alt: Any, layers: Sequence[Any], rows: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
-    """Layers as one Vega-Lite document in the report's colours; `rows` are the data that they know by name."""
+    """Combine layers into one Vega-Lite document in the report's style; `rows` become its named data set."""
     return _spec(alt, alt.layer(*layers).properties(width="container", height=340), rows)
 
 
 def picture(lines: Sequence[Curve]) -> str:
-    """The chart of the same curves as SVG text, for readers without scripts; raises what `drawn` and `chart` raise."""
+    """The same chart as SVG text, for readers without scripts; raises what `drawn` and `chart` raise."""
     return drawn(chart(lines, interactive=False))
 
 
 def as_svg(chart: Any) -> str:
-    """A chart that altair made, as SVG text in the style of all charts; raises what `chart` raises."""
+    """An altair chart as SVG text in the report's style; raises what `chart` raises."""
     return drawn(_spec(extras.load("altair", PURPOSE), chart))
 
 
 def _spec(alt: Any, chart: Any, rows: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
-    """The document of a chart, in the style of all charts."""
+    """The Vega-Lite document of a chart, in the report's style."""
     fit = alt.AutoSizeParams(type="fit-x", contains="padding")
     spec: dict[str, Any] = chart.configure(background="transparent", autosize=fit).to_dict()
-    # The address of the schema: nothing would load it, but a report names no address on the network.
+    # A report contains no network address, not even that of the schema, which nothing would load.
     del spec["$schema"]
     spec["config"] = {**spec["config"], **_theme()}
     if rows:
-        # Not before: altair would walk through all of them once for each layer.
+        # Added last: altair would walk through all of them once for each layer.
         spec["datasets"] = {**spec.get("datasets", {}), _ROWS: list(rows)}
-    # Names of runs and of data sets are drawn, and shown under the pointer.
+    # The chart shows names of runs and data sets, which may hold control characters.
     return cast("dict[str, Any]", visible_document(spec))
 
 
@@ -88,7 +88,7 @@ def drawn(spec: dict[str, Any]) -> str:
 
 
 def scripts() -> list[str]:
-    """Vega, Vega-Lite and Vega-Embed as one script without addresses to load; and what draws the charts with them.
+    """The scripts of a report: Vega, Vega-Lite and Vega-Embed bundled in one, and one that draws the charts with them.
 
     Raises:
         MissingExtraError: vl-convert-python or altair is not installed.
@@ -98,13 +98,9 @@ def scripts() -> list[str]:
 
 @lru_cache
 def _vega() -> str:
-    """The first of the scripts. Vega-Embed holds Vega's interpreter of expressions, so that it need not evaluate texts.
-
-    Raises:
-        MissingExtraError: vl-convert-python or altair is not installed.
-    """
+    """The bundle. Vega-Embed holds Vega's expression interpreter, so the page need not evaluate strings as code."""
     bundle: str = extras.load("vl_convert", PURPOSE).javascript_bundle(vl_version=_version())
-    # Inside an HTML script element this would end it.
+    # "</script" would end the HTML script element.
     return bundle.replace("</script", "<\\/script")
 
 
@@ -115,7 +111,7 @@ def _version() -> str:
 
 
 def _curve_layers(alt: Any, lines: Sequence[Curve], colour: Any, legend: Any, interactive: bool) -> list[Any]:
-    """The bands and the curves, and where wanted a point that shows itself and its numbers under the pointer."""
+    """The bands and the curves, and, if `interactive`, a point with its numbers under the pointer."""
     norm = lines[0].norm
     axis = alt.Axis(values=_whole_ticks(_end(lines)), format="d") if norm is Norm.L0 else alt.Undefined
     x = alt.X("start:Q", title=axis_title(norm), scale=alt.Scale(domain=[0, _end(lines)], nice=False), axis=axis)
@@ -138,50 +134,50 @@ def _pointer(alt: Any, base: Any, y: Any) -> Any:
     """A point on the step nearest to the pointer, with its numbers."""
     near = alt.selection_point(nearest=True, on="pointerover", clear="pointerout", empty=False)
     shown = alt.condition(near, alt.value(1), alt.value(0))
-    # The whole row, of which the page shows the fields it knows: Vega-Lite 6.4 loses single fields of text here.
+    # The whole row, of which report.js shows some fields: Vega-Lite 6.4 loses single text fields here.
     row = alt.TooltipContent("data")
     return base.mark_point(filled=True, size=70, tooltip=row).encode(y=y, opacity=shown).add_params(near)
 
 
 def _mark_layers(alt: Any, lines: Sequence[Curve], colour: Any) -> list[Any]:
-    """What is not measured here: the largest radius that n and alpha allow, and published figures."""
+    """What the run did not measure: the largest radius that n and alpha allow, and published figures."""
     limits = [
         {"run": line.name, "radius": line.attainable, "what": "largest radius n and alpha allow"}
         for line in lines
         if line.attainable is not None
     ]
     medians = [(line, line.median()) for line in lines]
-    middle = [
-        {"run": line.name, "radius": found[0], "what": f"published median: {found[1]}"}
-        for line, found in medians
-        if found is not None
+    median_marks = [
+        {"run": line.name, "radius": median[0], "what": f"published median: {median[1]}"}
+        for line, median in medians
+        if median is not None
     ]
     points = [
         {"run": line.name, "radius": radius, "accuracy": share, "what": cite, "share": f"{formats.percent(share)}%"}
         for line in lines
         for radius, share, cite in line.points()
     ]
-    told = [
+    tooltip = [
         alt.Tooltip("what:N", title="mark"),
         alt.Tooltip("radius:Q", title="radius", format=_axis_format(lines[0].norm)),
     ]
     layers = []
-    for values, dash, width in ((limits, [5, 4], 1.3), (middle, [2, 3], 2.0)):
+    for values, dash, width in ((limits, [5, 4], 1.3), (median_marks, [2, 3], 2.0)):
         if values:
             rules = alt.Chart(alt.InlineData(values=values)).mark_rule(strokeDash=dash, strokeWidth=width)
-            layers.append(rules.encode(x="radius:Q", color=colour, tooltip=told))
+            layers.append(rules.encode(x="radius:Q", color=colour, tooltip=tooltip))
     if points:
         marks = alt.Chart(alt.InlineData(values=points)).mark_point(
             filled=False, shape="diamond", size=80, strokeWidth=1.8
         )
         share = alt.Tooltip("share:N", title="published")
-        layers.append(marks.encode(x="radius:Q", y="accuracy:Q", color=colour, tooltip=[*told, share]))
+        layers.append(marks.encode(x="radius:Q", y="accuracy:Q", color=colour, tooltip=[*tooltip, share]))
     return layers
 
 
 def _rows(line: Curve) -> list[dict[str, Any]]:
     rows = [{**_row(line, step, step.start), "drawn": line.whole} for step in line.steps]
-    # The last step is drawn to the end of the axis.
+    # Draw the last step to the end of the axis.
     return [*rows, {**_row(line, line.steps[-1], _end([line])), "drawn": False}]
 
 
@@ -205,7 +201,7 @@ def _end(lines: Sequence[Curve]) -> float:
 
 
 def _whole_ticks(end: float) -> list[int]:
-    """A dozen whole numbers at most, from 0 to the end of the axis."""
+    """At most a dozen or so whole numbers, from 0 to the end of the axis."""
     return list(range(0, int(end) + 1, int(end) // 12 + 1))
 
 
@@ -214,7 +210,7 @@ def _axis_format(norm: Norm) -> str:
 
 
 def _theme() -> dict[str, Any]:
-    """Text and lines in the colour of the page's text, so that they follow light and dark mode and the printer."""
+    """Text and lines in the colour of the page's text, to follow light mode, dark mode and print."""
     ink = {"labelColor": "currentColor", "titleColor": "currentColor"}
     font = "system-ui, sans-serif"
     axis = {

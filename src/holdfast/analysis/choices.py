@@ -1,4 +1,4 @@
-"""What whoever made a run or an attack could have chosen for its result: no file shows that it was not so."""
+"""What the author of a run or an attack could have picked for its result: no file can rule that out."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _BEST = "the best of many looks better than it is"
 
 
 def chosen_in(manifest: Manifest, *, certain: bool = False) -> tuple[str, ...]:
-    """What was chosen: the seed, if it was named and anything is random; the subset, if it is not the whole split.
+    """What could have been picked: the seed, if given and anything is random; the subset, if not the whole split.
 
     Args:
         manifest: of the run or the attack.
-        certain: whether nothing is random, whatever the seed.
+        certain: whether the result does not depend on the seed.
     """
-    found = [SEED] if manifest.seed_origin == CHOSEN and not certain else []
-    return (*found, SUBSET) if len(manifest.data.indices()) < manifest.data.size else tuple(found)
+    chosen = [SEED] if manifest.seed_origin == CHOSEN and not certain else []
+    return (*chosen, SUBSET) if len(manifest.data.indices()) < manifest.data.size else tuple(chosen)
 
 
 def caution(chosen: Sequence[str], what: str = "run") -> str | None:
-    """A sentence about what was chosen in a run, or an attack; None for nothing."""
+    """A warning about what was chosen in a run or an attack; None if nothing was."""
     if not chosen:
         return None
     named = f"The {chosen[0]} was" if len(chosen) == 1 else f"{' and '.join(chosen).capitalize()} were"
@@ -35,7 +35,7 @@ def caution(chosen: Sequence[str], what: str = "run") -> str | None:
 
 
 def cautions(named: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
-    """A sentence about several runs, by name: one for all where the same was chosen in each."""
+    """The warning for several runs: one for all if the same was chosen in each, else naming the runs."""
     different = {tuple(chosen) for _, chosen in named}
     if len(different) == 1:
         sentence = caution(different.pop())

@@ -1,4 +1,4 @@
-"""Certified accuracy as the step function of the radius that it is, with its pointwise interval."""
+"""Certified accuracy as a step function of the radius, with its pointwise interval."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from holdfast.analysis.published import PublishedFigure
     from holdfast.analysis.runs import CertifiedRun
 
-# Colours of Okabe & Ito: told apart with any of the common colour vision deficiencies, and in grey by dashes.
+# Colours of Okabe & Ito, distinct under the common colour vision deficiencies; dashes tell curves apart in grey.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 DASHES = ((1, 0), (7, 3), (2, 2), (9, 2, 2, 2), (4, 4), (12, 3))
 _MOST_MARKED = 60
-# Whole radii that are all listed.
+# Up to this L0 radius, every whole number is a step.
 _MOST_WHOLE = 10_000
 
 
 @dataclass(frozen=True)
 class Step:
-    """Where certified accuracy is constant.
+    """A range of radii with constant certified accuracy.
 
     Attributes:
-        start: where the step is drawn from, to the start of the next one.
-        radius: a radius at which the certified accuracy is exactly this; in L2 the right end of the step, in L0 its
-            left end, since the radii between two whole numbers of pixels mean the smaller number.
+        start: where the step starts; it ends where the next one starts.
+        radius: a radius at which the certified accuracy is exactly `accuracy`: in L0 the left end of the step, since a
+            radius between two whole numbers of pixels means the smaller one; in other norms its right end.
         accuracy: with its interval.
     """
 
@@ -45,13 +45,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Curve:
-    """One run as a curve.
+    """The curve of one run.
 
     Attributes:
-        name: of the run, different from those of the other curves.
+        name: of the run, unique among the curves.
         norm: of the radii.
         steps: from radius 0 to the end of the curve.
-        attainable: the largest radius that n and alpha allow, None if not even radius 0.
+        attainable: the largest radius that n and alpha allow; None if not even radius 0.
         published: figures of papers for the same data and noise.
     """
 
@@ -63,16 +63,16 @@ class Curve:
 
     @property
     def end(self) -> float:
-        """Where the axis must reach."""
+        """The radius that the axis must reach."""
         return max(self.steps[-1].start, self.attainable or 0.0)
 
     @property
     def whole(self) -> bool:
-        """Whether the radii are whole numbers, few enough to mark each."""
+        """Whether the radii are whole numbers, and few enough to mark each."""
         return self.norm is Norm.L0 and len(self.steps) <= _MOST_MARKED
 
     def points(self) -> list[tuple[float, float, str]]:
-        """Published certified accuracies within the axis: radius, share and citation."""
+        """Published certified accuracies up to the end of the axis: radius, share and citation."""
         return [
             (figure.radius, figure.share, figure.cite)
             for figure in self.published
@@ -92,7 +92,7 @@ def curves(runs: Sequence[CertifiedRun], most: int | None = None) -> list[Curve]
 
     Args:
         runs: at least one, each with records, all of the same norm.
-        most: if given, radii are rounded down to about so many values, which can only lower the curve.
+        most: if given, radii are rounded down to about this many values, which can only lower the curve.
 
     Raises:
         UsageError: no runs, or runs of different norms.
@@ -106,7 +106,7 @@ def curves(runs: Sequence[CertifiedRun], most: int | None = None) -> list[Curve]
 
 
 def distinct_names(runs: Sequence[CertifiedRun]) -> list[str]:
-    """The names of the runs' folders, numbered where one occurs again."""
+    """The names of the runs' folders, with a number added to repeated ones."""
     names: list[str] = []
     for run in runs:
         name, number = run.name, 1
@@ -124,14 +124,14 @@ def axis_title(norm: Norm) -> str:
 
 def _curve(run: CertifiedRun, name: str, most: int | None) -> Curve:
     if not run.results:
-        raise RunError(f"{run.folder} has no records yet, so there is no curve; `holdfast certify` adds them")
+        raise RunError(f"{run.folder} has no records yet: `holdfast certify` with the same settings adds them")
     radii = sorted(result.certified_radius for result in run.results)
     steps = _steps(radii, run.norm, run.alpha, run.sampling_limit or 0.0, most)
     return Curve(name, run.norm, tuple(steps), run.sampling_limit, tuple(comparable(run)))
 
 
 def _steps(radii: list[float], norm: Norm, alpha: float, attainable: float, most: int | None) -> list[Step]:
-    """The steps of the share of `radii` (sorted, minus infinity where not correct) that reach a radius."""
+    """The share of `radii` that reach a radius, as steps; `radii` are sorted, minus infinity where not correct."""
 
     @lru_cache
     def share(certified: int) -> Proportion:
@@ -141,7 +141,7 @@ def _steps(radii: list[float], norm: Norm, alpha: float, attainable: float, most
     last = max([attainable, *reached[-1:]])
     if norm is Norm.L0:
         end = math.floor(last) + 1
-        # Of very large inputs, those alone before which, or at which, the share changes.
+        # For very large inputs, list only the radii at which the share changes and the ones after them.
         changes = {0, end, *(int(value) for value in reached), *(int(value) + 1 for value in reached)}
         whole = range(end + 1) if end <= _MOST_WHOLE else sorted(changes)
         return [Step(float(rho), float(rho), share(sum(value >= rho for value in reached))) for rho in whole]

@@ -1,4 +1,4 @@
-"""Optional packages: loaded where they are used, with an error that says how to install them."""
+"""Load optional packages where they are used, with an error that says how to install them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def load(module: str, purpose: str, extra: str = "report") -> ModuleType:
-    """The module, imported.
+    """Import a module.
 
     Args:
         module: its name.

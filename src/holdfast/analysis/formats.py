@@ -1,4 +1,4 @@
-"""How numbers are spelt for readers: percentages as the field prints them, intervals outward, radii rounded down."""
+"""How numbers are printed: shares in percent, intervals rounded outward, radii rounded down."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def with_interval(share: Proportion) -> str:
 
 
 def radius(norm: Norm, value: float | None, digits: int | None = None) -> str:
-    """A certified radius rounded down: whole pixels in L0, three places otherwise; N/A for None or minus infinity."""
+    """A certified radius rounded down: whole pixels in L0, else three decimals; N/A for None or minus infinity."""
     if value is None or value == -math.inf:
         return NOT_AVAILABLE
     places = (0 if norm is Norm.L0 else 3) if digits is None else digits
@@ -50,17 +50,17 @@ def radius(norm: Norm, value: float | None, digits: int | None = None) -> str:
 
 
 def mean_radius(norm: Norm, value: float) -> str:
-    """An average of radii rounded down; it need not be whole in L0."""
+    """An average radius rounded down; in L0 it need not be whole."""
     return radius(norm, value, 2 if norm is Norm.L0 else 3)
 
 
 def threshold(value: float) -> str:
-    """A radius or a budget that was asked for, exactly: 0.25, 4, 8/255."""
+    """A requested radius or budget, exactly: 0.25, 4, 8/255."""
     return spelled(value).removesuffix(".0")
 
 
 def draws(most: int, mean: float | None) -> str:
-    """Samples of each example: the number, or the mean of what was spent where sampling could stop early."""
+    """Samples per example: n, or the mean number used if sampling stopped early."""
     return str(most) if mean is None or mean == most else f"{mean:.0f} of {most}"
 
 

@@ -1,4 +1,4 @@
-"""The pictures that were kept at certification time, each with what was found out about it."""
+"""The pictures saved during certification, each with its result."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
     from holdfast.analysis.accuracy import Result
     from holdfast.analysis.runs import CertifiedRun
-    from holdfast.types import Norm
 
-# In the report: as many examples, as wide at most, and as many classes of the votes.
+# Limits of the gallery in a report: cards, pixels of a picture's longer side, and classes with a bar of their own.
 _MOST = 24
 _WIDEST = 160
 _CLASSES = 3
@@ -27,13 +26,13 @@ _CLASSES = 3
 
 @dataclass(frozen=True)
 class Bar:
-    """The votes for one class, or for all the others together.
+    """The votes for one class, or for all remaining classes together.
 
     Attributes:
-        name: of the class.
+        name: of the class or classes.
         votes: the number of estimation samples.
         share: of all estimation samples, in percent.
-        kind: "top" for the class that the certificate is about, "other" for another one, "rest" for several.
+        kind: "top" for the class of the certificate, "other" for another class, "rest" for the remaining classes.
     """
 
     name: str
@@ -47,10 +46,10 @@ class Card:
     """One example of the gallery.
 
     Attributes:
-        index: of the example in its split.
-        pictures: PNG files as data addresses: the input, then noisy versions of it.
+        index: position of the example in its split.
+        pictures: PNG files as data URLs: the input, then noisy copies of it.
         state: "correct", "wrong" or "uncertified".
-        answer: name of the class that the smoothed classifier answers, None when abstaining.
+        answer: name of the class that the smoothed classifier answers; None when it abstains.
         label: name of the true class.
         radius: certified radius with its unit, rounded down; None when not certified.
         bars: the votes, most first.
@@ -68,38 +67,34 @@ class Card:
 
 
 def cards(run: CertifiedRun) -> list[Card]:
-    """The cards of a run, without examples that have no record yet; empty where no pictures were kept.
+    """The cards of the examples that have a record; empty if the run has no pictures.
 
     Raises:
-        RunError: the file of pictures is corrupt.
+        RunError: the picture file is corrupt.
         MissingExtraError: pillow is not installed.
     """
     gallery = read_gallery(run.folder)
     if gallery is None:
         return []
-    found = {result.index: result for result in run.results}
+    results = {result.index: result for result in run.results}
     pairs = zip(gallery.index.tolist(), gallery.pictures, strict=True)
-    known = [(index, pictures) for index, pictures in pairs if index in found]
-    return [_card(run, found[index], pictures) for index, pictures in known[:_MOST]]
+    recorded = [(results[index], pictures) for index, pictures in pairs if index in results]
+    return [_card(run, result, pictures) for result, pictures in recorded[:_MOST]]
 
 
 def _card(run: CertifiedRun, result: Result, pictures: NDArray[np.uint8]) -> Card:
     names = run.data.class_names
-    certain = result.predicted is not None
+    certified = result.predicted is not None
     return Card(
         index=result.index,
-        pictures=tuple(_data_address(picture) for picture in pictures),
-        state="uncertified" if not certain else "correct" if result.correct else "wrong",
+        pictures=tuple(_data_url(picture) for picture in pictures),
+        state="uncertified" if not certified else "correct" if result.correct else "wrong",
         label=names[result.label],
         answer=None if result.answer is None else names[result.answer],
-        radius=_radius(run.norm, result.radius) if certain else None,
+        radius=formats.with_unit(run.norm, formats.radius(run.norm, result.radius)) if certified else None,
         bars=_bars(result, names),
         votes=result.certificate.estimation.total if result.certificate else 0,
     )
-
-
-def _radius(norm: Norm, value: float) -> str:
-    return formats.with_unit(norm, formats.radius(norm, value))
 
 
 def _bars(result: Result, names: tuple[str, ...]) -> tuple[Bar, ...]:
@@ -120,7 +115,7 @@ def _bars(result: Result, names: tuple[str, ...]) -> tuple[Bar, ...]:
     return tuple(shown)
 
 
-def _data_address(picture: NDArray[np.uint8]) -> str:
+def _data_url(picture: NDArray[np.uint8]) -> str:
     image: Any = extras.load("PIL.Image", "Showing pictures in a report").fromarray(np.ascontiguousarray(picture))
     if max(image.size) > _WIDEST:
         image.thumbnail((_WIDEST, _WIDEST))

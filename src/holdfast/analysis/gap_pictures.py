@@ -1,4 +1,4 @@
-"""Certificate and attack in one picture: as a file by matplotlib, and in the report by Vega-Lite."""
+"""Certified accuracy and accuracy under attack in one picture: as a matplotlib file, and as Vega-Lite for reports."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def write_gap_plot(gap: Gap, out: Path, subset: str) -> None:
 
     Args:
         gap: of one attack.
-        out: the file; its suffix, `.png`, `.svg` or `.pdf`, chooses the format.
+        out: the file; its suffix (`.png`, `.svg` or `.pdf`) selects the format.
         subset: which inputs, in plain words.
 
     Raises:
-        UsageError: another suffix.
+        UsageError: the file has another suffix.
         MissingExtraError: matplotlib is not installed.
         StorageError: the file cannot be written.
     """
@@ -65,7 +65,7 @@ def write_gap_plot(gap: Gap, out: Path, subset: str) -> None:
         for side in ("top", "right"):
             axes.spines[side].set_visible(False)
         figure.legend(loc="outside upper left", frameon=False, fontsize=8)
-        hatched = " Hatched: what is neither proved nor broken." if gap.certified else ""
+        hatched = " Hatched: neither certified nor broken." if gap.certified else ""
         words = f"{subset}. Bands: pointwise 95% intervals.{hatched} {upper_curve(gap)}"
         figure.supxlabel(textwrap.fill(words.strip(), 120), fontsize=7.5, color="#555555", x=0.01, ha="left")
 
@@ -73,7 +73,7 @@ def write_gap_plot(gap: Gap, out: Path, subset: str) -> None:
 
 
 def gap_chart(gap: Gap) -> dict[str, Any]:
-    """The same as Vega-Lite.
+    """The same picture as Vega-Lite.
 
     Raises:
         MissingExtraError: altair is not installed.
@@ -118,7 +118,7 @@ def gap_picture(gap: Gap) -> str:
 
 
 def _on_one_grid(gap: Gap) -> tuple[tuple[list[float], list[float]], tuple[list[float], list[float]]]:
-    """Both curves at the starts of all steps up to where both end, to fill what is between."""
+    """Both curves at the starts of all their steps, up to where both end: the edges of the area between them."""
     if gap.certified is None:
         return ([], []), ([], [])
     end = min(gap.tried, gap.end * 1.04)

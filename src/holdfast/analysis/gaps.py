@@ -1,4 +1,4 @@
-"""Certificate and attack on the same inputs: what is proved below, what was not broken above, and the gap between."""
+"""Certificate and attack on the same inputs: certified accuracy below, accuracy under attack above, and the gap."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ if TYPE_CHECKING:
     from holdfast.analysis.runs import CertifiedRun
     from holdfast.store.attack import AttackRecord, AttackRun
 
-# The axis ends behind this share of the adversarials: a few of them can be many times larger than the rest.
+# The axis covers this share of the adversarials: a few of them can be many times larger than the others.
 _SHOWN = 0.9
 
 
 @dataclass(frozen=True)
 class Gap:
-    """One attack, and the certificates of the very inputs that it attacked.
+    """One attack and the certificates of the same inputs.
 
     Attributes:
         name: of the attack's folder.
         attack: as on the command line.
         norm: of both.
         examples: attacked inputs.
-        certified: certified accuracy over the radius; None where there is no certification.
+        certified: certified accuracy over the radius; None without a certification.
         attacked: accuracy under attack over the radius, an upper bound on what could be certified.
-        budgets: of all inputs alike, in L0 whole; none where there are none, or each input has its own.
-        reaches: how far each input was attacked that is right and was not broken: infinity without budgets, 0 where it
+        budgets: shared by all inputs, whole in L0; empty without budgets, or if each input has its own.
+        reaches: for each correct input that was not broken, how far it was attacked: infinity without budgets, 0 if it
             was not attacked.
-        tried: the largest budget of an input that is right, where accuracy under attack ends; infinity without
-            budgets, 0 where no such input was attacked.
+        tried: the largest budget of a correct input, where accuracy under attack ends; infinity without budgets, 0 if
+            no such input was attacked.
         end: of the axis.
     """
 
@@ -59,15 +59,15 @@ class Gap:
 
     @property
     def dots(self) -> list[float]:
-        """Where the curve of the attack has marks: at the budgets of all inputs alike, and where it ends."""
+        """The radii marked on the curve of the attack: the shared budgets, and its end."""
         return sorted(radius for radius in {*self.budgets, self.tried} if radius <= self.tried < math.inf)
 
     def untried(self, radius: float) -> int:
-        """How many inputs count as unbroken within a radius and were not attacked as far as that."""
+        """How many inputs count as unbroken within a radius but were not attacked that far."""
         return sum(far < radius for far in self.reaches)
 
     def rows(self) -> list[tuple[float, Proportion | None, Proportion | None, int]]:
-        """A few radii with certified accuracy, accuracy under attack (None beyond all budgets), and `untried`."""
+        """Some radii, each with certified accuracy, accuracy under attack (None beyond all budgets) and `untried`."""
         radii = sorted({*default_radii(self.norm, self.end), *self.budgets})
         steps = None if self.certified is None else self.certified.steps
         return [
@@ -86,13 +86,13 @@ def gap(attack: AttackRun, run: CertifiedRun | None) -> Gap:
 
     Args:
         attack: with at least one record.
-        run: the certification; None for an attack on a model alone.
+        run: the certification; None for an attack on a model without certificates.
 
     Raises:
         RunError: the attack has no records, or attacked another run.
     """
     if not attack.records:
-        raise RunError(f"{attack.folder} has no records yet: `holdfast attack` with its own settings adds them")
+        raise RunError(f"{attack.folder} has no records yet: `holdfast attack` with the same settings adds them")
     norm = norm_of(attack.manifest)
     certified = None if run is None else curves([same_inputs(attack, run)])[0]
     steps = attack_steps(attack.records, norm)
@@ -120,7 +120,7 @@ def _whole(norm: Norm, budget: float) -> float:
 
 
 def same_inputs(attack: AttackRun, run: CertifiedRun) -> CertifiedRun:
-    """The run with the records of the inputs that were attacked.
+    """The run, reduced to the inputs that were attacked.
 
     Raises:
         RunError: the attack was made on another run, or on inputs that the run does not have.
@@ -128,18 +128,18 @@ def same_inputs(attack: AttackRun, run: CertifiedRun) -> CertifiedRun:
     if attack.manifest.certification != run.manifest.digest:
         raise RunError(
             f"{attack.folder} did not attack the certificates of {run.folder}: it names the manifest "
-            f"{attack.manifest.certification}, the run's is {run.manifest.digest}"
+            f"{attack.manifest.certification}, but the run's is {run.manifest.digest}; name the run that it attacked"
         )
-    wanted = {record.index for record in attack.records}
-    found = run.among(wanted)
-    if len(found.results) != len(wanted):
-        missing = len(wanted) - len(found.results)
-        raise RunError(f"{run.folder} has no records of {missing} inputs that {attack.folder} has")
+    indices = {record.index for record in attack.records}
+    found = run.among(indices)
+    missing = len(indices) - len(found.results)
+    if missing:
+        raise RunError(f"{run.folder} has no records of {missing} inputs that {attack.folder} attacked")
     return found
 
 
 def attack_steps(records: Sequence[AttackRecord], norm: Norm) -> tuple[Step, ...]:
-    """Accuracy under attack as a step function: at a radius, the share for which nothing was found within it."""
+    """Accuracy under attack as a step function: at each radius, the share for which nothing was found within it."""
     magnitudes = sorted(map(attack_magnitude, records))
 
     @lru_cache
@@ -159,8 +159,8 @@ def at(steps: Sequence[Step], radius: float, *, reached: bool) -> Proportion:
     Args:
         steps: in order.
         radius: from 0 on.
-        reached: whether a step holds up to its end, itself included, as a certified radius does; otherwise from its
-            start on, as an adversarial does.
+        reached: True if a step holds up to and including its end, as for certified radii; False if it holds from its
+            start on, as for adversarials.
     """
     if reached:
         return next((step.accuracy for step in steps if step.radius >= radius), steps[-1].accuracy)

@@ -1,4 +1,4 @@
-"""HTML pages that load nothing and run nothing but what Holdfast wrote into them: a browser sees to it."""
+"""HTML pages that load nothing and run only the scripts written into them; a content policy enforces it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def rendered(package: str, file: str, scripts: Iterable[str] = (), **values: object) -> str:
-    """A page of a package, with the style that all pages share.
+    """Render a package's template in the shared style.
 
-    In its template `style` is the style, `scripts` are the scripts, to be put into their elements as they are, and
-    `policy` is the content security policy that allows these and nothing else. All other texts are escaped, and
-    `visible`; those through the filter `lines` keep their lines.
+    The template gets `style` and `scripts`, to be put into their elements unchanged, and `policy`, a content security
+    policy that allows these and nothing else. All other texts are escaped and `visible`; the filter `lines` keeps line
+    breaks.
 
     Raises:
         MissingExtraError: jinja2 is not installed.
@@ -39,11 +39,11 @@ def rendered(package: str, file: str, scripts: Iterable[str] = (), **values: obj
 
 
 def policy(styles: Iterable[str], scripts: Iterable[str]) -> str:
-    """A content security policy: pictures within the page, these styles, and these scripts, which evaluate no texts.
+    """A content security policy that allows embedded pictures, these styles and these scripts, without `eval`.
 
     Args:
-        styles: the whole contents of the style elements.
-        scripts: the whole contents of the script elements.
+        styles: the exact contents of the style elements.
+        scripts: the exact contents of the script elements.
     """
     allowed = {
         "default-src": ["'none'"],
@@ -66,5 +66,5 @@ def _style() -> str:
 
 
 def _shown(value: Any) -> Any:
-    """What a template shows: a text of ours that is HTML already as it is, any other one made visible."""
+    """Make a text visible, unless it is marked as HTML already."""
     return visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value

@@ -1,4 +1,4 @@
-"""Curves that are computed or measured point by point, as SVG text in the style of the report's charts."""
+"""Charts of curves given point by point, as SVG text in the report's style."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Line:
 def picture(
     lines: Sequence[Line], x_title: str, y_title: str, *, logarithmic: bool = False, share: bool = False
 ) -> str:
-    """The lines in one chart.
+    """Draw the lines in one chart.
 
     Args:
         lines: at least one.
         x_title: of the horizontal axis.
         y_title: of the vertical axis.
-        logarithmic: the horizontal axis.
-        share: the vertical axis goes from 0 to 1 and is labelled in percent.
+        logarithmic: make the horizontal axis logarithmic.
+        share: let the vertical axis go from 0 to 1, labelled in percent.
 
     Raises:
         MissingExtraError: altair or vl-convert-python is not installed.
@@ -43,7 +43,7 @@ def picture(
     legend = alt.Legend(title=None, orient="top", labelLimit=300, symbolType="stroke", symbolSize=300)
     colours = [PALETTE[number % len(PALETTE)] for number in range(len(names))]
     dashes = [list(DASHES[number % len(DASHES)]) for number in range(len(names))]
-    # More lines than colours: a line is told from the one with its colour by its dashes.
+    # With more lines than colours, dashes tell apart the lines of one colour.
     dashes = [dash if number < len(PALETTE) else [3, 5] for number, dash in enumerate(dashes)]
     values = [{"line": line.name, "x": x, "y": y} for line in lines for x, y in line.points]
     chart = (

@@ -1,4 +1,4 @@
-"""Certified accuracy over the radius as a picture file, by matplotlib: PNG, SVG or PDF."""
+"""Certified accuracy over the radius as a picture file (PNG, SVG or PDF), drawn by matplotlib."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 _SUFFIXES = (".png", ".svg", ".pdf")
 _INK = "#222222"
 _LIMIT = "largest radius n and alpha allow"
-# Letters before this one are in the font that matplotlib brings along.
+# Matplotlib's own font has the letters before this one.
 _FIRST_FOREIGN = "\u0700"
-# Families of fonts for the letters of other scripts.
+# Font families for the letters of other scripts.
 _FOREIGN = ("Noto Sans", "Source Han Sans", "WenQuanYi", "IPA", "Droid Sans Fallback", "Symbola")
 _NO_GLYPH = re.compile(r"Glyph (\d+) ")
 
@@ -38,10 +38,10 @@ def write_plot(runs: Sequence[CertifiedRun], out: Path) -> None:
 
     Args:
         runs: at least one, each with records, all of the same norm.
-        out: the file; its suffix, `.png`, `.svg` or `.pdf`, chooses the format.
+        out: the file; its suffix (`.png`, `.svg` or `.pdf`) selects the format.
 
     Raises:
-        UsageError: another suffix, no runs, or runs of different norms.
+        UsageError: the file has another suffix, or there are no runs, or runs of different norms.
         RunError: a run has no records.
         MissingExtraError: matplotlib is not installed.
         StorageError: the file cannot be written.
@@ -91,13 +91,13 @@ def draw_run(run: CertifiedRun, axes: Any = None) -> Any:
 
 
 def check_suffix(out: Path) -> None:
-    """Raise UsageError unless a plot can be written under this name."""
+    """Raise UsageError unless the file's suffix is one of a plot."""
     if out.suffix.lower() not in _SUFFIXES:
-        raise UsageError(f"a plot is written as {', '.join(_SUFFIXES)}; the file is named {out.name!r}")
+        raise UsageError(f"a plot file must end in {', '.join(_SUFFIXES)}, got {out.name!r}; rename it")
 
 
 def saved(out: Path, draw: Callable[[Any], None]) -> None:
-    """Write a figure that `draw` fills, whole or not at all; see `write_plot`."""
+    """Write a figure that `draw` fills, completely or not at all; see `write_plot`."""
     check_suffix(out)
     figure = extras.load("matplotlib.figure", "Drawing a plot").Figure(figsize=(7.2, 4.6), layout="constrained")
     draw(figure)
@@ -108,7 +108,7 @@ def saved(out: Path, draw: Callable[[Any], None]) -> None:
 
 
 def _plain_texts(figure: Any) -> str:
-    """Have every text of a figure drawn as it is: a dollar sign in the name of a run begins no formula."""
+    """Turn off formulas in a figure, where a dollar sign in the name of a run would begin one; return its texts."""
     texts = figure.findobj(lambda artist: hasattr(artist, "set_parse_math"))
     for text in texts:
         text.set_parse_math(False)
@@ -118,32 +118,34 @@ def _plain_texts(figure: Any) -> str:
 
 @contextmanager
 def _letters(texts: str) -> Iterator[None]:
-    """Draw letters of all scripts for which this machine has a font; say, once, for which it has none."""
+    """Use this machine's fonts for letters of other scripts, and warn once about letters in none of them."""
     if max(texts, default="") < _FIRST_FOREIGN:
         yield
         return
-    known = {font.name for font in extras.load("matplotlib.font_manager", "Drawing a plot").fontManager.ttflist}
+    fonts = {font.name for font in extras.load("matplotlib.font_manager", "Drawing a plot").fontManager.ttflist}
     matplotlib = extras.load("matplotlib", "Drawing a plot")
-    families = [*matplotlib.rcParams["font.sans-serif"], *sorted(name for name in known if name.startswith(_FOREIGN))]
-    with warnings.catch_warnings(record=True) as said, matplotlib.rc_context({"font.sans-serif": families}):
+    families = [*matplotlib.rcParams["font.sans-serif"], *sorted(name for name in fonts if name.startswith(_FOREIGN))]
+    with warnings.catch_warnings(record=True) as caught, matplotlib.rc_context({"font.sans-serif": families}):
         warnings.simplefilter("always")
         yield
-    missing = [found for each in said if (found := _NO_GLYPH.match(str(each.message)))]
-    for each in said:
-        if not _NO_GLYPH.match(str(each.message)):
+    missing = []
+    for each in caught:
+        if found := _NO_GLYPH.match(str(each.message)):
+            missing.append(chr(int(found[1])))
+        else:
             warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
     if missing:
-        signs = "".join(dict.fromkeys(chr(int(found[1])) for found in missing))
+        letters = "".join(dict.fromkeys(missing))
         warnings.warn(
-            f"no font of this machine has {visible(signs)}: boxes stand in their place in the plot. Install a font "
-            "that has them, one of the Noto Sans fonts say, and draw it again",
+            f"no font of this machine has {visible(letters)}: the plot shows boxes instead. Install a font that has "
+            "them, such as one of the Noto Sans fonts, and draw the plot again",
             RuntimeWarning,
             stacklevel=2,
         )
 
 
 def _draw(axes: Any, line: Curve, label: str, number: int) -> None:
-    """One run: curve, band, limit and published figures, in one colour."""
+    """Draw one run in one colour: curve, band, limit and published figures."""
     colour = PALETTE[number % len(PALETTE)]
     starts = [step.start for step in line.steps] + [_right_end(line)]
     shares = [step.accuracy for step in line.steps] + [line.steps[-1].accuracy]
@@ -203,18 +205,18 @@ def _lay_out(axes: Any, lines: Sequence[Curve], *, marked: bool = True) -> None:
 
 
 def _right_end(line: Curve) -> float:
-    """The end of the axis: a little beyond the last thing on it."""
+    """The end of the axis, a little beyond the last mark."""
     return (line.end * 1.04) or 1.0
 
 
 def _label(run: CertifiedRun, name: str) -> str:
     label = f"{name}: {run.method}"
-    # matplotlib leaves out of a legend what begins with an underscore.
+    # Matplotlib leaves labels that begin with an underscore out of the legend.
     return f" {label}" if label.startswith("_") else label
 
 
 def _caption(runs: Sequence[CertifiedRun]) -> str:
-    """Subset, n and alpha of each run, once if they are the same; and whose claims the radii are."""
+    """Subset, n and alpha of each run, once if they are the same, and what qualifies the radii."""
     about = dict.fromkeys(
         f"{run.subset.words}; n = {run.estimator.most_draws:,}, alpha = {run.alpha:g}" for run in runs
     )
@@ -227,5 +229,5 @@ def _caption(runs: Sequence[CertifiedRun]) -> str:
 
 
 def _undated(kind: str) -> dict[str, None]:
-    """The same runs give the same file: no time of writing in it."""
+    """Metadata without a time of writing, so that the same runs give the same file."""
     return {"svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]

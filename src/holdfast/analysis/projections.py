@@ -1,6 +1,6 @@
-"""What a run's votes give under other bounds, and would have with other n or alpha. For comparison, no guarantee.
+"""What a run's votes give under other bounds, alpha or n. For comparison only.
 
-What was promised was promised before the votes were seen; what is picked afterwards for its result is no guarantee.
+The manifest was fixed before the votes were seen. Settings picked afterwards for their result give no guarantee.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 
 
 def compared(run: CertifiedRun, bounds: str | None = None, guarantee: str | None = None) -> CertifiedRun:
-    """The same votes under other class bounds or another theorem than the run promised.
+    """The same votes under other class bounds or another theorem than the manifest names.
 
     Raises:
-        UsageError: the run's estimator or noise does not have them.
+        UsageError: the run's estimator or noise does not offer them.
         RunError: an imported log or a deterministic bound, which has no votes.
     """
     run.check_votes("no other bound can be computed")
     estimator = run.manifest.estimator
     if bounds is not None:
         if "method" not in estimator:
-            raise UsageError(f"the estimator {estimator['name']!r} of {run.folder} has one kind of class bounds only")
+            raise UsageError(f"the estimator {estimator['name']!r} of {run.folder} has only one kind of class bounds")
         estimator = {**estimator, "method": check_method(bounds)}
-    # Checks the name.
+    # `find_guarantee` checks the name.
     theorem = run.theorem if guarantee is None or run.noise is None else find_guarantee(run.noise, guarantee)
     return analyze(replace(run.run, manifest=replace(run.manifest, estimator=estimator, guarantee=theorem.name)))
 
@@ -54,16 +54,16 @@ def with_alpha(run: CertifiedRun, alpha: float) -> CertifiedRun:
 
 
 def rescaled(run: CertifiedRun, n: int) -> CertifiedRun:
-    """As if n votes had been cast with the same shares, rounded toward fewer votes for the class with the most.
+    """The run as if n votes had been cast with the same shares, rounded against the class with the most votes.
 
-    Beyond the votes that were cast this is a projection: shares of more votes would differ.
+    For more votes than were cast this is a projection: the shares of more votes would differ.
 
     Source: Cohen et al. 2019, Figure 8 (middle) and Appendix J.2. Errors as in `with_alpha`.
     """
 
     def scaled(counts: Counts) -> Counts:
         votes = [vote * n // counts.total for vote in counts.votes]
-        # What rounding left over goes to the runner-up, never to the top class.
+        # The votes left over by rounding go to the runner-up, never to the top class.
         votes[counts.top_two()[1]] += n - sum(votes)
         return Counts(tuple(votes))
 
@@ -71,16 +71,16 @@ def rescaled(run: CertifiedRun, n: int) -> CertifiedRun:
 
 
 def thinned(run: CertifiedRun, n: int, seed: int = 0) -> CertifiedRun:
-    """n of the votes of each example, drawn without replacement: distributed as n samples would have been.
+    """The run with n votes of each example, drawn without replacement: distributed like n samples.
 
-    Errors as in `with_alpha`, and where n exceeds the run's.
+    Errors as in `with_alpha`; also a UsageError if n exceeds the run's votes.
     """
     generator = np.random.default_rng(seed)
     return _changed(run, lambda counts: parted(counts, n, generator)[0], n=n)
 
 
 def parted(counts: Counts, n: int, generator: np.random.Generator) -> tuple[Counts, Counts]:
-    """n votes drawn without replacement, and the others.
+    """Split the votes into n drawn without replacement and the remaining ones.
 
     Raises:
         UsageError: there are fewer than n votes.
@@ -88,24 +88,24 @@ def parted(counts: Counts, n: int, generator: np.random.Generator) -> tuple[Coun
     if n > counts.total:
         raise UsageError(f"{n} votes cannot be drawn from {counts.total}; certify with a larger n, or ask for fewer")
     drawn = Counts.of(generator.multivariate_hypergeometric(counts.votes, n, method="marginals"))
-    rest = Counts(tuple(all_ - taken for all_, taken in zip(counts.votes, drawn.votes, strict=True)))
-    return drawn, rest
+    remaining = Counts(tuple(all_ - taken for all_, taken in zip(counts.votes, drawn.votes, strict=True)))
+    return drawn, remaining
 
 
 def _changed(run: CertifiedRun, change: Callable[[Counts], Counts], **parameters: float) -> CertifiedRun:
-    """The run with other votes, and other parameters of its estimator."""
+    """The run with changed votes and estimator parameters."""
     run.check_votes("nothing can be projected")
     manifest = run.manifest
     if manifest.estimator["name"] != FixedSize.name:
         raise UsageError(
-            f"the estimator of {run.folder} is {manifest.estimator['name']!r}: only votes of a fixed number, cast with "
-            "the estimator fixed, can be projected to another number"
+            f"the estimator of {run.folder} is {manifest.estimator['name']!r}: only a fixed number of votes, cast with "
+            "the estimator fixed, can be projected to another n or alpha"
         )
-    promised = replace(manifest, estimator={**manifest.estimator, **parameters})
-    # Checks them before the votes are changed.
-    estimator_of(promised)
+    changed = replace(manifest, estimator={**manifest.estimator, **parameters})
+    # Checks the parameters before the votes are changed.
+    estimator_of(changed)
     records = tuple(
         replace(record, estimation=change(record.estimation)) if isinstance(record, VoteRecord) else record
         for record in run.run.records
     )
-    return analyze(replace(run.run, manifest=promised, records=records))
+    return analyze(replace(run.run, manifest=changed, records=records))

@@ -1,6 +1,6 @@
-"""One HTML file about one or more runs, which loads nothing: numbers, curves, pictures, and what they prove.
+"""A self-contained HTML report on one or more runs: numbers, curves, pictures, and what they prove.
 
-Every number is computed from the runs when the report is written; the texts are in `wording`, the page in
+Every number is computed from the runs when the report is written. The texts are in `wording`, the page in
 `report.html`.
 """
 
@@ -42,7 +42,7 @@ _MARKS = {"correct": "✓", "wrong": "✗", "uncertified": "○"}
 
 @dataclass(frozen=True)
 class Comparison:
-    """A published figure beside our own: the quantity, ours with its interval, theirs, and where it stands."""
+    """A published figure beside the run's own: quantity, own value with interval, published value, source, setting."""
 
     quantity: str
     ours: str
@@ -53,7 +53,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class AttackSection:
-    """What the page says about one attack on a run's certificates."""
+    """The part of the page about one attack on a run's certificates."""
 
     name: str
     anchor: str
@@ -66,7 +66,7 @@ class AttackSection:
 
 @dataclass(frozen=True)
 class RunSection:
-    """What the page says about one run."""
+    """The part of the page about one run."""
 
     name: str
     anchor: str
@@ -91,7 +91,7 @@ class RunSection:
 
 @dataclass(frozen=True)
 class Group:
-    """The runs that share a norm, and so a chart and a table."""
+    """The runs of one norm, which share a chart and a table."""
 
     norm: Norm
     adversary: str
@@ -111,23 +111,23 @@ def write_report(
     title: str | None = None,
     attacks: Sequence[AttackRun] = (),
 ) -> None:
-    """Write the report on `runs` as one self-contained HTML file, whole or not at all.
+    """Write the report on `runs` as one self-contained HTML file, completely or not at all.
 
     Args:
         runs: at least one, each with records; runs of different norms get separate charts and tables.
         out: the file.
-        radii: at which certified accuracy is tabled, each at least 0; chosen for each norm if None.
+        radii: at which the tables show certified accuracy, each at least 0; chosen for each norm if None.
         title: of the page.
-        attacks: on certificates of these runs; shown beside them.
+        attacks: on certificates of these runs, shown beside them.
 
     Raises:
-        UsageError: no runs, or an attack on none of them.
+        UsageError: there are no runs, or an attack is on none of them.
         RunError: a run has no records, or its pictures are corrupt.
         MissingExtraError: altair, vl-convert-python or pillow is not installed.
         StorageError: the file cannot be written.
     """
     if not runs:
-        raise UsageError("a report is about at least one run; name the folders of one or more")
+        raise UsageError("a report needs at least one run, got none; name the folder of a run")
     _check_attacks(runs, attacks)
     sections = _sections(runs, radii, attacks)
     norms = list(dict.fromkeys(section.norm for section in sections))
@@ -159,7 +159,7 @@ def _check_attacks(runs: Sequence[CertifiedRun], attacks: Sequence[AttackRun]) -
     for attack in attacks:
         if attack.manifest.certification not in digests:
             raise UsageError(
-                f"{attack.folder} attacked none of these runs; name the run that it was given, or leave it out"
+                f"{attack.folder} attacked none of these runs; add the run that it attacked, or leave the attack out"
             )
 
 
@@ -210,8 +210,8 @@ def _section(
 def _unfinished(attack: AttackRun) -> str:
     have = len(attack.records)
     return (
-        f"The attack {attack.folder.name} is not finished: {have} so far of {have + attack.missing} examples. Its "
-        f"numbers are about these {have} alone; if they were taken in order, they need not be like the rest."
+        f"The attack {attack.folder.name} is not finished: it has {have} of {have + attack.missing} examples so far. "
+        f"Its numbers describe only these {have}; if they were taken in order, the others may differ from them."
     )
 
 
@@ -219,23 +219,21 @@ def _contradicted(attack: AttackRun) -> str:
     which = ", ".join(map(str, attack.alarms))
     return (
         f"The attack {attack.folder.name} contradicts {formats.counted(len(attack.alarms), 'certificate')} (example "
-        f"{which}): another class was established within the certified radius. Find out why before "
-        "anything on this page is relied on; the inputs and votes are in the evidence folder of the attack."
+        f"{which}): it found another class within the certified radius. Find out why before you rely on this page; the "
+        "inputs and votes are in the attack's evidence folder."
     )
 
 
 def _attack(attack: AttackRun, run: CertifiedRun, anchor: str) -> AttackSection:
     drawn = gap(attack, run)
-    summary = summarize_attack(attack)
-    lines = attack_lines(summary, attack.manifest, run)
     return AttackSection(
-        attack.folder.name,
-        anchor,
-        drawn,
-        upper_curve(drawn),
-        lines,
-        gap_chart(drawn),
-        gap_picture(drawn),
+        name=attack.folder.name,
+        anchor=anchor,
+        gap=drawn,
+        upper_curve=upper_curve(drawn),
+        lines=attack_lines(summarize_attack(attack), attack.manifest, run),
+        spec=gap_chart(drawn),
+        picture=gap_picture(drawn),
     )
 
 
@@ -256,7 +254,7 @@ def _group(norm: Norm, sections: list[RunSection]) -> Group:
 
 
 def _comparisons(run: CertifiedRun, summary: Summary) -> list[Comparison]:
-    """Published figures beside ours, without radii at which both are zero."""
+    """Published figures beside the run's own, without radii at which both are zero."""
     figures = comparable(run)
     radii = [figure.radius for figure in figures if figure.radius is not None]
     ours = summarize(run, radii, summary.confidence) if radii else summary
@@ -268,7 +266,7 @@ def _comparisons(run: CertifiedRun, summary: Summary) -> list[Comparison]:
 
 
 def _ours(summary: Summary, figure: PublishedFigure) -> str:
-    """Our number for a published one, shares with their interval."""
+    """The run's own value of a published figure, shares with their interval."""
     if figure.radius is not None:
         return formats.with_interval(summary.certified_accuracy[figure.radius])
     if figure.metric == "abstained":

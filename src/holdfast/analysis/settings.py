@@ -1,4 +1,4 @@
-"""Everything that a manifest promised, as a table of names, values and what they mean."""
+"""All settings in a manifest, as a table of names, values and meanings."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from holdfast.store.run_manifest import RunManifest
 
 _METHODS = {
-    "cohen": "the top class gets all of alpha; every other class has at most the rest (the papers' bound)",
-    "split": "the top class gets 0.9 alpha, and the other classes share 0.1 alpha for bounds of their own",
+    "cohen": "as in the papers: the top class uses all of alpha; any other class has at most the remaining probability",
+    "split": "the top class uses 0.9 alpha; the other classes share 0.1 alpha for bounds of their own",
     "exact": "nothing is estimated: every realization of the noise was taken once",
 }
 _ORIGINS = {
-    CHOSEN: "by whoever made the run, who may have tried others",
-    ENTROPY: "of the operating system, as whoever made the run says",
-    DERIVED: "from the promise and the nonce: nobody could choose it who did not know the nonce beforehand",
+    CHOSEN: "given by whoever made the run, who may have tried others",
+    ENTROPY: "drawn by the operating system, as whoever made the run says",
+    DERIVED: "computed from the promise and the nonce: nobody could choose it without knowing the nonce beforehand",
 }
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One promise of a manifest: what it is called, its value, and what that means."""
+    """One setting in a manifest: its name, its value, and what that means."""
 
     name: str
     value: str
@@ -38,7 +38,7 @@ class Entry:
 
 
 def entries(run: CertifiedRun) -> list[Entry]:
-    """Everything that the manifest promised before the first sample, in plain words."""
+    """All settings in the manifest of a run, in plain words."""
     return _ENTRIES[type(run)](run)
 
 
@@ -55,20 +55,20 @@ def _of_votes(run: VoteRun) -> list[Entry]:
 
 
 def _of_log(run: ImportedRun) -> list[Entry]:
-    """The manifest of a log tells neither the space of its inputs nor which examples it is about."""
+    """The settings of an imported log, whose manifest gives neither the range of its inputs nor a list of examples."""
     manifest, data = run.manifest, run.data
     return [
-        Entry("Kind", manifest.kind, "imported: a log of another tool"),
+        Entry("Kind", manifest.kind, "a log written by another tool"),
         Entry("Imported on", manifest.created, "UTC"),
-        Entry("Procedure", "as named at the import", "the log tells neither noise nor samples nor alpha"),
+        Entry("Procedure", "as given at the import", "the log states neither noise nor samples nor alpha"),
         *_procedure(run),
         _source(data),
         Entry("Subset", run.subset.words),
         _hash(data),
-        Entry("Shape of an input", _shape(data), "of that data set; the log does not tell it")
+        Entry("Shape of an input", _shape(data), "of that data set; the log does not state it")
         if data.shape_known
         else Entry("Shape of an input", "not known"),
-        Entry("Range of an input", "not known", "nor what its units are: the log does not tell"),
+        Entry("Range of an input", "not known", "the log states neither the range nor its units"),
         _classes(data),
         *_flat("Model", manifest.model, "the base classifier"),
         *_place(manifest),
@@ -98,7 +98,7 @@ _ENTRIES: dict[type[CertifiedRun], Callable[[Any], list[Entry]]] = {
 
 
 def _promised_on(manifest: RunManifest) -> Entry:
-    return Entry("Promised on", manifest.created, "before the first sample (UTC)")
+    return Entry("Promised on", manifest.created, "UTC, before the first sample")
 
 
 def _promised_data(data: DataManifest) -> list[Entry]:
@@ -107,7 +107,7 @@ def _promised_data(data: DataManifest) -> list[Entry]:
         Entry("Subset", data.subset(), "fixed beforehand"),
         _hash(data),
         Entry("Shape of an input", _shape(data), "channels x height x width" if len(data.shape) == 3 else "features"),
-        Entry("Range of an input", f"{data.low:g} to {data.high:g}", "input units; anything outside is refused"),
+        Entry("Range of an input", f"{data.low:g} to {data.high:g}", "in input units; values outside are refused"),
         _classes(data),
     ]
 
@@ -130,9 +130,9 @@ def _classes(data: DataManifest) -> Entry:
 
 
 def _place(manifest: RunManifest) -> list[Entry]:
-    """Where it was computed, and by what."""
+    """Where and with what the run was computed."""
     return [
-        Entry("Precision", manifest.precision, "in which the classifier computes"),
+        Entry("Precision", manifest.precision, "of the classifier's computations"),
         Entry("Device", manifest.device),
         *_flat("Version", manifest.versions, ""),
         Entry("Format of the run", str(manifest.format)),
@@ -146,36 +146,36 @@ def _procedure(run: VoteRun | ImportedRun) -> list[Entry]:
     return [
         Entry("Noise", str(run.noise), "added in input units, before any normalization"),
         Entry("Guarantee", theorem.name, theorem.cite),
-        Entry("Selection samples (n0)", f"{manifest.n0:,}", "of each input; they choose the class"),
-        Entry("Realizations", f"{estimator.most_draws:,}", "of the noise, each taken once for each input")
+        Entry("Selection samples (n0)", f"{manifest.n0:,}", "per input; they choose the class"),
+        Entry("Realizations", f"{estimator.most_draws:,}", "of the noise, each used once per input")
         if estimator.exhaustive
         else Entry(
-            "Estimation samples (n)", f"{estimator.most_draws:,}", "of each input, drawn apart; they bound its votes"
+            "Estimation samples (n)", f"{estimator.most_draws:,}", "per input, drawn separately; they bound its votes"
         ),
-        Entry("Estimator", str(manifest.estimator["name"]), "when sampling stops"),
+        Entry("Estimator", str(manifest.estimator["name"]), "decides when sampling stops"),
         Entry("Class bounds", estimator.method, _METHODS[estimator.method]),
-        Entry("alpha", f"{estimator.alpha:g}", "probability that one certificate is false, at most"),
+        Entry("alpha", f"{estimator.alpha:g}", "upper bound on the probability that a given certificate is false"),
         Entry(
             "Joint alpha",
             "none" if manifest.joint_alpha is None else f"{manifest.joint_alpha:g}",
-            "probability that any certificate of the run is false, at most; none: promised for each one only",
+            "upper bound on the probability that any certificate of the run is false; none: alpha is per certificate",
         ),
-        Entry("Seed", seed, "of all noise; with it the run can be repeated"),
+        Entry("Seed", seed, "of all noise; the run can be repeated with it"),
         *_origin(manifest),
-        Entry("Block", f"{manifest.block:,}", "samples that one random generator draws"),
+        Entry("Block", f"{manifest.block:,}", "samples drawn by one random generator"),
     ]
 
 
 def _origin(manifest: RunManifest) -> list[Entry]:
-    """Where the seed comes from."""
+    """Where the seed comes from, if recorded."""
     if manifest.seed_origin is None:
         return []
-    said = Entry("Origin of the seed", manifest.seed_origin, _ORIGINS[manifest.seed_origin])
+    origin = Entry("Origin of the seed", manifest.seed_origin, _ORIGINS[manifest.seed_origin])
     if manifest.nonce is None:
-        return [said]
+        return [origin]
     return [
-        said,
-        Entry("Nonce", manifest.nonce, "of an auditor, named when the promise was known"),
+        origin,
+        Entry("Nonce", manifest.nonce, "an auditor's, named after the promise was known"),
         Entry("Digest of the promise", manifest.promise or "", "SHA-256 of the manifest before the nonce"),
     ]
 
@@ -183,14 +183,11 @@ def _origin(manifest: RunManifest) -> list[Entry]:
 def _flat(name: str, tree: Mapping[str, Any], meaning: str) -> list[Entry]:
     if not tree:
         return [Entry(name, "not known", meaning)]
-    found = []
+    rows = []
     for key, value in tree.items():
         if isinstance(value, dict) and value:
-            found += _flat(f"{name}: {key}", value, meaning)
+            rows += _flat(f"{name}: {key}", value, meaning)
         else:
-            found.append(
-                Entry(
-                    f"{name}: {key}", value if isinstance(value, str) else json.dumps(value, allow_nan=False), meaning
-                )
-            )
-    return found
+            text = value if isinstance(value, str) else json.dumps(value, allow_nan=False)
+            rows.append(Entry(f"{name}: {key}", text, meaning))
+    return rows

@@ -1,4 +1,4 @@
-"""The numbers of one run: a row of a table."""
+"""The metrics of one run, as a table shows them."""
 
 from __future__ import annotations
 
@@ -25,36 +25,36 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Summary:
-    """One run in numbers: a row of a table.
+    """The metrics of one run: a row of a table.
 
     Attributes:
         run: name of the run's folder.
         noise: as on the command line; for a deterministic bound, the bound.
-        norm: in which radii are measured.
+        norm: of the radii.
         guarantee: the theorem and its source.
         bounds: how the class bounds follow from the votes.
         examples: how many have a record.
         subset: in plain words.
-        covers: what the intervals cover, as in "alpha and the sampling of the subset".
-        sampled: whether that is the sampling of the subset, too, as far as indices and labels show.
-        n: estimation samples of each example, at most.
+        covers: what the intervals account for, as in "alpha and the sampling of the subset".
+        sampled: whether they account for the sampling of the subset, as far as indices and labels show.
+        n: most estimation samples per example.
         mean_draws: estimation samples that an example took on average; None for an imported log.
         alpha: failure probability of each certificate.
-        accuracy: of the smoothed classifier on unchanged examples: Predict answers, and correctly (Levine & Feizi
-            2020, "classification accuracy").
+        accuracy: share of unchanged examples that Predict answers correctly (Levine & Feizi 2020, "classification
+            accuracy").
         abstention_rate: share of examples on which Predict abstains.
         average_certified_radius: in the norm's unit.
-        median_certified_radius: likewise; None if fewer than half of the examples are correct.
-        certified_accuracy: at each radius asked for, with its interval.
+        median_certified_radius: in the norm's unit; None if fewer than half of the examples are correct.
+        certified_accuracy: at each requested radius, with its interval.
         confidence: of all intervals.
-        condition: what a changed input must be, besides near, for a certificate to be about it; None for nothing.
-        claimed: that the radii are claims of another tool, and how many n and alpha do not allow; None where they are
-            derived here.
-        seed_origin: "chosen", "entropy" or "derived"; None where it was not noted, or there is no seed.
-        chosen: what whoever made the run could have chosen for its result: see `choices.chosen_in`.
-        missing: examples that were promised and have no record yet.
+        condition: what a certificate requires of a changed input besides being near; None for nothing.
+        claimed: a note that the radii are claims of another tool, and how many n and alpha do not allow; None if they
+            were computed here.
+        seed_origin: "chosen", "entropy" or "derived"; None if not recorded, or if there is no seed.
+        chosen: what the author of the run could have picked for its result; see `choices.chosen_in`.
+        missing: examples in the manifest that have no record yet.
         digest: of the manifest.
-        results: digest of the results, where the run has it: once it is complete.
+        results: digest of the results; None until the run is complete.
     """
 
     run: str
@@ -85,11 +85,11 @@ class Summary:
 
 
 def summarize(run: CertifiedRun, radii: Sequence[float], confidence: float = DEFAULT_CONFIDENCE) -> Summary:
-    """The numbers of one run.
+    """Compute the metrics of one run.
 
     Args:
         run: with at least one record.
-        radii: at which certified accuracy is wanted, each at least 0.
+        radii: at which certified accuracy is computed, each at least 0.
         confidence: of the intervals.
 
     Raises:
@@ -97,7 +97,7 @@ def summarize(run: CertifiedRun, radii: Sequence[float], confidence: float = DEF
     """
     results, alpha = run.results, run.alpha
     if not results:
-        raise RunError(f"{run.folder} has no records yet: `holdfast certify` with the run's own settings adds them")
+        raise RunError(f"{run.folder} has no records yet: `holdfast certify` with the same settings adds them")
     return Summary(
         run=run.name,
         noise=run.method,

@@ -1,4 +1,4 @@
-"""Summaries of runs as tables: rows of strings, and from them Markdown, LaTeX and CSV; and as JSON."""
+"""Summaries of runs as Markdown, LaTeX and CSV tables, and as JSON."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ def table_rows(summaries: Sequence[Summary], intervals_apart: bool = False) -> T
 
     Args:
         summaries: of the runs, in the order of the rows.
-        intervals_apart: each share takes three columns (value, lower and upper end, in percent) rather than one, and
-            the subset, whose claims the radii are (empty: nobody's) and what was chosen are always columns.
+        intervals_apart: give each share three columns (value, lower and upper end, in percent) instead of one, and
+            always add columns for the subset, for claims of another tool (empty if there are none), for missing
+            examples and for what was chosen.
     """
     radii = sorted({radius for summary in summaries for radius in summary.certified_accuracy})
     shares: dict[str, list[Proportion | None]] = {
@@ -39,7 +40,7 @@ def table_rows(summaries: Sequence[Summary], intervals_apart: bool = False) -> T
         shares[f"r = {formats.threshold(radius)}"] = at
     columns = _facts(summaries, intervals_apart or _subsets_differ(summaries))
     if intervals_apart:
-        # Where there is no caption to say it.
+        # These tables have no caption to say it.
         columns["Claims"] = [summary.claimed or "" for summary in summaries]
         columns["Missing"] = [str(summary.missing) for summary in summaries]
         columns["Chosen"] = [" and ".join(summary.chosen) for summary in summaries]
@@ -49,7 +50,7 @@ def table_rows(summaries: Sequence[Summary], intervals_apart: bool = False) -> T
 
 
 def unfinished(summaries: Sequence[Summary]) -> list[str]:
-    """What has to stand before everything else: a sentence for each run whose records are not all there."""
+    """The warnings that must come first: a sentence for each run without all its records."""
     return [
         f"INCOMPLETE: {summary.run} has {summary.examples:,} of {summary.examples + summary.missing:,} promised "
         "examples; the numbers are about these alone."
@@ -59,10 +60,10 @@ def unfinished(summaries: Sequence[Summary]) -> list[str]:
 
 
 def caption(summaries: Sequence[Summary]) -> str:
-    """What the numbers of a table are about: whose claims and choices, subset, intervals, units. A sentence each."""
+    """What the numbers of a table mean, a sentence each: claims, choices, subset, intervals, units, conditions."""
     sentences = [
         *choices.cautions([(summary.run, summary.chosen) for summary in summaries]),
-        "Accuracy: unchanged examples answered correctly. r = x: share certified correct at radius x at least.",
+        "Accuracy: share of unchanged examples answered correctly. r = x: share certified correct at radius x or more.",
         intervals(summaries),
     ]
     if not _subsets_differ(summaries):
@@ -70,13 +71,13 @@ def caption(summaries: Sequence[Summary]) -> str:
     sentences[:0] = claims((summary.run, summary.claimed) for summary in summaries)
     for norm in sorted({summary.norm for summary in summaries}):
         sentences.append(f"{norm} radii are in {Norm(norm).unit}, rounded down.")
-    for noise, kept in sorted({(summary.noise, summary.condition) for summary in summaries if summary.condition}):
-        sentences.append(f"{noise}: as long as {kept}.")
+    for noise, condition in sorted({(summary.noise, summary.condition) for summary in summaries if summary.condition}):
+        sentences.append(f"{noise}: as long as {condition}.")
     return " ".join(sentences)
 
 
 def intervals(summaries: Sequence[Summary]) -> str:
-    """What the intervals cover, for each run where it is not the same for all."""
+    """What the intervals cover, for each run if it is not the same for all."""
     confidence = formats.percent(summaries[0].confidence, 0)
     covered = dict.fromkeys(summary.covers for summary in summaries)
     if len(covered) == 1:
@@ -89,21 +90,21 @@ def intervals(summaries: Sequence[Summary]) -> str:
 
 
 def markdown(summaries: Sequence[Summary]) -> str:
-    """A Markdown table and its caption; one row for each run, or one column where that is narrower."""
+    """A Markdown table and its caption, laid out as in `fitted`."""
     header, rows = fitted(summaries)
     lines = [header, *rows]
     cells = [[markup.markdown(cell) for cell in line] for line in lines]
     widths = [max(width(line[column]) for line in cells) for column in range(len(header))]
     text = ["| " + " | ".join(map(padded, line, widths)) + " |" for line in cells]
     rule = "|" + "|".join("-" * (wide + 2) for wide in widths) + "|"
-    # Long words are not cut: a stroke at the end of a line would break the line, and no longer escape what follows.
+    # Keep long words whole: cut after a backslash, it would break the line instead of escaping what follows.
     below = textwrap.wrap(markup.markdown(caption(summaries)), _WIDTH, break_long_words=False)
-    first = [line for said in unfinished(summaries) for line in (f"**{markup.markdown(said)}**", "")]
-    return "\n".join([*first, text[0], rule, *text[1:], "", *map(markup.markdown_line, below), ""])
+    warnings = [line for sentence in unfinished(summaries) for line in (f"**{markup.markdown(sentence)}**", "")]
+    return "\n".join([*warnings, text[0], rule, *text[1:], "", *map(markup.markdown_line, below), ""])
 
 
 def latex(summaries: Sequence[Summary]) -> str:
-    """A LaTeX table (package booktabs); one row for each run, or one column where that is narrower."""
+    """A LaTeX table (package booktabs) with its caption, laid out as in `fitted`."""
     header, rows = fitted(summaries)
     lines = [" & ".join(markup.latex(cell) for cell in line) + r" \\" for line in (header, *rows)]
     body = ["  " + line for line in lines]
@@ -111,9 +112,9 @@ def latex(summaries: Sequence[Summary]) -> str:
     foreign = not all(text.isascii() for text in (*body, about))
     return "\n".join(
         [
-            *(f"% {said}" for said in unfinished(summaries)),
+            *(f"% {sentence}" for sentence in unfinished(summaries)),
             r"% needs \usepackage{booktabs}",
-            *(["% has letters beyond ASCII: for XeLaTeX or LuaLaTeX, with a font that has them"] if foreign else []),
+            *(["% has letters beyond ASCII: use XeLaTeX or LuaLaTeX, with a font that has them"] if foreign else []),
             r"\begin{table}",
             r"\centering",
             rf"\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}",
@@ -133,14 +134,14 @@ def latex(summaries: Sequence[Summary]) -> str:
 def csv_text(summaries: Sequence[Summary]) -> str:
     """CSV with a header line, one line for each run, and the ends of each interval in columns of their own.
 
-    No cell begins a formula: one that would has an apostrophe in front.
+    A cell that would begin a formula gets an apostrophe in front.
     """
     header, rows = table_rows(summaries, intervals_apart=True)
     return "".join(map(markup.csv_line, [header, *rows]))
 
 
 def as_json(summaries: Sequence[Summary]) -> list[dict[str, Any]]:
-    """The numbers unrounded, ready for `json.dumps`; radii are keys as `str` spells them."""
+    """The unrounded numbers, ready for `json.dumps`; the keys of radii are `str` of them."""
     return [_as_json(summary) for summary in summaries]
 
 
@@ -173,7 +174,7 @@ def _as_json(summary: Summary) -> dict[str, Any]:
 
 
 def _facts(summaries: Sequence[Summary], with_subset: bool) -> dict[str, list[str]]:
-    """The columns that are no shares."""
+    """The columns before the shares."""
     columns = {
         "Run": [summary.run for summary in summaries],
         "Noise": [summary.noise for summary in summaries],
@@ -193,8 +194,8 @@ def _facts(summaries: Sequence[Summary], with_subset: bool) -> dict[str, list[st
     return columns
 
 
-def _share_columns(name: str, values: Sequence[Proportion | None], apart: bool) -> dict[str, list[str]]:
-    if not apart:
+def _share_columns(name: str, values: Sequence[Proportion | None], intervals_apart: bool) -> dict[str, list[str]]:
+    if not intervals_apart:
         return {name: ["" if value is None else formats.with_interval(value) for value in values]}
     ends = [("", "") if value is None else formats.ends(value) for value in values]
     return {
@@ -209,11 +210,11 @@ def _subsets_differ(summaries: Sequence[Summary]) -> bool:
 
 
 def fitted(summaries: Sequence[Summary]) -> Table:
-    """One row for each run, or one column, whichever is narrower: up to three runs fit a terminal as columns."""
+    """One row or one column for each run, whichever is narrower: up to three runs fit a terminal as columns."""
     header, rows = table_rows(summaries)
-    straight = [header, *rows]
-    turned = [list(line) for line in zip(*straight, strict=True)]
-    first, *others = min(turned, straight, key=_width)
+    by_run = [header, *rows]
+    by_column = [list(line) for line in zip(*by_run, strict=True)]
+    first, *others = min(by_column, by_run, key=_width)
     return first, others
 
 

@@ -1,6 +1,6 @@
-"""Adversaries: attacks find upper bounds on robustness where certificates prove lower ones. Imports torch.
+"""Attacks: they find upper bounds on robustness, whereas certificates prove lower bounds. Imports torch.
 
-Attacks of maintained libraries come through thin adapters (extra `attacks`); what none has is written here.
+Thin adapters call attacks of maintained libraries (extra `attacks`); attacks that no library has are written here.
 """
 
 from holdfast.attacks.base import Attack, Problem, attack_classes, attack_from_dict

@@ -1,4 +1,4 @@
-"""Projected gradient ascent within an L2 or Linf ball: the core of our own attacks and of adversarial training."""
+"""Projected gradient ascent within an L2 or Linf ball, for Holdfast's own attacks and adversarial training."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _REACH = {"l2": 2.0, "linf": 2.5}
 
 
 def check_ascent(norm: str, epsilon: float, steps: int) -> None:
-    """Raise UsageError unless an ascent can have these parameters."""
+    """Raise UsageError unless these parameters are valid for `climb`."""
     if norm not in NORMS:
-        raise UsageError(f"norm is {' or '.join(NORMS)}, got {norm!r}")
+        raise UsageError(f"norm must be {' or '.join(NORMS)}, got {norm!r}")
     check_positive("epsilon", epsilon)
     if type(steps) is not int or steps < 1:
-        raise UsageError(f"steps is a whole number from 1 on, got {steps!r}")
+        raise UsageError(f"steps must be a whole number of at least 1, got {steps!r}")
 
 
 def climb(
@@ -43,12 +43,12 @@ def climb(
     Args:
         loss: inputs `(batch, *event)` to a scalar, the sum over the inputs.
         x: inputs `(batch, *event)`.
-        start: the first perturbation, of the form of `x`, within `epsilon`.
+        start: the first perturbation, with the shape of `x`, within `epsilon`.
         norm: "l2" or "linf", of each input's perturbation.
-        epsilon: its largest norm, in input units.
+        epsilon: largest norm of a perturbation, in input units.
         steps: gradient steps.
         bounds: smallest and largest value of an input.
-        step_size: in input units; so that all steps together reach 2 (L2) or 2.5 (Linf) epsilon if None.
+        step_size: in input units; if None, all steps together reach 2 (L2) or 2.5 (Linf) epsilon.
 
     Returns:
         The inputs after the last step, without gradient.

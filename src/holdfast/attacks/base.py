@@ -1,4 +1,4 @@
-"""What an attack is: one final public method, one hook, and the table that finds attacks by name."""
+"""The interface of attacks: one final public method, one hook, and the registry by name."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ ATTACKS: Family[Attack] = Family("attack", "holdfast.attacks.methods", "holdfast
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """One input to be attacked.
+    """One input to attack.
 
     Attributes:
         target: the classifier.
         x: the input, `(1, *event)`.
-        label: the class to lead away from.
-        target_class: the class to lead to; None for any other than `label`, or none at all.
-        norm: in which changes are measured.
-        budget: the largest change; infinity for as small as it gets.
+        label: the class to change.
+        target_class: the class to reach; None for any class but `label`, or abstention.
+        norm: of changes.
+        budget: the largest change; infinity for the smallest change that can be found.
         seed: of all randomness of the attack.
     """
 
@@ -54,12 +54,12 @@ class Problem:
     seed: int
 
     def succeeds(self, candidates: Tensor) -> Tensor:
-        """Which candidates `(batch, *event)` are adversarial, `(batch,)`; an abstention is a success where there
-        is no target class. They are first moved to what the classifier takes."""
+        """Which candidates `(batch, *event)` are adversarial, `(batch,)`. Without a target class, an abstention is a
+        success. Candidates are first moved to inputs that the classifier accepts."""
         return self.target.loses(self.target.admissible(self.x[0], candidates), self.label, self.target_class)
 
     def margin(self, scores: Tensor) -> Tensor:
-        """By how much scores `(batch, classes)` favour the adversary, `(batch,)`: above 0 it has won."""
+        """How far scores `(batch, classes)` favour the adversary, `(batch,)`: above 0 it has won."""
         aim = self.label if self.target_class is None else self.target_class
         others = scores.clone()
         others[:, aim] = -math.inf
@@ -67,38 +67,38 @@ class Problem:
         return ahead if self.target_class is None else -ahead
 
     def generator(self) -> torch.Generator:
-        """A new generator of the problem's seed."""
+        """A new generator with the problem's seed."""
         return torch_generator(self.seed, self.target.device)
 
     def accepted(self, candidate: Tensor | None) -> Tensor | None:
-        """The candidate `(*event)` if it is adversarial and within the budget, after rounding is taken back."""
+        """The candidate `(*event)` if it is adversarial and within the budget, after removing rounding; else None."""
         if candidate is None or not bool(candidate.isfinite().all()):
             return None
-        # What counts is what can be stored.
+        # Verify the candidate at the precision at which it is stored.
         candidate = candidate.detach().to(self.x.dtype)
         near = within(self.x[0], candidate.reshape(self.target.shape), self.norm, self.budget)
         if near is None:
             return None
-        taken = self.target.admissible(self.x[0], near.unsqueeze(0))
-        if distance(self.x[0], taken[0], self.norm) > self.budget or not bool(self.succeeds(taken)[0]):
+        admissible = self.target.admissible(self.x[0], near.unsqueeze(0))
+        if distance(self.x[0], admissible[0], self.norm) > self.budget or not bool(self.succeeds(admissible)[0]):
             return None
-        return taken[0]
+        return admissible[0]
 
 
 class Attack(Named, ABC):
     """A search for an adversarial example.
 
-    A subclass is a frozen dataclass with a class attribute `name`; its fields are its parameters, and `norm` is one of
-    them where it has more than one. It writes `search`.
+    A subclass is a frozen dataclass with a class attribute `name`. Its fields are its parameters, including `norm` if
+    it has more than one norm. It implements `search`.
 
     Attributes:
-        needs: what it asks of the classifier.
-        norms: in which it can be measured, the default first.
-        minimizes: whether it looks for a small change by itself; otherwise for any within the budget.
-        randomized: whether a repetition with another seed can find something else.
-        targeted: whether it can lead to a given class.
+        needs: the access to the classifier that it needs.
+        norms: that it supports, the default first.
+        minimizes: whether it looks for a small change; otherwise it looks for any change within the budget.
+        randomized: whether a restart with another seed can find something else.
+        targeted: whether it can aim at a given class.
         source: of the method.
-        library: the package of others that searches; empty for code of our own.
+        library: the package that searches; empty for Holdfast's own code.
     """
 
     needs: ClassVar[Access]
@@ -115,7 +115,7 @@ class Attack(Named, ABC):
 
     @property
     def measure(self) -> Norm:
-        """The norm in which its budget and its results are measured."""
+        """The norm of its budget and results."""
         named = getattr(self, "norm", None)
         return self.norms[0] if named is None else norm_spelt(named, self.name, self.norms)
 
@@ -135,14 +135,14 @@ class Attack(Named, ABC):
         Args:
             target: the classifier.
             x: one input, `(*event)`, in input units.
-            label: the class to lead away from. If the classifier answers otherwise, `x` itself is returned.
-            budget: the largest change in the attack's norm, in input units or pixels; infinity (the default) for as
-                small as it gets, for attacks that minimize.
-            target_class: the class to lead to; None for any answer but `label`, abstention included.
-            seed: of all randomness of the attack, from 0 to 2^63 - 1; that of the noise belongs to the target.
+            label: the class to change. If the classifier gives another answer, `x` itself is returned.
+            budget: the largest change in the attack's norm, in input units or pixels; infinity (the default) for the
+                smallest change that can be found, for attacks that minimize.
+            target_class: the class to reach; None for any answer but `label`, including abstention.
+            seed: of all randomness of the attack, from 0 to 2^63 - 1; the target has its own seed for the noise.
 
         Returns:
-            An input `(*event)` in the classifier's range that it was seen to answer as claimed.
+            An input `(*event)` in the classifier's range, verified to succeed against the target.
 
         Raises:
             UsageError: the attack does not fit the target, or an argument is out of range.
@@ -169,9 +169,9 @@ class Attack(Named, ABC):
 
     @contextmanager
     def _named_faults(self) -> Iterator[None]:
-        """Whatever the library raises as an error that says where it comes from: libraries do not say what of.
+        """Turn errors of the library into an AttackError that names attack and library.
 
-        Not memory, which whoever called may have a remedy for.
+        Errors for lack of memory pass through: the caller may have a remedy.
         """
         try:
             yield
@@ -181,30 +181,30 @@ class Attack(Named, ABC):
             message = (str(error).strip().splitlines() or ["without a message"])[0]
             raise AttackError(
                 f"the attack {self} could not be finished: {self.library} {installed_version(self.library)} failed "
-                f"with {type(error).__name__} ({message}). That says nothing of the classifier. Take another attack, "
+                f"with {type(error).__name__} ({message}). That says nothing about the classifier. Use another attack, "
                 f"other parameters, or another version of {self.library}; `holdfast attack` lists the attacks"
             ) from error
 
     def check(self, target: Target) -> None:
-        """Raise UsageError if it cannot attack this target."""
+        """Raise UsageError if the attack cannot attack this target."""
         if self.measure is Norm.L0:
             refuse_channels_last(f"the attack {self.name!r}", target.shape, TRANSPOSE)
         if self.needs > target.gives:
             able = [name for name, known in ATTACKS.all().items() if known.needs <= target.gives]
             raise UsageError(
-                f"the attack {self.name!r} needs {self.needs}, and {target} gives {target.gives}; attacks that need no "
-                f"more: {', '.join(able)}"
+                f"the attack {self.name!r} needs {self.needs}, but {target} gives only {target.gives}; attacks that "
+                f"need no more: {', '.join(able)}"
             )
 
     def check_targeted(self) -> None:
-        """Raise UsageError if it cannot lead to a given class."""
+        """Raise UsageError if the attack cannot aim at a given class."""
         if not self.targeted:
             raise UsageError(
-                f"the attack {self.name!r} leads to any other class, not to a given one; leave the target class out"
+                f"the attack {self.name!r} cannot aim at a given class, only at any other; leave the target class out"
             )
 
     def check_budget(self, budget: float) -> None:
-        """Raise UsageError if it cannot have this budget."""
+        """Raise UsageError if the attack cannot have this budget."""
         check_budget(self.measure, budget)
         if not self.minimizes and budget == math.inf:
             raise UsageError(
@@ -214,11 +214,11 @@ class Attack(Named, ABC):
 
     @abstractmethod
     def search(self, problem: Problem) -> Tensor | None:
-        """A candidate `(*event)` or `(1, *event)`, or None; `run` verifies it. `x` is not adversarial itself."""
+        """Find a candidate `(*event)` or `(1, *event)`, or None; `run` verifies it. `problem.x` is not adversarial."""
 
 
 def installed_version(package: str) -> str:
-    """The version of a package of others, for messages."""
+    """The version of an installed package, for messages."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -234,64 +234,64 @@ def attack_from_dict(description: Mapping[str, Any]) -> Attack:
     """The attack that `Attack.to_dict` described.
 
     Raises:
-        UsageError: an unknown attack, or a parameter that is unknown, missing or out of range.
+        UsageError: the attack is unknown, or a parameter is unknown, missing or out of range.
     """
     return ATTACKS.from_dict(description)
 
 
 def check_norm(attack: Attack, name: str) -> None:
-    """Raise UsageError unless the attack has this norm."""
+    """Raise UsageError unless the attack supports this norm."""
     norm_spelt(name, f"the attack {attack.name!r}", attack.norms)
 
 
 def _checked_class(name: str, value: int, classes: int) -> int:
-    """`value` as a number of Python, if it is a class.
+    """`value` as a Python int.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is not a class.
     """
     try:
         found = index(value)
     except TypeError:
         found = -1
     if not 0 <= found < classes:
-        raise UsageError(f"{name} is a class from 0 to {classes - 1}, a whole number; got {value!r}")
+        raise UsageError(f"{name} must be a class, a whole number from 0 to {classes - 1}; got {value!r}")
     return found
 
 
 def check_whole(name: str, value: int, least: int = 1) -> None:
-    """Raise UsageError unless `value` is a whole number from `least` on."""
+    """Raise UsageError unless `value` is a whole number of at least `least`."""
     if type(plain(value)) is not int or value < least:
-        raise UsageError(f"{name} is a whole number from {least} on, got {value!r}")
+        raise UsageError(f"{name} must be a whole number of at least {least}, got {value!r}")
 
 
 def check_share(name: str, value: float) -> None:
     """Raise UsageError unless `value` is a share strictly between 0 and 1."""
     if not (is_real(plain(value)) and 0.0 < value < 1.0):
-        raise UsageError(f"{name} is a number between 0 and 1, got {value!r}")
+        raise UsageError(f"{name} must be a number between 0 and 1, got {value!r}")
 
 
 def check_above_zero(name: str, value: float) -> None:
     """Raise UsageError unless `value` is a finite number above 0."""
     if not (is_real(plain(value)) and value > 0):
-        raise UsageError(f"{name} is a number above 0, got {value!r}")
+        raise UsageError(f"{name} must be a number above 0, got {value!r}")
 
 
 def checked_input(target: Target, x: Tensor) -> Tensor:
     """`x` as float32 on the target's device, if it lies in the target's input space.
 
     Raises:
-        InputError: no tensor of real numbers, another shape, a value that is not finite, or one outside the range.
+        InputError: it is not a tensor of real numbers, has another shape, or has a value not finite or out of range.
     """
     if not isinstance(x, Tensor):
         raise InputError(
-            f"an attack takes one input as a torch tensor of real numbers, got {type(x).__name__}; torch.as_tensor "
-            "makes one of an array or a list"
+            f"an attack takes one input as a torch tensor of real numbers, got {type(x).__name__}; convert an array or "
+            "a list with torch.as_tensor"
         )
     checked_tensor(x)
     if tuple(x.shape) != target.shape:
         raise InputError(
-            f"an attack takes one input of shape {target.shape}, got {tuple(x.shape)}; for a batch, call it for each"
+            f"an attack takes one input of shape {target.shape}, got {tuple(x.shape)}; for a batch, attack each input"
         )
     moved = x.detach().to(target.device, torch.float32)
     check_values("the input to attack", moved.numpy(force=True), target.low, target.high)

@@ -1,8 +1,8 @@
-"""A claimed adversarial is verified with fresh noise before it counts, by exact binomial bounds at a stated confidence.
+"""Verify a claimed adversarial with fresh noise, by exact binomial bounds at a stated confidence, before it counts.
 
-The claim is about the deployed procedure (Predict with n votes at alpha; one draw of a random defence): that it fails
-on the input, which is to answer another class or to abstain, more often than not. One lucky failure under the noise
-that an attack has worked on says nothing. Whether another class is the most probable is tested on all votes together.
+The claim is that the deployed procedure (Predict with n votes at alpha; one draw of a random defence) fails on the
+input more often than not: it answers another class or abstains. One lucky failure under the noise of the search says
+nothing. Whether another class is the most probable one is tested on all votes together.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class Check(Plain):
 
     Args:
         repeats: independent answers to each claimed adversarial.
-        confidence: that an example's adversarial is one, if it counts; shared among all claims about the example.
+        confidence: that an adversarial that counts is one; shared among all claims about an example.
 
     Raises:
-        UsageError: so few repeats that not even failures alone are enough.
+        UsageError: a number is out of range.
     """
 
     repeats: int = 50
@@ -40,36 +40,36 @@ class Check(Plain):
 
     def __post_init__(self) -> None:
         if not 0.0 < self.confidence < 1.0:
-            raise UsageError(f"the confidence of a check lies between 0 and 1 (0.999, say), got {self.confidence}")
+            raise UsageError(f"confidence must lie between 0 and 1 (such as 0.999), got {self.confidence}")
         if type(self.repeats) is not int or self.repeats < 1:
-            raise UsageError(f"a check has at least 1 repeat, got {self.repeats!r}")
+            raise UsageError(f"a check needs at least 1 repeat, got {self.repeats!r}")
 
     def alpha(self, claims: int) -> float:
-        """The failure probability of one claim among so many about an example.
+        """The failure probability of each of `claims` claims about an example.
 
         Raises:
-            UsageError: no result of a check could meet it.
+            UsageError: there are too few repeats to verify any claim at it.
         """
         share = (1.0 - self.confidence) / claims
         if not lower_bound(self.repeats, self.repeats, share) > 0.5:
             raise UsageError(
                 f"{self.repeats} repeats cannot verify one of {claims} claims at confidence {self.confidence:g}, even "
-                "if all of them fail; take more repeats, fewer restarts, or a lower confidence"
+                "if the classifier fails in all of them; use more repeats, fewer restarts, or a lower confidence"
             )
         return share
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What fresh noise says of a claim.
+    """The result of checking a claim with fresh noise.
 
     Attributes:
-        holds: the claim counts.
-        answer: the class that is the smoothed classifier's at the check's confidence; None if no class is.
-        repeats: independent answers; 1 where nothing is random.
-        failures: of them that are what the adversary wants.
-        silent: of them that are abstentions.
-        votes: of all answers together; None where nothing is random.
+        holds: whether the claim counts.
+        answer: the smoothed classifier's class, established at the check's confidence; None if none is.
+        repeats: number of independent answers; 1 if nothing is random.
+        failures: how many answers are successes of the adversary.
+        silent: how many answers are abstentions.
+        votes: of all answers together; None if nothing is random.
     """
 
     holds: bool
@@ -80,9 +80,9 @@ class Verdict:
     votes: Counts | None
 
     def kind(self, label: int) -> str:
-        """`misclassified` where another class than `label` is established or no answer abstained, otherwise `abstains`.
+        """`misclassified` if a class other than `label` is established or no answer abstained, otherwise `abstains`.
 
-        The classifier that abstains more often than not may still have the label as its class, by too few votes.
+        A classifier that abstains more often than not may still have the label as its class, with too few votes.
         """
         established = self.answer not in (None, label)
         return "misclassified" if established or self.silent == 0 else "abstains"
@@ -97,20 +97,20 @@ def verify(
     claims: int,
     seed: int,
 ) -> tuple[Verdict, Queries]:
-    """Ask a classifier again about a claimed adversarial, with noise that no attack has seen.
+    """Query a classifier again about a claimed adversarial, with noise that no attack has seen.
 
     Args:
         target: the classifier.
         x: the claimed adversarial, `(*event)`.
-        label: the class it should not have.
-        target_class: the class it should have; None for any other, or none.
+        label: the class that it should not get.
+        target_class: the class that it should get; None for any other, or abstention.
         check: how to verify.
-        claims: that are made about the example at most.
-        seed: of the fresh noise; of no other use, and of no other claim: verdicts under one seed share their noise
-            (`attacks.randomness.derived` makes a seed for each).
+        claims: the largest number of claims about the example.
+        seed: of the fresh noise. Use it for nothing else and for no other claim: verdicts with one seed share their
+            noise (`attacks.randomness.derived` makes a seed for each).
 
     Returns:
-        The verdict, and what it cost.
+        The verdict, and the queries that it took.
     """
     found = target.answers(x, check.repeats, seed)
     repeats = len(found.classes)

@@ -1,11 +1,12 @@
-"""A classifier behind a defence, as adversaries see it: the gradient that is there, and the ones that help.
+"""A classifier behind a defence, as adversaries see it, with naive and with useful gradients.
 
-`logits` is what a naive adversary differentiates, who does not know of the randomness and takes rounding for a function
-like others (the vanilla attack in Athalye et al. 2018; gradients through rounding are zero). `surrogate` has new draws,
-and the identity for what has no gradient (EOT, BPDA).
+A naive adversary differentiates `logits`, which ignores the randomness and has zero gradients through rounding (the
+vanilla attack in Athalye et al. 2018). `surrogate` uses new draws, and the identity as the gradient of steps without
+one (EOT, BPDA).
 
-The deployed classifier answers by one draw, new for each input. An adversary who wants most draws to fail decides by
-several, the same ones for a whole search; after claims that fresh draws refuse, by more, of which more must fail.
+The deployed classifier answers with one fresh draw for each input. An adversary who wants most draws to fail decides by
+several, the same ones for a whole search. After claims that fresh draws refute, it uses more draws, of which a larger
+share must fail.
 """
 
 from __future__ import annotations
@@ -20,19 +21,19 @@ from holdfast.attacks.randomness import torch_generator
 from holdfast.attacks.target import Access, Answers, Target, check_finite, straight_through
 from holdfast.errors import UsageError
 from holdfast.models.architectures.defended import Defended
-from holdfast.sampling.modes import check_at_rest
+from holdfast.sampling.modes import check_eval_mode
 from holdfast.types import Counts
 
 if TYPE_CHECKING:
     from torch import nn
 
-# By level: the draws that decide, and the share of them that must fail. A claim holds if more than half of all draws
-# fail, with a margin for chance; and a search keeps what its own draws are kind to. One draw would do worse: a search
-# would end at the first change that it is kind to, and miss what most others fail on.
+# For each level: the number of draws that decide, and the share of them that must fail. A claim holds if more than half
+# of all draws fail, with a margin for chance, and a search selects changes that its own draws favour. A single draw
+# would do worse: the search would end at the first change that it favours, and miss changes on which most draws fail.
 _LEVELS = ((20, 0.5), (40, 0.65), (80, 0.75), (160, 0.85))
-# Draws that a score is the mean over: an adversary without gradients asks several times.
+# Number of draws that a score averages, as an adversary without gradients would query several times.
 _DRAWS_OF_A_SCORE = 4
-# Inputs of the classifier at a time, where each is taken under many draws.
+# Inputs that go through the classifier at a time.
 _BATCH = 1024
 
 
@@ -40,17 +41,17 @@ class DefendedTarget(Target):
     """A classifier behind a defence.
 
     Args:
-        module: a `Defended`, or one behind an inactive normalization as bundles have it; in eval mode.
+        module: a `Defended`, or one behind an inactive normalization as in bundles; in eval mode.
         num_classes: at least 2.
         shape: of one input.
         low: smallest value of an input.
         high: largest value of an input.
-        device: where inputs are expected.
+        device: on which inputs are expected.
         seed: of the draws.
 
     Raises:
-        UsageError: there is no defence in the module.
-        ClassifierError: it is in training mode.
+        UsageError: the module has no defence.
+        ClassifierError: the module is in training mode.
     """
 
     def __init__(
@@ -66,8 +67,8 @@ class DefendedTarget(Target):
         super().__init__(num_classes, shape, low, high, device or torch.device("cpu"))
         found = [part for part in module.modules() if isinstance(part, Defended)]
         if not found:
-            raise UsageError("the module has no defence; take PlainTarget for a classifier alone")
-        check_at_rest(module)
+            raise UsageError("the module has no defence; use PlainTarget for a classifier without one")
+        check_eval_mode(module)
         self.module = found[0]
         self.gives = Access.GRADIENTS
         self.deterministic = not self.module.defence.random
@@ -77,7 +78,7 @@ class DefendedTarget(Target):
         return "the defended classifier"
 
     def _renew(self, seed: int, level: int) -> None:
-        """Take other draws: half of them must fail at level 0, and more of more at the levels up to `MOST_LEVEL`."""
+        """Take other draws: at level 0 half of them must fail, at higher levels a larger share of more draws."""
         super()._renew(seed, level)
         count, self._share = _LEVELS[level] if self.module.defence.random else (1, 1.0)
         self._draws = self.module.defence.draw(count, torch_generator(seed, self.device), self.device)
@@ -85,7 +86,7 @@ class DefendedTarget(Target):
 
     @torch.no_grad()
     def _answers(self, x: Tensor, count: int, seed: int) -> Answers:
-        """As many draws; their answers are the votes."""
+        """Answer with `count` draws; the answers are the votes."""
         draws = self.module.defence.draw(count, torch_generator(seed, self.device), self.device)
         classes = self._through(x.expand(count, *self.shape), draws).argmax(dim=1)
         votes = Counts.of(torch.bincount(classes, minlength=self.num_classes).tolist())
@@ -93,20 +94,20 @@ class DefendedTarget(Target):
         return Answers(tuple(classes.tolist()), votes, self.queries)
 
     def _decide(self, x: Tensor) -> Tensor:
-        """The class of most draws."""
+        """The most frequent class among the draws."""
         return self._under_all(x, self._draws).argmax(dim=2).mode(dim=1).values
 
     def _loses(self, x: Tensor, label: int, target_class: int | None) -> Tensor:
-        """Where so large a share of the draws fails as the level asks."""
+        """Where the share of failing draws is as large as the level requires."""
         classes = self._under_all(x, self._draws).argmax(dim=2)
         failing = classes != label if target_class is None else classes == target_class
         return failing.double().mean(dim=1) >= self._share
 
     def _scores(self, x: Tensor) -> Tensor:
-        """Logarithms of mean probabilities, under new draws for each call and the same ones for all inputs in it.
+        """Logarithms of mean probabilities, with new draws for each call but the same draws for all its inputs.
 
-        With draws of its own, an input would be better than another by luck; and where the classifier is sure, only
-        the logarithms tell apart.
+        With separate draws, an input could look better than another by luck. Where the classifier is sure, only
+        logarithms still differ.
         """
         count = _DRAWS_OF_A_SCORE if self.module.defence.random else 1
         draws = self.module.defence.draw(count, self._scoring, self.device)
@@ -126,7 +127,7 @@ class DefendedTarget(Target):
 
     @torch.no_grad()
     def _under_all(self, x: Tensor, draws: Tensor) -> Tensor:
-        """Logits `(batch, draws, classes)` of each input under each draw."""
+        """Logits `(batch, draws, classes)` for each input and draw."""
         parts = torch.split(x, max(1, _BATCH // len(draws)))
         logits = [self._through(part.repeat_interleave(len(draws), 0), draws.repeat(len(part), 1)) for part in parts]
         return torch.cat(logits).view(len(x), len(draws), -1)
@@ -135,7 +136,7 @@ class DefendedTarget(Target):
         return self._finite(self.module.under(x, draws))
 
     def _finite(self, logits: Tensor) -> Tensor:
-        """Logits as float32, counted where there is a draw for each."""
+        """Check logits and return them as float32; count them as samples if the defence is random."""
         self.queries.samples += len(logits) if self.module.defence.random else 0
         check_finite(logits.isfinite().all(dim=1))
         return logits.float()

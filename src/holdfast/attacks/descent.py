@@ -1,7 +1,7 @@
-"""Adam within the box of valid inputs: the inner loop of our own Carlini-Wagner attacks.
+"""Adam within the box of valid inputs: the inner loop of Holdfast's own Carlini-Wagner attacks.
 
-The papers put a tanh before the input to keep it in its range. A value at an end of the range is then frozen, since
-the tanh has no slope there, and on a blank image nothing moves. Here values are clipped after each step instead.
+The papers keep inputs in their range by a tanh. A value at an end of the range is then frozen, since the tanh has no
+slope there, and on a blank image nothing moves. Here values are clipped after each step instead.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def descend(
     step_size: float,
     *,
     free: Tensor | None = None,
-    seen: Callable[[Tensor, Tensor], bool] | None = None,
+    stop: Callable[[Tensor, Tensor], bool] | None = None,
 ) -> Tensor:
     """Inputs at which the loss is small, starting from `start`.
 
@@ -31,10 +31,10 @@ def descend(
         loss: inputs `(batch, *event)` to a scalar.
         start: inputs within `bounds`.
         bounds: smallest and largest value.
-        steps: of Adam, at most.
+        steps: most steps of Adam.
         step_size: of Adam, in input units.
-        free: a bool tensor like one input, of the values that may move; None for all.
-        seen: told of the inputs and the gradient there before each step; True ends the descent.
+        free: a bool tensor like one input that marks the values allowed to move; None for all.
+        stop: called with the inputs and their gradient before each step; True ends the descent.
 
     Returns:
         The inputs after the last step, without gradient.
@@ -43,7 +43,7 @@ def descend(
     optimizer = torch.optim.Adam([moved], lr=step_size)
     for _ in range(steps):
         (gradient,) = torch.autograd.grad(loss(moved), moved)
-        if seen is not None and seen(moved.detach(), gradient):
+        if stop is not None and stop(moved.detach(), gradient):
             break
         moved.grad = gradient if free is None else gradient * free
         optimizer.step()

@@ -1,8 +1,8 @@
-"""foolbox's attacks behind our interface: the unit cube instead of the input's range, and what its models return.
+"""An adapter for foolbox's attacks.
 
-foolbox is given inputs in [0, 1], since some of its attacks clip to that whatever the bounds. Attacks by gradients see
-the classifier's scores; attacks by decisions see two columns, of which the larger says whether a candidate is
-adversarial, so that abstention and a target class need nothing of foolbox's own.
+foolbox gets inputs scaled to [0, 1], since some of its attacks clip to that whatever the bounds. Gradient-based attacks
+get the classifier's scores. Decision-based attacks get two columns, of which the larger says whether a candidate is
+adversarial, so that foolbox need not know about abstention or target classes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def own_faults() -> Iterator[None]:
-    """What the classifier raises, as an error of its own: not to be taken for the library's, nor for a lost start."""
+    """Turn errors of the classifier into ClassifierError, to tell them from errors of the library."""
     try:
         yield
     except Exception as error:
@@ -40,12 +40,12 @@ def own_faults() -> Iterator[None]:
             raise
         raise ClassifierError(
             f"the classifier failed with {type(error).__name__} ({first_line(error) or 'without a message'}) for an "
-            "input that an attack made of the example; see that it takes every input in its range"
+            "input that an attack made from the example; make sure that it accepts every input in its range"
         ) from error
 
 
 class Cube:
-    """Inputs in a target's range as points of the unit cube, and back; what is unchanged there is unchanged here."""
+    """Map inputs in a target's range to the unit cube and back; unchanged values stay unchanged."""
 
     def __init__(self, problem: Problem) -> None:
         self.x = problem.x
@@ -54,15 +54,15 @@ class Cube:
 
     @property
     def start(self) -> Tensor:
-        """The input itself."""
+        """The original input, in the cube."""
         return self.to(self.x)
 
     def to(self, x: Tensor) -> Tensor:
-        """From input units."""
+        """Map inputs to the cube."""
         return ((x - self.low) / self.width).clamp(0.0, 1.0)
 
     def back(self, points: Tensor) -> Tensor:
-        """To input units."""
+        """Map points of the cube to inputs."""
         if (self.low, self.width) == (0.0, 1.0):
             return points
         return torch.where(points == self.start, self.x, self.low + self.width * points)
@@ -77,14 +77,14 @@ class Scores(nn.Module):
         self.cube = cube
 
     def forward(self, points: Tensor) -> Tensor:
-        """`(batch, *event) -> (batch, classes)`; what lies outside the cube is clipped, and has no slope there."""
+        """`(batch, *event) -> (batch, classes)`; values outside the cube are clipped, and have no gradient there."""
         points = points.clamp(0.0, 1.0)
         with own_faults():
             return self.problem.target.logits(self.cube.low + self.cube.width * points)
 
 
 class Decisions(nn.Module):
-    """Whether points of the cube are adversarial, as two columns of which the larger one is the answer."""
+    """Whether points of the cube are adversarial, as two columns of which the larger is the answer."""
 
     def __init__(self, problem: Problem, cube: Cube) -> None:
         super().__init__()
@@ -99,18 +99,18 @@ class Decisions(nn.Module):
 
 
 class FoolboxAttack(Attack):
-    """An attack of foolbox. A subclass writes `made`."""
+    """An attack of foolbox. A subclass implements `made`."""
 
     library = "foolbox"
-    # How far the bounds that foolbox is told lie outside the unit cube, where an attack would freeze at its faces.
+    # How far foolbox's bounds extend beyond the unit cube, for an attack that would freeze at its faces.
     room: ClassVar[float] = 0.0
 
     @abstractmethod
     def made(self, attacks: ModuleType) -> Any:
-        """The attack of `foolbox.attacks`."""
+        """Make the attack from `foolbox.attacks`."""
 
     def search(self, problem: Problem) -> Tensor | None:
-        """Run it; None where foolbox says that it could not begin."""
+        """Run the attack; None if foolbox finds no starting point."""
         foolbox = imported("foolbox", f"The attack {self.name!r}")
         cube = Cube(problem)
         by_gradients = self.needs is Access.GRADIENTS
@@ -128,7 +128,7 @@ class FoolboxAttack(Attack):
         try:
             points: Tensor = self.made(foolbox.attacks).run(model, cube.start, criterion, **options)
         except (AssertionError, ValueError) as error:
-            # How attacks by decisions say that they found no start, or lost it. Our own errors are of other types.
+            # Decision-based attacks raise these if they find no starting point or lose it. Holdfast raises other types.
             if by_gradients:
                 raise
             logging.getLogger(__name__).debug("%s: %s", self.name, error)
@@ -137,11 +137,11 @@ class FoolboxAttack(Attack):
 
 
 def imported(package: str, purpose: str) -> Any:
-    """A package of the extra `attacks`.
+    """Import a package of the extra `attacks`.
 
     Raises:
-        MissingExtraError: it is not installed.
-        UsageError: something that it needs is not installed.
+        MissingExtraError: the package is not installed.
+        UsageError: something that the package needs is not installed.
     """
     try:
         return quietly(lambda: importlib.import_module(package))
@@ -149,14 +149,14 @@ def imported(package: str, purpose: str) -> Any:
         if error.name == package:
             raise MissingExtraError(package, "attacks", purpose) from None
         raise UsageError(
-            f"{purpose} needs the package {package!r}, which is installed and cannot be imported: there is no module "
-            f"{error.name!r}. Install what has it, or all that {package} needs anew: "
+            f"{purpose} needs the package {package!r}, which is installed but cannot be imported: there is no module "
+            f"{error.name!r}. Install the package that has it, or reinstall all that {package} needs: "
             f"pip install --force-reinstall '{NAME}[attacks]'"
         ) from error
 
 
 def quietly(call: Any) -> Any:
-    """What the call returns, without other people's warnings about starts and divisions; results are verified."""
+    """Call without the library's warnings about starting points and divisions; results are verified anyway."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return call()

@@ -1,8 +1,8 @@
 """Votes under one fixed set of masks, for an attack that changes a few pixels at a time.
 
-A mask shows the base classifier k of the d pixels. Where two inputs agree on those, the noisy copies are the same ones,
-and so are the votes: an input that differs from an earlier one in r pixels takes about n (1 - (1 - k/d)^r) passes
-instead of n. Counts are the ones that all n passes give, exactly.
+A mask shows the base classifier k of the d pixels. If two inputs agree on those, their noisy copies are the same, and
+so are the votes. An input that differs from an earlier one in r pixels thus takes about n (1 - (1 - k/d)^r) passes
+instead of n, with exactly the same counts.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from holdfast.noises.base import Noise
     from holdfast.sampling.classifier import VotingClassifier
 
-# Inputs whose votes are kept: the one that an attack goes out from, and the last one that it tried.
-_KEPT = 2
-# An input is near another one if at most this share of the votes has to be cast anew.
+# Number of inputs whose votes are remembered: the one that an attack starts from, and the last one that it tried.
+_REMEMBERED = 2
+# An input is near another one if at most this share of its votes must be recomputed.
 _NEAR = 0.5
-# Places of pixels that all masks together may have: 8 bytes each.
+# Most pixel positions in all masks together, of 8 bytes each.
 MOST_PLACES = 2**26
 
 
@@ -40,14 +40,14 @@ class _Voted:
 
 
 class MaskedVotes:
-    """The votes of the engine's loop with the same seed, of which those that cannot have changed are remembered.
+    """The same votes as those of the engine's loop with this seed; votes that cannot have changed are reused.
 
     Args:
         classifier: the base classifier.
-        noise: of which each draw is the places of the pixels that it shows.
-        n: masks.
+        noise: whose draws are the positions of the shown pixels.
+        n: number of masks.
         seed: of the masks.
-        batch_size: noisy copies a batch.
+        batch_size: noisy copies per batch.
     """
 
     def __init__(self, classifier: VotingClassifier, noise: Noise, n: int, seed: int, batch_size: int) -> None:
@@ -61,15 +61,15 @@ class MaskedVotes:
         self._last: Tensor | None = None
 
     def counts(self, x: Tensor, force: bool) -> tuple[Counts, int] | None:
-        """All n votes for one input `(*event)`, and how many of them were cast anew.
+        """All n votes for one input `(*event)`, and how many of them were recomputed.
 
         Args:
             x: the input.
-            force: count whatever it takes; otherwise only an input that is near one whose votes are known, or near the
-                last one that was asked about, which is then what others are likely to be near to.
+            force: count whatever it takes. Otherwise count only if the input is near one with known votes, or near the
+                input of the last call, since later inputs are then likely to be near it, too.
 
         Returns:
-            None if it is near neither.
+            None if the input is near neither.
 
         Raises:
             ClassifierError: a logit was NaN or infinite.
@@ -87,16 +87,14 @@ class MaskedVotes:
         else:
             votes = nearest.votes.clone()
         self._cast(x, masks, touched.nonzero().squeeze(1), votes)
-        # The one that served is likely to serve again.
-        in_order = [known for known in self._known if known is nearest] + [
-            known for known in self._known if known is not nearest
-        ]
-        self._known = [_Voted(x.clone(), votes), *in_order][:_KEPT]
+        # Votes that were reused are likely to be reused again.
+        in_order = sorted(self._known, key=lambda known: known is not nearest)
+        self._known = [_Voted(x.clone(), votes), *in_order][:_REMEMBERED]
         found = torch.bincount(votes, minlength=self.classifier.num_classes).tolist()
         return Counts.of(found), int(touched.sum())
 
     def _masks(self, x: Tensor) -> Tensor:
-        """Places `(n, places)`, drawn as the loop draws them."""
+        """Pixel positions `(n, positions)`, drawn as in the engine's loop."""
         if self._places is None:
             generators = Generators(self.seed, x.device)
             blocks = range(-(-self.n // BLOCK))
@@ -105,13 +103,13 @@ class MaskedVotes:
         return self._places
 
     def _touched(self, masks: Tensor, old: Tensor, new: Tensor) -> Tensor:
-        """Which masks show a pixel that differs, `(n,)`."""
+        """Which masks show a changed pixel, `(n,)`."""
         different = old != new
         pixels = different.any(dim=0).flatten() if different.ndim == 3 else different
         return pixels[masks].any(dim=1)
 
     def _cast(self, x: Tensor, masks: Tensor, rows: Tensor, votes: Tensor) -> None:
-        """Write the votes under some of the masks."""
+        """Compute the votes under the masks in `rows`."""
         for first in range(0, len(rows), self.batch_size):
             some = rows[first : first + self.batch_size]
             noisy = self.noise.apply(x.unsqueeze(0), masks[some])

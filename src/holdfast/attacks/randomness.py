@@ -1,4 +1,4 @@
-"""Seeds of an attack's parts, and the global generators of other people's code for as long as they use them."""
+"""Seeds for the parts of an attack, and temporary seeds for global generators."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 
 def derived(seed: int, *parts: int) -> int:
-    """A seed of 63 bits that is a function of `seed` and whole numbers: which example, which restart, what for."""
+    """A 63-bit seed computed from `seed` and whole numbers, such as example, restart and purpose."""
     return int(np.random.SeedSequence((seed, *parts)).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def torch_generator(seed: int, device: torch.device) -> torch.Generator:
-    """A generator on `device` of this seed."""
+    """A generator on `device` with this seed."""
     return torch.Generator(device).manual_seed(seed)
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """The global generators of torch, numpy and Python set to `seed`, then as they were.
+    """Set the global generators of torch, numpy and Python to `seed`, and restore them at the end.
 
-    Libraries of attacks draw from them. numpy's legacy generator takes 32 bits.
+    Attack libraries draw from them. numpy's legacy generator takes 32 bits.
     """
-    before, ours = np.random.get_state(), random.getstate()  # noqa: NPY002
+    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002
     devices = range(torch.cuda.device_count())
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
@@ -38,5 +38,5 @@ def seeded(seed: int) -> Iterator[None]:
         try:
             yield
         finally:
-            np.random.set_state(before)  # noqa: NPY002
-            random.setstate(ours)
+            np.random.set_state(numpy_state)  # noqa: NPY002
+            random.setstate(python_state)

@@ -1,7 +1,7 @@
 """A smoothed classifier under attack: decisions by votes, with abstention, and soft votes for gradients.
 
-All answers to one target come from the same noise, so that it is a function of its input while an attack works on it.
-What an attack finds may fit that noise; `check.verify` asks again with fresh noise.
+A target answers all queries with the same noise, so that it is a function of its input during a search. What an attack
+finds may fit that noise; `check.verify` queries again with fresh noise.
 """
 
 from __future__ import annotations
@@ -28,39 +28,39 @@ from holdfast.sampling.soft import soft_smoothed
 from holdfast.stats.binomial import check_alpha, top_two_p_value
 from holdfast.types import Counts, Example
 
-# Noisy copies that a soft vote is the mean of, where nothing else is said.
+# Default number of noisy copies that a soft vote averages.
 _SOFT_SAMPLES = 64
-# What the searches of attacks abstain at: the top two classes are then nearly equal, and fresh noise will abstain too.
+# At this alpha a search abstains only if the top two classes are nearly equal, so that fresh noise will abstain, too.
 SEARCH_ALPHA = 0.5
-# Above level 0 the search must find another class at these alphas: about one, two and a half and four standard
+# Above level 0, the search must find another class at these alphas: about one, two and a half and four standard
 # deviations of the votes. Measured: Pointwise on MNIST ablation fits the noise by about three at n = 1,000.
 _LEVELS = (0.32, 0.012, 6e-5)
-# As a share of the range: a whole number of steps is not cut to one less where float32 has it a little smaller.
+# Share of the range added before truncation, so that a float32 slightly below a whole step is not cut to one less.
 _SLACK = 2.0**-21
 
 
 class SmoothedTarget(Target):
-    """The smoothed classifier that answers by Predict, n votes at alpha, as an adversary sees it.
+    """A smoothed classifier that answers by Predict with n votes at alpha, as an adversary sees it.
 
-    While an attack searches, it abstains where the top two classes cannot be told apart at `search_alpha`, which is
-    more than alpha: a success of the search then lies well inside what Predict abstains on, rather than at its edge
-    for the one noise that the search knows.
+    During a search, it abstains if the top two classes cannot be told apart at `search_alpha`, which is at least alpha.
+    A success of the search then lies well inside the region where Predict abstains, instead of at its edge for the one
+    noise that the search knows.
 
     Args:
         classifier: the base classifier that casts the votes.
         noise: the smoothing noise.
         shape: of one input without noise.
-        n: votes of each answer.
-        alpha: at which Predict answers, in (0, 1).
+        n: votes per answer.
+        alpha: failure probability of Predict, in (0, 1).
         low: smallest value of an input.
         high: largest value of an input.
-        module: the base classifier as a torch module in eval mode, for gradients; None for none. It may compute in
-            another precision than `classifier`.
+        module: the base classifier as a torch module in eval mode, for gradients; None for no gradients. It may
+            compute at another precision than `classifier`.
         search_alpha: in (0, 1), at least alpha.
-        soft_samples: noisy copies that `logits` is the mean of.
+        soft_samples: noisy copies that `logits` averages.
         seed: of the noise.
-        device: where to compute.
-        batch_size: noisy copies a batch; if None, the fastest number is found out while it works.
+        device: on which to compute.
+        batch_size: noisy copies per batch; if None, the fastest number is found during the work.
         threads: processor threads.
 
     Raises:
@@ -89,12 +89,12 @@ class SmoothedTarget(Target):
     ) -> None:
         if not isinstance(classifier, VotingClassifier):
             raise UsageError(
-                f"the classifier is VotingClassifier(base_classifier, num_classes), got {type(classifier).__name__}"
+                f"classifier must be VotingClassifier(base_classifier, num_classes), got {type(classifier).__name__}"
             )
         if not isinstance(noise, Noise):
-            raise UsageError(f"the noise is an object, Gaussian(sigma=0.5) say; got {noise!r}")
+            raise UsageError(f"the noise must be an object such as Gaussian(sigma=0.5), got {noise!r}")
         if not (module is None or isinstance(module, nn.Module)):
-            raise UsageError(f"gradients are of a torch module, or of None; got {type(module).__name__}")
+            raise UsageError(f"the module must be a torch module or None, got {type(module).__name__}")
         super().__init__(classifier.num_classes, shape, low, high, torch_device(device))
         if counts_pixels(noise):
             refuse_channels_last(str(noise), self.shape, TRANSPOSE)
@@ -111,15 +111,15 @@ class SmoothedTarget(Target):
         self.soft_samples = soft_samples
         self.seed = check_seed(seed)
         count = noise.realizations(self.shape)
-        # Where all realizations are as cheap as the samples, nothing is left to chance.
+        # If all realizations are as cheap as n samples, use them all, without randomness.
         self.exhaustive = count is not None and count <= n
         self.deterministic = self.exhaustive
         if not self.exhaustive:
             check_answers(n, check_alpha(alpha))
             if not (is_real(plain(search_alpha)) and alpha <= search_alpha < 1.0):
                 raise UsageError(
-                    f"search_alpha lies between alpha ({alpha:g}) and 1, got {search_alpha!r}: a search that abstains "
-                    "less often than Predict finds what Predict does not abstain on"
+                    f"search_alpha must lie between alpha ({alpha:g}) and 1, got {search_alpha!r}; a smaller one would "
+                    "count abstentions in the search that Predict does not make"
                 )
         self._rule: AnswerRule = AllVotes(count or n) if self.exhaustive else TopTwo(n, search_alpha)
         self.gives = Access.SCORES
@@ -134,19 +134,19 @@ class SmoothedTarget(Target):
 
     @property
     def smooth(self) -> bool:
-        """Whether a noisy input changes smoothly with the input; otherwise `surrogate` stands in for its gradient."""
+        """Whether a noisy input changes smoothly with the input; otherwise `surrogate` provides gradients."""
         return self.noise.grid is None
 
     @property
     def predict_rule(self) -> AnswerRule:
-        """Predict as it is deployed: n votes, one look, at alpha."""
+        """Predict as deployed: n votes, one look, at alpha."""
         return self._rule if self.exhaustive else TopTwo(self.n, self.alpha, None)
 
     def _renew(self, seed: int, level: int) -> None:
         """Take other noise.
 
-        Level 0 counts abstention at `search_alpha` as a success; the levels from 1 to `MOST_LEVEL` want another class,
-        more and more clearly, so that what fits the one noise of the search is not enough.
+        Level 0 counts abstention at `search_alpha` as a success. Levels 1 to `MOST_LEVEL` require another class, more
+        and more clearly, so that it is not enough to fit the one noise of the search.
         """
         super()._renew(seed, level)
         self.seed = seed
@@ -159,20 +159,20 @@ class SmoothedTarget(Target):
         self.classifier.confirm(now=True)
 
     def _answers(self, x: Tensor, count: int, seed: int) -> Answers:
-        """Runs of Predict."""
+        """Run Predict `count` times."""
         row = np.ascontiguousarray(x.detach().cpu().numpy())
-        # An index each: independent noise.
+        # Different indices get independent noise.
         examples = [Example(number, row, 0) for number in range(count)]
         rule = self.predict_rule
         loop = self.engine.loop(self.classifier, self.noise, Predict(rule), seed, examples[0])
-        found = [votes[Stream.PREDICTION] for _, votes in loop.run(examples)]
-        labels = [rule.prediction(counts).label for counts in found]
-        pooled = Counts.of([sum(column) for column in zip(*(counts.votes for counts in found), strict=True)])
+        runs = [votes[Stream.PREDICTION] for _, votes in loop.run(examples)]
+        labels = [rule.prediction(counts).label for counts in runs]
+        pooled = Counts.of([sum(column) for column in zip(*(counts.votes for counts in runs), strict=True)])
         classes = tuple(ABSTAINS if label is None else label for label in labels)
         return Answers(classes, pooled, Queries(decisions=count, samples=pooled.total))
 
     def admissible(self, x: Tensor, candidates: Tensor) -> Tensor:
-        """Within the range; and on the grid of noises that need one, rounded toward `x`."""
+        """Candidates moved into the range and, for noises on a grid, to the grid, rounded toward `x`."""
         inside = super().admissible(x, candidates)
         if self.noise.grid is not None:
             steps = self.noise.grid - 1
@@ -183,7 +183,7 @@ class SmoothedTarget(Target):
         return inside
 
     def _on_grid(self, x: Tensor) -> Tensor:
-        """The nearest point of the noise's grid."""
+        """The nearest point of the noise's grid, if it has one."""
         if self.noise.grid is None:
             return x
         steps = self.noise.grid - 1
@@ -199,7 +199,7 @@ class SmoothedTarget(Target):
 
     def _scores(self, x: Tensor) -> Tensor:
         votes = torch.tensor([counts.votes for counts in self.votes(x)], device=self.device, dtype=torch.float32)
-        # A class without a vote is not impossible.
+        # Half a vote more for each class: one without votes is not impossible.
         return ((votes + 0.5) / (votes.sum(dim=1, keepdim=True) + 0.5 * self.num_classes)).log()
 
     def _logits(self, x: Tensor) -> Tensor:
@@ -217,22 +217,22 @@ class SmoothedTarget(Target):
         return torch.stack([self._noisy_logits(each, self.noise.draw(each.detach(), samples, generator)) for each in x])
 
     def _noisy_logits(self, x: Tensor, draws: Tensor) -> Tensor:
-        """Logits `(draws, classes)` of noisy copies of one input, with a gradient."""
+        """Logits `(draws, classes)` of noisy copies of one input, with gradients."""
         if self.module is None:
-            raise UsageError(f"{self} has no module to take gradients of; give one")
+            raise UsageError(f"{self} has no module for gradients; pass `module`")
         if self.smooth:
             noisy = self.noise.apply(x.unsqueeze(0), draws)
         else:
             copies = x.unsqueeze(0).expand(len(draws), *x.shape)
             noisy = straight_through(copies, self.noise.apply(self._on_grid(x.detach()).unsqueeze(0), draws))
         self.queries.samples += len(noisy)
-        # A copy: it may return the same memory each time.
+        # Copied, since the module may return the same memory each time.
         logits: Tensor = self.module(noisy).clone().float()
         check_finite(logits.isfinite().all(dim=1))
         return logits
 
     def _counts(self, x: Tensor, early: bool) -> list[Counts]:
-        """Votes for each input under the target's noise; all n of them, or as many as an answer takes."""
+        """Votes for each input under the target's noise: all n or, if `early`, as many as an answer takes."""
         rows = x.detach().to(self.device, torch.float32)
         found: dict[int, Counts] = {}
         if self.noise.draws_places and not self.exhaustive:
@@ -243,7 +243,7 @@ class SmoothedTarget(Target):
                     found[number], passes = known
                     self.queries.samples += passes
         others = [number for number in range(len(rows)) if number not in found]
-        # The example's index is a part of the key of its noise: one index, one noise.
+        # The noise depends on the index: with one index, all inputs get the same noise.
         examples = [Example(0, np.ascontiguousarray(rows[number].cpu().numpy()), number) for number in others]
         if examples:
             for example, votes in self._loop(early, examples[0]).run(examples):
@@ -252,7 +252,7 @@ class SmoothedTarget(Target):
         return [found[number] for number in range(len(rows))]
 
     def _masked_votes(self, noise: Noise, x: Tensor) -> MaskedVotes | None:
-        """What remembers votes; None where all masks together would take too much memory."""
+        """The memory of votes; None if all masks together would take too much memory."""
         if self._masked is None:
             places = noise.draw(x, 1, torch_generator(self.seed, self.device)).shape[1]
             if self.n * places > MOST_PLACES:
@@ -265,7 +265,7 @@ class SmoothedTarget(Target):
         early = early or self.exhaustive
         if early not in self._loops:
             procedure = Predict(self._rule) if early else Burst(self.n)
-            # Each question is a run of its own, too short to look at the classifier twice in each.
+            # Each query is a run, too short to check the classifier twice in each.
             self._loops[early] = self.engine.loop(
                 self.classifier, self.noise, procedure, self.seed, example, confirming=False
             )
@@ -273,9 +273,9 @@ class SmoothedTarget(Target):
 
 
 def check_answers(n: int, alpha: float) -> None:
-    """Raise UsageError unless n votes, if they all agree, are an answer at alpha."""
+    """Raise UsageError unless n unanimous votes give an answer at alpha."""
     if n >= 1 and top_two_p_value(n, 0) > alpha:
         raise UsageError(
             f"with n = {n} votes and alpha = {alpha:g} the smoothed classifier always abstains: even if all votes "
-            f"agree, their p-value is {top_two_p_value(n, 0):.2g}. Take a larger n or a larger alpha"
+            f"agree, their p-value is {top_two_p_value(n, 0):.2g}. Use a larger n or a larger alpha"
         )

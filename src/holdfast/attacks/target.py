@@ -1,4 +1,4 @@
-"""What is attacked: a classifier as an adversary sees it, with every question to it counted."""
+"""The target of an attack: a classifier as an adversary sees it, which counts all queries."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from holdfast.sampling.classifier import BaseClassifier
     from holdfast.types import Counts
 
-# In the place of a class: the classifier gives no answer.
+# Stands for a class if the classifier gives no answer.
 ABSTAINS = -1
-# Random inputs on which it is tried what a classifier gives.
+# Number of random inputs used to find out what a classifier gives.
 _PROBES = 4
-# How often a search may be asked to succeed more clearly than before.
+# The highest level of `Target.renewed`.
 MOST_LEVEL = 3
 
 
 class Access(IntEnum):
-    """What an adversary is told of a classifier; each level includes those before it."""
+    """What an adversary learns from a classifier; each level includes those before it."""
 
     DECISIONS = 0
     SCORES = 1
@@ -48,13 +48,13 @@ class Access(IntEnum):
 
 @dataclass
 class Queries:
-    """How often a target was asked.
+    """How often a target was queried.
 
     Attributes:
         decisions: inputs that were classified.
-        scores: inputs whose scores were computed, without gradients.
+        scores: inputs whose scores were computed without gradients.
         gradients: inputs whose scores were computed for gradients.
-        samples: noisy copies that the base classifier saw for all of these; 0 where nothing is random.
+        samples: noisy copies that the base classifier saw for all of these; 0 if nothing is random.
     """
 
     decisions: int = 0
@@ -63,7 +63,7 @@ class Queries:
     samples: int = 0
 
     def add(self, other: Queries) -> None:
-        """Count those of another target, too."""
+        """Add the queries of another target."""
         for name, value in vars(other).items():
             setattr(self, name, getattr(self, name) + value)
 
@@ -75,12 +75,12 @@ class Queries:
 
 @dataclass(frozen=True)
 class Answers:
-    """Independent answers of a classifier, as it is deployed, to one input.
+    """Independent answers of a deployed classifier to one input.
 
     Attributes:
-        classes: -1 (`ABSTAINS`) for no answer.
-        votes: of which all answers were made, together; None where nothing is random.
-        queries: what they cost.
+        classes: the answers; -1 (`ABSTAINS`) for none.
+        votes: of all answers together; None if nothing is random.
+        queries: that the answers took.
     """
 
     classes: tuple[int, ...]
@@ -91,17 +91,17 @@ class Answers:
 class Target(ABC):
     """A classifier under attack.
 
-    A subclass writes `_decide`; `_scores`, `_logits` and `_surrogate` as far as it gives these; `_renew` and `_answers`
-    where something is random; and `_loses` where the classes that are answered do not say how clearly.
+    A subclass implements `_decide`, and of `_scores`, `_logits` and `_surrogate` those that it gives. If it is random,
+    it implements `_renew` and `_answers`; if answers do not show how clear a success is, `_loses`.
 
     Attributes:
         num_classes: number of classes.
         shape: of one input.
         low: smallest value of an input.
         high: largest value of an input.
-        device: where inputs are expected.
-        gives: the most that it can be asked for.
-        queries: what it was asked for so far.
+        device: on which inputs are expected.
+        gives: the highest access that it offers.
+        queries: so far.
     """
 
     def __init__(
@@ -123,33 +123,33 @@ class Target(ABC):
         self.gives = Access.DECISIONS
         self.queries = Queries()
 
-    # Whether the same input always gets the same answer, whatever the noise.
+    # Whether an input always gets the same answer.
     deterministic: bool = True
     # Whether an abstention is a success of the adversary.
     abstention_counts: bool = True
 
     @final
     def renewed(self, seed: int, level: int = 0) -> Self:
-        """The same classifier with other randomness, and no queries yet; itself apart from the count if it has none.
+        """The same classifier with no queries yet and, if it is random, other randomness.
 
         Args:
             seed: of the randomness.
-            level: how clearly a search must succeed, from 0 to `MOST_LEVEL`; more than 0 after successes that fresh
-                noise did not confirm.
+            level: how clearly a search must succeed, from 0 to `MOST_LEVEL`; above 0 after successes that fresh noise
+                did not confirm.
         """
-        made = copy(self)
-        made._renew(seed, level)
-        return made
+        renewed = copy(self)
+        renewed._renew(seed, level)
+        return renewed
 
     @final
     def answers(self, x: Tensor, count: int, seed: int) -> Answers:
-        """Independent answers of the classifier as it is deployed; one where nothing is random.
+        """Independent answers of the deployed classifier; only one if nothing is random.
 
         Args:
             x: an input `(*event)`.
-            count: how many answers.
-            seed: of their randomness, which is none of any search; answers to other inputs under the same one are not
-                independent of these.
+            count: number of answers.
+            seed: of their randomness, different from that of any search. Answers to other inputs with the same seed are
+                not independent of these.
         """
         fresh = self.renewed(seed)
         if self.deterministic:
@@ -159,21 +159,21 @@ class Target(ABC):
         return fresh._answers(x, count, seed)
 
     def admissible(self, x: Tensor, candidates: Tensor) -> Tensor:
-        """Candidates `(batch, *event)` moved to inputs that the classifier takes, and never further away from `x`."""
+        """Candidates `(batch, *event)` moved to inputs that the classifier accepts, never further away from `x`."""
         return candidates.detach().clamp(self.low, self.high)
 
     def decide(self, x: Tensor) -> Tensor:
-        """The class of each input `(batch, *event)`, int64 `(batch,)`; -1 (`ABSTAINS`) where there is no answer."""
+        """The class of each input `(batch, *event)`, int64 `(batch,)`; -1 (`ABSTAINS`) for no answer."""
         self.queries.decisions += len(x)
         return self._decide(x)
 
     def loses(self, x: Tensor, label: int, target_class: int | None) -> Tensor:
-        """For which inputs `(batch, *event)` the adversary has won as clearly as the level asks, `(batch,)`.
+        """For which inputs `(batch, *event)` the adversary succeeds as clearly as the level requires, `(batch,)`.
 
         Args:
             x: inputs.
-            label: the class to lead away from.
-            target_class: the class to lead to; None for any other than `label`, or none at all.
+            label: the class to change.
+            target_class: the class to reach; None for any class but `label`, or abstention.
         """
         self.queries.decisions += len(x)
         return self._loses(x, label, target_class)
@@ -188,7 +188,7 @@ class Target(ABC):
         return self._scores(x)
 
     def logits(self, x: Tensor) -> Tensor:
-        """Scores `(batch, classes)` that gradients flow through, with the target's randomness as it is.
+        """Scores `(batch, classes)` with gradients, under the target's current randomness.
 
         Raises:
             UsageError: the target has no gradients.
@@ -197,10 +197,10 @@ class Target(ABC):
         return self._logits(x)
 
     def surrogate(self, x: Tensor, samples: int, generator: torch.Generator) -> Tensor:
-        """Logits `(batch, samples, classes)` for new draws of the randomness, through which gradients always flow.
+        """Logits `(batch, samples, classes)` for new draws of the randomness, always with gradients.
 
-        Where the forward pass has no gradient, the backward pass takes the identity (BPDA, Athalye et al. 2018).
-        Where there is no randomness, there is one sample.
+        If a step of the forward pass has no gradient, the backward pass uses the identity (BPDA, Athalye et al. 2018).
+        Without randomness, there is one sample.
 
         Raises:
             UsageError: the target has no gradients.
@@ -209,15 +209,15 @@ class Target(ABC):
         return self._surrogate(x, samples, generator)
 
     def _renew(self, seed: int, level: int) -> None:
-        """Forget the queries, and take other randomness where there is any; see `renewed`."""
+        """Reset the queries and, if random, take other randomness; see `renewed`."""
         self.queries = Queries()
 
     def _confirm(self) -> None:
-        """Raise ClassifierError if the base classifier does not answer as it did; nothing where none is asked."""
+        """Raise ClassifierError if a base classifier no longer answers as before."""
         return
 
     def _answers(self, x: Tensor, count: int, seed: int) -> Answers:
-        raise NotImplementedError(f"{self} is random, and does not say how it is asked independently")
+        raise NotImplementedError(f"{self} is random but does not implement `_answers`")
 
     @abstractmethod
     def _decide(self, x: Tensor) -> Tensor: ...
@@ -230,13 +230,13 @@ class Target(ABC):
         return wrong if self.abstention_counts else wrong & (answers != ABSTAINS)
 
     def _scores(self, x: Tensor) -> Tensor:
-        raise UsageError(f"{self} gives decisions only, no scores; take an attack that needs decisions")
+        raise UsageError(f"{self} gives only decisions, no scores; use an attack that needs only decisions")
 
     def _logits(self, x: Tensor) -> Tensor:
-        raise UsageError(f"{self} has no gradients; take an attack that needs scores or decisions")
+        raise UsageError(f"{self} has no gradients; use an attack that needs only scores or decisions")
 
     def _surrogate(self, x: Tensor, samples: int, generator: torch.Generator) -> Tensor:
-        raise UsageError(f"{self} has no gradients; take an attack that needs scores or decisions")
+        raise UsageError(f"{self} has no gradients; use an attack that needs only scores or decisions")
 
 
 class PlainTarget(Target):
@@ -244,19 +244,19 @@ class PlainTarget(Target):
 
     Args:
         function: from inputs `(batch, *event)` to logits `(batch, num_classes)` or integer votes `(batch,)`: a torch
-            module in eval mode, or any callable. What it can be asked for is tried once: gradients if they flow from
-            the input to the logits, scores if there are logits, otherwise decisions.
+            module in eval mode, or any callable. One trial finds out what it gives: gradients if they flow from the
+            logits to the input, scores if there are logits, otherwise decisions.
         num_classes: at least 2.
         shape: of one input.
         low: smallest value of an input.
         high: largest value of an input.
-        device: where inputs are expected.
-        double: compute in a float64 copy of the function, a torch module: what deterministic bounds are about. Inputs
-            stay as they are, and float64 has every float32 exactly.
+        device: on which inputs are expected.
+        double: compute in a float64 copy of the function, a torch module, which is what deterministic bounds are about.
+            Inputs stay the same, since float64 represents every float32 exactly.
 
     Raises:
-        ClassifierError: no callable, a module in training mode, or one that returns something else for a few inputs of
-            this shape, or fails.
+        ClassifierError: the function is not callable, is a module in training mode, or fails or returns something else
+            for a few inputs of this shape.
         UsageError: an argument is out of range.
     """
 
@@ -280,7 +280,7 @@ class PlainTarget(Target):
         return "the classifier"
 
     def _access(self) -> Access:
-        """What a few inputs of random values get, and whether it depends on them smoothly."""
+        """Find out what the function returns for a few random inputs, and whether gradients flow."""
         source = torch.Generator().manual_seed(0)
         x = self.low + (self.high - self.low) * torch.rand((_PROBES, *self.shape), generator=source)
         x = x.to(self.device)
@@ -289,8 +289,8 @@ class PlainTarget(Target):
         except (RuntimeError, ValueError, TypeError, AssertionError) as error:
             check_sizes(self._voting, x, error)
             raise ClassifierError(
-                f"the classifier fails on {_PROBES} inputs of shape {self.shape}: {first_line(error)}. Is the shape "
-                "that of its inputs?"
+                f"the classifier fails on {_PROBES} inputs of shape {self.shape}: {first_line(error)}. Check that this "
+                "is the shape of its inputs"
             ) from error
         if output.ndim == 1:
             return Access.DECISIONS
@@ -298,7 +298,7 @@ class PlainTarget(Target):
         try:
             return Access.GRADIENTS if _slopes(self.function(x.clone()), x) else Access.SCORES
         except RuntimeError:
-            # It computes outside torch, which does not hand out a tensor that wants a gradient.
+            # It computes outside torch, which refuses to convert a tensor that requires a gradient.
             return Access.SCORES
 
     def _confirm(self) -> None:
@@ -323,7 +323,7 @@ class PlainTarget(Target):
         return self._through(x).unsqueeze(1)
 
     def _through(self, x: Tensor) -> Tensor:
-        # Copies both: it may write into its input, and into what it returned, later.
+        # Copy both, since the function may later write into its input and its output.
         logits = torch.as_tensor(self.function(x.clone())).clone().to(self.device).float()
         check_finite(logits.isfinite().all(dim=1))
         return logits
@@ -337,8 +337,8 @@ class _InDouble(torch.nn.Module):
         if not isinstance(module, torch.nn.Module):
             raise UsageError(f"only a torch module can be computed in float64, got {type(module).__name__}")
         self.module = deepcopy(module).double()
-        # A frozen TorchScript program has no mode, and one of torch.export cannot change its own, of which its flag
-        # says nothing: it has a method `train` of its own that refuses.
+        # A frozen TorchScript program has no mode. A torch.export program overrides `train` to refuse, and its flag
+        # says nothing about its mode.
         self.training = getattr(module, "training", False) and "train" not in vars(module)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -348,7 +348,7 @@ class _InDouble(torch.nn.Module):
 
 
 def _slopes(output: Any, x: Tensor) -> bool:
-    """Whether a gradient flows from the output to the input, anywhere: rounding has one, which is zero."""
+    """Whether a nonzero gradient flows from the output to the input: through rounding it is zero."""
     if not (isinstance(output, Tensor) and output.requires_grad):
         return False
     (gradient,) = torch.autograd.grad(output.float().square().sum(), x, allow_unused=True)
@@ -356,7 +356,7 @@ def _slopes(output: Any, x: Tensor) -> bool:
 
 
 def straight_through(x: Tensor, value: Tensor) -> Tensor:
-    """`value` in the forward pass, of which the gradient is that of `x`, of the same shape."""
+    """`value` in the forward pass, with the gradient of `x`, which has the same shape."""
     return x + (value - x).detach()
 
 
@@ -365,7 +365,7 @@ def check_finite(good: Tensor) -> None:
     if not bool(good.all()):
         raise ClassifierError(
             f"the classifier returned NaN or infinite logits for {int((~good).sum())} of {len(good)} inputs of the "
-            "attack, expected finite ones, by which it searches. Where minus infinity rules out a class, have it "
-            "return a large negative number instead. Otherwise the model has diverged: train it again, or compute it "
-            "in float32 if it was trained in that"
+            "attack; the attack needs finite ones. If minus infinity rules out a class, have it return a large "
+            "negative number instead. Otherwise the model has diverged: train it again, or compute it in float32 if it "
+            "was trained in float32"
         )

@@ -1,4 +1,4 @@
-"""Deterministic bounds: what is proved of a classifier without noise, with alpha = 0. Imports torch."""
+"""Deterministic bounds: proofs about a classifier without noise, with alpha = 0. Imports torch."""
 
 from holdfast.bounds.base import (
     Bound,

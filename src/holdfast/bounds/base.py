@@ -1,4 +1,4 @@
-"""What a deterministic bound is: one final public method, one hook, and the table that finds bounds by name."""
+"""The interface of deterministic bounds, and the table that finds them by name."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
     from holdfast.types import Certificate
 
-# In the place of a class: rounding does not let one say which logit is the largest.
+# Instead of a class, if rounding leaves open which logit is the largest.
 UNDECIDED = -1
 # The order of the dual norm.
 DUAL_ORDERS = {"linf": 1.0, "l2": 2.0, "l1": math.inf}
-# Random inputs on which a module and what a bound takes it for are compared.
+# Number of random inputs on which to compare a module with its layers.
 _PROBES = 8
 
 BOUNDS: Family[Bound] = Family("bound", "holdfast.bounds.methods", "holdfast.bounds")
@@ -40,11 +40,11 @@ BOUNDS: Family[Bound] = Family("bound", "holdfast.bounds.methods", "holdfast.bou
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """A classifier without noise, as bounds see it.
+    """A classifier without noise, as bounds take it.
 
     Attributes:
-        module: from inputs `(batch, *shape)` to logits `(batch, num_classes)`, in eval mode; a bundle's has the
-            normalization as its first layer.
+        module: from inputs `(batch, *shape)` to logits `(batch, num_classes)`, in eval mode; in a bundle, its first
+            layer is the normalization.
         shape: of one input.
         num_classes: at least 2.
         low: smallest value of an input.
@@ -52,7 +52,7 @@ class Classifier:
         device: where to compute.
 
     Raises:
-        UsageError: no module, fewer classes, or a shape, range or device that is none.
+        UsageError: not a module, fewer classes, or an invalid shape, range or device.
     """
 
     module: nn.Module
@@ -81,14 +81,14 @@ class Classifier:
 class Bound(Named, ABC):
     """A proof that a classifier without noise keeps its answer: no sampling, alpha is 0.
 
-    A subclass is a frozen dataclass with a class attribute `name`; its fields are its parameters, among them `norm`
-    where it has more than one. It writes `prepare`.
+    A subclass is a frozen dataclass with a class attribute `name`; its fields are its parameters, among them `norm` if
+    it has more than one. It defines `prepare`.
 
     Attributes:
-        norms: in which its radii can be measured, the default first.
+        norms: of its radii, the default first.
         source: of the theorem.
-        assumption: what it takes for granted of every classifier, besides float64 arithmetic, in a sentence or two.
-        packages: that compute it, whose versions belong to what is promised.
+        assumption: what the theorem assumes of every classifier, besides float64 arithmetic, in a sentence or two.
+        packages: that compute it, whose versions are recorded in the manifest.
     """
 
     norms: ClassVar[tuple[Norm, ...]]
@@ -102,24 +102,24 @@ class Bound(Named, ABC):
 
     @property
     def measure(self) -> Norm:
-        """The norm in which its radii are measured."""
+        """The norm of its radii."""
         named = getattr(self, "norm", None)
         return self.norms[0] if named is None else norm_spelt(named, self.name, self.norms)
 
     @property
     def most(self) -> float | None:
-        """The largest radius that it can certify; None where that depends on the input."""
+        """The largest radius that it can certify; None if that depends on the input."""
         epsilon = getattr(self, "epsilon", None)
         return None if epsilon is None else float(epsilon)
 
     @property
     def in_range(self) -> bool:
-        """Whether its certificates are about changed inputs in the classifier's range alone."""
+        """Whether its certificates are only about changed inputs in the classifier's range."""
         return False
 
     @final
     def assumed(self, low: float, high: float) -> str:
-        """What its certificates take for granted of a classifier of inputs in [low, high], in sentences."""
+        """What its certificates assume of a classifier of inputs in [low, high], in sentences."""
         if not self.in_range:
             return self.assumption
         return (
@@ -129,16 +129,16 @@ class Bound(Named, ABC):
 
     @final
     def versions(self) -> dict[str, str]:
-        """Of the packages that compute it, as far as they are installed."""
+        """Versions of the packages that compute it, as far as they are installed."""
         return {package: _version(package) for package in self.packages if find_spec(package) is not None}
 
     @final
     def on(self, classifier: Classifier) -> Bounded:
-        """The bound for one classifier, made ready.
+        """Prepare the bound for one classifier.
 
         Raises:
-            UsageError: it is none that this bound can treat; the message says which ones are. Or the module computes
-                something else than what it is made of says.
+            UsageError: this bound does not apply to the classifier; the message says to which ones it does. Or the
+                module's output differs from that of its layers.
             ClassifierError: the module is in training mode, or its weights or logits are not finite.
             MissingExtraError: a package is not installed.
         """
@@ -155,12 +155,12 @@ class Bound(Named, ABC):
 class Method(ABC):
     """A bound's computation for one classifier."""
 
-    # Inputs that are computed side by side.
+    # Number of inputs to compute together.
     batch: int = 1
 
     @abstractmethod
     def logits(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The logits that the bound is about, and how far the module's own can be off in float64.
+        """The logits that the bound is about, and how far the module's own can differ in float64.
 
         Args:
             x: `(batch, *shape)`, float64.
@@ -174,7 +174,7 @@ class Method(ABC):
         """The answer for each input `(batch, *shape)`, float64, and the radius within which it is certain.
 
         Returns:
-            Classes `(batch,)`, int64, or `UNDECIDED`; radii `(batch,)`, float64, rounded down, 0 where none is certain.
+            Classes `(batch,)`, int64, or `UNDECIDED`; radii `(batch,)`, float64, rounded down, 0 if none is certain.
         """
 
 
@@ -183,9 +183,9 @@ class Bounded:
     """A bound for one classifier. Made by `Bound.on`.
 
     Attributes:
-        bound: which one.
-        classifier: that it is about.
-        method: its computation.
+        bound: the bound.
+        classifier: the classifier.
+        method: the computation.
     """
 
     bound: Bound
@@ -197,7 +197,7 @@ class Bounded:
     def certify(self, x: Tensor) -> list[Certificate]:
         """A certificate for each input of a batch `(batch, *shape)`, with alpha = 0 and no votes.
 
-        The label is the classifier's own answer, and the radius 0 where the bound proves nothing further.
+        The label is the classifier's own answer; the radius is 0 if the bound proves nothing further.
 
         Raises:
             InputError: another shape, a value that is not finite, or one outside the classifier's range.
@@ -213,10 +213,10 @@ class Bounded:
 
     def _certificate(self, answer: int, radius: float) -> Certificate:
         if not radius >= 0.0:
-            raise ClassifierError(f"the bound {self.bound} gave the radius {radius}; the network is not what it takes")
+            raise ClassifierError(f"the bound {self.bound} gave the radius {radius}; it does not apply to this network")
         known = answer != UNDECIDED
         space = (self.classifier.low, self.classifier.high) if self.bound.in_range else None
-        # A classifier whose answer no input changes has no finite radius.
+        # A classifier with the same answer for all inputs has no finite radius.
         reached = min(radius, MOST_RADIUS) if known else 0.0
         return certain(answer if known else None, reached, self.bound.measure, self.classifier.num_classes, space)
 
@@ -227,7 +227,7 @@ def bound_classes() -> dict[str, type[Bound]]:
 
 
 def bound_from_dict(description: Mapping[str, Any]) -> Bound:
-    """The bound that `Bound.to_dict` described.
+    """The bound described by `Bound.to_dict`.
 
     Raises:
         UsageError: an unknown bound, or a parameter that is unknown, missing or out of range.
@@ -240,23 +240,23 @@ def _version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:
-        # Taken from a folder of sources, which says nothing of it.
+        # Imported from a source folder without package metadata.
         return "unknown"
 
 
 def check_norm(bound: Bound, name: str) -> None:
-    """Raise UsageError unless the bound has this norm."""
+    """Raise UsageError unless the bound supports this norm."""
     norm_spelt(name, f"the bound {bound.name!r}", bound.norms)
 
 
 def check_epsilon(epsilon: float) -> None:
-    """Raise UsageError unless `epsilon` is a number above 0, and no more than the largest radius."""
+    """Raise UsageError unless `epsilon` is a number above 0 and at most `MOST_RADIUS`."""
     if not (is_real(plain(epsilon)) and 0.0 < epsilon <= MOST_RADIUS):
         raise UsageError(f"epsilon is a number above 0 in input units, up to {MOST_RADIUS:g}, got {epsilon!r}")
 
 
 def checked_batch(classifier: Classifier, x: Tensor) -> Tensor:
-    """A copy of `x` in float64 on the classifier's device, if it lies in its input space.
+    """A copy of `x` in float64 on the classifier's device, if it lies in the input space.
 
     Raises:
         InputError: another shape, a value that is not finite, or one outside the range.
@@ -278,11 +278,7 @@ def checked_batch(classifier: Classifier, x: Tensor) -> Tensor:
 
 
 def checked_logits(logits: Tensor) -> Tensor:
-    """`logits` if all are finite.
-
-    Raises:
-        ClassifierError: one is not.
-    """
+    """`logits`, if all are finite; ClassifierError otherwise."""
     good = logits.isfinite().all(dim=1)
     if not bool(good.all()):
         raise ClassifierError(
@@ -304,32 +300,32 @@ def _check_module(module: nn.Module) -> None:
 
 
 def _check_same(classifier: Classifier, method: Method) -> None:
-    """Raise UsageError unless a module computes what the bound takes it for, as far as a few random inputs tell."""
+    """Raise UsageError unless a module's output is that of its layers, on a few random inputs."""
     module, where = classifier.module, classifier.device or torch.device("cpu")
     shares = torch.rand((_PROBES, *classifier.shape), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     x = (classifier.low * (1.0 - shares) + classifier.high * shares).to(where)
-    held = {
+    tensors = {
         name: each.detach().to(where, torch.float64 if each.is_floating_point() else each.dtype)
         for name, each in chain(module.named_parameters(), module.named_buffers())
     }
     with torch.no_grad():
-        taken, slack = method.logits(x)
+        of_layers, slack = method.logits(x)
         try:
-            own = functional_call(module, held, (x.clone(),))
+            own = functional_call(module, tensors, (x.clone(),))
         except RuntimeError as error:
             raise UsageError(f"the module cannot be computed in float64, which a bound is about: {error}") from error
-        if tuple(own.shape) != tuple(taken.shape):
+        if tuple(own.shape) != tuple(of_layers.shape):
             raise UsageError(
-                f"the module returns values of shape {tuple(own.shape)} for {len(x)} inputs, and the layers it is made "
-                f"of {tuple(taken.shape)}"
+                f"the module returns values of shape {tuple(own.shape)} for {len(x)} inputs, but its layers return "
+                f"{tuple(of_layers.shape)}"
             )
-        apart = (checked_logits(own) - taken).abs()
-        # Where sizes overflow there is no telling, and no certificate.
-        beyond = (apart - slack.nan_to_num(nan=math.inf)).argmax()
-    if float(apart.flatten()[beyond]) > float(slack.flatten()[beyond]):
+        apart = (checked_logits(own) - of_layers).abs()
+        # If sizes overflow, this check cannot decide, and nothing is certified.
+        worst = (apart - slack.nan_to_num(nan=math.inf)).argmax()
+    if float(apart.flatten()[worst]) > float(slack.flatten()[worst]):
         raise UsageError(
-            f"the module computes something else than the layers it is made of: on random inputs of its range a logit "
-            f"is {float(apart.flatten()[beyond]):.3g} away from theirs, and rounding explains "
-            f"{float(slack.flatten()[beyond]):.3g}. A bound would be about the layers, so nothing is certified; look "
+            f"the module computes something else than its layers: on random inputs of its range a logit is "
+            f"{float(apart.flatten()[worst]):.3g} away from theirs, and rounding explains "
+            f"{float(slack.flatten()[worst]):.3g}. A bound would be about the layers, so nothing is certified; look "
             "for hooks, methods that were replaced, and weights that change"
         )

@@ -1,10 +1,9 @@
 """A cheaper bound for provable training: hidden layers by intervals, and the margins by the dual of the polytope.
 
-It takes the work of as many copies of an image as there are classes, where the bound `convex` takes as many as there
-are inputs and undecided units. What is certified is never this bound: it is computed in float32, and no rounding is
-taken off. Source: Zhang, Chen, Xiao, Gowal, Stanforth, Li, Boning & Hsieh 2020, "Towards Stable and Efficient Training
-of Verifiably Robust Neural Networks" (CROWN-IBP), with the slopes of Wong & Kolter 2018; for intervals Gowal et al.
-2018.
+It costs as much as one copy of an image per class; the bound `convex` costs one per input value and undecided unit.
+Certificates never use it: it is in float32, and its rounding is not subtracted. Source: Zhang, Chen, Xiao, Gowal,
+Stanforth, Li, Boning & Hsieh 2020, "Towards Stable and Efficient Training of Verifiably Robust Neural Networks"
+(CROWN-IBP), with the slopes of Wong & Kolter 2018; for intervals Gowal et al. 2018.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ def interval_margins(
     """Lower bounds on (logit of the label - logit j) for all inputs within `epsilon` (Linf) of `x`, before rounding.
 
     Args:
-        network: its layers: affine ones, ReLU and flattening.
+        network: its layers are affine, ReLU or flattening.
         x: `(batch, *shape)`, in the precision of the layers.
         labels: `(batch,)`.
         epsilon: in input units, above 0.
-        limits: smallest and largest value of an input that counts; None for all inputs.
+        limits: smallest and largest value of the changed inputs that count; None for all inputs.
 
     Returns:
         `(batch, classes)`; 0 for the label itself.
@@ -58,7 +57,7 @@ def interval_margins(
 
 
 def _intervals(network: PlainNetwork, middle: Tensor, spread: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """The ends of the values before each layer."""
+    """The lower and upper ends of the values before each layer."""
     seen = []
     for layer in network.layers:
         low, high = middle - spread, middle + spread
@@ -77,9 +76,9 @@ def _intervals(network: PlainNetwork, middle: Tensor, spread: Tensor) -> list[tu
 
 
 def _through_relu(weights: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
-    """Weights of the values before a layer of ReLU, from those after it, and what its relaxation takes off."""
+    """Weights of the values before a ReLU layer, from those after it, and what its relaxation subtracts."""
     below, above = low.clamp_max(0.0), high.clamp_min(0.0)
-    # 1 where both ends are above 0, 0 where both are below.
+    # 1 if both ends are above 0, 0 if both are below.
     slope = above / (above - below).clamp_min(1e-12)
     slope = torch.where(low >= 0.0, torch.ones_like(slope), slope)
     weights = slope.unsqueeze(1) * weights

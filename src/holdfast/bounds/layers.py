@@ -1,4 +1,4 @@
-"""A network as the list of layers that bounds know: affine ones, ReLU (or another activation), and flattening."""
+"""A network as a list of layers that bounds support: affine ones, ReLU (or another activation), and flattening."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class PlainNetwork:
 
     Attributes:
         layers: Linear, Conv2d, Flatten and activations; normalization is an affine layer.
-        shapes: of the input and of what each layer returns, without the batch.
+        shapes: of the input and of each layer's output, without the batch.
     """
 
     layers: nn.Sequential
@@ -41,7 +41,7 @@ class PlainNetwork:
 
     @property
     def hidden(self) -> list[nn.Module]:
-        """The layers before it."""
+        """All layers before the last one."""
         return list(self.layers)[:-1]
 
     def logits(self, x: Tensor) -> Tensor:
@@ -59,14 +59,13 @@ def plain(
 
     Args:
         classifier: with a module of nested `nn.Sequential`.
-        activations: that the caller can treat.
+        activations: that the caller supports.
         dtype: of a copy of the layers; None for the layers themselves, through which gradients reach the weights.
 
     Raises:
-        UsageError: it has another layer or a hook, its last one is not fully connected, or the shapes do not fit.
+        UsageError: another kind of layer, a hook, a last layer that is not fully connected, or shapes that do not fit.
     """
     layers: list[nn.Module] = []
-    # Without gradients of their own, so that training does not see them.
     x = torch.zeros((1, *classifier.shape), dtype=torch.float32)
     x = x.to(next(iter(classifier.module.state_dict().values()), x).device)
     for layer in flat(classifier.module):
@@ -96,12 +95,12 @@ def plain(
 
 
 def _copied(layer: nn.Module, where: torch.device, dtype: torch.dtype) -> nn.Module:
-    """A layer of the same class and weights, and nothing else that a layer may carry: no gradients, no other methods.
+    """A layer of the same class and weights, without gradients, replaced methods or anything else it may carry.
 
-    The weights are parameters of its own, in order: auto_LiRPA takes no others.
+    The weights are new contiguous parameters: auto_LiRPA takes no others.
     """
     made: nn.Module
-    # Made without memory first, since random weights would be drawn from torch's global generator.
+    # Made without memory first, since initial weights would be drawn from torch's global generator.
     with torch.device("meta"):
         if isinstance(layer, nn.Linear):
             made = nn.Linear(layer.in_features, layer.out_features, layer.bias is not None)
@@ -119,30 +118,30 @@ def _copied(layer: nn.Module, where: torch.device, dtype: torch.dtype) -> nn.Mod
 
 
 def _in_order(layer: nn.Module) -> nn.Module:
-    """A convolution whose weights lie in the order in memory that convex-adversarial takes; gradients pass through."""
+    """A convolution whose weights have the memory layout that convex-adversarial needs; gradients pass through."""
     if not isinstance(layer, nn.Conv2d):
         return layer
     shadow = copy.copy(layer)
     shadow._parameters = {"bias": layer._parameters["bias"]}
-    # Not `contiguous`, which leaves the strides of one channel as they are.
+    # `contiguous` would not change the strides of a single channel.
     shadow.weight = layer.weight.clone(memory_format=torch.contiguous_format)
     return shadow
 
 
 def flat(module: nn.Module) -> Iterator[nn.Module]:
-    """The layers of nested `nn.Sequential` in their order, without identities.
+    """The layers of nested `nn.Sequential` in order, without identities.
 
     Raises:
-        UsageError: one has a hook or a `forward` of its own, which may change what it computes.
+        UsageError: a layer has a hook or a `forward` of its own, which may change what it computes.
     """
-    # Neither of these is in torch's public interface.
+    # Neither name is in torch's public interface.
     hooks = (getattr(module, name, None) for name in ("_forward_hooks", "_forward_pre_hooks"))
     if any(hooks) or "forward" in vars(module):
         raise UsageError(
             "this bound takes layers without hooks and with the forward of their class, got a "
             f"{type(module).__name__} with others, which may change what it computes; remove them"
         )
-    # Only this very class: a class made from it may go another way through its layers.
+    # Only this class itself: a subclass may go another way through its layers.
     if type(module) is nn.Sequential:
         for part in module:
             yield from flat(part)
@@ -151,7 +150,7 @@ def flat(module: nn.Module) -> Iterator[nn.Module]:
 
 
 def _checked(layer: nn.Module, activations: tuple[type[nn.Module], ...]) -> nn.Module:
-    # Only these very classes, as above.
+    # Only these classes themselves, as in `flat`.
     if type(layer) not in (*_AFFINE, nn.Flatten, *activations):
         known = ", ".join(kind.__name__ for kind in (*_AFFINE, nn.Flatten, *activations))
         raise UsageError(
@@ -167,12 +166,12 @@ def _checked(layer: nn.Module, activations: tuple[type[nn.Module], ...]) -> nn.M
         raise UsageError(f"this bound takes convolutions without groups and dilation, padded by zeros, got {layer}")
     if isinstance(layer, nn.Flatten) and (layer.start_dim, layer.end_dim) != (1, -1):
         raise UsageError(f"this bound takes layers that flatten whole inputs, got {layer}")
-    # Never in place, since the inputs are needed again.
+    # Never in place, since its inputs are needed again.
     return nn.ReLU().eval() if isinstance(layer, nn.ReLU) else layer
 
 
 def _check_fit(layer: nn.Module, shape: torch.Size) -> None:
-    """The layer must take this shape, and its transpose must lead back to it."""
+    """Raise UsageError unless the layer takes this shape, and its transpose leads back to it."""
     fitting = True
     if isinstance(layer, nn.Linear):
         fitting = tuple(shape) == (layer.in_features,)
@@ -195,7 +194,7 @@ def statistics(layer: Normalization, shape: tuple[int, ...]) -> tuple[Tensor, Te
     """Mean and standard deviation of each channel `(channels,)`, float64, for inputs of this shape.
 
     Raises:
-        UsageError: they are for other axes than the channels of such inputs, or a deviation is not above 0.
+        UsageError: they belong to other axes than the channels of such inputs, or a deviation is not above 0.
     """
     mean, std = layer.get_buffer("mean").double(), layer.get_buffer("std").double()
     known = [(channels, *[1] * (len(shape) - 1)) for channels in (1, shape[0])]
@@ -210,7 +209,7 @@ def statistics(layer: Normalization, shape: tuple[int, ...]) -> tuple[Tensor, Te
 
 
 def _affine(layer: Normalization, shape: tuple[int, ...], dtype: torch.dtype) -> nn.Module:
-    """Normalization as a fully connected layer, or as a convolution of 1 x 1."""
+    """Normalization as a fully connected layer, or as a 1 x 1 convolution."""
     if len(shape) not in (1, 3):
         raise UsageError(f"bounds take images and feature vectors, got inputs of shape {shape}")
     mean, std = statistics(layer, shape)

@@ -1,4 +1,4 @@
-"""The two ways from a lead over the other classes to a radius: by a quotient, and by yes or no at an epsilon."""
+"""Two ways from the lead over other classes to a radius: a quotient, or yes and no at an epsilon."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 
 class _OfNetwork(Method):
-    """A method that knows the classifier as a plain network."""
+    """A method that has the classifier as a plain network."""
 
     network: PlainNetwork
 
     @final
     def logits(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Those of the network, and the rounding of two computations of them."""
+        """The network's logits, and the rounding of two computations of them."""
         return self.network.logits(x), reach(self.network, x, 0.0).between_computations()
 
 
 class MarginQuotient(_OfNetwork):
-    """Leads, each divided by the most that it can shrink for each unit of length of a change.
+    """Divides each lead by the most that it can shrink per unit of length of a change.
 
     Args:
         network: whose logits have the margins.
@@ -58,12 +58,12 @@ class MarginQuotient(_OfNetwork):
 
 
 class MarginWithin(_OfNetwork):
-    """Whether all margins stay above 0 within an epsilon. A bound writes `least_margins`.
+    """Whether all margins stay above 0 within an epsilon. A subclass defines `least_margins`.
 
     Args:
         network: in float64.
         epsilon: the radius to certify.
-        search: halvings between 0 and epsilon, for inputs that epsilon is too much for.
+        search: number of halvings between 0 and epsilon, for inputs that are not certified at epsilon.
     """
 
     def __init__(self, network: PlainNetwork, epsilon: float, search: int = 0) -> None:
@@ -81,7 +81,7 @@ class MarginWithin(_OfNetwork):
             epsilon: in input units, above 0.
 
         Returns:
-            `(batch, classes)`; what stands at the label itself is not read.
+            `(batch, classes)`; the entry of the label itself is not used.
         """
 
     @final
@@ -96,7 +96,7 @@ class MarginWithin(_OfNetwork):
         return answers, found
 
     def _largest(self, x: Tensor, answer: Tensor) -> float:
-        """The largest certified of the radii that halving tries, for one input."""
+        """The largest radius certified by halving, for one input."""
         certified, refused = 0.0, self.epsilon
         for _ in range(self.search):
             middle = (certified + refused) / 2
@@ -117,6 +117,6 @@ class MarginWithin(_OfNetwork):
 
 
 def check_search(search: int) -> None:
-    """Raise UsageError unless it is a number of halvings."""
+    """Raise UsageError unless `search` is a number of halvings."""
     if type(search) is not int or search < 0:
         raise UsageError(f"search is a whole number of halvings from 0 on, got {search!r}")

@@ -1,4 +1,4 @@
-"""convex-adversarial, as bounds and training use it: the dual of the convex outer polytope."""
+"""The dual of the convex outer polytope by convex-adversarial, for bounds and training."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from holdfast.bounds.layers import PlainNetwork
 
 NORMS = (Norm.LINF, Norm.L2)
-# The library names the dual norms.
+# The library uses the names of the dual norms.
 _DUAL = {"linf": "l1", "l2": "l2"}
 
 EVERYWHERE = "all"
 
 
 def check_inputs(inputs: str, norm: str) -> None:
-    """Raise UsageError unless it is known which changed inputs count, and the norm goes with it."""
+    """Raise UsageError unless `inputs` is valid and goes with the norm."""
     if inputs not in (EVERYWHERE, IN_RANGE):
         raise UsageError(f"inputs is {EVERYWHERE!r} (whatever the values) or {IN_RANGE!r}, got {inputs!r}")
     if inputs == IN_RANGE and norm != "linf":
@@ -46,8 +46,8 @@ def least_margins(
         labels: `(batch,)`.
         epsilon: in input units, above 0.
         norm: "linf" or "l2".
-        limits: smallest and largest value of an input that counts; None for all inputs.
-        projections: Cauchy projections in the place of exact L1 norms: an estimate, for training only. 0 for none.
+        limits: smallest and largest value of the changed inputs that count; None for all inputs.
+        projections: number of Cauchy projections instead of exact L1 norms: an estimate, for training only. 0 for none.
 
     Returns:
         `(batch, classes)`; 0 for the label itself.
@@ -62,7 +62,7 @@ def least_margins(
     settings: dict[str, Any] = {"norm_type": _DUAL[norm]}
     if limits is not None:
         settings |= {"bounded_input": True, "input_l": limits[0], "input_u": limits[1]}
-    # The library has no random copies where they would not be fewer than the values of an input.
+    # The library uses projections only if they are fewer than the values of an input.
     if 0 < projections < x[0].numel():
         settings |= {"proj": projections, "norm_type": "l1_median" if norm == "linf" else "l2_normal"}
     bounds: Tensor = library.RobustBounds(network.layers, epsilon, **settings)(x, labels)

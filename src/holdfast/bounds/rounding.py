@@ -1,9 +1,9 @@
 """How far float64 can be off: one bound for everything that is computed from a network's weights by sums of products.
 
-Each computed number here is a sum of products of weights, slopes in [0, 1], interval ends and inputs. Whatever the
-order of the additions, its error is at most gamma(N) times the sum of the absolute values of the products, where N is
-the number of operations on the longest way from an input to it (Higham 2002, "Accuracy and Stability of Numerical
-Algorithms", chapters 3 and 4), and what underflows. One pass with absolute weights bounds both. See docs/bounds.md.
+Each computed number is a sum of products of weights, slopes in [0, 1], interval ends and inputs. In any order of the
+additions, its error is at most gamma(N) times the sum of the absolute values of the products, where N is the number of
+operations on the longest way from an input to it (Higham 2002, "Accuracy and Stability of Numerical Algorithms",
+chapters 3 and 4), plus what underflows. One pass with absolute weights bounds both. See docs/bounds.md.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from torch import Tensor, nn
 from holdfast.bounds.base import UNDECIDED
 from holdfast.bounds.layers import PlainNetwork
 
-# Of float64, to nearest.
+# Unit roundoff of float64, to nearest.
 UNIT = 2.0**-53
-# More than is lost, for each unit of what it is multiplied by, where products or squares are too small for float64.
+# More than is lost, per unit of the factor, where products or squares are too small for float64.
 UNDERFLOW = 2.0**-490
-# Operations that are spent on a layer besides its sums: slopes, signs, differences, products with a slope.
+# Operations of a layer besides its sums: slopes, signs, differences, products with a slope.
 _OTHERS = 16
 
 
 class Reach(NamedTuple):
-    """What is known of the rounding of a network's outputs.
+    """Bounds on the rounding of a network's outputs.
 
     Attributes:
         size: sums of absolute products `(batch, classes)`.
-        carried: by how much relaxations may miss the function, through all layers after them `(batch, classes)`.
+        carried: error of relaxations, carried through all layers after them `(batch, classes)`.
         gamma: largest relative error of a sum of products.
     """
 
@@ -38,7 +38,7 @@ class Reach(NamedTuple):
     gamma: float
 
     def of_difference(self, answers: Tensor) -> Tensor:
-        """How far a bound on (logit of the answer - logit j) can be off, together with the logits themselves.
+        """How far a bound on (logit of the answer - logit j) can be off, including the logits themselves.
 
         Args:
             answers: `(batch,)` classes.
@@ -57,13 +57,13 @@ class Reach(NamedTuple):
 
 
 def gamma(operations: int) -> float:
-    """The largest relative error that so many roundings can add up to."""
+    """The largest relative error of this many roundings."""
     error = operations * UNIT
     return error / (1.0 - error)
 
 
 def operations(network: PlainNetwork) -> int:
-    """More operations than lie on any way from an input to a bound on an output."""
+    """An upper bound on the operations on any way from an input to a bound on an output."""
     spent = 0
     for layer, shape in zip(network.layers, network.shapes[1:], strict=True):
         spent += _OTHERS + shape.numel()
@@ -85,7 +85,7 @@ def reach(network: PlainNetwork, x: Tensor, epsilon: float | Tensor) -> Reach:
     factor = gamma(operations(network))
     size = x.abs() + epsilon
     carried = torch.zeros_like(size)
-    # All values so far, and 1: a coefficient that is lost may belong to any of them.
+    # All values so far, and 1: a coefficient lost by underflow may belong to any of them.
     total = 1.0 + _sum(size)
     for layer in network.layers:
         if isinstance(layer, nn.Linear | nn.Conv2d):
@@ -95,11 +95,11 @@ def reach(network: PlainNetwork, x: Tensor, epsilon: float | Tensor) -> Reach:
         elif isinstance(layer, nn.Flatten):
             size, carried = size.flatten(1), carried.flatten(1)
         elif isinstance(layer, nn.Sigmoid):
-            # It is flatter than 1, its values are in [0, 1], and torch computes it to a few units in the last place.
+            # Its slope is below 1, its values are in [0, 1], and torch is accurate to a few units in the last place.
             carried = carried + 2.0 * factor * size + 2.0**-46
             size = torch.ones_like(size)
         else:
-            # A slope at most 1 and an offset that is an interval end; the interval itself may be off by as much.
+            # A slope at most 1, and an offset that is an interval end; the interval itself may be off by as much.
             carried = 2.0 * carried + 2.0 * factor * size
             size = 2.0 * size
             total = total + _sum(size)
@@ -107,7 +107,7 @@ def reach(network: PlainNetwork, x: Tensor, epsilon: float | Tensor) -> Reach:
 
 
 def decided(network: PlainNetwork, x: Tensor, logits: Tensor) -> Tensor:
-    """The classes with the largest logits, or `UNDECIDED` where rounding may have decided."""
+    """The classes with the largest logits, or `UNDECIDED` if rounding may have decided."""
     answers = logits.argmax(dim=1)
     own = logits.gather(1, answers.unsqueeze(1))
     ahead = own - logits > reach(network, x, 0.0).of_difference(answers)

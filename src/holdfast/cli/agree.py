@@ -28,6 +28,7 @@ def agree_command(
     model: options.ModelSpec,
     data: options.DataSpec = "digits",
     noise: options.NoiseSpec = None,
+    denoiser: options.Denoiser = None,
     split: options.Split = "test",
     every: options.Every = 1,
     limit: Annotated[int, typer.Option("--limit", help="Take at most this many examples.", min=1, metavar="N")] = 20,
@@ -51,7 +52,8 @@ def agree_command(
     from holdfast.estimators import FixedSize
     from holdfast.store.seeds import CHOSEN, ENTROPY
 
-    setup, estimator = Setup.load(model, data, noise, split, "cpu", precision), FixedSize(n, alpha, bounds)
+    setup = Setup.load(model, data, noise, split, "cpu", precision, denoiser=denoiser)
+    estimator = FixedSize(n, alpha, bounds)
     at = radii_of_report(setup, estimator) if radii is None else parse_radii(radii)
     with console.count_progress(f"certify twice {Path(model).name}", json or quiet) as show:
         found = compare(

@@ -56,6 +56,7 @@ def attack_command(
         typer.Option("--out", help="Folder of the attack. An interrupted attack is resumed.", metavar="FOLDER"),
     ] = None,
     data: options.DataSpec = "digits",
+    denoiser: options.Denoiser = None,
     noise: Annotated[
         str | None,
         typer.Option(
@@ -173,7 +174,7 @@ def attack_command(
     )
     attack_options.commitment.check(out, AttackManifest)
     computation = ComputeOptions(device, threads, parse_batch_size(batch_size), precision, backend)
-    opened = open_model(model, torch_device(device))
+    opened = open_model(model, torch_device(device), denoiser=denoiser)
     certification = None if run is None else attacked_run(run)
     if certification is not None:
         refuse_decided(certification, noise, every, split, precision, backend)

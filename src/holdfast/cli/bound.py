@@ -35,6 +35,7 @@ def bound_command(
         Path | None,
         typer.Option("--out", help="Folder of the run. An interrupted run is resumed.", metavar="RUN"),
     ] = None,
+    denoiser: options.Denoiser = None,
     data: options.DataSpec = "digits",
     split: options.Split = "test",
     every: options.Every = 1,
@@ -68,7 +69,7 @@ def bound_command(
         raise UsageError(f"{missing}, is missing: a bound needs both, as in --model m.safetensors --out runs/convex")
     chosen = parse_bound(bound)
     commitment.check(out, RunManifest)
-    opened, examples = open_model(model, torch_device(device)), open_data_spec(data, split)
+    opened, examples = open_model(model, torch_device(device), denoiser=denoiser), open_data_spec(data, split)
     fitted = fitted_model(opened, examples, data)
     with console.run_progress(f"bound {out.name}", json or quiet) as show:
         bound_into(

@@ -29,6 +29,7 @@ def certify_command(
     ],
     data: options.DataSpec = "digits",
     noise: options.NoiseSpec = None,
+    denoiser: options.Denoiser = None,
     split: options.Split = "test",
     every: options.Every = 1,
     limit: options.Limit = None,
@@ -84,7 +85,7 @@ def certify_command(
     commitment.check(out, RunManifest)
     # What "auto" stands for is decided below, once the amount of work is known.
     first = FLOAT32 if precision == AUTO else precision
-    setup = Setup.load(model, data, noise, split, device, first, theorem)
+    setup = Setup.load(model, data, noise, split, device, first, theorem, denoiser)
     question = Question(
         n0=n0,
         n=n,

@@ -28,6 +28,14 @@ NoiseSpec = Annotated[
 ]
 MODEL_HELP = f"Model: {MODELS}."
 ModelSpec = Annotated[str, typer.Option("--model", help=MODEL_HELP, metavar="SPEC")]
+Denoiser = Annotated[
+    str | None,
+    typer.Option(
+        "--denoiser",
+        help="Denoiser in front of the model, smoothed with it: ffdnet:FILE,level=SIGMA, or a model.",
+        metavar="SPEC",
+    ),
+]
 Split = Annotated[str, typer.Option("--split", help="Split of the data set: test or train.")]
 Alpha = Annotated[float, typer.Option("--alpha", help="Failure probability of each certificate.")]
 Bounds = Annotated[

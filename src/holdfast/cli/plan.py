@@ -26,6 +26,7 @@ def add_to(app: typer.Typer) -> None:
 
 def plan_command(
     noise: options.NoiseSpec = None,
+    denoiser: options.Denoiser = None,
     model: Annotated[
         str | None,
         typer.Option("--model", help="Model whose speed to measure in a short burst.", metavar="SPEC"),
@@ -54,7 +55,9 @@ def plan_command(
     setup = (
         None
         if model is None
-        else Setup.load(model, data, noise, split, device, FLOAT32 if precision == AUTO else precision)
+        else Setup.load(
+            model, data, noise, split, device, FLOAT32 if precision == AUTO else precision, denoiser=denoiser
+        )
     )
     if setup is None and noise is None:
         raise UsageError("a plan needs --noise, or --model with the noise it was trained for")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from typer.core import TyperCommand
 
-from holdfast.registry import brought, told
+from holdfast.registry import errors_as_warnings, find_plugins
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,8 +42,8 @@ def add_to(app: typer.Typer, arguments: Sequence[str]) -> None:
     own = {str(info.name): "holdfast.cli" for info in app.registered_commands}
     if any(argument in own for argument in arguments[:1]):
         return
-    for name, (distribution, entry) in brought("command", GROUP, own).items():
-        with told("command", name, distribution):
+    for name, (distribution, entry) in find_plugins("command", GROUP, own).items():
+        with errors_as_warnings("command", name, distribution):
             add: Callable[[typer.Typer], None] = entry.load()
             add(app)
 

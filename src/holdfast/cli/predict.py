@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from holdfast.cli import console, options
-from holdfast.workflows.predict import answers
-from holdfast.workflows.setup import Setup
-from holdfast.workflows.specs import parse_batch_size, parse_engine
+from holdfast.workflows.attack import NO_NOISE
+from holdfast.workflows.predict import answers, plain_answers
+from holdfast.workflows.setup import Setup, check_answers, fitted_model
+from holdfast.workflows.specs import open_data_spec, parse_batch_size, parse_engine
 
 if TYPE_CHECKING:
+    from holdfast.store.subsets import Subset
     from holdfast.types import Prediction
     from holdfast.workflows.predict import Answers
 
@@ -27,6 +29,7 @@ def predict_command(
     model: options.ModelSpec,
     data: options.DataSpec = "digits",
     noise: options.NoiseSpec = None,
+    denoiser: options.Denoiser = None,
     split: options.Split = "test",
     every: options.Every = 1,
     limit: options.Limit = None,
@@ -48,12 +51,16 @@ def predict_command(
 ) -> None:
     """Predict with the smoothed classifier. It abstains where the top two classes cannot be told apart at alpha.
 
-    Sampling of an input stops as soon as its answer is clear; --n is the largest number of samples.
+    Sampling of an input stops as soon as its answer is clear; --n is the largest number of samples. With `--noise none`
+    the model answers alone: its clean accuracy.
     """
     from holdfast.analysis import choices
     from holdfast.store.seeds import CHOSEN, ENTROPY
 
-    setup = Setup.load(model, data, noise, split, device, precision)
+    if noise == NO_NOISE:
+        _predict_alone(model, denoiser, data, split, every, limit, device, batch_size, json, quiet)
+        return
+    setup = Setup.load(model, data, noise, split, device, precision, denoiser=denoiser)
     where = parse_engine(engine, ray_address, device, parse_batch_size(batch_size), threads)
     with console.count_progress(f"predict {Path(model).name}", json or quiet) as show:
         found = answers(setup, every, limit, n, alpha, where, fixed=fixed, seed=seed, backend=backend, on_done=show)
@@ -87,9 +94,66 @@ def _document(prediction: Prediction) -> dict[str, Any]:
     return {name: value for name, value in asdict(prediction).items() if name != "cut"}
 
 
-def _print(found: Answers, setup: Setup) -> None:
+def _predict_alone(
+    model: str,
+    denoiser: str | None,
+    data: str,
+    split: str,
+    every: int,
+    limit: int | None,
+    device: str,
+    batch_size: str,
+    json: bool,
+    quiet: bool,
+) -> None:
+    """Print what the model answers without noise."""
+    from holdfast.models.source import open_model
+    from holdfast.sampling.devices import torch_device
+
+    examples = open_data_spec(data, split)
+    fitted = fitted_model(open_model(model, torch_device(device), denoiser=denoiser), examples, data)
+    check_answers(fitted, examples.shape, None, examples)
+    with console.count_progress(f"predict {Path(model).name}", json or quiet) as show:
+        found = plain_answers(fitted, examples, every, limit, device, parse_batch_size(batch_size), show)
+    correct = sum(label == example.label for example, label in zip(found.examples, found.labels, strict=True))
+    if json:
+        answers = zip(found.examples, found.labels, strict=True)
+        console.print_json(
+            {
+                "noise": None,
+                "subset": found.subset.words,
+                "correct": correct,
+                "predictions": [
+                    {"index": each.index, "true_label": each.label, "label": label} for each, label in answers
+                ],
+            }
+        )
+        return
+    names = fitted.classes
+    rows = [
+        (str(example.index), names[example.label], names[label])
+        for example, label in zip(found.examples, found.labels, strict=True)
+    ]
+    console.print_table(("example", "true", "predicted"), rows)
+    console.say(
+        f"{_share(correct, len(rows), found.subset)}; {found.subset.words}. Without noise: nothing is certified"
+    )
+
+
+def _share(correct: int, count: int, subset: Subset) -> str:
+    """How many are correct, with an interval."""
     from holdfast.stats.datasets import proportion
 
+    share = proportion(correct, count)
+    # Accuracy is no statement about alpha: unless the examples are a sample, the interval is about them alone.
+    covered = "" if subset.sampled else ", for these examples alone"
+    return (
+        f"{correct} of {count} correct ({100 * share.value:.1f}%, 95% interval {100 * share.lower:.1f} to "
+        f"{100 * share.upper:.1f}{covered})"
+    )
+
+
+def _print(found: Answers, setup: Setup) -> None:
     examples, predictions, subset = found.examples, found.predictions, found.subset
     names = setup.model.classes
     rows = [
@@ -105,12 +169,8 @@ def _print(found: Answers, setup: Setup) -> None:
     console.print_table(("example", "true", "predicted", "top votes", "p-value"), rows)
     correct = sum(each.label == example.label for example, each in zip(examples, predictions, strict=True))
     abstained = sum(each.label is None for each in predictions)
-    share = proportion(correct, len(examples))
-    # Accuracy is no statement about alpha: unless the examples are a sample, the interval is about them alone.
-    covered = "" if subset.sampled else ", for these examples alone"
     spent = sum(each.counts.total for each in predictions) / len(predictions)
     console.say(
-        f"{correct} of {len(examples)} correct ({100 * share.value:.1f}%, 95% interval {100 * share.lower:.1f} to "
-        f"{100 * share.upper:.1f}{covered}), {abstained} abstentions; {spent:,.0f} samples each on average; "
+        f"{_share(correct, len(examples), subset)}, {abstained} abstentions; {spent:,.0f} samples each on average; "
         f"{subset.words}"
     )

@@ -26,6 +26,7 @@ def transfer_command(
         list[str],
         typer.Option("--model", help="Model that was attacked; repeat it for each, in any order.", metavar="SPEC"),
     ],
+    denoiser: options.Denoiser = None,
     data: options.DataSpec = "digits",
     seed: options.Seed = None,
     batch_size: options.BatchSize = "auto",
@@ -43,7 +44,7 @@ def transfer_command(
     from holdfast.sampling.rng import check_seed, fresh_seed
 
     found = read_attacks(attacks)
-    models = [open_model(spec, torch_device(device)) for spec in model]
+    models = [open_model(spec, torch_device(device), denoiser=denoiser) for spec in model]
     computation = ComputeOptions(device, threads, parse_batch_size(batch_size), "float32", "auto")
     for run in found.values():
         data_attacked(run, data)

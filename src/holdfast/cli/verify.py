@@ -57,6 +57,7 @@ def verify_command(
             metavar="SPEC",
         ),
     ] = None,
+    denoiser: options.Denoiser = None,
     replay: Annotated[
         str | None,
         typer.Option(
@@ -132,7 +133,10 @@ def verify_command(
     else:
         _refuse({"--run": attacked}, f"{run} is not an attack")
     place.check(manifest, is_attack, model is not None, replay is not None)
-    given = _given(manifest, data, model, replay, digest, results, nonce, place)
+    if model is None:
+        _refuse({"--denoiser": denoiser}, "there is no --model")
+    opened = None if model is None else _opened(model, denoiser, place.device or "cpu")
+    given = _given(manifest, data, opened, replay, digest, results, nonce)
     show = _Show(json or quiet)
     outcome: Findings
     if is_attack:
@@ -214,12 +218,11 @@ class _Show:
 def _given(
     manifest: dict[str, Any],
     data: str | None,
-    model: str | None,
+    model: Model | None,
     replay: str | None,
     digest: str | None,
     results: str | None,
     nonce: str | None,
-    place: _Replayer,
 ) -> Given:
     """What to check the run against, as the options name it."""
     from holdfast.workflows.verify import Given
@@ -238,16 +241,16 @@ def _given(
         results=results,
         nonce=nonce,
         data=None if data is None else lambda split: open_data_spec(data, split),
-        model=None if model is None else _opened(model, place.device or "cpu"),
+        model=model,
         replay=sample,
     )
 
 
-def _opened(model: str, device: str) -> Model:
+def _opened(model: str, denoiser: str | None, device: str) -> Model:
     from holdfast.models.source import open_model
     from holdfast.sampling.devices import torch_device
 
-    return open_model(model, torch_device(device))
+    return open_model(model, torch_device(device), denoiser=denoiser)
 
 
 def _manifest(folder: Path, is_attack: bool) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import math
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, final
@@ -13,7 +14,7 @@ import numpy as np
 
 from holdfast.data.scales import EightBit, Numbers, Values
 from holdfast.data.splitting import is_sorted_by_class
-from holdfast.errors import DataError, UsageError
+from holdfast.errors import DataError, HoldfastWarning, UsageError
 from holdfast.files import explained
 from holdfast.registry import Registry
 from holdfast.spec import Form, name_of, parse, place
@@ -29,7 +30,14 @@ if TYPE_CHECKING:
     from holdfast.data.scales import Array, Scale
 
 SPLITS = ("train", "test")
+# Both of them together.
+ALL = "all"
+# Options that every source has, with what stands for their values in help texts.
+COMMON = {"classes": "N|FILE", "split": ALL}
+_COMMON_PATHS = ("classes",)
 
+# Of the notes that a manifest keeps: no source has as many, nor as long ones.
+_MOST_NOTES, _MOST_CHARACTERS = 100, 2_000
 _VALUES_AT_ONCE = 2**22
 
 
@@ -41,10 +49,11 @@ class DataSet:
 
     Args:
         source: short name of where it comes from, such as "mnist"; no path.
-        split: "train" or "test".
+        split: "train", "test", or "all" for both together.
         class_names: one name a class, in the order of the labels.
         labels: `(len,)` class indices, 0-based.
-        shape: shape of one input, `(channels, height, width)` or `(features,)`.
+        shape: shape of one input: `(features,)`, `(channels, time)`, `(channels, height, width)` or
+            `(channels, depth, height, width)`.
         load: indices `(num,)` -> values `(num, *shape)`: uint8 from 0 to `peak`, or float32 within `bounds`.
         raw: index -> the bytes that identify one input: its values, or the encoded image they are decoded from.
         peak: the 8-bit value that stands for 1.0.
@@ -89,6 +98,7 @@ class DataSet:
         self.decoder = decoder
         # They name files and classes of others.
         self.notes = tuple(map(visible, notes))
+        self._place: Path | None = None
         self._check()
 
     @classmethod
@@ -125,6 +135,128 @@ class DataSet:
             bounds=bounds,
             notes=notes,
         )
+
+    @classmethod
+    def from_arrays(
+        cls,
+        x: Any,
+        y: Any,
+        class_names: Sequence[str] | None = None,
+        low: float | None = None,
+        high: float | None = None,
+        *,
+        channels: str = "",
+        peak: int | None = None,
+        split: str = "test",
+        source: str = "arrays",
+    ) -> DataSet:
+        """A data set of arrays in memory: of numpy, of torch, or lists.
+
+        Args:
+            x: `(len, *shape)` numbers. Of images and the like, the channels come first; last ones, and grey images
+                without an axis of channels, are told by their sizes where `channels` does not say.
+            y: `(len,)` class indices from 0 on, texts, or `(len, classes)` one-hot.
+            class_names: one name a class; by default the texts, or the numbers up to the largest label.
+            low: the smallest value that an input can have, with `high`. By default 8-bit values are divided by `peak`,
+                and numbers lie in [0, 1] if all do, or else between the smallest and the largest of them.
+            high: the largest.
+            channels: "first", "last" or "none" (there is no such axis).
+            peak: the 8-bit value that stands for 1.0; 255 by default.
+            split: what manifests call these examples: "test", "train" or "all".
+            source: what manifests call them: a short name.
+
+        Warns:
+            HoldfastWarning: what was decided here, such as the range.
+
+        Raises:
+            DataError: arrays of different lengths, values that are no finite numbers or out of range, or labels that
+                are no class indices.
+            UsageError: arguments that cannot be.
+        """
+        from holdfast.data.given import of_arrays
+
+        given = _both(low, high)
+        return _told(
+            of_arrays(
+                x, y, source=source, split=split, class_names=class_names, bounds=given, channels=channels, peak=peak
+            )
+        )
+
+    @classmethod
+    def from_torch(
+        cls,
+        dataset: Any,
+        class_names: Sequence[str] | None = None,
+        low: float | None = None,
+        high: float | None = None,
+        *,
+        channels: str = "",
+        split: str = "test",
+        source: str = "torch",
+    ) -> DataSet:
+        """A data set of a `torch.utils.data.Dataset` whose items are pairs of an input and a label.
+
+        All items are asked for once and kept in memory. Inputs may be tensors, arrays or images of Pillow.
+
+        Args:
+            dataset: has a length, and items by number; random augmentation has to be off.
+            class_names, low, high, channels, split, source: as for `from_arrays`. Class names are those that the data
+                set has as its `classes`, if any.
+
+        Warns, Raises: as `from_arrays`; and DataError if an item is no such pair, or another at a second look.
+        """
+        from holdfast.data.given import of_items
+
+        given = _both(low, high)
+        return _told(
+            of_items(dataset, source=source, split=split, class_names=class_names, bounds=given, channels=channels)
+        )
+
+    @classmethod
+    def from_hf(
+        cls,
+        dataset: Any,
+        *,
+        split: str = "test",
+        x: str = "",
+        label: str = "",
+        size: str | int = "",
+        crop: str | int = "",
+        mode: str = "rgb",
+        classes: str | int = "",
+    ) -> DataSet:
+        """A data set of the library `datasets`, held in memory or loaded from a disk.
+
+        Args:
+            dataset: a `datasets.Dataset`, or a `DatasetDict` of which the split is taken.
+            split: "test", "train" or "all".
+            x: column of the inputs: images or arrays; by default the one that there is.
+            label: column of the class indices; by default "label", "labels" or the only ClassLabel.
+            size, crop, mode: of images, as for the source `images`.
+            classes: number of classes, or a file of their names.
+
+        Warns:
+            HoldfastWarning: what was decided here.
+
+        Raises:
+            DataError: it has no such columns, or values in them cannot be.
+            MissingExtraError: `datasets` is not installed.
+        """
+        from holdfast.data.classes import with_classes
+        from holdfast.data.hugging_face import of_dataset
+
+        options = {"x": x, "label": label, "size": str(size), "crop": str(crop), "mode": mode}
+        return _told(with_classes(of_dataset(dataset, split, "the data set", options), str(classes)))
+
+    @property
+    def recorded_notes(self) -> tuple[str, ...]:
+        """The notes for a manifest: without the folders that lead to the data, and neither very long nor very many."""
+        shown = []
+        for note in self.notes[:_MOST_NOTES]:
+            if self._place is not None and self._place.parent != self._place:
+                note = note.replace(f"{visible(self._place.parent)}/", "").replace(f"{visible(self._place)}", ".")
+            shown.append(note[:_MOST_CHARACTERS])
+        return tuple(shown)
 
     @cached_property
     def sha256(self) -> str:
@@ -190,20 +322,77 @@ class DataSet:
             raise UsageError(f"`every` is a whole number from 1 on, got {every}")
         if every == 1:
             return self
-        taken = _Part(self._load, self._raw, every)
-        return DataSet(
-            source=self.source,
-            split=self.split,
-            class_names=self.class_names,
-            labels=self.labels[::every],
-            shape=self.shape,
-            load=taken.load,
-            raw=taken.raw,
-            peak=self._scale.peak if isinstance(self._scale, EightBit) else 255,
-            decoder=self.decoder,
-            bounds=None if isinstance(self._scale, EightBit) else (self.low, self.high),
-            notes=self.notes,
+        return self.at(np.arange(0, len(self), every))
+
+    def at(self, rows: Sequence[int] | NDArray[np.integer]) -> DataSet:
+        """The examples at these positions as their own data set, with positions from 0 on."""
+        chosen = np.array(rows, dtype=np.int64)
+        taken = _Taken(self._load, self._raw, chosen)
+        return self._derived(labels=self.labels[chosen], load=taken.load, raw=taken.raw)
+
+    def noted(self, *notes: str) -> DataSet:
+        """The same with further notes."""
+        return self._derived(notes=(*self.notes, *notes)) if notes else self
+
+    def relabelled(self, class_names: Sequence[str], labels: NDArray[np.int64], notes: Sequence[str] = ()) -> DataSet:
+        """The same inputs with other classes.
+
+        Raises:
+            DataError: a label has no class name.
+        """
+        return self._derived(class_names=class_names, labels=labels, notes=(*self.notes, *notes))
+
+    def of_split(self, split: str) -> DataSet:
+        """The same examples, called another split."""
+        return self._derived(split=split)
+
+    def joined(self, other: DataSet) -> DataSet:
+        """These examples and those of another split of the same data, one after the other, as the split "all".
+
+        Raises:
+            DataError: they differ in shape, range or classes.
+        """
+        ours, theirs = (
+            (each.shape, each._scale, each.class_names, each.decoder, each.source) for each in (self, other)
         )
+        if ours != theirs:
+            raise DataError(
+                f"{self.source}: the {self.split} split has inputs of shape {self.shape} in [{self.low:g}, "
+                f"{self.high:g}] with {len(self.class_names)} classes, the {other.split} split {other.shape} in "
+                f"[{other.low:g}, {other.high:g}] with {len(other.class_names)}, expected the same in both; take one "
+                "of them"
+            )
+        both = _Joined((self._load, self._raw), (other._load, other._raw), len(self))
+        return self._derived(
+            split=ALL,
+            labels=np.concatenate([self.labels, other.labels]),
+            load=both.load,
+            raw=both.raw,
+            notes=tuple(dict.fromkeys((*self.notes, *other.notes))),
+        )
+
+    def placed(self, path: Path) -> DataSet:
+        """The same, which was read from there: what a manifest keeps does not name the folders that lead to it."""
+        self._place = path
+        return self
+
+    def _derived(self, **changes: Any) -> DataSet:
+        kept = {
+            "source": self.source,
+            "split": self.split,
+            "class_names": self.class_names,
+            "labels": self.labels,
+            "shape": self.shape,
+            "load": self._load,
+            "raw": self._raw,
+            "peak": self._scale.peak if isinstance(self._scale, EightBit) else 255,
+            "decoder": self.decoder,
+            "bounds": None if isinstance(self._scale, EightBit) else (self.low, self.high),
+            "notes": self.notes,
+        }
+        made = DataSet(**{**kept, **changes})
+        made._place = self._place
+        return made
 
     def channel_statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and standard deviation (of the population) of each channel, in input units.
@@ -211,7 +400,7 @@ class DataSet:
         Inputs of shape `(features,)` are one channel. A constant channel has the deviation 0.0 up to rounding: do not
         divide by it unchecked.
         """
-        channels = self.shape[0] if len(self.shape) == 3 else 1
+        channels = self.shape[0] if len(self.shape) > 1 else 1
         step = max(1, _VALUES_AT_ONCE // math.prod(self.shape))
         starts = range(0, len(self), step)
         batches = (self._load(np.arange(first, min(first + step, len(self)), dtype=np.int64)) for first in starts)
@@ -235,9 +424,10 @@ class DataSet:
                 f"{self.source}: labels of the {self.split} split go from {lowest} to {highest}, "
                 f"expected 0 to {len(self.class_names) - 1} ({len(self.class_names)} class names)"
             )
-        if len(self.shape) not in (1, 3) or any(size < 1 for size in self.shape):
+        if len(self.shape) not in (1, 2, 3, 4) or any(size < 1 for size in self.shape):
             raise DataError(
-                f"{self.source}: inputs of shape {self.shape}, expected (channels, height, width) or (features,)"
+                f"{self.source}: inputs of shape {self.shape}, expected (features,), (channels, time), "
+                "(channels, height, width) or (channels, depth, height, width)"
             )
 
 
@@ -262,19 +452,68 @@ def _whole_numbers(labels: NDArray[np.integer], where: str) -> NDArray[np.int64]
     return np.array(found, dtype=np.int64)
 
 
+def _both(low: float | None, high: float | None) -> tuple[float, float] | None:
+    """The range; None for neither end.
+
+    Raises:
+        UsageError: one end without the other.
+    """
+    if low is None or high is None:
+        if low is None and high is None:
+            return None
+        raise UsageError(f"low and high belong together, got low={low} and high={high}; give both or neither")
+    return low, high
+
+
+def _told(data: DataSet) -> DataSet:
+    """A data set, its notes given as warnings to the caller of a public method."""
+    for note in data.notes:
+        warnings.warn(note, HoldfastWarning, stacklevel=3)
+    return data
+
+
+# Objects and no closures, so that a data set can be sent to another process.
 @dataclass(frozen=True)
-class _Part:
-    """Loads each `every`-th input of another data set; an object, so that it can be sent to another process."""
+class _Taken:
+    """Loads some inputs of another data set."""
 
     whole_load: Callable[[NDArray[np.int64]], Array]
     whole_raw: Callable[[int], bytes]
-    every: int
+    rows: NDArray[np.int64]
 
     def load(self, indices: NDArray[np.int64]) -> Array:
-        return self.whole_load(indices * self.every)
+        return self.whole_load(self.rows[indices])
 
     def raw(self, index: int) -> bytes:
-        return self.whole_raw(index * self.every)
+        return self.whole_raw(int(self.rows[index]))
+
+
+Reader = tuple["Callable[[NDArray[np.int64]], Array]", "Callable[[int], bytes]"]
+
+
+@dataclass(frozen=True)
+class _Joined:
+    """Loads the inputs of two data sets, of which the first has `count`."""
+
+    first: Reader
+    second: Reader
+    count: int
+
+    def load(self, indices: NDArray[np.int64]) -> Array:
+        parts = [
+            read(indices[here] - start)
+            for read, here, start in (
+                (self.first[0], indices < self.count, 0),
+                (self.second[0], indices >= self.count, self.count),
+            )
+        ]
+        order = np.concatenate([np.flatnonzero(indices < self.count), np.flatnonzero(indices >= self.count)])
+        together: Any = np.concatenate(parts)
+        found: Array = together[np.argsort(order)]
+        return found
+
+    def raw(self, index: int) -> bytes:
+        return self.first[1](index) if index < self.count else self.second[1](index - self.count)
 
 
 @dataclass(frozen=True)
@@ -286,12 +525,18 @@ class Source:
         path: what its path is, in capitals; None for a source that takes no path.
         options: its options, each with what stands for its value in help texts.
         load: the function.
+        whole: whether it gives the split "all" itself; else both of its splits are put together.
+        open: whether it takes options of any name.
+        paths: the options whose values are paths.
     """
 
     name: str
     path: str | None
     options: Mapping[str, str]
     load: Callable[..., DataSet]
+    whole: bool = False
+    open: bool = False
+    paths: tuple[str, ...] = ()
 
     @property
     def spelling(self) -> str:
@@ -312,15 +557,20 @@ SOURCES: Registry[Source] = Registry("data source", "holdfast.data.sources", "ho
 Loader = TypeVar("Loader", bound="Callable[..., DataSet]")
 
 
-def source(name: str, *, path: str | None = None) -> Callable[[Loader], Loader]:
+def source(
+    name: str, *, path: str | None = None, whole: bool = False, paths: Sequence[str] = ()
+) -> Callable[[Loader], Loader]:
     """Register a function `(path: Path | None, split: str, *, option: str = ...) -> DataSet` as a source.
 
     Its keyword-only parameters are the options of the source; their values are strings. Help texts show the default of
-    an option, or its name in capitals where that is empty.
+    an option, or its name in capitals where that is empty. With `**options` it takes options of any name. Those of
+    `COMMON` belong to every source, unless it has an option of that name.
 
     Args:
         name: the name of the source on the command line and in manifests.
         path: what the path is, in capitals, as in "DIR"; None for a source that takes no path.
+        whole: the function takes "all" for a split, too.
+        paths: options whose values are paths, which may have slashes.
     """
 
     def register(function: Loader) -> Loader:
@@ -328,7 +578,8 @@ def source(name: str, *, path: str | None = None) -> Callable[[Loader], Loader]:
         options = {
             each.name: str(each.default or each.name.upper()) for each in parameters if each.kind is each.KEYWORD_ONLY
         }
-        SOURCES.add(name, Source(name, path, options, function), function.__module__)
+        anything = any(each.kind is each.VAR_KEYWORD for each in parameters)
+        SOURCES.add(name, Source(name, path, options, function, whole, anything, tuple(paths)), function.__module__)
         return function
 
     return register
@@ -345,17 +596,31 @@ def source_options(name: str) -> tuple[str, ...]:
     return tuple(found.options) if found else ()
 
 
-def data_from_spec(text: str, split: str) -> DataSet:
-    """One split of the data set that a spec names, as in `images:DIR,size=64`.
+def data_from_spec(text: str, split: str, options: Mapping[str, object] | None = None) -> DataSet:
+    """One split of the data set that a spec names, as in `images:DIR,size=64`, or a path alone, as in `x.npz`.
+
+    Args:
+        text: the spec or the path.
+        split: "train", "test" or "all".
+        options: further options, as strings or numbers.
 
     Raises:
         UsageError: not a spec, or not one of the sources; or what `open_data` raises.
         DataError: the data are missing, incomplete or corrupt.
         MissingExtraError: the source needs a package that is not installed.
     """
-    found = SOURCES.asked(name_of(text))
-    spec = parse(text, Form(path=found.path is not None, options=tuple(found.options)))
-    return open_data(spec.name, None if spec.path is None else place(spec.path), split, spec.options)
+    from holdfast.data.kinds import with_source
+
+    text = with_source(text)
+    found = SOURCES.find_written(name_of(text))
+    known = () if found.open else (*found.options, *COMMON)
+    form = Form(path=found.path is not None and not found.open, options=known, texts=(*found.paths, *_COMMON_PATHS))
+    spec = parse(text, form)
+    given = {key: str(value) for key, value in (options or {}).items()}
+    twice = sorted(set(given) & set(spec.options))
+    if twice:
+        raise UsageError(f"{twice[0]!r} is given twice: in {text!r} and as an argument; leave one of them out")
+    return open_data(spec.name, None if spec.path is None else place(spec.path), split, {**spec.options, **given})
 
 
 def open_data(name: str, path: Path | None, split: str, options: Mapping[str, str]) -> DataSet:
@@ -364,8 +629,9 @@ def open_data(name: str, path: Path | None, split: str, options: Mapping[str, st
     Args:
         name: one of `source_names()`.
         path: the file or folder it lies in; None for a source that comes with the package.
-        split: "train" or "test".
-        options: other options of the source, as strings.
+        split: "train", "test", or "all" for both together.
+        options: other options of the source, as strings, or of `COMMON`: `classes`, the number of classes or a file of
+            their names; `split`, "all" or the split to take in the place of the one that is asked for.
 
     Raises:
         UsageError: an unknown source, split or option, a value the option cannot have, a path that is missing, or
@@ -373,20 +639,48 @@ def open_data(name: str, path: Path | None, split: str, options: Mapping[str, st
         DataError: the data are missing, incomplete or corrupt.
         MissingExtraError: the source needs a package that is not installed.
     """
+    from holdfast.data.classes import with_classes
+    from holdfast.data.kinds import looks_otherwise
+
     found = SOURCES.find(name)
-    if split not in SPLITS:
-        raise UsageError(f"unknown split {split!r} of {name}; known are {', '.join(SPLITS)}")
+    rest = dict(options)
+    common = {key: rest.pop(key) for key in COMMON if key in rest and key not in found.options}
+    wanted = common.get("split", split)
+    if wanted not in (*SPLITS, ALL):
+        raise UsageError(f"unknown split {wanted!r} of {name}; known are {', '.join((*SPLITS, ALL))}")
     if found.path is None and path is not None:
         raise UsageError(f"data source {name!r} comes with the package and takes no path, got '{path}'; write {name}")
     if found.path is not None and path is None:
         raise UsageError(f"data source {name!r} needs a path, got none; write {found.spelling}")
-    unknown = sorted(set(options) - set(found.options))
+    unknown = [] if found.open else sorted(set(rest) - set(found.options))
     if unknown:
         raise UsageError(
-            f"data source {name!r} has no option {unknown[0]!r}; it takes {', '.join(found.options) or 'none'}"
+            f"data source {name!r} has no option {unknown[0]!r}; it takes {', '.join((*found.options, *COMMON))}"
         )
     try:
-        return found.load(path, split, **options)
+        data = _loaded(found, path, wanted, rest)
+        if wanted != split:
+            data = data.noted(f"split={wanted}: the {split} split that is asked for is {_of_split(wanted)}")
+        data = with_classes(data, common.get("classes", ""))
+        return data if path is None or found.open else data.placed(path)
     except OSError as error:
         reason, advice = explained(error)
         raise DataError(f"{visible(path)} cannot be read: {reason}. {advice}") from error
+    except DataError as error:
+        hint = looks_otherwise(name, path)
+        if not hint:
+            raise
+        raise DataError(f"{error}. {hint}") from error
+
+
+def _loaded(found: Source, path: Path | None, split: str, options: Mapping[str, str]) -> DataSet:
+    if split != ALL or found.whole:
+        return found.load(path, split, **options)
+    train, test = (found.load(path, each, **options) for each in SPLITS)
+    return train.joined(test)
+
+
+def _of_split(split: str) -> str:
+    if split == ALL:
+        return "all of the data, those for training included: a model trained on some of them knows these"
+    return f"the {split} split in its place"

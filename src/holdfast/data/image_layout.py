@@ -69,6 +69,20 @@ def split_folders(path: Path, split: str, left: LeftOut) -> SplitFolder | None:
     return SplitFolder(found.images, found.classes, (note, *found.notes))
 
 
+def splits_there(path: Path) -> tuple[str, ...] | None:
+    """Which of the splits "train" and "test" `split_folders` finds; None where all folders are classes."""
+    if not path.is_dir():
+        return None
+    named = _called_by_splits(path)
+    own = split_called(path.absolute().name)
+    if not _are_splits(path, named):
+        if own is None:
+            return None
+        beside = _called_by_splits(path.absolute().parent) if os.access(path.absolute().parent, os.R_OK) else {}
+        named = {**beside, own: [path]}
+    return tuple(split for split, kinds in _FOR.items() if any(kind in named for kind in kinds))
+
+
 def _called_by_splits(folder: Path) -> dict[str, list[Path]]:
     named: dict[str, list[Path]] = {}
     for entry in entries_of(folder):

@@ -49,7 +49,9 @@ class ParquetSplits:
         return bool(self.train) and self.train == self.test
 
     def of(self, split: str) -> tuple[Path, ...]:
-        """The files of "train" or "test"."""
+        """The files of "train", "test" or "all"."""
+        if split not in ("train", "test"):
+            return self.all()
         return self.train if split == "train" else self.test
 
     def all(self) -> tuple[Path, ...]:

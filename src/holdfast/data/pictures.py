@@ -58,11 +58,17 @@ class Preparation:
     margin: float = 1.0
 
     @classmethod
-    def parse(cls, size: str, mode: str) -> Preparation:
+    def parse(cls, size: str, mode: str, crop: str = "") -> Preparation:
         """The preparation from the options of a source; an empty `size` is none.
 
+        Args:
+            size: width and height in pixels.
+            mode: how many channels, and of how many bits.
+            crop: the short side that an image is resized to before the centre `size` x `size` is cut out; empty for
+                `size` itself.
+
         Raises:
-            UsageError: `size` is not a positive whole number, or `mode` is unknown.
+            UsageError: `size` is not a positive whole number, `crop` is smaller, or `mode` is unknown.
         """
         if mode not in _CHANNELS:
             raise UsageError(f"unknown mode {mode!r} of images; known are {', '.join(_CHANNELS)}")
@@ -73,7 +79,18 @@ class Preparation:
                 f"size is the width and height in pixels; {size} is more than {math.isqrt(MOST_PIXELS):,}, and such "
                 "an image more than is decoded"
             )
-        return cls(int(size) if size else None, mode)
+        if not crop:
+            return cls(int(size) if size else None, mode)
+        if not size:
+            raise UsageError(
+                f"crop={crop} is the short side of which the centre is cut out: say its size, as in size=224"
+            )
+        if not _SIZE.fullmatch(crop) or int(crop) < int(size) or int(crop) ** 2 > MOST_PIXELS:
+            raise UsageError(
+                f"crop is the short side in pixels, before the centre {size} x {size} is cut out: a whole number from "
+                f"{size} to {math.isqrt(MOST_PIXELS):,}, got {crop!r}"
+            )
+        return cls(int(size), mode, int(crop) / int(size))
 
     def apply(self, image: Image) -> NDArray[np.uint8]:
         """A decoded image as `(channels, height, width)`."""

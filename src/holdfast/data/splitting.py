@@ -48,12 +48,12 @@ def rows_of_split(digests: Sequence[bytes], labels: Sequence[int] | IntArray, sp
     return np.array(rows, dtype=np.int64)
 
 
-def held_out_note(where: object) -> str:
-    """A note about a file or folder whose images `rows_of_split` has split."""
+def held_out_note(where: object, what: str = "image") -> str:
+    """A note about a file or folder whose images, or other things, `rows_of_split` has split."""
     return (
-        f"{where} does not say which images are for training and which for testing: one distinct image in five, chosen "
-        "by content, is the test split; a model that was trained otherwise than on the train split made so may have "
-        "been trained on images of this test split"
+        f"{where} does not say which {what}s are for training and which for testing: one distinct {what} in five, "
+        f"chosen by content, is the test split; a model that was trained otherwise than on the train split made so may "
+        f"have been trained on {what}s of this test split"
     )
 
 

@@ -1,6 +1,6 @@
-"""When to stop sampling and what may then be concluded: one object, since it is valid only as a pair.
+"""When to stop sampling, and what to conclude then: one object, since a stopping rule is valid only with its bounds.
 
-One file for each estimator; every module here is loaded, so that a manifest can name any of them.
+One file for each estimator; this package loads all of them, so that a manifest can name any of them.
 """
 
 from holdfast.estimators.answers import AllVotes, AnswerRule, TopTwo, prediction

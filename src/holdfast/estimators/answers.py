@@ -1,4 +1,4 @@
-"""Which class the smoothed classifier answers for an unchanged input, or abstention: no radius."""
+"""The smoothed classifier's class for an unchanged input, or abstention; no radius."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from holdfast.types import Counts, Prediction
 def prediction(counts: Counts, alpha: float) -> Prediction:
     """The class with the most votes if it leads the runner-up significantly, else abstain.
 
-    A label other than the smoothed classifier's is returned with probability at most alpha.
+    Another label than the smoothed classifier's is returned with probability at most alpha.
 
     Source: Cohen et al. 2019, Predict and Proposition 1.
     """
@@ -27,7 +27,7 @@ def prediction(counts: Counts, alpha: float) -> Prediction:
 
 
 class AnswerRule(Plain, ABC):
-    """When to stop drawing for an answer without a radius, and which answer the votes then give."""
+    """When to stop drawing for an answer without a radius, and the answer from the votes."""
 
     # Whether each realization of the noise is taken once instead of random draws.
     exhaustive: ClassVar[bool] = False
@@ -35,11 +35,11 @@ class AnswerRule(Plain, ABC):
 
     @abstractmethod
     def draws_wanted(self, counts: Counts) -> int:
-        """How many more samples to draw; 0 means stop."""
+        """The number of further samples to draw; 0 means stop."""
 
     @abstractmethod
     def prediction(self, counts: Counts) -> Prediction:
-        """The answer, once sampling has stopped."""
+        """The answer after sampling has stopped."""
 
 
 @dataclass(frozen=True)
@@ -47,30 +47,30 @@ class AllVotes(AnswerRule):
     """Each of the n equally likely realizations of the noise once: the class with the most votes is the answer.
 
     Args:
-        n: how many realizations the noise has.
+        n: number of realizations of the noise.
     """
 
     exhaustive: ClassVar[bool] = True
     n: int
 
     def draws_wanted(self, counts: Counts) -> int:
-        """What is missing to all of them."""
+        """The remaining realizations."""
         return self.n - counts.total
 
     def prediction(self, counts: Counts) -> Prediction:
-        """Certain: alpha is 0, and there is nothing to test."""
+        """The class with the most votes, which is certain: alpha is 0, and there is nothing to test."""
         return Prediction(counts.top, 0.0, None, counts)
 
 
 @dataclass(frozen=True)
 class TopTwo(AnswerRule):
-    """Predict, with looks: stops as soon as the top two classes are told apart, or it is hopeless to go on.
+    """Predict, with looks: stops as soon as the top two classes are told apart, or when continuing is hopeless.
 
-    At each look the exact test of `prediction` at the look's share of alpha (`Schedule`), so that a label other than
+    Each look uses the exact test of `prediction` at the look's share of alpha (`Schedule`), so that another label than
     the smoothed classifier's is returned with probability at most alpha, whenever sampling stopped.
 
     Args:
-        n: samples of each input at most.
+        n: largest number of samples of each input.
         alpha: probability of another label than the smoothed classifier's, in (0, 1).
         ratio: between the sizes of successive looks; None for one look at n, which is Predict of Cohen et al. 2019.
 
@@ -84,16 +84,16 @@ class TopTwo(AnswerRule):
 
     def __post_init__(self) -> None:
         check_alpha(self.alpha)
-        # Checks n and the ratio.
+        # Validates n and the ratio.
         _ = self.schedule
 
     @cached_property
     def schedule(self) -> Schedule:
-        """When to look."""
+        """The looks."""
         return Schedule(self.n, self.ratio)
 
     def draws_wanted(self, counts: Counts) -> int:
-        """What is missing to the next look; 0 once the answer is found, hopeless, or n is reached."""
+        """The samples up to the next look; 0 once the answer is found or hopeless, or n is reached."""
         missing = self.schedule.missing(counts.total)
         return missing if counts.total not in self.schedule.looks or not self._decided(counts) else 0
 

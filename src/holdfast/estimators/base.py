@@ -1,4 +1,4 @@
-"""What an estimator is, and how a manifest names one."""
+"""The interface of estimators, and their descriptions in manifests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from holdfast.noises.base import Noise, Shape
 
-# Class bounds -> radius, or None (abstain).
+# From class bounds to a radius, or None (abstain).
 Scale = Callable[[ClassBounds], float | None]
 
 
@@ -38,14 +38,14 @@ class Estimator(Plain, ABC):
 
     @abstractmethod
     def draws_wanted(self, top: int, counts: Counts) -> int:
-        """How many more samples to draw for the class `top`, given the estimation votes so far; 0 means stop."""
+        """The number of further samples to draw for the class `top`, given the estimation votes; 0 means stop."""
 
     def passes(self, total: int) -> bool:
-        """Whether sampling, from 0 votes on, can have come to `total` votes."""
+        """Whether sampling can reach exactly `total` votes at some point."""
         return 0 <= total <= self.most_draws
 
     def chosen(self, selection: Counts, estimation: Counts) -> int:
-        """The class that the bounds are about: the top one of the selection votes."""
+        """The class that the bounds are about: the top class of the selection votes."""
         return selection.top
 
     @abstractmethod
@@ -54,19 +54,19 @@ class Estimator(Plain, ABC):
 
     @abstractmethod
     def answer(self, top: int, counts: Counts) -> int | None:
-        """The smoothed classifier's class on the unchanged input by the estimation votes, or None (abstain).
+        """The smoothed classifier's class for the unchanged input by the estimation votes, or None (abstain).
 
         Wrong with probability at most alpha, once sampling for the class `top` has stopped.
         """
 
     def best_bounds(self, num_classes: int) -> ClassBounds:
-        """The best bounds that this estimator can give: every vote for one class."""
+        """The best bounds that this estimator can give: those for a unanimous vote."""
         return self.bounds(0, Counts((self.most_draws, *[0] * (num_classes - 1))))
 
     @property
     @abstractmethod
     def most_draws(self) -> int:
-        """The largest number of estimation samples that one input can take."""
+        """The largest number of estimation samples of one input."""
 
     def to_dict(self) -> dict[str, Any]:
         """Name and parameters, for the manifest; `estimator_from_dict` is the inverse."""
@@ -74,43 +74,43 @@ class Estimator(Plain, ABC):
         return {"name": self.name, **stored}
 
 
-# Others cannot add to it: a stopping rule is valid only with its bounds, which verification knows one by one.
+# Closed to plug-ins: a stopping rule is valid only with its bounds, and verification knows each of them.
 _ESTIMATORS: Registry[type[Estimator]] = Registry("estimator", "holdfast.estimators")
 
 
 def estimator_from_dict(description: Mapping[str, Any], scale: Scale) -> Estimator:
-    """The estimator that `Estimator.to_dict` described.
+    """The estimator described by `Estimator.to_dict`.
 
     Args:
         description: name and parameters.
-        scale: class bounds -> radius, by the theorem and for the noise and input shape of the run; estimators that
-            stop once a radius is certified need it.
+        scale: from class bounds to a radius, by the theorem and for the noise and input shape of the run; needed by
+            estimators that stop once a radius is certified.
 
     Raises:
-        UsageError: an unknown estimator, or a parameter that is missing (no default fills in a promise), unknown or
-            out of range.
+        UsageError: an unknown estimator, or a parameter that is missing (descriptions have no defaults), unknown or out
+            of range.
     """
     parameters = {key: tuple(value) if isinstance(value, list) else value for key, value in description.items()}
     name = parameters.pop("name", None)
     kind = _ESTIMATORS.find(name)
-    promised = {item.name for item in fields(cast("Any", kind))} - {"scale"}
-    if set(parameters) != promised:
-        odd = ", ".join(sorted(set(parameters) ^ promised))
+    expected = {item.name for item in fields(cast("Any", kind))} - {"scale"}
+    if set(parameters) != expected:
+        mismatched = ", ".join(sorted(set(parameters) ^ expected))
         raise UsageError(
-            f"the estimator {name!r} is described by {', '.join(sorted(promised))}; missing or unknown: {odd}"
+            f"the estimator {name!r} is described by {', '.join(sorted(expected))}; missing or unknown: {mismatched}"
         )
     needs_scale = any(item.name == "scale" for item in fields(cast("Any", kind)))
     return kind(**parameters, **({"scale": scale} if needs_scale else {}))
 
 
 def scale_of(noise: Noise, guarantee: str | None, shape: Shape) -> Scale:
-    """Class bounds -> radius, for inputs of a shape under a noise, by one of its theorems."""
+    """From class bounds to a radius, for inputs of a shape under a noise, by one of its theorems."""
     return _TheoremScale(noise, find_guarantee(noise, guarantee).name, shape)
 
 
 @dataclass(frozen=True)
 class _TheoremScale:
-    """A theorem for one noise and one shape of inputs; not a closure, so that workers can be sent it."""
+    """A theorem for one noise and one shape of inputs; not a closure, so that it can be pickled."""
 
     noise: Noise
     theorem: str
@@ -121,7 +121,7 @@ class _TheoremScale:
 
 
 def check_radii(radii: Sequence[float]) -> None:
-    """Raise UsageError unless there are radii in a tuple or a list and all are finite numbers, from 0 on."""
+    """Raise UsageError unless `radii` is a non-empty tuple or list of finite numbers from 0 on."""
     several = isinstance(radii, tuple | list)
     if not (several and radii and all(is_real(plain(radius)) and radius >= 0.0 for radius in radii)):
         found = (", ".join(map(repr, radii)) or "none") if several else repr(radii)
@@ -129,12 +129,12 @@ def check_radii(radii: Sequence[float]) -> None:
 
 
 def radii_of(given: Any) -> tuple[float, ...]:
-    """One radius, or several in a sequence or an array, as a tuple; `check_radii` says whether they can be radii.
+    """One radius, or several in a sequence or an array, as a tuple; `check_radii` checks the values.
 
     Raises:
-        UsageError: neither numbers nor a sequence of something.
+        UsageError: neither a number nor a sequence.
     """
-    # Arrays and tensors.
+    # `tolist` is for arrays and tensors.
     listed = plain(given.tolist() if hasattr(given, "tolist") else given)
     if listed is None:
         return ()

@@ -1,4 +1,4 @@
-"""From the votes for one input to what they prove."""
+"""Certificates and radii from votes."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def certificate(
     estimation: Counts,
     guarantee: str | None = None,
 ) -> Certificate:
-    """From the votes for one input to what they prove.
+    """The certificate that the votes for one input prove.
 
-    The class is chosen by the selection votes alone; the bounds see the estimation votes alone, so the choice does
-    not spend any of alpha.
+    The class is chosen by the selection votes alone; the bounds use the estimation votes alone, so the choice costs
+    nothing of alpha.
 
     Args:
-        noise: the noise under which the votes were cast.
-        estimator: the estimator that decided how many estimation votes were cast.
+        noise: the noise of the votes.
+        estimator: the estimator that decided the number of estimation votes.
         shape: of the input, without noise.
         selection: votes of the selection samples.
         estimation: votes of the estimation samples, from a separate stream.
@@ -42,7 +42,7 @@ def certificate(
 def concluded(
     theorem: Guarantee, noise: Noise, estimator: Estimator, shape: Shape, selection: Counts, estimation: Counts
 ) -> Certificate:
-    """The same by a theorem that was looked up already, as for many inputs of one run."""
+    """`certificate` with a theorem that is already looked up, for many inputs of one run."""
     bounds = estimator.bounds(estimator.chosen(selection, estimation), estimation)
     radius = theorem.radius(noise, bounds, shape)
     return Certificate(
@@ -62,11 +62,11 @@ def certain(
     """The certificate of a deterministic bound: alpha is 0, and there are no votes.
 
     Args:
-        label: the classifier's own answer; None where rounding does not let one say.
-        radius: within which it is proved not to change; 0.0 without an answer.
+        label: the classifier's own answer; None if rounding leaves it open.
+        radius: within which the answer is proved not to change; 0.0 without an answer.
         norm: of the radius.
         num_classes: of the classifier.
-        space: smallest and largest value of the changed inputs that it is about; None for all.
+        space: smallest and largest value of the changed inputs that the certificate is about; None for all inputs.
     """
     none, known = Counts((0,) * num_classes), label is not None
     bounds = ClassBounds(label or 0, float(known), float(not known))

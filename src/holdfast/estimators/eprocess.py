@@ -1,4 +1,4 @@
-"""A bet that may be watched after every sample, for one radius."""
+"""A bet on one radius that may be watched after every sample."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from holdfast.stats.binomial import check_alpha
 from holdfast.stats.rounding import complement_upper
 from holdfast.types import ClassBounds, Counts
 
-# Room for rounding in the logarithm of a bet's capital, a sum of terms as large as n: a constant, and a part of n.
+# Margin for rounding in the logarithm of a bet's capital, a sum of terms as large as n: a constant, and a part of n.
 _LOG_SLACK, _LOG_SLACK_OF_N = 1e-9, 2.0**-48
 
 
@@ -26,13 +26,13 @@ class EProcess(Estimator):
 
     With p0 the largest probability of the top class that does not certify the radius, the bet is the one-sided
     truncated beta-binomial mixture: its capital is a supermartingale for every p <= p0, so it reaches 1/alpha with
-    probability at most alpha (Ville), whenever one looks. It answers one question; for radii use `FixedSize`.
+    probability at most alpha (Ville), no matter when one looks. It answers one question; for radii use `FixedSize`.
 
     Args:
-        n: estimation samples of each input at most.
+        n: largest number of estimation samples of each input.
         alpha: failure probability of each certificate, in (0, 1).
         radius: the radius in question, above 0.
-        scale: class bounds -> radius.
+        scale: from class bounds to a radius.
 
     Raises:
         UsageError: an argument is out of range, or no probability certifies the radius.
@@ -64,13 +64,13 @@ class EProcess(Estimator):
         return high
 
     def draws_wanted(self, top: int, counts: Counts) -> int:
-        """A tenth more, until the bet is won, hopeless, or n is reached."""
+        """A tenth more, until the bet is won or hopeless, or n is reached."""
         if counts.total == self.n or (counts.total and self._stopped(top, counts)):
             return 0
         return self._next(counts.total)
 
     def passes(self, total: int) -> bool:
-        """Whether it is one of the totals at which it looks."""
+        """Whether `total` is one of the totals at which it looks."""
         return total in self._totals
 
     @cached_property
@@ -84,17 +84,17 @@ class EProcess(Estimator):
         return min(self.n - total, max(FIRST_LOOK, total // 10))
 
     def bounds(self, top: int, counts: Counts) -> ClassBounds:
-        """p_lower is the threshold where the bet is won, 0 where it is not."""
+        """p_lower is the threshold if the bet is won, 0 otherwise."""
         p_lower = self.threshold if self._won(top, counts) else 0.0
         return ClassBounds(top, p_lower, complement_upper(p_lower))
 
     def answer(self, top: int, counts: Counts) -> int | None:
-        """The class in question, where the bet on it is won: then its probability is above 1/2."""
+        """The class in question, if the bet on it is won: then its probability is above 1/2."""
         return top if self._won(top, counts) else None
 
     @property
     def most_draws(self) -> int:
-        """Watched to the end."""
+        """The samples of a bet watched to the end."""
         return self.n
 
     def _won(self, top: int, counts: Counts) -> bool:

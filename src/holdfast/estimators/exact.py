@@ -16,11 +16,11 @@ from holdfast.types import ClassBounds, Counts
 class Exact(Estimator):
     """Each of the n equally likely realizations of the noise, once: class probabilities are known, and alpha is 0.
 
-    The smoothed classifier answers the class with the most votes, the lowest index among equals. There are no selection
+    The smoothed classifier answers the class with the most votes, the lowest index in a tie. There are no selection
     samples, and it never abstains.
 
     Args:
-        n: how many realizations the noise has for the inputs of the run (`Noise.realizations`).
+        n: number of realizations of the noise for the inputs of the run (`Noise.realizations`).
 
     Raises:
         UsageError: `n` is not a positive whole number.
@@ -36,15 +36,15 @@ class Exact(Estimator):
         check_samples("n", self.n)
 
     def draws_wanted(self, top: int, counts: Counts) -> int:
-        """What is missing to all of them."""
+        """The remaining realizations."""
         return self.n - counts.total
 
     def chosen(self, selection: Counts, estimation: Counts) -> int:
-        """The class with the most votes: nothing is estimated, so nothing need be selected beforehand."""
+        """The class with the most votes: nothing is estimated, so no selection beforehand is needed."""
         return estimation.top
 
     def bounds(self, top: int, counts: Counts) -> ClassBounds:
-        """The shares of the votes; those of classes that win ties against `top` count one vote more."""
+        """The shares of the votes; classes that win ties against `top` get one more vote."""
         if counts.total != self.n:
             raise UsageError(f"the shares are known from all n = {self.n} realizations, got {counts.total} votes")
         rivals = (votes + (label < top) for label, votes in enumerate(counts.votes) if label != top)
@@ -61,5 +61,5 @@ class Exact(Estimator):
 
     @property
     def most_draws(self) -> int:
-        """All of them."""
+        """All realizations."""
         return self.n

@@ -38,7 +38,7 @@ class FixedSize(Estimator):
         check_method(self.method)
 
     def draws_wanted(self, top: int, counts: Counts) -> int:
-        """What is missing to n."""
+        """The samples up to n."""
         return self.n - counts.total
 
     def bounds(self, top: int, counts: Counts) -> ClassBounds:
@@ -53,5 +53,5 @@ class FixedSize(Estimator):
 
     @property
     def most_draws(self) -> int:
-        """Every input takes n."""
+        """n, for every input."""
         return self.n

@@ -1,4 +1,4 @@
-"""Looks at the votes while sampling: stops as soon as the question is decided, and keeps exact radii valid."""
+"""Looks at the votes during sampling: stops as soon as the question is decided, and keeps exact radii valid."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from holdfast.types import ClassBounds, Counts
 
 @dataclass(frozen=True)
 class Looks(Estimator):
-    """Looks at n_1 < ... < n_K = n in geometric steps, each with its share of alpha: stops as soon as all is decided.
+    """Looks at n_1 < ... < n_K = n in geometric steps, each with its share of alpha; stops once everything is decided.
 
     A radius is decided once it is certified, or once it is hopeless: when even the votes that an optimist expects at n
     (`outlook`) would not certify it. A precision is reached once the certified radius is that close to the optimist's.
-    Giving up spends power, never validity: every look's bounds hold together (`Schedule`).
+    Giving up costs power, never validity: the bounds of all looks hold together (`Schedule`).
 
     Args:
-        n: estimation samples of each input at most.
+        n: largest number of estimation samples of each input.
         alpha: failure probability of each certificate, in (0, 1).
         radii: the radii in question, each at least 0, in the unit of the theorem's norm; 0 asks whether anything is
-            certified at all, without which an input that is hopeless at the other radii often ends as an abstention.
-        precision: relative distance, in (0, 1), within which the radius that n samples would certify is wanted; None
-            if only the radii are in question.
+            certified at all: without it, an input that is hopeless at the other radii often ends as an abstention.
+        precision: relative distance, in (0, 1), at which the certified radius is close enough to the one that n samples
+            would certify; None if only the radii are in question.
         ratio: between the sample sizes of successive looks, above 1.
         method: as for `FixedSize`.
-        scale: class bounds -> radius.
+        scale: from class bounds to a radius.
 
     Raises:
         UsageError: an argument is out of range, or nothing is in question.
@@ -57,16 +57,16 @@ class Looks(Estimator):
             raise UsageError(
                 f"the precision is a share of the radius between 0 and 1 (0.05, say), got {self.precision!r}"
             )
-        # Checks n and the ratio.
+        # Validates n and the ratio.
         _ = self.schedule
 
     @cached_property
     def schedule(self) -> Schedule:
-        """When to look."""
+        """The looks."""
         return Schedule(self.n, self.ratio)
 
     def draws_wanted(self, top: int, counts: Counts) -> int:
-        """What is missing to the next look; 0 once all is decided, or n is reached."""
+        """The samples up to the next look; 0 once everything is decided, or n is reached."""
         if counts.total in self.schedule.looks and self._decided(top, counts):
             return 0
         return self.schedule.missing(counts.total)
@@ -82,7 +82,7 @@ class Looks(Estimator):
 
     @property
     def most_draws(self) -> int:
-        """All looks taken."""
+        """The samples at the last look."""
         return self.n
 
     def _decided(self, top: int, counts: Counts) -> bool:
@@ -90,8 +90,8 @@ class Looks(Estimator):
         open_radii = [radius for radius in self.radii if reached is None or reached < radius]
         if not open_radii and self.precision is None:
             return True
-        hoped = self.scale(self.bounds(top, outlook(top, counts, self.n)))
-        if hoped is None:
+        optimistic = self.scale(self.bounds(top, outlook(top, counts, self.n)))
+        if optimistic is None:
             return True
-        close = self.precision is None or (reached is not None and reached >= (1.0 - self.precision) * hoped)
-        return close and (not open_radii or hoped < min(open_radii))
+        close = self.precision is None or (reached is not None and reached >= (1.0 - self.precision) * optimistic)
+        return close and (not open_radii or optimistic < min(open_radii))

@@ -1,4 +1,4 @@
-"""Where nothing is sampled: a deterministic bound, as a manifest describes it."""
+"""A deterministic bound without samples, as a manifest describes it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from holdfast.types import ClassBounds, Norm
 if TYPE_CHECKING:
     from holdfast.types import Counts
 
-# In input units: a larger radius is taken for this one, far beyond all data, with which sums stay finite.
+# The largest radius stated, in input units, far beyond all data: sums with it stay finite.
 MOST_RADIUS = 1e9
-# As a bound's parameter `inputs` has it: changed inputs in the range of the data set alone.
+# Value of a bound's parameter `inputs`: only changed inputs in the range of the data set.
 IN_RANGE = "in-range"
 
 
@@ -25,10 +25,10 @@ class Proved(Estimator):
 
     Args:
         bound: its name and parameters.
-        norm: in which its radii are measured.
+        norm: of its radii.
         source: of its theorem.
-        assumption: what it takes for granted.
-        most: the largest radius that it can certify; None where that depends on the input.
+        assumption: what the theorem assumes.
+        most: the largest radius that it can certify; None if that depends on the input.
 
     Raises:
         UsageError: an unknown norm.
@@ -49,25 +49,25 @@ class Proved(Estimator):
             raise UsageError(f"norm is one of {', '.join(norm.value for norm in Norm)}, got {self.norm!r}")
 
     def draws_wanted(self, top: int, counts: Counts) -> int:
-        """None."""
+        """No samples."""
         return 0
 
     def bounds(self, top: int, counts: Counts) -> ClassBounds:
-        """The classifier's answer is certain."""
+        """Certainty: the classifier's answer has probability 1."""
         return ClassBounds(top, 1.0, 0.0)
 
     def answer(self, top: int, counts: Counts) -> int | None:
-        """The classifier's own."""
+        """The classifier's own answer."""
         return top
 
     @property
     def most_draws(self) -> int:
-        """None."""
+        """No samples."""
         return 0
 
     @property
     def in_range(self) -> bool:
-        """Whether its radii are about changed inputs in the range of the data set alone."""
+        """Whether its radii are only about changed inputs in the range of the data set."""
         return self.bound.get("inputs") == IN_RANGE
 
     @property

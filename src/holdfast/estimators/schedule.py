@@ -1,4 +1,4 @@
-"""Looks at the votes while sampling: at which sample sizes, and with which share of alpha."""
+"""Looks at the votes during sampling: their sample sizes, and their shares of alpha."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from holdfast.types import Counts
 
 # No look below this many samples: nothing of interest is decided there.
 FIRST_LOOK = 30
-# Looks at most: with more, steps are smaller than a thousandth, and each look has nothing left of alpha.
+# Most looks: with more, steps are smaller than a thousandth, and each look has next to nothing of alpha.
 MOST_LOOKS = 10_000
 # Share of alpha for the last look, where inputs end that no earlier look decided.
 _LAST_SHARE = 0.8
-# One-sided level at which an input is given up.
+# One-sided level at which to give up an input.
 _GIVE_UP = 1e-3
 
 
@@ -27,11 +27,11 @@ _GIVE_UP = 1e-3
 class Schedule(Plain):
     """Looks at n_1 < ... < n_K = n samples in geometric steps; the last has 0.8 alpha, the earlier ones share the rest.
 
-    Whatever is concluded at look k holds with probability at least 1 - alpha_k; by a union bound the conclusions of all
-    looks hold together with probability at least 1 - alpha, so sampling may stop at any of them.
+    A conclusion at look k holds with probability at least 1 - alpha_k; by a union bound the conclusions of all looks
+    hold together with probability at least 1 - alpha, so sampling may stop at any of them.
 
     Args:
-        n: the most samples.
+        n: the largest number of samples.
         ratio: between the sizes of successive looks, above 1 and up to 10; None for one look, at n, with all of alpha.
 
     Raises:
@@ -53,18 +53,18 @@ class Schedule(Plain):
 
     @cached_property
     def looks(self) -> tuple[int, ...]:
-        """The sample sizes, increasing; the last is n. Of too many, those that show it."""
+        """The sample sizes, increasing; the last is n. If there are too many, enough of them to show that."""
         sizes = [self.n]
         while self.ratio is not None and sizes[-1] / self.ratio >= FIRST_LOOK and len(sizes) <= MOST_LOOKS:
             sizes.append(math.floor(sizes[-1] / self.ratio))
         return tuple(reversed(sizes))
 
     def missing(self, total: int) -> int:
-        """How many samples are missing to the next look after `total`; 0 at the last one."""
+        """The number of samples from `total` to the next look; 0 at the last one."""
         return next((look for look in self.looks if look > total), self.n) - total
 
     def share(self, total: int, alpha: float) -> float:
-        """The failure probability that the look at `total` samples may have.
+        """The failure probability allotted to the look at `total` samples.
 
         Raises:
             UsageError: there is no look at `total`.
@@ -81,14 +81,14 @@ class Schedule(Plain):
 def outlook(top: int, counts: Counts, n: int) -> Counts:
     """The votes that an optimist expects after n samples, given those so far.
 
-    The top class goes on at the upper end of a one-sided interval at 0.001, and the strongest rival has no more than
-    its lower end or its even share of the rest. An input that this would not certify is given up.
+    The top class continues at the upper end of a one-sided interval at 0.001, and the strongest rival has no more than
+    its lower end or its even share of the remaining votes. An input that this would not certify is given up.
     """
     votes, total = counts.votes, counts.total
     strongest = max(count for label, count in enumerate(votes) if label != top)
     p_top, p_rival = upper_bound(votes[top], total, _GIVE_UP), lower_bound(strongest, total, _GIVE_UP)
     expected = min(n, votes[top] + math.ceil(p_top * (n - total)))
-    rest, rivals = n - expected, len(votes) - 1
-    largest = max(min(math.floor(p_rival * n), rest), math.ceil(rest / rivals))
-    spread = [min(largest, max(0, rest - rival * largest)) for rival in range(rivals)]
+    remaining, rivals = n - expected, len(votes) - 1
+    largest = max(min(math.floor(p_rival * n), remaining), math.ceil(remaining / rivals))
+    spread = [min(largest, max(0, remaining - rival * largest)) for rival in range(rivals)]
     return Counts((*spread[:top], expected, *spread[top:]))

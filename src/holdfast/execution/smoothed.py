@@ -1,4 +1,4 @@
-"""The smoothed classifier g of a base classifier f: predict and certify batches of inputs."""
+"""The smoothed classifier g of a base classifier f: predict and certify inputs."""
 
 from __future__ import annotations
 
@@ -51,15 +51,14 @@ _WHOLE_RADIUS = 1e-12
 
 @final
 class SmoothedClassifier:
-    """The classifier that returns what the base classifier most probably says under noise.
+    """The classifier that returns the base classifier's most probable class under noise.
 
     Args:
         base_classifier: from noisy inputs `(batch, *noisy event)` to logits `(batch, num_classes)` or integer votes
-            `(batch,)`, for batches of any size: a torch module in eval mode, a program of `torch.export`, or any
-            callable. Normalization belongs inside it. For an engine of other processes it must be possible to pickle
-            it, or it is a factory (`FunctionFactory`). A `Model`, as `load_model` gives it, may know its classes and
-            the range of its inputs.
-        noise: the smoothing noise, `Gaussian(sigma=0.5)` say; its parameters are in input units.
+            `(batch,)`, for batches of any size: a torch module in eval mode, a `torch.export` program, or any callable.
+            Normalization belongs inside it. An engine with other processes needs one that can be pickled, or a factory
+            (`FunctionFactory`). A `Model`, as `load_model` gives it, may know its classes and the range of its inputs.
+        noise: the smoothing noise, for example `Gaussian(sigma=0.5)`; its parameters are in input units.
         num_classes: number of classes, at least 2; None for those of a `Model` that knows them.
         input_range: smallest and largest value that an input may have; an input outside is an error, never clipped.
             For inputs without a range: (-inf, inf); (0, inf) has one end. None for that of a `Model` that knows
@@ -67,19 +66,20 @@ class SmoothedClassifier:
         layout: of images: "channels-first", `(channels, height, width)`, or "channels-last", `(height, width,
             channels)`. The base classifier gets its noisy inputs in the same layout; channels that the noise adds are
             added to those of the input. Inputs `(features,)` have no channels. None is channels-first, undeclared:
-            where the noise counts pixels, an image that looks like the other one is then an error.
-        theorem: name of the guarantee, which decides the norm of the radius: "cohen_linf" say; None for the noise's
-            first one. A call may name another one.
-        backend: what computes the logits of a `Model` or a torch module, "openvino" say; "auto" for the plainest one.
+            where the noise counts pixels, an image that looks channels-last is then an error.
+        theorem: name of the guarantee, for example "cohen_linf", which decides the norm of the radius; None for the
+            noise's first one. A call may name another one.
+        backend: what computes the logits of a `Model` or a torch module, for example "openvino"; "auto" for the plainest.
         precision: of such a model: float32 or bfloat16. Another precision is another base classifier.
-        device: where to compute: "cpu", "cuda" or "cuda:N", or such a `torch.device`. A module must already be there.
-        batch_size: noisy copies that pass through the classifier at a time; if None, the fastest number is found out
-            while it works, and remembered. Results do not depend on it.
+        device: where to compute: "cpu", "cuda", "cuda:N" or a `torch.device`. A module must already be there.
+        batch_size: noisy copies that pass through the classifier at a time; None searches for the fastest number
+            during the work and remembers it. Results do not depend on it.
         threads: processor threads.
-        engine: `ProcessesEngine(2)` say, instead of `device`, `batch_size` and `threads`. Results do not depend on it.
+        engine: for example `ProcessesEngine(2)`, instead of `device`, `batch_size` and `threads`. Results do not depend
+            on it.
 
     Raises:
-        UsageError, ClassifierError: an argument cannot be right.
+        UsageError, ClassifierError: an argument is invalid.
 
     Source: Cohen et al. 2019, equation 1; Levine & Feizi 2020, equation 1.
     """
@@ -101,9 +101,9 @@ class SmoothedClassifier:
         engine: Engine | None = None,
     ) -> None:
         if not isinstance(noise, Noise):
-            raise UsageError(f"the noise is an object, Gaussian(sigma=0.5) say; got {noise!r}")
+            raise UsageError(f"the noise is an object such as Gaussian(sigma=0.5), got {noise!r}")
         if not (engine is None or isinstance(engine, Engine)):
-            raise UsageError(f"the engine is an object, ProcessesEngine(2) say, or None; got {engine!r}")
+            raise UsageError(f"the engine is an object such as ProcessesEngine(2), or None; got {engine!r}")
         self.noise = noise
         self.layout = check_layout(layout)
         self.theorem = find_guarantee(noise, theorem).name
@@ -199,22 +199,22 @@ class SmoothedClassifier:
         """The smoothed classifier's class for each input, or None (abstain).
 
         Args:
-            x: inputs `(batch, *event)` in input units: a tensor or an array of real numbers, taken as float32, which
-                has every bfloat16 and float16 exactly; one input is a batch of one.
-            n: samples of each input at most.
-            alpha: probability of returning another class than the smoothed classifier's, for each input.
-            ratio: between the sample sizes at which it is looked whether the answer is clear (`TopTwo`); None to take
-                all n and look once, as Cohen et al. do.
+            x: inputs `(batch, *event)` in input units: a tensor or an array of real numbers, converted to float32,
+                which represents every bfloat16 and float16 exactly; one input is a batch of one.
+            n: largest number of samples of each input.
+            alpha: probability, for each input, of returning another class than the smoothed classifier's.
+            ratio: between the sample sizes at which to look whether the answer is clear (`TopTwo`); None to take all n
+                and look once, as Cohen et al. do.
             deadline: seconds after which no batch begins; inputs without an answer then abstain, and are marked `cut`.
             seed: for a repeatable result; fresh entropy by default, since an adversary who knows the seed beforehand
                 voids the guarantee.
-            indices: a whole number from 0 on for each input, no two the same; its noise is then a function of seed and
-                index, as that of a run's examples is of their numbers in the split. By default the content of an input
-                takes the place of its index. So the inputs of a call are independent of each other, copies of one
-                input too; and with a given `seed`, calls with different inputs are, and with the same input the same.
+            indices: a whole number from 0 on for each input, all different; an input's noise is then a function of seed
+                and index, as it is for the examples of a run. By default the content of an input replaces its index. So
+                the inputs of a call are independent of each other, repetitions of an input too; and with a given
+                `seed`, calls with different inputs are independent, and calls with the same input equal.
 
         Raises:
-            UsageError, InputError, ClassifierError: the call, an input or the classifier's output cannot be right.
+            UsageError, InputError, ClassifierError: the call, an input or the classifier's output is invalid.
 
         Source: Cohen et al. 2019, Predict.
         """
@@ -236,7 +236,7 @@ class SmoothedClassifier:
     ) -> list[Prediction]:
         """`predict` for examples of a data set, `(channels, height, width)`, whose noise is keyed by their indices.
 
-        `on_done` is told, after each example, how many are finished and how many there are.
+        `on_done` is called after each example, with the number of finished examples and of all examples.
         """
         until = self._until(Predict(rule), deadline)
         votes = self._votes(examples, until, seed, on_done)
@@ -259,16 +259,16 @@ class SmoothedClassifier:
         seed: int | None = None,
         indices: Sequence[int] | None = None,
     ) -> list[Certificate]:
-        """For each input a class and a radius within which no change can alter it, or abstention.
+        """For each input a class and a radius within which no change alters it, or abstention.
 
         Args:
             x: as in `predict`.
             n0: selection samples of each input.
-            n: estimation samples of each input; at most, if it is to stop early.
+            n: estimation samples of each input; the largest number, if it may stop early.
             alpha: probability that a certificate is false, for each input.
             method: "split" bounds the probability of every class, "cohen" that of the top class only, as the papers do.
-            theorem: name of the guarantee, which decides the norm of the radius: "cohen_linf" say; None for the noise's
-                first one, or that of the constructor. Chosen after the votes were seen, it is no guarantee.
+            theorem: name of the guarantee, for example "cohen_linf", which decides the norm of the radius; None for the
+                one of the constructor. Choosing it after seeing the votes voids the guarantee.
             until_radius: stop an input once this radius, or each of these, is certified or hopeless (`Looks`).
             until_precision: stop an input once its radius is within this share, in (0, 1), of what n samples give.
             deadline: seconds after which no batch begins. An input that is not finished then gets what its votes prove
@@ -279,7 +279,7 @@ class SmoothedClassifier:
             indices: as in `predict`.
 
         Raises:
-            UsageError, InputError, ClassifierError: the call, an input or the classifier's output cannot be right.
+            UsageError, InputError, ClassifierError: the call, an input or the classifier's output is invalid.
 
         Source: Cohen et al. 2019, Certify; Levine & Feizi 2020, Corollary 1.
         """
@@ -317,7 +317,8 @@ class SmoothedClassifier:
             indices: as in `predict`; here they only name inputs in errors.
 
         Raises:
-            UsageError: the noise has no or too many realizations; InputError, ClassifierError as in `certify`.
+            UsageError: the noise has too many realizations, or infinitely many; InputError, ClassifierError as in
+                `certify`.
 
         Source: Levine & Feizi 2021 for disjoint blocks; docs/guarantees.md, "Every realization once".
         """
@@ -326,7 +327,7 @@ class SmoothedClassifier:
             return []
         count = self.noise.realizations(examples[0].x.shape)
         if count is None:
-            raise UsageError(f"{self.noise} has no end of realizations; use certify, which samples them")
+            raise UsageError(f"{self.noise} has infinitely many realizations; use certify, which samples them")
         return self._certify(examples, 0, Exact(count), 0, self._theorem(theorem))
 
     def _theorem(self, named: str | None) -> str:
@@ -384,7 +385,7 @@ class SmoothedClassifier:
         return Until(procedure, time.monotonic() + deadline)
 
     def _examples(self, x: Tensor | NDArray[np.floating], indices: Sequence[int] | None) -> list[Example]:
-        """The inputs, with the channels first."""
+        """The inputs, with channels first."""
         inputs = as_array(x)
         if inputs.ndim < 2 and inputs.shape != (0,):
             raise InputError(
@@ -394,7 +395,7 @@ class SmoothedClassifier:
         if self.layout == CHANNELS_LAST and inputs.ndim == 4:
             inputs = np.moveaxis(inputs, -1, 1)
         numbers = checked_indices(indices, len(inputs))
-        # What is beyond float32 becomes infinite, which is refused like every other infinity.
+        # Values beyond float32 become infinite, and are refused as such.
         with np.errstate(over="ignore"):
             rows = [np.array(row, dtype=np.float32, order="C") for row in inputs]
         keys = content_keys(rows) if indices is None else [None] * len(rows)

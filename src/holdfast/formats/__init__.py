@@ -1,5 +1,5 @@
-"""What the text formats may hold: strict JSON, and one schema for each document, checked before anything is built.
+"""The text formats: strict JSON and a schema for each document, checked before anything is built from it.
 
-Both readers of a run share this, the run store and the second path of `verify`: it says what a document may look like,
-and nothing of what it means. The schemas are shipped as JSON schemas in docs/formats (`python -m holdfast.formats`).
+Both readers of a run, the run store and the independent one of `verify`, share this package: it defines the form of
+documents, not their meaning. `python -m holdfast.formats` writes the JSON schemas in docs/formats.
 """

@@ -1,4 +1,4 @@
-"""`python -m holdfast.formats FOLDER`: write the JSON schemas of this version there."""
+"""`python -m holdfast.formats FOLDER`: write the JSON schemas of this version to FOLDER."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A document against its schema; what does not fit is told in plain words, with the entry and what it holds."""
+"""Check a document against its schema, with messages that name the entry, its value and what was expected."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-# Where msgspec is in a document, as in `$.data.shape[1]`.
+# A step of msgspec's path to an entry, as in `$.data.shape[1]`.
 _STEP = re.compile(r"\.([A-Za-z_][A-Za-z_0-9]*)|\[([0-9]+|\.\.\.)\]")
 _UNKNOWN = re.compile(r"(?s)Object contains unknown field `(.*)`")
 _MISSING = re.compile(r"(?s)Object missing required field `(.*)`")
@@ -31,15 +31,15 @@ _SIGNS = {">=": "of at least", "<=": "of at most", ">": "above", "<": "below", "
 
 
 def fitting(document: Any, kind: type[_T], within: str = "") -> _T:
-    """A document as an object of its schema; nothing is converted, cut or rounded, and no entry left over.
+    """Convert a document to an object of its schema. No value is converted or rounded, and no entry is ignored.
 
     Args:
         document: as parsed from JSON.
         kind: a class of `holdfast.formats`.
-        within: the entry of a larger document that it is, for messages.
+        within: for messages, the entry of a larger document that holds it.
 
     Raises:
-        ValueError: it does not fit; says which entry is what, and what was expected.
+        ValueError: the document does not fit; the message names the entry, its value and what was expected.
     """
     try:
         return msgspec.convert(document, kind, strict=True)
@@ -58,15 +58,15 @@ def _explained(document: Any, message: str, within: str) -> str:
     if missing:
         return f"the entry {_within(where, missing[1])} is missing"
     if unknown:
-        return f"there is an entry {_within(where, unknown[1])}, which is unknown"
+        return f"the entry {_within(where, unknown[1])} is unknown"
     if not where:
-        return what if not what.startswith("Expected") else f"{_expected(what)} was expected, found {_kind(document)}"
+        return what if not what.startswith("Expected") else f"expected {_expected(what)}, found {_kind(document)}"
     found = _found(document, steps)
     if found is None or not what.startswith(("Expected", "Invalid")):
         return f"the entry {where}: {what}"
     if what.startswith("Invalid"):
-        return f"the entry {where} is {found}, which is none of the values that it may have"
-    return f"the entry {where} is {found}; expected is {_expected(what)}"
+        return f"the entry {where} is {found}, which is not one of its allowed values"
+    return f"the entry {where} is {found}; expected {_expected(what)}"
 
 
 def _within(where: str, name: str) -> str:
@@ -74,7 +74,7 @@ def _within(where: str, name: str) -> str:
 
 
 def _expected(what: str) -> str:
-    """msgspec's own words for what it wants, in plain ones."""
+    """What msgspec expected, in plain words."""
     expected = what.removeprefix("Expected ").partition(", got ")[0]
     expected = re.sub(r"`([a-z |]+)`", lambda kinds: _kinds(kinds[1]), expected)
     for sign, words in _SIGNS.items():
@@ -87,7 +87,7 @@ def _kinds(text: str) -> str:
 
 
 def _found(document: Any, steps: Sequence[tuple[str, str]]) -> str | None:
-    """What an entry holds, as JSON; None where msgspec does not say which one of several it is."""
+    """The value of an entry as JSON; None if msgspec does not say which one of several entries it is."""
     for name, number in steps:
         try:
             document = document[name] if name else document[int(number)]

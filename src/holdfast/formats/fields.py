@@ -1,4 +1,4 @@
-"""The kinds of entries that several documents have, with their limits."""
+"""The kinds of entries that documents share, with their limits."""
 
 from __future__ import annotations
 
@@ -11,49 +11,49 @@ from holdfast.limits import LEAST_ALPHA, MOST_SAMPLES
 
 # More than any data set has.
 MOST_EXAMPLES = 10**12
-# More than any data set has: a number beyond is no label, and a list as long as that is never made.
+# More than any data set has; larger labels and longer lists are refused.
 MOST_CLASSES = 100_000
-# Of one input.
+# Values of one input.
 MOST_VALUES = 10**9
-# No seed that any version drew is larger.
+# The largest seed that any version draws.
 MOST_SEED = 2**128 - 1
 
 
 class Document(Struct, forbid_unknown_fields=True, kw_only=True):
-    """All entries are named: one that is not is an error."""
+    """Base of all documents: an unknown entry is an error."""
 
 
 Index = Annotated[int, Meta(ge=0, lt=MOST_EXAMPLES)]
 Size = Annotated[int, Meta(ge=1, lt=MOST_EXAMPLES)]
-# A class by its number.
+# A class index.
 Label = Annotated[int, Meta(ge=0, lt=MOST_CLASSES)]
-# Of votes, queries.
+# Number of votes or queries.
 Count = Annotated[int, Meta(ge=0, le=10**18)]
 Samples = Annotated[int, Meta(ge=1, le=MOST_SAMPLES)]
 Positive = Annotated[int, Meta(ge=1, le=10**12)]
 Votes = Annotated[list[Count], Meta(min_length=1, max_length=MOST_CLASSES)]
-# msgspec knows no bounds above 2^63; what is checked is in `check_seed`.
+# msgspec has no bounds above 2^63; `check_seed` checks the maximum.
 Seed = Annotated[int, Meta(ge=0, extra_json_schema={"maximum": MOST_SEED})]
 
-# No NaN and no infinity: JSON has no word for them.
+# JSON has no NaN and no infinity.
 NotNegative = Annotated[float, Meta(ge=0.0)]
 Above = Annotated[float, Meta(gt=0.0)]
 Share = Annotated[float, Meta(ge=0.0, lt=1.0)]
 Alpha = Annotated[float, Meta(ge=LEAST_ALPHA, lt=1.0)]
 OpenShare = Annotated[float, Meta(gt=0.0, lt=1.0)]
 
-# Of a source, an architecture, a precision: a word or two.
+# A short name, as of a source, an architecture or a precision.
 Name = Annotated[str, Meta(min_length=1, max_length=1_000)]
 Text = Annotated[str, Meta(max_length=100_000)]
 ClassName = Annotated[str, Meta(max_length=10_000)]
 ClassNames = Annotated[list[ClassName], Meta(min_length=1, max_length=MOST_CLASSES)]
 # (features,) or (channels, height, width).
 Shape = Annotated[list[Size], Meta(min_length=1, max_length=3)]
-# Lengths besides the pattern: in Python's patterns, $ would let a newline follow.
+# With lengths, since in Python's patterns `$` also matches before a final newline.
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", min_length=64, max_length=64)]
-# That of data that nobody has seen, in imported logs, is not known.
+# "unknown" for the data of an imported log.
 DataHash = Annotated[str, Meta(pattern="^([0-9a-f]{64}|unknown)(?!\\n)$", max_length=64)]
-# Of an auditor, whole bytes.
+# An auditor's nonce: whole bytes in hexadecimal.
 Nonce = Annotated[str, Meta(pattern="^([0-9a-f]{2}){16,64}$", min_length=32, max_length=128)]
 RecordDigest = Annotated[str, Meta(pattern="^[0-9a-f]{16}$", min_length=16, max_length=16)]
 # In UTC.
@@ -65,18 +65,18 @@ Moment = Annotated[
         max_length=25,
     ),
 ]
-# What its owner alone understands: arguments of an architecture, settings of a session.
+# Entries checked elsewhere: arguments of an architecture, settings of a session.
 Free = dict[str, Any]
 Words = dict[Name, Text]
 
 
 def check_shape(shape: list[int]) -> None:
-    """Raise ValueError unless inputs of a shape can be: what depends on their size is then computed in a moment."""
+    """Raise ValueError if inputs of this shape are too large to be read."""
     if prod(shape) > MOST_VALUES:
-        raise ValueError(f"inputs of shape {shape} have more values than the {MOST_VALUES:,} that are read")
+        raise ValueError(f"inputs of shape {shape} have more than {MOST_VALUES:,} values, the most that are read")
 
 
 def check_seed(seed: int | None) -> None:
-    """Raise ValueError unless a seed, if there is one, is as small as seeds are."""
+    """Raise ValueError if there is a seed and it is too large."""
     if seed is not None and seed > MOST_SEED:
         raise ValueError("the entry seed is larger than any seed that Holdfast draws")

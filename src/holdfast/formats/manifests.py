@@ -1,4 +1,4 @@
-"""What was promised: the manifests of runs, each kind with entries of its own, and of attacks."""
+"""The manifests of runs, each kind with its own entries, and of attacks."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from holdfast.formats.parameters import (
 
 
 class Data(Document):
-    """Which examples. Entries that older versions did not note are left out, and never null."""
+    """Which examples. Entries that older versions did not record are left out, never null."""
 
     source: Name
     split: Name
@@ -67,7 +67,7 @@ class Data(Document):
 
 
 class Normalization(Document):
-    """The first layer of a network; null for none."""
+    """The normalization layer of a network; null for none."""
 
     mean: list[float] | None
     std: list[Above] | None
@@ -81,7 +81,7 @@ class Weights(Document):
 
 
 class Model(Document):
-    """The base classifier, as far as its maker said what it is."""
+    """The base classifier, as far as it was described."""
 
     # Where it comes from; left out for a bundle.
     source: Name | UnsetType = UNSET
@@ -94,6 +94,8 @@ class Model(Document):
     layout: Literal["channels-last"] | UnsetType = UNSET
     output: Literal["probability"] | UnsetType = UNSET
     code: Words | UnsetType = UNSET
+    # A model in front of it, without a backend of its own.
+    denoiser: Model | UnsetType = UNSET
     backend: NamedEntry | UnsetType = UNSET
 
     def __post_init__(self) -> None:
@@ -104,7 +106,7 @@ class Model(Document):
 
 
 class Log(Document):
-    """In the place of a model: the log that was imported."""
+    """The imported log, in place of a model."""
 
     imported_from: Text | UnsetType = UNSET
 
@@ -132,15 +134,15 @@ Origin = Literal["chosen", "entropy", "derived"]
 
 
 class Certify(_Run, tag="certify", kw_only=True):
-    """Of a run with votes."""
+    """The manifest of a run with votes."""
 
     noise: NoiseEntry
     n0: Count
     model: Model
     block: Count
-    # null while the nonce is to come that it will be derived from.
+    # null until the nonce is known that it will be derived from.
     seed: Seed | None
-    # Older versions did not note it.
+    # Older versions did not record it.
     seed_origin: Origin | UnsetType = UNSET
     nonce: Nonce | UnsetType = UNSET
     promise: Sha256 | UnsetType = UNSET
@@ -151,13 +153,13 @@ class Certify(_Run, tag="certify", kw_only=True):
         check_ablation(self.noise, self.data.shape)
         _check_origin(self)
         if len(self.data.class_names) < 2:
-            raise ValueError("votes are for 2 classes or more, found one name")
+            raise ValueError("votes need at least 2 classes, found one name")
         if self.estimator["name"] == "proved":
-            raise ValueError("a run with votes has an estimator of votes, found 'proved'")
+            raise ValueError("a run with votes needs an estimator for votes, found 'proved'")
 
 
 class Imported(_Run, tag="imported"):
-    """Of a log that another tool wrote."""
+    """The manifest of a log imported from another tool."""
 
     noise: NoiseEntry
     n0: Count
@@ -170,11 +172,11 @@ class Imported(_Run, tag="imported"):
         check_noise(self.noise)
         check_ablation(self.noise, self.data.shape)
         if self.estimator["name"] != "fixed":
-            raise ValueError(f"an imported log has the estimator fixed, found {self.estimator['name']!r}")
+            raise ValueError(f"an imported log needs the estimator 'fixed', found {self.estimator['name']!r}")
 
 
 class Bound(_Run, tag="bound"):
-    """Of deterministic bounds: there is no noise, and nothing is drawn."""
+    """The manifest of a run of deterministic bounds: there is no noise, and nothing is drawn."""
 
     noise: Annotated[dict[str, Any], Meta(max_length=0)]
     n0: Annotated[int, Meta(ge=0, le=0)]
@@ -185,27 +187,27 @@ class Bound(_Run, tag="bound"):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.estimator["name"] != "proved":
-            raise ValueError(f"a deterministic bound has the estimator 'proved', found {self.estimator['name']!r}")
+            raise ValueError(f"a deterministic bound needs the estimator 'proved', found {self.estimator['name']!r}")
 
 
 RunDocument = Certify | Imported | Bound
 
 
 class Budgets(Document):
-    """How far an adversary may go."""
+    """The attack budgets."""
 
     values: Annotated[list[Above], Meta(max_length=10_000)]
     relative: bool
 
     def __post_init__(self) -> None:
         if any(not first < second for first, second in zip(self.values, self.values[1:], strict=False)):
-            raise ValueError("budgets are given once each and in increasing order")
+            raise ValueError("budgets must be in increasing order without repetition")
         if self.relative and not self.values:
             raise ValueError("budgets relative to the certified radius need factors")
 
 
 class AttackManifest(_Manifest, kw_only=True):
-    """Of an attack."""
+    """The manifest of an attack."""
 
     format: Literal[1]
     attack: NamedEntry
@@ -222,9 +224,9 @@ class AttackManifest(_Manifest, kw_only=True):
     soft_samples: Count
     model: Model
     certification: Sha256 | None
-    # null while the nonce is to come that it will be derived from.
+    # null until the nonce is known that it will be derived from.
     seed: Seed | None
-    # Older versions did not note it.
+    # Older versions did not record it.
     seed_origin: Origin | UnsetType = UNSET
     nonce: Nonce | UnsetType = UNSET
     promise: Sha256 | UnsetType = UNSET
@@ -237,11 +239,11 @@ class AttackManifest(_Manifest, kw_only=True):
 
 
 def _check_origin(document: Certify | AttackManifest) -> None:
-    """Raise ValueError unless a seed and what is said of where it comes from fit together."""
+    """Raise ValueError unless the seed and its origin fit together."""
     check_seed(document.seed)
     derived = document.seed_origin == "derived"
     if document.seed is None and not derived:
-        raise ValueError("there is no seed, and none that is to be derived from a nonce")
+        raise ValueError("there is no seed, and none will be derived from a nonce")
     complete = derived and document.seed is not None
     if (document.nonce is not UNSET, document.promise is not UNSET) != (complete, complete):
-        raise ValueError("nonce and promise are there with a seed that is derived from them, and with no other")
+        raise ValueError("nonce and promise must be there with a seed derived from them, and with no other seed")

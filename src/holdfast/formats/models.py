@@ -1,4 +1,4 @@
-"""The JSON beside weights: the header of a bundle, and how far a training is in its checkpoint."""
+"""The JSON stored with weights: the header of a bundle, and the position of a training in its checkpoint."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from holdfast.formats.parameters import NoiseEntry, check_noise
 
 
 class InputSpace(Document):
-    """What a model takes."""
+    """The inputs of a model."""
 
     shape: Shape
     low: float
@@ -26,7 +26,7 @@ class InputSpace(Document):
 
 
 class BundleHeader(Document):
-    """All that a bundle says of its weights."""
+    """Everything that a bundle states about its weights."""
 
     format: Literal[1]
     architecture: Name
@@ -42,7 +42,7 @@ class BundleHeader(Document):
 
 
 class TrainingManifest(Document):
-    """What a training is of: its settings, the hash of its data, and the bundle that it begins."""
+    """What a training trains: its settings, the hash of its data, and its initial bundle."""
 
     config: Free
     data: Text
@@ -50,7 +50,7 @@ class TrainingManifest(Document):
 
 
 class Position(Document):
-    """How far a training is, and what it promised."""
+    """How far a training has come, and what it trains."""
 
     epoch: Count
     loss: float

@@ -1,4 +1,4 @@
-"""Noises and estimators by name and parameters. Those that Holdfast has are known; others may be plugged in."""
+"""Noises and estimators by name and parameters: the parameters of Holdfast's own, and any of plugins."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from holdfast.limits import MOST_SET_BITS, set_bits
 _Method = Literal["cohen", "split"]
 _Null = Literal["multichannel", "mean"]
 _Fill = list[float] | None
-# float32 holds no larger noise.
+# float32 cannot hold larger noise.
 _Scale = Annotated[float, Meta(gt=0.0, le=1e30)]
 
 
@@ -95,7 +95,7 @@ class _Proved(_Named, tag="proved"):
 
 
 class _Other(Struct):
-    """Of a noise or an estimator that was plugged in: what it takes is its own affair."""
+    """A noise or an estimator of a plugin, which checks its own parameters."""
 
     name: Name
 
@@ -107,7 +107,7 @@ _ESTIMATORS: tuple[type[_Named], ...] = (_Fixed, _Looks, _EProcess, _Exact, _Pro
 
 
 def _schema(known: tuple[type[_Named], ...]) -> dict[str, Any]:
-    """One of those that are known, or one of another name."""
+    """The schema of one of the known classes, or of one with another name."""
     made = [msgspec.json.schema(each)["$defs"][each.__name__] for each in known]
     names = [each.__struct_config__.tag for each in known]
     other = {"type": "object", "properties": {"name": {"type": "string", "not": {"enum": names}}}, "required": ["name"]}
@@ -122,27 +122,27 @@ def _check(known: tuple[type[_Named], ...], description: dict[str, Any], within:
 
 
 def check_noise(description: dict[str, Any], within: str = "noise") -> None:
-    """Raise ValueError unless a noise is described by a name and, if Holdfast has it, by its parameters."""
+    """Raise ValueError unless a noise has a name and, if Holdfast has it, valid parameters."""
     _check(_NOISES, description, within)
 
 
 def check_ablation(noise: dict[str, Any], shape: list[int]) -> None:
-    """Raise ValueError where the sets of pixels that an ablation keeps are too many to be counted in a moment."""
+    """Raise ValueError if an ablation can keep too many sets of pixels to count them quickly."""
     if noise["name"] != "ablation":
         return
     pixels, retained = prod(shape[-2:]) if len(shape) == 3 else shape[0], noise["k"]
     if set_bits(pixels, retained) > MOST_SET_BITS:
-        raise ValueError(f"of {retained:,} pixels kept of {pixels:,} there are more sets than can be counted here")
+        raise ValueError(f"there are too many sets of {retained:,} kept pixels out of {pixels:,} to count them")
 
 
 def check_estimator(description: dict[str, Any]) -> None:
-    """Raise ValueError unless an estimator is described by a name and, if Holdfast has it, by its parameters."""
+    """Raise ValueError unless an estimator has a name and, if Holdfast has it, valid parameters."""
     _check(_ESTIMATORS, description, "estimator")
 
 
 NoiseEntry = Annotated[dict[str, Any], Meta(extra_json_schema=_schema(_NOISES))]
 EstimatorEntry = Annotated[dict[str, Any], Meta(extra_json_schema=_schema(_ESTIMATORS))]
-# An attack, a backend: a name, and what its class makes of the rest.
+# An attack or a backend: a name, and parameters that its class checks.
 NamedEntry = Annotated[
     dict[str, Any],
     Meta(extra_json_schema={"required": ["name"], "properties": {"name": {"type": "string", "minLength": 1}}}),
@@ -150,5 +150,5 @@ NamedEntry = Annotated[
 
 
 def check_named(description: dict[str, Any], within: str) -> None:
-    """Raise ValueError unless a description, which is the entry `within`, has a name."""
+    """Raise ValueError unless the description in the entry `within` has a name."""
     fitting(description, _Other, within)

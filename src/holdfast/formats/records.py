@@ -1,4 +1,4 @@
-"""What was found, one line each: records of runs and attacks, sessions, and the lines of an exported log."""
+"""Documents of one line each: records of runs and attacks, sessions, and lines of an exported log."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from holdfast.formats.fields import Count, Document, Free, Index, Label, NotNega
 
 
 def _check_sign(**distances: float | None) -> None:
-    """Raise ValueError for a negative zero: no distance is one, and it is not written as 0 is."""
+    """Raise ValueError for a negative zero, which is no distance and is written differently from 0."""
     for name, value in distances.items():
         if value is not None and math.copysign(1.0, value) < 0.0:
-            raise ValueError(f"{name} is -0.0, expected 0.0 where there is none")
+            raise ValueError(f"{name} is -0.0, expected 0.0")
 
 
 class VoteLine(Document):
@@ -63,7 +63,7 @@ class ResultsFile(Document):
 
 
 class Queries(Document):
-    """How often a classifier was asked."""
+    """How often a classifier was queried."""
 
     decisions: Count
     scores: Count
@@ -94,12 +94,12 @@ class AttackLine(Document):
 
     def __post_init__(self) -> None:
         if (self.kind is None) != (self.magnitude is None):
-            raise ValueError(f"the kind is {self.kind!r} and the magnitude {self.magnitude}")
+            raise ValueError(f"the kind is {self.kind!r} but the magnitude is {self.magnitude}; expected both or none")
         attacked = self.reference is not None
         if (self.adversarial is not None) != (attacked and self.kind is not None):
-            raise ValueError("there is an adversarial where none was found, or none where one was")
+            raise ValueError("there is an adversarial but none was found, or one was found but is missing")
         if not attacked and (self.kind != "abstains" or self.magnitude != 0.0):
-            raise ValueError("it has no answer unchanged, and is not recorded as an abstention at 0")
+            raise ValueError("the unchanged input has no answer, but is not recorded as an abstention at 0")
         if self.adversarial is not None:
             self._check_claim()
 
@@ -115,7 +115,7 @@ class AttackLine(Document):
 
 
 class SessionLine(Document):
-    """One process's work on a run."""
+    """The work of one process on a run."""
 
     examples: Count
     samples: Count
@@ -124,7 +124,7 @@ class SessionLine(Document):
 
 
 class LogLine(Document):
-    """A line of an exported log in JSON. The votes are null where there are none."""
+    """A line of a log exported as JSON lines. The votes are null if there are none."""
 
     idx: Index
     label: Label

@@ -1,4 +1,4 @@
-"""The schemas as JSON schemas, for others: docs/formats. They say all that a JSON schema can say of a document."""
+"""JSON schemas of the documents, for docs/formats, as exact as JSON schemas can be."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from holdfast.formats import manifests, models, records
 if TYPE_CHECKING:
     from pathlib import Path
 
-# The draft whose words msgspec uses.
+# The draft that msgspec follows.
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _KINDS: dict[str, tuple[str, Any]] = {
     "run-manifest": ("manifest.json of a run", manifests.RunDocument),
@@ -35,19 +35,19 @@ def schemas() -> dict[str, dict[str, Any]]:
 
 
 def write_schemas(folder: Path) -> None:
-    """Write each schema as a file NAME.json."""
+    """Write each schema to a file NAME.json."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, schema in schemas().items():
         (folder / f"{name}.json").write_text(written(schema), encoding="utf-8")
 
 
 def written(schema: dict[str, Any]) -> str:
-    """A schema as it lies in its file."""
+    """The text of a schema's file."""
     return json.dumps(schema, indent=2) + "\n"
 
 
 def _schema(kind: Any) -> dict[str, Any]:
     made: dict[str, Any] = msgspec.json.schema(kind)
-    # A word of OpenAPI, which no JSON schema knows.
+    # A keyword of OpenAPI, not of JSON Schema.
     made.pop("discriminator", None)
     return made

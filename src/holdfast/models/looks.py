@@ -30,27 +30,26 @@ _USUAL = (
 )
 
 
-def look_at(model: Model, shape: tuple[int, ...], noise: Noise, data: DataSet) -> list[str]:
+def look_at(model: Model, shape: tuple[int, ...], noise: Noise | None, data: DataSet) -> list[str]:
     """Show a network a few inputs, and return what a person should doubt.
 
     Args:
         model: fitted to the data.
         shape: shape of a noisy input.
-        noise: the noise.
+        noise: the noise; None for inputs as they are.
         data: the data.
 
     Raises:
         UsageError: it fails on inputs of this shape, or returns something else than logits or votes for these classes.
     """
     module, classes = model.module, len(model.classes)
-    if not isinstance(module, Wrapped):
-        return []
     source = torch.Generator().manual_seed(0)
     device = next((weights.device for weights in module.parameters()), torch.device("cpu"))
     count = min(_NOISY, len(data))
     inputs = torch.from_numpy(data.batch(np.arange(count) * len(data) // count))
-    noisy = torch.cat([noise.sample(each, 1, source) for each in inputs]).to(device)
-    output, raw = _answers(model, module, noisy, shape)
+    if noise is not None:
+        inputs = torch.cat([noise.sample(each, 1, source) for each in inputs])
+    output, raw = _answers(model, inputs.to(device), shape)
     if output.ndim == 1 and not output.is_floating_point():
         return []
     if output.ndim != 2 or output.shape[1] != classes:
@@ -59,15 +58,17 @@ def look_at(model: Model, shape: tuple[int, ...], noise: Noise, data: DataSet) -
             f"{model.name} returns {found} for an input, and the data have {classes} classes. Where the data lack some "
             "of the classes, name them all: classes=N, or classes=FILE with a name on each line"
         )
-    doubts = _of_output(model, raw, module.reader.single)
-    doubts += _of_range(model, module, shape, data, device)
-    return doubts
+    doubts = _of_output(model, raw, module.reader.single if isinstance(module, Wrapped) else None)
+    return doubts + (_of_range(model, shape, data, device) if isinstance(module, Wrapped) else [])
 
 
 @torch.no_grad()
-def _answers(model: Model, module: Wrapped, noisy: Tensor, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+def _answers(model: Model, noisy: Tensor, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """The logits of a few noisy inputs, and the tensor that the network returned for them."""
     try:
+        module = model.module
+        if not isinstance(module, Wrapped):
+            return (output := one_tensor(module(noisy.clone()))), output
         raw = one_tensor(module.network(module.before(noisy.clone())))
         return module.reader(raw), raw
     except HoldfastError as error:
@@ -84,7 +85,7 @@ def _answers(model: Model, module: Wrapped, noisy: Tensor, shape: tuple[int, ...
         ) from error
 
 
-def _of_output(model: Model, raw: Tensor, single: str) -> list[str]:
+def _of_output(model: Model, raw: Tensor, single: str | None) -> list[str]:
     """What its output seems to be, if not logits.
 
     Raises:
@@ -106,8 +107,9 @@ def _of_output(model: Model, raw: Tensor, single: str) -> list[str]:
     return []
 
 
-def _of_range(model: Model, module: Wrapped, shape: tuple[int, ...], data: DataSet, device: torch.device) -> list[str]:
+def _of_range(model: Model, shape: tuple[int, ...], data: DataSet, device: torch.device) -> list[str]:
     """Whether it classifies unchanged inputs much better if they are scaled as usual networks want them."""
+    module = model.module
     normalized = model.entries["normalization"]["mean"] is not None
     if shape != data.shape or len(shape) != 3 or normalized or (data.low, data.high) != (0.0, 1.0):
         return []

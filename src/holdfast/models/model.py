@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 
 from holdfast.errors import UsageError
-from holdfast.models.networks import Wrapped
+from holdfast.models.networks import Behind, differentiable
 from holdfast.shortened import some
 from holdfast.visible import visible
 
@@ -216,7 +216,22 @@ class Model:
             UsageError: it has none.
             MissingExtraError: what makes them is not installed.
         """
-        return self.module.differentiable() if isinstance(self.module, Wrapped) else self.module
+        return differentiable(self.module)
+
+    def behind(self, denoiser: Model) -> Model:
+        """The model behind a denoiser, which are smoothed together.
+
+        Args:
+            denoiser: from noisy inputs to inputs of the same shape.
+        """
+        return replace(
+            self,
+            module=Behind(denoiser.module, self.module),
+            entries={**self.entries, "denoiser": denoiser.entries},
+            says_noise=False,
+            noise=None,
+            notes=(*denoiser.notes, *self.notes),
+        )
 
     def on(self, device: torch.device) -> Model:
         """The model with its weights on a device."""

@@ -166,15 +166,50 @@ class Wrapped(nn.Module):
         logits: Tensor = self.reader(self.network(self.before(x)))
         return logits
 
-    def differentiable(self) -> nn.Module:
-        """The same with a network in torch, through which gradients flow.
 
-        Raises:
-            UsageError: there is none.
-            MissingExtraError: what converts it is not installed.
-        """
-        found = self.network.differentiable() if isinstance(self.network, Opaque) else self.network
-        return Wrapped(deepcopy(self.before), found, self.reader)
+class Behind(nn.Module):
+    """A classifier behind a denoiser: the two are smoothed together. Source: Salman, Sun, Yang, Kapoor & Kolter 2020,
+    "Denoised Smoothing".
+
+    Args:
+        denoiser: from noisy inputs to inputs of the same shape.
+        classifier: from inputs to logits.
+    """
+
+    def __init__(self, denoiser: nn.Module, classifier: nn.Module) -> None:
+        super().__init__()
+        self.denoiser = denoiser
+        self.classifier = classifier
+        self.training = False
+
+    def train(self, mode: bool = True) -> Self:
+        """Nothing: both stay as they are."""
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Noisy inputs `(batch, *event)` to logits `(batch, classes)`."""
+        cleaned = one_tensor(self.denoiser(x))
+        if cleaned.shape != x.shape:
+            raise ClassifierError(
+                f"the denoiser returns {tuple(cleaned.shape[1:])} for inputs of shape {tuple(x.shape[1:])}, expected "
+                "the same shape; is it a denoiser?"
+            )
+        logits: Tensor = self.classifier(cleaned.to(x.dtype))
+        return logits
+
+
+def differentiable(module: nn.Module) -> nn.Module:
+    """A module with gradients: the same, with torch networks in the place of others.
+
+    Raises:
+        UsageError: there is none.
+        MissingExtraError: what converts it is not installed.
+    """
+    if isinstance(module, Behind):
+        return Behind(differentiable(module.denoiser), differentiable(module.classifier))
+    if not isinstance(module, Wrapped) or not isinstance(module.network, Opaque):
+        return module
+    return Wrapped(deepcopy(module.before), module.network.differentiable(), module.reader)
 
 
 def one_tensor(output: Any) -> Tensor:

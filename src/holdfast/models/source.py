@@ -9,6 +9,7 @@ import inspect
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -118,19 +119,27 @@ def model_source(name: str, *, path: str, suffixes: Sequence[str] = ()) -> Calla
     return register
 
 
-def open_model(text: str | Path, device: torch.device | None = None, options: Mapping[str, Any] | None = None) -> Model:
+def open_model(
+    text: str | Path,
+    device: torch.device | None = None,
+    options: Mapping[str, Any] | None = None,
+    denoiser: str | None = None,
+) -> Model:
     """The model that a spec or a path names, in eval mode and float32.
 
     Args:
         text: a path, or `NAME:PATH`, each with options behind commas: `net.onnx,mean=.5,std=.25`.
         device: where its weights go; the processor by default.
         options: further options, from Python: numbers, lists of numbers, texts.
+        denoiser: spec of a model that returns inputs without their noise, which stands in front of the other.
 
     Raises:
         UsageError: no such source, no such option, or a value that an option cannot have.
         BundleError: the file is missing, corrupt, or of a kind that no source reads.
         MissingExtraError: a package is not installed.
     """
+    if denoiser is not None:
+        return open_model(text, device, options).behind(open_model(denoiser, device))
     source, spec, name = _asked(str(text))
     given = {**spec.options, **{key: _written(key, value) for key, value in (options or {}).items()}}
     shared = {key: given.pop(key) for key in SHARED if key in given and key not in source.options}
@@ -184,7 +193,7 @@ def _asked(text: str) -> tuple[ModelSource, Spec, str]:
     """
     start = name_of(text)
     if start != text and text[len(start)] == ":" and start in MODEL_SOURCES.names():
-        source = MODEL_SOURCES.asked(start)
+        source = MODEL_SOURCES.find_written(start)
         known = (*source.options, *SHARED)
         spec = parse(text, Form(path=not source.free, options=known, texts=("weights", "classes")))
         if spec.path is None:
@@ -314,6 +323,9 @@ def _model(name: str, source: str, found: Network, shared: _Shared, device: torc
     # One number serves inputs of any shape.
     normalization = Normalization(shared.mean, shared.std, dimensions if channels != 1 else 1)
     before = nn.Sequential(normalization, *([ChannelsLast()] if shared.last else []))
+    # A program of torch.export has one mode, in which it was exported.
+    with suppress(NotImplementedError):
+        found.module.eval()
     network = found.module if found.batch is None else FixedBatch(found.module, found.batch)
     module = Wrapped(before, network, Reader(shared.single))
     for weights in module.parameters():

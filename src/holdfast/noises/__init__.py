@@ -1,1 +1,1 @@
-"""Smoothing distributions, one file each, with their theorems. `NOISES` in `base` finds them by name."""
+"""Smoothing distributions with their theorems, one file each. `NOISES` in `base` finds them by name."""

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Generator, Tensor
 
-# Sets that are enumerated at most: more would take longer than sampling, and their table too much memory.
+# Most sets to enumerate: more would take longer than sampling, and their table too much memory.
 _MOST_SETS = 1_000_000
-# Radii that are looked at one by one; further ones are found by halving.
+# Radii to try one by one; larger ones are found by halving.
 _STEPS = 1_000
 
 
@@ -51,17 +51,17 @@ class Ablation(MaskingNoise):
         super().__post_init__()
 
     def draw(self, x: Tensor, num: int, generator: Generator) -> Tensor:
-        """Places of the pixels kept, `(num, k)`: k different ones in each row, every such set equally likely."""
+        """Positions of the kept pixels, `(num, k)`: k different ones in each row, every such set equally likely."""
         return random_subsets(x, num, pixel_count(tuple(x.shape)), self.k, generator)
 
     def realizations(self, shape: Shape) -> int:
-        """C(d, k) sets of pixels."""
+        """The C(d, k) sets of pixels."""
         d = pixel_count(shape)
         check_sets(d, self.k)
         return math.comb(d, self.k)
 
     def enumerate(self, x: Tensor, first: int, end: int) -> Tensor:
-        """The sets number `first` to `end` - 1, in lexicographic order.
+        """The sets number `first` to `end - 1`, in lexicographic order.
 
         Raises:
             UsageError: there are too many sets.
@@ -90,7 +90,7 @@ def _all_sets(pixels: int, k: int) -> NDArray[np.int64]:
 
 
 def delta(d: int, k: int, rho: int) -> Fraction:
-    """1 - C(d - rho, k) / C(d, k): the probability that a kept set of k of d pixels meets rho given ones.
+    """1 - C(d - rho, k) / C(d, k): the probability that a random set of k of d pixels meets rho given ones.
 
     Exact. Source: Levine & Feizi 2020, Theorem 1, equation 4.
 
@@ -104,10 +104,10 @@ def delta(d: int, k: int, rho: int) -> Fraction:
 
 @guarantee(Ablation, norm=Norm.L0, cite="Levine & Feizi 2020, Theorem 1 and Corollary 2")
 def levine(noise: Ablation, bounds: ClassBounds, shape: Shape) -> float | None:
-    """The largest rho with p_lower - Delta(rho) > p_upper + Delta(rho), in pixels; None where there is none.
+    """The largest rho with p_lower - Delta(rho) > p_upper + Delta(rho), in pixels; None if there is none.
 
     Counted in sets of pixels: rho changed pixels meet C(d, k) - C(d - rho, k) of the C(d, k) sets, and each of these
-    can bring a rival two votes nearer. With p_upper = 1 - p_lower this is Corollary 1, p_lower - Delta > 1/2. Exact.
+    can bring a rival two votes closer. With p_upper = 1 - p_lower this is Corollary 1, p_lower - Delta > 1/2. Exact.
     """
     d = pixel_count(shape)
     sets = noise.realizations(shape)
@@ -116,16 +116,16 @@ def levine(noise: Ablation, bounds: ClassBounds, shape: Shape) -> float | None:
         return None
     untouched, rho = sets, 0
     while rho < min(d, _STEPS):
-        # C(d - rho - 1, k) from C(d - rho, k): one exact factor a step.
+        # C(d - rho - 1, k) from C(d - rho, k): one exact factor per step.
         untouched = untouched * max(0, d - noise.k - rho) // (d - rho)
         if 2 * (sets - untouched) > ahead:
             return float(rho)
         rho += 1
-    return float(_far(d, noise.k, sets, ahead))
+    return float(_by_halving(d, noise.k, sets, ahead))
 
 
-def _far(d: int, k: int, sets: int, ahead: int) -> int:
-    """The same rho by halving, where it is large: what is met grows with it."""
+def _by_halving(d: int, k: int, sets: int, ahead: int) -> int:
+    """The same rho where it is large, by halving: the number of sets met grows with rho."""
     low, high = min(d, _STEPS), d
     while low < high:
         middle = (low + high + 1) // 2

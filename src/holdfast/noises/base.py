@@ -1,4 +1,4 @@
-"""What a noise is, what a guarantee is, and the tables that find them by name.
+"""The interfaces of noises and guarantees, and the tables that find them by name.
 
 Nothing here imports torch: a noise makes its tensors from the one it is given.
 """
@@ -27,35 +27,34 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 
-# A value further than this many steps from a point of its grid is not on it. float32 is off by 0.004 steps at most, at
-# 65,536 levels; a value of another grid is off by far more somewhere in an image.
+# A value further than this many steps from its grid is not on it. float32 is off by at most 0.004 steps, at 65,536
+# levels; values of another grid are off by far more somewhere in an image.
 _OFF_GRID = 1e-2
 
-
-# Of noise: float32 ends at 3e38.
+# Largest scale of a noise: float32 ends at 3e38.
 _LARGEST_SCALE = 1e30
 
-# Draws of large inputs are made in parts of about so many bytes.
+# Draws of large inputs are made in parts of about this many bytes.
 _PART_BYTES = 2**22
 
 NOISES: Family[Noise] = Family("noise", "holdfast.noises", "holdfast.noises")
 
 
 class Noise(Named, ABC):
-    """A smoothing distribution: independent randomness, then a function of the input and that randomness.
+    """A smoothing distribution: independent randomness, and a function of the input and that randomness.
 
     A subclass is a frozen dataclass with a class attribute `name` (its name on the command line and in manifests);
-    its fields are its parameters. It writes `draw` and `apply`, and `noisy_shape` where the shape changes.
+    its fields are its parameters. It defines `draw` and `apply`, and `noisy_shape` if the shape changes.
     """
 
-    # A spec of it, for help texts and for the tests that every noise has to pass: on inputs of shape (1, 8, 8), say.
+    # A spec for help texts and for the tests of all noises, which use inputs of shape (1, 8, 8) among others.
     example: ClassVar[str] = ""
-    # Whether a noisy input keeps the meaning of its values, so that a network may normalize it like an input.
+    # Whether noisy values keep the meaning of input values, so that a network may normalize them in the same way.
     normalizable: ClassVar[bool] = False
-    # Whether each draw is the places, int64 `(num, places)`, of the pixels that a noisy input shows, and it depends on
-    # no others: votes then need not be cast again where none of these has changed.
+    # Whether draws are the positions, int64 `(num, places)`, of the pixels that a noisy input shows, and it depends on
+    # no other pixel: if none of these has changed, the vote need not be computed again.
     draws_places: ClassVar[bool] = False
-    # What the theorem takes for granted of the sampler, for the report: one or two sentences.
+    # What the theorem assumes about the sampler, for the report: one or two sentences.
     assumption: ClassVar[str] = (
         "The noise comes from a pseudo-random generator, which the theorem takes for ideal randomness."
     )
@@ -70,13 +69,13 @@ class Noise(Named, ABC):
 
         Args:
             x: one input, `(*event)`; only its shape, dtype and device may matter, never its values.
-            num: how many draws, at least 1.
+            num: number of draws, at least 1.
             generator: the only source of randomness, on the device of `x`.
         """
 
     @abstractmethod
     def apply(self, x: Tensor, draws: Tensor) -> Tensor:
-        """Noisy inputs `(batch, *noisy event)` from inputs `(batch or 1, *event)` and as many or one draws."""
+        """Noisy inputs `(batch, *noisy event)` from `batch` inputs and `batch` draws; either number may be 1."""
 
     @final
     def sample(self, x: Tensor, num: int, generator: Generator) -> Tensor:
@@ -84,20 +83,20 @@ class Noise(Named, ABC):
         return self.apply(x.unsqueeze(0), self.draw(x, num, generator))
 
     def draw_parts(self, x: Tensor, num: int, generator: Generator) -> Iterator[Tensor]:
-        """What `draw` returns, bit for bit, in consecutive parts, each made when it is asked for.
+        """The draws of `draw`, bit for bit, in consecutive parts, each made when needed.
 
-        A noise writes its own where the draws of an input are as large as the input and the generator gives the same
-        numbers in parts: then one part is in memory at a time, of a few MiB or as few draws as can be made together.
-        Here all are drawn at once. Nothing else may be drawn from `generator` before the last part.
+        This version draws all at once. A noise should override it if its draws are as large as the input and the
+        generator gives the same numbers in parts: then one part is in memory at a time, of a few MiB or as few draws as
+        can be made together. Nothing else may be drawn from `generator` before the last part.
         """
         draws, size = self.draw(x, num, generator), draws_at_once(x)
         for first in range(0, num, size):
             yield draws[first : first + size]
 
     def sample_into(self, noisy: Tensor, x: Tensor, generator: Generator) -> None:
-        """Write what `sample` would return into `noisy`, contiguous and of the dtype of `x`: `(num, *noisy event)`.
+        """Write the copies of `sample` into `noisy`, contiguous and of the dtype of `x`: `(num, *noisy event)`.
 
-        A noise may write its own, to save passes over memory; it gives the same values, bit for bit.
+        A noise may override it to save passes over memory; the values must be the same, bit for bit.
         """
         position = 0
         for draws in self.draw_parts(x, len(noisy), generator):
@@ -109,39 +108,39 @@ class Noise(Named, ABC):
         return shape
 
     def realizations(self, shape: Shape) -> int | None:
-        """How many realizations the noise has for inputs of `shape`, all equally likely; None where it has no end."""
+        """The number of equally likely realizations of the noise for inputs of `shape`; None if infinite."""
         return None
 
     def enumerate(self, x: Tensor, first: int, end: int) -> Tensor:
-        """The realizations number `first` to `end` - 1 in a fixed order, in the form of `draw`.
+        """The realizations number `first` to `end - 1` in a fixed order, in the form of `draw`.
 
         Raises:
-            UsageError: the noise has no countable, equally likely realizations.
+            UsageError: the noise has no finite set of equally likely realizations.
         """
-        raise UsageError(f"the realizations of {self} cannot be taken one by one; draw samples of it")
+        raise UsageError(f"the realizations of {self} cannot be enumerated; draw samples of it")
 
     def check_inputs(self, shape: Shape, low: float, high: float) -> None:
         """Raise UsageError if inputs of this shape and range cannot be smoothed by this noise."""
         pixel_count(shape)
 
     def fitted(self, mean: tuple[float, ...]) -> Noise:
-        """This noise with what it takes from the training set filled in: the mean of each channel."""
+        """This noise with the parameters that come from the training set: the mean of each channel."""
         return self
 
     @property
     def grid(self) -> int | None:
-        """How many values, equally spaced from 0 to 1, an input can have; None where it can have any.
+        """The number of values, equally spaced from 0 to 1, that an input value can have; None if any value is allowed.
 
         Attacks move inputs along that grid. A noisy input then does not change smoothly, and has no gradient.
         """
         return None
 
     def information(self, shape: Shape, levels: int = 256) -> float | None:
-        """Bits about a uniformly distributed input that one noisy copy holds (mutual information); None if not known.
+        """Bits about a uniformly distributed input in one noisy copy (mutual information); None if unknown.
 
         Args:
             shape: of the input.
-            levels: values that each channel of a pixel can have.
+            levels: number of values of each channel of a pixel.
         """
         return None
 
@@ -151,12 +150,12 @@ class Noise(Named, ABC):
 
     @property
     def legend(self) -> str:
-        """What a reader of its pictures must know, in a few words; empty if nothing."""
+        """What a reader of the pictures must know, in a few words; empty if nothing."""
         return ""
 
 
 class AdditiveNoise(Noise):
-    """Continuous noise that is added to every value. A subclass writes `fill`."""
+    """Continuous noise added to every value. A subclass defines `fill`."""
 
     normalizable: ClassVar[bool] = True
     assumption: ClassVar[str] = (
@@ -166,12 +165,12 @@ class AdditiveNoise(Noise):
 
     @abstractmethod
     def fill(self, values: Tensor, generator: Generator) -> Tensor:
-        """`values`, contiguous, with independent noise in the place of each."""
+        """Overwrite `values`, which is contiguous, with independent noise, and return it."""
 
     def separable(self, x: Tensor, num: int) -> int | None:
-        """How many of `num` draws for inputs like `x` give the same values made by themselves, after those before them.
+        """The least number of the `num` draws for inputs like `x` that can be made separately, with the same values.
 
-        Multiples of it do, too. None: only all of them together.
+        Multiples of it can, too. None: only all draws together.
         """
         return None
 
@@ -181,7 +180,7 @@ class AdditiveNoise(Noise):
         return self.fill(x.new_empty((num, *x.shape)), generator)
 
     def draw_parts(self, x: Tensor, num: int, generator: Generator) -> Iterator[Tensor]:
-        """The noise, a few draws at a time where these are separable."""
+        """The noise, a few draws at a time if they can be made separately."""
         least = self.separable(x, num)
         size = num if least is None else -(-draws_at_once(x) // least) * least
         for first in range(0, num, size):
@@ -194,12 +193,12 @@ class AdditiveNoise(Noise):
 
     @final
     def sample_into(self, noisy: Tensor, x: Tensor, generator: Generator) -> None:
-        """Noise in its final place, and `x` added to it."""
+        """Write the noise in place and add `x`."""
         self.fill(noisy, generator).add_(x)
 
 
 def draws_at_once(x: Tensor) -> int:
-    """How many draws, each as large as the input `x`, a part should have: about 4 MiB, at least one."""
+    """The number of draws, each as large as the input `x`, in one part: about 4 MiB, at least one draw."""
     return max(1, _PART_BYTES // max(1, x.numel() * x.element_size()))
 
 
@@ -209,7 +208,7 @@ def noise_names() -> list[str]:
 
 
 def noise_from_dict(description: Mapping[str, Any]) -> Noise:
-    """The noise that `Noise.to_dict` described.
+    """The noise described by `Noise.to_dict`.
 
     Raises:
         UsageError: an unknown noise, or a parameter that is unknown, missing or out of range.
@@ -271,10 +270,10 @@ def find_guarantee(noise: Noise, name: str | None = None) -> Guarantee:
 
 
 def votes_ahead(bounds: ClassBounds, realizations: int) -> int | None:
-    """By how many of its equally likely realizations a noise has the top class ahead of every other one, at least.
+    """A lower bound on the lead of the top class over every other class, in equally likely realizations of the noise.
 
-    A class probability is a multiple of 1/realizations, so a bound on it rounds to one. One less where a tie would go
-    to another class; None where the bounds do not separate.
+    A class probability is a multiple of 1/realizations, so a bound on it rounds to one. The lead is one less if a tie
+    would go to another class; None if the bounds do not separate the classes.
     """
     if not (bounds.p_lower > bounds.p_upper or bounds.wins_ties):
         return None
@@ -285,14 +284,14 @@ def votes_ahead(bounds: ClassBounds, realizations: int) -> int | None:
 
 
 def pixel_count(shape: Shape) -> int:
-    """The number of positions an L0 adversary counts: height x width, or the number of features."""
+    """The number of positions that an L0 adversary counts: height x width, or the number of features."""
     if len(shape) not in (1, 3) or any(size < 1 for size in shape):
         raise UsageError(f"inputs have the shape (features,) or (channels, height, width), got {shape}")
     return shape[0] if len(shape) == 1 else shape[1] * shape[2]
 
 
 def grey_or_rgb(image: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """An image `(1 or 3, height, width)` as `(height, width, 3)` bytes; values outside [0, 1] are shown as the ends."""
+    """An image `(1 or 3, height, width)` as `(height, width, 3)` bytes; values outside [0, 1] are clipped."""
     channels = np.repeat(image, 3, axis=0) if image.shape[0] == 1 else image[:3]
     values = np.rint(np.clip(channels, 0.0, 1.0) * 255.0)
     return np.ascontiguousarray(values.transpose(1, 2, 0), dtype=np.uint8)
@@ -317,7 +316,7 @@ def grid_steps(x: Tensor, levels: int) -> Tensor:
 
 
 def check_positive(name: str, value: float) -> None:
-    """Raise UsageError unless `value` is a finite number above zero, of which float32 holds the noise."""
+    """Raise UsageError unless `value` is a positive finite number for which float32 can hold the noise."""
     if not (is_real(plain(value)) and value > 0):
         raise UsageError(f"{name} is a positive number in input units, got {value!r}")
     if value > _LARGEST_SCALE:

@@ -15,7 +15,7 @@ from holdfast.types import ClassBounds, Norm
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-# Values that torch makes together on a processor; what is left over at the end is made in another way.
+# torch makes this many values together on a CPU; a remainder at the end is made in another way.
 _TOGETHER = 16
 
 
@@ -46,7 +46,7 @@ class Gaussian(AdditiveNoise):
         return values.normal_(0.0, self.sigma, generator=generator)
 
     def separable(self, x: Tensor, num: int) -> int | None:
-        """As many as make whole sixteens of values: torch's sampler for processors makes 16 values from 16 numbers."""
+        """Whole groups of 16 values: torch's CPU sampler makes 16 values from 16 numbers."""
         if x.device.type != "cpu" or num * x.numel() % _TOGETHER:
             return None
         return _TOGETHER // math.gcd(_TOGETHER, x.numel())
@@ -54,24 +54,24 @@ class Gaussian(AdditiveNoise):
 
 @guarantee(Gaussian, norm=Norm.L2, cite="Cohen et al. 2019, Theorem 1")
 def cohen(noise: Gaussian, bounds: ClassBounds, shape: Shape) -> float | None:
-    """sigma/2 (quantile(p_lower) - quantile(p_upper)), in input units; None where the bounds do not separate."""
+    """sigma/2 (quantile(p_lower) - quantile(p_upper)), in input units; None if the bounds do not separate."""
     if not bounds.p_lower > bounds.p_upper:
         return None
     z = down(normal_quantile_lower(bounds.p_lower) - normal_quantile_upper(bounds.p_upper)) / 2.0
     return max(0.0, down(noise.sigma * z))
 
 
-# Relative room for the rounding of the two older formulas, which are here for comparison.
+# Relative margin for the rounding of the two older formulas, which are here for comparison.
 _SLACK = 1e-9
-# Their free parameter; every value of it gives a valid radius, so a grid can only lose a little.
+# Values of their free parameter; each gives a valid radius, so a grid can only lose a little.
 _GRID = 4096
-# Absolute room for the rounding of the term of which Li's formula takes the logarithm.
+# Absolute margin for the rounding of the argument of the logarithm in Li's formula.
 _ROOT_SLACK = 2.0**-48
 
 
 @guarantee(Gaussian, norm=Norm.L2, cite="Lecuyer et al. 2019, as in Cohen et al. 2019, Appendix I.1")
 def lecuyer(noise: Gaussian, bounds: ClassBounds, shape: Shape) -> float | None:
-    """The radius that follows from the differential privacy of Gaussian noise, for comparison; smaller than `cohen`'s.
+    """The radius from the differential privacy of Gaussian noise, for comparison; smaller than `cohen`'s.
 
     The largest sigma b / sqrt(2 ln(1.25 (1 + e^b) / (p_lower - e^(2b) p_upper))) over 0 < b <= 1.
     """
@@ -87,7 +87,7 @@ def lecuyer(noise: Gaussian, bounds: ClassBounds, shape: Shape) -> float | None:
 
 @guarantee(Gaussian, norm=Norm.L2, cite="Li et al. 2018, as in Cohen et al. 2019, Appendix I.2")
 def li(noise: Gaussian, bounds: ClassBounds, shape: Shape) -> float | None:
-    """The radius that follows from Renyi divergence, for comparison; smaller than `cohen`'s.
+    """The radius from Renyi divergence, for comparison; smaller than `cohen`'s.
 
     The largest sigma sqrt(-2/a ln(1 - p_lower - p_upper + 2 m^(1/(1-a)))) over a > 0, where m is the mean of
     p_lower^(1-a) and p_upper^(1-a).
@@ -99,7 +99,7 @@ def li(noise: Gaussian, bounds: ClassBounds, shape: Shape) -> float | None:
     with np.errstate(all="ignore"):
         # Relative to `second`, so that no power overflows: an infinite mean would vanish under its negative root.
         mean = second * (0.5 * ((second / first) ** (order - 1) + 1)) ** (1 / (1 - order))
-        # The root magnifies the rounding of what it is taken of.
+        # The root magnifies the rounding of its argument.
         inside = 1 - first - second + 2 * mean + _ROOT_SLACK * (1 + 1 / np.abs(1 - order))
         squares = -2 / order * np.log(inside)
     return max(0.0, noise.sigma * math.sqrt(max(0.0, float(np.nanmax(squares)))) * (1 - _SLACK))

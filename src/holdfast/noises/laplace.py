@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from torch import Generator, Tensor
 
-# Values that are made at a time: of each, 16 bytes are needed on the way. Few enough to stay in the cache.
+# Values to make at a time: each needs 16 temporary bytes. Few enough to stay in the cache.
 _PIECE = 2**18
 
-# Relative room for the rounding of a logarithm and of its argument.
+# Relative margin for the rounding of a logarithm and of its argument.
 _SLACK = 1e-12
 
 
@@ -43,8 +43,8 @@ class Laplace(AdditiveNoise):
     def fill(self, values: Tensor, generator: Generator) -> Tensor:
         """Laplace noise: the difference of two exponential variables, ln(1 - u) - ln(1 - v) for uniform u and v.
 
-        u and v have 53 bits, as in torch's `exponential_`, which takes three times as long on a processor. All u come
-        before all v.
+        u and v have 53 bits, as in torch's `exponential_`, which takes three times as long on a CPU. All u come before
+        all v.
         """
         if values.numel() <= _PIECE or values.device.type != "cpu":
             return self._differences(values, generator, generator)
@@ -54,7 +54,7 @@ class Laplace(AdditiveNoise):
         return values
 
     def draw_parts(self, x: Tensor, num: int, generator: Generator) -> Iterator[Tensor]:
-        """The noise, a few draws at a time: u from one generator, v from another one that is ahead by all u."""
+        """The noise, a few draws at a time: u from one generator, v from another one, advanced past all u."""
         size = draws_at_once(x)
         if size >= num or x.device.type != "cpu":
             yield from super().draw_parts(x, num, generator)
@@ -72,7 +72,7 @@ class Laplace(AdditiveNoise):
             self._differences(flat[start : start + _PIECE], first, second)
 
     def _differences(self, values: Tensor, first: Generator, second: Generator) -> Tensor:
-        """Noise in the place of `values`, with u and v from two generators, or one after the other from one."""
+        """Overwrite `values` with noise; u and v come from two generators, or one after the other from one."""
         u, v = (
             values.new_empty(values.shape).double().uniform_(generator=source).neg_().log1p_()
             for source in (first, second)
@@ -81,7 +81,7 @@ class Laplace(AdditiveNoise):
 
 
 def _after(like: Tensor, count: int, generator: Generator) -> Generator:
-    """A generator that goes on where `generator` will be after `count` uniform numbers of 53 bits."""
+    """A generator in the state that `generator` will have after `count` uniform numbers of 53 bits."""
     ahead = generator.clone_state()
     skipped = like.new_empty(min(count, _PIECE)).double()
     for first in range(0, count, _PIECE):
@@ -103,5 +103,5 @@ def dwork(noise: Laplace, bounds: ClassBounds, shape: Shape) -> float | None:
     ratio = 0.5 * math.log(bounds.p_lower / bounds.p_upper)
     gap = 1.0 - bounds.p_lower + bounds.p_upper
     # The rounding of a gap near 0 or 1 is absolute: widen it before the logarithm.
-    rest = -math.log(min(1.0, gap + 2.0**-51))
-    return max(0.0, down(noise.b * max(ratio, rest) * (1.0 - _SLACK) - _SLACK * noise.b))
+    from_gap = -math.log(min(1.0, gap + 2.0**-51))
+    return max(0.0, down(noise.b * max(ratio, from_gap) * (1.0 - _SLACK) - _SLACK * noise.b))

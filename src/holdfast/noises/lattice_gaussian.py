@@ -1,4 +1,4 @@
-"""Gaussian noise on the grid of 8-bit inputs, drawn by integers: after Voracek & Hein 2023.
+"""Gaussian noise on the grid of 8-bit inputs, drawn as integers: after Voracek & Hein 2023.
 
 Derivation: docs/guarantees.md, "Gaussian noise on the 8-bit lattice".
 """
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Generator, Tensor, dtype
 
-# Bits of the uniform integer behind each step, those that the table decides by, and those drawn for the few left.
+# Bits of the uniform integer behind each step; those that index the table; those drawn if the table is undecided.
 BITS = 60
 _FIRST_BITS = 16
-_REST_BITS = BITS - _FIRST_BITS
-# Values that are looked up at a time, few enough to stay in the cache.
+_LOW_BITS = BITS - _FIRST_BITS
+# Values to look up at a time, few enough to stay in the cache.
 _PIECE = 2**14
 _SIGN_BIT = 2 ** (_FIRST_BITS - 1)
-# From here on, `random_` fills all 64 bits of a word: the first bits of so many values.
+# With this lower end, `random_` fills all 64 bits of a word: the first bits of `_PER_WORD` values.
 _LEAST_WORD = -(2**63)
 _PER_WORD = 64 // _FIRST_BITS
-# Words that are skipped at a time.
+# Words to skip at a time.
 _SKIPPED = 2**18
 # sigma in grid steps: below, all but one draw in 16,000 would be 0; above, the thresholds take seconds to compute.
 _LEAST_STEPS, _MOST_STEPS = 0.125, 4096.0
@@ -44,15 +44,15 @@ _LEAST_STEPS, _MOST_STEPS = 0.125, 4096.0
 
 @dataclass(frozen=True)
 class LatticeGaussian(Noise):
-    """Normal noise with standard deviation `sigma`, rounded to whole steps of the grid that the inputs lie on.
+    """Normal noise with standard deviation `sigma`, rounded to whole steps of the grid of the inputs.
 
     An input value j/(levels - 1) becomes (j + N)/(levels - 1), N an integer with P(N <= i) =
     Phi((2i + 1)/(2 (levels - 1) sigma)) up to an error of 2^-61, which the theorem pays for. Nothing is clipped. The
-    noisy value is a function of j + N alone: no trace of j is left in its rounding.
+    noisy value is a function of j + N alone: its rounding contains no trace of j.
 
     Args:
         sigma: standard deviation, in input units; from 1/8 to 4096 steps of the grid.
-        levels: values that an input value can have; 256 for 8-bit images, 17 for the digits in the package.
+        levels: number of values of an input value; 256 for 8-bit images, 17 for the digits in the package.
 
     Raises:
         UsageError: a parameter is out of range.
@@ -86,15 +86,15 @@ class LatticeGaussian(Noise):
         return self.levels
 
     def draw(self, x: Tensor, num: int, generator: Generator) -> Tensor:
-        """Steps `(num, *event)`: integers, as float32, which holds them exactly.
+        """Steps `(num, *event)`: integers, as float32, which represents them exactly.
 
-        Each is that of a uniform 60-bit integer (`steps_of`). Its first 16 bits decide most of them, by a table; only
-        the few left need the other 44.
+        Each belongs to a uniform 60-bit integer (`steps_of`). Its first 16 bits decide most steps, by a table; only the
+        few others need the remaining 44 bits.
         """
         return self._fill(x.new_empty((num, *x.shape)).float(), x, generator)
 
     def draw_parts(self, x: Tensor, num: int, generator: Generator) -> Iterator[Tensor]:
-        """The steps, a few draws at a time; what decides the few left comes from a generator that is ahead."""
+        """The steps, a few draws at a time; the low bits come from a generator advanced past all first bits."""
         # Whole words of four values.
         least = _PER_WORD // math.gcd(_PER_WORD, x.numel())
         size = -(-draws_at_once(x) // least) * least
@@ -107,7 +107,7 @@ class LatticeGaussian(Noise):
         generator.set_state(ahead.get_state())
 
     def _after(self, x: Tensor, count: int, generator: Generator) -> Generator:
-        """A generator that goes on where `generator` will be after `count` words."""
+        """A generator in the state that `generator` will have after `count` words."""
         ahead = generator.clone_state()
         skipped = self._tools_for(x)[1].new_empty(min(count, _SKIPPED))
         for first in range(0, count, _SKIPPED):
@@ -115,7 +115,7 @@ class LatticeGaussian(Noise):
         return ahead
 
     def sample_into(self, noisy: Tensor, x: Tensor, generator: Generator) -> None:
-        """As `apply` does it, in the memory that is there."""
+        """Add noise in place, with the results of `apply`."""
         if noisy.dtype == self._tools_for(x)[0].dtype:
             self._divided(self._fill(noisy, x, generator).add_(grid_steps(x, self.levels)))
         else:
@@ -139,51 +139,51 @@ class LatticeGaussian(Noise):
             )
 
     def _divided(self, steps: Tensor) -> Tensor:
-        # By a tensor: by a number, some devices multiply with the rounded reciprocal.
+        # By a tensor: some devices would replace division by a number with multiplication by its rounded reciprocal.
         return steps.div_(steps.new_full((), self.levels - 1))
 
     def _fill(self, steps: Tensor, x: Tensor, generator: Generator, ahead: Generator | None = None) -> Tensor:
-        """`steps`, float32 and contiguous, with independent ones in the place of each.
+        """Overwrite `steps`, float32 and contiguous, with independent steps.
 
         Args:
             steps: where to write.
             x: an input, for its device.
-            generator: of the first 16 bits of each.
-            ahead: of the others, where they are needed; the same one by default, after all first bits.
+            generator: source of the first 16 bits of each step.
+            ahead: source of the low bits where needed; by default `generator`, after all first bits.
         """
-        rest_from = ahead or generator
+        low_source = ahead or generator
         decided, words, half_word = self._tools_for(x)
         count = steps.numel()
         drawn = words.new_empty(-(-count // _PER_WORD)).random_(_LEAST_WORD, None, generator=generator)
         if x.device.type == "cpu":
-            # numpy works on the same memory, and finds the undecided four times as fast.
+            # numpy works on the same memory, and finds the undecided ones four times as fast.
             table, first = decided.numpy(), drawn.numpy().view(np.uint16)[:count]
             flat = steps.view(-1).numpy()
             for start in range(0, count, _PIECE):
                 piece = slice(start, start + _PIECE)
                 table.take(first[piece].astype(np.intp), out=flat[piece], mode="clip")
             where = np.flatnonzero(flat == np.inf)
-            rest = words.new_empty(len(where)).random_(_LEAST_WORD, None, generator=rest_from)
-            flat[where] = self._resolved(first.take(where), rest.numpy())
+            low = words.new_empty(len(where)).random_(_LEAST_WORD, None, generator=low_source)
+            flat[where] = self._resolved(first.take(where), low.numpy())
         else:
             bits = drawn.view(half_word)[:count].int().bitwise_and_(2**_FIRST_BITS - 1)
             taken = decided.index_select(0, bits)
             undecided = taken.isinf().nonzero().squeeze(1)
-            rest = words.new_empty(len(undecided)).random_(_LEAST_WORD, None, generator=rest_from)
-            found = self._resolved(bits.index_select(0, undecided).cpu().numpy(), rest.cpu().numpy())
+            low = words.new_empty(len(undecided)).random_(_LEAST_WORD, None, generator=low_source)
+            found = self._resolved(bits.index_select(0, undecided).cpu().numpy(), low.cpu().numpy())
             steps.view(-1).copy_(taken.index_copy_(0, undecided, taken.new_tensor(found)))
         return steps
 
-    def _resolved(self, first: NDArray[np.integer], rest: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The steps of the integers with these first 16 bits, the sign bit turned, and 44 bits from random words."""
-        uniform = ((first.astype(np.int64) ^ _SIGN_BIT) << _REST_BITS) | (rest & (2**_REST_BITS - 1))
+    def _resolved(self, first: NDArray[np.integer], low: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The steps of integers with these first 16 bits, the sign bit flipped, and 44 low bits from random words."""
+        uniform = ((first.astype(np.int64) ^ _SIGN_BIT) << _LOW_BITS) | (low & (2**_LOW_BITS - 1))
         return steps_of(uniform, self.sigma, self.levels).astype(np.float32)
 
     def _tools_for(self, x: Tensor) -> tuple[Tensor, Tensor, dtype]:
-        """On the device of `x`: decided steps by the first 16 bits, an empty int64 tensor; and the dtype int16."""
+        """On the device of `x`: decided steps by the first 16 bits, and an empty int64 tensor; and the dtype int16."""
         if x.device not in self._tools:
             empty = x.new_empty(0)
-            # Random words have a sign: the lowest bucket is that of the lowest int16.
+            # Random words are signed: the lowest bucket belongs to the lowest int16.
             table = empty.float().new_tensor(np.roll(tables(self.sigma, self.levels).decided, _SIGN_BIT))
             self._tools[x.device] = table, empty.long(), empty.short().dtype
         return self._tools[x.device]
@@ -197,15 +197,12 @@ class LatticeGaussian(Noise):
 def thresholds(sigma: float, levels: int = 256) -> NDArray[np.int64]:
     """2^60 Phi((2i + 1)/(2 (levels - 1) sigma)), rounded to the nearest integer, for every i where 0 < that < 2^60.
 
-    The step N of a uniform u in 0..2^60 - 1 is the number of these up to u, less half of how many there are: they are
-    those of i = -T/2, ..., T/2 - 1, since Phi(-z) = 1 - Phi(z). The rounding is proved by interval arithmetic.
+    The step N of a uniform u in 0..2^60 - 1 is the number of thresholds up to u minus half the number of thresholds:
+    they belong to i = -T/2, ..., T/2 - 1, since Phi(-z) = 1 - Phi(z). The rounding is proved by interval arithmetic.
 
     Args:
-        sigma: standard deviation in input units, taken for the exact value of the float64 that it is.
-        levels: values that an input value can have.
-
-    Returns:
-        T integers in increasing order; T is even. Read-only.
+        sigma: standard deviation in input units; the exact value of this float64.
+        levels: number of values of an input value.
     """
     steps = Fraction(sigma) * (levels - 1)
     upper_tails = [_upper_tail(steps, 0)]
@@ -234,12 +231,12 @@ def _upper_tail(steps: Fraction, i: int) -> int:
 
 @dataclass(frozen=True)
 class Tables:
-    """What `thresholds` say about each bucket, the 2^44 integers that have the same first 16 bits.
+    """The thresholds in each bucket, the 2^44 integers with the same first 16 bits.
 
     Attributes:
-        below: how many thresholds each bucket's first integer reaches, `(65536,)`.
-        decided: the step of all integers of a bucket, `(65536,)`; infinite where they have several.
-        ends: the thresholds, followed by two values that no 60-bit integer reaches.
+        below: number of thresholds up to each bucket's first integer, `(65536,)`.
+        decided: the step of all integers of a bucket, `(65536,)`; infinite if they have several.
+        ends: the thresholds, followed by two values above every 60-bit integer.
     """
 
     below: NDArray[np.int64]
@@ -251,39 +248,39 @@ class Tables:
 def tables(sigma: float, levels: int) -> Tables:
     """The tables for one noise."""
     exact = thresholds(sigma, levels)
-    first = np.arange(2**_FIRST_BITS, dtype=np.int64) << _REST_BITS
+    first = np.arange(2**_FIRST_BITS, dtype=np.int64) << _LOW_BITS
     below = exact.searchsorted(first, side="right")
-    several = exact.searchsorted(first + (2**_REST_BITS - 1), side="right") > below
+    several = exact.searchsorted(first + (2**_LOW_BITS - 1), side="right") > below
     decided = np.where(several, np.inf, below - len(exact) // 2).astype(np.float32)
     return Tables(below, decided, np.append(exact, [2**BITS, 2**BITS]))
 
 
 def steps_of(uniform: NDArray[np.int64], sigma: float, levels: int) -> NDArray[np.int64]:
-    """The step of each 60-bit integer: the number of thresholds that it reaches, less half of how many there are."""
+    """The step of each 60-bit integer: the number of thresholds up to it minus half the number of thresholds."""
     found, exact = tables(sigma, levels), thresholds(sigma, levels)
-    below = found.below.take(uniform >> _REST_BITS)
+    below = found.below.take(uniform >> _LOW_BITS)
     reached: NDArray[np.int64] = below + (uniform >= found.ends.take(below))
-    # Only far out do several thresholds share a bucket, so that few integers need the search.
+    # Only in the tails do several thresholds share a bucket, so few integers need the search.
     far = np.flatnonzero(uniform >= found.ends.take(below + 1))
     reached[far] = exact.searchsorted(uniform[far], side="right")
     return reached - len(exact) // 2
 
 
 def total_variation(noise: LatticeGaussian, shape: Shape) -> Fraction:
-    """An upper bound on the total variation between a noisy input as drawn and one under the ideal rounded noise.
+    """An upper bound on the total variation between a noisy input as drawn and under the ideal rounded noise.
 
-    (T + 2) 2^-61 for each value, T the number of thresholds, which are off by 2^-61 at most, as are the sums of the
-    two tails beyond them; times the number of values (channels x height x width), which are independent.
+    For each value it is (T + 2) 2^-61, where T is the number of thresholds: each is off by 2^-61 at most, and so are
+    the sums of the two tails beyond them. The values (channels x height x width) are independent: the bounds add up.
     """
     return math.prod(shape) * Fraction(len(thresholds(noise.sigma, noise.levels)) + 2, 2 ** (BITS + 1))
 
 
 @guarantee(LatticeGaussian, norm=Norm.L2, cite="Cohen et al. 2019, Theorem 1; Voracek & Hein 2023")
 def cohen_lattice(noise: LatticeGaussian, bounds: ClassBounds, shape: Shape) -> float | None:
-    """`cohen`'s radius for class bounds that are wider by the total variation, in input units.
+    """`cohen`'s radius, in input units, for class bounds widened by the total variation.
 
-    The votes bound the probabilities under the noise as drawn; under the ideal noise these differ by the total
-    variation at most. Paid once, not for each of n samples, as it would be if alpha were to cover it.
+    The votes bound the probabilities under the noise as drawn; under the ideal noise these differ by at most the total
+    variation. It is paid once, not for each of n samples, as it would be if alpha were to cover it.
     """
     loss = total_variation(noise, shape)
     p_lower = float_below(max(Fraction(0), Fraction(bounds.p_lower) - loss))

@@ -1,4 +1,4 @@
-"""What the noises share that keep some pixels of an input and replace all others by NULL."""
+"""The common part of noises that keep some pixels of an input and replace all others by NULL."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _NULL_COLOUR = np.array([38, 166, 154], dtype=np.uint8)
 
 
 class MaskingNoise(Noise):
-    """Noise that keeps some pixels and replaces all others by NULL; all channels of a pixel are kept or not together.
+    """Keeps some pixels and replaces all others by NULL; the channels of a pixel are kept or replaced together.
 
-    A subclass is a dataclass with the fields `null` and `fill` besides its own. It draws the places of the pixels that
-    are kept, int64 `(num, places)` in 0..pixels - 1; a place may be there several times.
+    A subclass is a dataclass with the fields `null` and `fill` besides its own. It draws the positions of the kept
+    pixels, int64 `(num, places)` in 0..pixels - 1; a position may occur several times.
 
     Attributes:
         null: how NULL is encoded. "multichannel": a value s becomes the pair (s, 1 - s) and NULL (0, 0), which doubles
@@ -56,7 +56,7 @@ class MaskingNoise(Noise):
 
     @final
     def sample_into(self, noisy: Tensor, x: Tensor, generator: Generator) -> None:
-        """NULL everywhere, then the pixels that are kept."""
+        """Write NULL everywhere, then the kept pixels."""
         self._encode(noisy, x.unsqueeze(0), self.draw(x, len(noisy), generator))
 
     def _encode(self, noisy: Tensor, x: Tensor, places: Tensor) -> None:
@@ -97,7 +97,7 @@ class MaskingNoise(Noise):
         return cast("Self", replace(cast("Any", self), fill=mean))
 
     def render(self, noisy: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """The kept pixels on a ground of the NULL colour (multichannel); the image itself (mean)."""
+        """The kept pixels on a background in the NULL colour (multichannel); the image itself (mean)."""
         if self.null == "mean":
             return grey_or_rgb(noisy)
         channels = len(noisy) // 2
@@ -107,7 +107,7 @@ class MaskingNoise(Noise):
 
     @property
     def legend(self) -> str:
-        """The NULL colour, where there is one."""
+        """The NULL colour, if there is one."""
         return "teal pixels were taken away" if self.null == "multichannel" else ""
 
     def _fill_of(self, channels: int) -> tuple[float, ...]:
@@ -120,7 +120,7 @@ class MaskingNoise(Noise):
 
 
 def check_sets(d: int, k: int) -> None:
-    """Raise UsageError if the sets of k of d pixels are too many to be counted exactly."""
+    """Raise UsageError if the number of sets of k of d pixels is too large for exact arithmetic."""
     if set_bits(d, k) > MOST_SET_BITS:
         raise UsageError(
             f"k = {k:,} of {d:,} pixels make sets whose number has more than {MOST_SET_BITS:,} bits, and each "
@@ -135,7 +135,7 @@ def check_k(k: int) -> None:
 
 
 def check_kept(k: int, pixels: int, shape: Shape) -> None:
-    """Raise UsageError if inputs have fewer pixels than are to be kept."""
+    """Raise UsageError if inputs have fewer than k pixels."""
     if k > pixels:
         raise UsageError(f"k = {k} pixels cannot be kept of the {pixels} that inputs of shape {shape} have")
 

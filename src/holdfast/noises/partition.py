@@ -27,11 +27,11 @@ _PATTERNS = ("random", "strided")
 class Partition(MaskingNoise):
     """Keep one of ceil(d/k) disjoint blocks that together hold all d pixels; replace all others by NULL.
 
-    Which pixel is in which block is fixed. To certify, each block is classified once: d/k passes and no randomness.
-    Train and certify with the same pattern: the base classifier then sees nothing but these blocks.
+    The blocks are fixed. To certify, each block is classified once: d/k passes and no randomness. Train and certify
+    with the same pattern: the base classifier then sees nothing but these blocks.
 
     Args:
-        k: pixels in a block, about: blocks may differ by a few.
+        k: approximate number of pixels in a block: blocks may differ by a few.
         pattern: "random", a fixed pseudo-random partition; or "strided", in which the pixels of a block lie on a
             regular grid as far from each other as possible, and so show more of an image.
         null: how NULL is encoded, "multichannel" or "mean" (`MaskingNoise`).
@@ -55,20 +55,20 @@ class Partition(MaskingNoise):
         super().__post_init__()
 
     def draw(self, x: Tensor, num: int, generator: Generator) -> Tensor:
-        """Places of the pixels of blocks, each block equally likely: `(num, most pixels of a block)`."""
+        """Positions of the pixels of random blocks, each equally likely: `(num, most pixels of a block)`."""
         chosen = random_subsets(x, num, self.realizations(tuple(x.shape)), 1, generator)
         return self._places(x, chosen.squeeze(1))
 
     def realizations(self, shape: Shape) -> int:
-        """ceil(d/k) blocks."""
+        """The ceil(d/k) blocks."""
         return -(-pixel_count(shape) // self.k)
 
     def enumerate(self, x: Tensor, first: int, end: int) -> Tensor:
-        """The blocks number `first` to `end` - 1."""
+        """The blocks number `first` to `end - 1`."""
         return self._places(x, x.new_empty(0).long().new_tensor(range(first, end)))
 
     def blocks(self, shape: Shape) -> NDArray[np.int64]:
-        """The number of the block that each pixel is in, `(pixels,)`, row by row."""
+        """The block number of each pixel, `(pixels,)`, row by row."""
         count = self.realizations(shape)
         return _random_blocks(pixel_count(shape), count) if self.pattern == "random" else _strided(shape, count)
 
@@ -78,7 +78,7 @@ class Partition(MaskingNoise):
         super().check_inputs(shape, low, high)
 
     def information(self, shape: Shape, levels: int = 256) -> float:
-        """The bits of the pixels in a block, on average; which block it is says nothing of the input."""
+        """The bits of the pixels in a block, on average; the block number says nothing about the input."""
         return pixel_count(shape) / self.realizations(shape) * channel_count(shape) * math.log2(levels)
 
     def _places(self, x: Tensor, chosen: Tensor) -> Tensor:
@@ -87,7 +87,7 @@ class Partition(MaskingNoise):
 
 @lru_cache(maxsize=8)
 def _places_of(noise: Partition, shape: Shape) -> NDArray[np.int64]:
-    """The pixels of each block, in rows of one length: shorter ones repeat their first pixel."""
+    """The pixels of each block, in rows of equal length: shorter ones repeat their first pixel."""
     blocks = noise.blocks(shape)
     rows = [np.flatnonzero(blocks == block) for block in range(noise.realizations(shape))]
     longest = max(len(row) for row in rows)
@@ -105,7 +105,7 @@ def _random_blocks(pixels: int, count: int) -> NDArray[np.int64]:
 
 @lru_cache(maxsize=8)
 def _strided(shape: Shape, count: int) -> NDArray[np.int64]:
-    """(row x step + column) modulo count: the lattice of a block has the step whose shortest vector is longest."""
+    """(row x step + column) modulo count, with the step whose lattice has the longest shortest vector."""
     if len(shape) == 1:
         return np.arange(shape[0]) % count
     rows, columns = np.indices(shape[1:])
@@ -126,7 +126,7 @@ def best_step(count: int) -> int:
 
 @guarantee(Partition, norm=Norm.L0, cite="Levine & Feizi 2021, Theorem 1; Hammoudeh & Lowd 2023")
 def partition(noise: Partition, bounds: ClassBounds, shape: Shape) -> float | None:
-    """Half of the votes that the top class is ahead by, rounded down, in pixels: a changed pixel is in one block.
+    """Half of the top class's lead in votes, rounded down, in pixels: a changed pixel is in one block.
 
     With all votes known, min over classes c of floor((v_A - v_c - [c < A]) / 2).
     """

@@ -1,4 +1,4 @@
-"""Which axis of an input holds the channels: all that counts pixels depends on it."""
+"""Which axis of an input holds the channels: counting pixels depends on it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 CHANNELS_FIRST, CHANNELS_LAST = "channels-first", "channels-last"
 LAYOUTS = (CHANNELS_FIRST, CHANNELS_LAST)
 
-# Grey, grey and opacity, red-green-blue, and that with opacity: an image is hardly ever so narrow.
+# Grey, grey and opacity, red-green-blue, and that with opacity: hardly any image is as narrow as this.
 _MOST_CHANNELS = 4
 
 
 def check_layout(layout: str | None) -> str | None:
-    """`layout` if it is one, or None for undeclared; UsageError otherwise."""
+    """`layout`, if it is valid or None (undeclared); UsageError otherwise."""
     if layout not in (None, *LAYOUTS):
         raise UsageError(
             f"layout is 'channels-first', for inputs (channels, height, width), or 'channels-last', for (height, "
@@ -29,15 +29,15 @@ def check_layout(layout: str | None) -> str | None:
 
 
 def counts_pixels(noise: Noise) -> bool:
-    """Whether a guarantee of the noise is in pixels, so that it must know which axis holds the channels."""
+    """Whether a guarantee of the noise is in pixels, so that the channel axis must be known."""
     return any(theorem.norm is Norm.L0 for theorem in guarantees_of(noise))
 
 
 def looks_channels_last(shape: Shape) -> bool:
     """Whether inputs of this shape are more probably (height, width, channels) than (channels, height, width).
 
-    The last axis is as short as that of channels and not longer than the first; or the first two are a square, and the
-    last one is shorter. Not where both readings have the same pixels.
+    True if the last axis has at most 4 entries and is not longer than the first; or if the first two are a square and
+    the last one is shorter. False if both readings have the same pixels.
     """
     if len(shape) != 3:
         return False
@@ -47,12 +47,12 @@ def looks_channels_last(shape: Shape) -> bool:
 
 
 def refuse_channels_last(what: str, shape: Shape, remedy: str) -> None:
-    """Raise UsageError if inputs that nobody has declared the layout of look like (height, width, channels).
+    """Raise UsageError if inputs of undeclared layout look like (height, width, channels).
 
     Args:
-        what: that counts pixels, in words.
+        what: what counts pixels, in words.
         shape: of one input.
-        remedy: how to declare the layout, in words: a sentence without its end.
+        remedy: how to declare the layout, in words: a sentence without its period.
     """
     if looks_channels_last(shape):
         first, second, last = shape
@@ -63,7 +63,7 @@ def refuse_channels_last(what: str, shape: Shape, remedy: str) -> None:
         )
 
 
-# Where inputs are (channels, height, width) by definition and nothing else can be declared.
+# The remedy where inputs are (channels, height, width) by definition and no layout can be declared.
 TRANSPOSE = (
     "Here inputs are (channels, height, width): move the channels to the front, as x.transpose(2, 0, 1) does. If they "
     "are there already, swap height and width, which changes no set of pixels"

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Generator, Tensor
 
-    # How many -> as many independent, uniform integers of `_BITS` bits.
+    # From a count to that many independent, uniform integers of `_BITS` bits.
     Words = Callable[[int], NDArray[np.uint32]]
 
-# Of each random word.
+# Bits of a random word.
 _BITS = 32
-# From here on, `random_` fills all 64 bits of an int64.
+# With this lower end, `random_` fills all 64 bits of an int64.
 _LEAST_WORD = -(2**63)
 # A row of draws is so long that it has too few different places with a probability of about 1e-3 at most.
 _DEVIATIONS = 3.5
@@ -30,9 +30,9 @@ def random_subsets(x: Tensor, num: int, size: int, k: int, generator: Generator)
 
     Args:
         x: gives the device.
-        num: how many sets.
-        size: how many places there are.
-        k: from 1 to `size`; all places where it is larger.
+        num: number of sets.
+        size: number of places.
+        k: from 1 to `size`; a larger k takes all places.
         generator: the only source of randomness, on the device of `x`.
     """
     whole = x.new_empty(0).long()
@@ -46,24 +46,24 @@ def random_subsets(x: Tensor, num: int, size: int, k: int, generator: Generator)
         found: NDArray[np.uint32] = drawn.numpy().view(np.uint32)[:count]
         return found
 
-    # Of more than half of the places, it is easier to choose the others.
+    # If k is more than half of the places, choose those to leave out.
     few = by_draws(words, num, size, min(k, size - k))
     return whole.new_tensor(few if 2 * k <= size else _others(few, size))
 
 
 def by_draws(words: Words, num: int, size: int, k: int) -> NDArray[np.int64]:
-    """Of a row of independent uniform places, the first k different ones; a row that has fewer is drawn anew.
+    """The first k different ones in a row of independent uniform places; a row with fewer is drawn again.
 
-    With numpy, on a processor: a tenth of the time of `by_keys` where k is much smaller than `size`.
+    With numpy, on a CPU: a tenth of the time of `by_keys` if k is much smaller than `size`.
     """
     draw, rows = _layout(num, size, k)
     places = _uniform(words, num * len(draw), size).reshape(num, -1)
     cells = places + rows
-    # Each place of each set belongs to one of the draws of it, whichever wrote last.
+    # Each place of a set is owned by the draw that wrote it last.
     owner = np.empty(num * size, dtype=draw.dtype)
     owner[cells] = draw
     new = owner.take(cells) == draw
-    # Before the k-th draw there are fewer than k places: only from there on they need counting.
+    # Before the k-th draw there are fewer than k places: counting starts there.
     rank = new[:, k - 1 :].cumsum(axis=1) + new[:, : k - 1].sum(axis=1, keepdims=True)
     new[:, k - 1 :] &= rank <= k
     enough = rank[:, -1] >= k
@@ -83,7 +83,7 @@ def _layout(num: int, size: int, k: int) -> tuple[NDArray[np.integer], NDArray[n
 
 
 def draws_for(size: int, k: int) -> int:
-    """Draws that hold k different places of `size` nearly always: the coupon collector's mean and some deviations."""
+    """Draws that nearly always hold k different places of `size`: the coupon collector's mean and some deviations."""
     seen = np.arange(k)
     mean = float((size / (size - seen)).sum())
     variance = float((seen * size / (size - seen) ** 2).sum())
@@ -93,8 +93,8 @@ def draws_for(size: int, k: int) -> int:
 def _uniform(words: Words, count: int, size: int) -> NDArray[np.int64]:
     """Integers from 0 to size - 1, exactly uniform: the upper half of word x size (Lemire 2019).
 
-    Each integer has the same number of words but for those whose lower half is below 2^bits modulo `size`; these are
-    drawn anew.
+    Each integer belongs to the same number of words, except for words whose lower half is below 2^bits modulo `size`;
+    these are drawn again.
     """
     word = words(count)
     unfair = 2**_BITS % size
@@ -104,22 +104,22 @@ def _uniform(words: Words, count: int, size: int) -> NDArray[np.int64]:
     product >>= np.uint64(_BITS)
     found: NDArray[np.int64] = product.view(np.int64)
     if lower.min() < unfair:
-        anew = np.flatnonzero(lower < unfair)
-        found[anew] = _uniform(words, len(anew), size)
+        redrawn = np.flatnonzero(lower < unfair)
+        found[redrawn] = _uniform(words, len(redrawn), size)
     return found
 
 
 def _others(few: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """The places that are not in each set."""
+    """The places outside each set."""
     left = np.ones((len(few), size), dtype=np.bool_)
     np.put_along_axis(left, few, values=False, axis=1)
     return np.nonzero(left)[1].reshape(len(few), -1)
 
 
 def by_keys(x: Tensor, num: int, size: int, k: int, generator: Generator) -> Tensor:
-    """The k places with the smallest of independent uniform keys; a set in which a tie reaches the k-th is drawn anew.
+    """The k places with the smallest independent uniform keys; keys with a tie at the k-th are drawn again.
 
-    On any device, without knowing there how many draws are enough.
+    For any device: it needs no number of draws that is enough.
     """
     keys = x.new_empty((num, size)).uniform_(generator=generator)
     while True:

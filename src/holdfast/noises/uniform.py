@@ -13,7 +13,7 @@ from holdfast.types import ClassBounds, Norm
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-# Relative room for the rounding of powers and logarithms.
+# Relative margin for the rounding of powers and logarithms.
 _SLACK = 1e-12
 
 
@@ -40,7 +40,7 @@ class Uniform(AdditiveNoise):
         return values.uniform_(-self.half_width, self.half_width, generator=generator)
 
     def separable(self, x: Tensor, num: int) -> int | None:
-        """Each: on a processor, torch makes one value after the other."""
+        """Single draws: on a CPU, torch makes one value after the other."""
         return 1 if x.device.type == "cpu" else None
 
 
@@ -54,7 +54,7 @@ def overlap_l1(noise: Uniform, bounds: ClassBounds, shape: Shape) -> float | Non
 
 @guarantee(Uniform, norm=Norm.LINF, cite="Yang et al. 2020")
 def overlap_linf(noise: Uniform, bounds: ClassBounds, shape: Shape) -> float | None:
-    """2 half_width (1 - (1 - (p_lower - p_upper)/2)^(1/d)): from the share that two shifted cubes have in common."""
+    """2 half_width (1 - (1 - (p_lower - p_upper)/2)^(1/d)): from the common share of two shifted cubes."""
     if not bounds.p_lower > bounds.p_upper:
         return None
     half_gap = down(bounds.p_lower - bounds.p_upper) / 2.0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from holdfast.errors import UsageError
 from holdfast.noises.base import Noise, Shape, draws_at_once, grid_steps, guarantee, pixel_count
+from holdfast.noises.masking import channel_count
 from holdfast.plain import is_real
 from holdfast.types import ClassBounds, Norm
 
@@ -18,11 +19,11 @@ if TYPE_CHECKING:
 
     from torch import Generator, Tensor
 
-# Integers that are skipped at a time.
+# Integers to skip at a time.
 _SKIPPED = 2**18
-# Pixels that a certificate is about at most.
+# The largest radius stated, in pixels.
 MOST_FLIPS = 64
-# Values of a pixel at most: one of the others is drawn as an integer of 63 bits.
+# The most values of a pixel: another value is drawn as an integer of 63 bits.
 _MOST_VALUES = 2**63
 
 
@@ -34,7 +35,7 @@ class UniformFlip(Noise):
 
     Args:
         kappa: probability of keeping a pixel, in (0, 1), above that of any other single value.
-        levels: values that a channel can have; 256 for 8-bit images, 17 for the digits in the package.
+        levels: number of values of a channel; 256 for 8-bit images, 17 for the digits in the package.
 
     Raises:
         UsageError: a parameter is out of range.
@@ -57,14 +58,14 @@ class UniformFlip(Noise):
         return self.levels
 
     def draw(self, x: Tensor, num: int, generator: Generator) -> Tensor:
-        """Steps `(num, pixels)`: 0 keeps a pixel, s in 1..K takes it s values further in the cyclic order of all."""
+        """Steps `(num, pixels)`: 0 keeps a pixel, s in 1..K moves it s values further in the cyclic order of all."""
         pixels = pixel_count(tuple(x.shape))
         others = self.others(tuple(x.shape))
         steps = _uniform_integers(x, (num, pixels), others, generator) + 1
         return self._kept(steps, x, generator)
 
     def draw_parts(self, x: Tensor, num: int, generator: Generator) -> Iterator[Tensor]:
-        """The steps, a few draws at a time: what decides which pixels are kept is from a generator that is ahead."""
+        """The steps, a few draws at a time; which pixels are kept comes from a generator advanced past all steps."""
         size, pixels = draws_at_once(x), pixel_count(tuple(x.shape))
         others = self.others(tuple(x.shape))
         ahead = None if size >= num or x.device.type != "cpu" else _after_integers(x, num * pixels, others, generator)
@@ -77,7 +78,7 @@ class UniformFlip(Noise):
         generator.set_state(ahead.get_state())
 
     def _kept(self, steps: Tensor, x: Tensor, generator: Generator) -> Tensor:
-        # 53 bits decide, so that kappa is met to 1e-16.
+        # 53 bits, so that kappa is met to 1e-16.
         kept = x.new_empty(steps.shape).double().uniform_(generator=generator) < self.kappa
         return steps.masked_fill_(kept, 0)
 
@@ -97,7 +98,7 @@ class UniformFlip(Noise):
         return noisy if x.ndim == 4 else noisy.squeeze(1)
 
     def check_inputs(self, shape: Shape, low: float, high: float) -> None:
-        """Raise UsageError unless inputs lie in [0, 1] and a pixel is kept more often than it becomes a given other."""
+        """Raise UsageError unless inputs lie in [0, 1] and keeping a pixel is likelier than each other value."""
         self.others(shape)
         if (low, high) != (0.0, 1.0):
             raise UsageError(f"uniform flips are for inputs on a grid in [0, 1]; the input space is [{low}, {high}]")
@@ -107,7 +108,7 @@ class UniformFlip(Noise):
 
         Source: Levine & Feizi 2020, equation 21.
         """
-        values = levels ** (shape[0] if len(shape) == 3 else 1)
+        values = levels ** channel_count(shape)
         kept, lost = self.kappa, 1.0 - self.kappa
         return pixel_count(shape) * (math.log2(values) + kept * math.log2(kept) + lost * math.log2(lost / (values - 1)))
 
@@ -115,12 +116,12 @@ class UniformFlip(Noise):
         """K, the number of other values that a pixel of inputs of this shape can take.
 
         Raises:
-            UsageError: there are more than can be drawn, or kappa is not above (1 - kappa)/K, which the theorem takes
-                for granted.
+            UsageError: there are more than can be drawn, or kappa is not above (1 - kappa)/K, which the theorem
+                assumes.
         """
         pixel_count(shape)
-        channels = shape[0] if len(shape) == 3 else 1
-        # 2 levels are the fewest.
+        channels = channel_count(shape)
+        # There are at least 2 levels.
         if channels >= _MOST_VALUES.bit_length() or self.levels**channels > _MOST_VALUES:
             most = next(fewer for fewer in range(63, 0, -1) if self.levels**fewer <= _MOST_VALUES)
             raise UsageError(
@@ -149,10 +150,10 @@ def _last(count: int) -> int:
 
 
 def _after_integers(x: Tensor, num: int, count: int, generator: Generator) -> Generator | None:
-    """A generator that goes on where `generator` will be after `num` of `_uniform_integers`.
+    """A generator in the state that `generator` will have after `num` of `_uniform_integers`.
 
-    None where one of these is drawn anew: then the number is not known. With 3 channels of 256 levels that happens once
-    in 2^39 pixels at most.
+    None if one of these is drawn again: then the state is unknown. With 3 channels of 256 levels that happens at most
+    once in 2^39 pixels.
     """
     ahead, last = generator.clone_state(), _last(count)
     skipped = x.new_empty(min(num, _SKIPPED)).long()
@@ -164,7 +165,7 @@ def _after_integers(x: Tensor, num: int, count: int, generator: Generator) -> Ge
 
 @lru_cache(maxsize=4096)
 def surviving(kappa: Fraction, others: int, r: int, p: Fraction) -> Fraction:
-    """The least probability at x' of a set that has probability p at x, for any x' that differs from x in r pixels.
+    """The least probability at x' of a set with probability p at x, for any x' that differs from x in r pixels.
 
     Only the r differing pixels matter. Each agrees with x, with x', or with neither; t, the first number minus the
     second, orders all outcomes by their likelihood ratio, and the least set takes the largest t first. Exact.
@@ -178,18 +179,18 @@ def surviving(kappa: Fraction, others: int, r: int, p: Fraction) -> Fraction:
             mass[i - j] = mass.get(i - j, Fraction(0)) + term
     left, reached = p, Fraction(0)
     for t in range(r, -r - 1, -1):
-        here, there = mass[t] if t in mass else Fraction(0), mass.get(-t, Fraction(0))
-        if here >= left:
-            return reached + (there * left / here if here else Fraction(0))
-        left -= here
-        reached += there
+        at_x, at_other = mass[t] if t in mass else Fraction(0), mass.get(-t, Fraction(0))
+        if at_x >= left:
+            return reached + (at_other * left / at_x if at_x else Fraction(0))
+        left -= at_x
+        reached += at_other
     return reached
 
 
 def threshold(kappa: Fraction, others: int, r: int) -> Fraction:
     """The probability of the top class above which r changed pixels cannot take its majority. Exact."""
-    # The set of outcomes that has probability 1/2 at x', taken from the largest t on, is the complement of the set
-    # that an adversary would take at x: both orders are mirror images.
+    # The set of outcomes with probability 1/2 at x', taken from the largest t on, is the complement of the set that an
+    # adversary would take at x: the two orders are mirror images.
     return 1 - surviving(kappa, others, r, Fraction(1, 2))
 
 
@@ -197,18 +198,19 @@ def threshold(kappa: Fraction, others: int, r: int) -> Fraction:
 def lee(noise: UniformFlip, bounds: ClassBounds, shape: Shape) -> float | None:
     """The largest r for which the top class keeps more than any rival can get, in pixels, exactly; 64 at most.
 
-    A rival has at most the complement of what the complement of its set keeps. Independent of the number of pixels.
-    Noise that hides nearly all certifies more, of which 64 are stated: sums of so many outcomes are exact and slow.
+    A rival's probability becomes at most the complement of what the complement of its set keeps. Independent of the
+    number of pixels. Noise that hides nearly everything certifies more than the 64 stated: exact sums of so many
+    outcomes are slow.
     """
-    p_lower, p_rest = Fraction(bounds.p_lower), 1 - Fraction(bounds.p_upper)
-    if not p_lower + p_rest > 1:
+    p_lower, p_not_rival = Fraction(bounds.p_lower), 1 - Fraction(bounds.p_upper)
+    if not p_lower + p_not_rival > 1:
         return None
     kappa, others = Fraction(noise.kappa), noise.others(shape)
 
     def keeps(r: int) -> bool:
-        return surviving(kappa, others, r, p_lower) + surviving(kappa, others, r, p_rest) > 1
+        return surviving(kappa, others, r, p_lower) + surviving(kappa, others, r, p_not_rival) > 1
 
-    # What is kept falls with r: twice as far each time, then halves.
+    # What is kept falls with r: double r, then halve the interval.
     low, high = 0, min(1, pixel_count(shape))
     most = min(MOST_FLIPS, pixel_count(shape))
     while low < high and keeps(high):

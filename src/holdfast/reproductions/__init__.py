@@ -1,6 +1,6 @@
-"""The published tables and figures that `holdfast reproduce` makes anew, one file each. Every module here is loaded.
+"""The published tables and figures that `holdfast reproduce` reproduces, one module each. All modules here are loaded.
 
-A study is declared: which base classifiers are trained at a scale, which runs certify them, and how its page is made of
+A study declares which base classifiers are trained at a scale, which runs certify them, and how its page is made from
 the finished runs and the published figures. The command line does the rest.
 """
 

@@ -1,5 +1,4 @@
-"""Athalye, Carlini & Wagner 2018: two defences that hide their gradients, under the attack that they hide from and
-under those that they cannot hide from."""
+"""Athalye, Carlini & Wagner 2018: defences with obfuscated gradients, under PGD and attacks that break them."""
 
 from __future__ import annotations
 
@@ -10,8 +9,8 @@ from holdfast.reproductions.base import Attacking, Finished, Model, Plan, Study,
 from holdfast.reproductions.defences import accuracy_under, clean_accuracy, images, plain
 from holdfast.reproductions.pages import Group, Page, Row, Statement, Table
 
-# Rounding to 4 levels moves black and white only where a change exceeds a sixth. With random sizes the adversarials of
-# an adversary who knows of none of them still do harm, the more the larger the budget: so it is a small one.
+# Rounding to 4 levels moves black and white only if a change exceeds a sixth. Against random resizing, even an attack
+# that ignores the resizing does some harm, which grows with the budget, so that budget is small.
 _EPSILON = {
     ("mnist", "quantized"): 0.2,
     ("mnist", "random-resized"): 0.1,
@@ -33,10 +32,10 @@ _SHORT = {
     "BPDA with EOT": "bpda:norm=linf,steps=20,samples=8",
     "NATTACK": "nattack:norm=linf,steps=30,population=60,coarse=2",
 }
-# Fresh draws that verify a claim: 62 of 100 must fail, where it would be 16 of 20 (four claims, confidence 95%).
+# Fresh draws that verify a claim: 62 of 100 must be wrong; of 20 it would be 16 (four claims, confidence 95%).
 _REPEATS = 100
 _EPOCHS = {"smoke": 8, "small": 8, "full": 60}
-# What "high" and "near zero" mean in the statements.
+# The thresholds of the statements.
 _HIGH, _LOW = 0.5, 0.1
 
 
@@ -71,7 +70,7 @@ def _model(scale: str, kind: str, name: str) -> Model:
 def page(done: Finished) -> Page:
     """Accuracy under each attack, for each defence."""
     kind = done.kind or "mnist"
-    groups, said = [], []
+    groups, statements = [], []
     for name, (title, _) in _DEFENCES.items():
         model = f"athalye-{kind}-{name}"
         runs = {attack: done.attacks[_folder(model, attack)] for attack in _ATTACKS}
@@ -82,7 +81,7 @@ def page(done: Finished) -> Page:
         made = f"epsilon = {_EPSILON[kind, name]:.4g}; {measures.training(done.models[model])}; {tested}"
         groups.append(Group(title, made, tuple(rows)))
         shares = {attack: value.value or 0.0 for attack, value in found.items()}
-        said += [
+        statements += [
             Statement(f"{title}: accuracy under PGD above {100 * _HIGH:.0f}%", shares["PGD"] > _HIGH),
             *(
                 Statement(f"{title}: accuracy under {attack} {100 * _LOW:.0f}% or less", shares[attack] <= _LOW)
@@ -92,20 +91,19 @@ def page(done: Finished) -> Page:
     return Page(
         title=f"Athalye et al. 2018: obfuscated gradients on {kind}, scale {done.scale}",
         intro=(
-            "Accuracy within Linf epsilon in percent, with 95% intervals. PGD follows the gradient that is there: zero "
-            "through rounding, and that of the classifier without its randomness. BPDA takes the identity in the place "
-            "of rounding, EOT the mean gradient over draws of the randomness, and NATTACK needs "
-            "no gradient. A claimed adversarial counts if it is wrong more often than not under draws that no attack "
-            "has seen, at confidence 95%.",
+            "Accuracy within Linf epsilon in percent, with 95% intervals. PGD follows the available gradient: zero "
+            "through rounding, and that of the classifier without its randomness. BPDA replaces rounding by the "
+            "identity, EOT takes the mean gradient over draws of the randomness, and NATTACK needs no gradient. A "
+            "claimed adversarial counts if it is wrong more often than not under fresh draws, at confidence 95%.",
             *([measures.SMOKE] if done.scale == "smoke" else []),
             *done.notes,
         ),
         tables=(Table("Accuracy under attack", ("here",), tuple(groups), published=False),),
-        statements=tuple(said),
+        statements=tuple(statements),
         notes=(
-            "The resized images have 35 to 50% of the side. PGD attacks the same network on whole images, which it was "
-            "not trained on: what an adversary does who leaves the randomness out. What it finds there does some harm "
-            "to resized images, too, and the more the larger epsilon is.",
+            "The resized images have 35 to 50% of the side. PGD ignores the randomness and attacks the same network on "
+            "whole images, on which it was not trained. What it finds also does some harm to resized images, more so "
+            "with larger epsilon.",
             "The paper breaks both kinds of defence to 0% on ImageNet (Guo et al. 2018; Xie et al. 2018), with other "
             "networks and budgets.",
         ),

@@ -1,4 +1,4 @@
-"""What a study is: base classifiers, runs on them, and a page made of both. Plain data, without torch."""
+"""Studies: base classifiers, runs on them, and a page made from both. Plain data, without torch."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 SCALES = ("smoke", "small", "full")
 
-# Images of ImageNet are at least so high and wide, and so told from those of CIFAR-10.
+# Least height and width of ImageNet images, which tells them from those of CIFAR-10.
 _LEAST_SIDE = 64
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A data set that the papers use: how it is given on the command line, and what its images are.
+    """A data set that the papers use: how to give it on the command line, and what its inputs are.
 
     Attributes:
         spelling: on the command line.
-        sources: names of the data sources that may give it. Shapes do not tell shirts from digits.
-        channels: of its images; features, where there is no side.
-        side: of its images; None for any from 64 on.
-        classes: how many; None for any number.
-        features: whether its inputs are feature vectors and not images.
+        sources: names of the data sources that may load it, since shapes do not tell shirts from digits.
+        channels: number of channels of its images, or of features.
+        side: height and width of its images; None for any from 64 on.
+        classes: number of classes; None for any.
+        features: whether its inputs are feature vectors instead of images.
     """
 
     spelling: str
@@ -43,7 +43,7 @@ class Kind:
     features: bool = False
 
     def fits(self, data: DataSet) -> bool:
-        """Whether this is such a data set, as far as its source, its shape and its classes tell."""
+        """Whether `data` is of this kind, judged by its source, shape, range and classes."""
         if data.source not in self.sources:
             return False
         if self.features:
@@ -70,14 +70,14 @@ class Model:
     """A base classifier that a study needs.
 
     Attributes:
-        name: of its file; studies that name the same settings alike share it.
-        noise: that it is trained for, as on the command line; None for none.
-        architecture: by its name.
-        training: settings of the training, by the names of `TrainConfig`; None for fresh weights, untrained.
+        name: of its file; studies with the same settings use the same name and share the file.
+        noise: to train for, as on the command line; None for none.
+        architecture: its name.
+        training: training settings, by the names of `TrainConfig`; None for untrained, random weights.
         arguments: of the architecture.
-        part: each so-and-so-many-th training image is trained on.
-        options: of the data source besides those that the caller gives, as in "levels=2".
-        checked: each so-and-so-many-th test image is classified under noise when the training is done.
+        part: train on every `part`-th training image.
+        options: of the data source, added to the caller's, as in "levels=2".
+        checked: after training, classify every `checked`-th test image under noise.
     """
 
     name: str
@@ -92,19 +92,19 @@ class Model:
 
 @dataclass(frozen=True)
 class Certification:
-    """A run of a study; its settings are those of `holdfast certify`.
+    """A run of a study, with the settings of `holdfast certify`.
 
     Attributes:
-        name: of its folder; studies that name the same settings alike share it.
+        name: of its folder; studies with the same settings use the same name and share the folder.
         model: the name of its base classifier.
-        every: each so-and-so-many-th test image.
+        every: certify every `every`-th test image.
         n0: selection samples.
         n: estimation samples.
         alpha: failure probability of each certificate.
-        limit: images at most.
-        bounds: the class bounds that are promised: those of the papers.
-        noise: that it is smoothed with; None for the one that the model was trained for.
-        precision: in which the base classifier computes; "auto" for the faster one of float32 and bfloat16.
+        limit: most images.
+        bounds: the class bounds; by default the papers'.
+        noise: to smooth with; None for the noise that the model was trained for.
+        precision: of the base classifier; "auto" for the faster one of float32 and bfloat16.
     """
 
     name: str
@@ -121,14 +121,14 @@ class Certification:
 
 @dataclass(frozen=True)
 class Bounding:
-    """A run of a deterministic bound; its settings are those of `holdfast bound`.
+    """A run of a deterministic bound, with the settings of `holdfast bound`.
 
     Attributes:
         name: of its folder, among the runs.
         model: the name of its classifier, trained without noise.
         bound: as on the command line.
-        every: each so-and-so-many-th test image.
-        limit: images at most.
+        every: bound every `every`-th test image.
+        limit: most images.
     """
 
     name: str
@@ -140,23 +140,23 @@ class Bounding:
 
 @dataclass(frozen=True)
 class Attacking:
-    """An attack of a study; its settings are those of `holdfast attack`.
+    """An attack of a study, with the settings of `holdfast attack`.
 
     Attributes:
         name: of its folder.
         model: the name of its classifier.
         attack: as on the command line.
-        every: each so-and-so-many-th test image.
-        limit: images at most.
-        budget: in input units or pixels, or in certified radii (1x,2x); None for as small as the attack finds.
+        every: attack every `every`-th test image.
+        limit: most images.
+        budget: in input units or pixels, or in certified radii (1x,2x); None for the smallest change found.
         restarts: of a randomized attack.
-        target: class to lead to: None for any other, or "next".
+        target: the class to reach: "next", or None for any other class.
         run: name of the certification whose inputs and radii are attacked; None for the model without noise.
-        n: votes of each answer of a smoothed classifier.
-        alpha: at which it answers.
-        soft_samples: noisy copies of a soft vote, for gradients.
-        repeats: fresh answers that verify a claim.
-        confidence: of an adversarial that counts.
+        n: votes per answer of a smoothed classifier.
+        alpha: failure probability of its answers.
+        soft_samples: noisy copies per gradient.
+        repeats: fresh answers that verify a claimed adversarial.
+        confidence: required of an adversarial.
     """
 
     name: str
@@ -180,11 +180,11 @@ class Plan:
     """What a study does at a scale, in this order.
 
     Attributes:
-        models: that it trains.
+        models: base classifiers to train.
         runs: certifications.
         bounds: deterministic bounds.
         attacks: on models, and on certifications.
-        transfer: names of attacks whose adversarials are shown to the classifiers of all of them.
+        transfer: names of attacks whose adversarials are given to the classifiers of all these attacks.
     """
 
     models: tuple[Model, ...] = ()
@@ -196,13 +196,13 @@ class Plan:
 
 @dataclass(frozen=True)
 class Trained:
-    """A base classifier as its file describes it.
+    """A base classifier as described in its file.
 
     Attributes:
         architecture: its name.
         noise: that it was trained for, as on the command line.
         sha256: of the file.
-        training: settings and final figures.
+        training: settings and final metrics.
     """
 
     architecture: str
@@ -212,24 +212,24 @@ class Trained:
 
     @property
     def meaningful(self) -> bool:
-        """Whether it was trained at all."""
+        """Whether it was trained."""
         return self.training.get("recipe") != "untrained"
 
 
 @dataclass(frozen=True)
 class Finished:
-    """What a page is made of.
+    """What a page is made from.
 
     Attributes:
-        scale: at which everything was done.
-        kind: of the data; None where there are none.
-        runs: by name, those of deterministic bounds among them.
+        scale: of the study.
+        kind: of the data; None without data.
+        runs: by name, including those of deterministic bounds.
         models: by name.
-        notes: what is to be known of the data, in sentences.
+        notes: sentences about the data.
         attacks: by name.
-        transfer: attack -> attack -> share of the adversarials of the first that the classifier of the second gets
-            wrong, among those of inputs that the classifier of the first gets right unchanged; None where there are
-            none.
+        transfer: first attack -> second attack -> share of the first one's adversarials that the second one's
+            classifier gets wrong, among inputs that the first one's classifier gets right unchanged; None if there are
+            no such inputs.
     """
 
     scale: str
@@ -247,20 +247,20 @@ class Finished:
 
     @property
     def pipeline_check(self) -> bool:
-        """Whether a base classifier was not trained, so that no number is a result."""
+        """Whether some base classifier is untrained, so that no number is a result."""
         return not all(model.meaningful for model in self.models.values())
 
 
 @dataclass(frozen=True)
 class Study:
-    """A published table or figure, and how it is made anew.
+    """A published table or figure, and how to reproduce it.
 
     Attributes:
         name: on the command line.
-        title: in one line: the paper and its tables.
-        data: kinds of data sets it can be made from; empty where it needs none.
+        title: the paper and its tables, in one line.
+        data: the kinds of data it accepts; empty if it needs none.
         cost: for each scale, in a few words.
-        plan: scale and kind of data -> what is trained and certified.
+        plan: scale and kind of data -> what to train and certify.
         page: what was made -> the page.
         needs_data: whether there is nothing to show without data.
     """
@@ -274,20 +274,20 @@ class Study:
     needs_data: bool = True
 
     def spelling(self) -> str:
-        """How its data are given on the command line."""
+        """How to give its data on the command line."""
         return ", or ".join(KINDS[kind].spelling for kind in self.data)
 
     def kind_of(self, data: DataSet) -> str:
-        """Which of the study's kinds of data this is.
+        """Which of the study's kinds of data `data` is.
 
         Raises:
-            UsageError: none of them.
+            UsageError: it is none of them.
         """
         for kind in self.data:
             if KINDS[kind].fits(data):
                 return kind
         raise UsageError(
-            f"{self.name} is about {' or '.join(self.data)}, given as {self.spelling()}; the data given are of the "
+            f"{self.name} needs {' or '.join(self.data)}, given as {self.spelling()}; the data given are from the "
             f"source {data.source!r}, with inputs of shape {data.shape} in [{data.low:g}, {data.high:g}] and "
             f"{len(data.class_names)} classes"
         )
@@ -302,7 +302,7 @@ _STUDIES: dict[str, Study] = {}
 
 
 def register(study: Study) -> Study:
-    """Add a study to the table."""
+    """Register a study by its name."""
     if study.name in _STUDIES:
         raise TypeError(f"two studies are named {study.name!r}")
     _STUDIES[study.name] = study
@@ -315,20 +315,20 @@ def studies() -> list[Study]:
 
 
 def find_study(name: str) -> Study:
-    """The study of that name.
+    """The study with this name.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is no such study.
     """
     if name not in _STUDIES:
         raise UsageError(
-            f"nothing is known to reproduce under the name {name!r}; known are {', '.join(sorted(_STUDIES))}. "
-            "`holdfast reproduce` alone lists them"
+            f"there is no study named {name!r}; the studies are {', '.join(sorted(_STUDIES))}. `holdfast reproduce` "
+            "lists them"
         )
     return _STUDIES[name]
 
 
 def check_scale(scale: str) -> None:
-    """Raise UsageError unless it is a scale."""
+    """Raise UsageError unless `scale` is one."""
     if scale not in SCALES:
-        raise UsageError(f"a scale is one of {', '.join(SCALES)}, got {scale!r}")
+        raise UsageError(f"the scale must be one of {', '.join(SCALES)}, got {scale!r}")

@@ -1,4 +1,4 @@
-"""Networks that are no better than guessing: the page of every study names them, and concludes nothing from them."""
+"""Find networks no better than guessing: every page names them and concludes nothing from them."""
 
 from __future__ import annotations
 
@@ -20,18 +20,17 @@ if TYPE_CHECKING:
     from holdfast.reproductions.base import Finished, Trained
     from holdfast.reproductions.pages import Page, Statement
 
-# So many networks are named, with their accuracy; the others are counted.
 _WHY = "not judged, since networks are at chance"
 
 
 @dataclass(frozen=True)
 class Guess:
-    """A network that is not shown to be better than guessing.
+    """A network not shown to be better than guessing.
 
     Attributes:
         name: of the network.
-        accuracy: the best of those that the page knows, with its interval; None for one that was not trained.
-        chance: what guessing gets: one of the classes, or always the most frequent one.
+        accuracy: its best known accuracy, with interval; None for an untrained network.
+        chance: the accuracy of guessing: at random, or always the most frequent class.
     """
 
     name: str
@@ -41,19 +40,20 @@ class Guess:
     def __str__(self) -> str:
         if self.accuracy is None:
             return f"{self.name} (untrained)"
-        return f"{self.name} (accuracy {self.accuracy.text}, by guessing {formats.percent(self.chance)}%)"
+        return f"{self.name} (accuracy {self.accuracy.text}, guessing gets {formats.percent(self.chance)}%)"
 
 
 def judged(page: Page, done: Finished) -> Page:
-    """The page, with its networks at chance named, and without conclusions from them, differences to a paper included.
+    """The page with a warning that names networks at chance, and without conclusions or differences based on them.
 
-    What holds whatever the networks are, such as an order of theorems or that no certificate was contradicted, stays.
+    Statements that hold whatever the networks are stay, such as an order of theorems or that no certificate was
+    contradicted.
     """
     guesses = at_chance(done)
     if not guesses:
         return page
-    said = f"At chance, or not shown to be better, so that nothing is concluded from them: {some(guesses)}."
-    warning = f"{page.warning} {said}" if page.warning else said
+    sentence = f"Nothing is concluded from these networks, not shown to be better than chance: {some(guesses)}."
+    warning = f"{page.warning} {sentence}" if page.warning else sentence
     return replace(
         page,
         warning=warning,
@@ -67,24 +67,24 @@ def _open(statement: Statement) -> Statement:
 
 
 def at_chance(done: Finished) -> list[Guess]:
-    """The networks of which no accuracy on the page lies above chance, with its whole interval.
+    """The networks without an accuracy on the page whose whole interval lies above chance.
 
-    Accuracies are those of runs and of attacks on unchanged images; where there are none, the one that the training
-    noted. Chance is one divided by the number of classes, or the share of the most frequent class where that is more.
+    Accuracies are those of runs and of attacks on unchanged images or, without any, the one recorded in training.
+    Chance is one divided by the number of classes, or the share of the most frequent class if that is larger.
     """
-    found = []
+    guesses = []
     for name, model in done.models.items():
         known = list(_accuracies(model, done))
         if not model.meaningful:
-            found.append(Guess(name, None, 0.0))
+            guesses.append(Guess(name, None, 0.0))
         elif known and not any((accuracy.lower or 0.0) > chance for accuracy, chance in known):
             best = max(known, key=lambda each: (each[0].value or 0.0) - each[1])
-            found.append(Guess(name, *best))
-    return found
+            guesses.append(Guess(name, *best))
+    return guesses
 
 
 def _accuracies(model: Trained, done: Finished) -> Iterable[tuple[Measured, float]]:
-    """Accuracies of a network, each with what guessing gets on the same images."""
+    """The accuracies of a network, each with that of guessing on the same images."""
     seen = False
     for run in done.runs.values():
         if run.manifest.model["sha256"] == model.sha256:
@@ -97,9 +97,9 @@ def _accuracies(model: Trained, done: Finished) -> Iterable[tuple[Measured, floa
             labels = [record.label for record in attack.records]
             yield clean_accuracy(attack), _chance(attack.manifest.data.class_names, labels)
     if not seen and model.training.get("held_out_accuracy_under_noise") is not None:
-        kind = None if done.kind is None else KINDS[done.kind].classes
-        share = model.training.get("held_out_majority") or 0.0
-        yield measures.under_noise(model, "held_out"), max(share, 1.0 / kind if kind else 0.0)
+        classes = None if done.kind is None else KINDS[done.kind].classes
+        majority = model.training.get("held_out_majority") or 0.0
+        yield measures.under_noise(model, "held_out"), max(majority, 1.0 / classes if classes else 0.0)
 
 
 def _chance(classes: Sequence[str], labels: Sequence[int]) -> float:

@@ -1,4 +1,4 @@
-"""What the tables of Cohen et al. 2019 have in common: certified accuracy at L2 radii for each sigma."""
+"""Shared by the tables of Cohen et al. 2019: certified accuracy at L2 radii for each sigma."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def group_of(done: Finished, run: str, table: str, dataset: str, sigma: float, radii: Sequence[float]) -> Group:
-    """Certified accuracy at the radii of the paper's table, as promised and with bounds on all classes."""
+    """Certified accuracy at the radii of the paper's table, with the run's bounds and with bounds on all classes."""
     found = done.runs[run]
     own, split = (measures.certified(each, radii) for each in (found, compared(found, bounds="split")))
     rows = (
@@ -28,9 +28,9 @@ def group_of(done: Finished, run: str, table: str, dataset: str, sigma: float, r
 
 
 def never_smaller(first: CertifiedRun, second: CertifiedRun, radii: Sequence[float], text: str) -> Statement:
-    """That a theorem certifies at least what another one does on the same votes: at no radius fewer images.
+    """State that one theorem certifies at least as many images as another on the same votes, at every radius.
 
-    Not judged where neither of them certifies anything at these radii.
+    Not judged if neither certifies anything at these radii.
     """
     pairs = list(zip(measures.certified(first, radii), measures.certified(second, radii), strict=True))
     shares = [((one.value or 0.0), (two.value or 0.0)) for one, two in pairs]

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 _SIGMA = {"mnist": 0.5, "cifar10": 0.25, "imagenet": 0.25}
 _MODELS = {"mnist": mnist_gaussian, "cifar10": cifar_gaussian, "imagenet": imagenet_gaussian}
 _LIMIT = {"smoke": 10, "small": 100, "full": 500}
-# Appendix J.3: the mean loss over noisy copies, drawn anew in each step. Its numbers of steps and of copies are not in
-# the text at hand; at full scale as many as a GPU does in a day.
+# Appendix J.3: the mean loss over noisy copies, redrawn in each step. The numbers of steps and copies
+# are not in our copy of the text; at full scale they are what a GPU does in a day.
 _ATTACK = {
     "smoke": "smooth-pgd:steps=5,samples=8,objective=expected",
     "small": "smooth-pgd:objective=expected",
@@ -36,7 +36,7 @@ _FACTORS = {1.0: None, 1.5: "radius 1.5R", 2.0: "radius 2R"}
 def plan(scale: str, kind: str) -> Plan:
     """The model and the run of the tables for this sigma, and an attack within each multiple of the radius.
 
-    They are attacks of their own, since one that is given all of them ends with the first abstention that it finds.
+    They are separate attacks, since one attack on all multiples would end with the first abstention that it finds.
     """
     model = _model(scale, kind)
     run = cohen_run(scale, model)
@@ -87,7 +87,7 @@ def page(done: Finished) -> Page:
                 f"cohen-attack-{kind}.svg",
                 "Certificate and attack on the same images",
                 "Certified accuracy below, accuracy under attack above, abstentions counted as successes, with "
-                "pointwise 95% bands. Grey: what is neither proved nor broken.",
+                "pointwise 95% bands. Grey: neither certified nor broken.",
                 lambda: gap_picture(gap(_nearest(attacks), run)),
             ),
         ),
@@ -96,32 +96,32 @@ def page(done: Finished) -> Page:
             "The attack is that of Appendix J.3: projected ascent of the mean loss over noisy copies, here from a "
             "random start, with steps that reach twice across the ball, and "
             f"{attacks[1.0].manifest.attack['samples']:,} copies in each of {attacks[1.0].manifest.attack['steps']} "
-            "steps. The paper says itself that an attacker would want another objective; the attack of Salman et al. "
-            "2019 climbs the loss of the mean prediction (`holdfast attack smooth-pgd`).",
+            "steps. The paper itself says that an attacker would want another objective; the attack of Salman et al. "
+            "2019 ascends the loss of the mean prediction (`holdfast attack smooth-pgd`).",
         ),
         warning=measures.UNTRAINED if done.pipeline_check else "",
     )
 
 
 def _intro(same: bool) -> str:
-    """What is counted, of what, and what the paper has."""
+    """What is counted, among which images, and what the paper prints."""
     known = {factor: _known(factor) for factor in _FACTORS}
     printed = ", ".join(f"{each.text} within {factor:g} R" for factor, each in known.items() if each)
     return (
-        "As in the paper, an image is attacked that is certified with its own class, within 1, 1.5 and 2 times its "
-        "certified radius R, each for itself, and a success is another class: verified with fresh noise, which "
-        "establishes it at confidence 95%. Images on which the smoothed classifier abstains there more often than not "
-        "are shown apart. In percent of the images attacked, with 95% intervals. "
+        "As in the paper, images certified with their own class are attacked separately within 1, 1.5 and 2 times "
+        "their certified radius R. A success is another class, verified with fresh noise at confidence 95%. Images on "
+        "which the smoothed classifier then abstains more often than not are shown separately. In percent of the "
+        "images attacked, with 95% intervals. "
         + (
             "The published figures are for sigma = 0.25."
             if same
-            else f"The paper has {printed}, on ImageNet: another data set, so there is no difference to show."
+            else f"The paper has {printed} on ImageNet: another data set, so no differences are shown."
         )
     )
 
 
 def _attacked(attack: AttackRun) -> list[AttackRecord]:
-    """The paper's population: certified at a radius above 0, and with the right class."""
+    """The paper's population: images certified with the right class at a radius above 0."""
     return [each for each in attack.records if each.radius and each.reference == each.label]
 
 
@@ -130,17 +130,17 @@ def _success(attack: AttackRun, factor: float) -> Success:
 
 
 def _population(attack: AttackRun) -> str:
-    """How many images are attacked, and how many are left out, and why."""
+    """How many images are attacked, and how many are left out and why."""
     wrong = sum(bool(each.radius) and each.reference != each.label for each in attack.records)
     nothing = sum(not each.radius for each in attack.records)
     return (
-        f"of the first {len(attack.records):,} of them, {len(_attacked(attack)):,} are certified and right; left out "
-        f"are {wrong:,} certified with a wrong class and {nothing:,} without a radius"
+        f"of the first {len(attack.records):,} of them, {len(_attacked(attack)):,} are certified and right; "
+        f"{wrong:,} certified with a wrong class and {nothing:,} without a radius are left out"
     )
 
 
 def _rows(factor: float, success: Success, same: bool) -> tuple[Row, Row]:
-    """Another class beside the published figure, and abstentions apart."""
+    """The shares of another class, beside the published figure, and of abstentions."""
 
     def share(count: int) -> Measured:
         total = success.attacked
@@ -153,7 +153,7 @@ def _rows(factor: float, success: Success, same: bool) -> tuple[Row, Row]:
 
 
 def _nearest(attacks: dict[float, AttackRun]) -> AttackRun:
-    """All attacks as one: of each image the smallest change that was found."""
+    """All attacks merged into one, with the smallest change found for each image."""
     last = attacks[max(attacks)]
     by_image: dict[int, AttackRecord] = {}
     for attack in attacks.values():
@@ -174,7 +174,7 @@ def _statements(attacks: dict[float, AttackRun], found: dict[float, Success]) ->
             "no certificate was contradicted", not alarms, certified, "images with a radius", regardless=True
         ),
         Statement.compared(
-            "nothing at all succeeds within the certified radius, nor is there an abstention",
+            "nothing succeeds within the certified radius, not even an abstention",
             found[1.0].found == 0,
             attacked,
             what,

@@ -1,4 +1,4 @@
-"""Cohen et al. 2019, Figure 5: three theorems on the same probability, and the radius that n samples reach at most."""
+"""Cohen et al. 2019, Figure 5: three theorems at the same probability, and the largest radius for n samples."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ALPHA = 0.001
 
 
 def page(done: Finished) -> Page:
-    """Both halves of the figure, in numbers and as curves."""
+    """Both halves of the figure, as numbers and curves."""
     left = tuple(
         Row(f"p = {p:g}", None, tuple(Measured(_radius(name, p), "radius") for name in _THEOREMS))
         for p in _PROBABILITIES
@@ -38,8 +38,8 @@ def page(done: Finished) -> Page:
     return Page(
         title="Cohen et al. 2019, Figure 5: radii in units of sigma",
         intro=(
-            "Left: the radius that three theorems give for the same probability p of the top class, where all other "
-            "classes together have the rest. Right: the radius where all of n samples agree, at alpha = 0.001: no "
+            "Left: the radius that three theorems give for the same probability p of the top class, if all other "
+            "classes share the remaining probability. Right: the radius if all n samples agree, at alpha = 0.001: no "
             "classifier can get more from n samples.",
         ),
         tables=(
@@ -54,7 +54,7 @@ def page(done: Finished) -> Page:
                 "Figure 5, right",
                 ("largest radius",),
                 (Group("", "", right),),
-                (exact, f"A radius of 4 sigma takes n = {needed:,} samples that all agree."),
+                (exact, f"A radius of 4 sigma needs n = {needed:,} samples that all agree."),
                 published=False,
             ),
         ),
@@ -68,7 +68,7 @@ def page(done: Finished) -> Page:
             Chart(
                 "cohen-bounds-figure-5-right.svg",
                 "Figure 5, right: what n samples can certify",
-                "The radius where all samples agree, at alpha = 0.001, in units of sigma.",
+                "The radius if all samples agree, at alpha = 0.001, in units of sigma.",
                 _draw_right,
             ),
         ),

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from holdfast.analysis.runs import CertifiedRun
 
 _SIGMAS = {"smoke": (0.25,), "small": (0.25, 0.5), "full": (0.12, 0.25, 0.5, 1.0)}
-# Sigmas at which consistency regularization is trained, too, which costs twice as much.
+# Sigmas also trained with consistency regularization, which costs twice as much.
 _CONSISTENT = {"smoke": (0.25,), "small": (), "full": (0.25, 0.5)}
 _RADII = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
-# Figure 8 is about one classifier; this one is in every scale.
+# Figure 8 needs one classifier; every scale has this one.
 _FIGURE_8 = "cifar10-sigma0.25"
 _FEW_RADII = (0.25, 0.5, 0.75)
 _SAMPLES = (100, 1_000, 10_000, 100_000, 1_000_000)
@@ -31,7 +31,7 @@ _N = 100_000
 
 
 def plan(scale: str, kind: str) -> Plan:
-    """A model and a run for each sigma, and those with consistency regularization."""
+    """A model and a run for each sigma, with and without consistency regularization."""
     models = (
         *(cifar_gaussian(scale, sigma) for sigma in _SIGMAS[scale]),
         *(cifar_consistency(scale, sigma) for sigma in _CONSISTENT[scale]),
@@ -40,16 +40,16 @@ def plan(scale: str, kind: str) -> Plan:
 
 
 def page(done: Finished) -> Page:
-    """The table, the curves, and what other bounds, n and alpha make of the same votes."""
+    """The table, the curves, and the same votes under other bounds, n and alpha."""
     runs = {f"cifar10-sigma{sigma:g}": sigma for sigma in _SIGMAS[done.scale]}
-    # Below full scale the network is a smaller one.
+    # Below full scale, the network is smaller.
     same = done.scale == "full"
     run = done.runs[_FIGURE_8]
     bounds, counts, alphas = _other_bounds(run), _other_counts(run), _other_alphas(run)
     made = measures.settings(run, done.model_of(_FIGURE_8))
     intro = (
         "Gaussian noise and Theorem 1. The paper has ResNet-110 and certifies with n0 = 100, n = 100,000 and "
-        "alpha = 0.001; what was done here is said beside the numbers. First column: the paper's own "
+        "alpha = 0.001; the settings used here are beside the numbers. First column: the paper's own "
         "bound on the top class. Second: bounds on all classes from the same votes, for comparison. 95% intervals in "
         "brackets."
     )
@@ -71,15 +71,15 @@ def page(done: Finished) -> Page:
                 "Figure 8, middle: other n",
                 counts,
                 made,
-                f"Projected as in the paper (Appendix J.2): the shares of the {run.manifest.estimator['n']:,} votes "
-                "that were cast, as if n had been. 'n drawn' is a random part of the votes instead, which is what "
-                "fewer samples would have given; neither is the run's guarantee.",
+                f"Projected as in the paper (Appendix J.2): n votes with the shares of the "
+                f"{run.manifest.estimator['n']:,} votes cast. 'n drawn' is a random part of the votes instead, "
+                "distributed like n samples. Neither is the run's guarantee.",
             ),
             _comparison(
                 "Figure 8, right: other alpha",
                 alphas,
                 made,
-                "The same votes at another failure probability; the run promised its own.",
+                "The same votes at other failure probabilities, for comparison: the run's alpha was fixed beforehand.",
             ),
         ),
         charts=(
@@ -91,7 +91,7 @@ def page(done: Finished) -> Page:
             Chart(
                 "cohen-cifar10-logs.svg",
                 "Figure 6: beside the published logs",
-                "Certified accuracy over the radius, counted in the logs that the authors published and here.",
+                "Certified accuracy over the radius, in the authors' published logs and here.",
                 lambda: _draw_logs(done, runs),
             ),
             _chart("8-left", "Three theorems on the same votes", list(bounds.values())),
@@ -104,16 +104,16 @@ def page(done: Finished) -> Page:
 
 
 def _consistency(done: Finished) -> list[Table]:
-    """What consistency regularization adds, where it was trained: beside the paper's figures without it."""
+    """The results with consistency regularization, if trained, beside the paper's figures without it."""
     runs = {f"cifar10-sigma{sigma:g}-consistency": sigma for sigma in _CONSISTENT[done.scale]}
     groups = tuple(group_of(done, name, "Table 3", "CIFAR-10", sigma, _RADII) for name, sigma in runs.items())
     title = "With consistency regularization, beside Table 3"
-    note = "The published figures are those of Table 3, without consistency: beside ours for orientation."
+    note = "The published figures are those of Table 3, without consistency regularization, for orientation."
     return [Table(title, measures.COLUMNS, groups, (note,), differences=False)] if groups else []
 
 
 def _beside_logs(done: Finished, runs: dict[str, float]) -> Table:
-    """Certified accuracy here and in the published logs, of which there are two."""
+    """Certified accuracy here and in the two published logs."""
     groups = []
     for name, sigma in runs.items():
         printed = {each.radius: each for each in curve(sigma)}
@@ -124,16 +124,16 @@ def _beside_logs(done: Finished, runs: dict[str, float]) -> Table:
             made = measures.settings(done.runs[name], done.model_of(name))
             groups.append(Group(f"sigma = {sigma:g}", made, tuple(rows)))
     note = (
-        "Published: counted in the authors' logs of ResNet-110, which are of every 20th test image in the original "
+        "Published: counted in the authors' logs of ResNet-110, which cover every 20th test image in the original "
         "order (500 in all). Copies of the data set need not have that order, and here "
         f"{images(done.runs[next(iter(runs))].manifest.data)} were certified, so no differences are shown. The logs do "
-        "not say alpha; their largest radii, 3.91 sigma, are those of n = 100,000 and alpha = 0.01."
+        "not state alpha; their largest radii, 3.91 sigma, are those of n = 100,000 and alpha = 0.01."
     )
     return Table("Figure 6: the published logs", ("here",), tuple(groups), (note,), differences=False)
 
 
 def _draw_logs(done: Finished, runs: dict[str, float]) -> str:
-    """Two lines for each sigma that has a log."""
+    """Two lines for each sigma with a log."""
     drawn = []
     for name, sigma in runs.items():
         printed = [(each.radius or 0.0, each.share or 0.0) for each in curve(sigma)]
@@ -161,7 +161,7 @@ def _other_alphas(run: CertifiedRun) -> dict[str, CertifiedRun]:
 
 
 def _comparison(title: str, runs: dict[str, CertifiedRun], settings: str, note: str) -> Table:
-    """One line for each variant, one column for each radius."""
+    """A table with one row for each variant and one column for each radius."""
     rows = tuple(Row(name, None, tuple(measures.certified(run, _FEW_RADII))) for name, run in runs.items())
     columns = tuple(f"r = {radius:g}" for radius in _FEW_RADII)
     return Table(title, columns, (Group("sigma = 0.25", settings, rows),), (note,), published=False)
@@ -171,7 +171,7 @@ def _chart(number: str, title: str, runs: list[CertifiedRun]) -> Chart:
     return Chart(
         f"cohen-cifar10-figure-{number}.svg",
         f"Figure {number.replace('-', ', ')}: {title}",
-        "Bands: pointwise 95% intervals. Dashed upright lines: the largest radius that n and alpha allow."
+        "Bands: pointwise 95% intervals. Dashed vertical lines: the largest radius that n and alpha allow."
         + (" Diamonds: published figures." if number == "6" else ""),
         lambda: measures.picture(runs),
     )
@@ -181,24 +181,24 @@ def _statements(
     done: Finished, bounds: dict[str, CertifiedRun], alphas: dict[str, CertifiedRun]
 ) -> tuple[Statement, ...]:
     """What the paper says about its figures."""
-    said = [
+    statements = [
         never_smaller(bounds["cohen"], bounds["li"], _FEW_RADII, "Theorem 1 certifies at least what Li et al. do"),
-        never_smaller(bounds["li"], bounds["lecuyer"], _FEW_RADII, "Li et al. at least what Lecuyer et al. do"),
+        never_smaller(bounds["li"], bounds["lecuyer"], _FEW_RADII, "Li et al. certify at least what Lecuyer et al. do"),
     ]
     first, last = (measures.certified(alphas[f"alpha = {a:g}"], [0.25])[0] for a in (_ALPHAS[0], _ALPHAS[-1]))
     little = 100.0 * ((first.value or 0.0) - (last.value or 0.0))
-    said.append(
+    statements.append(
         Statement(f"alpha matters little: 0.1 against 0.0001 is {little:.1f} points at r = 0.25", little <= 10.0)
     )
     if "cifar10-sigma0.5" in done.runs:
         low, high = (measures.certified(done.runs[f"cifar10-sigma{s}"], [0.25, 1.0]) for s in ("0.25", "0.5"))
         trade = (low[0].value or 0.0) >= (high[0].value or 0.0) and (high[1].value or 0.0) > (low[1].value or 0.0)
-        said.append(Statement("sigma trades accuracy for radius: 0.25 wins at r = 0.25, 0.5 at r = 1", trade))
-    return tuple(said)
+        statements.append(Statement("sigma trades accuracy for radius: 0.25 wins at r = 0.25, 0.5 at r = 1", trade))
+    return tuple(statements)
 
 
 def _gap(done: Finished) -> tuple[str, ...]:
-    """How much of the difference comes from fewer samples, and what the rest is made of."""
+    """How much of the difference comes from fewer samples, and where the remainder comes from."""
     notes = []
     for sigma in _SIGMAS[done.scale]:
         run = done.runs[f"cifar10-sigma{sigma:g}"]
@@ -209,9 +209,9 @@ def _gap(done: Finished) -> tuple[str, ...]:
         gains = [f"{100 * ((m.value or 0.0) - (o.value or 0.0)):+.1f}" for o, m in zip(own, more, strict=True)]
         notes.append(
             f"sigma = {sigma:g}: by projection, n = {_N:,} in place of {cast:,} changes certified accuracy by "
-            f"{gains[0]} points at r = 0.25 and {gains[1]} at r = 0.5. The rest is the base classifier: "
-            f"{measures.training(done.model_of(f'cifar10-sigma{sigma:g}'))}, where the paper has ResNet-110; and the "
-            "images, where they are not the published pixels."
+            f"{gains[0]} points at r = 0.25 and {gains[1]} at r = 0.5. The remaining difference comes from the base "
+            f"classifier ({measures.training(done.model_of(f'cifar10-sigma{sigma:g}'))}; the paper has ResNet-110) and "
+            "from the images, if they are not the published pixels."
         )
     return tuple(notes) or (TRAINED_AS_COHEN,)
 

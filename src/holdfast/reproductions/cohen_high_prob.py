@@ -1,4 +1,4 @@
-"""Cohen et al. 2019, Figure 14: certified accuracy as counted, and a lower bound that holds with high probability."""
+"""Cohen et al. 2019, Figure 14: certified accuracy as counted, and high-probability lower bounds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STEPS = 60
 
 
 def plan(scale: str, kind: str) -> Plan:
-    """One model and one run, those of the tables for this sigma."""
+    """The model and the run of the tables for this sigma."""
     model = _model(scale, kind)
     return Plan((model,), (cohen_run(scale, model),))
 
@@ -31,21 +31,21 @@ def _model(scale: str, kind: str) -> Model:
 
 
 class _Bounds:
-    """Certified accuracy of a run's own images as counted, and at least, with high probability."""
+    """Certified accuracy on a run's own images, as counted and as high-probability lower bounds."""
 
     def __init__(self, run: CertifiedRun) -> None:
         self._radii = [result.certified_radius for result in run.results]
         self._alpha = run.alpha
 
     def at(self, radius: float) -> tuple[float, float, float]:
-        """As counted, by the formula of the paper, and by the exact quantile."""
+        """The share as counted, by the paper's formula, and by the exact quantile."""
         hits, count = sum(each >= radius for each in self._radii), len(self._radii)
         formula, exact = (bound(hits, count, self._alpha, _RHO) for bound in (robust_share_cohen, robust_share_exact))
         return hits / count, formula, exact
 
 
 def page(done: Finished) -> Page:
-    """Both curves, in numbers and as a chart."""
+    """The curves, as numbers and as a chart."""
     (name,) = done.runs
     run = done.runs[name]
     bounds = _Bounds(run)
@@ -57,16 +57,16 @@ def page(done: Finished) -> Page:
     counted = [bounds.at(radius) for radius in grid]
     worst = 100.0 * max(share - formula for share, formula, _ in counted)
     lines = [
-        Line(label, tuple((radius, found[place]) for radius, found in zip(grid, counted, strict=True)))
-        for place, label in enumerate(("as counted", "lower bound, Appendix D", "lower bound, exact quantile"))
+        Line(label, tuple((radius, found[column]) for radius, found in zip(grid, counted, strict=True)))
+        for column, label in enumerate(("as counted", "lower bound, Appendix D", "lower bound, exact quantile"))
     ]
     return Page(
         title=f"Cohen et al. 2019, Figure 14: high-probability bounds, on {done.kind}, scale {done.scale}",
         intro=(
-            "Each certificate may be false with probability alpha, so the share of certified images is counted too "
-            f"high. The lower bounds hold for these very images, at each radius with probability 1 - {_RHO:g}: by the "
-            "formula of the paper (Appendix D), and by the exact binomial quantile. The paper does this for ImageNet, "
-            "sigma = 0.25; it prints no numbers, and calls the difference negligible.",
+            "Each certificate may be false with probability alpha, so the counted share of certified images may be too "
+            f"high. The lower bounds hold for these images themselves, at each radius with probability 1 - {_RHO:g}: "
+            "by the paper's formula (Appendix D), and by the exact binomial quantile. The paper does this for "
+            "ImageNet, sigma = 0.25; it prints no numbers and calls the difference negligible.",
             *([measures.SMOKE] if done.scale == "smoke" else []),
             *done.notes,
         ),
@@ -75,14 +75,14 @@ def page(done: Finished) -> Page:
                 "Figure 14 in numbers",
                 ("as counted", "Appendix D", "exact"),
                 (Group(f"sigma = {_SIGMA}", measures.settings(run, done.model_of(name)), rows),),
-                ("The interval is for all images of this kind; the lower bounds are for these images.",),
+                ("The interval is for all images of this kind, the lower bounds for these images.",),
                 published=False,
             ),
         ),
         charts=(
             Chart(
                 f"cohen-high-prob-{done.kind}.svg",
-                "Figure 14: as counted, and what holds with high probability",
+                "Figure 14: as counted, and with high probability",
                 "Certified accuracy over the radius.",
                 lambda: picture(lines, "radius", "certified accuracy", share=True),
             ),
@@ -97,7 +97,7 @@ def page(done: Finished) -> Page:
                 regardless=True,
             ),
         ),
-        notes=(f"The formula's loss shrinks with the number of images, of which there are {len(run.results):,} here.",),
+        notes=(f"The formula loses less with more images; here there are {len(run.results):,}.",),
         warning=measures.UNTRAINED if done.pipeline_check else "",
     )
 
@@ -109,7 +109,7 @@ STUDY = register(
         data=("cifar10", "imagenet"),
         cost={
             "smoke": "1 minute",
-            "small": "1 hour on a core (CIFAR-10), seconds where cohen-cifar10 has made its run",
+            "small": "1 hour on a core (CIFAR-10), seconds if cohen-cifar10 has made its run",
             "full": "days on a GPU",
         },
         plan=plan,

@@ -46,7 +46,7 @@ def page(done: Finished) -> Page:
             Chart(
                 "cohen-imagenet-figure-6.svg",
                 "Figure 6: certified accuracy for each sigma",
-                "Bands: pointwise 95% intervals. Dashed upright lines: the largest radius that n and alpha allow. "
+                "Bands: pointwise 95% intervals. Dashed vertical lines: the largest radius that n and alpha allow. "
                 "Diamonds: published figures.",
                 lambda: measures.picture([measures.drawn(done.runs[name], name, "imagenet") for name in names]),
             ),

@@ -1,4 +1,4 @@
-"""Cohen et al. 2019, Table 4: what Predict answers with few samples, from the stored votes of a certification."""
+"""Cohen et al. 2019, Table 4: Predict with few samples, drawn from the stored votes of a certification."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _OUTCOMES = ("correct, accurate", "correct, inaccurate", "incorrect, accurate", 
 
 
 def plan(scale: str, kind: str) -> Plan:
-    """One model and one run, those of the tables for this sigma."""
+    """The model and the run of the tables for this sigma."""
     model = _model(scale, kind)
     return Plan((model,), (cohen_run(scale, model),))
 
@@ -36,7 +36,7 @@ def _model(scale: str, kind: str) -> Model:
 
 
 def page(done: Finished) -> Page:
-    """The table, for as many samples as leave votes to compare with."""
+    """The table, for each number of samples that leaves votes to compare with."""
     (name,) = done.runs
     run = done.runs[name]
     made = measures.settings(run, done.model_of(name))
@@ -61,11 +61,11 @@ def page(done: Finished) -> Page:
     return Page(
         title=f"Cohen et al. 2019, Table 4: Predict, on {done.kind}, scale {done.scale}",
         intro=(
-            "Predict answers with n samples and abstains where the top two classes cannot be told apart at alpha = "
+            "Predict answers with n samples and abstains if the top two classes cannot be told apart at alpha = "
             "0.001. An answer is correct if it is the image's class, and accurate if it is that of the smoothed "
-            "classifier. n votes are drawn without replacement from those that the run cast, which is what n samples "
-            "would have been; the smoothed classifier's class is the one with most of the votes that are left.",
-            *([] if same else ["The paper's figures are for ImageNet: they are beside ours for orientation."]),
+            "classifier. The n votes are drawn without replacement from the run's votes, which distributes them like "
+            "n samples; the smoothed classifier's class is taken to be the one with most of the remaining votes.",
+            *([] if same else ["The paper's figures are for ImageNet, and are shown for orientation."]),
             *([measures.SMOKE] if done.scale == "smoke" else []),
             *done.notes,
         ),
@@ -78,7 +78,7 @@ def page(done: Finished) -> Page:
                 "two numbers of samples to compare",
             ),
             Statement.compared(
-                "answers that are correct and not the smoothed classifier's, or wrong so, are 1% or less",
+                "inaccurate answers, correct and incorrect ones, are each 1% or less",
                 all(
                     found[n][each] <= 0.01 * len(run.results)
                     for n in sizes
@@ -86,7 +86,7 @@ def page(done: Finished) -> Page:
                     if "inaccurate" in each
                 ),
                 len(sizes),
-                "fewer samples than were cast",
+                "numbers of samples below the votes cast",
             ),
         ),
         warning=measures.UNTRAINED if done.pipeline_check else "",
@@ -94,19 +94,19 @@ def page(done: Finished) -> Page:
 
 
 def _outcomes(run: CertifiedRun, n: int) -> Counter[str]:
-    """How often Predict with n of the votes gives each outcome."""
+    """Count the outcomes of Predict with n of the votes."""
     generator = np.random.default_rng(n)
     found: Counter[str] = Counter()
     for result in run.results:
         if result.certificate is None:
             continue
-        drawn, rest = parted(result.certificate.estimation, n, generator)
+        drawn, remaining = parted(result.certificate.estimation, n, generator)
         answer = prediction(drawn, _ALPHA).label
         if answer is None:
             found["abstain"] += 1
             continue
         correct = "correct" if answer == result.label else "incorrect"
-        found[f"{correct}, {'accurate' if answer == rest.top else 'inaccurate'}"] += 1
+        found[f"{correct}, {'accurate' if answer == remaining.top else 'inaccurate'}"] += 1
     return found
 
 
@@ -114,7 +114,7 @@ def _left_out(cast: int) -> tuple[str, ...]:
     missing = [f"{n:,}" for n in _SAMPLES if n >= cast]
     if not missing:
         return ()
-    return (f"Not here: n = {', '.join(missing)}, since the run cast {cast:,} votes for each image.",)
+    return (f"Not shown: n = {', '.join(missing)}, since the run cast {cast:,} votes for each image.",)
 
 
 STUDY = register(

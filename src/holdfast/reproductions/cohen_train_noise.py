@@ -1,4 +1,4 @@
-"""Cohen et al. 2019, Figure 15: base classifiers trained with other noise than they are smoothed with."""
+"""Cohen et al. 2019, Figure 15: base classifiers trained with more or less noise than they are smoothed with."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ def _run(scale: str, kind: str, sigma: float) -> Certification:
 
 
 def page(done: Finished) -> Page:
-    """Certified accuracy for each noise of the training."""
+    """Certified accuracy for each noise level in training."""
     kind = done.kind or "cifar10"
     runs = {sigma: done.runs[_run(done.scale, kind, sigma).name] for sigma in _TRAINED}
     groups = tuple(_group(done, sigma, run, _RADII[kind]) for sigma, run in runs.items())
     named = [measures.drawn(run, f"trained with {sigma:g}") for sigma, run in runs.items()]
     return Page(
-        title=f"Cohen et al. 2019, Figure 15: noise of the training, on {kind}, scale {done.scale}",
+        title=f"Cohen et al. 2019, Figure 15: noise in training, on {kind}, scale {done.scale}",
         intro=(
-            f"All are smoothed with sigma = {_SMOOTHED}; the base classifiers were trained with less, as much and "
-            "more noise. The paper prints no numbers: its figure shows the highest certified accuracy for as much "
-            "noise, and less noise as worse than more.",
+            f"All are smoothed with sigma = {_SMOOTHED}; the base classifiers were trained with less, equal and "
+            "more noise. The paper prints no numbers: its figure shows the highest certified accuracy for equal noise, "
+            "and lower accuracy for less noise than for more.",
             *([measures.SMOKE] if done.scale == "smoke" else []),
             *done.notes,
         ),
@@ -50,7 +50,7 @@ def page(done: Finished) -> Page:
         charts=(
             Chart(
                 f"cohen-train-noise-{kind}.svg",
-                "Figure 15: noise of the training",
+                "Figure 15: noise in training",
                 f"Certified accuracy over the radius, all smoothed with sigma = {_SMOOTHED}.",
                 lambda: measures.picture(named),
             ),
@@ -71,7 +71,7 @@ def _group(done: Finished, sigma: float, run: CertifiedRun, radii: tuple[float, 
 def _statements(runs: dict[float, CertifiedRun]) -> tuple[Statement, ...]:
     less, same, more = (measures.certified(runs[sigma], [0.5])[0].value or 0.0 for sigma in _TRAINED)
     return (
-        Statement("at r = 0.5, training with as much noise certifies most", same >= max(less, more)),
+        Statement("at r = 0.5, training with equal noise certifies most", same >= max(less, more)),
         Statement("at r = 0.5, less noise in training is worse than more", less < more),
     )
 
@@ -79,11 +79,11 @@ def _statements(runs: dict[float, CertifiedRun]) -> tuple[Statement, ...]:
 STUDY = register(
     Study(
         name="cohen-train-noise",
-        title="Cohen et al. 2019, Figure 15: noise of the training",
+        title="Cohen et al. 2019, Figure 15: noise in training",
         data=("cifar10", "imagenet"),
         cost={
             "smoke": "2 minutes",
-            "small": "1 hour on a core for each of 3 sigmas (CIFAR-10), less what cohen-cifar10 has made",
+            "small": "1 hour on a core for each of 3 sigmas (CIFAR-10), minus those that cohen-cifar10 has made",
             "full": "days on a GPU",
         },
         plan=plan,

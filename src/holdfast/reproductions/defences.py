@@ -1,4 +1,4 @@
-"""What the studies of attacks and of other defences share: classifiers without noise, and the figures of attacks."""
+"""Shared by the studies of attacks and other defences: classifiers without noise, and metrics of attacks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from holdfast.store.attack import AttackRecord, AttackRun
     from holdfast.store.data_manifest import DataManifest
 
-# A fast training of a small network without noise.
+# Fast training of a small network without noise.
 _PLAIN: dict[str, Any] = {
     "batch_size": 128,
     "optimizer": "adamw",
@@ -34,10 +34,10 @@ _PLAIN: dict[str, Any] = {
     "weight_decay": 0.0001,
     "schedule": "one-cycle",
 }
-# Each so-and-so-many-th training image.
+# Train on every PART-th training image.
 PART = {"smoke": 25, "small": 1, "full": 1}
 EPOCHS = {"smoke": 4, "small": 8, "full": 40}
-# Each costs eight of the others.
+# An adversarial epoch costs as much as eight others.
 ADVERSARIAL_EPOCHS = {"smoke": 4, "small": 6, "full": 60}
 # The adversary of Madry et al. 2018 on MNIST.
 MNIST_EPSILON = 0.3
@@ -51,13 +51,13 @@ def plain(
     arguments: dict[str, Any] | None = None,
     **settings: Any,
 ) -> Model:
-    """A classifier without noise, by a recipe that is spelled with all its parameters."""
+    """A classifier without noise, with a recipe that spells out all its parameters."""
     training = {**_PLAIN, "epochs": EPOCHS[scale], **settings, "recipe": recipe}
     return Model(name, None, architecture, training, arguments or {}, PART[scale], checked=CHECKED[scale])
 
 
 def mnist_cnn(scale: str, adversarial: bool) -> Model:
-    """The network of Levine & Feizi 2020, Table 9, without noise; on its own, or by Madry et al. 2018 for Linf 0.3."""
+    """The network of Levine & Feizi 2020, Table 9, without noise; standard, or adversarial as in Madry et al. 2018."""
     recipe = f"adversarial:epsilon={MNIST_EPSILON},norm=linf,steps=7" if adversarial else "standard"
     epochs = EPOCHS[scale] if not adversarial else ADVERSARIAL_EPOCHS[scale]
     name = "mnist-cnn-adversarial" if adversarial else "mnist-cnn-standard"
@@ -65,53 +65,52 @@ def mnist_cnn(scale: str, adversarial: bool) -> Model:
 
 
 def error_under(attack: AttackRun, budget: float) -> Measured:
-    """The share of images that are wrong, or made wrong within the budget."""
+    """The share of images that are wrong or were made wrong within the budget."""
     return Measured.share(_error(attack.records, budget))
 
 
 def accuracy_under(attack: AttackRun, budget: float) -> Measured:
-    """The share of images that are right and stay right against this attack, within the budget."""
+    """The share of images that are right and stay right under this attack within the budget."""
     return Measured.share(accuracy_under_attack(attack.records, budget))
 
 
 def clean_accuracy(attack: AttackRun) -> Measured:
-    """The share of unchanged images that are answered right."""
+    """The share of unchanged images that are answered correctly."""
     records = attack.records
     return Measured.share(proportion(sum(each.reference == each.label for each in records), len(records)))
 
 
 def clean_error(attack: AttackRun) -> Measured:
-    """The share of unchanged images that are answered wrong."""
+    """The share of unchanged images that are not answered correctly."""
     records = attack.records
     return Measured.share(proportion(sum(each.reference != each.label for each in records), len(records)))
 
 
 def error_bound(run: CertifiedRun, epsilon: float) -> Measured:
-    """The share of images that are wrong or not certified at a radius: no attack can make more of them wrong."""
-    open_ones = sum(each.certified_radius < epsilon for each in run.results)
-    return Measured.share(proportion(open_ones, len(run.results)))
+    """The share of images that are wrong or not certified at `epsilon`: no attack can make more of them wrong."""
+    return Measured.share(proportion(len(not_certified(run, epsilon)), len(run.results)))
 
 
 def wrong_within(attack: AttackRun, budget: float) -> set[int]:
-    """The images that are wrong, or made wrong within the budget."""
+    """The indices of images that are wrong or were made wrong within the budget."""
     return {each.index for each in attack.records if attack_magnitude(each) <= budget}
 
 
 def not_certified(run: CertifiedRun, epsilon: float) -> set[int]:
-    """The images that are wrong, or not certified at a radius."""
+    """The indices of images that are wrong or not certified at `epsilon`."""
     return {each.index for each in run.results if each.certified_radius < epsilon}
 
 
 def within_radius(attack: AttackRun) -> int:
-    """How many images have an adversarial, abstentions included, within their certified radius."""
+    """How many images have an adversarial, including abstentions, within their certified radius."""
     return success_at_factors(attack.records, (1.0,))[0].found
 
 
 def median_magnitude(attack: AttackRun) -> Measured:
-    """The median attack magnitude in pixels, with an interval for that of all images of this kind.
+    """The median attack magnitude in pixels, with an interval for the median of all images of this kind.
 
-    Its ends are the smallest magnitudes at which the interval of the share that is wrong within them reaches one half,
-    and lies above it; None where none is so large, since the attack failed on too many images.
+    Its ends are the smallest magnitudes at which the upper and the lower end of the interval of the share wrong within
+    them reach one half; an end is None if the attack failed on too many images for that.
     """
     ranked = sorted(map(attack_magnitude, attack.records))
     shares = [(size, proportion(bisect_right(ranked, size), len(ranked))) for size in ranked if size < math.inf]
@@ -121,7 +120,7 @@ def median_magnitude(attack: AttackRun) -> Measured:
 
 
 def images(data: DataManifest) -> str:
-    """How many test images, in a few words."""
+    """How many test images, and which, in a few words."""
     chosen = which(data.indices(), data.size)
     return f"{len(data.indices()):,} of {data.size:,} test images{f' ({chosen})' if chosen else ''}"
 

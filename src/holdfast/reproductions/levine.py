@@ -1,4 +1,4 @@
-"""What the tables of Levine & Feizi 2020 have in common: accuracy, abstentions and median for each k."""
+"""Shared by the tables of Levine & Feizi 2020: accuracy, abstentions and median for each k."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _QUANTITIES = (
 
 
 def group_of(done: Finished, name: str, title: str, table: str, dataset: str, **settings: object) -> Group:
-    """How a run was made, and its three quantities: as promised, and with bounds on all classes from the same votes.
+    """The settings of a run and its three quantities, with the run's bounds and with bounds on all classes.
 
     Args:
-        done: what the study has.
+        done: the results of the study.
         name: of the run.
         title: of the group.
         table: of the paper, as in "Table 1".
-        dataset: the paper's name for it.
-        settings: that the published figures are about, as in `figure`.
+        dataset: the paper's name for the data set.
+        settings: of the published figures, as in `figure`.
     """
     run = done.runs[name]
     split = compared(run, bounds="split")

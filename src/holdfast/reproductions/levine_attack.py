@@ -22,13 +22,13 @@ from holdfast.reproductions.pages import Group, Page, Row, Statement, Table
 _K = 45
 _EVERY = {"smoke": 1000, "small": 100, "full": 20}
 _RESTARTS = {"smoke": 1, "small": 10, "full": 10}
-# Images for the two whose decisions are slow, of which an attack asks thousands one after the other: randomized
-# ablation, with n votes each, and nearest neighbours.
+# Most images for the two classifiers with slow decisions, of which an attack queries thousands in sequence: randomized
+# ablation, with n votes for each, and nearest neighbours.
 _SLOW = {"smoke": 2, "small": 30, "full": 100}
-# Each so-and-so-many-th training image is stored for nearest neighbours.
+# Nearest neighbours stores one training image in this many.
 _STORED = {"smoke": 25, "small": 10, "full": 1}
 _VOTES = {"smoke": 100, "small": 1_000, "full": 1_000}
-# By the paper's name.
+# The paper's name -> short name.
 _OTHERS = {
     "CNN": "cnn",
     "Binarized CNN": "binarized",
@@ -36,7 +36,7 @@ _OTHERS = {
     "Linf-Robust (Madry et al. 2017)": "madry",
 }
 _ABLATION = "randomized ablation k=45"
-# What was asked of a reproduction: with 1,000 votes where the paper has 10,000, and of the CNN near its 9 pixels.
+# Goals of the reproduction: the median of ablation with 1,000 votes (10,000 in the paper), and the CNN near 9 pixels.
 _LEAST, _CNN = 20.0, (8.0, 11.0)
 _RADIUS = "images with a radius above 0"
 _NOT_HERE = ("ABS (Schott et al. 2019)", "Binarized ABS (Schott et al. 2019)")
@@ -108,16 +108,16 @@ def page(done: Finished) -> Page:
                 f"{measures.settings(done.runs[model], done.models[model])}; {images(attack.manifest.data)} attacked"
             )
         groups.append(Group(name, about, rows))
-    # Where the attack failed on the image in the middle, the median is larger than anything found.
+    # If the attack failed on the image in the middle, the median is larger than anything found.
     sizes = {name: math.inf if median is None else median for name, median in medians.items()}
     ablation, attacked = sizes.pop(_ABLATION), done.attacks[f"{folders[_ABLATION]}-pointwise"]
     certified = sum(bool(record.radius) for record in attacked.records)
     return Page(
         title=f"Levine & Feizi 2020, Table 2 on MNIST, scale {done.scale}",
         intro=(
-            "The Pointwise attack changes as few pixels as it can; the best of several restarts counts, and an image "
-            "that is wrong or has no answer unchanged counts 0. Magnitudes are upper bounds on robustness, where "
-            "the certificates of Table 1 are lower ones. Accuracies in percent, magnitudes in pixels.",
+            "The Pointwise attack changes as few pixels as it can. The best of several restarts counts; images that "
+            "are wrong or get no answer unchanged count 0. Magnitudes are upper bounds on robustness, whereas the "
+            "certificates of Table 1 are lower bounds. Accuracies are in percent, magnitudes in pixels.",
             *([measures.SMOKE] if done.scale == "smoke" else []),
             *done.notes,
         ),
@@ -127,9 +127,8 @@ def page(done: Finished) -> Page:
                 ("here",),
                 tuple(groups),
                 (
-                    "The published figures stand beside ours for orientation, without differences: the other "
-                    "classifiers are those of Schott et al., and answers of randomized ablation have other numbers of "
-                    "votes.",
+                    "The published figures are for orientation, without differences: the other classifiers are those "
+                    "of Schott et al., and answers of randomized ablation take other numbers of votes.",
                 ),
                 differences=False,
             ),
@@ -139,20 +138,20 @@ def page(done: Finished) -> Page:
                 "randomized ablation has the largest median of these classifiers",
                 ablation > max(sizes.values()),
             ),
-            Statement(f"its median is {_LEAST:.0f} pixels or more", ablation >= _LEAST),
-            Statement("that of the CNN is 8 to 11 pixels", _CNN[0] <= sizes["CNN"] <= _CNN[1]),
+            Statement(f"the median of randomized ablation is {_LEAST:.0f} pixels or more", ablation >= _LEAST),
+            Statement("the median of the CNN is 8 to 11 pixels", _CNN[0] <= sizes["CNN"] <= _CNN[1]),
             Statement.compared(
                 "no certificate was contradicted", not attacked.alarms, certified, _RADIUS, regardless=True
             ),
             Statement.compared(
-                "no adversarial lies within a certified radius, nor an abstention",
+                "no adversarial, and no abstention, lies within a certified radius",
                 not within_radius(attacked),
                 certified,
                 _RADIUS,
             ),
         ),
         notes=(
-            f"Of the paper's table, {' and '.join(_NOT_HERE)} are not made anew.",
+            f"{' and '.join(_NOT_HERE)} of the paper's table are not reproduced.",
             "Randomized ablation and nearest neighbours are attacked on fewer images; below full scale, few training "
             "images are stored for nearest neighbours. Each answer of randomized ablation "
             f"takes {attacked.manifest.n or _VOTES[done.scale]:,} votes; in the paper 10,000, on 275 images.",

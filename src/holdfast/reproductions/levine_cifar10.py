@@ -10,17 +10,17 @@ from holdfast.reproductions.models import cifar_ablation, cifar_ablation_run
 from holdfast.reproductions.pages import Group, Measured, Page, Row, Statement, Table
 
 _KEPT = {"smoke": (75,), "small": (25, 75, 150), "full": (25, 50, 75, 100, 125, 150)}
-# Below full scale, Tables 4 and 5 have trainings of their own: many passes over few images. Networks of few parameters
-# and few epochs on all images would not overfit, with or without ablation.
+# Below full scale, Tables 4 and 5 use separate trainings with many passes over few images: small networks trained for
+# few epochs on all images would not overfit, with or without ablation.
 _FITTED = {"smoke": (75,), "small": (25, 75), "full": _KEPT["full"]}
 _LARGER = {"smoke": (), "small": (75,), "full": _KEPT["full"]}
 _PASSES = {"smoke": 4, "small": 80, "full": None}
-# Of the intervals of both terms of a difference, so that its own is one of 95%.
+# For the intervals of the two terms of a difference, so that its own interval has 95%.
 _CONFIDENCE_OF_TERMS = 0.975
 
 
 def plan(scale: str, kind: str) -> Plan:
-    """Models with runs for Tables 3 and 8, and models alone for Tables 4 and 5."""
+    """Models with runs for Tables 3 and 8, and models without runs for Tables 4 and 5."""
     certified = [_model(scale, k) for k in _KEPT[scale]]
     certified.append(cifar_ablation(scale, "ablation:k=75,null=mean", "k75-mean"))
     fitted = [_fitted(scale, k) for k in _FITTED[scale]]
@@ -73,7 +73,7 @@ def page(done: Finished) -> Page:
         title=f"Levine & Feizi 2020 on CIFAR-10, scale {scale}",
         intro=(
             "Randomized ablation keeps k of 1,024 pixels. The paper trains ResNet-18 for 400 epochs and certifies all "
-            "10,000 test images with n0 = 1,000, n = 10,000 and alpha = 0.05; what was done here is said beside the "
+            "10,000 test images with n0 = 1,000, n = 10,000 and alpha = 0.05; the settings used here are beside the "
             "numbers. First column: the paper's own bound (Corollary 1). Second: bounds on all classes (Corollary 2), "
             "from the same votes, for comparison. 95% intervals in brackets.",
             *([measures.SMOKE] if scale == "smoke" else []),
@@ -86,13 +86,13 @@ def page(done: Finished) -> Page:
 
 
 def _compared(title: str, groups: tuple[Group, ...], scale: str) -> Table:
-    """A table of certifications; differences where the network is that of the paper."""
+    """A table of certifications; it shows differences only for the paper's network."""
     same = scale == "full"
     return Table(title, measures.COLUMNS, groups, () if same else (measures.OTHER_NETWORK,), differences=same)
 
 
 def _overfitting(done: Finished, model: Model, table: str, network: str, k: int) -> Group:
-    """Training and test accuracy of a base classifier on ablated images, and how far they are apart."""
+    """Training and test accuracy of a base classifier on ablated images, and their difference."""
     trained = done.models[model.name]
     method = f"base classifier {network}"
     training, test = _accuracies(trained)
@@ -119,7 +119,7 @@ def _accuracies(trained: Trained, confidence: float = 0.95) -> tuple[Measured, M
 
 
 def _far_ends(first: Measured, second: Measured) -> tuple[float, float]:
-    """An interval for a difference from those of its terms."""
+    """An interval for a difference, from the intervals of its terms."""
     return (
         100.0 * ((first.lower or 0.0) - (second.upper or 0.0)),
         100.0 * ((first.upper or 0.0) - (second.lower or 0.0)),
@@ -128,34 +128,36 @@ def _far_ends(first: Measured, second: Measured) -> tuple[float, float]:
 
 def _statements(fitted: tuple[Group, ...], larger: tuple[Group, ...]) -> tuple[Statement, ...]:
     """What the paper says about overfitting."""
-    said = []
+    statements = []
     for group in fitted:
         apart = group.rows[2].found[0]
-        surely = apart is not None and (apart.lower or 0.0) > 0.0
-        said.append(Statement(f"{group.title}: training accuracy exceeds test accuracy, at 95% confidence", surely))
+        overfits = apart is not None and (apart.lower or 0.0) > 0.0
+        statements.append(
+            Statement(f"{group.title}: training accuracy exceeds test accuracy, at 95% confidence", overfits)
+        )
     smaller = {group.title: group.rows[2].found[0] for group in fitted}
     for group in larger:
         one, two = smaller.get(group.title), group.rows[2].found[0]
         if one is not None and two is not None:
             less = (two.value or 0.0) < (one.value or 0.0)
-            said.append(Statement(f"{group.title}: the larger network overfits less", less))
-    return tuple(said)
+            statements.append(Statement(f"{group.title}: the larger network overfits less", less))
+    return tuple(statements)
 
 
 def _notes(done: Finished) -> tuple[str, ...]:
     scale = done.scale
     if scale == "full":
         return (
-            "Training is the paper's (Table 11), but for a cosine in place of the one step of the learning rate and "
-            "for Nesterov momentum; the ResNet-50 of Table 5 has the first layers of the one for ImageNet.",
+            "Training is the paper's (Table 11), except for a cosine schedule instead of one step of the learning rate "
+            "and for Nesterov momentum; the ResNet-50 of Table 5 has the first layers of the one for ImageNet.",
         )
     few = done.models[_fitted(scale, _FITTED[scale][0]).name].training["data"]["size"]
     return (
         "The base classifier of Tables 3 and 8 is ResNet-20, with a fortieth of the parameters of ResNet-18, after "
-        "few epochs: accuracies are lower, and so are medians.",
-        f"Tables 4 and 5 show overfitting in direction only, so without differences: {few:,} training images and many "
-        "passes over them (in the paper all images, and 400 passes), ResNet-20 in place of ResNet-18, ResNet-56 in "
-        "place of ResNet-50.",
+        "few epochs: accuracies and medians are lower.",
+        f"Tables 4 and 5 show only the direction of overfitting, without differences: {few:,} training images and many "
+        "passes over them (in the paper all images and 400 passes), ResNet-20 instead of ResNet-18, ResNet-56 instead "
+        "of ResNet-50.",
     )
 
 

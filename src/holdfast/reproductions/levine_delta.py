@@ -1,4 +1,4 @@
-"""Levine & Feizi 2020, Figure 2: the constant Delta of Theorem 1 for images of MNIST's size. No data, no sampling."""
+"""Levine & Feizi 2020, Figure 2: the constant Delta of Theorem 1 for MNIST images. Needs no data and no sampling."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LAST = 60
 
 
 def page(done: Finished) -> Page:
-    """Delta in numbers and as curves, and the largest radius that it leaves."""
+    """Delta as numbers and curves, and the largest radius that it allows."""
     values = tuple(
         Row(f"k = {k}", None, tuple(Measured(float_above(delta(_PIXELS, k, rho)), "probability") for rho in _RADII))
         for k in _KEPT
@@ -38,8 +38,8 @@ def page(done: Finished) -> Page:
     return Page(
         title="Levine & Feizi 2020, Figure 2: Delta",
         intro=(
-            f"Delta = 1 - C(d - rho, k) / C(d, k) for d = {_PIXELS} pixels: the probability that a kept set of k "
-            "pixels meets rho changed ones. Exact; a prediction with the probability p survives rho changes where "
+            f"Delta = 1 - C(d - rho, k) / C(d, k) for d = {_PIXELS} pixels: the probability that the k kept pixels "
+            "include one of rho changed pixels. Exact. A prediction with probability p survives rho changes if "
             "p - Delta exceeds 1/2 (Corollary 1).",
         ),
         tables=(
@@ -55,8 +55,8 @@ def page(done: Finished) -> Page:
                 ("p = 1", "n = 10,000"),
                 (Group("", "", most),),
                 (
-                    "Published: the medians of Table 1. First column: the largest rho with Delta below 1/2, where the "
-                    "base classifier is always right. Second: where all of 10,000 samples agree, at alpha = 0.05.",
+                    "Published: the medians of Table 1. First column: the largest rho with Delta below 1/2, for a base "
+                    "classifier that is always right. Second: for 10,000 samples that all agree, at alpha = 0.05.",
                 ),
                 differences=False,
             ),
@@ -65,7 +65,7 @@ def page(done: Finished) -> Page:
             Chart(
                 "levine-delta-figure-2.svg",
                 "Figure 2: Delta over the number of changed pixels",
-                "For each number k of pixels kept. At 1/2 nothing can be certified any more.",
+                "For each number k of kept pixels. Nothing can be certified at 1/2 or above.",
                 _draw,
             ),
         ),
@@ -79,7 +79,7 @@ def _largest(k: int) -> int:
 
 
 def _with_samples(k: int) -> float | None:
-    """What 10,000 samples that all agree certify."""
+    """The radius that 10,000 unanimous samples certify."""
     return best_radius(Ablation(k), FixedSize(10_000, 0.05, "cohen"), _SHAPE, 10)[0]
 
 

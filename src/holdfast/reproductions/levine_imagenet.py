@@ -33,8 +33,8 @@ def page(done: Finished) -> Page:
         ),
         tables=(Table("Table 6: pixels kept", measures.COLUMNS, groups, differences=not done.pipeline_check),),
         notes=(
-            "The paper normalizes each channel before it doubles them; here values in [0, 1] are doubled, as the paper "
-            "does for the other data sets.",
+            "The paper normalizes each channel before doubling it; here values in [0, 1] are doubled, as in the paper "
+            "for the other data sets.",
             *(() if done.pipeline_check else (FIXED_CROP,)),
         ),
         warning=measures.UNTRAINED if done.pipeline_check else "",

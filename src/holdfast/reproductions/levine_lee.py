@@ -1,4 +1,4 @@
-"""Levine & Feizi 2020 beside Lee et al. 2019: equations 20 and 21 by computation, and Table 7 on MNIST."""
+"""Levine & Feizi 2020 compared with Lee et al. 2019: equations 20 and 21 computed, and Table 7 on MNIST."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from holdfast.reproductions.base import Finished, Plan, Study, register
 from holdfast.reproductions.models import mnist, mnist_run
 from holdfast.reproductions.pages import Group, Measured, Page, Row, Statement, Table
 
-# An image of ImageNet whose colour channels count as pixels, as Lee et al. count them.
+# An ImageNet image; each colour channel counts as a pixel, as in Lee et al.
 _VALUES = 3 * 224 * 224
 _LEVELS = 256
 _KAPPA = 0.1
@@ -31,7 +31,7 @@ def plan(scale: str, kind: str) -> Plan:
 
 
 def page(done: Finished) -> Page:
-    """The equations, and where there are data, the medians."""
+    """The equations and, with data, the medians."""
     equations, more = _equations()
     tables = [equations]
     information = "ablation keeps over twice the information of uniform flips at this size"
@@ -42,15 +42,15 @@ def page(done: Finished) -> Page:
         statements.append(Statement("ablation has the larger median on MNIST", own > lee))
     measured = (
         "Table 7 on MNIST: Lee et al. make the images black and white and flip pixels, so that the base classifier "
-        "does not know which ones were kept. ImageNet is not trained here; levine-imagenet has its table."
+        "does not know which pixels were kept. ImageNet is not trained here; levine-imagenet has its table."
         if done.runs
-        else "Table 7 needs data: give mnist:DIR to have both noises trained and certified on MNIST."
+        else "Table 7 needs data: give mnist:DIR to train and certify with both noises on MNIST."
     )
     return Page(
         title=f"Levine & Feizi 2020 and Lee et al. 2019, scale {done.scale}",
         intro=(
-            "What randomized ablation and uniform flips of pixels leave of an image, where both certify one pixel at "
-            "the same probability of the top class: computed, without data.",
+            "The information that randomized ablation and uniform flips of pixels leave of an image, if both certify "
+            "one pixel at the same probability of the top class. Computed, without data.",
             measured,
             *([measures.SMOKE] if done.scale == "smoke" and done.runs else []),
             *done.notes,
@@ -62,19 +62,19 @@ def page(done: Finished) -> Page:
 
 
 def _procedure(done: Finished) -> str:
-    """How both runs certify, as they promised it."""
+    """How both runs certify, from their manifests."""
     run = done.runs["mnist-lee"]
     return (
         f"Both are certified by the procedure of Levine & Feizi, here with n0 = {run.manifest.n0:,}, "
-        f"n = {run.estimator.most_draws:,} and alpha = {run.alpha:g} (in the paper 1,000, 10,000 and 0.05), where Lee "
-        "al. have n = 100,000 and alpha = 0.001; the paper found the medians unchanged by that. The network and the "
-        "training are those of the ablation, for both."
+        f"n = {run.estimator.most_draws:,} and alpha = {run.alpha:g} (in the paper 1,000, 10,000 and 0.05). Lee et al. "
+        "use n = 100,000 and alpha = 0.001; the paper found that this leaves the medians unchanged. Both use the "
+        "network and the training of the ablation."
     )
 
 
 @lru_cache
 def _equations() -> tuple[Table, float]:
-    """Published and computed, and how much more information ablation keeps."""
+    """The equations as published and as computed, and how many times more information ablation keeps."""
     needed = threshold(Fraction(1, 10), _LEVELS - 1, 1)
     kept = _largest_k(needed)
     bits = Ablation(kept).information((_VALUES,), _LEVELS)
@@ -97,7 +97,7 @@ def _equations() -> tuple[Table, float]:
 
 
 def _largest_k(p: Fraction) -> int:
-    """The most values that may be kept so that the probability p certifies one of them."""
+    """The largest number of kept values for which probability p certifies one changed value."""
     low, high = 1, _VALUES
     while low < high:
         middle = (low + high + 1) // 2
@@ -119,8 +119,8 @@ def _medians(done: Finished) -> Table:
         )
         groups.append(Group(title, measures.settings(run, done.model_of(name)), rows))
     note = (
-        "Published are the medians for the best of several settings of each work, that of Lee et al. with a network "
-        "and a training of its own: beside ours for orientation."
+        "The published medians are for the best of several settings in each paper, that of Lee et al. with its own "
+        "network and training. They are shown for orientation."
     )
     return Table("Table 7: medians in pixels, MNIST", ("here",), tuple(groups), (note,), differences=False)
 
@@ -128,11 +128,11 @@ def _medians(done: Finished) -> Table:
 STUDY = register(
     Study(
         name="levine-lee",
-        title="Levine & Feizi 2020, Table 7, Equations 20 and 21: beside Lee et al. 2019",
+        title="Levine & Feizi 2020, Table 7, Equations 20 and 21: compared with Lee et al. 2019",
         data=("mnist",),
         cost={
             "smoke": "1 minute",
-            "small": "1 hour on a core, half of it where levine-mnist has made its run",
+            "small": "1 hour on a core, half of it if levine-mnist has made its run",
             "full": "an hour on a GPU",
         },
         plan=plan,

@@ -10,7 +10,7 @@ from holdfast.reproductions.pages import Chart, Group, Page, Statement, Table
 
 _KEPT = {"smoke": (15, 45), "small": (15, 25, 45, 75), "full": tuple(range(5, 101, 5))}
 _MEAN = "mnist-k45-mean"
-# Twenty curves could not be told apart.
+# The curves drawn, since twenty could not be told apart.
 _DRAWN = (5, 15, 25, 45, 75, 100)
 
 
@@ -35,9 +35,9 @@ def page(done: Finished) -> Page:
         title=f"Levine & Feizi 2020 on MNIST, scale {done.scale}",
         intro=(
             "Randomized ablation keeps k of 784 pixels. The paper trains for 400 epochs and certifies all 10,000 test "
-            "images with n0 = 1,000, n = 10,000 and alpha = 0.05; what was done here is said beside the numbers. The "
-            "first column is the paper's own bound (Corollary 1), the second one bounds all classes (Corollary 2) on "
-            "the same votes, for comparison. Accuracies in percent, medians in pixels, 95% intervals in brackets.",
+            "images with n0 = 1,000, n = 10,000 and alpha = 0.05; the settings used here are beside the numbers. The "
+            "first column is the paper's own bound (Corollary 1); the second bounds all classes (Corollary 2) on the "
+            "same votes, for comparison. Accuracies are in percent, medians in pixels, 95% intervals in brackets.",
             *([measures.SMOKE] if done.scale == "smoke" else []),
             *done.notes,
         ),
@@ -58,40 +58,41 @@ def page(done: Finished) -> Page:
         statements=_statements(done, table_1),
         notes=(
             f"The network is the paper's (Table 9), trained with another optimizer, schedule and number of epochs, "
-            f"and with {_masks(done)} where the paper shares one mask in a minibatch."
+            f"and with {_masks(done)}; the paper shares one mask within a minibatch."
             if done.scale != "full"
-            else "Training is the paper's (Tables 9 and 10), but for a cosine in place of the one step of the "
+            else "Training is the paper's (Tables 9 and 10), except for a cosine schedule instead of one step of the "
             "learning rate and for Nesterov momentum.",
         ),
     )
 
 
 def _masks(done: Finished) -> str:
-    """How many masks an image has in a step."""
+    """How many masks each image gets in a step."""
     copies = {model.training.get("noise_copies", 1) for model in done.models.values()}
     several = " or ".join(str(count) for count in sorted(copies))
     return f"{several} mask{'' if copies == {1} else 's'} of its own for each image in a step"
 
 
 def _statements(done: Finished, groups: tuple[Group, ...]) -> tuple[Statement, ...]:
-    """What was asked of this study, and what the paper says about k."""
-    said = []
+    """The goals of this study, and what the paper says about k."""
+    statements = []
     for group in groups:
         accuracy, _, median = group.rows
         if accuracy.gap is not None:
             near = abs(accuracy.gap) <= 2.5
-            said.append(Statement(f"{group.title}: accuracy within 2.5 points of the paper's", near))
+            statements.append(Statement(f"{group.title}: accuracy within 2.5 points of the paper's", near))
         if median.published is not None and median.published.value is not None:
             near = median.gap is not None and abs(median.gap) <= 1.0
-            said.append(Statement(f"{group.title}: median within 1 pixel of the paper's", near))
+            statements.append(Statement(f"{group.title}: median within 1 pixel of the paper's", near))
     shares = [group.rows[0].found[0] for group in groups]
     known = [each.value for each in shares if each is not None and each.value is not None]
-    said.append(Statement.compared("accuracy grows with k", known == sorted(known), len(known) - 1, "two accuracies"))
+    grows = known == sorted(known)
+    statements.append(Statement.compared("accuracy grows with k", grows, len(known) - 1, "two accuracies"))
     medians = [[None if each is None else each.value for each in group.rows[2].found] for group in groups]
     pairs = [(own, other) for own, other in medians if own is not None]
     better = all(other is not None and other >= own for own, other in pairs)
     text = "no median is smaller under the bounds on all classes"
-    return (*said, Statement.compared(text, better, len(pairs), "medians"))
+    return (*statements, Statement.compared(text, better, len(pairs), "medians"))
 
 
 STUDY = register(

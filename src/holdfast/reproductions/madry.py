@@ -61,18 +61,18 @@ def page(done: Finished) -> Page:
         title=f"Madry et al. 2018: adversarial training on {kind}, scale {done.scale}",
         intro=(
             f"Accuracy within Linf epsilon = {_EPSILON[kind]:.4g} in percent, with 95% intervals. These figures are "
-            "upper bounds: they say what these attacks could not do, and prove nothing. "
+            "upper bounds: they show what these attacks could not do, and prove nothing. "
             + (
-                "The published ones are for epsilon = 0.031 and another network: beside ours for orientation."
+                "The published figures, for epsilon = 0.031 and another network, are for orientation."
                 if kind == "cifar10"
-                else "There are published ones for CIFAR-10 alone."
+                else "The paper's figures are for CIFAR-10 only."
             ),
             *([measures.SMOKE] if done.scale == "smoke" else []),
             *done.notes,
         ),
         tables=(Table("Accuracy under attack", ("here",), groups, differences=False),),
         statements=(
-            Statement("FGSM is no stronger than PGD of 7 steps, and that no stronger than PGD of 20 steps", stronger),
+            Statement("FGSM is no stronger than PGD of 7 steps, which is no stronger than PGD of 20 steps", stronger),
             Statement(
                 "adversarial training is right on more images than standard training, under every attack",
                 all(found["adversarial", attack] > found["standard", attack] for attack in _ATTACKS),
@@ -80,8 +80,8 @@ def page(done: Finished) -> Page:
         ),
         notes=(
             (
-                "The published figures are those of the lecture by Hajri (2021), which has them from the paper, with "
-                "another network. Their CW has 30 steps; here it is the attack of Carlini & Wagner 2017 in Linf.",
+                "The published figures are those of the lecture by Hajri (2021), taken from the paper, with another "
+                "network. Their CW has 30 steps; here it is the attack of Carlini & Wagner 2017 in Linf.",
             )
             if kind == "cifar10"
             else ()

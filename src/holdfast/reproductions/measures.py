@@ -1,4 +1,4 @@
-"""From a finished run to the numbers of a page, each with its interval, and to the words that say how it was made."""
+"""The numbers of a finished run for a page, each with its interval, and the words that describe its settings."""
 
 from __future__ import annotations
 
@@ -24,16 +24,13 @@ if TYPE_CHECKING:
 
 SMOKE = "This is a smoke run: it shows that everything works, and its numbers mean nothing."
 UNTRAINED = (
-    "Pipeline check, not a result: the base classifiers have random weights, and the numbers say nothing but that the "
-    "code runs on such images."
+    "Pipeline check, not a result: the base classifiers have random weights, and the numbers show only that the code "
+    "runs on such images."
 )
-# Where a difference would be between two kinds of things.
-OTHER_NETWORK = (
-    "The published figures stand beside ours for orientation, without differences: they are of another network."
-)
-# A run as it is promised, and with bounds on all classes from the same votes.
+OTHER_NETWORK = "The published figures are for orientation, without differences: they are for another network."
+# The run with its own bounds, and with bounds on all classes from the same votes.
 COLUMNS = ("here", "same votes, split")
-# Of MNIST and of CIFAR-10.
+# In MNIST and in CIFAR-10.
 _TEST_IMAGES = 10_000
 
 
@@ -43,12 +40,12 @@ def accuracy(run: CertifiedRun) -> Measured:
 
 
 def abstentions(run: CertifiedRun) -> Measured:
-    """The share of unchanged images on which it abstains."""
+    """The share of unchanged images on which the smoothed classifier abstains."""
     return Measured.share(summarize(run, ()).abstention_rate)
 
 
 def median(run: CertifiedRun) -> Measured:
-    """The median certified radius in pixels, with an interval for that of all images of this kind."""
+    """The median certified radius in pixels, with an interval for the median of all images of this kind."""
     lower, upper = median_interval(run.results, run.alpha)
     return Measured(summarize(run, ()).median_certified_radius, "pixels", lower, upper, True)
 
@@ -60,18 +57,19 @@ def certified(run: CertifiedRun, radii: Sequence[float]) -> list[Measured]:
 
 
 def drawn(run: CertifiedRun, name: str, beside: str | None = None) -> CertifiedRun:
-    """The same run as a chart is to show it: under this name, with the published figures of a data set or without any.
+    """The run as a chart shows it: under another name, with or without published figures.
 
     Args:
         run: finished.
         name: in the legend.
-        beside: the kind of its data, whose published figures for the same noise are marked; None for no marks. A copy
-            of a data set need not have the names of the original.
+        beside: the kind of its data, to mark the published figures for the same noise; None for no marks. A copy of a
+            data set need not have the class names of the original.
     """
-    place = run.folder.parent / name
     classes = tuple(str(label) for label in range(len(run.data.class_names)))
     data = replace(run.data, source=beside or "", class_names=classes)
-    return replace(run, run=replace(run.run, folder=place, manifest=replace(run.manifest, data=data)))
+    return replace(
+        run, run=replace(run.run, folder=run.folder.parent / name, manifest=replace(run.manifest, data=data))
+    )
 
 
 def picture(runs: Sequence[CertifiedRun]) -> str:
@@ -80,13 +78,13 @@ def picture(runs: Sequence[CertifiedRun]) -> str:
 
 
 def settings(run: CertifiedRun, model: Trained) -> str:
-    """How the numbers of a run were made: model, training, images and samples, in one sentence."""
+    """The settings of a run in one sentence: model, training, images and samples."""
     manifest, data = run.manifest, run.data
     chosen = which([result.index for result in run.results], data.size)
     count = f"{len(run.results):,} of {data.size:,} test images{f' ({chosen})' if chosen else ''}"
-    other = "" if model.noise == run.method else f", trained for {model.noise}"
+    trained_for = "" if model.noise == run.method else f", trained for {model.noise}"
     return (
-        f"{training(model)}{other}; {count}; n0 = {manifest.n0:,}, n = {run.estimator.most_draws:,}, "
+        f"{training(model)}{trained_for}; {count}; n0 = {manifest.n0:,}, n = {run.estimator.most_draws:,}, "
         f"alpha = {run.alpha:g}; {manifest.precision}"
     )
 
@@ -109,17 +107,17 @@ def training(model: Trained) -> str:
 
 
 def under_noise(model: Trained, part: str, confidence: float = DEFAULT_CONFIDENCE) -> Measured:
-    """An accuracy of the base classifier on noisy images that its training noted.
+    """An accuracy of the base classifier on noisy images, as recorded in its training.
 
     Args:
         model: the base classifier.
-        part: "training", the running mean of the last epoch, or "held_out".
+        part: "training" for the running mean of the last epoch, or "held_out".
         confidence: of the interval.
     """
     if part == "training":
         count = model.training["data"]["size"]
     else:
-        # Before their number was noted, all test images were classified.
+        # Older files, which do not record the number, classified all test images.
         count = model.training.get("held_out_images", _TEST_IMAGES)
     share = float(model.training[f"{part}_accuracy_under_noise"])
     return Measured.share(proportion(round(share * count), count, confidence))

@@ -1,6 +1,6 @@
-"""Base classifiers that several studies share: the papers' settings at full scale, cheaper ones below.
+"""Base classifiers shared by several studies: the papers' settings at full scale, cheaper ones below.
 
-A model of one name has the same settings in every study at a scale, so that one output folder serves all of them.
+At a scale, models of one name have the same settings in every study, so that the studies can share an output folder.
 """
 
 from __future__ import annotations
@@ -10,32 +10,32 @@ from typing import Any
 
 from holdfast.reproductions.base import Certification, Model
 
-# As in both papers, on CIFAR-10.
+# As in both papers on CIFAR-10.
 _AUGMENTED: dict[str, Any] = {"crop": 4, "flip": True}
 # For the notes of the pages about Cohen et al.
 TRAINED_AS_COHEN = (
-    "The paper does not say how long its networks are trained: epochs, batches and weight decay are what its public "
-    "training program takes unless it is told otherwise (90 epochs), but for a cosine in place of the steps of the "
-    "learning rate, and Nesterov momentum."
+    "The paper does not say how long its networks are trained: epochs, batches and weight decay are the defaults of "
+    "its public training program (90 epochs), except for a cosine schedule instead of steps of the learning rate, and "
+    "for Nesterov momentum."
 )
 # For the notes of the pages about ImageNet.
-FIXED_CROP = "Other than in the paper, training images are mirrored at random, but the centre of each is kept."
+FIXED_CROP = "Unlike in the paper, training images are only mirrored at random, and always cropped to the centre."
 
-# What the studies of ImageNet cost.
+# The cost of the studies on ImageNet.
 IMAGENET_COST = {
     "smoke": "2 minutes, random weights",
     "small": "10 minutes, random weights",
     "full": "days on GPUs, training included",
 }
 
-# Smoke runs are too short for a measurement; the papers compute in float32.
+# Smoke runs are too short to measure which precision is faster; the papers compute in float32.
 PRECISION = {"smoke": "float32", "small": "auto", "full": "float32"}
 
-# Each so-and-so-many-th test image is classified once, under noise, when a training is done.
+# After training, every CHECKED-th test image is classified once under noise.
 CHECKED = {"smoke": 20, "small": 1, "full": 1}
 
-# Not the papers' training: three masks for each image in a step, AdamW and one cycle get as far in a few epochs as
-# hundreds of epochs of theirs (docs/measurements/mnist.md).
+# Not the papers' training: with three masks for each image in a step, AdamW and one cycle, a few epochs get as far as
+# hundreds of theirs (docs/measurements/mnist.md).
 _FAST: dict[str, Any] = {
     "batch_size": 128,
     "optimizer": "adamw",
@@ -44,7 +44,7 @@ _FAST: dict[str, Any] = {
     "schedule": "one-cycle",
     "noise_copies": 3,
 }
-# Levine & Feizi 2020, Table 10, but for a cosine in place of the one step of the learning rate, and Nesterov momentum.
+# Levine & Feizi 2020, Table 10, except for a cosine instead of one step of the learning rate, and Nesterov momentum.
 _LEVINE: dict[str, Any] = {
     "batch_size": 128,
     "optimizer": "sgd",
@@ -57,7 +57,7 @@ _MNIST_EPOCHS = {"smoke": 8, "small": 32, "full": 400}
 _MNIST_GAUSSIAN_EPOCHS = {"smoke": 8, "small": 10, "full": 60}
 _MNIST_PART = {"smoke": 25, "small": 1, "full": 1}
 
-# On CIFAR-10, what gets furthest in few epochs with a network that is not saturated.
+# On CIFAR-10, the settings that get furthest in few epochs with an unsaturated network.
 _CIFAR_FAST: dict[str, Any] = {
     "batch_size": 128,
     "optimizer": "sgd",
@@ -66,9 +66,9 @@ _CIFAR_FAST: dict[str, Any] = {
     "schedule": "one-cycle",
     "ema": 0.995,
 }
-# The paper does not say how long its networks are trained; this is what the training program of Cohen et al. does where
-# nothing is asked of it (github.com/locuslab/smoothing, code/train.py), but for a cosine in place of the steps of the
-# learning rate, and Nesterov momentum.
+# The paper does not state how long its networks are trained. These are the defaults of the training program of Cohen et
+# al. (github.com/locuslab/smoothing, code/train.py), except for a cosine instead of steps of the learning rate, and
+# Nesterov momentum.
 _COHEN: dict[str, Any] = {
     "epochs": 90,
     "batch_size": 256,
@@ -77,17 +77,17 @@ _COHEN: dict[str, Any] = {
     "weight_decay": 1e-4,
     "schedule": "cosine",
 }
-# Up to this sigma, Jeong & Shin 2020 weigh consistency twice as much.
+# Up to this sigma, Jeong & Shin 2020 double the weight of consistency.
 _SMALL_SIGMA = 0.25
 _CIFAR_EPOCHS = {"smoke": 3, "small": 22}
 _ABLATION_EPOCHS = {"smoke": 3, "small": 10}
 _CIFAR_PART = {"smoke": 100, "small": 1, "full": 1}
-# Few steps on few images: an average over hundreds of steps would be of the weights that it began with.
+# With few steps on few images, an average over hundreds of steps would still be near the initial weights.
 _CIFAR_SMOKE: dict[str, Any] = {"batch_size": 50, "ema": 0.9}
 
 
 def mnist(scale: str, noise: str, name: str, options: str = "") -> Model:
-    """The network of Levine & Feizi 2020, Table 9, for a noise on MNIST."""
+    """The network of Levine & Feizi 2020, Table 9, trained for a noise on MNIST."""
     settings = _LEVINE if scale == "full" else {**_FAST, "precision": PRECISION[scale]}
     more: dict[str, Any] = {"epochs": _MNIST_EPOCHS[scale]}
     if scale == "smoke":
@@ -111,7 +111,7 @@ def mnist_run(scale: str, model: Model) -> Certification:
 
 
 def mnist_gaussian(scale: str, sigma: float) -> Model:
-    """The same network under Gaussian noise, which neither paper has on MNIST."""
+    """The same network, trained for Gaussian noise, which neither paper does on MNIST."""
     noise = f"gaussian:sigma={sigma:g}"
     settings = {**_FAST, "noise_copies": 1, "epochs": _MNIST_GAUSSIAN_EPOCHS[scale], "precision": PRECISION[scale]}
     name = f"mnist-sigma{sigma:g}"
@@ -147,22 +147,21 @@ def cifar_ablation(
 
     Args:
         scale: of the study.
-        noise: that it is trained for.
-        name: of the model, without that of the data set.
-        architecture: another one.
-        epochs: for a training on one image in twenty, so that it sees each of them often; None for all images, or
-            at scale smoke the few of every training.
+        noise: to train for.
+        name: of the model, without the name of the data set.
+        architecture: to use instead.
+        epochs: train for this many epochs on one image in twenty, to overfit; None for the usual epochs on all images.
+            At scale smoke, every training uses the same few images.
     """
     named = f"cifar10-{name}"
     if scale == "full":
         settings = {**_LEVINE, **_AUGMENTED, "weight_decay": 5e-4, "epochs": 400}
         return Model(named, noise, architecture or "resnet18", settings)
-    few = epochs is not None
     passes = epochs or _ABLATION_EPOCHS[scale]
-    # What is to overfit is not augmented.
-    kept = _AUGMENTED if epochs is None else {"weight_decay": 0.0}
-    settings = {**_cifar_fast(scale), "epochs": passes, **kept}
-    part = _CIFAR_PART[scale] if scale == "smoke" else 20 if few else 1
+    # Augmentation would prevent overfitting.
+    regularization = _AUGMENTED if epochs is None else {"weight_decay": 0.0}
+    settings = {**_cifar_fast(scale), "epochs": passes, **regularization}
+    part = _CIFAR_PART[scale] if scale == "smoke" or epochs is None else 20
     return Model(named, noise, architecture or "resnet20", settings, part=part, checked=CHECKED[scale])
 
 
@@ -201,7 +200,7 @@ def cohen_run(scale: str, model: Model, sigma: float | None = None) -> Certifica
     Args:
         scale: of the study.
         model: the base classifier.
-        sigma: that it is smoothed with; None for the one that it was trained for.
+        sigma: to smooth with; None for the sigma that the model was trained for.
     """
     noise = None if sigma is None else f"gaussian:sigma={sigma:g}"
     name = model.name if sigma is None else f"{model.name}-smoothed{sigma:g}"

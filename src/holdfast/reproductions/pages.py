@@ -1,4 +1,4 @@
-"""What a study shows, before it is text: tables of published and reproduced numbers, charts, and statements."""
+"""The contents of a study's page as data: tables of published and reproduced numbers, charts and statements."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ NOTHING = "-"
 
 @dataclass(frozen=True)
 class Measured:
-    """A number of ours.
+    """A reproduced number.
 
     Attributes:
-        value: None where there is none (N/A).
-        unit: "share" (of 1), "pixels", "points", "radius" (rounded down), or another, which is only shown in JSON.
-        lower: of its interval; None where it has none, or no end there.
-        upper: likewise.
-        interval: whether it has an interval: what is computed exactly has none.
-        digits: after the point, for other units than shares and pixels.
+        value: None if there is none (N/A).
+        unit: "share" (of 1), "pixels", "points", "radius" (rounded down), or another, which only JSON shows.
+        lower: lower end of the interval; None without an interval or without this end.
+        upper: upper end, likewise.
+        interval: whether it has an interval; exact numbers have none.
+        digits: decimals, for units other than shares, pixels and points.
     """
 
     value: float | None
@@ -44,7 +44,7 @@ class Measured:
 
     @property
     def text(self) -> str:
-        """As a reader sees it."""
+        """The number as a page shows it."""
         if self.unit == "share" and self.value is not None:
             if not self.interval:
                 return f"{formats.percent(self.value)}%"
@@ -53,7 +53,7 @@ class Measured:
         return f"{middle} [{self._spell(self.lower)}, {self._spell(self.upper)}]" if self.interval else middle
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The number for JSON."""
         document: dict[str, Any] = {"value": self.value, "unit": self.unit}
         return {**document, "lower": self.lower, "upper": self.upper} if self.interval else document
 
@@ -69,7 +69,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Row:
-    """One quantity: as published, and as found here in each column of the table."""
+    """One quantity: as published, and as reproduced in each column of the table."""
 
     quantity: str
     published: PublishedFigure | None
@@ -77,12 +77,12 @@ class Row:
 
     @property
     def printed(self) -> str:
-        """The published figure as a reader sees it."""
+        """The published figure as a page shows it."""
         return NOTHING if self.published is None else self.published.text
 
     @property
     def difference(self) -> str:
-        """The first column less the published figure, in its unit; shares in points."""
+        """The first column minus the published figure, in its unit; for shares, in percentage points."""
         gap = self.gap
         if gap is None:
             return NOTHING
@@ -91,7 +91,7 @@ class Row:
 
     @property
     def gap(self) -> float | None:
-        """The difference as a number; None where one of the two is not there."""
+        """The difference as a number; None if one of the two is missing."""
         first = self.found[0] if self.found else None
         if first is None or first.value is None or self.published is None or self.published.value is None:
             return None
@@ -103,7 +103,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Group:
-    """Rows about one setting, which `settings` says in words."""
+    """Rows of one setting, which `settings` describes."""
 
     title: str
     settings: str
@@ -112,16 +112,16 @@ class Group:
 
 @dataclass(frozen=True)
 class Table:
-    """A published table and what was found.
+    """A published table beside the reproduced numbers.
 
     Attributes:
         title: with the paper's number of the table.
-        columns: names of what was found; the difference to the published figure is that of the first one.
+        columns: names of the reproduced columns; differences are those of the first one.
         groups: of rows.
         notes: sentences below the table.
-        differences: whether ours are less theirs: not where theirs are about other data, another population, another
-            training set or another quantity.
-        published: whether published figures are shown.
+        differences: whether to show differences. They make no sense if the published figures are for other data,
+            another population, another training set or another quantity.
+        published: whether to show published figures.
     """
 
     title: str
@@ -137,12 +137,12 @@ class Table:
 
     @property
     def shows_published(self) -> bool:
-        """Whether there is a column of published figures: not one that would be empty."""
+        """Whether there is a column of published figures; an empty one is left out."""
         return self.published and any(row.published is not None for row in self._rows)
 
     @property
     def shows_differences(self) -> bool:
-        """Whether there is a column of differences: not one that would be empty."""
+        """Whether there is a column of differences; an empty one is left out."""
         return self.shows_published and self.differences and any(row.gap is not None for row in self._rows)
 
     @property
@@ -158,7 +158,7 @@ class Table:
         ]
 
     def cells(self, row: Row) -> list[str]:
-        """One line of the table."""
+        """The cells of one row."""
         first, *others = [NOTHING if each is None else each.text for each in row.found]
         return [
             row.quantity,
@@ -171,7 +171,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure: its file beside the page, what it shows, and how it is drawn, as SVG text."""
+    """A figure: its file beside the page, what it shows, and the function that draws it as SVG text."""
 
     file: str
     title: str
@@ -181,13 +181,13 @@ class Chart:
 
 @dataclass(frozen=True)
 class Statement:
-    """Something that the paper says, or that was asked for, and whether it is so here.
+    """A claim of the paper or a goal of the study, and whether it holds here.
 
     Attributes:
-        text: what is said.
-        holds: whether it is so; None where that is not judged.
-        why: in the latter case, what the page says in the place of yes or no.
-        regardless: whether it means something whatever the networks are, also where they are no better than guessing.
+        text: the claim.
+        holds: whether it holds; None if not judged.
+        why: the verdict shown if not judged.
+        regardless: whether it is meaningful whatever the networks are, even if they are no better than guessing.
     """
 
     text: str
@@ -197,21 +197,21 @@ class Statement:
 
     @property
     def verdict(self) -> str:
-        """Yes, no, or why neither."""
+        """Yes, no, or why it is not judged."""
         if self.holds is None:
             return self.why or "not judged"
         return "yes" if self.holds else "no"
 
     @classmethod
     def compared(cls, text: str, holds: bool, number: int, what: str, *, regardless: bool = False) -> Statement:
-        """A statement about several things; where there are none, it would hold of nothing, and is not judged.
+        """A statement about several things; without any, it would hold vacuously and is not judged.
 
         Args:
-            text: what is said.
-            holds: whether it is so of all of them.
-            number: of things compared.
-            what: they are, as in "images with a certificate".
-            regardless: as of the class.
+            text: the claim.
+            holds: whether it holds for all of them.
+            number: how many things are compared.
+            what: the things, as in "images with a certificate".
+            regardless: see the class.
         """
         if number:
             return cls(text, holds, regardless=regardless)
@@ -220,15 +220,15 @@ class Statement:
 
 @dataclass(frozen=True)
 class Page:
-    """All that a study shows.
+    """The page of a study.
 
     Attributes:
         title: of the page.
         intro: paragraphs before the tables.
         tables: at least one.
-        charts: after them.
-        statements: that were checked against the numbers.
-        notes: paragraphs at the end: where the differences come from.
+        charts: after the tables.
+        statements: checked against the numbers.
+        notes: paragraphs at the end, on where differences come from.
         warning: what a reader must know first; empty for nothing.
     """
 

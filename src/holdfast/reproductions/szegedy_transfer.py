@@ -1,4 +1,4 @@
-"""Szegedy et al. 2014, the transfer matrix: adversarials made against one network, shown to others."""
+"""Szegedy et al. 2014, the transfer matrix: adversarials made against one network, given to others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _TABLE, _METRIC = "Szegedy et al. 2013 transfer", "error rate on adversarial examples"
 _SIGMOID = {"activation": "sigmoid"}
-# The number in a name, over 10 units, is taken for the factor of the squared weights: half of what SGD calls decay.
+# The number in a name, divided by 10 units, is taken as the factor of the squared weights: half of SGD's weight decay.
 _DECAYS = {"FC10(1e-4)": 1e-4, "FC10(1e-2)": 1e-2, "FC10(1)": 1.0}
 _LINEAR = tuple(_DECAYS)
 _NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -61,7 +61,7 @@ def _model(scale: str, name: str) -> Model:
 
 
 def page(done: Finished) -> Page:
-    """The matrix, one group for each network that adversarials were made against."""
+    """The matrix, with a group for each network that adversarials were made against."""
     matrix = {
         made: {tested: done.transfer[f"{_file(made)}-lbfgs"][f"{_file(tested)}-lbfgs"] for tested in _NETWORKS}
         for made in _NETWORKS
@@ -71,32 +71,31 @@ def page(done: Finished) -> Page:
     return Page(
         title=f"Szegedy et al. 2014: transfer on MNIST, scale {done.scale}",
         intro=(
-            "L-BFGS looks for the smallest change that each network of a group gets wrong, on the images that it gets "
-            "right. A row says how many of these adversarials another network gets wrong, in percent with 95% "
-            "intervals; the last rows do the same for normal noise on all images. Distortion is the root mean square "
-            "of the change of a pixel.",
+            "Against the network of each group, L-BFGS looks for the smallest change that it gets wrong, on the images "
+            "that it gets right. The rows show how many of these adversarials each network gets wrong, in percent with "
+            "95% intervals; the last groups show the same for normal noise on all images. Distortion is the root mean "
+            "square of the change of a pixel.",
             *([measures.SMOKE] if done.scale == "smoke" else []),
             *done.notes,
         ),
         tables=(
             Table(
-                "Transfer matrix: adversarials made against a network, shown to others",
+                "Transfer matrix: adversarials made against one network, given to others",
                 ("here",),
                 tuple(groups),
                 (
-                    "The published figures stand beside ours for orientation, without differences: networks and "
-                    "trainings are others, and so is the class that L-BFGS leads to.",
+                    "The published figures are for orientation, without differences: they are for other networks, "
+                    "trainings and target classes of L-BFGS.",
                 ),
                 differences=False,
             ),
         ),
         statements=_statements(done, matrix),
         notes=(
-            "L-BFGS looks here for the wrong class that is most probable, which gives smaller changes than another "
-            "one would.",
-            "The published figures are those of the lecture by Hajri (2021), which has them from the paper. It does "
-            "not say how the networks were trained: epochs, learning rates, and that the number in a network's name "
-            "is the factor of the squared weights over the 10 units, are ours.",
+            "L-BFGS here aims at the most probable wrong class, which takes smaller changes than another class would.",
+            "The published figures are those of the lecture by Hajri (2021), taken from the paper. It does not say how "
+            "the networks were trained: epochs and learning rates are our choice, and so is to take the number in a "
+            "network's name, divided by the 10 units, as the factor of the squared weights.",
         ),
     )
 
@@ -121,7 +120,7 @@ def _noise(done: Finished, deviation: float) -> Group:
     rows = []
     for tested in _NETWORKS:
         records = done.attacks[f"{_file(tested)}-noise{deviation}"].records
-        # The answer to the noisy image: the one to the unchanged image, where the noise did not change it.
+        # If the noise did not change the answer, it is that to the unchanged image.
         wrong = sum((each.reference if each.magnitude is None else each.answer) != each.label for each in records)
         known = _published(f"noise{deviation};tested on={tested}")
         rows.append(Row(f"on {tested}", known, (Measured.share(proportion(wrong, len(records))),)))
@@ -134,7 +133,7 @@ def _published(setting: str) -> Any:
 
 
 def _right(attack: AttackRun) -> list[AttackRecord]:
-    """Of the images that the network gets right unchanged."""
+    """The records of images that the network gets right unchanged."""
     return [each for each in attack.records if each.reference == each.label]
 
 
@@ -149,7 +148,7 @@ def _statements(done: Finished, matrix: dict[str, dict[str, Proportion | None]])
         known = [share.value for a in made for b in tested if a != b for share in [matrix[a][b]] if share is not None]
         return sum(known) / len(known) if known else 0.0
 
-    # Of these rows of the matrix each has adversarials, or there is nothing to compare.
+    # Without adversarials in each of these rows there is nothing to compare.
     whole = all(matrix[name][other] is not None for name in _LINEAR for other in matrix)
 
     def fooled(name: str) -> bool:
@@ -159,7 +158,7 @@ def _statements(done: Finished, matrix: dict[str, dict[str, Proportion | None]])
     deep = tuple(name for name in matrix if name not in _LINEAR)
     return (
         Statement(
-            "L-BFGS finds an adversarial of every image that a network gets right, and the network gets it wrong",
+            "L-BFGS finds an adversarial for every image that a network gets right, and the network gets it wrong",
             all(map(fooled, matrix)),
         ),
         Statement.compared(
@@ -169,7 +168,7 @@ def _statements(done: Finished, matrix: dict[str, dict[str, Proportion | None]])
             "adversarials of one of them",
         ),
         Statement.compared(
-            "of the linear networks, the more weight decay, the better its adversarials transfer",
+            "among linear networks, adversarials transfer better with more weight decay",
             mean(("FC10(1)",), tuple(matrix))
             > mean(("FC10(1e-2)",), tuple(matrix))
             > mean(("FC10(1e-4)",), tuple(matrix)),

@@ -1,4 +1,4 @@
-"""Wong & Kolter 2018, Table 1: test error, FGSM, PGD and the robust error bound, with and without provable training."""
+"""Wong & Kolter 2018, Table 1: test error, FGSM, PGD and robust error bound, with and without provable training."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _EVERY = {"smoke": 1000, "small": 10, "full": 1}
 _RATES = {"smoke": 0.002, "small": 0.002, "full": 0.001}
 _EPOCHS = {"smoke": 4, "small": 20, "full": 60}
 # Share of the training over which epsilon rises, and weight of the unchanged images. A smoke training is so short that
-# the worst logits alone would make a constant of the network.
+# with the worst-case loss alone the network would become constant.
 _WARM_UP = {"smoke": 1.0, "small": 0.5, "full": 0.5}
 _CLEAN = {"smoke": 0.5, "small": 0.0, "full": 0.0}
-# In training, hidden layers are bounded by intervals for a share of it, and by random copies after that; 0 copies are
-# the exact bound, which takes hours of a processor for an epoch. Certified is the exact bound at every scale.
+# Training bounds hidden layers by intervals for this share of it, then by this many random projections; 0 projections
+# mean the exact bound, which takes processor hours per epoch. Certification uses the exact bound at every scale.
 _INTERVALS = {"smoke": 0.75, "small": 0.8, "full": 0.0}
 _PROJECTIONS = {"smoke": 10, "small": 10, "full": 0}
 _METHODS = {"standard": "standard training", "convex": "convex outer polytope training"}
-# What was asked of a reproduction on MNIST.
+# Goal of the reproduction on MNIST.
 _MOST_ON_MNIST = 0.08
 
 
@@ -75,27 +75,26 @@ def page(done: Finished) -> Page:
         title=f"Wong & Kolter 2018, Table 1 on {data}, scale {done.scale}",
         intro=(
             f"Errors within Linf epsilon = {_EPSILON[kind]} in percent, with 95% intervals. The robust error bound "
-            "counts the images that are wrong or not certified by the convex outer polytope: no attack whatever can "
-            "have more of these very images wrong. FGSM and PGD count those that these attacks made wrong.",
+            "counts the images that are wrong or not certified by the convex outer polytope: no attack can make more "
+            "of these images wrong. FGSM and PGD count those that are wrong or that these attacks made wrong.",
             *([measures.SMOKE] if done.scale == "smoke" else []),
             *done.notes,
         ),
         tables=(Table(f"Table 1, {data}", ("here",), groups),),
         statements=_statements(done, kind),
         notes=(
-            "The bound is exact up to rounding, which is taken off it; where the scale is not full, training takes "
-            "intervals for hidden layers at first, and random projections then. PGD here has 40 steps from one random "
-            "start.",
+            "The bound is exact up to rounding, which is subtracted. Below full scale, training bounds hidden layers "
+            "by intervals at first, then by random projections. PGD here has 40 steps from one random start.",
             *((_short_training(done.scale),) if _CLEAN[done.scale] else ()),
         ),
     )
 
 
 def _short_training(scale: str) -> str:
-    """What a training of few steps needs."""
+    """What a short training does differently."""
     return (
-        f"So that so short a training does not end with a constant network, {100 * _CLEAN[scale]:.0f}% of its loss is "
-        f"that of unchanged images, and epsilon rises over {100 * _WARM_UP[scale]:.0f}% of it."
+        "So that such a short training does not end with a constant network, unchanged images make up "
+        f"{100 * _CLEAN[scale]:.0f}% of its loss, and epsilon rises over {100 * _WARM_UP[scale]:.0f}% of the training."
     )
 
 
@@ -118,12 +117,12 @@ def _group(done: Finished, kind: str, name: str) -> Group:
 
 def _statements(done: Finished, kind: str) -> tuple[Statement, ...]:
     epsilon = _EPSILON[kind]
-    said = []
+    statements = []
     for name in _METHODS:
         model = f"wong-{kind}-{name}"
         fgsm, pgd = (wrong_within(done.attacks[f"{model}-{attack}"], epsilon) for attack in ("fgsm", "pgd"))
         bound = not_certified(done.runs[f"{model}-convex"], epsilon)
-        said += [
+        statements += [
             Statement.compared(
                 f"{_METHODS[name]}: no image that an attack made wrong is certified",
                 (fgsm | pgd) <= bound,
@@ -135,13 +134,13 @@ def _statements(done: Finished, kind: str) -> tuple[Statement, ...]:
         ]
     robust = error_bound(done.runs[f"wong-{kind}-convex-convex"], epsilon).value or 0.0
     normal = error_bound(done.runs[f"wong-{kind}-standard-convex"], epsilon).value or 0.0
-    said.append(Statement("provable training lowers the bound", robust < normal))
+    statements.append(Statement("provable training lowers the bound", robust < normal))
     if kind == "mnist":
-        said += [
+        statements += [
             Statement("the bound with provable training is 8% or less", robust <= _MOST_ON_MNIST),
-            Statement("nothing is certified of the network with standard training", normal == 1.0),
+            Statement("nothing is certified for the network with standard training", normal == 1.0),
         ]
-    return tuple(said)
+    return tuple(statements)
 
 
 STUDY = register(

@@ -1,4 +1,4 @@
-"""A page as Markdown, as HTML, as text for a terminal of 80 columns, and as a document for machines."""
+"""Write a page as Markdown, HTML, text for a terminal of 80 columns, or a JSON document."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WIDTH = 80
 
 
 def markdown(page: Page) -> str:
-    """The page with its tables; charts are images beside it."""
+    """The page as Markdown; charts are images beside it."""
     plain = markup.markdown
     lines = [f"# {plain(page.title)}", ""]
     if page.warning:
@@ -31,7 +31,7 @@ def markdown(page: Page) -> str:
         title = plain(chart.title)
         lines += [f"## {title}", "", f"![{title}]({chart.file})", "", *_paragraphs([chart.caption])]
     if page.statements:
-        lines += ["## What was checked", "", *(f"* {plain(_said(each))}" for each in page.statements), ""]
+        lines += ["## What was checked", "", *(f"* {plain(_sentence(each))}" for each in page.statements), ""]
     if page.notes:
         lines += ["## Where differences come from", "", *_paragraphs(page.notes)]
     return "\n".join(lines)
@@ -42,14 +42,14 @@ def _paragraphs(texts: Iterable[str]) -> list[str]:
 
 
 def text(page: Page) -> str:
-    """The page for a terminal, without charts."""
+    """The page as text for a terminal, without charts."""
     blocks = [page.title, *((page.warning,) if page.warning else ()), *page.intro]
     lines = [line for block in blocks for line in [*_wrapped(block), ""]]
     for table in page.tables:
         lines += [visible(table.title), *_text_table(table), ""]
         lines += [line for note in table.notes for line in [*_wrapped(note), ""]]
     for each in page.statements:
-        lines += _wrapped(_said(each), first="* ", others="  ")
+        lines += _wrapped(_sentence(each), first="* ", others="  ")
     if page.statements:
         lines.append("")
     lines += [line for note in page.notes for line in [*_wrapped(note), ""]]
@@ -57,7 +57,7 @@ def text(page: Page) -> str:
 
 
 def html(page: Page, command: str) -> str:
-    """The page as one file that loads nothing, charts included; `command` is what makes it anew.
+    """The page as one self-contained HTML file with its charts; `command` is the command that makes it.
 
     Raises:
         MissingExtraError: jinja2, altair or vl-convert-python is not installed.
@@ -66,7 +66,7 @@ def html(page: Page, command: str) -> str:
 
 
 def document(page: Page) -> dict[str, Any]:
-    """The page for machines: numbers unrounded, shares as fractions of 1."""
+    """The page as a JSON document: numbers unrounded, shares as fractions of 1."""
     return {
         "title": page.title,
         "warning": page.warning,
@@ -119,13 +119,13 @@ def _bar(cells: Sequence[str]) -> str:
 def _text_table(table: Table) -> list[str]:
     rows = [[visible(cell) for cell in table.cells(row)] for group in table.groups for row in group.rows]
     indent = 2 if any(group.title for group in table.groups) else 0
-    widths = [max(width(line[place]) for line in [table.header, *rows]) for place in range(len(table.header))]
+    widths = [max(map(width, column)) for column in zip(table.header, *rows, strict=True)]
     widths[0] += indent
 
     def line(cells: Sequence[str], shift: int = 0) -> str:
         first = padded(" " * shift + visible(cells[0]), widths[0])
-        rest = (padded(visible(cell), wide, right=True) for cell, wide in zip(cells[1:], widths[1:], strict=True))
-        return "  ".join([first, *rest]).rstrip()
+        others = (padded(visible(cell), wide, right=True) for cell, wide in zip(cells[1:], widths[1:], strict=True))
+        return "  ".join([first, *others]).rstrip()
 
     lines = [line(table.header)]
     for group in table.groups:
@@ -137,11 +137,11 @@ def _text_table(table: Table) -> list[str]:
 
 
 def _wrapped(paragraph: str, first: str = "", others: str = "") -> list[str]:
-    """Lines of a terminal, with indents; names such as cohen-cifar10 stay whole."""
+    """Wrap a paragraph for the terminal; names such as cohen-cifar10 stay whole."""
     return textwrap.wrap(
         visible(paragraph), _WIDTH, initial_indent=first, subsequent_indent=others, break_on_hyphens=False
     )
 
 
-def _said(statement: Statement) -> str:
+def _sentence(statement: Statement) -> str:
     return f"{statement.text}: {statement.verdict}."

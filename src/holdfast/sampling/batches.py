@@ -1,7 +1,7 @@
-"""How many noisy copies pass through the base classifier at a time: as many as were asked for, or as is fastest.
+"""How many noisy copies pass through the base classifier at a time: a given number, or the fastest one.
 
-The fastest size is searched for within the work itself: the loop tells how long its batches took, and no result depends
-on how large they are. What was found is remembered for as long as the base classifier lives.
+The search for the fastest size times the batches of the real work; no result depends on batch sizes. What it finds is
+remembered as long as the base classifier lives.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ import weakref
 from statistics import median
 from typing import final
 
-# What a search begins with: this many, or as many as take this many bytes.
+# A search starts with this many copies, or with as many as fit into this many bytes.
 _START, _START_BYTES = 256, 2**25
 _LARGEST, _SMALLEST = 8192, 64
-# No batch is tried that would take longer than this, and where the first takes longer there is no search.
+# No batch is tried that would take longer than this; if the first one does, there is no search.
 _BATCH_SECONDS = 0.25
-# The larger of two sizes wins where it is not slower than by this factor: what is done once a batch costs it less.
+# The larger of two sizes wins unless it is slower by more than this factor: it has fewer fixed costs per batch.
 _AS_GOOD = 0.97
-# A comparison has so many rounds at least, and takes so much time; it is over early where one size is slower by far.
+# A comparison takes at least this many rounds and seconds; it ends early where one size is far slower.
 _ROUNDS, _COMPARED_SECONDS, _HOPELESS = 5, 0.04, 0.8
-# A comparison ends without a winner after so many batches that were not whole.
+# A comparison ends without a winner after this many batches of another size.
 _MOST_PARTIAL = 50
 
 # Noise, shape of an input, device and threads: what the speed depends on besides the base classifier.
@@ -31,18 +31,17 @@ Key = tuple[str, tuple[int, ...], str, int]
 class BatchSize:
     """The number of copies in the next batch.
 
-    A search begins with a moderate size and compares it with twice as many: both take turns on the same number of
-    copies, so that whatever else runs on the machine slows both, and the median of the ratios decides. So it doubles
-    for as long as that is no slower; if not even once, it halves for as long as that is faster.
+    A search starts with a moderate size and compares it with twice as many. Both take turns on the same number of
+    copies, so that other load on the machine slows both, and the median of the ratios decides. The size doubles as long
+    as that is no slower; if it never doubled, it halves as long as that is faster.
 
     Args:
         size: of the first batch, at least 1.
-        settled: whether it is to stay so; otherwise it is the start of a search.
-
+        settled: whether to keep this size instead of searching.
     Attributes:
         settled: whether the search is over.
-        most: the largest size that there may be.
-        speed: copies a second with the best size so far; 0 where it was not measured.
+        most: the largest size allowed.
+        speed: copies per second with the best size so far; 0 if not measured.
     """
 
     def __init__(self, size: int, *, settled: bool) -> None:
@@ -51,35 +50,35 @@ class BatchSize:
         self.speed = 0.0
         self._best = size
         self._least = max(1, min(_SMALLEST, size // 4))
-        # The one that the best is compared with; None before the first comparison.
+        # The size compared with the best one; None before the first comparison.
         self._other: int | None = None
         self._grew = False
-        # Whose turn it is, the best's (0) or the other's; its copies in this round, and the seconds of both.
+        # Whose turn it is, the best's (0) or the other's (1); its copies in this round; the seconds of both.
         self._turn, self._copies = 0, 0
         self._seconds = [0.0, 0.0]
         self._partial = 0
-        # Seconds of the best and of the other one for as many copies, a round each.
+        # For each round, the seconds of the best and of the other size for the same number of copies.
         self._times: list[tuple[float, float]] = []
 
     @classmethod
     def search(cls, copy_bytes: int) -> BatchSize:
-        """The start of a search, for noisy copies of so many bytes each."""
+        """Start a search, for noisy copies of `copy_bytes` bytes each."""
         room = max(1, _START_BYTES // max(1, copy_bytes))
         return cls(min(_START, 2 ** int(math.log2(room))), settled=False)
 
     @property
     def size(self) -> int:
-        """Of the next batch."""
+        """The size of the next batch."""
         return self._other if self._other is not None and self._turn else self._best
 
-    def took(self, rows: int, seconds: float) -> None:
-        """A batch of `rows` copies took so long; only whole batches say something of their size."""
+    def record(self, rows: int, seconds: float) -> None:
+        """Take into account that a batch of `rows` copies took `seconds`; only batches of the current size count."""
         if self.settled:
             return
         if rows != self.size:
             self._partial += 1
             if self._other is not None and self._partial >= _MOST_PARTIAL:
-                # The work comes in portions that do not fill such batches.
+                # The work comes in portions too small for such batches.
                 self._compare(None)
             return
         self._copies += rows
@@ -99,10 +98,10 @@ class BatchSize:
             self._judge(self._times[1:])
 
     def failed(self, rows: int) -> bool:
-        """There was no memory for `rows` copies, at least 2: take fewer from now on.
+        """Take smaller batches from now on: there was no memory for `rows` copies, at least 2.
 
         Returns:
-            Whether it was a size that nobody had asked for and that had not been good before.
+            Whether a search chose that size, so that no warning is due.
         """
         self.most = max(1, rows // 2)
         was_settled, lost_best = self.settled, self._best > self.most
@@ -110,7 +109,7 @@ class BatchSize:
             self._best = self.most if was_settled else 2 ** int(math.log2(self.most))
             self._least = max(1, min(self._least, self._best // 4))
         if not was_settled and lost_best:
-            # From the beginning, with what there may be memory for.
+            # Start again, with what memory may suffice for.
             self._other = None
             self._begin()
         elif not was_settled:
@@ -123,7 +122,7 @@ class BatchSize:
         self._times = []
 
     def _judge(self, times: list[tuple[float, float]]) -> None:
-        """Go on to another comparison, or settle, where the rounds so far are enough to say which size is faster."""
+        """Start another comparison, or settle, if the rounds so far say which size is faster."""
         if self._other is None:
             self._first(times)
             return
@@ -149,7 +148,7 @@ class BatchSize:
             self._compare(self._larger() or self._smaller())
 
     def _larger(self) -> int | None:
-        """The next size to try upwards; None where it is not allowed, or would take too long."""
+        """The next larger size to try; None if it is not allowed or would take too long."""
         allowed = 2 * self._best <= self.most and 2 * self._best <= _BATCH_SECONDS * self.speed
         return 2 * self._best if allowed else None
 
@@ -157,18 +156,18 @@ class BatchSize:
         return self._best // 2 if self._best // 2 >= self._least else None
 
     def _compare(self, other: int | None) -> None:
-        """Compare the best size with another one from now on; with none, settle."""
+        """Compare the best size with `other` from now on; settle if there is none."""
         self._other = other
         self.settled = other is None
         self._begin()
 
 
-# By identity: base classifiers and factories may be neither hashable nor equal to themselves only.
+# By identity: base classifiers and factories need not be hashable, and may be equal to others.
 _FOUND: dict[int, tuple[weakref.ref[object], dict[Key, BatchSize]]] = {}
 
 
 def found_for(base: object) -> dict[Key, BatchSize]:
-    """The sizes found so far for a base classifier or a factory; whoever searches on changes them in place."""
+    """The sizes found so far for a base classifier or a factory; a search updates them in place."""
     known = _FOUND.get(id(base))
     if known is None or known[0]() is not base:
         number = id(base)

@@ -1,4 +1,4 @@
-"""Noisy copies of inputs, cut from blocks of draws that are keyed: the same ones wherever they are cut."""
+"""Noisy copies of inputs, cut from keyed blocks of draws: the same copies wherever the blocks are cut."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _Key = tuple[int, Stream, int]
 
 
 class Blocks:
-    """Writes noisy copies, whole blocks at once, parts of blocks in the order in which they are asked for.
+    """Writes noisy copies: whole blocks at once, parts of blocks in the order of the requests.
 
-    Of a block that is cut between two batches, at most one part is kept (`Noise.draw_parts`); the next one is drawn
-    when it is needed. A place before the part that is kept makes the block begin anew, with the same draws.
+    Of a block cut between two batches, at most one part is held (`Noise.draw_parts`); the next one is drawn when
+    needed. A request for draws before the held part starts the block again, with the same draws.
 
     Args:
         noise: the smoothing noise.
@@ -35,7 +35,7 @@ class Blocks:
         self._seed, self._device = seed, device
         self._key: _Key | None = None
         self._parts: Iterator[Tensor] = iter(())
-        # The part that is kept, and the number of its first draw in the block.
+        # The held part, and the number of its first draw in the block.
         self._part: Tensor | None = None
         self._first = 0
 
@@ -45,13 +45,13 @@ class Blocks:
 
     @cached_property
     def _cut(self) -> Generators:
-        # Of its own: it stays in the middle of a block while others are drawn.
+        # Separate: it stays in the middle of a block while whole blocks are drawn.
         return Generators(self._seed, self._device)
 
     def write(self, noisy: Tensor, x: Tensor, example: int, stream: Stream, first: int) -> None:
-        """Noisy copies `(num, *noisy event)` of one example, from number `first` of a stream on, all in one block.
+        """Write noisy copies `(num, *noisy event)` of one example, from draw `first` of a stream on, all in one block.
 
-        `example` is its part of the key, `Example.noise_key`.
+        `example` is `Example.noise_key`.
         """
         block, start = divmod(first, BLOCK)
         key = example, stream, block
@@ -66,11 +66,11 @@ class Blocks:
             self.forget()
 
     def forget(self) -> None:
-        """Give back the memory of what is kept."""
+        """Free the held part."""
         self._key, self._parts, self._part = None, iter(()), None
 
     def _some(self, key: _Key, x: Tensor, start: int, num: int) -> Iterator[Tensor]:
-        """Draws number `start` to `start + num` - 1 of a block."""
+        """Draws `start` to `start + num - 1` of a block."""
         if key != self._key or start < self._first:
             self.forget()
             self._parts = self.noise.draw_parts(x, BLOCK, self._cut.at(*key))

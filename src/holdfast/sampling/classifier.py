@@ -1,4 +1,4 @@
-"""From a batch of noisy inputs to one vote for each: the only place where logits become integers."""
+"""One vote for each noisy input of a batch: the only place where logits become integers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from holdfast.plain import plain
 from holdfast.sampling.exported import program_module
 from holdfast.sampling.fresh import fresh_copy
 from holdfast.sampling.logits import center_of, sizes
-from holdfast.sampling.modes import check_at_rest
+from holdfast.sampling.modes import check_eval_mode
 from holdfast.sampling.steadiness import MARGIN, Steadiness
 
 if TYPE_CHECKING:
@@ -34,30 +34,29 @@ BaseClassifier = Callable[[Tensor], Any]
 
 @runtime_checkable
 class OwnRounding(Protocol):
-    """A base classifier that knows how its rounding depends on the batch: the backends of `holdfast.models`."""
+    """A base classifier that states how its rounding depends on the batch: the backends of `holdfast.models`."""
 
     near_tie: float
 
     def alone(self, noisy: Tensor) -> Any:
-        """What it returns for a batch, each row computed by itself."""
+        """The output for a batch, each row computed alone."""
 
 
 class VotingClassifier:
     """A base classifier f as a function from one noisy input to one class, the same in every batch.
 
-    The vote is the argmax of the logits. Where the two largest logits are so close that the rounding of another batch
-    could swap them, the input is computed again, alone; a tie that remains goes to the lowest class index. So the
-    votes for an input do not depend on how inputs were batched. (A fixed batch size for near ties is not enough: in
-    some matrix products the rounding of a row depends on its position.)
+    The vote is the argmax of the logits. If the two largest logits are so close that the rounding of another batch
+    could swap them, the input is computed again, alone; a remaining tie goes to the lowest class index. So the vote for
+    an input does not depend on its batch. (A fixed batch size for near ties is not enough: in some matrix products the
+    rounding of a row depends on its position.)
 
     Args:
         function: from `(batch, *noisy event)` to logits `(batch, num_classes)` or integer votes `(batch,)`; a torch
-            module in eval mode, a program of torch.export, or any callable that takes a tensor and returns a tensor or
-            an array.
+            module in eval mode, a `torch.export` program, or any callable from a tensor to a tensor or an array.
         num_classes: at least 2.
 
     Raises:
-        ClassifierError: no callable, or a module in training mode.
+        ClassifierError: `function` is not callable, or is a module in training mode.
     """
 
     def __init__(self, function: BaseClassifier, num_classes: int) -> None:
@@ -72,36 +71,36 @@ class VotingClassifier:
         self.function = function
         self.num_classes = num_classes
         self._own = function if isinstance(function, OwnRounding) else None
-        # None: as the type of the logits has it.
+        # None: it depends on the type of the logits.
         self._near_tie: float | None = self._own.near_tie if self._own else None
         self._probed = False
         self._scale = 0.0
-        # The middle of each class's logits; of no use where the function votes.
+        # The median logit of each class; unused where the function votes.
         self._center = torch.zeros(0)
-        self._steadiness = Steadiness(self._outputs_alone, self.outputs, self._outputs_anew)
-        # As the function was before its first call; None before, and where there is no copy of it.
+        self._steadiness = Steadiness(self._outputs_alone, self.outputs, self._outputs_of_copy)
+        # A copy of the function before its first call; None before that call, and if it cannot be copied.
         self._fresh: BaseClassifier | None = None
         if isinstance(function, nn.Module):
-            check_at_rest(function)
+            check_eval_mode(function)
 
-    # Not in inference mode, in which the function could not take gradients of its own (to purify its input, say).
+    # Not in inference mode, where the function could not take gradients of its own (to purify its input, say).
     @torch.inference_mode(False)
     @torch.no_grad()
     def votes(self, noisy: Tensor) -> tuple[Tensor, Tensor]:
-        """One vote for each noisy input, and which of the votes are void.
+        """One vote for each noisy input, and which votes are void.
 
-        A logit of minus infinity is one of a class that is never answered, as long as another class has a finite one.
+        A class whose logit is minus infinity never gets the vote, as long as another class has a finite logit.
 
         Args:
-            noisy: `(batch, *noisy event)`; left as it is.
+            noisy: `(batch, *noisy event)`; not changed.
 
         Returns:
-            int64 class indices `(batch,)` and a bool tensor `(batch,)` that is True where no vote can be taken: a logit
-            was NaN or infinite, or all were minus infinity.
+            int64 class indices `(batch,)` and a bool tensor `(batch,)`, True where there is no vote: a logit was NaN or
+            infinite, or all were minus infinity.
 
         Raises:
-            ClassifierError: the output has another shape or type than expected, a vote outside the classes, or the
-                output for an input changes with the rest of its batch, or with time.
+            ClassifierError: the output has an unexpected shape or type, a vote is not a class, or the output for an
+                input changes with the rest of its batch, or with time.
         """
         if not self._probed and self._own is None:
             self._fresh = fresh_copy(self.function)
@@ -109,14 +108,14 @@ class VotingClassifier:
         if not self._probed:
             self._probe(noisy, output)
             self._probed = True
-        self._steadiness.saw(noisy, output)
+        self._steadiness.observe(noisy, output)
         if output.ndim == 1:
             return output, torch.zeros_like(output, dtype=torch.bool)
         leaders, classes = output.topk(2, dim=1)
-        # Not the leader, whose place a NaN need not take on every device.
+        # Not from `leaders`: on some devices `topk` does not put a NaN first.
         finite = output.amax(dim=1).isfinite()
         votes = classes[:, 0]
-        # Not the row's own logits alone: (s, -s) with s near 0 round as larger ones do.
+        # Not the row's own logits alone: (s, -s) with s near 0 rounds as larger logits do.
         scale = sizes(output, leaders, self._center).clamp(min=self._scale)
         close = (leaders[:, 0] - leaders[:, 1] <= self._tie_of(output) * scale) & finite
         rows = close.nonzero().squeeze(1)
@@ -127,10 +126,13 @@ class VotingClassifier:
     @torch.inference_mode(False)
     @torch.no_grad()
     def confirm(self, *, now: bool) -> bool:
-        """Whether the votes so far were confirmed: rows of the last batch, and of one before, have the same output.
+        """Check that the classifier still gives the same outputs, for rows of the last batches and of earlier ones.
 
         Args:
-            now: look in any case; otherwise only where so much time has passed that a look costs next to nothing.
+            now: check in any case; otherwise only if enough time has passed for the check to cost next to nothing.
+
+        Returns:
+            Whether the votes so far were checked.
 
         Raises:
             ClassifierError: an output has changed.
@@ -141,30 +143,30 @@ class VotingClassifier:
         return True
 
     def outputs(self, noisy: Tensor) -> Tensor:
-        """What the function returns for a batch, logits or votes, as a tensor of our own.
+        """What the function returns for a batch, logits or votes, as a new tensor.
 
-        The function gets a copy: it may write into its input, or keep it. What it returns is copied at once: it may
-        write there again in its next call.
+        Input and output are copied: the function may write into its input or keep it, and may write into its output
+        again in its next call.
 
         Raises:
-            ClassifierError: of another shape or type than expected, or a vote outside the classes.
+            ClassifierError: the output has an unexpected shape or type, or a vote is not a class.
         """
         return self._checked(self.function(noisy.clone()), noisy)
 
     def _outputs_alone(self, noisy: Tensor) -> Tensor:
-        """The function's output for each row by itself."""
+        """The function's output for each row, computed alone."""
         if self._own:
             return self._checked(self._own.alone(noisy.clone()), noisy)
         return torch.cat([self.outputs(noisy[row : row + 1]) for row in range(len(noisy))])
 
-    def _outputs_anew(self, noisy: Tensor) -> Tensor | None:
-        """The output of a copy of the function that was never asked before; None where there is no such copy."""
+    def _outputs_of_copy(self, noisy: Tensor) -> Tensor | None:
+        """The output of a copy of the function that was never called before; None if there is no such copy."""
         made = None if self._fresh is None else fresh_copy(self._fresh)
         if made is not None:
             try:
                 return self._checked(made(noisy.clone()), noisy)
             except Exception:
-                # Some copies can be made and are good for nothing.
+                # Some copies can be made but do not work.
                 self._fresh = None
         return None
 
@@ -172,7 +174,7 @@ class VotingClassifier:
         return _NEAR_TIE[output.dtype] if self._near_tie is None else self._near_tie
 
     def _checked(self, output: Any, noisy: Tensor) -> Tensor:
-        """A copy of `output` as a tensor of logits or votes, with its shape and type checked."""
+        """A copy of `output` as a tensor of logits or votes, after checks of its shape and type."""
         if isinstance(output, np.ndarray):
             output = _tensor(output)
         if not isinstance(output, Tensor):
@@ -215,13 +217,13 @@ class VotingClassifier:
         return torch.where(is_top, classes, self.num_classes).amin(dim=1)
 
     def _probe(self, noisy: Tensor, output: Tensor) -> None:
-        """Learn how large logits are, and how nearly a few inputs give the same output alone as in their batch.
+        """Learn the size of the logits, and how much outputs for an input alone and in its batch differ.
 
         Raises:
-            ClassifierError: not nearly enough.
+            ClassifierError: they differ too much.
         """
         tie = 0.0 if output.ndim == 1 else self._tie_of(output)
-        # Not the inputs that come are near ties measured against: a vote must depend on none but its own.
+        # Near ties are measured against fixed random inputs: a vote must depend on no other input.
         probes, difference = self._steadiness.first(noisy, output, tie)
         if probes.ndim == 1:
             return
@@ -232,10 +234,10 @@ class VotingClassifier:
 
 
 def _tensor(array: NDArray[Any]) -> Tensor:
-    """A copy of an array as a tensor; of any byte order, with any strides."""
+    """A copy of an array as a tensor, for any byte order and strides."""
     if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
         raise ClassifierError(f"the base classifier returns an array of numbers, got one of {array.dtype}")
     if array.dtype.kind in "iu":
-        # Votes; a number beyond int64 becomes negative, which is no class either.
+        # Votes; a number beyond int64 becomes negative, which is not a class either.
         return torch.from_numpy(array.astype(np.int64, order="C"))
     return torch.from_numpy(array.astype(array.dtype.newbyteorder("="), order="C"))

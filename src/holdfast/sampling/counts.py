@@ -1,4 +1,4 @@
-"""The only Monte-Carlo loop: it fills batches across inputs, keeps counting on the device, and holds one batch."""
+"""The only Monte-Carlo loop: it fills batches across inputs, counts on the device, and holds one batch in memory."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from holdfast.sampling.procedure import Procedure, Votes
     from holdfast.types import Example
 
-# Inputs that may be under way at once; each needs a row of counters on the device.
+# Inputs in progress at once; each needs a row of counters on the device.
 _MOST_UNDER_WAY = 1024
 # Where there is a deadline, how long a batch takes is found out with so many copies.
 _FIRST_TIMED = 16
@@ -39,7 +39,7 @@ _FIRST_TIMED = 16
 
 @dataclass(eq=False)
 class _Input:
-    """An input under way: the votes it has, and the request that is being served."""
+    """An input in progress: its votes, and the request that is being served."""
 
     example: Example
     x: Tensor
@@ -50,12 +50,12 @@ class _Input:
     votes: Votes = field(default_factory=dict)
 
 
-# An input, and which of its draws: from the first one to the end, in one block.
+# An input and a range of its draws, first to end, in one block.
 _Piece = tuple[_Input, int, int]
 
 
 class MonteCarlo:
-    """Draws noise, collects votes, and yields each input's counts as soon as it has all it asked for.
+    """Draws noise, collects votes, and yields each input's counts as soon as they are complete.
 
     Args:
         classifier: the base classifier.
@@ -63,15 +63,15 @@ class MonteCarlo:
         procedure: what is drawn for each input.
         seed: of the run; with an example's index (or its own key), a stream and a block number it keys every generator.
         batch_size: noisy copies that pass through the classifier at a time, at least 1; or a search for the fastest
-            number, which goes on while the loop works. Results do not depend on it.
+            number during the work. Results do not depend on it.
         device: where inputs, noise and counters live.
-        on_batch: called after each batch with the number of samples in it.
-        threads: processor threads of torch while it runs.
-        confirming: whether an input's counts wait until the classifier was looked at again, and are not given where it
-            has changed (`VotingClassifier.confirm`).
+        on_batch: called after each batch with the number of its samples.
+        threads: torch's processor threads during the loop.
+        confirming: whether an input's counts wait until the classifier was checked again, and are withheld if it has
+            changed (`VotingClassifier.confirm`).
 
-    A batch for which the device has no memory is halved, and with it all that follow; with a RuntimeWarning, unless it
-    was a search that had gone too far. The tensor of noisy copies is the same one each time, written anew.
+    If the device has no memory for a batch, this batch and all later ones are halved, with a RuntimeWarning unless a
+    search chose the size. All batches use the same tensor of noisy copies.
     """
 
     def __init__(
@@ -107,15 +107,15 @@ class MonteCarlo:
         self._pace: float | None = None
 
     def run(self, examples: Iterable[Example]) -> Iterator[tuple[Example, Votes]]:
-        """Yield `(example, votes by stream)` for every example, in the order in which they are finished.
+        """Yield `(example, votes by stream)` for every example, in the order of completion.
 
         Raises:
-            ClassifierError: a logit was NaN or infinite (the message names the example), or an answer has changed.
+            ClassifierError: a logit was NaN or infinite (the message names the example), or an output has changed.
             HoldfastError: the device has no memory for a single noisy copy.
         """
         steps = self._run(examples)
         while True:
-            # Not while the caller has a result in hand.
+            # Not while the caller works on a result.
             with computing(self.threads):
                 found = next(steps, None)
             if found is None:
@@ -142,10 +142,10 @@ class MonteCarlo:
                 return
 
     def _finished(self, under_way: deque[_Input]) -> list[tuple[Example, Votes]]:
-        """Inputs that have all they ask for, taken out of those under way."""
+        """Take out the inputs whose counts are complete."""
         served = [item for item in under_way if item.drawn == item.until]
         self._collect(served)
-        done = [item for item in served if not self._ask(item)]
+        done = [item for item in served if not self._start_request(item)]
         for item in done:
             under_way.remove(item)
             self._free.append(item.slot)
@@ -170,7 +170,7 @@ class MonteCarlo:
         return min(self.batches.size, fitting)
 
     def _fill_batch(self, under_way: deque[_Input], waiting: Iterator[Example], room: int) -> list[_Piece]:
-        """Pieces `(input, first draw, end)` that together make at most one batch, oldest inputs first."""
+        """Pieces `(input, first draw, end)` for at most one batch, oldest inputs first."""
         pieces: list[_Piece] = []
         position = 0
         while room:
@@ -191,12 +191,12 @@ class MonteCarlo:
             return False
         x = torch.from_numpy(example.x).to(self.device)
         item = _Input(example, x, self._free.popleft(), Stream.SELECTION, 0, 0)
-        if not self._ask(item):
+        if not self._start_request(item):
             raise ValueError(f"{self.procedure} asks for no samples")
         under_way.append(item)
         return True
 
-    def _ask(self, item: _Input) -> bool:
+    def _start_request(self, item: _Input) -> bool:
         """Start the input's next request; False if it has none."""
         request = self.procedure.next_draws(item.votes)
         if request is None:
@@ -210,8 +210,8 @@ class MonteCarlo:
     def _count(self, pieces: list[_Piece]) -> None:
         """Draw the noise of one batch, classify it, and add the votes to the counters on the device."""
         while pieces:
-            # Until memory runs out, a batch is all of the pieces.
-            batch, rest = _cut(pieces, self.batches.size)
+            # All pieces, until memory runs out.
+            batch, remaining = _cut(pieces, self.batches.size)
             searching, start = not self.batches.settled, time.perf_counter()
             timed = self.procedure.seconds_left() is not None
             try:
@@ -225,13 +225,13 @@ class MonteCarlo:
                 if searching or timed:
                     self._wait()
                     seconds = time.perf_counter() - start
-                    self.batches.took(_size(batch), seconds)
+                    self.batches.record(_size(batch), seconds)
                     self._pace = _size(batch) / max(seconds, 1e-9)
                 if self.on_batch:
                     self.on_batch(_size(batch))
-                pieces = rest
+                pieces = remaining
                 continue
-            # Not while the error is handled, which keeps what filled the memory from being freed.
+            # Outside the handler, whose error keeps the memory from being freed.
             self._halve(batch, message)
 
     def _add(self, pieces: list[_Piece], votes: Tensor, void: Tensor) -> None:
@@ -245,7 +245,7 @@ class MonteCarlo:
             torch.cuda.synchronize(self.device)
 
     def _halve(self, batch: list[_Piece], message: str) -> None:
-        """Make batches smaller than this one, and say so; an error if it was a single copy."""
+        """Make batches smaller than this one and warn; raise HoldfastError if it was a single copy."""
         size = _size(batch)
         self._batch = None
         self._blocks.forget()
@@ -265,11 +265,11 @@ class MonteCarlo:
             )
 
     def _noisy(self, pieces: list[_Piece]) -> Tensor:
-        """The noisy copies of all pieces, in a tensor that every batch uses again."""
+        """The noisy copies of all pieces, in a tensor that every batch reuses."""
         size = _size(pieces)
         x = pieces[0][0].x
         if self._batch is None or len(self._batch) < size:
-            # Not more than this batch needs: many calls have no larger one. The old one is given back first.
+            # No larger than needed: many calls have no larger batch. Free the old tensor first.
             self._batch = None
             self._batch = x.new_empty((size, *self.noise.noisy_shape(tuple(x.shape))))
         position = 0
@@ -279,18 +279,18 @@ class MonteCarlo:
         return self._batch[:size]
 
     def _write(self, noisy: Tensor, item: _Input, first: int, end: int) -> None:
-        """Noisy copies number `first` to `end` of the input's stream; they lie in one block."""
+        """Write the noisy copies `first` to `end` of the input's stream; they lie in one block."""
         try:
             if self.procedure.exhaustive:
                 noisy.copy_(self.noise.apply(item.x.unsqueeze(0), self.noise.enumerate(item.x, first, end)))
             else:
                 self._blocks.write(noisy, item.x, item.example.noise_key, item.stream, first)
         except InputError as error:
-            # A noise does not know which example it gets.
+            # The noise does not know the example.
             raise InputError(f"example {item.example.index}: {error}") from error
 
     def _collect(self, finished: list[_Input]) -> None:
-        """Move the finished inputs' counters to the host, all in one transfer, and clear them."""
+        """Move the inputs' counters to the host in one transfer, and clear them."""
         if not finished:
             return
         slots = torch.tensor([item.slot for item in finished], device=self.device)
@@ -299,13 +299,8 @@ class MonteCarlo:
         for item, (*votes, void) in zip(finished, rows, strict=True):
             if void:
                 raise no_vote(void, void + sum(votes), f"noisy copies of example {item.example.index}")
-            before = item.votes.get(item.stream)
-            new = Counts(tuple(votes))
-            item.votes[item.stream] = (
-                new
-                if before is None
-                else Counts.of([old + add for old, add in zip(before.votes, new.votes, strict=True)])
-            )
+            before = item.votes.get(item.stream, Counts((0,) * len(votes)))
+            item.votes[item.stream] = Counts(tuple(old + new for old, new in zip(before.votes, votes, strict=True)))
 
 
 def _size(pieces: list[_Piece]) -> int:
@@ -313,7 +308,7 @@ def _size(pieces: list[_Piece]) -> int:
 
 
 def _cut(pieces: list[_Piece], size: int) -> tuple[list[_Piece], list[_Piece]]:
-    """The first `size` draws of the pieces, and the others."""
+    """The first `size` draws of the pieces, and the remaining pieces."""
     head: list[_Piece] = []
     for number, (item, first, end) in enumerate(pieces):
         if end - first > size:

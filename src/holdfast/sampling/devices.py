@@ -1,4 +1,4 @@
-"""The devices that we compute on: their names, and whether they are there."""
+"""The devices to compute on: their names, and whether they are present."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ import torch
 
 from holdfast.errors import UsageError
 
-# The names of devices.
 _DEVICE = re.compile(r"cpu|cuda(:[0-9]{1,4})?")
 
 
 def device_name(device: str | torch.device) -> str:
-    """The name of a device that we compute on, here or elsewhere: `device` itself, or that of one of torch's.
+    """The name of a device, given as a name or a `torch.device`; it need not be on this machine.
 
     Raises:
-        UsageError: another device, or none.
+        UsageError: not a device that Holdfast computes on.
     """
     name = device
     if isinstance(device, torch.device):
-        # Processors have no numbers.
+        # A CPU has no number.
         name = "cpu" if device.type == "cpu" else str(device)
     if not isinstance(name, str) or not _DEVICE.fullmatch(name):
         raise UsageError(f"a device is 'cpu', 'cuda' or 'cuda:0', or such a torch.device; got {device!r}")
@@ -28,10 +27,10 @@ def device_name(device: str | torch.device) -> str:
 
 
 def torch_device(name: str | torch.device) -> torch.device:
-    """The device of that name, after checking that it is there.
+    """The device `name`, after a check that it is present.
 
     Raises:
-        UsageError: an unknown or absent device.
+        UsageError: the device is unknown or absent.
     """
     kind, _, number = device_name(name).partition(":")
     if kind == "cpu":

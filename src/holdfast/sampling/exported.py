@@ -1,4 +1,4 @@
-"""Base classifiers that are programs of `torch.export`."""
+"""Base classifiers given as `torch.export` programs."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from torch.export import ExportedProgram
 
 
 def program_module(function: Any) -> Any:
-    """The module that computes a program of `torch.export`, which cannot be called itself; others as they are."""
+    """The module of a `torch.export` program, which cannot be called itself; anything else unchanged."""
     return function.module() if isinstance(function, ExportedProgram) else function

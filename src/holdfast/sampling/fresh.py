@@ -1,8 +1,8 @@
-"""A copy of a base classifier, made before it is asked for the first time: it knows nothing of what came later.
+"""A copy of a base classifier, made before its first call, without any state of later calls.
 
-A classifier that settles what it is by the first rows it sees, or keeps answers by a part of the input, says the same
-whenever it is asked again. In another process it would say something else, and so does a copy. What no copy can be made
-of, as of most handles to other libraries, is not compared.
+A classifier that adapts to the first rows it sees, or caches answers by a part of the input, repeats itself whenever it
+is asked again. In another process it would answer otherwise, and so does a copy. Classifiers that cannot be copied, as
+most handles to other libraries, are not compared.
 """
 
 from __future__ import annotations
@@ -16,39 +16,39 @@ from torch import nn
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# How deep networks are looked for, whose weights need not be copied, and among how many entries of a container.
+# How deep to search for networks, whose weights need not be copied, and the largest container to search.
 _DEPTH, _ENTRIES = 4, 100
-# torch's compiled modules and functions have one of these: a copy would be compiled anew.
+# Attributes of torch's compiled modules and functions: a copy would be compiled again.
 _COMPILED = ("_torchdynamo_orig_callable", "_orig_mod")
 
 
 def fresh_copy(function: Any) -> Any | None:
-    """A copy that shares no state with `function` but the weights of networks; None where there is none to be had.
+    """A copy that shares only the weights of networks with `function`; None if it cannot be copied.
 
-    State in global variables, in caches of `functools` and in other processes is shared all the same.
+    State in global variables, in `functools` caches and in other processes remains shared.
     """
     try:
         parts = list(_parts(function, _DEPTH))
         if any(hasattr(part, name) for part in parts for name in _COMPILED):
             return None
-        # Large, and watched by asking again: whoever changes weights answers otherwise than before.
+        # Weights are large, and a change of weights shows when rows are asked again.
         shared = {id(each): each for part in parts if isinstance(part, nn.Module) for each in part.parameters()}
         made = _copied(function, dict[int, Any](shared))
     except Exception:
-        # Locks, files and connections say so by exceptions of any kind.
+        # Locks, files and connections refuse to be copied with exceptions of any kind.
         return None
     return None if made is function else made
 
 
 def _copied(thing: Any, memo: dict[int, Any]) -> Any:
-    """A deep copy; of a function the variables that it closes over, which `deepcopy` leaves as they are."""
+    """A deep copy; for a function also of the variables in its closure, which `deepcopy` does not copy."""
     if not isinstance(thing, FunctionType) or not (thing.__closure__ or thing.__defaults__ or thing.__kwdefaults__):
         return deepcopy(thing, memo)
     if id(thing) in memo:
         return memo[id(thing)]
     cells = tuple(CellType() for _ in thing.__closure__ or ())
     made = FunctionType(thing.__code__, thing.__globals__, thing.__name__, None, cells)
-    # Before its variables are copied, one of which may be the function itself.
+    # Before its variables are copied: one of them may be the function itself.
     memo[id(thing)] = made
     made.__defaults__ = deepcopy(thing.__defaults__, memo)
     made.__kwdefaults__ = deepcopy(thing.__kwdefaults__, memo)
@@ -58,7 +58,7 @@ def _copied(thing: Any, memo: dict[int, Any]) -> Any:
 
 
 def _parts(thing: Any, depth: int) -> Iterator[Any]:
-    """What a classifier is made of, as far as it is looked for."""
+    """The parts of a classifier, down to a depth."""
     yield thing
     if depth and not isinstance(thing, (nn.Module, type, BuiltinFunctionType)):
         for part in _inside(thing):
@@ -79,7 +79,7 @@ def _inside(thing: Any) -> Iterator[Any]:
 
 
 def _filled(cell: CellType) -> bool:
-    """Whether a variable that a function closes over has been given a value."""
+    """Whether a closure variable has a value."""
     try:
         _ = cell.cell_contents
     except ValueError:

@@ -1,4 +1,4 @@
-"""Inputs as arrays, and the declared input space: an input outside of it is an error, never clipped."""
+"""Inputs as arrays, checked against the declared input space: an input outside is an error, never clipped."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from holdfast.noises.base import Shape
     from holdfast.types import Example
 
-# Of tensors that are taken. float32 has every bfloat16 and float16 exactly.
+# Accepted types of tensors. float32 represents every bfloat16 and float16 exactly.
 _DTYPES = (
     *(torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.bool),
     *(torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64, torch.uint16, torch.uint32, torch.uint64),
@@ -30,17 +30,17 @@ _DTYPES = (
 
 
 def as_array(x: Any) -> NDArray[Any]:
-    """Inputs `(batch, *event)` as an array of real numbers, from a tensor, an array, or lists of these or of numbers.
+    """Inputs `(batch, *event)` as an array of real numbers, from a tensor, an array, or nested lists of them.
 
     Raises:
-        InputError: something else, complex or masked values, or a tensor without plain memory.
+        InputError: another type, complex or masked values, or a tensor without plain memory.
     """
     if isinstance(x, Tensor):
         dense = checked_tensor(x)
         # numpy has no bfloat16.
         return (dense.float() if dense.dtype is torch.bfloat16 else dense).numpy(force=True)
     if isinstance(x, list | tuple) and any(isinstance(part, Tensor | np.ndarray | list | tuple) for part in x):
-        # One by one, since numpy would take the values that a mask hides.
+        # One by one, since numpy would take the values behind a mask.
         parts = [as_array(part) for part in x]
         shapes = sorted({part.shape for part in parts})
         if len(shapes) > 1:
@@ -58,22 +58,22 @@ def as_array(x: Any) -> NDArray[Any]:
         array = np.asarray(x)
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"the inputs are no tensor, array or lists of numbers, got {type(x).__name__}, of which numpy makes no "
-            f"array ({first_line(error)})"
+            f"the inputs must be a tensor, an array or lists of numbers; got {type(x).__name__}, which numpy cannot "
+            f"convert ({first_line(error)})"
         ) from error
     if array.dtype.kind not in "biuf":
         raise InputError(
-            f"the inputs are no tensor or array of real numbers, got {type(x).__name__} of {array.dtype}; convert it "
-            "to float32 first"
+            f"the inputs must be a tensor or an array of real numbers, got {type(x).__name__} of {array.dtype}; "
+            "convert it to float32 first"
         )
     return array
 
 
 def checked_tensor(x: Tensor) -> Tensor:
-    """`x` if it has plain memory with real numbers in it.
+    """`x`, if it has plain memory with real numbers.
 
     Raises:
-        InputError: it is sparse, nested, quantized, complex, without memory, or of a type that is hardly ever used.
+        InputError: `x` is sparse, nested, quantized, complex, without memory, or of a type outside `_DTYPES`.
     """
     if x.is_meta:
         raise InputError("the inputs are a tensor on the meta device, which has no values; make it on another device")
@@ -89,19 +89,19 @@ def checked_tensor(x: Tensor) -> Tensor:
             if x.is_complex()
             else "convert it, as x.float() does"
         )
-        raise InputError(f"the inputs are no tensor of real numbers, got {x.dtype}; {remedy}")
+        raise InputError(f"the inputs must be a tensor of real numbers, got {x.dtype}; {remedy}")
     return x
 
 
 def checked_range(input_range: Any) -> tuple[float, float]:
-    """The smallest and the largest value that inputs may have, as Python's own numbers.
+    """The smallest and the largest value that inputs may have, as Python numbers; infinite ones are no limit.
 
     Raises:
-        UsageError: not two numbers, or the first is not below the second; infinite ones are no limit.
+        UsageError: not two numbers, or the first is not below the second.
     """
     found = plain(input_range.tolist() if isinstance(input_range, Tensor | np.ndarray) else input_range)
     fits = isinstance(found, tuple | list) and len(found) == 2 and all(type(end) in (int, float) for end in found)
-    # Written so that a NaN fails. Of two infinite ends, only -inf is below inf.
+    # Written so that a NaN fails, and two infinite ends pass only as (-inf, inf).
     if not (fits and found[0] < found[1]):
         raise UsageError(
             "the input range is two numbers, the smallest and the largest value that an input may have, (0.0, 1.0) "
@@ -111,10 +111,10 @@ def checked_range(input_range: Any) -> tuple[float, float]:
 
 
 def checked_shape(shape: Any) -> tuple[int, ...]:
-    """The shape of one input, as Python's own numbers.
+    """The shape of one input, as Python numbers.
 
     Raises:
-        UsageError: it is of neither form.
+        UsageError: neither (channels, height, width) nor (features,).
     """
     found = plain(shape)
     if not (isinstance(found, tuple | list) and len(found) in (1, 3) and all(is_count(size) for size in found)):
@@ -125,10 +125,10 @@ def checked_shape(shape: Any) -> tuple[int, ...]:
 
 
 def checked_example(example: Example, shape: Shape, low: float, high: float) -> Example:
-    """`example` itself if it lies in the declared input space.
+    """`example` itself, if it lies in the declared input space.
 
     Raises:
-        InputError: another shape, a value that is not finite, or one outside [low, high]; names the example.
+        InputError: another shape, or a value that is not finite or outside [low, high]; names the example.
     """
     if example.x.shape != shape:
         raise InputError(f"example {example.index} has shape {example.x.shape}; the input space has shape {shape}")
@@ -137,15 +137,15 @@ def checked_example(example: Example, shape: Shape, low: float, high: float) -> 
 
 
 def content_keys(inputs: Sequence[NDArray[np.float32]]) -> list[int]:
-    """What keys the noise of inputs that have no indices: their content, so that it is the same in whichever call.
+    """Keys for the noise of inputs without indices: made from their content, so that every call has the same noise.
 
-    Of 128 bits the highest is set: no index has it. 127 bits are of the SHA-256 of the shape, the values, and how often
-    the same input came before in this call: copies of an input are repetitions that are independent of each other.
+    Each key has 128 bits. The highest is 1, as in no index. The others come from the SHA-256 of the shape, the values,
+    and how often the same input came before in this call: repetitions of an input have independent noise.
     """
     before: Counter[bytes] = Counter()
     keys = []
     for x in inputs:
-        # Little endian, and without negative zeros: inputs that are equal have one content. NaN is refused elsewhere.
+        # Little endian, and without negative zeros, so that equal inputs have equal content. NaN is refused elsewhere.
         with np.errstate(invalid="ignore"):
             values = np.ascontiguousarray(x + np.float32(0.0), dtype="<f4")
         hashed = hashlib.sha256(str(values.shape).encode())
@@ -161,8 +161,8 @@ def checked_indices(indices: Sequence[int] | None, count: int) -> list[int]:
     """The indices of `count` inputs: those given, or 0, 1, 2, ...
 
     Raises:
-        UsageError: another number of them, one that is no whole number from 0 to 2^63 - 1, or one twice; or a set or
-            something else that has no order of its own.
+        UsageError: another number of them, one that is not a whole number from 0 to 2^63 - 1, or one twice; or a set or
+            another type without an order.
     """
     if indices is None:
         return list(range(count))
@@ -183,12 +183,12 @@ def checked_indices(indices: Sequence[int] | None, count: int) -> list[int]:
         raise UsageError(f"an index is a whole number from 0 to 2^63 - 1, got {outside[0]}")
     if len(set(found)) < count:
         twice = next(each for each in found if found.count(each) > 1)
-        raise UsageError(f"index {twice} is there twice: two inputs would have the same noise. Give each its own")
+        raise UsageError(f"index {twice} occurs twice: two inputs would have the same noise. Give each its own")
     return found
 
 
 def check_values(what: str, values: NDArray[np.floating], low: float, high: float) -> None:
-    """Raise InputError, which begins with `what`, unless all values are finite and in [low, high]."""
+    """Raise InputError, beginning with `what`, unless all values are finite and in [low, high]."""
     finite = np.isfinite(values)
     if not finite.all():
         raise InputError(

@@ -1,4 +1,4 @@
-"""Base classifiers for inputs whose channels are the last axis. Noise and loop know (channels, height, width) alone."""
+"""Base classifiers with the channels on the last axis. Noises and the loop use (channels, height, width) only."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 def taking_channels_last(base: Base) -> Base:
-    """A base classifier that takes noisy inputs with the channels first, from one that takes them last."""
+    """Adapt a base classifier that takes channels last to noisy inputs with channels first."""
     if isinstance(base, VotingClassifier):
         return VotingClassifier(_moved(base.function), base.num_classes)
     return _MovedFactory(base)
 
 
 def channels_last(noisy: Tensor) -> Tensor:
-    """`(batch, channels, ...)` as `(batch, ..., channels)`, contiguous; `(batch, features)` as they are."""
-    # A copy, not a view: base classifiers of published code call `view`, which wants the order of the memory.
+    """`(batch, channels, ...)` as `(batch, ..., channels)`, contiguous; `(batch, features)` unchanged."""
+    # A copy instead of a view: published base classifiers call `view`, which needs this order in memory.
     return noisy.movedim(1, -1).contiguous() if noisy.ndim > 2 else noisy
 
 
@@ -34,7 +34,7 @@ def _moved(function: BaseClassifier) -> BaseClassifier:
 
 
 class _Moved:
-    """A function; an object rather than a closure, so that it can be sent to other processes."""
+    """A function; an object rather than a closure, so that it can be pickled."""
 
     def __init__(self, function: BaseClassifier) -> None:
         self.function = function
@@ -44,41 +44,41 @@ class _Moved:
 
 
 class _MovedBackend:
-    """A backend, which knows its own rounding."""
+    """A backend, which states its own rounding."""
 
     def __init__(self, backend: Any) -> None:
         self.backend = backend
 
     @property
     def near_tie(self) -> float:
-        """As the backend has it."""
+        """That of the backend."""
         return float(self.backend.near_tie)
 
     def __call__(self, noisy: Tensor) -> Any:
         return self.backend(channels_last(noisy))
 
     def alone(self, noisy: Tensor) -> Any:
-        """What the backend returns for each row by itself."""
+        """The backend's output for each row, computed alone."""
         return self.backend.alone(channels_last(noisy))
 
 
 class _MovedModule(nn.Module):
-    """A module, of which each part can be looked at."""
+    """A module, so that its parts can be inspected."""
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.module = module
-        # Of itself it has nothing to train; setting a mode would reach into the user's module.
+        # It has nothing to train itself; setting a mode would change the user's module.
         self.training = module.training
 
     def forward(self, noisy: Tensor) -> Any:
-        """As the module has it."""
+        """Apply the module."""
         return self.module(channels_last(noisy))
 
 
 @dataclass(frozen=True)
 class _MovedFactory(ClassifierFactory):
-    """Wherever the factory's classifier is made."""
+    """Adapts whatever the factory makes."""
 
     factory: ClassifierFactory
 

@@ -1,7 +1,7 @@
-"""How large logits are, and by how much two outputs for the same inputs differ.
+"""The size of logits, and the differences between two outputs for the same inputs.
 
-A class that is masked by a large finite logit (-1e9, the lowest float) is no measure of the others, and neither is an
-offset that all inputs share. So sizes are taken from the two leaders and from distances to a center.
+A class masked by a large finite logit (-1e9, the lowest float) says nothing about the size of the others, and neither
+does an offset shared by all inputs. So sizes are taken from the two leaders and from distances to a center.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# Units in the last place by which a row may change that is computed again in the same way.
+# Units in the last place by which a row may change when the same computation is repeated.
 _UNITS = 4.0
 
 
 @dataclass(frozen=True)
 class Rounding:
-    """What outputs may differ by, as shares of a size.
+    """How much outputs may differ, as shares of a size.
 
     Attributes:
-        tie: of the spread of the logits, and in another batch of the logit itself.
-        again: of the logit itself, where the same computation is done again.
-        spread: how far the leading logits are from the middle of their classes.
-        size: how large the leading logits are.
+        tie: share of the spread of the logits, and in another batch of the logit itself.
+        again: share of the logit itself when the same computation is repeated.
+        spread: distance of the leading logits from the center of their classes.
+        size: size of the leading logits.
     """
 
     tie: float
@@ -34,7 +34,7 @@ class Rounding:
 
     @classmethod
     def of(cls, outputs: Tensor, tie: float) -> Rounding:
-        """For logits or votes `outputs` of several inputs, whose rounding is the share `tie` in another batch."""
+        """For logits or votes of several inputs whose rounding in another batch is the share `tie`."""
         if outputs.ndim == 1:
             return cls(0.0, 0.0, 0.0, 0.0)
         again = min(tie, _UNITS * torch.finfo(outputs.dtype).eps)
@@ -43,7 +43,7 @@ class Rounding:
 
 
 def center_of(logits: Tensor) -> Tensor:
-    """The median logit of each class, `(num_classes,)` in float64; 0 for a class that is never finite.
+    """The median logit of each class, `(num_classes,)` in float64; 0 for a class without a finite logit.
 
     Args:
         logits: `(num, num_classes)`, num at least 1.
@@ -53,10 +53,10 @@ def center_of(logits: Tensor) -> Tensor:
 
 
 def sizes(logits: Tensor, leaders: Tensor, center: Tensor) -> Tensor:
-    """What the rounding of each row is measured against, `(num,)`: its leaders, and the farthest from the center.
+    """What the rounding of each row is measured against, `(num,)`: its leaders, and its largest distance to the center.
 
     Args:
-        logits: `(num, num_classes)`; what is not finite does not count.
+        logits: `(num, num_classes)`; infinite values and NaN do not count.
         leaders: `(num, 2)`, the two largest logits of each row.
         center: `(num_classes,)`, of the same type.
     """
@@ -64,7 +64,7 @@ def sizes(logits: Tensor, leaders: Tensor, center: Tensor) -> Tensor:
 
 
 def spread_of(logits: Tensor, center: Tensor) -> float:
-    """How far the two leaders of a row are from the center of their classes, in the median of all rows.
+    """The median over all rows of the distance of a row's two leaders from the center of their classes.
 
     Args:
         logits: `(num, num_classes)`, num at least 1.
@@ -77,12 +77,12 @@ def spread_of(logits: Tensor, center: Tensor) -> float:
 def differences(one: Tensor, other: Tensor, rounding: float) -> Tensor:
     """The largest difference in each row beyond rounding, `(num,)` in float64.
 
-    Infinite where one is finite, NaN, or of one sign of infinity, and the other is not.
+    Infinite where one value is finite, NaN or an infinity, and the other is not the same.
 
     Args:
         one: `(num, num_classes)` logits or `(num,)` votes.
-        other: what was found for the same inputs before.
-        rounding: share of each value of `other` that is no difference.
+        other: earlier outputs for the same inputs.
+        rounding: share of each value of `other` that does not count as a difference.
     """
     first, second = one.double(), other.double()
     finite = first.isfinite() & second.isfinite()
@@ -93,5 +93,5 @@ def differences(one: Tensor, other: Tensor, rounding: float) -> Tensor:
 
 
 def _finite(values: Tensor) -> Tensor:
-    """Their sizes, 0 for what is not finite."""
+    """Absolute values; 0 for infinite values and NaN."""
     return values.abs().nan_to_num(nan=0.0, posinf=0.0)

@@ -1,4 +1,4 @@
-"""Whether a torch module is at rest: in eval mode, whatever kind of module it is."""
+"""Whether a torch module of any kind is in eval mode."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from holdfast.errors import ClassifierError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# What operations call the argument by which they learn that they are in training.
+# Argument names by which operations learn that they are in training.
 _TRAINING = ("train", "training")
 
 
-def check_at_rest(module: nn.Module) -> None:
+def check_eval_mode(module: nn.Module) -> None:
     """Raise ClassifierError if a part of the base classifier is in training mode.
 
-    The mode of a module that `torch.export` made is written into its operations, and its `training` says nothing;
-    TorchScript modules that were frozen have no mode, since they can be frozen in eval mode only.
+    Operations of a `torch.export` module contain their mode, and its `training` says nothing. A frozen TorchScript
+    module has no mode: only eval mode can be frozen.
     """
     part = next(_in_training(module, ""), None)
     if part is not None:
@@ -35,7 +35,7 @@ def _in_training(module: nn.Module, name: str) -> Iterator[str]:
     children: list[tuple[str, nn.Module]]
     if isinstance(module, fx.GraphModule) and _exported(module):
         yield from _operations(module.graph)
-        # Subgraphs of branches and loops; its other children hold weights.
+        # Subgraphs of branches and loops; the other children hold weights.
         children = [each for each in module.named_children() if isinstance(each[1], fx.GraphModule)]
     else:
         # A frozen TorchScript module raises AttributeError.
@@ -47,7 +47,7 @@ def _in_training(module: nn.Module, name: str) -> Iterator[str]:
 
 
 def _exported(module: fx.GraphModule) -> bool:
-    """Whether all that it does is in operations of torch's own, whose mode was settled when it was made."""
+    """Whether the module consists of torch operations, whose mode was fixed at export."""
     return any(isinstance(node.target, OpOverload) for node in module.graph.nodes)
 
 
@@ -58,7 +58,7 @@ def _operations(graph: fx.Graph) -> Iterator[str]:
 
 
 def _trains(node: fx.Node) -> bool:
-    """Whether an operation is told that it is in training."""
+    """Whether an operation has an argument that puts it in training mode."""
     operation: Any = node.target
     for place, argument in enumerate(operation._schema.arguments):
         if argument.name in _TRAINING:

@@ -1,4 +1,4 @@
-"""What is drawn for one input, from which stream, and when it is done."""
+"""What to draw for one input, from which stream, and when it is complete."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ Votes = dict[Stream, Counts]
 
 
 class Procedure(Plain, ABC):
-    """The order of streams and the number of draws from each."""
+    """The order of the streams and the number of draws from each."""
 
     @abstractmethod
     def next_draws(self, votes: Mapping[Stream, Counts]) -> tuple[Stream, int] | None:
-        """The stream to draw from next and how many samples, given all votes so far; None when done."""
+        """The next stream and its number of samples, given all votes so far; None when the input is complete."""
 
     @property
     def exhaustive(self) -> bool:
-        """Whether each realization of the noise is taken once, in order, instead of random draws."""
+        """Whether each realization of the noise is taken once, in order, instead of at random."""
         return False
 
     def seconds_left(self) -> float | None:
@@ -40,9 +40,9 @@ class Procedure(Plain, ABC):
 
 @dataclass(frozen=True)
 class Certify(Procedure):
-    """n0 selection samples choose a class, then the estimator's samples from a separate stream are about it.
+    """n0 selection samples choose a class; the estimator's samples come from a separate stream.
 
-    Where the estimator takes each realization of the noise once, nothing is selected and n0 is 0.
+    If the estimator takes each realization of the noise once, nothing is selected and n0 is 0.
     """
 
     n0: int
@@ -56,11 +56,11 @@ class Certify(Procedure):
 
     @property
     def exhaustive(self) -> bool:
-        """As the estimator has it."""
+        """Whether the estimator is exhaustive."""
         return self.estimator.exhaustive
 
     def next_draws(self, votes: Mapping[Stream, Counts]) -> tuple[Stream, int] | None:
-        """Selection first; then whatever the estimator asks for."""
+        """Selection first, then the estimator's samples."""
         if self.n0 and Stream.SELECTION not in votes:
             return Stream.SELECTION, self.n0
         selection, estimation = certify_votes(votes)
@@ -70,17 +70,17 @@ class Certify(Procedure):
 
 @dataclass(frozen=True)
 class Predict(Procedure):
-    """Samples from one stream until the rule has its answer, or gives up."""
+    """Samples from one stream until the rule has its answer or abstains."""
 
     rule: AnswerRule
 
     @property
     def exhaustive(self) -> bool:
-        """As the rule has it."""
+        """Whether the rule is exhaustive."""
         return self.rule.exhaustive
 
     def next_draws(self, votes: Mapping[Stream, Counts]) -> tuple[Stream, int] | None:
-        """Whatever the rule asks for."""
+        """The rule's samples."""
         draws = self.rule.draws_wanted(votes.get(Stream.PREDICTION, Counts((0, 0))))
         return (Stream.PREDICTION, draws) if draws > 0 else None
 
@@ -117,17 +117,17 @@ class Until(Procedure):
 
 @dataclass(frozen=True)
 class Burst(Procedure):
-    """n samples at once, to measure how fast they come."""
+    """n samples at once, to measure speed."""
 
     n: int
 
     def next_draws(self, votes: Mapping[Stream, Counts]) -> tuple[Stream, int] | None:
-        """All of them."""
+        """All samples at once."""
         return None if Stream.PREDICTION in votes else (Stream.PREDICTION, self.n)
 
 
 def certify_votes(votes: Mapping[Stream, Counts]) -> tuple[Counts, Counts]:
-    """Selection and estimation votes; zeros for a stream that nothing was drawn from."""
+    """Selection and estimation votes; zeros for a stream without draws."""
     classes = max((len(counts.votes) for counts in votes.values()), default=2)
     none = Counts((0,) * classes)
     return votes.get(Stream.SELECTION, none), votes.get(Stream.ESTIMATION, none)

@@ -1,12 +1,12 @@
-"""From (seed, example, stream, block) to a generator: noise that does not depend on batches, order or workers.
+"""Keyed generators for (seed, example, stream, block): noise that does not depend on batches, order or workers.
 
 A counter-based generator (Philox, Salmon et al. 2011) is keyed with the seed; (example, stream, block) is its
-counter. On a CPU its output fills the whole state of torch's Mersenne Twister, because torch's own seeding there
-keeps 32 bits of the seed only, and two of 100,000 blocks would probably share their noise. On CUDA, where torch
-generates by Philox with a 64-bit key, its first output is that key.
+counter. On a CPU its output fills the whole state of torch's Mersenne Twister, because torch's own seeding there uses
+only 32 bits of the seed, and two of 100,000 blocks would probably share their noise. On CUDA, where torch generates by
+Philox with a 64-bit key, its first output is that key.
 
-An example is its index, below 2^64, or a number of 128 bits (`inputs.content_keys`), whose upper half is the second
-word of Philox's key. That word is 0 for indices, so neither ever has the noise of the other.
+The key of an example is its index, below 2^64, or a 128-bit number (`inputs.content_keys`), whose upper half is the
+second word of Philox's key. That word is 0 for indices, so an index and a content key never share noise.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.plain import plain
 
-# Samples that one generator draws, always all of them even where fewer are used.
+# Samples of one generator; all of them are drawn even if fewer are used.
 BLOCK = 64
 
 SEED_BITS = 63
@@ -49,12 +49,12 @@ class Stream(IntEnum):
 
 
 def fresh_seed() -> int:
-    """A seed from the operating system's entropy: nobody can have known it beforehand."""
+    """A seed from the operating system's entropy, which nobody can know beforehand."""
     return secrets.randbits(SEED_BITS)
 
 
 def check_seed(seed: int) -> int:
-    """`seed` if it can key the generator, UsageError otherwise."""
+    """`seed`, if it can key the generator; UsageError otherwise."""
     seed = plain(seed)
     if type(seed) is not int or not 0 <= seed < 2**SEED_BITS:
         raise UsageError(f"a seed is a whole number from 0 to 2^{SEED_BITS} - 1, got {seed!r}")
@@ -64,8 +64,8 @@ def check_seed(seed: int) -> int:
 class Generators:
     """The generators of one seed on one device.
 
-    `at` answers with one and the same object, set anew: what it gave before is no longer valid. Making new objects for
-    each of 64 samples would take longer than the noise of a small image.
+    `at` returns the same object every time, with a new state: the previous result is no longer valid. Making an object
+    for each 64 samples would take longer than the noise of a small image.
 
     Args:
         seed: of the run.
@@ -85,9 +85,9 @@ class Generators:
             self._state = torch.from_numpy(state)
 
     def at(self, example: int, stream: Stream, block: int) -> torch.Generator:
-        """The generator whose output is a function of seed, example, stream and block (and of the kind of device).
+        """The generator whose output is a function of seed, example, stream, block and kind of device.
 
-        `example` is a number below 2^128: an index, or another key.
+        `example` is a number below 2^128: an index or a content key.
         """
         upper, lower = divmod(example, _WORD)
         self._counter[:] = 0, block, stream, lower
@@ -102,13 +102,13 @@ class Generators:
 
 
 def generator(seed: int, example: int, stream: Stream, block: int, device: torch.device) -> torch.Generator:
-    """A new generator on `device` whose output is a function of the key alone (and of the kind of device)."""
+    """A new generator on `device` whose output is a function of the key and the kind of device only."""
     return Generators(seed, device).at(example, stream, block)
 
 
 @lru_cache(maxsize=1)
 def _state_template() -> NDArray[np.uint8]:
-    """A freshly seeded state of torch's CPU generator, after checking that it is laid out as expected."""
+    """A freshly seeded state of torch's CPU generator, after a check of its layout."""
     state: NDArray[np.uint8] = torch.Generator().manual_seed(0).get_state().numpy().copy()
     twister = np.random.MT19937()
     twister.state = {

@@ -1,4 +1,4 @@
-"""Random rows of random batches, with what they gave there, to be asked again elsewhere."""
+"""Random rows of random batches with their outputs, to be computed again in another batch."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-# An input, and what it gave.
+# An input and its output.
 Row = tuple["Tensor", "Tensor"]
-# Batches of which rows are kept, beside the last one.
+# Batches whose rows are held, besides the last one.
 BATCHES = 8
 
 
 class SampledRows:
-    """Rows of a few batches that passed since the last call of `take`, and of the last one.
+    """Rows of the last batch, and of a few batches since the last call of `take`.
 
-    Each batch is as likely as another, and so is nearly each place in it. Which ones it holds is drawn from a generator
-    of its own, never from that of the noise or one that a classifier can see.
+    Each batch is equally likely, and nearly so is each position in it. The choice comes from a separate generator,
+    never from that of the noise or one that a classifier can see.
 
     Args:
-        choice: where the randomness comes from.
+        choice: the generator.
 
     Attributes:
-        rows: that have passed since the last call of `take`.
-        batches: the same in batches.
-        last_size: of the last batch.
+        rows: number of rows since the last call of `take`.
+        batches: number of batches since then.
+        last_size: size of the last batch.
 
     Source: Waterman's algorithm R, in Knuth, The Art of Computer Programming, volume 2, 3.4.2.
     """
@@ -40,8 +40,8 @@ class SampledRows:
         self._last: Row | None = None
         self.rows = self.batches = self.last_size = 0
 
-    def saw(self, noisy: Tensor, output: Tensor, most: int) -> None:
-        """Take copies of up to `most` rows of a batch, at least 1, which stand as far apart as they can."""
+    def observe(self, noisy: Tensor, output: Tensor, most: int) -> None:
+        """Copy up to `most` rows of a batch, at least 1, as far apart as possible."""
         size = len(noisy)
         if not size:
             return
@@ -56,13 +56,13 @@ class SampledRows:
             self._of_batches[place] = self._last
 
     def take(self) -> tuple[list[Row], list[Row]]:
-        """Rows of the last batch, and rows of others, each in random order; what follows begins anew."""
+        """Rows of the last batch and rows of others, each in random order; then start over."""
         last, of_batches = self._last, self._of_batches
         self._last, self._of_batches = None, []
         self.rows = self.batches = 0
         if last is None:
             return [], []
-        # Threads may pass inputs of several shapes.
+        # Threads may send inputs of several shapes.
         others = [each for each in of_batches if each is not last and each[0].shape[1:] == last[0].shape[1:]]
         of_last, of_others = _rows(last), [row for each in others for row in _rows(each)]
         self._choice.shuffle(of_last)

@@ -1,7 +1,7 @@
-"""torch's global settings while Holdfast computes, and afterwards as they were.
+"""torch's global settings while Holdfast computes; the previous settings return afterwards.
 
-A base classifier is other people's code in other people's process: what it or its owner set (threads, TensorFloat-32)
-must be there when the call returns, and a run must not depend on it.
+A base classifier runs in its owner's process: settings of that process (threads, TensorFloat-32) must be the same when
+the call returns, and a run must not depend on them.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _UNSET = "none"
 
 @contextmanager
 def computing(threads: int) -> Iterator[None]:
-    """torch with so many processor threads, in which float32 means float32; what was set before comes back.
+    """Compute with this many processor threads and full float32; restore the previous settings at the end.
 
     TensorFloat-32, bfloat16 inside of float32 products and autocast would make another base classifier than the one
-    that a manifest names.
+    in the manifest.
 
     Args:
         threads: processor threads, at least 1.
@@ -34,23 +34,24 @@ def computing(threads: int) -> Iterator[None]:
         torch.set_num_threads(threads)
     try:
         with ExitStack() as entered:
-            # They belong to the process: the first of several threads sets them, and the last one sets them back.
+            # Process-wide: the first of several threads sets them, and the last one restores them.
             entered.enter_context(_SHARED)
             for kind in ("cpu", "cuda"):
                 if torch.is_autocast_enabled(kind):
                     entered.enter_context(torch.autocast(kind, enabled=False))
             yield
     finally:
-        # The base classifier may have set them as well.
+        # The base classifier may have changed the number.
         if torch.get_num_threads() != before:
             torch.set_num_threads(before)
 
 
 @contextmanager
 def _exact_float32() -> Iterator[None]:
-    """torch has two interfaces to these settings, and reading by one what was set by the other can be an error.
+    """Set float32 products to full precision.
 
-    So each is read as far as it answers; the older one is set first, since it sets the newer one as well.
+    torch has two interfaces to these settings, and reading through one what was set through the other can be an error.
+    So each is read if it can be; the older one is set first, since it sets the newer one as well.
     """
     operations = _operations()
     found = [each.fp32_precision for each in operations]
@@ -71,14 +72,14 @@ def _exact_float32() -> Iterator[None]:
             torch.backends.cudnn.allow_tf32 = convolution
         for each, value in zip(operations, found, strict=True):
             if each.fp32_precision != value:
-                # What it has from a setting for several operations stays so, if that is all there is to it.
+                # A value inherited from a setting for several operations is restored by unsetting its own.
                 each.fp32_precision = _UNSET
                 if each.fp32_precision != value:
                     each.fp32_precision = value
 
 
 class _Shared:
-    """The exact float32 of all threads that compute at the same time."""
+    """Full float32 for all threads that compute at the same time."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -103,7 +104,7 @@ _SHARED = _Shared()
 
 
 def _operations() -> list[Any]:
-    """What has a precision of its own; nothing in versions of torch without the newer interface."""
+    """Settings with their own precision; none in versions of torch without the newer interface."""
     backends: Any = torch.backends
     kinds = [backends.cuda.matmul]
     for backend in (backends.cudnn, backends.mkldnn):
@@ -116,7 +117,7 @@ def _convolution() -> bool:
 
 
 def _readable(read: Any) -> Any:
-    """What a setting says; None where torch has none, or refuses to say since the interfaces were mixed."""
+    """The value of a setting; None if torch has none, or refuses because the interfaces were mixed."""
     with suppress(RuntimeError, AttributeError):
         return read()
     return None

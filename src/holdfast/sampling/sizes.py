@@ -1,6 +1,7 @@
-"""Base classifiers that take batches of some sizes only: told as what they are.
+"""Refuse base classifiers that only work for some batch sizes.
 
-How many noisy copies make a batch depends on speed and memory, the last batch is smaller, and some are computed alone.
+The number of noisy copies per batch depends on speed and memory, the last batch is smaller, and some copies are
+computed alone.
 """
 
 from __future__ import annotations
@@ -18,19 +19,19 @@ if TYPE_CHECKING:
 
     from holdfast.sampling.classifier import VotingClassifier
 
-# Random inputs are computed in batches of so many; of what size a program may have been made, the likeliest first.
+# Batch size for random inputs, and sizes that a program may have been made for, the likeliest first.
 _RANDOM = 16
 _USUAL = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 10, 100, 1000, 3, 5, 6, 7, *range(9, 65), 200, 500)
-# No larger batch is tried, and no longer than this.
+# Largest batch to try, and for how long.
 _MOST_BYTES, _MOST_SECONDS = 2**26, 5.0
 
 
 def votes_of(classifier: VotingClassifier, noisy: Tensor) -> tuple[Tensor, Tensor]:
-    """`classifier.votes(noisy)`, which see.
+    """Call `classifier.votes(noisy)`.
 
     Raises:
-        ClassifierError: as there; or the base classifier fails, and does so for batches of some sizes only. Whatever
-            else it raises comes through.
+        ClassifierError: from `votes`, or because the base classifier fails only for batches of some sizes. Other
+            exceptions of the base classifier pass through.
     """
     try:
         return classifier.votes(noisy)
@@ -44,18 +45,18 @@ def votes_of(classifier: VotingClassifier, noisy: Tensor) -> tuple[Tensor, Tenso
 @torch.inference_mode(False)
 @torch.no_grad()
 def check_sizes(classifier: VotingClassifier, noisy: Tensor, error: Exception) -> None:
-    """Raise ClassifierError if what a base classifier raised comes from the size of the batch.
+    """Raise ClassifierError if an exception of a base classifier comes from the size of the batch.
 
     Args:
         classifier: the base classifier.
-        noisy: the batch that it failed for, itself or in parts.
-        error: what it raised.
+        noisy: the batch that it failed for, as a whole or in parts.
+        error: the exception.
     """
     row = noisy[:1]
     end = time.monotonic() + _MOST_SECONDS
 
     def works(size: int) -> bool:
-        # The same row each time: what fails for one input only has nothing to do with sizes.
+        # The same row each time: failures for one input only have nothing to do with sizes.
         try:
             classifier.outputs(row.expand(size, *row.shape[1:]))
         except Exception:
@@ -66,7 +67,7 @@ def check_sizes(classifier: VotingClassifier, noisy: Tensor, error: Exception) -
     found = {size: works(size) for size in needed}
     if all(found.values()):
         return
-    # An output that no vote can be taken from says what is wrong by itself, unless it depends on the size.
+    # A ClassifierError already says what is wrong, unless it depends on the size.
     others = () if isinstance(error, ClassifierError) else _USUAL
     room = max(len(noisy), _MOST_BYTES // max(1, row.numel() * row.element_size()))
     further = (size for size in others if size <= room and size not in found and time.monotonic() < end)

@@ -16,7 +16,6 @@ def soft_smoothed(copies: Tensor) -> Tensor:
 
     Args:
         copies: logits `(batch, copies, classes)`.
-
     """
     # log-sum-exp, since a mean of probabilities can be too small for a logarithm of its own.
     return log_softmax(copies, dim=2).logsumexp(dim=1) - math.log(copies.shape[1])

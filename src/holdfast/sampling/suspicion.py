@@ -1,4 +1,4 @@
-"""How many different answers for the same input an honest base classifier may give, and what is said of too many."""
+"""How often an honest base classifier may change its answer for an input, and the error for more."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from holdfast.stats.betting import truncated_capital
 if TYPE_CHECKING:
     from torch import Tensor
 
-# How probable it is at most that an honest classifier is ever refused for rows that answer otherwise now and then.
+# The largest probability that an honest classifier is ever refused for occasional changes.
 _CHANCE = 1e-3
 
 
 @dataclass
 class Suspicion:
-    """A bet against "no more than this share of the rows differs"; its capital may be looked at after every row.
+    """A bet against "no more than this share of the rows differs"; its capital may be checked after every row.
 
     Attributes:
         honest: the share.
-        rows: that were compared.
-        differing: of them that differed.
+        rows: compared so far.
+        differing: how many of them differed.
     """
 
     honest: float
@@ -33,14 +33,14 @@ class Suspicion:
     differing: int = 0
 
     def add(self, differing: Tensor) -> bool:
-        """Take rows into account, True where they differ: whether an honest classifier hardly ever gets so far."""
+        """Add rows, True where they differ; return whether an honest classifier would hardly ever differ so often."""
         self.rows += len(differing)
         self.differing += int(differing.sum())
         return bool(self.differing) and truncated_capital(self.differing, self.rows, self.honest) >= -math.log(_CHANCE)
 
 
 def unsteady(when: str, found: Tensor, other: Tensor, seen: Suspicion) -> ClassifierError:
-    """For the outputs `found` and `other` of rows that differ, and how many of how many did."""
+    """The error for rows whose outputs `found` and `other` differ; `seen` counts them."""
     how = f"{seen.differing} of {seen.rows} {'votes' if found.ndim == 1 else 'rows'}"
     if found.ndim > 1 and len(found):
         changed = found != other

@@ -1,4 +1,4 @@
-"""What is said where the largest logit of a base classifier is not a finite number, so that there is no vote."""
+"""The error for inputs without a vote, because the largest logit is not a finite number."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ def no_vote(void: int, count: int, what: str) -> ClassifierError:
     """The error for inputs without a vote.
 
     Args:
-        void: how many of them there are.
-        count: of how many inputs.
-        what: the inputs are, in words.
+        void: number of inputs without a vote.
+        count: number of all inputs.
+        what: description of the inputs.
     """
     return ClassifierError(
         f"the base classifier returned NaN or infinite logits for {void} of {count} {what}, expected a finite number "

@@ -20,7 +20,7 @@ def truncated_capital(hits: int, n: int, p0: float) -> float:
         p0: in (0, 1).
 
     Returns:
-        The natural logarithm; -inf where float64 cannot tell the mixture's mass above p0 from zero.
+        The natural logarithm; -inf if float64 cannot tell the mixture's mass above p0 from zero.
     """
     above = float(betaincc(hits + 0.5, n - hits + 0.5, p0))
     if above <= 0.0:

@@ -11,13 +11,13 @@ from holdfast.limits import LEAST_ALPHA
 from holdfast.plain import is_real, plain
 from holdfast.stats.rounding import down
 
-# Relative room left for the error of the incomplete beta function: 1e-12 up to n = 1e7 at alpha below 1/2, 5e-11 at
+# Relative margin for the error of the incomplete beta function: 1e-12 up to n = 1e7 at alpha below 1/2, 5e-11 at
 # 0.9 (measured against 40 digits); scipy's own binomial tails, bdtr and bdtrc, are off by 4e-8 there.
 _TAIL_SLACK = 2e-10
 
 
 def check_alpha(alpha: float) -> float:
-    """`alpha` if it is a failure probability from 1e-100 on and below 1, an error otherwise (NaN included)."""
+    """`alpha` if it is a failure probability from 1e-100 on and below 1; UsageError otherwise (also for NaN)."""
     alpha = _check_share(alpha)
     if alpha < LEAST_ALPHA:
         raise UsageError(
@@ -27,7 +27,7 @@ def check_alpha(alpha: float) -> float:
 
 
 def _check_share(alpha: float) -> float:
-    """`alpha` if it lies strictly between 0 and 1: the part of a failure probability that one bound has is smaller."""
+    """`alpha` if it lies strictly between 0 and 1: the share of one bound may be smaller than `LEAST_ALPHA`."""
     alpha = plain(alpha)
     if not (is_real(alpha) and 0.0 < alpha < 1.0):
         raise UsageError(f"alpha is a failure probability between 0 and 1 (0.001, say), got {alpha!r}")
@@ -46,8 +46,8 @@ def _check_hits(hits: int, n: int) -> tuple[int, int]:
 def lower_bound(hits: int, n: int, alpha: float) -> float:
     """One-sided lower confidence bound for a binomial probability, valid with probability >= 1 - alpha.
 
-    The largest p with P(Binomial(n, p) >= hits) <= alpha, approached from below: the returned float64 satisfies
-    the inequality with room for the error of the tail function itself.
+    The largest p with P(Binomial(n, p) >= hits) <= alpha, approached from below: the returned float64 satisfies the
+    inequality with a margin for the error of the tail function itself.
 
     Args:
         hits: number of successes, 0..n.
@@ -79,7 +79,7 @@ def lower_bound(hits: int, n: int, alpha: float) -> float:
 def upper_bound(hits: int, n: int, alpha: float) -> float:
     """One-sided upper confidence bound for a binomial probability, valid with probability >= 1 - alpha.
 
-    The mirror image of `lower_bound`; 1.0 when every trial was a success. Arguments and errors as there.
+    The mirror image of `lower_bound`, with its arguments and errors; 1.0 when every trial was a success.
     """
     hits, n = _check_hits(hits, n)
     alpha = _check_share(alpha)
@@ -116,7 +116,7 @@ def top_two_p_value(first: int, second: int) -> float:
 
 
 def at_least(hits: int, n: int, p: float) -> float:
-    """P(Binomial(n, p) >= hits), to within a relative 1e-10 or so."""
+    """P(Binomial(n, p) >= hits), with a relative error of about 1e-10 at most."""
     if hits <= 0:
         return 1.0
     return float(betainc(hits, n - hits + 1, p))

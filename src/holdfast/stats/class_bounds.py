@@ -15,14 +15,14 @@ from holdfast.stats.rounding import complement_upper, down
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-# Share of alpha that the top class gets; the rivals share the rest. An even split would lose at small n.
+# The top class's share of alpha; the rivals share the rest. An even split would lose at small n.
 _TOP_SHARE = 0.9
 
 Bounds = tuple[float, float]
 
 
 def cohen(top: int, votes: Sequence[int], alpha: float) -> Bounds:
-    """One-sided Clopper-Pearson at alpha for the top class; all others together have the rest (Cohen et al. 2019)."""
+    """One-sided Clopper-Pearson at alpha for the top class; all others together get the rest (Cohen et al. 2019)."""
     p_lower = lower_bound(votes[top], sum(votes), alpha)
     return p_lower, complement_upper(p_lower)
 

@@ -55,13 +55,13 @@ def certified_proportion(
 def robust_share_exact(certified: int, examples: int, alpha: float, rho: float) -> float:
     """With probability 1 - rho over the noise, at least this share of these very examples is truly robust.
 
-    Among the examples that are not, each is falsely certified with probability <= alpha, independently. If R are
-    robust, the certified ones number at most R + Binomial(examples - R, alpha); the smallest R that the count does not
-    refute at rho is returned. Derivation: docs/guarantees.md, "Data sets".
+    Each example that is not robust is falsely certified with probability <= alpha, independently. If R are robust, the
+    certified ones number at most R + Binomial(examples - R, alpha); the function returns the share of the smallest R
+    that the count does not refute at rho. Derivation: docs/guarantees.md, "Data sets".
 
     Args:
         certified: examples that were certified and correct.
-        examples: how many there are, at least 1.
+        examples: number of examples, at least 1.
         alpha: failure probability of each certificate, in [0, 1).
         rho: failure probability of this statement, in (0, 1).
     """
@@ -79,7 +79,7 @@ def robust_share_exact(certified: int, examples: int, alpha: float, rho: float) 
 
 
 def robust_share_cohen(certified: int, examples: int, alpha: float, rho: float) -> float:
-    """The same by Bernstein's inequality (Cohen et al. 2019, Appendix D): a formula, and a little smaller.
+    """`robust_share_exact` by Bernstein's inequality (Cohen et al. 2019, Appendix D): a formula, and a little smaller.
 
     (A - alpha - sqrt(2 alpha (1 - alpha) ln(1/rho) / m) - ln(1/rho) / (3 m)) / (1 - alpha), A the certified share of
     the m examples.
@@ -92,7 +92,7 @@ def robust_share_cohen(certified: int, examples: int, alpha: float, rho: float) 
 
 def _check_share(certified: int, examples: int, alpha: float, rho: float) -> None:
     if examples < 1 or not 0 <= certified <= examples:
-        raise UsageError(f"certified examples are some of at least 1, got {certified} of {examples}")
+        raise UsageError(f"certified examples are part of at least 1 example, got {certified} of {examples}")
     if not 0.0 <= alpha < 1.0:
         raise UsageError(f"alpha lies in [0, 1), got {alpha}")
     if not 0.0 < rho < 1.0:

@@ -1,4 +1,4 @@
-"""Float64 arithmetic rounded toward safety: what is claimed is never more than what was proved."""
+"""Float64 arithmetic rounded toward safety: a claim is never more than was proved."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from scipy.special import ndtri
 
-# scipy's ndtri (Cephes) is accurate to a few units in the last place; this leaves room for fifty times that.
+# scipy's ndtri (Cephes) is accurate to a few units in the last place; this margin is fifty times that.
 _QUANTILE_SLACK = 2.0**-46
 _EXACT = Context(prec=400)
 
@@ -38,7 +38,7 @@ def float_above(value: Fraction) -> float:
 def complement_upper(p: float) -> float:
     """The smallest float64 that is at least 1 - p, for p in [0, 1]."""
     nearest = 1.0 - p
-    # What rounding lost, without a rounding error of its own, since 1 is not smaller than p (Dekker 1971).
+    # The part lost by rounding, computed without a rounding error, since 1 is not smaller than p (Dekker 1971).
     lost = (1.0 - nearest) - p
     return up(nearest) if lost > 0.0 else nearest
 
@@ -72,5 +72,5 @@ def show_down(value: float, digits: int) -> str:
     The binary value is converted exactly first, so 0.29 (a float64 below 29/100) shows as 0.28 with two places.
     """
     quantum = Decimal(1).scaleb(-digits)
-    # As many digits as the largest float64 has.
+    # Enough digits for the largest float64.
     return str(Decimal(value).quantize(quantum, rounding=ROUND_FLOOR, context=_EXACT))

@@ -1,1 +1,1 @@
-"""Training base classifiers for noise: one loop; what a step minimizes is a small function, a recipe."""
+"""Training base classifiers for noise: one loop; a recipe defines what a step minimizes."""

@@ -1,4 +1,4 @@
-"""Standard augmentation of a minibatch of images, on the device that it is on."""
+"""Standard augmentation of a minibatch of images, on its device."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 def check_augmentation(config: TrainConfig, shape: tuple[int, ...]) -> None:
-    """Raise UsageError if inputs of this shape cannot be augmented in this way."""
+    """Raise UsageError if `config` asks for augmentation that inputs of this shape do not allow."""
     if (config.crop or config.flip) and len(shape) != 3:
         raise UsageError(f"crop and flip are for images (channels, height, width), got inputs of shape {shape}")
 
 
 def augment(x: Tensor, config: TrainConfig, generator: Generator) -> Tensor:
-    """Each image moved by up to `config.crop` pixels and, with `config.flip`, mirrored half of the time.
+    """Move each image by up to `config.crop` pixels and, with `config.flip`, mirror it half of the time.
 
     Args:
-        x: `(batch, channels, height, width)`; zeros come in from the edges.
-        config: with the settings.
+        x: `(batch, channels, height, width)`; zeros fill in at the edges.
+        config: the settings.
         generator: the only source of randomness, on the device of `x`.
     """
     if config.crop:

@@ -1,4 +1,4 @@
-"""Whether a training has collapsed: a network with the same logits for every image has learned nothing."""
+"""Whether a training has collapsed: a network with the same logits for every input has learned nothing."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
     from holdfast.noises.base import Noise
     from holdfast.training.config import TrainConfig
 
-# Images whose logits are compared, and the share of the largest logit up to which they are the same: what the place of
-# a row in its batch changes.
-_LOOKED_AT, _CONSTANT = 64, 1e-6
+# Number of inputs to compare. Logits are the same if they differ by at most this share of the largest one, the effect
+# of a row's position in its batch.
+_COMPARED, _CONSTANT = 64, 1e-6
 
 
 def check_alive(
     module: nn.Module, noise: Noise | None, data: DataSet, config: TrainConfig, device: torch.device
 ) -> None:
-    """Raise ClassifierError if a network has become a constant: the same logits whatever the image.
+    """Raise ClassifierError if a network has become constant: the same logits for every input.
 
     Args:
         module: in eval mode.
         noise: that it was trained for; None for none.
-        data: whose images are looked at, spread over the split.
-        config: how it was trained.
+        data: the inputs to compare, spread over the split.
+        config: settings of the training.
         device: of the module.
     """
-    places = torch.arange(0, len(data), max(1, len(data) // _LOOKED_AT))[:_LOOKED_AT]
+    places = torch.arange(0, len(data), max(1, len(data) // _COMPARED))[:_COMPARED]
     x, _ = Inputs(data, device, most_bytes=0).batch(places)
     if len(x) < 2 or bool((x == x[:1]).all()):
         return

@@ -1,4 +1,4 @@
-"""The settings of a training, checked when they are made."""
+"""The settings of a training, checked at creation."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ class TrainConfig(Plain):
 
     Args:
         epochs: passes over the training set, at least 1.
-        batch_size: images a step.
+        batch_size: images per step.
         optimizer: "sgd" (Nesterov momentum 0.9) or "adamw".
-        learning_rate: the largest of the schedule.
+        learning_rate: the largest one of the schedule.
         weight_decay: L2 penalty (sgd) or decoupled decay (adamw).
         schedule: "cosine" to zero, "one-cycle" (linear warm-up over the first quarter, then cosine to zero), or
             "constant".
         label_smoothing: share of each label that is spread over all classes, in [0, 1).
-        precision: "float32"; "bfloat16" for autocast of matrix products; or "auto" for the faster one of the two here,
-            measured when the training begins, which the bundle then names.
+        precision: "float32"; "bfloat16" for autocast of matrix products; or "auto" for the faster of the two here,
+            measured at the start of the training and recorded in the bundle.
         noise_copies: noisy copies of each image in a step, each under its own noise; the cost grows with it.
         shared_noise: one noise realization for each minibatch instead of one for each copy.
         recipe: what a step minimizes.
-        crop: each image is moved by up to so many pixels in either direction; 0 for none.
-        flip: each image is mirrored left to right half of the time.
-        ema: decay of an exponential moving average of the weights, in [0, 1), which the bundle then holds; 0 for none.
+        crop: largest shift of an image in each direction, in pixels; 0 for none.
+        flip: whether each image is mirrored left to right half of the time.
+        ema: decay of an exponential moving average of the weights, in [0, 1), which the bundle then gets; 0 for none.
         seed: of initialization, order, augmentation and noise.
 
     Raises:
-        UsageError: a setting out of range.
+        UsageError: a setting is out of range.
     """
 
     epochs: int = 20

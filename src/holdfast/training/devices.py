@@ -1,8 +1,8 @@
-"""Training on several devices of one machine, by Lightning Fabric: the same loop in each process, a share of each step.
+"""Training on several devices of one machine, with Lightning Fabric: each process runs the loop on its share of a step.
 
-Every process draws the noise of the whole minibatch and takes its share of it, so the noise of an image depends on its
-place in the minibatch and not on who trains on it. Gradients are averaged with the shares as weights: up to rounding,
-one process would take the same step. Only the running statistics of batch normalization are those of the first share.
+Every process draws the noise of the whole minibatch and takes its share, so the noise of an image depends on its place
+in the minibatch and not on the process. Gradients are averaged with the shares as weights: up to rounding, one process
+would take the same step. Only the running statistics of batch normalization are those of the first share.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Team:
-    """The processes of a training, seen from one of them; alone by default.
+    """The processes of a training, seen from one of them; by default a single one.
 
     Attributes:
-        rank: number of this process; the first one, 0, writes all files.
+        rank: number of this process; process 0 writes all files.
         size: number of processes.
-        fabric: what connects them; None for one that is alone.
+        fabric: connects them; None for a single process.
     """
 
     rank: int = 0
@@ -44,20 +44,20 @@ class Team:
 
     @property
     def device(self) -> torch.device | None:
-        """Where this process computes; None if nothing says so."""
+        """The device of this process; None if undetermined."""
         return None if self.fabric is None else self.fabric.device
 
     def model(self, module: nn.Module) -> nn.Module:
-        """The module to compute losses with: it averages gradients over the processes."""
+        """The module to compute losses with, which averages gradients over the processes."""
         if self.fabric is None:
             return module
         wrapped: nn.Module = self.fabric.setup_module(module)
         return wrapped
 
     def share(self, count: int) -> tuple[slice, float]:
-        """Which of `count` images this process takes, and the weight of their mean loss in its gradient.
+        """This process's slice of `count` images, and the weight of their mean loss in its gradient.
 
-        Where there are fewer images than processes, some take the first one with the weight 0: all must take part.
+        With fewer images than processes, some processes take the first image with weight 0: all must take part.
         """
         first, end = (rank * count // self.size for rank in (self.rank, self.rank + 1))
         if first == end:
@@ -65,7 +65,7 @@ class Team:
         return slice(first, end), self.size * (end - first) / count
 
     def backward(self, loss: Tensor) -> None:
-        """Gradients of the loss, averaged over the processes."""
+        """Compute gradients of the loss, averaged over the processes."""
         if self.fabric is None:
             loss.backward()  # type: ignore[no-untyped-call]
         else:
@@ -81,13 +81,13 @@ class Team:
 
 @contextmanager
 def team(size: int, device: str, target: Callable[..., object], arguments: tuple[object, ...]) -> Iterator[Team]:
-    """Start the other processes of a team, each of which calls `target(team, *arguments)`, and be its first member.
+    """Start the other processes of a team, which call `target(team, *arguments)`, and yield the first member.
 
     Args:
         size: number of processes, at least 2.
         device: "cpu", or "cuda" for one GPU each.
-        target: a function at the top level of a module, which trains as the block does.
-        arguments: of the target; they can be pickled.
+        target: a function at the top level of a module, which trains as the `with` block does.
+        arguments: of `target`; can be pickled.
 
     Raises:
         UsageError: another kind of device, or fewer GPUs than processes.
@@ -97,31 +97,33 @@ def team(size: int, device: str, target: Callable[..., object], arguments: tuple
         raise UsageError(f"with several devices, the kind of device is 'cpu' or 'cuda', got {device!r}")
     if device == "cuda" and torch.cuda.device_count() < size:
         raise UsageError(
-            f"{size} devices were asked for, and this machine has {torch.cuda.device_count()} GPUs; take fewer"
+            f"{size} devices were requested, and this machine has {torch.cuda.device_count()} GPUs; take fewer"
         )
     _fabric()
     context = multiprocessing.get_context("spawn")
     port = _free_port()
-    others, ends = [], []
+    processes, senders = [], []
     with interrupts_held_back():
         for rank in range(1, size):
-            here, there = context.Pipe(duplex=False)
-            others.append(
-                context.Process(target=_other, args=(here, rank, size, port, device, target, arguments), daemon=True)
+            receiver, sender = context.Pipe(duplex=False)
+            process = context.Process(
+                target=_run_member, args=(receiver, rank, size, port, device, target, arguments), daemon=True
             )
-            others[-1].start()
-            here.close()
-            ends.append(there)
+            process.start()
+            processes.append(process)
+            receiver.close()
+            # Kept open: its end tells the process that this one has ended.
+            senders.append(sender)
     try:
-        with _joined(0, size, port, device) as made:
+        with _member(0, size, port, device) as made:
             yield made
     finally:
-        for process in others:
+        for process in processes:
             process.kill()
             process.join()
 
 
-def _other(
+def _run_member(
     driver: Connection,
     rank: int,
     size: int,
@@ -130,7 +132,7 @@ def _other(
     target: Callable[..., object],
     arguments: tuple[object, ...],
 ) -> None:
-    """The life of another process: it ends with the first one, in whatever way that ends."""
+    """The main function of another process, which ends whenever the first one does."""
 
     def watch() -> None:
         try:
@@ -139,19 +141,25 @@ def _other(
             os._exit(1)
 
     Thread(target=watch, daemon=True).start()
-    with _joined(rank, size, port, device) as made:
+    with _member(rank, size, port, device) as made:
         target(made, *arguments)
 
 
 @contextmanager
-def _joined(rank: int, size: int, port: int, device: str) -> Iterator[Team]:
-    """Be a member of a team whose processes are started by us: Fabric finds that out from the environment."""
-    places = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "NODE_RANK": 0, "LOCAL_RANK": rank, "WORLD_SIZE": size}
-    with environment({name: str(value) for name, value in places.items()}):
+def _member(rank: int, size: int, port: int, device: str) -> Iterator[Team]:
+    """Join a team whose processes we start ourselves, which Fabric recognizes by environment variables."""
+    variables = {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": port,
+        "NODE_RANK": 0,
+        "LOCAL_RANK": rank,
+        "WORLD_SIZE": size,
+    }
+    with environment({name: str(value) for name, value in variables.items()}):
         try:
             from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
-            # After the import, which sets it itself.
+            # After the import, which sets the level itself.
             logging.getLogger("lightning_fabric").setLevel(logging.ERROR)
             fabric = _fabric()(accelerator=device, devices=size, strategy="ddp", plugins=[LightningEnvironment()])
             fabric.launch()

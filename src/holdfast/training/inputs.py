@@ -1,4 +1,4 @@
-"""The training set on the device: all of it where it fits, so that a step moves no images."""
+"""The training set on the device: all of it if it fits, so that a step moves no images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from holdfast.data.base import DataSet
 
-# Of the processor's memory, whose free part says little; of a GPU's it is a share of what is free.
+# Largest data set to hold on a CPU, whose free memory says little; and on a GPU, as a share of its free memory.
 _MOST_BYTES = 4 * 2**30
 _SHARE_OF_GPU = 0.25
 _AT_ONCE = 4096
@@ -24,8 +24,8 @@ class Inputs:
 
     Args:
         data: the data set.
-        device: where its images are wanted.
-        most_bytes: a larger data set stays where it is, and each minibatch is loaded and moved.
+        device: the device.
+        most_bytes: a larger data set is not held on the device; each minibatch is loaded and moved.
     """
 
     def __init__(self, data: DataSet, device: torch.device, most_bytes: int | None = None) -> None:
@@ -41,7 +41,7 @@ class Inputs:
                 self.held[first:end] = torch.from_numpy(data.batch(np.arange(first, end)))
 
     def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Images `(num, *shape)` and labels `(num,)` at these positions, an int64 tensor on the processor."""
+        """Inputs `(num, *shape)` and labels `(num,)` at these positions, an int64 tensor on the CPU."""
         where = indices.to(self.device)
         if self.held is not None:
             return self.held[where], self.labels[where]

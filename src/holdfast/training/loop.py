@@ -42,7 +42,7 @@ def train(
 ) -> BundleInfo:
     """Train a base classifier by the recipe of `config` and write its bundle to `out`.
 
-    After each epoch `out` + `.checkpoint` holds everything needed to go on; the same call resumes from it.
+    After each epoch `out` + `.checkpoint` holds everything needed to continue; the same call resumes from it.
 
     Args:
         info: architecture, input space and noise; its `training` entry is filled in here.
@@ -50,21 +50,21 @@ def train(
         data: the training split.
         out: the bundle file.
         held_out: the test split, for the accuracy under noise that the bundle states; never trained on.
-        device: where to train; the processor by default.
+        device: where to train; the CPU by default.
         on_progress: called after each step.
-        team: the processes that share each step, of which all make this call; the first one writes the files.
-        on_precision: told in a sentence what the precision "auto" has come to.
+        team: the processes that share each step; all make this call, and the first one writes the files.
+        on_precision: called with a sentence that says which precision "auto" chose.
 
     Returns:
-        What the written bundle says of itself.
+        The description in the written bundle.
 
     Warns:
-        RuntimeWarning: bfloat16 was named and is much slower than float32 here.
+        RuntimeWarning: bfloat16 was requested and is much slower than float32 here.
 
     Raises:
-        RunError: a checkpoint of another training lies at `out`.
+        RunError: `out` has a checkpoint of another training.
         RunLockedError: another process is training `out`.
-        ClassifierError: the loss became NaN or infinite, or the network a constant.
+        ClassifierError: the loss became NaN or infinite, or the network constant.
         UsageError: the recipe cannot train for the noise of `info`, or inputs cannot be augmented.
     """
     team = team or Team()
@@ -94,23 +94,18 @@ def _train(
     if team.rank:
         return info
     check_alive(trainer.final.eval(), trainer.noise, data if held_out is None else held_out, config, trainer.device)
-    trained = BundleInfo(
-        **{
-            **vars(info),
-            "training": {
-                **config.to_dict(),
-                "data": {"source": data.source, "split": data.split, "sha256": data.sha256, "size": len(data)},
-                "training_loss": trainer.loss,
-                "training_accuracy_under_noise": trainer.accuracy,
-                "held_out_images": None if held_out is None else len(held_out),
-                "held_out_majority": None
-                if held_out is None
-                else float(np.bincount(held_out.labels).max()) / len(held_out),
-                "held_out_accuracy_under_noise": None if held_out is None else trainer.evaluate(held_out),
-                "torch": torch.__version__,
-            },
-        }
-    )
+    majority = None if held_out is None else float(np.bincount(held_out.labels).max()) / len(held_out)
+    training = {
+        **config.to_dict(),
+        "data": {"source": data.source, "split": data.split, "sha256": data.sha256, "size": len(data)},
+        "training_loss": trainer.loss,
+        "training_accuracy_under_noise": trainer.accuracy,
+        "held_out_images": None if held_out is None else len(held_out),
+        "held_out_majority": majority,
+        "held_out_accuracy_under_noise": None if held_out is None else trainer.evaluate(held_out),
+        "torch": torch.__version__,
+    }
+    trained = replace(info, training=training)
     save_bundle(out, trained, trainer.final)
     remove(checkpoint)
     return trained
@@ -123,9 +118,9 @@ def _precision(
     out: Where,
     device: torch.device,
     team: Team,
-    tell: Callable[[str], None] | None,
+    report: Callable[[str], None] | None,
 ) -> str:
-    """The precision that the settings name, or what "auto" comes to: in a team, for the first process."""
+    """The precision of the settings, or the one that "auto" chooses; in a team, the first process chooses."""
     chosen = config.precision
     if chosen == FLOAT32:
         return chosen
@@ -138,18 +133,18 @@ def _precision(
             precision if isinstance(precision, str) else None,
             lambda name: config.recipe.check(info.trained_for, replace(config, precision=name)),
             lambda: step_speeds(info, config, data, device),
-            tell,
+            report,
         )
     if config.precision != AUTO:
         return chosen
-    chosen_there = team.total(torch.tensor(float(team.rank == 0 and chosen == BFLOAT16), device=device))
-    return BFLOAT16 if bool(chosen_there) else FLOAT32
+    from_first = team.total(torch.tensor(float(team.rank == 0 and chosen == BFLOAT16), device=device))
+    return BFLOAT16 if bool(from_first) else FLOAT32
 
 
 def step_speeds(info: BundleInfo, config: TrainConfig, data: DataSet, device: torch.device) -> Speeds | None:
-    """Seconds of a step of this training in float32 and in bfloat16; None where the whole of it is short.
+    """Seconds per step of this training in float32 and in bfloat16; None if the whole training is short.
 
-    The steps are taken on weights of their own and on a part of the data, and leave no trace.
+    The steps use weights of their own and a part of the data, and leave no trace.
     """
     images = min(config.batch_size, len(data))
     steps = config.epochs * -(-len(data) // config.batch_size)
@@ -163,7 +158,7 @@ def step_speeds(info: BundleInfo, config: TrainConfig, data: DataSet, device: to
             trainer.module.train()
         trainer.config = replace(config, precision=precision)
         start = time.perf_counter()
-        # Looking at the result waits for a GPU.
+        # Reading the result waits for a GPU.
         trainer.step(torch.arange(count)).tolist()
         return time.perf_counter() - start
 

@@ -1,4 +1,4 @@
-"""A training in two precisions, measured in a few of its own steps."""
+"""The speed of a training in two precisions, measured in a few of its own steps."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from holdfast.models.precision import BFLOAT16, FLOAT32, HOPELESS, Speeds
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# A training that has fewer steps, or that float32 does in so many seconds, is not worth a measurement.
+# A training with fewer steps, or of fewer seconds in float32, is not worth a measurement.
 _FEWEST_STEPS, _SHORT_SECONDS = 20, 30.0
-# Steps of which the fastest counts: others may work on the machine.
+# The fastest of this many steps counts: others may work on the machine.
 _REPEATS = 3
-# First a part of a minibatch is tried. A first step that took longer than this is not repeated.
+# A part of a minibatch comes first. If its first step took longer than this, it is not repeated.
 _PART, _LONG_STEP_SECONDS = 8, 1.0
 
 
 def speeds(step: Callable[[str, int], float], images: int, steps: int) -> Speeds | None:
-    """Measure steps, float32 first; None where the whole work is too small to matter.
+    """Measure steps, float32 first; None if the whole training is too small to matter.
 
     Args:
-        step: takes one step of this precision on so many images, and returns its seconds.
-        images: of a minibatch.
+        step: takes one step in a precision on a number of images, and returns its seconds.
+        images: in a minibatch.
         steps: of the whole training.
     """
     if steps < _FEWEST_STEPS:
@@ -36,9 +36,9 @@ def speeds(step: Callable[[str, int], float], images: int, steps: int) -> Speeds
     try:
         first = step(BFLOAT16, few)
     except RuntimeError:
-        # torch has some operations in float32 alone. A training that names bfloat16 meets the error itself.
+        # torch has some operations in float32 only. A training that requests bfloat16 meets the error itself.
         return Speeds(small, math.inf, _named(few))
-    # The first one has also set up what all others use.
+    # The first step also includes set-up for all others.
     part = Speeds(small, first if first > _LONG_STEP_SECONDS else min(first, step(BFLOAT16, few)), _named(few))
     if part.ratio >= HOPELESS:
         return part

@@ -1,4 +1,4 @@
-"""The state of a training and its steps: weights, optimizer, epochs, and the checkpoint that it resumes from.
+"""The state of a training and its steps: weights, optimizer, epochs, and the checkpoint to resume from.
 
 Order and noise of a step are functions of (seed, epoch, step), so a resumed training ends with the same weights.
 """
@@ -40,13 +40,13 @@ if TYPE_CHECKING:
 
 _KEY = "holdfast-checkpoint"
 
-# Steps after which the loss is looked at on a GPU, which would otherwise wait for each.
+# Steps between checks of the loss on a GPU, since each check waits for the GPU.
 _STEPS_BETWEEN_LOOKS = 20
 
 
 @dataclass(frozen=True)
 class TrainProgress:
-    """How far a training is; handed to the caller after each step, on a GPU after some."""
+    """The progress of a training; reported after each step, on a GPU after some of them."""
 
     step: int
     steps: int
@@ -58,22 +58,22 @@ class TrainProgress:
 
 
 def position_of(path: Below, header: dict[str, str]) -> Position:
-    """How far the training of a checkpoint is, and what it promised.
+    """The position of a checkpointed training, and its recorded settings and data.
 
     Raises:
-        RunError: it is none, or was changed.
+        RunError: not a checkpoint, or changed since it was written.
     """
     try:
         return fitting(json_object(header.get(_KEY, "{}")), Position)
     except ValueError as error:
         raise RunError(
-            f"{path} is no checkpoint of a training, or was changed after it was written: {error}. Restore it from a "
-            "copy, delete it to start anew, or choose another place for the model"
+            f"{path} is not the checkpoint of a training, or was changed after it was written: {error}. Restore it "
+            "from a copy, delete it to start again, or choose another place for the model"
         ) from None
 
 
 class Trainer:
-    """The state of a training: weights, optimizer, and how many epochs are done."""
+    """The state of a training: weights, optimizer, and the number of finished epochs."""
 
     def __init__(self, info: BundleInfo, config: TrainConfig, data: DataSet, device: torch.device, team: Team) -> None:
         self.config = config
@@ -86,7 +86,7 @@ class Trainer:
             torch.manual_seed(config.seed)
             self.module = info.build().to(device)
         if len(info.noisy_shape) == 3:
-            # The order in memory in which convolutions are fastest, above all in bfloat16.
+            # The memory layout in which convolutions are fastest, above all in bfloat16.
             self.module = self.module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         config.recipe.prepare(self.module)
         self.team = team
@@ -101,14 +101,14 @@ class Trainer:
 
     @property
     def final(self) -> nn.Module:
-        """The module whose weights the bundle gets."""
+        """The module whose weights go into the bundle."""
         return self.module if self.average is None else self.average.module
 
     def run_epoch(self, epoch: int, start: float, on_progress: Callable[[TrainProgress], None] | None) -> None:
-        """One pass over the training set; leaves its mean loss and accuracy under noise."""
+        """Make one pass over the training set; set `loss` and `accuracy` to its means under noise."""
         config, steps = self.config, self.steps_an_epoch
         order = self._permutation(epoch)
-        # Sum of the losses, hits and copies so far, on the device.
+        # Sums of losses, hits and copies so far, on the device.
         sums = torch.zeros(3, dtype=torch.float64, device=self.device)
         self.module.train()
         for number in range(steps):
@@ -136,7 +136,7 @@ class Trainer:
             )
 
     def evaluate(self, held_out: DataSet) -> float:
-        """The share of held-out examples that are classified correctly, each under one draw of the noise."""
+        """The share of held-out examples classified correctly, each under one draw of the noise."""
         module = self.final.eval()
         inputs = Inputs(held_out, self.device, most_bytes=0)
         correct = 0
@@ -149,7 +149,7 @@ class Trainer:
         return correct / len(held_out)
 
     def save(self, path: Below) -> None:
-        """Write weights, optimizer state and position, whole or not at all."""
+        """Write weights, optimizer state and position, completely or not at all."""
         states = {"module": self.module} if self.average is None else {"module": self.module, "average": self.average}
         tensors = {
             f"{part}.{key}": value.cpu().contiguous()
@@ -164,7 +164,7 @@ class Trainer:
         write_tensors(path, tensors, {_KEY: json.dumps(position, allow_nan=False)})
 
     def load(self, path: Below) -> None:
-        """Go on from a checkpoint.
+        """Continue from a checkpoint.
 
         Raises:
             RunError: it belongs to another training.
@@ -175,24 +175,24 @@ class Trainer:
         if stored != json.loads(json.dumps(self._manifest)) or position.epoch > self.config.epochs:
             raise RunError(
                 f"{path} is the checkpoint of a training with other settings or data. Repeat that training's call to "
-                "finish it, delete the checkpoint to start anew, or choose another place for the model"
+                "finish it, delete the checkpoint to start again, or choose another place for the model"
             )
-        self.module.load_state_dict(_under(tensors, "module."))
+        self.module.load_state_dict(_with_prefix(tensors, "module."))
         if self.average is not None:
-            self.average.load_state_dict(_under(tensors, "average."))
-        learned = self.optimizer.param_groups[0]["params"]
+            self.average.load_state_dict(_with_prefix(tensors, "average."))
+        trained = self.optimizer.param_groups[0]["params"]
         state: dict[int, dict[str, Tensor]] = {}
-        for key, value in _under(tensors, "optimizer.").items():
+        for key, value in _with_prefix(tensors, "optimizer.").items():
             number, name = key.split(".", 1)
-            weights = learned[int(number)]
-            # The files have no order in memory; fused steps go through weights and their state side by side.
+            weights = trained[int(number)]
+            # The files have no memory layout, but fused steps need the same one for weights and their state.
             like = torch.empty_like(weights).copy_(value) if value.shape == weights.shape else value
             state.setdefault(int(number), {})[name] = like
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
         self.epoch, self.loss, self.accuracy = position.epoch, position.loss, position.accuracy
 
     def step(self, indices: Tensor, epoch: int = 0, number: int = 0) -> Tensor:
-        """One optimizer step; before it, this process's sum of losses, hits and noisy copies."""
+        """Take one optimizer step; return this process's sums of losses, hits and noisy copies before it."""
         config = self.config
         x, labels = self.inputs.batch(indices)
         # Block 0 of an epoch is its permutation.
@@ -240,18 +240,18 @@ def _shared_draw(images: int, share: slice, source: Generator, make: Callable[[i
 
 
 def _average(module: nn.Module, decay: float) -> AveragedModel | None:
-    """The moving average of weights and buffers, if there is to be one."""
+    """The moving average of weights and buffers, if requested."""
     if not decay:
         return None
     return AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)  # type: ignore[no-untyped-call]
 
 
 def _optimizer(module: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    learned = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     if config.optimizer == "adamw":
-        return torch.optim.AdamW(learned, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
+        return torch.optim.AdamW(trained, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
     return torch.optim.SGD(
-        learned,
+        trained,
         lr=config.learning_rate,
         momentum=0.9,
         nesterov=True,
@@ -260,5 +260,5 @@ def _optimizer(module: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
     )
 
 
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

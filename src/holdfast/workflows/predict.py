@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from holdfast.workflows.setup import warn_of_class_order
+from holdfast.workflows.setup import subset_in_words, warn_of_class_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from holdfast.data.base import DataSet
     from holdfast.estimators import AnswerRule
+    from holdfast.models.model import Model
     from holdfast.sampling.engines.base import Engine
     from holdfast.stats.datasets import Proportion
     from holdfast.store.subsets import Subset
@@ -140,3 +142,63 @@ def answers(
     predictions = smoothed.predict_examples(examples, rule, seed=drawn, on_done=on_done)
     name = str(description(classifier)["name"])
     return Answers(examples, predictions, rule, setup.there(every, limit), drawn, name)
+
+
+@dataclass(frozen=True)
+class PlainAnswers:
+    """What a model answers by itself, without noise.
+
+    Attributes:
+        examples: examples of the subset.
+        labels: class of each.
+        subset: which examples, in words.
+    """
+
+    examples: list[Example]
+    labels: list[int]
+    subset: Subset
+
+
+def plain_answers(
+    model: Model,
+    data: DataSet,
+    every: int,
+    limit: int | None,
+    device: str,
+    batch_size: int | None = None,
+    on_done: Callable[[int, int], None] | None = None,
+) -> PlainAnswers:
+    """The class that a model gives each input of a subset, without noise: its clean accuracy, and no certificate.
+
+    Args:
+        model: for the inputs and classes of the data.
+        data: the split.
+        every: take one example in this many, from the first on.
+        limit: largest number of examples; None for all.
+        device: cpu, cuda or cuda:N.
+        batch_size: inputs in a batch; None for 16.
+        on_done: called with the number of examples that are done, and the number of all.
+
+    Raises:
+        ClassifierError: what it returns cannot be right.
+    """
+    import torch
+
+    from holdfast.sampling.classifier import VotingClassifier
+    from holdfast.sampling.devices import torch_device
+    from holdfast.sampling.void import no_vote
+
+    warn_of_class_order(data, every, limit)
+    indices = list(range(0, len(data), every)[:limit])
+    classifier, where, size = VotingClassifier(model.module, len(model.classes)), torch_device(device), batch_size or 16
+    labels: list[int] = []
+    for start in range(0, len(indices), size):
+        part = indices[start : start + size]
+        votes, void = classifier.votes(torch.from_numpy(data.batch(part)).to(where))
+        if bool(void.any()):
+            raise no_vote(int(void.sum()), len(void), "inputs without noise")
+        labels += votes.tolist()
+        if on_done is not None:
+            on_done(len(labels), len(indices))
+    classifier.confirm(now=True)
+    return PlainAnswers([data[index] for index in indices], labels, subset_in_words(data, every, limit))

@@ -12,23 +12,25 @@ if TYPE_CHECKING:
     from holdfast.models.model import Model
 
 
-def load_data(spec: str, split: str = "test") -> DataSet:
+def load_data(spec: str | Path, split: str = "test", **options: str | int | float) -> DataSet:
     """One split of a data set.
 
     Args:
-        spec: as on the command line: `digits`, `mnist:DIR`, `images:DIR,size=32`.
-        split: "test" or "train".
+        spec: as on the command line: `digits`, `mnist:DIR`, `images:DIR,size=32`; or a path alone, whose source is told
+            by its kind: `x.npz`, `table.csv`, `test.parquet`, a folder of images.
+        split: "test", "train", or "all" for both together.
+        options: those of the spec, as in `size=224, classes=1000`.
 
     Warns:
         HoldfastWarning: what the source decided by itself, or left out.
 
     Raises:
-        UsageError: no such source, or an option that it does not have.
+        UsageError: no such source, or an option that it does not have; or the kind of a path cannot be told.
         DataError: files are missing, incomplete or corrupt.
     """
     from holdfast.workflows.specs import open_data_spec
 
-    return open_data_spec(spec, split)
+    return open_data_spec(str(spec), split, options)
 
 
 def load_model(model: object, device: str = "cpu", **options: Any) -> Model:

@@ -55,6 +55,7 @@ class Setup:
         device: str,
         precision: str,
         theorem: str | None = None,
+        denoiser: str | None = None,
     ) -> Setup:
         """Load model, data and noise, as they are named on the command line.
 
@@ -66,6 +67,7 @@ class Setup:
             device: cpu, cuda or cuda:N.
             precision: precision of the base classifier.
             theorem: name of the guarantee; None for the noise's first one.
+            denoiser: the denoiser in front of the model, as in `ffdnet:FILE,level=.25`; None for none.
 
         Warns:
             HoldfastWarning: the model was trained for another noise.
@@ -81,7 +83,7 @@ class Setup:
         check_precision(precision)
         # In float32: a backend makes its own precision of that.
         where = torch_device(device)
-        opened = open_model(model, where) if isinstance(model, str) else open_bundle(model, where)
+        opened = open_model(model, where, denoiser=denoiser) if isinstance(model, str) else open_bundle(model, where)
         given = None if noise is None else parse_noise(noise)
         return cls.of(
             opened,
@@ -205,13 +207,13 @@ def fitted_model(model: Model, data: DataSet, name: str) -> Model:
         raise UsageError(f"{error}{advice}") from None
 
 
-def check_answers(model: Model, shape: tuple[int, ...], noise: Noise, data: DataSet) -> None:
-    """Show a network of another tool a few noisy inputs, and say what looks wrong.
+def check_answers(model: Model, shape: tuple[int, ...], noise: Noise | None, data: DataSet) -> None:
+    """Show a network of another tool a few inputs, and say what looks wrong.
 
     Args:
         model: the model for these data.
         shape: shape of a noisy input.
-        noise: the noise.
+        noise: the noise; None for inputs as they are.
         data: the data.
 
     Raises:
@@ -220,7 +222,7 @@ def check_answers(model: Model, shape: tuple[int, ...], noise: Noise, data: Data
     Warns:
         HoldfastWarning: it seems to be fed another range of values, or to return what is no logit.
     """
-    if model.entries.get("source") is None:
+    if model.entries.get("source") is None and "denoiser" not in model.entries:
         # A bundle was built for its inputs.
         return
     from holdfast.models.looks import look_at

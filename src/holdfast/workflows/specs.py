@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from holdfast.errors import HoldfastWarning, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from holdfast.attacks import Attack
     from holdfast.bounds import Bound
     from holdfast.data.base import DataSet
@@ -102,8 +104,13 @@ def parse_architecture(spec: str) -> tuple[str, dict[str, Value]]:
     return architecture_from_spec(spec)
 
 
-def open_data_spec(spec: str, split: str) -> DataSet:
-    """`digits`, `mnist:DIR`, `images:DIR,size=64`, `parquet:FILE`; notes about its files become warnings.
+def open_data_spec(spec: str, split: str, options: Mapping[str, object] | None = None) -> DataSet:
+    """`digits`, `mnist:DIR`, `images:DIR,size=64`, or a path alone; notes about its files become warnings.
+
+    Args:
+        spec: as it was written.
+        split: "train", "test" or "all".
+        options: further options of the source.
 
     Raises:
         UsageError: not a spec of this form, or not one of the sources.
@@ -111,7 +118,7 @@ def open_data_spec(spec: str, split: str) -> DataSet:
     """
     from holdfast.data.base import data_from_spec
 
-    data = data_from_spec(spec, split)
+    data = data_from_spec(spec, split, options)
     for note in data.notes:
         warnings.warn(note, HoldfastWarning, stacklevel=2)
     return data

@@ -1,4 +1,4 @@
-"""The recipes of the other defences: the robust loss, codes of an autoencoder, and neighbours learned by heart."""
+"""The recipes of the other defences: the robust loss, autoencoder codes, and memorized neighbours."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_the_first_share_is_trained_by_intervals() -> None:
 
 
 def test_provable_training_certifies_more(tmp_path: Any) -> None:
-    """On digits; convolutions lie in another order in memory while they are trained."""
+    """On digits; convolutions have another memory layout during training."""
     from holdfast.bounds.methods.convex import Convex as Bound
 
     data, test = DIGITS.part(3), open_data("digits", None, "test", {})

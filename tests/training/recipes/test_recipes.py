@@ -1,4 +1,4 @@
-"""Recipes: each loss against its formula written out once more, gradients by differences, and what is refused."""
+"""Recipes: each loss against its formula, gradients by differences, and refusals."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def network(inputs: int = 12) -> nn.Module:
 def step(
     module: nn.Module, noise: Noise | None = None, copies: int = 1, progress: float = 0.5, shared: bool = False
 ) -> Step:
-    """A step on five made images of 1 x 3 x 4 pixels in [0, 1]."""
+    """A step on five random images of 1 x 3 x 4 pixels in [0, 1]."""
     source = torch.Generator().manual_seed(1)
     x = torch.rand(5, 1, 3, 4, generator=source, dtype=torch.float64)
     draws = None if noise is None else noise.draw(x[0], 1 if shared else 5 * copies, source)
@@ -138,7 +138,7 @@ def test_macer_is_its_formula_with_the_quantiles_of_scipy() -> None:
         module[3].weight *= 4  # type: ignore[index, operator]
         assert made.draws is not None
         logits = module(made.x.repeat_interleave(4, 0) + made.draws)
-        # Two images are right, whatever the network says of them.
+        # Two images are correct, whatever the network answers.
         labels = (logits * 3).softmax(1).view(5, 4, 4).mean(1).argmax(1)
         labels[2:] = (labels[2:] + 1) % 4
     made = replace(made, labels=labels)
@@ -292,7 +292,7 @@ def test_what_a_recipe_cannot_do_is_refused(
         (lambda: SmoothAdv(epsilon=0.1, warm_up=2.0), r"warm_up is a share of the training in \[0, 1\], got 2.0"),
         (lambda: VoteMargin(margin=0.0), r"margin is a difference of probabilities in \(0, 2\], got 0.0"),
         (lambda: Adversarial(epsilon=0.1, norm="l1"), "norm is l2 or linf, got 'l1'"),
-        (lambda: Adversarial(epsilon=0.1, steps=0), "steps is a whole number from 1 on, got 0"),
+        (lambda: Adversarial(epsilon=0.1, steps=0), "steps must be a whole number of at least 1, got 0"),
         (lambda: recipe_from_dict({"name": "magic"}), "unknown recipe 'magic'; known are adversarial, "),
         (
             lambda: recipe_from_dict({"name": "adversarial"}),

@@ -1,4 +1,4 @@
-"""Figures that papers printed, as data, and the choice of those that a run may be compared with."""
+"""Figures printed in papers, as data, and the selection of those comparable with a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which published figures are about the same data set and the same noise as a run."""
+"""Published figures, and which of them have the same data set and noise as a run."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _OF_ABLATION = ("classification accuracy", "abstained", "median certified robust
 
 @dataclass(frozen=True)
 class PublishedFigure:
-    """One number of one table of one paper.
+    """One number in a table of a paper.
 
     Attributes:
         source: authors and year.
         table: its number in the paper.
-        dataset: the paper's name for it.
-        method: likewise.
-        param: the setting, as `key=value` pairs between semicolons.
+        dataset: the paper's name for the data set.
+        method: the paper's name for the method.
+        param: the setting, as `key=value` pairs separated by semicolons.
         metric: what was measured.
-        value: in `unit`; None where the paper prints N/A.
+        value: in `unit`; None if the paper prints N/A.
         unit: "%", "fraction", "pixels", "bits", or empty for a plain number.
-        note: on how to read it; mostly empty.
+        note: how to read the number; mostly empty.
     """
 
     source: str
@@ -49,12 +49,12 @@ class PublishedFigure:
 
     @property
     def radius(self) -> float | None:
-        """The L2 radius that a certified accuracy is about; None for other metrics."""
+        """The L2 radius of a certified accuracy; None for other metrics."""
         return float(self.metric[len(_AT_RADIUS) :]) if self.metric.startswith(_AT_RADIUS) else None
 
     @property
     def share(self) -> float | None:
-        """The value as a fraction of 1; None where it is no share."""
+        """The value as a fraction of 1; None if it is not a share."""
         if self.value is None or self.unit not in ("%", "fraction"):
             return None
         return self.value / 100.0 if self.unit == "%" else self.value
@@ -66,7 +66,7 @@ class PublishedFigure:
 
     @property
     def text(self) -> str:
-        """The number: shares in percent, 74.8%; thousands with commas; N/A where the paper has none."""
+        """The number as printed: shares as 74.8%, thousands with commas, N/A if the paper has none."""
         if self.value is None:
             return NOT_AVAILABLE
         if self.unit == "%":
@@ -75,37 +75,37 @@ class PublishedFigure:
 
 
 def comparable(run: CertifiedRun) -> list[PublishedFigure]:
-    """The published figures for a run's data set and noise, in the order of the papers; empty where there are none.
+    """The published figures for a run's data set and noise, in the order of the papers; empty if there are none.
 
     Gaussian noise: certified accuracies at L2 radii. Ablation: accuracy, abstentions and the median certified radius.
-    Figures about the test set only; n and alpha may differ and are in `param` where the paper states them.
+    Only figures for the test set; n and alpha may differ and are in `param` if the paper states them.
     """
     dataset, noise = _dataset(run), run.manifest.noise
     if dataset is None:
         return []
-    wanted = _COMPARABLE.get(noise.get("name", ""))
-    if wanted is None:
+    matches = _COMPARABLE.get(noise.get("name", ""))
+    if matches is None:
         return []
     chosen: dict[tuple[str, str], PublishedFigure] = {}
     for figure in _figures():
-        if figure.dataset == dataset and wanted(figure, noise):
+        if figure.dataset == dataset and matches(figure, noise):
             # Levine & Feizi repeat rows of Tables 1 and 3 in Table 8.
             chosen.setdefault((figure.source, figure.metric), figure)
     return list(chosen.values())
 
 
 def figure(author: str, table: str, metric: str, dataset: str | None = None, **settings: object) -> PublishedFigure:
-    """The figure that a paper prints for one metric under one setting.
+    """The figure printed in a paper for one metric under one setting.
 
     Args:
         author: the first author, "Levine", "Cohen" or "Hajri".
         table: as in "Table 1".
         metric: what was measured, as in the data.
-        dataset: the paper's name for it, where the table is about several.
-        settings: entries of `param`, numbers compared as numbers; `method` and `param` are compared as they are.
+        dataset: the paper's name for the data set, if the table covers several.
+        settings: entries of `param`, where numbers are compared as numbers; also `method` and `param` themselves.
 
     Raises:
-        KeyError: there is none, or more than one.
+        KeyError: there is no such figure, or more than one.
     """
     found = [
         each
@@ -138,9 +138,9 @@ def _same(first: str, second: str) -> bool:
 
 
 def curve(sigma: float) -> list[PublishedFigure]:
-    """Certified accuracy on CIFAR-10 counted in the logs that Cohen et al. published, by radius; empty without a log.
+    """Certified accuracy on CIFAR-10 by radius, counted in the published logs of Cohen et al.; empty without a log.
 
-    The logs are of every 20th test image. Their largest radii are those of n = 100,000 and alpha = 0.01.
+    The logs cover every 20th test image. Their largest radii are those of n = 100,000 and alpha = 0.01.
     """
     return [each for each in _figures("curves.csv") if _fits(each, {"sigma": sigma})]
 
@@ -156,12 +156,12 @@ def _figure(row: dict[str, Any]) -> PublishedFigure:
 
 
 def _dataset(run: CertifiedRun) -> str | None:
-    """The papers' name for the run's data, None if it is other data, another split or in other units."""
+    """The papers' name for the run's data; None for other data, the training split or other units."""
     data = run.data
     name = _name(data)
     if name is None or data.split == "train":
         return None
-    # An imported log does not tell the shape or the range.
+    # An imported log states neither shape nor range.
     same = run.space is None or (data.shape == _SHAPES[name] and run.space == (0.0, 1.0))
     return name if same else None
 
@@ -187,5 +187,5 @@ def _settings(figure: PublishedFigure) -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in figure.param.split(";") if "=" in pair)
 
 
-# By the noise's name: which figures were measured under the same parameters.
+# Name of the noise -> whether a figure was measured with the same noise parameters.
 _COMPARABLE = {"gaussian": _gaussian, "ablation": _ablation}

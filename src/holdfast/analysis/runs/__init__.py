@@ -1,7 +1,6 @@
-"""A run resolved once: what its manifest names is looked up, and what its records say is computed, here alone.
+"""Runs with everything that follows from them: names in the manifest looked up, results of the records computed.
 
-The three kinds of runs are three classes. What differs between them is asked of them; what is said of them is in
-`wording`.
+Each of the three kinds of runs is a class. The sentences about them are in `wording`.
 """
 
 from holdfast.analysis.runs.base import CertifiedRun

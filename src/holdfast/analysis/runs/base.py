@@ -1,4 +1,4 @@
-"""What follows from a run, looked up and computed once, whatever kind of run it is."""
+"""The interface of a run of any kind, with everything that follows from it."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ class CertifiedRun(ABC):
     """A run, and everything that follows from it: what `certify`, `bound` and `load_run` return.
 
     Attributes:
-        run: as it lies on the disk.
-        theorem: that its radii follow from, with norm and source.
-        estimator: that its manifest promised.
-        noise: that smooths; None for a deterministic bound.
+        run: as stored on disk.
+        theorem: the source of its radii, with norm and citation.
+        estimator: as named in the manifest.
+        noise: the smoothing noise; None for a deterministic bound.
         results: one for each record, in the order of the indices.
         owner: what removes its temporary folder when it is gone; None for a folder that stays.
     """
 
-    # Why nothing can be computed from votes; empty where there are votes.
+    # Why there are no votes to compute from; empty if there are votes.
     no_votes: ClassVar[str]
     run: Run
     theorem: Guarantee
@@ -58,41 +58,41 @@ class CertifiedRun(ABC):
     @classmethod
     @abstractmethod
     def of(cls, run: Run) -> Self:
-        """The run, resolved."""
+        """Resolve the run."""
 
     @property
     def folder(self) -> Where:
-        """Where it lies."""
+        """The folder of the run."""
         return self.run.folder
 
     @property
     def name(self) -> str:
-        """Of its folder."""
+        """The name of the folder."""
         return visible(self.folder.name)
 
     @property
     def manifest(self) -> RunManifest:
-        """What was promised."""
+        """The manifest of the run."""
         return self.run.manifest
 
     @property
     def data(self) -> DataManifest:
-        """Which examples."""
+        """The data and subset in the manifest."""
         return self.manifest.data
 
     @property
     def norm(self) -> Norm:
-        """Of the radii."""
+        """The norm of the radii."""
         return self.theorem.norm
 
     @property
     def alpha(self) -> float:
-        """Failure probability of each certificate; 0.0 where nothing was sampled."""
+        """Failure probability of each certificate; 0.0 if nothing was sampled."""
         return self.estimator.alpha
 
     @cached_property
     def subset(self) -> Subset:
-        """Which examples the numbers are about, decided from the records, and what their intervals cover."""
+        """The examples that have records, and what the intervals of their numbers cover."""
         return self.data.there(self.run.records)
 
     @property
@@ -103,51 +103,51 @@ class CertifiedRun(ABC):
     @property
     @abstractmethod
     def assumption(self) -> str:
-        """What the theorem takes for granted, in a sentence or two."""
+        """What the theorem assumes, in a sentence or two."""
 
     @property
     @abstractmethod
     def attainable(self) -> float | None:
         """The largest radius that could have been certified.
 
-        None if not even radius 0, or if it is not known: where it depends on the input, or on a shape that an imported
-        log does not tell.
+        None if not even radius 0, or if it is not known because it depends on the input, or on a shape that an
+        imported log does not state.
         """
 
     @property
     @abstractmethod
     def sampling_limit(self) -> float | None:
-        """`attainable`, where n and alpha are what limits it; None else."""
+        """`attainable` if n and alpha limit it; None otherwise."""
 
     @property
     @abstractmethod
     def furthest(self) -> float | None:
-        """How far radii reach: `attainable`, or what the radii themselves show where that is not known."""
+        """`attainable`, or the largest radius of an example if that is not known."""
 
     @property
     @abstractmethod
     def asked(self) -> tuple[float, ...]:
-        """The radii that a yes or no was asked about; none where each example has a radius of its own."""
+        """The radii at which a bound only decides yes or no; empty if each example has its own radius."""
 
     @property
     @abstractmethod
     def space(self) -> tuple[float, float] | None:
-        """The smallest and the largest value of an input; None where that is not known, nor its shape for certain."""
+        """The smallest and largest value of an input; None if they are unknown, and the shape is uncertain."""
 
     @property
     @abstractmethod
     def condition(self) -> str | None:
-        """What a changed input must be, besides near, for a certificate to be about it; None for nothing."""
+        """What a certificate requires of a changed input besides being near; None for nothing."""
 
     @property
     @abstractmethod
     def claimed(self) -> str | None:
-        """That the radii are claims of another tool, without a capital and a full stop; None where they are not."""
+        """A note that the radii are claims of another tool, as the middle of a sentence; None if they are not."""
 
     @property
     @abstractmethod
     def chosen(self) -> tuple[str, ...]:
-        """What whoever made the run could have chosen for its result: see `choices.chosen_in`."""
+        """What the author of the run could have picked for its result; see `choices.chosen_in`."""
 
     @final
     def table(self, radii: Iterable[float] | None = None) -> RunTable:
@@ -267,7 +267,7 @@ class CertifiedRun(ABC):
 
     @final
     def among(self, indices: Container[int]) -> Self:
-        """The same run with the examples of these indices alone; nothing is computed again."""
+        """The run reduced to the examples with these indices; nothing is recomputed."""
         records = tuple(record for record in self.run.records if record.index in indices)
         results = tuple(result for result in self.results if result.index in indices)
         return replace(self, run=replace(self.run, records=records), results=results)
@@ -285,7 +285,7 @@ class CertifiedRun(ABC):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SmoothedRun(CertifiedRun):
-    """A run about a smoothed classifier, whoever cast the votes."""
+    """A run of a smoothed classifier, whichever tool took the votes."""
 
     noise: Noise
 
@@ -296,22 +296,22 @@ class SmoothedRun(CertifiedRun):
 
     @property
     def assumption(self) -> str:
-        """Of the noise's theorems."""
+        """What the theorems of the noise assume."""
         return self.noise.assumption
 
     @property
     def sampling_limit(self) -> float | None:
-        """What unanimous votes certify."""
+        """The radius that unanimous votes certify."""
         return self.attainable
 
     @property
     def asked(self) -> tuple[float, ...]:
-        """None."""
+        """Empty: each example has its own radius."""
         return ()
 
     @property
     def condition(self) -> str | None:
-        """None: noise smooths all inputs."""
+        """None: noise applies to all inputs."""
         return None
 
     def unanimous(self) -> float | None:
@@ -321,13 +321,13 @@ class SmoothedRun(CertifiedRun):
 
 
 def records_of(run: Run, kind: type[AnyRecord]) -> list[AnyRecord]:
-    """The records of a run, all of which are of its kind."""
+    """The records of a run, all of which must be of `kind`."""
     found = [record for record in run.records if isinstance(record, kind)]
     if len(found) < len(run.records):
-        raise TypeError(f"{run.folder} has records that are no {kind.__name__}")
+        raise TypeError(f"{run.folder} has records that are not {kind.__name__}")
     return found
 
 
 def largest(results: tuple[Result, ...]) -> float:
-    """The largest radius of an example; 0.0 where there is none."""
+    """The largest radius of an example; 0.0 without examples."""
     return max((result.radius for result in results), default=0.0)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class BoundRun(CertifiedRun):
-    """Deterministic bounds on a classifier without noise: alpha is 0, and nothing was sampled."""
+    """A run of deterministic bounds on a classifier without noise: alpha is 0, and nothing was sampled."""
 
     no_votes: ClassVar[str] = "has a deterministic bound and no votes"
     estimator: Proved
@@ -32,9 +32,9 @@ class BoundRun(CertifiedRun):
 
     @classmethod
     def of(cls, run: Run) -> Self:
-        """The radii as they are recorded: they cannot be computed without the model."""
+        """Take the radii as recorded, since they cannot be recomputed without the model."""
         manifest, bound = run.manifest, proved_of(run.manifest)
-        theorem = Guarantee(manifest.guarantee, Norm(bound.norm), bound.source, _nothing)
+        theorem = Guarantee(manifest.guarantee, Norm(bound.norm), bound.source, _no_radius)
         classes = len(manifest.data.class_names)
         space = (manifest.data.low, manifest.data.high) if bound.in_range else None
         results = []
@@ -50,50 +50,50 @@ class BoundRun(CertifiedRun):
 
     @property
     def assumption(self) -> str:
-        """Of the bound."""
+        """What the bound assumes."""
         return self.estimator.assumption
 
     @property
     def attainable(self) -> float | None:
-        """Its epsilon; None where that depends on the input."""
+        """The bound's epsilon; None if its radii depend on the input."""
         return self.estimator.most
 
     @property
     def sampling_limit(self) -> None:
-        """None: it says yes or no up to its epsilon, and no n and no alpha limit it."""
+        """None: n and alpha do not limit a deterministic bound."""
 
     @property
     def furthest(self) -> float | None:
-        """Its epsilon, or the largest radius that it gave."""
+        """The bound's epsilon, or the largest radius of an example."""
         return largest(self.results) if self.attainable is None else self.attainable
 
     @property
     def asked(self) -> tuple[float, ...]:
-        """Its epsilon, where it has one."""
+        """The bound's epsilon, if it has one."""
         return () if self.attainable is None else (self.attainable,)
 
     @property
     def space(self) -> tuple[float, float]:
-        """As promised."""
+        """The range in the manifest."""
         return self.data.low, self.data.high
 
     @property
     def condition(self) -> str | None:
-        """That it lies in the range of the data, for a bound about such inputs alone."""
+        """That its values are in the range of the data, if the bound holds only there."""
         if not self.estimator.in_range:
             return None
         return f"every value of the changed input lies between {self.data.low:g} and {self.data.high:g}"
 
     @property
     def claimed(self) -> None:
-        """No claims."""
+        """None: the radii were computed here."""
 
     @property
     def chosen(self) -> tuple[str, ...]:
-        """The subset: there is no seed."""
+        """Only the subset: there is no seed."""
         return chosen_in(self.manifest, certain=True)
 
 
-def _nothing(noise: object, bounds: ClassBounds, shape: tuple[int, ...]) -> float | None:
-    """The theorem of a bound is no function of class bounds."""
+def _no_radius(noise: object, bounds: ClassBounds, shape: tuple[int, ...]) -> float | None:
+    """A deterministic bound does not compute radii from class bounds."""
     return None

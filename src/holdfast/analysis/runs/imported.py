@@ -31,7 +31,7 @@ class ImportedRun(SmoothedRun):
 
     @classmethod
     def of(cls, run: Run) -> Self:
-        """The claims as they stand; the certified class is taken for the answer."""
+        """Take the claims as they are, and the certified class as the answer."""
         noise, theorem, estimator = smoothing_of(run.manifest)
         results = (
             Result(claim.index, claim.label, claim.predicted, claim.radius, claim.predicted, None, claim.seconds)
@@ -41,31 +41,31 @@ class ImportedRun(SmoothedRun):
 
     @property
     def limit_known(self) -> bool:
-        """Whether what n and alpha allow at most can be computed."""
+        """Whether the largest radius that n and alpha allow can be computed."""
         return limit_known(self.data, self.norm)
 
     @cached_property
     def attainable(self) -> float | None:
-        """What unanimous votes would certify, where it is known."""
+        """The radius that unanimous votes would certify, if known."""
         return self.unanimous() if self.limit_known else None
 
     @property
     def furthest(self) -> float | None:
-        """The largest claim, where nothing but the claims says how far they reach."""
+        """`attainable`, or the largest claim if that is not known."""
         return largest(self.results) if self.attainable is None else self.attainable
 
     @property
     def space(self) -> None:
-        """Not known: a log does not tell it."""
+        """None: a log does not state it."""
 
     @cached_property
     def claimed(self) -> str:
-        """Whose radii they are, and how many of them n and alpha do not allow."""
+        """That another tool claims the radii, and how many of them n and alpha do not allow."""
         if not self.limit_known:
             return f"{_CLAIMED}; whether n and alpha allow them depends on the shape of an input, which is not known"
         most = self.attainable
         claims = [each.radius for each in self.results if each.predicted is not None]
-        # As `holdfast verify` counts them.
+        # Counted as by `holdfast verify`.
         beyond = sum(least_meant(repr(radius), self.norm) > (most or 0.0) for radius in claims)
         if not beyond:
             return _CLAIMED
@@ -75,10 +75,10 @@ class ImportedRun(SmoothedRun):
 
     @property
     def chosen(self) -> tuple[str, ...]:
-        """Nothing: nothing was promised at all."""
+        """Empty: nothing was promised."""
         return ()
 
 
 def limit_known(data: DataManifest, norm: Norm) -> bool:
-    """Whether what n and alpha allow at most can be computed: a count of pixels depends on the shape of an input."""
+    """Whether the largest radius that n and alpha allow can be computed: in L0 it depends on the input shape."""
     return norm is not Norm.L0 or data.shape_known

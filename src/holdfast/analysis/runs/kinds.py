@@ -1,4 +1,4 @@
-"""Which class a run on the disk is of."""
+"""The class for each kind of run."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from holdfast.analysis.runs.base import CertifiedRun
     from holdfast.store.run import Run
 
-# By the kind that a manifest names.
+# Keys: the kind in the manifest.
 _KINDS: dict[str, type[CertifiedRun]] = {CERTIFY: VoteRun, IMPORTED: ImportedRun, BOUND: BoundRun}
 
 
 def analyze(run: Run) -> CertifiedRun:
-    """A run with its noise, theorem and estimator, and a result for each record: looked up and computed once.
+    """Resolve a run: look up its noise, theorem and estimator, and compute a result for each record.
 
     Raises:
-        UsageError: the manifest names something unknown, or a parameter out of range.
+        UsageError: the manifest has an unknown name or a parameter out of range.
     """
     return _KINDS[run.manifest.kind].of(run)

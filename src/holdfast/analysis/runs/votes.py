@@ -1,4 +1,4 @@
-"""Runs of certificates from votes."""
+"""Runs of certificates computed from votes."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class VoteRun(SmoothedRun):
-    """A run of certificates: all radii follow from the votes that it holds."""
+    """A run of certificates, whose radii all follow from its votes."""
 
     no_votes: ClassVar[str] = ""
 
     @classmethod
     def of(cls, run: Run) -> Self:
-        """Radii are computed from the votes, here and now."""
+        """Compute the radii from the votes."""
         noise, theorem, estimator = smoothing_of(run.manifest)
         shape, results = run.manifest.data.shape, []
         for record in records_of(run, VoteRecord):
@@ -38,24 +38,24 @@ class VoteRun(SmoothedRun):
 
     @cached_property
     def attainable(self) -> float | None:
-        """What unanimous votes certify."""
+        """The radius that unanimous votes certify."""
         return self.unanimous()
 
     @property
     def furthest(self) -> float | None:
-        """As far as unanimous votes."""
+        """The radius that unanimous votes certify."""
         return self.attainable
 
     @property
     def space(self) -> tuple[float, float]:
-        """As promised."""
+        """The range in the manifest."""
         return self.data.low, self.data.high
 
     @property
     def claimed(self) -> None:
-        """No claims."""
+        """None: the radii were computed here."""
 
     @property
     def chosen(self) -> tuple[str, ...]:
-        """The seed, where anything was random, and the subset."""
+        """The seed, if anything was random, and the subset."""
         return chosen_in(self.manifest, certain=self.estimator.exhaustive)

@@ -1,6 +1,6 @@
-"""What the numbers mean, in sentences for a reader who must show them to an auditor.
+"""Sentences that explain the numbers, for a reader who must show them to an auditor.
 
-One file each for what is said of votes, of imported logs, of deterministic bounds and of attacks.
+One module each for runs with votes, imported logs, deterministic bounds and attacks.
 """
 
 from holdfast.analysis.wording.base import Words, adversary, spent

@@ -1,4 +1,4 @@
-"""What an attack found, and where its curve ends, in sentences."""
+"""Sentences about what an attack found and where its curve ends."""
 
 from __future__ import annotations
 
@@ -17,20 +17,17 @@ if TYPE_CHECKING:
 
 
 def attack_lines(summary: AttackSummary, manifest: AttackManifest, run: CertifiedRun | None) -> list[str]:
-    """What an attack found, in sentences; `run` is the certification that it attacked, if any."""
+    """The sentences about an attack; `run` is the certification that it attacked, if any."""
     norm, noisy = Norm(summary.norm), manifest.noise is not None or summary.refused > 0
     chosen = caution(summary.chosen, "attack")
     lines = [
         *(each for each in (summary.caution, chosen) if each is not None),
-        f"Unchanged inputs: {formats.with_interval(summary.right)} are answered right, {summary.silent} get no answer.",
+        f"Unchanged inputs: {formats.with_interval(summary.right)} are answered correctly, {summary.silent} get no "
+        "answer.",
         *_unattacked(summary),
-        f"Adversarials that held: {summary.found} ({summary.misclassified} misclassified, "
+        f"Confirmed adversarials: {summary.found} ({summary.misclassified} misclassified, "
         f"{formats.counted(summary.abstained, 'abstention')})"
-        + (
-            f"; {summary.refused} of {formats.counted(summary.claims, 'claim')} refused by fresh noise."
-            if noisy
-            else "."
-        ),
+        + (f"; fresh noise refuted {summary.refused} of {formats.counted(summary.claims, 'claim')}." if noisy else "."),
     ]
     lines.append(_median_magnitude(summary, manifest.budgets))
     for each in summary.budgets:
@@ -44,20 +41,20 @@ def attack_lines(summary: AttackSummary, manifest: AttackManifest, run: Certifie
         f"Within {formats.threshold(each.budget)} x the certified radius: {_success(each)}." for each in summary.factors
     ]
     if run is not None:
-        # A certificate is false, or the check errs, where there is noise.
+        # With noise, either the certificate may be false or the check may err.
         error = 0.0 if manifest.noise is None else run.alpha + 1.0 - manifest.confidence
         expected = error * summary.certified
         lines.append(
             f"Certificates contradicted: {len(summary.alarms)} of {summary.certified} attacked"
             + (f" (examples {', '.join(map(str, summary.alarms))})" if summary.alarms else "")
-            + f"; at most {expected:.2g} are to be expected by chance."
+            + f"; at most {expected:.2g} are expected by chance."
         )
-    asked = ", ".join(
+    queries = ", ".join(
         formats.counted(count, name.removesuffix("s")) for name, count in summary.queries.items() if count
     )
     return [
         *lines,
-        f"{formats.counted(summary.restarts, 'run')} of the attack; asked of the classifier: {asked or 'nothing'}.",
+        f"{formats.counted(summary.restarts, 'run')} of the attack; queries to the classifier: {queries or 'none'}.",
     ]
 
 
@@ -66,8 +63,8 @@ def _unattacked(summary: AttackSummary) -> list[str]:
         return []
     reasons = "; ".join(f"{reason}: {count}" for reason, count in summary.unattacked.items())
     return [
-        f"Not attacked: {sum(summary.unattacked.values())} of {summary.examples} ({reasons}); of these answered right, "
-        f"and so counted as unbroken in what follows: {summary.unattacked_right}."
+        f"Not attacked: {sum(summary.unattacked.values())} of {summary.examples} ({reasons}); of these, "
+        f"{summary.unattacked_right} are answered correctly and count as unbroken below."
     ]
 
 
@@ -88,8 +85,8 @@ def _median_magnitude(summary: AttackSummary, budgets: Budgets) -> str:
         )
     size = formats.with_unit(norm, f"{summary.median_magnitude:.4g}")
     if summary.median_untried:
-        size = f"at most {size} (counted as larger, but not attacked as far as that: {summary.median_untried})"
-    return f"Median attack magnitude ({norm.value}): {size}; an input that is wrong unchanged counts 0."
+        size = f"at most {size} (counted as larger, but not attacked that far: {summary.median_untried})"
+    return f"Median attack magnitude ({norm.value}): {size}; inputs that are wrong unchanged count 0."
 
 
 def _success(success: Success) -> str:
@@ -98,18 +95,18 @@ def _success(success: Success) -> str:
 
 
 def upper_curve(gap: Gap) -> str:
-    """Where the curve of an attack ends, and how many inputs are in it that were not attacked so far."""
+    """Where the curve of an attack ends, and how many of its inputs were not attacked that far."""
     if gap.tried == 0.0:
-        return "The dot is all there is of the upper curve: no input that is answered right was attacked."
-    found = []
+        return "The upper curve is only the dot: no input that is answered correctly was attacked."
+    sentences = []
     if gap.tried < math.inf:
         size = formats.with_unit(gap.norm, f"{gap.tried:.4g}")
-        ends = "ends at the dot" if len(gap.dots) == 1 else "has dots at the budgets, and ends at the last one"
-        found.append(f"The upper curve {ends}, at {size}: nothing was tried beyond.")
+        ends = "ends at the dot" if len(gap.dots) == 1 else "has dots at the budgets and ends at the last one"
+        sentences.append(f"The upper curve {ends}, at {size}: no larger change was tried.")
     unattacked = gap.reaches.count(0.0)
     if unattacked:
-        found.append(f"Not attacked, and counted as unbroken: {unattacked} of {gap.examples} inputs.")
+        sentences.append(f"Not attacked, and counted as unbroken: {unattacked} of {gap.examples} inputs.")
     less = gap.untried(gap.tried) - unattacked
     if less:
-        found.append(f"Attacked less far, within budgets of their own, and counted as unbroken beyond: {less}.")
-    return " ".join(found)
+        sentences.append(f"Attacked only within smaller budgets of their own, and counted as unbroken beyond: {less}.")
+    return " ".join(sentences)

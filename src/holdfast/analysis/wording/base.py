@@ -1,4 +1,4 @@
-"""What is said of a run whatever its kind, and what each kind has to say for itself."""
+"""Sentences about a run of any kind, and the interface for those of each kind."""
 
 from __future__ import annotations
 
@@ -16,64 +16,64 @@ if TYPE_CHECKING:
     from holdfast.stats.datasets import Proportion
 
 _SEED_REMEDY = "a seed that is derived from an auditor's nonce cannot be chosen"
-_SUBSET_REMEDY = "a subset that a reader names, or all of the split, was not chosen for its result"
+_SUBSET_REMEDY = "a subset named by a reader, or the whole split, was not chosen for its result"
 _REMEDIES = {
-    (SEED,): f"Nothing here shows that it was the only one; {_SEED_REMEDY}.",
-    (SUBSET,): f"Nothing here shows that it was the only one; {_SUBSET_REMEDY}.",
-    (SEED, SUBSET): f"Nothing here shows that they were the only ones; {_SEED_REMEDY}, and {_SUBSET_REMEDY}.",
+    (SEED,): f"Nothing here shows that no others were tried; {_SEED_REMEDY}.",
+    (SUBSET,): f"Nothing here shows that no others were tried; {_SUBSET_REMEDY}.",
+    (SEED, SUBSET): f"Nothing here shows that no others were tried; {_SEED_REMEDY}, and {_SUBSET_REMEDY}.",
 }
 
 
 @dataclass(frozen=True)
 class Words(ABC):
-    """What is said of a run.
+    """The sentences about a run.
 
     Attributes:
-        run: that it is said of.
-        opening: of the headline.
-        based_on: what its method is, for "no figure for this data set with this noise".
-        manifest_title: of the table of what its manifest says.
-        manifest_note: that stands under it; empty for none.
+        run: the run.
+        opening: start of the headline.
+        based_on: the kind of its method, for "no figure for this data set with this noise".
+        manifest_title: title of the table of manifest settings.
+        manifest_note: a note below that title; empty for none.
     """
 
     opening: ClassVar[str] = "Of "
     based_on: ClassVar[str] = "noise"
-    manifest_title: ClassVar[str] = "What was promised before the first sample"
+    manifest_title: ClassVar[str] = "Settings promised before the first sample"
     manifest_note: ClassVar[str] = ""
     run: CertifiedRun
 
     @abstractmethod
     def limits(self) -> str:
-        """How far radii can reach at best."""
+        """How large radii can be at best."""
 
     @abstractmethod
     def speed(self) -> str | None:
-        """How long it took; None where nobody measured it."""
+        """How long it took; None if it was not recorded."""
 
     @abstractmethod
     def proved(self, summary: Summary) -> list[str]:
-        """What follows from the numbers, and with which probability."""
+        """What follows from the numbers, and with what probability."""
 
     @abstractmethod
     def not_proved(self) -> list[str]:
-        """What is assumed, and what no number here says."""
+        """What is assumed, and what the numbers do not show."""
 
     def provenance(self) -> list[str]:
-        """Warnings about where the radii come from."""
+        """Warnings about the origin of the radii."""
         return []
 
     def stopping(self) -> list[str]:
-        """Warnings about numbers that are smaller than they could be, since sampling stopped early."""
+        """Warnings about numbers that are smaller than they could be because sampling stopped early."""
         return []
 
     @final
     def headline(self, summary: Summary) -> str:
-        """The main result in one sentence: at the largest radius that still holds for most examples."""
+        """The main result in one sentence, at the largest radius certified for at least half of the examples."""
         radius, share = telling(summary)
         confidence = formats.percent(summary.confidence, 0)
-        answered = "answered correctly while unchanged" if radius == 0.0 else "certified correct against"
-        kept = "" if summary.condition is None else f", as long as {summary.condition}"
-        against = "" if radius == 0.0 else f" {_every_change(Norm(summary.norm), radius)}{kept}"
+        answered = "answered correctly when unchanged" if radius == 0.0 else "certified correct against"
+        condition = "" if summary.condition is None else f", as long as {summary.condition}"
+        against = "" if radius == 0.0 else f" {_every_change(Norm(summary.norm), radius)}{condition}"
         return (
             f"{self.opening}{summary.subset}, {formats.percent(share.value)}% [{confidence}% interval: "
             f"{' to '.join(formats.ends(share))}] are {answered}{against}."
@@ -91,57 +91,58 @@ class Words(ABC):
     @final
     def warnings(self) -> list[str]:
         """What a reader must know before using the numbers."""
-        run, found = self.run, [*self.stopping(), *self.provenance()]
+        run, warnings = self.run, [*self.stopping(), *self.provenance()]
         have, missing = len(run.results), run.run.missing
         if missing > 0:
-            found.append(
-                f"This run is not finished: {have} so far of {have + missing} examples. The numbers are about these "
-                f"{have} alone; if they were taken in order, they need not be like the rest."
+            warnings.append(
+                f"This run is not finished: it has {have} of {have + missing} examples so far. The numbers describe "
+                f"only these {have}; if they were taken in order, the others may differ from them."
             )
         if run.subset.caution is not None:
-            found.append(run.subset.caution)
+            warnings.append(run.subset.caution)
         if run.chosen:
-            found.append(f"{choices.caution(run.chosen)} {_REMEDIES[run.chosen]}")
+            warnings.append(f"{choices.caution(run.chosen)} {_REMEDIES[run.chosen]}")
         if run.data.split == "train":
-            found.append(
+            warnings.append(
                 "These are training examples: the numbers say little about inputs that the classifier never saw."
             )
-        return found
+        return warnings
 
 
 def adversary(norm: Norm, space: tuple[float, float] | None) -> str:
-    """What an adversary may do in this norm, and how far a radius reaches.
+    """What an adversary may do in this norm, and what a radius measures.
 
     Args:
         norm: of the radii.
-        space: smallest and largest value of an input; None where it is not known, or not the same for all.
+        space: smallest and largest value of an input; None if not known, or not the same for all runs.
     """
     if norm is Norm.L0:
         return (
-            "The adversary may change some pixels of the input, to any values whatever; the radius is the number of "
-            "changed pixels. All colour channels of a pixel count as one; for tabular data, a pixel is a feature."
+            "The adversary may change some pixels of the input to any values; the radius is the number of changed "
+            "pixels. All colour channels of a pixel count as one; for tabular data, a pixel is a feature."
         )
-    span = "" if space is None else f", in which every value lies between {space[0]:g} and {space[1]:g}"
+    span = "" if space is None else f", where every value lies between {space[0]:g} and {space[1]:g}"
     return (
-        f"The adversary may change every value of the input a little; the radius is the {norm.value} length of the "
-        f"change as a whole, in input units{span}."
+        f"The adversary may change every value of the input a little; the radius is the {norm.value} norm of the "
+        f"whole change, in input units{span}."
     )
 
 
 def spent(summary: Summary) -> str:
-    """What early stopping saved; empty where every input took all its samples."""
+    """What early stopping saved; empty if every input used all its samples."""
     if summary.mean_draws is None or summary.mean_draws == summary.n:
         return ""
     return (
-        f"Sampling stopped as soon as the questions were decided: {short(summary.mean_draws)} of at most "
+        f"Sampling stopped as soon as each input was decided: {short(summary.mean_draws)} of at most "
         f"{summary.n:,} estimation samples on average, {short(summary.n / summary.mean_draws)} times fewer."
     )
 
 
 def telling(summary: Summary) -> tuple[float, Proportion]:
-    """The largest radius above 0 that at least half of the examples reach; else radius 0."""
-    reached = [radius for radius, share in summary.certified_accuracy.items() if radius > 0 and share.value >= 0.5]
-    return (max(reached), summary.certified_accuracy[max(reached)]) if reached else (0.0, summary.accuracy)
+    """The largest radius above 0 at which at least half of the examples are certified correct; else radius 0."""
+    candidates = [radius for radius, share in summary.certified_accuracy.items() if radius > 0 and share.value >= 0.5]
+    radius = max(candidates, default=0.0)
+    return radius, summary.certified_accuracy[radius] if radius else summary.accuracy
 
 
 def duration(seconds: float) -> str:
@@ -160,7 +161,7 @@ def _every_change(norm: Norm, radius: float) -> str:
     size = formats.with_unit(norm, formats.threshold(radius))
     if norm is Norm.L0:
         return f"every change of {'' if radius == 1 else 'up to '}{size}, whatever the new values"
-    return f"every change of {norm.value} length up to {size}"
+    return f"every change of {norm.value} norm up to {size}"
 
 
 def _median(summary: Summary) -> str:
@@ -168,4 +169,4 @@ def _median(summary: Summary) -> str:
     if summary.median_certified_radius is None:
         return "Fewer than half are certified correct, so there is no median certified radius."
     size = formats.with_unit(norm, formats.radius(norm, summary.median_certified_radius))
-    return f"Half of these examples or more are certified correct at {size} (median certified radius)."
+    return f"At least half of these examples are certified correct at {size} (median certified radius)."

@@ -1,4 +1,4 @@
-"""Which words a run gets."""
+"""The sentences for each kind of run."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ _WORDS: dict[type[CertifiedRun], Callable[[Any], Words]] = {
 
 
 def words_of(run: CertifiedRun) -> Words:
-    """What is said of a run, by its kind."""
+    """The sentences about a run, by its kind."""
     return _WORDS[type(run)](run)

@@ -1,4 +1,4 @@
-"""What is said of runs about a smoothed classifier, with votes or without."""
+"""Sentences about runs of a smoothed classifier, with or without votes."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from holdfast.analysis.runs.base import SmoothedRun
     from holdfast.analysis.summaries import Summary
 
-# Failure probability of statements about the very examples of a run.
+# Failure probability of statements about the examples of the run themselves.
 _RHO = 0.001
 
 
 @dataclass(frozen=True)
 class SmoothedWords(Words):
-    """What is said of a run about a smoothed classifier.
+    """The sentences about a run of a smoothed classifier.
 
     Attributes:
-        derived: how its radii came about, as the end of a sentence.
+        derived: how its radii were obtained, as the end of a sentence.
     """
 
     derived: ClassVar[str]
@@ -33,14 +33,14 @@ class SmoothedWords(Words):
 
     @abstractmethod
     def seconds(self) -> str | None:
-        """How long it took where no session says so."""
+        """How long it took, if no session is recorded."""
 
     def provided(self) -> list[str]:
-        """What everything else rests on."""
+        """What everything else depends on."""
         return []
 
     def seed(self) -> list[str]:
-        """What is assumed of the seed."""
+        """What is assumed about the seed."""
         return []
 
     def limits(self) -> str:
@@ -56,7 +56,7 @@ class SmoothedWords(Words):
 
     @final
     def speed(self) -> str | None:
-        """How long it took, from the session log or from what else is known."""
+        """How long it took, from the session log if there is one."""
         sessions = self.run.run.sessions
         samples, seconds = sum(each.samples for each in sessions), sum(each.seconds for each in sessions)
         examples = sum(each.examples for each in sessions)
@@ -64,45 +64,45 @@ class SmoothedWords(Words):
             times = "one session" if len(sessions) == 1 else f"{len(sessions)} sessions"
             return (
                 f"{samples:,} noisy samples for {examples:,} examples in {duration(seconds)} ({times}): "
-                f"{short(samples / seconds)} samples a second, {short(seconds / examples)} seconds an example."
+                f"{short(samples / seconds)} samples per second, {short(seconds / examples)} seconds per example."
             )
         return self.seconds()
 
     def stopping(self) -> list[str]:
-        """What was asked of the estimator."""
-        found = []
-        asked = self.run.manifest.estimator.get("radii") or self.run.manifest.estimator.get("radius")
-        precision = self.run.manifest.estimator.get("precision")
+        """When sampling stopped, and which numbers that makes smaller."""
+        sentences = []
+        estimator = self.run.manifest.estimator
+        radii, precision = estimator.get("radii") or estimator.get("radius"), estimator.get("precision")
         if precision is not None:
-            found.append(
+            sentences.append(
                 f"Sampling stopped once each input's radius was within {formats.percent(precision, 1)}% of the largest "
-                "that all samples could be expected to give: average and median radius are valid, and up to that "
-                "smaller."
+                "that all samples could be expected to give. The average and median radius are valid, but smaller by "
+                "up to that much."
             )
-        if asked:
-            radii = ", ".join(map(formats.threshold, asked if isinstance(asked, list | tuple) else [asked]))
-            found.append(
-                f"Sampling stopped once each input was decided at radius {radii}. Certified accuracy is meant to be "
-                "read at these radii; at others, and in the average and median radius, it is valid but smaller than it "
-                "could be. An input that was given up at a radius is undecided there: that says nothing against it."
+        if radii:
+            listed = ", ".join(map(formats.threshold, radii if isinstance(radii, list | tuple) else [radii]))
+            sentences.append(
+                f"Sampling stopped once each input was decided at radius {listed}. Read certified accuracy at these "
+                "radii: at others, it is valid but smaller than it could be, and so are the average and median radius. "
+                "An input that was given up at a radius is undecided there, which says nothing against it."
             )
-        return found
+        return sentences
 
     @final
     def proved(self, summary: Summary) -> list[str]:
-        """What follows from the numbers, and with which probability."""
+        """What follows from the numbers, and with what probability."""
         alpha, norm = summary.alpha, Norm(summary.norm)
         false = short(alpha * summary.examples)
         return [
             *self.provided(),
-            f"For each single input that is certified: whatever the adversary does within the certified radius "
-            f"({norm.value}, {norm.unit}), the smoothed classifier's answer stays the certified class. This rests on "
+            f"For each certified input: whatever the adversary does within the certified radius ({norm.value}, "
+            f"{norm.unit}), the smoothed classifier's answer stays the certified class. This rests on "
             f"{summary.guarantee}, {self.derived}.",
-            "Every realization of the noise was taken once, so nothing was estimated: no certificate is false "
+            "Every realization of the noise was used once, so nothing was estimated: no certificate is false "
             "(alpha = 0)."
             if alpha == 0.0
             else f"Each certificate is false with probability at most alpha = {alpha:g}, over the random noise. Among "
-            f"{summary.examples} examples that is {false} false ones at most, on average.",
+            f"{summary.examples} examples that is at most {false} false ones on average.",
             *self._together(),
             *_on_these(summary),
             _intervals(summary),
@@ -111,18 +111,18 @@ class SmoothedWords(Words):
 
     @final
     def not_proved(self) -> list[str]:
-        """What is assumed, and what no number here says."""
+        """What is assumed, and what the numbers do not show."""
         return [
-            "The guarantee is for the smoothed classifier: the one that adds this noise and takes the vote. The base "
+            "The guarantee is for the smoothed classifier, which adds this noise and takes the vote. The base "
             "classifier alone has no guarantee. In use, the noise must be added in the same input space.",
-            "A larger change than the certified radius, or a change measured in another norm, is not covered. That an "
-            "input is not certified does not mean that an attack on it exists.",
+            "Changes larger than the certified radius, or measured in another norm, are not covered. An input that is "
+            "not certified need not have an adversarial.",
             f"{self.run.subset.assumed} Neither can be seen from the votes.",
             self.run.assumption,
             *self.seed(),
-            "The base classifier is the model as the backend named above computes it, at the precision named above. "
-            "Another backend rounds otherwise: it makes another base classifier, for which nothing is certified here. "
-            "The base classifier must treat each input by itself (no batch statistics).",
+            "The base classifier is the model as computed by the backend and at the precision named above. Another "
+            "backend rounds differently and makes another base classifier, for which nothing is certified here. The "
+            "base classifier must treat each input separately (no batch statistics).",
         ]
 
     def _together(self) -> list[str]:
@@ -137,7 +137,7 @@ class SmoothedWords(Words):
 
 
 def _intervals(summary: Summary) -> str:
-    """What both ends of an interval bound: a share of the examples themselves where they are no sample."""
+    """What both ends of an interval bound; without a random sample, the share of the examples themselves."""
     about = "all such inputs" if summary.sampled else f"these {summary.examples} examples"
     certifies = "this procedure certifies" if summary.sampled else "this procedure certifies on average"
     return (
@@ -151,13 +151,13 @@ def _answers(alpha: float) -> str:
     if alpha == 0.0:
         return "Accuracy on unchanged inputs counts the smoothed classifier's own answers."
     return (
-        "Accuracy on unchanged inputs counts answers of the procedure Predict on the estimation votes, each of which "
-        f"is another than the smoothed classifier's with probability at most {alpha:g}."
+        "Accuracy on unchanged inputs counts answers of the procedure Predict on the estimation votes. Each answer "
+        f"differs from the smoothed classifier's with probability at most {alpha:g}."
     )
 
 
 def _on_these(summary: Summary) -> list[str]:
-    """Both bounds on how many of the very examples are robust, at the headline's radius; none if it is certain."""
+    """Two bounds on how many of these examples are robust at the headline's radius; none if alpha is 0."""
     if summary.alpha == 0.0:
         return []
     radius, share = telling(summary)
@@ -166,7 +166,7 @@ def _on_these(summary: Summary) -> list[str]:
         100.0 * bound(certified, summary.examples, summary.alpha, _RHO)
         for bound in (robust_share_exact, robust_share_cohen)
     )
-    at = "while unchanged" if radius == 0.0 else f"up to {formats.threshold(radius)}"
+    at = "when unchanged" if radius == 0.0 else f"up to {formats.threshold(radius)}"
     return [
         f"On these {summary.examples} examples themselves, with probability {100 * (1 - _RHO):g}% over the noise: the "
         f"smoothed classifier is right and robust {at} on at least {show_down(exact, 1)}% by the exact binomial "

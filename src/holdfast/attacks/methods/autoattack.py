@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from holdfast.attacks.base import Problem
     from holdfast.attacks.target import Target
 
-# Its targeted losses compare with the third and fourth class.
+# Its targeted losses use the third and fourth most likely class.
 _FEWEST_CLASSES = 4
 _MOST_TARGETS = 9
-# Square's first squares in L2 have a fifth of the image's height.
+# In L2, the first squares of Square have a fifth of the image's height.
 _LOWEST = 5
 
 
@@ -48,22 +48,22 @@ class AutoAttack(Attack):
         check_norm(self, self.norm)
 
     def check(self, target: Target) -> None:
-        """Also that there are images and enough classes."""
+        """Also raise UsageError unless inputs are images of sufficient size with enough classes."""
         super().check(target)
         if len(target.shape) != 3 or target.num_classes < _FEWEST_CLASSES:
             raise UsageError(
                 f"autoattack is for images (channels, height, width) of at least {_FEWEST_CLASSES} classes, got inputs "
-                f"of shape {target.shape} and {target.num_classes} classes; take pgd"
+                f"of shape {target.shape} and {target.num_classes} classes; use pgd"
             )
         if self.measure is Norm.L2 and target.shape[1] < _LOWEST:
             raise UsageError(
-                f"autoattack in l2 is for images of at least {_LOWEST} pixels' height (Square of pyautoattack "
-                f"{installed_version(self.library)} divides it by {_LOWEST}), got inputs of shape {target.shape}; take "
-                "pgd:norm=l2"
+                f"autoattack in l2 is for images at least {_LOWEST} pixels high (Square of pyautoattack "
+                f"{installed_version(self.library)} divides the height by {_LOWEST}), got inputs of shape "
+                f"{target.shape}; use pgd:norm=l2"
             )
 
     def search(self, problem: Problem) -> Tensor:
-        """Run it on a batch of one."""
+        """Run the attack on a batch of one."""
         package = imported("pyautoattack", "The attack 'autoattack'")
         cube = Cube(problem)
         logging.getLogger("auto-attack").setLevel(logging.ERROR)
@@ -72,7 +72,7 @@ class AutoAttack(Attack):
             norm={"linf": "Linf", "l2": "L2"}[self.norm],
             eps=problem.budget / cube.width,
             device=problem.target.device,
-            # Below 2^32, for those that want that; never 0, which it would take for none.
+            # Below 2^32, as its parts require, and never 0, which would mean no seed.
             seed=problem.seed % (2**32 - 1) + 1,
         )
         targets = min(_MOST_TARGETS, problem.target.num_classes - 1)

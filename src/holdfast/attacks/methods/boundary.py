@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Boundary(FoolboxAttack):
-    """A walk along the boundary, toward the input, by decisions alone.
+    """A walk along the decision boundary toward the input, using only decisions.
 
     Args:
-        steps: at most; one query each, and two for each tenth.
+        steps: most steps; each takes one query, every tenth takes two.
     """
 
     name: ClassVar[str] = "boundary"
@@ -33,5 +33,5 @@ class Boundary(FoolboxAttack):
         check_whole("steps", self.steps)
 
     def made(self, attacks: ModuleType) -> Any:
-        """From blended uniform noise."""
+        """Make the attack; it starts from blended uniform noise."""
         return attacks.BoundaryAttack(steps=self.steps)

@@ -1,4 +1,4 @@
-"""Gradients through what has none, and through randomness: BPDA and EOT. Source: Athalye, Carlini & Wagner 2018,
+"""BPDA and EOT: gradients through steps without one, and through randomness. Source: Athalye, Carlini & Wagner 2018,
 "Obfuscated Gradients Give a False Sense of Security"; Athalye, Engstrom, Ilyas & Kwok 2018 for EOT."""
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class BPDA(Attack):
     """Projected ascent of the mean cross-entropy over new draws of the randomness in each step.
 
-    Where the forward pass has no gradient (rounding noise, a defence of yours), the backward pass takes the identity.
+    If a step of the forward pass has no gradient (rounding in the noise or in a defence), the backward pass uses the
+    identity.
 
     Args:
         norm: "linf" or "l2".
@@ -46,7 +47,7 @@ class BPDA(Attack):
         check_whole("samples", self.samples)
 
     def search(self, problem: Problem) -> Tensor:
-        """Climb from a random start."""
+        """Ascend from a random start."""
         generator, target = problem.generator(), problem.target
 
         def loss(x: Tensor) -> Tensor:
@@ -58,7 +59,7 @@ class BPDA(Attack):
 
 
 def expected_loss(problem: Problem, logits: Tensor) -> Tensor:
-    """The mean over draws of what the adversary wants to be large, from logits `(1, samples, classes)`."""
+    """The mean over draws of the loss that the adversary maximizes, from logits `(1, samples, classes)`."""
     aim = problem.label if problem.target_class is None else problem.target_class
     error = cross_entropy(logits[0], logits.new_full((logits.shape[1],), aim).long())
     return error if problem.target_class is None else -error

@@ -1,5 +1,5 @@
 """Carlini & Wagner's L0 attack, by pixels. Source: Carlini & Wagner 2017, "Towards Evaluating the Robustness of Neural
-Networks", section VI.B. Written here since the libraries' own are missing or weak."""
+Networks", section VI.B. Written here since libraries lack it or have a weak one."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 
     from holdfast.attacks.base import Problem
 
-# The weight of the squared length beside the margin: enough that pixels which do not help stay near their values.
+# Weight of the squared length relative to the margin: enough to keep pixels that do not help near their values.
 _LENGTH = 1e-3
 _FEW = 8
 
 
 @dataclass(frozen=True)
 class CarliniWagnerL0(Attack):
-    """Shrinks the set of pixels that may change: the one that helps least is fixed, and the rest is optimized again.
+    """Shrink the set of pixels that may change: fix the ones that help least, and optimize the others again.
 
-    How much a pixel helps is the change of its values times the slope of the margin there. As long as that is easy,
-    several pixels are fixed at a time. At the end each pixel that is left is put back where it is not needed.
+    A pixel helps by the change of its values times the gradient of the margin there. Several pixels are fixed at a time
+    while that works. At the end, each changed pixel that is not needed is put back.
 
     Args:
-        steps: of Adam for each set of pixels, at most.
+        steps: most steps of Adam for each set of pixels.
         step_size: of Adam, as a share of the range of a value.
-        share: of the pixels left that are fixed at a time, in (0, 1); it is halved where that was too many.
+        share: share of the remaining pixels to fix at a time, in (0, 1); halved whenever that was too many.
     """
 
     name: ClassVar[str] = "cw-l0"
@@ -53,7 +53,7 @@ class CarliniWagnerL0(Attack):
         check_share("share", self.share)
 
     def search(self, problem: Problem) -> Tensor | None:
-        """Fix pixels until what is left is not enough."""
+        """Fix pixels until the remaining ones do not suffice."""
         shape = problem.x.shape[2:] if problem.x.ndim == 4 else problem.x.shape[1:]
         free = torch.ones(shape, dtype=torch.bool, device=problem.x.device)
         found = self._adversarial(problem, free, problem.x)
@@ -67,10 +67,8 @@ class CarliniWagnerL0(Attack):
             if len(order) <= 1:
                 break
             count = max(1, int(share * len(order)))
-            # Where the last few are left, each of them is tried, not the weakest alone.
-            choices = (
-                [order[:count]] if len(order) > _FEW else [order[place : place + 1] for place in range(len(order))]
-            )
+            # Of the last few pixels, try to fix each one, not only the weakest.
+            choices = [order[:count]] if len(order) > _FEW else list(order.unsqueeze(1))
             smaller = self._shrunk(problem, best, left, choices)
             if smaller is not None:
                 free, found = smaller
@@ -83,7 +81,7 @@ class CarliniWagnerL0(Attack):
     def _shrunk(
         self, problem: Problem, best: Tensor, left: Tensor, choices: list[Tensor]
     ) -> tuple[Tensor, tuple[Tensor, Tensor]] | None:
-        """The set without the first choice of pixels that is not needed, and what `_adversarial` found for it."""
+        """The set without the first choice of pixels that is not needed, and the result of `_adversarial` for it."""
         for fixed in choices:
             smaller = left.clone()
             smaller.view(-1)[fixed] = False
@@ -93,7 +91,7 @@ class CarliniWagnerL0(Attack):
         return None
 
     def _adversarial(self, problem: Problem, free: Tensor, start: Tensor) -> tuple[Tensor, Tensor] | None:
-        """An adversarial that changes free pixels only, and how much each pixel of it helps; None if none is found."""
+        """An adversarial that changes only free pixels, and how much each of them helps; None if none is found."""
         target, width = problem.target, problem.target.high - problem.target.low
         margin = torch.zeros(())
         found: list[tuple[Tensor, Tensor]] = []
@@ -104,8 +102,8 @@ class CarliniWagnerL0(Attack):
             margin = ahead.detach()[0]
             return _LENGTH * (x - problem.x).square().sum() - ahead.sum()
 
-        def seen(x: Tensor, gradient: Tensor) -> bool:
-            # The classifier is asked only where the scores say so.
+        def stop(x: Tensor, gradient: Tensor) -> bool:
+            # Query the decision only if the scores predict success.
             if float(margin) <= 0.0 or not bool(problem.succeeds(x)[0]):
                 return False
             helps = (gradient * (x - problem.x)).abs()[0]
@@ -113,12 +111,12 @@ class CarliniWagnerL0(Attack):
             return True
 
         bounds = target.low, target.high
-        descend(loss, start, bounds, self.steps, self.step_size * width, free=free, seen=seen)
+        descend(loss, start, bounds, self.steps, self.step_size * width, free=free, stop=stop)
         return found[0] if found else None
 
 
 def _without_needless(problem: Problem, x: Tensor) -> Tensor:
-    """The adversarial with each changed pixel put back, the least changed first, where it stays adversarial."""
+    """Put back each changed pixel, the least changed first, if the input stays adversarial without it."""
     left = changed_pixels(problem.x[0], x[0])
     changes = (x - problem.x).abs()[0]
     order = (changes.sum(dim=0) if changes.ndim == 3 else changes).masked_fill(~left, torch.inf).flatten().argsort()

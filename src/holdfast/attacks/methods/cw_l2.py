@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CarliniWagnerL2(FoolboxAttack):
-    """The squared length of the change plus a constant times the margin, minimized by Adam behind a tanh.
+    """The squared length of the change plus a constant times the margin, minimized by Adam through a tanh.
 
-    A value at an end of its range would be frozen there, where the tanh has no slope: foolbox is told a range that is a
-    little wider, and results are clipped and verified.
+    A value at an end of its range would be frozen, since the tanh has no slope there. So foolbox gets a slightly wider
+    range, and results are clipped and verified.
 
     Args:
         steps: of Adam for each constant.
-        searches: constants that are tried, by bisection.
+        searches: number of constants to try, by bisection.
         step_size: of Adam.
     """
 
@@ -45,7 +45,7 @@ class CarliniWagnerL2(FoolboxAttack):
         check_above_zero("step_size", self.step_size)
 
     def made(self, attacks: ModuleType) -> Any:
-        """With confidence 0."""
+        """Make the attack, with confidence 0."""
         return attacks.L2CarliniWagnerAttack(
             binary_search_steps=self.searches, steps=self.steps, stepsize=self.step_size, initial_const=1e-2
         )

@@ -1,5 +1,5 @@
 """Carlini & Wagner's Linf attack. Source: Carlini & Wagner 2017, "Towards Evaluating the Robustness of Neural
-Networks", section VI.C. Written here since the libraries' own are weak or need more packages."""
+Networks", section VI.C. Written here since those of libraries are weak or need more packages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from holdfast.attacks.base import Problem
 
-# The constant before the margin: from the first to the last, times ten.
+# Constants for the margin, tried in this order.
 _CONSTANTS = (1.0, 10.0, 100.0)
 # The smallest limit, as a share of the range of a value: less than half a step of 8-bit images.
 _LEAST = 1.0 / 512
@@ -26,10 +26,10 @@ _LEAST = 1.0 / 512
 
 @dataclass(frozen=True)
 class CarliniWagnerLinf(Attack):
-    """What of the change lies above a limit is penalized beside the margin; the limit shrinks while that succeeds.
+    """Minimize the margin and the part of the change above a limit; shrink the limit as long as that succeeds.
 
     Args:
-        steps: of Adam for each limit and constant, at most.
+        steps: most steps of Adam for each limit and constant.
         step_size: of Adam, as a share of the limit.
         shrink: factor of the limit from one round to the next, in (0, 1); 0.9 in the authors' code.
     """
@@ -66,7 +66,7 @@ class CarliniWagnerLinf(Attack):
         return best
 
     def _adversarial(self, problem: Problem, start: Tensor, limit: float, constant: float) -> Tensor | None:
-        """An adversarial no further than the limit in any value; None if none is found."""
+        """An adversarial whose values all change by at most the limit; None if none is found."""
         target = problem.target
         margin = torch.zeros(())
         found: list[Tensor] = []
@@ -78,7 +78,7 @@ class CarliniWagnerLinf(Attack):
             above = ((x - problem.x).abs() - limit).clamp_min(0.0).sum()
             return above - constant * ahead.clamp_max(0.0).sum()
 
-        def seen(x: Tensor, gradient: Tensor) -> bool:
+        def stop(x: Tensor, gradient: Tensor) -> bool:
             if float(margin) <= 0.0:
                 return False
             inside = problem.x + (x - problem.x).clamp(-limit, limit)
@@ -87,5 +87,5 @@ class CarliniWagnerLinf(Attack):
             return bool(found)
 
         bounds = target.low, target.high
-        descend(loss, start, bounds, self.steps, self.step_size * limit, seen=seen)
+        descend(loss, start, bounds, self.steps, self.step_size * limit, stop=stop)
         return found[0] if found else None

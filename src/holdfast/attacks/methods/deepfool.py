@@ -21,8 +21,8 @@ class DeepFool(FoolboxAttack):
 
     Args:
         norm: "l2" or "linf".
-        steps: at most.
-        overshoot: share of the way by which it goes on behind the boundary; 0.02 in the authors' code.
+        steps: most steps.
+        overshoot: how far to go beyond the boundary, as a share of the way; 0.02 in the authors' code.
     """
 
     name: ClassVar[str] = "deepfool"
@@ -42,6 +42,6 @@ class DeepFool(FoolboxAttack):
         check_above_zero("overshoot", self.overshoot)
 
     def made(self, attacks: ModuleType) -> Any:
-        """In the norm."""
+        """Make the attack for the norm."""
         kind = attacks.L2DeepFoolAttack if self.norm == "l2" else attacks.LinfDeepFoolAttack
         return kind(steps=self.steps, overshoot=self.overshoot)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FGSM(FoolboxAttack):
-    """One step of the whole budget along the gradient of the cross-entropy.
+    """One step of the size of the budget along the gradient of the cross-entropy.
 
     Args:
         norm: "linf" or "l2".
@@ -28,7 +28,7 @@ class FGSM(FoolboxAttack):
     norms = (Norm.LINF, Norm.L2)
     minimizes = False
     randomized = False
-    # As foolbox has it.
+    # A limit of foolbox.
     targeted = False
     source = "Goodfellow et al. 2015; foolbox"
     norm: str = "linf"
@@ -37,5 +37,5 @@ class FGSM(FoolboxAttack):
         check_norm(self, self.norm)
 
     def made(self, attacks: ModuleType) -> Any:
-        """In the norm."""
+        """Make the attack for the norm."""
         return attacks.LinfFastGradientAttack() if self.norm == "linf" else attacks.L2FastGradientAttack()

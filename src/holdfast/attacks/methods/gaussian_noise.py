@@ -1,4 +1,4 @@
-"""Noise in the place of an attack: what a random change of the same size does. Source: Szegedy et al. 2014, "Intriguing
+"""Noise instead of an attack: the effect of a random change of the same size. Source: Szegedy et al. 2014, "Intriguing
 properties of neural networks", Table 1 (the last rows)."""
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GaussianNoise(Attack):
-    """One draw of normal noise, cut to the range of the inputs; adversarial if it happens to be.
+    """One draw of normal noise, clipped to the range of the inputs; it is adversarial only by chance.
 
     Args:
         deviation: of the noise on each value, in input units; 0.1 and 0.3 in Table 1 of the paper.
@@ -37,6 +37,6 @@ class GaussianNoise(Attack):
         check_above_zero("deviation", self.deviation)
 
     def search(self, problem: Problem) -> Tensor:
-        """The noisy input."""
+        """Return the noisy input."""
         noise = torch.empty_like(problem.x).normal_(generator=problem.generator())
         return (problem.x + self.deviation * noise).clamp(problem.target.low, problem.target.high)

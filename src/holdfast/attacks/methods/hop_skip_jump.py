@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class HopSkipJump(FoolboxAttack):
-    """Gradients at the boundary, estimated from decisions, and bisection toward the input.
+    """Gradients at the decision boundary, estimated from decisions, and bisection toward the input.
 
     Args:
         norm: "l2" or "linf".
         steps: of the outer loop.
-        estimates: queries of the first gradient; later ones take more.
+        estimates: queries for the first gradient; later gradients take more.
     """
 
     name: ClassVar[str] = "hop-skip-jump"
@@ -39,7 +39,7 @@ class HopSkipJump(FoolboxAttack):
         check_whole("estimates", self.estimates)
 
     def made(self, attacks: ModuleType) -> Any:
-        """From blended uniform noise."""
+        """Make the attack; it starts from blended uniform noise."""
         return attacks.HopSkipJumpAttack(
             constraint=self.norm, steps=self.steps, initial_gradient_eval_steps=self.estimates
         )

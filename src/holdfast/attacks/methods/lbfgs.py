@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from holdfast.attacks.base import Problem
 
-# Factors of the squared length that are tried lie between these.
+# Range of the factors of the squared length.
 _LEAST, _MOST = 1e-4, 1e4
 
 
@@ -28,12 +28,12 @@ _LEAST, _MOST = 1e-4, 1e4
 class LBFGS(Attack):
     """A constant times the squared length plus the cross-entropy of the target class, minimized by L-BFGS in the box.
 
-    The largest constant for which the minimum is adversarial is found by bisection. Where there is no target class, it
-    is the most probable wrong one.
+    Bisection finds the largest constant for which the minimum is adversarial. Without a target class, it aims at the
+    most probable wrong class.
 
     Args:
-        steps: iterations of L-BFGS for each constant.
-        searches: constants that are tried.
+        steps: most iterations of L-BFGS for each constant.
+        searches: number of constants to try.
     """
 
     name: ClassVar[str] = "lbfgs"
@@ -51,7 +51,7 @@ class LBFGS(Attack):
         check_whole("searches", self.searches)
 
     def search(self, problem: Problem) -> Tensor | None:
-        """Bisection over the constant, on a logarithmic scale."""
+        """Bisect over the constant, on a logarithmic scale."""
         classes = _target_classes(problem)
         least, most = np.log(_LEAST), np.log(_MOST)
         best: Tensor | None = None

@@ -1,5 +1,5 @@
 """NATTACK. Source: Li, Li, Wang, Zhang & Gong 2019, "NATTACK: Learning the Distributions of Adversarial Examples for an
-Improved Black-Box Attack on Deep Neural Networks". Written here since its own code does not import any more."""
+Improved Black-Box Attack on Deep Neural Networks". Written here since the authors' code can no longer be imported."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NAttack(Attack):
-    """Learns the mean of a normal distribution of changes of which most samples are adversarial, from scores alone.
+    """Learn the mean of a normal distribution of changes whose samples are mostly adversarial, from scores only.
 
     Each step draws a population around the mean, projects it to the budget, and moves the mean along the samples
-    weighted by their standardized margins. It needs no gradient of the classifier, so none can be hidden from it. The
-    mean is a sample, too: against a random classifier it depends least on luck.
+    weighted by their standardized margins. It needs no gradients of the classifier, so obfuscated ones do not hinder
+    it. The mean itself is a sample: against a random classifier it depends least on luck.
 
     Args:
         norm: "linf" or "l2".
-        steps: at most.
-        population: samples of a step; 300 in public implementations of the method, as the two defaults that follow.
+        steps: most steps.
+        population: samples per step. Its default, 300, and the next two are those of public implementations.
         spread: standard deviation of the distribution, as a share of the range of a value.
-        rate: of learning, likewise.
-        coarse: pixels along each side of an image that get one value of the normal distribution, interpolated between
-            them; fewer numbers are learned sooner. The authors take 32 x 32 for images of ImageNet.
+        rate: learning rate, as a share of the range of a value.
+        coarse: pixels along each side of an image that share one value of the normal distribution, with interpolation
+            between the values; fewer numbers are learned sooner. The authors use 32 x 32 for images of ImageNet.
 
     Raises:
-        UsageError: a parameter is out of range; in the search, coarse changes of inputs that are no images.
+        UsageError: a parameter is out of range or, in the search, changes are coarse but inputs are not images.
     """
 
     name: ClassVar[str] = "nattack"
@@ -63,7 +63,7 @@ class NAttack(Attack):
         check_whole("coarse", self.coarse)
 
     def search(self, problem: Problem) -> Tensor | None:
-        """Move the mean until it, or the best sample, is adversarial."""
+        """Move the mean until it or the best sample is adversarial."""
         x, target, generator = problem.x, problem.target, problem.generator()
         width = target.high - target.low
         mean = torch.zeros_like(x)
@@ -84,7 +84,7 @@ class NAttack(Attack):
         return None
 
     def _noise(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """A population of normal changes, of which the first is none."""
+        """A population of normal changes, of which the first is zero."""
         shape = tuple(x.shape[1:])
         if self.coarse > 1:
             if len(shape) != 3:

@@ -1,5 +1,5 @@
-"""Few pixels by differential evolution. Source: Su, Vargas & Sakurai 2019, "One Pixel Attack for Fooling Deep Neural
-Networks"."""
+"""A few pixels changed by differential evolution. Source: Su, Vargas & Sakurai 2019, "One Pixel Attack for Fooling Deep
+Neural Networks"."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
     from holdfast.attacks.base import Problem
 
-# Pixels that may be searched for at once; more are another kind of attack.
+# Most pixels to search for at once; more need another kind of attack.
 _MOST_PIXELS = 20
 
 
 @dataclass(frozen=True)
 class OnePixel(Attack):
-    """Places and values of as many pixels as the budget has, evolved against the scores alone.
+    """Evolve positions and values of as many pixels as the budget allows, using only scores.
 
     Args:
-        population: candidates of a generation, for each number that is searched for.
-        generations: at most.
+        population: candidates per generation, for each pixel in the budget.
+        generations: most generations.
     """
 
     name: ClassVar[str] = "one-pixel"
@@ -51,16 +51,16 @@ class OnePixel(Attack):
         check_whole("generations", self.generations)
 
     def check_budget(self, budget: float) -> None:
-        """Also that there are not too many pixels to search for."""
+        """Also raise UsageError if the budget has too many pixels."""
         super().check_budget(budget)
         if budget > _MOST_PIXELS:
             raise UsageError(
-                f"one-pixel searches for up to {_MOST_PIXELS} pixels, got a budget of {budget:g}; take cw-l0 or "
+                f"one-pixel searches for up to {_MOST_PIXELS} pixels, got a budget of {budget:g}; use cw-l0 or "
                 "pointwise"
             )
 
     def search(self, problem: Problem) -> Tensor:
-        """Evolve, and stop as soon as the margin is won and the classifier answers so."""
+        """Evolve until the margin is above 0 and the decision confirms it."""
         count, target = int(problem.budget), problem.target
         pixels, channels = pixel_count(target.shape), channel_count(target.shape)
         one = [(0.0, math.nextafter(float(pixels), 0.0)), *[(target.low, target.high)] * channels]
@@ -91,7 +91,7 @@ class OnePixel(Attack):
 
 
 def _images(x: Tensor, genes: NDArray[np.float64]) -> Tensor:
-    """Images `(batch, *event)` from genes `(batch, pixels, 1 + channels)`: a place, and a value for each channel."""
+    """Images `(batch, *event)` from genes `(batch, pixels, 1 + channels)`: a position, and a value per channel."""
     batch, count, width = genes.shape
     flat = x.reshape(1, width - 1, -1).repeat(batch, 1, 1)
     places = torch.from_numpy(genes[:, :, 0].astype(np.int64)).to(x.device).clamp(0, flat.shape[2] - 1)
@@ -101,13 +101,13 @@ def _images(x: Tensor, genes: NDArray[np.float64]) -> Tensor:
 
 
 def _evolution() -> Any:
-    """scipy's, whose stubs do not know what `vectorized` does to the function."""
+    """scipy's function, untyped since its stubs do not know how `vectorized` changes the objective."""
     from scipy.optimize import differential_evolution
 
     return differential_evolution
 
 
 def _generator(seed: int) -> dict[str, Any]:
-    """The generator under the name that this scipy has for it."""
+    """The generator as a keyword argument, under the name that this version of scipy expects."""
     name = "rng" if "rng" in inspect.signature(_evolution()).parameters else "seed"
     return {name: np.random.default_rng(seed)}

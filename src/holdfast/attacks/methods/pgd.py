@@ -40,7 +40,7 @@ class PGD(FoolboxAttack):
         check_whole("steps", self.steps)
 
     def made(self, attacks: ModuleType) -> Any:
-        """In the norm."""
+        """Make the attack for the norm."""
         kind = (
             attacks.LinfProjectedGradientDescentAttack
             if self.norm == "linf"

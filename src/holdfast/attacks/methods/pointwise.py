@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pointwise(FoolboxAttack):
-    """Salt-and-pepper noise, from which pixels are put back one by one while it stays adversarial.
+    """Start from salt-and-pepper noise and put pixels back one by one while the input stays adversarial.
 
-    foolbox puts back channels, and the threat model counts pixels: it is given one switch for each changed pixel
-    instead of the values, so that all channels of a pixel go together.
+    foolbox puts back channels, but the threat model counts pixels. So foolbox gets one switch for each changed pixel
+    instead of the values, and all channels of a pixel change together.
 
     Args:
-        steps: amounts of salt-and-pepper noise that are tried for the start.
+        steps: number of amounts of salt-and-pepper noise to try for the start.
     """
 
     name: ClassVar[str] = "pointwise"
@@ -44,7 +44,7 @@ class Pointwise(FoolboxAttack):
         check_whole("steps", self.steps)
 
     def made(self, attacks: ModuleType) -> Any:
-        """The start."""
+        """Make the attack that finds the start."""
         return attacks.SaltAndPepperNoiseAttack(steps=self.steps)
 
     def _run(self, foolbox: Any, model: Any, cube: Cube, problem: Problem, by_gradients: bool) -> Tensor | None:
@@ -60,13 +60,13 @@ class Pointwise(FoolboxAttack):
         try:
             left: Tensor = attack.run(switched, torch.zeros_like(on), criterion, starting_points=on)
         except AssertionError:
-            # It asks about its start again, and gives up if that was no adversarial.
+            # foolbox queries its start again, and raises if it is not adversarial.
             return None
         return switches.points(left)
 
 
 class _Switches(nn.Module):
-    """Decisions for settings `(batch, switches)`: 0 puts a changed pixel back, anything else leaves it."""
+    """Decisions for settings `(batch, switches)`: 0 puts a changed pixel back, other values keep it changed."""
 
     def __init__(self, decisions: Any, x: Tensor, start: Tensor, changed: Tensor) -> None:
         super().__init__()
@@ -76,13 +76,13 @@ class _Switches(nn.Module):
         self.changed = changed
 
     def points(self, settings: Tensor) -> Tensor:
-        """The images of settings."""
+        """The inputs for these settings."""
         left = self.changed.new_zeros((len(settings), *self.changed.shape))
         left[:, self.changed] = settings != 0.0
-        # The channels of an image lie before the pixels.
+        # In images, the channel axis comes before the pixels.
         return torch.where(left.unsqueeze(1) if self.x.ndim == 4 else left, self.start, self.x)
 
     def forward(self, settings: Tensor) -> Tensor:
         """`(batch, switches) -> (batch, 2)`."""
-        found: Tensor = self.decisions(self.points(settings))
-        return found
+        decisions: Tensor = self.decisions(self.points(settings))
+        return decisions

@@ -27,14 +27,14 @@ _OBJECTIVES = ("soft", "expected")
 
 @dataclass(frozen=True)
 class SmoothPGD(Attack):
-    """Projected ascent against the vote: of the loss of the mean prediction over noisy copies, or of their mean loss.
+    """Projected ascent on the loss of the mean prediction over noisy copies, or on their mean loss.
 
     Args:
         norm: "l2" or "linf".
         steps: gradient steps; 20 in commands of public code for the attack of Salman et al.
         samples: noisy copies in each step; 128 in the same commands.
         objective: "soft" (Salman et al.) or "expected" (Cohen et al.).
-        fresh: whether each step has noise of its own, as in Cohen et al.; otherwise all steps share it.
+        fresh: 1 for new noise in each step, as in Cohen et al.; 0 for the same noise in all steps.
     """
 
     name: ClassVar[str] = "smooth-pgd"
@@ -53,18 +53,18 @@ class SmoothPGD(Attack):
         check_whole("steps", self.steps)
         check_whole("samples", self.samples)
         if self.objective not in _OBJECTIVES:
-            raise UsageError(f"objective is {' or '.join(_OBJECTIVES)}, got {self.objective!r}")
+            raise UsageError(f"objective must be {' or '.join(_OBJECTIVES)}, got {self.objective!r}")
         if self.fresh not in (0, 1):
-            raise UsageError(f"fresh is 1 (noise of its own for each step) or 0, got {self.fresh!r}")
+            raise UsageError(f"fresh must be 1 (new noise in each step) or 0, got {self.fresh!r}")
 
     def check(self, target: Target) -> None:
-        """Also that the classifier is smoothed."""
+        """Also raise UsageError unless the classifier is smoothed."""
         if not isinstance(target, SmoothedTarget):
-            raise UsageError("smooth-pgd attacks a smoothed classifier; for one without noise take pgd")
+            raise UsageError("smooth-pgd attacks smoothed classifiers; for one without noise use pgd")
         super().check(target)
 
     def search(self, problem: Problem) -> Tensor:
-        """Climb from a random start."""
+        """Ascend from a random start."""
         generator, target = problem.generator(), problem.target
 
         def loss(x: Tensor) -> Tensor:

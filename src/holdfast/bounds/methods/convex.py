@@ -1,5 +1,5 @@
 """The convex outer polytope. Source: Wong & Kolter 2018, "Provable Defenses against Adversarial Examples via the Convex
-Outer Adversarial Polytope"; computed by convex-adversarial, with the rounding of float64 taken off."""
+Outer Adversarial Polytope"; computed by convex-adversarial, minus the rounding of float64."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from holdfast.estimators.proved import IN_RANGE
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Intervals of a hidden layer are computed from as many numbers as inputs times units; so many fit anywhere.
+# Intervals of a hidden layer need inputs times units numbers; this many fit into any memory.
 _NUMBERS_AT_ONCE = 2**25
 
 
@@ -29,9 +29,9 @@ class Convex(Bound):
         epsilon: the radius to certify, in input units.
         norm: "linf" or "l2".
         inputs: "all" changed inputs, as in the paper, or only those "in-range" of the data set (linf): certificates
-            then say nothing of an input with a value outside of it.
-        search: halvings between 0 and epsilon, for inputs that epsilon is too much for: the largest radius found is
-            the certificate. 0 for yes or no at epsilon.
+            then say nothing about inputs with a value outside.
+        search: halvings between 0 and epsilon, for inputs that are not certified at epsilon: the largest radius found
+            is the certificate. 0 for yes or no at epsilon.
     """
 
     name: ClassVar[str] = "convex"
@@ -55,11 +55,11 @@ class Convex(Bound):
 
     @property
     def in_range(self) -> bool:
-        """As the parameter `inputs` has it."""
+        """Whether `inputs` says so."""
         return self.inputs == IN_RANGE
 
     def prepare(self, classifier: Classifier) -> Method:
-        """The network's layers; a first call tells whether the package is there."""
+        """Extract the network's layers; a first call shows whether the package is installed."""
         limits = (classifier.low, classifier.high) if self.in_range else None
         method = _Polytope(self, plain(classifier), limits)
         middle = torch.full((1, *classifier.shape), (classifier.low + classifier.high) / 2, dtype=torch.float64)

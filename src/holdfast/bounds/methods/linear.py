@@ -1,4 +1,4 @@
-"""The exact margin of a linear classifier: the distance to the nearest of its decision boundaries."""
+"""The exact margin of a linear classifier: the distance to its nearest decision boundary."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Linear(Bound):
-    """The distance of an input to the nearest input that a linear classifier answers otherwise, rounded down.
+    """The distance of an input to the nearest input with another answer of a linear classifier, rounded down.
 
     By Hoelder's inequality it is the smallest (z_y - z_j) / |w_y - w_j|, in the dual norm, over the other classes j.
 
@@ -39,7 +39,7 @@ class Linear(Bound):
         check_norm(self, self.norm)
 
     def prepare(self, classifier: Classifier) -> Method:
-        """The one fully connected layer, with the normalization in it."""
+        """Extract the one fully connected layer, with the normalization merged into it."""
         network = plain(classifier)
         before = [layer for layer in network.hidden if not isinstance(layer, nn.Flatten)]
         weight: Tensor = network.last.weight
@@ -68,7 +68,7 @@ def _diagonal(layer: nn.Module) -> bool:
 
 
 def _expanded(layer: nn.Module, shapes: tuple[torch.Size, ...]) -> Tensor:
-    """By what each feature of an input is multiplied."""
+    """The factor of each feature of an input."""
     if isinstance(layer, nn.Conv2d):
         channels: Tensor = layer.weight[:, :, 0, 0].diagonal()
         return channels.view(-1, 1, 1).expand(shapes[0]).flatten()
@@ -77,7 +77,7 @@ def _expanded(layer: nn.Module, shapes: tuple[torch.Size, ...]) -> Tensor:
 
 
 def _lengths(network: PlainNetwork, weight: Tensor, order: float) -> Tensor:
-    """Of the differences of any two classes' weights, rounded up: each is a sum of differences and products."""
+    """Lengths of the differences of any two classes' weights, rounded up: sums of differences and products."""
     between = weight.unsqueeze(1) - weight.unsqueeze(0)
     lengths: Tensor = torch.linalg.vector_norm(between, order, dim=2)
     longest = float(torch.linalg.vector_norm(weight, order, dim=1).max())

@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _MOST_ENTRIES = 2**28
-# Squarings of the Gram matrix: the bound is then the spectral norm times at most width^(2^-(1 + this)).
+# Squarings of the Gram matrix: the bound is at most width^(2^-(1 + this)) times the spectral norm.
 _SQUARINGS = 10
-# A Frobenius norm from which on the squares that are too small for float64 are too small to count.
+# From this Frobenius norm on, squares that are too small for float64 do not count.
 _LEAST = 2.0**-400
 _SLOPES = {nn.ReLU: 1.0, nn.Sigmoid: 0.25, nn.Flatten: 1.0}
 
 
 @dataclass(frozen=True)
 class Lipschitz(Bound):
-    """The lead over each other class, divided by what an input can change of it for each unit of L2 length.
+    """The lead over each other class, divided by the most that it can change per unit of L2 length.
 
-    That is the product of the layers' spectral norms, with the difference of two rows in the place of the last layer.
-    The paper has sqrt(2) times the last layer's norm, which is never smaller.
+    That is the product of the layers' spectral norms, with the difference of two rows instead of the last layer. The
+    paper has sqrt(2) times the last layer's norm, which is never smaller.
     """
 
     name: ClassVar[str] = "lipschitz"
@@ -42,13 +42,13 @@ class Lipschitz(Bound):
     assumption = "The network is computed with its stored weights in exact arithmetic."
 
     def prepare(self, classifier: Classifier) -> Method:
-        """Spectral norms, which takes seconds for wide layers."""
+        """Compute spectral norms, which takes seconds for wide layers."""
         network = plain(classifier, (nn.ReLU, nn.Sigmoid))
         return MarginQuotient(network, _constants(network))
 
 
 def _constants(network: PlainNetwork) -> Tensor:
-    """By how much the lead of a class over another one can change for each unit of L2 length, rounded up."""
+    """The most that the lead of a class over another one can change per unit of L2 length, rounded up."""
     constant = 1.0
     for layer, shape in zip(network.hidden, network.shapes, strict=False):
         constant = constant * spectral_norm(layer, shape) * (1.0 + 2.0**-50) + UNDERFLOW
@@ -62,8 +62,8 @@ def spectral_norm(layer: nn.Module, shape: torch.Size) -> float:
     """An upper bound on the largest factor by which a layer lengthens a difference of two inputs, in L2.
 
     For an affine layer: with A = W^T W, the norm of A to the power 2^k, to the power 2^-k, where the Frobenius norm
-    stands for the norm of the last power. Each product's rounding is added before its root is taken. Where the weights
-    are next to nothing, or too large to be squared, the Frobenius norm of W.
+    stands for the norm of the last power. Each product's rounding is added before its root is taken. If the weights are
+    next to nothing, or too large to be squared, the Frobenius norm of W.
 
     Raises:
         UsageError: the matrix of the layer would be too large.
@@ -91,7 +91,7 @@ def spectral_norm(layer: nn.Module, shape: torch.Size) -> float:
 
 
 def _symmetric(matrix: Tensor) -> Tensor:
-    """The mean with its transpose: a library's product may be a rounding away from symmetry, on which powers rest."""
+    """The mean with its transpose: a computed product may be a rounding away from symmetry, which the powers need."""
     return (matrix + matrix.T) / 2
 
 

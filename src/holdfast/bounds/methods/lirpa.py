@@ -1,4 +1,4 @@
-"""Bounds by auto_LiRPA, where the user has installed it: IBP, CROWN, and CROWN with the slopes of Wong & Kolter.
+"""Bounds by auto_LiRPA, if it is installed: IBP, CROWN, and CROWN with the slopes of Wong & Kolter.
 
 Source: Xu, Shi, Zhang, Wang, Chang, Huang, Kailkhura, Lin & Hsieh 2020, "Automatic Perturbation Analysis
 for Scalable Certified Robustness and Beyond"."""
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _ORDERS = {"linf": float("inf"), "l2": 2.0}
-# The library's name of each method, and how it bounds ReLU.
+# The library's name of each method, and its bound on ReLU.
 _METHODS = {
     "ibp": ("IBP", "adaptive"),
     "crown": ("CROWN", "adaptive"),
@@ -60,7 +60,7 @@ class Lirpa(Bound):
             raise UsageError(f"method=ibp is for norm=linf, got norm={self.norm}")
 
     def prepare(self, classifier: Classifier) -> Method:
-        """The library's form of the network."""
+        """Convert the network for the library."""
         try:
             library: Any = importlib.import_module("auto_LiRPA")
             perturbations: Any = importlib.import_module("auto_LiRPA.perturbations")
@@ -89,7 +89,7 @@ class _Relaxed(MarginWithin):
         self.bounded = library.BoundedModule(network.layers, example, bound_opts={"relu": slope}, device=example.device)
 
     def least_margins(self, x: Tensor, labels: Tensor, epsilon: float) -> Tensor:
-        """The library's bounds on the margins, as rows of coefficients of the logits."""
+        """The library's bounds on the margins, which are rows of coefficients of the logits."""
         classes = torch.eye(self.network.last.out_features, dtype=x.dtype, device=x.device)
         margins = classes[labels].unsqueeze(1) - classes.unsqueeze(0)
         moved = self.library.BoundedTensor(x, self.perturbation(norm=self.order, eps=epsilon))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-# Neighbours of its own class that a Voronoi cell is cut by at first, and how often those that it misses are added.
+# First number of own-class neighbours whose planes cut a Voronoi cell, and how often to add those that it misses.
 _CUTS, _ROUNDS = 32, 8
 
 
@@ -34,13 +34,13 @@ class Nearest(Bound):
 
     An input in the cell of a stored input j is nearer to j than to every i of the answered class: linear inequalities
     in the change. Any weights on them from 0 on give a lower bound on the change (weak duality), and in L2 those of the
-    quadratic program give the distance itself. In Linf and L1 the best single inequality and the weights of the L2
-    program are taken, which is a lower bound.
+    quadratic program give the distance itself. In Linf and L1, the best single inequality and the weights of the L2
+    program give a lower bound.
 
     Args:
         norm: "l2", "linf" or "l1".
-        cells: nearest cells that are computed by programs; those further away than all of them count by their nearest
-            plane.
+        cells: number of nearest cells to compute by programs; cells further away than all of them count by their
+            nearest plane.
     """
 
     name: ClassVar[str] = "nearest"
@@ -56,7 +56,7 @@ class Nearest(Bound):
             raise UsageError(f"cells is a whole number from 1 on, got {self.cells!r}")
 
     def prepare(self, classifier: Classifier) -> Method:
-        """The stored inputs, and the normalization before them."""
+        """Extract the stored inputs, and the normalization before them."""
         parts = list(flat(classifier.module))
         if not parts or type(parts[-1]) is not NearestNeighbour or len(parts) > 2:
             raise UsageError(
@@ -72,7 +72,7 @@ class Nearest(Bound):
 
 
 class _Near(NamedTuple):
-    """An input as the stored ones see it.
+    """An input and its position among the stored ones.
 
     Attributes:
         point: normalized `(features,)`.
@@ -90,7 +90,7 @@ class _Near(NamedTuple):
 
 
 class _Cells(Method):
-    """Distances to cells, one input after the other."""
+    """Distances to cells, one input at a time."""
 
     def __init__(
         self, bound: Nearest, classifier: Classifier, module: NearestNeighbour, normalization: Normalization | None
@@ -112,12 +112,12 @@ class _Cells(Method):
                 for channels in statistics(normalization, classifier.shape)
             )
             self.scale, self.shift = 1.0 / std, mean / std
-        # Of a lead, more than twice over. No lead is larger than what its error is relative to, so what is left covers
-        # the relative errors of a length, of a quotient, and of a sum with weights.
+        # Error of a lead, more than twice over. No lead is larger than what its error is relative to, so the remainder
+        # covers the relative errors of a length, of a quotient, and of a weighted sum.
         self.gamma = gamma(4 * features + 4 * len(self.labels) + 64)
 
     def logits(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Minus the squared distances to the nearest stored inputs of each class, times the architecture's scale."""
+        """Minus the squared distances to the nearest stored input of each class, times the architecture's scale."""
         logits = np.full((len(x), self.num_classes), -self.steepness * BEYOND)
         slack = np.zeros_like(logits)
         longest = np.square(self.images).sum(axis=1).max()
@@ -131,13 +131,13 @@ class _Cells(Method):
         return torch.from_numpy(logits).to(x.device), torch.from_numpy(slack).to(x.device)
 
     def radii(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The nearest cell of another class, for each input."""
+        """The distance to the nearest cell of another class, for each input."""
         found = [self._radius(each) for each in x.flatten(1).cpu().numpy()]
         answers, radii = zip(*found, strict=True)
         return torch.tensor(answers, dtype=torch.int64), torch.tensor(radii, dtype=torch.float64)
 
     def _point(self, x: Array) -> tuple[Array, Array]:
-        """An input as the stored ones are, and what its rounding is relative to."""
+        """An input normalized like the stored ones, and what its rounding is relative to."""
         return x * self.scale - self.shift, np.abs(x) * self.scale + np.abs(self.shift)
 
     def _radius(self, x: Array) -> tuple[int, float]:
@@ -223,15 +223,15 @@ class _Cells(Method):
         try:
             weights, _ = nnls(np.vstack([apart.T, lead]), target)
         except RuntimeError:
-            # It gave up; whatever bound there is without it stays valid.
+            # No solution found; the bounds without it stay valid.
             return None, np.zeros(apart.shape[1])
-        rest = np.concatenate([apart.T @ weights, [lead @ weights]]) - target
-        if rest[-1] >= 0.0 or not np.isfinite(rest).all():
+        residual = np.concatenate([apart.T @ weights, [lead @ weights]]) - target
+        if residual[-1] >= 0.0 or not np.isfinite(residual).all():
             return None, np.zeros(apart.shape[1])
-        return np.maximum(weights, 0.0), -rest[:-1] / rest[-1]
+        return np.maximum(weights, 0.0), -residual[:-1] / residual[-1]
 
     def _dual(self, near: _Near, cell: Array, own: Array, weights: Array) -> float:
-        """What these weights prove, whatever they are: a change must be at least this long."""
+        """The least length of a change that these weights prove; any weights give a valid bound."""
         apart = cell - own
         lead, error = self._lead(near.point, near.size, apart, np.broadcast_to(cell, apart.shape), own)
         proved = float(weights @ lead) - float(weights @ error) - UNDERFLOW

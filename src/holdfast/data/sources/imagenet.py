@@ -31,7 +31,7 @@ _MOST_LIST = 2**26
 
 
 @source("imagenet", path="DIR")
-def imagenet(path: Path, split: str, *, size: str = "224") -> DataSet:
+def imagenet(path: Path, split: str, *, size: str = "224", crop: str = "") -> DataSet:
     """Images of shape (3, size, size), decoded lazily; the test split is ILSVRC2012's validation set.
 
     The short side is resized to size x 256/224 pixels, rounded, then the centre square is kept, as the field does.
@@ -44,6 +44,7 @@ def imagenet(path: Path, split: str, *, size: str = "224") -> DataSet:
             ILSVRC/Data/CLS-LOC; a val/ without class folders needs LOC_val_solution.csv there or beside it.
         split: "train" or "test".
         size: width and height in pixels.
+        crop: the short side that images are resized to, in the place of size x 256/224.
 
     Raises:
         UsageError: `size` cannot be.
@@ -52,7 +53,7 @@ def imagenet(path: Path, split: str, *, size: str = "224") -> DataSet:
     """
     if not size:
         raise UsageError("size is the width and height in pixels, a positive whole number, got ''")
-    plain = Preparation.parse(size, "rgb")
+    plain = Preparation.parse(size, "rgb", crop)
     require_pillow()
     base = path / _INNER if (path / _INNER).is_dir() else path
     folder = base / ("train" if split == "train" else "val")
@@ -63,7 +64,7 @@ def imagenet(path: Path, split: str, *, size: str = "224") -> DataSet:
     names, files, labels = _listed(path, base, folder, left) if flat else _by_class(base, folder, left)
     return picture_data_set(
         ImageFiles(tuple(files)),
-        Preparation(plain.size, plain.mode, _MARGIN),
+        plain if crop else Preparation(plain.size, plain.mode, _MARGIN),
         source="imagenet",
         split=split,
         class_names=names,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,17 +10,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from holdfast.budgets import check_memory, check_packed, size_of
-from holdfast.data.base import DataSet, source
-from holdfast.data.parquet_layout import splits_of
+from holdfast.data.base import ALL, DataSet, source
+from holdfast.data.parquet_layout import ParquetSplits, splits_of
 from holdfast.data.pictures import Preparation, picture_data_set, require_pillow
-from holdfast.data.splitting import rows_of_split
+from holdfast.data.splitting import held_out_note, rows_of_split
 from holdfast.data.stand_ins import refuse_stand_in_file
-from holdfast.errors import DataError, MissingExtraError
+from holdfast.data.tables import Asked, Column, Table, data_set_of
+from holdfast.errors import DataError, MissingExtraError, UsageError
 from holdfast.formats.strict import foreign_object
 from holdfast.shortened import some
+from holdfast.spec import place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -35,9 +38,23 @@ _AFRESH = "get it again from a source that you trust"
 _MOST_NUMBERED = 100_000
 
 
-@source("parquet", path="FILE")
-def parquet(path: Path, split: str, *, size: str = "", mode: str = "rgb") -> DataSet:
-    """Images of a Parquet file, or of a folder of such files, in the order of file name and row.
+@source("parquet", path="FILE", whole=True, paths=("train",))
+def parquet(
+    path: Path,
+    split: str,
+    *,
+    size: str = "",
+    crop: str = "",
+    mode: str = "rgb",
+    image: str = "",
+    label: str = "",
+    features: str = "",
+    range: str = "",
+    scale: str = "",
+    layout: str = "",
+    train: str = "",
+) -> DataSet:
+    """Images of a Parquet file, or of a folder of such files, in the order of file name and row; or a table of numbers.
 
     Names of files and folders say which split they are, as in the layouts of the Hugging Face hub
     (`holdfast.data.parquet_layout`): `train-00000-of-00002.parquet`, `data/test-00000-of-00001.parquet`,
@@ -46,45 +63,58 @@ def parquet(path: Path, split: str, *, size: str = "", mode: str = "rgb") -> Dat
     (`holdfast.data.splitting`). Notes say what was decided.
 
     Class names are those of the Hugging Face metadata, or else "0" to the largest label of both splits. The encoded
-    images of the split are kept in memory and decoded lazily.
+    images of the split are kept in memory and decoded lazily. Files without a column of images are tables, as those of
+    the source `csv`.
 
     Args:
         path: the file or folder.
-        split: "train" or "test".
+        split: "train", "test" or "all".
         size: resize the short side to this many pixels and keep the centre square; without it all images must have
             the same size.
-        mode: "rgb" or "grey".
+        crop: resize the short side to this many pixels instead, before the centre of `size` is cut out, as published
+            models have it: size=224,crop=256.
+        mode: "rgb", "grey", or "grey16" for grey images of 16 bits.
+        image: name of the column of images; without it `image` or `img`.
+        label: name of the column of labels; without it `label` or `labels`.
+        features, range, scale, layout: of tables, as for the source `csv`.
+        train: file or folder of the training split, where `path` is that of the test split.
 
     Raises:
-        UsageError: `size` or `mode` cannot be.
+        UsageError: an option cannot be.
         DataError: no file, no file of this split beside those of the other, a missing shard, files that contradict each
             other, one that is corrupt or lacks the columns, a missing value, a label that no class can have, an image
             that cannot be decoded or has 16 bits a channel, or images of different sizes.
         MissingExtraError: pyarrow or Pillow is not installed.
     """
-    preparation = Preparation.parse(size, mode)
+    preparation = Preparation.parse(size, mode, crop)
     _require_pyarrow()
-    require_pillow()
-    parts = splits_of(path)
+    parts = splits_of(path) if not train else _declared(path, place(train))
     if not parts.of(split):
         raise DataError(
             f"{path} has no {split} split: expected a file {split}-*.parquet beside "
             f"{some([file.name for file in parts.all()])}; add it, or rename the file to have one image in five held "
             "out for testing"
         )
+    tabular = {"features": features, "range": range, "scale": scale, "layout": layout}
+    if not image and _is_table(parts.all()[0], label):
+        _check_options("a table", {"size": size, "crop": crop, "mode": mode if mode != "rgb" else ""})
+        return _of_tables(path, split, parts, Asked(label, features, range, scale, layout))
+    _check_options("a column of images", tabular)
+    require_pillow()
     # Both splits are looked at, so that they agree on the classes.
-    tables = [_Table.open(file) for file in parts.all()]
+    tables = [_Table.open(file, image, label) for file in parts.all()]
     class_names, notes = _agreed(tables)
     chosen = [table for table in tables if table.file in parts.of(split)]
     encoded = _Rows(
         tuple(image for table in chosen for image in table.images()),
-        tuple((table.file, row) for table in chosen for row in range(len(table.labels))),
+        tuple((table.file, row) for table in chosen for row in builtins.range(len(table.labels))),
     )
     labels = np.concatenate([table.labels for table in chosen])
-    if parts.pooled:
+    if parts.pooled and split != ALL:
         digests = [hashlib.sha256(image).digest() for image in encoded.images]
         rows = rows_of_split(digests, labels, split, str(path))
         encoded, labels = encoded.at(rows.tolist()), labels[rows]
+    held = held_out_note(path) if parts.pooled else None
     return picture_data_set(
         encoded,
         preparation,
@@ -92,8 +122,107 @@ def parquet(path: Path, split: str, *, size: str = "", mode: str = "rgb") -> Dat
         split=split,
         class_names=class_names,
         labels=labels,
-        notes=(*parts.notes, *notes),
+        notes=(*(note for note in parts.notes if split != ALL or note != held), *notes),
     )
+
+
+def _declared(path: Path, training: Path) -> ParquetSplits:
+    """The files of both splits, each given by itself."""
+    test, train = splits_of(path), splits_of(training)
+    both = ParquetSplits(train.train or train.test, test.test or test.train, ())
+    same = [file for file in both.test if file in both.train]
+    if same:
+        raise UsageError(f"{same[0]} is named for both splits; give other files by train=")
+    return both
+
+
+def _check_options(what: str, given: Mapping[str, str]) -> None:
+    """Raise UsageError for an option that is about files of the other kind."""
+    wrong = [key for key, value in given.items() if value]
+    if wrong:
+        other = "images" if what == "a table" else "tables"
+        raise UsageError(f"the files hold {what}, and {wrong[0]} is an option of {other}; leave it out")
+
+
+def _is_table(file: Path, label: str) -> bool:
+    """Whether a file has numbers for features: no column of images, and one more than that of labels."""
+    from pyarrow import types
+
+    with _arrow(file) as opened:
+        schema = opened.schema_arrow
+    if any(_holds_images(field.type) for field in schema) or any(name in schema.names for name in _IMAGE_COLUMNS):
+        return False
+    return any(
+        types.is_floating(field.type) or types.is_integer(field.type) or types.is_boolean(field.type)
+        for field in schema
+        if field.name not in (label, *_LABEL_COLUMNS)
+    )
+
+
+def _of_tables(path: Path, split: str, parts: ParquetSplits, asked: Asked) -> DataSet:
+    if parts.pooled:
+        tables: dict[str | None, Table] = {None: _read(parts.train, str(path), asked)}
+    else:
+        by_split = {"train": parts.train, "test": parts.test}
+        tables = {name: _read(files, some(files, most=1), asked) for name, files in by_split.items() if files}
+    # The note about images is made anew for rows.
+    notes = [note for note in parts.notes if note != held_out_note(path)]
+    return data_set_of(tables, asked, source="parquet", split=split, where=str(path), notes=notes)
+
+
+def _read(files: Sequence[Path], where: str, asked: Asked) -> Table:
+    """The columns of some files, one after the other."""
+    wanted = {asked.label, *asked.features.split("+"), asked.features}
+    columns: dict[str, Column] = {}
+    for file in files:
+        with _arrow(file) as opened:
+            names = opened.schema_arrow.names
+        twice = [name for name in names if names.count(name) > 1]
+        if twice or (columns and set(names) != set(columns)):
+            other = f"the column {twice[0]!r} twice" if twice else f"other columns than {files[0]}"
+            raise DataError(f"{file} has {other}, expected each once, and the same in all files; rename them")
+        for name in names:
+            if asked.features and asked.label and name not in wanted:
+                # Known by name alone, for messages; never taken.
+                found = Column(name, np.empty(0), texts=False)
+            else:
+                found = _column_of_table(file, name)
+            before = columns.get(name)
+            columns[name] = found if before is None else _after(before, found)
+    return Table(where, columns)
+
+
+def _after(before: Column, found: Column) -> Column:
+    return Column(
+        found.name,
+        np.concatenate([before.values, found.values.astype(before.values.dtype)]),
+        before.texts or found.texts,
+    )
+
+
+def _column_of_table(file: Path, name: str) -> Column:
+    from pyarrow import types
+
+    column = _values(file, name)
+    kind = column.type.value_type if types.is_dictionary(column.type) else column.type
+    texts = types.is_string(kind) or types.is_large_string(kind)
+    numbers = types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_decimal(kind)
+    if not (texts or numbers):
+        raise DataError(
+            f"{file} has values of the type {column.type} in the column {name!r}, expected numbers or texts; leave it "
+            "out "
+            "by features=A+B+C, or save arrays as .npz or by save_to_disk of the library datasets"
+        )
+    values = np.array(column.to_pylist(), dtype=object)
+    empty = [row for row, value in enumerate(values.tolist()) if value is None or value != value or value == ""]
+    if empty:
+        raise DataError(
+            f"{file} has {'nothing' if values[empty[0]] is None else repr(values[empty[0]])} in row {empty[0]} of the "
+            f"column {name!r}, and {len(empty):,} such rows, expected a value; fill them in, or leave the column out "
+            "by "
+            "features=A+B+C"
+        )
+    return Column(name, values if texts else values.astype(np.float64), texts)
 
 
 @dataclass(frozen=True)
@@ -126,11 +255,12 @@ class _Table:
     class_names: tuple[str, ...] | None
 
     @classmethod
-    def open(cls, file: Path) -> _Table:
+    def open(cls, file: Path, image: str = "", label: str = "") -> _Table:
         with _arrow(file) as opened:
             schema = opened.schema_arrow
-        image_column = _column(file, schema, _IMAGE_COLUMNS, "struct of bytes and path", _holds_images)
-        label_column = _column(file, schema, _LABEL_COLUMNS, "integer", _holds_labels)
+        images, labelled = (image,) if image else _IMAGE_COLUMNS, (label,) if label else _LABEL_COLUMNS
+        image_column = _column(file, schema, images, "struct of bytes and path", _holds_images)
+        label_column = _column(file, schema, labelled, "integer", _holds_labels)
         column = _values(file, label_column)
         if column.null_count:
             raise DataError(

@@ -80,7 +80,7 @@ def architecture_from_spec(text: str) -> tuple[str, dict[str, Value]]:
     Raises:
         UsageError: not a spec, or no such architecture. The arguments are checked when it is built.
     """
-    known = ARCHITECTURES.asked(name_of(text)).arguments
+    known = ARCHITECTURES.find_written(name_of(text)).arguments
     spec = parse(text, Form(options=tuple(known))).without_path(text)
     types = {name: str(parameter.annotation) for name, parameter in known.items()}
     return spec.name, {

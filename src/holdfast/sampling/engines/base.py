@@ -1,4 +1,4 @@
-"""What an engine is: something that runs the one Monte-Carlo loop, here or in other processes, with the same result."""
+"""An engine runs the Monte-Carlo loop, here or in other processes, with the same result."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 
 class ClassifierFactory(ABC):
-    """How to make the base classifier where it is needed: a small object that can be pickled."""
+    """Makes the base classifier in the process that needs it: a small object that can be pickled."""
 
     @abstractmethod
     def build(self, device: torch.device) -> VotingClassifier:
-        """The base classifier, on a device of the process that calls this.
+        """Make the base classifier, on a device of the calling process.
 
         Raises:
-            HoldfastError: it cannot be made here; the message reaches whoever started the work.
+            HoldfastError: that is impossible here; the message reaches the process that started the work.
         """
 
 
@@ -38,8 +38,8 @@ class FunctionFactory(ClassifierFactory):
     """A function of your own that returns the base classifier.
 
     Args:
-        factory: a function without arguments, at the top level of a module so that other processes can import it; what
-            it returns is moved to the device if it is a torch module, and must be in eval mode.
+        factory: a function without arguments, at the top level of a module so that other processes can import it. A
+            torch module that it returns must be in eval mode and is moved to the device.
         num_classes: number of classes, at least 2.
     """
 
@@ -52,12 +52,12 @@ class FunctionFactory(ClassifierFactory):
         return VotingClassifier(made.to(device) if isinstance(made, torch.nn.Module) else made, self.num_classes)
 
 
-# A classifier is sent to other processes as it is, if it can be pickled; a factory always can.
+# A classifier is pickled to send it to other processes; one that cannot be pickled needs a factory.
 Base = VotingClassifier | ClassifierFactory
 
 
 class Engine(Plain, ABC):
-    """Where the loop runs. No result depends on it: votes are a function of (seed, example, stream, block) alone."""
+    """Where the loop runs. No result depends on it: votes are a function of (seed, example, stream, block) only."""
 
     device: str
     batch_size: int | None
@@ -73,25 +73,25 @@ class Engine(Plain, ABC):
         examples: Iterable[Example],
         on_batch: Callable[[int], None] | None = None,
     ) -> Generator[tuple[Example, Votes], None, None]:
-        """Yield `(example, votes by stream)` for every example, each once, as soon as it is finished.
+        """Yield `(example, votes by stream)` for every example, once, as soon as it is finished.
 
         Args:
-            classifier: the base classifier, or how to make it.
+            classifier: the base classifier, or its factory.
             noise: the smoothing noise.
             procedure: what is drawn for each input.
             seed: of all noise.
-            examples: with different indices; taken one by one, as they are needed.
-            on_batch: told, now and then, how many samples have been drawn since the last time.
+            examples: with different indices; taken one by one, when needed.
+            on_batch: called repeatedly with the number of samples drawn since the last call.
 
         Raises:
-            HoldfastError: whatever the loop raises, with the same type and message wherever it ran.
+            HoldfastError: whatever the loop raises, with the same type and message on every engine.
         """
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
-        """What the session log of a run says of the engine."""
+        """The engine's entries in the session log of a run."""
 
 
 def built(classifier: Base, device: torch.device) -> VotingClassifier:
-    """The classifier itself, or what it makes where it is a factory."""
+    """The classifier itself, or the one that the factory makes."""
     return classifier if isinstance(classifier, VotingClassifier) else classifier.build(device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from holdfast.sampling.procedure import Procedure, Votes
     from holdfast.types import Example
 
-# To say how fast batches of a given size are, as many of them and as much time: short batches vary most.
+# A speed measurement takes at least this many batches and seconds: short batches vary most.
 _FEWEST_BATCHES = 3
 _MEASURED_SECONDS = 0.04
 _FLOAT_BYTES = 4
-# Threads of a process: more than any machine has cores. And copies in a batch: more are no faster anywhere.
+# Limits: more threads than any machine has cores; larger batches are no faster anywhere.
 MOST_THREADS, _MOST_BATCH = 1024, 2**20
 
 
@@ -42,11 +42,11 @@ class LocalEngine(Engine):
 
     Args:
         device: "cpu", "cuda" or "cuda:N".
-        batch_size: noisy copies a batch, or None: which size is fastest is found out while it works.
-        threads: processor threads; 1 is best as soon as anything else runs on the machine.
+        batch_size: noisy copies per batch; None searches for the fastest number during the work.
+        threads: processor threads; 1 is best if anything else runs on the machine.
 
     Raises:
-        UsageError: not the name of a device, or a number is out of range; when it runs, the device is not there.
+        UsageError: not the name of a device, or a number is out of range; in `run`, the device is not present.
     """
 
     device: str = "cpu"
@@ -81,12 +81,12 @@ class LocalEngine(Engine):
     ) -> Generator[tuple[Example, Votes], None, None]:
         """Votes for every example, as soon as it is finished. See `MonteCarlo.run`."""
         iterator = iter(examples)
-        head = list(islice(iterator, 1))
-        if not head:
+        first = next(iterator, None)
+        if first is None:
             return
         made = built(classifier, torch_device(self.device))
-        loop = self.loop(made, noise, procedure, seed, head[0], on_batch, base=classifier)
-        yield from loop.run(chain(head, iterator))
+        loop = self.loop(made, noise, procedure, seed, first, on_batch, base=classifier)
+        yield from loop.run(chain([first], iterator))
 
     def settings(self) -> dict[str, Any]:
         """For the session log."""
@@ -109,16 +109,17 @@ class LocalEngine(Engine):
         *,
         confirming: bool = True,
     ) -> MonteCarlo:
-        """The loop on this device; where no batch size is given, with a search for the fastest one.
+        """The loop on this device; without a given batch size, it searches for the fastest one.
 
         Args:
             classifier: the base classifier.
             noise: the smoothing noise.
             procedure: what is drawn for each input.
             seed: of all noise.
-            example: one of the inputs, for their shape.
+            example: one of the inputs, for its shape.
             on_batch: see `Engine.run`.
-            base: for which the batch size is remembered: the factory, where the classifier was made for this loop only.
+            base: remembers the batch size: the factory, if the classifier was made for this loop only.
+            confirming: see `MonteCarlo`.
         """
         batches = self.batches(base or classifier, noise, example.x.shape)
         return MonteCarlo(
@@ -134,7 +135,7 @@ class LocalEngine(Engine):
         )
 
     def batches(self, base: Base, noise: Noise, shape: tuple[int, ...]) -> BatchSize:
-        """The batch size that was given, or the search for the fastest one, as far as it has got in earlier work."""
+        """The given batch size, or the search for the fastest one in its present state."""
         if self.batch_size is not None:
             return BatchSize(self.batch_size, settled=True)
         found = found_for(base)
@@ -144,16 +145,16 @@ class LocalEngine(Engine):
         return found[key]
 
     def key(self, noise: Noise, shape: tuple[int, ...]) -> Key:
-        """Under which the fastest batch size is remembered."""
+        """The key under which the fastest batch size is remembered."""
         return str(noise), tuple(shape), self.device, self.threads
 
     def fastest_batch(self, classifier: VotingClassifier, noise: Noise, example: Example) -> tuple[int, float]:
         """Measure the loop on short bursts of real work, noisy copies of one example.
 
-        For whoever must know the speed before there is work. What it finds is remembered for the work that follows.
+        For callers that need the speed before the work starts. The work that follows uses the size found here.
 
         Returns:
-            The batch size that was given, or the largest one with nearly the most samples a second; and its speed.
+            The given batch size, or the largest one with nearly the most samples per second; and its speed.
         """
         batches = self.batches(classifier, noise, example.x.shape)
         if self.batch_size is not None:
@@ -170,12 +171,12 @@ class LocalEngine(Engine):
         return size / (time.perf_counter() - start)
 
     def _trial(self, classifier: VotingClassifier, noise: Noise, n: int, batches: int | BatchSize) -> MonteCarlo:
-        """The loop, to see how fast it is: its votes are thrown away, so the classifier is not looked at again."""
+        """The loop for a measurement: its votes are thrown away, so the classifier is not checked again."""
         device = torch_device(self.device)
         return MonteCarlo(classifier, noise, Burst(n), 0, batches, device, threads=self.threads, confirming=False)
 
     def _burst(self, classifier: VotingClassifier, noise: Noise, example: Example, size: int) -> float:
-        """Samples a second at one batch size: the best of at least two batches, after one to warm up."""
+        """Samples per second at one batch size: the best of at least two batches, after one to warm up."""
         device = torch_device(self.device)
         times: list[float] = []
         loop = self._trial(classifier, noise, size, size)

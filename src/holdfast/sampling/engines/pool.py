@@ -1,7 +1,7 @@
-"""Driving a crew of workers: who gets which example, what is lost with a worker, and when all is done.
+"""Drive a pool of workers: hand out examples, and hand them out again when a worker is lost.
 
-Processes of this machine and actors of a Ray cluster differ in how they are started, talked to and missed; that is a
-`WorkerPool`. All else is here, once.
+A `WorkerPool` starts workers, talks to them and notices their loss: as processes of this machine or actors of a Ray
+cluster. Everything else is here.
 """
 
 from __future__ import annotations
@@ -22,49 +22,49 @@ if TYPE_CHECKING:
     from holdfast.sampling.procedure import Votes
     from holdfast.types import Example
 
-# So many workers in a row may be lost before they are ready.
+# Workers that may be lost in a row before one is ready.
 _MOST_FALSE_STARTS = 3
 
 
 @dataclass(frozen=True)
 class Lost:
-    """A worker is gone.
+    """A worker has ended.
 
     Attributes:
-        how: in words, "killed by signal 9" say.
+        how: in words, for example "killed by signal 9".
     """
 
     how: str
 
 
 class WorkerPool(ABC):
-    """Workers, by number, and the messages that come from them."""
+    """Numbered workers, and their messages."""
 
-    # What to look at when workers are lost before they are ready.
+    # What to check when workers are lost before they are ready.
     advice: str
 
     @abstractmethod
     def start(self) -> int:
-        """Start a worker, without waiting for it, and return its number; no number comes twice."""
+        """Start a worker without waiting for it; return its number, which is never reused."""
 
     @abstractmethod
     def give(self, worker: int, examples: list[Example]) -> None:
-        """Send examples; that the worker is gone by now is told by `messages`, not here."""
+        """Send examples; `messages` reports whether the worker has ended."""
 
     @abstractmethod
     def messages(self) -> Iterator[tuple[int, Message | Lost]]:
-        """Wait until something is heard; then what was heard, in order for each worker, `Lost` as the last of one."""
+        """Wait for messages and yield them, in order for each worker; `Lost` is a worker's last one."""
 
     @abstractmethod
     def close(self) -> None:
-        """End every worker at once; harmless when repeated. They hold nothing that is not computed again."""
+        """End every worker at once; may be called repeatedly. No result is lost that is not computed again."""
 
 
 def packed(order: Order, dumps: Callable[[object], bytes] = pickle.dumps) -> bytes:
-    """The order as it is sent to workers.
+    """The order in the form that is sent to workers.
 
     Raises:
-        UsageError: it holds something that only exists in this process.
+        UsageError: a part of it cannot be pickled.
     """
     try:
         return dumps(order)
@@ -76,31 +76,31 @@ def packed(order: Order, dumps: Callable[[object], bytes] = pickle.dumps) -> byt
 
 
 def drive(
-    crew: WorkerPool,
+    pool: WorkerPool,
     workers: int,
     examples: Iterable[Example],
     on_batch: Callable[[int], None] | None,
     found: dict[Key, BatchSize],
 ) -> Generator[tuple[Example, Votes], None, None]:
-    """Yield every example with its votes, each once, while workers come and go; see `Engine.run`.
+    """Yield every example with its votes, once, while workers come and go; see `Engine.run`.
 
     Args:
-        crew: the workers.
-        workers: how many of them.
+        pool: the workers.
+        workers: number of workers.
         examples: see `Engine.run`.
         on_batch: see `Engine.run`.
-        found: where the batch sizes are remembered that workers find to be fast.
+        found: remembers the fastest batch sizes that workers find.
     """
-    handout = WorkQueue(examples)
-    if handout.finished:
+    queue = WorkQueue(examples)
+    if queue.finished:
         return
     room: dict[int, int] = {}
     starting: set[int] = set()
     false_starts = 0
     try:
-        starting.update(crew.start() for _ in range(workers))
-        while not handout.finished:
-            for worker, message in crew.messages():
+        starting.update(pool.start() for _ in range(workers))
+        while not queue.finished:
+            for worker, message in pool.messages():
                 match message:
                     case Ready():
                         starting.discard(worker)
@@ -111,7 +111,7 @@ def drive(
                         if on_batch:
                             on_batch(count)
                     case Done(index, votes):
-                        example = handout.done(worker, index)
+                        example = queue.done(worker, index)
                         if example is not None:
                             yield example, votes
                     case Learned(key, batches):
@@ -126,19 +126,19 @@ def drive(
                         if false_starts >= _MOST_FALSE_STARTS:
                             raise HoldfastError(
                                 f"{false_starts} workers in a row were lost before they were ready ({how}). "
-                                + crew.advice
+                                + pool.advice
                             )
-                        handout.lost(worker, how)
+                        queue.lost(worker, how)
                         warnings.warn(
                             f"a worker was lost: {how}. Another one takes its place; no record depends on it",
                             RuntimeWarning,
                             stacklevel=2,
                         )
-                        starting.add(crew.start())
+                        starting.add(pool.start())
             for worker in list(room):
-                given = handout.take(worker, room[worker])
+                given = queue.take(worker, room[worker])
                 if given:
                     del room[worker]
-                    crew.give(worker, given)
+                    pool.give(worker, given)
     finally:
-        crew.close()
+        pool.close()

@@ -7,7 +7,6 @@ import pickle
 import signal
 import weakref
 from dataclasses import dataclass, replace
-from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     from holdfast.types import Example
 
 
-# What a process takes at least: torch alone.
+# Least memory of a process: torch alone.
 _WORKER_BYTES = 150 * 10**6
 
 
@@ -45,17 +44,17 @@ _WORKER_BYTES = 150 * 10**6
 class ProcessesEngine(Engine):
     """Processes of this machine.
 
-    A script that uses it guards its own work by `if __name__ == "__main__":`, since each process imports the script.
+    A script that uses it must guard its main code with `if __name__ == "__main__":`, since each process imports it.
 
     Args:
-        workers: how many processes.
+        workers: number of processes.
         device: "cpu"; "cuda" gives the GPUs to the processes in turn; "cuda:N" is one GPU for all.
-        batch_size: noisy copies a batch, or None: each process finds out which size is fastest while it works.
+        batch_size: noisy copies per batch; with None each process searches for the fastest number during the work.
         threads: processor threads of each process.
 
     Raises:
-        UsageError: not the name of a device, a number is out of range, or there is no memory for so many processes;
-            when it runs, the device is not there.
+        UsageError: not the name of a device, a number is out of range, or memory does not suffice for the processes;
+            in `run`, the device is not present.
     """
 
     workers: int
@@ -84,7 +83,7 @@ class ProcessesEngine(Engine):
         examples: Iterable[Example],
         on_batch: Callable[[int], None] | None = None,
     ) -> Generator[tuple[Example, Votes], None, None]:
-        """See `Engine.run`. A process that dies is replaced, and what it had in hand is computed again."""
+        """See `Engine.run`. A process that dies is replaced, and its unfinished examples are computed again."""
         torch_device(self.device)
         found = found_for(classifier)
         order = Order(classifier, noise, procedure, seed, self._local(0), dict(found))
@@ -97,13 +96,13 @@ class ProcessesEngine(Engine):
         return {**self._local(0).settings(), "engine": f"processes:{self.workers}"}
 
     def _local(self, number: int) -> LocalEngine:
-        """What a process runs, the `number`-th of those that have different devices."""
+        """The engine of the `number`-th process among those with different devices."""
         several = self.device == "cuda" and torch.cuda.device_count() > 1
         return LocalEngine(f"cuda:{number}" if several else self.device, self.batch_size, self.threads)
 
 
 class _Processes(WorkerPool):
-    """Processes of this machine. One ends when its end of the pipe says that the driver is gone."""
+    """Processes of this machine. A process ends when its end of the pipe says that the driver has ended."""
 
     advice = (
         'A script that uses processes guards its work by `if __name__ == "__main__":`; a machine out of memory needs '
@@ -116,16 +115,16 @@ class _Processes(WorkerPool):
         self._working: dict[int, WorkerProcess] = {}
         self._heard: SimpleQueue[tuple[int, Message | None]] = SimpleQueue()
         self._stopped = Stopwatch()
-        # Should nobody call `close`: Python ends, or forgets the generator that drives us.
+        # In case nobody calls `close`: Python exits, or drops the generator that drives the pool.
         self._end = weakref.finalize(self, _end, self._all)
 
     def start(self) -> int:
         number = len(self._all)
-        hear = partial(_pass_on, self._heard, number)
-        worker = WorkerProcess(f"worker {number}", hear)
+        heard = self._heard
+        worker = WorkerProcess(f"worker {number}", lambda message: heard.put((number, message)))
         self._all.append(worker)
         self._working[number] = worker
-        # A pipe holds little, and a model may be large: a thread sends it, when it is asked for.
+        # A pipe holds little, and a model may be large: a thread sends it.
         worker.send(self._orders[number % len(self._orders)])
         return number
 
@@ -133,7 +132,7 @@ class _Processes(WorkerPool):
         self._working[worker].send(pickle.dumps(examples))
 
     def messages(self) -> Iterator[tuple[int, Message | Lost]]:
-        # No more than were there at the beginning: examples are given out in between.
+        # Only messages that are already here: examples are handed out in between.
         for _ in range(max(1, self._heard.qsize())):
             try:
                 number, message = self._heard.get(timeout=LOOK_SECONDS)
@@ -141,47 +140,43 @@ class _Processes(WorkerPool):
                 break
             worker = self._working.get(number)
             if worker is not None and message is None:
-                yield number, self._gone(number)
+                yield number, self._end_worker(number)
             elif worker is not None and message is not None:
                 if isinstance(message, Ready):
-                    worker.got_ready()
+                    worker.mark_ready()
                 yield number, message
-        yield from self._look()
+        yield from self._end_stopped()
 
     def close(self) -> None:
         self._end()
         self._working.clear()
 
-    def _look(self) -> Iterator[tuple[int, Lost]]:
-        """Do without workers that are stopped for long.
+    def _end_stopped(self) -> Iterator[tuple[int, Lost]]:
+        """End workers that were stopped for too long.
 
         Raises:
-            HoldfastError: all of them are.
+            HoldfastError: all workers were.
         """
         if not self._stopped.is_time():
             return
         stopped = {number for number, worker in self._working.items() if worker.is_stopped}
         late = self._stopped.late(stopped)
         if late and len(stopped) == len(self._working):
-            # Who stops all of them means to: none is replaced.
+            # Somebody stopped all of them on purpose: none is replaced.
             if len(late) == len(stopped):
                 raise HoldfastError(all_stopped(len(late)))
             return
         for number in late:
             self._working[number].kill()
-            yield number, self._gone(number, stopped=True)
+            yield number, self._end_worker(number, stopped=True)
 
-    def _gone(self, number: int, *, stopped: bool = False) -> Lost:
-        """The pipe has ended: so has the process, or it will not be heard any more."""
+    def _end_worker(self, number: int, *, stopped: bool = False) -> Lost:
+        """End a worker whose pipe has ended, or that is stopped."""
         worker = self._working.pop(number)
         self._stopped.forget(number)
         worker.kill()
         how = worker.wait()
         return Lost(was_stopped(STOPPED_SECONDS) if stopped else how)
-
-
-def _pass_on(heard: SimpleQueue[tuple[int, Message | None]], number: int, message: Message | None) -> None:
-    heard.put((number, message))
 
 
 def _end(workers: list[WorkerProcess]) -> None:
@@ -192,14 +187,14 @@ def _end(workers: list[WorkerProcess]) -> None:
 
 
 def serve(pipe: Connection) -> None:
-    """The life of a process: the order, then examples, until the pipe ends."""
-    # What the loop and other threads say must not be mixed.
-    speaking = Lock()
+    """The main function of a worker process: read the order, then examples, until the pipe ends."""
+    # The loop and other threads send messages.
+    sending = Lock()
 
     def send(message: Message) -> None:
-        # Nobody to talk to is no error of ours: the driver is gone.
+        # A failure means that the driver has ended.
         try:
-            with speaking:
+            with sending:
                 pipe.send(message)
         except OSError:
             os._exit(1)
@@ -207,8 +202,8 @@ def serve(pipe: Connection) -> None:
     inbox = Inbox(send)
 
     def listen() -> None:
-        # A thread of its own: the driver never waits for a process to take what it sends, and its end is noticed while
-        # a batch is computed. Nothing is to be saved, so there is no way out more gentle than this one.
+        # In a thread, so that the driver never waits for this process to read, and the end of the driver is noticed
+        # during a batch. There is nothing to save, so the process may end at once.
         try:
             while True:
                 inbox.put(pickle.loads(pipe.recv_bytes()))
@@ -221,5 +216,5 @@ def serve(pipe: Connection) -> None:
         os._exit(1)
     Thread(target=listen, daemon=True).start()
     work(order, inbox, send)
-    # The exception was sent; the driver ends this process when it has read that.
+    # The exception was sent; the driver ends this process after reading it.
     signal.pause()

@@ -1,6 +1,6 @@
-"""The loop in the actors of a Ray cluster, or of this machine with Ray started for the purpose.
+"""The loop in the actors of a Ray cluster, or of a Ray started on this machine for the run.
 
-Ray Core only. Ray Data was tried and hung once its actors held every slot.
+Ray Core only: Ray Data hung once its actors held every slot.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from holdfast.sampling.engines.base import Engine
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.engines.pool import Lost, WorkerPool, drive, packed
 from holdfast.sampling.engines.ray_failures import (
-    in_plain_words,
-    joining,
+    describe_failure,
+    explain_join_failure,
+    explain_ray_failure,
+    explain_start_failure,
     kill_actor,
     lost_head,
-    plainly,
-    starting_here,
-    without_its_log,
+    ray_log_hidden,
 )
-from holdfast.sampling.engines.ray_knock import Head, knock
+from holdfast.sampling.engines.ray_head import Head, check_address
 from holdfast.sampling.engines.stopped import (
     SILENT_SECONDS,
     STOPPED_SECONDS,
@@ -51,12 +51,12 @@ if TYPE_CHECKING:
     from holdfast.sampling.procedure import Procedure, Votes
     from holdfast.types import Example
 
-# An actor answers after this many seconds even if there is nothing to say.
+# An actor answers after this many seconds even without messages.
 _PATIENCE_SECONDS = 1.0
-# So long may it take until a first actor is ready, or another one after all are lost.
+# Longest wait for a first actor, or for another one after all are lost.
 _MOST_SILENCE_SECONDS = 600.0
 _MOST_WORKERS = 100_000
-# Ray's shared memory on this machine: room for the order, and for examples on their way.
+# Ray's shared memory on this machine: room for the order and for examples in transit.
 _STORE_BYTES = 512 * 2**20
 
 
@@ -65,13 +65,13 @@ class RayEngine(Engine):
     """Actors of a Ray cluster, each with `threads` processor cores or one GPU.
 
     Args:
-        workers: how many actors, or None: as many as the cluster has cores (or GPUs) for.
+        workers: number of actors; None for as many as the cluster has cores (or GPUs) for.
         device: "cpu" or "cuda".
-        batch_size: noisy copies a batch, or None: each actor finds out which size is fastest while it works.
+        batch_size: noisy copies per batch; with None each actor searches for the fastest number during the work.
         threads: processor threads, and cores, of each actor.
-        address: of a cluster that runs already, as `ray.init` takes it: "auto", "HOST:PORT" or "ray://HOST:PORT"; None
-            to start Ray on this machine and end it afterwards. A session that the calling process has opened is used
-            as it is.
+        address: of a running cluster, as `ray.init` takes it: "auto", "HOST:PORT" or "ray://HOST:PORT"; None to start
+            Ray on this machine and end it afterwards. If the calling process already has a Ray session, that session is
+            used as it is.
 
     Raises:
         UsageError: a number is out of range, or an unknown device.
@@ -108,29 +108,29 @@ class RayEngine(Engine):
         examples: Iterable[Example],
         on_batch: Callable[[int], None] | None = None,
     ) -> Generator[tuple[Example, Votes], None, None]:
-        """See `Engine.run`. An actor that dies is replaced, and what it had in hand is computed again."""
-        # Ray's own pickle: an actor does not import the script that started it, as a spawned process does.
+        """See `Engine.run`. An actor that dies is replaced, and its unfinished examples are computed again."""
+        # Ray's own pickle: unlike a spawned process, an actor does not import the main script.
         found = found_for(classifier)
         order = packed(Order(classifier, noise, procedure, seed, self._local(), dict(found)), _ray().cloudpickle.dumps)
-        with plainly(self.address):
-            crew = _Actors(self, order)
+        with explain_ray_failure(self.address):
+            pool = _Actors(self, order)
             try:
-                yield from drive(crew, crew.size, examples, on_batch, found)
+                yield from drive(pool, pool.size, examples, on_batch, found)
             finally:
-                crew.close()
+                pool.close()
 
     def settings(self) -> dict[str, Any]:
-        """For the session log. The address is left out: it says where something is, not how it was done."""
+        """For the session log. The address is left out: it says where the work ran, not how."""
         name = "ray" if self.workers is None else f"ray:{self.workers}"
         return {**self._local().settings(), "engine": name}
 
     def _local(self) -> LocalEngine:
-        """What an actor runs, on a device that need not be on this machine."""
+        """An actor's engine, on a device that need not be on this machine."""
         return LocalEngine(self.device, self.batch_size, self.threads)
 
 
 class _Actors(WorkerPool):
-    """Actors, each asked for news by one call that waits in it; Ray says when an actor is lost."""
+    """Actors. One pending call in each waits for its messages; Ray reports a lost actor."""
 
     advice = "Is Holdfast installed on every node, in the same version as here? The logs are in Ray's session folder"
 
@@ -141,23 +141,23 @@ class _Actors(WorkerPool):
         if self._ours:
             self._open()
         try:
-            self.size = self._places()
+            self.size = self._count_actors()
             self._order = self._ray.put(order)
         except BaseException:
             self.close()
             raise
         gpus = {"num_gpus": 1} if engine.device == "cuda" else {}
-        # One call waits for news while another brings examples. What is lost is computed again by our own account: Ray
-        # would repeat a call, but not know what had come back.
+        # One call waits for messages while another brings examples. Lost work is handed out again by `WorkQueue`: Ray
+        # would repeat a call without knowing which results had arrived.
         self._actor = self._ray.remote(_Actor).options(
             num_cpus=engine.threads, max_restarts=0, max_task_retries=0, max_concurrency=4, **gpus
         )
         self._actors: list[Any] = []
         self._news: dict[Any, int] = {}
-        # Where each worker is that was heard of: the node, and the process there.
-        self._where: dict[int, Here] = {}
+        # Node and process of each worker that has sent a message.
+        self._where: dict[int, Location] = {}
         self._node = self._ray.get_runtime_context().get_node_id()
-        # Ray ends this process, without a word, a minute after the head is lost.
+        # Ray ends this process, without a message, a minute after the head is lost.
         self._head = Head("" if "://" in (engine.address or "") else self._ray.get_runtime_context().gcs_address)
         self._silence = Silence()
         self._stopped = Stopwatch()
@@ -179,68 +179,67 @@ class _Actors(WorkerPool):
             try:
                 news = pickle.loads(self._ray.get(each))
             except self._ray.exceptions.RayError as error:
-                self._do_without(worker)
-                yield worker, Lost(in_plain_words(error))
+                self._end_actor(worker)
+                yield worker, Lost(describe_failure(error))
                 continue
             self._listen(worker)
             self._heard = time.monotonic()
             self._silence.heard(worker)
             for message in news:
-                if isinstance(message, Here):
+                if isinstance(message, Location):
                     self._where[worker] = message
                 else:
                     yield worker, message
-        yield from self._look()
+        yield from self._end_stopped()
         if time.monotonic() - self._heard > _MOST_SILENCE_SECONDS:
             raise HoldfastError(
-                f"no Ray actor was heard of for {_MOST_SILENCE_SECONDS:.0f} s; each needs {self._needs()}, and the "
+                f"no Ray actor sent a message for {_MOST_SILENCE_SECONDS:.0f} s; each needs {self._needs()}, and the "
                 f"cluster has {self._ray.available_resources()} free. `ray status` shows what it is doing"
             )
 
     def close(self) -> None:
         for worker in range(len(getattr(self, "_actors", []))):
             if self._ray.is_initialized():
-                self._do_without(worker)
+                self._end_actor(worker)
         self._actors = []
         if self._ours and self._ray.is_initialized():
             self._ray.shutdown()
 
     def _open(self) -> None:
-        """Join a cluster, or start one here; say nothing, send nothing."""
+        """Join a cluster, or start one here, without output or usage reports."""
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
         address = self._engine.address
         if address is None:
             cores = max(os.cpu_count() or 1, (self._engine.workers or 1) * self._engine.threads)
-            with starting_here(), without_its_log():
+            with explain_start_failure(), ray_log_hidden():
                 self._ray.init(
                     address="local", num_cpus=cores, include_dashboard=False, object_store_memory=_STORE_BYTES, **quiet
                 )
             return
         path = os.environ.get("PYTHONPATH")
         environment = {"env_vars": {"PYTHONPATH": path}} if path else None
-        with joining(address), without_its_log():
-            knock(address)
+        with explain_join_failure(address), ray_log_hidden():
+            check_address(address)
             self._ray.init(address=address, runtime_env=environment, **quiet)
 
-    def _places(self) -> int:
-        """How many actors to start."""
+    def _count_actors(self) -> int:
         if self._engine.workers is not None:
             return self._engine.workers
-        there = self._ray.cluster_resources()
-        places = int(there.get("CPU", 0) // self._engine.threads)
+        resources = self._ray.cluster_resources()
+        actors = int(resources.get("CPU", 0) // self._engine.threads)
         if self._engine.device == "cuda":
-            places = min(places, int(there.get("GPU", 0)))
-        if places < 1:
-            raise UsageError(f"a Ray worker needs {self._needs()}; the cluster has {there}")
-        return places
+            actors = min(actors, int(resources.get("GPU", 0)))
+        if actors < 1:
+            raise UsageError(f"a Ray worker needs {self._needs()}; the cluster has {resources}")
+        return actors
 
-    def _look(self) -> Iterator[tuple[int, Lost]]:
-        """Do without actors that are stopped, or silent, for long.
+    def _end_stopped(self) -> Iterator[tuple[int, Lost]]:
+        """End actors that were stopped, or silent, for too long.
 
         Raises:
-            HoldfastError: all of them are, or the head of the cluster is lost.
+            HoldfastError: all actors were, or the head of the cluster is lost.
         """
         if not self._stopped.is_time():
             return
@@ -249,7 +248,7 @@ class _Actors(WorkerPool):
         working = set(self._news.values()) & set(self._where)
         here = {worker for worker in working if self._where[worker].node == self._node}
         stopped = {worker for worker in here if is_stopped(self._where[worker].process)}
-        # Of those elsewhere their silence is all that is known.
+        # Of actors on other machines, only silence is known.
         silent = self._silence.late(working - here)
         late = [*self._stopped.late(stopped), *silent]
         if late and len(stopped) + len(silent) == len(self._news):
@@ -258,11 +257,11 @@ class _Actors(WorkerPool):
             return
         for worker in late:
             self._news = {news: each for news, each in self._news.items() if each != worker}
-            self._do_without(worker)
+            self._end_actor(worker)
             yield worker, Lost(was_stopped(STOPPED_SECONDS if worker in here else SILENT_SECONDS))
 
-    def _do_without(self, worker: int) -> None:
-        """Have Ray end an actor. One that is stopped does not hear of it: if it is on this machine, we end it."""
+    def _end_actor(self, worker: int) -> None:
+        """Have Ray end an actor. A stopped one does not notice: if it is on this machine, we end its process."""
         self._ray.kill(self._actors[worker])
         place = self._where.pop(worker, None)
         self._stopped.forget(worker)
@@ -277,19 +276,19 @@ class _Actors(WorkerPool):
 
 
 @dataclass(frozen=True)
-class Here:
-    """Where a worker is: the node by Ray's name, and the number of the process there."""
+class Location:
+    """Where a worker runs: Ray's name of the node, and the process number there."""
 
     node: str
     process: int
 
 
 class _Actor:
-    """A worker in an actor: one thread works, calls bring examples and fetch messages."""
+    """A worker in an actor: a thread works; calls bring examples and fetch messages."""
 
     def __init__(self, order: bytes) -> None:
-        self._outbox: SimpleQueue[Message | Here] = SimpleQueue()
-        self._outbox.put(Here(_ray().get_runtime_context().get_node_id(), os.getpid()))
+        self._outbox: SimpleQueue[Message | Location] = SimpleQueue()
+        self._outbox.put(Location(_ray().get_runtime_context().get_node_id(), os.getpid()))
         self._inbox = Inbox(self._outbox.put)
         Thread(target=work, args=(order, self._inbox, self._outbox.put), daemon=True).start()
 
@@ -298,8 +297,8 @@ class _Actor:
         self._inbox.put(pickle.loads(examples))
 
     def news(self) -> bytes:
-        """The messages since the last call; none after a while in which there were none."""
-        messages: list[Message | Here] = []
+        """The messages since the last call; waits a while for the first one."""
+        messages: list[Message | Location] = []
         try:
             messages.append(self._outbox.get(timeout=_PATIENCE_SECONDS))
             while True:

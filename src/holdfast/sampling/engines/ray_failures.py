@@ -1,4 +1,4 @@
-"""What Ray's failures mean, in plain words, and what to do: its own texts are tracebacks of its parts."""
+"""Explanations of Ray's failures, and what to do: Ray's own texts are tracebacks of its internals."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 _ON = "Finished examples are kept; the same command goes on from there"
 _LOGS = "Ray's logs are in its session folder, /tmp/ray/session_latest/logs where nobody has set another"
 _STANDARD_ERROR = 2
-# A line of the log of its compiled parts, or of the parts in Python.
+# A log line of Ray's compiled parts, or of its Python parts.
 _LOGGED = re.compile(
     rb"(\x1b\[\d+m)?\[\d{4}-\d\d-\d\d |(\x1b\[\d+m)?\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+\t(INFO|WARNING|ERROR)"
 )
-# By the names of Ray's exceptions, of which versions have more or fewer. The first that an exception is counts.
+# By the names of Ray's exceptions, since versions have different ones; an exception's nearest base class decides.
 _MEANINGS = {
     "OutOfMemoryError": "Ray ended it, since the memory of its machine was running out",
     "NodeDiedError": "its node was lost",
@@ -41,8 +41,8 @@ _MEANINGS = {
 }
 
 
-def in_plain_words(error: BaseException) -> str:
-    """What happened to an actor."""
+def describe_failure(error: BaseException) -> str:
+    """What happened to an actor, in plain words."""
     if "creation task" in str(error):
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         return f"it could not be made: {lines[-1]}"
@@ -53,28 +53,20 @@ def in_plain_words(error: BaseException) -> str:
 
 
 @contextmanager
-def plainly(address: str | None) -> Iterator[None]:
-    """Name what Ray as a whole cannot do.
-
-    Raises:
-        HoldfastError: in the place of Ray's own errors.
-    """
+def explain_ray_failure(address: str | None) -> Iterator[None]:
+    """Raise HoldfastError with an explanation instead of Ray's own errors."""
     import ray.exceptions
 
     try:
         yield
     except ray.exceptions.RayError as error:
         where = "on this machine" if address is None else f"at {address!r}"
-        raise HoldfastError(f"Ray {where} failed: {in_plain_words(error)}. {_advice(error)}. {_ON}") from error
+        raise HoldfastError(f"Ray {where} failed: {describe_failure(error)}. {_advice(error)}. {_ON}") from error
 
 
 @contextmanager
-def starting_here() -> Iterator[None]:
-    """Name why Ray cannot be started on this machine.
-
-    Raises:
-        HoldfastError: it cannot.
-    """
+def explain_start_failure() -> Iterator[None]:
+    """Raise HoldfastError that says why Ray cannot be started on this machine."""
     try:
         yield
     except Exception as error:
@@ -86,12 +78,8 @@ def starting_here() -> Iterator[None]:
 
 
 @contextmanager
-def joining(address: str) -> Iterator[None]:
-    """Name why a cluster cannot be joined.
-
-    Raises:
-        HoldfastError: it cannot.
-    """
+def explain_join_failure(address: str) -> Iterator[None]:
+    """Raise HoldfastError that says why a cluster cannot be joined."""
     try:
         yield
     except Exception as error:
@@ -108,8 +96,8 @@ def joining(address: str) -> Iterator[None]:
 
 
 @contextmanager
-def without_its_log() -> Iterator[None]:
-    """Keep what Ray's compiled parts log off the terminal, while it begins; what others write meanwhile comes after."""
+def ray_log_hidden() -> Iterator[None]:
+    """Hide what Ray's compiled parts log while Ray starts; output of others appears afterwards."""
     sys.stderr.flush()
     with tempfile.TemporaryFile() as captured:
         terminal = os.dup(_STANDARD_ERROR)
@@ -126,7 +114,7 @@ def without_its_log() -> Iterator[None]:
 
 
 def lost_head(address: str | None) -> str:
-    """What to say when the head of a cluster does not answer any more."""
+    """The message for a cluster whose head does not answer any more."""
     where = "that was started for this" if address is None else f"at {address!r}"
     return (
         f"the head of the Ray cluster {where} does not answer any more: it was ended, its machine is gone, or memory "
@@ -135,9 +123,9 @@ def lost_head(address: str | None) -> str:
 
 
 def kill_actor(process: int) -> None:
-    """End the process of an actor on this machine, if that is what it still is."""
+    """End the process of an actor on this machine, if the number still belongs to one."""
     with suppress(OSError):
-        # Ray calls its processes so. The number may be another process's by now.
+        # Ray names its processes so. The number may belong to another process by now.
         if Path(f"/proc/{process}/cmdline").read_bytes().startswith(b"ray::"):
             os.kill(process, signal.SIGKILL)
 
@@ -150,6 +138,6 @@ def _advice(error: BaseException) -> str:
 
 
 def _inner(error: BaseException) -> Exception:
-    """The exception that Ray has wrapped, if it is one."""
+    """The exception that Ray wrapped, if it is one."""
     cause = getattr(error, "cause", None)
     return cause if isinstance(cause, Exception) else Exception(str(error))

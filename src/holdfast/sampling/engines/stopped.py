@@ -1,4 +1,4 @@
-"""Workers that are there and do nothing, since somebody stopped them: for how long that is waited for."""
+"""Workers that exist but do nothing, because somebody stopped them: how long to wait for them."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# A worker that is stopped for so long is done without; if all are, that is an error.
+# A worker stopped for this long is replaced; if all are, that is an error.
 STOPPED_SECONDS = 30.0
-# The same of a worker on another machine that says nothing; longer where workers have been silent for longer before.
+# The same for a silent worker on another machine; longer if workers were silent for longer before.
 SILENT_SECONDS = 120.0
 _LONGER = 10.0
-# Workers are looked at so often.
+# Seconds between checks of the workers.
 LOOK_SECONDS = 1.0
-# If we have not looked for so long, we were stopped ourselves, or asleep: that does not count.
+# A longer time between checks means that this process was stopped or asleep: that time does not count.
 _ASLEEP_SECONDS = 5.0
 
 
 class Stopwatch:
-    """Since when workers are stopped, as far as we were awake to see it."""
+    """How long workers have been stopped while this process was awake."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -30,11 +30,11 @@ class Stopwatch:
         self._since: dict[int, float] = {}
 
     def is_time(self) -> bool:
-        """Whether to look again."""
+        """Whether to check again."""
         return self._clock() - self._looked >= LOOK_SECONDS
 
     def late(self, stopped: set[int]) -> list[int]:
-        """Of the workers that are stopped now, those that have been for too long."""
+        """The workers that are stopped now and have been for too long."""
         now = self._clock()
         if now - self._looked > _ASLEEP_SECONDS:
             self._since.clear()
@@ -43,12 +43,12 @@ class Stopwatch:
         return sorted(worker for worker, since in self._since.items() if now - since >= STOPPED_SECONDS)
 
     def forget(self, worker: int) -> None:
-        """It is gone."""
+        """Drop a worker that has ended."""
         self._since.pop(worker, None)
 
 
 class Silence:
-    """How long a worker has said nothing that should say something every second; for those that cannot be looked at."""
+    """How long workers have sent nothing, though they should every second; for workers that cannot be inspected."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -57,16 +57,16 @@ class Silence:
         self._longest = 0.0
 
     def heard(self, worker: int) -> None:
-        """It has said something. One that holds Python's lock for long is not stopped: the limit learns from it."""
+        """Note a message. A worker may hold Python's lock for long without being stopped: the limit adapts to that."""
         now = self._clock()
         self._longest = max(self._longest, now - self._heard.get(worker, now))
         self._heard[worker] = now
 
     def late(self, workers: set[int]) -> list[int]:
-        """Of these workers, those that have said nothing for too long."""
+        """Those of `workers` that have been silent for too long."""
         now = self._clock()
         if now - self._looked > _ASLEEP_SECONDS:
-            # They may have, while we did not listen.
+            # Messages may have come meanwhile.
             self._heard = dict.fromkeys(self._heard, now)
         self._looked = now
         limit = max(SILENT_SECONDS, _LONGER * self._longest)
@@ -74,22 +74,22 @@ class Silence:
 
 
 def is_stopped(process: int) -> bool:
-    """Whether a process of this machine is there and not running, by SIGSTOP or Ctrl-Z."""
+    """Whether a process of this machine exists and does not run, because of SIGSTOP or Ctrl-Z."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2][0] == "T"
     except OSError:
-        # Not Linux, or it is gone.
-        asked = ["ps", "-o", "state=", "-p", str(process)]
-        return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()[:1] == "T"
+        # Not Linux, or the process has ended.
+        command = ["ps", "-o", "state=", "-p", str(process)]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()[:1] == "T"
 
 
 def was_stopped(seconds: float) -> str:
-    """What became of one of several workers."""
+    """The message for one stopped worker among several."""
     return f"it was stopped, as by SIGSTOP, or said nothing, for {seconds:.0f} s"
 
 
 def all_stopped(number: int) -> str:
-    """What to say when no worker is left that is not stopped."""
+    """The message if every worker is stopped."""
     workers = "the only worker has" if number == 1 else f"all {number} workers have"
     return (
         f"{workers} been stopped, as by SIGSTOP or Ctrl-Z, for {STOPPED_SECONDS:.0f} s, so nothing is computed. A job "

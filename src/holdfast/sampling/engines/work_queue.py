@@ -1,4 +1,4 @@
-"""Which worker computes which example, and who gets what a lost worker had in hand. There is no process in here."""
+"""Which worker computes which example, and who gets the examples of a lost worker. No processes in here."""
 
 from __future__ import annotations
 
@@ -12,27 +12,26 @@ if TYPE_CHECKING:
 
     from holdfast.types import Example
 
-# After so many lost workers the example that they had in hand is taken for the reason.
+# After this many lost workers, the example that they all had is taken for the cause.
 _MOST_LOSSES = 3
 
 
 class WorkQueue:
-    """Hands examples to whoever wants one, and again to others until each has come back once.
+    """Hands out examples, and hands them out again until each has come back once.
 
-    An idle worker for which no fresh example is left computes one that another worker has in hand, too: votes do not
-    depend on who counts them, so whichever comes back first is the answer, and neither a slow nor a stuck worker
-    delays the end. An example whose worker was lost is a suspect: it is handed out alone, so that a second loss is its
-    own doing and not that of its company.
+    When no new example is left, an idle worker also computes one that another worker has: votes do not depend on who
+    counts them, so the first result counts, and neither a slow nor a stuck worker delays the end. An example whose
+    worker was lost is a suspect: it is handed out alone, so that no other example can be the cause of a second loss.
     """
 
     def __init__(self, examples: Iterable[Example]) -> None:
         self._fresh = iter(examples)
-        # One is taken ahead, to know whether there is any.
+        # One is taken in advance, to know whether there is any.
         self._ahead = next(self._fresh, None)
         self._suspects: deque[Example] = deque()
         self._open: dict[int, Example] = {}
         self._losses: Counter[int] = Counter()
-        # Indices in the order in which they were given: the last one has most probably not been begun.
+        # Indices in the order in which they were handed out: the last one has most probably not been started.
         self._held: dict[int, list[int]] = {}
 
     @property
@@ -55,12 +54,12 @@ class WorkQueue:
         return given
 
     def done(self, worker: int, index: int) -> Example | None:
-        """An example came back from a worker; None if it had come back from another one before."""
+        """Note a result from a worker; return its example, or None if another worker's result came first."""
         self._held[worker].remove(index)
         return self._open.pop(index, None)
 
     def lost(self, worker: int, how: str) -> None:
-        """A worker is gone: others get what it had in hand.
+        """Hand the examples of a lost worker to others.
 
         Raises:
             HoldfastError: workers are lost on the same example again and again; the message names it.
@@ -83,7 +82,7 @@ class WorkQueue:
         return taken
 
     def _twice(self, worker: int) -> list[Example]:
-        """The example that another worker was given last, if it is in no third one's hands and no suspect."""
+        """The example that another worker got last, if no third worker has it and it is no suspect."""
         if self._held[worker]:
             return []
         waiting = [[index for index in held if index in self._open] for held in self._held.values()]

@@ -1,4 +1,4 @@
-"""What a worker does, whatever kind of process it is: examples in, votes out, one loop for as long as it lives."""
+"""The work of a worker in any kind of process: examples in, votes out, one loop for its whole life."""
 
 from __future__ import annotations
 
@@ -33,25 +33,25 @@ _MEMORY = (
     "Use fewer workers or smaller batches, or a machine with more. Finished examples are kept; the same command goes "
     "on from there"
 )
-# A delivery of examples should keep a worker busy for this long, in seconds; at most so many come at once.
+# A delivery of examples should keep a worker busy for a time in this range, in seconds; this many come at most.
 _SHORT, _LONG = 0.1, 0.5
 _MOST_EXAMPLES = 64
-# Samples are reported together after this many seconds.
+# Seconds between reports of samples.
 _REPORT_SECONDS = 0.1
-# Exceptions that are nothing but their message; of others, which may not survive the way, the name is sent.
+# Exceptions that their message describes fully. Others may not survive pickling: their name is sent.
 _PLAIN = (ValueError, TypeError, RuntimeError, NotImplementedError, AttributeError, ImportError, AssertionError)
 
 
 @dataclass(frozen=True)
 class Order:
-    """All that a worker must know before the first example comes."""
+    """All that a worker needs before the first example."""
 
     classifier: Base
     noise: Noise
     procedure: Procedure
     seed: int
     engine: LocalEngine
-    # Batch sizes that were found to be fast for this base classifier in earlier work.
+    # The fastest batch sizes found for this base classifier in earlier work.
     found: dict[Key, BatchSize] = field(default_factory=dict)
 
 
@@ -62,14 +62,14 @@ class Ready:
 
 @dataclass(frozen=True)
 class Wants:
-    """The worker has room for so many examples."""
+    """The worker has room for `count` examples."""
 
     count: int
 
 
 @dataclass(frozen=True)
 class Sampled:
-    """So many samples since the last message of this kind."""
+    """The worker drew `count` samples since its last message of this kind."""
 
     count: int
 
@@ -84,7 +84,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Learned:
-    """The worker has found out which batch size is fastest."""
+    """The worker has found the fastest batch size."""
 
     key: Key
     batches: BatchSize
@@ -92,14 +92,14 @@ class Learned:
 
 @dataclass(frozen=True)
 class Warned:
-    """A warning, which belongs where the work was ordered."""
+    """A warning to repeat in the process that ordered the work."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Failed:
-    """An exception ended the worker. Not the exception itself: not every one can be sent to another process."""
+    """An exception ended the worker. Not every exception can be pickled, so its parts are sent."""
 
     kind: type[Exception]
     lines: tuple[str, ...]
@@ -107,7 +107,7 @@ class Failed:
 
     @classmethod
     def of(cls, error: Exception) -> Failed:
-        """The message that tells of `error`."""
+        """The message for `error`."""
         trace = "".join(traceback.format_exception(error))
         if isinstance(error, HoldfastError):
             return cls(type(error), error.lines, trace)
@@ -119,8 +119,8 @@ class Failed:
         return cls(HoldfastError, (f"a worker failed with {type(error).__name__}: {error}",), trace)
 
     def error(self) -> Exception:
-        """The exception to raise where the work was ordered."""
-        # Not by calling the class: some take other arguments than their message.
+        """The exception to raise in the process that ordered the work."""
+        # Not by calling the class: some exceptions take other arguments than their message.
         error = self.kind.__new__(self.kind)
         Exception.__init__(error, *self.lines)
         error.__cause__ = RuntimeError(visible_lines(f"in a worker:\n{self.trace}"))
@@ -131,19 +131,19 @@ Message = Ready | Wants | Sampled | Done | Learned | Warned | Failed
 
 
 class Inbox:
-    """The examples of a worker as an iterator that asks for more, in time, and never keeps a loop waiting.
+    """The examples of a worker, as an iterator that requests more in time and never keeps a loop waiting.
 
-    While examples are under way it ends when none is at hand, and goes on when one has come: the loop asks again as
-    soon as a batch has room. It waits only when nothing else is to be done.
+    While examples are in progress it ends if no other has arrived, and continues after the next delivery: the loop
+    asks again as soon as a batch has room. It waits only if there is nothing else to do.
     """
 
     def __init__(self, send: Callable[[Message], None]) -> None:
         self._send = send
         self._arrived: SimpleQueue[list[Example]] = SimpleQueue()
         self._at_hand: deque[Example] = deque()
-        self._asked = False
-        self._asked_at = time.monotonic()
-        self._want = 1
+        self._requested = False
+        self._requested_at = time.monotonic()
+        self._request_size = 1
         self.under_way = 0
 
     def put(self, examples: list[Example]) -> None:
@@ -154,16 +154,16 @@ class Inbox:
         return self
 
     def __next__(self) -> Example:
-        self._look()
+        self._receive()
         if not self._at_hand:
-            self._ask(starved=self.under_way > 0)
+            self._request(starved=self.under_way > 0)
             if self.under_way:
                 raise StopIteration
             self._accept(self._arrived.get())
         self.under_way += 1
         example = self._at_hand.popleft()
         if not self._at_hand:
-            self._ask(starved=False)
+            self._request(starved=False)
         return example
 
     def give_back(self, example: Example) -> None:
@@ -171,7 +171,7 @@ class Inbox:
         self._at_hand.appendleft(example)
         self.under_way -= 1
 
-    def _look(self) -> None:
+    def _receive(self) -> None:
         try:
             while True:
                 self._accept(self._arrived.get_nowait())
@@ -180,24 +180,24 @@ class Inbox:
 
     def _accept(self, examples: list[Example]) -> None:
         self._at_hand.extend(examples)
-        self._asked = False
+        self._requested = False
 
-    def _ask(self, starved: bool) -> None:
-        """Ask for so many examples that they last: not long, since others could take them meanwhile."""
-        if self._asked:
+    def _request(self, starved: bool) -> None:
+        """Request examples for a short time: a longer supply would keep them from idle workers."""
+        if self._requested:
             return
         now = time.monotonic()
-        lasted, self._asked_at = now - self._asked_at, now
+        lasted, self._requested_at = now - self._requested_at, now
         if starved and lasted < _SHORT:
-            self._want = min(2 * self._want, _MOST_EXAMPLES)
+            self._request_size = min(2 * self._request_size, _MOST_EXAMPLES)
         elif lasted > _LONG:
-            self._want = max(1, self._want // 2)
-        self._asked = True
-        self._send(Wants(self._want))
+            self._request_size = max(1, self._request_size // 2)
+        self._requested = True
+        self._send(Wants(self._request_size))
 
 
 class _Tally:
-    """Reports samples together."""
+    """Reports samples in groups."""
 
     def __init__(self, send: Callable[[Message], None]) -> None:
         self._send = send
@@ -216,7 +216,7 @@ class _Tally:
 
 
 def work(content: bytes, inbox: Inbox, send: Callable[[Message], None]) -> None:
-    """Serve a pickled order until the process ends, or an exception is reported."""
+    """Serve a pickled order until the process ends or an exception is reported."""
     warnings.showwarning = lambda message, *_: send(Warned(str(message)))
     try:
         order: Order = pickle.loads(content)
@@ -232,7 +232,7 @@ def work(content: bytes, inbox: Inbox, send: Callable[[Message], None]) -> None:
             inbox.under_way -= 1
             tally.report()
             if loop.batches.settled and not announced:
-                # Before what may be the last message that is read.
+                # Before the last `Done`, after which the driver may read no more.
                 send(Learned(order.engine.key(order.noise, first.x.shape), loop.batches))
                 announced = True
             send(Done(example.index, votes))
@@ -241,6 +241,6 @@ def work(content: bytes, inbox: Inbox, send: Callable[[Message], None]) -> None:
 
 
 def _forever(loop: MonteCarlo, inbox: Inbox) -> Iterator[tuple[Example, Votes]]:
-    """The loop ends when it finds the inbox empty with nothing under way; then it begins anew."""
+    """Run the loop again whenever it finds the inbox empty with nothing in progress."""
     while True:
         yield from loop.run(inbox)

@@ -1,11 +1,10 @@
-"""One worker process of this machine: how it is started, spoken to, looked at and missed.
+"""One worker process of this machine: start it, exchange messages with it, watch it, end it.
 
-Not by multiprocessing's own `Process`, whose children write to the terminal: a worker that dies while it starts would
-leave a traceback there. What they are told to begin with is multiprocessing's, so that a base classifier may come from
-the script that was started.
+multiprocessing's own `Process` is not used: its children write to the terminal, so a worker that dies while starting
+would leave a traceback there. Its preparation data are used, so that a base classifier may come from the main script.
 
-Nothing here waits for a worker: one that is stopped takes nothing out of its pipe, and may be in the middle of a
-message. So each has threads that wait in the place of the driver.
+Nothing here waits for a worker: a stopped one does not empty its pipe, and may be in the middle of a message. Threads
+of each `WorkerProcess` wait instead of the driver.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from holdfast.visible import visible
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# The life of a worker, until it has imported what the script that was started has.
+# A worker's program; it imports the main script first.
 _PROGRAM = """
 import os
 from multiprocessing import process, spawn
@@ -46,10 +45,10 @@ del process.current_process()._inheriting
 from holdfast.sampling.engines.processes import serve
 serve(pipe)
 """
-# Of what a worker printed, so many lines are kept, of so many characters at most.
+# Lines of a worker's output that are held, and characters per line.
 _MOST_LINES = 20
 _LONGEST = 2000
-# What signals mean that a process gets without anybody's sending them.
+# What it means that a process gets a signal that nobody sent.
 _MEANINGS = {
     signal.SIGKILL: "Linux does so to a process when memory runs out",
     signal.SIGABRT: "compiled code gave up, as it does when memory runs out",
@@ -62,94 +61,98 @@ _MEANINGS = {
 
 
 class WorkerProcess:
-    """A process that was started.
+    """A running worker process.
 
     Args:
-        name: for what it prints.
-        hear: is called with each message, and with None when there will be no more, from another thread.
+        name: prefix of what the worker prints.
+        on_message: called from another thread with each message, and with None after the last one.
     """
 
-    def __init__(self, name: str, hear: Callable[[Any], None]) -> None:
+    def __init__(self, name: str, on_message: Callable[[Any], None]) -> None:
         self._name = name
-        self._words: deque[str] = deque(maxlen=_MOST_LINES)
+        self._printed: deque[str] = deque(maxlen=_MOST_LINES)
         self._ready = False
         self._outbox: SimpleQueue[bytes | None] = SimpleQueue()
-        prepared = spawn.get_preparation_data(name)
-        # For connections of its own, of which a worker has none; it is not to be sent.
-        prepared.pop("authkey", None)
-        begun = pickle.dumps(prepared)
-        self._pipe, there = multiprocessing.Pipe()
-        output, its_output = os.pipe()
+        preparation = spawn.get_preparation_data(name)
+        # For multiprocessing's own connections, of which a worker has none; the key must not be sent.
+        preparation.pop("authkey", None)
+        prepared = pickle.dumps(preparation)
+        self._pipe, worker_end = multiprocessing.Pipe()
+        output, worker_output = os.pipe()
         command = spawn.get_command_line()
-        command[command.index("-c") + 1] = _PROGRAM.format(descriptor=there.fileno())
+        command[command.index("-c") + 1] = _PROGRAM.format(descriptor=worker_end.fileno())
         with interrupts_held_back():
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=its_output, stderr=its_output, pass_fds=(there.fileno(),)
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=worker_output,
+                stderr=worker_output,
+                pass_fds=(worker_end.fileno(),),
             )
-        there.close()
-        os.close(its_output)
-        self._outbox.put(begun)
-        self._reader = Thread(target=self._read, args=(output,), daemon=True)
-        for thread in (self._reader, Thread(target=self._listen, args=(hear,), daemon=True)):
-            thread.start()
-        Thread(target=self._speak, daemon=True).start()
+        worker_end.close()
+        os.close(worker_output)
+        self._outbox.put(prepared)
+        self._reader = Thread(target=self._read_output, args=(output,), daemon=True)
+        self._reader.start()
+        Thread(target=self._receive, args=(on_message,), daemon=True).start()
+        Thread(target=self._send_outbox, daemon=True).start()
 
     def send(self, content: bytes) -> None:
-        """Send something, without waiting for it to be taken; to a process that is gone, in vain."""
+        """Queue a message and return at once; messages to an ended process are lost."""
         self._outbox.put(content)
 
-    def got_ready(self) -> None:
-        """It has begun to work: from now on what it prints is shown."""
+    def mark_ready(self) -> None:
+        """Show what the worker prints from now on, and what it has printed so far."""
         self._ready = True
-        while self._words:
-            self._show(self._words.popleft())
+        while self._printed:
+            self._show(self._printed.popleft())
 
     @property
     def is_stopped(self) -> bool:
-        """Whether it is there and not running, by SIGSTOP or Ctrl-Z."""
+        """Whether the process exists and does not run, because of SIGSTOP or Ctrl-Z."""
         return is_stopped(self._process.pid)
 
     def kill(self) -> None:
-        """End it at once, without waiting until it has; stopped processes, too."""
+        """End the process, even a stopped one, without waiting for its end."""
         self._process.kill()
 
     def wait(self) -> str:
-        """Wait until it has ended; how it did, in words, and the last ones of its own."""
+        """Wait for the end of the process; return how it ended and the last line it printed."""
         code = self._process.wait()
         self._outbox.put(None)
-        # Others that it started may hold its output open.
+        # Its child processes may hold the output open.
         self._reader.join(1.0)
         how = f"it was ended by {_signal(-code)}" if code < 0 else f"it ended with exit code {code}"
-        last = next((line for line in reversed(self._words) if line.strip()), "")
+        last = next((line for line in reversed(self._printed) if line.strip()), "")
         return f"{how}; its last words: {last.strip()}" if last else how
 
-    def _listen(self, hear: Callable[[Any], None]) -> None:
+    def _receive(self, on_message: Callable[[Any], None]) -> None:
         try:
             while True:
-                hear(self._pipe.recv())
+                on_message(self._pipe.recv())
         except (EOFError, OSError):
-            # It has ended, or been killed in the middle of a word.
-            hear(None)
+            # It has ended, perhaps in the middle of a message.
+            on_message(None)
         except Exception as error:
-            self._words.append(visible(f"what it sent cannot be read ({error!r})"))
-            hear(None)
+            self._printed.append(visible(f"what it sent cannot be read ({error!r})"))
+            on_message(None)
 
-    def _speak(self) -> None:
-        # Of a process that is gone, the last words are still in the pipe, and after them its end.
+    def _send_outbox(self) -> None:
+        # An ended process is reported by `_receive`, after its last messages.
         with contextlib.suppress(OSError):
             while (content := self._outbox.get()) is not None:
                 self._pipe.send_bytes(content)
 
-    def _read(self, output: int) -> None:
+    def _read_output(self, output: int) -> None:
         with os.fdopen(output, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
             while line := file.readline(_LONGEST):
                 if self._ready:
                     self._show(line)
                 else:
-                    self._words.append(visible(line.rstrip("\n")))
+                    self._printed.append(visible(line.rstrip("\n")))
 
     def _show(self, line: str) -> None:
-        # There may be no standard error, or nobody who reads it.
+        # Standard error may be missing or closed.
         with contextlib.suppress(OSError, ValueError, AttributeError):
             sys.stderr.write(f"{self._name}: {visible(line.rstrip(chr(10)))}\n")
 

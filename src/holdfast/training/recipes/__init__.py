@@ -1,4 +1,4 @@
-"""Recipes: what one training step minimizes. Each file has one, with its source and its cost."""
+"""Recipes define what a training step minimizes. Each file has one recipe, with its source and its cost."""
 
 from holdfast.training.recipes.adversarial import Adversarial
 from holdfast.training.recipes.autoencoder import Autoencoder

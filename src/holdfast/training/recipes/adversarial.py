@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Adversarial(WithoutNoise):
-    """Cross-entropy on images that projected gradient ascent has moved, from a random start, without noise.
+    """Cross-entropy on images moved by projected gradient ascent, from a random start, without noise.
 
-    It costs `steps` + 1 times a step of `standard`. It is empirical: what it gives is not a certificate.
+    It costs `steps` + 1 times a step of `standard`. It is empirical: it gives no certificate.
 
     Args:
         epsilon: largest perturbation, in input units: 0.3 (MNIST) or 8/255 (CIFAR-10) in the paper, for linf.
@@ -39,7 +39,7 @@ class Adversarial(WithoutNoise):
         check_ascent(self.norm, self.epsilon, self.steps)
 
     def outcome(self, step: Step) -> StepLoss:
-        """The mean cross-entropy on the moved images; the hits are on them, too."""
+        """The mean cross-entropy on the moved images; hits are counted on them, too."""
 
         def loss(x: Tensor) -> Tensor:
             return cross_entropy(step.module(x).float(), step.labels, reduction="sum")
@@ -51,5 +51,4 @@ class Adversarial(WithoutNoise):
         bounds = step.space.low, step.space.high
         moved = ascend(step.module, loss, step.x, step.randomness(start), self.norm, self.epsilon, self.steps, bounds)
         logits = step.model(moved).float()
-        smoothing = step.config.label_smoothing
-        return StepLoss(cross_entropy(logits, step.labels, label_smoothing=smoothing), logits, step.labels)
+        return StepLoss(step.cross_entropy(logits, step.labels), logits, step.labels)

@@ -1,6 +1,6 @@
-"""Projected gradient ascent inside a training step (Madry et al. 2018): the adversaries that training learns from.
+"""Projected gradient ascent inside a training step (Madry et al. 2018), for adversarial training.
 
-Attacks that measure robustness are in `holdfast.attacks`; these are as cheap as a training step needs.
+Attacks that measure robustness are in `holdfast.attacks`; these are only as strong as a training step needs.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def _at_rest(module: nn.Module) -> Iterator[None]:
-    """The classifier in eval mode and without gradients of its weights, then as it was."""
-    training, wanting = module.training, [parameter for parameter in module.parameters() if parameter.requires_grad]
+def _eval_mode(module: nn.Module) -> Iterator[None]:
+    """Put the classifier in eval mode and freeze its weights; restore both at the end."""
+    training, trainable = module.training, [parameter for parameter in module.parameters() if parameter.requires_grad]
     module.eval()
-    for parameter in wanting:
+    for parameter in trainable:
         parameter.requires_grad_(False)
     try:
         yield
     finally:
-        for parameter in wanting:
+        for parameter in trainable:
             parameter.requires_grad_(True)
         module.train(training)
 
@@ -41,6 +41,6 @@ def ascend(
     steps: int,
     bounds: tuple[float, float],
 ) -> Tensor:
-    """`climb` with the classifier `module`, which `loss` calls, in eval mode meanwhile; its arguments are those."""
-    with _at_rest(module):
+    """`climb` with the classifier `module`, which `loss` calls, in eval mode; the other arguments are `climb`'s."""
+    with _eval_mode(module):
         return climb(loss, x, start, norm, epsilon, steps, bounds)

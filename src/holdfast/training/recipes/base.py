@@ -1,10 +1,12 @@
-"""What a recipe is: the loss of one training step, and the table that finds recipes by name."""
+"""The interface of recipes, the loss of one training step, and the table that finds recipes by name."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
+
+from torch.nn.functional import cross_entropy
 
 from holdfast.errors import UsageError
 from holdfast.named import Family, Named
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class StepLoss(NamedTuple):
-    """What a step gives: the loss to minimize, and the classified copies whose hits are counted.
+    """The result of a step: the loss to minimize, and the classified copies whose hits are counted.
 
     Attributes:
         loss: a scalar, the mean over this process's copies.
@@ -38,20 +40,20 @@ class StepLoss(NamedTuple):
 
 @dataclass(frozen=True)
 class Step:
-    """What a recipe has at hand in one step: this process's share of the minibatch, and its noise.
+    """The inputs of a recipe in one step: this process's share of the minibatch, and its noise.
 
     Attributes:
-        model: the base classifier, to compute the loss with: one call a step. It averages gradients over the processes.
+        model: the base classifier, for the loss: one call per step. It averages gradients over the processes.
         module: the same base classifier, for anything else, such as an attack.
         x: images `(batch, *event)` in input units.
         labels: `(batch,)`.
         config: of the training.
-        space: what the base classifier takes.
-        progress: the share of the training that is done, in [0, 1).
+        space: the input space of the base classifier.
+        progress: finished share of the training, in [0, 1).
         noise: that the classifier will be smoothed with; None for a training without noise.
         draws: of the noise, `(batch x copies, ...)`, or one for all of them.
-        randomness: `make -> tensor`: what `make(images, generator)` draws for all images of the minibatch, first axis
-            the images, cut to this process's share.
+        randomness: `make -> tensor`: calls `make(images, generator)` for all images of the minibatch, which are the
+            first axis of its result, and cuts the result to this process's share.
     """
 
     model: nn.Module
@@ -76,35 +78,38 @@ class Step:
         return self.labels.repeat_interleave(self.copies)
 
     def noisy(self, x: Tensor) -> Tensor:
-        """Noisy copies of images like `x`: `(batch, *event) -> (batch x copies, *noisy event)`, an image's together."""
+        """Noisy copies of images like `x`: `(batch, *event) -> (batch x copies, *noisy event)`, grouped by image."""
         if self.noise is None or self.draws is None:
             raise UsageError("this training has no noise")
         return self.noise.apply(x.repeat_interleave(self.copies, 0), self.draws)
+
+    def cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The mean cross-entropy, with the label smoothing of the training."""
+        return cross_entropy(logits, labels, label_smoothing=self.config.label_smoothing)
 
 
 RECIPES: Family[Recipe] = Family("recipe", "holdfast.training.recipes", "holdfast.recipes")
 
 
 class Recipe(Named, ABC):
-    """What one training step minimizes.
+    """Defines what one training step minimizes.
 
-    A subclass is a frozen dataclass with a class attribute `name`; its fields are its parameters. It writes `outcome`,
-    sets `least_copies` where it needs copies of an image that differ, and extends `check` where it does not work for
-    every noise.
+    A subclass is a frozen dataclass with a class attribute `name`; its fields are its parameters. It defines `outcome`,
+    sets `least_copies` if it needs different copies of an image, and extends `check` if it does not work for every
+    noise.
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         RECIPES.register(cls)
 
-    # What it trains where no architecture is named; None for what fits the data.
+    # The architecture to train if none is named; None for one that fits the data.
     architecture: ClassVar[str | None] = None
-    # Noisy copies of each image that it takes at least, each under noise of its own; 0 for any number, and for noise
-    # that copies share.
+    # Least number of noisy copies of each image, each under its own noise; 0 for any number, also under shared noise.
     least_copies: ClassVar[int] = 0
 
     def check(self, noise: Noise | None, config: Settings) -> None:
-        """Raise UsageError if it cannot train for this noise with these settings."""
+        """Raise UsageError if the recipe cannot train for this noise with these settings."""
         if noise is None:
             raise UsageError(
                 f"the recipe {self.name!r} trains for a noise, got none; give one, as in gaussian:sigma=0.5"
@@ -113,16 +118,16 @@ class Recipe(Named, ABC):
             _check_copies(self, config)
 
     def start(self, info: BundleInfo, images: int) -> BundleInfo:
-        """What the bundle says of the model, with what the recipe knows of it filled in.
+        """The description of the model, completed by what the recipe knows.
 
         Args:
-            info: as the caller describes the model.
-            images: how many the training set has.
+            info: the caller's description.
+            images: number of images in the training set.
         """
         return info
 
     def prepare(self, module: nn.Module) -> None:
-        """Set up a new base classifier before the first step, such as weights that are not trained."""
+        """Set up a new base classifier before the first step, for example weights that are not trained."""
 
     @abstractmethod
     def outcome(self, step: Step) -> StepLoss:
@@ -135,7 +140,7 @@ def recipe_names() -> list[str]:
 
 
 def recipe_from_dict(description: Mapping[str, Any]) -> Recipe:
-    """The recipe that `Recipe.to_dict` described.
+    """The recipe described by `Recipe.to_dict`.
 
     Raises:
         UsageError: an unknown recipe, or a parameter that is unknown, missing or out of range.
@@ -144,7 +149,7 @@ def recipe_from_dict(description: Mapping[str, Any]) -> Recipe:
 
 
 def _check_copies(recipe: Recipe, config: Settings) -> None:
-    """Raise UsageError unless each image has the least copies of the recipe, under noise of their own."""
+    """Raise UsageError unless each image has the recipe's least number of copies, each under its own noise."""
     if config.noise_copies < recipe.least_copies:
         raise UsageError(
             f"the recipe {recipe.name!r} compares noisy copies of an image: it takes at least {recipe.least_copies} "
@@ -154,8 +159,21 @@ def _check_copies(recipe: Recipe, config: Settings) -> None:
         raise UsageError(f"the recipe {recipe.name!r} needs noise of its own for each copy; leave out shared_noise")
 
 
+Part = TypeVar("Part", bound="nn.Module")
+
+
+def part_of(recipe: Recipe, module: nn.Module, kind: type[Part]) -> Part:
+    """The part of `module` that the recipe trains; UsageError if there is none of that class."""
+    for part in module.modules():
+        if isinstance(part, kind):
+            return part
+    raise UsageError(
+        f"the recipe {recipe.name!r} trains the architecture {recipe.architecture}; name this architecture"
+    )
+
+
 def check_additive(recipe: Recipe, noise: Noise | None, why: str) -> None:
-    """Raise UsageError unless the noise is added to the image; `why` says what the recipe does that takes it."""
+    """Raise UsageError unless the noise is added to the image; `why` says what in the recipe needs that."""
     if not isinstance(noise, AdditiveNoise):
         raise UsageError(
             f"the recipe {recipe.name!r} {why}; it takes noises that are added to the image, such as gaussian, "

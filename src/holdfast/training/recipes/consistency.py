@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch.nn.functional import cross_entropy, kl_div, log_softmax
+from torch.nn.functional import kl_div, log_softmax
 
 from holdfast.sampling.soft import soft_smoothed
 from holdfast.training.recipes.base import Recipe, Step, StepLoss, check_weight
@@ -17,7 +17,7 @@ class Consistency(Recipe):
     """Cross-entropy under noise, and a penalty for predictions that differ between noisy copies of an image.
 
     With the class probabilities p_i of the m copies and their mean p: cross-entropy, plus `weight` times the mean of
-    KL(p, p_i), plus `entropy` times the entropy of p. Any noise. It costs what `noise` costs with as many copies (2 in
+    KL(p, p_i), plus `entropy` times the entropy of p. Any noise. It costs as much as `noise` with as many copies (2 in
     the paper).
 
     Args:
@@ -42,5 +42,5 @@ class Consistency(Recipe):
         mean = log_mean.exp()
         divergence = kl_div(log_softmax(copies, dim=2), mean.unsqueeze(1), reduction="none").sum(dim=2).mean()
         entropy = -(mean * log_mean).sum(dim=1).mean()
-        error = cross_entropy(logits, step.targets, label_smoothing=step.config.label_smoothing)
+        error = step.cross_entropy(logits, step.targets)
         return StepLoss(error + self.weight * divergence + self.entropy * entropy, logits, step.targets)

@@ -35,19 +35,19 @@ if TYPE_CHECKING:
 class Convex(WithoutNoise):
     """Cross-entropy of the worst logits that the polytope allows within epsilon: an upper bound on that of any attack.
 
-    Epsilon rises from `first` of it over the first part of the training, since the full one would hold a new network at
-    chance. Exact bounds take the work of as many copies of an image as it has values and undecided units. For training
-    alone there are two cheaper ones: `projections` estimates them from so many random copies, and `intervals` takes
-    hidden layers by intervals, with as many copies as there are classes. What is certified is always the exact bound.
+    Epsilon rises from `first` times its value over the first part of the training, since the full one would hold a new
+    network at chance. Exact bounds cost as much as one copy of an image per input value and undecided unit. For
+    training only, there are two cheaper ones: `projections` estimates them from random copies, and `intervals` bounds
+    hidden layers by intervals, at the cost of one copy per class. Certificates always use the exact bound.
 
     Args:
-        epsilon: radius to be certified, in input units; 0.1 in the paper for MNIST.
+        epsilon: radius to certify, in input units; 0.1 in the paper for MNIST.
         norm: "linf" or "l2".
-        first: share of epsilon that the training starts with.
+        first: share of epsilon at the start of the training.
         warm_up: share of the training over which epsilon rises.
         clean: weight of the cross-entropy on the unchanged images, beside 1 - `clean` for the worst ones.
         inputs: "all" changed inputs, as in the paper, or only those "in-range" of the data set (linf).
-        projections: random copies in the place of exact bounds; 0 for exact ones.
+        projections: number of random copies instead of exact bounds; 0 for exact bounds.
         intervals: share of the training, from its start, with hidden layers by intervals (linf).
     """
 
@@ -80,12 +80,12 @@ class Convex(WithoutNoise):
             raise UsageError(f"the recipe 'convex' trains in float32, got precision {config.precision!r}")
 
     def epsilon_at(self, progress: float) -> float:
-        """The epsilon of a step, when this share of the training is done."""
+        """The epsilon of a step after this share of the training."""
         risen = min(1.0, progress / self.warm_up) if self.warm_up else 1.0
         return float(self.epsilon * (self.first + (1.0 - self.first) * risen))
 
     def outcome(self, step: Step) -> StepLoss:
-        """The robust loss; a hit is an image that is certified at this step's epsilon."""
+        """The robust loss; a hit is an image certified at this step's epsilon."""
         logits = step.model(step.x).float()
         space = step.space
         classifier = Classifier(step.module, tuple(step.x.shape[1:]), logits.shape[1], space.low, space.high)
@@ -97,7 +97,7 @@ class Convex(WithoutNoise):
             with _drawn_from(step):
                 margins = least_margins(network, step.x, step.labels, epsilon, self.norm, limits, self.projections)
         worst = cross_entropy(-margins, step.labels)
-        clean = cross_entropy(logits, step.labels, label_smoothing=step.config.label_smoothing)
+        clean = step.cross_entropy(logits, step.labels)
         return StepLoss((1.0 - self.clean) * worst + self.clean * clean, -margins, step.labels)
 
 
@@ -109,7 +109,7 @@ def _check_share(name: str, value: float) -> None:
 
 @contextmanager
 def _drawn_from(step: Step) -> Iterator[None]:
-    """torch's global generators, which the library's projections come from, set by the step's randomness."""
+    """Seed torch's global generators, which the library draws its projections from, by the step's randomness."""
 
     def make(images: int, generator: Generator) -> Tensor:
         return torch.randint(2**62, (images,), generator=generator, device=generator.device)

@@ -1,4 +1,4 @@
-"""A denoiser in front of a classifier that was trained without noise. Source: Salman, Sun, Yang, Kapoor & Kolter 2020,
+"""A denoiser in front of a classifier trained without noise. Source: Salman, Sun, Yang, Kapoor & Kolter 2020,
 "Denoised Smoothing: A Provable Defense for Pretrained Classifiers"."""
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Denoise(Recipe):
-    """Mean squared error of the denoised image, and cross-entropy of its class against the one of the clean image.
+    """Mean squared error of the denoised image, and cross-entropy of its class against that of the clean image.
 
-    Only the denoiser is trained. Noises that are added to the image; the architecture is `denoised`. It costs a step of
-    the denoiser and two of the classifier for each copy.
+    Only the denoiser is trained. For noises that are added to the image; the architecture is `denoised`. It costs one
+    step of the denoiser and two of the classifier for each copy.
 
     Args:
         classifier: bundle of the classifier, trained without noise.
@@ -47,7 +47,7 @@ class Denoise(Recipe):
         check_weight("agreement", self.agreement)
 
     def spec(self, number: Callable[[float], str]) -> str:
-        """With the name of the file alone: the same training may find it at another place."""
+        """With the file's name only: the same training may find the file at another place."""
         file = spell_text(Path(self.classifier).name)
         return f"{self.name}:classifier={file},agreement={number(self.agreement)}"
 
@@ -57,9 +57,9 @@ class Denoise(Recipe):
         check_additive(self, noise, "makes an image of a noisy one")
 
     def start(self, info: BundleInfo, images: int) -> BundleInfo:
-        """The bundle's own normalization goes: the denoiser sees images, and the classifier brings its own.
+        """Drop the bundle's own normalization: the denoiser takes images, and the classifier normalizes its own inputs.
 
-        The arguments name the classifier by the hash of its file too: a training goes on with the same one only.
+        The arguments also name the classifier by the hash of its file: only the same one can continue a training.
 
         Raises:
             UsageError: another architecture than `denoised`, or a classifier of other inputs or classes.
@@ -95,11 +95,11 @@ class Denoise(Recipe):
         )
 
     def prepare(self, module: nn.Module) -> None:
-        """Put the classifier's weights in their place."""
+        """Load the classifier's weights."""
         _composed(module).classifier.load_state_dict(load_bundle(Path(self.classifier)).module.state_dict())
 
     def outcome(self, step: Step) -> StepLoss:
-        """Squared error and cross-entropy; a hit is the right label of a denoised copy."""
+        """Squared error and cross-entropy; a hit is the correct label of a denoised copy."""
         composed = _composed(step.module)
         seen: list[Tensor] = []
         hook = composed.denoiser.register_forward_hook(lambda module, inputs, image: seen.append(image))
@@ -108,8 +108,8 @@ class Denoise(Recipe):
         finally:
             hook.remove()
         error = mse_loss(seen[0].float(), step.x.repeat_interleave(step.copies, 0))
-        wanted = composed.classifier(step.x).argmax(dim=1).repeat_interleave(step.copies)
-        return StepLoss(error + self.agreement * cross_entropy(logits, wanted), logits, step.targets)
+        targets = composed.classifier(step.x).argmax(dim=1).repeat_interleave(step.copies)
+        return StepLoss(error + self.agreement * cross_entropy(logits, targets), logits, step.targets)
 
 
 def _composed(module: nn.Module) -> Denoised:

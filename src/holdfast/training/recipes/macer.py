@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from holdfast.noises.base import Noise
     from holdfast.training.recipes.settings import Settings
 
-# Probabilities closer to 0 or 1 than this have no gradient: the quantile's is unbounded there.
+# Probabilities closer to 0 or 1 than this get no gradient, since the quantile's gradient is unbounded there.
 _EDGE = 1e-6
 
 
 @dataclass(frozen=True)
 class Macer(Recipe):
-    """Cross-entropy of the soft smoothed classifier, and a hinge on the radius of the images that it gets right.
+    """Cross-entropy of the soft smoothed classifier, and a hinge on the radius of the images classified correctly.
 
     The soft smoothed classifier is the mean of the class probabilities over the noisy copies; the radius is
     sigma/2 (quantile(p1) - quantile(p2)) with p1 and p2 the two largest means of softmax(`inverse_temperature` x
-    logits). Gaussian noise only. It costs what `noise` costs with as many copies (16 in the paper).
+    logits). Gaussian noise only. It costs as much as `noise` with as many copies (16 in the paper).
 
     Args:
         weight: of the hinge; 12 in the paper for sigma 0.25.

@@ -1,4 +1,4 @@
-"""What a nearest-neighbour classifier learns: every training image, by heart."""
+"""Training a nearest-neighbour classifier: it stores every training image."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.nn.functional import one_hot
 
 from holdfast.errors import UsageError
 from holdfast.models.architectures.nearest import NearestNeighbour
-from holdfast.training.recipes.base import Step, StepLoss
+from holdfast.training.recipes.base import Step, StepLoss, part_of
 from holdfast.training.recipes.standard import WithoutNoise
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Memorize(WithoutNoise):
     architecture: ClassVar[str | None] = "nearest-neighbour"
 
     def check(self, noise: Noise | None, config: Settings) -> None:
-        """Raise UsageError where an image would be stored twice, or not as it is."""
+        """Raise UsageError if an image would be stored twice, or changed."""
         super().check(noise, config)
         if config.epochs != 1 or config.ema or config.crop or config.flip or config.precision != "float32":
             raise UsageError(
@@ -38,16 +38,16 @@ class Memorize(WithoutNoise):
             )
 
     def start(self, info: BundleInfo, images: int) -> BundleInfo:
-        """Room for all of them, unless another size was asked for."""
+        """Room for all images, unless the arguments give another size."""
         return replace(info, arguments={"stored": images, **info.arguments})
 
     def prepare(self, module: nn.Module) -> None:
-        """Raise UsageError unless it is a nearest-neighbour classifier."""
-        _part(module)
+        """Raise UsageError unless `module` contains a nearest-neighbour classifier."""
+        part_of(self, module, NearestNeighbour)
 
     def outcome(self, step: Step) -> StepLoss:
-        """No loss; the hits are all of them."""
-        part = _part(step.module)
+        """No loss; every image is a hit."""
+        part = part_of(self, step.module, NearestNeighbour)
         if int(step.randomness(_count)[0]) != len(step.x):
             raise UsageError("the recipe 'memorize' stores images in one process; train on one device")
         parts = [each for each in step.module.children() if each is not part]
@@ -62,10 +62,3 @@ class Memorize(WithoutNoise):
 
 def _count(images: int, generator: Generator) -> Tensor:
     return torch.full((images,), images)
-
-
-def _part(module: nn.Module) -> NearestNeighbour:
-    for part in module.modules():
-        if isinstance(part, NearestNeighbour):
-            return part
-    raise UsageError("the recipe 'memorize' is for the architecture nearest-neighbour; name this one")

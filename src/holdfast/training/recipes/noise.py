@@ -9,19 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch.nn.functional import cross_entropy
-
 from holdfast.training.recipes.base import Recipe, Step, StepLoss
 
 
 @dataclass(frozen=True)
 class NoiseAugmentation(Recipe):
-    """Cross-entropy under noise; any noise. The cost of one step of plain training for each copy."""
+    """Cross-entropy under noise; any noise. Each copy costs one step of plain training."""
 
     name: ClassVar[str] = "noise"
 
     def outcome(self, step: Step) -> StepLoss:
         """The mean cross-entropy of all copies."""
         logits = step.model(step.noisy(step.x)).float()
-        smoothing = step.config.label_smoothing
-        return StepLoss(cross_entropy(logits, step.targets, label_smoothing=smoothing), logits, step.targets)
+        return StepLoss(step.cross_entropy(logits, step.targets), logits, step.targets)

@@ -1,4 +1,4 @@
-"""What a recipe may know of the settings of its training."""
+"""The settings of a training that recipes may use."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Settings(Protocol):
-    """The settings that recipes look at; `holdfast.training.config.TrainConfig` has them, and says what each means."""
+    """The settings that recipes use, a part of `holdfast.training.config.TrainConfig`, which explains them."""
 
     @property
     def epochs(self) -> int:
@@ -14,7 +14,7 @@ class Settings(Protocol):
 
     @property
     def precision(self) -> str:
-        """In which a step is computed."""
+        """The precision of a step."""
 
     @property
     def label_smoothing(self) -> float:
@@ -26,11 +26,11 @@ class Settings(Protocol):
 
     @property
     def shared_noise(self) -> bool:
-        """Whether all copies of a step are under one realization of the noise."""
+        """Whether all copies of a step share one realization of the noise."""
 
     @property
     def crop(self) -> int:
-        """By how many pixels an image is moved at most."""
+        """The largest shift of an image, in pixels."""
 
     @property
     def flip(self) -> bool:

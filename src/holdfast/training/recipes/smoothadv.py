@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
-from torch.nn.functional import cross_entropy, nll_loss
+from torch.nn.functional import nll_loss
 
 from holdfast.attacks.ascent import check_ascent
 from holdfast.errors import UsageError
@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 class SmoothAdv(Recipe):
     """Cross-entropy under noise on images moved against the smoothed classifier.
 
-    The attack climbs the cross-entropy of the mean class probabilities over the noisy copies, under the very noise that
-    the loss is then taken under. Noises that are added to the image. It costs `steps` + 1 times what `noise` costs with
-    as many copies.
+    The attack climbs the cross-entropy of the mean class probabilities over the noisy copies, under the same noise as
+    the loss. For noises that are added to the image. It costs `steps` + 1 times as much as `noise` with as many copies.
 
     Args:
         epsilon: largest perturbation in L2, in input units: 0.25 to 2 in the paper, about the radius aimed at.
@@ -66,5 +65,4 @@ class SmoothAdv(Recipe):
             start = torch.zeros_like(step.x)
             moved = ascend(step.module, loss, step.x, start, "l2", epsilon, self.steps, bounds)
         logits = step.model(step.noisy(moved)).float()
-        smoothing = step.config.label_smoothing
-        return StepLoss(cross_entropy(logits, step.targets, label_smoothing=smoothing), logits, step.targets)
+        return StepLoss(step.cross_entropy(logits, step.targets), logits, step.targets)

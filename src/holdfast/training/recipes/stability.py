@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
-from torch.nn.functional import cross_entropy, log_softmax
+from torch.nn.functional import log_softmax
 
 from holdfast.training.recipes.base import Recipe, Step, StepLoss, check_additive, check_weight
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stability(Recipe):
-    """Cross-entropy on the image itself, and a penalty for predictions under noise that differ from the one on it.
+    """Cross-entropy on the image itself, and a penalty for predictions under noise that differ from it.
 
     The penalty is the cross-entropy of the noisy copies' class probabilities against those of the image without noise.
-    Noises that are added to an image; ablation has no image without noise. One copy costs twice a step of `standard`.
+    For noises that are added to an image; ablation has no image without noise. One copy costs twice a `standard` step.
 
     Args:
         weight: of the penalty; 2 in the paper for CIFAR-10.
@@ -39,10 +39,10 @@ class Stability(Recipe):
         check_additive(self, noise, "classifies images without noise, too")
 
     def outcome(self, step: Step) -> StepLoss:
-        """Cross-entropy and penalty; the hits are those of the noisy copies."""
+        """Cross-entropy and penalty; hits are counted on the noisy copies."""
         both = step.model(torch.cat([step.x, step.noisy(step.x)])).float()
         clean, noisy = both[: len(step.x)], both[len(step.x) :]
-        wanted = clean.softmax(dim=1).repeat_interleave(step.copies, 0)
-        penalty = -(wanted * log_softmax(noisy, dim=1)).sum(dim=1).mean()
-        error = cross_entropy(clean, step.labels, label_smoothing=step.config.label_smoothing)
+        targets = clean.softmax(dim=1).repeat_interleave(step.copies, 0)
+        penalty = -(targets * log_softmax(noisy, dim=1)).sum(dim=1).mean()
+        error = step.cross_entropy(clean, step.labels)
         return StepLoss(error + self.weight * penalty, noisy, step.targets)

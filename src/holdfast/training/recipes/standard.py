@@ -1,11 +1,9 @@
-"""Training without noise: what a robust classifier is compared with, and what a denoiser stands in front of."""
+"""Training without noise, for comparison with robust classifiers, and for classifiers behind a denoiser."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
-
-from torch.nn.functional import cross_entropy
 
 from holdfast.errors import UsageError
 from holdfast.training.recipes.base import Recipe, Step, StepLoss
@@ -17,10 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WithoutNoise(Recipe):
-    """What recipes without noise share."""
+    """The common checks of recipes without noise."""
 
     def check(self, noise: Noise | None, config: Settings) -> None:
-        """Raise UsageError where there is noise, or copies that only noise would tell apart."""
+        """Raise UsageError if there is noise, or several copies, which only noise would tell apart."""
         if noise is not None:
             raise UsageError(f"the recipe {self.name!r} trains without noise, got {noise}; leave the noise out")
         if config.noise_copies > 1 or config.shared_noise:
@@ -29,12 +27,11 @@ class WithoutNoise(Recipe):
 
 @dataclass(frozen=True)
 class Standard(WithoutNoise):
-    """Cross-entropy on the images as they are."""
+    """Cross-entropy on the unchanged images."""
 
     name: ClassVar[str] = "standard"
 
     def outcome(self, step: Step) -> StepLoss:
         """The mean cross-entropy."""
         logits = step.model(step.x).float()
-        smoothing = step.config.label_smoothing
-        return StepLoss(cross_entropy(logits, step.labels, label_smoothing=smoothing), logits, step.labels)
+        return StepLoss(step.cross_entropy(logits, step.labels), logits, step.labels)

@@ -1,5 +1,5 @@
-"""Training for the lead in votes that a radius takes: the idea of MACER (Zhai et al. 2020) for noises whose radius is a
-function of the difference of two class probabilities, as it is under ablation (Levine & Feizi 2020). Our own."""
+"""Training for the lead in votes that a radius needs: the idea of MACER (Zhai et al. 2020) for noises whose radius is a
+function of the difference of two class probabilities, as under ablation (Levine & Feizi 2020). Our own."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class VoteMargin(Recipe):
     """Cross-entropy of the soft smoothed classifier, and a hinge on the lead of the right class in soft votes.
 
     Soft votes are the means of softmax(`inverse_temperature` x logits) over the noisy copies. The hinge is
-    max(0, `margin` - lead): images that lead by more than the margin are left alone, so that those in the middle, which
-    decide the median radius, get what the network can do. Any noise. It costs what `noise` costs with as many copies.
+    max(0, `margin` - lead): it ignores images that lead by more than the margin, so that the network works on those in
+    the middle, which decide the median radius. Any noise. It costs as much as `noise` with as many copies.
 
     Args:
         weight: of the hinge.
-        margin: the lead aimed at, in (0, 2]; under ablation, a radius of r pixels takes more than 2 Delta(r).
-        inverse_temperature: factor of the logits; the larger, the more soft votes are like votes.
+        margin: the intended lead, in (0, 2]; under ablation, a radius of r pixels needs more than 2 Delta(r).
+        inverse_temperature: factor of the logits; the larger it is, the closer soft votes are to votes.
     """
 
     name: ClassVar[str] = "vote-margin"

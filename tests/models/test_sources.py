@@ -1,0 +1,225 @@
+"""Every way in which a model comes, through everything that a model of ours can do."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from foreign_models import write_all
+
+from holdfast.cli.main import main
+from holdfast.models.source import MODEL_SOURCES
+from holdfast.store.run import VoteRecord, read_run
+
+NAMES = (
+    "python",
+    "function",
+    "exported",
+    "torchscript",
+    "onnx",
+    "onnx of fixed batches",
+    "onnx with weights apart",
+    "onnx with channels last",
+    "sklearn",
+    "hf",
+)
+# A run that takes long enough to be killed.
+_CERTIFY = (
+    "--data",
+    "digits",
+    "--noise",
+    "gaussian:sigma=.3",
+    "--n0",
+    "20",
+    "--alpha",
+    ".05",
+    "--seed",
+    "7",
+    "--quiet",
+)
+_SHORT = ("--every", "60", "--n", "200")
+_LONG = ("--every", "12", "--n", "5000", "--batch-size", "200")
+
+
+@pytest.fixture(scope="module")
+def specs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return write_all(tmp_path_factory.mktemp("foreign"))
+
+
+def spec_of(specs: dict[str, str], name: str) -> str:
+    if name not in specs:
+        pytest.skip(f"no model of the source {name}: its package is not installed")
+    return specs[name]
+
+
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: object) -> tuple[int, str]:
+    monkeypatch.setattr(sys, "argv", ["holdfast", *map(str, arguments)])
+    code = 0
+    try:
+        main()
+    except SystemExit as leaving:
+        code = int(leaving.code or 0)
+    captured = capsys.readouterr()
+    return code, captured.out + " ".join(captured.err.split())
+
+
+def votes(run: Path) -> dict[int, tuple[object, object]]:
+    records = read_run(run).records
+    return {each.index: (each.selection, each.estimation) for each in records if isinstance(each, VoteRecord)}
+
+
+def killed_at_work(model: str, out: Path) -> None:
+    command = [sys.executable, "-m", "holdfast", "certify", "--model", model, "--out", str(out), *_CERTIFY, *_LONG]
+    program = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
+    end = time.monotonic() + 120
+    while not (out / "manifest.json").exists():
+        if program.poll() is not None:
+            raise AssertionError(f"it ended before it could be killed: {program.communicate()[1].decode()[-500:]}")
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    os.killpg(program.pid, signal.SIGKILL)
+    program.communicate()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_killed_run_is_resumed_by_workers_and_every_vote_is_drawn_again(
+    specs: dict[str, str],
+    name: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = spec_of(specs, name)
+    killed_at_work(model, tmp_path / "killed")
+    before = len(read_run(tmp_path / "killed").records)
+    options = ("--model", model, *_CERTIFY, *_LONG)
+    code, text = call(capsys, monkeypatch, "certify", *options, "--out", tmp_path / "killed", "--engine", "processes:2")
+    assert code == 0, text
+    code, text = call(capsys, monkeypatch, "certify", *options, "--out", tmp_path / "whole")
+    assert code == 0, text
+    assert before < len(votes(tmp_path / "whole")) == 30
+    assert votes(tmp_path / "killed") == votes(tmp_path / "whole")
+    verify = ("verify", tmp_path / "killed", "--model", model, "--data", "digits", "--replay", "2", "--json")
+    code, text = call(capsys, monkeypatch, *verify)
+    assert code == 0, text
+    assert json.loads(text[: text.rindex("}") + 1])["replayed"], text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_predicts_with_and_without_noise(
+    specs: dict[str, str], name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("predict", "--model", spec_of(specs, name), "--data", "digits", "--every", "60", "--quiet", "--json")
+    answers = {}
+    for noise in ("gaussian:sigma=.1", "none"):
+        code, text = call(capsys, monkeypatch, *options, "--noise", noise)
+        assert code == 0, text
+        answers[noise] = json.loads(text[: text.rindex("}") + 1])["predictions"]
+    assert [each["index"] for each in answers["none"]] == list(range(0, 360, 60))
+    if name not in ("function", "hf"):
+        # The others have learned something.
+        right = sum(each["label"] == each["true_label"] for each in answers["none"])
+        assert right >= 4, answers
+
+
+@pytest.mark.parametrize("name", ["python", "exported", "onnx", "onnx of fixed batches", "onnx with channels last"])
+def test_the_same_network_gives_the_same_answers_from_every_file(
+    specs: dict[str, str], name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for model in (spec_of(specs, "torchscript"), spec_of(specs, name)):
+        options = ("predict", "--model", model, "--data", "digits", "--noise", "none", "--quiet", "--json")
+        _, text = call(capsys, monkeypatch, *options)
+        found.append([each["label"] for each in json.loads(text[: text.rindex("}") + 1])["predictions"]])
+    differ = sum(one != other for one, other in zip(*found, strict=True))
+    assert len(found[0]) == 360
+    # Another library rounds otherwise.
+    assert differ <= 1
+
+
+def test_every_source_is_in_the_table(specs: dict[str, str]) -> None:
+    # ffdnet is a denoiser, bundles have tests of their own, and timm needs a torchvision that fits torch.
+    tested = {"python", "exported", "torchscript", "onnx", "sklearn", "hf"}
+    assert set(MODEL_SOURCES.names()) == tested | {"bundle", "ffdnet", "timm"}
+
+
+def resumed(model: str, out: Path) -> str:
+    command = [sys.executable, "-m", "holdfast", "certify", "--model", model, "--out", str(out), *_CERTIFY, *_SHORT]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode != 0, found.stdout
+    return " ".join(found.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "change", "named"),
+    [
+        ("python", "my_net.py", "MEAN = 0.4|MEAN = 0.5", "my_net.py) has changed"),
+        ("function", "my_net.py", "MEAN = 0.4|MEAN = 0.5", "my_net.py) has changed"),
+        ("python", "weights.pt", "other weights", "weights.sha256"),
+        ("onnx", "net.onnx", "other network", "sha256"),
+        ("onnx with weights apart", "apart.data", "a byte", "sha256"),
+        ("exported", "net.pt2", "other network", "sha256"),
+        ("hf", "resnet/preprocessor_config.json", "0.4|0.45", "sha256"),
+    ],
+)
+def test_a_changed_file_is_refused_on_resume_with_the_difference(
+    name: str,
+    file: str,
+    change: str,
+    named: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = spec_of(write_all(tmp_path), name)
+    command = [sys.executable, "-m", "holdfast", "certify", "--model", model, "--out", str(tmp_path / "run")]
+    subprocess.run([*command, *_CERTIFY, *_SHORT], check=True, capture_output=True)
+    _change(tmp_path / file, change)
+    message = resumed(model, tmp_path / "run")
+    assert named in message, message
+    # As long as it is as it was, the run goes on.
+    assert "was made with other settings" in message or "other settings" in message, message
+
+
+def _change(file: Path, how: str) -> None:
+    import torch
+    from foreign_models import Net, export_onnx, export_program
+
+    torch.manual_seed(1)
+    other = Net().eval().requires_grad_(False)
+    if how == "other weights":
+        torch.save(other.state_dict(), file)
+    elif how == "other network":
+        (export_onnx if file.suffix == ".onnx" else export_program)(other, file)
+    elif how == "a byte":
+        content = bytearray(file.read_bytes())
+        content[5] ^= 1
+        file.write_bytes(content)
+    else:
+        old, new = how.split("|")
+        text = file.read_text()
+        assert old in text
+        file.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize(("option", "named"), [("mean=.4,std=.3", "normalization"), ("layout=channels-last", "layout")])
+def test_another_option_is_refused_on_resume(
+    specs: dict[str, str],
+    option: str,
+    named: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = ("certify", "--out", tmp_path / "run", *_CERTIFY, *_SHORT)
+    code, text = call(capsys, monkeypatch, *run, "--model", spec_of(specs, "function"))
+    assert code == 0, text
+    code, text = call(capsys, monkeypatch, *run, "--model", f"{specs['function']},{option}")
+    assert code != 0
+    assert named in text, text
