@@ -69,7 +69,7 @@ class SmoothedClassifier:
             where the noise counts pixels, an image that looks channels-last is then an error.
         theorem: name of the guarantee, for example "cohen_linf", which decides the norm of the radius; None for the
             noise's first one. A call may name another one.
-        backend: what computes the logits of a `Model` or a torch module, for example "openvino"; "auto" for the plainest.
+        backend: of a `Model` or a torch module: what computes the logits, as in "openvino"; "auto" for the plainest.
         precision: of such a model: float32 or bfloat16. Another precision is another base classifier.
         device: where to compute: "cpu", "cuda", "cuda:N" or a `torch.device`. A module must already be there.
         batch_size: noisy copies that pass through the classifier at a time; None searches for the fastest number

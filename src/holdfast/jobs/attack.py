@@ -39,7 +39,7 @@ def attack(
     attack: Attack | str,
     *,
     model: object,
-    data: DataSet | str,
+    data: DataSet | str | Path,
     noise: Noise | str | None = None,
     budget: float | str | Sequence[float] | None = None,
     target_class: int | str | None = None,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def bound(
     model: object,
-    data: DataSet | str,
+    data: DataSet | str | Path,
     bound: str,
     *,
     out: str | Path | None = None,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def certify(
     model: object,
-    data: DataSet | str,
+    data: DataSet | str | Path,
     noise: Noise | str | None = None,
     *,
     out: str | Path | None = None,

@@ -25,7 +25,7 @@ def model_of(model: object, device: str = "cpu") -> Model:
     return model if isinstance(model, Model) else load_model(model, device)
 
 
-def data_of(data: DataSet | str, split: str = "test") -> DataSet:
+def data_of(data: DataSet | str | Path, split: str = "test") -> DataSet:
     """The data themselves, or the split of those that a spec names.
 
     Raises:
@@ -34,14 +34,14 @@ def data_of(data: DataSet | str, split: str = "test") -> DataSet:
     from holdfast.data.base import DataSet
     from holdfast.workflows.python import load_data
 
-    if isinstance(data, str):
+    if isinstance(data, str | Path):
         return load_data(data, split)
     if not isinstance(data, DataSet):
         raise UsageError(f"data are a DataSet, or a spec such as 'digits' or 'mnist:DIR'; got a {type(data).__name__}")
     return data
 
 
-def split_of(data: DataSet | str, split: str) -> DataSet:
+def split_of(data: DataSet | str | Path, split: str) -> DataSet:
     """One split of the data, which may be that split and no other.
 
     Raises:
@@ -56,11 +56,11 @@ def split_of(data: DataSet | str, split: str) -> DataSet:
     return found
 
 
-def training_set(data: DataSet | str) -> Callable[[], DataSet]:
+def training_set(data: DataSet | str | Path) -> Callable[[], DataSet]:
     """Opens the training split of a data set that is named; UsageError where the data are given, and not named."""
 
     def opened() -> DataSet:
-        if not isinstance(data, str):
+        if not isinstance(data, str | Path):
             raise UsageError(
                 "int8 is calibrated on training inputs, and only one split is given: name the data, as in "
                 "certify(model, 'mnist:DIR', ...), or choose another precision"
@@ -70,9 +70,9 @@ def training_set(data: DataSet | str) -> Callable[[], DataSet]:
     return opened
 
 
-def name_of(data: DataSet | str) -> str:
+def name_of(data: DataSet | str | Path) -> str:
     """The name of the data, for messages."""
-    return data if isinstance(data, str) else data.source
+    return str(data) if isinstance(data, str | Path) else data.source
 
 
 def noise_of(noise: Noise | str | None) -> Noise | None:

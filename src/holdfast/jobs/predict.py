@@ -9,6 +9,7 @@ from holdfast.jobs.progress import of_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from holdfast.data.base import DataSet
     from holdfast.noises.base import Noise
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def predict(
     model: object,
-    data: DataSet | str,
+    data: DataSet | str | Path,
     noise: Noise | str | None = None,
     *,
     n: int = 1_000,

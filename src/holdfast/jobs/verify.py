@@ -29,7 +29,7 @@ def verify(
     run: CertifiedRun | AttackResult | str | Path,
     *,
     model: object = None,
-    data: DataSet | str | None = None,
+    data: DataSet | str | Path | None = None,
     replay: int | str | None = None,
     digest: str | None = None,
     results: str | None = None,
@@ -88,7 +88,7 @@ def verify(
 class _Attacked:
     """Makes the classifier that was attacked."""
 
-    def __init__(self, given: Given, data: DataSet | str | None, engine: Engine) -> None:
+    def __init__(self, given: Given, data: DataSet | str | Path | None, engine: Engine) -> None:
         self.given, self.data, self.engine = given, data, engine
 
     def __call__(self, found: AttackRun) -> Target:
@@ -118,7 +118,7 @@ class _Show:
 
 def _given(
     model: object,
-    data: DataSet | str | None,
+    data: DataSet | str | Path | None,
     replay: Sample | None,
     digest: str | None,
     results: str | None,
