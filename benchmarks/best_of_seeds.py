@@ -17,9 +17,9 @@ import torch
 from common.program import parsed, parser
 from common.small import digits
 
+from holdfast.execution.smoothed import SmoothedClassifier
 from holdfast.models.bundle import load_bundle
 from holdfast.noises.gaussian import Gaussian
-from holdfast.sampling.smoothed import SmoothedClassifier
 from holdfast.training.config import TrainConfig
 from holdfast.training.loop import train
 from holdfast.workflows.train import begun_bundle

@@ -18,11 +18,11 @@ import torch
 from common.program import machine, parsed, parser
 
 from holdfast.data.base import open_data
+from holdfast.execution.smoothed import SmoothedClassifier
 from holdfast.models.bundle import load_bundle
 from holdfast.noises.ablation import Ablation
 from holdfast.noises.base import Noise
 from holdfast.noises.gaussian import Gaussian
-from holdfast.sampling.smoothed import SmoothedClassifier
 from holdfast.training.config import TrainConfig
 from holdfast.training.loop import train
 from holdfast.training.recipes import (

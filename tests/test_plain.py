@@ -15,6 +15,7 @@ from holdfast.attacks import Check, attack_from_dict
 from holdfast.bounds import bound_from_dict
 from holdfast.errors import ClassifierError, UsageError
 from holdfast.estimators import FixedSize, Looks, TopTwo
+from holdfast.execution.smoothed import SmoothedClassifier
 from holdfast.models.architectures import build
 from holdfast.noises.base import noise_from_dict
 from holdfast.noises.gaussian import Gaussian
@@ -22,7 +23,6 @@ from holdfast.plain import is_real, plain
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.engines.processes import ProcessesEngine
 from holdfast.sampling.rng import check_seed
-from holdfast.sampling.smoothed import SmoothedClassifier
 from holdfast.stats.binomial import lower_bound, upper_bound
 from holdfast.store.attack_manifest import Budgets
 from holdfast.store.data_manifest import DataManifest

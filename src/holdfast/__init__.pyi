@@ -1,6 +1,9 @@
 """The public names of Holdfast, each with the module that it comes from. They stand here alone."""
 
+from holdfast.analysis.attack_results import AttackResult as AttackResult
+from holdfast.analysis.run_tables import RunTable as RunTable
 from holdfast.analysis.runs import CertifiedRun as CertifiedRun
+from holdfast.analysis.verdicts.result import VerificationResult as VerificationResult
 from holdfast.data.base import DataSet as DataSet
 from holdfast.errors import AlarmError as AlarmError
 from holdfast.errors import AttackError as AttackError
@@ -21,6 +24,13 @@ from holdfast.estimators import Exact as Exact
 from holdfast.estimators import FixedSize as FixedSize
 from holdfast.estimators import Looks as Looks
 from holdfast.estimators import TopTwo as TopTwo
+from holdfast.execution.smoothed import SmoothedClassifier as SmoothedClassifier
+from holdfast.jobs.attack import attack as attack
+from holdfast.jobs.bound import bound as bound
+from holdfast.jobs.certify import certify as certify
+from holdfast.jobs.predict import predict as predict
+from holdfast.jobs.train import train as train
+from holdfast.jobs.verify import verify as verify
 from holdfast.models.model import Model as Model
 from holdfast.noises.ablation import Ablation as Ablation
 from holdfast.noises.base import Guarantee as Guarantee
@@ -35,14 +45,13 @@ from holdfast.sampling.engines.base import FunctionFactory as FunctionFactory
 from holdfast.sampling.engines.local import LocalEngine as LocalEngine
 from holdfast.sampling.engines.processes import ProcessesEngine as ProcessesEngine
 from holdfast.sampling.engines.ray import RayEngine as RayEngine
-from holdfast.sampling.smoothed import SmoothedClassifier as SmoothedClassifier
 from holdfast.types import Certificate as Certificate
 from holdfast.types import ClassBounds as ClassBounds
 from holdfast.types import Counts as Counts
 from holdfast.types import Example as Example
 from holdfast.types import Norm as Norm
 from holdfast.types import Prediction as Prediction
-from holdfast.workflows.python import certify as certify
+from holdfast.workflows.predict import Answers as Answers
 from holdfast.workflows.python import load_data as load_data
 from holdfast.workflows.python import load_model as load_model
-from holdfast.workflows.python import read_run as read_run
+from holdfast.workflows.python import load_run as load_run

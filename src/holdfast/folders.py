@@ -133,6 +133,11 @@ class Folder:
         """Whether anything has this name, even a broken link."""
         return self._seen(name) is not None
 
+    def is_folder(self, name: str) -> bool:
+        """Whether a folder lies there, and no link to one."""
+        seen = self._seen(name)
+        return seen is not None and stat.S_ISDIR(seen.st_mode)
+
     def check(self, name: str, folder: bool = False, one_name: bool = False) -> None:
         """Check what has this name without opening it; nothing may be there.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -147,6 +148,7 @@ class Certificate:
         estimation: votes of the estimation samples (n of them, or all realizations of the noise).
         bounds: the class bounds from which the radius follows.
         space: smallest and largest value of the changed inputs that it covers; None for all inputs within `radius`.
+        cut: whether a deadline ended the sampling: more samples might have proved more.
     """
 
     label: int | None
@@ -157,6 +159,19 @@ class Certificate:
     estimation: Counts
     bounds: ClassBounds
     space: tuple[float, float] | None = None
+    cut: bool = False
+
+    def __repr__(self) -> str:
+        if self.label is None:
+            what = "abstains"
+        else:
+            within = "" if self.space is None else f", values in [{self.space[0]:g}, {self.space[1]:g}]"
+            what = f"label={self.label}, radius={_short(self.radius)} ({self.norm.value}){within}"
+        return f"<Certificate: {what}, {_asked(self.estimation.total, self.alpha, self.cut)}>"
+
+    def _repr_html_(self) -> str:
+        bounds = f"p_lower={_short(self.bounds.p_lower)}, p_upper={_short(self.bounds.p_upper, up=True)}"
+        return f"<p>{_escaped(repr(self))}</p><p>{_escaped(bounds)}</p>"
 
 
 @dataclass(frozen=True)
@@ -168,9 +183,32 @@ class Prediction:
         alpha: upper bound on the probability of returning a label other than the smoothed classifier's.
         p_value: two-sided p-value of the test that the top two classes are equally likely; None if nothing was sampled.
         counts: the votes.
+        cut: whether a deadline ended the sampling before there was an answer.
     """
 
     label: int | None
     alpha: float
     p_value: float | None
     counts: Counts
+    cut: bool = False
+
+    def __repr__(self) -> str:
+        what = "abstains" if self.label is None else f"label={self.label}"
+        return f"<Prediction: {what}, {_asked(self.counts.total, self.alpha, self.cut)}>"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{_escaped(repr(self))}</p>"
+
+
+def _short(value: float, *, up: bool = False) -> str:
+    """Six digits, rounded down, or up: toward what is safe to say."""
+    context = Context(prec=6, rounding=ROUND_CEILING if up else ROUND_FLOOR)
+    return str(context.create_decimal_from_float(value).normalize(context)) if value else "0"
+
+
+def _asked(n: int, alpha: float, cut: bool) -> str:
+    return f"n={n:,}, alpha={alpha:g}{', cut by the deadline' if cut else ''}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from holdfast.cli.verified import verdict
+from holdfast.analysis.verdicts.base import verdict
 from holdfast.verification.findings import LEVELS
 from holdfast.verification.run import Verification
 

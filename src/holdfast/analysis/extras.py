@@ -11,8 +11,13 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
-def load(module: str, purpose: str) -> ModuleType:
+def load(module: str, purpose: str, extra: str = "report") -> ModuleType:
     """Import a module.
+
+    Args:
+        module: its name.
+        purpose: what it is needed for, as the beginning of a sentence.
+        extra: of Holdfast, that it comes with.
 
     Raises:
         MissingExtraError: its package is not installed.
@@ -22,4 +27,4 @@ def load(module: str, purpose: str) -> ModuleType:
         importlib.import_module(package)
         return importlib.import_module(module)
     except ImportError as error:
-        raise MissingExtraError(package, "report", purpose) from error
+        raise MissingExtraError(package, extra, purpose) from error

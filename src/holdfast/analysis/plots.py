@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _SUFFIXES = (".png", ".svg", ".pdf")
 _INK = "#222222"
+_LIMIT = "largest radius n and alpha allow"
 # Matplotlib's own font has the letters before this one.
 _FIRST_FOREIGN = "\u0700"
 # Font families for the letters of other scripts.
@@ -56,6 +57,37 @@ def write_plot(runs: Sequence[CertifiedRun], out: Path) -> None:
         figure.supxlabel(_caption(runs), fontsize=7.5, color="#555555", x=0.01, ha="left")
 
     saved(out, draw)
+
+
+def draw_run(run: CertifiedRun, axes: Any = None) -> Any:
+    """Draw the curve of one run into axes, beside what is there already.
+
+    Args:
+        run: with records.
+        axes: of matplotlib; None for those of a new figure.
+
+    Returns:
+        The axes.
+
+    Raises:
+        RunError: the run has no records.
+        MissingExtraError: matplotlib is not installed.
+    """
+    (line,) = curves([run])
+    if axes is None:
+        pyplot = extras.load("matplotlib.pyplot", "Drawing a plot")
+        axes = pyplot.subplots(figsize=(7.2, 4.6), layout="constrained")[1]
+    before = [text.get_text() for text in axes.get_legend().get_texts()] if axes.get_legend() else []
+    right = axes.get_xlim()[1] if before else 0.0
+    _draw(axes, line, _label(run, line.name), sum(text != _LIMIT for text in before))
+    _lay_out(axes, [line], marked=_LIMIT not in before)
+    axes.set_xlim(0.0, max(right, _right_end(line)))
+    legend = axes.legend(frameon=False, fontsize=8)
+    for text in legend.get_texts():
+        # A dollar sign in the name of a run begins no formula.
+        text.set_parse_math(False)
+        text.set_text(visible_lines(text.get_text()))
+    return axes
 
 
 def check_suffix(out: Path) -> None:
@@ -153,6 +185,11 @@ def _draw(axes: Any, line: Curve, label: str, number: int) -> None:
 
 
 def _finish(axes: Any, lines: Sequence[Curve]) -> None:
+    _lay_out(axes, lines)
+    axes.figure.legend(loc="outside upper left", frameon=False, fontsize=8, ncols=1 if len(lines) < 3 else 2)
+
+
+def _lay_out(axes: Any, lines: Sequence[Curve], *, marked: bool = True) -> None:
     axes.set_xlabel(axis_title(lines[0].norm), color=_INK)
     axes.set_ylabel("certified accuracy", color=_INK)
     axes.set_ylim(0.0, 1.0)
@@ -163,8 +200,8 @@ def _finish(axes: Any, lines: Sequence[Curve]) -> None:
     axes.grid(alpha=0.25, linewidth=0.6)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
-    axes.plot([], [], color="#777777", linestyle=(0, (4, 3)), linewidth=1.0, label="largest radius n and alpha allow")
-    axes.figure.legend(loc="outside upper left", frameon=False, fontsize=8, ncols=1 if len(lines) < 3 else 2)
+    if marked:
+        axes.plot([], [], color="#777777", linestyle=(0, (4, 3)), linewidth=1.0, label=_LIMIT)
 
 
 def _right_end(line: Curve) -> float:

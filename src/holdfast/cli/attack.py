@@ -10,14 +10,17 @@ import typer
 
 from holdfast.cli import console, digests, options
 from holdfast.cli.promises import tell
-from holdfast.errors import AlarmError, UsageError
+from holdfast.errors import UsageError
 from holdfast.workflows.attack import (
     AttackOptions,
     ComputeOptions,
     attack_into,
     attacked_noise,
     attacked_run,
+    check_alarms,
+    doubts,
     narrowed,
+    refuse_decided,
     warn_of_hidden_gradients,
 )
 from holdfast.workflows.commitment import Commitment
@@ -135,12 +138,11 @@ def attack_command(
     Without --budget, an attack looks for changes as small as it can find. With RUN, an attack that searches within a
     budget takes 1x,1.5x,2x: one, one and a half, and two certified radii of each input.
     """
-    from holdfast.analysis.formats import counted
     from holdfast.analysis.plots import check_suffix
     from holdfast.models.source import open_model
     from holdfast.outputs import check_place
     from holdfast.sampling.devices import torch_device
-    from holdfast.store.attack import EVIDENCE, read_attack
+    from holdfast.store.attack import read_attack
     from holdfast.store.attack_manifest import AttackManifest
     from holdfast.store.data_manifest import DataManifest
 
@@ -176,7 +178,7 @@ def attack_command(
     opened = open_model(model, torch_device(device), denoiser=denoiser)
     certification = None if run is None else attacked_run(run)
     if certification is not None:
-        _refuse_decided(certification, noise, every, split, precision, backend, sample)
+        refuse_decided(certification, noise, every, split, precision, backend, sample)
     examples = open_data_spec(data, split if certification is None else certification.manifest.data.split)
     fitted = fitted_model(opened, examples, data)
     smoothing = None if certification is not None else attacked_noise(fitted, noise)
@@ -188,7 +190,18 @@ def attack_command(
         else narrowed(certification, limit)
     )
     with console.run_progress(f"attack {out.name}", json or quiet) as show:
-        attack_into(out, attack_options, fitted, data, examples, subset, computation, smoothing, certification, show)
+        attack_into(
+            out,
+            attack_options,
+            fitted,
+            lambda: open_data_spec(data, "train"),
+            examples,
+            subset,
+            computation,
+            smoothing,
+            certification,
+            show,
+        )
     if promise_only:
         tell(out, AttackManifest, json)
         return
@@ -199,41 +212,7 @@ def attack_command(
     warn_of_hidden_gradients(attack, fitted)
     if plot is not None:
         _draw(found, certification, plot)
-    if found.alarms:
-        raise AlarmError(
-            f"ALARM: {out} contradicts certificates of {run}: of {counted(len(found.alarms), 'example')}, the first "
-            f'one is {found.alarms[0]}. The evidence is in {out / EVIDENCE}; see "The alarm" in docs/how-to/attacks.md'
-        )
-
-
-def _refuse_decided(
-    certification: CertifiedRun,
-    noise: str | None,
-    every: int,
-    split: str,
-    precision: str,
-    backend: str,
-    sample: str | None,
-) -> None:
-    """Raise UsageError for an option with another value than its default and than that of the run, which decides."""
-    from holdfast.store.run_manifest import backend_of
-
-    folder, manifest = certification.folder, certification.manifest
-    if noise is not None:
-        raise UsageError(f"the noise comes from {folder}; leave it out")
-    if every != 1:
-        raise UsageError(
-            f"the inputs come from {folder}; leave out every = {every}, or take the first ones with a limit"
-        )
-    if sample is not None:
-        raise UsageError(f"the inputs come from {folder}; leave out --sample {sample}, or take some with a limit")
-    for name, given, default, decided in (
-        ("split", split, "test", manifest.data.split),
-        ("precision", precision, "float32", manifest.precision),
-        ("backend", backend, "auto", backend_of(manifest)),
-    ):
-        if given not in (default, decided):
-            raise UsageError(f"the {name} comes from {folder} and is {decided}, got {given}; leave it out")
+    check_alarms(found, str(run))
 
 
 def _draw(found: AttackRun, certification: CertifiedRun | None, plot: Path) -> None:
@@ -281,15 +260,5 @@ def _print(found: AttackRun, certification: CertifiedRun | None, as_json: bool) 
         console.say(f"{summary.attack} on {summary.subset}")
         for text in attack_lines(summary, found.manifest, certification):
             console.say(text)
-    if summary.silent == summary.examples:
-        console.warn(
-            f"the classifier gave no answer for any of the {summary.examples} unchanged inputs, so there was nothing "
-            f"to attack: n = {found.manifest.n} votes do not tell its classes apart at alpha = "
-            f"{found.manifest.alpha:g}. Take a larger --n, or look at the model with `holdfast predict`"
-        )
-    elif summary.silent + sum(summary.unattacked.values()) == summary.examples:
-        reasons = ", ".join(summary.unattacked)
-        console.warn(
-            f"none of the {summary.examples} inputs was attacked ({reasons}), so the figures say nothing about "
-            "robustness. Give --budget in the attack's own units, or another --target"
-        )
+    for text in doubts(summary, found.manifest):
+        console.warn(text)

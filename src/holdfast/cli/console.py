@@ -127,8 +127,10 @@ def resumable() -> Iterator[None]:
         raise
 
 
-def run_progress(title: str, hidden: bool) -> AbstractContextManager[Callable[[RunProgress], None] | None]:
-    """A bar for a run: examples done, examples/s, samples/s, time left."""
+def run_progress(
+    title: str, hidden: bool, resumes: bool = True
+) -> AbstractContextManager[Callable[[RunProgress], None] | None]:
+    """A bar for a run: examples done, examples/s, samples/s, time left; `resumes`: whether an interruption is told."""
     before: list[int] = []
 
     def state(progress: RunProgress) -> tuple[int, int, str]:
@@ -138,12 +140,14 @@ def run_progress(title: str, hidden: bool) -> AbstractContextManager[Callable[[R
         speed = f"{examples:,.1f} examples/s {progress.samples / seconds:,.0f} samples/s"
         return progress.examples_total, progress.examples_done, speed
 
-    return _shown(title, hidden, state)
+    return _shown(title, hidden, state, resumes)
 
 
-def train_progress(title: str, hidden: bool) -> AbstractContextManager[Callable[[TrainProgress], None] | None]:
+def train_progress(
+    title: str, hidden: bool, resumes: bool = True
+) -> AbstractContextManager[Callable[[TrainProgress], None] | None]:
     """A bar for a training: loss, accuracy under noise, time left."""
-    return _shown(title, hidden, _of_training)
+    return _shown(title, hidden, _of_training, resumes)
 
 
 @contextmanager

@@ -52,17 +52,18 @@ def export_command(
     ] = None,
 ) -> None:
     """Write a run as the log that other tools read. Radii are rounded down to 6 decimals."""
+    from holdfast.analysis.runs import analyze
     from holdfast.outputs import check_place, whole_file
     from holdfast.store.logs import write_jsonl, write_tsv
+    from holdfast.store.run import read_run
     from holdfast.workflows.logs import log_lines
-    from holdfast.workflows.python import read_run
 
     writers = {"tsv": write_tsv, "jsonl": write_jsonl}
     if format not in writers:
         raise UsageError(f"--format is tsv or jsonl, got {format!r}")
     if out is not None:
         check_place(out)
-    lines = log_lines(read_run(run))
+    lines = log_lines(analyze(read_run(run)))
     if out is None:
         writers[format](lines, sys.stdout)
         return

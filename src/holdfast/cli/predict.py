@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +16,7 @@ from holdfast.workflows.specs import open_data_spec, parse_batch_size, parse_dra
 
 if TYPE_CHECKING:
     from holdfast.store.subsets import Subset
+    from holdfast.types import Prediction
     from holdfast.workflows.predict import Answers
 
 
@@ -88,7 +89,7 @@ def predict_command(
                 "backend": found.backend,
                 "subset": found.subset.words,
                 "predictions": [
-                    {"index": example.index, "true_label": example.label, **asdict(each)}
+                    {"index": example.index, "true_label": example.label, **_document(each)}
                     for example, each in zip(found.examples, found.predictions, strict=True)
                 ],
             }
@@ -99,6 +100,11 @@ def predict_command(
     note = choices.caution([*free, *([choices.SUBSET] if len(found.examples) < len(setup.data) else [])], "call")
     if note is not None:
         console.say(note)
+
+
+def _document(prediction: Prediction) -> dict[str, Any]:
+    """A prediction for machines; the command has no deadline that could cut it."""
+    return {name: value for name, value in asdict(prediction).items() if name != "cut"}
 
 
 def _predict_alone(

@@ -9,7 +9,7 @@ import typer
 
 from holdfast.cli import console, options
 from holdfast.workflows.attack import ComputeOptions
-from holdfast.workflows.specs import parse_batch_size
+from holdfast.workflows.specs import open_data_spec, parse_batch_size
 from holdfast.workflows.transfer import data_attacked, read_attacks, target_attacked
 
 
@@ -48,7 +48,10 @@ def transfer_command(
     computation = ComputeOptions(device, threads, parse_batch_size(batch_size), "float32", "auto")
     for run in found.values():
         data_attacked(run, data)
-    targets = {name: target_attacked(run, models, data, computation) for name, run in found.items()}
+    targets = {
+        name: target_attacked(run, models, lambda: open_data_spec(data, "train"), computation)
+        for name, run in found.items()
+    }
     needed = {run.manifest.model.get("sha256") for run in found.values()}
     for spec, opened in zip(model, models, strict=True):
         if opened.sha256 not in needed:

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from holdfast.cli import console, options, verified, verify_attack, verify_run
+from holdfast.analysis.verdicts import attacks as attack_words
+from holdfast.analysis.verdicts import base
+from holdfast.analysis.verdicts import runs as run_words
+from holdfast.cli import console, options
 from holdfast.errors import UsageError
 from holdfast.folders import Below, lies
 from holdfast.workflows.commitment import is_digest
@@ -139,16 +142,16 @@ def verify_command(
     if is_attack:
         target = _Attacked(given.model, data, place)
         outcome = found = check_attack(run, given, target, attacked, show)
-        document, lines = verify_attack.document(run, found, require), verify_attack.lines(run, found)
-        again, left = verify_attack.AGAIN, verify_attack.questions(found)
+        document, lines = attack_words.document(run, found, require), attack_words.lines(run, found)
+        again, left = attack_words.AGAIN, attack_words.questions(found)
     else:
         outcome = done = check_run(run, given, place.engine() if replay is not None else None, log, show)
-        document, lines = verify_run.document(run, done, require), verify_run.lines(run, done)
-        again, left = verify_run.again(done), verify_run.questions(done)
+        document, lines = run_words.document(run, done, require), run_words.lines(run, done)
+        again, left = run_words.again(done), run_words.questions(done)
     if json:
         console.print_json(document)
     else:
-        _say(lines, outcome, verified.verdict(outcome, require, again), verified.open_lines(left))
+        _say(lines, outcome, base.verdict(outcome, require, again), base.open_lines(left))
     sys.exit(outcome.exit_code(require))
 
 
@@ -198,7 +201,8 @@ class _Attacked:
             raise UsageError("an int8 model is calibrated on training inputs: give --data, too")
         size = parse_batch_size(self.place.batch_size or "auto")
         where = ComputeOptions(self.place.device or "cpu", self.place.threads or 1, size, "float32", "auto")
-        return target_attacked(found, [self.model] if self.model else [], self.data or _PACKAGED, where)
+        named = self.data or _PACKAGED
+        return target_attacked(found, [self.model] if self.model else [], lambda: open_data_spec(named, "train"), where)
 
 
 @dataclass(frozen=True)

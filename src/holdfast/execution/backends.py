@@ -40,6 +40,8 @@ _SLOW_TO_PREPARE = ("torch-compiled",)
 _FIRST_BURSTS, _BURST, _BURST_SECONDS, _BATCH_SECONDS = (4, 64), 256, 0.3, 2.0
 # Noisy copies for which the logits of two backends are compared, and by how much of the largest they may differ.
 _COMPARED, _AGREEMENT = 5, {"float32": 2.0**-8, "bfloat16": 2.0**-3}
+# Samples of the burst that says whether there is anything to measure.
+_ROUGH = 64
 # What speeds are about.
 _COPY = "a noisy copy"
 
@@ -101,7 +103,8 @@ class ClassifierBuilder:
         # Where there is none, `prepare` says why.
         first, *others = self._usable() or [self.reference]
         best = reference = self.classifier(first)
-        if not others:
+        # A measurement takes thousands of samples: not for a job of hundreds.
+        if not others or samples / self._speed_at_least(best, example, samples) <= _SHORT_SECONDS:
             return best
         speed = self._speed(best, example)
         if samples / speed <= _SHORT_SECONDS:
@@ -172,6 +175,11 @@ class ClassifierBuilder:
         finite = expected.isfinite() & found.isfinite()
         size = float(expected[finite].abs().max()) if bool(finite.any()) else 1.0
         return float((expected - found)[finite].abs().max()) <= _AGREEMENT[self.precision] * size
+
+    def _speed_at_least(self, classifier: VotingClassifier, example: Example, samples: int) -> float:
+        """Samples per second of one short burst, which warms up: it has no more samples than will be drawn."""
+        size = max(1, min(_ROUGH, samples))
+        return LocalEngine(self.device, size, self.threads).speed_of_burst(classifier, self.noise, example)
 
     def _speed(self, classifier: VotingClassifier, example: Example) -> float:
         """Samples per second of the best of the bursts that fit into the time; of one burst if the network is slow."""

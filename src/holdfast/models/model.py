@@ -10,6 +10,7 @@ import torch
 from holdfast.errors import UsageError
 from holdfast.models.networks import Behind, differentiable
 from holdfast.shortened import some
+from holdfast.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,6 +109,15 @@ class Model:
     says_noise: bool = False
     value_range: tuple[float, float] | None = None
     notes: tuple[str, ...] = field(default=())
+
+    def __repr__(self) -> str:
+        shape = self.takes if self.space is None else self.space.shape
+        inputs = "inputs of any shape" if shape is None else f"inputs of shape {shape}"
+        classes = "" if self.num_classes is None else f", {self.num_classes} classes"
+        trained = (
+            "" if not self.says_noise else f", trained {f'for {self.trained_for}' if self.noise else 'without noise'}"
+        )
+        return f"<Model '{visible(self.name)}': {visible(self.label)}, {inputs}{classes}{trained}>"
 
     @property
     def sha256(self) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 import warnings
 from collections import deque
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 # Inputs in progress at once; each needs a row of counters on the device.
 _MOST_UNDER_WAY = 1024
+# Where there is a deadline, how long a batch takes is found out with so many copies.
+_FIRST_TIMED = 16
 
 
 @dataclass(eq=False)
@@ -100,6 +103,8 @@ class MonteCarlo:
         self._counters = torch.zeros((slots, classifier.num_classes + 1), dtype=torch.int64, device=device)
         self._one = torch.ones((), dtype=torch.int64, device=device)
         self._batch: Tensor | None = None
+        # Copies a second of the last batch that was timed; None before.
+        self._pace: float | None = None
 
     def run(self, examples: Iterable[Example]) -> Iterator[tuple[Example, Votes]]:
         """Yield `(example, votes by stream)` for every example, in the order of completion.
@@ -122,10 +127,14 @@ class MonteCarlo:
         under_way: deque[_Input] = deque()
         unconfirmed: list[tuple[Example, Votes]] = []
         while True:
-            pieces = self._fill_batch(under_way, waiting)
+            left = self.procedure.seconds_left()
+            over = left is not None and left <= 0.0
+            pieces = [] if over else self._fill_batch(under_way, waiting, self._room(left))
             if pieces:
                 self._count(pieces)
                 unconfirmed += self._finished(under_way)
+            elif over:
+                unconfirmed += self._cut_short(under_way, waiting)
             if unconfirmed and (not self.confirming or self.classifier.confirm(now=not pieces)):
                 confirmed, unconfirmed = unconfirmed, []
                 yield from confirmed
@@ -142,10 +151,27 @@ class MonteCarlo:
             self._free.append(item.slot)
         return [(item.example, item.votes) for item in done]
 
-    def _fill_batch(self, under_way: deque[_Input], waiting: Iterator[Example]) -> list[_Piece]:
+    def _cut_short(self, under_way: deque[_Input], waiting: Iterator[Example]) -> list[tuple[Example, Votes]]:
+        """All inputs that are not finished, with the votes that they had when they asked last; later ones are lost.
+
+        So each has as many votes as at one of its looks: the clock chooses among looks, and never among votes.
+        """
+        for item in under_way:
+            *votes, void = self._counters[item.slot].tolist()
+            if void:
+                raise no_vote(void, void + sum(votes), f"noisy copies of example {item.example.index}")
+        return [(item.example, item.votes) for item in under_way] + [(example, {}) for example in waiting]
+
+    def _room(self, left: float | None) -> int:
+        """Copies in the next batch: fewer where more would take longer than there is time."""
+        if left is None:
+            return self.batches.size
+        fitting = _FIRST_TIMED if self._pace is None else max(1, math.floor(self._pace * left))
+        return min(self.batches.size, fitting)
+
+    def _fill_batch(self, under_way: deque[_Input], waiting: Iterator[Example], room: int) -> list[_Piece]:
         """Pieces `(input, first draw, end)` for at most one batch, oldest inputs first."""
         pieces: list[_Piece] = []
-        room = self.batches.size
         position = 0
         while room:
             if position == len(under_way) and not (self._free and self._admit(under_way, waiting)):
@@ -187,6 +213,7 @@ class MonteCarlo:
             # All pieces, until memory runs out.
             batch, remaining = _cut(pieces, self.batches.size)
             searching, start = not self.batches.settled, time.perf_counter()
+            timed = self.procedure.seconds_left() is not None
             try:
                 votes, void = votes_of(self.classifier, self._noisy(batch))
             except (RuntimeError, MemoryError) as error:
@@ -195,9 +222,11 @@ class MonteCarlo:
                 message = first_line(error)
             else:
                 self._add(batch, votes, void)
-                if searching:
+                if searching or timed:
                     self._wait()
-                    self.batches.record(_size(batch), time.perf_counter() - start)
+                    seconds = time.perf_counter() - start
+                    self.batches.record(_size(batch), seconds)
+                    self._pace = _size(batch) / max(seconds, 1e-9)
                 if self.on_batch:
                     self.on_batch(_size(batch))
                 pieces = remaining

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -31,6 +32,10 @@ class Procedure(Plain, ABC):
     def exhaustive(self) -> bool:
         """Whether each realization of the noise is taken once, in order, instead of at random."""
         return False
+
+    def seconds_left(self) -> float | None:
+        """How long sampling may go on; None for as long as it takes."""
+        return None
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,36 @@ class Predict(Procedure):
         """The rule's samples."""
         draws = self.rule.draws_wanted(votes.get(Stream.PREDICTION, Counts((0, 0))))
         return (Stream.PREDICTION, draws) if draws > 0 else None
+
+
+@dataclass(frozen=True)
+class Until(Procedure):
+    """Another procedure, up to a moment: votes that came after an input's last look are then thrown away.
+
+    Attributes:
+        whole: what is drawn if there is time.
+        end: the moment, by `time.monotonic()` of this process.
+    """
+
+    whole: Procedure
+    end: float
+
+    @property
+    def exhaustive(self) -> bool:
+        """As the whole."""
+        return self.whole.exhaustive
+
+    def next_draws(self, votes: Mapping[Stream, Counts]) -> tuple[Stream, int] | None:
+        """As the whole: the loop looks at the clock."""
+        return self.whole.next_draws(votes)
+
+    def seconds_left(self) -> float:
+        """Until the moment; 0 or less once it has passed."""
+        return self.end - time.monotonic()
+
+    def cut(self, votes: Mapping[Stream, Counts]) -> bool:
+        """Whether these votes of an input are not all that the whole asks for."""
+        return self.whole.next_draws(votes) is not None
 
 
 @dataclass(frozen=True)

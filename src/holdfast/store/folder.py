@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 RECORDS = "records.jsonl"
 SESSIONS = "sessions.jsonl"
-_LOCK = "lock"
+LOCK = "lock"
 _SAFE = "Every record written before is valid. "
 
 
@@ -107,11 +107,11 @@ class RunFolder(ABC):
             _check_folder(self.folder, manifest_name)
             for name in (manifest_name, *files):
                 self.folder.check(name)
-            for name in (RECORDS, SESSIONS, _LOCK):
+            for name in (RECORDS, SESSIONS, LOCK):
                 self.folder.check(name, one_name=True)
             for name in folders:
                 self.folder.check(name, folder=True)
-            self._lock = take_lock(self.folder, _LOCK, f"is working on {self.folder}")
+            self._lock = take_lock(self.folder, LOCK, f"is working on {self.folder}")
             self._ensure_manifest()
             for name in (RECORDS, SESSIONS):
                 _cut_torn_line(self.folder, name)
@@ -328,7 +328,7 @@ def _check_folder(folder: Folder, manifest_name: str) -> None:
         return
     # A process that was killed while it wrote the manifest leaves the lock and a temporary file.
     others = sorted(
-        name for name in folder.names() if name != _LOCK and not fnmatchcase(name, f".{manifest_name}.*.tmp")
+        name for name in folder.names() if name != LOCK and not fnmatchcase(name, f".{manifest_name}.*.tmp")
     )
     if others:
         raise RunError(

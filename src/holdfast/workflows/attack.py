@@ -6,13 +6,14 @@ import warnings
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from holdfast.errors import HoldfastWarning, RunError, UsageError
+from holdfast.errors import AlarmError, HoldfastWarning, RunError, UsageError
 from holdfast.workflows.commitment import Commitment
-from holdfast.workflows.specs import open_data_spec, parse_attack, parse_budgets, parse_noise
+from holdfast.workflows.specs import parse_attack, parse_budgets, parse_noise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from holdfast.analysis.attacks import AttackSummary
     from holdfast.analysis.runs import CertifiedRun
     from holdfast.attacks import Target
     from holdfast.data.base import DataSet
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from holdfast.folders import Where
     from holdfast.models.model import Model
     from holdfast.noises.base import Noise
+    from holdfast.store.attack import AttackRun
+    from holdfast.store.attack_manifest import AttackManifest
     from holdfast.store.data_manifest import DataManifest
     from holdfast.types import Norm
 
@@ -87,7 +90,7 @@ def attack_into(
     out: Where,
     options: AttackOptions,
     model: Model,
-    spec: str,
+    training_set: Callable[[], DataSet],
     examples: DataSet,
     subset: DataManifest,
     computation: ComputeOptions,
@@ -101,7 +104,7 @@ def attack_into(
         out: folder of the attack; a resumed attack keeps its seed, unless the options give another.
         options: the attack.
         model: the model.
-        spec: spec of the data, as on the command line.
+        training_set: opens the training split, on which int8 is calibrated.
         examples: the split that is attacked.
         subset: which of it.
         computation: where to compute; with a certification, its precision and backend count.
@@ -125,7 +128,7 @@ def attack_into(
     known = None if certification is None else _certified(certification, subset, chosen.measure)
     if certification is not None:
         smoothing, computation, options = _as_certified(certification, model, examples, computation, options)
-    target, backend = target_of(model, spec, smoothing, options, computation)
+    target, backend = target_of(model, training_set, smoothing, options, computation)
     if certification is not None and smoothing is not None:
         check_backend(certification.manifest, backend)
     manifest = describe_attack(
@@ -149,7 +152,11 @@ def attack_into(
 
 
 def target_of(
-    model: Model, spec: str, smoothing: Noise | None, options: AttackOptions, computation: ComputeOptions
+    model: Model,
+    training_set: Callable[[], DataSet],
+    smoothing: Noise | None,
+    options: AttackOptions,
+    computation: ComputeOptions,
 ) -> tuple[Target, dict[str, Any]]:
     """The target of the attack, and the description of its backend.
 
@@ -187,7 +194,7 @@ def target_of(
         computation.precision,
         computation.device,
         computation.threads,
-        lambda: open_data_spec(spec, "train"),
+        training_set,
     )
     # The fastest one is not measured: nobody knows how many answers an attack will ask for.
     classifier = builder.classifier(builder.reference if computation.backend == AUTO else computation.backend)
@@ -227,18 +234,20 @@ def attacked_run(folder: Where) -> CertifiedRun:
     return certification
 
 
-def attacked_noise(model: Model, noise: str | None) -> Noise | None:
+def attacked_noise(model: Model, noise: Noise | str | None) -> Noise | None:
     """The noise that smooths a model, checked against it; None for the model alone.
 
     Args:
         model: the model.
-        noise: the noise, as in `gaussian:sigma=0.5`; "none" for the model alone, None for the noise of its training.
+        noise: the noise, or its spec, as in `gaussian:sigma=0.5`; "none" for the model alone, None for the noise of its
+            training.
 
     Raises:
         UsageError: the first layer of the model cannot take inputs with this noise.
     """
     trained_for = model.trained_for
-    chosen = None if noise == NO_NOISE else trained_for if noise is None else parse_noise(noise)
+    given = parse_noise(noise) if isinstance(noise, str) and noise != NO_NOISE else noise
+    chosen = trained_for if given is None else None if isinstance(given, str) else given
     shape = model.input_space.shape
     expected = shape if chosen is None else chosen.noisy_shape(shape)
     if model.takes not in (None, expected):
@@ -248,6 +257,24 @@ def attacked_noise(model: Model, noise: str | None) -> Noise | None:
             "the noise, or give a model that was trained for it"
         )
     return chosen
+
+
+def check_alarms(found: AttackRun, certification: str) -> None:
+    """Raise AlarmError if an attack on a run contradicts any of its certificates.
+
+    Args:
+        found: the attack.
+        certification: name of the run.
+    """
+    from holdfast.analysis.formats import counted
+    from holdfast.store.attack import EVIDENCE
+
+    if found.alarms:
+        raise AlarmError(
+            f"ALARM: {found.folder} contradicts certificates of {certification}: of "
+            f"{counted(len(found.alarms), 'example')}, the first one is {found.alarms[0]}. The evidence is in "
+            f'{found.folder / EVIDENCE}; see "The alarm" in docs/how-to/attacks.md'
+        )
 
 
 def warn_of_hidden_gradients(attack: str, model: Model) -> None:
@@ -262,6 +289,60 @@ def warn_of_hidden_gradients(attack: str, model: Model) -> None:
             HoldfastWarning,
             stacklevel=2,
         )
+
+
+def refuse_decided(
+    certification: CertifiedRun,
+    noise: str | None,
+    every: int,
+    split: str | None,
+    precision: str,
+    backend: str,
+    sample: str | None = None,
+) -> None:
+    """Raise UsageError for an option with another value than its default and than that of the run, which decides."""
+    from holdfast.store.run_manifest import backend_of
+
+    folder, manifest = certification.folder, certification.manifest
+    if noise is not None:
+        raise UsageError(f"the noise comes from {folder}; leave it out")
+    if every != 1:
+        raise UsageError(
+            f"the inputs come from {folder}; leave out every = {every}, or take the first ones with a limit"
+        )
+    if sample is not None:
+        raise UsageError(f"the inputs come from {folder}; leave out the sample {sample}, or take some with a limit")
+    for name, given, default, decided in (
+        ("split", split, "test", manifest.data.split),
+        ("precision", precision, "float32", manifest.precision),
+        ("backend", backend, "auto", backend_of(manifest)),
+    ):
+        if given not in (None, default, decided):
+            raise UsageError(f"the {name} comes from {folder} and is {decided}, got {given}; leave it out")
+
+
+def doubts(
+    summary: AttackSummary, manifest: AttackManifest, n: str = "--n", budget: str = "--budget", target: str = "--target"
+) -> list[str]:
+    """Why the figures of an attack say less than they seem to: nothing was attacked.
+
+    Args:
+        summary: its figures.
+        manifest: its manifest.
+        n, budget, target: what the caller calls these options.
+    """
+    if summary.silent == summary.examples:
+        return [
+            f"the classifier gave no answer for any of the {summary.examples} unchanged inputs, so there was nothing "
+            f"to attack: n = {manifest.n} votes do not tell its classes apart at alpha = {manifest.alpha:g}. Take a "
+            f"larger {n}, or look at the model with `holdfast predict`"
+        ]
+    if summary.silent + sum(summary.unattacked.values()) == summary.examples:
+        return [
+            f"none of the {summary.examples} inputs was attacked ({', '.join(summary.unattacked)}), so the figures say "
+            f"nothing about robustness. Give {budget} in the attack's own units, or another {target}"
+        ]
+    return []
 
 
 def narrowed(certification: CertifiedRun, limit: int | None) -> DataManifest:

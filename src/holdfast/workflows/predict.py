@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from holdfast.workflows.setup import subset_in_words, warn_of_class_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from holdfast.data.base import DataSet
     from holdfast.estimators import AnswerRule
     from holdfast.models.model import Model
     from holdfast.sampling.engines.base import Engine
+    from holdfast.stats.datasets import Proportion
     from holdfast.store.samples import Sample
     from holdfast.store.subsets import Subset
     from holdfast.types import Example, Prediction
     from holdfast.workflows.setup import Setup
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Answers:
-    """What the smoothed classifier answers.
+    """What the smoothed classifier answers: what `predict` returns.
 
     Attributes:
         examples: examples of the subset.
@@ -39,6 +40,56 @@ class Answers:
     subset: Subset
     seed: int
     backend: str
+
+    @property
+    def accuracy(self) -> Proportion:
+        """Share of the examples that are answered right, with its interval; an abstention is not right."""
+        from holdfast.stats.datasets import proportion
+
+        right = sum(each.label == example.label for example, each in self._pairs())
+        return proportion(right, len(self.examples))
+
+    @property
+    def abstentions(self) -> int:
+        """How many examples get no answer."""
+        return sum(each.label is None for each in self.predictions)
+
+    def to_dataframe(self) -> Any:
+        """A `pandas.DataFrame` with a row for each example.
+
+        Its columns: `index`, `label`, `predicted` (missing for an abstention), `p_value` (missing where nothing was
+        sampled), `n` (votes of the example) and `correct`.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        from holdfast.analysis.frames import frame_of_answers
+
+        return frame_of_answers(self._pairs())
+
+    def __len__(self) -> int:
+        return len(self.predictions)
+
+    def __iter__(self) -> Iterator[Prediction]:
+        return iter(self.predictions)
+
+    def __repr__(self) -> str:
+        return f"<Answers: {self._counted()}>"
+
+    def _repr_html_(self) -> str:
+        from holdfast.analysis.shown import html_lines
+
+        return html_lines([self._counted(), self.subset.words])
+
+    def _counted(self) -> str:
+        share = self.accuracy
+        return (
+            f"{round(share.value * len(self))} of {len(self)} correct, 95% interval {100 * share.lower:.1f}% to "
+            f"{100 * share.upper:.1f}%, {self.abstentions} abstentions"
+        )
+
+    def _pairs(self) -> list[tuple[Example, Prediction]]:
+        return list(zip(self.examples, self.predictions, strict=True))
 
 
 def answers(
@@ -73,8 +124,8 @@ def answers(
     from holdfast.estimators import AllVotes, TopTwo
     from holdfast.execution.backends import description
     from holdfast.execution.factories import base_for
+    from holdfast.execution.smoothed import SmoothedClassifier
     from holdfast.sampling.rng import fresh_seed
-    from holdfast.sampling.smoothed import SmoothedClassifier
 
     warn_of_class_order(setup.data, every, limit, sample)
     space, indices = setup.model.input_space, setup.indices(every, limit, sample)

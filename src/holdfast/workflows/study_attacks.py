@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import UsageError
@@ -79,9 +80,20 @@ def attacked(
             return found
     opened = open_bundle(place.bundle(job.model), torch_device(place.device))
     subset = DataManifest.of(data, job.every, job.limit)
-    spec, computation = splits.spec_for(model.options), _computation(place)
+    computation = _computation(place)
     with place.observer.run(f"attack {folder.name}") as show:
-        attack_into(folder, _options(job), opened, spec, data, subset, computation, None, certification, show)
+        attack_into(
+            folder,
+            _options(job),
+            opened,
+            partial(splits.open, "train", model.options),
+            data,
+            subset,
+            computation,
+            None,
+            certification,
+            show,
+        )
     return read_attack(folder)
 
 
@@ -112,7 +124,7 @@ def transferred(
         model = models[jobs[name].model]
         opened = open_bundle(place.bundle(model.name), torch_device(place.device))
         targets[name], _ = target_of(
-            opened, splits.spec_for(model.options), None, _options(jobs[name]), _computation(place)
+            opened, partial(splits.open, "train", model.options), None, _options(jobs[name]), _computation(place)
         )
     found = transfer({name: attacks[name] for name in names}, targets, seed=0)
     return transfer_matrix(found.answers, found.labels)

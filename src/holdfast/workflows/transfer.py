@@ -11,7 +11,7 @@ from holdfast.workflows.attack import AttackOptions, target_of
 from holdfast.workflows.specs import open_data_spec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from holdfast.attacks import Target
@@ -71,13 +71,15 @@ def data_attacked(run: AttackRun, spec: str) -> DataSet:
     return examples
 
 
-def target_attacked(run: AttackRun, models: Sequence[Model], data: str, computation: ComputeOptions) -> Target:
+def target_attacked(
+    run: AttackRun, models: Sequence[Model], training_set: Callable[[], DataSet], computation: ComputeOptions
+) -> Target:
     """The classifier that an attack was made against, in its precision and on its backend.
 
     Args:
         run: the attack.
         models: models, one of which was attacked.
-        data: data that were attacked, as on the command line; see `data_attacked`.
+        training_set: opens the training split of the data that were attacked.
         computation: where to compute.
 
     Raises:
@@ -104,4 +106,4 @@ def target_attacked(run: AttackRun, models: Sequence[Model], data: str, computat
         soft_samples=manifest.soft_samples or AttackOptions.soft_samples,
     )
     smoothing = None if manifest.noise is None else noise_from_dict(manifest.noise)
-    return target_of(model, data, smoothing, options, where)[0]
+    return target_of(model, training_set, smoothing, options, where)[0]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, TypeVar, final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, final
 
 from holdfast.errors import RunError
 from holdfast.estimators import best_radius
@@ -13,11 +14,13 @@ from holdfast.store.run import BoundRecord, ClaimRecord, VoteRecord
 from holdfast.visible import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Iterable
 
     from typing_extensions import Self
 
     from holdfast.analysis.accuracy import Result
+    from holdfast.analysis.attack_results import AttackResult
+    from holdfast.analysis.run_tables import RunTable
     from holdfast.estimators import Estimator
     from holdfast.folders import Where
     from holdfast.noises.base import Guarantee, Noise
@@ -30,9 +33,9 @@ if TYPE_CHECKING:
 AnyRecord = TypeVar("AnyRecord", VoteRecord, ClaimRecord, BoundRecord)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CertifiedRun(ABC):
-    """A run, and everything that follows from it. Made by `analyze`.
+    """A run, and everything that follows from it: what `certify`, `bound` and `load_run` return.
 
     Attributes:
         run: as stored on disk.
@@ -40,6 +43,7 @@ class CertifiedRun(ABC):
         estimator: as named in the manifest.
         noise: the smoothing noise; None for a deterministic bound.
         results: one for each record, in the order of the indices.
+        owner: what removes its temporary folder when it is gone; None for a folder that stays.
     """
 
     # Why there are no votes to compute from; empty if there are votes.
@@ -49,6 +53,7 @@ class CertifiedRun(ABC):
     estimator: Estimator
     noise: Noise | None
     results: tuple[Result, ...]
+    owner: object | None = field(default=None, kw_only=True)
 
     @classmethod
     @abstractmethod
@@ -145,6 +150,122 @@ class CertifiedRun(ABC):
         """What the author of the run could have picked for its result; see `choices.chosen_in`."""
 
     @final
+    def table(self, radii: Iterable[float] | None = None) -> RunTable:
+        """Accuracy, abstention, certified radii and certified accuracy, each with its interval.
+
+        Args:
+            radii: at which certified accuracy is wanted, in the unit of the norm, each at least 0; None for radii that
+                suit the run.
+
+        Raises:
+            UsageError: a radius is no finite number from 0 on.
+            RunError: there are no records.
+        """
+        from holdfast.analysis.run_tables import table_of
+
+        return table_of(self, radii)
+
+    @final
+    def to_dataframe(self) -> Any:
+        """A `pandas.DataFrame` with a row for each record.
+
+        Its columns: `index`, `label`, `predicted` (the certified class, missing for an abstention), `radius` (0.0 for
+        an abstention), `p_lower` and `p_upper` (missing for an imported log), `n` (estimation samples of the example,
+        missing for an imported log) and `correct` (certified and right).
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+        """
+        from holdfast.analysis.frames import frame_of_run
+
+        return frame_of_run(self)
+
+    @final
+    def plot(self, ax: Any = None) -> Any:
+        """Draw certified accuracy over the radius, with its pointwise 95% band.
+
+        Args:
+            ax: axes of matplotlib, in which several runs of one norm may be drawn; None for new ones.
+
+        Returns:
+            The axes.
+
+        Raises:
+            RunError: there are no records.
+            MissingExtraError: matplotlib is not installed.
+        """
+        from holdfast.analysis.plots import draw_run
+
+        return draw_run(self, ax)
+
+    @final
+    def report(
+        self,
+        path: str | Path,
+        radii: Iterable[float] | None = None,
+        *,
+        title: str | None = None,
+        attacks: Iterable[AttackResult] = (),
+    ) -> Path:
+        """Write the report of `holdfast report`: one HTML file that loads nothing.
+
+        Args:
+            path: of the file.
+            radii: as for `table`.
+            title: heading of the report.
+            attacks: on certificates of this run, to be shown beside them.
+
+        Returns:
+            The path of the file.
+
+        Raises:
+            UsageError: a radius is no number from 0 on, or an attack is on another run.
+            RunError: there are no records.
+            MissingExtraError: a package that draws is not installed.
+            StorageError: the file cannot be written.
+        """
+        from holdfast.analysis.report import write_report
+        from holdfast.analysis.run_tables import checked_radii
+        from holdfast.outputs import check_place
+
+        out = Path(path)
+        check_place(out)
+        write_report([self], out, None if radii is None else checked_radii(radii), title, [a.run for a in attacks])
+        return out
+
+    @final
+    def save(self, folder: str | Path) -> Self:
+        """Copy the run into a folder that stays.
+
+        Args:
+            folder: that is not there yet, or is empty.
+
+        Returns:
+            The run that lies there.
+
+        Raises:
+            StorageError: something is there already, or the disk refuses.
+        """
+        from holdfast.store.copies import copy_folder
+        from holdfast.store.run import read_run
+
+        return self.of(read_run(copy_folder(self.folder, folder)))
+
+    def __repr__(self) -> str:
+        records = len(self.run.records)
+        count = f"{records:,} examples" if not self.run.missing else f"{records:,} of {records + self.run.missing:,}"
+        alpha = f", alpha={self.alpha:g}" if self.alpha else ""
+        kept = "" if self.owner is None else "; a temporary folder, which goes with this object: save(FOLDER) keeps it"
+        return f"<CertifiedRun '{visible(self.folder)}': {count}, {self.method}, {self.norm.value}{alpha}{kept}>"
+
+    def _repr_html_(self) -> str:
+        from holdfast.analysis.shown import html_lines
+
+        if not self.results:
+            return html_lines([repr(self)])
+        return f"{html_lines([repr(self)])}{self.table()._repr_html_()}"
+
+    @final
     def among(self, indices: Container[int]) -> Self:
         """The run reduced to the examples with these indices; nothing is recomputed."""
         records = tuple(record for record in self.run.records if record.index in indices)
@@ -162,7 +283,7 @@ class CertifiedRun(ABC):
             raise RunError(f"{self.folder} {self.no_votes}, so {so}")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SmoothedRun(CertifiedRun):
     """A run of a smoothed classifier, whichever tool took the votes."""
 

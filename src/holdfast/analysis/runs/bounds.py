@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from holdfast.types import ClassBounds
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class BoundRun(CertifiedRun):
     """A run of deterministic bounds on a classifier without noise: alpha is 0, and nothing was sampled."""
 

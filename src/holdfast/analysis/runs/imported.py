@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _CLAIMED = "radii as claimed by the tool that wrote the log, not derived here from votes"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ImportedRun(SmoothedRun):
     """A log of another tool: its radii are claims, and there are no votes to derive them from."""
 

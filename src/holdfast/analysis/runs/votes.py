@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from holdfast.store.run import Run
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class VoteRun(SmoothedRun):
     """A run of certificates, whose radii all follow from its votes."""
 

@@ -163,6 +163,13 @@ class LocalEngine(Engine):
             list(self._trial(classifier, noise, batches.size, batches).run([example]))
         return batches.size, batches.speed
 
+    def speed_of_burst(self, classifier: VotingClassifier, noise: Noise, example: Example) -> float:
+        """Samples a second of one batch, the first one perhaps: a lower bound on the speed of the work that follows."""
+        size, start = self.batch_size or 1, time.perf_counter()
+        list(self._trial(classifier, noise, size, size).run([example]))
+        _wait_for(torch_device(self.device))
+        return size / (time.perf_counter() - start)
+
     def _trial(self, classifier: VotingClassifier, noise: Noise, n: int, batches: int | BatchSize) -> MonteCarlo:
         """The loop for a measurement: its votes are thrown away, so the classifier is not checked again."""
         device = torch_device(self.device)

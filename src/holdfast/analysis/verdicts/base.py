@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from holdfast.analysis import formats
-from holdfast.cli import digests
 from holdfast.verification.findings import CLAIMS, DATA, FILES, INCOMPLETE, NOT_ENOUGH, REPLAY
 from holdfast.verification.sample import CONFIDENCE, most_false
 
@@ -22,6 +21,12 @@ _PHRASES = {
 }
 
 
+def digest_lines(manifest: str, results: str | None, records: int) -> list[str]:
+    """Both digests, for people; that of the results only if all records exist."""
+    printed = ["manifest SHA-256:", f"  {manifest}"]
+    return printed + ([f"results SHA-256 ({records:,} records):", f"  {results}"] if results else [])
+
+
 def head(folder: Path, what: str, outcome: Findings) -> list[str]:
     """Lines about what was read; none if the manifest itself is wrong.
 
@@ -34,7 +39,7 @@ def head(folder: Path, what: str, outcome: Findings) -> list[str]:
         return []
     counts = f"{outcome.records:,} records of {outcome.examples:,} examples"
     first = f"{folder} is INCOMPLETE: {counts}. It is {what}" if outcome.missing else f"{folder} is {what}: {counts}"
-    return [first, *digests.lines(outcome.digest, outcome.results, outcome.records)]
+    return [first, *digest_lines(outcome.digest, outcome.results, outcome.records)]
 
 
 def verdict(outcome: Findings, required: str, again: str) -> list[str]:

@@ -50,12 +50,12 @@ def test_what_is_loaded_is_as_good_as_its_name_and_a_run_goes_on(run: hf.Certifi
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        hf.certify(model, data, hf.Gaussian(0.25), out=folder, on_progress=stop, **SETTINGS)
+        hf.certify(model, data, hf.Gaussian(0.25), out=folder, progress=stop, **SETTINGS)
     before = (folder / "records.jsonl").read_bytes()
     found = hf.certify(model, data, hf.Gaussian(0.25), out=str(folder), **SETTINGS)
     assert (folder / "records.jsonl").read_bytes().startswith(before)
     assert records(folder) == records(run.folder)
-    assert found.results == run.results == hf.read_run(folder).results
+    assert found.results == run.results == hf.load_run(folder).results
     with pytest.raises(hf.RunError, match="n"):
         hf.certify(model, data, out=folder, **{**SETTINGS, "n": 301})
 
@@ -87,4 +87,4 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(hf.UsageError, match="unknown data source 'digit'"):
         hf.certify(MODEL, "digit", out=tmp_path / "run")
     with pytest.raises(hf.RunError, match="is not a run"):
-        hf.read_run(tmp_path)
+        hf.load_run(tmp_path)

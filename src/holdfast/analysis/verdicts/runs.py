@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from holdfast.cli import verified
+from holdfast.analysis.verdicts import base
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,7 +66,7 @@ def again(result: Verification) -> str:
 def lines(run: Path, result: Verification) -> list[str]:
     """What was checked, for people."""
     words = _words(result)
-    printed = verified.head(run, words.what, result)
+    printed = base.head(run, words.what, result)
     if result.claims:
         printed.append(f"{result.claims:,} claims (class, radius, class bounds) {words.checked}")
     if result.log_lines:
@@ -74,7 +74,7 @@ def lines(run: Path, result: Verification) -> list[str]:
     if result.labels:
         printed.append(f"{result.labels:,} labels compared with the data")
     if result.replayed:
-        printed.append(f"{words.again}{words.source}: {verified.listed(result.replayed)}")
+        printed.append(f"{words.again}{words.source}: {base.listed(result.replayed)}")
     return printed
 
 
@@ -83,7 +83,7 @@ def questions(result: Verification) -> list[str]:
     words, others = _words(result), result.records - len(result.replayed)
     model = ["the model (--model)"] if words.model and not result.model else []
     records = [words.open.format(others)] if words.open and others else []
-    return verified.questions(result, model + records)
+    return base.questions(result, model + records)
 
 
 def document(run: Path, result: Verification, required: str) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def document(run: Path, result: Verification, required: str) -> dict[str, Any]:
     return {
         "run": str(run),
         "kind": result.kind,
-        **verified.document(result, required, questions(result)),
+        **base.document(result, required, questions(result)),
         "claims_checked": result.claims,
         "log_lines_checked": result.log_lines,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from holdfast.cli import verified
+from holdfast.analysis.verdicts import base
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +16,7 @@ AGAIN = "attacked again"
 
 def lines(folder: Path, result: AttackVerification) -> list[str]:
     """What was checked, for people."""
-    printed = verified.head(folder, "an attack", result)
+    printed = base.head(folder, "an attack", result)
     if printed:
         printed.append(
             f"{result.adversarials:,} adversarials have the hash of their record, and lie in the range of inputs"
@@ -30,7 +30,7 @@ def lines(folder: Path, result: AttackVerification) -> list[str]:
     if result.answers:
         printed.append(f"{result.answers:,} answers of the classifier asked for again")
     if result.replayed:
-        printed.append(f"{AGAIN} from the seed: {verified.listed(result.replayed)}")
+        printed.append(f"{AGAIN} from the seed: {base.listed(result.replayed)}")
     return printed
 
 
@@ -42,14 +42,14 @@ def questions(result: AttackVerification) -> list[str]:
         more.append(f"that the attack found no more on {others:,} examples (--replay)")
     if result.certification is not None and not result.certified:
         more.append("that the certificates are those of the run that was attacked (--run)")
-    return verified.questions(result, more)
+    return base.questions(result, more)
 
 
 def document(folder: Path, result: AttackVerification, required: str) -> dict[str, Any]:
     """The outcome for machines."""
     return {
         "attack": str(folder),
-        **verified.document(result, required, questions(result)),
+        **base.document(result, required, questions(result)),
         "adversarials_checked": result.adversarials,
         "distances_checked": result.distances,
         "answers_checked": result.answers,

@@ -1,0 +1,1 @@
+"""What verification says of a run or an attack: the verdict, how far the check went, what it leaves open."""
