@@ -67,13 +67,13 @@ def code_of(seeds: Iterable[str], ours: tuple[str, ...], *, packages: bool = Tru
         else:
             waiting += _packages_of(name)
     if packages:
-        found |= {name: _version(name) for name in others if name not in found}
+        found |= {name: version_of(name) for name in others if name not in found}
     return dict(sorted(found.items()))
 
 
 def code_again(known: Mapping[str, str]) -> dict[str, str]:
     """The digests, in this process, of the modules and packages that `code_of` found elsewhere."""
-    return {name: _version(name) if is_version(digest) else digest_here(name) for name, digest in known.items()}
+    return {name: version_of(name) if is_version(digest) else digest_here(name) for name, digest in known.items()}
 
 
 def is_version(digest: str) -> bool:
@@ -111,7 +111,8 @@ def place(name: str) -> str:
 
 
 @cache
-def _version(package: str) -> str:
+def version_of(package: str) -> str:
+    """The version of an installed package, as it stands for its code."""
     for distribution in packages_distributions().get(package, []):
         try:
             return _VERSION + version(distribution)

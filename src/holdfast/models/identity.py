@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.code_digest import code_of
+from holdfast.code_digest import code_of, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,6 +19,9 @@ _OURS = (
     "holdfast.models.onnx_graph",
 )
 
+# Libraries of networks: their versions stand for their hundreds of modules.
+_LIBRARIES = frozenset({"onnx2torch", "timm", "torchvision", "transformers"})
+
 
 def model_code(module: nn.Module, builders: Iterable[str] = ()) -> dict[str, str]:
     """Digests of the modules that make the network what it is, by their names.
@@ -31,4 +34,6 @@ def model_code(module: nn.Module, builders: Iterable[str] = ()) -> dict[str, str
         builders: names of the modules of the functions that built it; see `builders_used`.
     """
     classes = {kind.__module__ for part in module.modules() for kind in type(part).__mro__}
-    return code_of({*builders, *classes}, _OURS)
+    libraries = {name.partition(".")[0] for name in classes} & _LIBRARIES
+    seeds = {name for name in {*builders, *classes} if name.partition(".")[0] not in _LIBRARIES}
+    return dict(sorted({**code_of(seeds, _OURS), **{name: version_of(name) for name in libraries}}.items()))
