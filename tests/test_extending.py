@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 import brought
+import numpy as np
 import pytest
 
 PAGE = "extending.md"
@@ -25,6 +26,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def done(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where all commands of the page were run, one after the other, with what they said."""
     cwd = tmp_path_factory.mktemp("work")
+    # Class 0 where even rows are bright, class 1 where even columns are.
+    stripes = np.zeros((2, 8, 8))
+    stripes[0, ::2], stripes[1, :, ::2] = 1.0, 1.0
+    np.savetxt(cwd / "rows.csv", np.hstack([stripes.reshape(2, 64), np.zeros((2, 1))]), delimiter=",")
     (commands,) = brought.blocks(PAGE, "sh")
     lines = commands.strip().splitlines()
     said = []
@@ -41,7 +46,7 @@ def done(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_each_file_of_the_page_is_short() -> None:
     files = brought.modules_of(PAGE)
-    assert {Path(name).stem for name in files} == {"noise", "attack", "data", "network", "bound", "command"}
+    assert {Path(name).stem for name in files} == {"noise", "attack", "data", "model", "network", "bound", "command"}
     for name, code in files.items():
         assert len(code.splitlines()) < 40, name
 
@@ -49,6 +54,7 @@ def test_each_file_of_the_page_is_short() -> None:
 def test_every_command_of_the_page_runs(done: Path) -> None:
     said = (done / "said.txt").read_text()
     assert "rows: " in said
+    assert "60 of 60 correct" in said
     assert "triangular:width=0.5" in said
     assert json.loads((done / "runs" / "l1" / "manifest.json").read_text())["noise"] == {
         "name": "triangular",

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from holdfast.attacks.distances import distance
+from holdfast.execution.smoothed import SmoothedClassifier
 from holdfast.noises.ablation import Ablation
 from holdfast.noises.base import Noise, pixel_count
 from holdfast.noises.gaussian import Gaussian
 from holdfast.noises.partition import Partition
 from holdfast.noises.uniform import Uniform
 from holdfast.noises.uniform_flip import UniformFlip
-from holdfast.sampling.smoothed import SmoothedClassifier
 from holdfast.types import Norm
 
 SHAPES = [(5,), (2, 7), (1, 3, 4), (2, 3, 2, 4)]
