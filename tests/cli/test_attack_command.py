@@ -305,7 +305,7 @@ def test_a_model_that_always_abstains_is_said_to(call: Call, models: Path, tmp_p
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--attack", "pgd", "--out", "x"), "--model, a model bundle, is missing"),
+        (("--attack", "pgd", "--out", "x"), "--model, the model, is missing"),
         (("--attack", "pgd", "--model", "MODEL"), "--out, the folder of the attack, is missing"),
         (("--attack", "magic", "--model", "MODEL", "--out", "x"), "unknown attack 'magic'; known are autoattack"),
         (
@@ -320,13 +320,16 @@ def test_a_model_that_always_abstains_is_said_to(call: Call, models: Path, tmp_p
         (("--attack", "pgd", "--model", "MODEL", "--out", "x", "--budget", "1", "--target", "²"), "from 0 to 9"),
         (("--attack", "pgd", "--model", "MODEL", "--out", "x", "--budget", "inf"), "finite numbers above 0, got inf"),
         (("--model", "MODEL", "--out", "x"), "--attack is missing"),
-        (("--attack", "cw-l2", "--model", "MODEL", "--out", "x", "--search-alpha", "0"), "search_alpha lies between"),
+        (
+            ("--attack", "cw-l2", "--model", "MODEL", "--out", "x", "--search-alpha", "0"),
+            "search_alpha must lie between",
+        ),
         (("--attack", "cw-l2", "--model", "MODEL", "--out", "x", "--alpha", "nan"), "alpha is a failure probability"),
         (("--attack", "cw-l2", "--model", "MODEL", "--out", "x", "--n", "3"), "always abstains"),
         (("--attack", "cw-l2", "--model", "MODEL", "--out", "x", "--alpha", "0"), "alpha is a failure probability"),
         (
             ("--attack", "fgsm", "--model", "MODEL", "--out", "x", "--budget", "1", "--target", "1"),
-            "not to a given one",
+            "cannot aim at a given class, only at any other",
         ),
         (("--attack", "cw-l2", "--model", "MODEL", "--out", "x", "--plot", "a.jpg"), ".png, .svg, .pdf"),
         (("--attack", "cw-l2", "--model", "ABLATION", "--out", "x", "--noise", "none"), "its first layer takes inputs"),
@@ -354,7 +357,7 @@ def test_a_run_is_not_attacked_with_another_model_norm_or_noise(call: Call, mode
     out = ("--out", tmp_path / "a", "--quiet")
     code, _, err = call("attack", run, "--model", models / "ablation.safetensors", "--attack", "pgd:norm=l2", *out)
     assert code == 1
-    assert "give the run's own model" in err
+    assert "give the model of the run" in err
     code, _, err = call("attack", run, "--model", model, "--attack", "pgd", *out)
     assert code == 2
     assert "are L2, and the attack is measured in Linf" in err

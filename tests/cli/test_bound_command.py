@@ -141,7 +141,7 @@ def test_a_bound_is_attacked_in_its_norm_with_its_model(call, plain, models, tmp
     assert "are L2, and the attack is measured in Linf" in " ".join(err.split())
     code, _, err = call("attack", run, "--model", models / "gaussian.safetensors", "--attack", "pgd:norm=l2", *out)
     assert code == 1
-    assert "give the run's own model" in " ".join(err.split())
+    assert "give the model of the run" in " ".join(err.split())
     assert not (tmp_path / "a").exists()
 
 
@@ -156,7 +156,7 @@ def test_what_is_refused(call, plain, models, tmp_path):
     given = ("--model", plain, "--out", tmp_path / "run")
     for arguments, message in (
         (("--bound", "convex:epsilon=0.1", "--model", plain), "--out, the folder of the run, is missing"),
-        (("--bound", "convex:epsilon=0.1", "--out", tmp_path / "x"), "--model, a model bundle, is missing"),
+        (("--bound", "convex:epsilon=0.1", "--out", tmp_path / "x"), "--model, the model, is missing"),
         (("--bound", "polytope", *given), "unknown bound 'polytope'"),
         (("--bound", "convex", *given), "needs the parameter 'epsilon'"),
         (("--bound", "nearest", *given), "architecture nearest-neighbour"),

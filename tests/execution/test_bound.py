@@ -122,7 +122,7 @@ def test_words_say_that_nothing_was_sampled(run):
     said = " ".join(words.not_proved())
     assert "without noise" in said
     assert "votes" in said
-    assert "nothing is sampled" in words.limits()
+    assert "Nothing is sampled" in words.limits()
     names = [entry.name for entry in settings.entries(run)]
     assert "Bound" in names
     assert "Noise" not in names
@@ -181,7 +181,7 @@ def test_a_bound_for_inputs_in_range_says_so_everywhere(in_range):
     earlier = analyze(replace(in_range.run, manifest=older))
     assert f"All of this holds as long as {kept}." in wording.words_of(earlier).not_proved()
     sure = replace(summary, certified_accuracy={0.05: replace(summary.accuracy, value=0.9)})
-    assert f"every change of Linf length up to 0.05 input units, as long as {kept}" in words.headline(sure)
+    assert f"every change of Linf norm up to 0.05 input units, as long as {kept}" in words.headline(sure)
     result = Verification()
     check_claims(check_files(in_range.folder, result), claims_of(in_range), result)
     assert (result.failures, "say nothing of others" in result.notes[1]) == ([], True)
@@ -268,12 +268,12 @@ def test_records_at_the_ends_of_what_can_be_are_read(tmp_path, record):
 
 def test_a_kind_that_is_not_known(tmp_path):
     other = replace(promised(), kind="other")
-    with pytest.raises(RunError, match='the entry kind is "other", which is none of'):
+    with pytest.raises(RunError, match='the entry kind is "other", which is not one of its allowed values'):
         write_manifest(tmp_path / "run", other)
     assert not (tmp_path / "run").exists()
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "manifest.json").write_text(other.to_json())
-    with pytest.raises(RunError, match='the entry kind is "other", which is none of'):
+    with pytest.raises(RunError, match='the entry kind is "other", which is not one of its allowed values'):
         read_run(tmp_path / "run")
 
 

@@ -50,15 +50,19 @@ def derived(promised: Manifest) -> Manifest:
 def whole(promised: Any) -> Any:
     """With something in every entry that may be left out."""
     data = replace(promised.data, decoder="pillow 11.0", limit=4, sorted_by_class=False)
-    model = {
+    network = {
+        "source": "python",
         "architecture": "digits-cnn",
         "arguments": {"width": 32},
         "sha256": "1" * 64,
         "trained_for": {"name": "gaussian", "sigma": 0.5},
         "normalization": {"mean": [0.5], "std": [0.2]},
+        "weights": {"file": "net.pt", "sha256": "4" * 64},
+        "layout": "channels-last",
+        "output": "probability",
         "code": CODES,
-        "backend": {"name": "torch"},
     }
+    model = {**network, "denoiser": network, "backend": {"name": "torch"}}
     versions = {"holdfast": "0.1.0", "torch": "2.13.0", "code": "2" * 16}
     return replace(promised, data=data, model=model, versions=versions, created="2030-01-01T00:00:00+00:00")
 

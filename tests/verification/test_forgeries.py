@@ -27,7 +27,8 @@ from holdfast.estimators import FixedSize
 from holdfast.execution.backends import ClassifierBuilder, description
 from holdfast.execution.bound import bound_run, describe_bound
 from holdfast.execution.certify import certify_run, describe_certification
-from holdfast.models.bundle import Bundle, load_bundle
+from holdfast.models.bundle import open_bundle
+from holdfast.models.model import Model
 from holdfast.noises.gaussian import Gaussian
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.store.data_manifest import DataManifest
@@ -55,7 +56,7 @@ class Real:
     """A genuine run, its model, and the digests that were published."""
 
     folder: Path
-    model: Bundle
+    model: Model
     manifest: str
     results: str
 
@@ -88,7 +89,7 @@ def trained(folder: Path, noise: Gaussian | None) -> Path:
     return out
 
 
-def certified(folder: Path, model: Bundle, seed: int = SEED) -> None:
+def certified(folder: Path, model: Model, seed: int = SEED) -> None:
     """A genuine run of the digits."""
     noise, data = Gaussian(0.25), digits("test")
     classifier = ClassifierBuilder(model, noise, "float32", "cpu", 1, lambda: digits("train")).classifier("torch")
@@ -109,7 +110,7 @@ def certified(folder: Path, model: Bundle, seed: int = SEED) -> None:
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Real:
     folder = tmp_path_factory.mktemp("real")
-    model = load_bundle(trained(folder, Gaussian(0.25)))
+    model = open_bundle(trained(folder, Gaussian(0.25)))
     certified(folder / "run", model)
     return Real(folder / "run", model, *read_digests(folder / "run"))
 
@@ -118,8 +119,8 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Real:
 def proved(tmp_path_factory: pytest.TempPathFactory) -> Real:
     """A deterministic bound."""
     folder = tmp_path_factory.mktemp("proved")
-    model = load_bundle(trained(folder, None))
-    bound, data, space = Convex(epsilon=0.02, search=2), digits("test"), model.info.input_space
+    model = open_bundle(trained(folder, None))
+    bound, data, space = Convex(epsilon=0.02, search=2), digits("test"), model.input_space
     bounded = bound.on(Classifier(model.module, space.shape, 10, space.low, space.high))
     made = describe_bound(bound, DataManifest.of(data, 60), model.describe(), "cpu")
     bound_run(folder / "run", made, bounded, data.examples)

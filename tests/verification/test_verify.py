@@ -530,7 +530,7 @@ def test_missing_examples_are_counted(tmp_path: Path) -> None:
     [
         ({"seed": None}, "there is no seed, and none will be derived from a nonce"),
         ({"joint_alpha": 0.5}, "the manifest has joint_alpha = 0.5"),
-        ({"kind": "dreamt"}, 'the entry kind is "dreamt", which is none of'),
+        ({"kind": "dreamt"}, 'the entry kind is "dreamt", which is not one of its allowed values'),
         ({"estimator": {"name": "eprocess", "n": 1, "alpha": 0.1, "radius": 99.0}}, "some probability must certify"),
         ({"estimator": {"name": "fixed", "n": 9, "alpha": 0.1}}, "the entry 'estimator.method' is missing"),
         ({"estimator": {"name": "fixed", "n": 1000, "alpha": 0.0, "method": "split"}}, "number of at least 1e-100"),

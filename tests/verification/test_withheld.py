@@ -54,7 +54,7 @@ def test_results_are_the_same_without_any_look(tmp_path: Path, monkeypatch: pyte
     certify_run(tmp_path / "looked", promised, VotingClassifier(vote, CLASSES), examples, LocalEngine(batch_size=100))
     monkeypatch.setattr(Steadiness, "due", lambda self: True)
     certify_run(tmp_path / "often", promised, VotingClassifier(vote, CLASSES), examples, LocalEngine(batch_size=100))
-    monkeypatch.setattr(Steadiness, "saw", lambda self, noisy, output: None)
+    monkeypatch.setattr(Steadiness, "observe", lambda self, noisy, output: None)
     monkeypatch.setattr(Steadiness, "look", lambda self, *, last: None)
     certify_run(tmp_path / "never", promised, VotingClassifier(vote, CLASSES), examples, LocalEngine(batch_size=100))
     assert records(tmp_path / "looked") == records(tmp_path / "often") == records(tmp_path / "never")
