@@ -344,3 +344,16 @@ def test_a_missing_normalization_is_noticed() -> None:
     doubts = certified(network)
     assert any("scaled to 0 to 255: is its normalization missing" in each for each in doubts), doubts
     assert not certified(network, mean=0.0, std=1 / 255)
+
+
+def test_a_bound_looks_into_a_network_of_ones_own(tmp_path: Path) -> None:
+    import holdfast as hf
+
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 12), nn.ReLU(), nn.Linear(12, 10)).eval()
+    found = hf.bound(hf.load_model(network, mean=0.4, std=0.3), "digits", "lipschitz", limit=4, progress=False)
+    assert len(found.results) == 4
+    assert all(each.radius is not None and each.radius > 0 for each in found.results if each.predicted is not None)
+    # A network with a forward of its own could do anything between its layers.
+    with pytest.raises(UsageError, match="this bound takes networks of"):
+        hf.bound(hf.load_model(Flat(10).eval()), "digits", "lipschitz", limit=4, progress=False)

@@ -216,6 +216,19 @@ def differentiable(module: nn.Module) -> nn.Module:
     return Wrapped(deepcopy(module.before), module.network.differentiable(), module.reader)
 
 
+def in_sequence(module: nn.Module) -> nn.Module:
+    """A module as nested `nn.Sequential` where it is one at heart: bounds look into it layer by layer.
+
+    The reader is left out: it changes no matrix of logits, and a bound refuses networks with a single one.
+    """
+    if not isinstance(module, Wrapped):
+        return module
+    network = module.network
+    while not isinstance(network, nn.Sequential) and isinstance(getattr(network, "network", None), nn.Module):
+        network = network.network
+    return nn.Sequential(*module.before, network)
+
+
 def one_tensor(output: Any) -> Tensor:
     """The one tensor of what a network returned.
 

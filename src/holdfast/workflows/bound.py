@@ -54,6 +54,7 @@ def bound_into(
 
     from holdfast.bounds import Classifier
     from holdfast.execution.bound import bound_run, describe_bound
+    from holdfast.models.networks import in_sequence
     from holdfast.sampling.devices import torch_device
     from holdfast.store.data_manifest import DataManifest
     from holdfast.store.run import RunStore
@@ -67,7 +68,12 @@ def bound_into(
     warn_of_class_order(examples, every, limit, sample)
     torch.set_num_threads(threads)
     classifier = Classifier(
-        model.differentiable(), space.shape, len(model.classes), space.low, space.high, torch_device(device)
+        in_sequence(model.differentiable()),
+        space.shape,
+        len(model.classes),
+        space.low,
+        space.high,
+        torch_device(device),
     )
     bounded = bound.on(classifier)
     manifest = describe_bound(bound, DataManifest.of(examples, every, limit, sample), model.describe(), device)

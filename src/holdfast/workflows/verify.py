@@ -279,6 +279,7 @@ def _proved(
 
     from holdfast.bounds import Classifier, bound_from_dict
     from holdfast.execution.bound import check_bound, proved_again
+    from holdfast.models.networks import in_sequence
     from holdfast.sampling.devices import torch_device
 
     model = given.model_of(run.manifest.entries())
@@ -286,5 +287,6 @@ def _proved(
     check_bound(run.manifest, bound)
     torch.set_num_threads(engine.threads)
     space, where = model.input_space, torch_device(engine.device)
-    classifier = Classifier(model.differentiable(), space.shape, len(model.classes), space.low, space.high, where)
+    module = in_sequence(model.differentiable())
+    classifier = Classifier(module, space.shape, len(model.classes), space.low, space.high, where)
     yield from proved_again(run.run, chosen, bound.on(classifier), data)
