@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.errors import ClassifierError, UsageError
+from holdfast.models.normalization import Normalization
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -216,17 +217,33 @@ def differentiable(module: nn.Module) -> nn.Module:
     return Wrapped(deepcopy(module.before), module.network.differentiable(), module.reader)
 
 
-def in_sequence(module: nn.Module) -> nn.Module:
+def in_sequence(module: nn.Module, shape: tuple[int, ...]) -> nn.Module:
     """A module as nested `nn.Sequential` where it is one at heart: bounds look into it layer by layer.
 
     The reader is left out: it changes no matrix of logits, and a bound refuses networks with a single one.
+
+    Args:
+        module: from inputs to logits.
+        shape: of one input.
     """
     if not isinstance(module, Wrapped):
         return module
-    network = module.network
-    while not isinstance(network, nn.Sequential) and isinstance(getattr(network, "network", None), nn.Module):
-        network = network.network
-    return nn.Sequential(*module.before, network)
+    network: nn.Module = module.network
+    while not isinstance(network, nn.Sequential):
+        inner = getattr(network, "network", None)
+        if not isinstance(inner, nn.Module):
+            break
+        network = inner
+    before = [_of_channels(each, shape) if isinstance(each, Normalization) else each for each in module.before]
+    return nn.Sequential(*before, network).eval()
+
+
+def _of_channels(layer: Normalization, shape: tuple[int, ...]) -> Normalization:
+    """A normalization by one number as one by a number for each channel."""
+    if not layer.active or layer.get_buffer("mean").ndim == len(shape):
+        return layer
+    mean, std = (layer.get_buffer(name).flatten().tolist() * shape[0] for name in ("mean", "std"))
+    return Normalization(mean, std, len(shape)).to(layer.get_buffer("mean"))
 
 
 def one_tensor(output: Any) -> Tensor:

@@ -68,7 +68,7 @@ def bound_into(
     warn_of_class_order(examples, every, limit, sample)
     torch.set_num_threads(threads)
     classifier = Classifier(
-        in_sequence(model.differentiable()),
+        in_sequence(model.differentiable(), space.shape),
         space.shape,
         len(model.classes),
         space.low,

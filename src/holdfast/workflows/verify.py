@@ -287,6 +287,6 @@ def _proved(
     check_bound(run.manifest, bound)
     torch.set_num_threads(engine.threads)
     space, where = model.input_space, torch_device(engine.device)
-    module = in_sequence(model.differentiable())
+    module = in_sequence(model.differentiable(), space.shape)
     classifier = Classifier(module, space.shape, len(model.classes), space.low, space.high, where)
     yield from proved_again(run.run, chosen, bound.on(classifier), data)
