@@ -272,3 +272,12 @@ def test_what_torch_cannot_compute_is_not_frozen(
         assert code != 0
         assert "cannot be frozen" in text, text
         assert not (tmp_path / "m.safetensors").exists()
+
+
+def test_help_names_every_source_of_classifiers() -> None:
+    from holdfast.cli.options import MODEL_HELP
+
+    for name, source in MODEL_SOURCES.all().items():
+        # A denoiser is no classifier: --denoiser names it.
+        shown = source.suffixes[0] if source.suffixes else f"{name}:"
+        assert (shown in MODEL_HELP) == (name != "ffdnet"), name

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.analysis.verdicts.base import digest_lines
 from holdfast.cli import console
 
 if TYPE_CHECKING:
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
 
 def say(folder: Path) -> None:
     """Print both digests of a finished run or attack."""
+    from holdfast.analysis.verdicts.base import digest_lines
     from holdfast.store.results import read_results
 
     found = read_results(folder)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli.plugged import MODELS, NOISES, SOURCES
+from holdfast.cli.plugged import NOISES, SOURCES
 from holdfast.errors import UsageError
 
 DataSpec = Annotated[
@@ -26,7 +26,8 @@ NoiseSpec = Annotated[
         metavar="SPEC",
     ),
 ]
-MODEL_HELP = f"Model: {MODELS}."
+# Written out, since the sources of models need torch, and help does not.
+MODEL_HELP = "Model: .safetensors, .onnx, .pt2, .skops, python:FILE.py:NAME, hf:DIR, timm:NAME, torchscript:FILE."
 ModelSpec = Annotated[str, typer.Option("--model", help=MODEL_HELP, metavar="SPEC")]
 Denoiser = Annotated[
     str | None,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 GROUP = "holdfast.commands"
 # What stands in the help of an option for a list of all variants, for which their modules need not be loaded before.
-NOISES, SOURCES, MODELS = "{noises}", "{sources}", "{models}"
+NOISES, SOURCES = "{noises}", "{sources}"
 
 
 class ListingCommand(TyperCommand):
@@ -60,10 +60,4 @@ def _sources() -> str:
     return ", ".join(source.usage for source in KNOWN.all().values())
 
 
-def _models() -> str:
-    from holdfast.models.source import usages
-
-    return usages()
-
-
-_LISTS: dict[str, Callable[[], str]] = {NOISES: _noises, SOURCES: _sources, MODELS: _models}
+_LISTS: dict[str, Callable[[], str]] = {NOISES: _noises, SOURCES: _sources}

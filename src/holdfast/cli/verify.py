@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from holdfast.analysis.verdicts import attacks as attack_words
-from holdfast.analysis.verdicts import base
-from holdfast.analysis.verdicts import runs as run_words
 from holdfast.cli import console, options
 from holdfast.errors import UsageError
 from holdfast.folders import Below, lies
@@ -118,6 +115,9 @@ def verify_command(
     missing. 4: nothing is wrong, but less was checked than --require asks, as where radii are claims of the file; or
     verify does not know the theorem, so that no radius was checked.
     """
+    from holdfast.analysis.verdicts import attacks as attack_words
+    from holdfast.analysis.verdicts import base
+    from holdfast.analysis.verdicts import runs as run_words
     from holdfast.verification.attack import MANIFEST as OF_ATTACK
     from holdfast.verification.findings import LEVELS
     from holdfast.workflows.verify import verify_run as check_run

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from holdfast.models.precision import AUTO, BFLOAT16, FLOAT32
-from holdfast.stats.rounding import down
 from holdfast.workflows.commitment import Commitment
 from holdfast.workflows.setup import warn_of_class_order
 
@@ -80,6 +79,8 @@ class Settings:
         Raises:
             UsageError: the estimator does not fit the question or the noise.
         """
+        from holdfast.stats.rounding import down
+
         # Bonferroni: under any dependence between the certificates.
         alpha = down(question.alpha / len(setup.indices(every, limit, sample))) if joint else question.alpha
         rule = replace(question, alpha=alpha).estimator(estimator, setup.noise, setup.data.shape, setup.theorem)
