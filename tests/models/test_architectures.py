@@ -24,8 +24,8 @@ SHAPES = {
 
 
 OTHERS = (
-    *("autoencoder", "binarized-cnn", "denoised", "ensemble", "nearest-neighbour", "quantized", "random-resized"),
-    "resnet50",
+    *("autoencoder", "binarized-cnn", "denoised", "ensemble", "exported", "nearest-neighbour", "quantized"),
+    *("random-resized", "resnet50"),
 )
 
 

@@ -19,7 +19,8 @@ from holdfast.execution.certify import certify_run, describe_certification
 from holdfast.execution.factories import BackendFactory
 from holdfast.execution.versions import installed_versions
 from holdfast.models.backends import Job, prepare
-from holdfast.models.bundle import Bundle, load_bundle
+from holdfast.models.bundle import open_bundle
+from holdfast.models.model import Model
 from holdfast.noises.base import noise_from_dict
 from holdfast.noises.gaussian import Gaussian
 from holdfast.sampling.classifier import VotingClassifier
@@ -153,16 +154,16 @@ class Real:
     """A small trained model, and runs of it on every 20th digit."""
 
     model: Path
-    bundle: Bundle
+    bundle: Model
 
     @classmethod
     def load(cls, model: Path) -> Real:
-        return cls(model, load_bundle(model))
+        return cls(model, open_bundle(model))
 
     def manifest(self, estimator: Estimator) -> RunManifest:
         data = open_data("digits", None, "test", {})
         return describe_certification(
-            noise=noise_from_dict(self.bundle.info.noise),
+            noise=noise_from_dict(self.bundle.noise),
             guarantee="cohen",
             estimator=estimator,
             n0=50,
@@ -177,10 +178,10 @@ class Real:
         )
 
     def factory(self, **versions: str) -> BackendFactory:
-        shape = self.bundle.info.noisy_shape
+        shape = self.bundle.noisy_shape
         made = prepare("torch", Job(self.bundle.module, shape))
         installed = {**installed_versions(), **versions}
-        return BackendFactory("torch", made.job, len(self.bundle.info.class_names), made.describe(), installed)
+        return BackendFactory("torch", made.job, len(self.bundle.classes), made.describe(), installed)
 
     def run(self, folder: Path, estimator: Estimator, engine: Engine) -> tuple[Record, ...]:
         """The records of a run by an engine."""

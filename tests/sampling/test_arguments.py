@@ -244,9 +244,9 @@ def test_indices_without_an_order_or_that_are_no_numbers_are_refused(given: Any)
 
 @pytest.mark.parametrize("given", [None, "gaussian:sigma=0.5", hf.Gaussian, {"name": "gaussian", "sigma": 0.5}])
 def test_what_is_no_noise_is_refused(given: Any) -> None:
-    with pytest.raises(UsageError, match="the noise is an object"):
+    with pytest.raises(UsageError, match="the noise must be an object"):
         hf.SmoothedClassifier(first_two, given, 2)
-    with pytest.raises(UsageError, match="the noise is an object"):
+    with pytest.raises(UsageError, match="the noise must be an object"):
         SmoothedTarget(VotingClassifier(first_two, 2), given, (1, 4, 4), 50, 0.1)
 
 
@@ -262,7 +262,7 @@ def test_what_is_no_engine_is_refused(given: Any) -> None:
         ({"n": "50"}, "n is a whole number"),
         ({"soft_samples": 0}, "soft_samples is a whole number"),
         ({"seed": "1"}, "a seed is a whole number"),
-        ({"search_alpha": "0.5"}, r"search_alpha lies between alpha \(0.1\) and 1, got '0.5'"),
+        ({"search_alpha": "0.5"}, r"search_alpha must lie between alpha \(0.1\) and 1, got '0.5'"),
         ({"low": "0"}, "the input range is two numbers"),
         ({"high": INF}, "finite range"),
         ({"low": NAN}, "the input range is two numbers"),
