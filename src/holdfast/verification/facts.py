@@ -113,8 +113,8 @@ def check_model(entries: Mapping[str, Any], facts: ModelFacts, result: Findings)
         )
     if "sha256" not in stored and _CODE in stored:
         result.notes.append(
-            "the model is code without weights that could be compared, as a function is: what it remembers or reads may "
-            "differ, and only its source was compared"
+            "the model is code without weights that could be compared, as a function is: what it remembers or reads "
+            "may differ, and only its source was compared"
         )
     _check_backend(entries, facts, result)
     for name, value in facts.space.items():
