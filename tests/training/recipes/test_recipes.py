@@ -291,7 +291,7 @@ def test_what_a_recipe_cannot_do_is_refused(
         (lambda: SmoothAdv(epsilon=0.0), "epsilon is a positive number in input units, got 0.0"),
         (lambda: SmoothAdv(epsilon=0.1, warm_up=2.0), r"warm_up is a share of the training in \[0, 1\], got 2.0"),
         (lambda: VoteMargin(margin=0.0), r"margin is a difference of probabilities in \(0, 2\], got 0.0"),
-        (lambda: Adversarial(epsilon=0.1, norm="l1"), "norm is l2 or linf, got 'l1'"),
+        (lambda: Adversarial(epsilon=0.1, norm="l1"), "norm must be l2 or linf, got 'l1'"),
         (lambda: Adversarial(epsilon=0.1, steps=0), "steps must be a whole number of at least 1, got 0"),
         (lambda: recipe_from_dict({"name": "magic"}), "unknown recipe 'magic'; known are adversarial, "),
         (
