@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,12 @@ def spec_of(specs: dict[str, str], name: str) -> str:
     if name not in specs:
         pytest.skip(f"no model of the source {name}: its package is not installed")
     return specs[name]
+
+
+def skip_without_converter() -> None:
+    # Not by importing it: it asks for torchvision, which need not be there.
+    if find_spec("onnx2torch") is None:
+        pytest.skip("graphs are converted by onnx2torch, which is not installed")
 
 
 def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: object) -> tuple[int, str]:
@@ -238,7 +245,7 @@ def test_a_model_is_frozen_into_a_bundle_with_the_same_answers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if name.startswith("onnx"):
-        pytest.importorskip("onnx2torch", reason="graphs are converted by onnx2torch", exc_type=ImportError)
+        skip_without_converter()
     model, frozen = spec_of(specs, name), tmp_path / "frozen.safetensors"
     code, text = call(capsys, monkeypatch, "bundle", "--model", model, "--data", "digits", "--out", frozen)
     assert code == 0, text
@@ -284,3 +291,68 @@ def test_help_names_every_source_of_classifiers() -> None:
         # A denoiser is no classifier: --denoiser names it.
         shown = source.suffixes[0] if source.suffixes else f"{name}:"
         assert (shown in MODEL_HELP) == (name != "ffdnet"), name
+
+
+GRADIENTS = (
+    "python", "exported", "torchscript", "onnx", "onnx with weights apart", "onnx with channels last", "hf"
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_is_attacked_and_the_attack_is_made_again(
+    specs: dict[str, str],
+    name: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = spec_of(specs, name)
+    if name.startswith("onnx"):
+        skip_without_converter()
+    follows = name in GRADIENTS
+    attack = ("--attack", "pgd:norm=l2,steps=3", "--budget", "1.5") if follows else ("--attack", "pointwise")
+    common = ("--model", model, "--data", "digits")
+    out = tmp_path / "attack"
+    code, text = call(
+        capsys,
+        monkeypatch,
+        "attack",
+        *attack,
+        *common,
+        "--noise",
+        "none",
+        "--limit",
+        2,
+        "--seed",
+        3,
+        "--out",
+        out,
+        "--quiet",
+    )
+    assert code == 0, text
+    code, text = call(capsys, monkeypatch, "verify", out, *common, "--replay", "all", "--json")
+    assert code == 0, text
+    code, text = call(capsys, monkeypatch, "transfer", out, *common, "--quiet")
+    assert code == 0, text
+    if not follows and name != "onnx of fixed batches":
+        run = ("attack", "--attack", "pgd:norm=l2", "--budget", "1", *common, "--noise", "none", "--limit", 1)
+        code, text = call(capsys, monkeypatch, *run, "--out", tmp_path / "pgd", "--quiet")
+        assert code != 0
+        # A function may be of torch, which is tried.
+        assert "no gradients" in text or "needs gradients" in text, text
+
+
+@pytest.mark.parametrize("name", ["onnx", "python"])
+def test_precisions_are_compared(
+    specs: dict[str, str], name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    options = ("--data", "digits", "--noise", "gaussian:sigma=.3", "--every", "90", "--n", "200", "--json")
+    code, text = call(
+        capsys, monkeypatch, "agree", "--model", spec_of(specs, name), *options, "--precision", "float32",
+        "--backend", "openvino",
+    )  # fmt: skip
+    assert code == 0, text
+    found = json.loads(text[: text.rindex("}") + 1])
+    assert found["reference"] == ("onnxruntime" if name == "onnx" else "torch")
+    assert found["share_differing"] < 0.01

@@ -1,4 +1,4 @@
-"""`holdfast agree`: compare a backend and a precision with eager torch in float32, vote by vote."""
+"""`holdfast agree`: compare a backend and a precision with the reference in float32, vote by vote."""
 
 from __future__ import annotations
 
@@ -51,6 +51,8 @@ def agree_command(
 ) -> None:
     """Compare a backend and a precision with eager torch in float32, on the same noise.
 
+    A graph of ONNX is compared with ONNX Runtime.
+
     Each makes a different base classifier of the model, so both certificates are valid, each for its own.
     """
     from holdfast.estimators import FixedSize
@@ -77,6 +79,7 @@ def agree_command(
         "noise": str(setup.noise),
         "precision": precision,
         "backend": found.backend,
+        "reference": found.reference,
         "seed": found.seed,
         "seed_origin": ENTROPY if seed is None else CHOSEN,
     }
@@ -115,9 +118,10 @@ def _certified(certificates: Sequence[Certificate], examples: Sequence[Example],
 
 def _print(document: Mapping[str, Any]) -> None:
     name = f"{document['backend']['name']} {document['precision']}"
+    compared = f"{name} and {document['reference']} float32"
     console.say(
-        f"{document['noise']}: {name} and torch float32 on the same {document['votes']:,} noisy inputs from "
-        f"{document['examples']} examples"
+        f"{document['noise']}: {compared} on the same {document['votes']:,} noisy inputs from {document['examples']} "
+        "examples"
     )
     console.say(f"  votes that differ: {document['differing_votes']:,} ({100 * document['share_differing']:.3f}%)")
     console.say(f"  examples with another certified class or abstention: {document['other_labels']}")

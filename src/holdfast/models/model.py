@@ -216,7 +216,10 @@ class Model:
             UsageError: it has none.
             MissingExtraError: what makes them is not installed.
         """
-        return differentiable(self.module)
+        try:
+            return differentiable(self.module)
+        except UsageError as error:
+            raise UsageError(f"{self.name}: {error}") from error
 
     def behind(self, denoiser: Model) -> Model:
         """The model behind a denoiser, which are smoothed together.

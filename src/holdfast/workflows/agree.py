@@ -1,4 +1,4 @@
-"""Compare a backend and a precision with eager torch in float32, vote by vote, on the same noise."""
+"""Compare a backend and a precision with the reference in float32, vote by vote, on the same noise."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from holdfast.types import Example
     from holdfast.workflows.setup import Setup
 
-# The reference: eager torch in float32.
-_REFERENCE = ("torch", "float32")
 _BATCH = 256
 
 
@@ -30,12 +28,14 @@ class Compared:
         examples: the examples that both classified.
         seed: seed of all noise.
         backend: description of the other one's backend.
+        reference: name of the first one's backend, in float32.
     """
 
     agreement: Agreement
     examples: list[Example]
     seed: int
     backend: dict[str, Any]
+    reference: str
 
 
 def compare(
@@ -52,7 +52,7 @@ def compare(
     sample: Sample | None = None,
     on_done: Callable[[int, int], None] | None = None,
 ) -> Compared:
-    """Certify some examples twice: on torch in float32, and on a backend in the precision of the setup.
+    """Certify some examples twice: on the reference backend in float32, and on a backend in the precision of the setup.
 
     Each is a different base classifier, so both certificates are valid, each for its own.
 
@@ -71,18 +71,21 @@ def compare(
     """
     from holdfast.execution.agreement import agreement
     from holdfast.execution.backends import description
+    from holdfast.models.precision import FLOAT32
     from holdfast.sampling.engines.local import LocalEngine
     from holdfast.sampling.rng import check_seed, fresh_seed
 
     warn_of_class_order(setup.data, every, limit, sample)
     examples = [setup.data[index] for index in setup.indices(every, limit, sample)]
-    reference = setup.builder("cpu", threads, _REFERENCE[1]).classifier(_REFERENCE[0])
+    plain = setup.builder("cpu", threads, FLOAT32)
+    # Eager torch, or for a graph of ONNX its runtime.
+    reference = plain.classifier(plain.reference)
     samples = len(examples) * (n0 + estimator.most_draws)
     other = setup.builder("cpu", threads).chosen(backend, setup.data[0], samples)
     drawn = fresh_seed() if seed is None else check_seed(seed)
     engine = LocalEngine("cpu", batch_size or _BATCH, threads)
     result = agreement(reference, other, setup.noise, estimator, n0, drawn, examples, engine, on_done)
-    return Compared(result, examples, drawn, description(other))
+    return Compared(result, examples, drawn, description(other), plain.reference)
 
 
 def radii_of_report(setup: Setup, estimator: Estimator) -> Sequence[float]:
