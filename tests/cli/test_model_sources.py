@@ -356,3 +356,12 @@ def test_precisions_are_compared(
     found = json.loads(text[: text.rindex("}") + 1])
     assert found["reference"] == ("onnxruntime" if name == "onnx" else "torch")
     assert found["share_differing"] < 0.01
+
+
+@pytest.mark.parametrize("option", ["--mean", "--classes", "--input-range", "--channels-last"])
+def test_options_of_models_stand_in_their_spec(
+    option: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, text = call(capsys, monkeypatch, "certify", "--model", "net.onnx", "--out", "x", option, "1")
+    assert code == 2
+    assert "stands behind its path: --model net.onnx,mean=.5" in text

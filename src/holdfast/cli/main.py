@@ -36,6 +36,9 @@ from holdfast.distribution import VERSION
 from holdfast.errors import HoldfastError, HoldfastWarning, first_line
 from holdfast.files import explained
 
+# What other programs take beside a model, and where it stands here.
+_MODEL_OPTIONS = ("--mean", "--std", "--classes", "--input-range", "--range", "--shape", "--layout", "--channels-last")
+_OF_MODELS = "What a model does not say stands behind its path: --model net.onnx,mean=.5,std=.25,range=0/1,classes=10"
 # Click's error for a wrong call. Typer may have its own copy of Click.
 _CallError = cast("type[Exception]", typer.BadParameter.__mro__[2])
 
@@ -129,4 +132,6 @@ def _say_wrong(error: Exception) -> None:
         console.note(" ".join(context.get_usage().split()))
         console.note(f"Try '{context.command_path} {context.help_option_names[0]}' for help.")
     words: str = cast("Any", error).format_message()
-    console.fail(" ".join(words.split()))
+    unknown = getattr(error, "option_name", None)
+    advice = f" {_OF_MODELS}" if unknown in _MODEL_OPTIONS else ""
+    console.fail(" ".join(words.split()) + advice)
