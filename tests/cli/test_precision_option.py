@@ -10,7 +10,7 @@ from program import Call
 
 from holdfast.execution import backends
 from holdfast.execution.backends import ClassifierBuilder
-from holdfast.models.bundle import load_bundle, read_info
+from holdfast.models.bundle import open_bundle, read_info
 from holdfast.models.precision import Speeds
 from holdfast.noises.gaussian import Gaussian
 from holdfast.store.run import RECORDS
@@ -75,7 +75,7 @@ def test_a_slow_precision_that_is_named_is_taken_with_a_warning(
 
 
 def test_copies_are_really_measured_where_there_is_much_to_do(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    bundle, data = load_bundle(models / "gaussian.safetensors"), open_data_spec("digits", "test")
+    bundle, data = open_bundle(models / "gaussian.safetensors"), open_data_spec("digits", "test")
     place = ClassifierBuilder(bundle, Gaussian(0.25), "float32", "cpu", 1, lambda: data)
     assert place.speeds("torch", data[0], 10) is None
     monkeypatch.setattr(backends, "_SHORT_SECONDS", 0.0)

@@ -156,7 +156,7 @@ def test_an_attack_takes_a_part_of_the_runs_sample(call: Call, models: Path, tmp
     assert call("verify", out, "--run", run)[0] in (0, 4)
     code, _, err = call(*attack, "--sample", 3)
     assert code == 2
-    assert "leave out --sample 3, or take some with a limit" in flat(err)
+    assert "leave out the sample 3, or take some with a limit" in flat(err)
 
 
 def test_an_older_run_on_a_sorted_folder_is_told_by_its_labels(call: Call, tmp_path: Path) -> None:

@@ -260,5 +260,5 @@ def _print(found: AttackRun, certification: CertifiedRun | None, as_json: bool) 
         console.say(f"{summary.attack} on {summary.subset}")
         for text in attack_lines(summary, found.manifest, certification):
             console.say(text)
-    for text in doubts(summary, found.manifest):
+    for text in doubts(summary, found.manifest, "--n", "--budget", "--target"):
         console.warn(text)

@@ -151,7 +151,9 @@ def verify_command(
     if json:
         console.print_json(document)
     else:
-        _say(lines, outcome, base.verdict(outcome, require, again), base.open_lines(left))
+        lines = base.beside(str(run), lines, base.as_options)
+        verdict = [base.as_options(text) for text in base.verdict(outcome, require, again)]
+        _say(lines, outcome, verdict, [base.as_options(text) for text in base.open_lines(left)])
     sys.exit(outcome.exit_code(require))
 
 

@@ -101,7 +101,7 @@ class SmoothedClassifier:
         engine: Engine | None = None,
     ) -> None:
         if not isinstance(noise, Noise):
-            raise UsageError(f"the noise is an object such as Gaussian(sigma=0.5), got {noise!r}")
+            raise UsageError(f"the noise must be an object such as Gaussian(sigma=0.5), got {noise!r}")
         if not (engine is None or isinstance(engine, Engine)):
             raise UsageError(f"the engine is an object such as ProcessesEngine(2), or None; got {engine!r}")
         self.noise = noise

@@ -211,7 +211,7 @@ class OnnxNetwork(Opaque):
                     f"onnx2torch cannot convert the graph ({type(error).__name__}: {first_line(error)}), so there are "
                     f"no gradients: {advice}"
                 ) from error
-        made = made.requires_grad_(False)
+        made = _Quiet(made.requires_grad_(False)).eval()
         if self.graph.shape is not None:
             self._compare(made, self.graph.shape, advice)
         return made
@@ -243,6 +243,19 @@ def graph_within(module: nn.Module) -> Parts | None:
     if isinstance(module, Wrapped) and isinstance(module.network, OnnxNetwork):
         return Parts(module.before, module.network.graph, module.reader)
     return None
+
+
+class _Quiet(nn.Module):
+    """A converted graph without the warnings of torch about the converter's code."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return self.network(x)
 
 
 def session(content: bytes, threads: int) -> Any:

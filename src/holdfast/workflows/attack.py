@@ -321,9 +321,7 @@ def refuse_decided(
             raise UsageError(f"the {name} comes from {folder} and is {decided}, got {given}; leave it out")
 
 
-def doubts(
-    summary: AttackSummary, manifest: AttackManifest, n: str = "--n", budget: str = "--budget", target: str = "--target"
-) -> list[str]:
+def doubts(summary: AttackSummary, manifest: AttackManifest, n: str, budget: str, target: str) -> list[str]:
     """Why the figures of an attack say less than they seem to: nothing was attacked.
 
     Args:

@@ -37,11 +37,11 @@ def lines(folder: Path, result: AttackVerification) -> list[str]:
 def questions(result: AttackVerification) -> list[str]:
     """What was not checked."""
     others = result.records - len(result.replayed)
-    more = [] if result.model else ["the model and its answers (--model)"]
+    more = [] if result.model else ["the model and its answers (@model)"]
     if others:
-        more.append(f"that the attack found no more on {others:,} examples (--replay)")
+        more.append(f"that the attack found no more on {others:,} examples (@replay)")
     if result.certification is not None and not result.certified:
-        more.append("that the certificates are those of the run that was attacked (--run)")
+        more.append("that the certificates are those of the run that was attacked (@run)")
     return base.questions(result, more)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from holdfast.analysis import formats
@@ -9,10 +10,13 @@ from holdfast.verification.findings import CLAIMS, DATA, FILES, INCOMPLETE, NOT_
 from holdfast.verification.sample import CONFIDENCE, most_false
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from holdfast.verification.findings import Findings
 
+# What does something, in our own words: an option on the command line, an argument in Python.
+OPTION = re.compile(r"@(data|model|replay|digest|results|run|require)\b")
 _NOT_DECIDED = "No file can prove when, with which versions and on which device it was made."
 _PHRASES = {
     CLAIMS: "the files agree with themselves, and nothing supports the radii",
@@ -62,7 +66,7 @@ def verdict(outcome: Findings, required: str, again: str) -> list[str]:
     elif code == NOT_ENOUGH and outcome.level == CLAIMS:
         words = f"CLAIMS ONLY: {agreed}."
     elif code == NOT_ENOUGH:
-        words = f"NOT ENOUGH for --require {required}: {agreed}."
+        words = f"NOT ENOUGH for @require {required}: {agreed}."
     else:
         words = f"OK: {agreed}."
     also = _also(outcome, again)
@@ -98,14 +102,14 @@ def questions(outcome: Findings, more: list[str]) -> list[str]:
         more: questions that only this kind of outcome has.
     """
     return [
-        *([] if outcome.data else ["labels and data (--data)"]),
+        *([] if outcome.data else ["labels and data (@data)"]),
         *more,
         *(
             []
             if "manifest" in outcome.pinned
-            else ["that the manifest was fixed before the first sample (--digest, if published)"]
+            else ["that the manifest was fixed before the first sample (@digest, if published)"]
         ),
-        *([] if "results" in outcome.pinned else ["that these are the published results (--results)"]),
+        *([] if "results" in outcome.pinned else ["that these are the published results (@results)"]),
     ]
 
 
@@ -132,8 +136,18 @@ def document(outcome: Findings, required: str, left: list[str]) -> dict[str, Any
         "unknown": outcome.unknown or None,
         "failures": outcome.failures,
         "notes": outcome.notes,
-        "not_checked": left,
+        "not_checked": [as_options(each) for each in left],
     }
+
+
+def as_options(text: str) -> str:
+    """Our own words as the command line has them: what does something is an option."""
+    return OPTION.sub(r"--\1", text)
+
+
+def beside(place: str, lines: list[str], spell: Callable[[str], str]) -> list[str]:
+    """Lines of our own words, spelled, of which some begin with a path that somebody chose."""
+    return [place + spell(text[len(place) :]) if text.startswith(place) else text for text in lines]
 
 
 def listed(indices: list[int], most: int = 12) -> str:

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
     from holdfast.verification.findings import Findings
 
-# The argument that does what an option of the command does.
-_OPTION = re.compile(r"--(data|model|replay|digest|results|run)\b")
-_REQUIRED = re.compile(r"--require (\w+)")
+_REQUIRED = re.compile(r"@require (\w+)")
 _NAMES = {"run": "certification"}
 # Failures that a message names.
 _SHOWN = 10
@@ -111,8 +109,7 @@ class VerificationResult:
             assert isinstance(found, Verification)
             checked = runs.lines(self.folder, found)
         # The path is a name of somebody's choice, the rest our own words.
-        place = str(self.folder)
-        checked = [place + _in_python(text[len(place) :]) if text.startswith(place) else text for text in checked]
+        checked = base.beside(str(self.folder), checked, _in_python)
         left = [] if found.failures else base.open_lines(self.not_checked)
         notes, wrong = [f"Note: {note}." for note in found.notes], [f"Error: {each}" for each in found.failures]
         return [*checked, *notes, *wrong, *self._verdict(), *left]
@@ -136,4 +133,4 @@ class VerificationResult:
 def _in_python(text: str) -> str:
     """Our own words with arguments in the place of options."""
     text = _REQUIRED.sub(r'require="\1"', text)
-    return _OPTION.sub(lambda found: f"{_NAMES.get(found[1], found[1])}=", text)
+    return base.OPTION.sub(lambda found: f"{_NAMES.get(found[1], found[1])}=", text)

@@ -38,17 +38,17 @@ _KINDS = {
     "certify": _Words(
         "a run of certificates from votes",
         source=" from the seed",
-        open="that the votes of {:,} records were those of the seed (--replay)",
+        open="that the votes of {:,} records were those of the seed (@replay)",
     ),
     "imported": _Words(
         "an imported log, which is not a certificate from votes: its radii are claims of another tool", model=False
     ),
     "bound": _Words(
         "a deterministic bound, which is not a certificate from votes: its radii are claims of the file until proved "
-        "again (--replay)",
+        "again (@replay)",
         checked="compared with the records",
         again="proved again",
-        open="that {:,} radii can be proved (--replay)",
+        open="that {:,} radii can be proved (@replay)",
     ),
 }
 
@@ -81,7 +81,7 @@ def lines(run: Path, result: Verification) -> list[str]:
 def questions(result: Verification) -> list[str]:
     """What was left open."""
     words, others = _words(result), result.records - len(result.replayed)
-    model = ["the model (--model)"] if words.model and not result.model else []
+    model = ["the model (@model)"] if words.model and not result.model else []
     records = [words.open.format(others)] if words.open and others else []
     return base.questions(result, model + records)
 
