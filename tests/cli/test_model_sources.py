@@ -365,3 +365,16 @@ def test_options_of_models_stand_in_their_spec(
     code, text = call(capsys, monkeypatch, "certify", "--model", "net.onnx", "--out", "x", option, "1")
     assert code == 2
     assert "stands behind its path: --model net.onnx,mean=.5" in text
+
+
+@pytest.mark.parametrize("name", ["onnx", "exported", "sklearn"])
+def test_info_says_what_a_file_is(
+    specs: dict[str, str], name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, text = call(capsys, monkeypatch, "info", spec_of(specs, name), "--json")
+    assert code == 0, text
+    found = json.loads(text[: text.rindex("}") + 1])
+    assert (found["kind"], found["source"], found["classes"]) == ("model", name, 10)
+    assert len(found["sha256"]) == 64
+    # What computes a graph is the backend's, and another version of it is no other model; a converter even less.
+    assert not {"onnx", "onnxruntime", "onnx2torch"} & set(found["code"])

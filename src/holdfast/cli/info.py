@@ -1,4 +1,4 @@
-"""`holdfast info`: print the contents of a bundle or a run."""
+"""`holdfast info`: print the contents of a model or a run."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ def add_to(app: typer.Typer) -> None:
 
 
 def info_command(
-    path: Annotated[Path, typer.Argument(help="A bundle (.safetensors) or the folder of a run.")],
+    path: Annotated[Path, typer.Argument(help="A model (.safetensors, .onnx, .pt2, .skops) or the folder of a run.")],
     json: options.Json = False,
 ) -> None:
-    """Print the contents of a bundle or a run."""
+    """Print the contents of a model or a run."""
     if path.is_dir():
         document = _run(path)
+    elif path.is_file() and path.suffix != ".safetensors":
+        document = _model(path)
     elif path.is_file():
         from holdfast.models.bundle import read_info
 
@@ -38,6 +40,14 @@ def info_command(
         console.print_json(document)
     else:
         console.print_table((str(path), "value"), _rows(document))
+
+
+def _model(file: Path) -> dict[str, Any]:
+    from holdfast.models.source import open_model
+
+    found = open_model(file)
+    takes = None if found.takes is None else list(found.takes)
+    return {"kind": "model", "takes": takes, "classes": found.num_classes, **found.describe()}
 
 
 def _run(folder: Path) -> dict[str, Any]:

@@ -20,6 +20,7 @@ _OURS = (
     "holdfast.bounds",
     "holdfast.estimators",
     "holdfast.models.backends",
+    "holdfast.models.onnx_graph",
     "holdfast.named",
     "holdfast.noises",
     "holdfast.execution.adversary",

@@ -8,7 +8,6 @@ import types
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -282,11 +281,6 @@ def run(opened: Any, graph: Graph, x: Tensor) -> Tensor:
             part = np.concatenate([part, np.zeros((size - count, *part.shape[1:]), dtype=part.dtype)])
         rows.append(opened.run([graph.output], {graph.input: part})[0][:count])
     return torch.from_numpy(rows[0] if len(rows) == 1 else np.concatenate(rows)).to(x.device)
-
-
-def onnx_versions() -> dict[str, str]:
-    """The version of what computes a graph."""
-    return {"onnxruntime": f"version {version('onnxruntime')}"}
 
 
 @contextmanager

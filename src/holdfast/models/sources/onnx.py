@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.models.onnx_graph import OnnxNetwork, onnx_versions, read_graph
+from holdfast.models.onnx_graph import OnnxNetwork, read_graph
 from holdfast.models.source import Network, model_source
 from holdfast.spec import place
 
@@ -18,7 +18,7 @@ def onnx(path: str, *, logits: str = "") -> Network:
     graph, sha256, notes = read_graph(place(path), logits or None)
     return Network(
         OnnxNetwork(graph),
-        {"sha256": sha256, "code": onnx_versions()},
+        {"sha256": sha256},
         takes=graph.shape,
         classes=graph.classes,
         notes=tuple(notes),
