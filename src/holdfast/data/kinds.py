@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from holdfast.data.folders import is_hidden, is_image_name
@@ -134,13 +135,18 @@ def _named(path: str, text: str) -> str:
     )
 
 
+# Folders that are looked into at each depth: some tell as much as all, and links may lead back.
+_FOLDERS = 20
+
+
 def _kind_of_folder(folder: Path) -> str | None:
     names = [entry.name for entry in os.scandir(folder)]
     for sign, kind in _SIGNS:
         if any(sign.fullmatch(name) for name in names):
             # MNIST and Fashion-MNIST have files of the same names.
             return None if kind == "mnist" else kind
-    folders = [folder / name for name in names if (folder / name).is_dir() and not is_hidden(name)]
+    shown = [name for name in names if not is_hidden(name)]
+    folders = list(islice((folder / name for name in shown if (folder / name).is_dir()), _FOLDERS))
     within = [each for below in folders for each in _some_names(below)]
     if any(_WNID.fullmatch(name) for name in within) and {"train", "val"} & {each.name for each in folders}:
         return "imagenet"
@@ -148,7 +154,8 @@ def _kind_of_folder(folder: Path) -> str | None:
         return "parquet"
     if any(is_image_name(name) for name in within):
         return "images"
-    deeper = [(below, name) for below in folders for inner in _some_names(below) for name in _some_names(below / inner)]
+    inner = [(below, below / name) for below in folders for name in _some_names(below, _FOLDERS)]
+    deeper = [(below, name) for below, each in inner for name in _some_names(each, _FOLDERS)]
     if any(name.lower().endswith(".parquet") for _, name in deeper):
         return "parquet"
     in_splits = any(split_called(below.name) and is_image_name(name) for below, name in deeper)
