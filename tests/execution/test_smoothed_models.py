@@ -83,7 +83,7 @@ def test_a_torch_module_takes_a_backend_too(x: np.ndarray) -> None:
         ({"num_classes": 9}, "num_classes is 9, and the model has 10 classes; leave it out"),
         ({"layout": "channels-last"}, "a Model has its layout from load_model"),
         ({"precision": "float17"}, "float17"),
-        ({"noise": "gaussian"}, "the noise is an object"),
+        ({"noise": "gaussian"}, "the noise must be an object"),
     ],
 )
 def test_what_does_not_fit_is_refused(arguments: dict[str, Any], message: str) -> None:
