@@ -378,3 +378,12 @@ def test_info_says_what_a_file_is(
     assert len(found["sha256"]) == 64
     # What computes a graph is the backend's, and another version of it is no other model; a converter even less.
     assert not {"onnx", "onnxruntime", "onnx2torch"} & set(found["code"])
+
+
+@pytest.mark.parametrize("option", [("--n", 5), ("--seed", 1), ("--precision", "int8"), ("--engine", "processes:2")])
+def test_without_noise_options_of_sampling_are_refused(
+    option: tuple[str, object], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, text = call(capsys, monkeypatch, "predict", "--model", "net.onnx", "--noise", "none", *option)
+    assert code != 0
+    assert f"{option[0]} would be ignored" in text

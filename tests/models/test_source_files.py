@@ -18,6 +18,7 @@ import torch
 from foreign_models import CODE, Net, export_onnx, export_program
 from torch import nn
 
+import holdfast as hf
 from holdfast.errors import BundleError, HoldfastError, UsageError
 from holdfast.models.networks import PROBABILITY, Reader, module_digest, one_tensor
 from holdfast.models.source import open_model
@@ -231,28 +232,28 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path, name: str, content: byt
         ("nothing.onnx", r"there is no model file nothing\.onnx\. A model is one of"),
         ("keras:net.h5", "Nor is there a source 'keras'"),
         ("hf:", "needs a path"),
-        ("python:my_net.py", "is written FILE.py:NAME or PACKAGE.MODULE:NAME"),
-        ("python:my_net.py:nothing", "has no 'nothing'; it defines"),
-        ("python:my_net.py:make,depth=3", "cannot be called with depth"),
-        ("python:my_net.py:MEAN", "is of the type float, expected a function or a class"),
-        ("python:my_net.py:make,weights=nothing.pt", "there is no file of weights nothing.pt"),
-        ("python:my_net.py:make,mean=.5", "mean and std belong together"),
-        ("python:my_net.py:make,mean=.5,std=0", "std has one number above 0 for each one of mean"),
-        ("python:my_net.py:make,mean=a,std=b", "mean is a number, or several with slashes"),
-        ("python:my_net.py:make,range=1/0", "range is the smallest and the largest value"),
-        ("python:my_net.py:make,classes=1", "classes is a number from 2 to"),
-        ("python:my_net.py:make,classes=nothing.txt", "there is no file nothing.txt"),
-        ("python:my_net.py:make,layout=nhwc", "layout is channels-first or channels-last"),
-        ("python:my_net.py:make,output=softmax", "output is logit or probability"),
-        ("python:my_net.py:make,shape=3.5", "shape has whole numbers from 1 on"),
-        ("ffdnet:my_net.py", "a denoiser needs level=SIGMA"),
+        ("python:spec_net.py", "is written FILE.py:NAME or PACKAGE.MODULE:NAME"),
+        ("python:spec_net.py:nothing", "has no 'nothing'; it defines"),
+        ("python:spec_net.py:make,depth=3", "cannot be called with depth"),
+        ("python:spec_net.py:MEAN", "is of the type float, expected a function or a class"),
+        ("python:spec_net.py:make,weights=nothing.pt", "there is no file of weights nothing.pt"),
+        ("python:spec_net.py:make,mean=.5", "mean and std belong together"),
+        ("python:spec_net.py:make,mean=.5,std=0", "std has one number above 0 for each one of mean"),
+        ("python:spec_net.py:make,mean=a,std=b", "mean is a number, or several with slashes"),
+        ("python:spec_net.py:make,range=1/0", "range is the smallest and the largest value"),
+        ("python:spec_net.py:make,classes=1", "classes is a number from 2 to"),
+        ("python:spec_net.py:make,classes=nothing.txt", "there is no file nothing.txt"),
+        ("python:spec_net.py:make,layout=nhwc", "layout is channels-first or channels-last"),
+        ("python:spec_net.py:make,output=softmax", "output is logit or probability"),
+        ("python:spec_net.py:make,shape=3.5", "shape has whole numbers from 1 on"),
+        ("ffdnet:spec_net.py", "a denoiser needs level=SIGMA"),
     ],
 )
 def test_a_wrong_spec_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: str, message: str) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "my_net.py").write_text(CODE)
+    (tmp_path / "spec_net.py").write_text(CODE)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(__import__("sys").modules, "my_net", raising=False)
+    monkeypatch.delitem(__import__("sys").modules, "spec_net", raising=False)
     with pytest.raises(HoldfastError, match=message):
         open_model(spec)
 
@@ -357,3 +358,32 @@ def test_a_bound_looks_into_a_network_of_ones_own(tmp_path: Path) -> None:
     # A network with a forward of its own could do anything between its layers.
     with pytest.raises(UsageError, match="this bound takes networks of"):
         hf.bound(hf.load_model(Flat(10).eval()), "digits", "lipschitz", limit=4, progress=False)
+
+
+def test_a_number_between_0_and_1_is_read_as_somebody_said() -> None:
+    class One(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.flatten(1).mean(dim=1, keepdim=True).sigmoid()
+
+    data = load_data("digits").relabelled(("0", "1"), load_data("digits").labels % 2)
+    for output in ("logit", "probability"):
+        found = hf.load_model(One().eval(), output=output)
+        Setup.of(found, data, Gaussian(sigma=0.25), "float32", training_set=lambda: data)
+    found = hf.load_model(One().eval())
+    with pytest.raises(UsageError, match="Write output=probability, or output=logit"):
+        Setup.of(found, data, Gaussian(sigma=0.25), "float32", training_set=lambda: data)
+
+
+def test_a_module_of_the_callers_stays_as_it_is() -> None:
+    network = Flat(10).double().eval()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    found = hf.load_model(network)
+    assert found.module(torch.rand(2, 1, 8, 8)).dtype == torch.float32
+    for name, value in network.named_parameters():
+        assert value.requires_grad
+        assert value.dtype == torch.float64
+        assert torch.equal(value, before[name])
+    # What is trained later is another model.
+    with torch.no_grad():
+        network.layers[1].weight.add_(1.0)
+    assert hf.load_model(network).sha256 != found.sha256

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from holdfast.cli import console, options
+from holdfast.errors import UsageError
 from holdfast.workflows.attack import NO_NOISE
 from holdfast.workflows.predict import answers, plain_answers
 from holdfast.workflows.setup import Setup, check_answers, fitted_model
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from holdfast.store.subsets import Subset
     from holdfast.types import Prediction
     from holdfast.workflows.predict import Answers
+
+
+_SAMPLES, _ALPHA = 1_000, 0.001
 
 
 def add_to(app: typer.Typer) -> None:
@@ -34,8 +38,8 @@ def predict_command(
     every: options.Every = 1,
     limit: options.Limit = None,
     sample: options.SampleSpec = None,
-    n: options.Samples = 1_000,
-    alpha: options.Alpha = 0.001,
+    n: options.Samples = _SAMPLES,
+    alpha: options.Alpha = _ALPHA,
     fixed: Annotated[
         bool, typer.Option("--fixed", help="Take all --n samples and decide once, as Cohen et al. 2019 do.")
     ] = False,
@@ -59,6 +63,7 @@ def predict_command(
     from holdfast.store.seeds import CHOSEN, ENTROPY
 
     if noise == NO_NOISE:
+        _refuse_sampling(n, alpha, fixed, seed, threads, engine, ray_address, precision, backend)
         _predict_alone(model, denoiser, data, split, every, limit, sample, device, batch_size, json, quiet)
         return
     setup = Setup.load(model, data, noise, split, device, precision, denoiser=denoiser)
@@ -105,6 +110,33 @@ def predict_command(
 def _document(prediction: Prediction) -> dict[str, Any]:
     """A prediction for machines; the command has no deadline that could cut it."""
     return {name: value for name, value in asdict(prediction).items() if name != "cut"}
+
+
+def _refuse_sampling(
+    n: int,
+    alpha: float,
+    fixed: bool,
+    seed: int | None,
+    threads: int,
+    engine: str,
+    ray_address: str | None,
+    precision: str,
+    backend: str,
+) -> None:
+    """Raise UsageError for an option of sampling that is not at its default: a model alone is asked once."""
+    for option, given, default in (
+        ("--n", n, _SAMPLES),
+        ("--alpha", alpha, _ALPHA),
+        ("--fixed", fixed, False),
+        ("--seed", seed, None),
+        ("--threads", threads, 1),
+        ("--engine", engine, "local"),
+        ("--ray-address", ray_address, None),
+        ("--precision", precision, "float32"),
+        ("--backend", backend, "auto"),
+    ):
+        if given != default:
+            raise UsageError(f"{option} would be ignored, since nothing is sampled without noise; leave it out")
 
 
 def _predict_alone(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from holdfast.errors import ClassifierError, HoldfastError, UsageError, first_line
 from holdfast.memory import is_out_of_memory
-from holdfast.models.networks import LOGIT, Wrapped, one_tensor
+from holdfast.models.networks import Wrapped, one_tensor
 from holdfast.stats.binomial import lower_bound
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _of_output(model: Model, raw: Tensor, single: str | None) -> list[str]:
     """
     within = bool(((raw >= 0) & (raw <= 1)).all())
     if within and (raw.ndim == 1 or raw.shape[1] == 1):
-        if single == LOGIT:
+        if single is None:
             raise UsageError(
                 f"{model.name} returns one number between 0 and 1 for each of {len(raw)} inputs, as a probability. "
                 "Write output=probability, or output=logit if a number above 0 means class 1, and 0.1 does so, too"

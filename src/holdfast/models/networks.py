@@ -128,10 +128,10 @@ class Reader(nn.Module):
     a positive logit, or a probability above one half, means class 1.
 
     Args:
-        single: `LOGIT` or `PROBABILITY`: how one number for each input is read.
+        single: `LOGIT` or `PROBABILITY`: how one number for each input is read; None for a logit, where nobody said.
     """
 
-    def __init__(self, single: str = LOGIT) -> None:
+    def __init__(self, single: str | None = None) -> None:
         super().__init__()
         self.single = single
 

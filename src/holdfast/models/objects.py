@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import fx, nn
 from torch.export import ExportedProgram
 
 from holdfast.errors import ClassifierError, UsageError
@@ -50,13 +51,18 @@ def model_of(found: object, device: torch.device | None, options: Mapping[str, A
         ClassifierError: a module in training mode.
     """
     name = f"the {type(found).__name__}"
+    exported = isinstance(found, ExportedProgram | fx.GraphModule)
     if isinstance(found, ExportedProgram):
         found = found.module()
     if isinstance(found, nn.Module):
-        if any(getattr(part, "training", False) for part in found.modules()) and not hasattr(found, "graph"):
+        # A module that torch.export made has its mode in its operations, and its flags say nothing.
+        if not exported and any(getattr(part, "training", False) for part in found.modules()):
             raise ClassifierError(
                 f"{name} is in training mode, where a vote depends on the batch: call .eval() on it first"
             )
+        # The caller may go on training it, and on another device.
+        with torch.no_grad():
+            found = deepcopy(found)
         entries = {"sha256": module_digest(found), "code": model_code(found)}
         return model_from(Network(found, entries), name, device, options)
     if hasattr(found, "predict") and hasattr(found, "classes_"):

@@ -265,7 +265,7 @@ class _Shared:
     classes: int | None
     shape: tuple[int, ...] | None
     last: bool
-    single: str
+    single: str | None
 
     @classmethod
     def of(cls, given: Mapping[str, Any], found: Network) -> _Shared:
@@ -288,10 +288,10 @@ class _Shared:
         shape = _numbers("shape", given)
         if shape is not None and any(size != int(size) or size < 1 for size in shape):
             raise UsageError(f"shape has whole numbers from 1 on, as in 3/224/224; got {given['shape']!r}")
-        layout, single = given.get("layout", _FIRST), given.get("output", LOGIT)
+        layout, single = given.get("layout", _FIRST), given.get("output")
         if layout not in (_FIRST, _LAST):
             raise UsageError(f"layout is {_FIRST} or {_LAST}, got {layout!r}")
-        if single not in (LOGIT, PROBABILITY):
+        if single not in (None, LOGIT, PROBABILITY):
             raise UsageError(
                 f"output is {LOGIT} or {PROBABILITY}, how one number for two classes is read; got {single!r}"
             )
@@ -328,7 +328,10 @@ def _model(name: str, source: str, found: Network, shared: _Shared, device: torc
     module = Wrapped(before, network, Reader(shared.single))
     if is_torch(module):
         module = module.to(device or torch.device("cpu"), torch.float32)
-    settings = {"layout": _LAST if shared.last else None, "output": shared.single if shared.single != LOGIT else None}
+    settings = {
+        "layout": _LAST if shared.last else None,
+        "output": shared.single if shared.single == PROBABILITY else None,
+    }
     return Model(
         name=name,
         module=module,

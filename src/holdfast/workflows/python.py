@@ -48,7 +48,7 @@ def load_model(model: object, device: str = "cpu", *, denoiser: object = None, *
             `layout="channels-last"`, `output="probability"`; and those of its source.
 
     Warns:
-        HoldfastWarning: what its source decided by itself.
+        HoldfastWarning: what its source decided by itself, here or when the model is first used.
 
     Raises:
         BundleError: a file is missing, corrupt, or of a kind that no source reads.
