@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from common.program import machine, parsed, parser
 
-from holdfast.data.base import open_data
+from holdfast.data.source import open_data
 from holdfast.execution.smoothed import SmoothedClassifier
 from holdfast.models.bundle import load_bundle
 from holdfast.noises.ablation import Ablation

@@ -11,7 +11,7 @@ import pytest
 
 from holdfast.attacks import attack_classes
 from holdfast.bounds import bound_classes
-from holdfast.data.base import SOURCES, source_names
+from holdfast.data.source import SOURCES, source_names
 from holdfast.models.architectures.base import ARCHITECTURES
 from holdfast.noises.base import find_guarantee, guarantees_of, noise_names
 from holdfast.spec import name_of

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from holdfast.data.base import DataSet, open_data
+from holdfast.data.base import DataSet
+from holdfast.data.source import open_data
 from holdfast.noises.gaussian import Gaussian
 from holdfast.training.config import TrainConfig
 from holdfast.training.loop import train

@@ -17,11 +17,11 @@ from program import CERTIFY
 from rich.console import Console
 from torch import nn
 
-from holdfast.cli import console
 from holdfast.cli.main import app
-from holdfast.cli.streams import Guarded
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.models.model import InputSpace, KnownInputs, Model
+from holdfast.terminal import console
+from holdfast.terminal.streams import Guarded
 from holdfast.widths import width
 
 if TYPE_CHECKING:

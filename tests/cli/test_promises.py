@@ -126,7 +126,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network without noise, as it is at random."""
     import torch
 
-    from holdfast.data.base import open_data
+    from holdfast.data.source import open_data
     from holdfast.models.bundle import save_bundle
     from holdfast.workflows.train import begun_bundle
 

@@ -10,7 +10,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 import holdfast as hf
-from holdfast.cli import console
+from holdfast.terminal import console
 
 MODEL = Path(__file__).parents[1] / "stored" / "models" / "gaussian.safetensors"
 SETTINGS = {"every": 60, "n": 100, "n0": 20, "seed": 5}

@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kit import answered, inputs
 
-from holdfast.data.base import open_data
+from holdfast.data.source import open_data
 
 _KINDS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "PPM", "WEBP", "JPEG2000")
 

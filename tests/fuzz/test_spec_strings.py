@@ -13,7 +13,7 @@ from kit import answered, inputs
 
 from holdfast.attacks import attack_classes
 from holdfast.bounds import bound_classes
-from holdfast.data.base import source_names
+from holdfast.data.source import source_names
 from holdfast.errors import HoldfastError
 from holdfast.models.architectures import build
 from holdfast.models.architectures.base import architecture_names

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from holdfast.cli import console, options
+from holdfast.cli import options
+from holdfast.terminal import console
 from holdfast.workflows.agree import compare, radii_of_report
 from holdfast.workflows.setup import Setup
 from holdfast.workflows.specs import parse_batch_size, parse_drawn, parse_radii

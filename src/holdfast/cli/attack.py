@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli import console, digests, options
+from holdfast.cli import digests, options
 from holdfast.cli.promises import tell
 from holdfast.errors import UsageError
+from holdfast.terminal import console
 from holdfast.workflows.attack import (
     AttackOptions,
     ComputeOptions,

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli import console, digests, options
+from holdfast.cli import digests, options
 from holdfast.cli.promises import tell
 from holdfast.errors import UsageError
+from holdfast.terminal import console
 from holdfast.workflows.bound import bound_into
 from holdfast.workflows.commitment import Commitment
 from holdfast.workflows.setup import fitted_model

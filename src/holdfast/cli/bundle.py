@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli import console, options
+from holdfast.cli import options
+from holdfast.terminal import console
 from holdfast.workflows.bundle import freeze
 from holdfast.workflows.setup import check_answers, fitted_model
 from holdfast.workflows.specs import open_data_spec

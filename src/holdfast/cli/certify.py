@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli import console, digests, options
+from holdfast.cli import digests, options
 from holdfast.cli.promises import tell
 from holdfast.models.precision import AUTO, FLOAT32
+from holdfast.terminal import console
 from holdfast.workflows.certify import Settings, certify_into, in_precision, promise_into
 from holdfast.workflows.commitment import Commitment
 from holdfast.workflows.question import Question

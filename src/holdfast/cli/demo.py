@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli import console, options
+from holdfast.cli import options
+from holdfast.terminal import console
 from holdfast.workflows.specs import parse_noise
 
 # For each noise: its spec, and the training that suits it on 8x8 digits.

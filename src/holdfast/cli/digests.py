@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.cli import console
+from holdfast.terminal import console
 
 if TYPE_CHECKING:
     from pathlib import Path

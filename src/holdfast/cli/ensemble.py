@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli import console, options
+from holdfast.cli import options
+from holdfast.terminal import console
 from holdfast.workflows.ensemble import make_ensemble
 
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from holdfast.cli import console, options
+from holdfast.cli import options
 from holdfast.errors import UsageError
 from holdfast.spelling import spelled, with_fractions
+from holdfast.terminal import console
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli import console, digests, options
+from holdfast.cli import digests, options
 from holdfast.errors import UsageError
+from holdfast.terminal import console
 from holdfast.workflows.specs import parse_noise
 
 

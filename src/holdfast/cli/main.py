@@ -15,7 +15,6 @@ from holdfast.cli import (
     bound,
     bundle,
     certify,
-    console,
     demo,
     ensemble,
     info,
@@ -25,7 +24,6 @@ from holdfast.cli import (
     predict,
     report,
     reproduce,
-    streams,
     table,
     train,
     transfer,
@@ -35,6 +33,7 @@ from holdfast.cli import (
 from holdfast.distribution import VERSION
 from holdfast.errors import HoldfastError, HoldfastWarning, first_line
 from holdfast.files import explained
+from holdfast.terminal import console, streams
 
 # What other programs take beside a model, and where it stands here.
 _MODEL_OPTIONS = ("--mean", "--std", "--classes", "--input-range", "--range", "--shape", "--layout", "--channels-last")

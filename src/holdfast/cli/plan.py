@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from holdfast.cli import console, options
+from holdfast.cli import options
 from holdfast.errors import UsageError
 from holdfast.models.precision import AUTO, FLOAT32
 from holdfast.store.samples import chosen as subset_of
+from holdfast.terminal import console
 from holdfast.workflows.plan import attainable, measured_speed
 from holdfast.workflows.question import Question
 from holdfast.workflows.setup import Setup, warn_of_class_order

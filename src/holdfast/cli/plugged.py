@@ -55,7 +55,7 @@ def _noises() -> str:
 
 
 def _sources() -> str:
-    from holdfast.data.base import SOURCES as KNOWN
+    from holdfast.data.source import SOURCES as KNOWN
 
     return ", ".join(source.usage for source in KNOWN.all().values())
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from holdfast.cli import console, options
+from holdfast.cli import options
 from holdfast.errors import UsageError
+from holdfast.terminal import console
 from holdfast.workflows.attack import NO_NOISE
 from holdfast.workflows.predict import answers, plain_answers
 from holdfast.workflows.setup import Setup, check_answers, fitted_model

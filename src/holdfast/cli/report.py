@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli import console, options
+from holdfast.cli import options
 from holdfast.cli.table import Runs
+from holdfast.terminal import console
 from holdfast.workflows.specs import parse_radii
 
 

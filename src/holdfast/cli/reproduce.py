@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli import console, options
+from holdfast.cli import options
 from holdfast.errors import UsageError
+from holdfast.terminal import console
 
 if TYPE_CHECKING:
     from holdfast.folders import Below

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli import console, options
+from holdfast.cli import options
 from holdfast.errors import UsageError
+from holdfast.terminal import console
 from holdfast.workflows.specs import parse_radii
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from holdfast.cli import console, options
+from holdfast.cli import options
 from holdfast.spelling import with_fractions
+from holdfast.terminal import console
 from holdfast.workflows.specs import parse_noise, parse_recipe
 from holdfast.workflows.train import train_bundle
 

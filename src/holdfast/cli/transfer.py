@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from holdfast.cli import console, options
+from holdfast.cli import options
+from holdfast.terminal import console
 from holdfast.workflows.attack import ComputeOptions
 from holdfast.workflows.specs import open_data_spec, parse_batch_size
 from holdfast.workflows.transfer import data_attacked, read_attacks, target_attacked

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from holdfast.cli import console, options
+from holdfast.cli import options
 from holdfast.errors import UsageError
 from holdfast.folders import Below, lies
+from holdfast.terminal import console
 from holdfast.workflows.commitment import is_digest
 from holdfast.workflows.specs import open_data_spec, parse_batch_size, parse_engine, parse_replay
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from holdfast.data.base import SPLITS, DataSet, open_data, source, source_names
+from holdfast.data.base import SPLITS, DataSet
+from holdfast.data.source import open_data, source, source_names
 
 __all__ = ["SPLITS", "DataSet", "open_data", "source", "source_names"]

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from holdfast.budgets import check_memory
+from holdfast.class_names import MOST_CLASSES, numbered
 from holdfast.data.base import ALL, DataSet
-from holdfast.data.classes import MOST_CLASSES, numbered
 from holdfast.data.splitting import held_out_note, rows_of_split
 from holdfast.errors import DataError, UsageError
 from holdfast.shortened import some

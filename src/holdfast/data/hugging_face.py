@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from holdfast.budgets import check_memory
+from holdfast.class_names import numbered
 from holdfast.data.base import ALL, DataSet
-from holdfast.data.classes import numbered
 from holdfast.data.given import held_out, inputs_of, labels_of, of_splits, parse_range
 from holdfast.data.kinds import missing
 from holdfast.data.pictures import Preparation, picture_data_set, require_pillow

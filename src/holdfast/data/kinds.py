@@ -48,7 +48,7 @@ def with_source(text: str) -> str:
         UsageError: it is a path to what no source reads.
         DataError: it is written as a path, and nothing is there.
     """
-    from holdfast.data.base import SOURCES
+    from holdfast.data.source import SOURCES
 
     name = name_of(text)
     if SOURCES.get(name) is not None:

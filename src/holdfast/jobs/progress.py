@@ -32,7 +32,7 @@ def of_run(title: str, progress: object) -> AbstractContextManager[Callable[[Pro
     Raises:
         UsageError: `progress` is something else.
     """
-    from holdfast.cli.console import run_progress
+    from holdfast.terminal.console import run_progress
 
     def counted(state: Progress) -> tuple[int, int]:
         return state.examples_done, state.examples_total
@@ -43,7 +43,7 @@ def of_run(title: str, progress: object) -> AbstractContextManager[Callable[[Pro
 
 def of_training(title: str, progress: object) -> AbstractContextManager[Callable[[TrainProgress], None] | None]:
     """Wraps a training; see `of_run`. A function of the caller gets an object with `step`, `steps`, `epoch`, `loss`."""
-    from holdfast.cli.console import train_progress
+    from holdfast.terminal.console import train_progress
 
     def counted(state: TrainProgress) -> tuple[int, int]:
         return state.step, state.steps
@@ -59,7 +59,7 @@ def of_count(title: str, progress: object) -> AbstractContextManager[Callable[[i
     Raises:
         UsageError: `progress` is something else.
     """
-    from holdfast.cli.console import count_progress
+    from holdfast.terminal.console import count_progress
 
     @contextmanager
     def pictured() -> Iterator[Callable[[int, int], None] | None]:

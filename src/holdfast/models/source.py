@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from holdfast.budgets import content_of
+from holdfast.class_names import MOST_CLASSES, names_in
 from holdfast.errors import BundleError, UsageError
 from holdfast.files import explained
 from holdfast.models.identity import model_code
@@ -31,8 +31,6 @@ from holdfast.visible import visible
 # Options that every source has but bundles, which say all of this themselves.
 SHARED = ("mean", "std", "range", "classes", "shape", "layout", "output")
 _FIRST, _LAST = "channels-first", "channels-last"
-# Bytes and lines of a file of class names.
-_MOST_NAMES, _MOST_CLASSES = 2**22, 100_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -368,14 +366,10 @@ def _classes(text: str | None) -> tuple[tuple[str, ...] | None, int | None]:
     if text is None:
         return None, None
     if text.isdecimal():
-        if not 2 <= int(text) <= _MOST_CLASSES:
-            raise UsageError(f"classes is a number from 2 to {_MOST_CLASSES:,}, or a file of names; got {text}")
+        if not 2 <= int(text) <= MOST_CLASSES:
+            raise UsageError(f"classes is a number from 2 to {MOST_CLASSES:,}, or a file of names; got {text}")
         return None, int(text)
-    path = place(text)
-    if not path.is_file():
-        raise UsageError(f"classes is a number, or a file with a name on each line; there is no file {text}")
-    lines = content_of(path, BundleError, _MOST_NAMES).decode("utf-8", "replace").splitlines()
-    names = tuple(visible(line.strip()) for line in lines if line.strip())
-    if len(names) < 2 or len(set(names)) != len(names):
-        raise UsageError(f"{text} has {len(names)} lines with names, expected two or more that differ")
+    names = names_in(text)
+    if len(names) < 2:
+        raise UsageError(f"{text} has {len(names)} name, expected two or more")
     return names, len(names)

@@ -243,7 +243,7 @@ def check_answers(model: Model, shape: tuple[int, ...], noise: Noise | None, dat
 
 def _channels_advice(shape: Sequence[int], examples: DataSet) -> str:
     """Advice if the source can read the same images with one channel or with three."""
-    from holdfast.data.base import source_options
+    from holdfast.data.source import source_options
 
     found = examples.shape
     if "mode" not in source_options(examples.source) or {shape[0], found[0]} != {1, 3} or shape[1:] != found[1:]:

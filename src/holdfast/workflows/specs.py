@@ -117,7 +117,7 @@ def open_data_spec(spec: str, split: str, options: Mapping[str, object] | None =
         UsageError: not a spec of this form, or not one of the sources.
         DataError: the files are missing or corrupt.
     """
-    from holdfast.data.base import data_from_spec
+    from holdfast.data.source import data_from_spec
 
     data = data_from_spec(spec, split, options)
     for note in data.notes:

@@ -1,1 +1,1 @@
-"""Sources of data sets, one file each. `SOURCES` in `holdfast.data.base` finds them by name."""
+"""Sources of data sets, one file each. `SOURCES` in `holdfast.data.source` finds them by name."""

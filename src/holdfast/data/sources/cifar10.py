@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from holdfast.budgets import Limited, size_of
-from holdfast.data.base import DataSet, source
+from holdfast.data.base import DataSet
 from holdfast.data.cifar_pickle import read_dictionary
 from holdfast.data.originals import Original
+from holdfast.data.source import source
 from holdfast.data.stand_ins import refuse_stand_in, refuse_stand_in_file
-from holdfast.data.texts import text_of
 from holdfast.errors import DataError
+from holdfast.texts import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from holdfast.budgets import check_memory, content_of
-from holdfast.data.base import DataSet, source
+from holdfast.data.base import DataSet
 from holdfast.data.file_splits import files_of
+from holdfast.data.source import source
 from holdfast.data.stand_ins import refuse_stand_in
 from holdfast.data.tables import Asked, Column, Table, data_set_of
-from holdfast.data.texts import text_of
 from holdfast.errors import DataError
 from holdfast.shortened import some
+from holdfast.texts import text_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from holdfast.data.base import DataSet, source
+from holdfast.data.base import DataSet
+from holdfast.data.source import source
 
 if TYPE_CHECKING:
     from pathlib import Path

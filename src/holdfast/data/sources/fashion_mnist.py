@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.data.base import DataSet, source
+from holdfast.data.base import DataSet
 from holdfast.data.idx import read_split
 from holdfast.data.originals import Original
+from holdfast.data.source import source
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from holdfast.data.base import DataSet, source
+from holdfast.data.base import DataSet
 from holdfast.data.originals import Original
-from holdfast.data.texts import text_of
+from holdfast.data.source import source
 from holdfast.errors import DataError, UsageError
+from holdfast.texts import text_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.data.base import DataSet, source
+from holdfast.data.base import DataSet
 from holdfast.data.hugging_face import of_dataset, opened
+from holdfast.data.source import source
 
 if TYPE_CHECKING:
     from pathlib import Path

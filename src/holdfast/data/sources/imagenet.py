@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from holdfast.data.base import DataSet, source
+from holdfast.data.base import DataSet
 from holdfast.data.folders import ImageFiles, check_classes, class_folders, files_by_class, image_files, is_hidden
 from holdfast.data.originals import Original
 from holdfast.data.pictures import Preparation, picture_data_set, require_pillow
 from holdfast.data.remarks import LeftOut
-from holdfast.data.texts import text_of
+from holdfast.data.source import source
 from holdfast.errors import DataError, UsageError
+from holdfast.texts import text_of
 
 _ORIGINAL = Original("ImageNet's train/ and val/", "https://image-net.org/challenges/LSVRC/2012/")
 _SIZES = {"train": 1_281_167, "test": 50_000}

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from holdfast.data.base import ALL, DataSet, source
+from holdfast.data.base import ALL, DataSet
 from holdfast.data.folders import ImageFiles, check_classes, class_folders, files_by_class, read_image_file
 from holdfast.data.image_layout import split_folders, splits_there
 from holdfast.data.pictures import Preparation, picture_data_set, require_pillow
 from holdfast.data.remarks import LeftOut
+from holdfast.data.source import source
 from holdfast.data.splitting import held_out_note, rows_of_split
 
 if TYPE_CHECKING:

@@ -6,11 +6,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from holdfast.data.base import ALL, DataSet, source
+from holdfast.data.base import ALL, DataSet
 from holdfast.data.file_splits import files_of
 from holdfast.data.given import held_out, inputs_of, labels_of, of_splits, parse_peak, parse_range
 from holdfast.data.kinds import missing
 from holdfast.data.npy import Archive
+from holdfast.data.source import source
 from holdfast.data.split_names import split_called
 from holdfast.errors import DataError, UsageError
 from holdfast.shortened import some

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from holdfast.budgets import check_memory, check_packed, size_of
-from holdfast.data.base import ALL, DataSet, source
+from holdfast.data.base import ALL, DataSet
 from holdfast.data.parquet_layout import ParquetSplits, splits_of
 from holdfast.data.pictures import Preparation, picture_data_set, require_pillow
+from holdfast.data.source import source
 from holdfast.data.splitting import held_out_note, rows_of_split
 from holdfast.data.stand_ins import refuse_stand_in_file
 from holdfast.data.tables import Asked, Column, Table, data_set_of

@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from holdfast.data.base import ALL, SPLITS, DataSet, source
+from holdfast.data.base import ALL, SPLITS, DataSet
 from holdfast.data.given import held_out, of_arrays, of_items, of_splits, parse_peak, parse_range
+from holdfast.data.source import source
 from holdfast.errors import DataError, HoldfastError, UsageError, first_line
 from holdfast.shortened import some
 from holdfast.spec import value_of

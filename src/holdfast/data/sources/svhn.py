@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from holdfast.budgets import check_memory, check_packed
-from holdfast.data.base import DataSet, source
+from holdfast.data.base import DataSet
 from holdfast.data.originals import Original
+from holdfast.data.source import source
 from holdfast.errors import DataError
 
 if TYPE_CHECKING:

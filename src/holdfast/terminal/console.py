@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColum
 from rich.table import Column, Table
 from rich.text import Text
 
-from holdfast.cli.streams import Guarded
+from holdfast.terminal.streams import Guarded
 from holdfast.visible import visible
 from holdfast.workflows.observer import Observer
 
