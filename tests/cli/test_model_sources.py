@@ -8,16 +8,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from foreign_models import write_all
+from program import Call
 
-from holdfast.cli.main import main
 from holdfast.models.source import MODEL_SOURCES
 from holdfast.store.run import VoteRecord, read_run
 
+Program = Callable[..., tuple[int, str]]
 NAMES = (
     "python",
     "function",
@@ -65,15 +67,15 @@ def skip_without_converter() -> None:
         pytest.skip("graphs are converted by onnx2torch, which is not installed")
 
 
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: object) -> tuple[int, str]:
-    monkeypatch.setattr(sys, "argv", ["holdfast", *map(str, arguments)])
-    code = 0
-    try:
-        main()
-    except SystemExit as leaving:
-        code = int(leaving.code or 0)
-    captured = capsys.readouterr()
-    return code, captured.out + " ".join(captured.err.split())
+@pytest.fixture
+def program(call: Call) -> Program:
+    """Run the program in this process: exit code, and all that it printed."""
+
+    def run(*arguments: object) -> tuple[int, str]:
+        code, out, err = call(*arguments)
+        return code, out + err
+
+    return run
 
 
 def votes(run: Path) -> dict[int, tuple[object, object]]:
@@ -96,24 +98,20 @@ def killed_at_work(model: str, out: Path) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_killed_run_is_resumed_by_workers_and_every_vote_is_drawn_again(
-    specs: dict[str, str],
-    name: str,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    specs: dict[str, str], name: str, tmp_path: Path, program: Program
 ) -> None:
     model = spec_of(specs, name)
     killed_at_work(model, tmp_path / "killed")
     before = len(read_run(tmp_path / "killed").records)
     options = ("--model", model, *_CERTIFY, *_LONG)
-    code, text = call(capsys, monkeypatch, "certify", *options, "--out", tmp_path / "killed", "--engine", "processes:2")
+    code, text = program("certify", *options, "--out", tmp_path / "killed", "--engine", "processes:2")
     assert code == 0, text
-    code, text = call(capsys, monkeypatch, "certify", *options, "--out", tmp_path / "whole")
+    code, text = program("certify", *options, "--out", tmp_path / "whole")
     assert code == 0, text
     assert before < len(votes(tmp_path / "whole")) == 30
     assert votes(tmp_path / "killed") == votes(tmp_path / "whole")
     verify = ("verify", tmp_path / "killed", "--model", model, "--data", "digits", "--replay", "2", "--json")
-    code, text = call(capsys, monkeypatch, *verify)
+    code, text = program(*verify)
     assert code == 0, text
     found = json.loads(text[: text.rindex("}") + 1])
     assert found["replayed"], text
@@ -122,13 +120,11 @@ def test_a_killed_run_is_resumed_by_workers_and_every_vote_is_drawn_again(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_predicts_with_and_without_noise(
-    specs: dict[str, str], name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_predicts_with_and_without_noise(specs: dict[str, str], name: str, program: Program) -> None:
     options = ("predict", "--model", spec_of(specs, name), "--data", "digits", "--every", "60", "--quiet", "--json")
     answers = {}
     for noise in ("gaussian:sigma=.1", "none"):
-        code, text = call(capsys, monkeypatch, *options, "--noise", noise)
+        code, text = program(*options, "--noise", noise)
         assert code == 0, text
         answers[noise] = json.loads(text[: text.rindex("}") + 1])["predictions"]
     assert [each["index"] for each in answers["none"]] == list(range(0, 360, 60))
@@ -140,12 +136,12 @@ def test_each_predicts_with_and_without_noise(
 
 @pytest.mark.parametrize("name", ["python", "exported", "onnx", "onnx of fixed batches", "onnx with channels last"])
 def test_the_same_network_gives_the_same_answers_from_every_file(
-    specs: dict[str, str], name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    specs: dict[str, str], name: str, program: Program
 ) -> None:
     found = []
     for model in (spec_of(specs, "torchscript"), spec_of(specs, name)):
         options = ("predict", "--model", model, "--data", "digits", "--noise", "none", "--quiet", "--json")
-        _, text = call(capsys, monkeypatch, *options)
+        _, text = program(*options)
         found.append([each["label"] for each in json.loads(text[: text.rindex("}") + 1])["predictions"]])
     differ = sum(one != other for one, other in zip(*found, strict=True))
     assert len(found[0]) == 360
@@ -179,13 +175,7 @@ def resumed(model: str, out: Path) -> str:
     ],
 )
 def test_a_changed_file_is_refused_on_resume_with_the_difference(
-    name: str,
-    file: str,
-    change: str,
-    named: str,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    name: str, file: str, change: str, named: str, tmp_path: Path, program: Program
 ) -> None:
     kind = name.partition(" ")[0]
     model = spec_of(write_all(tmp_path, [kind] if kind in ("onnx", "hf") else []), name)
@@ -221,45 +211,34 @@ def _change(file: Path, how: str) -> None:
 
 @pytest.mark.parametrize(("option", "named"), [("mean=.4,std=.3", "normalization"), ("layout=channels-last", "layout")])
 def test_another_option_is_refused_on_resume(
-    specs: dict[str, str],
-    option: str,
-    named: str,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    specs: dict[str, str], option: str, named: str, tmp_path: Path, program: Program
 ) -> None:
     run = ("certify", "--out", tmp_path / "run", *_CERTIFY, *_SHORT)
-    code, text = call(capsys, monkeypatch, *run, "--model", spec_of(specs, "function"))
+    code, text = program(*run, "--model", spec_of(specs, "function"))
     assert code == 0, text
-    code, text = call(capsys, monkeypatch, *run, "--model", f"{specs['function']},{option}")
+    code, text = program(*run, "--model", f"{specs['function']},{option}")
     assert code != 0
     assert named in text, text
 
 
 @pytest.mark.parametrize("name", ["python", "exported", "onnx", "onnx with channels last", "hf"])
 def test_a_model_is_frozen_into_a_bundle_with_the_same_answers(
-    specs: dict[str, str],
-    name: str,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    specs: dict[str, str], name: str, tmp_path: Path, program: Program
 ) -> None:
     if name.startswith("onnx"):
         skip_without_converter()
     model, frozen = spec_of(specs, name), tmp_path / "frozen.safetensors"
-    code, text = call(capsys, monkeypatch, "bundle", "--model", model, "--data", "digits", "--out", frozen)
+    code, text = program("bundle", "--model", model, "--data", "digits", "--out", frozen)
     assert code == 0, text
     found = []
     for each in (model, frozen):
-        _, text = call(capsys, monkeypatch, "predict", "--model", each, "--noise", "none", "--quiet", "--json")
+        _, text = program("predict", "--model", each, "--noise", "none", "--quiet", "--json")
         found.append([answer["label"] for answer in json.loads(text[: text.rindex("}") + 1])["predictions"]])
     assert sum(one != other for one, other in zip(*found, strict=True)) <= 1
     # A member of an ensemble, which a foreign file cannot be.
-    code, text = call(capsys, monkeypatch, "ensemble", frozen, frozen, "--out", tmp_path / "two.safetensors")
+    code, text = program("ensemble", frozen, frozen, "--out", tmp_path / "two.safetensors")
     assert code == 0, text
-    code, text = call(
-        capsys,
-        monkeypatch,
+    code, text = program(
         "certify",
         "--model",
         tmp_path / "two.safetensors",
@@ -273,12 +252,10 @@ def test_a_model_is_frozen_into_a_bundle_with_the_same_answers(
     assert code == 0, text
 
 
-def test_what_torch_cannot_compute_is_not_frozen(
-    specs: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_torch_cannot_compute_is_not_frozen(specs: dict[str, str], tmp_path: Path, program: Program) -> None:
     for name in ("function", "sklearn"):
         model = spec_of(specs, name)
-        code, text = call(capsys, monkeypatch, "bundle", "--model", model, "--out", tmp_path / "m.safetensors")
+        code, text = program("bundle", "--model", model, "--out", tmp_path / "m.safetensors")
         assert code != 0
         assert "cannot be frozen" in text, text
         assert not (tmp_path / "m.safetensors").exists()
@@ -300,11 +277,7 @@ GRADIENTS = (
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_is_attacked_and_the_attack_is_made_again(
-    specs: dict[str, str],
-    name: str,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    specs: dict[str, str], name: str, tmp_path: Path, program: Program
 ) -> None:
     model = spec_of(specs, name)
     if name.startswith("onnx"):
@@ -313,9 +286,7 @@ def test_each_is_attacked_and_the_attack_is_made_again(
     attack = ("--attack", "pgd:norm=l2,steps=3", "--budget", "1.5") if follows else ("--attack", "pointwise")
     common = ("--model", model, "--data", "digits")
     out = tmp_path / "attack"
-    code, text = call(
-        capsys,
-        monkeypatch,
+    code, text = program(
         "attack",
         *attack,
         *common,
@@ -330,26 +301,24 @@ def test_each_is_attacked_and_the_attack_is_made_again(
         "--quiet",
     )
     assert code == 0, text
-    code, text = call(capsys, monkeypatch, "verify", out, *common, "--replay", "all", "--json")
+    code, text = program("verify", out, *common, "--replay", "all", "--json")
     assert code == 0, text
-    code, text = call(capsys, monkeypatch, "transfer", out, *common, "--quiet")
+    code, text = program("transfer", out, *common, "--quiet")
     assert code == 0, text
     if not follows and name != "onnx of fixed batches":
         run = ("attack", "--attack", "pgd:norm=l2", "--budget", "1", *common, "--noise", "none", "--limit", 1)
-        code, text = call(capsys, monkeypatch, *run, "--out", tmp_path / "pgd", "--quiet")
+        code, text = program(*run, "--out", tmp_path / "pgd", "--quiet")
         assert code != 0
         # A function may be of torch, which is tried.
         assert "no gradients" in text or "needs gradients" in text, text
 
 
 @pytest.mark.parametrize("name", ["onnx", "python"])
-def test_precisions_are_compared(
-    specs: dict[str, str], name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_precisions_are_compared(specs: dict[str, str], name: str, program: Program) -> None:
     pytest.importorskip("openvino", reason="OpenVINO is not installed")
     options = ("--data", "digits", "--noise", "gaussian:sigma=.3", "--every", "90", "--n", "200", "--json")
-    code, text = call(
-        capsys, monkeypatch, "agree", "--model", spec_of(specs, name), *options, "--precision", "float32",
+    code, text = program(
+        "agree", "--model", spec_of(specs, name), *options, "--precision", "float32",
         "--backend", "openvino",
     )  # fmt: skip
     assert code == 0, text
@@ -359,19 +328,15 @@ def test_precisions_are_compared(
 
 
 @pytest.mark.parametrize("option", ["--mean", "--classes", "--input-range", "--channels-last"])
-def test_options_of_models_stand_in_their_spec(
-    option: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    code, text = call(capsys, monkeypatch, "certify", "--model", "net.onnx", "--out", "x", option, "1")
+def test_options_of_models_stand_in_their_spec(option: str, program: Program) -> None:
+    code, text = program("certify", "--model", "net.onnx", "--out", "x", option, "1")
     assert code == 2
     assert "stands behind its path: --model net.onnx,mean=.5" in text
 
 
 @pytest.mark.parametrize("name", ["onnx", "exported", "sklearn"])
-def test_info_says_what_a_file_is(
-    specs: dict[str, str], name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    code, text = call(capsys, monkeypatch, "info", spec_of(specs, name), "--json")
+def test_info_says_what_a_file_is(specs: dict[str, str], name: str, program: Program) -> None:
+    code, text = program("info", spec_of(specs, name), "--json")
     assert code == 0, text
     found = json.loads(text[: text.rindex("}") + 1])
     assert (found["kind"], found["source"], found["classes"]) == ("model", name, 10)
@@ -381,9 +346,7 @@ def test_info_says_what_a_file_is(
 
 
 @pytest.mark.parametrize("option", [("--n", 5), ("--seed", 1), ("--precision", "int8"), ("--engine", "processes:2")])
-def test_without_noise_options_of_sampling_are_refused(
-    option: tuple[str, object], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    code, text = call(capsys, monkeypatch, "predict", "--model", "net.onnx", "--noise", "none", *option)
+def test_without_noise_options_of_sampling_are_refused(option: tuple[str, object], program: Program) -> None:
+    code, text = program("predict", "--model", "net.onnx", "--noise", "none", *option)
     assert code != 0
     assert f"{option[0]} would be ignored" in text

@@ -242,7 +242,7 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path, name: str, content: byt
         ("python:spec_net.py:make,mean=a,std=b", "mean is a number, or several with slashes"),
         ("python:spec_net.py:make,range=1/0", "range is the smallest and the largest value"),
         ("python:spec_net.py:make,classes=1", "classes is a number from 2 to"),
-        ("python:spec_net.py:make,classes=nothing.txt", "there is no file nothing.txt"),
+        ("python:spec_net.py:make,classes=nothing.txt", "no file nothing.txt"),
         ("python:spec_net.py:make,layout=nhwc", "layout is channels-first or channels-last"),
         ("python:spec_net.py:make,output=softmax", "output is logit or probability"),
         ("python:spec_net.py:make,shape=3.5", "shape has whole numbers from 1 on"),

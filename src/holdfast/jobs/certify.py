@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from holdfast.jobs.given import data_of, engine_of, model_of, name_of, noise_of, sample_of, threads_kept, training_set
+from holdfast.jobs.given import engine_of, sample_of, setup_of, threads_kept
 from holdfast.jobs.kept import place
 from holdfast.jobs.progress import of_run
 
@@ -86,18 +86,9 @@ def certify(
     from holdfast.store.run import read_run
     from holdfast.workflows.certify import Settings, certify_into
     from holdfast.workflows.question import Question
-    from holdfast.workflows.setup import Setup
 
     where = engine_of(engine)
-    setup = Setup.of(
-        model_of(model, where.device),
-        data_of(data),
-        noise_of(noise),
-        precision,
-        theorem,
-        training_set=training_set(data),
-        name=name_of(data),
-    )
+    setup = setup_of(model, data, noise, precision, where.device, theorem)
     question = Question(n0, n, alpha, method, radii_of(until_radius), until_precision)
     settings = Settings.of(
         setup,

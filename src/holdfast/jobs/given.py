@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from holdfast.noises.base import Noise
     from holdfast.sampling.engines.base import Engine
     from holdfast.store.samples import Sample
+    from holdfast.workflows.setup import Setup
 
 
 def model_of(model: object, device: str = "cpu") -> Model:
@@ -104,6 +105,28 @@ def engine_of(engine: Engine | None) -> Engine:
     if not (engine is None or isinstance(engine, Engine)):
         raise UsageError(f"the engine is an object, as in hf.ProcessesEngine(2), or None; got {engine!r}")
     return engine or LocalEngine()
+
+
+def setup_of(
+    model: object,
+    data: DataSet | str | Path,
+    noise: Noise | str | None,
+    precision: str,
+    device: str,
+    theorem: str | None = None,
+) -> Setup:
+    """Model, data and noise, however they are given, checked against each other; errors as in `Setup.of`."""
+    from holdfast.workflows.setup import Setup
+
+    return Setup.of(
+        model_of(model, device),
+        data_of(data),
+        noise_of(noise),
+        precision,
+        theorem,
+        training_set=training_set(data),
+        name=name_of(data),
+    )
 
 
 def sample_of(sample: int | str | None) -> Sample | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.jobs.given import data_of, engine_of, model_of, name_of, noise_of, sample_of, threads_kept, training_set
+from holdfast.jobs.given import engine_of, sample_of, setup_of, threads_kept
 from holdfast.jobs.progress import of_count
 
 if TYPE_CHECKING:
@@ -57,17 +57,9 @@ def predict(
         InputError, ClassifierError: an example, or what the model returns, cannot be right.
     """
     from holdfast.workflows.predict import answers
-    from holdfast.workflows.setup import Setup
 
     where = engine_of(engine)
-    setup = Setup.of(
-        model_of(model, where.device),
-        data_of(data),
-        noise_of(noise),
-        precision,
-        training_set=training_set(data),
-        name=name_of(data),
-    )
+    setup = setup_of(model, data, noise, precision, where.device)
     with of_count("predict", progress) as show, threads_kept():
         return answers(
             setup,

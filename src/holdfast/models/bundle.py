@@ -19,7 +19,7 @@ from holdfast.models.identity import model_code
 from holdfast.models.model import InputSpace, Model
 from holdfast.models.sketch import sketch
 from holdfast.models.stored import stored
-from holdfast.models.tensors import listed, put_in
+from holdfast.models.tensors import mismatches, put_in, shapes_of
 from holdfast.noises.base import noise_from_dict
 from holdfast.outputs import whole_file
 from holdfast.shortened import as_json
@@ -188,13 +188,13 @@ def load_bundle(path: Where, device: torch.device | None = None) -> Bundle:
     info = _parse(path, file.header)
     expected = sketch(file, info.architecture, info.build)
     if expected is not None:
-        _check_names(path, info, _shapes(expected), file.shapes)
+        _check_names(path, info, shapes_of(expected), file.shapes)
     tensors = file.tensors()
     with builders_used() as builders:
         module = info.build()
     code = model_code(module, builders)
     if expected is None:
-        _check_names(path, info, _shapes(module.state_dict()), file.shapes)
+        _check_names(path, info, shapes_of(module.state_dict()), file.shapes)
     put_in(module, tensors, str(path))
     module = module.to(device or torch.device("cpu"), torch.float32).eval().requires_grad_(False)
     return Bundle(info, module, file.sha256(), code)
@@ -205,24 +205,11 @@ def open_bundle(path: Where, device: torch.device | None = None) -> Model:
     return load_bundle(path, device).model(str(path))
 
 
-def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-
-
 def _check_names(
     path: Where, info: BundleInfo, expected: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]
 ) -> None:
     """Raise BundleError unless there are the tensors of the architecture and no others, in its shapes."""
-    shapes = [
-        f"{name} {found[name]}, expected {shape}"
-        for name, shape in expected.items()
-        if name in found and found[name] != shape
-    ]
-    faults = [
-        *listed("missing", [name for name in expected if name not in found]),
-        *listed("left over", [name for name in found if name not in expected]),
-        *listed("of another shape", shapes),
-    ]
+    faults = mismatches(expected, found)
     if faults:
         raise BundleError(
             f"the weights in {path} do not fit its architecture {info.architecture!r}: {'; '.join(faults)}. The file "

@@ -19,7 +19,7 @@ from holdfast.models.checkpoint_files import check_checkpoint, check_claims
 from holdfast.models.checkpoints import chosen, described, weights_within
 from holdfast.models.mistaken import mistaken
 from holdfast.models.operations import Refused
-from holdfast.models.tensors import form_fault, listed, put_in
+from holdfast.models.tensors import form_fault, mismatches, put_in, shapes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -188,18 +188,7 @@ def load_into(network: nn.Module, weights: Mapping[str, Tensor], layout: Layout,
         (_renamed(each, fit, expected) for each in _unwrapped(weights)), key=lambda each: _unmatched(each, expected)
     )
     misformed = {name: fault for name in found if name in expected and (fault := form_fault(found[name]))}
-    faults = [
-        *listed("missing", [name for name in expected if name not in found]),
-        *listed("left over", [name for name in found if name not in expected]),
-        *listed(
-            "of another shape",
-            [
-                f"{name} {tuple(found[name].shape)}, expected {tuple(tensor.shape)}"
-                for name, tensor in expected.items()
-                if name in found and name not in misformed and found[name].shape != tensor.shape
-            ],
-        ),
-    ]
+    faults = mismatches(shapes_of(expected), shapes_of(found), misformed)
     if faults:
         raise BundleError(
             f"the weights do not fit the architecture: {'; '.join(faults)}. Names are given after renaming; "

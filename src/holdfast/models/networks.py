@@ -22,6 +22,34 @@ if TYPE_CHECKING:
 LOGIT, PROBABILITY = "logit", "probability"
 
 
+class Still(nn.Module):
+    """A module that is used as it is: it is never trained, and has no mode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.training = False
+
+    def train(self, mode: bool = True) -> Self:
+        """Nothing."""
+        return self
+
+
+class TensorFunction:
+    """A function on tensors as one on arrays.
+
+    Args:
+        function: from a tensor `(batch, *event)` to a tensor or an array.
+    """
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self.function = function
+
+    def __call__(self, inputs: Any) -> Any:
+        """What the function returns for a tensor of these values."""
+        found = self.function(torch.from_numpy(inputs))
+        return found.detach().cpu().numpy() if isinstance(found, Tensor) else found
+
+
 class Opaque(nn.Module):
     """A network that torch does not compute: there are no gradients, and nothing in it can be changed."""
 
@@ -88,7 +116,7 @@ class ChannelsLast(nn.Module):
         return x.movedim(1, -1)
 
 
-class FromBytes(nn.Module):
+class FromBytes(Still):
     """A network that is read from the bytes of its file, in this process and again in others.
 
     Args:
@@ -104,11 +132,6 @@ class FromBytes(nn.Module):
         self.network = read(content)
         self._read = read
         self._content = content
-        self.training = False
-
-    def train(self, mode: bool = True) -> Self:
-        """Nothing: it is as it was exported."""
-        return self
 
     def forward(self, x: Tensor) -> Any:
         """What the network returns."""
@@ -146,7 +169,7 @@ class Reader(nn.Module):
         return found
 
 
-class Wrapped(nn.Module):
+class Wrapped(Still):
     """A network of another tool between what makes its inputs and what reads its outputs.
 
     Args:
@@ -160,11 +183,6 @@ class Wrapped(nn.Module):
         self.before = before.eval()
         self.network = network
         self.reader = reader.eval()
-        self.training = False
-
-    def train(self, mode: bool = True) -> Self:
-        """Nothing: it is never trained, and programs of torch.export have one mode."""
-        return self
 
     def forward(self, x: Tensor) -> Tensor:
         """Noisy inputs `(batch, *event)` to logits `(batch, classes)`, or votes `(batch,)`."""
@@ -172,7 +190,7 @@ class Wrapped(nn.Module):
         return logits
 
 
-class Behind(nn.Module):
+class Behind(Still):
     """A classifier behind a denoiser: the two are smoothed together. Source: Salman, Sun, Yang, Kapoor & Kolter 2020,
     "Denoised Smoothing".
 
@@ -185,11 +203,6 @@ class Behind(nn.Module):
         super().__init__()
         self.denoiser = denoiser
         self.classifier = classifier
-        self.training = False
-
-    def train(self, mode: bool = True) -> Self:
-        """Nothing: both stay as they are."""
-        return self
 
     def forward(self, x: Tensor) -> Tensor:
         """Noisy inputs `(batch, *event)` to logits `(batch, classes)`."""

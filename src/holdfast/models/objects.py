@@ -13,29 +13,13 @@ from torch.export import ExportedProgram
 
 from holdfast.errors import ClassifierError, UsageError
 from holdfast.models.identity import model_code
-from holdfast.models.networks import FunctionNetwork, module_digest
+from holdfast.models.networks import FunctionNetwork, TensorFunction, module_digest
 from holdfast.models.source import Network, model_from
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from holdfast.models.model import Model
-
-
-class Function:
-    """A function of the user's program on tensors, as one on arrays.
-
-    Args:
-        function: from a tensor `(batch, *event)` to a tensor or an array.
-    """
-
-    def __init__(self, function: Callable[[Any], Any]) -> None:
-        self.function = function
-
-    def __call__(self, inputs: Any) -> Any:
-        """What the function returns for a tensor of these values."""
-        found = self.function(torch.from_numpy(inputs))
-        return found.detach().cpu().numpy() if isinstance(found, torch.Tensor) else found
 
 
 def model_of(found: object, device: torch.device | None, options: Mapping[str, Any]) -> Model:
@@ -79,7 +63,7 @@ def model_of(found: object, device: torch.device | None, options: Mapping[str, A
         "For certificates that others can replay, put the model into a file"
     )
     entries = {"code": model_code(nn.Module(), [home])}
-    return model_from(Network(FunctionNetwork(Function(found)), entries, notes=(note,)), name, device, options)
+    return model_from(Network(FunctionNetwork(TensorFunction(found)), entries, notes=(note,)), name, device, options)
 
 
 def _state_of(classifier: object) -> dict[str, Any]:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
 # Numbers of a graph by ONNX's codes of their types.
 _TYPES: dict[int, Any] = {1: np.float32, 10: np.float16, 11: np.float64}
 _WHOLE = (6, 7)
@@ -269,17 +271,22 @@ def session(content: bytes, threads: int) -> Any:
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
+def filled_up(part: NDArray[Any], size: int) -> NDArray[Any]:
+    """A batch of this size: a shorter one gets rows of zeros."""
+    lacking = size - len(part)
+    if not lacking:
+        return part
+    return np.concatenate([part, np.zeros((lacking, *part.shape[1:]), dtype=part.dtype)])
+
+
 def run(opened: Any, graph: Graph, x: Tensor) -> Tensor:
     """What a session returns for a batch, of whatever size its graph takes."""
     inputs = x.detach().cpu().contiguous().numpy().astype(graph.dtype, copy=False)
     size = graph.batch or len(inputs)
     rows = []
     for start in range(0, len(inputs), size):
-        part = inputs[start : start + size]
-        count = len(part)
-        if count < size:
-            part = np.concatenate([part, np.zeros((size - count, *part.shape[1:]), dtype=part.dtype)])
-        rows.append(opened.run([graph.output], {graph.input: part})[0][:count])
+        part = filled_up(inputs[start : start + size], size)
+        rows.append(opened.run([graph.output], {graph.input: part})[0][: len(inputs) - start])
     return torch.from_numpy(rows[0] if len(rows) == 1 else np.concatenate(rows)).to(x.device)
 
 

@@ -11,7 +11,7 @@ from holdfast.errors import BundleError
 from holdfast.shortened import some
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
 
 # Numbers that float32 has exactly or rounds; 8-bit floats come with scales, which a tensor alone does not have.
 _FLOATS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
@@ -34,6 +34,33 @@ _DAMAGED = f"A variance is 0 or more. {_WHOLE}"
 def listed(what: str, names: Sequence[str]) -> list[str]:
     """What is wrong with some tensors, in a phrase that shows a few of them; empty if there are none."""
     return [f"{what}: {some(names)}"] if names else []
+
+
+def mismatches(
+    expected: Mapping[str, Sequence[int]], found: Mapping[str, Sequence[int]], unshaped: Container[str] = ()
+) -> list[str]:
+    """How tensors by name and shape are not those of a network: missing, left over, of another shape.
+
+    Args:
+        expected: shapes of the network's tensors.
+        found: shapes of those of a file.
+        unshaped: names whose shapes are not compared.
+    """
+    shapes = [
+        f"{name} {tuple(found[name])}, expected {tuple(shape)}"
+        for name, shape in expected.items()
+        if name in found and name not in unshaped and tuple(found[name]) != tuple(shape)
+    ]
+    return [
+        *listed("missing", [name for name in expected if name not in found]),
+        *listed("left over", [name for name in found if name not in expected]),
+        *listed("of another shape", shapes),
+    ]
+
+
+def shapes_of(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    """The shape of each tensor, by its name."""
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
 def put_in(network: nn.Module, weights: Mapping[str, Tensor], origin: str) -> list[str]:

@@ -6,7 +6,6 @@ import inspect
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor, nn
 
 from holdfast.budgets import sha256_of
@@ -14,9 +13,9 @@ from holdfast.errors import BundleError, HoldfastError, UsageError, first_line
 from holdfast.models.checkpoints import chosen
 from holdfast.models.identity import model_code
 from holdfast.models.layouts import read_sets
-from holdfast.models.networks import FunctionNetwork, at_rest, module_digest
+from holdfast.models.networks import FunctionNetwork, TensorFunction, at_rest, module_digest
 from holdfast.models.source import Network
-from holdfast.models.tensors import listed, put_in
+from holdfast.models.tensors import mismatches, put_in, shapes_of
 from holdfast.spec import place, value_of
 from holdfast.user_code import load_callable
 
@@ -57,24 +56,19 @@ def _made_again(reference: str, arguments: Mapping[str, Any], weights: Mapping[s
     return Made(at_rest(network), reference, arguments)
 
 
-class Called:
-    """A function of the user's own code on batches. In another process that code is loaded again.
+class Called(TensorFunction):
+    """A function of the user's own code on batches. In another process that code makes it again.
 
     Args:
         function: from a tensor `(batch, *event)` to logits or votes.
-        reference: where it is found, or what made it.
-        arguments: given to what made it; None where the function itself is what was named.
+        reference: what made it.
+        arguments: given to what made it.
     """
 
-    def __init__(self, function: Callable[[Any], Any], reference: str, arguments: Mapping[str, Any] | None) -> None:
-        self.function = function
+    def __init__(self, function: Callable[[Any], Any], reference: str, arguments: Mapping[str, Any]) -> None:
+        super().__init__(function)
         self.reference = reference
-        self.arguments = arguments
-
-    def __call__(self, inputs: Any) -> Any:
-        """What the function returns for a tensor of these values."""
-        found = self.function(torch.from_numpy(inputs))
-        return found.detach().cpu().numpy() if isinstance(found, Tensor) else found
+        self.arguments = dict(arguments)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Called:
         return self
@@ -83,9 +77,9 @@ class Called:
         return _called_again, (self.reference, self.arguments)
 
 
-def _called_again(reference: str, arguments: Mapping[str, Any] | None) -> Called:
+def _called_again(reference: str, arguments: Mapping[str, Any]) -> Called:
     found, _ = load_callable(reference, "the model")
-    return Called(found if arguments is None else found(**arguments), reference, arguments)
+    return Called(found(**arguments), reference, arguments)
 
 
 def made_by(reference: str, weights: str, options: Mapping[str, Any]) -> Network:
@@ -126,22 +120,28 @@ def made_by(reference: str, weights: str, options: Mapping[str, Any]) -> Network
 
 
 def _call(found: Any, reference: str, arguments: Mapping[str, Any]) -> Any:
-    try:
-        inspect.signature(found).bind(**arguments)
-    except TypeError as error:
-        raise UsageError(
-            f"{reference} cannot be called with {', '.join(arguments) or 'no arguments'}: {error}. It is called once "
-            "and returns the model; options behind commas are its arguments"
-        ) from None
-    except ValueError:
-        # A callable without a signature.
-        pass
+    _check_arguments(found, reference, arguments)
     try:
         return found(**arguments)
     except HoldfastError:
         raise
     except Exception as error:  # Whatever the user's code raises.
         raise UsageError(f"{reference} fails with {type(error).__name__}: {first_line(error)}") from error
+
+
+def _check_arguments(found: Any, reference: str, arguments: Mapping[str, Any]) -> None:
+    """Raise UsageError unless a callable takes these arguments; of one without a signature nothing is known."""
+    try:
+        signature = inspect.signature(found)
+    except ValueError:
+        return
+    try:
+        signature.bind(**arguments)
+    except TypeError as error:
+        raise UsageError(
+            f"{reference} cannot be called with {', '.join(arguments) or 'no arguments'}: {error}. It is called once "
+            "and returns the model; options behind commas are its arguments"
+        ) from None
 
 
 def _module(made: nn.Module, reference: str, home: str, weights: str, arguments: Mapping[str, Any]) -> Network:
@@ -152,17 +152,7 @@ def _module(made: nn.Module, reference: str, home: str, weights: str, arguments:
         if not file.is_file():
             raise BundleError(f"there is no file of weights {weights}")
         _, tensors = chosen(read_sets(file), None, weights)
-        expected = {name: tuple(each.shape) for name, each in made.state_dict().items()}
-        other = [
-            f"{name} {tuple(each.shape)}, expected {expected[name]}"
-            for name, each in tensors.items()
-            if name in expected and tuple(each.shape) != expected[name]
-        ]
-        faults = [
-            *listed("missing", [name for name in expected if name not in tensors]),
-            *listed("left over", [name for name in tensors if name not in expected]),
-            *listed("of another shape", other),
-        ]
+        faults = mismatches(shapes_of(made.state_dict()), shapes_of(tensors))
         if faults:
             raise BundleError(f"the weights in {weights} do not fit what {reference} makes: {'; '.join(faults)}")
         notes += put_in(made, tensors, weights)

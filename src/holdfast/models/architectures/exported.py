@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from holdfast.errors import BundleError, UsageError
 from holdfast.models.architectures.base import Shape, architecture
 from holdfast.models.exported_program import module_in, plain_program
+from holdfast.models.networks import Still
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class FrozenProgram(nn.Module):
+class FrozenProgram(Still):
     """A program whose archive is a buffer of bytes. It is read when it is first called.
 
     Args:
@@ -35,11 +36,6 @@ class FrozenProgram(nn.Module):
         self.register_buffer("program", torch.zeros(size, dtype=torch.uint8))
         self._changes: list[Callable[[Tensor], Tensor]] = []
         self._network: tuple[nn.Module, ...] = ()
-        self.training = False
-
-    def train(self, mode: bool = True) -> Self:
-        """Nothing: it is as it was exported."""
-        return self
 
     def forward(self, x: Tensor) -> Tensor:
         """`(batch, *noisy event)` to logits `(batch, classes)`.

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from holdfast.errors import UsageError
 from holdfast.models.backends.base import GRAPH, TORCH, Backend, Job, backend, frozen_copy, importable, imported
-from holdfast.models.onnx_graph import Parts, graph_within
+from holdfast.models.onnx_graph import Parts, filled_up, graph_within
 from holdfast.process import environment
 
 if TYPE_CHECKING:
@@ -98,14 +98,11 @@ class OpenVino(Backend):
         inputs = self._before(noisy.detach().to(torch.float32)).contiguous().numpy()
         logits = []
         for start in range(0, len(inputs), size):
-            part = inputs[start : start + size]
-            count = len(part)
-            if count < size:
-                part = np.concatenate([part, np.zeros((size - count, *part.shape[1:]), dtype=np.float32)])
+            part = filled_up(inputs[start : start + size], size)
             # Nothing is copied on the way in; the way out is a few numbers an input.
             request.set_input_tensor(openvino.Tensor(part, shared_memory=True))
             request.infer()
-            logits.append(request.get_output_tensor(self._output).data[:count].copy())
+            logits.append(request.get_output_tensor(self._output).data[: len(inputs) - start].copy())
         found = torch.from_numpy(np.concatenate(logits))
         return self._parts.after(found) if self._parts else found
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +56,7 @@ def hf(path: str) -> Network:
     )
     return Network(
         module,
-        {"sha256": _together(files), "code": {"transformers": f"version {version('transformers')}"}},
+        {"sha256": _together(files)},
         takes=_takes(module, prepared),
         classes=int(module.config.num_labels),
         class_names=None if made_up or not named else named,

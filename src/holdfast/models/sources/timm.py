@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
@@ -11,7 +10,7 @@ from holdfast.errors import BundleError, MissingExtraError, UsageError, first_li
 from holdfast.models.checkpoints import chosen
 from holdfast.models.layouts import read_sets
 from holdfast.models.source import Network, model_source
-from holdfast.models.tensors import put_in
+from holdfast.models.tensors import mismatches, put_in, shapes_of
 from holdfast.spec import place
 
 
@@ -44,23 +43,17 @@ def timm(path: str, *, weights: str = "", num_classes: str = "") -> Network:
         raise UsageError(f"timm makes no network {path!r} ({first_line(error)})") from error
     file = place(weights)
     _, tensors = chosen(read_sets(file), None, weights)
-    expected = {name: tuple(each.shape) for name, each in module.state_dict().items()}
-    found = {name: tuple(each.shape) for name, each in tensors.items()}
-    if expected != found:
-        other = next(name for name in {**expected, **found} if expected.get(name) != found.get(name))
+    faults = mismatches(shapes_of(module.state_dict()), shapes_of(tensors))
+    if faults:
         raise BundleError(
-            f"the weights in {weights} do not fit {path}: {other} has the shape {found.get(other, 'none')}, expected "
-            f"{expected.get(other, 'none')}. For another number of classes write num_classes=N"
+            f"the weights in {weights} do not fit {path}: {'; '.join(faults)}. For another number of classes write "
+            "num_classes=N"
         )
     notes = put_in(module, tensors, weights)
     usual = module.default_cfg
     return Network(
         module.eval(),
-        {
-            "architecture": path,
-            "sha256": sha256_of(file, BundleError),
-            "code": {"timm": f"version {version('timm')}"},
-        },
+        {"architecture": path, "sha256": sha256_of(file, BundleError)},
         takes=tuple(usual["input_size"]),
         classes=int(module.num_classes),
         mean=tuple(map(float, usual["mean"])),
