@@ -263,6 +263,7 @@ class Study:
         plan: scale and kind of data -> what to train and certify.
         page: what was made -> the page.
         needs_data: whether there is nothing to show without data.
+        items: which of the things that the seed documents describe it shows, as in "L11" (docs/seeds.md).
     """
 
     name: str
@@ -272,6 +273,7 @@ class Study:
     plan: Callable[[str, str], Plan]
     page: Callable[[Finished], Page]
     needs_data: bool = True
+    items: tuple[str, ...] = ()
 
     def spelling(self) -> str:
         """How to give its data on the command line."""
