@@ -133,7 +133,8 @@ def _renamed(page: Page, job: Job) -> Page:
         ours = job.kind is None or job.kind in file or job.stem == job.study.name
         return file if ours else job.stem + file.removeprefix(job.study.name)
 
-    return replace(page, charts=tuple(replace(chart, file=named(chart.file)) for chart in page.charts))
+    charts = tuple(replace(chart, file=named(chart.file)) for chart in page.charts)
+    return replace(page, charts=charts, pictures=tuple(replace(each, file=named(each.file)) for each in page.pictures))
 
 
 def _place(folder: Path, device: str, threads: int, workers: int, hidden: bool) -> Workspace:
@@ -142,7 +143,7 @@ def _place(folder: Path, device: str, threads: int, workers: int, hidden: bool) 
     from holdfast.workflows.study_models import Workspace
 
     # Fail now, not after hours of work.
-    for package in ("jinja2", "altair", "vl_convert"):
+    for package in ("jinja2", "altair", "vl_convert", "PIL"):
         extras.load(package, "Writing the page of a reproduction")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--out names the file {folder}, expected a folder, or a name that does not exist yet")
@@ -170,16 +171,17 @@ def _page(study: Study, spec: str | None, scale: str, place: Workspace) -> Page:
 
 
 def _write(stem: str, page: Page, folder: Below, command: str) -> list[str]:
-    """Write Markdown, HTML and charts into the folder; their names."""
+    """Write Markdown, HTML, charts and pictures into the folder; their names."""
     from holdfast.outputs import whole_file
-    from holdfast.reproductions.writing import html, markdown
+    from holdfast.reproductions.writing import html, markdown, picture_files
 
     files = {f"{stem}.html": html(page, command), f"{stem}.md": markdown(page)}
     files |= {chart.file: chart.draw() for chart in page.charts}
-    for name, content in files.items():
+    contents = {**{name: content.encode() for name, content in files.items()}, **picture_files(page)}
+    for name, content in contents.items():
         with whole_file(folder / name) as file:
-            file.write(content.encode())
-    return list(files)
+            file.write(content)
+    return list(contents)
 
 
 def _command(study: Study, spec: str | None, scale: str, folder: Path) -> str:

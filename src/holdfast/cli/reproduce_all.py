@@ -25,6 +25,7 @@ from holdfast.reproductions.records import (
     read_record,
     write_record,
 )
+from holdfast.reproductions.thumbnails import thumbnail
 from holdfast.terminal import console
 from holdfast.workflows.observer import Observer
 
@@ -148,7 +149,7 @@ def _run(job: Job, scale: str, folder: Path, place: Workspace, refresh: Callable
                 console.note(line)
         console.note("The other studies go on. Repeat the same command to try this one again.")
     else:
-        write_record(place.folder, clock.record().of_page(page, ""))
+        write_record(place.folder, clock.record().of_page(page, thumbnail(page) or ""))
         place.observer.note(f"{job.stem}: {folder / files[0]}")
     refresh()
 
