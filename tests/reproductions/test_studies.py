@@ -19,7 +19,7 @@ from holdfast.training.config import TrainConfig
 from holdfast.workflows.specs import parse_attack, parse_bound, parse_budgets, parse_noise, parse_recipe
 
 NAMES = (
-    *("athalye", "cohen-attack"),
+    *("athalye", "attack-dominance", "cohen-attack"),
     *("cohen-bounds", "cohen-cifar10", "cohen-high-prob", "cohen-imagenet", "cohen-predict", "cohen-train-noise"),
     *("levine-attack", "levine-cifar10", "levine-delta", "levine-imagenet", "levine-lee", "levine-mnist"),
     *("madry", "szegedy-transfer", "wong-kolter"),
