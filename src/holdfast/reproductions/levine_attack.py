@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from holdfast.analysis.published import figure
 from holdfast.reproductions import measures
+from holdfast.reproductions.adversarials import adversarial_gallery
 from holdfast.reproductions.base import Attacking, Finished, Model, Plan, Study, register
 from holdfast.reproductions.defences import (
     clean_accuracy,
@@ -156,6 +157,12 @@ def page(done: Finished) -> Page:
             "images are stored for nearest neighbours. Each answer of randomized ablation "
             f"takes {attacked.manifest.n or _VOTES[done.scale]:,} votes; in the paper 10,000, on 275 images.",
         ),
+        pictures=adversarial_gallery(
+            "levine-attack-adversarials",
+            "Figures 3 and 5: adversarials of randomized ablation",
+            {"": attacked},
+            "An abstention is a success of the attack, so these lie on the boundary between two classes.",
+        ),
     )
 
 
@@ -167,5 +174,6 @@ STUDY = register(
         cost={"smoke": "2 minutes", "small": "1 to 2 hours on 2 cores", "full": "hours on a GPU"},
         plan=plan,
         page=page,
+        items=("L13", "L14", "L15", "L34"),
     )
 )

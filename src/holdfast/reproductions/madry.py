@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.analysis.published import figure
 from holdfast.reproductions import measures
+from holdfast.reproductions.adversarials import adversarial_gallery
 from holdfast.reproductions.base import Attacking, Finished, Model, Plan, Study, register
 from holdfast.reproductions.defences import MNIST_EPSILON, accuracy_under, clean_accuracy, images, mnist_cnn, plain
 from holdfast.reproductions.pages import Group, Measured, Page, Row, Statement, Table
@@ -86,6 +87,11 @@ def page(done: Finished) -> Page:
             if kind == "cifar10"
             else ()
         ),
+        pictures=adversarial_gallery(
+            f"madry-{kind}-adversarials",
+            "Adversarials of PGD with 20 steps, at the full budget",
+            {title: _attacked(done, kind, name, "PGD-20") for name, title in _METHODS.items()},
+        ),
     )
 
 
@@ -117,5 +123,6 @@ STUDY = register(
         cost={"smoke": "2 minutes", "small": "hours on 2 cores", "full": "hours on a GPU"},
         plan=plan,
         page=page,
+        items=("H83", "H87"),
     )
 )
