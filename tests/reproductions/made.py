@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,17 @@ from holdfast.analysis.runs import CertifiedRun, analyze
 from holdfast.estimators import FixedSize
 from holdfast.execution.bound import describe_bound
 from holdfast.noises.base import find_guarantee
-from holdfast.reproductions.base import Attacking, Bounding, Certification, Finished, Model, Study, Trained
+from holdfast.reproductions.base import (
+    Attacking,
+    Bounding,
+    Certification,
+    Finished,
+    Model,
+    Noised,
+    Noising,
+    Study,
+    Trained,
+)
 from holdfast.stats.datasets import proportion
 from holdfast.store.attack import AttackRecord, AttackRun
 from holdfast.store.attack_manifest import AttackManifest
@@ -45,7 +56,19 @@ def finished(study: Study, scale: str, kind: str, certainty: float = 9.0) -> Fin
         for each in plan.attacks
     }
     transfer = {a: {b: proportion(40 if a == b else 10, 40) for b in plan.transfer} for a in plan.transfer}
-    return Finished(scale, kind, runs, models, (), attacks, transfer)
+    return Finished(
+        scale, kind, runs, models, (), attacks, transfer, {each.name: noised(each, kind) for each in plan.noisy}
+    )
+
+
+def noised(wanted: Noising, kind: str) -> tuple[Noised, ...]:
+    """Copies of two grey images, each at the distance that noise has on average."""
+    channels, *sides = DATA[kind][1]
+    values = channels * math.prod(sides) // (wanted.before * wanted.after) ** 2
+    sigma = parse_noise(wanted.noise).sigma / wanted.after if wanted.noise else 0.0
+    side = sides[0] // (wanted.before * wanted.after)
+    grey = np.full((side, side, 3), 128, np.uint8)
+    return tuple(Noised(index, "7", grey, sigma * math.sqrt(values), values, 0) for index in (0, 1))
 
 
 def promised(kind: str, every: int) -> DataManifest:

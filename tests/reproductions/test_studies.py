@@ -20,7 +20,8 @@ from holdfast.workflows.specs import parse_attack, parse_bound, parse_budgets, p
 
 NAMES = (
     *("athalye", "cohen-attack"),
-    *("cohen-bounds", "cohen-cifar10", "cohen-high-prob", "cohen-imagenet", "cohen-predict", "cohen-train-noise"),
+    *("cohen-bounds", "cohen-cifar10", "cohen-high-prob", "cohen-imagenet", "cohen-noise", "cohen-predict"),
+    *("cohen-prior-bounds", "cohen-resolution", "cohen-train-noise"),
     *("levine-attack", "levine-cifar10", "levine-delta", "levine-imagenet", "levine-lee", "levine-mnist"),
     *("madry", "szegedy-transfer", "wong-kolter"),
 )
@@ -138,7 +139,14 @@ def test_every_reproduced_share_and_median_has_its_interval(name: str, scale: st
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("levine-delta", None), ("cohen-bounds", None), *((n, k) for n, k in WITH_DATA)]
+    ("name", "kind"),
+    [
+        ("levine-delta", None),
+        ("cohen-bounds", None),
+        ("cohen-prior-bounds", None),
+        ("cohen-resolution", None),
+        *((n, k) for n, k in WITH_DATA),
+    ],
 )
 def test_the_html_page_is_whole_and_loads_nothing(name: str, kind: str | None) -> None:
     page = page_of(name, "small", kind)

@@ -105,8 +105,8 @@ def _page(study: Study, spec: str | None, scale: str, place: Workspace) -> Page:
         if study.needs_data:
             raise UsageError(f"{study.name} needs data: give --data {study.spelling()}; Holdfast downloads nothing")
         console.note(
-            f"Without --data {study.name} computes its equations only; with --data {study.spelling()} it trains and "
-            "certifies too"
+            f"Without --data {study.name} computes its equations only; with --data {study.spelling()} its page has "
+            "what needs data too"
         )
     if not study.data or spec is None:
         return study.page(Finished(scale))

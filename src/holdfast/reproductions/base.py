@@ -10,6 +10,9 @@ from holdfast.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from holdfast.analysis.runs import CertifiedRun
     from holdfast.data.base import DataSet
     from holdfast.reproductions.pages import Page
@@ -176,6 +179,29 @@ class Attacking:
 
 
 @dataclass(frozen=True)
+class Noising:
+    """Noisy copies of a few test images, one of each, for pictures. They are made anew each time, always the same.
+
+    The draw of an image is the same for all of these jobs, so that with Gaussian noise only sigma makes a difference.
+
+    Attributes:
+        name: of them.
+        noise: as on the command line; None for none.
+        every: copy every `every`-th test image.
+        limit: most images.
+        before: squares of so many pixels a side are averaged before the noise is added.
+        after: and so many a side of the noisy image afterwards.
+    """
+
+    name: str
+    noise: str | None
+    every: int
+    limit: int
+    before: int = 1
+    after: int = 1
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a study does at a scale, in this order.
 
@@ -185,6 +211,7 @@ class Plan:
         bounds: deterministic bounds.
         attacks: on models, and on certifications.
         transfer: names of attacks whose adversarials are given to the classifiers of all these attacks.
+        noisy: noisy copies of images.
     """
 
     models: tuple[Model, ...] = ()
@@ -192,6 +219,7 @@ class Plan:
     bounds: tuple[Bounding, ...] = ()
     attacks: tuple[Attacking, ...] = ()
     transfer: tuple[str, ...] = ()
+    noisy: tuple[Noising, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -216,6 +244,27 @@ class Trained:
         return self.training.get("recipe") != "untrained"
 
 
+@dataclass(frozen=True, eq=False)
+class Noised:
+    """A noisy copy of an image.
+
+    Attributes:
+        index: position of the image in its split.
+        label: name of its class.
+        picture: `(height, width, 3)`, values outside of the range of inputs clipped.
+        distance: L2 distance to the same image without noise, in input units.
+        values: how many values the copy has.
+        outside: how many of them lie outside of the range of inputs.
+    """
+
+    index: int
+    label: str
+    picture: NDArray[np.uint8]
+    distance: float
+    values: int
+    outside: int
+
+
 @dataclass(frozen=True)
 class Finished:
     """What a page is made from.
@@ -230,6 +279,7 @@ class Finished:
         transfer: first attack -> second attack -> share of the first one's adversarials that the second one's
             classifier gets wrong, among inputs that the first one's classifier gets right unchanged; None if there are
             no such inputs.
+        noisy: noisy copies of images, by the name of their job.
     """
 
     scale: str
@@ -239,6 +289,7 @@ class Finished:
     notes: tuple[str, ...] = ()
     attacks: Mapping[str, AttackRun] = field(default_factory=dict)
     transfer: Mapping[str, Mapping[str, Proportion | None]] = field(default_factory=dict)
+    noisy: Mapping[str, tuple[Noised, ...]] = field(default_factory=dict)
 
     def model_of(self, run: str) -> Trained:
         """The base classifier of a run."""
