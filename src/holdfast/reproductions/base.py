@@ -212,6 +212,7 @@ class Plan:
         attacks: on models, and on certifications.
         transfer: names of attacks whose adversarials are given to the classifiers of all these attacks.
         noisy: noisy copies of images.
+        asked: names of attacks whose classifiers, without noise, are asked how sure they are of the first adversarials.
     """
 
     models: tuple[Model, ...] = ()
@@ -220,6 +221,7 @@ class Plan:
     attacks: tuple[Attacking, ...] = ()
     transfer: tuple[str, ...] = ()
     noisy: tuple[Noising, ...] = ()
+    asked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -266,6 +268,19 @@ class Noised:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What a classifier says of an image, of the change of it alone, and of the changed image.
+
+    Each is the name of the most probable class, with its probability. The change is shown to it as it is drawn: grey
+    where nothing changed, and scaled so that the largest change is white or black.
+    """
+
+    unchanged: tuple[str, float]
+    change: tuple[str, float]
+    adversarial: tuple[str, float]
+
+
+@dataclass(frozen=True)
 class Finished:
     """What a page is made from.
 
@@ -280,6 +295,7 @@ class Finished:
             classifier gets wrong, among inputs that the first one's classifier gets right unchanged; None if there are
             no such inputs.
         noisy: noisy copies of images, by the name of their job.
+        asked: what classifiers say of the first adversarials, by the name of the attack and the index of the image.
     """
 
     scale: str
@@ -290,6 +306,7 @@ class Finished:
     attacks: Mapping[str, AttackRun] = field(default_factory=dict)
     transfer: Mapping[str, Mapping[str, Proportion | None]] = field(default_factory=dict)
     noisy: Mapping[str, tuple[Noised, ...]] = field(default_factory=dict)
+    asked: Mapping[str, Mapping[int, Asked]] = field(default_factory=dict)
 
     def model_of(self, run: str) -> Trained:
         """The base classifier of a run."""

@@ -96,6 +96,8 @@ def training(model: Trained) -> str:
         return f"{model.architecture}, untrained"
     if made.get("recipe") == "imported":
         return f"{model.architecture}, weights of {made.get('file', 'others')}"
+    if made.get("recipe") == "given":
+        return f"{model.architecture}, as given in {made.get('file', 'a file')}"
     copies = made.get("noise_copies", 1)
     several = "" if copies == 1 else f" x {copies} noisy copies"
     recipe = "" if made.get("recipe") == "noise" else f", {with_fractions(str(made.get('recipe')))}"

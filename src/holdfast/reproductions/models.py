@@ -194,6 +194,12 @@ def imagenet_gaussian(scale: str, sigma: float) -> Model:
     return Model(f"imagenet-sigma{sigma:g}", f"gaussian:sigma={sigma:g}", "resnet50", training)
 
 
+def imagenet_plain(scale: str) -> Model:
+    """ResNet-50 without noise, for attacks; with random weights below full scale."""
+    training = {**_COHEN, "flip": True, "recipe": "standard"} if scale == "full" else None
+    return Model("imagenet-plain", None, "resnet50", training)
+
+
 def cohen_run(scale: str, model: Model, sigma: float | None = None) -> Certification:
     """Cohen et al. 2019: n0 = 100, n = 100,000, alpha = 0.001; all images of CIFAR-10, every 100th of ImageNet.
 

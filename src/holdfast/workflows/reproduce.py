@@ -8,6 +8,7 @@ from holdfast.models.precision import AUTO, FLOAT32
 from holdfast.workflows.certify import Settings, certify_into, in_precision
 from holdfast.workflows.setup import Setup
 from holdfast.workflows.specs import parse_engine, parse_noise
+from holdfast.workflows.study_answers import answers
 from holdfast.workflows.study_attacks import attacked, bounded, transferred
 from holdfast.workflows.study_copies import noised
 from holdfast.workflows.study_models import Splits, check_entries, train_all
@@ -66,7 +67,9 @@ def finished(study: Study, spec: str, scale: str, place: Workspace) -> Finished:
     }
     matrix = transferred(plan.transfer, attacks, {each.name: each for each in plan.attacks}, models, splits, place)
     noisy = {each.name: noised(each, test) for each in plan.noisy}
-    return Finished(scale, kind, runs, trained, _notes(test), attacks, matrix, noisy)
+    jobs = {each.name: each for each in plan.attacks}
+    asked = {name: answers(attacks[name], jobs[name], models, splits, place) for name in plan.asked}
+    return Finished(scale, kind, runs, trained, _notes(test), attacks, matrix, noisy, asked)
 
 
 def _certified(job: Certification, model: Model, trained: Trained, splits: Splits, place: Workspace, scale: str) -> Run:
@@ -80,7 +83,7 @@ def _certified(job: Certification, model: Model, trained: Trained, splits: Split
     if found is not None:
         return found
     setup = Setup.load(
-        place.bundle(job.model),
+        place.model(job.model),
         splits.spec_for(model.options),
         job.noise,
         "test",
