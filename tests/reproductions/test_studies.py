@@ -22,7 +22,7 @@ NAMES = (
     *("athalye", "cohen-attack"),
     *("cohen-bounds", "cohen-cifar10", "cohen-high-prob", "cohen-imagenet", "cohen-noise", "cohen-predict"),
     *("cohen-prior-bounds", "cohen-resolution", "cohen-train-noise"),
-    "goodfellow-panda",
+    *("cw-targeted", "goodfellow-panda"),
     *("levine-attack", "levine-cifar10", "levine-delta", "levine-imagenet", "levine-lee", "levine-mnist"),
     *("madry", "szegedy-transfer", "wong-kolter"),
 )

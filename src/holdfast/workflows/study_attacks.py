@@ -156,7 +156,7 @@ def _check_attack(
         "attack": (manifest.attack, parse_attack(job.attack).to_dict()),
         "budget": (manifest.budgets, parse_budgets(job.budget)),
         "restarts": (manifest.restarts, job.restarts),
-        "target": (manifest.wanted, job.target),
+        "target": (None if manifest.wanted is None else str(manifest.wanted), job.target),
         "repeats": (manifest.repeats, job.repeats),
         "confidence": (manifest.confidence, job.confidence),
         "certification": (manifest.certification, None if certification is None else certification.manifest.digest),
