@@ -19,6 +19,7 @@ SHAPES = {
     "resnet18": (6, 32, 32),
     "sparse-cnn": (2, 28, 28),
     "wong-small": (1, 8, 8),
+    "madry-cnn": (1, 28, 28),
     "fc": (2, 5),
 }
 
@@ -94,6 +95,18 @@ def test_mnist_cnn_is_that_of_table_9():
         shapes.append(tuple(x.shape[1:]))
     wanted = [(64, 14, 14)] * 2 + [(128, 7, 7)] * 2 + [(6272,)] + [(500,)] * 2 + [(100,)] * 2 + [(10,)]
     assert shapes == wanted
+
+
+def test_madry_cnn_is_that_of_the_paper():
+    """Two convolutions with 32 and 64 filters, each followed by pooling over 2 x 2, and 1,024 units."""
+    module = build("madry-cnn", (1, 28, 28), 10)
+    x, shapes = torch.rand(1, 1, 28, 28), []
+    for layer in module:
+        x = layer(x)
+        shapes.append(tuple(x.shape[1:]))
+    first, second = [(32, 28, 28)] * 2 + [(32, 14, 14)], [(64, 14, 14)] * 2 + [(64, 7, 7)]
+    assert shapes == [*first, *second, (3136,), (1024,), (1024,), (10,)]
+    assert size(module) == 3_274_634
 
 
 @pytest.mark.parametrize("shape", [(1, 4, 4), (3, 29, 31), (2, 32, 32), (1, 5, 18)])

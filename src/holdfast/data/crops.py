@@ -61,7 +61,7 @@ class ResizedCrop:
         top = np.minimum((uniforms[:, -2] * (height - down + 1)).astype(np.int64), height - down)
         left = np.minimum((uniforms[:, -1] * (width - across + 1)).astype(np.int64), width - across)
         found = np.stack([left, top, left + across, top + down], axis=1)
-        return np.where(fits.any(axis=1)[:, None], found, self._centred(height, width))
+        return np.where(np.any(fits, axis=1, keepdims=True), found, self._centred(height, width))
 
     def _centred(self, height: int, width: int) -> NDArray[np.int64]:
         across, down = width, height
