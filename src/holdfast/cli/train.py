@@ -76,9 +76,9 @@ def train_command(
         float, typer.Option("--factor", help="With --schedule step: what the learning rate is multiplied by.")
     ] = 0.1,
     momentum: Annotated[float, typer.Option("--momentum", help="Momentum of sgd.")] = 0.9,
-    nesterov: Annotated[
-        bool, typer.Option("--nesterov/--no-nesterov", help="Whether the momentum of sgd is Nesterov's.")
-    ] = True,
+    plain_momentum: Annotated[
+        bool, typer.Option("--no-nesterov", help="Give sgd plain momentum instead of Nesterov's.")
+    ] = False,
     label_smoothing: Annotated[
         float, typer.Option("--label-smoothing", help="Share of each label that is spread over all classes.")
     ] = 0.0,
@@ -146,7 +146,7 @@ def train_command(
         milestones=() if milestones is None else parse_whole_numbers("--milestones", milestones),
         factor=factor,
         momentum=momentum,
-        nesterov=nesterov,
+        nesterov=not plain_momentum,
         label_smoothing=label_smoothing,
         precision=precision,
         noise_copies=noise_copies,
