@@ -63,5 +63,6 @@ STUDY = register(
         cost=IMAGENET_COST,
         plan=plan,
         page=page,
+        items=("C46", "C47", "C67"),
     )
 )

@@ -169,5 +169,6 @@ STUDY = register(
         cost={"smoke": "2 minutes", "small": "1 to 1.5 hours on 2 cores", "full": "days on a GPU"},
         plan=plan,
         page=page,
+        items=("L18", "L29", "L30", "L32"),
     )
 )

@@ -50,5 +50,6 @@ STUDY = register(
         cost=IMAGENET_COST,
         plan=plan,
         page=page,
+        items=("L8", "L20", "L29", "L31"),
     )
 )

@@ -102,5 +102,6 @@ STUDY = register(
         cost={"smoke": "1 minute", "small": "1 to 1.5 hours on 2 cores", "full": "hours on a GPU"},
         plan=plan,
         page=page,
+        items=("L29",),
     )
 )

@@ -179,10 +179,12 @@ def _gaussian(figure: PublishedFigure, noise: dict[str, Any]) -> bool:
 def _ablation(figure: PublishedFigure, noise: dict[str, Any]) -> bool:
     if figure.metric not in _OF_ABLATION:
         return False
-    settings, null = _settings(figure), noise.get("null", "multichannel")
-    # The paper normalizes ImageNet before it doubles the channels, and nothing else.
-    doubled = "normalized" if figure.dataset == "ImageNet" else "multichannel"
-    return (settings.get("k"), settings.get("null")) == (str(noise["k"]), "multichannel" if null == doubled else null)
+    settings = _settings(figure)
+    encoding = settings.get("null")
+    # The paper normalizes the channels of ImageNet, and of nothing else, before it doubles them.
+    if (figure.dataset, encoding) == ("ImageNet", "multichannel"):
+        encoding = "normalized"
+    return (settings.get("k"), encoding) == (str(noise["k"]), noise.get("null", "multichannel"))
 
 
 def _settings(figure: PublishedFigure) -> dict[str, str]:
