@@ -4,7 +4,7 @@ Columns of the table:
 
 * `study`, `data`: which plans the row is about, as patterns (`cohen-*`, `*`).
 * `job`: which of their jobs, as a kind and a pattern of names (`model:mnist-k*`, `run:*`, `bound:*`, `attack:*`), or
-  `study` for the plan as a whole.
+  several with bars between them, or `study` for the plan as a whole.
 * `setting`: what is compared. Of a model: `architecture`, `arguments.NAME`, `noise.NAME`, `recipe.NAME`, `rates` (pairs
   of a learning rate and the epochs that it lasts) and all settings of a training. Of a run, a bound or an attack: its
   attributes, `images` (how many), `bound.NAME`, `attack.NAME`. Of the plan: `sigma` and `k`, all that are there.
@@ -67,7 +67,8 @@ class Setting:
             return self.paper
 
     def about(self, study: str, kind: str, job: str) -> bool:
-        return all(map(fnmatchcase, (study, kind, job), (self.study, self.data, self.job)))
+        plan = fnmatchcase(study, self.study) and fnmatchcase(kind, self.data)
+        return plan and any(fnmatchcase(job, pattern) for pattern in self.job.split("|"))
 
 
 with TABLE.open(encoding="utf-8", newline="") as file:

@@ -13,6 +13,7 @@ from holdfast.data.crops import UNIFORMS, ResizedCrop
 from holdfast.errors import UsageError
 from holdfast.noises.ablation import Ablation
 from holdfast.noises.gaussian import Gaussian
+from holdfast.noises.uniform_flip import UniformFlip
 from holdfast.sampling.rng import Stream, generator
 from holdfast.training.augment import resized
 from holdfast.training.config import TrainConfig
@@ -95,6 +96,15 @@ def test_a_training_on_whole_images_is_written_and_records_its_settings(tmp_path
     assert trained.training["resized_crop"] == (0.08, 1.0)
     assert trained.training["crop_ratio"] == (0.5, 2.0)
     assert trained.trained_for == Ablation(100, null="normalized", fill=tuple(info.noise["fill"]))
+
+
+def test_noise_on_a_grid_takes_rectangles_of_whole_images_alone(pictures: DataSet) -> None:
+    """Resized inputs lie between the values of the grid; whole images come as 8-bit values."""
+    data, noise = open_data("digits", None, "train", {}), UniformFlip(0.9, 17)
+    with pytest.raises(UsageError, match="resized_crop makes values between the 17 that this noise is for"):
+        Trainer(begun_bundle(data, noise, "digits-cnn"), CONFIG, data, CPU, Team())
+    info = begun_bundle(pictures, UniformFlip(0.9, 256), "resnet20")
+    assert Trainer(info, CONFIG, pictures, CPU, Team()).step(torch.arange(4)).isfinite().all()
 
 
 def test_features_have_no_rectangles(tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ STUDY = register(
         name="levine-attack",
         title="Levine & Feizi 2020, Table 2: the Pointwise attack on MNIST",
         data=("mnist",),
-        cost={"smoke": "2 minutes", "small": "1 to 2 hours on 2 cores", "full": "hours on a GPU"},
+        cost={"smoke": "2 minutes", "small": "1 to 2 hours on 2 cores", "full": "days on a GPU"},
         plan=plan,
         page=page,
     )

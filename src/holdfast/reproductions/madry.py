@@ -130,7 +130,7 @@ STUDY = register(
         name="madry",
         title="Madry et al. 2018: adversarial training under FGSM, PGD and Carlini & Wagner",
         data=("mnist", "cifar10"),
-        cost={"smoke": "2 minutes", "small": "hours on 2 cores", "full": "hours on a GPU"},
+        cost={"smoke": "2 minutes", "small": "hours on 2 cores", "full": "a day on a GPU"},
         plan=plan,
         page=page,
     )

@@ -155,7 +155,7 @@ STUDY = register(
         name="wong-kolter",
         title="Wong & Kolter 2018, Table 1: bounds of the convex outer polytope, and attacks",
         data=("fashion-mnist", "mnist", "svhn", "har"),
-        cost={"smoke": "2 minutes", "small": "1 to 3 hours on 2 cores", "full": "an hour on a GPU"},
+        cost={"smoke": "2 minutes", "small": "1 to 3 hours on 2 cores", "full": "hours on a GPU"},
         plan=plan,
         page=page,
     )

@@ -16,12 +16,22 @@ if TYPE_CHECKING:
     from holdfast.training.config import TrainConfig
 
 
-def check_augmentation(config: TrainConfig, shape: tuple[int, ...]) -> None:
-    """Raise UsageError if `config` asks for augmentation that inputs of this shape do not allow."""
+def check_augmentation(config: TrainConfig, shape: tuple[int, ...], grid: int | None = None) -> None:
+    """Raise UsageError if `config` asks for augmentation that these inputs do not allow.
+
+    Args:
+        config: the settings.
+        shape: of an input.
+        grid: number of values that an input value can have; None for any value.
+    """
     if (config.crop or config.flip or config.resized_crop) and len(shape) != 3:
         raise UsageError(
             f"crop and flip are for images (channels, height, width), and so is resized_crop; got inputs of shape "
             f"{shape}"
+        )
+    if config.resized_crop and grid is not None:
+        raise UsageError(
+            f"resized_crop makes values between the {grid} that this noise is for; leave it out, or take crop"
         )
 
 

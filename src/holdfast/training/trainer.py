@@ -80,7 +80,9 @@ class Trainer:
         self.config = config
         self.noise = info.trained_for
         config.recipe.check(self.noise, config)
-        check_augmentation(config, data.shape)
+        # Whole images are resized to 8-bit values.
+        grid = None if self.noise is None or data.crops_whole_images else self.noise.grid
+        check_augmentation(config, data.shape, grid)
         self.space = info.input_space
         self.device = device
         with torch.random.fork_rng(devices=[]):
