@@ -18,6 +18,7 @@ from holdfast.sampling.rng import Stream, generator
 from holdfast.training.augment import resized
 from holdfast.training.config import TrainConfig
 from holdfast.training.devices import Team
+from holdfast.training.inputs import Inputs
 from holdfast.training.loop import train
 from holdfast.training.trainer import Trainer
 from holdfast.workflows.train import begun_bundle
@@ -72,6 +73,17 @@ def test_a_step_sees_rectangles_of_whole_images(pictures: DataSet) -> None:
     expected = pictures.cropped([5, 0], ResizedCrop((0.08, 1.0)), uniforms)
     assert torch.equal(seen, torch.from_numpy(expected))
     assert labels.tolist() == [1, 0]
+
+
+def test_threads_decode_the_same_rectangles(pictures: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs, uniforms = Inputs(pictures, CPU, most_bytes=0), torch.rand(5, UNIFORMS, dtype=torch.float64)
+    found = []
+    for threads in (1, 3, 9):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        found.append(inputs.cropped(torch.tensor([4, 0, 5, 2, 0]), ResizedCrop((0.08, 1.0)), uniforms))
+    for x, labels in found:
+        assert torch.equal(x, found[0][0])
+        assert labels.tolist() == [1, 0, 1, 0, 0]
 
 
 def test_a_step_sees_rectangles_of_the_inputs_where_there_is_nothing_larger() -> None:
