@@ -46,6 +46,9 @@ DIGITS = [
     (made("hop-skip-jump", "linf", steps=8), math.inf, 0.3),
     (made("pointwise"), math.inf, 8),
     (made("one-pixel"), 3, 3),
+    (made("jsma"), math.inf, 8),
+    (made("patch"), 16, 16),
+    (made("background"), math.inf, 0.6),
 ]
 # One of each, in its first norm, as short as it may be.
 SHORT = [
@@ -63,7 +66,12 @@ SHORT = [
     made("hop-skip-jump", steps=3),
     made("pointwise"),
     made("one-pixel", generations=20),
+    made("jsma"),
+    made("patch", steps=10, tries=1),
+    made("background", colours=32),
 ]
+# These need to know what lies beside what.
+OF_IMAGES = ("autoattack", "background", "patch")
 BUDGETS = {Norm.LINF: 0.4, Norm.L2: 3.0, Norm.L0: 5.0}
 
 
@@ -162,7 +170,7 @@ class Coloured(nn.Module):
         return torch.stack([value.sum(1), 8.0 + 0 * value.sum(1), -value.sum(1)], dim=1)
 
 
-@pytest.mark.parametrize("name", ["pointwise", "cw-l0", "one-pixel"])
+@pytest.mark.parametrize("name", ["pointwise", "cw-l0", "one-pixel", "jsma"])
 def test_sparse_attacks_count_pixels_and_not_channels(name: str) -> None:
     target = PlainTarget(Coloured().eval(), 3, (2, 3, 4), -1.0, 3.0)
     # Not zero, where both directions are equally good. 8 is passed by two pixels: one gives 6 - 0.02 more at most.
@@ -175,7 +183,7 @@ def test_sparse_attacks_count_pixels_and_not_channels(name: str) -> None:
     assert made(name).run(target, x, 1, 1) is None
 
 
-@pytest.mark.parametrize("attack", [each for each in SHORT if each.name not in ("autoattack",)], ids=str)
+@pytest.mark.parametrize("attack", [each for each in SHORT if each.name not in OF_IMAGES], ids=str)
 def test_another_range_and_features_instead_of_images(attack: Attack) -> None:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(6, 4)).eval()
@@ -191,9 +199,11 @@ def test_another_range_and_features_instead_of_images(attack: Attack) -> None:
         assert distance(x, found, Norm.L0) < 6
 
 
-def test_autoattack_is_for_images_of_enough_classes(plain: Victim) -> None:
-    with pytest.raises(UsageError, match="autoattack is for images"):
-        made("autoattack").run(PlainTarget(nn.Linear(6, 4).eval(), 4, (6,)), torch.zeros(6), 0, 0.1)
+@pytest.mark.parametrize("name", OF_IMAGES)
+def test_some_attacks_are_for_images(name: str) -> None:
+    attack = made(name)
+    with pytest.raises(UsageError, match=f"{name} is for images"):
+        attack.run(PlainTarget(nn.Linear(6, 4).eval(), 4, (6,)), torch.zeros(6), 0, BUDGETS[attack.measure])
 
 
 def test_a_fixed_budget_attack_stays_within_and_a_smaller_budget_finds_less(plain: Victim) -> None:
@@ -254,7 +264,7 @@ def test_an_l0_budget_is_a_whole_number_of_pixels(plain: Victim) -> None:
 @pytest.mark.parametrize(
     ("description", "message"),
     [
-        ({"name": "magic"}, "unknown attack 'magic'; known are autoattack, boundary"),
+        ({"name": "magic"}, "unknown attack 'magic'; known are autoattack, background, boundary"),
         ({"name": "pgd", "norm": "l0"}, "'pgd' is measured in l2, linf, got 'l0'"),
         ({"name": "pgd", "norm": "l3"}, "'pgd' is measured in l2, linf, got 'l3'"),
         ({"name": "pgd", "steps": 0}, "steps must be a whole number of at least 1, got 0"),
@@ -266,6 +276,12 @@ def test_an_l0_budget_is_a_whole_number_of_pixels(plain: Victim) -> None:
         ({"name": "nattack", "coarse": 0}, "coarse must be a whole number of at least 1"),
         ({"name": "smooth-pgd", "objective": "hard"}, "objective must be soft or expected"),
         ({"name": "smooth-pgd", "fresh": 2}, "fresh must be 1"),
+        ({"name": "jsma", "theta": 0.0}, "theta must be a share of the range from -1 to 1, and not 0; got 0.0"),
+        ({"name": "jsma", "theta": 1.5}, "theta must be a share"),
+        ({"name": "jsma", "outputs": "votes"}, "outputs must be logits or softmax, got 'votes'"),
+        ({"name": "patch", "samples": 0}, "samples must be a whole number of at least 1"),
+        ({"name": "background", "colours": 1}, "colours must be a whole number of at least 2"),
+        ({"name": "background", "near": 0}, "near must be a number between 0 and 1"),
         ({"name": "pointwise", "norm": "l0"}, "no parameter 'norm'; it takes steps"),
     ],
 )
