@@ -48,11 +48,9 @@ class Gallery:
 
 def write_gallery(folder: Folder, gallery: Gallery) -> None:
     """Write the gallery of a run, whole or not at all."""
-    arrays = {"index": gallery.index, "pictures": gallery.pictures}
-    if gallery.labels is not None:
-        arrays["labels"] = gallery.labels
+    labels = {} if gallery.labels is None else {"labels": gallery.labels}
     with folder.replacing(GALLERY) as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, allow_pickle=False, index=gallery.index, pictures=gallery.pictures, **labels)
 
 
 def read_gallery(folder: Where | Folder) -> Gallery | None:
@@ -83,8 +81,8 @@ def read_gallery(folder: Where | Folder) -> Gallery | None:
     copies = (len(index), pictures.shape[1] - 1)
     if labels is not None and (labels.dtype.kind not in "iu" or labels.shape != copies):
         raise RunError(
-            f"{path} holds labels {labels.dtype}{labels.shape}; expected int64 {copies}, one for each noisy copy. Delete "
-            "it to have the report without pictures"
+            f"{path} holds labels {labels.dtype}{labels.shape}; expected int64 {copies}, one for each noisy copy. "
+            "Delete it to have the report without pictures"
         )
     return Gallery(index, pictures, labels)
 
