@@ -87,7 +87,7 @@ def _place(folder: Path, device: str, threads: int, workers: int, hidden: bool) 
     from holdfast.workflows.study_models import Workspace
 
     # Fail now, not after hours of work.
-    for package in ("jinja2", "altair", "vl_convert"):
+    for package in ("jinja2", "altair", "vl_convert", "PIL"):
         extras.load(package, "Writing the page of a reproduction")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--out names the file {folder}, expected a folder, or a name that does not exist yet")
@@ -115,17 +115,18 @@ def _page(study: Study, spec: str | None, scale: str, place: Workspace) -> Page:
 
 
 def _write(study: Study, page: Page, folder: Below, command: str, as_json: bool) -> None:
-    """Markdown, HTML and charts into the folder; the tables, or one JSON document, to the terminal."""
+    """Markdown, HTML, charts and pictures into the folder; the tables, or one JSON document, to the terminal."""
     from holdfast.outputs import whole_file
-    from holdfast.reproductions.writing import document, html, markdown, text
+    from holdfast.reproductions.writing import document, html, markdown, picture_files, text
 
     files = {f"{study.name}.md": markdown(page), f"{study.name}.html": html(page, command)}
     files |= {chart.file: chart.draw() for chart in page.charts}
-    for name, content in files.items():
+    contents = {**{name: content.encode() for name, content in files.items()}, **picture_files(page)}
+    for name, content in contents.items():
         with whole_file(folder / name) as file:
-            file.write(content.encode())
+            file.write(content)
     if as_json:
-        console.print_json({"name": study.name, "files": [str(folder / name) for name in files], **document(page)})
+        console.print_json({"name": study.name, "files": [str(folder / name) for name in contents], **document(page)})
     else:
         sys.stdout.write(text(page))
 
