@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from holdfast.analysis.accuracy import median_interval
+from holdfast.analysis.accuracy import certified_correctly, median_interval
+from holdfast.analysis.accuracy import median_among_certified as _median_among_certified
 from holdfast.analysis.charts import MOST_STEPS
 from holdfast.analysis.charts import picture as curve_picture
 from holdfast.analysis.curves import curves
@@ -48,6 +49,22 @@ def median(run: CertifiedRun) -> Measured:
     """The median certified radius in pixels, with an interval for the median of all images of this kind."""
     lower, upper = median_interval(run.results, run.alpha)
     return Measured(summarize(run, ()).median_certified_radius, "pixels", lower, upper, True)
+
+
+def median_among_certified(run: CertifiedRun) -> Measured:
+    """The median radius of the images certified for their true class, in pixels.
+
+    Its interval is for the median of all images that this procedure certifies so. It covers the sampling of images
+    alone: of the certified ones, more than a share alpha may be certified falsely.
+    """
+    certified = certified_correctly(run.results)
+    lower, upper = median_interval(certified, 0.0) if certified else (None, None)
+    return Measured(_median_among_certified(run.results), "pixels", lower, upper, True)
+
+
+def share_of(hits: int, examples: int) -> Measured:
+    """A share of examples with its exact interval; N/A without any."""
+    return Measured.share(proportion(hits, examples)) if examples else Measured(None, "share", interval=True)
 
 
 def certified(run: CertifiedRun, radii: Sequence[float]) -> list[Measured]:
