@@ -201,9 +201,7 @@ def test_widths_that_cannot_be(widths):
 
 
 def test_unknown_name():
-    with pytest.raises(
-        UsageError, match="unknown architecture 'vgg'; known are autoencoder, binarized-cnn, "
-    ):
+    with pytest.raises(UsageError, match="unknown architecture 'vgg'; known are autoencoder, binarized-cnn, "):
         build("vgg", (3, 32, 32), 10)
 
 

@@ -17,6 +17,7 @@ from holdfast.noises.base import (
     noise_names,
     pixel_count,
 )
+from holdfast.noises.channel_flip import ChannelFlip
 from holdfast.noises.gaussian import Gaussian
 from holdfast.noises.laplace import Laplace
 from holdfast.noises.lattice_gaussian import LatticeGaussian
@@ -45,6 +46,9 @@ CASES = [
     (UniformFlip(0.5), (1, 8, 8)),
     (UniformFlip(0.5), (3, 5, 7)),
     (UniformFlip(0.8), (11,)),
+    (ChannelFlip(0.5), (1, 8, 8)),
+    (ChannelFlip(0.5), (3, 5, 7)),
+    (ChannelFlip(0.8), (11,)),
 ]
 CASES += [(noise, (1, 8, 8)) for noise in others(noise for noise, _ in CASES)]
 
