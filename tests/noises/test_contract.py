@@ -145,7 +145,8 @@ def test_guarantees_grow_with_the_bounds_and_abstain_without_a_majority(noise: N
 
 def test_unknown_names_and_parameters_are_refused_with_what_is_known() -> None:
     with pytest.raises(
-        UsageError, match=r"'laplacian'; known are ablation, gaussian, laplace, lattice-gaussian, partition, "
+        UsageError,
+        match=r"'laplacian'; known are ablation, channel-flip, gaussian, laplace, lattice-gaussian, partition, ",
     ):
         noise_from_dict({"name": "laplacian"})
     with pytest.raises(UsageError, match=r"no parameter 'sigm'; it takes sigma"):

@@ -10,7 +10,17 @@ from holdfast.analysis.runs import CertifiedRun, analyze
 from holdfast.estimators import FixedSize
 from holdfast.execution.bound import describe_bound
 from holdfast.noises.base import find_guarantee
-from holdfast.reproductions.base import Attacking, Bounding, Certification, Finished, Model, Study, Trained
+from holdfast.reproductions.base import (
+    Answered,
+    Answering,
+    Attacking,
+    Bounding,
+    Certification,
+    Finished,
+    Model,
+    Study,
+    Trained,
+)
 from holdfast.stats.datasets import proportion
 from holdfast.store.attack import AttackRecord, AttackRun
 from holdfast.store.attack_manifest import AttackManifest
@@ -44,8 +54,9 @@ def finished(study: Study, scale: str, kind: str, certainty: float = 9.0) -> Fin
         each.name: attacked(each, kind, models[each.model].sha256, runs[each.run].manifest.digest if each.run else None)
         for each in plan.attacks
     }
+    answers = {each.name: answered(each, kind, models[each.model].sha256) for each in plan.answers}
     transfer = {a: {b: proportion(40 if a == b else 10, 40) for b in plan.transfer} for a in plan.transfer}
-    return Finished(scale, kind, runs, models, (), attacks, transfer)
+    return Finished(scale, kind, runs, models, (), attacks, transfer, answers)
 
 
 def promised(kind: str, every: int) -> DataManifest:
@@ -54,6 +65,13 @@ def promised(kind: str, every: int) -> DataManifest:
     return DataManifest(
         source, "test", "ab" * 32, size, shape, 0.0, 1.0, tuple(map(str, range(classes))), "", every, _MOST
     )
+
+
+def answered(wanted: Answering, kind: str, digest: str) -> Answered:
+    """Nine answers of ten are right."""
+    data = promised(kind, wanted.every)
+    count = len(data.indices())
+    return Answered(digest, count * 9 // 10, count, count // _CLASSES, data)
 
 
 def bounded(wanted: Bounding, kind: str, digest: str) -> CertifiedRun:

@@ -21,7 +21,16 @@ from holdfast.workflows.specs import parse_attack, parse_bound, parse_budgets, p
 NAMES = (
     *("athalye", "cohen-attack"),
     *("cohen-bounds", "cohen-cifar10", "cohen-high-prob", "cohen-imagenet", "cohen-predict", "cohen-train-noise"),
-    *("levine-attack", "levine-cifar10", "levine-cw", "levine-delta", "levine-imagenet", "levine-lee", "levine-mnist"),
+    *(
+        "levine-attack",
+        "levine-cifar10",
+        "levine-cw",
+        "levine-delta",
+        "levine-imagenet",
+        "levine-lee",
+        "levine-mnist",
+        "levine-unprotected",
+    ),
     *("madry", "szegedy-transfer", "wong-kolter"),
 )
 WITH_DATA = [(study.name, kind) for study in studies() for kind in study.data]
@@ -70,7 +79,9 @@ def test_what_a_study_asks_for_can_be_done(name: str, scale: str, kind: str) -> 
     names = [each.name for each in (*plan.runs, *plan.bounds)]
     assert len(set(names)) == len(names)
     assert len({each.name for each in plan.attacks}) == len(plan.attacks)
-    assert {each.model for each in (*plan.bounds, *plan.attacks)} <= {model.name for model in plan.models}
+    assert {each.model for each in (*plan.bounds, *plan.attacks, *plan.answers)} <= {
+        model.name for model in plan.models
+    }
     for bound in plan.bounds:
         parse_bound(bound.bound)
     for each in plan.attacks:
@@ -82,7 +93,7 @@ def test_what_a_study_asks_for_can_be_done(name: str, scale: str, kind: str) -> 
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_models_and_runs_of_one_name_are_the_same_in_all_studies(scale: str) -> None:
-    for part in ("models", "runs", "bounds", "attacks"):
+    for part in ("models", "runs", "bounds", "attacks", "answers"):
         seen: dict[str, object] = {}
         for name, kind in WITH_DATA:
             for each in getattr(find_study(name).plan(scale, kind), part):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from holdfast.reproductions.pages import Page
     from holdfast.stats.datasets import Proportion
     from holdfast.store.attack import AttackRun
+    from holdfast.store.data_manifest import DataManifest
 
 SCALES = ("smoke", "small", "full")
 
@@ -176,6 +177,23 @@ class Attacking:
 
 
 @dataclass(frozen=True)
+class Answering:
+    """The answers of a classifier by itself, without noise: its clean accuracy.
+
+    Attributes:
+        name: of these answers.
+        model: the name of its classifier, trained without noise.
+        every: ask for every `every`-th test image.
+        limit: most images.
+    """
+
+    name: str
+    model: str
+    every: int
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a study does at a scale, in this order.
 
@@ -185,6 +203,7 @@ class Plan:
         bounds: deterministic bounds.
         attacks: on models, and on certifications.
         transfer: names of attacks whose adversarials are given to the classifiers of all these attacks.
+        answers: of models without noise.
     """
 
     models: tuple[Model, ...] = ()
@@ -192,6 +211,26 @@ class Plan:
     bounds: tuple[Bounding, ...] = ()
     attacks: tuple[Attacking, ...] = ()
     transfer: tuple[str, ...] = ()
+    answers: tuple[Answering, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a classifier answers without noise.
+
+    Attributes:
+        sha256: of the classifier's file.
+        right: images that it answers correctly.
+        examples: images that it was asked for.
+        most: images of the most frequent class among them.
+        data: which images.
+    """
+
+    sha256: str
+    right: int
+    examples: int
+    most: int
+    data: DataManifest
 
 
 @dataclass(frozen=True)
@@ -230,6 +269,7 @@ class Finished:
         transfer: first attack -> second attack -> share of the first one's adversarials that the second one's
             classifier gets wrong, among inputs that the first one's classifier gets right unchanged; None if there are
             no such inputs.
+        answers: without noise, by name.
     """
 
     scale: str
@@ -239,6 +279,7 @@ class Finished:
     notes: tuple[str, ...] = ()
     attacks: Mapping[str, AttackRun] = field(default_factory=dict)
     transfer: Mapping[str, Mapping[str, Proportion | None]] = field(default_factory=dict)
+    answers: Mapping[str, Answered] = field(default_factory=dict)
 
     def model_of(self, run: str) -> Trained:
         """The base classifier of a run."""

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from holdfast.reproductions import measures
+from holdfast.reproductions import levine_unprotected, measures
 from holdfast.reproductions.base import Finished, Plan, Study, register
 from holdfast.reproductions.levine import ABOUT_MEDIANS, group_of
-from holdfast.reproductions.models import FIXED_CROP, IMAGENET_COST, imagenet_ablation, imagenet_ablation_run
+from holdfast.reproductions.models import (
+    FIXED_CROP,
+    IMAGENET_COST,
+    imagenet_ablation,
+    imagenet_ablation_run,
+    imagenet_plain,
+    unprotected,
+)
 from holdfast.reproductions.pages import Group, Page, Statement, Table
 
 _KEPT = {"smoke": (1000,), "small": (500, 1000, 2000), "full": (500, 1000, 2000)}
@@ -14,7 +21,9 @@ _KEPT = {"smoke": (1000,), "small": (500, 1000, 2000), "full": (500, 1000, 2000)
 def plan(scale: str, kind: str) -> Plan:
     """A model and a run for each k."""
     models = tuple(imagenet_ablation(scale, k) for k in _KEPT[scale])
-    return Plan(models, tuple(imagenet_ablation_run(scale, model) for model in models))
+    plain = imagenet_plain(scale)
+    runs = tuple(imagenet_ablation_run(scale, model) for model in models)
+    return Plan((*models, plain), runs, answers=(unprotected(scale, kind, plain),))
 
 
 def page(done: Finished) -> Page:
@@ -33,7 +42,11 @@ def page(done: Finished) -> Page:
         ),
         tables=(
             Table(
-                "Table 6: pixels kept", measures.COLUMNS, groups, (ABOUT_MEDIANS,), differences=not done.pipeline_check
+                "Table 6: pixels kept",
+                measures.COLUMNS,
+                (*groups, levine_unprotected.group_of(done, "imagenet")),
+                (ABOUT_MEDIANS,),
+                differences=not done.pipeline_check,
             ),
         ),
         statements=(_larger(groups),),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.analysis.runs import CertifiedRun
-    from holdfast.reproductions.base import Trained
+    from holdfast.reproductions.base import Answered, Trained
 
 SMOKE = "This is a smoke run: it shows that everything works, and its numbers mean nothing."
 UNTRAINED = (
@@ -60,6 +60,11 @@ def median_among_certified(run: CertifiedRun) -> Measured:
     certified = certified_correctly(run.results)
     lower, upper = median_interval(certified, 0.0) if certified else (None, None)
     return Measured(_median_among_certified(run.results), "pixels", lower, upper, True)
+
+
+def clean(answers: Answered) -> Measured:
+    """The share of images that a classifier answers correctly without noise."""
+    return Measured.share(proportion(answers.right, answers.examples))
 
 
 def share_of(hits: int, examples: int) -> Measured:

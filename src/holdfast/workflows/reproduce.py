@@ -8,6 +8,7 @@ from holdfast.models.precision import AUTO, FLOAT32
 from holdfast.workflows.certify import Settings, certify_into, in_precision
 from holdfast.workflows.setup import Setup
 from holdfast.workflows.specs import parse_engine, parse_noise
+from holdfast.workflows.study_answers import answered
 from holdfast.workflows.study_attacks import attacked, bounded, transferred
 from holdfast.workflows.study_models import Splits, check_entries, train_all
 
@@ -64,7 +65,10 @@ def finished(study: Study, spec: str, scale: str, place: Workspace) -> Finished:
         for each in plan.attacks
     }
     matrix = transferred(plan.transfer, attacks, {each.name: each for each in plan.attacks}, models, splits, place)
-    return Finished(scale, kind, runs, trained, _notes(test), attacks, matrix)
+    answers = {
+        each.name: answered(each, models[each.model], trained[each.model], splits, place) for each in plan.answers
+    }
+    return Finished(scale, kind, runs, trained, _notes(test), attacks, matrix, answers)
 
 
 def _certified(job: Certification, model: Model, trained: Trained, splits: Splits, place: Workspace, scale: str) -> Run:
