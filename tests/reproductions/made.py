@@ -17,6 +17,8 @@ from holdfast.reproductions.base import (
     Bounding,
     Certification,
     Finished,
+    Looked,
+    Looking,
     Model,
     Study,
     Trained,
@@ -55,8 +57,9 @@ def finished(study: Study, scale: str, kind: str, certainty: float = 9.0) -> Fin
         for each in plan.attacks
     }
     answers = {each.name: answered(each, kind, models[each.model].sha256) for each in plan.answers}
+    looks = {each.name: looked(each, kind) for each in plan.looks}
     transfer = {a: {b: proportion(40 if a == b else 10, 40) for b in plan.transfer} for a in plan.transfer}
-    return Finished(scale, kind, runs, models, (), attacks, transfer, answers)
+    return Finished(scale, kind, runs, models, (), attacks, transfer, answers, looks)
 
 
 def promised(kind: str, every: int) -> DataManifest:
@@ -72,6 +75,16 @@ def answered(wanted: Answering, kind: str, digest: str) -> Answered:
     data = promised(kind, wanted.every)
     count = len(data.indices())
     return Answered(digest, count * 9 // 10, count, count // _CLASSES, data)
+
+
+def looked(wanted: Looking, kind: str) -> Looked:
+    """Black images with a bright square, and a training set of four black pixels to each of another value."""
+    _, shape, size, classes = DATA[kind]
+    index = tuple(range(0, size, wanted.every))[: wanted.limit]
+    images = np.zeros((len(index), *shape), dtype=np.float32)
+    images[:, :, 4:8, 4:8] = 0.9
+    labels = tuple(str(number % classes) for number in index)
+    return Looked(index, labels, images, (0.1306,) * shape[0], (1020, *[1] * 255))
 
 
 def bounded(wanted: Bounding, kind: str, digest: str) -> CertifiedRun:

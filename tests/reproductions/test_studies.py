@@ -21,16 +21,8 @@ from holdfast.workflows.specs import parse_attack, parse_bound, parse_budgets, p
 NAMES = (
     *("athalye", "cohen-attack"),
     *("cohen-bounds", "cohen-cifar10", "cohen-high-prob", "cohen-imagenet", "cohen-predict", "cohen-train-noise"),
-    *(
-        "levine-attack",
-        "levine-cifar10",
-        "levine-cw",
-        "levine-delta",
-        "levine-imagenet",
-        "levine-lee",
-        "levine-mnist",
-        "levine-unprotected",
-    ),
+    *("levine-attack", "levine-cifar10", "levine-cw", "levine-delta", "levine-imagenet", "levine-lee"),
+    *("levine-mnist", "levine-null", "levine-unprotected"),
     *("madry", "szegedy-transfer", "wong-kolter"),
 )
 WITH_DATA = [(study.name, kind) for study in studies() for kind in study.data]
@@ -268,14 +260,20 @@ def test_levine_lee_computes_its_equations_without_data() -> None:
         ("116,168", "116,168.0"),
         ("50,590.4", "50,590.4"),
     ]
-    assert len(page.tables) == 1
-    assert all(each.holds for each in page.statements)
-    assert [
-        row.printed for key, row in rows(page_of("levine-lee", "small", "mnist")).items() if key[2] == "median"
-    ] == [
-        "4",
-        "8",
+    assert [row.found[0].text for group in page.tables[1].groups for row in group.rows] == [
+        "0.5965",
+        "0.7606",
+        "0.6000",
     ]
+    assert len(page.tables) == 2
+    assert all(each.holds for each in page.statements)
+    medians = {
+        key: row.printed for key, row in rows(page_of("levine-lee", "small", "mnist")).items() if key[2] == "median"
+    }
+    assert {key[1]: printed for key, printed in medians.items() if key[0] == "Table 7"} == {
+        "Lee et al., kappa = 0.8, black and white": "4",
+        "ablation, k = 45": "8",
+    }
 
 
 def test_delta_and_bounds_hold_what_they_state() -> None:

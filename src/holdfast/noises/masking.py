@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 # NULL pixels in pictures: a colour that grey images do not have and photographs rarely do.
-_NULL_COLOUR = np.array([38, 166, 154], dtype=np.uint8)
+NULL_COLOUR = np.array([38, 166, 154], dtype=np.uint8)
 
 
 class MaskingNoise(Noise):
@@ -102,7 +102,7 @@ class MaskingNoise(Noise):
             return grey_or_rgb(noisy)
         channels = len(noisy) // 2
         picture = grey_or_rgb(noisy[:channels])
-        picture[noisy.sum(axis=0) == 0] = _NULL_COLOUR
+        picture[noisy.sum(axis=0) == 0] = NULL_COLOUR
         return picture
 
     @property

@@ -10,6 +10,9 @@ from holdfast.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from holdfast.analysis.runs import CertifiedRun
     from holdfast.data.base import DataSet
     from holdfast.reproductions.pages import Page
@@ -194,6 +197,21 @@ class Answering:
 
 
 @dataclass(frozen=True)
+class Looking:
+    """Test images that a page shows as they are, with the values of the training set; in [0, 1].
+
+    Attributes:
+        name: of them.
+        every: take every `every`-th test image.
+        limit: most images.
+    """
+
+    name: str
+    every: int
+    limit: int
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a study does at a scale, in this order.
 
@@ -204,6 +222,7 @@ class Plan:
         attacks: on models, and on certifications.
         transfer: names of attacks whose adversarials are given to the classifiers of all these attacks.
         answers: of models without noise.
+        looks: images to show.
     """
 
     models: tuple[Model, ...] = ()
@@ -212,6 +231,7 @@ class Plan:
     attacks: tuple[Attacking, ...] = ()
     transfer: tuple[str, ...] = ()
     answers: tuple[Answering, ...] = ()
+    looks: tuple[Looking, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -231,6 +251,25 @@ class Answered:
     examples: int
     most: int
     data: DataManifest
+
+
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """Images as they are.
+
+    Attributes:
+        index: position of each in the test split.
+        labels: name of the class of each.
+        images: `(images, channels, height, width)`, in [0, 1].
+        mean: of each channel of the training set.
+        counts: how many values of the training set are 0, 1, ..., 255 (255ths, rounded).
+    """
+
+    index: tuple[int, ...]
+    labels: tuple[str, ...]
+    images: NDArray[np.float32]
+    mean: tuple[float, ...]
+    counts: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -270,6 +309,7 @@ class Finished:
             classifier gets wrong, among inputs that the first one's classifier gets right unchanged; None if there are
             no such inputs.
         answers: without noise, by name.
+        looks: images to show, by name.
     """
 
     scale: str
@@ -280,6 +320,7 @@ class Finished:
     attacks: Mapping[str, AttackRun] = field(default_factory=dict)
     transfer: Mapping[str, Mapping[str, Proportion | None]] = field(default_factory=dict)
     answers: Mapping[str, Answered] = field(default_factory=dict)
+    looks: Mapping[str, Looked] = field(default_factory=dict)
 
     def model_of(self, run: str) -> Trained:
         """The base classifier of a run."""

@@ -177,6 +177,7 @@ def _largest_k(p: Fraction) -> int:
 def _changes() -> Table:
     """What certifying one change takes, where channels are counted and where pixels are."""
     kappa, channels = Fraction(1, 10), _VALUES // _PIXELS
+    own = _published("ImageNet", "randomized ablation").value or 0.0
     rows = (
         Row("one channel", None, (_probability(threshold(kappa, _LEVELS - 1, 1)),)),
         Row("one pixel: 3 channels", None, (_probability(threshold(kappa, _LEVELS - 1, channels)),)),
@@ -186,8 +187,8 @@ def _changes() -> Table:
         f"The probability of the top class above which flips with kappa = {_KAPPA} certify one change of an ImageNet "
         "image. Lee et al. keep or change each colour channel apart and count channels: their radius of 1 is no whole "
         "pixel, since a changed pixel may change three channels. The last row is for flips that keep or change the "
-        "channels of a pixel together, and counts pixels, as ablation does: its radius of 16 pixels covers up to 48 "
-        "channels if they lie in 16 pixels, and 16 channels wherever they lie. Exact."
+        f"channels of a pixel together, and counts pixels, as ablation does: its radius of {own:.0f} pixels covers "
+        f"{channels * own:.0f} channels if they lie in {own:.0f} pixels, and {own:.0f} wherever they lie. Exact."
     )
     return Table("What one change is", ("p needed",), (Group("", "", rows),), (note,))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from holdfast.reproductions import measures
 from holdfast.reproductions.base import Finished, Plan, Study, register
+from holdfast.reproductions.copies import copies_gallery
 from holdfast.reproductions.levine import ABOUT_MEDIANS, group_of
 from holdfast.reproductions.models import mnist, mnist_run
 from holdfast.reproductions.pages import Chart, Group, Page, Statement, Table
@@ -54,6 +55,11 @@ def page(done: Finished) -> Page:
                     [measures.drawn(done.runs[f"mnist-k{k}"], f"k = {k}", "mnist") for k in kept if k in _DRAWN]
                 ),
             ),
+        ),
+        pictures=copies_gallery(
+            "levine-mnist-figure-1",
+            "Figure 1: ablated copies with the base classifier's labels",
+            {f"k = {k}": done.runs[f"mnist-k{k}"] for k in kept if k in _DRAWN or len(kept) <= len(_DRAWN)},
         ),
         statements=_statements(done, table_1),
         notes=(

@@ -10,6 +10,7 @@ from holdfast.workflows.setup import Setup
 from holdfast.workflows.specs import parse_engine, parse_noise
 from holdfast.workflows.study_answers import answered
 from holdfast.workflows.study_attacks import attacked, bounded, transferred
+from holdfast.workflows.study_looks import looked
 from holdfast.workflows.study_models import Splits, check_entries, train_all
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def finished(study: Study, spec: str, scale: str, place: Workspace) -> Finished:
     answers = {
         each.name: answered(each, models[each.model], trained[each.model], splits, place) for each in plan.answers
     }
-    return Finished(scale, kind, runs, trained, _notes(test), attacks, matrix, answers)
+    looks = {each.name: looked(each, splits) for each in plan.looks}
+    return Finished(scale, kind, runs, trained, _notes(test), attacks, matrix, answers, looks)
 
 
 def _certified(job: Certification, model: Model, trained: Trained, splits: Splits, place: Workspace, scale: str) -> Run:
