@@ -101,6 +101,10 @@ def page(done: Finished) -> Page:
             ),
         ),
         pictures=(_pictures(looked),),
+        notes=(
+            f"The caption of the figure speaks of an image with k = {_KEPT} pixels ablated. k is the number of kept "
+            "pixels everywhere else in the paper, and here. The random noise is uniform in [0, 1].",
+        ),
     )
 
 

@@ -56,8 +56,8 @@ def page(done: Finished) -> Page:
     known = published(kind)
     cost = (known.value or 0.0) - (protected.value or 0.0)
     found = row.found[0] or Measured(None, "share", interval=True)
-    architecture = done.models[_model(done.scale, kind).name].architecture
-    same = architecture == _PAPERS[kind]
+    trained = done.models[_model(done.scale, kind).name]
+    same = trained.architecture == _PAPERS[kind]
     return Page(
         title=f"Levine & Feizi 2020: networks without protection on {dataset}, scale {done.scale}",
         intro=(
@@ -84,8 +84,12 @@ def page(done: Finished) -> Page:
             ),
         ),
         notes=(
-            "The paper takes both accuracies from public programs, whose training it does not describe: the network "
-            "here is trained like its protected ones, without noise.",
+            "The paper takes this accuracy from a public program, whose training it does not describe"
+            + (
+                ": the network here is trained like its protected ones, without noise."
+                if trained.training.get("recipe") == "standard"
+                else "."
+            ),
             "Weights of others can replace the training: holdfast import-weights --out "
             f"OUT/models/{_model(done.scale, kind).name}.safetensors. Then no training set is needed.",
         ),
