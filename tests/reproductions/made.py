@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ from holdfast.reproductions.base import (
     Looked,
     Looking,
     Model,
+    Noised,
+    Noising,
     Study,
     Trained,
 )
@@ -59,7 +62,18 @@ def finished(study: Study, scale: str, kind: str, certainty: float = 9.0) -> Fin
     answers = {each.name: answered(each, kind, models[each.model].sha256) for each in plan.answers}
     looks = {each.name: looked(each, kind) for each in plan.looks}
     transfer = {a: {b: proportion(40 if a == b else 10, 40) for b in plan.transfer} for a in plan.transfer}
-    return Finished(scale, kind, runs, models, (), attacks, transfer, answers, looks)
+    noisy = {each.name: noised(each, kind) for each in plan.noisy}
+    return Finished(scale, kind, runs, models, (), attacks, transfer, answers, looks, noisy)
+
+
+def noised(wanted: Noising, kind: str) -> tuple[Noised, ...]:
+    """Copies of two grey images, each at the distance that noise has on average."""
+    channels, *sides = DATA[kind][1]
+    values = channels * math.prod(sides) // (wanted.before * wanted.after) ** 2
+    sigma = parse_noise(wanted.noise).sigma / wanted.after if wanted.noise else 0.0
+    side = sides[0] // (wanted.before * wanted.after)
+    grey = np.full((side, side, 3), 128, np.uint8)
+    return tuple(Noised(index, "7", grey, sigma * math.sqrt(values), values, 0) for index in (0, 1))
 
 
 def promised(kind: str, every: int) -> DataManifest:

@@ -49,17 +49,17 @@ def said(page: Page) -> dict[str, bool | None]:
 def test_the_footnote_is_certified_as_lee_et_al_do() -> None:
     for kind, name in (("mnist", "mnist-k45"), ("imagenet", "imagenet-k1000")):
         plan = find_study("levine-lee").plan("full", kind)
-        again = next(run for run in plan.runs if run.name == f"{name}-footnote2")
+        again = next(run for run in plan.runs if run.name == f"footnote2-{name}")
         assert (again.model, again.n0, again.n, again.alpha) == (name, 100, 100_000, 0.001)
         main = next(run for run in plan.runs if run.name == name)
-        assert (again.every, again.limit) == (main.every, main.limit)
+        assert (again.every, again.limit, again.sample) == (main.every, main.limit, main.sample)
 
 
 def test_the_footnote_compares_the_same_images_and_projects_all() -> None:
     done = done_of("levine-lee", "small", "mnist", certainty=40.0)
     page = find_study("levine-lee").page(done)
     found = rows(page)
-    main, again = done.runs["mnist-k45"], done.runs["mnist-k45-footnote2"]
+    main, again = done.runs["mnist-k45"], done.runs["footnote2-mnist-k45"]
     both = {result.index for result in main.results} & {result.index for result in again.results}
     assert 0 < len(both) < len(again.results)
     expected = {
@@ -76,12 +76,12 @@ def test_the_footnote_compares_the_same_images_and_projects_all() -> None:
 @pytest.mark.parametrize(("changed", "holds"), [(False, True), (True, False)])
 def test_an_unchanged_median_is_judged_by_both_medians(changed: bool, holds: bool) -> None:
     done = done_of("levine-lee", "small", "mnist", certainty=1e6)
-    main, again = done.runs["mnist-k45"], done.runs["mnist-k45-footnote2"]
+    main, again = done.runs["mnist-k45"], done.runs["footnote2-mnist-k45"]
     indices = {result.index for result in again.results}
     more = 1.0 if changed else 0.0
     results = tuple(replace(result, radius=result.radius + more) for result in main.among(indices).results)
     other = replace(again, results=results)
-    page = find_study("levine-lee").page(replace(done, runs={**done.runs, "mnist-k45-footnote2": other}))
+    page = find_study("levine-lee").page(replace(done, runs={**done.runs, "footnote2-mnist-k45": other}))
     assert said(page)["the samples and the alpha of Lee et al. leave the median of ablation unchanged"] is holds
 
 

@@ -109,6 +109,7 @@ class Certification:
         bounds: the class bounds; by default the papers'.
         noise: to smooth with; None for the noise that the model was trained for.
         precision: of the base classifier; "auto" for the faster one of float32 and bfloat16.
+        sample: a random sample of so many test images in the place of `every` and `limit`, as on the command line.
     """
 
     name: str
@@ -121,6 +122,7 @@ class Certification:
     bounds: str = "cohen"
     noise: str | None = None
     precision: str = "auto"
+    sample: str | None = None
 
 
 @dataclass(frozen=True)
@@ -212,6 +214,29 @@ class Looking:
 
 
 @dataclass(frozen=True)
+class Noising:
+    """Noisy copies of a few test images, one of each, for pictures. They are made anew each time, always the same.
+
+    The draw of an image is the same for all of these jobs, so that with Gaussian noise only sigma makes a difference.
+
+    Attributes:
+        name: of them.
+        noise: as on the command line; None for none.
+        every: copy every `every`-th test image.
+        limit: most images.
+        before: squares of so many pixels a side are averaged before the noise is added.
+        after: and so many a side of the noisy image afterwards.
+    """
+
+    name: str
+    noise: str | None
+    every: int
+    limit: int
+    before: int = 1
+    after: int = 1
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a study does at a scale, in this order.
 
@@ -223,6 +248,8 @@ class Plan:
         transfer: names of attacks whose adversarials are given to the classifiers of all these attacks.
         answers: of models without noise.
         looks: images to show.
+        noisy: noisy copies of images.
+        asked: names of attacks whose classifiers, without noise, are asked how sure they are of the first adversarials.
     """
 
     models: tuple[Model, ...] = ()
@@ -232,6 +259,8 @@ class Plan:
     transfer: tuple[str, ...] = ()
     answers: tuple[Answering, ...] = ()
     looks: tuple[Looking, ...] = ()
+    noisy: tuple[Noising, ...] = ()
+    asked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -294,6 +323,40 @@ class Trained:
         return self.training.get("recipe") != "untrained"
 
 
+@dataclass(frozen=True, eq=False)
+class Noised:
+    """A noisy copy of an image.
+
+    Attributes:
+        index: position of the image in its split.
+        label: name of its class.
+        picture: `(height, width, 3)`, values outside of the range of inputs clipped.
+        distance: L2 distance to the same image without noise, in input units.
+        values: how many values the copy has.
+        outside: how many of them lie outside of the range of inputs.
+    """
+
+    index: int
+    label: str
+    picture: NDArray[np.uint8]
+    distance: float
+    values: int
+    outside: int
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a classifier says of an image, of the change of it alone, and of the changed image.
+
+    Each is the name of the most probable class, with its probability. The change is shown to it as it is drawn: grey
+    where nothing changed, and scaled so that the largest change is white or black.
+    """
+
+    unchanged: tuple[str, float]
+    change: tuple[str, float]
+    adversarial: tuple[str, float]
+
+
 @dataclass(frozen=True)
 class Finished:
     """What a page is made from.
@@ -310,6 +373,8 @@ class Finished:
             no such inputs.
         answers: without noise, by name.
         looks: images to show, by name.
+        noisy: noisy copies of images, by the name of their job.
+        asked: what classifiers say of the first adversarials, by the name of the attack and the index of the image.
     """
 
     scale: str
@@ -321,6 +386,8 @@ class Finished:
     transfer: Mapping[str, Mapping[str, Proportion | None]] = field(default_factory=dict)
     answers: Mapping[str, Answered] = field(default_factory=dict)
     looks: Mapping[str, Looked] = field(default_factory=dict)
+    noisy: Mapping[str, tuple[Noised, ...]] = field(default_factory=dict)
+    asked: Mapping[str, Mapping[int, Asked]] = field(default_factory=dict)
 
     def model_of(self, run: str) -> Trained:
         """The base classifier of a run."""

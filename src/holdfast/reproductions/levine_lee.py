@@ -59,7 +59,10 @@ def plan(scale: str, kind: str) -> Plan:
 
 def _imagenet_lee(scale: str) -> Model:
     """ResNet-50 for flips of channels. The paper's text fixes neither its training nor kappa."""
-    return replace(imagenet_gaussian(scale, 0.25), name="imagenet-lee", noise=_LEE_IMAGENET)
+    like = imagenet_gaussian(scale, 0.25)
+    # Resized crops have values between the levels that are flipped.
+    training = None if like.training is None else {**like.training, "resized_crop": None}
+    return replace(like, name="imagenet-lee", noise=_LEE_IMAGENET, training=training)
 
 
 def page(done: Finished) -> Page:

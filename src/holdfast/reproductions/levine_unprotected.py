@@ -8,7 +8,7 @@ from holdfast.analysis.published import figure
 from holdfast.reproductions import measures
 from holdfast.reproductions.base import Finished, Model, Plan, Study, register
 from holdfast.reproductions.defences import images
-from holdfast.reproductions.models import cifar_plain, imagenet_plain, unprotected
+from holdfast.reproductions.models import cifar_unprotected, imagenet_unprotected, unprotected
 from holdfast.reproductions.pages import Group, Measured, Page, Row, Statement, Table
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def plan(scale: str, kind: str) -> Plan:
 
 
 def _model(scale: str, kind: str) -> Model:
-    return cifar_plain(scale) if kind == "cifar10" else imagenet_plain(scale)
+    return cifar_unprotected(scale) if kind == "cifar10" else imagenet_unprotected(scale)
 
 
 def published(kind: str) -> PublishedFigure:
