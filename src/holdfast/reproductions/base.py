@@ -108,6 +108,7 @@ class Certification:
         bounds: the class bounds; by default the papers'.
         noise: to smooth with; None for the noise that the model was trained for.
         precision: of the base classifier; "auto" for the faster one of float32 and bfloat16.
+        sample: a random sample of so many test images in the place of `every` and `limit`, as on the command line.
     """
 
     name: str
@@ -120,6 +121,7 @@ class Certification:
     bounds: str = "cohen"
     noise: str | None = None
     precision: str = "auto"
+    sample: str | None = None
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def picture(runs: Sequence[CertifiedRun]) -> str:
 def settings(run: CertifiedRun, model: Trained) -> str:
     """The settings of a run in one sentence: model, training, images and samples."""
     manifest, data = run.manifest, run.data
-    chosen = which([result.index for result in run.results], data.size)
+    chosen = "a random sample" if data.sample else which([result.index for result in run.results], data.size)
     count = f"{len(run.results):,} of {data.size:,} test images{f' ({chosen})' if chosen else ''}"
     trained_for = "" if model.noise == run.method else f", trained for {model.noise}"
     return (

@@ -280,9 +280,11 @@ def _check_same(model: Model, splits: Splits, file: Below) -> None:
         entries["recipe"] = (made.get("recipe"), "untrained")
     else:
         data, known = splits.open("train", model.options).part(model.part), made.get("data", {})
-        # What "auto" came to is kept.
+        # What "auto" came to is kept, and JSON has no tuples.
         entries |= {
-            key: (made.get(key), value) for key, value in model.training.items() if (key, value) != ("precision", AUTO)
+            key: (made.get(key), list(value) if isinstance(value, tuple) else value)
+            for key, value in model.training.items()
+            if (key, value) != ("precision", AUTO)
         }
         entries["training images"] = (known.get("size"), len(data))
         entries["hash of the images"] = (known.get("sha256"), data.sha256)
