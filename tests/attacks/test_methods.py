@@ -29,6 +29,8 @@ DIGITS = [
     (made("fgsm", "l2"), 2.0, 2.0),
     (made("pgd", "linf"), 0.2, 0.2),
     (made("pgd", "l2", steps=50), 1.0, 1.0),
+    (made("pgd-iterates", "linf"), 0.2, 0.2),
+    (made("pgd-iterates", "l2"), 1.0, 1.0),
     (made("autoattack", "linf"), 0.2, 0.2),
     (made("autoattack", "l2"), 1.0, 1.0),
     (made("bpda", "linf"), 0.2, 0.2),
@@ -54,6 +56,7 @@ DIGITS = [
 SHORT = [
     made("fgsm"),
     made("pgd", steps=10),
+    made("pgd-iterates", steps=10),
     made("autoattack"),
     made("bpda", steps=10),
     made("nattack", steps=20, population=50),
@@ -158,7 +161,15 @@ def test_a_target_class_is_reached_or_refused(plain: Victim, attack: Attack) -> 
 def test_gradient_attacks_reach_a_target_class(plain: Victim) -> None:
     x, label = plain.image(0)
     aim = (label + 5) % 10
-    for attack in (made("pgd"), made("cw-l2"), made("cw-linf"), made("cw-l0"), made("lbfgs"), made("nattack")):
+    for attack in (
+        made("pgd"),
+        made("pgd-iterates"),
+        made("cw-l2"),
+        made("cw-linf"),
+        made("cw-l0"),
+        made("lbfgs"),
+        made("nattack"),
+    ):
         assert attack.run(plain.target(), x, label, budget(attack), target_class=aim) is not None, attack.name
 
 
@@ -253,6 +264,16 @@ def test_calls_that_cannot_be_right_are_refused(plain: Victim, call: dict[str, f
         made("pgd").run(plain.target(), torch.zeros(1, 8, 8), **options)
 
 
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_more_steps_from_the_same_start_are_weaker_on_no_input(plain: Victim, norm: str) -> None:
+    """At a budget at which some fall to few steps, some to more, and some to none."""
+    within, target = {"linf": 0.06, "l2": 0.35}[norm], plain.target()
+    few, many = (magnitudes(made("pgd-iterates", norm, steps=n), plain, target, range(40), within) for n in (2, 20))
+    fallen = [(math.isfinite(a), math.isfinite(b)) for a, b in zip(few, many, strict=True)]
+    assert all(b for a, b in fallen if a)
+    assert len(set(fallen)) >= 2, Counter(fallen)
+
+
 def test_an_l0_budget_is_a_whole_number_of_pixels(plain: Victim) -> None:
     with pytest.raises(UsageError, match=r"whole number of pixels, got 1\.5"):
         made("pointwise").run(plain.target(), torch.zeros(1, 8, 8), 0, 1.5)
@@ -276,6 +297,7 @@ def test_an_l0_budget_is_a_whole_number_of_pixels(plain: Victim) -> None:
         ({"name": "nattack", "coarse": 0}, "coarse must be a whole number of at least 1"),
         ({"name": "smooth-pgd", "objective": "hard"}, "objective must be soft or expected"),
         ({"name": "smooth-pgd", "fresh": 2}, "fresh must be 1"),
+        ({"name": "pgd-iterates", "step": 0}, "step must be a number above 0, got 0"),
         ({"name": "jsma", "theta": 0.0}, "theta must be a share of the range from -1 to 1, and not 0; got 0.0"),
         ({"name": "jsma", "theta": 1.5}, "theta must be a share"),
         ({"name": "jsma", "outputs": "votes"}, "outputs must be logits or softmax, got 'votes'"),

@@ -24,6 +24,7 @@ REFERENCE = [
     (made("fgsm", "l2"), 5.0, 5.0, 4),
     (made("pgd", "linf"), 0.3, 0.3, 5),
     (made("pgd", "l2"), 3.0, 3.0, 5),
+    (made("pgd-iterates", "linf"), 0.3, 0.3, 5),
     (made("autoattack", "linf"), 0.3, 0.3, 5),
     (made("autoattack", "l2"), 3.0, 3.0, 5),
     (made("bpda", "linf"), 0.3, 0.3, 5),

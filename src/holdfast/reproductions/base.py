@@ -163,6 +163,7 @@ class Attacking:
         soft_samples: noisy copies per gradient.
         repeats: fresh answers that verify a claimed adversarial.
         confidence: required of an adversarial.
+        seed: of all its randomness, to give several attacks the same random starts; None for a fresh one.
     """
 
     name: str
@@ -179,6 +180,7 @@ class Attacking:
     soft_samples: int = 64
     repeats: int = 20
     confidence: float = 0.95
+    seed: int | None = None
 
 
 @dataclass(frozen=True)
