@@ -204,7 +204,7 @@ def imagenet_gaussian(scale: str, sigma: float) -> Model:
 
 def imagenet_plain(scale: str) -> Model:
     """ResNet-50 without noise, for attacks; with random weights below full scale."""
-    training = {**_COHEN, "flip": True, "recipe": "standard"} if scale == "full" else None
+    training = {**_COHEN, "resized_crop": (0.08, 1.0), "flip": True, "recipe": "standard"} if scale == "full" else None
     return Model("imagenet-plain", None, "resnet50", training)
 
 
