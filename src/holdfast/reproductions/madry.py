@@ -37,8 +37,8 @@ _SEED = 2018
 _STARTS = (
     "PGD of 7 and of 20 steps start at the same random points and take steps of epsilon/4 (2/255 of 8/255, as in the "
     "paper on CIFAR-10), and an image counts as broken if any iterate is adversarial. So the first 7 of the 20 steps "
-    "are those of the other attack, and the statement about every image checks the computation. With smaller steps from "
-    "other random points, 20 steps may break fewer images than 7."
+    "are those of the other attack, and the statement about every image checks the computation. With smaller steps "
+    "from other random points, 20 steps may break fewer images than 7."
 )
 _PUBLISHED = (
     "The published figures are those of the lecture by Hajri (2021), taken from the paper, with another network. Their "

@@ -231,8 +231,8 @@ def imagenet_gaussian(scale: str, sigma: float) -> Model:
 
 def imagenet_plain(scale: str) -> Model:
     """ResNet-50 without noise, for attacks; with random weights below full scale."""
-    settings = {**_COHEN, "resized_crop": (0.08, 1.0), "flip": True, "recipe": "standard"}
-    return Model("imagenet-plain", None, "resnet50", settings if scale == "full" else None)
+    training = {**_COHEN, "resized_crop": (0.08, 1.0), "flip": True, "recipe": "standard"} if scale == "full" else None
+    return Model("imagenet-plain", None, "resnet50", training)
 
 
 def cohen_run(scale: str, model: Model, sigma: float | None = None) -> Certification:
