@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,21 @@ from holdfast.analysis.runs import CertifiedRun, analyze
 from holdfast.estimators import FixedSize
 from holdfast.execution.bound import describe_bound
 from holdfast.noises.base import find_guarantee
-from holdfast.reproductions.base import Attacking, Bounding, Certification, Finished, Model, Study, Trained
+from holdfast.reproductions.base import (
+    Answered,
+    Answering,
+    Attacking,
+    Bounding,
+    Certification,
+    Finished,
+    Looked,
+    Looking,
+    Model,
+    Noised,
+    Noising,
+    Study,
+    Trained,
+)
 from holdfast.stats.datasets import proportion
 from holdfast.store.attack import AttackRecord, AttackRun
 from holdfast.store.attack_manifest import AttackManifest
@@ -44,8 +59,21 @@ def finished(study: Study, scale: str, kind: str, certainty: float = 9.0) -> Fin
         each.name: attacked(each, kind, models[each.model].sha256, runs[each.run].manifest.digest if each.run else None)
         for each in plan.attacks
     }
+    answers = {each.name: answered(each, kind, models[each.model].sha256) for each in plan.answers}
+    looks = {each.name: looked(each, kind) for each in plan.looks}
     transfer = {a: {b: proportion(40 if a == b else 10, 40) for b in plan.transfer} for a in plan.transfer}
-    return Finished(scale, kind, runs, models, (), attacks, transfer)
+    noisy = {each.name: noised(each, kind) for each in plan.noisy}
+    return Finished(scale, kind, runs, models, (), attacks, transfer, answers, looks, noisy)
+
+
+def noised(wanted: Noising, kind: str) -> tuple[Noised, ...]:
+    """Copies of two grey images, each at the distance that noise has on average."""
+    channels, *sides = DATA[kind][1]
+    values = channels * math.prod(sides) // (wanted.before * wanted.after) ** 2
+    sigma = parse_noise(wanted.noise).sigma / wanted.after if wanted.noise else 0.0
+    side = sides[0] // (wanted.before * wanted.after)
+    grey = np.full((side, side, 3), 128, np.uint8)
+    return tuple(Noised(index, "7", grey, sigma * math.sqrt(values), values, 0) for index in (0, 1))
 
 
 def promised(kind: str, every: int) -> DataManifest:
@@ -54,6 +82,23 @@ def promised(kind: str, every: int) -> DataManifest:
     return DataManifest(
         source, "test", "ab" * 32, size, shape, 0.0, 1.0, tuple(map(str, range(classes))), "", every, _MOST
     )
+
+
+def answered(wanted: Answering, kind: str, digest: str) -> Answered:
+    """Nine answers of ten are right."""
+    data = promised(kind, wanted.every)
+    count = len(data.indices())
+    return Answered(digest, count * 9 // 10, count, count // _CLASSES, data)
+
+
+def looked(wanted: Looking, kind: str) -> Looked:
+    """Black images with a bright square, and a training set of four black pixels to each of another value."""
+    _, shape, size, classes = DATA[kind]
+    index = tuple(range(0, size, wanted.every))[: wanted.limit]
+    images = np.zeros((len(index), *shape), dtype=np.float32)
+    images[:, :, 4:8, 4:8] = 0.9
+    labels = tuple(str(number % classes) for number in index)
+    return Looked(index, labels, images, (0.1306,) * shape[0], (1020, *[1] * 255))
 
 
 def bounded(wanted: Bounding, kind: str, digest: str) -> CertifiedRun:

@@ -6,14 +6,22 @@ import base64
 import io
 import json
 import re
+from dataclasses import replace
+from pathlib import Path
 
+import attack_cases
+import helpers
+import made
 import numpy as np
 import pytest
 from PIL import Image
 
+from holdfast.reproductions import cw_targeted, find_study
 from holdfast.reproductions.pages import Chart, Gallery, Page, Picture, Strip
 from holdfast.reproductions.thumbnails import thumbnail
 from holdfast.reproductions.writing import document, html, markdown, picture_files, text
+from holdfast.store.attack import read_attack
+from holdfast.types import Norm
 
 _SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="680" height="340"><rect width="340" height="340" '
@@ -113,3 +121,47 @@ def test_a_thumbnail_is_that_of_the_first_pictures_else_of_the_first_chart() -> 
     assert (charted[60, 200] == 255).all(), "white where the chart is transparent"
     assert (charted[60, 40] < 60).all(), "in ink, not in a colour that an embedded picture does not know"
     assert thumbnail(page()) is None
+
+
+def test_targeted_attacks_are_counted_by_pairs_and_cases_by_images() -> None:
+    study = find_study("cw-targeted")
+    done = made.finished(study, "small", "mnist")
+    pairs = sum(
+        each.reference == each.label != target
+        for target in range(10)
+        for each in done.attacks[f"cw-targeted-l2-{target}"].records
+    )
+    (rows,) = [
+        {row.quantity: row.found[0] for row in group.rows}
+        for group in study.page(done).tables[0].groups
+        if group.title == "L2, in input units"
+    ]
+    assert rows["targets reached"].value == 1.0
+    found = cw_targeted._found({target: done.attacks[f"cw-targeted-l2-{target}"] for target in range(10)})
+    assert (found.attacked, found.reached) == (pairs, pairs)
+    best, average, worst = (rows[f"{name} case"].value for name in ("best", "average", "worst"))
+    assert best <= average <= worst
+    nearest = done.attacks["cw-targeted-l2-3"]
+    missed = tuple(replace(each, magnitude=None, adversarial=None) for each in nearest.records)
+    attacks = {**done.attacks, "cw-targeted-l2-3": replace(nearest, records=missed)}
+    said = {each.text: each.holds for each in study.page(replace(done, attacks=attacks)).statements}
+    assert [holds for text, holds in said.items() if text.startswith("L2")] == [False]
+    assert [holds for text, holds in said.items() if text.startswith("L0")] == [True]
+
+
+def test_every_target_has_its_column_and_the_own_class_is_unchanged(tmp_path: Path) -> None:
+    for target in range(helpers.CLASSES):
+        search = {"name": "cw-linf", "steps": 10, "step_size": 0.3, "shrink": 0.5}
+        promised = attack_cases.attack_manifest(size=3, attack="cw-linf", budgets=(), wanted=target)
+        promised = replace(promised, attack=search)
+        attack_cases.attack(tmp_path / str(target), promised)
+    by_target = {target: read_attack(tmp_path / str(target)) for target in range(helpers.CLASSES)}
+    shown = cw_targeted._gallery(Norm.LINF, by_target)
+    assert shown is not None
+    for strip, record in zip(shown.strips, by_target[0].records, strict=True):
+        captions = [picture.caption for picture in strip.pictures]
+        assert captions[record.label] == "unchanged"
+        assert captions.count("unchanged") == 1
+        wrong = record.reference != record.label
+        assert captions.count("answered so unchanged") == wrong
+        assert sum("input units" in each for each in captions) == helpers.CLASSES - 1 - wrong

@@ -16,6 +16,8 @@ from holdfast.errors import UsageError
 from holdfast.terminal import console
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from holdfast.folders import Below
     from holdfast.reproductions.base import Study
     from holdfast.reproductions.pages import Page
@@ -56,6 +58,15 @@ def reproduce_command(
     scale: Annotated[
         str, typer.Option("--scale", help="Size: smoke (minutes), small (processor cores) or full (the paper's; GPUs).")
     ] = "small",
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            help="A model from elsewhere in the place of a base classifier, as in imagenet-plain=net.onnx,mean=.5. It "
+            "can be repeated.",
+            metavar="NAME=SPEC",
+        ),
+    ] = None,
     device: options.Device = "cpu",
     threads: options.Threads = 1,
     workers: Annotated[
@@ -80,19 +91,19 @@ def reproduce_command(
         return
     check_scale(scale)
     folder = Path(f"reproduction-{scale}") if out is None else out
+    place = _place(folder, device, threads, workers, json or quiet, model or ())
     if name is None:
-        _all(specs, scale, folder, _place(folder, device, threads, workers, json or quiet), json)
+        _all(specs, scale, folder, place, json)
         return
     study = find_study(name)
     spec = specs[0] if specs else None
-    place = _place(folder, device, threads, workers, json or quiet)
     # Fail now, not after hours of work.
     for kind in ("md", "html"):
         check_place(place.folder / f"{study.name}.{kind}")
     start = time.perf_counter()
     with console.each_warning_once(), console.resumable():
         page = _page(study, spec, scale, place)
-    files = _write(study.name, page, place.folder, _command(study, spec, scale, folder))
+    files = _write(study.name, page, place.folder, _command(study, spec, scale, folder, model or ()))
     if json:
         paths = [str(place.folder / name) for name in files]
         console.print_json({"name": study.name, "files": paths, **writing.document(page)})
@@ -122,8 +133,10 @@ def _all(specs: list[str], scale: str, folder: Path, place: Workspace, as_json: 
 
 def made(job: Job, scale: str, folder: Path, place: Workspace) -> tuple[Page, list[str]]:
     """Run a study and write its files below `folder`, which `place` works in: its page, and the names of the files."""
-    page = _renamed(_page(job.study, job.spec, scale, place), job)
-    return page, _write(job.stem, page, place.folder, _command(job.study, job.spec, scale, folder))
+    ours = job.given(place.given, scale)
+    page = _renamed(_page(job.study, job.spec, scale, replace(place, given=ours)), job)
+    models = [f"{name}={spec}" for name, spec in ours.items()]
+    return page, _write(job.stem, page, place.folder, _command(job.study, job.spec, scale, folder, models))
 
 
 def _renamed(page: Page, job: Job) -> Page:
@@ -137,7 +150,9 @@ def _renamed(page: Page, job: Job) -> Page:
     return replace(page, charts=charts, pictures=tuple(replace(each, file=named(each.file)) for each in page.pictures))
 
 
-def _place(folder: Path, device: str, threads: int, workers: int, hidden: bool) -> Workspace:
+def _place(
+    folder: Path, device: str, threads: int, workers: int, hidden: bool, models: Sequence[str] = ()
+) -> Workspace:
     from holdfast.analysis import extras
     from holdfast.folders import Below
     from holdfast.workflows.study_models import Workspace
@@ -147,7 +162,18 @@ def _place(folder: Path, device: str, threads: int, workers: int, hidden: bool) 
         extras.load(package, "Writing the page of a reproduction")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--out names the file {folder}, expected a folder, or a name that does not exist yet")
-    return Workspace(Below(folder), device, threads, workers, console.Bars(hidden))
+    return Workspace(Below(folder), device, threads, workers, console.Bars(hidden), _given(models))
+
+
+def _given(models: Sequence[str]) -> dict[str, str]:
+    """The specs of models by the names of the base classifiers that they stand for."""
+    pairs = [text.partition("=") for text in models]
+    for text, (name, _, spec) in zip(models, pairs, strict=True):
+        if not name or not spec:
+            raise UsageError(f"--model takes NAME=SPEC, as in imagenet-plain=net.onnx,mean=.5; got {text!r}")
+    if len({name for name, _, _ in pairs}) < len(pairs):
+        raise UsageError(f"--model names a base classifier twice: {', '.join(models)}; name each once")
+    return {name: spec for name, _, spec in pairs}
 
 
 def _page(study: Study, spec: str | None, scale: str, place: Workspace) -> Page:
@@ -161,8 +187,8 @@ def _page(study: Study, spec: str | None, scale: str, place: Workspace) -> Page:
         if study.needs_data:
             raise UsageError(f"{study.name} needs data: give --data {study.spelling()}; Holdfast downloads nothing")
         console.note(
-            f"Without --data {study.name} computes its equations only; with --data {study.spelling()} it trains and "
-            "certifies too"
+            f"Without --data {study.name} computes its equations only; with --data {study.spelling()} its page has "
+            "what needs data too"
         )
     if not study.data or spec is None:
         return study.page(Finished(scale))
@@ -184,9 +210,10 @@ def _write(stem: str, page: Page, folder: Below, command: str) -> list[str]:
     return list(contents)
 
 
-def _command(study: Study, spec: str | None, scale: str, folder: Path) -> str:
+def _command(study: Study, spec: str | None, scale: str, folder: Path, models: Sequence[str] = ()) -> str:
     data = f" --data {spec}" if study.data and spec else ""
-    return f"holdfast reproduce {study.name}{data} --scale {scale} --out {folder}"
+    given = "".join(f" --model {each}" for each in models)
+    return f"holdfast reproduce {study.name}{data}{given} --scale {scale} --out {folder}"
 
 
 def _list(as_json: bool) -> None:

@@ -54,7 +54,7 @@ def reproduce_all(specs: Sequence[str], scale: str, folder: Path, place: Workspa
         How many studies failed.
 
     Raises:
-        UsageError: two specs are of one kind, or one is of none.
+        UsageError: two specs are of one kind, or one is of none; or a model was given that no study has.
         RunError: the folder has studies of another scale.
         RunLockedError: another process reproduces all studies in this folder.
         DataError: a data set is missing or corrupt.
@@ -63,6 +63,9 @@ def reproduce_all(specs: Sequence[str], scale: str, folder: Path, place: Workspa
 
     given = kinds_of(specs)
     jobs = jobs_for(given)
+    unknown = sorted(set(place.given).difference(*(job.given(place.given, scale) for job in jobs if _runs(job))))
+    if unknown:
+        raise UsageError(f"no study with these data has a base classifier {unknown[0]!r} to give a model for")
     # Fail now, not after hours of work.
     for name in FILES:
         check_place(place.folder / name)
@@ -70,7 +73,7 @@ def reproduce_all(specs: Sequence[str], scale: str, folder: Path, place: Workspa
         check_scale_of(place.folder, job.stem, scale)
         for kind in ("md", "html"):
             check_place(place.folder / f"{job.stem}.{kind}")
-    index = Index(scale, _command(specs, scale, folder), (), given)
+    index = Index(scale, _command(specs, scale, folder, place), (), given)
     runnable = [job for job in jobs if _runs(job)]
     with alone_at(place.folder / FILES[0], "reproducing all studies"):
         for number, job in enumerate(runnable, start=1):
@@ -242,6 +245,7 @@ def _print(index: Index, folder: Path, as_json: bool) -> None:
     console.say(f"The index is {folder / FILES[0]}")
 
 
-def _command(specs: Sequence[str], scale: str, folder: Path) -> str:
+def _command(specs: Sequence[str], scale: str, folder: Path, place: Workspace) -> str:
     data = "".join(f" --data {spec}" for spec in specs)
-    return f"holdfast reproduce --all{data} --scale {scale} --out {folder}"
+    models = "".join(f" --model {name}={spec}" for name, spec in place.given.items())
+    return f"holdfast reproduce --all{data}{models} --scale {scale} --out {folder}"

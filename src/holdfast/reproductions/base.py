@@ -10,11 +10,15 @@ from holdfast.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from holdfast.analysis.runs import CertifiedRun
     from holdfast.data.base import DataSet
     from holdfast.reproductions.pages import Page
     from holdfast.stats.datasets import Proportion
     from holdfast.store.attack import AttackRun
+    from holdfast.store.data_manifest import DataManifest
 
 SCALES = ("smoke", "small", "full")
 
@@ -105,6 +109,7 @@ class Certification:
         bounds: the class bounds; by default the papers'.
         noise: to smooth with; None for the noise that the model was trained for.
         precision: of the base classifier; "auto" for the faster one of float32 and bfloat16.
+        sample: a random sample of so many test images in the place of `every` and `limit`, as on the command line.
     """
 
     name: str
@@ -117,6 +122,7 @@ class Certification:
     bounds: str = "cohen"
     noise: str | None = None
     precision: str = "auto"
+    sample: str | None = None
 
 
 @dataclass(frozen=True)
@@ -178,6 +184,61 @@ class Attacking:
 
 
 @dataclass(frozen=True)
+class Answering:
+    """The answers of a classifier by itself, without noise: its clean accuracy.
+
+    Attributes:
+        name: of these answers.
+        model: the name of its classifier, trained without noise.
+        every: ask for every `every`-th test image.
+        limit: most images.
+    """
+
+    name: str
+    model: str
+    every: int
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class Looking:
+    """Test images that a page shows as they are, with the values of the training set; in [0, 1].
+
+    Attributes:
+        name: of them.
+        every: take every `every`-th test image.
+        limit: most images.
+    """
+
+    name: str
+    every: int
+    limit: int
+
+
+@dataclass(frozen=True)
+class Noising:
+    """Noisy copies of a few test images, one of each, for pictures. They are made anew each time, always the same.
+
+    The draw of an image is the same for all of these jobs, so that with Gaussian noise only sigma makes a difference.
+
+    Attributes:
+        name: of them.
+        noise: as on the command line; None for none.
+        every: copy every `every`-th test image.
+        limit: most images.
+        before: squares of so many pixels a side are averaged before the noise is added.
+        after: and so many a side of the noisy image afterwards.
+    """
+
+    name: str
+    noise: str | None
+    every: int
+    limit: int
+    before: int = 1
+    after: int = 1
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a study does at a scale, in this order.
 
@@ -187,6 +248,10 @@ class Plan:
         bounds: deterministic bounds.
         attacks: on models, and on certifications.
         transfer: names of attacks whose adversarials are given to the classifiers of all these attacks.
+        answers: of models without noise.
+        looks: images to show.
+        noisy: noisy copies of images.
+        asked: names of attacks whose classifiers, without noise, are asked how sure they are of the first adversarials.
     """
 
     models: tuple[Model, ...] = ()
@@ -194,6 +259,48 @@ class Plan:
     bounds: tuple[Bounding, ...] = ()
     attacks: tuple[Attacking, ...] = ()
     transfer: tuple[str, ...] = ()
+    answers: tuple[Answering, ...] = ()
+    looks: tuple[Looking, ...] = ()
+    noisy: tuple[Noising, ...] = ()
+    asked: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a classifier answers without noise.
+
+    Attributes:
+        sha256: of the classifier's file.
+        right: images that it answers correctly.
+        examples: images that it was asked for.
+        most: images of the most frequent class among them.
+        data: which images.
+    """
+
+    sha256: str
+    right: int
+    examples: int
+    most: int
+    data: DataManifest
+
+
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """Images as they are.
+
+    Attributes:
+        index: position of each in the test split.
+        labels: name of the class of each.
+        images: `(images, channels, height, width)`, in [0, 1].
+        mean: of each channel of the training set.
+        counts: how many values of the training set are 0, 1, ..., 255 (255ths, rounded).
+    """
+
+    index: tuple[int, ...]
+    labels: tuple[str, ...]
+    images: NDArray[np.float32]
+    mean: tuple[float, ...]
+    counts: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -218,6 +325,40 @@ class Trained:
         return self.training.get("recipe") != "untrained"
 
 
+@dataclass(frozen=True, eq=False)
+class Noised:
+    """A noisy copy of an image.
+
+    Attributes:
+        index: position of the image in its split.
+        label: name of its class.
+        picture: `(height, width, 3)`, values outside of the range of inputs clipped.
+        distance: L2 distance to the same image without noise, in input units.
+        values: how many values the copy has.
+        outside: how many of them lie outside of the range of inputs.
+    """
+
+    index: int
+    label: str
+    picture: NDArray[np.uint8]
+    distance: float
+    values: int
+    outside: int
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a classifier says of an image, of the change of it alone, and of the changed image.
+
+    Each is the name of the most probable class, with its probability. The change is shown to it as it is drawn: grey
+    where nothing changed, and scaled so that the largest change is white or black.
+    """
+
+    unchanged: tuple[str, float]
+    change: tuple[str, float]
+    adversarial: tuple[str, float]
+
+
 @dataclass(frozen=True)
 class Finished:
     """What a page is made from.
@@ -232,6 +373,10 @@ class Finished:
         transfer: first attack -> second attack -> share of the first one's adversarials that the second one's
             classifier gets wrong, among inputs that the first one's classifier gets right unchanged; None if there are
             no such inputs.
+        answers: without noise, by name.
+        looks: images to show, by name.
+        noisy: noisy copies of images, by the name of their job.
+        asked: what classifiers say of the first adversarials, by the name of the attack and the index of the image.
     """
 
     scale: str
@@ -241,6 +386,10 @@ class Finished:
     notes: tuple[str, ...] = ()
     attacks: Mapping[str, AttackRun] = field(default_factory=dict)
     transfer: Mapping[str, Mapping[str, Proportion | None]] = field(default_factory=dict)
+    answers: Mapping[str, Answered] = field(default_factory=dict)
+    looks: Mapping[str, Looked] = field(default_factory=dict)
+    noisy: Mapping[str, tuple[Noised, ...]] = field(default_factory=dict)
+    asked: Mapping[str, Mapping[int, Asked]] = field(default_factory=dict)
 
     def model_of(self, run: str) -> Trained:
         """The base classifier of a run."""

@@ -224,5 +224,6 @@ STUDY = register(
         cost={"smoke": "2 minutes", "small": "1 hour for each sigma on a core", "full": "days on a GPU"},
         plan=plan,
         page=page,
+        items=("C46", "C47", "C67"),
     )
 )

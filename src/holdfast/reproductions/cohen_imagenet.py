@@ -6,7 +6,6 @@ from holdfast.reproductions import measures
 from holdfast.reproductions.base import Finished, Plan, Study, register
 from holdfast.reproductions.cohen import group_of
 from holdfast.reproductions.models import (
-    FIXED_CROP,
     IMAGENET_COST,
     TRAINED_AS_COHEN,
     cohen_run,
@@ -51,7 +50,7 @@ def page(done: Finished) -> Page:
                 lambda: measures.picture([measures.drawn(done.runs[name], name, "imagenet") for name in names]),
             ),
         ),
-        notes=() if done.pipeline_check else (TRAINED_AS_COHEN, FIXED_CROP),
+        notes=() if done.pipeline_check else (TRAINED_AS_COHEN,),
         warning=measures.UNTRAINED if done.pipeline_check else "",
     )
 
@@ -64,5 +63,6 @@ STUDY = register(
         cost=IMAGENET_COST,
         plan=plan,
         page=page,
+        items=("C46", "C47", "C67"),
     )
 )

@@ -12,6 +12,8 @@ from holdfast.formats.strict import MOST_DOCUMENT, json_object
 from holdfast.outputs import whole_file
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from holdfast.folders import Below
     from holdfast.reproductions.base import Study
     from holdfast.reproductions.pages import Page
@@ -42,6 +44,13 @@ class Job:
         """How the names of its files begin: the study's name, and the kind of data if it takes several."""
         several = self.kind is not None and len(self.study.data) > 1
         return f"{self.study.name}-{self.kind}" if several else self.study.name
+
+    def given(self, models: Mapping[str, str], scale: str) -> dict[str, str]:
+        """Those models from elsewhere, by the name of the base classifier, that this job has a place for."""
+        if self.kind is None:
+            return {}
+        names = {model.name for model in self.study.plan(scale, self.kind).models}
+        return {name: spec for name, spec in models.items() if name in names}
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def markdown(page: Page) -> str:
         title = plain(chart.title)
         lines += [f"## {title}", "", f"![{title}]({chart.file})", "", *_paragraphs([chart.caption])]
     for gallery in page.pictures:
-        lines += [f"## {plain(gallery.title)}", "", *_markdown_gallery(gallery), "", *_paragraphs([gallery.caption])]
+        lines += [f"## {plain(gallery.title)}", "", *_paragraphs([gallery.caption]), *_markdown_gallery(gallery), ""]
     if page.statements:
         lines += ["## What was checked", "", *(f"* {plain(_sentence(each))}" for each in page.statements), ""]
     if page.notes:
