@@ -33,6 +33,7 @@ class Kind:
         side: height and width of its images; None for any from 64 on.
         classes: number of classes; None for any.
         features: whether its inputs are feature vectors instead of images.
+        logs: whether it is no data set but a folder of logs that other people published.
     """
 
     spelling: str
@@ -41,6 +42,7 @@ class Kind:
     side: int | None
     classes: int | None
     features: bool = False
+    logs: bool = False
 
     def fits(self, data: DataSet) -> bool:
         """Whether `data` is of this kind, judged by its source, shape, range and classes."""
@@ -62,6 +64,7 @@ KINDS = {
     "fashion-mnist": Kind("fashion-mnist:DIR", ("fashion-mnist",), 1, 28, 10),
     "svhn": Kind("svhn:DIR", ("svhn",), 3, 32, 10),
     "har": Kind("har:DIR", ("har",), 561, None, 6, features=True),
+    "cohen-logs": Kind("logs:DIR", (), 0, None, None, logs=True),
 }
 
 
@@ -176,6 +179,29 @@ class Attacking:
 
 
 @dataclass(frozen=True)
+class Importing:
+    """A published log that a study reads, with the settings of `holdfast import-log`.
+
+    Attributes:
+        name: of its folder, among the runs.
+        files: where it may lie below the folder of logs; the first one that is there is taken.
+        noise: of the tool that wrote it.
+        dataset: the data set that it is about, by name.
+        n0: selection samples.
+        n: estimation samples.
+        alpha: failure probability, as documented.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    noise: str
+    dataset: str
+    n0: int
+    n: int
+    alpha: float
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a study does at a scale, in this order.
 
@@ -185,6 +211,7 @@ class Plan:
         bounds: deterministic bounds.
         attacks: on models, and on certifications.
         transfer: names of attacks whose adversarials are given to the classifiers of all these attacks.
+        logs: published logs to read; those that are not in the folder are left out.
     """
 
     models: tuple[Model, ...] = ()
@@ -192,6 +219,7 @@ class Plan:
     bounds: tuple[Bounding, ...] = ()
     attacks: tuple[Attacking, ...] = ()
     transfer: tuple[str, ...] = ()
+    logs: tuple[Importing, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -278,6 +306,14 @@ class Study:
     def spelling(self) -> str:
         """How to give its data on the command line."""
         return ", or ".join(KINDS[kind].spelling for kind in self.data)
+
+    def logs_in(self, spec: str) -> tuple[str, str] | None:
+        """The kind of logs and the folder of a spec like logs:DIR; None for the spec of a data set."""
+        for kind in self.data:
+            prefix = KINDS[kind].spelling.partition(":")[0] + ":"
+            if KINDS[kind].logs and spec.startswith(prefix):
+                return kind, spec[len(prefix) :]
+        return None
 
     def kind_of(self, data: DataSet) -> str:
         """Which of the study's kinds of data `data` is.

@@ -132,6 +132,13 @@ def cifar_gaussian(scale: str, sigma: float) -> Model:
     return Model(name, noise, "resnet20", settings, part=_CIFAR_PART[scale], checked=CHECKED[scale])
 
 
+def cifar_undefended(scale: str) -> Model:
+    """The network of `cifar_gaussian` trained on clean images, for the dashed line of Figure 6."""
+    plain = cifar_gaussian(scale, 0.25)
+    training = {**(plain.training or {}), "recipe": "standard"}
+    return replace(plain, name="cifar10-undefended", noise=None, training=training)
+
+
 def cifar_consistency(scale: str, sigma: float) -> Model:
     """The same network, epochs and optimizer with consistency regularization (Jeong & Shin 2020, Table 2)."""
     plain = cifar_gaussian(scale, sigma)
@@ -192,6 +199,13 @@ def imagenet_gaussian(scale: str, sigma: float) -> Model:
     """ResNet-50 as Cohen et al. 2019 trained it; with random weights below full scale."""
     training = {**_COHEN, "flip": True} if scale == "full" else None
     return Model(f"imagenet-sigma{sigma:g}", f"gaussian:sigma={sigma:g}", "resnet50", training)
+
+
+def imagenet_undefended(scale: str) -> Model:
+    """ResNet-50 trained on clean images; with random weights below full scale."""
+    plain = imagenet_gaussian(scale, 0.25)
+    training = None if plain.training is None else {**plain.training, "recipe": "standard"}
+    return replace(plain, name="imagenet-undefended", noise=None, training=training)
 
 
 def cohen_run(scale: str, model: Model, sigma: float | None = None) -> Certification:

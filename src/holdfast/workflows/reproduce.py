@@ -9,6 +9,7 @@ from holdfast.workflows.certify import Settings, certify_into, in_precision
 from holdfast.workflows.setup import Setup
 from holdfast.workflows.specs import parse_engine, parse_noise
 from holdfast.workflows.study_attacks import attacked, bounded, transferred
+from holdfast.workflows.study_logs import imported
 from holdfast.workflows.study_models import Splits, check_entries, train_all
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def finished(study: Study, spec: str, scale: str, place: Workspace) -> Finished:
 
     Args:
         study: study to reproduce.
-        spec: spec of its data, as in `mnist:DIR`.
+        spec: spec of its data, as in `mnist:DIR`, or of a folder of logs, `logs:DIR`.
         scale: smoke, small or full.
         place: where to work.
 
@@ -40,6 +41,9 @@ def finished(study: Study, spec: str, scale: str, place: Workspace) -> Finished:
     from holdfast.analysis.runs import analyze
     from holdfast.reproductions.base import Finished
 
+    logs = study.logs_in(spec)
+    if logs is not None:
+        return imported(study, *logs, scale, place)
     splits = Splits(spec)
     test = splits.open("test")
     kind = study.kind_of(test)
