@@ -158,7 +158,7 @@ def gaussian(
         return (-place / ball(noise.sigma) / arb(2).sqrt()).erfc() / 2
 
     tight = theorem.name in ("cohen", "cohen_linf")
-    why = "" if tight else "its inequality between the two distributions is not that of Neyman and Pearson"
+    why = "" if tight else "its inequality is weaker than that of Neyman and Pearson"
     low, high = noise.sigma * float(ndtri(p_top)), -noise.sigma * float(ndtri(p_rival))
     along = all_values(x, direction) if theorem.norm is Norm.LINF else _any(x, direction)
     length = math.sqrt(x.size) if theorem.norm is Norm.LINF else 1.0
@@ -186,7 +186,7 @@ def laplace(
         return math.log(2.0 * p) if p < 0.5 else -math.log(2.0 * (1.0 - p))
 
     tight = theorem.name == "quantiles" or p_top <= 0.5 or p_rival >= 1.0 - p_top - 1e-15
-    why = "" if tight else "of a share and of the complement of one it uses the density ratio at one end each"
+    why = "" if tight else "it bounds both classes by one ratio of densities, which holds for one of them only"
     low, high = noise.b * quantile(p_top), -noise.b * quantile(p_rival)
     return _half_spaces(noise, theorem, x, _one_value(x, direction), low, high, 1.0, distribution, tight, why)
 
