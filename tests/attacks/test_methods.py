@@ -266,6 +266,7 @@ def test_an_l0_budget_is_a_whole_number_of_pixels(plain: Victim) -> None:
         ({"name": "nattack", "coarse": 0}, "coarse must be a whole number of at least 1"),
         ({"name": "smooth-pgd", "objective": "hard"}, "objective must be soft or expected"),
         ({"name": "smooth-pgd", "fresh": 2}, "fresh must be 1"),
+        ({"name": "smooth-pgd", "start": "zero"}, "start must be random or input"),
         ({"name": "pointwise", "norm": "l0"}, "no parameter 'norm'; it takes steps"),
     ],
 )

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 def recovered(run: CertifiedRun) -> CertifiedRun:
     """A log as if its votes were known, at the alpha that fits its radii.
 
-    The top class gets the fewest votes whose radius is the printed one or more; all others go to one rival. An
-    abstention becomes a tie. What the theorem says at the log's own n and alpha is then what the log says.
+    The top class gets the votes whose radius comes nearest to the printed one; all others go to one rival. An
+    abstention becomes a tie. What the theorem says at the log's own n and alpha is then what the log says, but for the
+    digits that it does not print.
 
     Raises:
         UsageError: not an imported log with a fixed number of samples, or its radii fit no alpha.
@@ -37,7 +38,9 @@ def recovered(run: CertifiedRun) -> CertifiedRun:
     # Printed radii may be rounded upward by half a digit.
     alpha = fitting_alpha(run.noise, estimator.n, largest * (1 - 1e-3), run.data.shape)
     if alpha is None:
-        raise UsageError(f"no alpha below 1/2 fits the radii of {run.folder}, up to {largest:g}, with n = {estimator.n}")
+        raise UsageError(
+            f"no alpha below 1/2 fits the radii of {run.folder}, up to {largest:g}, with n = {estimator.n}"
+        )
     rule = FixedSize(estimator.n, max(alpha, estimator.alpha), "cohen")
     counts: dict[float, int] = {}
     records = []
@@ -50,18 +53,18 @@ def recovered(run: CertifiedRun) -> CertifiedRun:
 
 
 def _votes(run: ImportedRun, rule: FixedSize, radius: float) -> int:
-    """The fewest votes of the top class that certify the radius; all of them if none do."""
+    """The votes of the top class whose radius is nearest to this one."""
 
-    def enough(votes: int) -> bool:
+    def certified(votes: int) -> float:
         bounds = rule.bounds(0, Counts((votes, rule.n - votes)))
-        found = run.theorem.radius(run.noise, bounds, run.data.shape)
-        return found is not None and found >= radius
+        return run.theorem.radius(run.noise, bounds, run.data.shape) or 0.0
 
     low, high = rule.n // 2, rule.n
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
+        low, high = (low, middle) if certified(middle) >= radius else (middle, high)
+    # A claim is no abstention, so it has a radius above 0.
+    return low if certified(low) > 0.0 and radius - certified(low) < certified(high) - radius else high
 
 
 def _record(run: ImportedRun, each: Result, votes: int, n: int) -> VoteRecord:

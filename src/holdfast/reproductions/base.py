@@ -179,6 +179,40 @@ class Attacking:
 
 
 @dataclass(frozen=True)
+class Timing:
+    """Answers of `holdfast predict --fixed`, one image after the other, to see how long one takes.
+
+    Attributes:
+        name: of the measurement.
+        model: the name of its base classifier.
+        n: samples of each answer.
+        alpha: failure probability of each answer.
+        limit: number of test images, after one that is not timed.
+    """
+
+    name: str
+    model: str
+    n: int
+    alpha: float
+    limit: int
+
+
+@dataclass(frozen=True)
+class Timed:
+    """How long answers took.
+
+    Attributes:
+        seconds: of each image.
+        n: samples of each answer.
+        machine: device, processor and threads.
+    """
+
+    seconds: tuple[float, ...]
+    n: int
+    machine: str
+
+
+@dataclass(frozen=True)
 class Importing:
     """A published log that a study reads, with the settings of `holdfast import-log`.
 
@@ -212,6 +246,7 @@ class Plan:
         attacks: on models, and on certifications.
         transfer: names of attacks whose adversarials are given to the classifiers of all these attacks.
         logs: published logs to read; those that are not in the folder are left out.
+        timings: of single answers; measured anew each time.
     """
 
     models: tuple[Model, ...] = ()
@@ -220,6 +255,7 @@ class Plan:
     attacks: tuple[Attacking, ...] = ()
     transfer: tuple[str, ...] = ()
     logs: tuple[Importing, ...] = ()
+    timings: tuple[Timing, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -258,6 +294,7 @@ class Finished:
         transfer: first attack -> second attack -> share of the first one's adversarials that the second one's
             classifier gets wrong, among inputs that the first one's classifier gets right unchanged; None if there are
             no such inputs.
+        timed: by name.
     """
 
     scale: str
@@ -267,6 +304,7 @@ class Finished:
     notes: tuple[str, ...] = ()
     attacks: Mapping[str, AttackRun] = field(default_factory=dict)
     transfer: Mapping[str, Mapping[str, Proportion | None]] = field(default_factory=dict)
+    timed: Mapping[str, Timed] = field(default_factory=dict)
 
     def model_of(self, run: str) -> Trained:
         """The base classifier of a run."""

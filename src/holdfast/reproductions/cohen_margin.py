@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 _SIGMA = {"mnist": 0.5, "cifar10": 0.25, "imagenet": 0.25}
 _MODELS = {"mnist": mnist_gaussian, "cifar10": cifar_gaussian, "imagenet": imagenet_gaussian}
-_RADII = (0.0, 0.25, 0.5, 0.75)
+_RADII = (0.25, 0.5, 0.75)
 # Predict as in the paper's Table 4, and how often it may abstain.
 _SAMPLES = (100, 1_000, 10_000)
 _ALPHA, _BETA = 0.001, 0.05
@@ -61,8 +62,8 @@ def page(done: Finished) -> Page:
         statements=(*_of_worst(), *(() if run is None else _of_run(run))),
         notes=(
             "With one bound on the top class, the radius with a margin is R - sigma Q(q), q the probability of the top "
-            "class that Predict needs and Q the normal quantile: every image loses the same length. The paper states no "
-            "numbers.",
+            "class that Predict needs and Q the normal quantile: every image loses the same length. The paper prints "
+            "no numbers.",
         ),
         warning=measures.UNTRAINED if done.pipeline_check else "",
     )
@@ -123,13 +124,15 @@ def _of_worst() -> tuple[Statement, ...]:
         kept &= radius is not None and _answered(n, case.probabilities(radius)[0].lower) >= 1 - _BETA - 1e-6
     return (
         Statement("just inside R an adversary makes Predict abstain nearly always", forced, regardless=True),
-        Statement(f"within the radius with a margin Predict answers {1 - _BETA:.0%} of the time", kept, regardless=True),
+        Statement(
+            f"within the radius with a margin Predict answers {1 - _BETA:.0%} of the time", kept, regardless=True
+        ),
     )
 
 
 def _priced(done: Finished, run: CertifiedRun) -> Table:
     """Certified accuracy on the same votes, without a margin and with those that Predict needs."""
-    variants = {"Theorem 1": run, **{f"margin for n = {n:,}": _with_margin(run, n) for n in _SAMPLES}}
+    variants = {"Theorem 1": run, **{f"margin, n = {n:,}": _with_margin(run, n) for n in _SAMPLES}}
     rows = tuple(Row(name, None, tuple(measures.certified(each, _RADII))) for name, each in variants.items())
     made = measures.settings(run, done.model_of(run.folder.name))
     return Table(
@@ -161,7 +164,7 @@ def _of_run(run: CertifiedRun) -> tuple[Statement, ...]:
         [share.value or 0.0 for share in measures.certified(each, _RADII)]
         for each in (*(_with_margin(run, n) for n in _SAMPLES), run)
     ]
-    falls = all(a <= b for fewer, more in zip(shares, shares[1:], strict=False) for a, b in zip(fewer, more, strict=True))
+    falls = all(a <= b for fewer, more in pairwise(shares) for a, b in zip(fewer, more, strict=True))
     return (
         Statement.compared(
             "the margin costs less with more samples of Predict",

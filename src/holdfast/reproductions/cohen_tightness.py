@@ -52,9 +52,9 @@ def page(done: Finished) -> Page:
         tables=(_table(cases), _slabs()),
         statements=_statements(cases),
         notes=(
-            "Discrete noises have only some probabilities: p_A is the next possible one. 'Changes at' is the exact size "
-            "of the change from which on A no longer leads, in the theorem's unit. Derivations: docs/guarantees.md, "
-            "\"Tightness\".",
+            "Discrete noises have only some probabilities: p_A is the next possible one. 'Changes at' is the exact "
+            "size of the change from which on A no longer leads, in the theorem's unit. Derivations: "
+            'docs/guarantees.md, "Tightness".',
         ),
     )
 
@@ -119,7 +119,10 @@ def _slabs() -> Table:
         "Proposition 6: robust everywhere, certified within tau",
         ("certified", *(f"lead at {size:g}" for size in _FAR)),
         (Group("gaussian:sigma=1", "A everywhere but in a slab around x, whose share is largest there", tuple(rows)),),
-        ("The class never changes, and Theorem 1 certifies no more than tau: tight theorems can be far from the truth.",),
+        (
+            "The class never changes, and Theorem 1 certifies no more than tau: a tight theorem can be far from "
+            "the truth about one classifier.",
+        ),
         published=False,
     )
 

@@ -55,9 +55,7 @@ class Dashed:
     attack: AttackRun
 
     @classmethod
-    def of(
-        cls, done: Finished, model: str, runs: Mapping[float, CertifiedRun], radii: tuple[float, ...]
-    ) -> Dashed:
+    def of(cls, done: Finished, model: str, runs: Mapping[float, CertifiedRun], radii: tuple[float, ...]) -> Dashed:
         """From the attack on the clean network and the runs by sigma."""
         attack = done.attacks[f"{model}-deepfool"]
         shares = {sigma: measures.certified(run, radii) for sigma, run in runs.items()}

@@ -11,6 +11,7 @@ from holdfast.workflows.specs import parse_engine, parse_noise
 from holdfast.workflows.study_attacks import attacked, bounded, transferred
 from holdfast.workflows.study_logs import imported
 from holdfast.workflows.study_models import Splits, check_entries, train_all
+from holdfast.workflows.study_times import timed
 
 if TYPE_CHECKING:
     from holdfast.data.base import DataSet
@@ -68,7 +69,8 @@ def finished(study: Study, spec: str, scale: str, place: Workspace) -> Finished:
         for each in plan.attacks
     }
     matrix = transferred(plan.transfer, attacks, {each.name: each for each in plan.attacks}, models, splits, place)
-    return Finished(scale, kind, runs, trained, _notes(test), attacks, matrix)
+    took = {each.name: timed(each, models[each.model], splits, place) for each in plan.timings}
+    return Finished(scale, kind, runs, trained, _notes(test), attacks, matrix, took)
 
 
 def _certified(job: Certification, model: Model, trained: Trained, splits: Splits, place: Workspace, scale: str) -> Run:

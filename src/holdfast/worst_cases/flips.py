@@ -139,4 +139,6 @@ def flips(
     radius = theorem.radius(noise, bounds, x.shape) or 0.0
     most = min(MOST_FLIPS, pixel_count(x.shape))
     tight, why = radius < most, "" if radius < most else f"it states {most} pixels at most here"
-    return Flips(noise, theorem, x, bounds, tight, why, pixel_order(x, direction), min(int(radius) + 1, most), top, rival)
+    return Flips(
+        noise, theorem, x, bounds, tight, why, pixel_order(x, direction), min(int(radius) + 1, most), top, rival
+    )
