@@ -46,11 +46,7 @@ class FigureEight:
         projected = {f"n = {n:,}": rescaled(run, n) for n in _SAMPLES}
         drawn = {f"{n:,} drawn": thinned(run, n) for n in _SAMPLES if n < cast}
         alphas = {f"alpha = {a:g}": with_alpha(run, a) for a in ALPHAS}
-        named = [
-            {name: measures.drawn(each, name) for name, each in part.items()}
-            for part in (bounds, {**projected, **drawn}, alphas)
-        ]
-        return cls(*named, title, settings, cast)
+        return cls(_named(bounds), _named({**projected, **drawn}), _named(alphas), title, settings, cast)
 
     def tables(self) -> tuple[Table, ...]:
         """Certified accuracy at a few radii for each line."""
@@ -95,6 +91,11 @@ class FigureEight:
         rows = tuple(Row(name, None, tuple(measures.certified(run, RADII))) for name, run in runs.items())
         columns = tuple(f"r = {radius:g}" for radius in RADII)
         return Table(title, columns, (Group(self.title, self.settings, rows),), (note,), published=False)
+
+
+def _named(runs: dict[str, CertifiedRun]) -> dict[str, CertifiedRun]:
+    """The runs as the legend of a chart names them."""
+    return {name: measures.drawn(each, name) for name, each in runs.items()}
 
 
 def _chart(study: str, part: str, title: str, runs: list[CertifiedRun]) -> Chart:
