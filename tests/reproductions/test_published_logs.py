@@ -67,6 +67,13 @@ def test_table_1_and_figure_15_need_their_logs(tmp_path: Path) -> None:
     best = {group.title: group.rows[0].found[0].value for group in page.tables[0].groups}
     assert best == {"r = 0.5": 0.5, "r = 1": 1.0, "r = 2": 1.0, "r = 3": None, "r = 0.5, in the survey": 0.5}
     assert len(page.charts) == 4
+    said = {each.text: each.verdict for each in page.statements}
+    assert said["Table 3 is what the logs say, to two decimals: 0 of 0 figures"].startswith("not judged")
+    times = next(table for table in page.tables if table.title == "Time of Certify")
+    assert (times.groups[0].rows[0].printed, times.groups[0].rows[0].found[0].value) == (
+        "110",
+        pytest.approx(151.238689),
+    )
 
 
 def test_a_folder_without_logs_is_refused_and_so_are_other_data(tmp_path: Path) -> None:

@@ -34,8 +34,7 @@ def page(done: Finished) -> Page:
     """The tables, the curves, and the same votes under other theorems, n and alpha."""
     names = {f"imagenet-sigma{sigma:g}": sigma for sigma in _SIGMAS[done.scale]}
     runs = {sigma: done.runs[name] for name, sigma in names.items()}
-    first = next(iter(runs.values()))
-    made = measures.settings(first, done.model_of(f"imagenet-sigma{_FIGURE_8:g}"))
+    made = measures.settings(runs[_FIGURE_8], done.model_of(f"imagenet-sigma{_FIGURE_8:g}"))
     eight = FigureEight.of(runs[_FIGURE_8], f"sigma = {_FIGURE_8:g}", made)
     dashed = undefended.Dashed.of(done, "imagenet-undefended", runs, _RADII)
     return Page(
