@@ -73,7 +73,7 @@ def _best(runs: Mapping[float, CertifiedRun], radius: float, author: str, table:
     found = {
         "best sigma": Measured(known, "sigma", digits=2),
         "certified accuracy": certified,
-        "standard accuracy": Measured(None, "share", interval=True) if known is None else standard,
+        "standard accuracy": None if known is None else standard,
     }
     rows = tuple(
         Row(metric, figure(author, table, metric, "ImageNet", radius=radius), (here,)) for metric, here in found.items()
