@@ -26,7 +26,7 @@ from holdfast.stats.datasets import proportion
 from holdfast.store.attack import AttackRecord, AttackRun
 from holdfast.store.attack_manifest import AttackManifest
 from holdfast.store.data_manifest import DataManifest
-from holdfast.store.logs import Log, imported_manifest
+from holdfast.store.logs import AnswerLine, Log, imported_manifest
 from holdfast.store.run import BoundRecord, ClaimRecord, Run, VoteRecord
 from holdfast.store.run_manifest import RunManifest
 from holdfast.store.subsets import TEST_SPLITS
@@ -60,8 +60,9 @@ def finished(study: Study, scale: str, kind: str, certainty: float = 9.0) -> Fin
     }
     runs |= {each.name: imported(each, certainty) for each in plan.logs}
     timed = {each.name: Timed((0.2, 0.1, 0.3), each.n, "a processor, 1 thread") for each in plan.timings}
+    answers = {each.name: tuple(AnswerLine(i, i % 9, i % 9, 0.1) for i in range(90)) for each in plan.answers}
     transfer = {a: {b: proportion(40 if a == b else 10, 40) for b in plan.transfer} for a in plan.transfer}
-    return Finished(scale, kind, runs, models, (), attacks, transfer, timed)
+    return Finished(scale, kind, runs, models, (), attacks, transfer, timed, answers)
 
 
 def imported(wanted: Importing, certainty: float) -> CertifiedRun:

@@ -11,6 +11,7 @@ from holdfast.analysis.recovered import recovered
 from holdfast.errors import DataError, RunError, UsageError
 from holdfast.folders import Below
 from holdfast.reproductions import find_study, measures
+from holdfast.store.logs import read_answers
 from holdfast.workflows.reproduce import finished
 from holdfast.workflows.study_models import Workspace
 
@@ -77,7 +78,7 @@ def test_table_1_and_figure_15_need_their_logs(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_logs_is_refused_and_so_are_other_data(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="none of the 12 logs"):
+    with pytest.raises(DataError, match="none of the 16 logs"):
         finished(STUDY, f"logs:{tmp_path}", "smoke", place(tmp_path / "out"))
     with pytest.raises(UsageError, match="cohen-logs needs cohen-logs, given as logs:DIR"):
         finished(STUDY, "digits", "smoke", place(tmp_path / "out"))
@@ -102,3 +103,52 @@ def test_only_logs_have_votes_to_recover() -> None:
     run = next(iter(made.finished(find_study("cohen-imagenet"), "smoke", "imagenet").runs.values()))
     with pytest.raises(UsageError, match="imported log"):
         recovered(run)
+
+
+def answered(file: Path, lines: list[tuple[int, int, str]]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    rows = [
+        f"{100 * i}\t{label}\t{answer}\t{int(label == answer)}\t{time}" for i, (label, answer, time) in enumerate(lines)
+    ]
+    file.write_text("\n".join(["idx\tlabel\tpredict\tcorrect\ttime", *rows]) + "\n")
+
+
+def test_table_4_compares_answers_with_those_of_many_samples(tmp_path: Path) -> None:
+    folder = tmp_path / "logs/data/predict/imagenet/resnet50/noise_0.25/test"
+    many = [(0, 0, "0:02:30.1"), (1, 1, "0:02:30.1"), (2, 5, "0:02:30.1"), (3, -1, "0:02:30.1"), (4, 4, "0:02:30.1")]
+    few = [(0, 0, "0:00:01.7"), (1, -1, "0:00:00.15"), (2, 5, "0:00:00.15"), (3, 3, "0:00:00.14"), (4, 6, "0:00:00.16")]
+    answered(folder / "N_100000", many)
+    answered(folder / "N_100", few)
+    page = STUDY.page(finished(STUDY, f"logs:{tmp_path / 'logs'}", "smoke", place(tmp_path / "out")))
+    table, times = (
+        next(each for each in page.tables if each.title.startswith(t)) for t in ("Table 4", "Time of Predict")
+    )
+    found = {row.quantity: row.found[0].value for row in table.groups[0].rows}
+    assert found == {
+        "correct, accurate": 0.2,
+        "correct, inaccurate": 0.2,
+        "incorrect, accurate": 0.2,
+        "incorrect, inaccurate": 0.2,
+        "abstain": 0.2,
+    }
+    assert (times.groups[0].rows[0].printed, times.groups[0].rows[0].found[0].value) == ("0.15", 0.15)
+    assert page.statements[0].holds is None
+
+
+@pytest.mark.parametrize(
+    ("line", "match"),
+    [
+        ("0\t1\tx\t0\t1", "cannot be read"),
+        ("0\t-2\t1\t0\t1", "labels are 0 or more"),
+        ("0\t1\t-3\t0\t1", "a class or -1"),
+        ("0\t1\t1\t1\t1\n0\t1\t1\t1\t1", "index 0 twice"),
+        ("0\t1", "2 fields"),
+    ],
+)
+def test_a_log_of_answers_that_cannot_be_right_is_refused(tmp_path: Path, line: str, match: str) -> None:
+    (tmp_path / "N").write_text(f"idx\tlabel\tpredict\tcorrect\ttime\n{line}\n")
+    with pytest.raises(DataError, match=match):
+        read_answers(tmp_path / "N")
+    (tmp_path / "N").write_text("idx\tlabel\n0\t1\n")
+    with pytest.raises(DataError, match="a log has idx, label, predict, correct, time"):
+        read_answers(tmp_path / "N")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from holdfast.reproductions.pages import Page
     from holdfast.stats.datasets import Proportion
     from holdfast.store.attack import AttackRun
+    from holdfast.store.logs import AnswerLine
 
 SCALES = ("smoke", "small", "full")
 
@@ -236,6 +237,19 @@ class Importing:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """A published log of answers, without radii, that a study reads.
+
+    Attributes:
+        name: by which the page finds it.
+        files: where it may lie below the folder of logs; the first one that is there is taken.
+    """
+
+    name: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a study does at a scale, in this order.
 
@@ -246,6 +260,7 @@ class Plan:
         attacks: on models, and on certifications.
         transfer: names of attacks whose adversarials are given to the classifiers of all these attacks.
         logs: published logs to read; those that are not in the folder are left out.
+        answers: published logs of answers to read, likewise.
         timings: of single answers; measured anew each time.
     """
 
@@ -255,6 +270,7 @@ class Plan:
     attacks: tuple[Attacking, ...] = ()
     transfer: tuple[str, ...] = ()
     logs: tuple[Importing, ...] = ()
+    answers: tuple[Reading, ...] = ()
     timings: tuple[Timing, ...] = ()
 
 
@@ -295,6 +311,7 @@ class Finished:
             classifier gets wrong, among inputs that the first one's classifier gets right unchanged; None if there are
             no such inputs.
         timed: by name.
+        answers: the lines of published logs of answers, by name.
     """
 
     scale: str
@@ -305,6 +322,7 @@ class Finished:
     attacks: Mapping[str, AttackRun] = field(default_factory=dict)
     transfer: Mapping[str, Mapping[str, Proportion | None]] = field(default_factory=dict)
     timed: Mapping[str, Timed] = field(default_factory=dict)
+    answers: Mapping[str, tuple[AnswerLine, ...]] = field(default_factory=dict)
 
     def model_of(self, run: str) -> Trained:
         """The base classifier of a run."""

@@ -1,4 +1,4 @@
-"""Cohen et al. 2019 from the authors' own logs: Tables 1, 2 and 3, Figures 6, 8 and 15, counted again."""
+"""Cohen et al. 2019 from the authors' own logs: Tables 1 to 4, Figures 6, 8 and 15, counted again."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from holdfast.analysis.published import at_radius, figure
 from holdfast.analysis.recovered import recovered
-from holdfast.reproductions import measures
-from holdfast.reproductions.base import Finished, Importing, Plan, Study, register
+from holdfast.reproductions import answers, measures
+from holdfast.reproductions.base import Finished, Importing, Plan, Reading, Study, register
 from holdfast.reproductions.cohen import summary
 from holdfast.reproductions.cohen_figure_8 import FigureEight
 from holdfast.reproductions.pages import Chart, Group, Measured, Page, Row, Statement, Table
@@ -36,7 +36,12 @@ def plan(scale: str, kind: str) -> Plan:
     """A log for each data set, network and sigma."""
     pairs = [(data, sigma, sigma) for data, sigmas in _SIGMAS.items() for sigma in sigmas]
     pairs += [(data, s, _SMOOTHED) for data, sigmas in _SIGMAS.items() for s in sigmas if s != _SMOOTHED]
-    return Plan(logs=tuple(_log(*each) for each in pairs))
+    return Plan(logs=tuple(_log(*each) for each in pairs), answers=tuple(map(_answers, (*answers.SAMPLES, _N))))
+
+
+def _answers(n: int) -> Reading:
+    inside = f"predict/imagenet/resnet50/noise_0.25/test/N_{n}"
+    return Reading(f"answers-n{n}", (f"data/{inside}", inside))
 
 
 def _log(data: str, trained: float, sigma: float) -> Importing:
@@ -68,6 +73,7 @@ def page(done: Finished) -> Page:
             *([_summary(own["imagenet"])] if own["imagenet"] else []),
             *(_table(data, runs) for data, runs in own.items() if runs),
             *_other_noise(done),
+            *answers.tables(done.answers, _N),
             *_times(own),
             *(eight.tables() if eight else ()),
         ),
@@ -221,11 +227,11 @@ def _beside(data: str, sigma: float, run: CertifiedRun) -> list[tuple[Measured, 
 STUDY = register(
     Study(
         name="cohen-logs",
-        title="Cohen et al. 2019, Tables 1 to 3, Figures 6, 8 and 15, from the authors' logs",
+        title="Cohen et al. 2019, Tables 1 to 4, Figures 6, 8 and 15, from the authors' logs",
         data=("cohen-logs",),
         cost={"any scale": "a minute"},
         plan=plan,
         page=page,
-        items=("C48", "C49", "C50", "C56", "C58", "C63", "H93"),
+        items=("C48", "C49", "C50", "C56", "C57", "C58", "C63", "H93"),
     )
 )

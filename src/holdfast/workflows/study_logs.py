@@ -10,7 +10,7 @@ from holdfast.workflows.logs import import_log
 from holdfast.workflows.specs import parse_noise
 
 if TYPE_CHECKING:
-    from holdfast.reproductions.base import Finished, Importing, Study
+    from holdfast.reproductions.base import Finished, Importing, Reading, Study
     from holdfast.workflows.study_models import Workspace
 
 
@@ -31,9 +31,11 @@ def imported(study: Study, kind: str, folder: str, scale: str, place: Workspace)
     from holdfast.analysis.runs import analyze
     from holdfast.estimators import FixedSize
     from holdfast.reproductions.base import Finished
+    from holdfast.store.logs import read_answers
 
-    jobs = study.plan(scale, kind).logs
-    found = {job: file for job in jobs if (file := _file(Path(folder), job)) is not None}
+    plan = study.plan(scale, kind)
+    jobs = (*plan.logs, *plan.answers)
+    found = {job.name: file for job in jobs if (file := _file(Path(folder), job)) is not None}
     if not found:
         raise DataError(
             f"{folder} has none of the {len(jobs)} logs of {study.name}; looked for "
@@ -42,7 +44,7 @@ def imported(study: Study, kind: str, folder: str, scale: str, place: Workspace)
     runs = {
         job.name: analyze(
             import_log(
-                file,
+                found[job.name],
                 parse_noise(job.noise),
                 FixedSize(job.n, job.alpha, "cohen"),
                 job.n0,
@@ -50,16 +52,18 @@ def imported(study: Study, kind: str, folder: str, scale: str, place: Workspace)
                 Path(str(place.run(job.name))),
             )
         )
-        for job, file in found.items()
+        for job in plan.logs
+        if job.name in found
     }
-    return Finished(scale, kind, runs, notes=_missing([job for job in jobs if job not in found]))
+    answers = {job.name: read_answers(found[job.name]) for job in plan.answers if job.name in found}
+    missing = [job.name for job in jobs if job.name not in found]
+    return Finished(scale, kind, runs, notes=_missing(missing), answers=answers)
 
 
-def _file(folder: Path, job: Importing) -> Path | None:
+def _file(folder: Path, job: Importing | Reading) -> Path | None:
     """The first place where the log lies."""
     return next((folder / name for name in job.files if (folder / name).is_file()), None)
 
 
-def _missing(jobs: list[Importing]) -> tuple[str, ...]:
-    names = ", ".join(job.name for job in jobs)
-    return (f"Not in the folder, and left out: {names}.",) if jobs else ()
+def _missing(names: list[str]) -> tuple[str, ...]:
+    return (f"Not in the folder, and left out: {', '.join(names)}.",) if names else ()
