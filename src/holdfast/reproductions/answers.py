@@ -42,8 +42,8 @@ def tables(logs: Mapping[str, Sequence[AnswerLine]], reference: int) -> list[Tab
         groups.append(Group(f"n = {n:,}", f"the first {len(lines)} lines of the log, as the authors count", rows))
         times += _time(n, lines)
     note = (
-        f"An answer is accurate if it is that of {reference:,} samples. The logs are of sigma = 0.25 and alpha = 0.001, "
-        "as documented."
+        f"An answer is accurate if it is that of {reference:,} samples. The logs are of sigma = 0.25 and alpha = "
+        "0.001, as documented."
     )
     slow = "Median, with the smallest and the largest time in brackets: the first image waits for the machine to start."
     return [

@@ -34,7 +34,7 @@ def imported(study: Study, kind: str, folder: str, scale: str, place: Workspace)
     from holdfast.store.logs import read_answers
 
     plan = study.plan(scale, kind)
-    jobs = (*plan.logs, *plan.answers)
+    jobs: list[Importing | Reading] = [*plan.logs, *plan.answers]
     found = {job.name: file for job in jobs if (file := _file(Path(folder), job)) is not None}
     if not found:
         raise DataError(
