@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from statistics import NormalDist
 
@@ -18,6 +19,8 @@ from holdfast.reproductions.base import (
     Finished,
     Importing,
     Model,
+    Noised,
+    Noising,
     Study,
     Timed,
     Trained,
@@ -62,7 +65,8 @@ def finished(study: Study, scale: str, kind: str, certainty: float = 9.0) -> Fin
     timed = {each.name: Timed((0.2, 0.1, 0.3), each.n, "a processor, 1 thread") for each in plan.timings}
     answers = {each.name: tuple(AnswerLine(i, i % 9, i % 9, 0.1) for i in range(90)) for each in plan.answers}
     transfer = {a: {b: proportion(40 if a == b else 10, 40) for b in plan.transfer} for a in plan.transfer}
-    return Finished(scale, kind, runs, models, (), attacks, transfer, timed, answers)
+    noisy = {each.name: noised(each, kind) for each in plan.noisy}
+    return Finished(scale, kind, runs, models, (), attacks, transfer, noisy=noisy, timed=timed, answers=answers)
 
 
 def imported(wanted: Importing, certainty: float) -> CertifiedRun:
@@ -79,6 +83,16 @@ def imported(wanted: Importing, certainty: float) -> CertifiedRun:
     rule = FixedSize(wanted.n, wanted.alpha, "cohen")
     manifest = imported_manifest(log, noise, "cohen", rule, wanted.n0, wanted.dataset, "a.tsv")
     return analyze(Run(Path("runs") / wanted.name, manifest, log.claims, ()))
+
+
+def noised(wanted: Noising, kind: str) -> tuple[Noised, ...]:
+    """Copies of two grey images, each at the distance that noise has on average."""
+    channels, *sides = DATA[kind][1]
+    values = channels * math.prod(sides) // (wanted.before * wanted.after) ** 2
+    sigma = parse_noise(wanted.noise).sigma / wanted.after if wanted.noise else 0.0
+    side = sides[0] // (wanted.before * wanted.after)
+    grey = np.full((side, side, 3), 128, np.uint8)
+    return tuple(Noised(index, "7", grey, sigma * math.sqrt(values), values, 0) for index in (0, 1))
 
 
 def promised(kind: str, every: int) -> DataManifest:

@@ -21,8 +21,17 @@ from holdfast.workflows.specs import parse_attack, parse_bound, parse_budgets, p
 
 NAMES = (
     *("athalye", "cohen-attack"),
-    *("cohen-bounds", "cohen-cifar10", "cohen-high-prob", "cohen-imagenet", "cohen-logs"),
-    *("cohen-margin", "cohen-predict", "cohen-tightness", "cohen-train-noise"),
+    *(
+        "cohen-bounds",
+        "cohen-cifar10",
+        "cohen-high-prob",
+        "cohen-imagenet",
+        "cohen-logs",
+        "cohen-margin",
+        "cohen-noise",
+    ),
+    *("cohen-predict", "cohen-prior-bounds", "cohen-resolution", "cohen-tightness", "cohen-train-noise"),
+    *("cw-targeted", "goodfellow-panda"),
     *("levine-attack", "levine-cifar10", "levine-delta", "levine-imagenet", "levine-lee", "levine-mnist"),
     *("madry", "szegedy-transfer", "wong-kolter"),
 )
@@ -60,7 +69,7 @@ def test_what_a_study_asks_for_can_be_done(name: str, scale: str, kind: str) -> 
     for model in plan.models:
         assert model.architecture in architecture_names()
         if model.noise is not None:
-            parse_noise(model.noise).fitted((0.5,) * shape[0]).check_inputs(shape, 0.0, 1.0)
+            parse_noise(model.noise).fitted((0.5,) * shape[0], (0.25,) * shape[0]).check_inputs(shape, 0.0, 1.0)
         if model.training is not None:
             recipe = parse_recipe(model.training.get("recipe", "noise"))
             assert model.noise is not None or recipe.written == model.training["recipe"], "as the bundle spells it"
@@ -105,7 +114,7 @@ def test_full_scale_has_the_settings_of_the_papers() -> None:
     imagenet = find_study("cohen-imagenet").plan("full", "imagenet")
     assert {len(range(0, 50_000, run.every)[: run.limit]) for run in imagenet.runs} == {500}
     ablated = find_study("levine-imagenet").plan("full", "imagenet")
-    assert {len(range(0, 50_000, run.every)[: run.limit]) for run in ablated.runs} == {400}
+    assert {(run.sample, run.every, run.limit) for run in ablated.runs} == {("400", 1, None)}
 
 
 @pytest.mark.parametrize(("name", "scale", "kind"), ALL)
@@ -143,7 +152,14 @@ def test_every_reproduced_share_and_median_has_its_interval(name: str, scale: st
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("levine-delta", None), ("cohen-bounds", None), *((n, k) for n, k in WITH_DATA)]
+    ("name", "kind"),
+    [
+        ("levine-delta", None),
+        ("cohen-bounds", None),
+        ("cohen-prior-bounds", None),
+        ("cohen-resolution", None),
+        *((n, k) for n, k in WITH_DATA),
+    ],
 )
 def test_the_html_page_is_whole_and_loads_nothing(name: str, kind: str | None) -> None:
     page = page_of(name, "small", kind)

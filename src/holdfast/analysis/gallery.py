@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from holdfast.analysis import extras, formats
+from holdfast.analysis import formats
+from holdfast.analysis.pictures import data_uri, png
 from holdfast.store.gallery import read_gallery
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from holdfast.analysis.accuracy import Result
@@ -116,9 +114,4 @@ def _bars(result: Result, names: tuple[str, ...]) -> tuple[Bar, ...]:
 
 
 def _data_url(picture: NDArray[np.uint8]) -> str:
-    image: Any = extras.load("PIL.Image", "Showing pictures in a report").fromarray(np.ascontiguousarray(picture))
-    if max(image.size) > _WIDEST:
-        image.thumbnail((_WIDEST, _WIDEST))
-    file = io.BytesIO()
-    image.save(file, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+    return data_uri(png(picture, most=_WIDEST))

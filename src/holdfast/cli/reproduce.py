@@ -15,6 +15,8 @@ from holdfast.errors import UsageError
 from holdfast.terminal import console
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from holdfast.folders import Below
     from holdfast.reproductions.base import Study
     from holdfast.reproductions.pages import Page
@@ -46,6 +48,15 @@ def reproduce_command(
     scale: Annotated[
         str, typer.Option("--scale", help="Size: smoke (minutes), small (processor cores) or full (the paper's; GPUs).")
     ] = "small",
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            help="A model from elsewhere in the place of a base classifier, as in imagenet-plain=net.onnx,mean=.5. It "
+            "can be repeated.",
+            metavar="NAME=SPEC",
+        ),
+    ] = None,
     device: options.Device = "cpu",
     threads: options.Threads = 1,
     workers: Annotated[
@@ -69,29 +80,42 @@ def reproduce_command(
     study = find_study(name)
     check_scale(scale)
     folder = Path(f"reproduction-{scale}") if out is None else out
-    place = _place(folder, device, threads, workers, json or quiet)
+    place = _place(folder, device, threads, workers, json or quiet, model or ())
     # Fail now, not after hours of work.
     for kind in ("md", "html"):
         check_place(place.folder / f"{study.name}.{kind}")
     start = time.perf_counter()
     with console.each_warning_once(), console.resumable():
         page = _page(study, data, scale, place)
-    _write(study, page, place.folder, _command(study, data, scale, folder), json)
+    _write(study, page, place.folder, _command(study, data, scale, folder, model or ()), json)
     if not json:
         console.say(f"{time.perf_counter() - start:.0f} s in all: {folder / study.name}.md and .html")
 
 
-def _place(folder: Path, device: str, threads: int, workers: int, hidden: bool) -> Workspace:
+def _place(
+    folder: Path, device: str, threads: int, workers: int, hidden: bool, models: Sequence[str] = ()
+) -> Workspace:
     from holdfast.analysis import extras
     from holdfast.folders import Below
     from holdfast.workflows.study_models import Workspace
 
     # Fail now, not after hours of work.
-    for package in ("jinja2", "altair", "vl_convert"):
+    for package in ("jinja2", "altair", "vl_convert", "PIL"):
         extras.load(package, "Writing the page of a reproduction")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--out names the file {folder}, expected a folder, or a name that does not exist yet")
-    return Workspace(Below(folder), device, threads, workers, console.Bars(hidden))
+    return Workspace(Below(folder), device, threads, workers, console.Bars(hidden), _given(models))
+
+
+def _given(models: Sequence[str]) -> dict[str, str]:
+    """The specs of models by the names of the base classifiers that they stand for."""
+    pairs = [text.partition("=") for text in models]
+    for text, (name, _, spec) in zip(models, pairs, strict=True):
+        if not name or not spec:
+            raise UsageError(f"--model takes NAME=SPEC, as in imagenet-plain=net.onnx,mean=.5; got {text!r}")
+    if len({name for name, _, _ in pairs}) < len(pairs):
+        raise UsageError(f"--model names a base classifier twice: {', '.join(models)}; name each once")
+    return {name: spec for name, _, spec in pairs}
 
 
 def _page(study: Study, spec: str | None, scale: str, place: Workspace) -> Page:
@@ -105,8 +129,8 @@ def _page(study: Study, spec: str | None, scale: str, place: Workspace) -> Page:
         if study.needs_data:
             raise UsageError(f"{study.name} needs data: give --data {study.spelling()}; Holdfast downloads nothing")
         console.note(
-            f"Without --data {study.name} computes its equations only; with --data {study.spelling()} it trains and "
-            "certifies too"
+            f"Without --data {study.name} computes its equations only; with --data {study.spelling()} its page has "
+            "what needs data too"
         )
     if not study.data or spec is None:
         return study.page(Finished(scale))
@@ -115,24 +139,26 @@ def _page(study: Study, spec: str | None, scale: str, place: Workspace) -> Page:
 
 
 def _write(study: Study, page: Page, folder: Below, command: str, as_json: bool) -> None:
-    """Markdown, HTML and charts into the folder; the tables, or one JSON document, to the terminal."""
+    """Markdown, HTML, charts and pictures into the folder; the tables, or one JSON document, to the terminal."""
     from holdfast.outputs import whole_file
-    from holdfast.reproductions.writing import document, html, markdown, text
+    from holdfast.reproductions.writing import document, html, markdown, picture_files, text
 
     files = {f"{study.name}.md": markdown(page), f"{study.name}.html": html(page, command)}
     files |= {chart.file: chart.draw() for chart in page.charts}
-    for name, content in files.items():
+    contents = {**{name: content.encode() for name, content in files.items()}, **picture_files(page)}
+    for name, content in contents.items():
         with whole_file(folder / name) as file:
-            file.write(content.encode())
+            file.write(content)
     if as_json:
-        console.print_json({"name": study.name, "files": [str(folder / name) for name in files], **document(page)})
+        console.print_json({"name": study.name, "files": [str(folder / name) for name in contents], **document(page)})
     else:
         sys.stdout.write(text(page))
 
 
-def _command(study: Study, spec: str | None, scale: str, folder: Path) -> str:
+def _command(study: Study, spec: str | None, scale: str, folder: Path, models: Sequence[str] = ()) -> str:
     data = f" --data {spec}" if study.data and spec else ""
-    return f"holdfast reproduce {study.name}{data} --scale {scale} --out {folder}"
+    given = "".join(f" --model {each}" for each in models)
+    return f"holdfast reproduce {study.name}{data}{given} --scale {scale} --out {folder}"
 
 
 def _list(as_json: bool) -> None:

@@ -13,7 +13,7 @@ from holdfast.formats.fields import Above, Alpha, Name, NotNegative, OpenShare, 
 from holdfast.limits import MOST_SET_BITS, set_bits
 
 _Method = Literal["cohen", "split"]
-_Null = Literal["multichannel", "mean"]
+_Null = Literal["multichannel", "normalized", "mean"]
 _Fill = list[float] | None
 # float32 cannot hold larger noise.
 _Scale = Annotated[float, Meta(gt=0.0, le=1e30)]

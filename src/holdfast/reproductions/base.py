@@ -10,6 +10,9 @@ from holdfast.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from holdfast.analysis.runs import CertifiedRun
     from holdfast.data.base import DataSet
     from holdfast.reproductions.pages import Page
@@ -109,6 +112,7 @@ class Certification:
         bounds: the class bounds; by default the papers'.
         noise: to smooth with; None for the noise that the model was trained for.
         precision: of the base classifier; "auto" for the faster one of float32 and bfloat16.
+        sample: a random sample of so many test images in the place of `every` and `limit`, as on the command line.
     """
 
     name: str
@@ -121,6 +125,7 @@ class Certification:
     bounds: str = "cohen"
     noise: str | None = None
     precision: str = "auto"
+    sample: str | None = None
 
 
 @dataclass(frozen=True)
@@ -250,6 +255,29 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Noising:
+    """Noisy copies of a few test images, one of each, for pictures. They are made anew each time, always the same.
+
+    The draw of an image is the same for all of these jobs, so that with Gaussian noise only sigma makes a difference.
+
+    Attributes:
+        name: of them.
+        noise: as on the command line; None for none.
+        every: copy every `every`-th test image.
+        limit: most images.
+        before: squares of so many pixels a side are averaged before the noise is added.
+        after: and so many a side of the noisy image afterwards.
+    """
+
+    name: str
+    noise: str | None
+    every: int
+    limit: int
+    before: int = 1
+    after: int = 1
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a study does at a scale, in this order.
 
@@ -262,6 +290,8 @@ class Plan:
         logs: published logs to read; those that are not in the folder are left out.
         answers: published logs of answers to read, likewise.
         timings: of single answers; measured anew each time.
+        noisy: noisy copies of images.
+        asked: names of attacks whose classifiers, without noise, are asked how sure they are of the first adversarials.
     """
 
     models: tuple[Model, ...] = ()
@@ -272,6 +302,8 @@ class Plan:
     logs: tuple[Importing, ...] = ()
     answers: tuple[Reading, ...] = ()
     timings: tuple[Timing, ...] = ()
+    noisy: tuple[Noising, ...] = ()
+    asked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -296,6 +328,40 @@ class Trained:
         return self.training.get("recipe") != "untrained"
 
 
+@dataclass(frozen=True, eq=False)
+class Noised:
+    """A noisy copy of an image.
+
+    Attributes:
+        index: position of the image in its split.
+        label: name of its class.
+        picture: `(height, width, 3)`, values outside of the range of inputs clipped.
+        distance: L2 distance to the same image without noise, in input units.
+        values: how many values the copy has.
+        outside: how many of them lie outside of the range of inputs.
+    """
+
+    index: int
+    label: str
+    picture: NDArray[np.uint8]
+    distance: float
+    values: int
+    outside: int
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a classifier says of an image, of the change of it alone, and of the changed image.
+
+    Each is the name of the most probable class, with its probability. The change is shown to it as it is drawn: grey
+    where nothing changed, and scaled so that the largest change is white or black.
+    """
+
+    unchanged: tuple[str, float]
+    change: tuple[str, float]
+    adversarial: tuple[str, float]
+
+
 @dataclass(frozen=True)
 class Finished:
     """What a page is made from.
@@ -312,6 +378,8 @@ class Finished:
             no such inputs.
         timed: by name.
         answers: the lines of published logs of answers, by name.
+        noisy: noisy copies of images, by the name of their job.
+        asked: what classifiers say of the first adversarials, by the name of the attack and the index of the image.
     """
 
     scale: str
@@ -323,6 +391,8 @@ class Finished:
     transfer: Mapping[str, Mapping[str, Proportion | None]] = field(default_factory=dict)
     timed: Mapping[str, Timed] = field(default_factory=dict)
     answers: Mapping[str, tuple[AnswerLine, ...]] = field(default_factory=dict)
+    noisy: Mapping[str, tuple[Noised, ...]] = field(default_factory=dict)
+    asked: Mapping[str, Mapping[int, Asked]] = field(default_factory=dict)
 
     def model_of(self, run: str) -> Trained:
         """The base classifier of a run."""

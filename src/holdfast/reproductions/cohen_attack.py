@@ -10,6 +10,7 @@ from holdfast.analysis.gap_pictures import gap_picture
 from holdfast.analysis.gaps import gap
 from holdfast.analysis.published import figure
 from holdfast.reproductions import measures
+from holdfast.reproductions.adversarials import adversarial_gallery
 from holdfast.reproductions.base import Attacking, Finished, Model, Plan, Study, register
 from holdfast.reproductions.models import cifar_gaussian, cohen_run, imagenet_gaussian, mnist_gaussian
 from holdfast.reproductions.pages import Chart, Group, Measured, Page, Row, Statement, Table
@@ -100,6 +101,12 @@ def page(done: Finished) -> Page:
             "2019 ascends the loss of the mean prediction (`holdfast attack smooth-pgd`).",
         ),
         warning=measures.UNTRAINED if done.pipeline_check else "",
+        pictures=adversarial_gallery(
+            f"cohen-attack-{kind}-adversarials",
+            "Adversarials of the smoothed classifier",
+            {f"within {factor:g} R": attacks[factor] for factor in (1.5, 2.0)},
+            "The noise is not shown.",
+        ),
     )
 
 

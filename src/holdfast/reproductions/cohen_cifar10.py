@@ -170,6 +170,6 @@ STUDY = register(
         cost={"smoke": "2 minutes", "small": "1 hour for each sigma on a core", "full": "days on a GPU"},
         plan=plan,
         page=page,
-        items=("C49", "C50", "C51", "C56"),
+        items=("C46", "C47", "C49", "C50", "C51", "C56", "C67"),
     )
 )

@@ -7,12 +7,11 @@ from holdfast.reproductions.base import Finished, Plan, Study, register
 from holdfast.reproductions.cohen import group_of, summary
 from holdfast.reproductions.cohen_figure_8 import FigureEight
 from holdfast.reproductions.models import (
-    FIXED_CROP,
     IMAGENET_COST,
     TRAINED_AS_COHEN,
     cohen_run,
     imagenet_gaussian,
-    imagenet_undefended,
+    imagenet_plain,
 )
 from holdfast.reproductions.pages import Chart, Page, Table
 
@@ -26,7 +25,7 @@ def plan(scale: str, kind: str) -> Plan:
     """A model and a run for each sigma, and a clean network under DeepFool."""
     models = tuple(imagenet_gaussian(scale, sigma) for sigma in _SIGMAS[scale])
     runs = tuple(cohen_run(scale, model) for model in models)
-    clean = imagenet_undefended(scale)
+    clean = imagenet_plain(scale)
     return Plan((*models, clean), runs, attacks=(undefended.attacking(scale, clean, runs[0]),))
 
 
@@ -36,7 +35,7 @@ def page(done: Finished) -> Page:
     runs = {sigma: done.runs[name] for name, sigma in names.items()}
     made = measures.settings(runs[_FIGURE_8], done.model_of(f"imagenet-sigma{_FIGURE_8:g}"))
     eight = FigureEight.of(runs[_FIGURE_8], f"sigma = {_FIGURE_8:g}", made)
-    dashed = undefended.Dashed.of(done, "imagenet-undefended", runs, _RADII)
+    dashed = undefended.Dashed.of(done, "imagenet-plain", runs, _RADII)
     return Page(
         title=f"Cohen et al. 2019 on ImageNet, scale {done.scale}",
         intro=(
@@ -67,7 +66,7 @@ def page(done: Finished) -> Page:
             *eight.charts("cohen-imagenet"),
         ),
         statements=(*eight.statements(), dashed.statement()),
-        notes=() if done.pipeline_check else (TRAINED_AS_COHEN, FIXED_CROP),
+        notes=() if done.pipeline_check else (TRAINED_AS_COHEN,),
         warning=measures.UNTRAINED if done.pipeline_check else "",
     )
 
@@ -80,6 +79,6 @@ STUDY = register(
         cost=IMAGENET_COST,
         plan=plan,
         page=page,
-        items=("C48", "C49", "C51", "C56", "H93"),
+        items=("C46", "C47", "C48", "C49", "C51", "C56", "C67", "H93"),
     )
 )

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from holdfast.analysis.published import figure
 from holdfast.reproductions import measures
+from holdfast.reproductions.adversarials import adversarial_gallery
 from holdfast.reproductions.base import Attacking, Finished, Model, Plan, Study, register
 from holdfast.reproductions.defences import (
     clean_accuracy,
@@ -24,10 +25,10 @@ _EVERY = {"smoke": 1000, "small": 100, "full": 20}
 _RESTARTS = {"smoke": 1, "small": 10, "full": 10}
 # Most images for the two classifiers with slow decisions, of which an attack queries thousands in sequence: randomized
 # ablation, with n votes for each, and nearest neighbours.
-_SLOW = {"smoke": 2, "small": 30, "full": 100}
+_SLOW = {"smoke": 2, "small": 30, "full": 275}
 # Nearest neighbours stores one training image in this many.
 _STORED = {"smoke": 25, "small": 10, "full": 1}
-_VOTES = {"smoke": 100, "small": 1_000, "full": 1_000}
+_VOTES = {"smoke": 100, "small": 1_000, "full": 10_000}
 # The paper's name -> short name.
 _OTHERS = {
     "CNN": "cnn",
@@ -156,6 +157,12 @@ def page(done: Finished) -> Page:
             "images are stored for nearest neighbours. Each answer of randomized ablation "
             f"takes {attacked.manifest.n or _VOTES[done.scale]:,} votes; in the paper 10,000, on 275 images.",
         ),
+        pictures=adversarial_gallery(
+            "levine-attack-adversarials",
+            "Figures 3 and 5: adversarials of randomized ablation",
+            {"": attacked},
+            "An abstention is a success of the attack, so these lie on the boundary between two classes.",
+        ),
     )
 
 
@@ -164,8 +171,9 @@ STUDY = register(
         name="levine-attack",
         title="Levine & Feizi 2020, Table 2: the Pointwise attack on MNIST",
         data=("mnist",),
-        cost={"smoke": "2 minutes", "small": "1 to 2 hours on 2 cores", "full": "hours on a GPU"},
+        cost={"smoke": "2 minutes", "small": "1 to 2 hours on 2 cores", "full": "days on a GPU"},
         plan=plan,
         page=page,
+        items=("L13", "L14", "L15", "L34"),
     )
 )

@@ -148,8 +148,8 @@ def _notes(done: Finished) -> tuple[str, ...]:
     scale = done.scale
     if scale == "full":
         return (
-            "Training is the paper's (Table 11), except for a cosine schedule instead of one step of the learning rate "
-            "and for Nesterov momentum; the ResNet-50 of Table 5 has the first layers of the one for ImageNet.",
+            "Training is the paper's (Table 11), with momentum that is not Nesterov's, as in its program. The "
+            "ResNet-50 of Table 5 begins with the first layer of the ResNet-18, for images of 32 x 32 pixels.",
         )
     few = done.models[_fitted(scale, _FITTED[scale][0]).name].training["data"]["size"]
     return (
@@ -169,5 +169,6 @@ STUDY = register(
         cost={"smoke": "2 minutes", "small": "1 to 1.5 hours on 2 cores", "full": "days on a GPU"},
         plan=plan,
         page=page,
+        items=("L18", "L29", "L30", "L32"),
     )
 )

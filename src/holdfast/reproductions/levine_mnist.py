@@ -60,8 +60,7 @@ def page(done: Finished) -> Page:
             f"The network is the paper's (Table 9), trained with another optimizer, schedule and number of epochs, "
             f"and with {_masks(done)}; the paper shares one mask within a minibatch."
             if done.scale != "full"
-            else "Training is the paper's (Tables 9 and 10), except for a cosine schedule instead of one step of the "
-            "learning rate and for Nesterov momentum.",
+            else "Training is the paper's (Tables 9 and 10), with momentum that is not Nesterov's, as in its program.",
         ),
     )
 
@@ -103,5 +102,6 @@ STUDY = register(
         cost={"smoke": "1 minute", "small": "1 to 1.5 hours on 2 cores", "full": "hours on a GPU"},
         plan=plan,
         page=page,
+        items=("L29",),
     )
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.analysis.published import figure
 from holdfast.reproductions import measures
+from holdfast.reproductions.adversarials import adversarial_gallery
 from holdfast.reproductions.base import Attacking, Finished, Model, Plan, Study, register
 from holdfast.reproductions.defences import MNIST_EPSILON, accuracy_under, clean_accuracy, images, mnist_cnn, plain
 from holdfast.reproductions.pages import Group, Measured, Page, Row, Statement, Table
@@ -23,7 +24,7 @@ _ATTACKS = {
     "PGD-20": ("pgd:norm=linf,steps=20", "attack=PGD;steps=20"),
     "CW": ("cw-linf", "attack=CW;steps=30"),
 }
-_CIFAR_EPOCHS = {"smoke": 2, "small": 10, "full": 100}
+_CIFAR_EPOCHS = {"smoke": 2, "small": 10, "full": 205}
 
 
 def plan(scale: str, kind: str) -> Plan:
@@ -38,12 +39,28 @@ def plan(scale: str, kind: str) -> Plan:
     return Plan(models, attacks=attacks)
 
 
+# The program of the paper for CIFAR-10 (github.com/MadryLab/cifar10_challenge, config.json): 80,000 steps, with lower
+# rates from 40,000 and 60,000 on, as epochs of 50,000 images.
+_PROGRAM: dict[str, Any] = {
+    "batch_size": 128,
+    "momentum": 0.9,
+    "nesterov": False,
+    "weight_decay": 2e-4,
+    "schedule": "step",
+    "milestones": (102, 154),
+    "factor": 0.1,
+}
+
+
 def _model(scale: str, kind: str, name: str) -> Model:
     if kind == "mnist":
         return mnist_cnn(scale, adversarial=name == "adversarial")
     recipe = "standard" if name == "standard" else f"adversarial:epsilon={_EPSILON[kind]},norm=linf,steps=7"
     architecture = "resnet18" if scale == "full" else "resnet20"
     more: dict[str, Any] = {"optimizer": "sgd", "learning_rate": 0.1, "weight_decay": 5e-4, "crop": 4, "flip": True}
+    if scale == "full":
+        more |= _PROGRAM
+        recipe += "" if name == "standard" else f",step_size={2 / 255}"
     return plain(scale, f"madry-cifar10-{name}", architecture, recipe, epochs=_CIFAR_EPOCHS[scale], **more)
 
 
@@ -86,6 +103,11 @@ def page(done: Finished) -> Page:
             if kind == "cifar10"
             else ()
         ),
+        pictures=adversarial_gallery(
+            f"madry-{kind}-adversarials",
+            "Adversarials of PGD with 20 steps, at the full budget",
+            {title: _attacked(done, kind, name, "PGD-20") for name, title in _METHODS.items()},
+        ),
     )
 
 
@@ -114,8 +136,9 @@ STUDY = register(
         name="madry",
         title="Madry et al. 2018: adversarial training under FGSM, PGD and Carlini & Wagner",
         data=("mnist", "cifar10"),
-        cost={"smoke": "2 minutes", "small": "hours on 2 cores", "full": "hours on a GPU"},
+        cost={"smoke": "2 minutes", "small": "hours on 2 cores", "full": "a day on a GPU"},
         plan=plan,
         page=page,
+        items=("H83", "H87"),
     )
 )

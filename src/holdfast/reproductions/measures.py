@@ -80,7 +80,7 @@ def picture(runs: Sequence[CertifiedRun]) -> str:
 def settings(run: CertifiedRun, model: Trained) -> str:
     """The settings of a run in one sentence: model, training, images and samples."""
     manifest, data = run.manifest, run.data
-    chosen = which([result.index for result in run.results], data.size)
+    chosen = "a random sample" if data.sample else which([result.index for result in run.results], data.size)
     count = f"{len(run.results):,} of {data.size:,} test images{f' ({chosen})' if chosen else ''}"
     trained_for = "" if model.noise == run.method else f", trained for {model.noise}"
     return (
@@ -96,6 +96,8 @@ def training(model: Trained) -> str:
         return f"{model.architecture}, untrained"
     if made.get("recipe") == "imported":
         return f"{model.architecture}, weights of {made.get('file', 'others')}"
+    if made.get("recipe") == "given":
+        return f"{model.architecture}, as given in {made.get('file', 'a file')}"
     copies = made.get("noise_copies", 1)
     several = "" if copies == 1 else f" x {copies} noisy copies"
     recipe = "" if made.get("recipe") == "noise" else f", {with_fractions(str(made.get('recipe')))}"
