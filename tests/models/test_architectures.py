@@ -19,6 +19,7 @@ SHAPES = {
     "resnet18": (6, 32, 32),
     "sparse-cnn": (2, 28, 28),
     "wong-small": (1, 8, 8),
+    "carlini-cnn": (1, 28, 28),
     "madry-cnn": (1, 28, 28),
     "fc": (2, 5),
 }
@@ -95,6 +96,29 @@ def test_mnist_cnn_is_that_of_table_9():
         shapes.append(tuple(x.shape[1:]))
     wanted = [(64, 14, 14)] * 2 + [(128, 7, 7)] * 2 + [(6272,)] + [(500,)] * 2 + [(100,)] * 2 + [(10,)]
     assert shapes == wanted
+
+
+@pytest.mark.parametrize(
+    ("shape", "arguments", "features"),
+    [((1, 28, 28), {}, 1024), ((3, 32, 32), {"widths": [64, 128], "hidden": 256}, 3200), ((3, 17, 20), {}, 64 * 1 * 2)],
+)
+def test_carlini_cnn_is_that_of_table_1(shape, arguments, features):
+    module = build("carlini-cnn", shape, 10, arguments)
+    assert next(layer.in_features for layer in module if isinstance(layer, nn.Linear)) == features
+    assert module.eval()(torch.rand(2, *shape)).shape == (2, 10)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"widths": [32]}, "widths are two whole numbers above 0, and hidden is one; got [32] and 200"),
+        ({"hidden": 0}, "got [32, 64] and 0"),
+        ({"dropout": 1.0}, "dropout is a share from 0 to below 1, got 1.0"),
+    ],
+)
+def test_carlini_cnn_refuses_what_it_cannot_be(arguments, message):
+    with pytest.raises(UsageError, match=re.escape(message)):
+        build("carlini-cnn", (1, 28, 28), 10, arguments)
 
 
 def test_madry_cnn_is_that_of_the_paper():
@@ -190,9 +214,7 @@ def test_widths_that_cannot_be(widths):
 
 
 def test_unknown_name():
-    with pytest.raises(
-        UsageError, match="unknown architecture 'vgg'; known are autoencoder, binarized-cnn, denoised, digits-cnn, "
-    ):
+    with pytest.raises(UsageError, match="unknown architecture 'vgg'; known are autoencoder, binarized-cnn, "):
         build("vgg", (3, 32, 32), 10)
 
 

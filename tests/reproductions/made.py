@@ -12,10 +12,14 @@ from holdfast.estimators import FixedSize
 from holdfast.execution.bound import describe_bound
 from holdfast.noises.base import find_guarantee
 from holdfast.reproductions.base import (
+    Answered,
+    Answering,
     Attacking,
     Bounding,
     Certification,
     Finished,
+    Looked,
+    Looking,
     Model,
     Noised,
     Noising,
@@ -55,10 +59,11 @@ def finished(study: Study, scale: str, kind: str, certainty: float = 9.0) -> Fin
         each.name: attacked(each, kind, models[each.model].sha256, runs[each.run].manifest.digest if each.run else None)
         for each in plan.attacks
     }
+    answers = {each.name: answered(each, kind, models[each.model].sha256) for each in plan.answers}
+    looks = {each.name: looked(each, kind) for each in plan.looks}
     transfer = {a: {b: proportion(40 if a == b else 10, 40) for b in plan.transfer} for a in plan.transfer}
-    return Finished(
-        scale, kind, runs, models, (), attacks, transfer, {each.name: noised(each, kind) for each in plan.noisy}
-    )
+    noisy = {each.name: noised(each, kind) for each in plan.noisy}
+    return Finished(scale, kind, runs, models, (), attacks, transfer, answers, looks, noisy)
 
 
 def noised(wanted: Noising, kind: str) -> tuple[Noised, ...]:
@@ -77,6 +82,23 @@ def promised(kind: str, every: int) -> DataManifest:
     return DataManifest(
         source, "test", "ab" * 32, size, shape, 0.0, 1.0, tuple(map(str, range(classes))), "", every, _MOST
     )
+
+
+def answered(wanted: Answering, kind: str, digest: str) -> Answered:
+    """Nine answers of ten are right."""
+    data = promised(kind, wanted.every)
+    count = len(data.indices())
+    return Answered(digest, count * 9 // 10, count, count // _CLASSES, data)
+
+
+def looked(wanted: Looking, kind: str) -> Looked:
+    """Black images with a bright square, and a training set of four black pixels to each of another value."""
+    _, shape, size, classes = DATA[kind]
+    index = tuple(range(0, size, wanted.every))[: wanted.limit]
+    images = np.zeros((len(index), *shape), dtype=np.float32)
+    images[:, :, 4:8, 4:8] = 0.9
+    labels = tuple(str(number % classes) for number in index)
+    return Looked(index, labels, images, (0.1306,) * shape[0], (1020, *[1] * 255))
 
 
 def bounded(wanted: Bounding, kind: str, digest: str) -> CertifiedRun:

@@ -19,12 +19,32 @@ from holdfast.training.config import TrainConfig
 from holdfast.workflows.specs import parse_attack, parse_bound, parse_budgets, parse_noise, parse_recipe
 
 NAMES = (
-    *("athalye", "cohen-attack"),
-    *("cohen-bounds", "cohen-cifar10", "cohen-high-prob", "cohen-imagenet", "cohen-noise", "cohen-predict"),
-    *("cohen-prior-bounds", "cohen-resolution", "cohen-train-noise"),
-    *("cw-targeted", "goodfellow-panda"),
-    *("levine-attack", "levine-cifar10", "levine-delta", "levine-imagenet", "levine-lee", "levine-mnist"),
-    *("madry", "szegedy-transfer", "wong-kolter"),
+    "athalye",
+    "attack-dominance",
+    "cohen-attack",
+    "cohen-bounds",
+    "cohen-cifar10",
+    "cohen-high-prob",
+    "cohen-imagenet",
+    "cohen-noise",
+    "cohen-predict",
+    "cohen-prior-bounds",
+    "cohen-resolution",
+    "cohen-train-noise",
+    "cw-targeted",
+    "goodfellow-panda",
+    "levine-attack",
+    "levine-cifar10",
+    "levine-cw",
+    "levine-delta",
+    "levine-imagenet",
+    "levine-lee",
+    "levine-mnist",
+    "levine-null",
+    "levine-unprotected",
+    "madry",
+    "szegedy-transfer",
+    "wong-kolter",
 )
 WITH_DATA = [(study.name, kind) for study in studies() for kind in study.data]
 ALL = [(name, scale, kind) for (name, kind), scale in product(WITH_DATA, SCALES)]
@@ -72,7 +92,9 @@ def test_what_a_study_asks_for_can_be_done(name: str, scale: str, kind: str) -> 
     names = [each.name for each in (*plan.runs, *plan.bounds)]
     assert len(set(names)) == len(names)
     assert len({each.name for each in plan.attacks}) == len(plan.attacks)
-    assert {each.model for each in (*plan.bounds, *plan.attacks)} <= {model.name for model in plan.models}
+    assert {each.model for each in (*plan.bounds, *plan.attacks, *plan.answers)} <= {
+        model.name for model in plan.models
+    }
     for bound in plan.bounds:
         parse_bound(bound.bound)
     for each in plan.attacks:
@@ -84,7 +106,7 @@ def test_what_a_study_asks_for_can_be_done(name: str, scale: str, kind: str) -> 
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_models_and_runs_of_one_name_are_the_same_in_all_studies(scale: str) -> None:
-    for part in ("models", "runs", "bounds", "attacks"):
+    for part in ("models", "runs", "bounds", "attacks", "answers"):
         seen: dict[str, object] = {}
         for name, kind in WITH_DATA:
             for each in getattr(find_study(name).plan(scale, kind), part):
@@ -181,6 +203,24 @@ def test_levine_mnist_prints_table_1_beside_the_votes() -> None:
     assert accuracy.lower < accuracy.value < accuracy.upper or accuracy.value in (0.0, 1.0)
 
 
+def test_the_median_among_the_certified_leaves_out_the_others() -> None:
+    done = made.finished(find_study("levine-imagenet"), "full", "imagenet", certainty=3.0)
+    found = rows(find_study("levine-imagenet").page(done))
+    printed = [found["Table 6", f"k = {k}", "median of certified"].printed for k in (500, 1000, 2000)]
+    assert printed == ["63", "33", "16"]
+    run = done.runs["imagenet-k1000"]
+    radii = sorted(result.radius for result in run.results if result.predicted == result.label)
+    assert 0 < len(radii) < len(run.results), "some are left out, and not all"
+    cell = found["Table 6", "k = 1000", "median of certified"].found[0]
+    assert cell is not None
+    assert cell.value == radii[len(radii) // 2]
+    whole = found["Table 6", "k = 1000", "median"].found[0]
+    assert whole is not None
+    assert whole.value is None or whole.value <= cell.value
+    # MNIST and CIFAR-10 have none in the paper.
+    assert rows(page_of("levine-mnist", "small", "mnist"))["Table 1", "k = 45", "median of certified"].printed == "-"
+
+
 def test_levine_mnist_checks_what_was_asked_of_it() -> None:
     said = {each.text: each.holds for each in page_of("levine-mnist", "small", "mnist", certainty=0.3).statements}
     assert said["k = 45: accuracy within 2.5 points of the paper's"] is False
@@ -248,14 +288,20 @@ def test_levine_lee_computes_its_equations_without_data() -> None:
         ("116,168", "116,168.0"),
         ("50,590.4", "50,590.4"),
     ]
-    assert len(page.tables) == 1
-    assert all(each.holds for each in page.statements)
-    assert [
-        row.printed for key, row in rows(page_of("levine-lee", "small", "mnist")).items() if key[2] == "median"
-    ] == [
-        "4",
-        "8",
+    assert [row.found[0].text for group in page.tables[1].groups for row in group.rows] == [
+        "0.5965",
+        "0.7606",
+        "0.6000",
     ]
+    assert len(page.tables) == 2
+    assert all(each.holds for each in page.statements)
+    medians = {
+        key: row.printed for key, row in rows(page_of("levine-lee", "small", "mnist")).items() if key[2] == "median"
+    }
+    assert {key[1]: printed for key, printed in medians.items() if key[0] == "Table 7"} == {
+        "Lee et al., kappa = 0.8, black and white": "4",
+        "ablation, k = 45": "8",
+    }
 
 
 def test_delta_and_bounds_hold_what_they_state() -> None:

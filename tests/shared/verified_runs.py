@@ -36,6 +36,7 @@ THEOREMS = {
     "overlap_l1": {"name": "uniform", "half_width": 0.7},
     "overlap_linf": {"name": "uniform", "half_width": 0.7},
     "lee": {"name": "uniform-flip", "kappa": 0.6, "levels": 17},
+    "lee_channels": {"name": "channel-flip", "kappa": 0.6, "levels": 17},
 }
 # The estimator of a bound.
 PROVED: dict[str, Any] = {
@@ -46,7 +47,7 @@ PROVED: dict[str, Any] = {
     "assumption": "none",
     "most": None,
 }
-COUNTS_PIXELS = ("levine", "partition", "lee")
+COUNTS_PIXELS = ("levine", "partition", "lee", "lee_channels")
 # A radius of each theorem that many votes certify and few do not.
 ASKED = dict.fromkeys(COUNTS_PIXELS, 1.0) | {
     "cohen": 0.3,

@@ -45,6 +45,11 @@ class _UniformFlip(_Named, tag="uniform-flip"):
     levels: Annotated[int, Meta(ge=2, le=256)]
 
 
+class _ChannelFlip(_Named, tag="channel-flip"):
+    kappa: OpenShare
+    levels: Annotated[int, Meta(ge=2, le=256)]
+
+
 class _Ablation(_Named, tag="ablation"):
     k: Positive
     null: _Null
@@ -101,7 +106,7 @@ class _Other(Struct):
 
 
 _NOISES: tuple[type[_Named], ...] = (
-    _Gaussian, _LatticeGaussian, _Laplace, _Uniform, _UniformFlip, _Ablation, _Partition,
+    _Gaussian, _LatticeGaussian, _Laplace, _Uniform, _UniformFlip, _ChannelFlip, _Ablation, _Partition,
 )  # fmt: skip
 _ESTIMATORS: tuple[type[_Named], ...] = (_Fixed, _Looks, _EProcess, _Exact, _Proved)
 

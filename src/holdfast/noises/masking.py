@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 # NULL pixels in pictures: a colour that grey images do not have and photographs rarely do.
-_NULL_COLOUR = np.array([38, 166, 154], dtype=np.uint8)
+NULL_COLOUR = np.array([38, 166, 154], dtype=np.uint8)
 
 
 class MaskingNoise(Noise):
@@ -111,7 +111,7 @@ class MaskingNoise(Noise):
             mean, deviation = np.array(self._fill_of(channels), dtype=np.float32).reshape(2, -1, 1, 1)
             shown = (shown * deviation + mean).clip(0.0, 1.0)
         picture = grey_or_rgb(shown)
-        picture[(noisy == 0).all(axis=0)] = _NULL_COLOUR
+        picture[(noisy == 0).all(axis=0)] = NULL_COLOUR
         return picture
 
     @property

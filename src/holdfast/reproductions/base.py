@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from holdfast.reproductions.pages import Page
     from holdfast.stats.datasets import Proportion
     from holdfast.store.attack import AttackRun
+    from holdfast.store.data_manifest import DataManifest
 
 SCALES = ("smoke", "small", "full")
 
@@ -162,6 +163,7 @@ class Attacking:
         soft_samples: noisy copies per gradient.
         repeats: fresh answers that verify a claimed adversarial.
         confidence: required of an adversarial.
+        seed: of all its randomness, to give several attacks the same random starts; None for a fresh one.
     """
 
     name: str
@@ -178,6 +180,39 @@ class Attacking:
     soft_samples: int = 64
     repeats: int = 20
     confidence: float = 0.95
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Answering:
+    """The answers of a classifier by itself, without noise: its clean accuracy.
+
+    Attributes:
+        name: of these answers.
+        model: the name of its classifier, trained without noise.
+        every: ask for every `every`-th test image.
+        limit: most images.
+    """
+
+    name: str
+    model: str
+    every: int
+    limit: int | None = None
+
+
+@dataclass(frozen=True)
+class Looking:
+    """Test images that a page shows as they are, with the values of the training set; in [0, 1].
+
+    Attributes:
+        name: of them.
+        every: take every `every`-th test image.
+        limit: most images.
+    """
+
+    name: str
+    every: int
+    limit: int
 
 
 @dataclass(frozen=True)
@@ -213,6 +248,8 @@ class Plan:
         bounds: deterministic bounds.
         attacks: on models, and on certifications.
         transfer: names of attacks whose adversarials are given to the classifiers of all these attacks.
+        answers: of models without noise.
+        looks: images to show.
         noisy: noisy copies of images.
         asked: names of attacks whose classifiers, without noise, are asked how sure they are of the first adversarials.
     """
@@ -222,8 +259,48 @@ class Plan:
     bounds: tuple[Bounding, ...] = ()
     attacks: tuple[Attacking, ...] = ()
     transfer: tuple[str, ...] = ()
+    answers: tuple[Answering, ...] = ()
+    looks: tuple[Looking, ...] = ()
     noisy: tuple[Noising, ...] = ()
     asked: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a classifier answers without noise.
+
+    Attributes:
+        sha256: of the classifier's file.
+        right: images that it answers correctly.
+        examples: images that it was asked for.
+        most: images of the most frequent class among them.
+        data: which images.
+    """
+
+    sha256: str
+    right: int
+    examples: int
+    most: int
+    data: DataManifest
+
+
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """Images as they are.
+
+    Attributes:
+        index: position of each in the test split.
+        labels: name of the class of each.
+        images: `(images, channels, height, width)`, in [0, 1].
+        mean: of each channel of the training set.
+        counts: how many values of the training set are 0, 1, ..., 255 (255ths, rounded).
+    """
+
+    index: tuple[int, ...]
+    labels: tuple[str, ...]
+    images: NDArray[np.float32]
+    mean: tuple[float, ...]
+    counts: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -296,6 +373,8 @@ class Finished:
         transfer: first attack -> second attack -> share of the first one's adversarials that the second one's
             classifier gets wrong, among inputs that the first one's classifier gets right unchanged; None if there are
             no such inputs.
+        answers: without noise, by name.
+        looks: images to show, by name.
         noisy: noisy copies of images, by the name of their job.
         asked: what classifiers say of the first adversarials, by the name of the attack and the index of the image.
     """
@@ -307,6 +386,8 @@ class Finished:
     notes: tuple[str, ...] = ()
     attacks: Mapping[str, AttackRun] = field(default_factory=dict)
     transfer: Mapping[str, Mapping[str, Proportion | None]] = field(default_factory=dict)
+    answers: Mapping[str, Answered] = field(default_factory=dict)
+    looks: Mapping[str, Looked] = field(default_factory=dict)
     noisy: Mapping[str, tuple[Noised, ...]] = field(default_factory=dict)
     asked: Mapping[str, Mapping[int, Asked]] = field(default_factory=dict)
 

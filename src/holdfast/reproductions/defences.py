@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING, Any
 from holdfast.analysis.attacks import (
     accuracy_under_attack,
     attack_magnitude,
+    mean_attack_magnitude,
     median_attack_magnitude,
     success_at_factors,
 )
 from holdfast.reproductions.base import Model
 from holdfast.reproductions.models import CHECKED, PRECISION
 from holdfast.reproductions.pages import Measured
-from holdfast.stats.datasets import proportion
+from holdfast.stats.datasets import mean, proportion
 from holdfast.store.subsets import which
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.analysis.runs import CertifiedRun
-    from holdfast.stats.datasets import Proportion
+    from holdfast.stats.datasets import Mean, Proportion
     from holdfast.store.attack import AttackRecord, AttackRun
     from holdfast.store.data_manifest import DataManifest
 
@@ -138,6 +139,23 @@ def median_magnitude(attack: AttackRun) -> Measured:
     lower = next((size for size, share in shares if share.upper >= 0.5), None)
     upper = next((size for size, share in shares if share.lower >= 0.5), None)
     return Measured(median_attack_magnitude(attack.records), "pixels", lower, upper, True)
+
+
+def mean_magnitude(attack: AttackRun) -> Measured:
+    """The mean attack magnitude in pixels of the images that were right unchanged and were broken; t interval."""
+    return _measured(mean_attack_magnitude(attack.records))
+
+
+def mean_of(sizes: Sequence[float]) -> Measured:
+    """The mean of sizes in pixels, with its t interval; N/A without any."""
+    return _measured(mean(sizes) if sizes else None)
+
+
+def _measured(found: Mean | None) -> Measured:
+    if found is None:
+        return Measured(None, "pixels on average", interval=True, digits=1)
+    lower = None if found.lower is None else max(0.0, found.lower)
+    return Measured(found.value, "pixels on average", lower, found.upper, True, digits=1)
 
 
 def images(data: DataManifest) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from holdfast.reproductions.base import Certification, Model
+from holdfast.reproductions.base import Answering, Certification, Model
 
 # As in both papers on CIFAR-10.
 _AUGMENTED: dict[str, Any] = {"crop": 4, "flip": True}
@@ -92,6 +92,12 @@ _SMALL_SIGMA = 0.25
 _CIFAR_EPOCHS = {"smoke": 3, "small": 22}
 _ABLATION_EPOCHS = {"smoke": 3, "small": 10}
 _CIFAR_PART = {"smoke": 100, "small": 1, "full": 1}
+# Images, every and limit, of networks without protection; otherwise all.
+_UNPROTECTED: dict[tuple[str, str], tuple[int, int | None]] = {
+    ("cifar10", "smoke"): (100, None),
+    ("imagenet", "smoke"): (1, 2),
+    ("imagenet", "small"): (1, 100),
+}
 # With few steps on few images, an average over hundreds of steps would still be near the initial weights.
 _CIFAR_SMOKE: dict[str, Any] = {"batch_size": 50, "ema": 0.9}
 
@@ -176,6 +182,27 @@ def cifar_ablation(
     return Model(named, noise, architecture or "resnet20", settings, part=part, checked=CHECKED[scale])
 
 
+def cifar_unprotected(scale: str) -> Model:
+    """The network of the ablation on CIFAR-10 without protection: trained like it (Table 11), without noise."""
+    like = cifar_ablation(scale, "ablation:k=75", "unprotected")
+    epochs = _CIFAR_EPOCHS.get(scale, (like.training or {})["epochs"])
+    training = {**(like.training or {}), "recipe": "standard", "epochs": epochs, "shared_noise": False}
+    return replace(like, noise=None, training=training)
+
+
+def imagenet_unprotected(scale: str) -> Model:
+    """The network of the ablation on ImageNet without protection; with random weights below full scale."""
+    like = imagenet_ablation(scale, 1000)
+    training = None if like.training is None else {**like.training, "recipe": "standard", "shared_noise": False}
+    return replace(like, name="imagenet-unprotected", noise=None, training=training)
+
+
+def unprotected(scale: str, kind: str, model: Model) -> Answering:
+    """The answers of a network without protection: all test images of CIFAR-10, all validation images of ImageNet."""
+    every, limit = _UNPROTECTED.get((kind, scale), (1, None))
+    return Answering(model.name, model.name, every, limit)
+
+
 def cifar_ablation_run(scale: str, model: Model) -> Certification:
     """n0 = 1,000, n = 10,000, alpha = 0.05, all test images."""
     every = {"smoke": 500, "small": 50, "full": 1}[scale]
@@ -204,8 +231,8 @@ def imagenet_gaussian(scale: str, sigma: float) -> Model:
 
 def imagenet_plain(scale: str) -> Model:
     """ResNet-50 without noise, for attacks; with random weights below full scale."""
-    settings = {**_COHEN, "resized_crop": (0.08, 1.0), "flip": True, "recipe": "standard"}
-    return Model("imagenet-plain", None, "resnet50", settings if scale == "full" else None)
+    training = {**_COHEN, "resized_crop": (0.08, 1.0), "flip": True, "recipe": "standard"} if scale == "full" else None
+    return Model("imagenet-plain", None, "resnet50", training)
 
 
 def cohen_run(scale: str, model: Model, sigma: float | None = None) -> Certification:

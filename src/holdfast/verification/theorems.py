@@ -215,4 +215,5 @@ _THEOREMS: dict[tuple[Any, str], Theorem] = {
     ("ablation", "levine"): Pixels(pixels.leads),
     ("partition", "partition"): Pixels(pixels.leads),
     ("uniform-flip", "lee"): Pixels(pixels.lee, pixels.MOST_FLIPS),
+    ("channel-flip", "lee_channels"): Pixels(pixels.lee_channels, pixels.MOST_FLIPS),
 }

@@ -10,7 +10,9 @@ from holdfast.workflows.setup import Setup
 from holdfast.workflows.specs import parse_drawn, parse_engine, parse_noise
 from holdfast.workflows.study_answers import answers
 from holdfast.workflows.study_attacks import attacked, bounded, transferred
+from holdfast.workflows.study_clean import answered
 from holdfast.workflows.study_copies import noised
+from holdfast.workflows.study_looks import looked
 from holdfast.workflows.study_models import Splits, check_entries, train_all
 
 if TYPE_CHECKING:
@@ -66,10 +68,12 @@ def finished(study: Study, spec: str, scale: str, place: Workspace) -> Finished:
         for each in plan.attacks
     }
     matrix = transferred(plan.transfer, attacks, {each.name: each for each in plan.attacks}, models, splits, place)
+    clean = {each.name: answered(each, models[each.model], trained[each.model], splits, place) for each in plan.answers}
+    looks = {each.name: looked(each, splits) for each in plan.looks}
     noisy = {each.name: noised(each, test) for each in plan.noisy}
     jobs = {each.name: each for each in plan.attacks}
     asked = {name: answers(attacks[name], jobs[name], models, splits, place) for name in plan.asked}
-    return Finished(scale, kind, runs, trained, _notes(test), attacks, matrix, noisy, asked)
+    return Finished(scale, kind, runs, trained, _notes(test), attacks, matrix, clean, looks, noisy, asked)
 
 
 def _certified(job: Certification, model: Model, trained: Trained, splits: Splits, place: Workspace, scale: str) -> Run:
