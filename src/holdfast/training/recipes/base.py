@@ -89,6 +89,32 @@ class Step:
         return cross_entropy(logits, labels, label_smoothing=self.config.label_smoothing)
 
 
+@dataclass(frozen=True)
+class Ending:
+    """What a recipe has after the last step, to set what is not learned by steps, such as a threshold.
+
+    Attributes:
+        module: the base classifier with its final weights, in eval mode.
+        images: number of images in the training set.
+        batch: positions, an int64 tensor on the CPU -> images `(num, *event)` in input units and labels `(num,)`.
+        config: of the training.
+        space: the input space of the base classifier.
+        generator: of all randomness; on the device of the images.
+    """
+
+    module: nn.Module
+    images: int
+    batch: Callable[[Tensor], tuple[Tensor, Tensor]]
+    config: Settings
+    space: InputSpace
+    generator: Generator
+
+    def some(self, count: int) -> tuple[Tensor, Tensor]:
+        """Images and labels of at most `count` different images, drawn at random."""
+        order = torch.randperm(self.images, generator=self.generator, device=self.generator.device)
+        return self.batch(order[:count].cpu())
+
+
 RECIPES: Family[Recipe] = Family("recipe", "holdfast.training.recipes", "holdfast.recipes")
 
 
@@ -133,6 +159,9 @@ class Recipe(Named, ABC):
     @abstractmethod
     def outcome(self, step: Step) -> StepLoss:
         """The loss of a step."""
+
+    def finish(self, ending: Ending) -> None:
+        """Set what steps do not learn, once the weights are final; in the first process of a team alone."""
 
 
 def recipe_names() -> list[str]:
