@@ -12,7 +12,7 @@ from holdfast.errors import UsageError
 from holdfast.models.architectures import build
 from holdfast.models.architectures.synthesis import AnalysisBySynthesis
 
-SHAPE = (1, 16, 16)
+SHAPE = (1, 18, 18)
 
 
 def made(name="abs", classes=3, shape=SHAPE, **arguments):
@@ -27,7 +27,7 @@ def made(name="abs", classes=3, shape=SHAPE, **arguments):
     return module.eval()
 
 
-@pytest.mark.parametrize("shape", [(1, 14, 14), (3, 17, 22), (1, 28, 28)])
+@pytest.mark.parametrize("shape", [(1, 17, 17), (3, 18, 22), (1, 28, 28)])
 def test_the_joined_layers_are_those_of_each_class(shape):
     module = made(shape=shape, latents=5)
     codes = torch.randn(4, 5)
@@ -125,5 +125,5 @@ def test_binarized_inputs_are_the_only_difference():
 def test_what_cannot_be_built(name, arguments, message):
     with pytest.raises(UsageError, match=message):
         build(name, SHAPE, 3, arguments)
-    with pytest.raises(UsageError, match="at least 14 x 14"):
-        build(name, (1, 8, 8), 3)
+    with pytest.raises(UsageError, match="at least 17 x 17"):
+        build(name, (1, 16, 28), 3)

@@ -21,6 +21,7 @@ from holdfast.workflows.specs import parse_attack, parse_bound, parse_budgets, p
 NAMES = (
     *("athalye", "cohen-attack"),
     *("cohen-bounds", "cohen-cifar10", "cohen-high-prob", "cohen-imagenet", "cohen-predict", "cohen-train-noise"),
+    "defences-that-fall",
     *("levine-attack", "levine-cifar10", "levine-delta", "levine-imagenet", "levine-lee", "levine-mnist"),
     *("madry", "szegedy-transfer", "wong-kolter"),
 )

@@ -106,7 +106,7 @@ def _limit(scale: str, short: str) -> int | None:
 def _synthesis(scale: str, short: str) -> Model:
     """One training of the autoencoders, which the binarized classifier takes over, as in Schott et al. 2019."""
     settings = {"weight_decay": 0.0, **_SYNTHESIS[scale]}
-    recipe = f"abs:beta=10.0,annealed=0.5,measured={_MEASURED[scale]}"
+    recipe = f"abs:beta=10,annealed=0.5,measured={_MEASURED[scale]}"
     if short == "binarized-abs":
         recipe += ",autoencoders=table2-abs.safetensors"
         settings["epochs"] = 1

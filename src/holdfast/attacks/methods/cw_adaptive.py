@@ -1,6 +1,6 @@
-"""Carlini & Wagner's attack with all of a defence in its loss: rounding, randomness and detectors. Source: Carlini & Wagner
-2017, "Adversarial Examples Are Not Easily Detected: Bypassing Ten Detection Methods"; He, Wei, Chen, Carlini & Song 2017,
-"Adversarial Example Defenses: Ensembles of Weak Defenses are not Strong"."""
+"""Carlini & Wagner's attack with all of a defence in its loss: rounding, randomness and detectors. Source: Carlini &
+Wagner 2017, "Adversarial Examples Are Not Easily Detected: Bypassing Ten Detection Methods"; He, Wei, Chen, Carlini &
+Song 2017, "Adversarial Example Defenses: Ensembles of Weak Defenses are not Strong"."""
 
 from __future__ import annotations
 

@@ -79,7 +79,9 @@ def _autoencoder(channels: int, pooled: bool, width: int) -> nn.Module:
 
     if not pooled:
         return nn.Sequential(*first, *between(), *last)
-    return nn.Sequential(*first, nn.AvgPool2d(2), *between(), *between(), nn.Upsample(scale_factor=2), *between(), *last)
+    return nn.Sequential(
+        *first, nn.AvgPool2d(2), *between(), *between(), nn.Upsample(scale_factor=2), *between(), *last
+    )
 
 
 @architecture("magnet", raw=True)

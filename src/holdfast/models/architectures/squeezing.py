@@ -1,7 +1,7 @@
-"""Feature squeezing: inputs whose class probabilities change when they are simplified are rejected. No certified defence:
-it is here to be broken. Source: Xu, Evans & Qi 2018, "Feature Squeezing: Detecting Adversarial Examples in Deep Neural
-Networks"; broken by He, Wei, Chen, Carlini & Song 2017, "Adversarial Example Defenses: Ensembles of Weak Defenses are not
-Strong"."""
+"""Feature squeezing: inputs whose class probabilities change when they are simplified are rejected. No certified
+defence: it is here to be broken. Source: Xu, Evans & Qi 2018, "Feature Squeezing: Detecting Adversarial Examples in
+Deep Neural Networks"; broken by He, Wei, Chen, Carlini & Song 2017, "Adversarial Example Defenses: Ensembles of Weak
+Defenses are not Strong"."""
 
 from __future__ import annotations
 
@@ -80,7 +80,8 @@ def medians(x: Tensor, window: int) -> Tensor:
     before, after = window // 2, (window - 1) // 2
     wide = pad(x, (before, after, before, after), mode="reflect")
     windows = wide.unfold(2, window, 1).unfold(3, window, 1).flatten(4)
-    return windows.kthvalue(window * window // 2 + 1, dim=4).values
+    middle: Tensor = windows.kthvalue(window * window // 2 + 1, dim=4).values
+    return middle
 
 
 @architecture("feature-squeezing", raw=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-# The smallest image that the strides of the decoder can make.
-_SMALLEST = 14
+# The smallest side whose first layer has several values: batch normalization needs them also for a single image.
+_SMALLEST = 17
 # Of the fixed draws of codes.
 _SEED = 0
 # Codes stay within this length: about the longest of some thousand draws of 8 normal values.
@@ -162,6 +162,10 @@ class AnalysisBySynthesis(nn.Module):
         each = max(1, _PAIRS // self.refined)
         return torch.cat([self._bounds(part) for part in x.flatten(1).to(self.scale.dtype).split(each)])
 
+    def by_class(self) -> list[ClassAutoencoder]:
+        """The autoencoder of each class."""
+        return [cast("ClassAutoencoder", each) for each in self.autoencoders]
+
     def train(self, mode: bool = True) -> Self:
         """Training mode, after which the weights may have changed."""
         self._ready = None
@@ -227,8 +231,10 @@ class AnalysisBySynthesis(nn.Module):
     def _made(self) -> _Ready:
         source = torch.Generator().manual_seed(_SEED)
         codes = torch.randn((self.starts, self.latents), generator=source)
-        codes = (codes * (_LONGEST / torch.linalg.vector_norm(codes, dim=1, keepdim=True)).clamp_max(1.0)).to(self.scale)
-        decoders = [each.decoder for each in self.autoencoders]
+        codes = (codes * (_LONGEST / torch.linalg.vector_norm(codes, dim=1, keepdim=True)).clamp_max(1.0)).to(
+            self.scale
+        )
+        decoders = [each.decoder for each in self.by_class()]
         layers = tuple(
             _joined([decoder[number : number + 2] for decoder in decoders]) for number in range(0, len(decoders[0]), 3)
         )
@@ -255,19 +261,20 @@ def _joined(parts: list[nn.Sequential]) -> _Layer:
     """The same layer of all classes: a transposed convolution, and its batch normalization if one follows."""
     weights, biases = [], []
     for part in parts:
-        convolution, norm = part[0], part[1] if len(part) > 1 else None
-        weight, bias = convolution.weight.detach(), convolution.bias.detach()
-        if norm is not None:
-            factor = norm.weight.detach() / (norm.running_var + norm.eps).sqrt()
+        convolution = cast("nn.ConvTranspose2d", part[0])
+        weight, bias = convolution.weight.detach(), cast("Tensor", convolution.bias).detach()
+        if len(part) > 1:
+            norm = cast("nn.BatchNorm2d", part[1])
+            factor = norm.weight.detach() / (cast("Tensor", norm.running_var) + norm.eps).sqrt()
             weight = weight * factor[None, :, None, None]
-            bias = (bias - norm.running_mean) * factor + norm.bias.detach()
+            bias = (bias - cast("Tensor", norm.running_mean)) * factor + norm.bias.detach()
         weights.append(weight.contiguous())
         biases.append(bias)
-    return _Layer(torch.stack(weights), torch.stack(biases), parts[0][0].stride[0])
+    return _Layer(torch.stack(weights), torch.stack(biases), cast("nn.ConvTranspose2d", parts[0][0]).stride[0])
 
 
 def _decoded(layers: list[_Layer], codes: Tensor) -> Tensor:
-    """Images `(pairs, pixels)` for codes `(pairs, latents)`, each by layers of its own: one group of channels a pair."""
+    """Images `(pairs, pixels)` for codes `(pairs, latents)`, each by its own layers: one group of channels a pair."""
     pairs = len(codes)
     values = codes.reshape(1, -1, 1, 1)
     for number, each in enumerate(layers):
@@ -330,7 +337,7 @@ def analysis_by_synthesis(
     Answers cost `starts` products of images and `steps` gradients for each class, or for the `refined` best ones.
 
     Raises:
-        UsageError: images of less than 14 x 14 pixels, or a number out of range.
+        UsageError: images of less than 17 x 17 pixels, or a number out of range.
     """
     numbers = latents, starts, steps, step_size, refined
     return AnalysisBySynthesis(_checked("abs", shape, *numbers, num_classes), num_classes, *numbers)

@@ -10,7 +10,7 @@ from torch.nn.functional import mse_loss
 
 from holdfast.models.architectures.magnet import MagNet
 from holdfast.training.recipes.base import Step, StepLoss, check_alone, check_weight, part_of
-from holdfast.training.recipes.squeezing import check_rejections, upper_quantile
+from holdfast.training.recipes.squeezing import AT_ONCE, check_rejections, upper_quantile
 from holdfast.training.recipes.standard import WithoutNoise
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class TrainMagNet(WithoutNoise):
         part = part_of(self, ending.module, MagNet)
         x, _ = ending.some(self.measured)
         with torch.no_grad():
-            errors = torch.cat([part.errors(each) for each in x.split(ending.config.batch_size)])
+            errors = torch.cat([part.errors(each) for each in torch.split(x, AT_ONCE)])
         for number in range(errors.shape[1]):
             part.thresholds[number] = upper_quantile(errors[:, number], self.rejected)
 

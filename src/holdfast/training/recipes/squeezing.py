@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from holdfast.training.recipes.base import Ending
 
+# Images that are measured at a time.
+AT_ONCE = 256
+
 
 @dataclass(frozen=True)
 class Squeezing(WithoutNoise):
@@ -52,7 +55,7 @@ class Squeezing(WithoutNoise):
         part = part_of(self, ending.module, FeatureSqueezing)
         x, _ = ending.some(self.measured)
         with torch.no_grad():
-            largest = torch.cat([part.distances(each).amax(dim=1) for each in x.split(ending.config.batch_size)])
+            largest = torch.cat([part.distances(each).amax(dim=1) for each in torch.split(x, AT_ONCE)])
         part.threshold.copy_(upper_quantile(largest, self.rejected))
 
 

@@ -1,5 +1,5 @@
-"""Training analysis by synthesis. Source: Schott, Rauber, Bethge & Brendel 2019, "Towards the first adversarially robust
-neural network model on MNIST"."""
+"""Training analysis by synthesis. Source: Schott, Rauber, Bethge & Brendel 2019, "Towards the first adversarially
+robust neural network model on MNIST"."""
 
 from __future__ import annotations
 
@@ -162,9 +162,9 @@ def balanced(bounds: Tensor, labels: Tensor) -> Tensor:
 
 def _by_class(part: AnalysisBySynthesis, labels: Tensor) -> Iterator[tuple[Tensor, ClassAutoencoder]]:
     """For each class, where its images are, and its autoencoder; none for classes without images."""
-    for kind, each in enumerate(part.autoencoders):
+    for kind, each in enumerate(part.by_class()):
         where = (labels == kind).nonzero().flatten()
-        if len(where) and isinstance(each, ClassAutoencoder):
+        if len(where):
             yield where, each
 
 
@@ -179,9 +179,9 @@ def _minus_bounds(autoencoder: ClassAutoencoder, x: Tensor, deviations: Tensor, 
 
 @torch.no_grad()
 def _by_encoders(part: AnalysisBySynthesis, x: Tensor) -> Tensor:
-    """The bound of each class for the codes that its encoder gives, `(images, classes)`; statistics stay as they are."""
+    """The bound of each class for the codes that its encoder gives, `(images, classes)`; no statistics change."""
     bounds = []
-    for each in part.autoencoders:
+    for each in part.by_class():
         training = each.training
         each.eval()
         mean, _ = each.encode(x)
