@@ -35,7 +35,7 @@ _EVERY = {"smoke": 1000, "small": 100, "full": 10}
 _TEMPERATURE = 100
 _EPOCHS = {"smoke": 4, "small": 8, "full": 50}
 # The autoencoders need more epochs than the classifier.
-_MAGNET_EPOCHS = {"smoke": 12, "small": 12, "full": 100}
+_MAGNET_EPOCHS = {"smoke": 8, "small": 12, "full": 100}
 # The thresholds of the statements.
 _HIGH, _LOW = 0.5, 0.1
 
@@ -85,7 +85,7 @@ _NORMS = {"fgsm": _LINF, "pgd": _LINF, "cw-linf": _LINF, "cw-l2": _L2, "cw-adapt
 def _attack(scale: str, short: str) -> str:
     """An attack as on the command line."""
     smoke = scale == "smoke"
-    steps = {"smoke": "steps=40,searches=3", "small": "steps=150,searches=5", "full": "steps=1000,searches=9"}[scale]
+    steps = {"smoke": "steps=30,searches=3", "small": "steps=150,searches=5", "full": "steps=1000,searches=9"}[scale]
     return {
         "fgsm": "fgsm:norm=linf",
         "pgd": f"pgd:norm=linf,steps={10 if smoke else 40}",

@@ -71,7 +71,8 @@ class FeatureSqueezing(Rejecting):
         largest, which = apart.max(dim=1)
         slope = _SHARE * (logits.unsqueeze(1) - others).abs().mean(dim=2)
         steep = slope.gather(1, which.unsqueeze(1)).squeeze(1)
-        return largest - self.threshold + (steep - steep.detach())
+        beyond: Tensor = largest - self.threshold + (steep - steep.detach())
+        return beyond
 
 
 def medians(x: Tensor, window: int) -> Tensor:

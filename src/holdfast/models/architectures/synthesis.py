@@ -151,7 +151,7 @@ class AnalysisBySynthesis(nn.Module):
         self.register_buffer("scale", torch.ones(()))
         self.register_buffer("balance", torch.ones(num_classes))
         self._ready: _Ready | None = None
-        self.register_load_state_dict_post_hook(_forget)
+        self.register_load_state_dict_post_hook(_forget)  # type: ignore[no-untyped-call]
 
     def forward(self, x: Tensor) -> Tensor:
         """`(batch, *shape)` to logits `(batch, classes)`."""
@@ -160,7 +160,8 @@ class AnalysisBySynthesis(nn.Module):
     def bounds(self, x: Tensor) -> Tensor:
         """The bound of each class on the log-likelihood, `(batch, classes)`, up to one constant."""
         each = max(1, _PAIRS // self.refined)
-        return torch.cat([self._bounds(part) for part in x.flatten(1).to(self.scale.dtype).split(each)])
+        parts = torch.split(x.flatten(1).to(self.scale.dtype), each)
+        return torch.cat([self._bounds(part) for part in parts])
 
     def by_class(self) -> list[ClassAutoencoder]:
         """The autoencoder of each class."""
@@ -173,7 +174,8 @@ class AnalysisBySynthesis(nn.Module):
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
         self._ready = None
-        return super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
 
     def _bounds(self, flat: Tensor) -> Tensor:
         # Also under inference mode, whose tensors know no gradients.
@@ -236,7 +238,8 @@ class AnalysisBySynthesis(nn.Module):
         )
         decoders = [each.decoder for each in self.by_class()]
         layers = tuple(
-            _joined([decoder[number : number + 2] for decoder in decoders]) for number in range(0, len(decoders[0]), 3)
+            _joined([list(decoder)[number : number + 2] for decoder in decoders])
+            for number in range(0, len(decoders[0]), 3)
         )
         images = torch.stack(
             [torch.cat([_plain(layers, kind, part) for part in codes.split(_DECODED)]) for kind in range(len(decoders))]
@@ -257,7 +260,7 @@ def _decoding(inputs: int, outputs: int, kernel: int | tuple[int, int], stride: 
     return nn.ConvTranspose2d(inputs, outputs, kernel, stride=stride), nn.BatchNorm2d(outputs), nn.ELU()
 
 
-def _joined(parts: list[nn.Sequential]) -> _Layer:
+def _joined(parts: list[list[nn.Module]]) -> _Layer:
     """The same layer of all classes: a transposed convolution, and its batch normalization if one follows."""
     weights, biases = [], []
     for part in parts:
