@@ -97,8 +97,8 @@ def page(done: Finished) -> Page:
     return Page(
         title=f"Which attack is stronger: all attacks on one network of MNIST, scale {done.scale}",
         intro=(
-            "As Hajri (2021) defines it, attack 1 is stronger than attack 2 if it succeeds more often within epsilon. All "
-            f"attacks see the same images, of which the {right} count that the network gets right unchanged. For each "
+            "As Hajri (2021) defines it, attack 1 is stronger than attack 2 if it succeeds more often within epsilon. "
+            f"All attacks see the same images; the {right} that the network gets right unchanged count. For each "
             "pair of attacks, a table shows on which share of these images only the first succeeds, and only the "
             "second, in percent with 95% intervals; p is that of an exact sign test, one-sided, of the images on which "
             "the two differ. Further tables compare the sizes of the changes in the same way.",
