@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from test_attacked import attacked
 
+from holdfast.analysis.attack_report import write_attack_report
 from holdfast.analysis.changes import changes, drawn_change
 from holdfast.analysis.report import write_report
 from holdfast.attacks import PlainTarget
@@ -136,3 +137,20 @@ def test_the_report_of_an_attack_shows_them(tmp_path: Path) -> None:
 
 def test_an_attack_that_lies_nowhere_has_no_pictures(found: AttackRun, tmp_path: Path) -> None:
     assert changes(replace(found, folder=tmp_path / "nowhere"), 3) == []
+
+
+def test_an_attack_by_itself_has_a_report(found: AttackRun, tmp_path: Path) -> None:
+    out = tmp_path / "attack.html"
+    write_attack_report(found, out)
+    page = out.read_text(encoding="utf-8")
+    assert page.count("<img src=") == 3 * KEPT
+    assert "<svg" in page
+    assert "style=" not in page.partition("<figure>")[0], "which the policy would forbid"
+    assert "An attack that finds nothing proves nothing" in page
+    assert not re.search(r'(src|href)="https?:', page)
+    assert "Read this first" not in page
+    write_attack_report(replace(found, records=found.records[:3]), out)
+    assert "The attack attack is not finished: it has 3 of 16" in out.read_text(encoding="utf-8")
+    flat = replace(found, folder=tmp_path / "nowhere")
+    write_attack_report(flat, out)
+    assert "There are no pictures" in out.read_text(encoding="utf-8")

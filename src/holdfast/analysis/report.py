@@ -207,8 +207,8 @@ def _section(
         second_line=words.second_line(summary),
         warnings=[
             *words.warnings(),
-            *(_unfinished(attack) for attack in own if attack.missing),
-            *(_contradicted(attack) for attack in own if attack.alarms),
+            *(unfinished(attack) for attack in own if attack.missing),
+            *(contradicted(attack) for attack in own if attack.alarms),
         ],
         limits=words.limits(),
         speed=words.speed(),
@@ -223,7 +223,8 @@ def _section(
     )
 
 
-def _unfinished(attack: AttackRun) -> str:
+def unfinished(attack: AttackRun) -> str:
+    """The warning about an attack that has not all records."""
     have = len(attack.records)
     return (
         f"The attack {attack.folder.name} is not finished: it has {have} of {have + attack.missing} examples so far. "
@@ -231,7 +232,8 @@ def _unfinished(attack: AttackRun) -> str:
     )
 
 
-def _contradicted(attack: AttackRun) -> str:
+def contradicted(attack: AttackRun) -> str:
+    """The warning about an attack that raised an alarm."""
     which = ", ".join(map(str, attack.alarms))
     return (
         f"The attack {attack.folder.name} contradicts {formats.counted(len(attack.alarms), 'certificate')} (example "
@@ -250,8 +252,13 @@ def _attack(attack: AttackRun, run: CertifiedRun, anchor: str) -> AttackSection:
         lines=attack_lines(summarize_attack(attack), attack.manifest, run),
         spec=gap_chart(drawn),
         picture=gap_picture(drawn),
-        changes=[_shown(change) for change in changes(attack, _MOST_CHANGES)],
+        changes=shown_changes(attack, _MOST_CHANGES),
     )
+
+
+def shown_changes(attack: AttackRun, most: int) -> list[ShownChange]:
+    """The first adversarials of an attack, as a page shows them; raises what `changes` raises."""
+    return [_shown(change) for change in changes(attack, most)]
 
 
 def _shown(change: Change) -> ShownChange:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from holdfast.folders import Below
     from holdfast.reproductions.base import Study
     from holdfast.reproductions.pages import Page
+    from holdfast.reproductions.records import Job
     from holdfast.workflows.study_models import Workspace
 
 _WRAPPER = textwrap.TextWrapper(80, initial_indent="    ", subsequent_indent="      ", break_on_hyphens=False)
@@ -35,8 +37,16 @@ def reproduce_command(
         str | None, typer.Argument(help="Table to reproduce, as in levine-mnist. Without it, the command lists all.")
     ] = None,
     data: Annotated[
-        str | None, typer.Option("--data", help="Data set, as in mnist:DIR. Some tables need none.", metavar="SPEC")
+        list[str] | None,
+        typer.Option(
+            "--data",
+            help="Data set, as in mnist:DIR. Some tables need none. With --all, once for each kind of data.",
+            metavar="SPEC",
+        ),
     ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Reproduce every table that the data allow, and write index.html.")
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -66,30 +76,78 @@ def reproduce_command(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Reproduce a published table, beside the published figures.
+    """Reproduce a published table, or all of them, beside the published figures.
 
     Run the same command again after an interruption: it continues where it stopped.
     """
     from holdfast.outputs import check_place
-    from holdfast.reproductions import find_study
+    from holdfast.reproductions import find_study, writing
     from holdfast.reproductions.base import check_scale
 
-    if name is None:
+    specs = data or []
+    _check_call(name, everything, specs)
+    if name is None and not everything:
         _list(json)
         return
-    study = find_study(name)
     check_scale(scale)
     folder = Path(f"reproduction-{scale}") if out is None else out
     place = _place(folder, device, threads, workers, json or quiet, model or ())
+    if name is None:
+        _all(specs, scale, folder, place, json)
+        return
+    study = find_study(name)
+    spec = specs[0] if specs else None
     # Fail now, not after hours of work.
     for kind in ("md", "html"):
         check_place(place.folder / f"{study.name}.{kind}")
     start = time.perf_counter()
     with console.each_warning_once(), console.resumable():
-        page = _page(study, data, scale, place)
-    _write(study, page, place.folder, _command(study, data, scale, folder, model or ()), json)
-    if not json:
+        page = _page(study, spec, scale, place)
+    files = _write(study.name, page, place.folder, _command(study, spec, scale, folder, model or ()))
+    if json:
+        paths = [str(place.folder / name) for name in files]
+        console.print_json({"name": study.name, "files": paths, **writing.document(page)})
+    else:
+        sys.stdout.write(writing.text(page))
         console.say(f"{time.perf_counter() - start:.0f} s in all: {folder / study.name}.md and .html")
+
+
+def _check_call(name: str | None, everything: bool, specs: list[str]) -> None:
+    """Refuse options that exclude each other."""
+    if everything and name is not None:
+        raise UsageError(f"--all reproduces every table, and {name} is one; leave out one of the two")
+    if name is not None and len(specs) > 1:
+        raise UsageError(f"{name} takes one data set, got {len(specs)}: {', '.join(specs)}. --all takes several")
+    if name is None and not everything and specs:
+        raise UsageError("--data needs the name of a table, or --all; `holdfast reproduce` alone lists the names")
+
+
+def _all(specs: list[str], scale: str, folder: Path, place: Workspace, as_json: bool) -> None:
+    from holdfast.cli.reproduce_all import reproduce_all
+
+    with console.each_warning_once(), console.resumable():
+        failed = reproduce_all(specs, scale, folder, place, as_json)
+    if failed:
+        raise typer.Exit(1)
+
+
+def made(job: Job, scale: str, folder: Path, place: Workspace) -> tuple[Page, list[str]]:
+    """Run a study and write its files below `folder`, which `place` works in: its page, and the names of the files."""
+    ours = job.given(place.given, scale)
+    page = _renamed(_page(job.study, job.spec, scale, replace(place, given=ours)), job)
+    models = [f"{name}={spec}" for name, spec in ours.items()]
+    return page, _write(job.stem, page, place.folder, _command(job.study, job.spec, scale, folder, models))
+
+
+def _renamed(page: Page, job: Job) -> Page:
+    """The page with files that no other kind of data of the same study has."""
+
+    def named(file: str) -> str:
+        ours = job.kind is None or job.kind in file or job.stem == job.study.name
+        return file if ours else job.stem + file.removeprefix(job.study.name)
+
+    charts = tuple(replace(chart, file=named(chart.file)) for chart in page.charts)
+    return replace(page, charts=charts, pictures=tuple(replace(each, file=named(each.file)) for each in page.pictures))
 
 
 def _place(
@@ -138,21 +196,18 @@ def _page(study: Study, spec: str | None, scale: str, place: Workspace) -> Page:
     return judged(study.page(done), done)
 
 
-def _write(study: Study, page: Page, folder: Below, command: str, as_json: bool) -> None:
-    """Markdown, HTML, charts and pictures into the folder; the tables, or one JSON document, to the terminal."""
+def _write(stem: str, page: Page, folder: Below, command: str) -> list[str]:
+    """Write Markdown, HTML, charts and pictures into the folder; their names."""
     from holdfast.outputs import whole_file
-    from holdfast.reproductions.writing import document, html, markdown, picture_files, text
+    from holdfast.reproductions.writing import html, markdown, picture_files
 
-    files = {f"{study.name}.md": markdown(page), f"{study.name}.html": html(page, command)}
+    files = {f"{stem}.html": html(page, command), f"{stem}.md": markdown(page)}
     files |= {chart.file: chart.draw() for chart in page.charts}
     contents = {**{name: content.encode() for name, content in files.items()}, **picture_files(page)}
     for name, content in contents.items():
         with whole_file(folder / name) as file:
             file.write(content)
-    if as_json:
-        console.print_json({"name": study.name, "files": [str(folder / name) for name in contents], **document(page)})
-    else:
-        sys.stdout.write(text(page))
+    return list(contents)
 
 
 def _command(study: Study, spec: str | None, scale: str, folder: Path, models: Sequence[str] = ()) -> str:
@@ -179,3 +234,4 @@ def _list(as_json: bool) -> None:
         for line in (study.title, *lines):
             sys.stdout.write(_WRAPPER.fill(line) + "\n")
     sys.stdout.write("\nholdfast reproduce NAME --data SPEC --scale smoke|small|full --out DIR\n")
+    sys.stdout.write("holdfast reproduce --all --data SPEC --data SPEC --scale smoke|small|full --out DIR\n")

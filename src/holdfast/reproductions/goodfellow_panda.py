@@ -139,7 +139,7 @@ STUDY = register(
         data=("imagenet",),
         cost={
             "smoke": "1 minute, random weights",
-            "small": "5 minutes on a core, random weights unless a model is given",
+            "small": "15 minutes on a core, random weights unless a model is given",
             "full": "days on GPUs, training included; minutes with a model that is given",
         },
         plan=plan,

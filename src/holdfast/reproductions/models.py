@@ -148,6 +148,13 @@ def cifar_gaussian(scale: str, sigma: float) -> Model:
     return Model(name, noise, "resnet20", settings, part=_CIFAR_PART[scale], checked=CHECKED[scale])
 
 
+def cifar_undefended(scale: str) -> Model:
+    """The network of `cifar_gaussian` trained on clean images, for the dashed line of Figure 6."""
+    plain = cifar_gaussian(scale, 0.25)
+    training = {**(plain.training or {}), "recipe": "standard"}
+    return replace(plain, name="cifar10-undefended", noise=None, training=training)
+
+
 def cifar_consistency(scale: str, sigma: float) -> Model:
     """The same network, epochs and optimizer with consistency regularization (Jeong & Shin 2020, Table 2)."""
     plain = cifar_gaussian(scale, sigma)
@@ -231,7 +238,7 @@ def imagenet_gaussian(scale: str, sigma: float) -> Model:
 
 def imagenet_plain(scale: str) -> Model:
     """ResNet-50 without noise, for attacks; with random weights below full scale."""
-    training = {**_COHEN, "flip": True, "recipe": "standard"} if scale == "full" else None
+    training = {**_COHEN, "resized_crop": (0.08, 1.0), "flip": True, "recipe": "standard"} if scale == "full" else None
     return Model("imagenet-plain", None, "resnet50", training)
 
 

@@ -140,6 +140,7 @@ def _options(job: Attacking) -> AttackOptions:
         soft_samples=job.soft_samples,
         repeats=job.repeats,
         confidence=job.confidence,
+        seed=job.seed,
     )
 
 
@@ -162,6 +163,8 @@ def _check_attack(
         "certification": (manifest.certification, None if certification is None else certification.manifest.digest),
         **_of_data(manifest.data, manifest.model, trained, sha256, job.every, job.limit),
     }
+    if job.seed is not None:
+        entries["seed"] = (manifest.seed, job.seed)
     if job.run is not None:
         entries |= {
             "n": (manifest.n, job.n),
