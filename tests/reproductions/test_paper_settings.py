@@ -204,7 +204,8 @@ def tiny(model: Model, kind: str) -> tuple[DataSet, Model, TrainConfig]:
         split="train",
         class_names=("a", "b"),
         labels=torch.arange(4).remainder(2).numpy(),
-        values=torch.rand((4, *shape), generator=random).numpy(),
+        # 8 bits, which flips are for.
+        values=(torch.randint(0, 256, (4, *shape), generator=random) / 255).numpy(),
         bounds=(0.0, 1.0),
     )
     config = config_of(model)
