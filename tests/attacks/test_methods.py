@@ -304,6 +304,7 @@ def test_an_l0_budget_is_a_whole_number_of_pixels(plain: Victim) -> None:
         ({"name": "patch", "samples": 0}, "samples must be a whole number of at least 1"),
         ({"name": "background", "colours": 1}, "colours must be a whole number of at least 2"),
         ({"name": "background", "near": 0}, "near must be a number between 0 and 1"),
+        ({"name": "smooth-pgd", "start": "zero"}, "start must be random or input"),
         ({"name": "pointwise", "norm": "l0"}, "no parameter 'norm'; it takes steps"),
     ],
 )
