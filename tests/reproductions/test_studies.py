@@ -36,6 +36,7 @@ NAMES = (
     "cohen-tightness",
     "cohen-train-noise",
     "cw-targeted",
+    "defences-that-fall",
     "goodfellow-panda",
     "levine-attack",
     "levine-cifar10",

@@ -81,7 +81,8 @@ class Model:
         name: of its file; studies with the same settings use the same name and share the file.
         noise: to train for, as on the command line; None for none.
         architecture: its name.
-        training: training settings, by the names of `TrainConfig`; None for untrained, random weights.
+        training: training settings, by the names of `TrainConfig`; None for untrained, random weights. Where the recipe
+            takes the file of another model, name one of the same plan, as in "NAME.safetensors": it is trained first.
         arguments: of the architecture.
         part: train on every `part`-th training image.
         options: of the data source, added to the caller's, as in "levels=2".
