@@ -197,7 +197,8 @@ TRAINED = {
     ): (model, kind)
     for (_, kind), plan in PLANS.items()
     for model in plan.models
-    if model.training is not None
+    # The first step of a recipe that begins with another model's file would need that model.
+    if model.training is not None and not config_of(model).recipe.paths
 }
 # Networks and recipes whose single step takes long on a processor.
 LARGE = {"resnet110": "resnet20", "resnet18": "resnet20"}
