@@ -251,6 +251,6 @@ STUDY = register(
         plan=plan,
         page=page,
         needs_data=False,
-        items=("L22", "L23", "L24", "L25"),
+        items=("L22", "L23", "L24", "L25", "L26"),
     )
 )
