@@ -40,6 +40,7 @@ DIGITS = [
     (made("deepfool", "l2"), math.inf, 0.9),
     (made("deepfool", "linf"), math.inf, 0.18),
     (made("cw-l2"), math.inf, 0.9),
+    (made("cw-adaptive"), math.inf, 0.9),
     (made("cw-linf"), math.inf, 0.17),
     (made("cw-l0"), math.inf, 4),
     (made("lbfgs", searches=6), math.inf, 1.1),
@@ -62,6 +63,7 @@ SHORT = [
     made("nattack", steps=20, population=50),
     made("deepfool", steps=20),
     made("cw-l2", steps=60, searches=4),
+    made("cw-adaptive", steps=60, searches=4),
     made("cw-linf", steps=60, shrink=0.7),
     made("cw-l0", steps=60),
     made("lbfgs", steps=30, searches=4),
@@ -304,6 +306,7 @@ def test_an_l0_budget_is_a_whole_number_of_pixels(plain: Victim) -> None:
         ({"name": "patch", "samples": 0}, "samples must be a whole number of at least 1"),
         ({"name": "background", "colours": 1}, "colours must be a whole number of at least 2"),
         ({"name": "background", "near": 0}, "near must be a number between 0 and 1"),
+        ({"name": "smooth-pgd", "start": "zero"}, "start must be random or input"),
         ({"name": "pointwise", "norm": "l0"}, "no parameter 'norm'; it takes steps"),
     ],
 )

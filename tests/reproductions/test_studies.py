@@ -11,7 +11,8 @@ from holdfast.analysis.accuracy import median_certified_radius
 from holdfast.analysis.projections import compared
 from holdfast.errors import UsageError
 from holdfast.models.architectures import architecture_names
-from holdfast.reproductions import find_study, studies
+from holdfast.noises.base import noise_names
+from holdfast.reproductions import find_study, measures, studies
 from holdfast.reproductions.base import SCALES, Finished, Study, check_scale
 from holdfast.reproductions.pages import Page, Row
 from holdfast.reproductions.writing import document, html, markdown, text
@@ -26,12 +27,16 @@ NAMES = (
     "cohen-cifar10",
     "cohen-high-prob",
     "cohen-imagenet",
+    "cohen-logs",
+    "cohen-margin",
     "cohen-noise",
     "cohen-predict",
     "cohen-prior-bounds",
     "cohen-resolution",
+    "cohen-tightness",
     "cohen-train-noise",
     "cw-targeted",
+    "defences-that-fall",
     "goodfellow-panda",
     "levine-attack",
     "levine-cifar10",
@@ -100,6 +105,9 @@ def test_what_a_study_asks_for_can_be_done(name: str, scale: str, kind: str) -> 
     for each in plan.attacks:
         assert parse_attack(each.attack).minimizes or parse_budgets(each.budget).values
         assert each.run is None or each.run in names
+    assert {each.model for each in plan.timings} <= {model.name for model in plan.models}
+    for log in plan.logs:
+        parse_noise(log.noise)
     assert set(plan.transfer) <= {each.name for each in plan.attacks}
     assert all(run.bounds == "cohen" for run in plan.runs), "promised are the papers' own bounds"
 
@@ -320,7 +328,7 @@ def test_predict_sorts_every_image_into_one_outcome() -> None:
     for kind, sizes in (("imagenet", ("100",)), ("cifar10", ("100", "1,000"))):
         found = rows(page_of("cohen-predict", "small", kind))
         for n in sizes:
-            shares = [row.found[0].value for key, row in found.items() if key[1] == f"n = {n}"]
+            shares = [row.found[0].value for key, row in found.items() if key[:2] == ("Table 4", f"n = {n}")]
             assert sum(shares) == pytest.approx(1.0)
             assert len(shares) == 5
     assert found["Table 4", "n = 1,000", "incorrect, accurate"].printed == "28%"
@@ -356,4 +364,72 @@ def test_consistency_is_trained_like_the_model_it_stands_beside() -> None:
         more = {"recipe": f"consistency:weight={weight},entropy=0.5", "noise_copies": 2}
         assert other.training == {**plain.training, **more}
         assert (other.noise, other.architecture, other.arguments) == (plain.noise, plain.architecture, plain.arguments)
-    assert {run.model for run in plan.runs} == set(models)
+    assert {run.model for run in plan.runs} == set(models) - {"cifar10-undefended"}
+
+
+def test_table_1_names_the_best_sigma_beside_both_documents() -> None:
+    done = made.finished(find_study("cohen-imagenet"), "full", "imagenet", certainty=1e5)
+    found = rows(find_study("cohen-imagenet").page(done))
+    printed = {
+        radius: [found["Table 1", f"r = {radius}", each].printed for each in ("best sigma", "certified accuracy")]
+        for radius in ("0.5", "1", "2", "3")
+    }
+    assert printed == {"0.5": ["0.25", "49%"], "1": ["0.5", "37%"], "2": ["0.5", "19%"], "3": ["1", "12%"]}
+    survey = [found["Table 1", "r = 0.5, in the survey", each] for each in ("certified accuracy", "standard accuracy")]
+    assert [row.printed for row in survey] == ["49%", "67%"]
+    for radius in (0.5, 1.0, 2.0, 3.0):
+        shares = {s: measures.certified(done.runs[f"imagenet-sigma{s:g}"], [radius])[0].value for s in (0.25, 0.5, 1.0)}
+        best = found["Table 1", f"r = {radius:g}", "best sigma"].found[0]
+        assert best is not None
+        assert best.value is not None
+        assert shares[best.value] == max(shares.values())
+        certified = found["Table 1", f"r = {radius:g}", "certified accuracy"].found[0]
+        assert certified is not None
+        assert certified.value == max(shares.values())
+
+
+def test_the_line_of_the_undefended_network_is_what_deepfool_leaves() -> None:
+    done = made.finished(find_study("cohen-cifar10"), "small", "cifar10")
+    found = rows(find_study("cohen-cifar10").page(done))
+    attack = done.attacks["cifar10-undefended-deepfool"]
+    for radius in (0.0, 0.25, 1.0):
+        left, smoothed = found["Figure 6, dashed line", "", f"r = {radius:g}"].found
+        held = sum(each.magnitude is None or each.magnitude > radius for each in attack.records)
+        assert left is not None
+        assert smoothed is not None
+        assert left.value == held / len(attack.records)
+        assert smoothed.value == max(
+            measures.certified(done.runs[f"cifar10-sigma{sigma}"], [radius])[0].value or 0.0
+            for sigma in ("0.25", "0.5")
+        )
+
+
+def test_the_margin_takes_radius_and_never_adds_any() -> None:
+    page = page_of("cohen-margin", "small", "cifar10")
+    found = rows(page)
+    lines = [
+        [share.value for share in found["Certified accuracy on the same votes", "sigma = 0.25", name].found if share]
+        for name in ("margin, n = 100", "margin, n = 1,000", "margin, n = 10,000", "Theorem 1")
+    ]
+    for fewer, more in pairwise(lines):
+        assert all(less <= much for less, much in zip(fewer, more, strict=True))
+    assert lines[0] != lines[-1]
+    assert all(each.holds for each in page.statements)
+    assert all(each.holds for each in page_of("cohen-margin").statements)
+
+
+def test_the_page_on_tightness_holds_for_all_noises() -> None:
+    page = page_of("cohen-tightness")
+    assert all(each.holds for each in page.statements)
+    groups = {group.title.split(":")[0] for group in page.tables[0].groups}
+    assert groups == set(noise_names())
+
+
+def test_the_time_of_predict_is_shown_and_not_judged() -> None:
+    page = page_of("cohen-predict", "full", "imagenet")
+    found = rows(page)
+    row = found["Time of Predict", "n = 100", "seconds per image"]
+    assert (row.printed, found["Time of Predict", "n = 10,000", "seconds per image"].printed) == ("0.15", "15")
+    assert row.found[0] is not None
+    assert (row.found[0].lower, row.found[0].value, row.found[0].upper) == (0.1, 0.2, 0.3)
+    assert not any("time" in each.text for each in page.statements)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from holdfast.stats.datasets import Proportion
     from holdfast.store.attack import AttackRun
     from holdfast.store.data_manifest import DataManifest
+    from holdfast.store.logs import AnswerLine
 
 SCALES = ("smoke", "small", "full")
 
@@ -37,6 +38,7 @@ class Kind:
         side: height and width of its images; None for any from 64 on.
         classes: number of classes; None for any.
         features: whether its inputs are feature vectors instead of images.
+        logs: whether it is no data set but a folder of logs that other people published.
     """
 
     spelling: str
@@ -45,6 +47,7 @@ class Kind:
     side: int | None
     classes: int | None
     features: bool = False
+    logs: bool = False
 
     def fits(self, data: DataSet) -> bool:
         """Whether `data` is of this kind, judged by its source, shape, range and classes."""
@@ -66,6 +69,7 @@ KINDS = {
     "fashion-mnist": Kind("fashion-mnist:DIR", ("fashion-mnist",), 1, 28, 10),
     "svhn": Kind("svhn:DIR", ("svhn",), 3, 32, 10),
     "har": Kind("har:DIR", ("har",), 561, None, 6, features=True),
+    "cohen-logs": Kind("logs:DIR", (), 0, None, None, logs=True),
 }
 
 
@@ -77,7 +81,8 @@ class Model:
         name: of its file; studies with the same settings use the same name and share the file.
         noise: to train for, as on the command line; None for none.
         architecture: its name.
-        training: training settings, by the names of `TrainConfig`; None for untrained, random weights.
+        training: training settings, by the names of `TrainConfig`; None for untrained, random weights. Where the recipe
+            takes the file of another model, name one of the same plan, as in "NAME.safetensors": it is trained first.
         arguments: of the architecture.
         part: train on every `part`-th training image.
         options: of the data source, added to the caller's, as in "levels=2".
@@ -216,6 +221,76 @@ class Looking:
 
 
 @dataclass(frozen=True)
+class Timing:
+    """Answers of `holdfast predict --fixed`, one image after the other, to see how long one takes.
+
+    Attributes:
+        name: of the measurement.
+        model: the name of its base classifier.
+        n: samples of each answer.
+        alpha: failure probability of each answer.
+        limit: number of test images, after one that is not timed.
+    """
+
+    name: str
+    model: str
+    n: int
+    alpha: float
+    limit: int
+
+
+@dataclass(frozen=True)
+class Timed:
+    """How long answers took.
+
+    Attributes:
+        seconds: of each image.
+        n: samples of each answer.
+        machine: device, processor and threads.
+    """
+
+    seconds: tuple[float, ...]
+    n: int
+    machine: str
+
+
+@dataclass(frozen=True)
+class Importing:
+    """A published log that a study reads, with the settings of `holdfast import-log`.
+
+    Attributes:
+        name: of its folder, among the runs.
+        files: where it may lie below the folder of logs; the first one that is there is taken.
+        noise: of the tool that wrote it.
+        dataset: the data set that it is about, by name.
+        n0: selection samples.
+        n: estimation samples.
+        alpha: failure probability, as documented.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    noise: str
+    dataset: str
+    n0: int
+    n: int
+    alpha: float
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A published log of answers, without radii, that a study reads.
+
+    Attributes:
+        name: by which the page finds it.
+        files: where it may lie below the folder of logs; the first one that is there is taken.
+    """
+
+    name: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Noising:
     """Noisy copies of a few test images, one of each, for pictures. They are made anew each time, always the same.
 
@@ -250,6 +325,9 @@ class Plan:
         transfer: names of attacks whose adversarials are given to the classifiers of all these attacks.
         answers: of models without noise.
         looks: images to show.
+        logs: published logs to read; those that are not in the folder are left out.
+        answer_logs: published logs of answers to read, likewise.
+        timings: of single answers; measured anew each time.
         noisy: noisy copies of images.
         asked: names of attacks whose classifiers, without noise, are asked how sure they are of the first adversarials.
     """
@@ -261,6 +339,9 @@ class Plan:
     transfer: tuple[str, ...] = ()
     answers: tuple[Answering, ...] = ()
     looks: tuple[Looking, ...] = ()
+    logs: tuple[Importing, ...] = ()
+    answer_logs: tuple[Reading, ...] = ()
+    timings: tuple[Timing, ...] = ()
     noisy: tuple[Noising, ...] = ()
     asked: tuple[str, ...] = ()
 
@@ -375,6 +456,8 @@ class Finished:
             no such inputs.
         answers: without noise, by name.
         looks: images to show, by name.
+        timed: by name.
+        answer_logs: the lines of published logs of answers, by name.
         noisy: noisy copies of images, by the name of their job.
         asked: what classifiers say of the first adversarials, by the name of the attack and the index of the image.
     """
@@ -388,6 +471,8 @@ class Finished:
     transfer: Mapping[str, Mapping[str, Proportion | None]] = field(default_factory=dict)
     answers: Mapping[str, Answered] = field(default_factory=dict)
     looks: Mapping[str, Looked] = field(default_factory=dict)
+    timed: Mapping[str, Timed] = field(default_factory=dict)
+    answer_logs: Mapping[str, tuple[AnswerLine, ...]] = field(default_factory=dict)
     noisy: Mapping[str, tuple[Noised, ...]] = field(default_factory=dict)
     asked: Mapping[str, Mapping[int, Asked]] = field(default_factory=dict)
 
@@ -429,6 +514,14 @@ class Study:
     def spelling(self) -> str:
         """How to give its data on the command line."""
         return ", or ".join(KINDS[kind].spelling for kind in self.data)
+
+    def logs_in(self, spec: str) -> tuple[str, str] | None:
+        """The kind of logs and the folder of a spec like logs:DIR; None for the spec of a data set."""
+        for kind in self.data:
+            prefix = KINDS[kind].spelling.partition(":")[0] + ":"
+            if KINDS[kind].logs and spec.startswith(prefix):
+                return kind, spec[len(prefix) :]
+        return None
 
     def kind_of(self, data: DataSet) -> str:
         """Which of the study's kinds of data `data` is.

@@ -148,6 +148,13 @@ def cifar_gaussian(scale: str, sigma: float) -> Model:
     return Model(name, noise, "resnet20", settings, part=_CIFAR_PART[scale], checked=CHECKED[scale])
 
 
+def cifar_undefended(scale: str) -> Model:
+    """The network of `cifar_gaussian` trained on clean images, for the dashed line of Figure 6."""
+    plain = cifar_gaussian(scale, 0.25)
+    training = {**(plain.training or {}), "recipe": "standard"}
+    return replace(plain, name="cifar10-undefended", noise=None, training=training)
+
+
 def cifar_consistency(scale: str, sigma: float) -> Model:
     """The same network, epochs and optimizer with consistency regularization (Jeong & Shin 2020, Table 2)."""
     plain = cifar_gaussian(scale, sigma)

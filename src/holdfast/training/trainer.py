@@ -27,7 +27,7 @@ from holdfast.sampling.rng import Stream, generator
 from holdfast.training.augment import augment, check_augmentation
 from holdfast.training.config import TrainConfig
 from holdfast.training.inputs import Inputs
-from holdfast.training.recipes.base import Step
+from holdfast.training.recipes.base import Ending, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -152,6 +152,12 @@ class Trainer:
                 noisy = x if self.noise is None else self.noise.apply(x, self.noise.draw(x[0], len(x), source))
                 correct += int((module(noisy).argmax(dim=1) == labels).sum())
         return correct / len(held_out)
+
+    def finish(self) -> None:
+        """Let the recipe set what steps do not learn."""
+        images = len(self.inputs.data)
+        source = generator(self.config.seed, self.config.epochs, Stream.TRAINING, 0, self.device)
+        self.config.recipe.finish(Ending(self.final.eval(), images, self.inputs.batch, self.config, self.space, source))
 
     def save(self, path: Below) -> None:
         """Write weights, optimizer state and position, completely or not at all."""

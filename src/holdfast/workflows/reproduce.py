@@ -12,8 +12,10 @@ from holdfast.workflows.study_answers import answers
 from holdfast.workflows.study_attacks import attacked, bounded, transferred
 from holdfast.workflows.study_clean import answered
 from holdfast.workflows.study_copies import noised
+from holdfast.workflows.study_logs import imported
 from holdfast.workflows.study_looks import looked
 from holdfast.workflows.study_models import Splits, check_entries, train_all
+from holdfast.workflows.study_times import timed
 
 if TYPE_CHECKING:
     from holdfast.data.base import DataSet
@@ -33,7 +35,7 @@ def finished(study: Study, spec: str, scale: str, place: Workspace) -> Finished:
 
     Args:
         study: study to reproduce.
-        spec: spec of its data, as in `mnist:DIR`.
+        spec: spec of its data, as in `mnist:DIR`, or of a folder of logs, `logs:DIR`.
         scale: smoke, small or full.
         place: where to work.
 
@@ -44,6 +46,9 @@ def finished(study: Study, spec: str, scale: str, place: Workspace) -> Finished:
     from holdfast.analysis.runs import analyze
     from holdfast.reproductions.base import Finished
 
+    logs = study.logs_in(spec)
+    if logs is not None:
+        return imported(study, *logs, scale, place)
     splits = Splits(spec)
     test = splits.open("test")
     kind = study.kind_of(test)
@@ -73,7 +78,10 @@ def finished(study: Study, spec: str, scale: str, place: Workspace) -> Finished:
     noisy = {each.name: noised(each, test) for each in plan.noisy}
     jobs = {each.name: each for each in plan.attacks}
     asked = {name: answers(attacks[name], jobs[name], models, splits, place) for name in plan.asked}
-    return Finished(scale, kind, runs, trained, _notes(test), attacks, matrix, clean, looks, noisy, asked)
+    took = {each.name: timed(each, models[each.model], splits, place) for each in plan.timings}
+    return Finished(
+        scale, kind, runs, trained, _notes(test), attacks, matrix, clean, looks, noisy=noisy, asked=asked, timed=took
+    )
 
 
 def _certified(job: Certification, model: Model, trained: Trained, splits: Splits, place: Workspace, scale: str) -> Run:

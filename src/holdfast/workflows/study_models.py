@@ -25,7 +25,7 @@ from holdfast.workflows.observer import Observer
 from holdfast.workflows.specs import open_data_spec, parse_noise, parse_recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from multiprocessing.connection import Connection
 
     from holdfast.data.base import DataSet
@@ -140,12 +140,13 @@ def train_all(models: Sequence[Model], splits: Splits, place: Workspace) -> dict
             _check_same(model, splits, place.bundle(model.name))
         else:
             jobs.append(_job(model, splits, place))
-    if place.workers == 1 or len(jobs) < 2:
-        for job in jobs:
-            with place.observer.training(f"train {job.model.name}") as show:
-                _train(job, show, partial(_note, place.observer, job.model.name))
-    else:
-        _side_by_side(jobs, place)
+    for ready in _in_turn(jobs):
+        if place.workers == 1 or len(ready) < 2:
+            for job in ready:
+                with place.observer.training(f"train {job.model.name}") as show:
+                    _train(job, show, partial(_note, place.observer, job.model.name))
+        else:
+            _side_by_side(ready, place)
     return {
         model.name: _described(place.opened(model.name, splits.open("test", model.options)), place.given[model.name])
         if model.name in place.given
@@ -181,6 +182,27 @@ def _described(opened: OpenedModel, spec: str) -> Trained:
         )
     noise = str(opened.trained_for) if opened.says_noise else "a noise that it does not say"
     return Trained(opened.label, noise, opened.sha256, {"recipe": "given", "file": Path(opened.name).name})
+
+
+def _in_turn(jobs: Sequence[_Job]) -> Iterator[list[_Job]]:
+    """Groups of trainings, of which each group needs only the bundles of those before it."""
+    waiting = list(jobs)
+    while waiting:
+        coming = {job.out.name for job in waiting}
+        ready = [job for job in waiting if not coming & set(_files_of(job.model).values())]
+        if not ready:
+            names = ", ".join(job.model.name for job in waiting)
+            raise RunError(f"the trainings of {names} wait for each other's models; no order of them can be right")
+        yield ready
+        waiting = [job for job in waiting if job not in ready]
+
+
+def _files_of(model: Model) -> dict[str, str]:
+    """The parameters of the recipe that are files of other models of the study, and their names."""
+    if model.training is None:
+        return {}
+    recipe = parse_recipe(model.training.get("recipe", "noise"))
+    return {name: value for name in recipe.paths if (value := getattr(recipe, name))}
 
 
 def describe_bundle(file: Where) -> Trained:
@@ -227,6 +249,8 @@ def _train(
         return
     settings = dict(job.model.training)
     recipe = parse_recipe(settings.pop("recipe", "noise"))
+    beside = {name: str(job.out.parent / file) for name, file in _files_of(job.model).items()}
+    recipe = replace(recipe, **beside)  # type: ignore[type-var]
     config = TrainConfig(**settings, recipe=recipe)
     where = torch_device(job.device)
     train(

@@ -95,7 +95,7 @@ class SaliencyMap(Attack):
         wanted = outputs.gather(1, aims.unsqueeze(1)).sum()
         (of_wanted,) = torch.autograd.grad(wanted, x, retain_graph=True)
         (of_all,) = torch.autograd.grad(outputs.sum(), x)
-        return logits.detach(), *(_by_pixels(each) for each in (of_wanted, of_all - of_wanted))
+        return logits.detach(), _by_pixels(of_wanted), _by_pixels(of_all - of_wanted)
 
     def _free(self, problem: Problem, x: Tensor) -> Tensor:
         """Which pixels have a value that can still change, `(pixels,)`."""
@@ -133,7 +133,8 @@ def _strongest(up: Tensor, down: Tensor, places: Tensor) -> Tensor:
         return places
     half = _MOST_IN_PAIRS // 2
     chosen = torch.cat([up[places].topk(half).indices, (-down[places]).topk(half).indices])
-    return places[chosen.unique()]
+    distinct: Tensor = torch.unique(chosen)
+    return places[distinct]
 
 
 def _first(problem: Problem, candidates: Tensor) -> Tensor | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -73,8 +74,7 @@ class Patch(Attack):
         with torch.no_grad():
             margins = torch.cat([self._margin(problem, content, spots[i : i + 64]) for i in range(0, len(spots), 64)])
         for place in spots[margins.argsort(descending=True)[: self.tries]]:
-            # The same place many times has the same loss as once.
-            moved = self._optimized(problem, content, lambda place=place: place.unsqueeze(0))
+            moved = self._optimized(problem, content, partial(place.unsqueeze, 0))
             found = put(problem.x, moved, place.unsqueeze(0))
             if bool(problem.succeeds(found)[0]):
                 return found[0]
