@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 # In the place of a seed: no randomness, which an adversary assumes who does not know of any.
 STILL = -1
 
-# The finalizer of splitmix64 (Steele, Lea & Flood 2014), as signed words; and the bits of a float32 in (0, 1): one more would round to 1.
+# The finalizer of splitmix64 (Steele, Lea & Flood 2014), as signed words; and the bits of a float32 in (0, 1), of which
+# one more would round to 1.
 _STEP, _FIRST, _SECOND = (value - 2**64 for value in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 _BITS = 23
 
