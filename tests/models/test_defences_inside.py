@@ -85,7 +85,7 @@ def test_still_draws_are_the_bare_network(name: str) -> None:
 
 def test_numbers_from_seeds_are_uniform_normal_and_independent() -> None:
     flat = uniform(seeds(400), 0, 500).double()
-    assert 0.0 < float(flat.min())
+    assert float(flat.min()) > 0.0
     assert float(flat.max()) < 1.0
     # Kolmogorov-Smirnov at about 1e-6; correlations of 400 pairs of rows or columns within five deviations.
     ordered = flat.flatten().sort().values

@@ -20,7 +20,15 @@ from holdfast.workflows.specs import parse_attack, parse_bound, parse_budgets, p
 
 NAMES = (
     *("athalye", "cohen-attack"),
-    *("cohen-bounds", "cohen-cifar10", "cohen-high-prob", "cohen-imagenet", "cohen-predict", "cohen-train-noise"),
+    *(
+        "cohen-bounds",
+        "cohen-cifar10",
+        "cohen-heuristics",
+        "cohen-high-prob",
+        "cohen-imagenet",
+        "cohen-predict",
+        "cohen-train-noise",
+    ),
     *("levine-attack", "levine-cifar10", "levine-delta", "levine-imagenet", "levine-lee", "levine-mnist"),
     *("madry", "szegedy-transfer", "wong-kolter"),
 )

@@ -60,7 +60,12 @@ def test_a_detector_rejects_its_share_and_more_of_what_it_learned_from(tmp_path)
 
 def test_a_projection_learns_to_answer(tmp_path):
     made, bundle = trained(
-        tmp_path, "projection", ProjectionTraining(), "projected:codes=8,hidden=64,steps=20,classifier=digits-cnn", 30, TEST
+        tmp_path,
+        "projection",
+        ProjectionTraining(),
+        "projected:codes=8,hidden=64,steps=20,classifier=digits-cnn",
+        30,
+        TEST,
     )
     assert made.training["held_out_accuracy_under_noise"] > 0.7
     defence = bundle.module[1].defence
