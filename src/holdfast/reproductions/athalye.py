@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.analysis.published import figure
 from holdfast.reproductions import measures
+from holdfast.reproductions.adversarials import adversarial_gallery
 from holdfast.reproductions.base import Attacking, Finished, Model, Plan, Study, register
 from holdfast.reproductions.defences import accuracy_under, clean_accuracy, images, plain
 from holdfast.reproductions.pages import Group, Measured, Page, Row, Statement, Table
@@ -220,8 +221,8 @@ def _model(scale: str, kind: str, name: str) -> Model:
 
 def _bare(scale: str, kind: str, name: str, recipe: str) -> Model:
     """A network without a defence around it; at a larger learning rate, adversarial training may learn nothing."""
-    settings = {"epochs": _EPOCHS[scale], "learning_rate": 0.001}
-    return plain(scale, f"athalye-{kind}-{name}", _inner(scale, kind), recipe, **settings)
+    name = f"athalye-{kind}-{name}"
+    return plain(scale, name, _inner(scale, kind), recipe, epochs=_EPOCHS[scale], learning_rate=0.001)
 
 
 def page(done: Finished) -> Page:
@@ -250,6 +251,11 @@ def page(done: Finished) -> Page:
         ),
         statements=_statements(kind, runs),
         notes=_NOTES,
+        pictures=adversarial_gallery(
+            f"athalye-{kind}-adversarials",
+            "Adversarials of the attack that was made for each defence",
+            {case.title: runs[name][case.adaptive[0]] for name, case in _CASES.items() if case.falls},
+        ),
     )
 
 

@@ -107,9 +107,9 @@ def page(done: Finished) -> Page:
         intro=(
             f"Accuracy within L2 epsilon = {_EPSILON:g} in percent, with 95% intervals. Random self-ensemble (Liu et "
             "al. 2018) adds noise inside the network and averages probabilities; region-based classification (Cao & "
-            "Gong 2017) takes the majority among random points of a cube. Neither proves anything: what is left under an "
-            "attack may fall to the next one. The last row of randomized smoothing cannot. The paper prints no figure "
-            "for this comparison.",
+            "Gong 2017) takes the majority among random points of a cube. Neither proves anything: what is left under "
+            "an attack may fall to the next one. The last row of randomized smoothing cannot. The paper prints no "
+            "figure for this comparison.",
             *([measures.SMOKE] if done.scale == "smoke" else []),
             *done.notes,
         ),
