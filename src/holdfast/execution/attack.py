@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 # What attacks come from, besides Holdfast and torch.
 _LIBRARIES = ("foolbox", "pyautoattack", "scipy")
+# Axes of an image: (channels, height, width).
+_IMAGE = 3
 
 
 def describe_attack(
@@ -146,6 +148,8 @@ def attack_run(
             if record.alarm and adversarial is not None:
                 with store.guarded():
                     _save_evidence(store.folder, store.manifest, record, example, adversarial)
+            if adversarial is not None and record.magnitude and len(data.shape) == _IMAGE:
+                store.keep(example.index, example.x)
             work.record((record, adversarial))
             work.count(Queries(**record.queries).passes)
             if record.alarm:

@@ -123,8 +123,13 @@ class Noise(Named, ABC):
         """Raise UsageError if inputs of this shape and range cannot be smoothed by this noise."""
         pixel_count(shape)
 
-    def fitted(self, mean: tuple[float, ...]) -> Noise:
-        """This noise with the parameters that come from the training set: the mean of each channel."""
+    def fitted(self, mean: tuple[float, ...], deviation: tuple[float, ...] = ()) -> Noise:
+        """This noise with the parameters that come from the training set.
+
+        Args:
+            mean: of each channel, in input units.
+            deviation: standard deviation of each channel.
+        """
         return self
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from holdfast.reproductions import measures
+from holdfast.reproductions.adversarials import adversarial_gallery
 from holdfast.reproductions.base import Attacking, Finished, Model, Plan, Study, register
 from holdfast.reproductions.defences import accuracy_under, clean_accuracy, images, plain
 from holdfast.reproductions.pages import Group, Page, Row, Statement, Table
@@ -107,6 +108,14 @@ def page(done: Finished) -> Page:
             "The paper breaks both kinds of defence to 0% on ImageNet (Guo et al. 2018; Xie et al. 2018), with other "
             "networks and budgets.",
         ),
+        pictures=adversarial_gallery(
+            f"athalye-{kind}-adversarials",
+            "Adversarials of BPDA with EOT",
+            {
+                title: done.attacks[_folder(_model(done.scale, kind, name).name, "BPDA with EOT")]
+                for name, (title, _) in _DEFENCES.items()
+            },
+        ),
     )
 
 
@@ -118,5 +127,6 @@ STUDY = register(
         cost={"smoke": "2 minutes", "small": "10 minutes on a core", "full": "an hour on a GPU"},
         plan=plan,
         page=page,
+        items=("H88", "H89", "H90"),
     )
 )

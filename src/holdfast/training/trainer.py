@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from holdfast.data.crops import UNIFORMS
 from holdfast.errors import ClassifierError, RunError
 from holdfast.formats.checking import fitting
 from holdfast.formats.models import Position
@@ -24,6 +25,7 @@ from holdfast.formats.strict import json_object
 from holdfast.models.bundle import read_tensors, write_tensors
 from holdfast.sampling.rng import Stream, generator
 from holdfast.training.augment import augment, check_augmentation
+from holdfast.training.config import TrainConfig
 from holdfast.training.inputs import Inputs
 from holdfast.training.recipes.base import Ending, Step
 
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
     from holdfast.data.base import DataSet
     from holdfast.folders import Below
     from holdfast.models.bundle import BundleInfo
-    from holdfast.training.config import TrainConfig
     from holdfast.training.devices import Team
 
 _KEY = "holdfast-checkpoint"
@@ -79,7 +80,9 @@ class Trainer:
         self.config = config
         self.noise = info.trained_for
         config.recipe.check(self.noise, config)
-        check_augmentation(config, data.shape)
+        # Whole images are resized to 8-bit values.
+        grid = None if self.noise is None or data.crops_whole_images else self.noise.grid
+        check_augmentation(config, data.shape, grid)
         self.space = info.input_space
         self.device = device
         with torch.random.fork_rng(devices=[]):
@@ -93,7 +96,9 @@ class Trainer:
         self.model = team.model(self.module)
         self.average = _average(self.module, config.ema)
         self.optimizer = _optimizer(self.module, config)
-        self.inputs = Inputs(data, device)
+        # Whole images are read again for each crop.
+        reread = bool(config.resized_crop) and data.crops_whole_images
+        self.inputs = Inputs(data, device, most_bytes=0 if reread else None)
         self.steps_an_epoch = -(-len(data) // config.batch_size)
         self.epoch = 0
         self.loss = self.accuracy = float("nan")
@@ -178,6 +183,8 @@ class Trainer:
         tensors, header = read_tensors(path)
         position = position_of(path, header)
         stored = msgspec.to_builtins(position.promise)
+        # Older versions did not record settings that came later and whose defaults are what they did.
+        stored["config"] = {**json.loads(json.dumps(TrainConfig().to_dict())), **stored["config"]}
         if stored != json.loads(json.dumps(self._manifest)) or position.epoch > self.config.epochs:
             raise RunError(
                 f"{path} is the checkpoint of a training with other settings or data. Repeat that training's call to "
@@ -200,10 +207,9 @@ class Trainer:
     def step(self, indices: Tensor, epoch: int = 0, number: int = 0) -> Tensor:
         """Take one optimizer step; return this process's sums of losses, hits and noisy copies before it."""
         config = self.config
-        x, labels = self.inputs.batch(indices)
         # Block 0 of an epoch is its permutation.
         source = generator(config.seed, epoch, Stream.TRAINING, number + 1, self.device)
-        x = augment(x, config, source)
+        x, labels = self._augmented(indices, source)
         images, copies = len(x), config.noise_copies
         share, weight = self.team.share(images)
         draws = None
@@ -236,6 +242,17 @@ class Trainer:
             [loss.detach().double() * seen, hits.double() * bool(weight), hits.new_tensor(seen).double()]
         )
 
+    def _augmented(self, indices: Tensor, source: Generator) -> tuple[Tensor, Tensor]:
+        """Images and labels at these positions, with the augmentation of the settings."""
+        crop = self.config.random_crop
+        if crop is None:
+            x, labels = self.inputs.batch(indices)
+        else:
+            size = (len(indices), UNIFORMS)
+            uniforms = torch.rand(size, dtype=torch.float64, device=self.device, generator=source)
+            x, labels = self.inputs.cropped(indices, crop, uniforms)
+        return augment(x, self.config, source), labels
+
     def _permutation(self, epoch: int) -> Tensor:
         source = generator(self.config.seed, epoch, Stream.TRAINING, 0, torch.device("cpu"))
         return torch.randperm(len(self.inputs.data), generator=source)
@@ -259,8 +276,8 @@ def _optimizer(module: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
     return torch.optim.SGD(
         trained,
         lr=config.learning_rate,
-        momentum=0.9,
-        nesterov=True,
+        momentum=config.momentum,
+        nesterov=config.nesterov,
         weight_decay=config.weight_decay,
         fused=True,
     )
