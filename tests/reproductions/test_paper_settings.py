@@ -189,6 +189,12 @@ def test_a_wrong_setting_would_be_noticed() -> None:
         assert values_of(other, "mnist")["rates"] != row.expected
 
 
+def needs_another(model: Model) -> bool:
+    """Whether its training reads the file of another model of the study."""
+    recipe = config_of(model).recipe
+    return any(getattr(recipe, name) for name in recipe.paths)
+
+
 TRAINED = {
     (
         model.architecture,
@@ -197,8 +203,7 @@ TRAINED = {
     ): (model, kind)
     for (_, kind), plan in PLANS.items()
     for model in plan.models
-    # The first step of a recipe that begins with another model's file would need that model.
-    if model.training is not None and not config_of(model).recipe.paths
+    if model.training is not None and not needs_another(model)
 }
 # Networks and recipes whose single step takes long on a processor.
 LARGE = {"resnet110": "resnet20", "resnet18": "resnet20"}

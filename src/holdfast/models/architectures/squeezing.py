@@ -16,8 +16,6 @@ from holdfast.models.architectures.rejecting import Rejecting
 
 # No more bits than float32 tells apart in [0, 1].
 _MOST_BITS = 24
-# Share of the difference of logits in the gradient that adversaries follow.
-_SHARE = 0.1
 
 
 class FeatureSqueezing(Rejecting):
@@ -59,19 +57,26 @@ class FeatureSqueezing(Rejecting):
             [(own - self.classifier(each).softmax(dim=1)).abs().sum(dim=1) for each in self.squeezed(x)], dim=1
         )
 
+    def exposed(self, x: Tensor) -> Tensor:
+        """The mean of the logits of all versions: an adversary wants another class from each, or it is rejected."""
+        return torch.stack([self.classifier(each) for each in (x, *self.squeezed(x))]).mean(dim=0)
+
     def suspicion(self, x: Tensor) -> Tensor:
         """The largest distance above the threshold.
 
         Where two versions have different classes for certain, probabilities hardly change with the input. So the
-        gradient has a share of the difference of the logits, whose value is taken off.
+        gradient has that of the simpler version's logits as well, which leads it to the class of the input; its value
+        is taken off.
         """
         logits = self.classifier(x)
         others = torch.stack([self.classifier(each) for each in self.squeezed(x)], dim=1)
         apart = (logits.softmax(dim=1).unsqueeze(1) - others.softmax(dim=2)).abs().sum(dim=2)
         largest, which = apart.max(dim=1)
-        slope = _SHARE * (logits.unsqueeze(1) - others).abs().mean(dim=2)
-        steep = slope.gather(1, which.unsqueeze(1)).squeeze(1)
-        beyond: Tensor = largest - self.threshold + (steep - steep.detach())
+        farthest = others[torch.arange(len(x), device=x.device), which]
+        answer = logits.argmax(dim=1, keepdim=True)
+        rival = farthest.scatter(1, answer, -torch.inf).amax(dim=1)
+        behind = (rival - farthest.gather(1, answer).squeeze(1)).clamp_min(0.0)
+        beyond: Tensor = largest - self.threshold + (behind - behind.detach())
         return beyond
 
 
