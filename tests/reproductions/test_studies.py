@@ -25,6 +25,7 @@ NAMES = (
     "cohen-attack",
     "cohen-bounds",
     "cohen-cifar10",
+    "cohen-heuristics",
     "cohen-high-prob",
     "cohen-imagenet",
     "cohen-logs",

@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import math
 import time
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -30,7 +32,7 @@ from holdfast.training.inputs import Inputs
 from holdfast.training.recipes.base import Ending, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from torch import Generator
 
@@ -145,7 +147,7 @@ class Trainer:
         module = self.final.eval()
         inputs = Inputs(held_out, self.device, most_bytes=0)
         correct = 0
-        with torch.no_grad():
+        with torch.no_grad(), self._own_randomness(self.config.epochs, 0):
             for first in range(0, len(held_out), self.config.batch_size):
                 x, labels = inputs.batch(torch.arange(first, min(first + self.config.batch_size, len(held_out))))
                 source = generator(self.config.seed, 0, Stream.TRAINING_CHECK, first, self.device)
@@ -229,7 +231,10 @@ class Trainer:
             draws=draws,
             randomness=partial(_shared_draw, images, share, source),
         )
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+        with (
+            self._own_randomness(epoch, number),
+            torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"),
+        ):
             loss, logits, targets = config.recipe.outcome(step)
         self.optimizer.zero_grad(set_to_none=True)
         self.team.backward(loss if weight == 1.0 else weight * loss)
@@ -241,6 +246,15 @@ class Trainer:
         return torch.stack(
             [loss.detach().double() * seen, hits.double() * bool(weight), hits.new_tensor(seen).double()]
         )
+
+    @contextmanager
+    def _own_randomness(self, epoch: int, number: int) -> Iterator[None]:
+        """Within the block, torch's global generator, from which random defences draw, is that of this step."""
+        seed = int(np.random.SeedSequence((self.config.seed, epoch, number)).generate_state(1, np.uint64)[0] >> 1)
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(seed)
+            yield
 
     def _augmented(self, indices: Tensor, source: Generator) -> tuple[Tensor, Tensor]:
         """Images and labels at these positions, with the augmentation of the settings."""
