@@ -215,19 +215,19 @@ def test_levine_mnist_prints_table_1_beside_the_votes() -> None:
 def test_the_median_among_the_certified_leaves_out_the_others() -> None:
     done = made.finished(find_study("levine-imagenet"), "full", "imagenet", certainty=3.0)
     found = rows(find_study("levine-imagenet").page(done))
-    printed = [found["Table 6", f"k = {k}", "median of certified"].printed for k in (500, 1000, 2000)]
+    printed = [found["Table 6", f"k = {k}", "of the certified"].printed for k in (500, 1000, 2000)]
     assert printed == ["63", "33", "16"]
     run = done.runs["imagenet-k1000"]
     radii = sorted(result.radius for result in run.results if result.predicted == result.label)
     assert 0 < len(radii) < len(run.results), "some are left out, and not all"
-    cell = found["Table 6", "k = 1000", "median of certified"].found[0]
+    cell = found["Table 6", "k = 1000", "of the certified"].found[0]
     assert cell is not None
     assert cell.value == radii[len(radii) // 2]
     whole = found["Table 6", "k = 1000", "median"].found[0]
     assert whole is not None
     assert whole.value is None or whole.value <= cell.value
     # MNIST and CIFAR-10 have none in the paper.
-    assert rows(page_of("levine-mnist", "small", "mnist"))["Table 1", "k = 45", "median of certified"].printed == "-"
+    assert rows(page_of("levine-mnist", "small", "mnist"))["Table 1", "k = 45", "of the certified"].printed == "-"
 
 
 def test_levine_mnist_checks_what_was_asked_of_it() -> None:

@@ -46,5 +46,5 @@ def group_of(done: Finished, name: str, title: str, table: str, dataset: str, **
     # The text gives this one for ImageNet alone.
     published = figure("Levine", "Results", AMONG, dataset, **settings) if dataset == "ImageNet" else None
     found = measures.median_among_certified(run), measures.median_among_certified(split)
-    rows.append(Row("median of certified", published, found))
+    rows.append(Row("of the certified", published, found))
     return Group(title, measures.settings(run, done.model_of(name)), tuple(rows))
