@@ -29,6 +29,7 @@ _NOISES = (
     "ablation:k=5",
     "partition:k=4",
     "uniform-flip:kappa=0.8,levels=2",
+    "channel-flip:kappa=0.8,levels=2",
 )
 _SHAPE = (1, 8, 8)
 _PAIRS = ((0.9, 0.1), (0.99, 0.01), (0.7, 0.1), (0.9, 0.02))
