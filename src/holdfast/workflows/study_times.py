@@ -20,14 +20,12 @@ _CPUINFO = Path("/proc/cpuinfo")
 def timed(job: Timing, model: Model, splits: Splits, place: Workspace) -> Timed:
     """Answer images one after the other; the first answer, which warms everything up, is not timed."""
     from holdfast.execution.smoothed import SmoothedClassifier
-    from holdfast.models.bundle import open_bundle
     from holdfast.reproductions.base import Timed
-    from holdfast.sampling.devices import torch_device
 
     data = splits.open("test", model.options)
     images = [data[index] for index in range(min(job.limit, len(data)))]
     smoothed = SmoothedClassifier(
-        open_bundle(place.bundle(job.model), torch_device(place.device)),
+        place.opened(job.model, data),
         parse_noise(str(model.noise)),
         len(data.class_names),
         input_range=(data.low, data.high),
