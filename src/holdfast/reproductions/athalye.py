@@ -128,7 +128,7 @@ _CASES = {
     "adversarial": _Case(
         "adversarial training",
         "",
-        {"mnist": 0.2, "cifar10": _PAPERS},
+        {"mnist": 0.1, "cifar10": _PAPERS},
         "FGSM",
         ("PGD",),
         "PGD of 7 steps in training",
@@ -139,7 +139,7 @@ _CASES = {
     "cascade": _Case(
         "cascade adversarial training",
         "",
-        {"mnist": 0.2, "cifar10": _CASCADE},
+        {"mnist": 0.1, "cifar10": _CASCADE},
         "FGSM",
         ("PGD",),
         "one step against itself, ten against a network that was trained with one step",
