@@ -32,6 +32,7 @@ import pytest
 import torch
 
 from holdfast.data import DataSet
+from holdfast.models.bundle import save_bundle
 from holdfast.reproductions import find_study, studies
 from holdfast.reproductions.base import Attacking, Bounding, Certification, Model, Plan
 from holdfast.training.config import TrainConfig
@@ -213,8 +214,17 @@ def tiny(model: Model, kind: str) -> tuple[DataSet, Model, TrainConfig]:
     return data, model, replace(config, epochs=epochs, milestones=milestones, batch_size=2)
 
 
+def other_models(config: TrainConfig, data: DataSet, folder: Path) -> dict[str, str]:
+    """A small network, untrained, for each other model whose file the recipe takes."""
+    files = {name: str(folder / "other.safetensors") for name in config.recipe.paths}
+    if files:
+        info = begun_bundle(data, None, "fc")
+        save_bundle(folder / "other.safetensors", info, info.build())
+    return files
+
+
 @pytest.mark.parametrize(("model", "kind"), TRAINED.values(), ids=lambda each: getattr(each, "name", each))
-def test_a_training_of_full_scale_takes_its_steps(model: Model, kind: str) -> None:
+def test_a_training_of_full_scale_takes_its_steps(model: Model, kind: str, tmp_path: Path) -> None:
     """Two steps of each training, on images of noise."""
     data, model, config = tiny(model, kind)
     # The images are smaller than those of ImageNet.
@@ -222,6 +232,7 @@ def test_a_training_of_full_scale_takes_its_steps(model: Model, kind: str) -> No
     small = LARGE.get(model.architecture)
     info = begun_bundle(data, noise, small or model.architecture)
     info = replace(info, arguments={} if small else dict(model.arguments))
+    config = replace(config, recipe=replace(config.recipe, **other_models(config, data, tmp_path)))
     info = config.recipe.start(info, len(data))
     torch.set_num_threads(1)
     trainer = Trainer(info, config, data, torch.device("cpu"), Team())

@@ -350,6 +350,8 @@ _NOTES = (
     "for both of which a variational autoencoder stands: each of them moves an input to one that a model of clean data "
     "finds likely, by a search without a gradient. ImageNet, which two rows are about, would take its images and a "
     "trained network with each defence; the architectures take such images.",
+    "On MNIST, adversarial and cascade training have a smaller budget than most of the defences that fall, since with "
+    "0.2 this network learns nothing from few images.",
     "Ma et al. and Athalye et al. attack a detector with the attack of Carlini & Wagner in L2; here all attacks are in "
     "Linf, and the one for small changes is that for Linf. Buckman et al. attack their own defence in the space of the "
     "encodings (LS-PGA), which is not here.",
