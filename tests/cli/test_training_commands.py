@@ -120,7 +120,7 @@ def test_an_ensemble_is_certified_like_any_other(call: Call, models: Path, tmp_p
         (("--recipe", "noise"), "the recipe 'noise' trains for a noise, got none"),
         (
             ("--recipe", "magic", "--noise", "gaussian:sigma=1"),
-            "unknown recipe 'magic'; known are adversarial",
+            "unknown recipe 'magic'; known are abs, adversarial",
         ),
         (
             ("--recipe", "standard", "--noise", "gaussian:sigma=1"),

@@ -28,6 +28,7 @@ SHAPES = {
 OTHERS = (
     *("autoencoder", "binarized-cnn", "denoised", "ensemble", "exported", "nearest-neighbour", "quantized"),
     *("random-resized", "resnet50"),
+    *("abs", "binarized-abs", "feature-squeezing", "magnet"),
 )
 
 
@@ -214,7 +215,10 @@ def test_widths_that_cannot_be(widths):
 
 
 def test_unknown_name():
-    with pytest.raises(UsageError, match="unknown architecture 'vgg'; known are autoencoder, binarized-cnn, "):
+    with pytest.raises(
+        UsageError,
+        match="unknown architecture 'vgg'; known are abs, autoencoder, binarized-abs, ",
+    ):
         build("vgg", (3, 32, 32), 10)
 
 

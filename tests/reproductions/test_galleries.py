@@ -64,6 +64,7 @@ def test_small_pictures_are_enlarged_pixel_by_pixel() -> None:
     assert (values[4:, 4:] == 200).all()
     assert opened(Picture.of(pixels(224)).png).size == (224, 224)
     assert opened(Picture.of(np.zeros((50, 200, 3), np.uint8)).png).size == (600, 150)
+    assert opened(Picture.of(np.zeros((1, 700, 3), np.uint8)).png).size == (700, 1), "not 78,400 pixels wide"
 
 
 def test_a_row_has_one_picture_a_column() -> None:

@@ -8,6 +8,7 @@ import made
 import pytest
 
 from holdfast.analysis.recovered import recovered
+from holdfast.cli.reproduce_all import jobs_for, kinds_of
 from holdfast.errors import DataError, RunError, UsageError
 from holdfast.folders import Below
 from holdfast.reproductions import find_study, measures
@@ -152,3 +153,11 @@ def test_a_log_of_answers_that_cannot_be_right_is_refused(tmp_path: Path, line: 
     (tmp_path / "N").write_text("idx\tlabel\n0\t1\n")
     with pytest.raises(DataError, match="a log has idx, label, predict, correct, time"):
         read_answers(tmp_path / "N")
+
+
+def test_all_studies_together_take_logs_beside_data(tmp_path: Path) -> None:
+    specs = [f"logs:{tmp_path}"]
+    assert kinds_of(specs) == {"cohen-logs": specs[0]}
+    assert [job.study.name for job in jobs_for({"cohen-logs": specs[0]}) if job.spec] == ["cohen-logs"]
+    with pytest.raises(UsageError, match="both cohen-logs"):
+        kinds_of([*specs, "logs:elsewhere"])

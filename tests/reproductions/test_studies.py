@@ -37,6 +37,7 @@ NAMES = (
     "cohen-tightness",
     "cohen-train-noise",
     "cw-targeted",
+    "defences-that-fall",
     "goodfellow-panda",
     "levine-attack",
     "levine-cifar10",

@@ -15,6 +15,7 @@ import torch
 from holdfast.errors import UsageError
 from holdfast.noises.ablation import Ablation
 from holdfast.noises.base import NOISES, AdditiveNoise, Noise, find_guarantee, guarantees_of, noise_names
+from holdfast.noises.channel_flip import ChannelFlip
 from holdfast.noises.gaussian import Gaussian
 from holdfast.noises.laplace import Laplace
 from holdfast.noises.lattice_gaussian import LatticeGaussian
@@ -34,6 +35,7 @@ CASES: dict[str, list[tuple[Noise, tuple[int, ...]]]] = {
     "uniform": [(Uniform(0.5), (1, 3, 3)), (Uniform(2.0), (2,))],
     "ablation": [(Ablation(3), (1, 3, 3)), (Ablation(2), (8,))],
     "partition": [(Partition(2), (1, 4, 4)), (Partition(1), (9,))],
+    "channel-flip": [(ChannelFlip(0.8, levels=3), (1, 3, 3)), (ChannelFlip(0.8, levels=2), (2, 1, 5))],
     "uniform-flip": [(UniformFlip(0.8, levels=3), (1, 3, 3)), (UniformFlip(0.8, levels=2), (12,))],
 }
 PAIRS = [(0.6, None), (0.9, None), (0.99, None), (0.999, None), (0.7, 0.1), (0.9, 0.05), (0.4, 0.2), (0.99, 0.001)]

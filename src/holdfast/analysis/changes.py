@@ -9,7 +9,7 @@ import numpy as np
 
 from holdfast.analysis import formats
 from holdfast.folders import lies
-from holdfast.noises.base import grey_or_rgb
+from holdfast.noises.base import grey_or_rgb, is_picture
 from holdfast.store.attack import ABSTAINS
 from holdfast.types import Norm
 
@@ -25,8 +25,6 @@ LEGEND = (
     "Change: grey where nothing changed, brighter where a value rose, darker where it fell. Each is scaled by itself, "
     "so that its largest change, which stands below it, is white or black."
 )
-# Of pictures: grey, or red, green and blue.
-_CHANNELS = (1, 3)
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ def changes(attack: AttackRun, most: int) -> list[Change]:
         RunError: the file of an input or of an adversarial was changed.
     """
     shape = attack.manifest.data.shape
-    if len(shape) != 3 or shape[0] not in _CHANNELS or not lies(attack.folder):
+    if not is_picture(shape) or not lies(attack.folder):
         return []
     found: list[Change] = []
     for record in attack.records:

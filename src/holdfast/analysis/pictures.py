@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _PURPOSE = "Showing pictures"
+# Nothing is enlarged beyond so many pixels.
+_LONGEST = 1024
 
 
 def png(pixels: NDArray[np.uint8], least: int = 1, most: int | None = None) -> bytes:
@@ -23,13 +25,15 @@ def png(pixels: NDArray[np.uint8], least: int = 1, most: int | None = None) -> b
 
     Args:
         pixels: `(height, width, 3)`.
-        least: the shorter side becomes at least so long: each pixel a square, so that none is blurred.
+        least: the shorter side becomes at least so long: each pixel a square, so that none is blurred. Less if the
+            longer side would become longer than 1,024.
         most: the longer side becomes at most so long, which averages pixels; None for any length.
 
     Raises:
         MissingExtraError: pillow is not installed.
     """
-    times = -(-least // min(pixels.shape[:2]))
+    sides = pixels.shape[:2]
+    times = max(1, min(-(-least // min(sides)), _LONGEST // max(sides)))
     enlarged = np.ascontiguousarray(pixels.repeat(times, axis=0).repeat(times, axis=1))
     image = _pillow().fromarray(enlarged)
     if most is not None and max(image.size) > most:

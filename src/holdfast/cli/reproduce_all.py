@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from holdfast.cli import reproduce
 from holdfast.errors import HoldfastError, UsageError, first_line
 from holdfast.reproductions import studies
-from holdfast.reproductions.base import KINDS
+from holdfast.reproductions.base import KINDS, logs_kind
 from holdfast.reproductions.index import FILES, Entry, Index, document, html, kinds_wanted, markdown
 from holdfast.reproductions.records import (
     FAILED,
@@ -96,9 +96,10 @@ def kinds_of(specs: Sequence[str]) -> dict[str, str]:
 
     found: dict[str, str] = {}
     for spec in specs:
-        data = open_data_spec(spec, "test")
-        kinds = [name for name, kind in KINDS.items() if kind.fits(data)]
-        if not kinds:
+        logs = logs_kind(spec)
+        data = None if logs else open_data_spec(spec, "test")
+        kinds = [logs] if logs else [name for name, kind in KINDS.items() if data is not None and kind.fits(data)]
+        if data is not None and not kinds:
             raise UsageError(
                 f"no study takes --data {spec}: its inputs have the shape {data.shape}, in [{data.low:g}, "
                 f"{data.high:g}], of {len(data.class_names)} classes, from the source {data.source!r}. Studies take "

@@ -97,11 +97,11 @@ def page(done: Finished) -> Page:
     return Page(
         title=f"Which attack is stronger: all attacks on one network of MNIST, scale {done.scale}",
         intro=(
-            'Hajri (2021): "Attack 1 is stronger than Attack 2 in the L_p distance if it has more ability to generate '
-            'successful x_adv" within epsilon. All attacks see the same images, and '
-            f"the {right} of them count that the network gets right unchanged. For each pair of attacks, a table shows "
-            "on which share of the images only the one succeeds, and only the other, in percent with 95% intervals. "
-            "p is that of an exact sign test, one-sided, of the images on which the two differ.",
+            "As Hajri (2021) defines it, attack 1 is stronger than attack 2 if it succeeds more often within epsilon. "
+            f"All attacks see the same images; the {right} that the network gets right unchanged count. For each "
+            "pair of attacks, a table shows on which share of these images only the first succeeds, and only the "
+            "second, in percent with 95% intervals; p is that of an exact sign test, one-sided, of the images on which "
+            "the two differ. Further tables compare the sizes of the changes in the same way.",
             f"An attack is called stronger if its p is at most {level:.2g}: at this level, with 95% confidence none of "
             f"the {pairs} ordered pairs is called so wrongly.",
             *([measures.SMOKE] if done.scale == "smoke" else []),

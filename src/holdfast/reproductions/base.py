@@ -73,6 +73,12 @@ KINDS = {
 }
 
 
+def logs_kind(spec: str) -> str | None:
+    """The kind of logs that a spec like logs:DIR names; None for the spec of a data set."""
+    name = spec.partition(":")[0]
+    return next((kind for kind, each in KINDS.items() if each.logs and each.spelling.partition(":")[0] == name), None)
+
+
 @dataclass(frozen=True)
 class Model:
     """A base classifier that a study needs.
@@ -517,11 +523,8 @@ class Study:
 
     def logs_in(self, spec: str) -> tuple[str, str] | None:
         """The kind of logs and the folder of a spec like logs:DIR; None for the spec of a data set."""
-        for kind in self.data:
-            prefix = KINDS[kind].spelling.partition(":")[0] + ":"
-            if KINDS[kind].logs and spec.startswith(prefix):
-                return kind, spec[len(prefix) :]
-        return None
+        kind = logs_kind(spec)
+        return (kind, spec.partition(":")[2]) if kind in self.data else None
 
     def kind_of(self, data: DataSet) -> str:
         """Which of the study's kinds of data `data` is.

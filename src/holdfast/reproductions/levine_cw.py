@@ -20,7 +20,7 @@ _DATASETS = {"mnist": "MNIST", "cifar10": "CIFAR-10"}
 _CLASSES = 10
 _EVERY = {"smoke": 1000, "small": 100, "full": 10}
 # Images for the attack on each class apart, which costs ten times as much.
-_EACH_EVERY = {"smoke": None, "small": 500, "full": 10}
+_EACH_EVERY = {"smoke": None, "small": 250, "full": 10}
 _STEPS = {"smoke": 20, "small": 100, "full": 1000}
 _RESTARTS = {"smoke": 1, "small": 10, "full": 10}
 _EPOCHS = {"mnist": {"smoke": 4, "small": 6, "full": 50}, "cifar10": {"smoke": 4, "small": 15, "full": 50}}

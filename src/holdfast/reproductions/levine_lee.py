@@ -59,10 +59,8 @@ def plan(scale: str, kind: str) -> Plan:
 
 def _imagenet_lee(scale: str) -> Model:
     """ResNet-50 for flips of channels. The paper's text fixes neither its training nor kappa."""
-    like = imagenet_gaussian(scale, 0.25)
-    # Resized crops have values between the levels that are flipped.
-    training = None if like.training is None else {**like.training, "resized_crop": None}
-    return replace(like, name="imagenet-lee", noise=_LEE_IMAGENET, training=training)
+    # Resized crops are cut from whole images, as 8-bit values: on the levels that are flipped.
+    return replace(imagenet_gaussian(scale, 0.25), name="imagenet-lee", noise=_LEE_IMAGENET)
 
 
 def page(done: Finished) -> Page:
@@ -253,6 +251,6 @@ STUDY = register(
         plan=plan,
         page=page,
         needs_data=False,
-        items=("L22", "L23", "L24", "L25"),
+        items=("L22", "L23", "L24", "L25", "L26"),
     )
 )

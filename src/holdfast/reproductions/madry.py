@@ -122,6 +122,7 @@ def page(done: Finished) -> Page:
                 ),
                 sum(images_of.values()),
                 "images",
+                regardless=True,
             ),
             Statement(
                 "adversarial training is right on more images than standard training, under every attack",

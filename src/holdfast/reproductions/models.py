@@ -238,8 +238,9 @@ def imagenet_gaussian(scale: str, sigma: float) -> Model:
 
 def imagenet_plain(scale: str) -> Model:
     """ResNet-50 without noise, for attacks; with random weights below full scale."""
-    training = {**_COHEN, "resized_crop": (0.08, 1.0), "flip": True, "recipe": "standard"} if scale == "full" else None
-    return Model("imagenet-plain", None, "resnet50", training)
+    noisy = imagenet_gaussian(scale, 0.25)
+    training = None if noisy.training is None else {**noisy.training, "recipe": "standard"}
+    return replace(noisy, name="imagenet-plain", noise=None, training=training)
 
 
 def cohen_run(scale: str, model: Model, sigma: float | None = None) -> Certification:

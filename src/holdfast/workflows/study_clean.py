@@ -18,14 +18,11 @@ def answered(job: Answering, model: Model, trained: Trained, splits: Splits, pla
     Raises:
         ClassifierError: what it returns cannot be right.
     """
-    from holdfast.models.bundle import open_bundle
     from holdfast.reproductions.base import Answered
-    from holdfast.sampling.devices import torch_device
     from holdfast.store.data_manifest import DataManifest
 
     data = splits.open("test", model.options)
-    opened = open_bundle(place.bundle(job.model), torch_device(place.device))
-    found = plain_answers(opened, data, job.every, job.limit, place.device)
+    found = plain_answers(place.opened(job.model, data), data, job.every, job.limit, place.device)
     labels = [example.label for example in found.examples]
     right = sum(label == answer for label, answer in zip(labels, found.labels, strict=True))
     most = max(Counter(labels).values())

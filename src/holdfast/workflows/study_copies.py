@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from holdfast.errors import UsageError
-from holdfast.noises.base import grey_or_rgb
+from holdfast.noises.base import grey_or_rgb, is_picture
 from holdfast.store.samples import chosen
 from holdfast.workflows.specs import parse_noise
 
@@ -31,7 +31,7 @@ def noised(job: Noising, data: DataSet) -> tuple[Noised, ...]:
     """
     from holdfast.reproductions.base import Noised
 
-    if len(data.shape) != 3 or data.shape[0] not in (1, 3):
+    if not is_picture(data.shape):
         raise UsageError(f"{job.name} shows pictures, (1 or 3, height, width); the inputs have the shape {data.shape}")
     noise = None if job.noise is None else parse_noise(job.noise)
     made = []

@@ -313,7 +313,7 @@ def test_what_a_recipe_cannot_do_is_refused(
         (lambda: Adversarial(epsilon=0.1, norm="l1"), "norm must be l2 or linf, got 'l1'"),
         (lambda: Adversarial(epsilon=0.1, steps=0), "steps must be a whole number of at least 1, got 0"),
         (lambda: Adversarial(epsilon=0.1, step_size=0.0), "step_size is a positive number in input units, got 0.0"),
-        (lambda: recipe_from_dict({"name": "magic"}), "unknown recipe 'magic'; known are adversarial, "),
+        (lambda: recipe_from_dict({"name": "magic"}), "unknown recipe 'magic'; known are abs, adversarial, "),
         (
             lambda: recipe_from_dict({"name": "adversarial"}),
             "needs the parameter 'epsilon', as in adversarial:epsilon=",

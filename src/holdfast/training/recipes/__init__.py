@@ -8,13 +8,17 @@ from holdfast.training.recipes.consistency import Consistency
 from holdfast.training.recipes.convex import Convex
 from holdfast.training.recipes.denoise import Denoise
 from holdfast.training.recipes.dimension import DimensionTraining
+from holdfast.training.recipes.distillation import Distillation
 from holdfast.training.recipes.macer import Macer
+from holdfast.training.recipes.magnet import TrainMagNet
 from holdfast.training.recipes.memorize import Memorize
 from holdfast.training.recipes.noise import NoiseAugmentation
 from holdfast.training.recipes.projection import ProjectionTraining
 from holdfast.training.recipes.smoothadv import SmoothAdv
+from holdfast.training.recipes.squeezing import Squeezing
 from holdfast.training.recipes.stability import Stability
 from holdfast.training.recipes.standard import Standard
+from holdfast.training.recipes.synthesis import Synthesis
 from holdfast.training.recipes.vote_margin import VoteMargin
 
 __all__ = [
@@ -24,6 +28,7 @@ __all__ = [
     "Consistency",
     "Convex",
     "Denoise",
+    "Distillation",
     "DimensionTraining",
     "Macer",
     "Memorize",
@@ -31,8 +36,11 @@ __all__ = [
     "ProjectionTraining",
     "Recipe",
     "SmoothAdv",
+    "Squeezing",
     "Stability",
     "Standard",
+    "Synthesis",
+    "TrainMagNet",
     "VoteMargin",
     "recipe_from_dict",
     "recipe_names",

@@ -202,6 +202,12 @@ def part_of(recipe: Recipe, module: nn.Module, kind: type[Part]) -> Part:
     )
 
 
+def check_alone(recipe: Recipe, step: Step) -> None:
+    """Raise UsageError if several processes share the step of a recipe that does not work so."""
+    if int(step.randomness(_count)[0]) != len(step.x):
+        raise UsageError(f"the recipe {recipe.name!r} trains in one process; train on one device")
+
+
 def check_additive(recipe: Recipe, noise: Noise | None, why: str) -> None:
     """Raise UsageError unless the noise is added to the image; `why` says what in the recipe needs that."""
     if not isinstance(noise, AdditiveNoise):
@@ -215,3 +221,7 @@ def check_weight(name: str, value: float) -> None:
     """Raise UsageError unless a weight in a loss is a finite number from 0 on."""
     if not (is_real(plain(value)) and value >= 0.0):
         raise UsageError(f"{name} is a number from 0 on, got {value!r}")
+
+
+def _count(images: int, generator: Generator) -> Tensor:
+    return torch.full((images,), images)
