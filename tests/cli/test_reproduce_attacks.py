@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 
-from holdfast.reproductions import athalye, wong_kolter
+from holdfast.reproductions import cohen_heuristics, wong_kolter
 
 
 def arguments(name, data, out):
@@ -35,10 +35,10 @@ def test_bounds_and_attacks_are_made_once(call, mnist, tmp_path, monkeypatch):
 
 
 def test_other_settings_of_an_attack_are_refused(call, mnist, tmp_path, monkeypatch):
-    monkeypatch.setitem(athalye._EPOCHS, "smoke", 1)
-    assert call(*arguments("athalye", mnist, tmp_path))[0] == 0
-    monkeypatch.setitem(athalye._CASES["quantized"].epsilon, "mnist", 0.3)
-    code, _, err = call(*arguments("athalye", mnist, tmp_path))
+    monkeypatch.setitem(cohen_heuristics._EPOCHS, "smoke", 1)
+    assert call(*arguments("cohen-heuristics", mnist, tmp_path))[0] == 0
+    monkeypatch.setattr(cohen_heuristics, "_EPSILON", 0.3)
+    code, _, err = call(*arguments("cohen-heuristics", mnist, tmp_path))
     assert code == 1
     assert "is an attack with other settings" in err
     assert "budget" in err

@@ -11,7 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.models.architectures.base import Shape, architecture, build
-from holdfast.models.architectures.seeded import STILL, Seeded, check_count, check_deviation, uniform
+from holdfast.models.architectures.seeded import (
+    STILL,
+    Seeded,
+    check_count,
+    check_deviation,
+    mean_of_probabilities,
+    uniform,
+)
 
 
 class RegionBased(Seeded):
@@ -37,9 +44,12 @@ class RegionBased(Seeded):
         return logits
 
     def answer(self, passes: Tensor) -> Tensor:
-        """The number of votes of each class; the lowest class among equals is the answer."""
+        """The number of votes of each class, with the gradient of the mean probabilities' logarithms; the lowest class
+        among equals is the answer."""
         votes = torch.zeros_like(passes[:, 0])
-        return votes.scatter_add(1, passes.argmax(dim=2), torch.ones_like(passes[:, :, 0]))
+        votes = votes.scatter_add(1, passes.argmax(dim=2), torch.ones_like(passes[:, :, 0]))
+        soft = mean_of_probabilities(passes)
+        return votes + (soft - soft.detach())
 
 
 @architecture("region-based", raw=True)
