@@ -13,6 +13,7 @@ from holdfast.analysis.accuracy import (
     accuracy,
     average_certified_radius,
     certified_accuracy,
+    median_among_certified,
     median_certified_radius,
     median_interval,
 )
@@ -32,6 +33,13 @@ def test_median_counts_misclassified_examples_as_minus_infinity() -> None:
     assert median_certified_radius([result(2), result(3)]) == 3
     assert median_certified_radius([result(None), result(3)]) == 3
     assert median_certified_radius([result(None), result(None), result(3)]) is None
+
+
+def test_the_median_among_the_certified_leaves_out_what_is_not_certified_right() -> None:
+    """Levine & Feizi 2020, "Results on ImageNet": of the images with certificates other than N/A."""
+    assert median_among_certified([result(None), result(7, False), result(1), result(2), result(3)]) == 2
+    assert median_among_certified([result(2), result(None), result(4)]) == 4, "the upper one, as for all images"
+    assert median_among_certified([result(None), result(7, False)]) is None
 
 
 def test_median_is_the_largest_radius_with_half_of_the_examples() -> None:

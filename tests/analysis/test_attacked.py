@@ -19,6 +19,7 @@ from holdfast.analysis.attacks import (
     UNCERTIFIED,
     accuracy_under_attack,
     attack_magnitude,
+    mean_attack_magnitude,
     median_attack_magnitude,
     robustness_score,
     success_at,
@@ -132,6 +133,29 @@ def test_the_magnitude_is_zero_for_what_is_wrong_unchanged_and_infinite_where_no
     assert median_attack_magnitude(FIVE) == 0.5
     assert median_attack_magnitude(FIVE[:2]) == 0.5
     assert median_attack_magnitude([FIVE[0], FIVE[2], FIVE[2]]) is None
+
+
+def test_the_mean_is_of_those_that_were_right_and_broken() -> None:
+    found = mean_attack_magnitude(FIVE)
+    assert found is not None
+    assert found.value == pytest.approx(0.85)
+    assert (found.lower, found.upper) == (0.0, pytest.approx(0.85 + 12.7062 * 0.35, rel=1e-4)), "no size is negative"
+    assert mean_attack_magnitude(FIVE[2:]) is None
+
+
+def test_the_mean_stands_beside_the_median_with_what_is_left_out(tmp_path: Path) -> None:
+    found, text = told(tmp_path / "a", Budgets(), FIVE)
+    assert (found.mean_magnitude, found.mean_left_out) == (mean_attack_magnitude(FIVE), 1)
+    assert (
+        "Mean attack magnitude (L2) of the inputs that were right unchanged and were broken: 0.85 input units (95% t "
+        "interval 0 to 5.297); left out, since nothing was found for them: 1, so that the mean of all is larger."
+    ) in text
+    one, text = told(tmp_path / "b", Budgets(), FIVE[:1])
+    assert one.mean_left_out == 0
+    assert "were broken: 0.5 input units." in text
+    none, text = told(tmp_path / "c", Budgets(), [record(0, None)])
+    assert none.mean_magnitude is None
+    assert "Mean" not in text
 
 
 def test_accuracy_under_attack_counts_the_right_ones_that_were_not_broken() -> None:

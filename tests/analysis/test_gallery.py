@@ -8,6 +8,7 @@ from PIL import Image
 from synthetic_runs import ABLATION, add_gallery, data, four, imported, manifest, votes, write_run
 
 from holdfast.analysis.gallery import cards
+from holdfast.analysis.report import write_report
 from holdfast.errors import MissingExtraError, RunError
 
 
@@ -57,6 +58,33 @@ def test_examples_without_a_record_are_left_out_and_claims_have_no_votes(tmp_pat
     add_gallery(run, [0, 1, 60])
     found = cards(run)
     assert [(card.index, card.bars, card.votes) for card in found] == [(0, (), 0), (60, (), 0)]
+
+
+def test_cards_name_the_class_of_each_noisy_copy(tmp_path):
+    run = four(tmp_path / "run")
+    add_gallery(run, [0, 2], noisy=2)
+    assert [card.copies for card in cards(run)] == [(), ()]
+    with np.load(run.folder / "gallery.npz") as kept:
+        content = {name: kept[name] for name in kept.files}
+    np.savez(run.folder / "gallery.npz", **content, labels=np.array([[3, -1], [5, 9]]))
+    assert [card.copies for card in cards(run)] == [("3", None), ("5", "9")]
+    write_report([run], tmp_path / "report.html")
+    page = " ".join((tmp_path / "report.html").read_text().split())
+    assert "each above the class that the base classifier gave it" in page
+    assert 'input 0"><bdi>3</bdi></div> <div>' in page
+    assert 'input 0"><bdi class="other">no class</bdi></div>' in page
+    assert 'input 2"><bdi class="other">9</bdi></div>' in page
+
+
+@pytest.mark.parametrize("labels", [np.zeros((2, 3), int), np.zeros((1, 2)), np.array([[0, 10]]), np.array([[-2, 0]])])
+def test_labels_of_another_form_are_refused(tmp_path, labels):
+    run = four(tmp_path / "run")
+    add_gallery(run, [0], noisy=2)
+    with np.load(run.folder / "gallery.npz") as kept:
+        content = {name: kept[name] for name in kept.files}
+    np.savez(run.folder / "gallery.npz", **content, labels=labels)
+    with pytest.raises(RunError, match=r"labels .* expected .*Delete it"):
+        cards(run)
 
 
 @pytest.mark.parametrize(

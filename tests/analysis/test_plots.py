@@ -34,6 +34,23 @@ def test_an_ablation_plot_marks_the_published_median(tmp_path):
     assert (tmp_path / "plot.svg").stat().st_size > 5000
 
 
+def test_figures_for_imagenet_are_those_of_normalized_images(tmp_path):
+    """Levine & Feizi 2020, footnote 1: the channels of ImageNet alone are normalized before they are doubled."""
+    fill = [0.485, 0.456, 0.406, 0.229, 0.224, 0.225]
+    noises = {"plain": {}, "normalized": {"null": "normalized", "fill": fill}}
+    marks = {
+        (name, source): curves(
+            [four(tmp_path / f"{name}-{source}", {**ABLATION, **change, "k": k}, source=source, shape=shape)]
+        )[0].median()
+        for name, change in noises.items()
+        for source, shape, k in (("imagenet", (3, 224, 224), 1000), ("cifar10", (3, 32, 32), 75))
+    }
+    assert marks["normalized", "imagenet"] == (16.0, "Levine & Feizi 2020, Table 6")
+    assert marks["plain", "cifar10"] == (7.0, "Levine & Feizi 2020, Table 3")
+    assert marks["plain", "imagenet"] is None
+    assert marks["normalized", "cifar10"] is None
+
+
 def test_what_cannot_be_plotted(tmp_path):
     gaussian, ablation = four(tmp_path / "a"), four(tmp_path / "b", ABLATION, shape=(1, 28, 28))
     with pytest.raises(UsageError, match=r"\.png, \.svg, \.pdf.*'plot\.jpg'"):

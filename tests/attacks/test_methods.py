@@ -29,6 +29,8 @@ DIGITS = [
     (made("fgsm", "l2"), 2.0, 2.0),
     (made("pgd", "linf"), 0.2, 0.2),
     (made("pgd", "l2", steps=50), 1.0, 1.0),
+    (made("pgd-iterates", "linf"), 0.2, 0.2),
+    (made("pgd-iterates", "l2"), 1.0, 1.0),
     (made("autoattack", "linf"), 0.2, 0.2),
     (made("autoattack", "l2"), 1.0, 1.0),
     (made("bpda", "linf"), 0.2, 0.2),
@@ -38,6 +40,7 @@ DIGITS = [
     (made("deepfool", "l2"), math.inf, 0.9),
     (made("deepfool", "linf"), math.inf, 0.18),
     (made("cw-l2"), math.inf, 0.9),
+    (made("cw-adaptive"), math.inf, 0.9),
     (made("cw-linf"), math.inf, 0.17),
     (made("cw-l0"), math.inf, 4),
     (made("lbfgs", searches=6), math.inf, 1.1),
@@ -46,16 +49,21 @@ DIGITS = [
     (made("hop-skip-jump", "linf", steps=8), math.inf, 0.3),
     (made("pointwise"), math.inf, 8),
     (made("one-pixel"), 3, 3),
+    (made("jsma"), math.inf, 8),
+    (made("patch"), 16, 16),
+    (made("background"), math.inf, 0.6),
 ]
 # One of each, in its first norm, as short as it may be.
 SHORT = [
     made("fgsm"),
     made("pgd", steps=10),
+    made("pgd-iterates", steps=10),
     made("autoattack"),
     made("bpda", steps=10),
     made("nattack", steps=20, population=50),
     made("deepfool", steps=20),
     made("cw-l2", steps=60, searches=4),
+    made("cw-adaptive", steps=60, searches=4),
     made("cw-linf", steps=60, shrink=0.7),
     made("cw-l0", steps=60),
     made("lbfgs", steps=30, searches=4),
@@ -63,7 +71,12 @@ SHORT = [
     made("hop-skip-jump", steps=3),
     made("pointwise"),
     made("one-pixel", generations=20),
+    made("jsma"),
+    made("patch", steps=10, tries=1),
+    made("background", colours=32),
 ]
+# These need to know what lies beside what.
+OF_IMAGES = ("autoattack", "background", "patch")
 BUDGETS = {Norm.LINF: 0.4, Norm.L2: 3.0, Norm.L0: 5.0}
 
 
@@ -150,7 +163,15 @@ def test_a_target_class_is_reached_or_refused(plain: Victim, attack: Attack) -> 
 def test_gradient_attacks_reach_a_target_class(plain: Victim) -> None:
     x, label = plain.image(0)
     aim = (label + 5) % 10
-    for attack in (made("pgd"), made("cw-l2"), made("cw-linf"), made("cw-l0"), made("lbfgs"), made("nattack")):
+    for attack in (
+        made("pgd"),
+        made("pgd-iterates"),
+        made("cw-l2"),
+        made("cw-linf"),
+        made("cw-l0"),
+        made("lbfgs"),
+        made("nattack"),
+    ):
         assert attack.run(plain.target(), x, label, budget(attack), target_class=aim) is not None, attack.name
 
 
@@ -162,7 +183,7 @@ class Coloured(nn.Module):
         return torch.stack([value.sum(1), 8.0 + 0 * value.sum(1), -value.sum(1)], dim=1)
 
 
-@pytest.mark.parametrize("name", ["pointwise", "cw-l0", "one-pixel"])
+@pytest.mark.parametrize("name", ["pointwise", "cw-l0", "one-pixel", "jsma"])
 def test_sparse_attacks_count_pixels_and_not_channels(name: str) -> None:
     target = PlainTarget(Coloured().eval(), 3, (2, 3, 4), -1.0, 3.0)
     # Not zero, where both directions are equally good. 8 is passed by two pixels: one gives 6 - 0.02 more at most.
@@ -175,7 +196,7 @@ def test_sparse_attacks_count_pixels_and_not_channels(name: str) -> None:
     assert made(name).run(target, x, 1, 1) is None
 
 
-@pytest.mark.parametrize("attack", [each for each in SHORT if each.name not in ("autoattack",)], ids=str)
+@pytest.mark.parametrize("attack", [each for each in SHORT if each.name not in OF_IMAGES], ids=str)
 def test_another_range_and_features_instead_of_images(attack: Attack) -> None:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Linear(6, 4)).eval()
@@ -191,9 +212,11 @@ def test_another_range_and_features_instead_of_images(attack: Attack) -> None:
         assert distance(x, found, Norm.L0) < 6
 
 
-def test_autoattack_is_for_images_of_enough_classes(plain: Victim) -> None:
-    with pytest.raises(UsageError, match="autoattack is for images"):
-        made("autoattack").run(PlainTarget(nn.Linear(6, 4).eval(), 4, (6,)), torch.zeros(6), 0, 0.1)
+@pytest.mark.parametrize("name", OF_IMAGES)
+def test_some_attacks_are_for_images(name: str) -> None:
+    attack = made(name)
+    with pytest.raises(UsageError, match=f"{name} is for images"):
+        attack.run(PlainTarget(nn.Linear(6, 4).eval(), 4, (6,)), torch.zeros(6), 0, BUDGETS[attack.measure])
 
 
 def test_a_fixed_budget_attack_stays_within_and_a_smaller_budget_finds_less(plain: Victim) -> None:
@@ -243,6 +266,16 @@ def test_calls_that_cannot_be_right_are_refused(plain: Victim, call: dict[str, f
         made("pgd").run(plain.target(), torch.zeros(1, 8, 8), **options)
 
 
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_more_steps_from_the_same_start_are_weaker_on_no_input(plain: Victim, norm: str) -> None:
+    """At a budget at which some fall to few steps, some to more, and some to none."""
+    within, target = {"linf": 0.06, "l2": 0.35}[norm], plain.target()
+    few, many = (magnitudes(made("pgd-iterates", norm, steps=n), plain, target, range(40), within) for n in (2, 20))
+    fallen = [(math.isfinite(a), math.isfinite(b)) for a, b in zip(few, many, strict=True)]
+    assert all(b for a, b in fallen if a)
+    assert len(set(fallen)) >= 2, Counter(fallen)
+
+
 def test_an_l0_budget_is_a_whole_number_of_pixels(plain: Victim) -> None:
     with pytest.raises(UsageError, match=r"whole number of pixels, got 1\.5"):
         made("pointwise").run(plain.target(), torch.zeros(1, 8, 8), 0, 1.5)
@@ -254,7 +287,7 @@ def test_an_l0_budget_is_a_whole_number_of_pixels(plain: Victim) -> None:
 @pytest.mark.parametrize(
     ("description", "message"),
     [
-        ({"name": "magic"}, "unknown attack 'magic'; known are autoattack, boundary"),
+        ({"name": "magic"}, "unknown attack 'magic'; known are autoattack, background, boundary"),
         ({"name": "pgd", "norm": "l0"}, "'pgd' is measured in l2, linf, got 'l0'"),
         ({"name": "pgd", "norm": "l3"}, "'pgd' is measured in l2, linf, got 'l3'"),
         ({"name": "pgd", "steps": 0}, "steps must be a whole number of at least 1, got 0"),
@@ -266,6 +299,14 @@ def test_an_l0_budget_is_a_whole_number_of_pixels(plain: Victim) -> None:
         ({"name": "nattack", "coarse": 0}, "coarse must be a whole number of at least 1"),
         ({"name": "smooth-pgd", "objective": "hard"}, "objective must be soft or expected"),
         ({"name": "smooth-pgd", "fresh": 2}, "fresh must be 1"),
+        ({"name": "pgd-iterates", "step": 0}, "step must be a number above 0, got 0"),
+        ({"name": "jsma", "theta": 0.0}, "theta must be a share of the range from -1 to 1, and not 0; got 0.0"),
+        ({"name": "jsma", "theta": 1.5}, "theta must be a share"),
+        ({"name": "jsma", "outputs": "votes"}, "outputs must be logits or softmax, got 'votes'"),
+        ({"name": "patch", "samples": 0}, "samples must be a whole number of at least 1"),
+        ({"name": "background", "colours": 1}, "colours must be a whole number of at least 2"),
+        ({"name": "background", "near": 0}, "near must be a number between 0 and 1"),
+        ({"name": "smooth-pgd", "start": "zero"}, "start must be random or input"),
         ({"name": "pointwise", "norm": "l0"}, "no parameter 'norm'; it takes steps"),
     ],
 )

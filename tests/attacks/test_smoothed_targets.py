@@ -180,6 +180,7 @@ def test_soft_votes_are_the_logarithm_of_the_mean_prediction(gaussian: Victim) -
     [
         (made("smooth-pgd", samples=32), 1.5),
         (made("smooth-pgd", samples=32, objective="expected", fresh=0), 1.5),
+        (made("smooth-pgd", samples=32, objective="expected", start="input"), 1.5),
         (made("smooth-pgd", "linf", samples=32), 0.3),
         (made("pgd", "l2"), 1.5),
         (made("bpda", "l2", samples=16), 1.5),

@@ -245,14 +245,49 @@ def test_alone_it_lists_names_data_and_cost(call: Call) -> None:
     assert [each["name"] for each in listed] == [study.name for study in base.studies()]
 
 
-def test_untrained_networks_for_photographs(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def photographs(folder: Path) -> None:
     pillow = pytest.importorskip("PIL.Image")
     random = np.random.default_rng(8)
     for number in range(4):
-        folder = tmp_path / "val" / f"n0000000{number % 2}"
-        folder.mkdir(parents=True, exist_ok=True)
+        place = folder / "val" / f"n0000000{number % 2}"
+        place.mkdir(parents=True, exist_ok=True)
         picture = random.integers(0, 256, (70, 70, 3), dtype=np.uint8)
-        pillow.fromarray(picture).save(folder / f"{number}.png")
+        pillow.fromarray(picture).save(place / f"{number}.png")
+
+
+def test_a_random_sample_is_certified_and_found_again(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photographs(tmp_path)
+    monkeypatch.setitem(levine_imagenet._KEPT, "smoke", (500,))
+
+    def sample(text: str) -> None:
+        monkeypatch.setattr(
+            levine_imagenet,
+            "imagenet_ablation_run",
+            lambda scale, model: replace(models.imagenet_ablation_run(scale, model), limit=None, sample=text),
+        )
+
+    command = ("reproduce", "levine-imagenet", "--data", f"imagenet:{tmp_path},size=64", "--scale", "smoke")
+    command = (*command, "--out", tmp_path / "out", "--quiet")
+    sample("3")
+    code, out, err = call(*command)
+    assert code == 0, err
+    assert "3 of 4 test images (a random sample)" in " ".join(out.split())
+    run = read_run(tmp_path / "out" / "runs" / "imagenet-k500")
+    assert (run.manifest.data.sample, run.manifest.data.sample_seed, len(run.records)) == (3, 0, 3)
+    assert call(*command)[0] == 0, "it is reused"
+    sample("2:7")
+    code, _, err = call(*command)
+    assert code == 1
+    assert "sample: found Sample(size=3, seed=0), this call asks for Sample(size=2, seed=7)" in " ".join(err.split())
+    sample("9")
+    code, _, err = call(*command)
+    assert "this call asks for None" in " ".join(err.split()), "a sample of more images than there are is all of them"
+
+
+def test_untrained_networks_for_photographs(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photographs(tmp_path)
     monkeypatch.setitem(levine_imagenet._KEPT, "smoke", (500, 2000))
     command = ("reproduce", "levine-imagenet", "--data", f"imagenet:{tmp_path},size=64", "--scale", "smoke")
     code, out, err = call(*command, "--out", tmp_path / "out", "--quiet")

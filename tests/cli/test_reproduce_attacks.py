@@ -37,7 +37,7 @@ def test_bounds_and_attacks_are_made_once(call, mnist, tmp_path, monkeypatch):
 def test_other_settings_of_an_attack_are_refused(call, mnist, tmp_path, monkeypatch):
     monkeypatch.setitem(athalye._EPOCHS, "smoke", 1)
     assert call(*arguments("athalye", mnist, tmp_path))[0] == 0
-    monkeypatch.setitem(athalye._EPSILON, ("mnist", "quantized"), 0.3)
+    monkeypatch.setitem(athalye._CASES["quantized"].epsilon, "mnist", 0.3)
     code, _, err = call(*arguments("athalye", mnist, tmp_path))
     assert code == 1
     assert "is an attack with other settings" in err

@@ -51,6 +51,38 @@ def test_a_recipe_is_named_in_the_bundle(call: Call, tmp_path: Path) -> None:
     assert (training["crop"], training["ema"], training["noise_copies"]) == (1, 0.9, 2)
 
 
+def test_steps_of_the_learning_rate_and_resized_crops_are_settings(call: Call, tmp_path: Path) -> None:
+    out = tmp_path / "m.safetensors"
+    steps = ("--schedule", "step", "--milestones", "1,2", "--factor", 0.5, "--no-nesterov", "--momentum", 0.8)
+    crops = ("--resized-crop", "0.5,1", "--crop-ratio", "4/5,5/4")
+    given = (*TRAIN, "--noise", "gaussian:sigma=0.25", "--epochs", 3, *steps, *crops)
+    code, _, _ = call(*given, "--out", out)
+    assert code == 0
+    training = read_info(out).training
+    assert (training["schedule"], training["milestones"], training["factor"]) == ("step", [1, 2], 0.5)
+    assert (training["nesterov"], training["momentum"]) == (False, 0.8)
+    assert (training["resized_crop"], training["crop_ratio"]) == ([0.5, 1.0], [0.8, 1.25])
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("--schedule", "step", "--milestones", "1,x"), "--milestones takes whole numbers separated by commas"),
+        (("--schedule", "step", "--milestones", "-1"), "--milestones takes whole numbers separated by commas"),
+        (("--schedule", "step", "--milestones", "30"), "from 1 to 19 for 20 epochs, got (30,)"),
+        (("--resized-crop", "half"), "--resized-crop takes numbers separated by commas, as in 0.08,1 or 3/4,4/3"),
+        (("--resized-crop", "1/0,1"), "--resized-crop takes numbers separated by commas"),
+        (("--crop-ratio", "1"), "crop_ratio is the smallest and the largest ratio"),
+        (("--momentum", 0), "Nesterov's momentum needs one above 0"),
+    ],
+)
+def test_settings_that_cannot_be(call: Call, tmp_path: Path, given: tuple[object, ...], message: str) -> None:
+    code, _, error = call(*TRAIN, "--noise", "gaussian:sigma=0.25", *given, "--out", tmp_path / "m.safetensors")
+    assert code == 2
+    assert message in words(error)
+    assert not (tmp_path / "m.safetensors").exists()
+
+
 def test_a_classifier_without_noise_is_denoised_and_certified(call: Call, tmp_path: Path) -> None:
     plain, out = tmp_path / "plain.safetensors", tmp_path / "denoised.safetensors"
     code, printed, _ = call(
@@ -88,7 +120,7 @@ def test_an_ensemble_is_certified_like_any_other(call: Call, models: Path, tmp_p
         (("--recipe", "noise"), "the recipe 'noise' trains for a noise, got none"),
         (
             ("--recipe", "magic", "--noise", "gaussian:sigma=1"),
-            "unknown recipe 'magic'; known are adversarial",
+            "unknown recipe 'magic'; known are abs, adversarial",
         ),
         (
             ("--recipe", "standard", "--noise", "gaussian:sigma=1"),

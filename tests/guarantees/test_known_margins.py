@@ -28,6 +28,7 @@ from torch import Tensor
 import holdfast as hf
 from holdfast.estimators import Exact, FixedSize, certificate
 from holdfast.noises.base import Noise, find_guarantee, guarantees_of, noise_names
+from holdfast.noises.channel_flip import ChannelFlip
 from holdfast.noises.uniform_flip import UniformFlip
 from holdfast.stats.rounding import complement_upper, float_below
 from holdfast.types import ClassBounds, Counts
@@ -83,7 +84,7 @@ class Case:
 
     def share(self, x: Tensor) -> Fraction | None:
         """The probability of class 1 at an input, exactly; None where the noise has no end of realizations."""
-        if isinstance(self.noise, UniformFlip):
+        if isinstance(self.noise, UniformFlip | ChannelFlip):
             return flip_share(self.noise, self.votes, x)
         if (count := self.noise.realizations(self.shape)) is None:
             return None
@@ -91,13 +92,14 @@ class Case:
         return Fraction(int(self.votes(noisy).sum()), count)
 
 
-def flip_share(noise: UniformFlip, votes: Callable[[Tensor], Tensor], x: Tensor) -> Fraction:
-    """Over all ways in which pixels of two values can flip."""
+def flip_share(noise: UniformFlip | ChannelFlip, votes: Callable[[Tensor], Tensor], x: Tensor) -> Fraction:
+    """Over all ways in which values of two levels can flip."""
     assert noise.levels == 2
-    kappa, total = Fraction(noise.kappa), Fraction(0)
-    flips = torch.tensor(list(product([0, 1], repeat=len(x))))
-    for voted, flipped in zip(votes((x.long() ^ flips).float()).tolist(), flips.sum(1).tolist(), strict=True):
-        total += voted * kappa ** (len(x) - flipped) * (1 - kappa) ** flipped
+    kappa, total, count = Fraction(noise.kappa), Fraction(0), x.numel()
+    flips = torch.tensor(list(product([0, 1], repeat=count)))
+    noisy = (x.long() ^ flips.view(-1, *x.shape)).float()
+    for voted, flipped in zip(votes(noisy).tolist(), flips.sum(1).tolist(), strict=True):
+        total += voted * kappa ** (count - flipped) * (1 - kappa) ** flipped
     return total
 
 
@@ -278,6 +280,23 @@ def flips() -> Case:
     return Case(noise, "lee", x, votes, p, 1.0, inside, beyond, weaker=hf.UniformFlip(0.816, levels=2))
 
 
+def channels() -> Case:
+    """The same worst classifier where the two values are the channels of one pixel: one certified is no pixel."""
+    like = flips()
+
+    def by_pixel(z: Tensor) -> Tensor:
+        """The channels of a pixel side by side."""
+        return z.flatten(2).transpose(1, 2).flatten(1)
+
+    x = torch.zeros(2, 1, 6)
+    beyond = x.clone()
+    beyond[:, 0, 0] = 1.0
+    noises = hf.ChannelFlip(0.8, levels=2), hf.ChannelFlip(0.816, levels=2)
+    return Case(
+        noises[0], "lee_channels", x, lambda z: like.votes(by_pixel(z)), like.p, 0.0, x, beyond, weaker=noises[1]
+    )
+
+
 def ablation() -> Case:
     """Class 1 is all that shows one of two unchanged pixels, and a little less than 1/2 of the sets that show neither.
 
@@ -323,7 +342,7 @@ def partition() -> Case:
     return Case(noise, "partition", x, votes, Fraction(5, 7), 1.0, inside, beyond)
 
 
-CASES = [*gaussian(), lattice(), laplace(), *uniform(), flips(), ablation(), partition()]
+CASES = [*gaussian(), lattice(), laplace(), *uniform(), flips(), channels(), ablation(), partition()]
 
 # Fixed blocks: there is no noise that could be a little too weak, and all of its realizations are counted.
 NOTHING_WEAKER = {"partition"}

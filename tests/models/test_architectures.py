@@ -19,6 +19,8 @@ SHAPES = {
     "resnet18": (6, 32, 32),
     "sparse-cnn": (2, 28, 28),
     "wong-small": (1, 8, 8),
+    "carlini-cnn": (1, 28, 28),
+    "madry-cnn": (1, 28, 28),
     "fc": (2, 5),
 }
 
@@ -26,6 +28,7 @@ SHAPES = {
 OTHERS = (
     *("autoencoder", "binarized-cnn", "denoised", "ensemble", "exported", "nearest-neighbour", "quantized"),
     *("random-resized", "resnet50"),
+    *("abs", "binarized-abs", "feature-squeezing", "magnet"),
 )
 
 
@@ -94,6 +97,41 @@ def test_mnist_cnn_is_that_of_table_9():
         shapes.append(tuple(x.shape[1:]))
     wanted = [(64, 14, 14)] * 2 + [(128, 7, 7)] * 2 + [(6272,)] + [(500,)] * 2 + [(100,)] * 2 + [(10,)]
     assert shapes == wanted
+
+
+@pytest.mark.parametrize(
+    ("shape", "arguments", "features"),
+    [((1, 28, 28), {}, 1024), ((3, 32, 32), {"widths": [64, 128], "hidden": 256}, 3200), ((3, 17, 20), {}, 64 * 1 * 2)],
+)
+def test_carlini_cnn_is_that_of_table_1(shape, arguments, features):
+    module = build("carlini-cnn", shape, 10, arguments)
+    assert next(layer.in_features for layer in module if isinstance(layer, nn.Linear)) == features
+    assert module.eval()(torch.rand(2, *shape)).shape == (2, 10)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"widths": [32]}, "widths are two whole numbers above 0, and hidden is one; got [32] and 200"),
+        ({"hidden": 0}, "got [32, 64] and 0"),
+        ({"dropout": 1.0}, "dropout is a share from 0 to below 1, got 1.0"),
+    ],
+)
+def test_carlini_cnn_refuses_what_it_cannot_be(arguments, message):
+    with pytest.raises(UsageError, match=re.escape(message)):
+        build("carlini-cnn", (1, 28, 28), 10, arguments)
+
+
+def test_madry_cnn_is_that_of_the_paper():
+    """Two convolutions with 32 and 64 filters, each followed by pooling over 2 x 2, and 1,024 units."""
+    module = build("madry-cnn", (1, 28, 28), 10)
+    x, shapes = torch.rand(1, 1, 28, 28), []
+    for layer in module:
+        x = layer(x)
+        shapes.append(tuple(x.shape[1:]))
+    first, second = [(32, 28, 28)] * 2 + [(32, 14, 14)], [(64, 14, 14)] * 2 + [(64, 7, 7)]
+    assert shapes == [*first, *second, (3136,), (1024,), (1024,), (10,)]
+    assert size(module) == 3_274_634
 
 
 @pytest.mark.parametrize("shape", [(1, 4, 4), (3, 29, 31), (2, 32, 32), (1, 5, 18)])
@@ -178,7 +216,8 @@ def test_widths_that_cannot_be(widths):
 
 def test_unknown_name():
     with pytest.raises(
-        UsageError, match="unknown architecture 'vgg'; known are autoencoder, binarized-cnn, denoised, digits-cnn, "
+        UsageError,
+        match="unknown architecture 'vgg'; known are abs, autoencoder, binarized-abs, ",
     ):
         build("vgg", (3, 32, 32), 10)
 
@@ -256,3 +295,22 @@ def test_resnet50_computes_what_torchvision_computes():
     ours.load_state_dict(theirs.state_dict())
     x = torch.rand(2, 3, 64, 64)
     assert torch.allclose(ours(x), theirs(x), atol=1e-5)
+
+
+def test_resnet50_for_small_images_has_the_stem_of_resnet18():
+    """Levine & Feizi 2020, Table 5: the published program for CIFAR-10 has 23,520,842 parameters with 3 channels."""
+    network = build("resnet50", (3, 32, 32), 10, {"stem": "cifar"}).eval()
+    assert size(network) == 23_520_842
+    small = build("resnet18", (3, 32, 32), 10)
+    first = (network.conv1.kernel_size, network.conv1.stride, network.conv1.padding)
+    assert first == (small.conv1.kernel_size, small.conv1.stride, small.conv1.padding) == ((3, 3), (1, 1), (1, 1))
+    sides = []
+    for number in range(1, 5):
+        network.get_submodule(f"layer{number}").register_forward_hook(lambda *given: sides.append(given[2].shape[2:]))
+    assert network(torch.rand(1, 3, 32, 32)).shape == (1, 10)
+    assert sides == [(32, 32), (16, 16), (8, 8), (4, 4)]
+    build("resnet50", (6, 8, 8), 10, {"stem": "cifar"})
+    with pytest.raises(UsageError, match="argument stem is imagenet or cifar, got 'mnist'"):
+        build("resnet50", (3, 32, 32), 10, {"stem": "mnist"})
+    with pytest.raises(UsageError, match="of at least 8 x 8 pixels"):
+        build("resnet50", (3, 4, 8), 10, {"stem": "cifar"})

@@ -10,6 +10,7 @@ import torch
 
 from holdfast.errors import UsageError
 from holdfast.noises.ablation import Ablation, delta, levine
+from holdfast.noises.base import NOISES
 from holdfast.types import ClassBounds
 
 MNIST = (1, 28, 28)
@@ -93,6 +94,32 @@ def test_mean_encoding_puts_the_fill_value_of_each_channel() -> None:
         assert max(values) == 1.0
 
 
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def test_normalized_encoding_is_that_of_the_normalized_image() -> None:
+    """Levine & Feizi 2020, footnote 1: each channel gets mean 0 and deviation 1, then it is doubled, then ablated."""
+    noise, x = Ablation(9, null="normalized").fitted(MEAN, DEVIATION), torch.rand(4, 3, 6, 5)
+    noise.check_inputs((3, 6, 5), 0.0, 1.0)
+    assert noise.noisy_shape((3, 6, 5)) == (6, 6, 5)
+    places = noise.draw(x[0], 4, torch.Generator().manual_seed(0))
+    mean, deviation = (torch.tensor(each).view(1, 3, 1, 1) for each in (MEAN, DEVIATION))
+    normalized = (x - mean) / deviation
+    expected = torch.cat([normalized, 1.0 - normalized], dim=1)
+    kept = torch.zeros(4, 30).scatter(1, places, 1.0).view(4, 1, 6, 5).bool()
+    assert torch.equal(noise.apply(x, places), torch.where(kept, expected, 0.0))
+    # NULL is still distinct, though no longer as far from every colour.
+    sums = noise.apply(x, places).view(4, 2, 3, 30).sum(1)
+    assert torch.allclose(sums.sum(2), torch.full((4, 3), 9.0), atol=1e-4)
+
+
+def test_normalized_encoding_from_a_spec_and_back() -> None:
+    noise = Ablation(9, null="normalized").fitted(MEAN, DEVIATION)
+    assert NOISES.from_spec(str(noise)) == noise == NOISES.from_dict({**noise.to_dict(), "fill": [*MEAN, *DEVIATION]})
+    assert noise.fitted((0.5,), (0.5,)) == noise, "what is fitted stays"
+    assert Ablation(9).fitted(MEAN, DEVIATION) == Ablation(9)
+
+
 @pytest.mark.parametrize("k", [0, -3, 2.5, "7", True])
 def test_k_out_of_range_is_refused(k: int) -> None:
     with pytest.raises(UsageError, match="retention constant k is a whole number"):
@@ -100,9 +127,9 @@ def test_k_out_of_range_is_refused(k: int) -> None:
 
 
 def test_settings_that_cannot_be_right_are_refused() -> None:
-    with pytest.raises(UsageError, match="null is 'multichannel' or 'mean'"):
+    with pytest.raises(UsageError, match="null is 'multichannel', 'normalized' or 'mean'"):
         Ablation(3, null="zero")
-    with pytest.raises(UsageError, match="fill belongs to null='mean'"):
+    with pytest.raises(UsageError, match="fill belongs to null='mean' and null='normalized'"):
         Ablation(3, fill=(0.5,))
     with pytest.raises(UsageError, match="k = 65 pixels cannot be kept of the 64"):
         Ablation(65).check_inputs((1, 8, 8), 0.0, 1.0)
@@ -110,6 +137,21 @@ def test_settings_that_cannot_be_right_are_refused() -> None:
         Ablation(3).check_inputs((1, 8, 8), 0.0, 255.0)
     with pytest.raises(UsageError, match="one fill value for each of the 3 channels"):
         Ablation(3, null="mean").check_inputs((3, 8, 8), 0.0, 1.0)
+    for fill in (None, (0.5,) * 3, (0.5,) * 7, (0.5, 0.5, 0.5, 0.2, 0.0, 0.2)):
+        with pytest.raises(UsageError, match="a mean and then a deviation above 0 as fill for each of the 3 channels"):
+            Ablation(3, null="normalized", fill=fill).check_inputs((3, 8, 8), 0.0, 1.0)
+
+
+def test_pictures_of_normalized_images_have_the_colours_of_the_image() -> None:
+    noise, x = Ablation(3, null="normalized").fitted(MEAN, DEVIATION), torch.rand(3, 4, 4)
+    noisy = noise.sample(x, 1, torch.Generator().manual_seed(0))[0].numpy()
+    picture = noise.render(noisy)
+    kept = (noisy != 0).any(0)
+    colours = (x.permute(1, 2, 0).numpy() * 255).round()
+    assert kept.sum() == 3
+    assert abs(picture[kept] - colours[kept]).max() <= 1
+    assert (picture[~kept] == Ablation(3).render(0 * noisy)[0, 0]).all()
+    assert noise.legend
 
 
 def test_pictures_show_null_in_a_colour_of_its_own() -> None:

@@ -17,6 +17,7 @@ from holdfast.noises.base import (
     noise_names,
     pixel_count,
 )
+from holdfast.noises.channel_flip import ChannelFlip
 from holdfast.noises.gaussian import Gaussian
 from holdfast.noises.laplace import Laplace
 from holdfast.noises.lattice_gaussian import LatticeGaussian
@@ -45,6 +46,9 @@ CASES = [
     (UniformFlip(0.5), (1, 8, 8)),
     (UniformFlip(0.5), (3, 5, 7)),
     (UniformFlip(0.8), (11,)),
+    (ChannelFlip(0.5), (1, 8, 8)),
+    (ChannelFlip(0.5), (3, 5, 7)),
+    (ChannelFlip(0.8), (11,)),
 ]
 CASES += [(noise, (1, 8, 8)) for noise in others(noise for noise, _ in CASES)]
 
@@ -141,7 +145,8 @@ def test_guarantees_grow_with_the_bounds_and_abstain_without_a_majority(noise: N
 
 def test_unknown_names_and_parameters_are_refused_with_what_is_known() -> None:
     with pytest.raises(
-        UsageError, match=r"'laplacian'; known are ablation, gaussian, laplace, lattice-gaussian, partition, "
+        UsageError,
+        match=r"'laplacian'; known are ablation, channel-flip, gaussian, laplace, lattice-gaussian, partition, ",
     ):
         noise_from_dict({"name": "laplacian"})
     with pytest.raises(UsageError, match=r"no parameter 'sigm'; it takes sigma"):

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from holdfast.noises.ablation import Ablation
 from holdfast.noises.base import Noise, noise_names
+from holdfast.noises.channel_flip import ChannelFlip
 from holdfast.noises.gaussian import Gaussian
 from holdfast.noises.laplace import Laplace
 from holdfast.noises.lattice_gaussian import LatticeGaussian
@@ -120,7 +121,7 @@ def uniform(noise: Uniform) -> list[Moment]:
     return [*added(width**2 / 3, width**4 / 5, width / 2), edges]
 
 
-def uniform_flip(noise: UniformFlip) -> list[Moment]:
+def uniform_flip(noise: UniformFlip | ChannelFlip) -> list[Moment]:
     """Pixels of one channel: frequencies of kept ones, of neighbours kept together, and of each other value."""
     kappa, others = noise.kappa, noise.levels - 1
 
@@ -181,6 +182,7 @@ def partition(noise: Partition) -> list[Moment]:
 
 MOMENTS: dict[str, Callable[[Any], list[Moment]]] = {
     "ablation": ablation,
+    "channel-flip": uniform_flip,
     "gaussian": gaussian,
     "laplace": laplace,
     "lattice-gaussian": lattice_gaussian,
@@ -199,6 +201,7 @@ CASES: dict[Noise, list[Noise]] = {
     Uniform(0.5): [Uniform(0.49), Uniform(0.51)],
     UniformFlip(0.5): [UniformFlip(0.49), UniformFlip(0.51)],
     UniformFlip(0.8, 16): [UniformFlip(0.784, 16), UniformFlip(0.816, 16), UniformFlip(0.8, 256)],
+    ChannelFlip(0.5): [ChannelFlip(0.49), ChannelFlip(0.51)],
     Ablation(5): [Ablation(4), Ablation(6)],
     Ablation(27): [Ablation(26), Ablation(28)],
     Partition(4): [Partition(5)],

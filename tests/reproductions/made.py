@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 
@@ -10,13 +12,31 @@ from holdfast.analysis.runs import CertifiedRun, analyze
 from holdfast.estimators import FixedSize
 from holdfast.execution.bound import describe_bound
 from holdfast.noises.base import find_guarantee
-from holdfast.reproductions.base import Attacking, Bounding, Certification, Finished, Model, Study, Trained
+from holdfast.reproductions.base import (
+    Answered,
+    Answering,
+    Attacking,
+    Bounding,
+    Certification,
+    Finished,
+    Importing,
+    Looked,
+    Looking,
+    Model,
+    Noised,
+    Noising,
+    Study,
+    Timed,
+    Trained,
+)
 from holdfast.stats.datasets import proportion
 from holdfast.store.attack import AttackRecord, AttackRun
 from holdfast.store.attack_manifest import AttackManifest
 from holdfast.store.data_manifest import DataManifest
-from holdfast.store.run import BoundRecord, Run, VoteRecord
+from holdfast.store.logs import AnswerLine, Log, imported_manifest
+from holdfast.store.run import BoundRecord, ClaimRecord, Run, VoteRecord
 from holdfast.store.run_manifest import RunManifest
+from holdfast.store.subsets import TEST_SPLITS
 from holdfast.types import Counts
 from holdfast.workflows.specs import parse_attack, parse_bound, parse_budgets, parse_noise
 
@@ -27,6 +47,7 @@ DATA = {
     "fashion-mnist": ("fashion-mnist", (1, 28, 28), 10_000, 10),
     "svhn": ("svhn", (3, 32, 32), 26_032, 10),
     "har": ("har", (561,), 2_947, 6),
+    "cohen-logs": ("cifar10", (1,), 10_000, 10),
 }
 _MOST = 40
 # Of examples without votes; adversarials are answered with another one.
@@ -44,8 +65,52 @@ def finished(study: Study, scale: str, kind: str, certainty: float = 9.0) -> Fin
         each.name: attacked(each, kind, models[each.model].sha256, runs[each.run].manifest.digest if each.run else None)
         for each in plan.attacks
     }
+    runs |= {each.name: imported(each, certainty) for each in plan.logs}
+    timed = {each.name: Timed((0.2, 0.1, 0.3), each.n, "a processor, 1 thread") for each in plan.timings}
+    logs = {each.name: tuple(AnswerLine(i, i % 9, i % 9, 0.1) for i in range(90)) for each in plan.answer_logs}
+    answers = {each.name: answered(each, kind, models[each.model].sha256) for each in plan.answers}
+    looks = {each.name: looked(each, kind) for each in plan.looks}
     transfer = {a: {b: proportion(40 if a == b else 10, 40) for b in plan.transfer} for a in plan.transfer}
-    return Finished(scale, kind, runs, models, (), attacks, transfer)
+    noisy = {each.name: noised(each, kind) for each in plan.noisy}
+    return Finished(
+        scale,
+        kind,
+        runs,
+        models,
+        attacks=attacks,
+        transfer=transfer,
+        answers=answers,
+        looks=looks,
+        noisy=noisy,
+        timed=timed,
+        answer_logs=logs,
+    )
+
+
+def imported(wanted: Importing, certainty: float) -> CertifiedRun:
+    """A log with radii of a random class probability, or abstentions, as 40 lines of a data set."""
+    size = TEST_SPLITS[wanted.dataset].size
+    random, noise = np.random.default_rng(len(wanted.name)), parse_noise(wanted.noise)
+    claims = []
+    for index in range(0, size, size // _MOST):
+        label = int(random.integers(10))
+        p = min(float(random.beta(certainty, 1.5)), 0.99995)
+        radius = float(f"{max(0.0, noise.sigma * NormalDist().inv_cdf(p)):.3g}")
+        claims.append(ClaimRecord(index, label, label if radius else None, radius, 15.0))
+    log = Log(tuple(claims), max(claim.radius for claim in claims), 0)
+    rule = FixedSize(wanted.n, wanted.alpha, "cohen")
+    manifest = imported_manifest(log, noise, "cohen", rule, wanted.n0, wanted.dataset, "a.tsv")
+    return analyze(Run(Path("runs") / wanted.name, manifest, log.claims, ()))
+
+
+def noised(wanted: Noising, kind: str) -> tuple[Noised, ...]:
+    """Copies of two grey images, each at the distance that noise has on average."""
+    channels, *sides = DATA[kind][1]
+    values = channels * math.prod(sides) // (wanted.before * wanted.after) ** 2
+    sigma = parse_noise(wanted.noise).sigma / wanted.after if wanted.noise else 0.0
+    side = sides[0] // (wanted.before * wanted.after)
+    grey = np.full((side, side, 3), 128, np.uint8)
+    return tuple(Noised(index, "7", grey, sigma * math.sqrt(values), values, 0) for index in (0, 1))
 
 
 def promised(kind: str, every: int) -> DataManifest:
@@ -54,6 +119,23 @@ def promised(kind: str, every: int) -> DataManifest:
     return DataManifest(
         source, "test", "ab" * 32, size, shape, 0.0, 1.0, tuple(map(str, range(classes))), "", every, _MOST
     )
+
+
+def answered(wanted: Answering, kind: str, digest: str) -> Answered:
+    """Nine answers of ten are right."""
+    data = promised(kind, wanted.every)
+    count = len(data.indices())
+    return Answered(digest, count * 9 // 10, count, count // _CLASSES, data)
+
+
+def looked(wanted: Looking, kind: str) -> Looked:
+    """Black images with a bright square, and a training set of four black pixels to each of another value."""
+    _, shape, size, classes = DATA[kind]
+    index = tuple(range(0, size, wanted.every))[: wanted.limit]
+    images = np.zeros((len(index), *shape), dtype=np.float32)
+    images[:, :, 4:8, 4:8] = 0.9
+    labels = tuple(str(number % classes) for number in index)
+    return Looked(index, labels, images, (0.1306,) * shape[0], (1020, *[1] * 255))
 
 
 def bounded(wanted: Bounding, kind: str, digest: str) -> CertifiedRun:

@@ -9,7 +9,7 @@ import made
 import pytest
 
 from holdfast.analysis.published import curve, figure
-from holdfast.reproductions import find_study
+from holdfast.reproductions import find_study, studies
 from holdfast.reproductions.base import Finished
 from holdfast.reproductions.pages import Page, Row
 from holdfast.reproductions.writing import text
@@ -85,7 +85,14 @@ def test_no_page_says_epochs_that_the_paper_does_not() -> None:
             assert "and 90 epochs" not in flat(page)
     whole = flat(page_of("cohen-cifar10", "full", "cifar10"))
     assert "The paper does not say how long its networks are trained" in whole
-    assert "Nesterov momentum" in whole
+    assert "its steps, momentum and weight decay are those of its public training program" in whole
+
+
+def test_no_page_at_full_scale_says_that_its_training_is_not_the_papers() -> None:
+    for name, kind in [(study.name, kind) for study in studies() for kind in study.data]:
+        said = flat(page_of(name, "full", kind))
+        assert "except for" not in said, name
+        assert "cosine" not in said, name
 
 
 def test_the_published_logs_are_of_every_20th_image() -> None:

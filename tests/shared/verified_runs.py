@@ -33,9 +33,11 @@ THEOREMS = {
     "levine": {"name": "ablation", "k": 12, "null": "multichannel", "fill": None},
     "partition": {"name": "partition", "k": 3, "pattern": "strided", "null": "multichannel", "fill": None},
     "dwork": {"name": "laplace", "b": 0.3},
+    "quantiles": {"name": "laplace", "b": 0.3},
     "overlap_l1": {"name": "uniform", "half_width": 0.7},
     "overlap_linf": {"name": "uniform", "half_width": 0.7},
     "lee": {"name": "uniform-flip", "kappa": 0.6, "levels": 17},
+    "lee_channels": {"name": "channel-flip", "kappa": 0.6, "levels": 17},
 }
 # The estimator of a bound.
 PROVED: dict[str, Any] = {
@@ -46,7 +48,7 @@ PROVED: dict[str, Any] = {
     "assumption": "none",
     "most": None,
 }
-COUNTS_PIXELS = ("levine", "partition", "lee")
+COUNTS_PIXELS = ("levine", "partition", "lee", "lee_channels")
 # A radius of each theorem that many votes certify and few do not.
 ASKED = dict.fromkeys(COUNTS_PIXELS, 1.0) | {
     "cohen": 0.3,
@@ -55,6 +57,7 @@ ASKED = dict.fromkeys(COUNTS_PIXELS, 1.0) | {
     "lecuyer": 0.05,
     "li": 0.1,
     "dwork": 0.2,
+    "quantiles": 0.2,
     "overlap_l1": 0.4,
     "overlap_linf": 0.007,
 }

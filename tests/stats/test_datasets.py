@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binom, binomtest
 
 from holdfast.errors import UsageError
-from holdfast.stats.datasets import certified_proportion, proportion, robust_share_cohen, robust_share_exact
+from holdfast.stats.datasets import Mean, certified_proportion, mean, proportion, robust_share_cohen, robust_share_exact
 
 
 def test_interval_encloses_the_value_and_alpha_lowers_it() -> None:
@@ -124,3 +124,34 @@ def test_an_interval_is_that_of_clopper_and_pearson(confidence: float) -> None:
     exact = binomtest(374, 500).proportion_ci(confidence, "exact")
     found = proportion(374, 500, confidence)
     assert (found.lower, found.upper) == (pytest.approx(exact.low, rel=1e-8), pytest.approx(exact.high, rel=1e-8))
+
+
+def test_a_mean_has_the_interval_of_student() -> None:
+    from scipy.stats import t as student
+
+    values = [3.0, 5.0, 9.0, 11.0, 4.0]
+    found = mean(values, 0.9)
+    low, high = student.interval(0.9, 4, loc=np.mean(values), scale=np.std(values, ddof=1) / np.sqrt(5))
+    assert (found.value, found.lower, found.upper) == pytest.approx((6.4, low, high), rel=1e-12)
+    assert mean([2.0] * 3) == Mean(2.0, 2.0, 2.0)
+    assert mean([7.0]) == Mean(7.0, None, None)
+
+
+def test_the_interval_of_a_mean_covers_it_as_often_as_it_says() -> None:
+    """For sizes of changes as attacks find them: skewed whole numbers."""
+    random = np.random.default_rng(4)
+    samples = random.geometric(0.12, (2000, 100))
+    covered = 0
+    for sample in samples:
+        found = mean(sample.tolist())
+        assert found.lower is not None
+        assert found.upper is not None
+        covered += found.lower <= 1 / 0.12 <= found.upper
+    # 95% of 2,000, four standard errors, and one percent for the skew of the values.
+    assert abs(covered / 2000 - 0.95) < 0.01 + 4 * np.sqrt(0.95 * 0.05 / 2000)
+
+
+@pytest.mark.parametrize("values", [[], [1.0, float("inf")], [float("nan")]])
+def test_a_mean_is_of_finite_numbers(values: list[float]) -> None:
+    with pytest.raises(UsageError, match="a mean is of finite numbers"):
+        mean(values)

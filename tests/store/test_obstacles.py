@@ -129,18 +129,20 @@ def raise_failures(check: Callable[..., object], folder: Path, result: Verificat
 
 
 _OF_RUN = ("manifest.json", "records.jsonl", "sessions.jsonl", "results.json", "gallery.npz", "lock")
-_OF_ATTACK = ("attack.json", "records.jsonl", "sessions.jsonl", "results.json", "lock", "found/3.npy")
+_OF_ATTACK = ("attack.json", "records.jsonl", "sessions.jsonl", "results.json", "lock", "found/3.npy", "inputs/3.npy")
 KINDS = {
     "votes": Kind(votes, read_votes, _OF_RUN, _OF_RUN[:-1]),
     "imported": Kind(imported, read_votes, _OF_RUN, _OF_RUN[:4]),
     "bound": Kind(bound, read_votes, _OF_RUN, _OF_RUN[:4]),
-    "attack": Kind(attacked, read_adversarials, _OF_ATTACK, (*_OF_ATTACK[:4], "found/3.npy"), ("found", "evidence")),
+    "attack": Kind(
+        attacked, read_adversarials, _OF_ATTACK, (*_OF_ATTACK[:4], "found/3.npy"), ("found", "evidence", "inputs")
+    ),
     "alarm": Kind(
         alarmed,
         read_adversarials,
         (*_OF_ATTACK, "evidence/3.json", "evidence/3.npz"),
         (*_OF_ATTACK[:4], "found/3.npy"),
-        ("found", "evidence"),
+        ("found", "evidence", "inputs"),
     ),
 }
 # Files that are written anew, or not at all: there a second name does no harm.
@@ -150,6 +152,7 @@ _WHOLE = (
     "results.json",
     "gallery.npz",
     "found/3.npy",
+    "inputs/3.npy",
     "evidence/3.json",
     "evidence/3.npz",
 )
@@ -197,8 +200,8 @@ def test_work_goes_through_no_obstacle(
         records.write_bytes(expected[: expected.index(b"\n") + 9])
     before, kept = state(outside), b"" if file == RECORDS else records.read_bytes()
     harmless = obstacle == "hard link" and file in _WHOLE
-    # Evidence of an alarm that was raised before is not written again.
-    refused = not harmless and (half or not file.startswith("evidence/"))
+    # Evidence of an alarm that was raised before is not written again, nor are inputs for pictures.
+    refused = not harmless and (half or not file.startswith(("evidence/", "inputs/")))
     with no_hang():
         answer = answered(lambda: kind.work(folder))
     assert state(outside) == before

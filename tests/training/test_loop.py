@@ -1,6 +1,8 @@
 """The training loop: it learns, it resumes to the same weights, and it reports divergence."""
 
+import json
 import os
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from holdfast.data import DataSet, open_data
 from holdfast.errors import ClassifierError, RunError, RunLockedError, UsageError
@@ -21,9 +24,10 @@ from holdfast.noises.lattice_gaussian import LatticeGaussian
 from holdfast.noises.uniform_flip import UniformFlip
 from holdfast.outputs import alone_at
 from holdfast.training.config import TrainConfig
+from holdfast.training.devices import Team
 from holdfast.training.loop import train
 from holdfast.training.recipes import Consistency, Denoise, Standard
-from holdfast.training.trainer import TrainProgress
+from holdfast.training.trainer import Trainer, TrainProgress
 from holdfast.workflows.train import begun_bundle
 
 QUICK = TrainConfig(epochs=3, batch_size=256, learning_rate=0.1)
@@ -167,7 +171,7 @@ def test_training_leaves_the_global_random_state_alone(tmp_path: Path, digits: D
     ("change", "message"),
     [
         ({"optimizer": "lion"}, "the optimizer is one of sgd, adamw"),
-        ({"schedule": "step"}, "the schedule is one of cosine"),
+        ({"schedule": "warm"}, "the schedule is one of cosine"),
         ({"precision": "int8"}, "the precision is one of"),
         ({"epochs": 0}, "epochs is at least 1"),
         ({"batch_size": 0}, "batch_size is at least 1"),
@@ -176,6 +180,26 @@ def test_training_leaves_the_global_random_state_alone(tmp_path: Path, digits: D
         ({"learning_rate": 0.0}, "learning rate is a positive number"),
         ({"weight_decay": -1.0}, "weight decay"),
         ({"label_smoothing": 1.0}, "label smoothing lies in"),
+        ({"schedule": "step"}, "the schedule 'step' needs milestones"),
+        ({"milestones": (1,)}, "and no other one has them; got 'one-cycle'"),
+        ({"schedule": "step", "milestones": (2, 1)}, "in ascending order, from 1 to 2 for 3 epochs"),
+        ({"schedule": "step", "milestones": (1, 1)}, "in ascending order"),
+        ({"schedule": "step", "milestones": (0,)}, "in ascending order"),
+        ({"schedule": "step", "milestones": (3,)}, "in ascending order"),
+        ({"schedule": "step", "milestones": (1.5,)}, "milestones are numbers of epochs"),
+        ({"schedule": "step", "milestones": 1}, "milestones are numbers of epochs in a tuple, got 1"),
+        ({"schedule": "step", "milestones": (1,), "factor": 0.0}, "factor, which the learning rate is multiplied by"),
+        ({"factor": float("nan")}, "factor, which the learning rate is multiplied by"),
+        ({"momentum": 1.0}, "momentum lies in"),
+        ({"momentum": 0.0}, "Nesterov's momentum needs one above 0"),
+        ({"resized_crop": (0.0, 1.0)}, "resized_crop is the smallest and the largest share"),
+        ({"resized_crop": (0.5,)}, "resized_crop is the smallest and the largest share"),
+        ({"resized_crop": (0.5, 0.4)}, "resized_crop is the smallest and the largest share"),
+        ({"resized_crop": (0.5, 1.5)}, "resized_crop is the smallest and the largest share"),
+        ({"resized_crop": 0.5}, "resized_crop are shares of the area in a tuple, got 0.5"),
+        ({"crop_ratio": (0.0, 1.0)}, "crop_ratio is the smallest and the largest ratio"),
+        ({"crop_ratio": (2.0, 1.0)}, "crop_ratio is the smallest and the largest ratio"),
+        ({"resized_crop": (0.5, 1.0), "crop": 1}, "take one of them"),
     ],
 )
 def test_settings_out_of_range_are_refused(change: dict[str, object], message: str) -> None:
@@ -194,6 +218,74 @@ def test_schedules_begin_and_end_where_they_should() -> None:
     assert cycle.index(max(cycle)) == 25
     assert cycle[0] < 0.01 > cycle[-1]
     assert constant == {0.1}
+
+
+@pytest.mark.parametrize(("epochs", "milestones"), [(400, (200,)), (36, (21, 31)), (90, (30, 60)), (5, (1, 2, 4))])
+def test_the_step_schedule_has_the_rates_of_torch(epochs: int, milestones: tuple[int, ...]) -> None:
+    config = replace(QUICK, epochs=epochs, schedule="step", milestones=milestones)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=config.learning_rate)
+    scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, milestones, gamma=0.1)
+    steps_an_epoch = 7
+    for epoch in range(epochs):
+        rates = {config.rate(epoch * steps_an_epoch + step, epochs * steps_an_epoch) for step in range(steps_an_epoch)}
+        assert rates == set(scheduler.get_last_lr())
+        optimizer.step()
+        scheduler.step()
+    assert config.rate(0, epochs) == 0.1
+    assert config.rate(epochs - 1, epochs) == pytest.approx(0.1 ** (1 + len(milestones)), rel=1e-12)
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_sgd_is_that_of_torch_with_steps_of_the_learning_rate(digits: DataSet, nesterov: bool) -> None:
+    config = replace(
+        QUICK, schedule="step", milestones=(1, 2), factor=0.3, nesterov=nesterov, momentum=0.8, weight_decay=0.01
+    )
+    config = replace(config, recipe=Standard())
+    trainer = Trainer(begun_bundle(digits, None, "digits-mlp"), config, digits, torch.device("cpu"), Team())
+    network = deepcopy(trainer.module)
+    weights = dict(network.named_parameters())
+    velocity: dict[str, torch.Tensor] = {}
+    for epoch in range(config.epochs):
+        order = trainer._permutation(epoch)
+        trainer.run_epoch(epoch, 0.0, None)
+        for first in range(0, len(digits), config.batch_size):
+            rows = order[first : first + config.batch_size].numpy()
+            logits = network(torch.from_numpy(digits.batch(rows)))
+            network.zero_grad()
+            torch.nn.functional.cross_entropy(logits, torch.from_numpy(digits.labels[rows])).backward()
+            for name, weight in weights.items():
+                assert weight.grad is not None
+                slope = weight.grad + 0.01 * weight.detach()
+                velocity[name] = 0.8 * velocity[name] + slope if name in velocity else slope.clone()
+                change = slope + 0.8 * velocity[name] if nesterov else velocity[name]
+                weight.data -= 0.1 * 0.3**epoch * change
+    for name, weight in trainer.module.named_parameters():
+        torch.testing.assert_close(weight, weights[name], rtol=1e-3, atol=1e-5)
+
+
+def test_the_checkpoint_of_an_older_version_is_continued(tmp_path: Path, digits: DataSet) -> None:
+    """It lacks the settings that came later, whose defaults are what it did."""
+    out = tmp_path / "m.safetensors"
+
+    def die(progress: TrainProgress) -> None:
+        if progress.step == 7:
+            raise Killed
+
+    info = start(digits, Gaussian(0.25))
+    with pytest.raises(Killed):
+        train(info, QUICK, digits, out, on_progress=die)
+    checkpoint = tmp_path / "m.safetensors.checkpoint"
+    with safe_open(checkpoint, framework="pt") as file:
+        header = file.metadata()
+    position = json.loads(header["holdfast-checkpoint"])
+    for later in ("milestones", "factor", "momentum", "nesterov", "resized_crop", "crop_ratio"):
+        del position["promise"]["config"][later]
+    save_file(load_file(checkpoint), checkpoint, {"holdfast-checkpoint": json.dumps(position)})
+    with pytest.raises(RunError, match="checkpoint of a training with other settings"):
+        train(info, replace(QUICK, nesterov=False), digits, out)
+    steps: list[int] = []
+    train(info, QUICK, digits, out, on_progress=lambda progress: steps.append(progress.step))
+    assert steps[0] == 7
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,7 @@ def oracle(theorem: str, votes: tuple[int, ...], top: int, alpha: Fraction) -> m
         "cohen": lambda: noise["sigma"] * mpmath.sqrt(2) * mpmath.erfinv(2 * p - 1),
         "cohen_linf": lambda: noise["sigma"] * mpmath.sqrt(2) * mpmath.erfinv(2 * p - 1) / mpmath.sqrt(d),
         "dwork": lambda: -noise["b"] * mpmath.log(2 * (1 - p)),
+        "quantiles": lambda: -noise["b"] * mpmath.log(2 * (1 - p)),
         "overlap_l1": lambda: noise["half_width"] * (2 * p - 1),
         "overlap_linf": lambda: 2 * noise["half_width"] * (1 - (1 - (2 * p - 1) / 2) ** (mpmath.mpf(1) / d)),
     }[theorem]()
@@ -165,7 +166,7 @@ def material_for(folder: Path, theorem: str, votes: tuple[int, ...], estimator: 
     return material
 
 
-@pytest.mark.parametrize("theorem", ["cohen", "cohen_linf", "dwork", "overlap_l1", "overlap_linf"])
+@pytest.mark.parametrize("theorem", ["cohen", "cohen_linf", "dwork", "quantiles", "overlap_l1", "overlap_linf"])
 @pytest.mark.parametrize("votes", VOTES)
 def test_the_largest_float_below_the_supremum_passes_and_the_next_one_fails(
     tmp_path: Path, theorem: str, votes: tuple[int, ...]

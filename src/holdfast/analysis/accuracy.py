@@ -98,6 +98,21 @@ def median_interval(
     return reached(lambda share: share.lower), reached(lambda share: share.upper)
 
 
+def median_among_certified(results: Sequence[Result]) -> float | None:
+    """The median radius of the examples that are certified for their true class; None without any.
+
+    The largest radius that at least half of these examples reach. The others, which count as minus infinity in
+    `median_certified_radius`, are left out. Source: Levine & Feizi 2020, "Results on ImageNet".
+    """
+    certified = certified_correctly(results)
+    return median_certified_radius(certified) if certified else None
+
+
+def certified_correctly(results: Sequence[Result]) -> list[Result]:
+    """The examples that are certified for their true class: those whose certified radius is not minus infinity."""
+    return [result for result in results if result.correct]
+
+
 def average_certified_radius(results: Sequence[Result]) -> float:
     """The mean certified radius over all examples; examples that are not correct count 0 (MACER)."""
     return math.fsum(max(0.0, result.certified_radius) for result in results) / len(results)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from holdfast.analysis.choices import chosen_in
 from holdfast.errors import RunError
-from holdfast.stats.datasets import DEFAULT_CONFIDENCE, Proportion, proportion
+from holdfast.stats.datasets import DEFAULT_CONFIDENCE, Mean, Proportion, mean, proportion
 from holdfast.store.attack import ABSTAINS, MISCLASSIFIED
 from holdfast.visible import visible
 
@@ -53,6 +53,26 @@ def median_attack_magnitude(records: Sequence[AttackRecord]) -> float | None:
     ranked = sorted(map(attack_magnitude, records))
     median = ranked[(len(ranked) - 1) // 2]
     return None if median == math.inf else median
+
+
+def mean_attack_magnitude(records: Sequence[AttackRecord]) -> Mean | None:
+    """The mean size of the smallest adversarial change, over the examples that were right unchanged and were broken.
+
+    Examples that are wrong unchanged need no change, and are left out, unlike in the median; so are examples that were
+    not broken, which have no size. None if there are none left. Where some were not broken, the mean of all is larger.
+    Source: the mean distances of Carlini & Wagner 2017, which Levine & Feizi 2020 compare medians with.
+    """
+    sizes = [size for size in _broken_sizes(records) if size < math.inf]
+    if not sizes:
+        return None
+    found = mean(sizes)
+    # No size is negative, whatever the interval knows.
+    return found if found.lower is None else replace(found, lower=max(0.0, found.lower))
+
+
+def _broken_sizes(records: Sequence[AttackRecord]) -> list[float]:
+    """The attack magnitudes of the examples that were right unchanged; infinity where nothing was found."""
+    return [attack_magnitude(record) for record in records if record.reference == record.label]
 
 
 def accuracy_under_attack(records: Sequence[AttackRecord], radius: float) -> Proportion:
@@ -162,6 +182,8 @@ class AttackSummary:
         refused: how many of the claims did not hold under fresh noise.
         median_magnitude: see `median_attack_magnitude`.
         median_untried: examples that count as above the median but were not attacked that far.
+        mean_magnitude: see `mean_attack_magnitude`; None where nothing was broken.
+        mean_left_out: examples that were right unchanged and are not in the mean, since nothing was found.
         budgets: the result within each budget in the attack's own norm; empty if there are none.
         factors: success at the recorded multiples of the certified radius, or at `FACTORS` without budgets; empty
             without a certification, and for budgets in the attack's own norm.
@@ -191,6 +213,8 @@ class AttackSummary:
     refused: int
     median_magnitude: float | None
     median_untried: int
+    mean_magnitude: Mean | None
+    mean_left_out: int
     budgets: tuple[AtBudget, ...]
     factors: tuple[Success, ...]
     certified: int
@@ -240,6 +264,8 @@ def summarize_attack(run: AttackRun) -> AttackSummary:
         refused=sum(record.refused for record in records),
         median_magnitude=median,
         median_untried=0 if median is None else sum(far < median for far in unbroken),
+        mean_magnitude=mean_attack_magnitude(records),
+        mean_left_out=_broken_sizes(records).count(math.inf),
         budgets=_at_budgets(records, run.manifest.budgets) if attacked else (),
         factors=_at_factors(records, run.manifest.budgets) if certified else (),
         certified=certified,

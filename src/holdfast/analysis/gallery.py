@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from holdfast.analysis import extras, formats
+from holdfast.analysis import formats
+from holdfast.analysis.pictures import data_uri, png
+from holdfast.errors import RunError
 from holdfast.store.gallery import read_gallery
+from holdfast.store.run import GALLERY
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
     from numpy.typing import NDArray
 
     from holdfast.analysis.accuracy import Result
     from holdfast.analysis.runs import CertifiedRun
+    from holdfast.store.gallery import Gallery
 
 # Limits of the gallery in a report: cards, pixels of a picture's longer side, and classes with a bar of their own.
 _MOST = 24
@@ -48,6 +51,8 @@ class Card:
     Attributes:
         index: position of the example in its split.
         pictures: PNG files as data URLs: the input, then noisy copies of it.
+        copies: for each noisy copy, the name of the class that the base classifier gives it, None where it gives none;
+            empty where that was not recorded.
         state: "correct", "wrong" or "uncertified".
         answer: name of the class that the smoothed classifier answers; None when it abstains.
         label: name of the true class.
@@ -58,6 +63,7 @@ class Card:
 
     index: int
     pictures: tuple[str, ...]
+    copies: tuple[str | None, ...]
     state: str
     label: str
     answer: str | None
@@ -77,17 +83,37 @@ def cards(run: CertifiedRun) -> list[Card]:
     if gallery is None:
         return []
     results = {result.index: result for result in run.results}
-    pairs = zip(gallery.index.tolist(), gallery.pictures, strict=True)
-    recorded = [(results[index], pictures) for index, pictures in pairs if index in results]
-    return [_card(run, result, pictures) for result, pictures in recorded[:_MOST]]
+    copies = copy_names(gallery, run.data.class_names) or [()] * len(gallery.index)
+    rows = zip(gallery.index.tolist(), gallery.pictures, copies, strict=True)
+    recorded = [(results[index], pictures, names) for index, pictures, names in rows if index in results]
+    return [_card(run, *row) for row in recorded[:_MOST]]
 
 
-def _card(run: CertifiedRun, result: Result, pictures: NDArray[np.uint8]) -> Card:
+def copy_names(gallery: Gallery, classes: Sequence[str]) -> list[tuple[str | None, ...]]:
+    """For each example of a gallery, the names of the base classifier's classes for its noisy copies, None for none.
+
+    Empty if they were not recorded.
+
+    Raises:
+        RunError: the gallery has a class that is none of `classes`.
+    """
+    if gallery.labels is None:
+        return []
+    if gallery.labels.size and not -1 <= gallery.labels.min() <= gallery.labels.max() < len(classes):
+        raise RunError(
+            f"{GALLERY} has labels from {gallery.labels.min()} to {gallery.labels.max()}; expected -1 to "
+            f"{len(classes) - 1}, the classes of the run. Delete it to have the report without pictures"
+        )
+    return [tuple(None if label < 0 else classes[label] for label in row) for row in gallery.labels.tolist()]
+
+
+def _card(run: CertifiedRun, result: Result, pictures: NDArray[np.uint8], copies: tuple[str | None, ...]) -> Card:
     names = run.data.class_names
     certified = result.predicted is not None
     return Card(
         index=result.index,
         pictures=tuple(_data_url(picture) for picture in pictures),
+        copies=copies,
         state="uncertified" if not certified else "correct" if result.correct else "wrong",
         label=names[result.label],
         answer=None if result.answer is None else names[result.answer],
@@ -116,9 +142,4 @@ def _bars(result: Result, names: tuple[str, ...]) -> tuple[Bar, ...]:
 
 
 def _data_url(picture: NDArray[np.uint8]) -> str:
-    image: Any = extras.load("PIL.Image", "Showing pictures in a report").fromarray(np.ascontiguousarray(picture))
-    if max(image.size) > _WIDEST:
-        image.thumbnail((_WIDEST, _WIDEST))
-    file = io.BytesIO()
-    image.save(file, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+    return data_uri(png(picture, most=_WIDEST))

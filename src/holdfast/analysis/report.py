@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.analysis import charts, choices, formats, settings, tables, wording
 from holdfast.analysis.attacks import summarize_attack
+from holdfast.analysis.changes import COLUMNS, LEGEND, changes
 from holdfast.analysis.curves import curves, distinct_names
 from holdfast.analysis.gallery import cards
 from holdfast.analysis.gap_pictures import gap_chart, gap_picture
 from holdfast.analysis.gaps import gap
 from holdfast.analysis.html import rendered
+from holdfast.analysis.pictures import data_uri, png
 from holdfast.analysis.published import comparable
 from holdfast.analysis.radii import radii_for
 from holdfast.analysis.summaries import summarize
@@ -29,6 +31,7 @@ from holdfast.types import Norm
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from holdfast.analysis.changes import Change
     from holdfast.analysis.gallery import Card
     from holdfast.analysis.gaps import Gap
     from holdfast.analysis.published import PublishedFigure
@@ -37,6 +40,9 @@ if TYPE_CHECKING:
     from holdfast.folders import Where
     from holdfast.store.attack import AttackRun
 
+# Adversarials shown of an attack, and the most pixels of a picture's longer side.
+_MOST_CHANGES = 6
+_WIDEST = 160
 _MARKS = {"correct": "✓", "wrong": "✗", "uncertified": "○"}
 
 
@@ -52,6 +58,14 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class ShownChange:
+    """An adversarial: its index, and each picture of it as a data URL with what it is and a caption."""
+
+    index: int
+    pictures: list[tuple[str, str, str]]
+
+
+@dataclass(frozen=True)
 class AttackSection:
     """The part of the page about one attack on a run's certificates."""
 
@@ -62,6 +76,7 @@ class AttackSection:
     lines: list[str]
     spec: dict[str, Any]
     picture: str
+    changes: list[ShownChange]
 
 
 @dataclass(frozen=True)
@@ -144,6 +159,7 @@ def write_report(
         assumptions=list(dict.fromkeys(line for section in sections for line in section.words.not_proved())),
         marks=_MARKS,
         formats=formats,
+        change_legend=LEGEND,
     )
     with whole_file(out) as file:
         file.write(page.encode())
@@ -191,8 +207,8 @@ def _section(
         second_line=words.second_line(summary),
         warnings=[
             *words.warnings(),
-            *(_unfinished(attack) for attack in own if attack.missing),
-            *(_contradicted(attack) for attack in own if attack.alarms),
+            *(unfinished(attack) for attack in own if attack.missing),
+            *(contradicted(attack) for attack in own if attack.alarms),
         ],
         limits=words.limits(),
         speed=words.speed(),
@@ -207,7 +223,8 @@ def _section(
     )
 
 
-def _unfinished(attack: AttackRun) -> str:
+def unfinished(attack: AttackRun) -> str:
+    """The warning about an attack that has not all records."""
     have = len(attack.records)
     return (
         f"The attack {attack.folder.name} is not finished: it has {have} of {have + attack.missing} examples so far. "
@@ -215,7 +232,8 @@ def _unfinished(attack: AttackRun) -> str:
     )
 
 
-def _contradicted(attack: AttackRun) -> str:
+def contradicted(attack: AttackRun) -> str:
+    """The warning about an attack that raised an alarm."""
     which = ", ".join(map(str, attack.alarms))
     return (
         f"The attack {attack.folder.name} contradicts {formats.counted(len(attack.alarms), 'certificate')} (example "
@@ -234,7 +252,18 @@ def _attack(attack: AttackRun, run: CertifiedRun, anchor: str) -> AttackSection:
         lines=attack_lines(summarize_attack(attack), attack.manifest, run),
         spec=gap_chart(drawn),
         picture=gap_picture(drawn),
+        changes=shown_changes(attack, _MOST_CHANGES),
     )
+
+
+def shown_changes(attack: AttackRun, most: int) -> list[ShownChange]:
+    """The first adversarials of an attack, as a page shows them; raises what `changes` raises."""
+    return [_shown(change) for change in changes(attack, most)]
+
+
+def _shown(change: Change) -> ShownChange:
+    files = [data_uri(png(picture, most=_WIDEST)) for picture in change.pictures]
+    return ShownChange(change.index, list(zip(COLUMNS, files, change.captions, strict=True)))
 
 
 def _group(norm: Norm, sections: list[RunSection]) -> Group:

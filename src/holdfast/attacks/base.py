@@ -58,8 +58,18 @@ class Problem:
         success. Candidates are first moved to inputs that the classifier accepts."""
         return self.target.loses(self.target.admissible(self.x[0], candidates), self.label, self.target_class)
 
+    def contested(self, scores: Tensor) -> Tensor:
+        """Scores `(..., classes)` of the classes alone: without a target class, a rejection is no success, so its
+        column counts as the label's where it is larger."""
+        if scores.shape[-1] == self.target.num_classes or self.target_class is not None:
+            return scores
+        label = torch.maximum(scores[..., self.label], scores[..., -1])
+        columns = torch.arange(self.target.num_classes, device=scores.device)
+        return torch.where(columns == self.label, label.unsqueeze(-1), scores[..., :-1])
+
     def margin(self, scores: Tensor) -> Tensor:
         """How far scores `(batch, classes)` favour the adversary, `(batch,)`: above 0 it has won."""
+        scores = self.contested(scores)
         aim = self.label if self.target_class is None else self.target_class
         others = scores.clone()
         others[:, aim] = -math.inf

@@ -114,7 +114,10 @@ def verify(
     """
     found = target.answers(x, check.repeats, seed)
     repeats = len(found.classes)
-    failures = sum(answer != label if target_class is None else answer == target_class for answer in found.classes)
+    harmless = {label} if target.abstention_counts else {label, ABSTAINS}
+    failures = sum(
+        answer not in harmless if target_class is None else answer == target_class for answer in found.classes
+    )
     silent = found.classes.count(ABSTAINS)
     if found.votes is None:
         (only,) = found.classes

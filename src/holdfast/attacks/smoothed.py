@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from holdfast.attacks.masks import MOST_PLACES, MaskedVotes
 from holdfast.attacks.randomness import torch_generator
-from holdfast.attacks.target import ABSTAINS, Access, Answers, Queries, Target, check_finite, straight_through
+from holdfast.attacks.target import ABSTAINS, Access, Answers, Queries, Target, check_finite
 from holdfast.errors import UsageError
 from holdfast.estimators import AllVotes, AnswerRule, TopTwo, check_samples
+from holdfast.models.architectures.defended import straight_through
 from holdfast.noises.base import Noise
 from holdfast.noises.pixels import TRANSPOSE, counts_pixels, refuse_channels_last
 from holdfast.plain import is_real, plain

@@ -355,11 +355,6 @@ def _slopes(output: Any, x: Tensor) -> bool:
     return gradient is not None and bool((gradient != 0).any())
 
 
-def straight_through(x: Tensor, value: Tensor) -> Tensor:
-    """`value` in the forward pass, with the gradient of `x`, which has the same shape."""
-    return x + (value - x).detach()
-
-
 def check_finite(good: Tensor) -> None:
     """Raise ClassifierError unless all rows have finite logits."""
     if not bool(good.all()):

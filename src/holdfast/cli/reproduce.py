@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,9 +16,12 @@ from holdfast.errors import UsageError
 from holdfast.terminal import console
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from holdfast.folders import Below
     from holdfast.reproductions.base import Study
     from holdfast.reproductions.pages import Page
+    from holdfast.reproductions.records import Job
     from holdfast.workflows.study_models import Workspace
 
 _WRAPPER = textwrap.TextWrapper(80, initial_indent="    ", subsequent_indent="      ", break_on_hyphens=False)
@@ -33,8 +37,16 @@ def reproduce_command(
         str | None, typer.Argument(help="Table to reproduce, as in levine-mnist. Without it, the command lists all.")
     ] = None,
     data: Annotated[
-        str | None, typer.Option("--data", help="Data set, as in mnist:DIR. Some tables need none.", metavar="SPEC")
+        list[str] | None,
+        typer.Option(
+            "--data",
+            help="Data set, as in mnist:DIR. Some tables need none. With --all, once for each kind of data.",
+            metavar="SPEC",
+        ),
     ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Reproduce every table that the data allow, and write index.html.")
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -46,6 +58,15 @@ def reproduce_command(
     scale: Annotated[
         str, typer.Option("--scale", help="Size: smoke (minutes), small (processor cores) or full (the paper's; GPUs).")
     ] = "small",
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            help="A model from elsewhere in the place of a base classifier, as in imagenet-plain=net.onnx,mean=.5. It "
+            "can be repeated.",
+            metavar="NAME=SPEC",
+        ),
+    ] = None,
     device: options.Device = "cpu",
     threads: options.Threads = 1,
     workers: Annotated[
@@ -55,43 +76,104 @@ def reproduce_command(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Reproduce a published table, beside the published figures.
+    """Reproduce a published table, or all of them, beside the published figures.
 
     Run the same command again after an interruption: it continues where it stopped.
     """
     from holdfast.outputs import check_place
-    from holdfast.reproductions import find_study
+    from holdfast.reproductions import find_study, writing
     from holdfast.reproductions.base import check_scale
 
-    if name is None:
+    specs = data or []
+    _check_call(name, everything, specs)
+    if name is None and not everything:
         _list(json)
         return
-    study = find_study(name)
     check_scale(scale)
     folder = Path(f"reproduction-{scale}") if out is None else out
-    place = _place(folder, device, threads, workers, json or quiet)
+    place = _place(folder, device, threads, workers, json or quiet, model or ())
+    if name is None:
+        _all(specs, scale, folder, place, json)
+        return
+    study = find_study(name)
+    spec = specs[0] if specs else None
     # Fail now, not after hours of work.
     for kind in ("md", "html"):
         check_place(place.folder / f"{study.name}.{kind}")
     start = time.perf_counter()
     with console.each_warning_once(), console.resumable():
-        page = _page(study, data, scale, place)
-    _write(study, page, place.folder, _command(study, data, scale, folder), json)
-    if not json:
+        page = _page(study, spec, scale, place)
+    files = _write(study.name, page, place.folder, _command(study, spec, scale, folder, model or ()))
+    if json:
+        paths = [str(place.folder / name) for name in files]
+        console.print_json({"name": study.name, "files": paths, **writing.document(page)})
+    else:
+        sys.stdout.write(writing.text(page))
         console.say(f"{time.perf_counter() - start:.0f} s in all: {folder / study.name}.md and .html")
 
 
-def _place(folder: Path, device: str, threads: int, workers: int, hidden: bool) -> Workspace:
+def _check_call(name: str | None, everything: bool, specs: list[str]) -> None:
+    """Refuse options that exclude each other."""
+    if everything and name is not None:
+        raise UsageError(f"--all reproduces every table, and {name} is one; leave out one of the two")
+    if name is not None and len(specs) > 1:
+        raise UsageError(f"{name} takes one data set, got {len(specs)}: {', '.join(specs)}. --all takes several")
+    if name is None and not everything and specs:
+        raise UsageError("--data needs the name of a table, or --all; `holdfast reproduce` alone lists the names")
+
+
+def _all(specs: list[str], scale: str, folder: Path, place: Workspace, as_json: bool) -> None:
+    from holdfast.cli.reproduce_all import reproduce_all
+
+    with console.each_warning_once(), console.resumable():
+        failed = reproduce_all(specs, scale, folder, place, as_json)
+    if failed:
+        raise typer.Exit(1)
+
+
+def made(job: Job, scale: str, folder: Path, place: Workspace) -> tuple[Page, list[str]]:
+    """Run a study and write its files below `folder`, which `place` works in: its page, and the names of the files."""
+    ours = job.given(place.given, scale)
+    page = _renamed(_page(job.study, job.spec, scale, replace(place, given=ours)), job)
+    models = [f"{name}={spec}" for name, spec in ours.items()]
+    return page, _write(job.stem, page, place.folder, _command(job.study, job.spec, scale, folder, models))
+
+
+def _renamed(page: Page, job: Job) -> Page:
+    """The page with files that no other kind of data of the same study has."""
+
+    def named(file: str) -> str:
+        ours = job.kind is None or job.kind in file or job.stem == job.study.name
+        return file if ours else job.stem + file.removeprefix(job.study.name)
+
+    charts = tuple(replace(chart, file=named(chart.file)) for chart in page.charts)
+    return replace(page, charts=charts, pictures=tuple(replace(each, file=named(each.file)) for each in page.pictures))
+
+
+def _place(
+    folder: Path, device: str, threads: int, workers: int, hidden: bool, models: Sequence[str] = ()
+) -> Workspace:
     from holdfast.analysis import extras
     from holdfast.folders import Below
     from holdfast.workflows.study_models import Workspace
 
     # Fail now, not after hours of work.
-    for package in ("jinja2", "altair", "vl_convert"):
+    for package in ("jinja2", "altair", "vl_convert", "PIL"):
         extras.load(package, "Writing the page of a reproduction")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--out names the file {folder}, expected a folder, or a name that does not exist yet")
-    return Workspace(Below(folder), device, threads, workers, console.Bars(hidden))
+    return Workspace(Below(folder), device, threads, workers, console.Bars(hidden), _given(models))
+
+
+def _given(models: Sequence[str]) -> dict[str, str]:
+    """The specs of models by the names of the base classifiers that they stand for."""
+    pairs = [text.partition("=") for text in models]
+    for text, (name, _, spec) in zip(models, pairs, strict=True):
+        if not name or not spec:
+            raise UsageError(f"--model takes NAME=SPEC, as in imagenet-plain=net.onnx,mean=.5; got {text!r}")
+    if len({name for name, _, _ in pairs}) < len(pairs):
+        raise UsageError(f"--model names a base classifier twice: {', '.join(models)}; name each once")
+    return {name: spec for name, _, spec in pairs}
 
 
 def _page(study: Study, spec: str | None, scale: str, place: Workspace) -> Page:
@@ -105,8 +187,8 @@ def _page(study: Study, spec: str | None, scale: str, place: Workspace) -> Page:
         if study.needs_data:
             raise UsageError(f"{study.name} needs data: give --data {study.spelling()}; Holdfast downloads nothing")
         console.note(
-            f"Without --data {study.name} computes its equations only; with --data {study.spelling()} it trains and "
-            "certifies too"
+            f"Without --data {study.name} computes its equations only; with --data {study.spelling()} its page has "
+            "what needs data too"
         )
     if not study.data or spec is None:
         return study.page(Finished(scale))
@@ -114,25 +196,24 @@ def _page(study: Study, spec: str | None, scale: str, place: Workspace) -> Page:
     return judged(study.page(done), done)
 
 
-def _write(study: Study, page: Page, folder: Below, command: str, as_json: bool) -> None:
-    """Markdown, HTML and charts into the folder; the tables, or one JSON document, to the terminal."""
+def _write(stem: str, page: Page, folder: Below, command: str) -> list[str]:
+    """Write Markdown, HTML, charts and pictures into the folder; their names."""
     from holdfast.outputs import whole_file
-    from holdfast.reproductions.writing import document, html, markdown, text
+    from holdfast.reproductions.writing import html, markdown, picture_files
 
-    files = {f"{study.name}.md": markdown(page), f"{study.name}.html": html(page, command)}
+    files = {f"{stem}.html": html(page, command), f"{stem}.md": markdown(page)}
     files |= {chart.file: chart.draw() for chart in page.charts}
-    for name, content in files.items():
+    contents = {**{name: content.encode() for name, content in files.items()}, **picture_files(page)}
+    for name, content in contents.items():
         with whole_file(folder / name) as file:
-            file.write(content.encode())
-    if as_json:
-        console.print_json({"name": study.name, "files": [str(folder / name) for name in files], **document(page)})
-    else:
-        sys.stdout.write(text(page))
+            file.write(content)
+    return list(contents)
 
 
-def _command(study: Study, spec: str | None, scale: str, folder: Path) -> str:
+def _command(study: Study, spec: str | None, scale: str, folder: Path, models: Sequence[str] = ()) -> str:
     data = f" --data {spec}" if study.data and spec else ""
-    return f"holdfast reproduce {study.name}{data} --scale {scale} --out {folder}"
+    given = "".join(f" --model {each}" for each in models)
+    return f"holdfast reproduce {study.name}{data}{given} --scale {scale} --out {folder}"
 
 
 def _list(as_json: bool) -> None:
@@ -153,3 +234,4 @@ def _list(as_json: bool) -> None:
         for line in (study.title, *lines):
             sys.stdout.write(_WRAPPER.fill(line) + "\n")
     sys.stdout.write("\nholdfast reproduce NAME --data SPEC --scale smoke|small|full --out DIR\n")
+    sys.stdout.write("holdfast reproduce --all --data SPEC --data SPEC --scale smoke|small|full --out DIR\n")

@@ -11,7 +11,7 @@ import typer
 from holdfast.cli import options
 from holdfast.spelling import with_fractions
 from holdfast.terminal import console
-from holdfast.workflows.specs import parse_noise, parse_recipe
+from holdfast.workflows.specs import parse_noise, parse_numbers, parse_recipe, parse_whole_numbers
 from holdfast.workflows.train import train_bundle
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def train_command(
             "--recipe",
             help="Training loss. With noise: noise, consistency, stability, smoothadv:epsilon=E, macer, "
             "vote-margin, denoise:classifier=FILE. Without noise: standard, adversarial:epsilon=E, "
-            "convex:epsilon=E, autoencoder, memorize.",
+            "convex:epsilon=E, autoencoder, memorize, abs, magnet, squeezing, distillation.",
             metavar="SPEC",
         ),
     ] = "noise",
@@ -62,8 +62,23 @@ def train_command(
     ] = 0.05,
     weight_decay: Annotated[float, typer.Option("--weight-decay", help="Weight decay of the optimizer.")] = 5e-4,
     schedule: Annotated[
-        str, typer.Option("--schedule", help="How the learning rate changes: one-cycle, cosine or constant.")
+        str, typer.Option("--schedule", help="How the learning rate changes: one-cycle, cosine, step or constant.")
     ] = "one-cycle",
+    milestones: Annotated[
+        str | None,
+        typer.Option(
+            "--milestones",
+            help="With --schedule step: the epochs after which the learning rate falls, as in 100,150.",
+            metavar="N,N,...",
+        ),
+    ] = None,
+    factor: Annotated[
+        float, typer.Option("--factor", help="With --schedule step: what the learning rate is multiplied by.")
+    ] = 0.1,
+    momentum: Annotated[float, typer.Option("--momentum", help="Momentum of sgd.")] = 0.9,
+    plain_momentum: Annotated[
+        bool, typer.Option("--no-nesterov", help="Give sgd plain momentum instead of Nesterov's.")
+    ] = False,
     label_smoothing: Annotated[
         float, typer.Option("--label-smoothing", help="Share of each label that is spread over all classes.")
     ] = 0.0,
@@ -77,6 +92,18 @@ def train_command(
         int, typer.Option("--crop", help="Move each image by up to this many pixels.", metavar="PIXELS", min=0)
     ] = 0,
     flip: Annotated[bool, typer.Option("--flip", help="Mirror each image half of the time.")] = False,
+    resized_crop: Annotated[
+        str | None,
+        typer.Option(
+            "--resized-crop",
+            help="Resize a random rectangle of each image, with a share of its area between these, as in 0.08,1.",
+            metavar="LEAST,MOST",
+        ),
+    ] = None,
+    crop_ratio: Annotated[
+        str,
+        typer.Option("--crop-ratio", help="Its smallest and largest ratio of width to height.", metavar="LEAST,MOST"),
+    ] = "3/4,4/3",
     ema: Annotated[
         float, typer.Option("--ema", help="Keep a moving average of the weights with this decay, as in 0.999.")
     ] = 0.0,
@@ -116,6 +143,10 @@ def train_command(
         learning_rate=learning_rate,
         weight_decay=weight_decay,
         schedule=schedule,
+        milestones=() if milestones is None else parse_whole_numbers("--milestones", milestones),
+        factor=factor,
+        momentum=momentum,
+        nesterov=not plain_momentum,
         label_smoothing=label_smoothing,
         precision=precision,
         noise_copies=noise_copies,
@@ -123,6 +154,8 @@ def train_command(
         recipe=parse_recipe(recipe),
         crop=crop,
         flip=flip,
+        resized_crop=() if resized_crop is None else parse_numbers("--resized-crop", resized_crop),
+        crop_ratio=parse_numbers("--crop-ratio", crop_ratio),
         ema=ema,
         seed=seed,
     )

@@ -20,10 +20,14 @@ from holdfast.visible import visible
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
+    from typing import TypeAlias
 
     from numpy.typing import NDArray
 
+    from holdfast.data.crops import ResizedCrop
     from holdfast.data.scales import Array, Scale
+
+    Crop: TypeAlias = Callable[[NDArray[np.int64], ResizedCrop, NDArray[np.float64]], Array]
 
 SPLITS = ("train", "test")
 # Both of them together.
@@ -53,6 +57,8 @@ class DataSet:
         decoder: name and version of the library that decodes `raw`, which the values depend on; empty for none.
         bounds: smallest and largest value of inputs that are numbers and not 8-bit values; None for 8-bit values.
         notes: what a person should know of these files, such as where they differ from the published ones.
+        crop: indices `(num,)`, how to choose rectangles, random numbers `(num, UNIFORMS)` -> values like those of
+            `load`, from a rectangle of each whole image; None if inputs are the whole images.
 
     Attributes:
         low: the smallest value that an input can have; 0.0 for 8-bit values.
@@ -77,6 +83,7 @@ class DataSet:
         decoder: str = "",
         bounds: tuple[float, float] | None = None,
         notes: Sequence[str] = (),
+        crop: Crop | None = None,
     ) -> None:
         self.source = source
         self.split = split
@@ -86,6 +93,7 @@ class DataSet:
         self.shape = tuple(shape)
         self._load = load
         self._raw = raw
+        self._crop = crop
         self._scale: Scale = EightBit(peak) if bounds is None else Numbers(*bounds)
         self.low, self.high = self._scale.low, self._scale.high
         self.decoder = decoder
@@ -295,6 +303,32 @@ class DataSet:
             UsageError: `indices` is not a sequence of integers from 0 to len - 1.
             DataError: a file that they are read from is corrupt or gone.
         """
+        return self._scale.to_input(self._load(self._positions(indices)))
+
+    @property
+    def crops_whole_images(self) -> bool:
+        """Whether inputs are cut out of larger images, which `cropped` reads."""
+        return self._crop is not None
+
+    def cropped(
+        self, indices: Sequence[int] | NDArray[np.integer], crop: ResizedCrop, uniforms: NDArray[np.float64]
+    ) -> NDArray[np.float32]:
+        """Like `batch`, but a random rectangle of each whole image, resized.
+
+        Args:
+            indices: positions of the inputs.
+            crop: how the rectangle is chosen.
+            uniforms: `(len(indices), UNIFORMS)` random numbers in [0, 1).
+
+        Raises:
+            UsageError: inputs are the whole images here; or as `batch`.
+            DataError: as `batch`.
+        """
+        if self._crop is None:
+            raise UsageError(f"the inputs of {self.source} are not cut out of larger images; take batch")
+        return self._scale.to_input(self._crop(self._positions(indices), crop, uniforms))
+
+    def _positions(self, indices: Sequence[int] | NDArray[np.integer]) -> NDArray[np.int64]:
         positions = np.asarray(indices)
         if positions.ndim != 1 or (positions.size and positions.dtype.kind not in "iu"):
             raise UsageError(f"indices are a sequence of integers, got {positions.dtype} of shape {positions.shape}")
@@ -304,7 +338,7 @@ class DataSet:
                 f"index {outside[0]} is not in the {self.split} split of {self.source}: "
                 f"it has {len(self)} examples, 0 to {len(self) - 1}"
             )
-        return self._scale.to_input(self._load(positions.astype(np.int64)))
+        return positions.astype(np.int64)
 
     def part(self, every: int) -> DataSet:
         """Every `every`-th example, from the first one on, as its own data set, with positions from 0 on.
@@ -321,8 +355,9 @@ class DataSet:
     def at(self, rows: Sequence[int] | NDArray[np.integer]) -> DataSet:
         """The examples at these positions as their own data set, with positions from 0 on."""
         chosen = np.array(rows, dtype=np.int64)
-        taken = _Taken(self._load, self._raw, chosen)
-        return self._derived(labels=self.labels[chosen], load=taken.load, raw=taken.raw)
+        taken = _Taken(self._load, self._raw, self._crop, chosen)
+        crop = None if self._crop is None else taken.crop
+        return self._derived(labels=self.labels[chosen], load=taken.load, raw=taken.raw, crop=crop)
 
     def noted(self, *notes: str) -> DataSet:
         """The same with further notes."""
@@ -356,12 +391,13 @@ class DataSet:
                 f"[{other.low:g}, {other.high:g}] with {len(other.class_names)}, expected the same in both; take one "
                 "of them"
             )
-        both = _Joined((self._load, self._raw), (other._load, other._raw), len(self))
+        both = _Joined((self._load, self._raw, self._crop), (other._load, other._raw, other._crop), len(self))
         return self._derived(
             split=ALL,
             labels=np.concatenate([self.labels, other.labels]),
             load=both.load,
             raw=both.raw,
+            crop=None if self._crop is None or other._crop is None else both.crop,
             notes=tuple(dict.fromkeys((*self.notes, *other.notes))),
         )
 
@@ -383,6 +419,7 @@ class DataSet:
             "decoder": self.decoder,
             "bounds": None if isinstance(self._scale, EightBit) else (self.low, self.high),
             "notes": self.notes,
+            "crop": self._crop,
         }
         made = DataSet(**{**kept, **changes})
         made._place = self._place
@@ -473,6 +510,7 @@ class _Taken:
 
     whole_load: Callable[[NDArray[np.int64]], Array]
     whole_raw: Callable[[int], bytes]
+    whole_crop: Crop | None
     rows: NDArray[np.int64]
 
     def load(self, indices: NDArray[np.int64]) -> Array:
@@ -481,8 +519,11 @@ class _Taken:
     def raw(self, index: int) -> bytes:
         return self.whole_raw(int(self.rows[index]))
 
+    def crop(self, indices: NDArray[np.int64], crop: ResizedCrop, uniforms: NDArray[np.float64]) -> Array:
+        return _given(self.whole_crop)(self.rows[indices], crop, uniforms)
 
-Reader = tuple["Callable[[NDArray[np.int64]], Array]", "Callable[[int], bytes]"]
+
+Reader = tuple["Callable[[NDArray[np.int64]], Array]", "Callable[[int], bytes]", "Crop | None"]
 
 
 @dataclass(frozen=True)
@@ -494,17 +535,27 @@ class _Joined:
     count: int
 
     def load(self, indices: NDArray[np.int64]) -> Array:
-        parts = [
-            read(indices[here] - start)
-            for read, here, start in (
-                (self.first[0], indices < self.count, 0),
-                (self.second[0], indices >= self.count, self.count),
-            )
-        ]
-        order = np.concatenate([np.flatnonzero(indices < self.count), np.flatnonzero(indices >= self.count)])
+        return self._each(indices, lambda reader, rows, _: reader[0](rows))
+
+    def crop(self, indices: NDArray[np.int64], crop: ResizedCrop, uniforms: NDArray[np.float64]) -> Array:
+        return self._each(indices, lambda reader, rows, here: _given(reader[2])(rows, crop, uniforms[here]))
+
+    def _each(
+        self, indices: NDArray[np.int64], read: Callable[[Reader, NDArray[np.int64], NDArray[np.bool_]], Array]
+    ) -> Array:
+        """What is read of both, in the order of the indices."""
+        early, late = indices < self.count, indices >= self.count
+        parts = [read(self.first, indices[early], early), read(self.second, indices[late] - self.count, late)]
+        order = np.concatenate([np.flatnonzero(early), np.flatnonzero(late)])
         together: Any = np.concatenate(parts)
         found: Array = together[np.argsort(order)]
         return found
 
     def raw(self, index: int) -> bytes:
         return self.first[1](index) if index < self.count else self.second[1](index - self.count)
+
+
+def _given(crop: Crop | None) -> Crop:
+    """A function that was checked to be there."""
+    assert crop is not None
+    return crop

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,10 +18,12 @@ from holdfast.errors import DataError, MissingExtraError, UsageError
 from holdfast.shortened import some
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
     from PIL.Image import Image
+
+    from holdfast.data.crops import ResizedCrop
 
 _PILLOW_MODES = {"rgb": "RGB", "grey": "L"}
 # Of an image that is resized to a larger one, of which the centre is taken.
@@ -99,26 +102,31 @@ class Preparation:
         """Whether values are float32 in [0, 1], made of up to 16 bits."""
         return self.mode == "grey16"
 
-    def apply(self, image: Image) -> NDArray[np.uint8] | NDArray[np.float32]:
-        """A decoded image as `(channels, height, width)`."""
+    def apply(
+        self, image: Image, cut: Callable[[Image], Image] | None = None
+    ) -> NDArray[np.uint8] | NDArray[np.float32]:
+        """A decoded image as `(channels, height, width)`.
+
+        Args:
+            image: the image.
+            cut: what is done to it in the place of the resized centre.
+        """
+        cut = cut or self._resized
         if self.wide:
-            return self._wide(image)
+            return self._wide(image, cut)
         if "transparency" in image.info:
             image = image.convert("RGBA")
-        image = image.convert(_PILLOW_MODES[self.mode])
-        if self.size is not None:
-            image = _centre(image, round(self.size * self.margin), self.size)
-        values = np.asarray(image, dtype=np.uint8)
+        values = np.asarray(cut(image.convert(_PILLOW_MODES[self.mode])), dtype=np.uint8)
         return values[np.newaxis] if values.ndim == 2 else values.transpose(2, 0, 1)
 
-    def _wide(self, image: Image) -> NDArray[np.float32]:
+    def _resized(self, image: Image) -> Image:
+        return image if self.size is None else _centre(image, round(self.size * self.margin), self.size)
+
+    def _wide(self, image: Image, cut: Callable[[Image], Image]) -> NDArray[np.float32]:
         """Grey values divided by the largest that so many bits hold."""
         largest = _LARGEST[image.mode in WIDE]
         # Pillow resizes floats exactly enough, and not all forms of 16 bits.
-        image = image.convert("I" if image.mode in WIDE else "L").convert("F")
-        if self.size is not None:
-            image = _centre(image, round(self.size * self.margin), self.size)
-        values = np.asarray(image, dtype=np.float32)
+        values = np.asarray(cut(image.convert("I" if image.mode in WIDE else "L").convert("F")), dtype=np.float32)
         if values.size and not (values.min() >= 0 and values.max() <= largest):
             raise ValueError(f"it has values from {values.min():g} to {values.max():g}, expected 0 to {largest}")
         scaled: NDArray[np.float32] = values[np.newaxis] / np.float32(largest)
@@ -179,6 +187,8 @@ def picture_data_set(
         decoder=f"pillow {version('pillow')}",
         bounds=(0.0, 1.0) if wide else None,
         notes=(*notes, *seen),
+        # Without a size, inputs are the whole images.
+        crop=None if preparation.size is None else pictures.crop,
     )
 
 
@@ -203,11 +213,22 @@ class _Pictures:
             values[row] = self._decode(index)
         return values
 
-    def _decode(self, index: int) -> NDArray[np.uint8] | NDArray[np.float32]:
+    def crop(
+        self, indices: NDArray[np.int64], crop: ResizedCrop, uniforms: NDArray[np.float64]
+    ) -> NDArray[np.uint8] | NDArray[np.float32]:
+        kind = np.float32 if self.preparation.wide else np.uint8
+        values: NDArray[Any] = np.empty((len(indices), *self.shape), dtype=kind)
+        for row, index in enumerate(indices.tolist()):
+            values[row] = self._decode(index, partial(_rectangle, crop, uniforms[row : row + 1], self.shape[1:]))
+        return values
+
+    def _decode(
+        self, index: int, cut: Callable[[Image], Image] | None = None
+    ) -> NDArray[np.uint8] | NDArray[np.float32]:
         name = self.encoded.name(index)
         image = open_image(self.encoded.read(index), name, wide=self.preparation.wide)
         try:
-            values = self.preparation.apply(image)
+            values = self.preparation.apply(image, cut)
         except Exception as error:
             raise not_an_image(name, error) from error
         if values.shape != self.shape:
@@ -267,3 +288,12 @@ def _centre(image: Image, short_side: int, size: int) -> Image:
         image = image.resize((width, height), PIL.Image.Resampling.BILINEAR)
     left, top = (width - size) // 2, (height - size) // 2
     return image.crop((left, top, left + size, top + size))
+
+
+def _rectangle(crop: ResizedCrop, uniforms: NDArray[np.float64], size: tuple[int, int], image: Image) -> Image:
+    """A random rectangle of an image, resized to a height and a width (bilinear, antialiased)."""
+    import PIL.Image
+
+    width, height = image.size
+    box = tuple(crop.boxes(uniforms, height, width)[0].tolist())
+    return image.crop(box).resize((size[1], size[0]), PIL.Image.Resampling.BILINEAR)

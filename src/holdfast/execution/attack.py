@@ -16,7 +16,7 @@ from holdfast.execution.adversary import Adversary, Certified
 from holdfast.execution.code import CODE, code_version
 from holdfast.execution.session import session
 from holdfast.execution.versions import differing_versions, installed_versions
-from holdfast.noises.base import noise_from_dict
+from holdfast.noises.base import is_picture, noise_from_dict
 from holdfast.sampling.inputs import checked_example
 from holdfast.store.attack import EVIDENCE, AttackRecord, AttackStore
 from holdfast.store.attack_manifest import AttackManifest, norm_of
@@ -146,6 +146,8 @@ def attack_run(
             if record.alarm and adversarial is not None:
                 with store.guarded():
                     _save_evidence(store.folder, store.manifest, record, example, adversarial)
+            if adversarial is not None and record.magnitude and is_picture(data.shape):
+                store.keep(example.index, example.x)
             work.record((record, adversarial))
             work.count(Queries(**record.queries).passes)
             if record.alarm:

@@ -16,11 +16,12 @@ from holdfast.execution.versions import installed_versions
 from holdfast.models.backends.base import find
 from holdfast.noises.base import Noise, grey_or_rgb, noise_from_dict
 from holdfast.noises.pixels import TRANSPOSE, counts_pixels, refuse_channels_last
+from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.inputs import checked_example
 from holdfast.sampling.procedure import Certify, certify_votes
 from holdfast.sampling.rng import BLOCK, Stream, generator
 from holdfast.store.data_manifest import DataManifest
-from holdfast.store.gallery import Gallery, write_gallery
+from holdfast.store.gallery import Gallery, read_gallery, write_gallery
 from holdfast.store.run import GALLERY, RunStore, VoteRecord
 from holdfast.store.run_manifest import RunManifest, estimator_of
 from holdfast.store.seeds import Seed, seeded
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from holdfast.execution.session import Progress
     from holdfast.folders import Folder, Where
@@ -39,7 +41,8 @@ if TYPE_CHECKING:
 # Records are flushed to the disk together when this many seconds have passed since the last flush.
 _FLUSH_SECONDS = 0.2
 _GALLERY_EXAMPLES = 12
-_GALLERY_VERSIONS = 3
+# As many as Levine & Feizi 2020 show in Figure 1.
+_GALLERY_VERSIONS = 4
 
 
 def describe_certification(
@@ -109,6 +112,7 @@ def certify_run(
     examples: Callable[[Sequence[int]], Iterator[Example]],
     engine: Engine,
     on_progress: Callable[[Progress], None] | None = None,
+    here: VotingClassifier | None = None,
 ) -> None:
     """Start or resume a run and return when every example of its subset has a record on the disk.
 
@@ -119,6 +123,8 @@ def certify_run(
         examples: gives the examples of the indices it is called with, in any order.
         engine: where the loop runs.
         on_progress: called after each batch.
+        here: the base classifier in this process, where `classifier` is a factory: it labels the pictures of the
+            gallery, which no worker sees. Without it they have no labels.
 
     Raises:
         RunError, InputError, ClassifierError: see `RunStore`, `checked_example`, `VotingClassifier`.
@@ -150,6 +156,11 @@ def certify_run(
                     work.record(VoteRecord(example.index, example.label, *certify_votes(each)))
             work.flush()
             work.tell()
+        labelling = classifier if isinstance(classifier, VotingClassifier) else here
+        if labelling is not None:
+            # After the votes: the classifier's first batch, and how often it was called, are those of the run.
+            with store.guarded():
+                _label_gallery(store.folder, manifest.seed, noise, data, examples, labelling, engine.device)
 
 
 def _record_gallery(
@@ -170,6 +181,35 @@ def _record_gallery(
 
 
 def _pictures(seed: int, noise: Noise, example: Example) -> NDArray[np.uint8]:
-    source = generator(seed, example.index, Stream.GALLERY, 0, torch.device("cpu"))
-    noisy = noise.sample(torch.from_numpy(example.x), _GALLERY_VERSIONS, source).numpy()
+    noisy = _noisy(seed, noise, example, _GALLERY_VERSIONS).numpy()
     return np.stack([grey_or_rgb(example.x), *(noise.render(each) for each in noisy)])
+
+
+def _noisy(seed: int, noise: Noise, example: Example, versions: int) -> Tensor:
+    """The noisy versions of an example that the gallery shows; the same ones at each call."""
+    source = generator(seed, example.index, Stream.GALLERY, 0, torch.device("cpu"))
+    return noise.sample(torch.from_numpy(example.x), versions, source)
+
+
+def _label_gallery(
+    folder: Folder,
+    seed: int,
+    noise: Noise,
+    data: DataManifest,
+    examples: Callable[[Sequence[int]], Iterator[Example]],
+    classifier: VotingClassifier,
+    device: str,
+) -> None:
+    """Add the base classifier's class of each noisy picture to the gallery of a finished run."""
+    gallery = read_gallery(folder)
+    if gallery is None or gallery.labels is not None:
+        return
+    wanted = gallery.index.tolist()
+    versions = gallery.pictures.shape[1] - 1
+    labels = np.full((len(wanted), versions), -1, dtype=np.int64)
+    rows = {index: row for row, index in enumerate(wanted)}
+    for each in examples(wanted):
+        example = checked_example(each, data.shape, data.low, data.high)
+        votes, void = classifier.votes(_noisy(seed, noise, example, versions).to(device))
+        labels[rows[example.index]] = votes.masked_fill(void, -1).cpu().numpy()
+    write_gallery(folder, Gallery(gallery.index, gallery.pictures, labels))

@@ -13,7 +13,7 @@ from holdfast.formats.fields import Above, Alpha, Name, NotNegative, OpenShare, 
 from holdfast.limits import MOST_SET_BITS, set_bits
 
 _Method = Literal["cohen", "split"]
-_Null = Literal["multichannel", "mean"]
+_Null = Literal["multichannel", "normalized", "mean"]
 _Fill = list[float] | None
 # float32 cannot hold larger noise.
 _Scale = Annotated[float, Meta(gt=0.0, le=1e30)]
@@ -41,6 +41,11 @@ class _Uniform(_Named, tag="uniform"):
 
 
 class _UniformFlip(_Named, tag="uniform-flip"):
+    kappa: OpenShare
+    levels: Annotated[int, Meta(ge=2, le=256)]
+
+
+class _ChannelFlip(_Named, tag="channel-flip"):
     kappa: OpenShare
     levels: Annotated[int, Meta(ge=2, le=256)]
 
@@ -101,7 +106,7 @@ class _Other(Struct):
 
 
 _NOISES: tuple[type[_Named], ...] = (
-    _Gaussian, _LatticeGaussian, _Laplace, _Uniform, _UniformFlip, _Ablation, _Partition,
+    _Gaussian, _LatticeGaussian, _Laplace, _Uniform, _UniformFlip, _ChannelFlip, _Ablation, _Partition,
 )  # fmt: skip
 _ESTIMATORS: tuple[type[_Named], ...] = (_Fixed, _Looks, _EProcess, _Exact, _Proved)
 

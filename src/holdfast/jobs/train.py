@@ -42,8 +42,9 @@ def train(
         threads: processor threads.
         progress: as for `certify`; a function gets an object with `step`, `steps`, `epoch`, `epochs` and `loss`.
         settings: `epochs`, `batch_size`, `optimizer` ("sgd" or "adamw"), `learning_rate`, `weight_decay`, `schedule`
-            ("one-cycle", "cosine" or "constant"), `label_smoothing`, `precision`, `noise_copies`, `shared_noise`,
-            `crop`, `flip`, `ema` and `seed`; `holdfast train --help` has the defaults.
+            ("one-cycle", "cosine", "constant", or "step" with `milestones` and `factor`), `momentum`, `nesterov`,
+            `label_smoothing`, `precision`, `noise_copies`, `shared_noise`, `crop`, `flip`, `resized_crop`,
+            `crop_ratio`, `ema` and `seed`; `holdfast train --help` has the defaults.
 
     Returns:
         The trained model, as `load_model(out)` gives it.

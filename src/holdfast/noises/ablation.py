@@ -33,8 +33,8 @@ class Ablation(MaskingNoise):
 
     Args:
         k: retention constant, the number of pixels kept; at least 1, at most the number of pixels.
-        null: how NULL is encoded, "multichannel" or "mean" (`MaskingNoise`).
-        fill: for "mean", one value for each channel, in input units; `fitted` takes it from the training set.
+        null: how NULL is encoded, "multichannel", "normalized" or "mean" (`MaskingNoise`).
+        fill: for "mean" and "normalized", numbers for each channel that training takes from the training set.
 
     Raises:
         UsageError: a parameter is out of range.

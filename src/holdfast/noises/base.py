@@ -37,6 +37,8 @@ _LARGEST_SCALE = 1e30
 # Draws of large inputs are made in parts of about this many bytes.
 _PART_BYTES = 2**22
 
+_AXES_OF_IMAGES = 3
+
 NOISES: Family[Noise] = Family("noise", "holdfast.noises", "holdfast.noises")
 
 
@@ -123,8 +125,13 @@ class Noise(Named, ABC):
         """Raise UsageError if inputs of this shape and range cannot be smoothed by this noise."""
         pixel_count(shape)
 
-    def fitted(self, mean: tuple[float, ...]) -> Noise:
-        """This noise with the parameters that come from the training set: the mean of each channel."""
+    def fitted(self, mean: tuple[float, ...], deviation: tuple[float, ...] = ()) -> Noise:
+        """This noise with the parameters that come from the training set.
+
+        Args:
+            mean: of each channel, in input units.
+            deviation: standard deviation of each channel.
+        """
         return self
 
     @property
@@ -288,6 +295,11 @@ def pixel_count(shape: Shape) -> int:
     if not shape or any(size < 1 for size in shape):
         raise UsageError(f"inputs have the shape (features,) or (channels, height, width) and the like, got {shape}")
     return shape[0] if len(shape) == 1 else math.prod(shape[1:])
+
+
+def is_picture(shape: Shape) -> bool:
+    """Whether inputs of a shape are images that `grey_or_rgb` draws: (1 or 3, height, width)."""
+    return len(shape) == _AXES_OF_IMAGES and shape[0] in (1, 3)
 
 
 def grey_or_rgb(image: NDArray[np.float32]) -> NDArray[np.uint8]:

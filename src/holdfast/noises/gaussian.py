@@ -13,6 +13,7 @@ from holdfast.stats.rounding import down, normal_quantile_lower, normal_quantile
 from holdfast.types import ClassBounds, Norm
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Generator, Tensor
 
 # torch makes this many values together on a CPU; a remainder at the end is made in another way.
@@ -78,11 +79,22 @@ def lecuyer(noise: Gaussian, bounds: ClassBounds, shape: Shape) -> float | None:
     if not bounds.p_lower > bounds.p_upper:
         return None
     most = 1.0 if bounds.p_upper == 0.0 else min(1.0, 0.5 * math.log(bounds.p_lower / bounds.p_upper))
-    beta = np.linspace(0.0, most, _GRID)[1:]
+    radii = lecuyer_radii(noise, bounds, np.linspace(0.0, most, _GRID)[1:])
+    return max(0.0, float(radii.max(initial=0.0)) * (1 - _SLACK))
+
+
+def lecuyer_radii(noise: Gaussian, bounds: ClassBounds, beta: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`lecuyer`'s radius for each value of its tuning parameter, without a margin for rounding: for figures.
+
+    Args:
+        noise: the noise.
+        bounds: of the probabilities of classes.
+        beta: `(len,)`, above 0 and 1 at most; 0 is returned where a value proves nothing.
+    """
     gap = bounds.p_lower - np.exp(2 * beta) * bounds.p_upper
     with np.errstate(divide="ignore", invalid="ignore"):
         radii = noise.sigma * beta / np.sqrt(2 * np.log(1.25 * (1 + np.exp(beta)) / gap))
-    return max(0.0, float(radii[gap > 0].max(initial=0.0)) * (1 - _SLACK))
+    return np.where(gap > 0, radii, 0.0)
 
 
 @guarantee(Gaussian, norm=Norm.L2, cite="Li et al. 2018, as in Cohen et al. 2019, Appendix I.2")
@@ -92,17 +104,29 @@ def li(noise: Gaussian, bounds: ClassBounds, shape: Shape) -> float | None:
     The largest sigma sqrt(-2/a ln(1 - p_lower - p_upper + 2 m^(1/(1-a)))) over a > 0, where m is the mean of
     p_lower^(1-a) and p_upper^(1-a).
     """
-    first, second = bounds.p_lower, bounds.p_upper
-    if not first > second:
+    if not bounds.p_lower > bounds.p_upper:
         return None
     order = np.concatenate([np.linspace(1e-3, 1 - 1e-3, _GRID), 1 + np.geomspace(1e-3, 1e3, _GRID)])
+    return float(li_radii(noise, bounds, order).max()) * (1 - _SLACK)
+
+
+def li_radii(noise: Gaussian, bounds: ClassBounds, order: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`li`'s radius for each order of the Renyi divergence, without a margin for rounding of the root: for figures.
+
+    Args:
+        noise: the noise.
+        bounds: of the probabilities of classes, of which the lower is above the upper.
+        order: `(len,)`, above 0 and not 1; 0 is returned where an order proves nothing.
+    """
+    first, second = bounds.p_lower, bounds.p_upper
     with np.errstate(all="ignore"):
         # Relative to `second`, so that no power overflows: an infinite mean would vanish under its negative root.
         mean = second * (0.5 * ((second / first) ** (order - 1) + 1)) ** (1 / (1 - order))
         # The root magnifies the rounding of its argument.
         inside = 1 - first - second + 2 * mean + _ROOT_SLACK * (1 + 1 / np.abs(1 - order))
         squares = -2 / order * np.log(inside)
-    return max(0.0, noise.sigma * math.sqrt(max(0.0, float(np.nanmax(squares)))) * (1 - _SLACK))
+    radii: NDArray[np.float64] = noise.sigma * np.sqrt(np.where(squares > 0, squares, 0.0))
+    return radii
 
 
 @guarantee(Gaussian, norm=Norm.LINF, cite="Cohen et al. 2019, Theorem 1, and |d|_2 <= sqrt(d) |d|_inf")

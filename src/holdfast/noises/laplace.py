@@ -105,3 +105,24 @@ def dwork(noise: Laplace, bounds: ClassBounds, shape: Shape) -> float | None:
     # The rounding of a gap near 0 or 1 is absolute: widen it before the logarithm.
     from_gap = -math.log(min(1.0, gap + 2.0**-51))
     return max(0.0, down(noise.b * max(ratio, from_gap) * (1.0 - _SLACK) - _SLACK * noise.b))
+
+
+@guarantee(Laplace, norm=Norm.L1, cite="Teng et al. 2020, Theorem 1, for any class bounds: docs/guarantees.md")
+def quantiles(noise: Laplace, bounds: ClassBounds, shape: Shape) -> float | None:
+    """b/2 (quantile(p_lower) - quantile(p_upper)), the quantiles of Laplace noise with b = 1; never below `dwork`'s.
+
+    quantile(p) is ln(2p) below 1/2 and -ln(2 (1 - p)) above. Tight for all class bounds; with p_upper = 1 - p_lower it
+    is `dwork`'s radius.
+    """
+    if not bounds.p_lower > bounds.p_upper:
+        return None
+    if bounds.p_lower == 1.0 or bounds.p_upper == 0.0:
+        return math.inf
+    apart = _quantile(bounds.p_lower) - _quantile(bounds.p_upper)
+    return max(0.0, down(noise.b / 2.0 * apart * (1.0 - _SLACK) - _SLACK * noise.b))
+
+
+def _quantile(p: float) -> float:
+    """The quantile of Laplace noise with b = 1, to a few units in the last place."""
+    # From 1/2 on, 1 - p has no rounding error.
+    return math.log(2.0 * p) if p < 0.5 else -math.log(2.0 * (1.0 - p))

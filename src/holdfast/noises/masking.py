@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 # NULL pixels in pictures: a colour that grey images do not have and photographs rarely do.
-_NULL_COLOUR = np.array([38, 166, 154], dtype=np.uint8)
+NULL_COLOUR = np.array([38, 166, 154], dtype=np.uint8)
 
 
 class MaskingNoise(Noise):
@@ -29,9 +29,11 @@ class MaskingNoise(Noise):
 
     Attributes:
         null: how NULL is encoded. "multichannel": a value s becomes the pair (s, 1 - s) and NULL (0, 0), which doubles
-            the channels: (red, green, blue, 1 - red, 1 - green, 1 - blue). "mean": NULL is the mean value `fill`
-            of each channel.
-        fill: for "mean", one value for each channel, in input units; `fitted` takes it from the training set.
+            the channels: (red, green, blue, 1 - red, 1 - green, 1 - blue). "normalized": the same, but each channel is
+            first normalized to mean 0 and deviation 1, t = (s - mean) / deviation, and becomes (t, 1 - t): as for
+            ImageNet in Levine & Feizi 2020, footnote 1. "mean": NULL is the mean value `fill` of each channel.
+        fill: in input units, from the training set (`fitted`). For "mean", the mean of each channel; for "normalized",
+            the mean of each channel, then the standard deviation of each.
     """
 
     draws_places: ClassVar[bool] = True
@@ -39,17 +41,17 @@ class MaskingNoise(Noise):
     fill: tuple[float, ...] | None
 
     def __post_init__(self) -> None:
-        if self.null not in ("multichannel", "mean"):
-            raise UsageError(f"null is 'multichannel' or 'mean', got {self.null!r}")
+        if self.null not in ("multichannel", "normalized", "mean"):
+            raise UsageError(f"null is 'multichannel', 'normalized' or 'mean', got {self.null!r}")
         if self.null == "multichannel" and self.fill is not None:
-            raise UsageError("fill belongs to null='mean'; leave it out with null='multichannel'")
+            raise UsageError("fill belongs to null='mean' and null='normalized'; leave it out with null='multichannel'")
         if is_real(self.fill):
             object.__setattr__(self, "fill", (self.fill,))
         if not (self.fill is None or (isinstance(self.fill, tuple | list) and all(map(is_real, self.fill)))):
             raise UsageError(f"fill is one finite number for each channel, in input units, got {self.fill!r}")
 
     def apply(self, x: Tensor, draws: Tensor) -> Tensor:
-        """Masked inputs, encoded: `(batch, 2 x channels, ...)` for "multichannel", the input's shape for "mean"."""
+        """Masked inputs, encoded: the input's shape for "mean", `(batch, 2 x channels, ...)` for the others."""
         noisy = x.new_empty((max(len(x), len(draws)), *self.noisy_shape(tuple(x.shape[1:]))))
         self._encode(noisy, x, draws)
         return noisy
@@ -66,16 +68,19 @@ class MaskingNoise(Noise):
         encoded = noisy.view(len(noisy), -1, values.shape[2])
         where = places.unsqueeze(1).expand(len(noisy), channels, -1)
         kept = values.expand(len(noisy), -1, -1).gather(2, where)
-        if self.null == "multichannel":
-            encoded.zero_()
-            encoded[:, :channels].scatter_(2, where, kept)
-            encoded[:, channels:].scatter_(2, where, 1.0 - kept)
-        else:
+        if self.null == "mean":
             encoded.copy_(x.new_tensor(self._fill_of(channels)).view(1, -1, 1))
             encoded.scatter_(2, where, kept)
+            return
+        if self.null == "normalized":
+            mean, deviation = x.new_tensor(self._fill_of(channels)).view(2, -1, 1)
+            kept = (kept - mean) / deviation
+        encoded.zero_()
+        encoded[:, :channels].scatter_(2, where, kept)
+        encoded[:, channels:].scatter_(2, where, 1.0 - kept)
 
     def noisy_shape(self, shape: Shape) -> Shape:
-        """Twice the channels for "multichannel"; features `(d,)` become `(2, d)`."""
+        """Twice the channels, but for "mean"; features `(d,)` become `(2, d)`."""
         if self.null == "mean":
             return shape
         return (2, shape[0]) if len(shape) == 1 else (2 * shape[0], *shape[1:])
@@ -87,36 +92,44 @@ class MaskingNoise(Noise):
             raise UsageError(
                 f"null='multichannel' encodes s as (s, 1 - s), so inputs must lie in [0, 1]; theirs is [{low}, {high}]"
             )
-        if self.null == "mean":
+        if self.null != "multichannel":
             self._fill_of(channel_count(shape))
 
-    def fitted(self, mean: tuple[float, ...]) -> Self:
-        """With null="mean" and no `fill`: the training set's mean of each channel."""
-        if self.null != "mean" or self.fill is not None:
+    def fitted(self, mean: tuple[float, ...], deviation: tuple[float, ...] = ()) -> Self:
+        """With no `fill`: the training set's mean of each channel, and for "normalized" its deviation."""
+        if self.null == "multichannel" or self.fill is not None:
             return self
-        return cast("Self", replace(cast("Any", self), fill=mean))
+        return cast("Self", replace(cast("Any", self), fill=mean if self.null == "mean" else (*mean, *deviation)))
 
     def render(self, noisy: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """The kept pixels on a background in the NULL colour (multichannel); the image itself (mean)."""
+        """The kept pixels on a background in the NULL colour; with the mean as NULL, the image itself."""
         if self.null == "mean":
             return grey_or_rgb(noisy)
         channels = len(noisy) // 2
-        picture = grey_or_rgb(noisy[:channels])
-        picture[noisy.sum(axis=0) == 0] = _NULL_COLOUR
+        shown = noisy[:channels]
+        if self.null == "normalized":
+            mean, deviation = np.array(self._fill_of(channels), dtype=np.float32).reshape(2, -1, 1, 1)
+            shown = (shown * deviation + mean).clip(0.0, 1.0)
+        picture = grey_or_rgb(shown)
+        picture[(noisy == 0).all(axis=0)] = NULL_COLOUR
         return picture
 
     @property
     def legend(self) -> str:
         """The NULL colour, if there is one."""
-        return "teal pixels were taken away" if self.null == "multichannel" else ""
+        return "" if self.null == "mean" else "teal pixels were taken away"
 
     def _fill_of(self, channels: int) -> tuple[float, ...]:
-        if self.fill is None or len(self.fill) != channels:
+        wanted, count = "one fill value", channels
+        if self.null == "normalized":
+            wanted, count = "a mean and then a deviation above 0 as fill", 2 * channels
+        fill = self.fill or ()
+        if len(fill) != count or (self.null == "normalized" and min(fill[channels:]) <= 0.0):
             raise UsageError(
-                f"null='mean' needs one fill value for each of the {channels} channels, got {self.fill}; "
+                f"null={self.null!r} needs {wanted} for each of the {channels} channels, got {self.fill}; "
                 "training takes them from the training set"
             )
-        return self.fill
+        return fill
 
 
 def check_sets(d: int, k: int) -> None:

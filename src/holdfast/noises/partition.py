@@ -34,8 +34,8 @@ class Partition(MaskingNoise):
         k: approximate number of pixels in a block: blocks may differ by a few.
         pattern: "random", a fixed pseudo-random partition; or "strided", in which the pixels of a block lie on a
             regular grid as far from each other as possible, and so show more of an image.
-        null: how NULL is encoded, "multichannel" or "mean" (`MaskingNoise`).
-        fill: for "mean", one value for each channel, in input units; `fitted` takes it from the training set.
+        null: how NULL is encoded, "multichannel", "normalized" or "mean" (`MaskingNoise`).
+        fill: for "mean" and "normalized", numbers for each channel that training takes from the training set.
 
     Raises:
         UsageError: a parameter is out of range.

@@ -61,7 +61,7 @@ class UniformFlip(Noise):
         """Steps `(num, pixels)`: 0 keeps a pixel, s in 1..K moves it s values further in the cyclic order of all."""
         pixels = pixel_count(tuple(x.shape))
         others = self.others(tuple(x.shape))
-        steps = _uniform_integers(x, (num, pixels), others, generator) + 1
+        steps = uniform_integers(x, (num, pixels), others, generator) + 1
         return self._kept(steps, x, generator)
 
     def draw_parts(self, x: Tensor, num: int, generator: Generator) -> Iterator[Tensor]:
@@ -74,7 +74,7 @@ class UniformFlip(Noise):
             return
         for first in range(0, num, size):
             shape = min(size, num - first), pixels
-            yield self._kept(_uniform_integers(x, shape, others, generator) + 1, x, ahead)
+            yield self._kept(uniform_integers(x, shape, others, generator) + 1, x, ahead)
         generator.set_state(ahead.get_state())
 
     def _kept(self, steps: Tensor, x: Tensor, generator: Generator) -> Tensor:
@@ -135,7 +135,7 @@ class UniformFlip(Noise):
         return count
 
 
-def _uniform_integers(x: Tensor, shape: Shape, count: int, generator: Generator) -> Tensor:
+def uniform_integers(x: Tensor, shape: Shape, count: int, generator: Generator) -> Tensor:
     """Integers from 0 to count - 1, exactly uniform: 63 bits modulo `count`, without the incomplete last round."""
     last = _last(count)
     drawn = x.new_empty(shape).long().random_(generator=generator)
@@ -150,7 +150,7 @@ def _last(count: int) -> int:
 
 
 def _after_integers(x: Tensor, num: int, count: int, generator: Generator) -> Generator | None:
-    """A generator in the state that `generator` will have after `num` of `_uniform_integers`.
+    """A generator in the state that `generator` will have after `num` of `uniform_integers`.
 
     None if one of these is drawn again: then the state is unknown. With 3 channels of 256 levels that happens at most
     once in 2^39 pixels.

@@ -69,8 +69,9 @@ def _open(statement: Statement) -> Statement:
 def at_chance(done: Finished) -> list[Guess]:
     """The networks without an accuracy on the page whose whole interval lies above chance.
 
-    Accuracies are those of runs and of attacks on unchanged images or, without any, the one recorded in training.
-    Chance is one divided by the number of classes, or the share of the most frequent class if that is larger.
+    Accuracies are those of runs, of attacks on unchanged images and of answers without noise or, without any, the one
+    recorded in training. Chance is one divided by the number of classes, or the share of the most frequent class if
+    that is larger.
     """
     guesses = []
     for name, model in done.models.items():
@@ -96,10 +97,15 @@ def _accuracies(model: Trained, done: Finished) -> Iterable[tuple[Measured, floa
             seen = True
             labels = [record.label for record in attack.records]
             yield clean_accuracy(attack), _chance(attack.manifest.data.class_names, labels)
+    for answers in done.answers.values():
+        if answers.sha256 == model.sha256:
+            seen = True
+            classes = len(answers.data.class_names)
+            yield measures.clean(answers), max(1.0 / classes, answers.most / answers.examples)
     if not seen and model.training.get("held_out_accuracy_under_noise") is not None:
-        classes = None if done.kind is None else KINDS[done.kind].classes
+        known = None if done.kind is None else KINDS[done.kind].classes
         majority = model.training.get("held_out_majority") or 0.0
-        yield measures.under_noise(model, "held_out"), max(majority, 1.0 / classes if classes else 0.0)
+        yield measures.under_noise(model, "held_out"), max(majority, 1.0 / known if known else 0.0)
 
 
 def _chance(classes: Sequence[str], labels: Sequence[int]) -> float:

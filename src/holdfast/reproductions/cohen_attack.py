@@ -10,6 +10,7 @@ from holdfast.analysis.gap_pictures import gap_picture
 from holdfast.analysis.gaps import gap
 from holdfast.analysis.published import figure
 from holdfast.reproductions import measures
+from holdfast.reproductions.adversarials import adversarial_gallery
 from holdfast.reproductions.base import Attacking, Finished, Model, Plan, Study, register
 from holdfast.reproductions.models import cifar_gaussian, cohen_run, imagenet_gaussian, mnist_gaussian
 from holdfast.reproductions.pages import Chart, Group, Measured, Page, Row, Statement, Table
@@ -23,12 +24,12 @@ if TYPE_CHECKING:
 _SIGMA = {"mnist": 0.5, "cifar10": 0.25, "imagenet": 0.25}
 _MODELS = {"mnist": mnist_gaussian, "cifar10": cifar_gaussian, "imagenet": imagenet_gaussian}
 _LIMIT = {"smoke": 10, "small": 100, "full": 500}
-# Appendix J.3: the mean loss over noisy copies, redrawn in each step. The numbers of steps and copies
-# are not in our copy of the text; at full scale they are what a GPU does in a day.
+# Appendix J.3: the mean loss over noisy copies, redrawn in each step, from the unchanged image on. The numbers of steps
+# and copies are not in our copy of the text; at full scale they are what a GPU does in a day.
 _ATTACK = {
-    "smoke": "smooth-pgd:steps=5,samples=8,objective=expected",
-    "small": "smooth-pgd:objective=expected",
-    "full": "smooth-pgd:samples=1000,objective=expected",
+    "smoke": "smooth-pgd:steps=5,samples=8,objective=expected,start=input",
+    "small": "smooth-pgd:objective=expected,start=input",
+    "full": "smooth-pgd:samples=1000,objective=expected,start=input",
 }
 _FACTORS = {1.0: None, 1.5: "radius 1.5R", 2.0: "radius 2R"}
 
@@ -93,13 +94,19 @@ def page(done: Finished) -> Page:
         ),
         statements=_statements(attacks, found),
         notes=(
-            "The attack is that of Appendix J.3: projected ascent of the mean loss over noisy copies, here from a "
-            "random start, with steps that reach twice across the ball, and "
+            "The attack is that of Appendix J.3: projected ascent of the mean loss over noisy copies, from the "
+            "unchanged image, with steps of constant length that together reach twice across the ball, and "
             f"{attacks[1.0].manifest.attack['samples']:,} copies in each of {attacks[1.0].manifest.attack['steps']} "
             "steps. The paper itself says that an attacker would want another objective; the attack of Salman et al. "
             "2019 ascends the loss of the mean prediction (`holdfast attack smooth-pgd`).",
         ),
         warning=measures.UNTRAINED if done.pipeline_check else "",
+        pictures=adversarial_gallery(
+            f"cohen-attack-{kind}-adversarials",
+            "Adversarials of the smoothed classifier",
+            {f"within {factor:g} R": attacks[factor] for factor in (1.5, 2.0)},
+            "The noise is not shown.",
+        ),
     )
 
 
@@ -199,5 +206,6 @@ STUDY = register(
         cost={"smoke": "2 minutes", "small": "1 to 2 hours on 2 cores", "full": "a day on a GPU"},
         plan=plan,
         page=page,
+        items=("C59", "C60"),
     )
 )

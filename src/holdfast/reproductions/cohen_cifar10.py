@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from holdfast.analysis.lines import Line
 from holdfast.analysis.lines import picture as line_picture
-from holdfast.analysis.projections import compared, rescaled, thinned, with_alpha
+from holdfast.analysis.projections import rescaled
 from holdfast.analysis.published import curve
-from holdfast.reproductions import measures
+from holdfast.reproductions import measures, undefended
 from holdfast.reproductions.base import Finished, Plan, Study, register
-from holdfast.reproductions.cohen import group_of, never_smaller
+from holdfast.reproductions.cohen import group_of
+from holdfast.reproductions.cohen_figure_8 import FigureEight
 from holdfast.reproductions.defences import images
-from holdfast.reproductions.models import TRAINED_AS_COHEN, cifar_consistency, cifar_gaussian, cohen_run
+from holdfast.reproductions.models import (
+    TRAINED_AS_COHEN,
+    cifar_consistency,
+    cifar_gaussian,
+    cifar_undefended,
+    cohen_run,
+)
 from holdfast.reproductions.pages import Chart, Group, Page, Row, Statement, Table
-
-if TYPE_CHECKING:
-    from holdfast.analysis.runs import CertifiedRun
 
 _SIGMAS = {"smoke": (0.25,), "small": (0.25, 0.5), "full": (0.12, 0.25, 0.5, 1.0)}
 # Sigmas also trained with consistency regularization, which costs twice as much.
@@ -24,9 +26,6 @@ _CONSISTENT = {"smoke": (0.25,), "small": (), "full": (0.25, 0.5)}
 _RADII = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 # Figure 8 needs one classifier; every scale has this one.
 _FIGURE_8 = "cifar10-sigma0.25"
-_FEW_RADII = (0.25, 0.5, 0.75)
-_SAMPLES = (100, 1_000, 10_000, 100_000, 1_000_000)
-_ALPHAS = (0.1, 0.01, 0.001, 0.0001)
 _N = 100_000
 
 
@@ -36,7 +35,9 @@ def plan(scale: str, kind: str) -> Plan:
         *(cifar_gaussian(scale, sigma) for sigma in _SIGMAS[scale]),
         *(cifar_consistency(scale, sigma) for sigma in _CONSISTENT[scale]),
     )
-    return Plan(models, tuple(cohen_run(scale, model) for model in models))
+    runs = tuple(cohen_run(scale, model) for model in models)
+    clean = cifar_undefended(scale)
+    return Plan((*models, clean), runs, attacks=(undefended.attacking(scale, clean, runs[0]),))
 
 
 def page(done: Finished) -> Page:
@@ -45,8 +46,8 @@ def page(done: Finished) -> Page:
     # Below full scale, the network is smaller.
     same = done.scale == "full"
     run = done.runs[_FIGURE_8]
-    bounds, counts, alphas = _other_bounds(run), _other_counts(run), _other_alphas(run)
-    made = measures.settings(run, done.model_of(_FIGURE_8))
+    eight = FigureEight.of(run, "sigma = 0.25", measures.settings(run, done.model_of(_FIGURE_8)))
+    dashed = undefended.Dashed.of(done, "cifar10-undefended", {s: done.runs[name] for name, s in runs.items()}, _RADII)
     intro = (
         "Gaussian noise and Theorem 1. The paper has ResNet-110 and certifies with n0 = 100, n = 100,000 and "
         "alpha = 0.001; the settings used here are beside the numbers. First column: the paper's own "
@@ -65,28 +66,17 @@ def page(done: Finished) -> Page:
                 differences=same,
             ),
             *_consistency(done),
+            dashed.table(),
             _beside_logs(done, runs),
-            _comparison("Figure 8, left: theorems", bounds, made, "The paper prints no numbers."),
-            _comparison(
-                "Figure 8, middle: other n",
-                counts,
-                made,
-                f"Projected as in the paper (Appendix J.2): n votes with the shares of the "
-                f"{run.manifest.estimator['n']:,} votes cast. 'n drawn' is a random part of the votes instead, "
-                "distributed like n samples. Neither is the run's guarantee.",
-            ),
-            _comparison(
-                "Figure 8, right: other alpha",
-                alphas,
-                made,
-                "The same votes at other failure probabilities, for comparison: the run's alpha was fixed beforehand.",
-            ),
+            *eight.tables(),
         ),
         charts=(
-            _chart(
-                "6",
-                "Certified accuracy for each sigma",
-                [measures.drawn(done.runs[name], name, "cifar10") for name in runs],
+            Chart(
+                "cohen-cifar10-figure-6.svg",
+                "Figure 6: Certified accuracy for each sigma",
+                "Bands: pointwise 95% intervals. Dashed vertical lines: the largest radius that n and alpha allow. "
+                "Diamonds: published figures.",
+                lambda: measures.picture([measures.drawn(done.runs[name], name, "cifar10") for name in runs]),
             ),
             Chart(
                 "cohen-cifar10-logs.svg",
@@ -94,11 +84,10 @@ def page(done: Finished) -> Page:
                 "Certified accuracy over the radius, in the authors' published logs and here.",
                 lambda: _draw_logs(done, runs),
             ),
-            _chart("8-left", "Three theorems on the same votes", list(bounds.values())),
-            _chart("8-middle", "Projection to other n", [each for name, each in counts.items() if "drawn" not in name]),
-            _chart("8-right", "Other alpha on the same votes", list(alphas.values())),
+            dashed.chart("cohen-cifar10"),
+            *eight.charts("cohen-cifar10"),
         ),
-        statements=_statements(done, bounds, alphas),
+        statements=(*eight.statements(), *_trade(done), dashed.statement()),
         notes=_gap(done),
     )
 
@@ -145,56 +134,13 @@ def _draw_logs(done: Finished, runs: dict[str, float]) -> str:
     return line_picture(drawn, "L2 radius", "certified accuracy", share=True)
 
 
-def _other_bounds(run: CertifiedRun) -> dict[str, CertifiedRun]:
-    return {name: measures.drawn(compared(run, guarantee=name), name) for name in ("cohen", "li", "lecuyer")}
-
-
-def _other_counts(run: CertifiedRun) -> dict[str, CertifiedRun]:
-    cast = run.manifest.estimator["n"]
-    projected = {f"n = {n:,}": rescaled(run, n) for n in _SAMPLES}
-    drawn = {f"{n:,} drawn": thinned(run, n) for n in _SAMPLES if n < cast}
-    return {name: measures.drawn(each, name) for name, each in {**projected, **drawn}.items()}
-
-
-def _other_alphas(run: CertifiedRun) -> dict[str, CertifiedRun]:
-    return {f"alpha = {a:g}": measures.drawn(with_alpha(run, a), f"alpha = {a:g}") for a in _ALPHAS}
-
-
-def _comparison(title: str, runs: dict[str, CertifiedRun], settings: str, note: str) -> Table:
-    """A table with one row for each variant and one column for each radius."""
-    rows = tuple(Row(name, None, tuple(measures.certified(run, _FEW_RADII))) for name, run in runs.items())
-    columns = tuple(f"r = {radius:g}" for radius in _FEW_RADII)
-    return Table(title, columns, (Group("sigma = 0.25", settings, rows),), (note,), published=False)
-
-
-def _chart(number: str, title: str, runs: list[CertifiedRun]) -> Chart:
-    return Chart(
-        f"cohen-cifar10-figure-{number}.svg",
-        f"Figure {number.replace('-', ', ')}: {title}",
-        "Bands: pointwise 95% intervals. Dashed vertical lines: the largest radius that n and alpha allow."
-        + (" Diamonds: published figures." if number == "6" else ""),
-        lambda: measures.picture(runs),
-    )
-
-
-def _statements(
-    done: Finished, bounds: dict[str, CertifiedRun], alphas: dict[str, CertifiedRun]
-) -> tuple[Statement, ...]:
-    """What the paper says about its figures."""
-    statements = [
-        never_smaller(bounds["cohen"], bounds["li"], _FEW_RADII, "Theorem 1 certifies at least what Li et al. do"),
-        never_smaller(bounds["li"], bounds["lecuyer"], _FEW_RADII, "Li et al. certify at least what Lecuyer et al. do"),
-    ]
-    first, last = (measures.certified(alphas[f"alpha = {a:g}"], [0.25])[0] for a in (_ALPHAS[0], _ALPHAS[-1]))
-    little = 100.0 * ((first.value or 0.0) - (last.value or 0.0))
-    statements.append(
-        Statement(f"alpha matters little: 0.1 against 0.0001 is {little:.1f} points at r = 0.25", little <= 10.0)
-    )
-    if "cifar10-sigma0.5" in done.runs:
-        low, high = (measures.certified(done.runs[f"cifar10-sigma{s}"], [0.25, 1.0]) for s in ("0.25", "0.5"))
-        trade = (low[0].value or 0.0) >= (high[0].value or 0.0) and (high[1].value or 0.0) > (low[1].value or 0.0)
-        statements.append(Statement("sigma trades accuracy for radius: 0.25 wins at r = 0.25, 0.5 at r = 1", trade))
-    return tuple(statements)
+def _trade(done: Finished) -> tuple[Statement, ...]:
+    """What the paper says about Figure 6: sigma trades accuracy for radius."""
+    if "cifar10-sigma0.5" not in done.runs:
+        return ()
+    low, high = (measures.certified(done.runs[f"cifar10-sigma{s}"], [0.25, 1.0]) for s in ("0.25", "0.5"))
+    trade = (low[0].value or 0.0) >= (high[0].value or 0.0) and (high[1].value or 0.0) > (low[1].value or 0.0)
+    return (Statement("sigma trades accuracy for radius: 0.25 wins at r = 0.25, 0.5 at r = 1", trade),)
 
 
 def _gap(done: Finished) -> tuple[str, ...]:
@@ -224,5 +170,6 @@ STUDY = register(
         cost={"smoke": "2 minutes", "small": "1 hour for each sigma on a core", "full": "days on a GPU"},
         plan=plan,
         page=page,
+        items=("C46", "C47", "C49", "C50", "C51", "C56", "C67"),
     )
 )

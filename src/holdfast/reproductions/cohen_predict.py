@@ -1,8 +1,9 @@
-"""Cohen et al. 2019, Table 4: Predict with few samples, drawn from the stored votes of a certification."""
+"""Cohen et al. 2019, Table 4: Predict with few samples, drawn from a certification's votes; and the time it takes."""
 
 from __future__ import annotations
 
 from collections import Counter
+from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ from holdfast.analysis.projections import parted
 from holdfast.analysis.published import figure
 from holdfast.estimators import prediction
 from holdfast.reproductions import measures
-from holdfast.reproductions.base import Finished, Model, Plan, Study, register
+from holdfast.reproductions.base import Finished, Model, Plan, Study, Timing, register
 from holdfast.reproductions.models import cifar_gaussian, cohen_run, imagenet_gaussian
 from holdfast.reproductions.pages import Group, Measured, Page, Row, Statement, Table
 from holdfast.stats.datasets import proportion
@@ -22,13 +23,20 @@ if TYPE_CHECKING:
 _SIGMA = 0.25
 _ALPHA = 0.001
 _SAMPLES = (100, 1_000, 10_000)
+# Samples of an answer -> images to time. The paper states the time of 100 and of 10,000 samples.
+_TIMED = {"smoke": {100: 2}, "small": {100: 10}, "full": {100: 100, 10_000: 20}}
 _OUTCOMES = ("correct, accurate", "correct, inaccurate", "incorrect, accurate", "incorrect, inaccurate", "abstain")
 
 
 def plan(scale: str, kind: str) -> Plan:
-    """The model and the run of the tables for this sigma."""
+    """The model and the run of the tables for this sigma, and answers to time."""
     model = _model(scale, kind)
-    return Plan((model,), (cohen_run(scale, model),))
+    timings = tuple(Timing(_timing(n), model.name, n, _ALPHA, limit) for n, limit in _TIMED[scale].items())
+    return Plan((model,), (cohen_run(scale, model),), timings=timings)
+
+
+def _timing(n: int) -> str:
+    return f"predict-n{n}"
 
 
 def _model(scale: str, kind: str) -> Model:
@@ -69,7 +77,10 @@ def page(done: Finished) -> Page:
             *([measures.SMOKE] if done.scale == "smoke" else []),
             *done.notes,
         ),
-        tables=(Table("Table 4: answers with n samples", ("here",), groups, _left_out(cast), differences=comparable),),
+        tables=(
+            Table("Table 4: answers with n samples", ("here",), groups, _left_out(cast), differences=comparable),
+            _times(done),
+        ),
         statements=(
             Statement.compared(
                 "more samples abstain less",
@@ -91,6 +102,22 @@ def page(done: Finished) -> Page:
         ),
         warning=measures.UNTRAINED if done.pipeline_check else "",
     )
+
+
+def _times(done: Finished) -> Table:
+    """Seconds of an answer beside those of the paper; nothing is claimed about them."""
+    groups = []
+    for each in done.timed.values():
+        table = "Sec. 4" if each.n == _SAMPLES[0] else "Appendix E.2"
+        printed = figure("Cohen", table, "seconds per image", "ImageNet", method="Predict", n=each.n)
+        found = Measured(median(each.seconds), "seconds", min(each.seconds), max(each.seconds), True, 3)
+        rows = (Row("seconds per image", printed, (found,)),)
+        groups.append(Group(f"n = {each.n:,}", f"{len(each.seconds)} images, one at a time; {each.machine}", rows))
+    note = (
+        "Median, with the smallest and the largest time in brackets. The paper's times are for ResNet-50 on an "
+        "NVIDIA RTX 2080 Ti: another machine, so no differences are shown, and nothing is concluded from the times."
+    )
+    return Table("Time of Predict", ("here",), tuple(groups), (note,), differences=False)
 
 
 def _outcomes(run: CertifiedRun, n: int) -> Counter[str]:
@@ -120,7 +147,7 @@ def _left_out(cast: int) -> tuple[str, ...]:
 STUDY = register(
     Study(
         name="cohen-predict",
-        title="Cohen et al. 2019, Table 4: Predict with few samples",
+        title="Cohen et al. 2019, Table 4: Predict with few samples, and its time",
         data=("imagenet", "cifar10"),
         cost={
             "smoke": "1 minute",
@@ -129,5 +156,6 @@ STUDY = register(
         },
         plan=plan,
         page=page,
+        items=("C57", "C58"),
     )
 )

@@ -12,6 +12,13 @@ from holdfast.reproductions.pages import Group, Row
 if TYPE_CHECKING:
     from holdfast.reproductions.base import Finished
 
+AMONG = "median certified robustness among certified images"
+# What the rows of a group are, for the page.
+ABOUT_MEDIANS = (
+    "The median counts images that are not certified for their true class as minus infinity. Below it stands the "
+    "median of the certified ones alone, whose interval covers the sampling of images only."
+)
+
 _QUANTITIES = (
     ("accuracy", "classification accuracy", measures.accuracy),
     ("abstains", "abstained", measures.abstentions),
@@ -20,7 +27,7 @@ _QUANTITIES = (
 
 
 def group_of(done: Finished, name: str, title: str, table: str, dataset: str, **settings: object) -> Group:
-    """The settings of a run and its three quantities, with the run's bounds and with bounds on all classes.
+    """The settings of a run and its four quantities, with the run's bounds and with bounds on all classes.
 
     Args:
         done: the results of the study.
@@ -32,8 +39,12 @@ def group_of(done: Finished, name: str, title: str, table: str, dataset: str, **
     """
     run = done.runs[name]
     split = compared(run, bounds="split")
-    rows = tuple(
+    rows = [
         Row(quantity, figure("Levine", table, metric, dataset, **settings), (measure(run), measure(split)))
         for quantity, metric, measure in _QUANTITIES
-    )
-    return Group(title, measures.settings(run, done.model_of(name)), rows)
+    ]
+    # The text gives this one for ImageNet alone.
+    published = figure("Levine", "Results", AMONG, dataset, **settings) if dataset == "ImageNet" else None
+    found = measures.median_among_certified(run), measures.median_among_certified(split)
+    rows.append(Row("median of certified", published, found))
+    return Group(title, measures.settings(run, done.model_of(name)), tuple(rows))

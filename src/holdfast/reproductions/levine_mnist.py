@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from holdfast.reproductions import measures
 from holdfast.reproductions.base import Finished, Plan, Study, register
-from holdfast.reproductions.levine import group_of
+from holdfast.reproductions.copies import copies_gallery
+from holdfast.reproductions.levine import ABOUT_MEDIANS, group_of
 from holdfast.reproductions.models import mnist, mnist_run
 from holdfast.reproductions.pages import Chart, Group, Page, Statement, Table
 
@@ -42,7 +43,7 @@ def page(done: Finished) -> Page:
             *done.notes,
         ),
         tables=(
-            Table("Table 1: pixels kept", measures.COLUMNS, table_1),
+            Table("Table 1: pixels kept", measures.COLUMNS, table_1, (ABOUT_MEDIANS,)),
             Table("Table 8: encodings of NULL", measures.COLUMNS, table_8),
         ),
         charts=(
@@ -55,13 +56,17 @@ def page(done: Finished) -> Page:
                 ),
             ),
         ),
+        pictures=copies_gallery(
+            "levine-mnist-figure-1",
+            "Figure 1: ablated copies with the base classifier's labels",
+            {f"k = {k}": done.runs[f"mnist-k{k}"] for k in kept if k in _DRAWN or len(kept) <= len(_DRAWN)},
+        ),
         statements=_statements(done, table_1),
         notes=(
             f"The network is the paper's (Table 9), trained with another optimizer, schedule and number of epochs, "
             f"and with {_masks(done)}; the paper shares one mask within a minibatch."
             if done.scale != "full"
-            else "Training is the paper's (Tables 9 and 10), except for a cosine schedule instead of one step of the "
-            "learning rate and for Nesterov momentum.",
+            else "Training is the paper's (Tables 9 and 10), with momentum that is not Nesterov's, as in its program.",
         ),
     )
 
@@ -77,7 +82,7 @@ def _statements(done: Finished, groups: tuple[Group, ...]) -> tuple[Statement, .
     """The goals of this study, and what the paper says about k."""
     statements = []
     for group in groups:
-        accuracy, _, median = group.rows
+        accuracy, _, median, _ = group.rows
         if accuracy.gap is not None:
             near = abs(accuracy.gap) <= 2.5
             statements.append(Statement(f"{group.title}: accuracy within 2.5 points of the paper's", near))
@@ -103,5 +108,6 @@ STUDY = register(
         cost={"smoke": "1 minute", "small": "1 to 1.5 hours on 2 cores", "full": "hours on a GPU"},
         plan=plan,
         page=page,
+        items=("L9", "L10", "L11", "L12", "L21", "L28", "L29"),
     )
 )

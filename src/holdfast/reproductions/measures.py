@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from holdfast.analysis.accuracy import median_interval
+from holdfast.analysis.accuracy import certified_correctly, median_interval
+from holdfast.analysis.accuracy import median_among_certified as _median_among_certified
 from holdfast.analysis.charts import MOST_STEPS
 from holdfast.analysis.charts import picture as curve_picture
 from holdfast.analysis.curves import curves
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.analysis.runs import CertifiedRun
-    from holdfast.reproductions.base import Trained
+    from holdfast.reproductions.base import Answered, Trained
 
 SMOKE = "This is a smoke run: it shows that everything works, and its numbers mean nothing."
 UNTRAINED = (
@@ -48,6 +49,27 @@ def median(run: CertifiedRun) -> Measured:
     """The median certified radius in pixels, with an interval for the median of all images of this kind."""
     lower, upper = median_interval(run.results, run.alpha)
     return Measured(summarize(run, ()).median_certified_radius, "pixels", lower, upper, True)
+
+
+def median_among_certified(run: CertifiedRun) -> Measured:
+    """The median radius of the images certified for their true class, in pixels.
+
+    Its interval is for the median of all images that this procedure certifies so. It covers the sampling of images
+    alone: of the certified ones, more than a share alpha may be certified falsely.
+    """
+    certified = certified_correctly(run.results)
+    lower, upper = median_interval(certified, 0.0) if certified else (None, None)
+    return Measured(_median_among_certified(run.results), "pixels", lower, upper, True)
+
+
+def clean(answers: Answered) -> Measured:
+    """The share of images that a classifier answers correctly without noise."""
+    return Measured.share(proportion(answers.right, answers.examples))
+
+
+def share_of(hits: int, examples: int) -> Measured:
+    """A share of examples with its exact interval; N/A without any."""
+    return Measured.share(proportion(hits, examples)) if examples else Measured(None, "share", interval=True)
 
 
 def certified(run: CertifiedRun, radii: Sequence[float]) -> list[Measured]:
@@ -80,7 +102,7 @@ def picture(runs: Sequence[CertifiedRun]) -> str:
 def settings(run: CertifiedRun, model: Trained) -> str:
     """The settings of a run in one sentence: model, training, images and samples."""
     manifest, data = run.manifest, run.data
-    chosen = which([result.index for result in run.results], data.size)
+    chosen = "a random sample" if data.sample else which([result.index for result in run.results], data.size)
     count = f"{len(run.results):,} of {data.size:,} test images{f' ({chosen})' if chosen else ''}"
     trained_for = "" if model.noise == run.method else f", trained for {model.noise}"
     return (
@@ -96,6 +118,8 @@ def training(model: Trained) -> str:
         return f"{model.architecture}, untrained"
     if made.get("recipe") == "imported":
         return f"{model.architecture}, weights of {made.get('file', 'others')}"
+    if made.get("recipe") == "given":
+        return f"{model.architecture}, as given in {made.get('file', 'a file')}"
     copies = made.get("noise_copies", 1)
     several = "" if copies == 1 else f" x {copies} noisy copies"
     recipe = "" if made.get("recipe") == "noise" else f", {with_fractions(str(made.get('recipe')))}"

@@ -8,18 +8,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from holdfast.reproductions.base import Certification, Model
+from holdfast.reproductions.base import Answering, Certification, Model
 
 # As in both papers on CIFAR-10.
 _AUGMENTED: dict[str, Any] = {"crop": 4, "flip": True}
 # For the notes of the pages about Cohen et al.
 TRAINED_AS_COHEN = (
-    "The paper does not say how long its networks are trained: epochs, batches and weight decay are the defaults of "
-    "its public training program (90 epochs), except for a cosine schedule instead of steps of the learning rate, and "
-    "for Nesterov momentum."
+    "The paper does not say how long its networks are trained: epochs (90), minibatches (400), the learning rate and "
+    "its steps, momentum and weight decay are those of its public training program and of the commands that it gives."
 )
-# For the notes of the pages about ImageNet.
-FIXED_CROP = "Unlike in the paper, training images are only mirrored at random, and always cropped to the centre."
 
 # The cost of the studies on ImageNet.
 IMAGENET_COST = {
@@ -44,13 +41,27 @@ _FAST: dict[str, Any] = {
     "schedule": "one-cycle",
     "noise_copies": 3,
 }
-# Levine & Feizi 2020, Table 10, except for a cosine instead of one step of the learning rate, and Nesterov momentum.
+# Stochastic gradient descent with momentum, as both papers name it: their programs do not ask torch for Nesterov's.
+_SGD: dict[str, Any] = {"optimizer": "sgd", "momentum": 0.9, "nesterov": False, "schedule": "step", "factor": 0.1}
+# Levine & Feizi 2020, Table 10: the learning rate is .01 in epochs 1 to 200, and .001 in epochs 201 to 400.
 _LEVINE: dict[str, Any] = {
+    **_SGD,
     "batch_size": 128,
-    "optimizer": "sgd",
     "learning_rate": 0.01,
+    "milestones": (200,),
     "weight_decay": 0.0,
-    "schedule": "cosine",
+    "shared_noise": True,
+}
+# The same, Table 12: .1 for 21 epochs, .01 for 10, .001 for 5. Random resizing and cropping is that of its program.
+_LEVINE_IMAGENET: dict[str, Any] = {
+    **_SGD,
+    "epochs": 36,
+    "batch_size": 256,
+    "learning_rate": 0.1,
+    "milestones": (21, 31),
+    "weight_decay": 1e-4,
+    "resized_crop": (0.08, 1.0),
+    "flip": True,
     "shared_noise": True,
 }
 _MNIST_EPOCHS = {"smoke": 8, "small": 32, "full": 400}
@@ -67,21 +78,26 @@ _CIFAR_FAST: dict[str, Any] = {
     "ema": 0.995,
 }
 # The paper does not state how long its networks are trained. These are the defaults of the training program of Cohen et
-# al. (github.com/locuslab/smoothing, code/train.py), except for a cosine instead of steps of the learning rate, and
-# Nesterov momentum.
+# al. (github.com/locuslab/smoothing, code/train.py) and the minibatches of the commands in its experiments.MD.
 _COHEN: dict[str, Any] = {
+    **_SGD,
     "epochs": 90,
-    "batch_size": 256,
-    "optimizer": "sgd",
+    "batch_size": 400,
     "learning_rate": 0.1,
+    "milestones": (30, 60),
     "weight_decay": 1e-4,
-    "schedule": "cosine",
 }
 # Up to this sigma, Jeong & Shin 2020 double the weight of consistency.
 _SMALL_SIGMA = 0.25
 _CIFAR_EPOCHS = {"smoke": 3, "small": 22}
 _ABLATION_EPOCHS = {"smoke": 3, "small": 10}
 _CIFAR_PART = {"smoke": 100, "small": 1, "full": 1}
+# Images, every and limit, of networks without protection; otherwise all.
+_UNPROTECTED: dict[tuple[str, str], tuple[int, int | None]] = {
+    ("cifar10", "smoke"): (100, None),
+    ("imagenet", "smoke"): (1, 2),
+    ("imagenet", "small"): (1, 100),
+}
 # With few steps on few images, an average over hundreds of steps would still be near the initial weights.
 _CIFAR_SMOKE: dict[str, Any] = {"batch_size": 50, "ema": 0.9}
 
@@ -132,6 +148,13 @@ def cifar_gaussian(scale: str, sigma: float) -> Model:
     return Model(name, noise, "resnet20", settings, part=_CIFAR_PART[scale], checked=CHECKED[scale])
 
 
+def cifar_undefended(scale: str) -> Model:
+    """The network of `cifar_gaussian` trained on clean images, for the dashed line of Figure 6."""
+    plain = cifar_gaussian(scale, 0.25)
+    training = {**(plain.training or {}), "recipe": "standard"}
+    return replace(plain, name="cifar10-undefended", noise=None, training=training)
+
+
 def cifar_consistency(scale: str, sigma: float) -> Model:
     """The same network, epochs and optimizer with consistency regularization (Jeong & Shin 2020, Table 2)."""
     plain = cifar_gaussian(scale, sigma)
@@ -156,13 +179,35 @@ def cifar_ablation(
     named = f"cifar10-{name}"
     if scale == "full":
         settings = {**_LEVINE, **_AUGMENTED, "weight_decay": 5e-4, "epochs": 400}
-        return Model(named, noise, architecture or "resnet18", settings)
+        network = architecture or "resnet18"
+        return Model(named, noise, network, settings, {"stem": "cifar"} if network == "resnet50" else {})
     passes = epochs or _ABLATION_EPOCHS[scale]
     # Augmentation would prevent overfitting.
     regularization = _AUGMENTED if epochs is None else {"weight_decay": 0.0}
     settings = {**_cifar_fast(scale), "epochs": passes, **regularization}
     part = _CIFAR_PART[scale] if scale == "smoke" or epochs is None else 20
     return Model(named, noise, architecture or "resnet20", settings, part=part, checked=CHECKED[scale])
+
+
+def cifar_unprotected(scale: str) -> Model:
+    """The network of the ablation on CIFAR-10 without protection: trained like it (Table 11), without noise."""
+    like = cifar_ablation(scale, "ablation:k=75", "unprotected")
+    epochs = _CIFAR_EPOCHS.get(scale, (like.training or {})["epochs"])
+    training = {**(like.training or {}), "recipe": "standard", "epochs": epochs, "shared_noise": False}
+    return replace(like, noise=None, training=training)
+
+
+def imagenet_unprotected(scale: str) -> Model:
+    """The network of the ablation on ImageNet without protection; with random weights below full scale."""
+    like = imagenet_ablation(scale, 1000)
+    training = None if like.training is None else {**like.training, "recipe": "standard", "shared_noise": False}
+    return replace(like, name="imagenet-unprotected", noise=None, training=training)
+
+
+def unprotected(scale: str, kind: str, model: Model) -> Answering:
+    """The answers of a network without protection: all test images of CIFAR-10, all validation images of ImageNet."""
+    every, limit = _UNPROTECTED.get((kind, scale), (1, None))
+    return Answering(model.name, model.name, every, limit)
 
 
 def cifar_ablation_run(scale: str, model: Model) -> Certification:
@@ -173,25 +218,29 @@ def cifar_ablation_run(scale: str, model: Model) -> Certification:
 
 
 def imagenet_ablation(scale: str, k: int) -> Model:
-    """ResNet-50 as Levine & Feizi 2020 trained it (Table 12); with random weights below full scale."""
-    settings = {**_COHEN, "epochs": 36, "flip": True, "shared_noise": True} if scale == "full" else None
-    return Model(f"imagenet-k{k}", f"ablation:k={k}", "resnet50", settings)
+    """ResNet-50 as Levine & Feizi 2020 trained it (Table 12, footnote 1); with random weights below full scale."""
+    settings = _LEVINE_IMAGENET if scale == "full" else None
+    return Model(f"imagenet-k{k}", f"ablation:k={k},null=normalized", "resnet50", settings)
 
 
 def imagenet_ablation_run(scale: str, model: Model) -> Certification:
-    """n0 = 1,000, n = 10,000, alpha = 0.05, 400 images."""
-    every, limit, n0, n = {
-        "smoke": (1, 1, 10, 30),
-        "small": (1, 20, 50, 200),
-        "full": (125, 400, 1_000, 10_000),
-    }[scale]
-    return Certification(model.name, model.name, every, n0, n, 0.05, limit, precision=PRECISION[scale])
+    """n0 = 1,000, n = 10,000, alpha = 0.05, 400 random images; below full scale the first ones."""
+    limit, n0, n = {"smoke": (1, 10, 30), "small": (20, 50, 200), "full": (None, 1_000, 10_000)}[scale]
+    sample = "400" if scale == "full" else None
+    return Certification(model.name, model.name, 1, n0, n, 0.05, limit, precision=PRECISION[scale], sample=sample)
 
 
 def imagenet_gaussian(scale: str, sigma: float) -> Model:
     """ResNet-50 as Cohen et al. 2019 trained it; with random weights below full scale."""
-    training = {**_COHEN, "flip": True} if scale == "full" else None
+    training = {**_COHEN, "resized_crop": (0.08, 1.0), "flip": True} if scale == "full" else None
     return Model(f"imagenet-sigma{sigma:g}", f"gaussian:sigma={sigma:g}", "resnet50", training)
+
+
+def imagenet_plain(scale: str) -> Model:
+    """ResNet-50 without noise, for attacks; with random weights below full scale."""
+    noisy = imagenet_gaussian(scale, 0.25)
+    training = None if noisy.training is None else {**noisy.training, "recipe": "standard"}
+    return replace(noisy, name="imagenet-plain", noise=None, training=training)
 
 
 def cohen_run(scale: str, model: Model, sigma: float | None = None) -> Certification:

@@ -1,4 +1,4 @@
-"""The contents of a study's page as data: tables of published and reproduced numbers, charts and statements."""
+"""The contents of a study's page as data: tables of published and reproduced numbers, charts, pictures, statements."""
 
 from __future__ import annotations
 
@@ -6,15 +6,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from holdfast.analysis import formats
+from holdfast.analysis.pictures import png
 from holdfast.stats.datasets import Proportion
 from holdfast.stats.rounding import show_down
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from holdfast.analysis.published import PublishedFigure
 
 NOTHING = "-"
+# Smaller pictures are enlarged to this many pixels a side.
+_LEAST_SIDE = 112
 
 
 @dataclass(frozen=True)
@@ -180,6 +186,80 @@ class Chart:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A picture of a gallery.
+
+    Attributes:
+        png: its file.
+        caption: what stands under it, such as its class; empty for nothing.
+    """
+
+    png: bytes
+    caption: str = ""
+
+    @classmethod
+    def of(cls, pixels: NDArray[np.uint8], caption: str = "") -> Picture:
+        """A picture of `(height, width, 3)` pixels; small ones are enlarged, each pixel a square.
+
+        Raises:
+            MissingExtraError: pillow is not installed.
+        """
+        return cls(png(pixels, least=_LEAST_SIDE), caption)
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A row of a gallery: pictures of one thing, which its title names."""
+
+    title: str
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Rows of pictures.
+
+    Attributes:
+        file: how the names of its files beside the page begin.
+        title: what it shows.
+        caption: what a reader must know, such as how changes are drawn.
+        columns: what the pictures of each column are.
+        strips: at least one row, each with one picture a column.
+    """
+
+    file: str
+    title: str
+    caption: str
+    columns: tuple[str, ...]
+    strips: tuple[Strip, ...]
+
+    def __post_init__(self) -> None:
+        for strip in self.strips:
+            if len(strip.pictures) != len(self.columns):
+                raise ValueError(
+                    f"{self.file}: the row {strip.title!r} has {len(strip.pictures)} pictures, expected "
+                    f"{len(self.columns)}, one for each of {', '.join(self.columns)}"
+                )
+
+    def name(self, row: int, column: int) -> str:
+        """The name of a picture's file beside the page; rows and columns count from 0."""
+        return f"{self.file}-{row + 1}-{column + 1}.png"
+
+    def alt(self, row: int, column: int) -> str:
+        """What a picture shows, for readers who do not see it."""
+        strip = self.strips[row]
+        return ", ".join(filter(None, (strip.title, self.columns[column], strip.pictures[column].caption)))
+
+    def files(self) -> dict[str, bytes]:
+        """The files of all pictures, by name."""
+        return {
+            self.name(row, column): picture.png
+            for row, strip in enumerate(self.strips)
+            for column, picture in enumerate(strip.pictures)
+        }
+
+
+@dataclass(frozen=True)
 class Statement:
     """A claim of the paper or a goal of the study, and whether it holds here.
 
@@ -230,6 +310,7 @@ class Page:
         statements: checked against the numbers.
         notes: paragraphs at the end, on where differences come from.
         warning: what a reader must know first; empty for nothing.
+        pictures: galleries, after the charts.
     """
 
     title: str
@@ -239,3 +320,4 @@ class Page:
     statements: tuple[Statement, ...] = ()
     notes: tuple[str, ...] = ()
     warning: str = ""
+    pictures: tuple[Gallery, ...] = ()

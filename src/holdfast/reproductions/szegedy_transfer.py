@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.analysis.published import figure
 from holdfast.reproductions import measures
+from holdfast.reproductions.adversarials import adversarial_gallery
 from holdfast.reproductions.base import Attacking, Finished, Model, Plan, Study, register
 from holdfast.reproductions.defences import images, plain
 from holdfast.reproductions.pages import Group, Measured, Page, Row, Statement, Table
@@ -97,6 +98,11 @@ def page(done: Finished) -> Page:
             "the networks were trained: epochs and learning rates are our choice, and so is to take the number in a "
             "network's name, divided by the 10 units, as the factor of the squared weights.",
         ),
+        pictures=adversarial_gallery(
+            "szegedy-transfer-adversarials",
+            "Adversarials of L-BFGS",
+            {name: done.attacks[f"{_file(name)}-lbfgs"] for name in _NETWORKS},
+        ),
     )
 
 
@@ -186,5 +192,6 @@ STUDY = register(
         cost={"smoke": "2 minutes", "small": "half an hour on 2 cores", "full": "hours on 2 cores"},
         plan=plan,
         page=page,
+        items=("H75", "H76"),
     )
 )

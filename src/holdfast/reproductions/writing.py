@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.analysis import markup
 from holdfast.analysis.html import rendered
+from holdfast.analysis.pictures import data_uri
 from holdfast.visible import visible
 from holdfast.widths import padded, width
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from holdfast.reproductions.pages import Page, Statement, Table
+    from holdfast.reproductions.pages import Gallery, Page, Statement, Table
 
 _WIDTH = 80
 
 
 def markdown(page: Page) -> str:
-    """The page as Markdown; charts are images beside it."""
+    """The page as Markdown; charts and pictures are files beside it."""
     plain = markup.markdown
     lines = [f"# {plain(page.title)}", ""]
     if page.warning:
@@ -30,6 +31,8 @@ def markdown(page: Page) -> str:
     for chart in page.charts:
         title = plain(chart.title)
         lines += [f"## {title}", "", f"![{title}]({chart.file})", "", *_paragraphs([chart.caption])]
+    for gallery in page.pictures:
+        lines += [f"## {plain(gallery.title)}", "", *_paragraphs([gallery.caption]), *_markdown_gallery(gallery), ""]
     if page.statements:
         lines += ["## What was checked", "", *(f"* {plain(_sentence(each))}" for each in page.statements), ""]
     if page.notes:
@@ -42,12 +45,14 @@ def _paragraphs(texts: Iterable[str]) -> list[str]:
 
 
 def text(page: Page) -> str:
-    """The page as text for a terminal, without charts."""
+    """The page as text for a terminal, without charts; pictures are only named."""
     blocks = [page.title, *((page.warning,) if page.warning else ()), *page.intro]
     lines = [line for block in blocks for line in [*_wrapped(block), ""]]
     for table in page.tables:
         lines += [visible(table.title), *_text_table(table), ""]
         lines += [line for note in table.notes for line in [*_wrapped(note), ""]]
+    if page.pictures:
+        lines += [*_wrapped(f"Pictures, on the page only: {'; '.join(each.title for each in page.pictures)}."), ""]
     for each in page.statements:
         lines += _wrapped(_sentence(each), first="* ", others="  ")
     if page.statements:
@@ -62,7 +67,12 @@ def html(page: Page, command: str) -> str:
     Raises:
         MissingExtraError: jinja2, altair or vl-convert-python is not installed.
     """
-    return rendered("holdfast.reproductions", "page.html", page=page, command=command)
+    return rendered("holdfast.reproductions", "page.html", page=page, command=command, data_uri=data_uri)
+
+
+def picture_files(page: Page) -> dict[str, bytes]:
+    """The files of all pictures beside the page, by name."""
+    return {name: file for gallery in page.pictures for name, file in gallery.files().items()}
 
 
 def document(page: Page) -> dict[str, Any]:
@@ -73,8 +83,27 @@ def document(page: Page) -> dict[str, Any]:
         "intro": list(page.intro),
         "tables": [_table_document(table) for table in page.tables],
         "charts": [{"title": chart.title, "file": chart.file} for chart in page.charts],
+        "pictures": [_gallery_document(gallery) for gallery in page.pictures],
         "statements": [{"text": each.text, "holds": each.holds, "verdict": each.verdict} for each in page.statements],
         "notes": list(page.notes),
+    }
+
+
+def _gallery_document(gallery: Gallery) -> dict[str, Any]:
+    return {
+        "title": gallery.title,
+        "caption": gallery.caption,
+        "columns": list(gallery.columns),
+        "rows": [
+            {
+                "title": strip.title,
+                "pictures": [
+                    {"file": gallery.name(row, column), "caption": picture.caption}
+                    for column, picture in enumerate(strip.pictures)
+                ],
+            }
+            for row, strip in enumerate(gallery.strips)
+        ],
     }
 
 
@@ -109,6 +138,20 @@ def _markdown_table(table: Table) -> list[str]:
             about = f"**{markup.markdown(group.title)}**{settings}"
             lines.append("| " + " | ".join([about, *[""] * (len(table.header) - 1)]) + " |")
         lines += [_bar(table.cells(row)) for row in group.rows]
+    return lines
+
+
+def _markdown_gallery(gallery: Gallery) -> list[str]:
+    def cell(row: int, column: int) -> str:
+        caption = markup.markdown(gallery.strips[row].pictures[column].caption)
+        shown = f"![{markup.markdown(gallery.alt(row, column))}]({gallery.name(row, column)})"
+        return f"{shown}<br>{caption}" if caption else shown
+
+    count = len(gallery.columns)
+    lines = [_bar(["", *gallery.columns]), "| " + " | ".join(["---"] * (count + 1)) + " |"]
+    for row, strip in enumerate(gallery.strips):
+        cells = [markup.markdown(strip.title), *(cell(row, column) for column in range(count))]
+        lines.append("| " + " | ".join(cells) + " |")
     return lines
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from scipy.special import betainc
+from scipy.special import betainc, stdtrit
 
 from holdfast.errors import UsageError
 from holdfast.stats.binomial import lower_bound, upper_bound
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 DEFAULT_CONFIDENCE = 0.95
 
@@ -103,6 +107,43 @@ def proportion(hits: int, examples: int, confidence: float = DEFAULT_CONFIDENCE)
     """A plain share of a population from a random subset of it, with its exact binomial interval."""
     side = _one_side(confidence)
     return Proportion(hits / examples, lower_bound(hits, examples, side), upper_bound(hits, examples, side))
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean of examples with a two-sided interval for the mean of their population; None without one.
+
+    One value has no interval, since its spread is unknown.
+    """
+
+    value: float
+    lower: float | None
+    upper: float | None
+
+
+def mean(values: Sequence[float], confidence: float = DEFAULT_CONFIDENCE) -> Mean:
+    """The mean of a random subset of a population, with Student's t interval.
+
+    Unlike the intervals of shares, this one is approximate: it is exact for normally distributed values only, and good
+    for any others once there are many.
+
+    Args:
+        values: finite, at least one.
+        confidence: of the interval.
+
+    Raises:
+        UsageError: there are no values, one is not finite, or the confidence is out of range.
+    """
+    side = _one_side(confidence)
+    if not values or not all(map(math.isfinite, values)):
+        raise UsageError(f"a mean is of finite numbers, at least one; got {list(values[:3])!r}, {len(values)} in all")
+    count = len(values)
+    middle = math.fsum(values) / count
+    if count == 1:
+        return Mean(middle, None, None)
+    variance = math.fsum((value - middle) ** 2 for value in values) / (count - 1)
+    half = float(stdtrit(count - 1, 1.0 - side)) * math.sqrt(variance / count)
+    return Mean(middle, middle - half, middle + half)
 
 
 def _one_side(confidence: float) -> float:

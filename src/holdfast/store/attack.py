@@ -14,7 +14,15 @@ from msgspec.structs import asdict
 from holdfast.folders import entered
 from holdfast.formats.records import AttackLine
 from holdfast.plain import Plain
-from holdfast.store.adversarials import FOUND, read_adversarial, write_adversarial
+from holdfast.store.adversarials import (
+    FOUND,
+    INPUTS,
+    inputs_there,
+    read_adversarial,
+    read_input,
+    write_adversarial,
+    write_input,
+)
 from holdfast.store.attack_manifest import FILE_NAME, AttackManifest, read_attack_manifest
 from holdfast.store.digests import DIGEST
 from holdfast.store.folder import RECORDS, RunFolder, Session, opened, read_records, read_sessions, sealed, whole_lines
@@ -32,6 +40,9 @@ if TYPE_CHECKING:
     from holdfast.folders import Folder, Where
 
 EVIDENCE = "evidence"
+
+# Adversarials whose unchanged inputs are kept beside them, for pictures.
+KEPT = 12
 
 MISCLASSIFIED, ABSTAINS = "misclassified", "abstains"
 
@@ -129,6 +140,15 @@ class AttackRun:
         with entered(self.folder) as folder:
             return _adversarial(folder, self.manifest, record)
 
+    def original(self, record: AttackRecord) -> NDArray[np.float32] | None:
+        """The unchanged input of a record, `(*event)`; None if it was not kept: only those of a few adversarials are.
+
+        Raises:
+            RunError: its file has other values than those of such an input.
+        """
+        with entered(self.folder) as folder:
+            return read_input(folder, record.index, self.manifest.data.shape)
+
 
 class AttackStore(RunFolder):
     """An attack opened for appending, by one process at a time.
@@ -143,7 +163,7 @@ class AttackStore(RunFolder):
 
     def __init__(self, folder: Where, manifest: AttackManifest) -> None:
         self.manifest = manifest
-        super().__init__(folder, FILE_NAME, files=(RESULTS,), folders=(FOUND, EVIDENCE))
+        super().__init__(folder, FILE_NAME, files=(RESULTS,), folders=(FOUND, EVIDENCE, INPUTS))
 
     def append(self, found: Iterable[tuple[AttackRecord, NDArray[np.float32] | None]]) -> None:
         """Write records and their adversarials, and return when they are on the disk."""
@@ -156,6 +176,12 @@ class AttackStore(RunFolder):
                     write_adversarial(self.folder, record.index, values)
         self.write(b"".join(record.to_line(self.manifest.digest).encode() for record, _ in batch))
         self.done.update(record.index for record, _ in batch)
+
+    def keep(self, index: int, values: NDArray[np.float32]) -> None:
+        """Keep the unchanged input of an adversarial for pictures, unless there are enough."""
+        with self.guarded():
+            if inputs_there(self.folder) < KEPT:
+                write_input(self.folder, index, values)
 
     def _ensure_manifest(self) -> None:
         """Write the manifest of a new attack, or compare with that of an existing one."""

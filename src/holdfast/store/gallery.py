@@ -37,16 +37,20 @@ class Gallery:
     Attributes:
         index: index of each example in its split, `(examples,)`.
         pictures: `(examples, 1 + versions, height, width, 3)`, the input first, then noisy versions of it.
+        labels: `(examples, versions)`, the base classifier's class for each noisy version, -1 where it gives none; None
+            until the run is finished, and for runs of older versions.
     """
 
     index: NDArray[np.int64]
     pictures: NDArray[np.uint8]
+    labels: NDArray[np.int64] | None = None
 
 
 def write_gallery(folder: Folder, gallery: Gallery) -> None:
     """Write the gallery of a run, whole or not at all."""
+    labels = {} if gallery.labels is None else {"labels": gallery.labels}
     with folder.replacing(GALLERY) as file:
-        np.savez_compressed(file, index=gallery.index, pictures=gallery.pictures)
+        np.savez_compressed(file, allow_pickle=False, index=gallery.index, pictures=gallery.pictures, **labels)
 
 
 def read_gallery(folder: Where | Folder) -> Gallery | None:
@@ -65,6 +69,7 @@ def read_gallery(folder: Where | Folder) -> Gallery | None:
             _check_unpacked(file, path)
             with np.load(file, allow_pickle=False) as arrays:
                 index, pictures = arrays["index"], arrays["pictures"]
+                labels = arrays.get("labels")
     except _UNREADABLE as error:
         raise RunError(f"{path} cannot be read ({error}); delete it to write the report without pictures") from error
     right = index.dtype.kind in "iu" and index.ndim == 1 and pictures.dtype == np.uint8
@@ -73,7 +78,13 @@ def read_gallery(folder: Where | Folder) -> Gallery | None:
             f"{path} holds index {index.dtype}{index.shape} and pictures {pictures.dtype}{pictures.shape}; "
             "expected int64 (g,) and uint8 (g, 1 + v, height, width, 3). Delete it to have the report without pictures"
         )
-    return Gallery(index, pictures)
+    copies = (len(index), pictures.shape[1] - 1)
+    if labels is not None and (labels.dtype.kind not in "iu" or labels.shape != copies):
+        raise RunError(
+            f"{path} holds labels {labels.dtype}{labels.shape}; expected int64 {copies}, one for each noisy copy. "
+            "Delete it to have the report without pictures"
+        )
+    return Gallery(index, pictures, labels)
 
 
 def _check_unpacked(file: IO[bytes], path: Where) -> None:

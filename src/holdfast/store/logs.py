@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 COLUMNS = ("idx", "label", "predict", "radius", "correct", "time")
 _REQUIRED = COLUMNS[:4]
+# Of a log of Predict, which has no radii.
+_ANSWERED = ("idx", "label", "predict")
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,23 @@ class Log:
     largest: float
     disagreements: int
     open_end: str | None = None
+
+
+@dataclass(frozen=True)
+class AnswerLine:
+    """One line of a log of Predict.
+
+    Attributes:
+        index: position of the example in its split.
+        label: the true class.
+        answer: the class; None for an abstention.
+        seconds: None where the log does not say.
+    """
+
+    index: int
+    label: int
+    answer: int | None
+    seconds: float | None
 
 
 @dataclass(frozen=True)
@@ -97,15 +116,46 @@ def read_log(path: Path, norm: Norm = Norm.L2) -> Log:
     return Log(tuple(sorted(claims, key=lambda claim: claim.index)), largest, wrong, open_end)
 
 
-def _rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], str | None]:
+def read_answers(path: Path) -> tuple[AnswerLine, ...]:
+    """Read a log of Predict, `idx label predict correct time`, in the order of the indices; -1 abstains.
+
+    Raises:
+        DataError: as in `read_log`.
+    """
+    rows, _ = _rows(path, _ANSWERED)
+    found = {}
+    for number, row in rows:
+        try:
+            answer = whole(row["predict"], "predict")
+            line = AnswerLine(
+                whole(row["idx"], "idx"),
+                whole(row["label"], "label"),
+                None if answer == -1 else answer,
+                seconds(row.get("time")),
+            )
+        except ValueError as error:
+            raise DataError(f"{path}, line {number} cannot be read ({error}): {row}") from error
+        if not (0 <= line.index < MOST_EXAMPLES and 0 <= line.label < MOST_CLASSES and -1 <= answer < MOST_CLASSES):
+            raise DataError(
+                f"{path}, line {number}: indices and labels are 0 or more, and predict is a class or -1; found {row}"
+            )
+        if line.index in found:
+            raise DataError(f"{path} has the index {line.index} twice, again in line {number}; each has one line")
+        found[line.index] = line
+    return tuple(found[index] for index in sorted(found))
+
+
+def _rows(path: Path, required: Sequence[str] = _REQUIRED) -> tuple[list[tuple[int, dict[str, str]]], str | None]:
     """The lines of a log after its header, with their numbers; and what `Log.open_end` is."""
     # Split by hand: no sign quotes or escapes another, so that no line can swallow those after it.
     first, *others = io.StringIO(_text(path), newline=None).read().split("\n")
     header = first.split("\t")
     twice = [name for name in header if name in COLUMNS and header.count(name) > 1]
-    if not set(_REQUIRED) <= set(header) or twice:
+    if not set(required) <= set(header) or twice:
         found = ", ".join(map(repr, header)) if twice else ", ".join(header).strip() or "none"
-        raise DataError(f"{path} has the columns {found}; a log has {', '.join(COLUMNS)}, once each, tab-separated")
+        raise DataError(
+            f"{path} has the columns {found}; a log has {', '.join(_named(required))}, once each, tab-separated"
+        )
     # Blank lines say nothing, but they count.
     lines = [(number, line) for number, line in enumerate(others, 2) if line.strip(BLANK)]
     if not lines:
@@ -113,6 +163,11 @@ def _rows(path: Path) -> tuple[list[tuple[int, dict[str, str]]], str | None]:
     rows = [(number, _fields(path, number, line, header)) for number, line in lines]
     # After the last newline there is nothing, unless it is missing.
     return rows, _open_end(path, lines[-1], header[-1]) if others[-1].strip(BLANK) else None
+
+
+def _named(required: Sequence[str]) -> list[str]:
+    """The columns of a log that needs these."""
+    return [name for name in COLUMNS if name in required or name not in _REQUIRED]
 
 
 def _fields(path: Path, number: int, line: str, header: Sequence[str]) -> dict[str, str]:

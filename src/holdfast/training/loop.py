@@ -93,6 +93,7 @@ def _train(
             trainer.save(checkpoint)
     if team.rank:
         return info
+    trainer.finish()
     check_alive(trainer.final.eval(), trainer.noise, data if held_out is None else held_out, config, trainer.device)
     majority = None if held_out is None else float(np.bincount(held_out.labels).max()) / len(held_out)
     training = {

@@ -8,15 +8,18 @@ from __future__ import annotations
 import json
 import math
 import time
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from holdfast.data.crops import UNIFORMS
 from holdfast.errors import ClassifierError, RunError
 from holdfast.formats.checking import fitting
 from holdfast.formats.models import Position
@@ -24,18 +27,18 @@ from holdfast.formats.strict import json_object
 from holdfast.models.bundle import read_tensors, write_tensors
 from holdfast.sampling.rng import Stream, generator
 from holdfast.training.augment import augment, check_augmentation
+from holdfast.training.config import TrainConfig
 from holdfast.training.inputs import Inputs
-from holdfast.training.recipes.base import Step
+from holdfast.training.recipes.base import Ending, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from torch import Generator
 
     from holdfast.data.base import DataSet
     from holdfast.folders import Below
     from holdfast.models.bundle import BundleInfo
-    from holdfast.training.config import TrainConfig
     from holdfast.training.devices import Team
 
 _KEY = "holdfast-checkpoint"
@@ -79,7 +82,9 @@ class Trainer:
         self.config = config
         self.noise = info.trained_for
         config.recipe.check(self.noise, config)
-        check_augmentation(config, data.shape)
+        # Whole images are resized to 8-bit values.
+        grid = None if self.noise is None or data.crops_whole_images else self.noise.grid
+        check_augmentation(config, data.shape, grid)
         self.space = info.input_space
         self.device = device
         with torch.random.fork_rng(devices=[]):
@@ -93,7 +98,9 @@ class Trainer:
         self.model = team.model(self.module)
         self.average = _average(self.module, config.ema)
         self.optimizer = _optimizer(self.module, config)
-        self.inputs = Inputs(data, device)
+        # Whole images are read again for each crop.
+        reread = bool(config.resized_crop) and data.crops_whole_images
+        self.inputs = Inputs(data, device, most_bytes=0 if reread else None)
         self.steps_an_epoch = -(-len(data) // config.batch_size)
         self.epoch = 0
         self.loss = self.accuracy = float("nan")
@@ -140,13 +147,19 @@ class Trainer:
         module = self.final.eval()
         inputs = Inputs(held_out, self.device, most_bytes=0)
         correct = 0
-        with torch.no_grad():
+        with torch.no_grad(), self._own_randomness(self.config.epochs, 0):
             for first in range(0, len(held_out), self.config.batch_size):
                 x, labels = inputs.batch(torch.arange(first, min(first + self.config.batch_size, len(held_out))))
                 source = generator(self.config.seed, 0, Stream.TRAINING_CHECK, first, self.device)
                 noisy = x if self.noise is None else self.noise.apply(x, self.noise.draw(x[0], len(x), source))
                 correct += int((module(noisy).argmax(dim=1) == labels).sum())
         return correct / len(held_out)
+
+    def finish(self) -> None:
+        """Let the recipe set what steps do not learn."""
+        images = len(self.inputs.data)
+        source = generator(self.config.seed, self.config.epochs, Stream.TRAINING, 0, self.device)
+        self.config.recipe.finish(Ending(self.final.eval(), images, self.inputs.batch, self.config, self.space, source))
 
     def save(self, path: Below) -> None:
         """Write weights, optimizer state and position, completely or not at all."""
@@ -172,6 +185,8 @@ class Trainer:
         tensors, header = read_tensors(path)
         position = position_of(path, header)
         stored = msgspec.to_builtins(position.promise)
+        # Older versions did not record settings that came later and whose defaults are what they did.
+        stored["config"] = {**json.loads(json.dumps(TrainConfig().to_dict())), **stored["config"]}
         if stored != json.loads(json.dumps(self._manifest)) or position.epoch > self.config.epochs:
             raise RunError(
                 f"{path} is the checkpoint of a training with other settings or data. Repeat that training's call to "
@@ -194,10 +209,9 @@ class Trainer:
     def step(self, indices: Tensor, epoch: int = 0, number: int = 0) -> Tensor:
         """Take one optimizer step; return this process's sums of losses, hits and noisy copies before it."""
         config = self.config
-        x, labels = self.inputs.batch(indices)
         # Block 0 of an epoch is its permutation.
         source = generator(config.seed, epoch, Stream.TRAINING, number + 1, self.device)
-        x = augment(x, config, source)
+        x, labels = self._augmented(indices, source)
         images, copies = len(x), config.noise_copies
         share, weight = self.team.share(images)
         draws = None
@@ -217,7 +231,10 @@ class Trainer:
             draws=draws,
             randomness=partial(_shared_draw, images, share, source),
         )
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+        with (
+            self._own_randomness(epoch, number),
+            torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"),
+        ):
             loss, logits, targets = config.recipe.outcome(step)
         self.optimizer.zero_grad(set_to_none=True)
         self.team.backward(loss if weight == 1.0 else weight * loss)
@@ -229,6 +246,26 @@ class Trainer:
         return torch.stack(
             [loss.detach().double() * seen, hits.double() * bool(weight), hits.new_tensor(seen).double()]
         )
+
+    @contextmanager
+    def _own_randomness(self, epoch: int, number: int) -> Iterator[None]:
+        """Within the block, torch's global generator, from which random defences draw, is that of this step."""
+        seed = int(np.random.SeedSequence((self.config.seed, epoch, number)).generate_state(1, np.uint64)[0] >> 1)
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(seed)
+            yield
+
+    def _augmented(self, indices: Tensor, source: Generator) -> tuple[Tensor, Tensor]:
+        """Images and labels at these positions, with the augmentation of the settings."""
+        crop = self.config.random_crop
+        if crop is None:
+            x, labels = self.inputs.batch(indices)
+        else:
+            size = (len(indices), UNIFORMS)
+            uniforms = torch.rand(size, dtype=torch.float64, device=self.device, generator=source)
+            x, labels = self.inputs.cropped(indices, crop, uniforms)
+        return augment(x, self.config, source), labels
 
     def _permutation(self, epoch: int) -> Tensor:
         source = generator(self.config.seed, epoch, Stream.TRAINING, 0, torch.device("cpu"))
@@ -253,8 +290,8 @@ def _optimizer(module: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
     return torch.optim.SGD(
         trained,
         lr=config.learning_rate,
-        momentum=0.9,
-        nesterov=True,
+        momentum=config.momentum,
+        nesterov=config.nesterov,
         weight_decay=config.weight_decay,
         fused=True,
     )

@@ -128,6 +128,14 @@ def lee(radius: int, noise: Noise, shape: Shape, bounds: Bounds) -> bool:
     raise Undecided
 
 
+def lee_channels(radius: int, noise: Noise, shape: Shape, bounds: Bounds) -> bool:
+    """The same where each channel is kept or replaced apart: `radius` pixels count with all their channels."""
+    channels = shape[0] if len(shape) > 1 else 1
+    if radius * channels > MOST_FLIPS:
+        return False
+    return lee(radius * channels, noise, (1, *shape[1:]) if len(shape) > 1 else shape, bounds)
+
+
 def _clip(share: Share, upper: bool) -> Fraction:
     return min(max(end(share.p, upper), Fraction(0)), Fraction(1))
 

@@ -176,6 +176,16 @@ def _dwork(noise: Noise, shape: Shape, bounds: Bounds) -> arb:
     return rational(parameter(noise, "b")) * ratio.max(rest)
 
 
+def _laplace_quantile(p: arb, q: arb) -> arb:
+    return -(2 * q).log() if q < p else (2 * p).log()
+
+
+def _quantiles(noise: Noise, shape: Shape, bounds: Bounds) -> arb:
+    # The Lipschitz constant of the Laplace quantile of a class probability is 1/b in L1.
+    lower, upper = _laplace_quantile(*bounds.lower), _laplace_quantile(*bounds.upper)
+    return rational(parameter(noise, "b")) / 2 * (lower - upper)
+
+
 def _gap(bounds: Bounds) -> arb:
     return bounds.lower.p - bounds.upper.p
 
@@ -210,9 +220,11 @@ _THEOREMS: dict[tuple[Any, str], Theorem] = {
     ("gaussian", "lecuyer"): Continuous(_older(older.lecuyer), _GRID),
     ("gaussian", "li"): Continuous(_older(older.li), _GRID),
     ("laplace", "dwork"): Continuous(_dwork),
+    ("laplace", "quantiles"): Continuous(_quantiles),
     ("uniform", "overlap_l1"): Continuous(_overlap_l1),
     ("uniform", "overlap_linf"): Continuous(_overlap_linf),
     ("ablation", "levine"): Pixels(pixels.leads),
     ("partition", "partition"): Pixels(pixels.leads),
     ("uniform-flip", "lee"): Pixels(pixels.lee, pixels.MOST_FLIPS),
+    ("channel-flip", "lee_channels"): Pixels(pixels.lee_channels, pixels.MOST_FLIPS),
 }

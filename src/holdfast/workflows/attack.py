@@ -350,10 +350,10 @@ def narrowed(certification: CertifiedRun, limit: int | None) -> DataManifest:
 
 
 def is_defended(model: Model) -> bool:
-    """Whether the model rounds or randomizes its inputs."""
-    from holdfast.models.architectures.defended import Defended
+    """Whether the model has a defence: hides gradients, is random, or rejects inputs."""
+    from holdfast.models.architectures.defended import DefendedClassifier
 
-    return any(isinstance(part, Defended) for part in model.module.modules())
+    return any(isinstance(part, DefendedClassifier) for part in model.module.modules())
 
 
 def _as_certified(

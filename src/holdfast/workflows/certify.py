@@ -140,7 +140,7 @@ def certify_into(
 
     manifest, classifier = _begun(out, setup, settings)
     base = base_for(settings.engine, classifier, setup.noise)
-    certify_run(out, manifest, base, setup.data.examples, settings.engine, on_progress)
+    certify_run(out, manifest, base, setup.data.examples, settings.engine, on_progress, here=classifier)
 
 
 def promise_into(out: Where, setup: Setup, settings: Settings) -> None:

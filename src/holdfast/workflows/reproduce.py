@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING, Any
 from holdfast.models.precision import AUTO, FLOAT32
 from holdfast.workflows.certify import Settings, certify_into, in_precision
 from holdfast.workflows.setup import Setup
-from holdfast.workflows.specs import parse_engine, parse_noise
+from holdfast.workflows.specs import parse_drawn, parse_engine, parse_noise
+from holdfast.workflows.study_answers import answers
 from holdfast.workflows.study_attacks import attacked, bounded, transferred
+from holdfast.workflows.study_clean import answered
+from holdfast.workflows.study_copies import noised
+from holdfast.workflows.study_logs import imported
+from holdfast.workflows.study_looks import looked
 from holdfast.workflows.study_models import Splits, check_entries, train_all
+from holdfast.workflows.study_times import timed
 
 if TYPE_CHECKING:
     from holdfast.data.base import DataSet
@@ -29,7 +35,7 @@ def finished(study: Study, spec: str, scale: str, place: Workspace) -> Finished:
 
     Args:
         study: study to reproduce.
-        spec: spec of its data, as in `mnist:DIR`.
+        spec: spec of its data, as in `mnist:DIR`, or of a folder of logs, `logs:DIR`.
         scale: smoke, small or full.
         place: where to work.
 
@@ -40,6 +46,9 @@ def finished(study: Study, spec: str, scale: str, place: Workspace) -> Finished:
     from holdfast.analysis.runs import analyze
     from holdfast.reproductions.base import Finished
 
+    logs = study.logs_in(spec)
+    if logs is not None:
+        return imported(study, *logs, scale, place)
     splits = Splits(spec)
     test = splits.open("test")
     kind = study.kind_of(test)
@@ -64,7 +73,15 @@ def finished(study: Study, spec: str, scale: str, place: Workspace) -> Finished:
         for each in plan.attacks
     }
     matrix = transferred(plan.transfer, attacks, {each.name: each for each in plan.attacks}, models, splits, place)
-    return Finished(scale, kind, runs, trained, _notes(test), attacks, matrix)
+    clean = {each.name: answered(each, models[each.model], trained[each.model], splits, place) for each in plan.answers}
+    looks = {each.name: looked(each, splits) for each in plan.looks}
+    noisy = {each.name: noised(each, test) for each in plan.noisy}
+    jobs = {each.name: each for each in plan.attacks}
+    asked = {name: answers(attacks[name], jobs[name], models, splits, place) for name in plan.asked}
+    took = {each.name: timed(each, models[each.model], splits, place) for each in plan.timings}
+    return Finished(
+        scale, kind, runs, trained, _notes(test), attacks, matrix, clean, looks, noisy=noisy, asked=asked, timed=took
+    )
 
 
 def _certified(job: Certification, model: Model, trained: Trained, splits: Splits, place: Workspace, scale: str) -> Run:
@@ -78,18 +95,20 @@ def _certified(job: Certification, model: Model, trained: Trained, splits: Split
     if found is not None:
         return found
     setup = Setup.load(
-        place.bundle(job.model),
+        place.model(job.model),
         splits.spec_for(model.options),
         job.noise,
         "test",
         place.device,
         FLOAT32 if job.precision == AUTO else job.precision,
     )
-    samples = (job.n0 + job.n) * len(setup.indices(job.every, job.limit))
+    sample = parse_drawn(job.sample)
+    samples = (job.n0 + job.n) * len(setup.indices(job.every, job.limit, sample))
     aside = place.workers > 1 and samples >= _SAMPLES_FOR_PROCESSES
     settings = Settings(
         every=job.every,
         limit=job.limit,
+        sample=sample,
         n0=job.n0,
         estimator=FixedSize(job.n, job.alpha, job.bounds),
         engine=parse_engine(
@@ -121,12 +140,13 @@ def _reusable(folder: Where, job: Certification, trained: Trained, data: DataSet
     if stored_run_manifest(folder) is None:
         return None
     run = read_run(folder, to_go_on=True)
-    manifest, estimator = run.manifest, run.manifest.estimator
+    manifest, estimator, sample = run.manifest, run.manifest.estimator, parse_drawn(job.sample)
     entries: dict[str, tuple[Any, Any]] = {
         "model": (manifest.model.get("sha256"), trained.sha256),
         "images": (manifest.data.sha256, data.sha256),
         "every": (manifest.data.every, job.every),
         "limit": (manifest.data.limit, job.limit),
+        "sample": (manifest.data.drawn, None if sample is None or sample.size >= len(data) else sample),
         "n0": (manifest.n0, job.n0),
         "n": (estimator.get("n"), job.n),
         "alpha": (estimator.get("alpha"), job.alpha),

@@ -151,6 +151,30 @@ def parse_radii(text: str) -> list[float]:
     return radii
 
 
+def parse_numbers(option: str, text: str) -> tuple[float, ...]:
+    """`.08,1` or `3/4,4/3` as numbers in their order.
+
+    Args:
+        option: that they were given by, for the error.
+        text: the numbers.
+
+    Raises:
+        UsageError: something else.
+    """
+    try:
+        return tuple(_real(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"{option} takes numbers separated by commas, as in 0.08,1 or 3/4,4/3; got {text!r}") from None
+
+
+def parse_whole_numbers(option: str, text: str) -> tuple[int, ...]:
+    """`100,150` as whole numbers in their order; arguments and errors as in `parse_numbers`."""
+    counts = [_count(part.strip()) for part in text.split(",")]
+    if None in counts:
+        raise UsageError(f"{option} takes whole numbers separated by commas, as in 100,150; got {text!r}")
+    return tuple(count for count in counts if count is not None)
+
+
 def parse_share(text: str) -> float:
     """`5%`, `.05` or `1/20` as a share between 0 and 1.
 

@@ -29,8 +29,6 @@ def bounded(job: Bounding, model: Model, trained: Trained, splits: Splits, place
     Raises:
         RunError: the folder has a run of another kind, or with other settings.
     """
-    from holdfast.models.bundle import open_bundle
-    from holdfast.sampling.devices import torch_device
     from holdfast.store.run import read_run
     from holdfast.store.run_manifest import stored_run_manifest
 
@@ -46,7 +44,7 @@ def bounded(job: Bounding, model: Model, trained: Trained, splits: Splits, place
         check_entries(f"{folder} is a run with other settings", entries)
         if not run.missing:
             return run
-    opened = open_bundle(place.bundle(job.model), torch_device(place.device))
+    opened = place.opened(job.model, data)
     with place.observer.run(f"bound {folder.name}") as show:
         bound_into(folder, bound, opened, data, job.every, job.limit, place.device, place.threads, on_progress=show)
     return read_run(folder)
@@ -66,8 +64,6 @@ def attacked(
         RunError: the folder has an attack with other settings.
         AlarmError: an adversarial contradicts a certificate.
     """
-    from holdfast.models.bundle import open_bundle
-    from holdfast.sampling.devices import torch_device
     from holdfast.store.attack import read_attack
     from holdfast.store.attack_manifest import stored_attack_manifest
     from holdfast.store.data_manifest import DataManifest
@@ -78,7 +74,7 @@ def attacked(
         _check_attack(found, job, trained, certification, data.sha256)
         if not found.missing:
             return found
-    opened = open_bundle(place.bundle(job.model), torch_device(place.device))
+    opened = place.opened(job.model, data)
     subset = DataManifest.of(data, job.every, job.limit)
     computation = _computation(place)
     with place.observer.run(f"attack {folder.name}") as show:
@@ -112,8 +108,6 @@ def transferred(
     """
     from holdfast.analysis.attacks import transfer_matrix
     from holdfast.execution.transfer import transfer
-    from holdfast.models.bundle import open_bundle
-    from holdfast.sampling.devices import torch_device
 
     targets = {}
     for name in names:
@@ -122,7 +116,7 @@ def transferred(
                 f"{name} attacks the certification {jobs[name].run}: a study transfers attacks without noise"
             )
         model = models[jobs[name].model]
-        opened = open_bundle(place.bundle(model.name), torch_device(place.device))
+        opened = place.opened(model.name, splits.open("test", model.options))
         targets[name], _ = target_of(
             opened, partial(splits.open, "train", model.options), None, _options(jobs[name]), _computation(place)
         )
@@ -146,6 +140,7 @@ def _options(job: Attacking) -> AttackOptions:
         soft_samples=job.soft_samples,
         repeats=job.repeats,
         confidence=job.confidence,
+        seed=job.seed,
     )
 
 
@@ -162,12 +157,14 @@ def _check_attack(
         "attack": (manifest.attack, parse_attack(job.attack).to_dict()),
         "budget": (manifest.budgets, parse_budgets(job.budget)),
         "restarts": (manifest.restarts, job.restarts),
-        "target": (manifest.wanted, job.target),
+        "target": (None if manifest.wanted is None else str(manifest.wanted), job.target),
         "repeats": (manifest.repeats, job.repeats),
         "confidence": (manifest.confidence, job.confidence),
         "certification": (manifest.certification, None if certification is None else certification.manifest.digest),
         **_of_data(manifest.data, manifest.model, trained, sha256, job.every, job.limit),
     }
+    if job.seed is not None:
+        entries["seed"] = (manifest.seed, job.seed)
     if job.run is not None:
         entries |= {
             "n": (manifest.n, job.n),

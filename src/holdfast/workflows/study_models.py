@@ -13,9 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from multiprocessing.connection import wait
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast.errors import HoldfastError, HoldfastWarning, RunError, first_line
+from holdfast.errors import HoldfastError, HoldfastWarning, RunError, UsageError, first_line
 from holdfast.folders import lies
 from holdfast.memory import is_out_of_memory
 from holdfast.models.precision import AUTO
@@ -24,12 +25,13 @@ from holdfast.workflows.observer import Observer
 from holdfast.workflows.specs import open_data_spec, parse_noise, parse_recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from multiprocessing.connection import Connection
 
     from holdfast.data.base import DataSet
     from holdfast.folders import Below, Where
     from holdfast.models.bundle import BundleInfo
+    from holdfast.models.model import Model as OpenedModel
     from holdfast.reproductions.base import Model, Trained
     from holdfast.training.trainer import TrainProgress
 
@@ -67,6 +69,7 @@ class Workspace:
         threads: threads of each process.
         workers: processes side by side.
         observer: hears of the progress.
+        given: name of a base classifier -> spec of a model from elsewhere, which takes its place.
     """
 
     folder: Below
@@ -74,10 +77,30 @@ class Workspace:
     threads: int
     workers: int
     observer: Observer = field(default_factory=Observer)
+    given: Mapping[str, str] = field(default_factory=dict)
 
     def bundle(self, name: str) -> Below:
         """The file of a base classifier."""
         return self.folder / "models" / f"{name}.safetensors"
+
+    def model(self, name: str) -> str | Below:
+        """A base classifier: the spec of the one that was given for it, or where its file lies."""
+        return self.given.get(name) or self.bundle(name)
+
+    def opened(self, name: str, data: DataSet) -> OpenedModel:
+        """A base classifier, for the inputs and classes of a data set.
+
+        Raises:
+            UsageError: the one that was given is for others.
+        """
+        from holdfast.models.bundle import open_bundle
+        from holdfast.models.source import open_model
+        from holdfast.sampling.devices import torch_device
+        from holdfast.workflows.setup import fitted_model
+
+        if name not in self.given:
+            return open_bundle(self.bundle(name), torch_device(self.device))
+        return fitted_model(open_model(self.given[name], torch_device(self.device)), data, "the data of the study")
 
     def run(self, name: str) -> Below:
         """The folder of a run."""
@@ -105,21 +128,81 @@ def train_all(models: Sequence[Model], splits: Splits, place: Workspace) -> dict
 
     Raises:
         RunError: a bundle comes from another training than the study asks for, or a training failed in another process.
+        UsageError: a model was given that fits none of them.
         RunLockedError: another process is training one of them.
     """
+    _check_given(models, place)
     jobs = []
     for model in models:
+        if model.name in place.given:
+            continue
         if lies(place.bundle(model.name)):
             _check_same(model, splits, place.bundle(model.name))
         else:
             jobs.append(_job(model, splits, place))
-    if place.workers == 1 or len(jobs) < 2:
-        for job in jobs:
-            with place.observer.training(f"train {job.model.name}") as show:
-                _train(job, show, partial(_note, place.observer, job.model.name))
-    else:
-        _side_by_side(jobs, place)
-    return {model.name: describe_bundle(place.bundle(model.name)) for model in models}
+    for ready in _in_turn(jobs):
+        if place.workers == 1 or len(ready) < 2:
+            for job in ready:
+                with place.observer.training(f"train {job.model.name}") as show:
+                    _train(job, show, partial(_note, place.observer, job.model.name))
+        else:
+            _side_by_side(ready, place)
+    return {
+        model.name: _described(place.opened(model.name, splits.open("test", model.options)), place.given[model.name])
+        if model.name in place.given
+        else describe_bundle(place.bundle(model.name))
+        for model in models
+    }
+
+
+def _check_given(models: Sequence[Model], place: Workspace) -> None:
+    """Refuse a model that stands for none of the study.
+
+    Raises:
+        UsageError: there is one.
+    """
+    unknown = sorted(place.given.keys() - {model.name for model in models})
+    if unknown:
+        known = ", ".join(model.name for model in models) or "none"
+        raise UsageError(f"this study has no base classifier {unknown[0]!r} to give a model for; it has: {known}")
+
+
+def _described(opened: OpenedModel, spec: str) -> Trained:
+    """The description of a model that was given.
+
+    Raises:
+        UsageError: it has no digest, by which its runs could be known again.
+    """
+    from holdfast.reproductions.base import Trained
+
+    if opened.sha256 is None:
+        raise UsageError(
+            f"{spec} is code whose weights nobody can compare, so that its runs could not be resumed; give a file: a "
+            "bundle, ONNX, TorchScript or an exported program"
+        )
+    noise = str(opened.trained_for) if opened.says_noise else "a noise that it does not say"
+    return Trained(opened.label, noise, opened.sha256, {"recipe": "given", "file": Path(opened.name).name})
+
+
+def _in_turn(jobs: Sequence[_Job]) -> Iterator[list[_Job]]:
+    """Groups of trainings, of which each group needs only the bundles of those before it."""
+    waiting = list(jobs)
+    while waiting:
+        coming = {job.out.name for job in waiting}
+        ready = [job for job in waiting if not coming & set(_files_of(job.model).values())]
+        if not ready:
+            names = ", ".join(job.model.name for job in waiting)
+            raise RunError(f"the trainings of {names} wait for each other's models; no order of them can be right")
+        yield ready
+        waiting = [job for job in waiting if job not in ready]
+
+
+def _files_of(model: Model) -> dict[str, str]:
+    """The parameters of the recipe that are files of other models of the study, and their names."""
+    if model.training is None:
+        return {}
+    recipe = parse_recipe(model.training.get("recipe", "noise"))
+    return {name: value for name in recipe.paths if (value := getattr(recipe, name))}
 
 
 def describe_bundle(file: Where) -> Trained:
@@ -166,6 +249,8 @@ def _train(
         return
     settings = dict(job.model.training)
     recipe = parse_recipe(settings.pop("recipe", "noise"))
+    beside = {name: str(job.out.parent / file) for name, file in _files_of(job.model).items()}
+    recipe = replace(recipe, **beside)  # type: ignore[type-var]
     config = TrainConfig(**settings, recipe=recipe)
     where = torch_device(job.device)
     train(
@@ -219,9 +304,11 @@ def _check_same(model: Model, splits: Splits, file: Below) -> None:
         entries["recipe"] = (made.get("recipe"), "untrained")
     else:
         data, known = splits.open("train", model.options).part(model.part), made.get("data", {})
-        # What "auto" came to is kept.
+        # What "auto" came to is kept, and JSON has no tuples.
         entries |= {
-            key: (made.get(key), value) for key, value in model.training.items() if (key, value) != ("precision", AUTO)
+            key: (made.get(key), list(value) if isinstance(value, tuple) else value)
+            for key, value in model.training.items()
+            if (key, value) != ("precision", AUTO)
         }
         entries["training images"] = (known.get("size"), len(data))
         entries["hash of the images"] = (known.get("sha256"), data.sha256)

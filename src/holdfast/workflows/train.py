@@ -96,7 +96,7 @@ def begun_bundle(data: DataSet, noise: Noise | None, arch: str | None) -> Bundle
 
     Where noise is added to the values, or there is none, inputs are normalized by the training set's mean and standard
     deviation, unless the architecture takes them as they are; under other noises they are not: ablation's encoding
-    tells NULL apart by its values.
+    tells NULL apart by its values, and normalizes itself where it is asked to.
 
     Raises:
         UsageError: the noise does not fit the data, or no architecture was given and none is known to fit.
@@ -106,7 +106,7 @@ def begun_bundle(data: DataSet, noise: Noise | None, arch: str | None) -> Bundle
     from holdfast.models.model import InputSpace
 
     mean, std = data.channel_statistics()
-    fitted = None if noise is None else noise.fitted(mean)
+    fitted = None if noise is None else noise.fitted(mean, std)
     if fitted is not None:
         fitted.check_inputs(data.shape, data.low, data.high)
     chosen = arch or _DEFAULT_ARCHITECTURES.get(data.shape[1:])

@@ -171,7 +171,7 @@ def test_memorize_stores_each_image_once(tmp_path: Any) -> None:
         (lambda: info("fc", widths=(1.5,)).build(), "positive whole numbers"),
         (lambda: info("fc", widths=(float("nan"),)).build(), "positive whole numbers"),
         (lambda: info("fc", widths=(float("inf"),)).build(), "positive whole numbers"),
-        (lambda: info("fc", activation="tanh").build(), "relu, sigmoid"),
+        (lambda: info("fc", activation="sine").build(), "relu, sigmoid, tanh, identity"),
         (lambda: info("autoencoder", codes=0).build(), "codes"),
     ],
 )

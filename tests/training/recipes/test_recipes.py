@@ -220,6 +220,25 @@ def test_adversarial_starts_anywhere_in_the_ball_and_ends_at_a_larger_loss(norm:
     assert lengths.min() < 0.195
 
 
+def test_adversarial_takes_steps_of_the_size_that_it_is_given() -> None:
+    """With one step much smaller than the ball, no value ends further from its start than that."""
+    starts: list[Tensor] = []
+
+    def record(make: Callable[[int, torch.Generator], Tensor]) -> Tensor:
+        starts.append(make(5, torch.Generator().manual_seed(2)))
+        return starts[-1]
+
+    module, seen = network(), []
+    module.register_forward_pre_hook(lambda _, given: seen.append(given[0].detach()))
+    made = replace(step(module), randomness=record)
+    Adversarial(epsilon=0.2, steps=3, step_size=0.01).outcome(made)
+    assert len(seen) == 4
+    inside = ((seen[0] > 0.05) & (seen[0] < 0.95) & (starts[0].abs() < 0.15)).expand_as(seen[0])
+    assert 0.009 < float((seen[1] - seen[0]).abs()[inside].max()) <= 0.01 + 1e-6
+    assert float((seen[3] - seen[0]).abs().max()) <= 0.03 + 1e-6
+    assert Adversarial(epsilon=0.2).written == "adversarial:epsilon=0.2,norm=linf,steps=7", "as older bundles have it"
+
+
 def test_smoothadv_moves_images_against_the_mean_prediction_under_the_same_noise() -> None:
     module = network()
     made = step(module, Gaussian(SIGMA), copies=3)
@@ -293,7 +312,8 @@ def test_what_a_recipe_cannot_do_is_refused(
         (lambda: VoteMargin(margin=0.0), r"margin is a difference of probabilities in \(0, 2\], got 0.0"),
         (lambda: Adversarial(epsilon=0.1, norm="l1"), "norm must be l2 or linf, got 'l1'"),
         (lambda: Adversarial(epsilon=0.1, steps=0), "steps must be a whole number of at least 1, got 0"),
-        (lambda: recipe_from_dict({"name": "magic"}), "unknown recipe 'magic'; known are adversarial, "),
+        (lambda: Adversarial(epsilon=0.1, step_size=0.0), "step_size is a positive number in input units, got 0.0"),
+        (lambda: recipe_from_dict({"name": "magic"}), "unknown recipe 'magic'; known are abs, adversarial, "),
         (
             lambda: recipe_from_dict({"name": "adversarial"}),
             "needs the parameter 'epsilon', as in adversarial:epsilon=",

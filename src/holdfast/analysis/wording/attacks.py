@@ -29,7 +29,7 @@ def attack_lines(summary: AttackSummary, manifest: AttackManifest, run: Certifie
         f"{formats.counted(summary.abstained, 'abstention')})"
         + (f"; fresh noise refuted {summary.refused} of {formats.counted(summary.claims, 'claim')}." if noisy else "."),
     ]
-    lines.append(_median_magnitude(summary, manifest.budgets))
+    lines += [_median_magnitude(summary, manifest.budgets), *_mean_magnitude(summary)]
     for each in summary.budgets:
         size = formats.with_unit(norm, formats.threshold(each.success.budget))
         lines.append(
@@ -87,6 +87,21 @@ def _median_magnitude(summary: AttackSummary, budgets: Budgets) -> str:
     if summary.median_untried:
         size = f"at most {size} (counted as larger, but not attacked that far: {summary.median_untried})"
     return f"Median attack magnitude ({norm.value}): {size}; inputs that are wrong unchanged count 0."
+
+
+def _mean_magnitude(summary: AttackSummary) -> list[str]:
+    """The mean beside the median; nothing to say where nothing was broken."""
+    found, norm = summary.mean_magnitude, Norm(summary.norm)
+    if found is None:
+        return []
+    size = formats.with_unit(norm, f"{found.value:.4g}")
+    if found.lower is not None and found.upper is not None:
+        size += f" (95% t interval {found.lower:.4g} to {found.upper:.4g})"
+    left = summary.mean_left_out
+    out = f"; left out, since nothing was found for them: {left}, so that the mean of all is larger" if left else ""
+    return [
+        f"Mean attack magnitude ({norm.value}) of the inputs that were right unchanged and were broken: {size}{out}."
+    ]
 
 
 def _success(success: Success) -> str:

@@ -60,6 +60,7 @@ class BPDA(Attack):
 
 def expected_loss(problem: Problem, logits: Tensor) -> Tensor:
     """The mean over draws of the loss that the adversary maximizes, from logits `(1, samples, classes)`."""
+    logits = problem.contested(logits)
     aim = problem.label if problem.target_class is None else problem.target_class
     error = cross_entropy(logits[0], logits.new_full((logits.shape[1],), aim).long())
     return error if problem.target_class is None else -error

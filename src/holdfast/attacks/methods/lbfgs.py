@@ -87,6 +87,6 @@ class LBFGS(Attack):
 def _target_classes(problem: Problem) -> Tensor:
     if problem.target_class is not None:
         return torch.tensor([problem.target_class], device=problem.x.device)
-    scores = problem.target.scores(problem.x)
+    scores = problem.target.scores(problem.x)[:, : problem.target.num_classes]
     scores[:, problem.label] = -torch.inf
     return scores.argmax(dim=1)

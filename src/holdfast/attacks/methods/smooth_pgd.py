@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+import torch
+
 from holdfast.attacks.ascent import climb, random_start
 from holdfast.attacks.base import Attack, check_norm, check_whole
 from holdfast.attacks.methods.bpda import expected_loss
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from holdfast.attacks.target import Target
 
 _OBJECTIVES = ("soft", "expected")
+_STARTS = ("random", "input")
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class SmoothPGD(Attack):
         samples: noisy copies in each step; 128 in the same commands.
         objective: "soft" (Salman et al.) or "expected" (Cohen et al.).
         fresh: 1 for new noise in each step, as in Cohen et al.; 0 for the same noise in all steps.
+        start: "random", within the budget; or "input", at the unchanged input, as in Cohen et al.
     """
 
     name: ClassVar[str] = "smooth-pgd"
@@ -47,6 +51,7 @@ class SmoothPGD(Attack):
     samples: int = 128
     objective: str = "soft"
     fresh: int = 1
+    start: str = "random"
 
     def __post_init__(self) -> None:
         check_norm(self, self.norm)
@@ -56,6 +61,8 @@ class SmoothPGD(Attack):
             raise UsageError(f"objective must be {' or '.join(_OBJECTIVES)}, got {self.objective!r}")
         if self.fresh not in (0, 1):
             raise UsageError(f"fresh must be 1 (new noise in each step) or 0, got {self.fresh!r}")
+        if self.start not in _STARTS:
+            raise UsageError(f"start must be {' or '.join(_STARTS)}, got {self.start!r}")
 
     def check(self, target: Target) -> None:
         """Also raise UsageError unless the classifier is smoothed."""
@@ -64,7 +71,7 @@ class SmoothPGD(Attack):
         super().check(target)
 
     def search(self, problem: Problem) -> Tensor:
-        """Ascend from a random start."""
+        """Ascend from a random start, or from the input."""
         generator, target = problem.generator(), problem.target
 
         def loss(x: Tensor) -> Tensor:
@@ -75,6 +82,8 @@ class SmoothPGD(Attack):
             vote = soft_smoothed(logits)[0]
             return -vote[problem.label] if problem.target_class is None else vote[problem.target_class]
 
-        start = random_start(problem.x, self.norm, problem.budget, generator)
+        start = torch.zeros_like(problem.x)
+        if self.start == "random":
+            start = random_start(problem.x, self.norm, problem.budget, generator)
         bounds = target.low, target.high
         return climb(loss, problem.x, start, self.norm, problem.budget, self.steps, bounds)

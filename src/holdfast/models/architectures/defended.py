@@ -43,7 +43,18 @@ class Defence(nn.Module, ABC):
 
     @abstractmethod
     def apply_draws(self, x: Tensor, draws: Tensor) -> Tensor:
-        """What the classifier sees of inputs `(batch, *shape)`, of the same shape."""
+        """What the classifier sees of inputs `(batch, *shape)`."""
+
+    def revealing(self, x: Tensor, draws: Tensor) -> Tensor:
+        """The same values with a useful gradient: the identity's, where there is none (BPDA). A defence that is not
+        differentiable and changes the shape of inputs defines its own."""
+        seen = self.apply_draws(x, draws)
+        return seen if self.differentiable else straight_through(x, seen)
+
+
+def straight_through(x: Tensor, value: Tensor) -> Tensor:
+    """`value` in the forward pass, with the gradient of `x`, which has the same shape."""
+    return x + (value - x).detach()
 
 
 class Quantized(Defence):
@@ -114,8 +125,46 @@ class RandomResized(Defence):
         return moved * inside
 
 
-class Defended(nn.Module):
-    """A classifier behind a defence.
+class DefendedClassifier(nn.Module, ABC):
+    """A classifier with a defence, which hides its gradients, is random, or rejects inputs.
+
+    The answer to an input is a function of it and of its own draws alone. `attacks.defended.DefendedTarget` is how
+    adversaries see one.
+    """
+
+    @property
+    @abstractmethod
+    def random(self) -> bool:
+        """Whether there is any randomness."""
+
+    @abstractmethod
+    def draw(self, count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
+        """Randomness for so many inputs, `(count, ...)`."""
+
+    @abstractmethod
+    def still(self, count: int, device: torch.device) -> Tensor:
+        """The draws that an adversary assumes who does not know of any, of the same form."""
+
+    @abstractmethod
+    def under(self, x: Tensor, draws: Tensor) -> Tensor:
+        """Logits `(batch, classes)` of inputs `(batch, *shape)` under given draws."""
+
+    @abstractmethod
+    def revealing(self, x: Tensor, draws: Tensor) -> Tensor:
+        """The same logits, or others with their order, with gradients that lead to adversarial inputs."""
+
+    def suspicion(self, x: Tensor) -> Tensor | None:
+        """How suspicious each input is, `(batch,)`, with useful gradients; those above 0 are rejected. None: no input
+        is ever rejected. See `models.architectures.rejecting`."""
+        return None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(batch, *shape)` to logits `(batch, classes)`, with new randomness for each input from torch's generator."""
+        return self.under(x, self.draw(len(x), None, x.device))
+
+
+class Defended(DefendedClassifier):
+    """A classifier behind a defence that changes inputs.
 
     Args:
         defence: what is done to inputs.
@@ -127,13 +176,27 @@ class Defended(nn.Module):
         self.defence = defence
         self.classifier = classifier
 
-    def forward(self, x: Tensor) -> Tensor:
-        """`(batch, *shape)` to logits `(batch, classes)`, with new randomness for each input from torch's generator."""
-        return self.under(x, self.defence.draw(len(x), None, x.device))
+    @property
+    def random(self) -> bool:
+        """As the defence says."""
+        return self.defence.random
+
+    def draw(self, count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
+        """The defence's."""
+        return self.defence.draw(count, generator, device)
+
+    def still(self, count: int, device: torch.device) -> Tensor:
+        """The defence's."""
+        return self.defence.still(count, device)
 
     def under(self, x: Tensor, draws: Tensor) -> Tensor:
-        """Logits under given randomness."""
+        """Logits of what the defence leaves."""
         logits: Tensor = self.classifier(self.defence.apply_draws(x, draws))
+        return logits
+
+    def revealing(self, x: Tensor, draws: Tensor) -> Tensor:
+        """The same logits, with the defence's useful gradient."""
+        logits: Tensor = self.classifier(self.defence.revealing(x, draws))
         return logits
 
 

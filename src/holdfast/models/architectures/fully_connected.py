@@ -11,7 +11,13 @@ from torch import nn
 from holdfast.errors import UsageError
 from holdfast.models.architectures.base import Shape, architecture
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "sigmoid": nn.Sigmoid}
+# Those that Hajri 2021 (lecture) names for perceptrons.
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+    "identity": nn.Identity,
+}
 
 
 @architecture("fc")
@@ -24,7 +30,7 @@ def fully_connected(
         shape: any.
         num_classes: number of logits.
         widths: units of the hidden layers, from the input on, as in 100/100; none for a linear classifier.
-        activation: between the layers, "relu" or "sigmoid".
+        activation: between the layers, "relu", "sigmoid", "tanh" or "identity", which leaves a linear classifier.
 
     Raises:
         UsageError: `widths` has something other than positive whole numbers, or the activation is not known.

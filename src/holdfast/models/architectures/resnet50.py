@@ -1,7 +1,10 @@
-"""ResNet-50 for ImageNet; the ImageNet network of Cohen et al. 2019 and Levine & Feizi 2020.
+"""ResNet-50: the ImageNet network of Cohen et al. 2019 and Levine & Feizi 2020, and for images of 32 x 32 pixels.
 
 Source: He, Zhang, Ren & Sun 2016, "Deep Residual Learning for Image Recognition", Table 1, with the stride of a block
 in its 3 x 3 convolution. Modules and parameters have the names that torchvision gives them, so that its weights load.
+
+Argument `stem`, the first layers: "imagenet" is a convolution of 7 x 7 with stride 2, and pooling, which divide height
+and width by 4; "cifar" is a convolution of 3 x 3 without stride or pooling, as in the ResNet-18 for 32 x 32 pixels.
 """
 
 from __future__ import annotations
@@ -9,23 +12,27 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
+from holdfast.errors import UsageError
 from holdfast.models.architectures.base import Shape, architecture, image_size
 
-# Its layers divide height and width by 32.
-_SMALLEST = 32
+# What the layers divide height and width by.
+_STEMS = {"imagenet": 32, "cifar": 8}
 # Blocks and inner channels of the four stages; a block puts out four times its inner channels.
 _STAGES = ((3, 64), (4, 128), (6, 256), (3, 512))
 _EXPANSION = 4
 
 
 @architecture("resnet50")
-def resnet50(shape: Shape, num_classes: int) -> nn.Module:
-    """50 layers, 25.6 million parameters.
+def resnet50(shape: Shape, num_classes: int, *, stem: str = "imagenet") -> nn.Module:
+    """50 layers, 25.6 million parameters for 1,000 classes.
 
     Raises:
-        UsageError: `shape` is not an image's of at least 32 x 32 pixels.
+        UsageError: `shape` is not an image's of at least 32 x 32 pixels (with the stem "cifar" 8 x 8), or there is no
+            such stem.
     """
-    return _ResNet50(image_size("resnet50", shape, smallest=_SMALLEST)[0], num_classes)
+    if stem not in _STEMS:
+        raise UsageError(f"argument stem is {' or '.join(_STEMS)}, got {stem!r}")
+    return _ResNet50(image_size("resnet50", shape, smallest=_STEMS[stem])[0], num_classes, stem)
 
 
 class _Bottleneck(nn.Module):
@@ -53,11 +60,13 @@ class _Bottleneck(nn.Module):
 
 
 class _ResNet50(nn.Module):
-    """A 7 x 7 convolution, pooling, four stages of bottlenecks, average over the image, one fully connected layer."""
+    """A stem, four stages of bottlenecks, average over the image, one fully connected layer."""
 
-    def __init__(self, channels: int, num_classes: int) -> None:
+    def __init__(self, channels: int, num_classes: int, stem: str) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
+        self.pooled = stem == "imagenet"
+        size, stride = (7, 2) if self.pooled else (3, 1)
+        self.conv1 = nn.Conv2d(channels, 64, size, stride=stride, padding=size // 2, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         incoming = 64
         for number, (blocks, inner) in enumerate(_STAGES, start=1):
@@ -71,7 +80,9 @@ class _ResNet50(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
-        out = functional.max_pool2d(functional.relu(self.bn1(self.conv1(x))), 3, stride=2, padding=1)
+        out = functional.relu(self.bn1(self.conv1(x)))
+        if self.pooled:
+            out = functional.max_pool2d(out, 3, stride=2, padding=1)
         for number in range(1, len(_STAGES) + 1):
             out = self.get_submodule(f"layer{number}")(out)
         logits: Tensor = self.fc(out.mean(dim=(2, 3)))

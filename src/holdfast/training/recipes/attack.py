@@ -40,7 +40,8 @@ def ascend(
     epsilon: float,
     steps: int,
     bounds: tuple[float, float],
+    step_size: float | None = None,
 ) -> Tensor:
     """`climb` with the classifier `module`, which `loss` calls, in eval mode; the other arguments are `climb`'s."""
     with _eval_mode(module):
-        return climb(loss, x, start, norm, epsilon, steps, bounds)
+        return climb(loss, x, start, norm, epsilon, steps, bounds, step_size)

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
+import torch
 from torch.nn.functional import cross_entropy
 
 from holdfast.errors import UsageError
@@ -88,6 +89,32 @@ class Step:
         return cross_entropy(logits, labels, label_smoothing=self.config.label_smoothing)
 
 
+@dataclass(frozen=True)
+class Ending:
+    """What a recipe has after the last step, to set what is not learned by steps, such as a threshold.
+
+    Attributes:
+        module: the base classifier with its final weights, in eval mode.
+        images: number of images in the training set.
+        batch: positions, an int64 tensor on the CPU -> images `(num, *event)` in input units and labels `(num,)`.
+        config: of the training.
+        space: the input space of the base classifier.
+        generator: of all randomness; on the device of the images.
+    """
+
+    module: nn.Module
+    images: int
+    batch: Callable[[Tensor], tuple[Tensor, Tensor]]
+    config: Settings
+    space: InputSpace
+    generator: Generator
+
+    def some(self, count: int) -> tuple[Tensor, Tensor]:
+        """Images and labels of at most `count` different images, drawn at random."""
+        order = torch.randperm(self.images, generator=self.generator, device=self.generator.device)
+        return self.batch(order[:count].cpu())
+
+
 RECIPES: Family[Recipe] = Family("recipe", "holdfast.training.recipes", "holdfast.recipes")
 
 
@@ -133,6 +160,9 @@ class Recipe(Named, ABC):
     def outcome(self, step: Step) -> StepLoss:
         """The loss of a step."""
 
+    def finish(self, ending: Ending) -> None:
+        """Set what steps do not learn, once the weights are final; in the first process of a team alone."""
+
 
 def recipe_names() -> list[str]:
     """The names of all recipes, sorted."""
@@ -172,6 +202,12 @@ def part_of(recipe: Recipe, module: nn.Module, kind: type[Part]) -> Part:
     )
 
 
+def check_alone(recipe: Recipe, step: Step) -> None:
+    """Raise UsageError if several processes share the step of a recipe that does not work so."""
+    if int(step.randomness(_count)[0]) != len(step.x):
+        raise UsageError(f"the recipe {recipe.name!r} trains in one process; train on one device")
+
+
 def check_additive(recipe: Recipe, noise: Noise | None, why: str) -> None:
     """Raise UsageError unless the noise is added to the image; `why` says what in the recipe needs that."""
     if not isinstance(noise, AdditiveNoise):
@@ -185,3 +221,7 @@ def check_weight(name: str, value: float) -> None:
     """Raise UsageError unless a weight in a loss is a finite number from 0 on."""
     if not (is_real(plain(value)) and value >= 0.0):
         raise UsageError(f"{name} is a number from 0 on, got {value!r}")
+
+
+def _count(images: int, generator: Generator) -> Tensor:
+    return torch.full((images,), images)

@@ -31,10 +31,11 @@ class Memorize(WithoutNoise):
     def check(self, noise: Noise | None, config: Settings) -> None:
         """Raise UsageError if an image would be stored twice, or changed."""
         super().check(noise, config)
-        if config.epochs != 1 or config.ema or config.crop or config.flip or config.precision != "float32":
+        changed = config.crop or config.flip or config.resized_crop
+        if config.epochs != 1 or config.ema or changed or config.precision != "float32":
             raise UsageError(
-                "the recipe 'memorize' takes each image once and as it is: one epoch, float32, and neither ema, crop "
-                "nor flip; set epochs to 1 and leave the others out"
+                "the recipe 'memorize' takes each image once and as it is: one epoch, float32, and neither ema, crop, "
+                "flip nor resized_crop; set epochs to 1 and leave the others out"
             )
 
     def start(self, info: BundleInfo, images: int) -> BundleInfo:

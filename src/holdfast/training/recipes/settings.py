@@ -37,5 +37,9 @@ class Settings(Protocol):
         """Whether images are mirrored half of the time."""
 
     @property
+    def resized_crop(self) -> tuple[float, ...]:
+        """The smallest and the largest share of an image that is resized to the whole; empty for none."""
+
+    @property
     def ema(self) -> float:
         """The decay of the moving average of the weights; 0 for none."""

@@ -1,0 +1,252 @@
+"""`holdfast reproduce --all`: every study that the given data allow, one after the other, and one index page."""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from holdfast.cli import reproduce
+from holdfast.errors import HoldfastError, UsageError, first_line
+from holdfast.reproductions import studies
+from holdfast.reproductions.base import KINDS, logs_kind
+from holdfast.reproductions.index import FILES, Entry, Index, document, html, kinds_wanted, markdown
+from holdfast.reproductions.records import (
+    FAILED,
+    INTERRUPTED,
+    STARTED,
+    Job,
+    Record,
+    check_scale_of,
+    read_record,
+    write_record,
+)
+from holdfast.reproductions.thumbnails import thumbnail
+from holdfast.terminal import console
+from holdfast.workflows.observer import Observer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from holdfast.execution.session import Progress
+    from holdfast.training.trainer import TrainProgress
+    from holdfast.workflows.study_models import Workspace
+
+Show = TypeVar("Show")
+
+
+def reproduce_all(specs: Sequence[str], scale: str, folder: Path, place: Workspace, as_json: bool) -> int:
+    """Run every study that the data allow; a study that fails does not keep the others from running.
+
+    Args:
+        specs: data specs, at most one of each kind.
+        scale: of all studies.
+        folder: of all output, as the user named it.
+        place: where to work.
+        as_json: whether to print one JSON document in place of a table.
+
+    Returns:
+        How many studies failed.
+
+    Raises:
+        UsageError: two specs are of one kind, or one is of none; or a model was given that no study has.
+        RunError: the folder has studies of another scale.
+        RunLockedError: another process reproduces all studies in this folder.
+        DataError: a data set is missing or corrupt.
+    """
+    from holdfast.outputs import alone_at, check_place
+
+    given = kinds_of(specs)
+    jobs = jobs_for(given)
+    unknown = sorted(set(place.given).difference(*(job.given(place.given, scale) for job in jobs if _runs(job))))
+    if unknown:
+        raise UsageError(f"no study with these data has a base classifier {unknown[0]!r} to give a model for")
+    # Fail now, not after hours of work.
+    for name in FILES:
+        check_place(place.folder / name)
+    for job in jobs:
+        check_scale_of(place.folder, job.stem, scale)
+        for kind in ("md", "html"):
+            check_place(place.folder / f"{job.stem}.{kind}")
+    index = Index(scale, _command(specs, scale, folder, place), (), given)
+    runnable = [job for job in jobs if _runs(job)]
+    with alone_at(place.folder / FILES[0], "reproducing all studies"):
+        for number, job in enumerate(runnable, start=1):
+            place.observer.note(f"[{number}/{len(runnable)}] {job.stem}: {job.study.title}")
+            _run(job, scale, folder, place, lambda: _write(_filled(index, jobs, place), place))
+        index = _filled(index, jobs, place)
+        _write(index, place)
+    _print(index, folder, as_json)
+    return sum(entry.record is not None and entry.record.status == FAILED for entry in index.entries)
+
+
+def kinds_of(specs: Sequence[str]) -> dict[str, str]:
+    """The kind of data of each spec: kind -> spec.
+
+    Raises:
+        UsageError: two are of one kind, or one is of none.
+        DataError: a data set is missing or corrupt.
+    """
+    from holdfast.workflows.specs import open_data_spec
+
+    found: dict[str, str] = {}
+    for spec in specs:
+        logs = logs_kind(spec)
+        data = None if logs else open_data_spec(spec, "test")
+        kinds = [logs] if logs else [name for name, kind in KINDS.items() if data is not None and kind.fits(data)]
+        if data is not None and not kinds:
+            raise UsageError(
+                f"no study takes --data {spec}: its inputs have the shape {data.shape}, in [{data.low:g}, "
+                f"{data.high:g}], of {len(data.class_names)} classes, from the source {data.source!r}. Studies take "
+                f"{kinds_wanted()}"
+            )
+        for kind in kinds:
+            if kind in found:
+                raise UsageError(
+                    f"--data {found[kind]} and --data {spec} are both {kind}; give each kind of data once, and another "
+                    "--out for the other copy"
+                )
+            found[kind] = spec
+    return found
+
+
+def jobs_for(given: dict[str, str]) -> list[Job]:
+    """Every study with each kind of data that it takes and that is given; without any of them, one job without data."""
+    jobs = []
+    for study in studies():
+        kinds = [kind for kind in study.data if kind in given]
+        jobs += [Job(study, kind, given[kind]) for kind in kinds] or [Job(study, None, None)]
+    return jobs
+
+
+def _runs(job: Job) -> bool:
+    return job.spec is not None or not job.study.data or not job.study.needs_data
+
+
+def _run(job: Job, scale: str, folder: Path, place: Workspace, refresh: Callable[[], None]) -> None:
+    """Run one study and record how it ended; only an interruption ends the call."""
+    clock = _Clock(read_record(place.folder, job.stem), Record(job.stem, scale, job.spec))
+
+    def save(status: str = STARTED, error: str = "") -> None:
+        write_record(place.folder, replace(clock.record(), status=status, error=error))
+
+    save()
+    refresh()
+    try:
+        page, files = reproduce.made(job, scale, folder, replace(place, observer=_Saving(place.observer, save)))
+    except KeyboardInterrupt:
+        save(status=INTERRUPTED)
+        refresh()
+        raise
+    except Exception as error:
+        lines = error.lines if isinstance(error, HoldfastError) else (f"{type(error).__name__}: {first_line(error)}",)
+        save(status=FAILED, error=" ".join(lines))
+        console.fail(f"{job.stem} failed: {lines[0]}", *lines[1:])
+        if not isinstance(error, HoldfastError):
+            # A fault of the program, which only its trace explains.
+            for line in traceback.format_exc().splitlines():
+                console.note(line)
+        console.note("The other studies go on. Repeat the same command to try this one again.")
+    else:
+        write_record(place.folder, clock.record().of_page(page, thumbnail(page) or ""))
+        place.observer.note(f"{job.stem}: {folder / files[0]}")
+    refresh()
+
+
+class _Clock:
+    """The time of a job: that of earlier calls, and of this one so far."""
+
+    def __init__(self, before: Record | None, record: Record) -> None:
+        self._record = record
+        self._seconds, self._core_seconds = (0.0, 0.0) if before is None else (before.seconds, before.core_seconds)
+        self._start, self._core_start = time.perf_counter(), _core_seconds()
+
+    def record(self) -> Record:
+        """The record with the time until now."""
+        return replace(
+            self._record,
+            status=STARTED,
+            seconds=self._seconds + time.perf_counter() - self._start,
+            core_seconds=self._core_seconds + _core_seconds() - self._core_start,
+        )
+
+
+def _core_seconds() -> float:
+    """Processor time of this process and of the processes that it has waited for."""
+    found = os.times()
+    return found.user + found.system + found.children_user + found.children_system
+
+
+class _Saving(Observer):
+    """Saves the time of a job whenever one of its trainings, runs or attacks is finished.
+
+    Args:
+        inner: hears everything.
+        save: saves the time.
+    """
+
+    def __init__(self, inner: Observer, save: Callable[[], None]) -> None:
+        self.inner = inner
+        self.save = save
+
+    def run(self, title: str) -> AbstractContextManager[Callable[[Progress], None] | None]:
+        """Pass on a run."""
+        return self._saving(self.inner.run(title))
+
+    def training(self, title: str) -> AbstractContextManager[Callable[[TrainProgress], None] | None]:
+        """Pass on a training."""
+        return self._saving(self.inner.training(title))
+
+    def trainings(self) -> AbstractContextManager[Callable[[str, TrainProgress], None] | None]:
+        """Pass on several trainings."""
+        return self._saving(self.inner.trainings())
+
+    def note(self, text: str) -> None:
+        """Pass on a line."""
+        self.inner.note(text)
+
+    @contextmanager
+    def _saving(self, block: AbstractContextManager[Show]) -> Iterator[Show]:
+        with block as show:
+            yield show
+        self.save()
+
+
+def _filled(index: Index, jobs: Sequence[Job], place: Workspace) -> Index:
+    entries = [Entry(job.study, job.kind, read_record(place.folder, job.stem), job.stem) for job in jobs]
+    return replace(index, entries=tuple(entries))
+
+
+def _write(index: Index, place: Workspace) -> None:
+    from holdfast.outputs import whole_file
+
+    for name, content in zip(FILES, (html(index), markdown(index)), strict=True):
+        with whole_file(place.folder / name) as file:
+            file.write(content.encode())
+
+
+def _print(index: Index, folder: Path, as_json: bool) -> None:
+    if as_json:
+        console.print_json({**document(index), "files": [str(folder / name) for name in FILES]})
+        return
+    rows = [
+        (entry.stem, entry.record.status if entry.record else "not run", *entry.counts(), entry.minutes)
+        for entry in index.entries
+    ]
+    console.print_table(("study", "status", "hold", "do not hold", "not judged", "minutes"), rows)
+    for entry in index.entries:
+        if not entry.has_page:
+            console.say(f"{entry.stem}: {entry.status}")
+    console.say(index.summary)
+    console.say(f"The index is {folder / FILES[0]}")
+
+
+def _command(specs: Sequence[str], scale: str, folder: Path, place: Workspace) -> str:
+    data = "".join(f" --data {spec}" for spec in specs)
+    models = "".join(f" --model {name}={spec}" for name, spec in place.given.items())
+    return f"holdfast reproduce --all{data}{models} --scale {scale} --out {folder}"
