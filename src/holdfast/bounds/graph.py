@@ -155,7 +155,7 @@ class _Reading:
         if tuple(self.examples[-1].shape[1:]) != (self.classifier.num_classes,):
             raise UsageError(
                 f"this bound takes networks with {self.classifier.num_classes} outputs, one for each class, got shape "
-                f" {tuple(self.examples[-1].shape[1:])}"
+                f"{tuple(self.examples[-1].shape[1:])}"
             )
         return Graph(tuple(self.nodes), tuple(each.shape[1:] for each in self.examples))
 
