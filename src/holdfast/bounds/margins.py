@@ -15,13 +15,14 @@ from holdfast.errors import UsageError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from holdfast.bounds.graph import Graph
     from holdfast.bounds.layers import PlainNetwork
 
 
 class _OfNetwork(Method):
-    """A method that has the classifier as a plain network."""
+    """A method that has the classifier as a network of known operations."""
 
-    network: PlainNetwork
+    network: PlainNetwork | Graph
 
     @final
     def logits(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -39,7 +40,7 @@ class MarginQuotient(_OfNetwork):
 
     batch = 64
 
-    def __init__(self, network: PlainNetwork, slopes: Tensor) -> None:
+    def __init__(self, network: PlainNetwork | Graph, slopes: Tensor) -> None:
         self.network = network
         self.slopes = slopes
 
@@ -66,7 +67,7 @@ class MarginWithin(_OfNetwork):
         search: number of halvings between 0 and epsilon, for inputs that are not certified at epsilon.
     """
 
-    def __init__(self, network: PlainNetwork, epsilon: float, search: int = 0) -> None:
+    def __init__(self, network: PlainNetwork | Graph, epsilon: float, search: int = 0) -> None:
         self.network = network
         self.epsilon = epsilon
         self.search = search

@@ -13,13 +13,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from holdfast.bounds.backward import float_errors
 from holdfast.bounds.base import UNDECIDED
+from holdfast.bounds.graph import Graph
 from holdfast.bounds.layers import PlainNetwork
+from holdfast.bounds.units import UNDERFLOW, UNIT, gamma
 
-# Unit roundoff of float64, to nearest.
-UNIT = 2.0**-53
-# More than is lost, per unit of the factor, where products or squares are too small for float64.
-UNDERFLOW = 2.0**-490
+__all__ = ["UNDERFLOW", "UNIT", "Reach", "decided", "gamma", "operations", "reach"]
+
 # Operations of a layer besides its sums: slopes, signs, differences, products with a slope.
 _OTHERS = 16
 
@@ -56,12 +57,6 @@ class Reach(NamedTuple):
         return 2.0 * (self.carried + self.gamma * self.size) * (1.0 + 2.0**-20)
 
 
-def gamma(operations: int) -> float:
-    """The largest relative error of this many roundings."""
-    error = operations * UNIT
-    return error / (1.0 - error)
-
-
 def operations(network: PlainNetwork) -> int:
     """An upper bound on the operations on any way from an input to a bound on an output."""
     spent = 0
@@ -74,14 +69,19 @@ def operations(network: PlainNetwork) -> int:
     return spent + network.shapes[0].numel()
 
 
-def reach(network: PlainNetwork, x: Tensor, epsilon: float | Tensor) -> Reach:
-    """The rounding of bounds on the logits of a plain network, for inputs within `epsilon` (Linf) of `x`.
+def reach(network: PlainNetwork | Graph, x: Tensor, epsilon: float | Tensor) -> Reach:
+    """The rounding of bounds on the logits of a network, for inputs within `epsilon` (Linf) of `x`.
+
+    Bounds through networks with branches subtract their own rounding: there, only that of the logits is left.
 
     Args:
         network: in float64.
         x: `(batch, *shape)`.
         epsilon: in input units, one or `(batch, 1, ...)`.
     """
+    if isinstance(network, Graph):
+        errors = float_errors(network, x, float(epsilon))
+        return Reach(torch.zeros_like(errors), errors, 0.0)
     factor = gamma(operations(network))
     size = x.abs() + epsilon
     carried = torch.zeros_like(size)
@@ -106,7 +106,7 @@ def reach(network: PlainNetwork, x: Tensor, epsilon: float | Tensor) -> Reach:
     return Reach(size, carried, factor)
 
 
-def decided(network: PlainNetwork, x: Tensor, logits: Tensor) -> Tensor:
+def decided(network: PlainNetwork | Graph, x: Tensor, logits: Tensor) -> Tensor:
     """The classes with the largest logits, or `UNDECIDED` if rounding may have decided."""
     answers = logits.argmax(dim=1)
     own = logits.gather(1, answers.unsqueeze(1))

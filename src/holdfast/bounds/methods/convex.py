@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
+from torch import nn
 
 from holdfast.bounds.base import Bound, Classifier, Method, check_epsilon, check_norm, checked_batch
+from holdfast.bounds.graph import Graph, graph
 from holdfast.bounds.layers import PlainNetwork, plain
 from holdfast.bounds.margins import MarginWithin, check_search
+from holdfast.bounds.methods.crown import Backward
 from holdfast.bounds.polytope import EVERYWHERE, NORMS, check_inputs, least_margins
+from holdfast.errors import UsageError
 from holdfast.estimators.proved import IN_RANGE
 
 if TYPE_CHECKING:
@@ -61,15 +65,34 @@ class Convex(Bound):
     def prepare(self, classifier: Classifier) -> Method:
         """Extract the network's layers; a first call shows whether the package is installed."""
         limits = (classifier.low, classifier.high) if self.in_range else None
-        method = _Polytope(self, plain(classifier), limits)
+        try:
+            network = plain(classifier)
+        except UsageError as error:
+            branched = _with_branches(classifier, error)
+            return Backward(branched, self.epsilon, self.search, self.norm, limits, adaptive=False, tight=True)
+        method = _Polytope(self, network, limits)
         middle = torch.full((1, *classifier.shape), (classifier.low + classifier.high) / 2, dtype=torch.float64)
         with torch.no_grad():
             method.least_margins(checked_batch(classifier, middle), torch.zeros(1, dtype=torch.int64), self.epsilon)
         return method
 
 
+def _with_branches(classifier: Classifier, refused: UsageError) -> Graph:
+    """The operations of a ReLU network that is not one layer after the other.
+
+    Raises:
+        UsageError: why it is no plain network, if torch finds no residual block, batch norm or pooling in it either.
+    """
+    try:
+        return graph(classifier, (nn.ReLU,))
+    except UsageError as error:
+        raise refused from error
+
+
 class _Polytope(MarginWithin):
     """The polytope around each input."""
+
+    network: PlainNetwork
 
     def __init__(self, bound: Convex, network: PlainNetwork, limits: tuple[float, float] | None) -> None:
         super().__init__(network, bound.epsilon, bound.search)

@@ -77,6 +77,7 @@ class _Relaxed(MarginWithin):
     """Bounds on the margins over all other classes."""
 
     batch = 16
+    network: PlainNetwork
 
     def __init__(self, bound: Lirpa, network: PlainNetwork, library: Any, perturbations: Any) -> None:
         super().__init__(network, bound.epsilon)
