@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 from program import Call
 
-from holdfast.cli import reproduce_all
 from holdfast.errors import RunError
 from holdfast.folders import Below
 from holdfast.reproductions import find_study, models, studies
@@ -22,20 +21,21 @@ from holdfast.reproductions.base import Study
 from holdfast.reproductions.index import Entry, Index, html, markdown
 from holdfast.reproductions.records import DONE, FAILED, Job, Record, read_record, write_record
 from holdfast.store.run import read_run
+from holdfast.workflows import study_jobs
 
 CHOSEN = ("cohen-bounds", "cohen-imagenet", "levine-mnist")
 # In a process of its own, with two epochs.
 PROGRAM = (
-    "from holdfast.cli import reproduce_all; from holdfast.cli.main import main; "
+    "from holdfast.workflows import study_jobs; from holdfast.cli.main import main; "
     "from holdfast.reproductions import find_study, models; models._MNIST_EPOCHS['smoke'] = 2; "
-    f"reproduce_all.studies = lambda: [find_study(name) for name in {CHOSEN}]; main()"
+    f"study_jobs.studies = lambda: [find_study(name) for name in {CHOSEN}]; main()"
 )
 
 
 @pytest.fixture(autouse=True)
 def _few(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setitem(models._MNIST_EPOCHS, "smoke", 2)
-    monkeypatch.setattr(reproduce_all, "studies", lambda: [find_study(name) for name in CHOSEN])
+    monkeypatch.setattr(study_jobs, "studies", lambda: [find_study(name) for name in CHOSEN])
     return
 
 
@@ -52,7 +52,7 @@ def test_every_study_runs_and_a_failing_one_does_not_stop_the_others(
 ) -> None:
     failing = replace(find_study("cohen-bounds"), page=broken)
     with monkeypatch.context() as patch:
-        patch.setattr(reproduce_all, "studies", lambda: [failing, *map(find_study, CHOSEN[1:])])
+        patch.setattr(study_jobs, "studies", lambda: [failing, *map(find_study, CHOSEN[1:])])
         code, out, err = call(*arguments(mnist, tmp_path, "--json"))
     assert code == 1
     assert "cohen-bounds failed: the disk <b>burns</b>" in err
@@ -90,7 +90,7 @@ def test_a_fault_of_the_program_is_told_with_its_trace_and_the_others_go_on(
         raise ZeroDivisionError("oh")
 
     failing = replace(find_study("cohen-bounds"), page=faulty)
-    monkeypatch.setattr(reproduce_all, "studies", lambda: [failing, find_study("levine-delta")])
+    monkeypatch.setattr(study_jobs, "studies", lambda: [failing, find_study("levine-delta")])
     code, out, err = call("reproduce", "--all", "--scale", "smoke", "--out", tmp_path)
     assert code == 1
     assert "cohen-bounds failed: ZeroDivisionError: oh" in err
@@ -136,7 +136,7 @@ def test_calls_that_cannot_be_right_are_refused(call: Call, mnist: Path, tmp_pat
         ("levine-mnist", "--data", data, "--data", data): "levine-mnist takes one data set, got 2",
         ("--data", data): "--data needs the name of a table, or --all",
         ("--all", "--data", data, "--data", f"{data},levels=2"): "are both mnist; give each kind of data once",
-        ("--all", "--data", "digits"): "no study takes --data digits: its inputs have the shape (1, 8, 8)",
+        ("--all", "--data", "digits"): "no study takes the data digits: its inputs have the shape (1, 8, 8)",
         ("--all", "--scale", "tiny"): "the scale must be one of smoke, small, full, got 'tiny'",
     }
     for call_of, message in calls.items():
@@ -182,8 +182,8 @@ def test_a_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
 
 def test_a_study_of_several_kinds_has_a_page_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
     every = studies()
-    monkeypatch.setattr(reproduce_all, "studies", lambda: every)
-    jobs = reproduce_all.jobs_for({"mnist": "mnist:M", "cifar10": "cifar10:C"})
+    monkeypatch.setattr(study_jobs, "studies", lambda: every)
+    jobs = study_jobs.jobs_for({"mnist": "mnist:M", "cifar10": "cifar10:C"})
     stems = [job.stem for job in jobs]
     assert len(set(stems)) == len(stems)
     assert {job.stem for job in jobs if job.study.name == "madry"} == {"madry-mnist", "madry-cifar10"}

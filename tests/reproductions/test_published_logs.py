@@ -8,12 +8,12 @@ import made
 import pytest
 
 from holdfast.analysis.recovered import recovered
-from holdfast.cli.reproduce_all import jobs_for, kinds_of
 from holdfast.errors import DataError, RunError, UsageError
 from holdfast.folders import Below
 from holdfast.reproductions import find_study, measures
 from holdfast.store.logs import read_answers
 from holdfast.workflows.reproduce import finished
+from holdfast.workflows.study_jobs import jobs_for, kinds_of
 from holdfast.workflows.study_models import Workspace
 
 STUDY = find_study("cohen-logs")

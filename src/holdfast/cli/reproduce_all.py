@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from holdfast.cli import reproduce
 from holdfast.errors import HoldfastError, UsageError, first_line
-from holdfast.reproductions import studies
-from holdfast.reproductions.base import KINDS, logs_kind
-from holdfast.reproductions.index import FILES, Entry, Index, document, html, kinds_wanted, markdown
+from holdfast.reproductions.index import FILES, Entry, Index, document, html, markdown
 from holdfast.reproductions.records import (
     FAILED,
     INTERRUPTED,
@@ -28,6 +26,7 @@ from holdfast.reproductions.records import (
 from holdfast.reproductions.thumbnails import thumbnail
 from holdfast.terminal import console
 from holdfast.workflows.observer import Observer
+from holdfast.workflows.study_jobs import jobs_for, kinds_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -83,45 +82,6 @@ def reproduce_all(specs: Sequence[str], scale: str, folder: Path, place: Workspa
         _write(index, place)
     _print(index, folder, as_json)
     return sum(entry.record is not None and entry.record.status == FAILED for entry in index.entries)
-
-
-def kinds_of(specs: Sequence[str]) -> dict[str, str]:
-    """The kind of data of each spec: kind -> spec.
-
-    Raises:
-        UsageError: two are of one kind, or one is of none.
-        DataError: a data set is missing or corrupt.
-    """
-    from holdfast.workflows.specs import open_data_spec
-
-    found: dict[str, str] = {}
-    for spec in specs:
-        logs = logs_kind(spec)
-        data = None if logs else open_data_spec(spec, "test")
-        kinds = [logs] if logs else [name for name, kind in KINDS.items() if data is not None and kind.fits(data)]
-        if data is not None and not kinds:
-            raise UsageError(
-                f"no study takes --data {spec}: its inputs have the shape {data.shape}, in [{data.low:g}, "
-                f"{data.high:g}], of {len(data.class_names)} classes, from the source {data.source!r}. Studies take "
-                f"{kinds_wanted()}"
-            )
-        for kind in kinds:
-            if kind in found:
-                raise UsageError(
-                    f"--data {found[kind]} and --data {spec} are both {kind}; give each kind of data once, and another "
-                    "--out for the other copy"
-                )
-            found[kind] = spec
-    return found
-
-
-def jobs_for(given: dict[str, str]) -> list[Job]:
-    """Every study with each kind of data that it takes and that is given; without any of them, one job without data."""
-    jobs = []
-    for study in studies():
-        kinds = [kind for kind in study.data if kind in given]
-        jobs += [Job(study, kind, given[kind]) for kind in kinds] or [Job(study, None, None)]
-    return jobs
 
 
 def _runs(job: Job) -> bool:

@@ -93,8 +93,8 @@ def page(done: Finished) -> Page:
         notes=(
             'The lecture by Hajri (2021) says that FGSM is "100% successful on ImageNet even for small epsilon", '
             "without a figure for epsilon; the statements try two. Its network for the panda was another one.",
-            "Without a trained classifier of ImageNet the numbers mean nothing. To give one: --model "
-            "imagenet-plain=FILE.onnx,mean=...,std=... (any model that Holdfast reads and that has gradients).",
+            "Without a trained classifier of ImageNet the numbers mean nothing. "
+            "`holdfast reproduce --model imagenet-plain=FILE.onnx,mean=...,std=...` takes any that has gradients.",
         ),
         warning=measures.UNTRAINED if done.pipeline_check else "",
         pictures=_pictures(attacks[_PANDA], done.asked.get(_folder(_PANDA), {})),

@@ -212,8 +212,8 @@ def document(index: Index) -> dict[str, Any]:
 
 
 def kinds_wanted() -> str:
-    """How to give each kind of data on the command line."""
-    return ", ".join(f"--data {kind.spelling}" for kind in KINDS.values())
+    """The spec of each kind of data."""
+    return ", ".join(kind.spelling for kind in KINDS.values())
 
 
 def _minutes(seconds: float) -> str:

@@ -90,8 +90,8 @@ def page(done: Finished) -> Page:
                 if trained.training.get("recipe") == "standard"
                 else "."
             ),
-            "Weights of others can replace the training: holdfast import-weights --out "
-            f"OUT/models/{_model(done.scale, kind).name}.safetensors. Then no training set is needed.",
+            "Weights of others can replace the training: `holdfast import-weights --out "
+            f"OUT/models/{_model(done.scale, kind).name}.safetensors`. Then no training set is needed.",
         ),
         warning=measures.UNTRAINED if done.pipeline_check else "",
     )
