@@ -22,6 +22,18 @@ from holdfast.models.architectures.base import Shape, architecture, build, image
 _MOST_LEVELS = 2**24
 
 
+class WithoutDraws:
+    """The draws of what has no randomness: none."""
+
+    def draw(self, count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
+        """Nothing, `(count, 0)`."""
+        return torch.zeros((count, 0), device=device)
+
+    def still(self, count: int, device: torch.device) -> Tensor:
+        """Nothing, `(count, 0)`."""
+        return torch.zeros((count, 0), device=device)
+
+
 class Defence(nn.Module, ABC):
     """What is done to inputs before a classifier sees them: independent randomness, then a function of both.
 
@@ -57,7 +69,7 @@ def straight_through(x: Tensor, value: Tensor) -> Tensor:
     return x + (value - x).detach()
 
 
-class Quantized(Defence):
+class Quantized(WithoutDraws, Defence):
     """Each value in [0, 1] rounded to the nearest of `levels` values: its gradient is zero almost everywhere."""
 
     random: ClassVar[bool] = False
@@ -66,14 +78,6 @@ class Quantized(Defence):
     def __init__(self, levels: int) -> None:
         super().__init__()
         self.levels = levels
-
-    def draw(self, count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
-        """None."""
-        return torch.zeros((count, 0), device=device)
-
-    def still(self, count: int, device: torch.device) -> Tensor:
-        """None."""
-        return torch.zeros((count, 0), device=device)
 
     def apply_draws(self, x: Tensor, draws: Tensor) -> Tensor:
         """Rounded values."""

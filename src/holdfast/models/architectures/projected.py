@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.models.architectures.base import Shape, architecture, build
-from holdfast.models.architectures.defended import Defence, Defended
+from holdfast.models.architectures.defended import Defence, Defended, WithoutDraws
 from holdfast.models.architectures.seeded import check_count
 
 # Of Adam, by which the code of an input is found: per step, and the decays of its two averages.
@@ -62,7 +62,7 @@ class Generator(nn.Module):
         return ((outer @ self.outer.weight) * (hidden > 0.0)) @ self.inner.weight
 
 
-class Projection(Defence):
+class Projection(WithoutDraws, Defence):
     """The decoded image that is nearest to an input in L2, as far as a descent from the encoder's code finds it."""
 
     random: ClassVar[bool] = False
@@ -72,14 +72,6 @@ class Projection(Defence):
         super().__init__()
         self.generator = generator
         self.steps = steps
-
-    def draw(self, count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
-        """None."""
-        return torch.zeros((count, 0), device=device)
-
-    def still(self, count: int, device: torch.device) -> Tensor:
-        """None."""
-        return torch.zeros((count, 0), device=device)
 
     def apply_draws(self, x: Tensor, draws: Tensor) -> Tensor:
         """The projections, of the same shape, with a zero gradient, as that of rounding is. In training, where there is

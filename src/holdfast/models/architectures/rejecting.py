@@ -9,15 +9,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
-import torch
-
-from holdfast.models.architectures.defended import DefendedClassifier
+from holdfast.models.architectures.defended import DefendedClassifier, WithoutDraws
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Rejecting(DefendedClassifier):
+class Rejecting(WithoutDraws, DefendedClassifier):
     """A classifier without randomness that rejects inputs.
 
     A subclass defines `classified` and `suspicion`, and `exposed` if gradients of `classified` are hidden. `forward`
@@ -41,14 +39,6 @@ class Rejecting(DefendedClassifier):
     def random(self) -> bool:
         """There is no randomness."""
         return False
-
-    def draw(self, count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
-        """None."""
-        return torch.zeros((count, 0), device=device)
-
-    def still(self, count: int, device: torch.device) -> Tensor:
-        """None."""
-        return torch.zeros((count, 0), device=device)
 
     def under(self, x: Tensor, draws: Tensor) -> Tensor:
         """Logits of all inputs."""

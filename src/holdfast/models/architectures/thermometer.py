@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from holdfast.errors import UsageError
 from holdfast.models.architectures.base import Shape, architecture, build, image_size
-from holdfast.models.architectures.defended import Defence, Defended
+from holdfast.models.architectures.defended import Defence, Defended, WithoutDraws
 
 # More levels than float32 tells apart well, and more channels than a network should have.
 _MOST_LEVELS = 256
@@ -21,7 +21,7 @@ _MOST_LEVELS = 256
 _RAMP = 0.5
 
 
-class Thermometer(Defence):
+class Thermometer(WithoutDraws, Defence):
     """Each value v in [0, 1] becomes levels - 1 channels of zeros and ones: is v at least 1/levels, 2/levels, ...?"""
 
     random: ClassVar[bool] = False
@@ -30,14 +30,6 @@ class Thermometer(Defence):
     def __init__(self, levels: int) -> None:
         super().__init__()
         self.levels = levels
-
-    def draw(self, count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
-        """None."""
-        return torch.zeros((count, 0), device=device)
-
-    def still(self, count: int, device: torch.device) -> Tensor:
-        """None."""
-        return torch.zeros((count, 0), device=device)
 
     def apply_draws(self, x: Tensor, draws: Tensor) -> Tensor:
         """Images `(batch, channels, height, width)` to `(batch, channels x (levels - 1), height, width)`."""
