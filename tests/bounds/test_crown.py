@@ -276,3 +276,39 @@ def test_networks_that_are_not_known(module, shape, message):
 def test_parameters_out_of_range(parameters, message):
     with pytest.raises(UsageError, match=message):
         Crown(epsilon=0.1, **parameters)
+
+
+class Overwritten(nn.Module):
+    """What a value is after an operation in place has changed it is not what was read before."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.first, self.layer, self.last = nn.Linear(4, 4), layer, nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        before = self.first(x)
+        after = self.layer(before)
+        return self.last(after + before)
+
+
+POOLED = nn.Sequential(nn.AvgPool2d(2, divisor_override=1), nn.Flatten())
+
+
+class Divided(nn.Module):
+    """Average pooling that divides by a number of its own."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.avg_pool2d(x, 2, divisor_override=-1).flatten(1)
+
+
+@pytest.mark.parametrize(
+    ("module", "shape"),
+    [
+        (Overwritten(nn.ReLU(inplace=True)), (4,)),
+        (Divided(), (1, 2, 6)),
+        (nn.Sequential(nn.AvgPool2d(2, divisor_override=1), nn.Flatten()), (1, 2, 6)),
+    ],
+)
+def test_what_cannot_be_read_is_refused(module: nn.Module, shape: tuple[int, ...]) -> None:
+    with pytest.raises(UsageError, match="this bound takes"):
+        graph(classifier(module.eval(), shape, 3))

@@ -242,7 +242,7 @@ def test_our_runs_are_exported_with_their_votes(call: Call, models: Path, tmp_pa
         (("plan", "--noise", "gaussian:sigma"), "cannot read 'sigma' in 'gaussian:sigma'"),
         (("plan", "--noise", "gaussian:sigma=1,sigma=2"), "'sigma' is given twice"),
         (("plan", "--noise", "gaussian:sigma=abc"), "sigma is a positive number"),
-        (("plan", "--noise", "cauchy:b=1"), "unknown noise 'cauchy'; known are ablation, gaussian"),
+        (("plan", "--noise", "cauchy:b=1"), "unknown noise 'cauchy'; known are ablation, channel-flip"),
         (("plan", "--noise", "ablation:k=65"), "k = 65 pixels cannot be kept of the 64"),
         (("plan", "--noise", "gaussian:sigma=1", "--alpha", "2"), "alpha is a failure probability"),
         (("plan", "--noise", "gaussian:sigma=1", "--alpha", "nan"), "alpha is a failure probability"),

@@ -369,5 +369,7 @@ def test_files_that_are_no_weights_are_named(
         content(tmp_path / name)
     code, _, err = imported(call, tmp_path / name)
     assert (code, message in err) == (1, True), err
-    code, _, err = call("info", tmp_path / name)
-    assert (code, message in err) == (1, True), err
+    if name.endswith(".safetensors"):
+        # Files of the other kinds may be models of their own, which `info` reads.
+        code, _, err = call("info", tmp_path / name)
+        assert (code, message in err) == (1, True), err

@@ -191,7 +191,7 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory, mnist: Path) -> Path:
     folder = tmp_path_factory.mktemp("reproduction") / "out"
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(shared_models._MNIST_EPOCHS, "smoke", 1)
-        reproduce_command("levine-mnist", f"mnist:{mnist}", folder, "smoke", "cpu", 1, 1, False, True)
+        reproduce_command("levine-mnist", [f"mnist:{mnist}"], False, folder, "smoke", None, "cpu", 1, 1, False, True)
     return folder
 
 

@@ -204,12 +204,13 @@ def lattice() -> Case:
     )
 
 
-def laplace() -> Case:
+def laplace() -> list[Case]:
     """Along one feature: a half-line of mass p is down to 1/2 at the radius, exactly."""
     b = 0.3
     distance = 2 * b
     p = 1 - math.exp(-distance / b) / 2
-    return half_space(hf.Laplace(b), "dwork", hf.Laplace(0.98 * b), distance, p, along(8, 3))
+    weaker = hf.Laplace(0.98 * b)
+    return [half_space(hf.Laplace(b), name, weaker, distance, p, along(8, 3)) for name in ("dwork", "quantiles")]
 
 
 def uniform() -> list[Case]:
@@ -342,7 +343,7 @@ def partition() -> Case:
     return Case(noise, "partition", x, votes, Fraction(5, 7), 1.0, inside, beyond)
 
 
-CASES = [*gaussian(), lattice(), laplace(), *uniform(), flips(), channels(), ablation(), partition()]
+CASES = [*gaussian(), lattice(), *laplace(), *uniform(), flips(), channels(), ablation(), partition()]
 
 # Fixed blocks: there is no noise that could be a little too weak, and all of its realizations are counted.
 NOTHING_WEAKER = {"partition"}

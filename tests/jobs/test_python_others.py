@@ -69,7 +69,7 @@ def test_train_writes_a_model_and_returns_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"epoch": 3}, "train has no setting 'epoch'; it takes batch_size, crop, ema, epochs"),
+        ({"epoch": 3}, "train has no setting 'epoch'; it takes batch_size, crop, crop_ratio, ema, epochs"),
         ({"epochs": 0}, "epochs is at least 1, got 0"),
         ({"out": "model.pt"}, "out names a .safetensors file"),
         ({"recipe": "noize"}, "unknown recipe 'noize'"),

@@ -62,8 +62,7 @@ def reproduce_command(
         list[str] | None,
         typer.Option(
             "--model",
-            help="A model from elsewhere in the place of a base classifier, as in imagenet-plain=net.onnx,mean=.5. It "
-            "can be repeated.",
+            help="Model for a base classifier of the table, as in imagenet-plain=net.onnx. Can be repeated.",
             metavar="NAME=SPEC",
         ),
     ] = None,
@@ -234,4 +233,4 @@ def _list(as_json: bool) -> None:
         for line in (study.title, *lines):
             sys.stdout.write(_WRAPPER.fill(line) + "\n")
     sys.stdout.write("\nholdfast reproduce NAME --data SPEC --scale smoke|small|full --out DIR\n")
-    sys.stdout.write("holdfast reproduce --all --data SPEC --data SPEC --scale smoke|small|full --out DIR\n")
+    sys.stdout.write("holdfast reproduce --all --data SPEC --data SPEC --scale SCALE --out DIR\n")
