@@ -32,6 +32,9 @@ _KNOWN = (
 # Layers as they are, and layers that do nothing in a network at rest.
 _IDENTITIES = (nn.Identity, nn.Dropout, nn.Dropout2d)
 _PAIR = 2
+# The place of `divisor_override` after the input of `avg_pool2d`.
+_DIVISOR = 5
+_SUMS = (operator.add, operator.iadd, torch.add, "add", "add_")
 
 Layer = TypeVar("Layer", bound=nn.Module)
 
@@ -102,8 +105,19 @@ def graph(
     return _Reading(module, classifier, activations, dtype).result()
 
 
+class _Proxy(fx.Proxy):
+    """A value that also records `x += y`, which torch.fx takes for `x = x + y`."""
+
+    def __iadd__(self, other: Any) -> fx.Proxy:
+        return self.tracer.create_proxy("call_function", operator.iadd, (self, other), {})
+
+
 class _Tracer(fx.Tracer):
     """Layers of torch and normalization stay whole; everything else is traced through."""
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        """As the name says."""
+        return _Proxy(node, self)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """As the name says."""
@@ -123,7 +137,8 @@ class _Reading:
         self.module, self.activations = module, activations
         tensors = [each for each in module.state_dict().values() if each.is_floating_point()]
         like = tensors[0] if tensors else torch.zeros(1, dtype=dtype)
-        self.zeros = torch.zeros((1, *classifier.shape), dtype=like.dtype, device=like.device)
+        # Two examples show what mixes them.
+        self.zeros = torch.zeros((2, *classifier.shape), dtype=like.dtype, device=like.device)
         self.nodes: list[Node] = []
         self.examples = [self.zeros]
         self.numbers: dict[fx.Node, int] = {}
@@ -142,6 +157,7 @@ class _Reading:
                 "way through their layers does not depend on the values of the input"
             ) from error
         parts = dict(nn.Sequential(self.module).named_modules())
+        _check_overwritten(list(traced.nodes), parts)
         last = 0
         for node in traced.nodes:
             if node.op == "placeholder":
@@ -188,12 +204,15 @@ class _Reading:
             )
         with torch.no_grad():
             try:
-                self.examples.append(found.forward(*before))
+                made = found.forward(*before)
             except RuntimeError as error:
                 raise UsageError(
                     f"{node.target} does not take values of shape {tuple(shape)}, which the layers before it give: "
                     f"{error}"
                 ) from error
+        if made.ndim == 0 or len(made) != len(self.zeros):
+            raise UsageError(f"this bound takes operations on each example alone, got {node.format_node()}")
+        self.examples.append(made)
         self.nodes.append(Node(found, inputs))
         self.numbers[node] = len(self.nodes)
 
@@ -287,6 +306,8 @@ def _max_of(kernel: Any, stride: Any, simple: bool, named: object) -> Operation:
 
 def _average_pool(layer: nn.Module, shape: torch.Size) -> Operation:
     assert isinstance(layer, nn.AvgPool2d)
+    if layer.divisor_override is not None:
+        raise UsageError(f"this bound takes average pooling that divides by the number of values, got {layer}")
     return Fixed(copy.copy(layer))
 
 
@@ -321,6 +342,48 @@ _LINEAR = {torch.flatten, functional.avg_pool2d, functional.adaptive_avg_pool2d,
 _LINEAR_METHODS = {"flatten", "mean", "view", "reshape"}
 
 
+# What gives a new tensor. All else may give a view of the memory of its input.
+_NEW_LAYERS = (nn.Linear, nn.Conv2d, nn.BatchNorm1d, nn.BatchNorm2d, nn.AvgPool2d, nn.MaxPool2d, *ACTIVATIONS)
+_NEW_CALLS = {*_FUNCTIONS, operator.add, torch.add, "add", functional.avg_pool2d, functional.max_pool2d}
+
+
+def _check_overwritten(nodes: Sequence[fx.Node], parts: dict[str, nn.Module]) -> None:
+    """Raise UsageError if a value is used after an operation in place has changed it, or a view of it."""
+    places = {node: place for place, node in enumerate(nodes)}
+    memory: dict[fx.Node, fx.Node] = {}
+    # The place of the last operation that wrote to a memory.
+    written: dict[fx.Node, int] = {}
+    for place, node in enumerate(nodes):
+        given = [each for each in node.all_input_nodes if not _is_size(each)]
+        if _is_size(node):
+            continue
+        overwrites = _overwrites(node, parts)
+        shared = {memory[each] for each in given}
+        stale = any(places[each] < written.get(memory[each], 0) for each in given)
+        if stale or (overwrites and len(shared) < len(given)):
+            raise UsageError(
+                f"this bound takes no values that are used after an operation in place has changed them, got "
+                f"{node.format_node() or node.name}; have that operation give a new tensor, as with inplace=False"
+            )
+        new = not given or (_gives_new(node, parts) and not overwrites)
+        memory[node] = node if new else memory[given[0]]
+        if overwrites:
+            written[memory[node]] = place
+
+
+def _overwrites(node: fx.Node, parts: dict[str, nn.Module]) -> bool:
+    """Whether an operation changes its first argument."""
+    if node.op == "call_module":
+        return bool(getattr(parts[str(node.target)], "inplace", False))
+    return node.target in (operator.iadd, "add_") or bool(node.kwargs.get("inplace"))
+
+
+def _gives_new(node: fx.Node, parts: dict[str, nn.Module]) -> bool:
+    if node.op == "call_module":
+        return type(parts[str(node.target)]) in _NEW_LAYERS
+    return node.target in _NEW_CALLS
+
+
 def _is_size(node: fx.Node) -> bool:
     """Whether a node is a size, as in `x.size(0)` and `x.shape[0]`, and no tensor."""
     if node.op == "call_method" and node.target == "size":
@@ -339,16 +402,17 @@ def _of_call(node: fx.Node, shape: torch.Size, activations: tuple[type[nn.Module
     target, others = node.target, node.args[1:]
     if target in _FUNCTIONS and _FUNCTIONS[target] in activations:
         return Activation(_FUNCTIONS[target])
-    if target in (operator.add, operator.iadd, torch.add, "add", "add_") and not node.kwargs:
+    # A third argument is the deprecated form of `alpha`.
+    if target in _SUMS and len(node.args) == _PAIR and not node.kwargs:
         return Sum()
     if target is functional.max_pool2d:
         return _of_max_pool(node)
-    if target is functional.dropout or target == "contiguous":
+    if target == "contiguous" or (target is functional.dropout and node.kwargs.get("training") is False):
         return None
     if target in ("view", "reshape"):
         return _of_view(node, shape, activations)
     if target in _LINEAR or target in _LINEAR_METHODS:
-        return Fixed(_called(target, others, node.kwargs))
+        return _fixed_call(node, activations)
     if target is operator.getitem and _is_strided(others[0]):
         key: Any = others[0]
         return Fixed(lambda x: x[key])
@@ -378,6 +442,16 @@ def _of_view(node: fx.Node, shape: torch.Size, activations: tuple[type[nn.Module
     if len(sizes) == _PAIR and (_is_shape(sizes[0]) or sizes[0] == -1) and sizes[1] in (-1, shape.numel()):
         return Fixed(lambda x: x.flatten(1))
     raise UsageError(_refused(f"a {node.target} to another shape than (batch, values)", activations))
+
+
+def _fixed_call(node: fx.Node, activations: tuple[type[nn.Module], ...]) -> Operation:
+    target, others = node.target, node.args[1:]
+    # Such an argument makes entries negative, or rounds to another type.
+    divisor = node.kwargs.get("divisor_override", others[_DIVISOR] if len(others) > _DIVISOR else None)
+    known = node.kwargs.get("dtype") is None and (target is not functional.avg_pool2d or divisor is None)
+    if len(node.all_input_nodes) != 1 or not node.args or not known:
+        raise UsageError(_refused(f"{node.format_node()}", activations))
+    return Fixed(_called(target, others, node.kwargs))
 
 
 def _called(target: Any, others: Sequence[Any], named: dict[str, Any]) -> Callable[[Tensor], Tensor]:

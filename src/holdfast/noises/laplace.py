@@ -100,7 +100,8 @@ def dwork(noise: Laplace, bounds: ClassBounds, shape: Shape) -> float | None:
         return None
     if bounds.p_upper == 0.0:
         return math.inf
-    ratio = 0.5 * math.log(bounds.p_lower / bounds.p_upper)
+    # Not the logarithm of a quotient, which overflows for a subnormal p_upper.
+    ratio = 0.5 * (math.log(bounds.p_lower) - math.log(bounds.p_upper))
     gap = 1.0 - bounds.p_lower + bounds.p_upper
     # The rounding of a gap near 0 or 1 is absolute: widen it before the logarithm.
     from_gap = -math.log(min(1.0, gap + 2.0**-51))
