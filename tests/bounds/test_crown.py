@@ -9,6 +9,7 @@ import pytest
 import torch
 from networks import attacked, classifier, convolutional, in_ball, inputs, relu_network, true_least_lead
 from torch import Tensor, nn
+from torch.nn import functional
 
 from holdfast.bounds.backward import Ball, Walk, least_leads
 from holdfast.bounds.graph import graph
@@ -278,37 +279,98 @@ def test_parameters_out_of_range(parameters, message):
         Crown(epsilon=0.1, **parameters)
 
 
-class Overwritten(nn.Module):
-    """What a value is after an operation in place has changed it is not what was read before."""
+class Odd(nn.Module):
+    """Differs from what its layers seem to compute only where the sum of 20 values in [0, 1] is above 19."""
 
-    def __init__(self, layer: nn.Module) -> None:
+    def __init__(self, way):
         super().__init__()
-        self.first, self.layer, self.last = nn.Linear(4, 4), layer, nn.Linear(4, 3)
+        self.way = way
+        self.far = nn.Linear(20, 1)
+        self.near = nn.Linear(20, 2)
+        self.last = nn.Linear(1, 2)
+        self.over = nn.ReLU(inplace=True)
+        self.mixed = nn.Linear(2, 2)
+        with torch.no_grad():
+            self.far.weight.fill_(1.0 if way in ("alpha", "dropout", "view") else -1.0)
+            self.far.bias.fill_(-19.0 if way in ("alpha", "dropout", "view") else 19.0)
+            for each in self.near, self.last, self.mixed:
+                nn.init.zeros_(each.weight)
+                nn.init.zeros_(each.bias)
+            self.mixed.weight.copy_(torch.eye(2))
 
-    def forward(self, x: Tensor) -> Tensor:
-        before = self.first(x)
-        after = self.layer(before)
-        return self.last(after + before)
+    def forward(self, x):
+        h, near = self.far(x), self.near(x)
+        if self.way == "layer":
+            self.over(h)
+        elif self.way == "function":
+            functional.relu(h, inplace=True)
+        elif self.way == "flattened":
+            self.over(h.flatten(1))
+        elif self.way == "view":
+            part = near[:, :]
+            part += self.last(torch.relu(h))
+            return self.mixed(near)
+        elif self.way == "alpha":
+            return torch.add(near, 5, self.last(torch.relu(h)))
+        elif self.way == "dropout":
+            return near + self.last(functional.dropout(torch.relu(h)))
+        return near + self.last(h)
 
 
-POOLED = nn.Sequential(nn.AvgPool2d(2, divisor_override=1), nn.Flatten())
+@pytest.mark.parametrize(
+    ("way", "message"),
+    [
+        ("layer", "in place"),
+        ("function", "in place"),
+        ("flattened", "in place"),
+        ("view", "in place"),
+        ("alpha", "got add"),
+        ("dropout", "got dropout"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:This overload of add")
+def test_what_random_inputs_may_not_show_is_refused(way, message):
+    with pytest.raises(UsageError, match=message):
+        Crown(epsilon=0.1).on(classifier(Odd(way).eval(), (20,), 2))
+
+
+class InPlace(nn.Module):
+    """Operations in place whose inputs are not used again."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(2, 2, 3, padding=1)
+        self.relu, self.last = nn.ReLU(inplace=True), nn.Linear(32, 3)
+
+    def forward(self, x):
+        short = self.relu(self.first(x))
+        out = self.second(short)
+        out += short
+        out = functional.dropout(self.relu(out), training=self.training)
+        return self.last(out.view(out.size(0), -1))
+
+
+def test_operations_in_place_are_taken_where_nothing_else_uses_their_inputs():
+    torch.manual_seed(0)
+    module, x = InPlace().eval(), inputs(2, (1, 4, 4))
+    on = classifier(module, (1, 4, 4), 3)
+    assert all(each.radius > 0.0 for each in Crown(epsilon=0.5, search=10).on(on).certify(x))
+
+
+@pytest.mark.parametrize("pool", [nn.AvgPool2d(2, divisor_override=-1), nn.AvgPool2d(2, divisor_override=4)])
+def test_average_pooling_with_a_divisor_of_its_own_is_refused(pool):
+    with pytest.raises(UsageError, match="average pooling"):
+        Crown(epsilon=0.1).on(classifier(nn.Sequential(pool, nn.Flatten(), nn.Linear(4, 3)).eval(), (1, 4, 4), 3))
 
 
 class Divided(nn.Module):
     """Average pooling that divides by a number of its own."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return nn.functional.avg_pool2d(x, 2, divisor_override=-1).flatten(1)
+    def forward(self, x):
+        return functional.avg_pool2d(x, 2, divisor_override=-1).flatten(1)
 
 
-@pytest.mark.parametrize(
-    ("module", "shape"),
-    [
-        (Overwritten(nn.ReLU(inplace=True)), (4,)),
-        (Divided(), (1, 2, 6)),
-        (nn.Sequential(nn.AvgPool2d(2, divisor_override=1), nn.Flatten()), (1, 2, 6)),
-    ],
-)
-def test_what_cannot_be_read_is_refused(module: nn.Module, shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("module", [Divided(), nn.Sequential(nn.AvgPool2d(2, divisor_override=1), nn.Flatten())])
+def test_averages_by_another_divisor_are_refused(module):
     with pytest.raises(UsageError, match="this bound takes"):
-        graph(classifier(module.eval(), shape, 3))
+        graph(classifier(module.eval(), (1, 2, 6), 3))

@@ -5,12 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
+import holdfast as hf
 from holdfast.attacks import Access, DefendedTarget, attack_from_dict
 from holdfast.attacks.target import ABSTAINS
+from holdfast.bounds import Classifier
+from holdfast.bounds.methods.crown import Crown
 from holdfast.errors import UsageError
 from holdfast.models.architectures import build
 from holdfast.models.architectures.squeezing import medians
+from holdfast.sampling.classifier import VotingClassifier
 from holdfast.training.recipes.squeezing import upper_quantile
 
 SHAPE = (1, 8, 8)
@@ -130,3 +135,14 @@ def test_an_adaptive_attack_finds_only_what_is_accepted():
 def test_detectors_that_cannot_be_built(name, shape, arguments, message):
     with pytest.raises(UsageError, match=message):
         build(name, shape, 10, arguments)
+
+
+@pytest.mark.parametrize("wrapped", [lambda m: m, lambda m: nn.Sequential(m).eval(), lambda m: VotingClassifier(m, 10)])
+def test_what_rejects_inputs_is_not_smoothed(wrapped):
+    with pytest.raises(UsageError, match="rejects inputs"):
+        hf.SmoothedClassifier(wrapped(squeezing()), hf.Gaussian(0.25), num_classes=10)
+
+
+def test_what_rejects_inputs_has_no_bound():
+    with pytest.raises(UsageError, match="rejects inputs"):
+        Crown(epsilon=0.1).on(Classifier(squeezing(), SHAPE, 10))

@@ -33,6 +33,11 @@ def two_class(p: float) -> ClassBounds:
     return ClassBounds(0, p, 1 - p)
 
 
+def test_laplace_radii_are_finite_for_the_smallest_rival():
+    # 0.9 / 5e-324 overflows.
+    assert dwork(Laplace(1.0), ClassBounds(0, 0.9, 5e-324), SHAPE) < 400.0
+
+
 @pytest.mark.parametrize(
     ("noise", "distribution", "arguments"),
     [(Laplace(0.3), "laplace", (0, 0.3)), (Uniform(0.5), "uniform", (-0.5, 1.0))],

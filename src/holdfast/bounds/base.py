@@ -16,6 +16,7 @@ from torch.func import functional_call
 from holdfast.errors import ClassifierError, InputError, UsageError
 from holdfast.estimators.conclude import certain
 from holdfast.estimators.proved import MOST_RADIUS
+from holdfast.models.architectures.rejecting import check_answers
 from holdfast.named import Family, Named
 from holdfast.plain import is_real, plain
 from holdfast.sampling.inputs import check_values, checked_shape, checked_tensor
@@ -142,6 +143,7 @@ class Bound(Named, ABC):
             ClassifierError: the module is in training mode, or its weights or logits are not finite.
             MissingExtraError: a package is not installed.
         """
+        check_answers(classifier.module, f"the module {type(classifier.module).__name__}")
         _check_module(classifier.module)
         method = self.prepare(classifier)
         _check_same(classifier, method)

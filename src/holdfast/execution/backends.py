@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from holdfast.errors import ClassifierError, UsageError
-from holdfast.models.architectures.rejecting import Rejecting
+from holdfast.models.architectures.rejecting import check_answers
 from holdfast.models.backends import Backend, Calibration, Job, check_precision, having, kind_of, prepare, usable
 from holdfast.models.precision import BFLOAT16, FLOAT32, HOPELESS, Speeds
 from holdfast.sampling.classifier import VotingClassifier
@@ -75,7 +75,7 @@ class ClassifierBuilder:
             DataError: there is no training split to calibrate int8 on.
         """
         check_precision(self.precision)
-        _check_votes(self.model)
+        check_answers(self.model.module, self.model.name)
         calibration = calibration_on(self.training_set(), self.noise) if self.precision == "int8" else None
         shape = self.noise.noisy_shape(self.model.input_space.shape)
         job = Job(self.model.module, shape, self.precision, torch_device(self.device), self.threads, calibration)
@@ -192,15 +192,6 @@ class ClassifierBuilder:
             engine = LocalEngine(self.device, size, self.threads)
             best = max(best, engine.fastest_batch(classifier, self.noise, example)[1])
         return best
-
-
-def _check_votes(model: Model) -> None:
-    """Raise UsageError if the model rejects inputs: votes are for classes, and a rejection is none."""
-    if any(isinstance(part, Rejecting) for part in model.module.modules()):
-        raise UsageError(
-            f"{model.name} rejects inputs that it takes for adversarial, and there are no votes for a rejection; "
-            "`holdfast attack` with `--noise none` measures it"
-        )
 
 
 def description(classifier: VotingClassifier) -> dict[str, Any]:

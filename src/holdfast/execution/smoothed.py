@@ -14,6 +14,7 @@ from holdfast.errors import ClassifierError, HoldfastWarning, InputError, UsageE
 from holdfast.estimators import AnswerRule, Estimator, Exact, FixedSize, Looks, TopTwo, certificate, radii_of, scale_of
 from holdfast.execution.backends import AUTO, ClassifierBuilder
 from holdfast.execution.factories import base_for
+from holdfast.models.architectures.rejecting import check_answers
 from holdfast.models.backends import check_precision
 from holdfast.models.model import KnownInputs, Model
 from holdfast.models.objects import model_of
@@ -161,6 +162,8 @@ class SmoothedClassifier:
     def _plain(self, given: Any) -> Base:
         known = isinstance(given, (VotingClassifier, ClassifierFactory))
         base: Base = given if known else VotingClassifier(given, self.num_classes)
+        if isinstance(base, VotingClassifier):
+            check_answers(base.function, f"the base classifier {type(base.function).__name__}")
         return taking_channels_last(base) if self.layout == CHANNELS_LAST else base
 
     def _base(self, shape: tuple[int, ...]) -> Base:

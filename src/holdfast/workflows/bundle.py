@@ -39,10 +39,13 @@ def freeze(model: Model, data: DataSet, out: Path) -> BundleInfo:
     import torch
 
     from holdfast.models.architectures.exported import FrozenProgram
+    from holdfast.models.architectures.rejecting import check_answers
     from holdfast.models.bundle import BundleInfo, save_bundle
     from holdfast.models.exported_program import plain_program
     from holdfast.models.model import InputSpace
 
+    # A frozen program has its logits alone.
+    check_answers(model.module, model.name)
     shape = model.takes or data.shape
     try:
         module, classes = model.differentiable(), len(model.classes)

@@ -9,10 +9,22 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
+from torch import nn
+
+from holdfast.errors import UsageError
 from holdfast.models.architectures.defended import DefendedClassifier, WithoutDraws
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+def check_answers(module: object, name: str) -> None:
+    """Raise UsageError if a module has a part that rejects inputs: a certificate is about classes alone."""
+    if isinstance(module, nn.Module) and any(isinstance(part, Rejecting) for part in module.modules()):
+        raise UsageError(
+            f"{name} rejects inputs that it takes for adversarial, and there are no votes for a rejection; "
+            "`holdfast attack` with `--noise none` measures it"
+        )
 
 
 class Rejecting(WithoutDraws, DefendedClassifier):
