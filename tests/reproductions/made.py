@@ -12,23 +12,18 @@ from holdfast.analysis.runs import CertifiedRun, analyze
 from holdfast.estimators import FixedSize
 from holdfast.execution.bound import describe_bound
 from holdfast.noises.base import find_guarantee
-from holdfast.reproductions.base import (
-    Answered,
+from holdfast.reproductions.base import Study
+from holdfast.reproductions.plans import (
     Answering,
     Attacking,
     Bounding,
     Certification,
-    Finished,
     Importing,
-    Looked,
     Looking,
     Model,
-    Noised,
     Noising,
-    Study,
-    Timed,
-    Trained,
 )
+from holdfast.reproductions.results import Answered, Finished, Looked, Noised, Timed, Trained
 from holdfast.stats.datasets import proportion
 from holdfast.store.attack import AttackRecord, AttackRun
 from holdfast.store.attack_manifest import AttackManifest

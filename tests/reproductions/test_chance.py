@@ -9,9 +9,9 @@ import pytest
 
 from holdfast.analysis.runs import analyze
 from holdfast.reproductions import find_study
-from holdfast.reproductions.base import Finished, Trained
 from holdfast.reproductions.chance import at_chance, judged
 from holdfast.reproductions.pages import Page, Statement
+from holdfast.reproductions.results import Finished, Trained
 from holdfast.reproductions.writing import document, html, markdown, text
 from holdfast.store.run import VoteRecord
 from holdfast.types import Counts

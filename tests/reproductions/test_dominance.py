@@ -13,8 +13,9 @@ import pytest
 from holdfast.analysis.dominance import Comparison, found_within, level_of, smaller, within
 from holdfast.errors import RunError
 from holdfast.reproductions import attack_dominance, find_study
-from holdfast.reproductions.base import Attacking, Finished
 from holdfast.reproductions.pages import Page
+from holdfast.reproductions.plans import Attacking
+from holdfast.reproductions.results import Finished
 from holdfast.store.attack import AttackRun
 
 

@@ -17,10 +17,10 @@ from holdfast.folders import Folder
 from holdfast.noises.channel_flip import ChannelFlip, channel_radius
 from holdfast.noises.uniform_flip import threshold
 from holdfast.reproductions import find_study, measures
-from holdfast.reproductions.base import Finished
 from holdfast.reproductions.copies import copies_gallery
 from holdfast.reproductions.levine_null import MEAN, ORIGINAL, RANDOM, UNIQUE, null_encodings
 from holdfast.reproductions.pages import Page, Row
+from holdfast.reproductions.results import Finished
 from holdfast.reproductions.writing import text
 from holdfast.store.attack import AttackRecord
 from holdfast.store.gallery import Gallery, write_gallery

@@ -12,7 +12,7 @@ import pytest
 from holdfast.data import DataSet
 from holdfast.errors import UsageError
 from holdfast.reproductions import find_study
-from holdfast.reproductions.base import Noising
+from holdfast.reproductions.plans import Noising
 from holdfast.workflows.study_copies import averaged, noised
 
 SIZE = 40

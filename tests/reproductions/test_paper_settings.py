@@ -35,7 +35,7 @@ import torch
 from holdfast.data import DataSet
 from holdfast.noises.base import Noise
 from holdfast.reproductions import find_study, studies
-from holdfast.reproductions.base import Attacking, Bounding, Certification, Model, Plan
+from holdfast.reproductions.plans import Attacking, Bounding, Certification, Model, Plan
 from holdfast.training.config import TrainConfig
 from holdfast.training.devices import Team
 from holdfast.training.trainer import Trainer

@@ -10,8 +10,8 @@ import pytest
 
 from holdfast.analysis.published import curve, figure
 from holdfast.reproductions import find_study, studies
-from holdfast.reproductions.base import Finished
 from holdfast.reproductions.pages import Page, Row
+from holdfast.reproductions.results import Finished
 from holdfast.reproductions.writing import text
 from holdfast.store.attack import ABSTAINS, MISCLASSIFIED
 

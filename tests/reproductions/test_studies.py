@@ -13,8 +13,9 @@ from holdfast.errors import UsageError
 from holdfast.models.architectures import architecture_names
 from holdfast.noises.base import noise_names
 from holdfast.reproductions import find_study, measures, studies
-from holdfast.reproductions.base import SCALES, Finished, Study, check_scale
+from holdfast.reproductions.base import SCALES, Study, check_scale
 from holdfast.reproductions.pages import Page, Row
+from holdfast.reproductions.results import Finished
 from holdfast.reproductions.writing import document, html, markdown, text
 from holdfast.training.config import TrainConfig
 from holdfast.workflows.specs import parse_attack, parse_bound, parse_budgets, parse_noise, parse_recipe

@@ -176,8 +176,8 @@ def _given(models: Sequence[str]) -> dict[str, str]:
 
 
 def _page(study: Study, spec: str | None, scale: str, place: Workspace) -> Page:
-    from holdfast.reproductions.base import Finished
     from holdfast.reproductions.chance import judged
+    from holdfast.reproductions.results import Finished
     from holdfast.workflows.reproduce import finished
 
     if not study.data and spec is not None:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from holdfast.analysis.published import figure
 from holdfast.reproductions import measures
 from holdfast.reproductions.adversarials import adversarial_gallery
-from holdfast.reproductions.base import Attacking, Finished, Model, Plan, Study, register
+from holdfast.reproductions.base import Study, register
 from holdfast.reproductions.defences import accuracy_under, clean_accuracy, images, plain
 from holdfast.reproductions.pages import Group, Measured, Page, Row, Statement, Table
+from holdfast.reproductions.plans import Attacking, Model, Plan
+from holdfast.reproductions.results import Finished
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from holdfast.analysis.dominance import Comparison, found_within, level_of, smaller, within
 from holdfast.reproductions import measures
-from holdfast.reproductions.base import Attacking, Finished, Plan, Study, register
+from holdfast.reproductions.base import Study, register
 from holdfast.reproductions.defences import clean_accuracy, images, mnist_cnn
 from holdfast.reproductions.pages import Group, Measured, Page, Row, Statement, Table
+from holdfast.reproductions.plans import Attacking, Plan
+from holdfast.reproductions.results import Finished
 from holdfast.types import Norm
 
 if TYPE_CHECKING:

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 from holdfast.analysis import formats
 from holdfast.analysis.summaries import summarize
 from holdfast.reproductions import measures
-from holdfast.reproductions.base import KINDS
 from holdfast.reproductions.defences import clean_accuracy
+from holdfast.reproductions.kinds import KINDS
 from holdfast.reproductions.pages import Measured
 from holdfast.shortened import some
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from holdfast.reproductions.base import Finished, Trained
     from holdfast.reproductions.pages import Page, Statement
+    from holdfast.reproductions.results import Finished, Trained
 
 _WHY = "not judged, since networks are at chance"
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from holdfast.analysis.runs import CertifiedRun
-    from holdfast.reproductions.base import Finished
+    from holdfast.reproductions.results import Finished
 
 
 def group_of(done: Finished, run: str, table: str, dataset: str, sigma: float, radii: Sequence[float]) -> Group:

@@ -11,9 +11,11 @@ from holdfast.analysis.gaps import gap
 from holdfast.analysis.published import figure
 from holdfast.reproductions import measures
 from holdfast.reproductions.adversarials import adversarial_gallery
-from holdfast.reproductions.base import Attacking, Finished, Model, Plan, Study, register
+from holdfast.reproductions.base import Study, register
 from holdfast.reproductions.models import cifar_gaussian, cohen_run, imagenet_gaussian, mnist_gaussian
 from holdfast.reproductions.pages import Chart, Group, Measured, Page, Row, Statement, Table
+from holdfast.reproductions.plans import Attacking, Model, Plan
+from holdfast.reproductions.results import Finished
 from holdfast.stats.datasets import proportion
 
 if TYPE_CHECKING:

@@ -9,8 +9,10 @@ from holdfast.analysis.lines import Line, picture
 from holdfast.estimators import FixedSize, best_radius
 from holdfast.noises.base import find_guarantee
 from holdfast.noises.gaussian import Gaussian
-from holdfast.reproductions.base import Finished, Study, no_plan, register
+from holdfast.reproductions.base import Study, register
 from holdfast.reproductions.pages import Chart, Group, Measured, Page, Row, Statement, Table
+from holdfast.reproductions.plans import no_plan
+from holdfast.reproductions.results import Finished
 from holdfast.stats.rounding import complement_upper
 from holdfast.types import ClassBounds
 

@@ -7,7 +7,7 @@ from holdfast.analysis.lines import picture as line_picture
 from holdfast.analysis.projections import rescaled
 from holdfast.analysis.published import curve
 from holdfast.reproductions import measures, undefended
-from holdfast.reproductions.base import Finished, Plan, Study, register
+from holdfast.reproductions.base import Study, register
 from holdfast.reproductions.cohen import group_of
 from holdfast.reproductions.cohen_figure_8 import FigureEight
 from holdfast.reproductions.defences import images
@@ -19,6 +19,8 @@ from holdfast.reproductions.models import (
     cohen_run,
 )
 from holdfast.reproductions.pages import Chart, Group, Page, Row, Statement, Table
+from holdfast.reproductions.plans import Plan
+from holdfast.reproductions.results import Finished
 
 _SIGMAS = {"smoke": (0.25,), "small": (0.25, 0.5), "full": (0.12, 0.25, 0.5, 1.0)}
 # Sigmas also trained with consistency regularization, which costs twice as much.

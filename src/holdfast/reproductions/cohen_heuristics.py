@@ -6,10 +6,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.reproductions import measures
-from holdfast.reproductions.base import Attacking, Certification, Finished, Model, Plan, Study, register
+from holdfast.reproductions.base import Study, register
 from holdfast.reproductions.defences import accuracy_under, clean_accuracy, images, plain, wrong_within
 from holdfast.reproductions.models import cohen_run, mnist_gaussian
 from holdfast.reproductions.pages import Group, Page, Row, Statement, Table
+from holdfast.reproductions.plans import Attacking, Certification, Model, Plan
+from holdfast.reproductions.results import Finished
 
 if TYPE_CHECKING:
     from holdfast.store.attack import AttackRun

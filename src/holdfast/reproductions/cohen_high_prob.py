@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from holdfast.analysis.lines import Line, picture
 from holdfast.reproductions import measures
-from holdfast.reproductions.base import Finished, Model, Plan, Study, register
+from holdfast.reproductions.base import Study, register
 from holdfast.reproductions.models import cifar_gaussian, cohen_run, imagenet_gaussian
 from holdfast.reproductions.pages import Chart, Group, Measured, Page, Row, Statement, Table
+from holdfast.reproductions.plans import Model, Plan
+from holdfast.reproductions.results import Finished
 from holdfast.stats.datasets import robust_share_cohen, robust_share_exact
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdfast.reproductions import measures, undefended
-from holdfast.reproductions.base import Finished, Plan, Study, register
+from holdfast.reproductions.base import Study, register
 from holdfast.reproductions.cohen import group_of, summary
 from holdfast.reproductions.cohen_figure_8 import FigureEight
 from holdfast.reproductions.models import (
@@ -14,6 +14,8 @@ from holdfast.reproductions.models import (
     imagenet_plain,
 )
 from holdfast.reproductions.pages import Chart, Page, Table
+from holdfast.reproductions.plans import Plan
+from holdfast.reproductions.results import Finished
 
 _SIGMAS = {"smoke": (0.25,), "small": (0.25, 0.5, 1.0), "full": (0.25, 0.5, 1.0)}
 # The paper's Figure 8 has one sigma, which every scale has.

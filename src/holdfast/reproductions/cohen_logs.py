@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from holdfast.analysis.published import at_radius, figure
 from holdfast.analysis.recovered import recovered
 from holdfast.reproductions import answers, measures
-from holdfast.reproductions.base import Finished, Importing, Plan, Reading, Study, register
+from holdfast.reproductions.base import Study, register
 from holdfast.reproductions.cohen import summary
 from holdfast.reproductions.cohen_figure_8 import FigureEight
 from holdfast.reproductions.pages import Chart, Group, Measured, Page, Row, Statement, Table
+from holdfast.reproductions.plans import Importing, Plan, Reading
+from holdfast.reproductions.results import Finished
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

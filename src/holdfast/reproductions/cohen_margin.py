@@ -13,9 +13,11 @@ from holdfast.errors import UsageError
 from holdfast.estimators.margin import probability_needed, radius_with_margin, votes_needed
 from holdfast.noises.gaussian import Gaussian
 from holdfast.reproductions import measures
-from holdfast.reproductions.base import Finished, Model, Plan, Study, register
+from holdfast.reproductions.base import Study, register
 from holdfast.reproductions.models import cifar_gaussian, cohen_run, imagenet_gaussian, mnist_gaussian
 from holdfast.reproductions.pages import Group, Measured, Page, Row, Statement, Table
+from holdfast.reproductions.plans import Model, Plan
+from holdfast.reproductions.results import Finished
 from holdfast.worst_cases import find_worst_case
 
 if TYPE_CHECKING:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 
-from holdfast.reproductions.base import Finished, Noised, Noising, Plan, Study, register
+from holdfast.reproductions.base import Study, register
 from holdfast.reproductions.pages import Gallery, Group, Measured, Page, Picture, Row, Statement, Strip, Table
+from holdfast.reproductions.plans import Noising, Plan
+from holdfast.reproductions.results import Finished, Noised
 from holdfast.stats.datasets import proportion
 
 # The noise of the paper's experiments on each data set.

@@ -12,9 +12,11 @@ from holdfast.analysis.projections import parted
 from holdfast.analysis.published import figure
 from holdfast.estimators import prediction
 from holdfast.reproductions import measures
-from holdfast.reproductions.base import Finished, Model, Plan, Study, Timing, register
+from holdfast.reproductions.base import Study, register
 from holdfast.reproductions.models import cifar_gaussian, cohen_run, imagenet_gaussian
 from holdfast.reproductions.pages import Group, Measured, Page, Row, Statement, Table
+from holdfast.reproductions.plans import Model, Plan, Timing
+from holdfast.reproductions.results import Finished
 from holdfast.stats.datasets import proportion
 
 if TYPE_CHECKING:

@@ -9,8 +9,10 @@ import numpy as np
 from holdfast.analysis.lines import Line, picture
 from holdfast.noises.base import find_guarantee
 from holdfast.noises.gaussian import Gaussian, lecuyer_radii, li_radii
-from holdfast.reproductions.base import Finished, Study, no_plan, register
+from holdfast.reproductions.base import Study, register
 from holdfast.reproductions.pages import Chart, Group, Measured, Page, Row, Statement, Table
+from holdfast.reproductions.plans import no_plan
+from holdfast.reproductions.results import Finished
 from holdfast.stats.rounding import complement_upper
 from holdfast.types import ClassBounds
 

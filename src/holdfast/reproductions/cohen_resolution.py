@@ -8,8 +8,10 @@ from scipy.special import chdtri
 
 from holdfast.noises.base import find_guarantee
 from holdfast.noises.gaussian import Gaussian
-from holdfast.reproductions.base import Finished, Noised, Noising, Plan, Study, register
+from holdfast.reproductions.base import Study, register
 from holdfast.reproductions.pages import Gallery, Group, Measured, Page, Picture, Row, Statement, Strip, Table
+from holdfast.reproductions.plans import Noising, Plan
+from holdfast.reproductions.results import Finished, Noised
 from holdfast.stats.rounding import complement_upper
 from holdfast.types import ClassBounds
 

@@ -8,8 +8,10 @@ import numpy as np
 
 from holdfast.noises.base import NOISES, guarantees_of
 from holdfast.noises.gaussian import Gaussian
-from holdfast.reproductions.base import Finished, Study, no_plan, register
+from holdfast.reproductions.base import Study, register
 from holdfast.reproductions.pages import Group, Measured, Page, Row, Statement, Table
+from holdfast.reproductions.plans import no_plan
+from holdfast.reproductions.results import Finished
 from holdfast.worst_cases import find_worst_case, known_worst_cases
 from holdfast.worst_cases.base import TOP
 from holdfast.worst_cases.slab import robust_everywhere

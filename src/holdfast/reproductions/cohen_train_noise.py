@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.reproductions import measures
-from holdfast.reproductions.base import Certification, Finished, Model, Plan, Study, register
+from holdfast.reproductions.base import Study, register
 from holdfast.reproductions.models import cifar_gaussian, cohen_run, imagenet_gaussian
 from holdfast.reproductions.pages import Chart, Group, Page, Row, Statement, Table
+from holdfast.reproductions.plans import Certification, Model, Plan
+from holdfast.reproductions.results import Finished
 
 if TYPE_CHECKING:
     from holdfast.analysis.runs import CertifiedRun

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from holdfast.analysis import formats
 from holdfast.analysis.changes import changes
 from holdfast.reproductions import measures
-from holdfast.reproductions.base import Attacking, Finished, Plan, Study, register
+from holdfast.reproductions.base import Study, register
 from holdfast.reproductions.defences import clean_accuracy, images, mnist_cnn
 from holdfast.reproductions.pages import Gallery, Group, Measured, Page, Picture, Row, Statement, Strip, Table
+from holdfast.reproductions.plans import Attacking, Plan
+from holdfast.reproductions.results import Finished
 from holdfast.stats.datasets import proportion
 from holdfast.store.attack import KEPT
 from holdfast.types import Norm

@@ -13,9 +13,9 @@ from holdfast.analysis.attacks import (
     median_attack_magnitude,
     success_at_factors,
 )
-from holdfast.reproductions.base import Model
 from holdfast.reproductions.models import CHECKED, PRECISION
 from holdfast.reproductions.pages import Measured
+from holdfast.reproductions.plans import Model
 from holdfast.stats.datasets import mean, proportion
 from holdfast.store.subsets import which
 

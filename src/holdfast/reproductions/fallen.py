@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from holdfast.reproductions import measures
-from holdfast.reproductions.base import Attacking, Finished, Model, Plan, Study, register
+from holdfast.reproductions.base import Study, register
 from holdfast.reproductions.defences import (
     MNIST_EPSILON,
     accuracy_under,
@@ -22,6 +22,8 @@ from holdfast.reproductions.defences import (
 )
 from holdfast.reproductions.models import PRECISION
 from holdfast.reproductions.pages import Group, Measured, Page, Row, Statement, Table
+from holdfast.reproductions.plans import Attacking, Model, Plan
+from holdfast.reproductions.results import Finished
 from holdfast.stats.datasets import proportion
 
 if TYPE_CHECKING:

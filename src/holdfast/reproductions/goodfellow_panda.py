@@ -8,16 +8,18 @@ from holdfast.analysis import formats
 from holdfast.analysis.attacks import success_at
 from holdfast.analysis.changes import changes
 from holdfast.reproductions import measures
-from holdfast.reproductions.base import Attacking, Finished, Plan, Study, register
+from holdfast.reproductions.base import Study, register
 from holdfast.reproductions.defences import accuracy_under, clean_accuracy, images
 from holdfast.reproductions.models import imagenet_plain
 from holdfast.reproductions.pages import Gallery, Group, Measured, Page, Picture, Row, Statement, Strip, Table
+from holdfast.reproductions.plans import Attacking, Plan
+from holdfast.reproductions.results import Finished
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from holdfast.analysis.changes import Change
-    from holdfast.reproductions.base import Asked
+    from holdfast.reproductions.results import Asked
     from holdfast.store.attack import AttackRun
 
 # Of the picture in the paper, and some around it; each is attacked separately, since FGSM with a larger step need not

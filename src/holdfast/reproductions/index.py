@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.analysis import markup
 from holdfast.analysis.html import rendered
-from holdfast.reproductions.base import KINDS
+from holdfast.reproductions.kinds import KINDS
 from holdfast.reproductions.records import DONE, FAILED, INTERRUPTED
 
 if TYPE_CHECKING:

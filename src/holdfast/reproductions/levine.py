@@ -10,7 +10,7 @@ from holdfast.reproductions import measures
 from holdfast.reproductions.pages import Group, Row
 
 if TYPE_CHECKING:
-    from holdfast.reproductions.base import Finished
+    from holdfast.reproductions.results import Finished
 
 AMONG = "median certified robustness among certified images"
 # What the rows of a group are, for the page.

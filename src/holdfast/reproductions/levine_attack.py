@@ -9,7 +9,7 @@ from typing import Any
 from holdfast.analysis.published import figure
 from holdfast.reproductions import measures
 from holdfast.reproductions.adversarials import adversarial_gallery
-from holdfast.reproductions.base import Attacking, Finished, Model, Plan, Study, register
+from holdfast.reproductions.base import Study, register
 from holdfast.reproductions.defences import (
     clean_accuracy,
     images,
@@ -21,6 +21,8 @@ from holdfast.reproductions.defences import (
 )
 from holdfast.reproductions.models import mnist, mnist_run
 from holdfast.reproductions.pages import Group, Page, Row, Statement, Table
+from holdfast.reproductions.plans import Attacking, Model, Plan
+from holdfast.reproductions.results import Finished
 
 _K = 45
 _EVERY = {"smoke": 1000, "small": 100, "full": 36}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from holdfast.analysis.published import figure
 from holdfast.reproductions import levine_unprotected, measures
-from holdfast.reproductions.base import Finished, Model, Plan, Study, Trained, register
+from holdfast.reproductions.base import Study, register
 from holdfast.reproductions.levine import ABOUT_MEDIANS, group_of
 from holdfast.reproductions.models import cifar_ablation, cifar_ablation_run, cifar_unprotected, unprotected
 from holdfast.reproductions.pages import Group, Measured, Page, Row, Statement, Table
+from holdfast.reproductions.plans import Model, Plan
+from holdfast.reproductions.results import Finished, Trained
 
 _KEPT = {"smoke": (75,), "small": (25, 75, 150), "full": (25, 50, 75, 100, 125, 150)}
 # Below full scale, Tables 4 and 5 use separate trainings with many passes over few images: small networks trained for

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from holdfast.analysis.attacks import attack_magnitude
 from holdfast.analysis.published import figure
 from holdfast.reproductions import measures
-from holdfast.reproductions.base import Attacking, Finished, Model, Plan, Study, register
+from holdfast.reproductions.base import Study, register
 from holdfast.reproductions.defences import clean_accuracy, images, mean_magnitude, mean_of, median_magnitude, plain
 from holdfast.reproductions.pages import Group, Measured, Page, Row, Statement, Table
+from holdfast.reproductions.plans import Attacking, Model, Plan
+from holdfast.reproductions.results import Finished
 
 if TYPE_CHECKING:
     from holdfast.analysis.published import PublishedFigure

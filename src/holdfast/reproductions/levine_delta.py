@@ -8,8 +8,10 @@ from holdfast.analysis.lines import Line, picture
 from holdfast.analysis.published import figure
 from holdfast.estimators import FixedSize, best_radius
 from holdfast.noises.ablation import Ablation, delta
-from holdfast.reproductions.base import Finished, Study, no_plan, register
+from holdfast.reproductions.base import Study, register
 from holdfast.reproductions.pages import Chart, Group, Measured, Page, Row, Statement, Table
+from holdfast.reproductions.plans import no_plan
+from holdfast.reproductions.results import Finished
 from holdfast.stats.rounding import float_above
 
 _SHAPE = (1, 28, 28)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from holdfast.reproductions import levine_unprotected, measures
-from holdfast.reproductions.base import Finished, Plan, Study, register
+from holdfast.reproductions.base import Study, register
 from holdfast.reproductions.levine import ABOUT_MEDIANS, group_of
 from holdfast.reproductions.models import (
     IMAGENET_COST,
@@ -13,6 +13,8 @@ from holdfast.reproductions.models import (
     unprotected,
 )
 from holdfast.reproductions.pages import Group, Page, Statement, Table
+from holdfast.reproductions.plans import Plan
+from holdfast.reproductions.results import Finished
 
 _TRAINING = (
     "Training is the paper's (Table 12); what its text does not fix is that of its program: crops of 8 to 100% of a "

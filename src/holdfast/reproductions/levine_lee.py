@@ -14,7 +14,7 @@ from holdfast.noises.ablation import Ablation, delta
 from holdfast.noises.channel_flip import ChannelFlip, channel_radius
 from holdfast.noises.uniform_flip import UniformFlip, threshold
 from holdfast.reproductions import measures, recertified
-from holdfast.reproductions.base import Finished, Model, Plan, Study, register
+from holdfast.reproductions.base import Study, register
 from holdfast.reproductions.models import (
     imagenet_ablation,
     imagenet_ablation_run,
@@ -23,6 +23,8 @@ from holdfast.reproductions.models import (
     mnist_run,
 )
 from holdfast.reproductions.pages import Group, Measured, Page, Row, Statement, Table
+from holdfast.reproductions.plans import Model, Plan
+from holdfast.reproductions.results import Finished
 from holdfast.stats.rounding import float_above
 
 if TYPE_CHECKING:

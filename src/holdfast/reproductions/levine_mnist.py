@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from holdfast.reproductions import measures
-from holdfast.reproductions.base import Finished, Plan, Study, register
+from holdfast.reproductions.base import Study, register
 from holdfast.reproductions.copies import copies_gallery
 from holdfast.reproductions.levine import ABOUT_MEDIANS, group_of
 from holdfast.reproductions.models import mnist, mnist_run
 from holdfast.reproductions.pages import Chart, Group, Page, Statement, Table
+from holdfast.reproductions.plans import Plan
+from holdfast.reproductions.results import Finished
 
 _KEPT = {"smoke": (15, 45), "small": (15, 25, 45, 75), "full": tuple(range(5, 101, 5))}
 _MEAN = "mnist-k45-mean"

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from holdfast.noises.masking import NULL_COLOUR
-from holdfast.reproductions.base import Finished, Looking, Plan, Study, register
+from holdfast.reproductions.base import Study, register
 from holdfast.reproductions.pages import Gallery, Group, Measured, Page, Picture, Row, Statement, Strip, Table
+from holdfast.reproductions.plans import Looking, Plan
+from holdfast.reproductions.results import Finished
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from holdfast.reproductions.base import Looked
+    from holdfast.reproductions.results import Looked
 
 _KEPT = 85
 _SHOWN = 4

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from holdfast.analysis.published import figure
 from holdfast.reproductions import measures
-from holdfast.reproductions.base import Finished, Model, Plan, Study, register
+from holdfast.reproductions.base import Study, register
 from holdfast.reproductions.defences import images
 from holdfast.reproductions.models import cifar_unprotected, imagenet_unprotected, unprotected
 from holdfast.reproductions.pages import Group, Measured, Page, Row, Statement, Table
+from holdfast.reproductions.plans import Model, Plan
+from holdfast.reproductions.results import Finished
 
 if TYPE_CHECKING:
     from holdfast.analysis.published import PublishedFigure

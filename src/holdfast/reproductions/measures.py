@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.analysis.runs import CertifiedRun
-    from holdfast.reproductions.base import Answered, Trained
+    from holdfast.reproductions.results import Answered, Trained
 
 SMOKE = "This is a smoke run: it shows that everything works, and its numbers mean nothing."
 UNTRAINED = (

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from holdfast.reproductions.base import Answering, Certification, Model
+from holdfast.reproductions.plans import Answering, Certification, Model
 
 # As in both papers on CIFAR-10.
 _AUGMENTED: dict[str, Any] = {"crop": 4, "flip": True}

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 from holdfast.analysis.projections import rescaled, with_alpha
 from holdfast.reproductions import measures
-from holdfast.reproductions.base import Certification
 from holdfast.reproductions.models import PRECISION
 from holdfast.reproductions.pages import Group, Row, Table
+from holdfast.reproductions.plans import Certification
 
 if TYPE_CHECKING:
     from holdfast.analysis.published import PublishedFigure
     from holdfast.analysis.runs import CertifiedRun
-    from holdfast.reproductions.base import Finished, Model
+    from holdfast.reproductions.plans import Model
+    from holdfast.reproductions.results import Finished
 
 ALPHA = 0.001
 # Images (every, limit) and samples (n0, n) for each kind of data and scale.

@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING
 
 from holdfast.analysis.lines import Line, picture
 from holdfast.reproductions import measures
-from holdfast.reproductions.base import Attacking
 from holdfast.reproductions.defences import accuracy_under, images
 from holdfast.reproductions.pages import Chart, Group, Row, Statement, Table
+from holdfast.reproductions.plans import Attacking
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from holdfast.analysis.runs import CertifiedRun
-    from holdfast.reproductions.base import Certification, Finished, Model
     from holdfast.reproductions.pages import Measured
+    from holdfast.reproductions.plans import Certification, Model
+    from holdfast.reproductions.results import Finished
     from holdfast.store.attack import AttackRun
 
 _STEPS = {"smoke": 10, "small": 50, "full": 50}

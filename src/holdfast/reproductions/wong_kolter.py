@@ -6,7 +6,7 @@ from typing import Any
 
 from holdfast.analysis.published import figure
 from holdfast.reproductions import measures
-from holdfast.reproductions.base import Attacking, Bounding, Finished, Model, Plan, Study, register
+from holdfast.reproductions.base import Study, register
 from holdfast.reproductions.defences import (
     clean_error,
     error_bound,
@@ -17,6 +17,8 @@ from holdfast.reproductions.defences import (
     wrong_within,
 )
 from holdfast.reproductions.pages import Group, Page, Row, Statement, Table
+from holdfast.reproductions.plans import Attacking, Bounding, Model, Plan
+from holdfast.reproductions.results import Finished
 
 _TABLE = "Table 1 of Wong & Kolter 2018"
 _EPSILON = {"mnist": 0.1, "fashion-mnist": 0.1, "har": 0.05, "svhn": 0.01}

@@ -20,7 +20,9 @@ from holdfast.workflows.study_times import timed
 if TYPE_CHECKING:
     from holdfast.data.base import DataSet
     from holdfast.folders import Where
-    from holdfast.reproductions.base import Certification, Finished, Model, Study, Trained
+    from holdfast.reproductions.base import Study
+    from holdfast.reproductions.plans import Certification, Model
+    from holdfast.reproductions.results import Finished, Trained
     from holdfast.store.run import Run
     from holdfast.workflows.study_models import Workspace
 
@@ -44,7 +46,7 @@ def finished(study: Study, spec: str, scale: str, place: Workspace) -> Finished:
         AlarmError: an adversarial contradicts a certificate.
     """
     from holdfast.analysis.runs import analyze
-    from holdfast.reproductions.base import Finished
+    from holdfast.reproductions.results import Finished
 
     logs = study.logs_in(spec)
     if logs is not None:

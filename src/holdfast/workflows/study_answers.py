@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from holdfast.models.model import Model as OpenedModel
-    from holdfast.reproductions.base import Asked, Attacking, Model
+    from holdfast.reproductions.plans import Attacking, Model
+    from holdfast.reproductions.results import Asked
     from holdfast.store.attack import AttackRun
     from holdfast.workflows.study_models import Splits, Workspace
 
@@ -28,7 +29,7 @@ def answers(
     Raises:
         UsageError: the attack is on a certification, whose votes are no probabilities of one classifier.
     """
-    from holdfast.reproductions.base import Asked
+    from holdfast.reproductions.results import Asked
 
     if job.run is not None:
         raise UsageError(f"{job.name} attacks the certification {job.run}: a study asks classifiers without noise only")

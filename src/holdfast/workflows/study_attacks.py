@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from holdfast.analysis.runs import CertifiedRun
-    from holdfast.reproductions.base import Attacking, Bounding, Model, Trained
+    from holdfast.reproductions.plans import Attacking, Bounding, Model
+    from holdfast.reproductions.results import Trained
     from holdfast.stats.datasets import Proportion
     from holdfast.store.attack import AttackRun
     from holdfast.store.data_manifest import DataManifest

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from holdfast.workflows.predict import plain_answers
 
 if TYPE_CHECKING:
-    from holdfast.reproductions.base import Answered, Answering, Model, Trained
+    from holdfast.reproductions.plans import Answering, Model
+    from holdfast.reproductions.results import Answered, Trained
     from holdfast.workflows.study_models import Splits, Workspace
 
 
@@ -18,7 +19,7 @@ def answered(job: Answering, model: Model, trained: Trained, splits: Splits, pla
     Raises:
         ClassifierError: what it returns cannot be right.
     """
-    from holdfast.reproductions.base import Answered
+    from holdfast.reproductions.results import Answered
     from holdfast.store.data_manifest import DataManifest
 
     data = splits.open("test", model.options)

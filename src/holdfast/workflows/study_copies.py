@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from holdfast.data.base import DataSet
     from holdfast.noises.base import Noise
-    from holdfast.reproductions.base import Noised, Noising
+    from holdfast.reproductions.plans import Noising
+    from holdfast.reproductions.results import Noised
 
 # Pictures prove nothing: their noise may be known beforehand, and is the same on every page.
 _SEED = 0
@@ -29,7 +30,7 @@ def noised(job: Noising, data: DataSet) -> tuple[Noised, ...]:
         UsageError: inputs are no pictures, their sides are no multiples of the squares that are averaged, or the noise
             does not keep their shape.
     """
-    from holdfast.reproductions.base import Noised
+    from holdfast.reproductions.results import Noised
 
     if not is_picture(data.shape):
         raise UsageError(f"{job.name} shows pictures, (1 or 3, height, width); the inputs have the shape {data.shape}")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from holdfast.errors import UsageError
 from holdfast.reproductions import studies
-from holdfast.reproductions.base import KINDS, logs_kind
 from holdfast.reproductions.index import kinds_wanted
+from holdfast.reproductions.kinds import KINDS, logs_kind
 from holdfast.reproductions.records import Job
 from holdfast.workflows.specs import open_data_spec
 

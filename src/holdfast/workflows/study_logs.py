@@ -10,7 +10,9 @@ from holdfast.workflows.logs import import_log
 from holdfast.workflows.specs import parse_noise
 
 if TYPE_CHECKING:
-    from holdfast.reproductions.base import Finished, Importing, Reading, Study
+    from holdfast.reproductions.base import Study
+    from holdfast.reproductions.plans import Importing, Reading
+    from holdfast.reproductions.results import Finished
     from holdfast.workflows.study_models import Workspace
 
 
@@ -30,7 +32,7 @@ def imported(study: Study, kind: str, folder: str, scale: str, place: Workspace)
     """
     from holdfast.analysis.runs import analyze
     from holdfast.estimators import FixedSize
-    from holdfast.reproductions.base import Finished
+    from holdfast.reproductions.results import Finished
     from holdfast.store.logs import read_answers
 
     plan = study.plan(scale, kind)

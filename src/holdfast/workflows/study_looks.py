@@ -8,7 +8,8 @@ import numpy as np
 
 if TYPE_CHECKING:
     from holdfast.data.base import DataSet
-    from holdfast.reproductions.base import Looked, Looking
+    from holdfast.reproductions.plans import Looking
+    from holdfast.reproductions.results import Looked
     from holdfast.workflows.study_models import Splits
 
 _AT_A_TIME = 1_000
@@ -18,7 +19,7 @@ _LEVELS = 256
 
 def looked(job: Looking, splits: Splits) -> Looked:
     """The images, the mean of the training set, and the counts of its values, which are rounded to 8 bits."""
-    from holdfast.reproductions.base import Looked
+    from holdfast.reproductions.results import Looked
 
     test, train = splits.open("test"), splits.open("train")
     indices = list(range(0, len(test), job.every))[: job.limit]

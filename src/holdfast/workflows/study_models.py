@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from holdfast.folders import Below, Where
     from holdfast.models.bundle import BundleInfo
     from holdfast.models.model import Model as OpenedModel
-    from holdfast.reproductions.base import Model, Trained
+    from holdfast.reproductions.plans import Model
+    from holdfast.reproductions.results import Trained
     from holdfast.training.trainer import TrainProgress
 
 # A process tells of its progress so often at most.
@@ -173,7 +174,7 @@ def _described(opened: OpenedModel, spec: str) -> Trained:
     Raises:
         UsageError: it has no digest, by which its runs could be known again.
     """
-    from holdfast.reproductions.base import Trained
+    from holdfast.reproductions.results import Trained
 
     if opened.sha256 is None:
         raise UsageError(
@@ -208,7 +209,7 @@ def _files_of(model: Model) -> dict[str, str]:
 def describe_bundle(file: Where) -> Trained:
     """The description of a bundle."""
     from holdfast.models.bundle import load_bundle
-    from holdfast.reproductions.base import Trained
+    from holdfast.reproductions.results import Trained
 
     bundle = load_bundle(file)
     info = bundle.info

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from holdfast.workflows.specs import parse_noise
 
 if TYPE_CHECKING:
-    from holdfast.reproductions.base import Model, Timed, Timing
+    from holdfast.reproductions.plans import Model, Timing
+    from holdfast.reproductions.results import Timed
     from holdfast.workflows.study_models import Splits, Workspace
 
 _CPUINFO = Path("/proc/cpuinfo")
@@ -20,7 +21,7 @@ _CPUINFO = Path("/proc/cpuinfo")
 def timed(job: Timing, model: Model, splits: Splits, place: Workspace) -> Timed:
     """Answer images one after the other; the first answer, which warms everything up, is not timed."""
     from holdfast.execution.smoothed import SmoothedClassifier
-    from holdfast.reproductions.base import Timed
+    from holdfast.reproductions.results import Timed
 
     data = splits.open("test", model.options)
     images = [data[index] for index in range(min(job.limit, len(data)))]
