@@ -14,26 +14,32 @@ from holdfast.visible import visible, visible_lines
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_LAYOUT = "layout.html"
+
 
 def rendered(package: str, file: str, scripts: Iterable[str] = (), **values: object) -> str:
-    """Render a package's template in the shared style.
+    """Render a package's template, which extends the shared layout: `layout.html` beside this module.
 
-    The template gets `style` and `scripts`, to be put into their elements unchanged, and `policy`, a content security
-    policy that allows these and nothing else. All other texts are escaped and `visible`; the filter `lines` keeps line
-    breaks.
+    The layout has the style, the scripts, and a content security policy that allows these and nothing else. All other
+    texts are escaped and `visible`; the filter `lines` keeps line breaks.
 
     Raises:
         MissingExtraError: jinja2 is not installed.
     """
     jinja = extras.load("jinja2", "Writing a report")
     environment = jinja.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja.StrictUndefined, finalize=_shown
+        loader=jinja.FunctionLoader(lambda name: _text("holdfast.analysis" if name == _LAYOUT else package, name)),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja.StrictUndefined,
+        finalize=_shown,
     )
     markup = extras.load("markupsafe", "Writing a report").Markup
     environment.filters["lines"] = lambda text: markup.escape(visible_lines(text))
     style, scripts = _style(), list(scripts)
     allowed = markup(policy([style], scripts))
-    template = environment.from_string(resources.files(package).joinpath(file).read_text(encoding="utf-8"))
+    template = environment.get_template(file)
     page: str = template.render(style=markup(style), scripts=list(map(markup, scripts)), policy=allowed, **values)
     return page
 
@@ -60,9 +66,13 @@ def _hash(content: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode('ascii')}'"
 
 
+def _text(package: str, file: str) -> str:
+    return resources.files(package).joinpath(file).read_text(encoding="utf-8")
+
+
 @lru_cache
 def _style() -> str:
-    return resources.files("holdfast.analysis").joinpath("style.css").read_text(encoding="utf-8")
+    return _text("holdfast.analysis", "style.css")
 
 
 def _shown(value: Any) -> Any:

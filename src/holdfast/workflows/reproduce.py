@@ -8,7 +8,7 @@ from holdfast.models.precision import AUTO, FLOAT32
 from holdfast.workflows.certify import Settings, certify_into, in_precision
 from holdfast.workflows.setup import Setup
 from holdfast.workflows.specs import parse_drawn, parse_engine, parse_noise
-from holdfast.workflows.study_answers import answers
+from holdfast.workflows.study_asked import asked
 from holdfast.workflows.study_attacks import attacked, bounded, transferred
 from holdfast.workflows.study_clean import answered
 from holdfast.workflows.study_copies import noised
@@ -63,6 +63,7 @@ def finished(study: Study, spec: str, scale: str, place: Workspace) -> Finished:
     }
     for bound in plan.bounds:
         runs[bound.name] = analyze(bounded(bound, models[bound.model], trained[bound.model], splits, place))
+    jobs = {each.name: each for each in plan.attacks}
     attacks = {
         each.name: attacked(
             each,
@@ -74,15 +75,14 @@ def finished(study: Study, spec: str, scale: str, place: Workspace) -> Finished:
         )
         for each in plan.attacks
     }
-    matrix = transferred(plan.transfer, attacks, {each.name: each for each in plan.attacks}, models, splits, place)
+    matrix = transferred(plan.transfer, attacks, jobs, models, splits, place)
     clean = {each.name: answered(each, models[each.model], trained[each.model], splits, place) for each in plan.answers}
     looks = {each.name: looked(each, splits) for each in plan.looks}
     noisy = {each.name: noised(each, test) for each in plan.noisy}
-    jobs = {each.name: each for each in plan.attacks}
-    asked = {name: answers(attacks[name], jobs[name], models, splits, place) for name in plan.asked}
+    said = {name: asked(attacks[name], jobs[name], models, splits, place) for name in plan.asked}
     took = {each.name: timed(each, models[each.model], splits, place) for each in plan.timings}
     return Finished(
-        scale, kind, runs, trained, _notes(test), attacks, matrix, clean, looks, noisy=noisy, asked=asked, timed=took
+        scale, kind, runs, trained, _notes(test), attacks, matrix, clean, looks, noisy=noisy, asked=said, timed=took
     )
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from holdfast.workflows.study_models import Splits, Workspace
 
 
-def answers(
+def asked(
     attack: AttackRun, job: Attacking, models: Mapping[str, Model], splits: Splits, place: Workspace
 ) -> dict[int, Asked]:
     """What the classifier says of the first adversarials of an attack, by the index of the image.
