@@ -128,12 +128,8 @@ def _in_order(layer: nn.Module) -> nn.Module:
     return shadow
 
 
-def flat(module: nn.Module) -> Iterator[nn.Module]:
-    """The layers of nested `nn.Sequential` in order, without identities.
-
-    Raises:
-        UsageError: a layer has a hook or a `forward` of its own, which may change what it computes.
-    """
+def check_unhooked(module: nn.Module) -> None:
+    """Raise UsageError if a layer has a hook or a `forward` of its own."""
     # Neither name is in torch's public interface.
     hooks = (getattr(module, name, None) for name in ("_forward_hooks", "_forward_pre_hooks"))
     if any(hooks) or "forward" in vars(module):
@@ -141,6 +137,32 @@ def flat(module: nn.Module) -> Iterator[nn.Module]:
             "this bound takes layers without hooks and with the forward of their class, got a "
             f"{type(module).__name__} with others, which may change what it computes; remove them"
         )
+
+
+def check_convolution(layer: nn.Module) -> None:
+    """Raise UsageError for a convolution that is not the usual one."""
+    if isinstance(layer, nn.Conv2d) and (
+        layer.groups != 1
+        or tuple(layer.dilation) != (1, 1)
+        or layer.padding_mode != "zeros"
+        or isinstance(layer.padding, str)
+    ):
+        raise UsageError(f"this bound takes convolutions without groups and dilation, padded by zeros, got {layer}")
+
+
+def check_flatten(layer: nn.Module) -> None:
+    """Raise UsageError for a layer that flattens only some axes."""
+    if isinstance(layer, nn.Flatten) and (layer.start_dim, layer.end_dim) != (1, -1):
+        raise UsageError(f"this bound takes layers that flatten whole inputs, got {layer}")
+
+
+def flat(module: nn.Module) -> Iterator[nn.Module]:
+    """The layers of nested `nn.Sequential` in order, without identities.
+
+    Raises:
+        UsageError: a layer has a hook or a `forward` of its own, which may change what it computes.
+    """
+    check_unhooked(module)
     # Only this class itself: a subclass may go another way through its layers.
     if type(module) is nn.Sequential:
         for part in module:
@@ -157,15 +179,8 @@ def _checked(layer: nn.Module, activations: tuple[type[nn.Module], ...]) -> nn.M
             f"this bound takes networks of {known} one after the other, got a {type(layer).__name__}; architectures "
             "such as fc, wong-small, digits-mlp and mnist-cnn are of that kind"
         )
-    if isinstance(layer, nn.Conv2d) and (
-        layer.groups != 1
-        or tuple(layer.dilation) != (1, 1)
-        or layer.padding_mode != "zeros"
-        or isinstance(layer.padding, str)
-    ):
-        raise UsageError(f"this bound takes convolutions without groups and dilation, padded by zeros, got {layer}")
-    if isinstance(layer, nn.Flatten) and (layer.start_dim, layer.end_dim) != (1, -1):
-        raise UsageError(f"this bound takes layers that flatten whole inputs, got {layer}")
+    check_convolution(layer)
+    check_flatten(layer)
     # Never in place, since its inputs are needed again.
     return nn.ReLU().eval() if isinstance(layer, nn.ReLU) else layer
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -13,10 +12,8 @@ from holdfast.noises.base import pixel_count
 from holdfast.noises.channel_flip import ChannelFlip
 from holdfast.noises.masking import channel_count
 from holdfast.noises.uniform_flip import MOST_FLIPS, UniformFlip
-from holdfast.stats.rounding import float_above, float_below
-from holdfast.types import ClassBounds
 from holdfast.worst_cases.base import TOP, Enclosed, WorstCase, worst_case
-from holdfast.worst_cases.flips import Flips
+from holdfast.worst_cases.flips import Flips, exact_bounds, why_not_tight
 from holdfast.worst_cases.pixels import pixel_order
 
 if TYPE_CHECKING:
@@ -69,16 +66,14 @@ def channel_flips(
     p_rival: float,
 ) -> ChannelFlips:
     """Any pixels, one more than the theorem's radius, with all of their channels."""
-    top = Fraction(p_top)
-    rival = min(Fraction(p_rival), 1 - top)
-    bounds = ClassBounds(TOP, float_below(top), float_above(rival))
+    top, rival, bounds = exact_bounds(p_top, p_rival)
     channels, pixels = channel_count(x.shape), pixel_count(x.shape)
     radius = theorem.radius(noise, bounds, x.shape) or 0.0
     most = min(MOST_FLIPS // channels, pixels)
-    tight, why = radius < most, "" if radius < most else f"it states {most} pixels at most here"
+    why = why_not_tight(radius, most)
     # The channels of a pixel lie side by side in the order, a picture apart in the input.
     places = (pixel_order(x, direction)[:, None] + pixels * np.arange(channels)).ravel()
     m = channels * min(int(radius) + 1, most)
     like = UniformFlip(noise.kappa, noise.levels)
-    flat = Flips(like, theorem, x.ravel(), bounds, tight, why, places, m, top, rival)
-    return ChannelFlips(noise, theorem, x, bounds, tight, why, flat)
+    flat = Flips(like, theorem, x.ravel(), bounds, not why, why, places, m, top, rival)
+    return ChannelFlips(noise, theorem, x, bounds, not why, why, flat)

@@ -123,6 +123,18 @@ class Flips(WorstCase):
         return float(next((r for r in range(self.m + 1) if self.answer(float(r)) != TOP), math.inf))
 
 
+def exact_bounds(p_top: float, p_rival: float) -> tuple[Fraction, Fraction, ClassBounds]:
+    """The two probabilities, the second cut to what the first leaves, and both rounded outward."""
+    top = Fraction(p_top)
+    rival = min(Fraction(p_rival), 1 - top)
+    return top, rival, ClassBounds(TOP, float_below(top), float_above(rival))
+
+
+def why_not_tight(radius: float, most: int) -> str:
+    """Why a radius in pixels is not the largest that follows; empty if it is."""
+    return "" if radius < most else f"it states {most} pixels at most here"
+
+
 @worst_case(UniformFlip, "lee")
 def flips(
     noise: UniformFlip,
@@ -133,12 +145,8 @@ def flips(
     p_rival: float,
 ) -> Flips:
     """Any pixels, one more than the theorem's radius."""
-    top = Fraction(p_top)
-    rival = min(Fraction(p_rival), 1 - top)
-    bounds = ClassBounds(TOP, float_below(top), float_above(rival))
+    top, rival, bounds = exact_bounds(p_top, p_rival)
     radius = theorem.radius(noise, bounds, x.shape) or 0.0
     most = min(MOST_FLIPS, pixel_count(x.shape))
-    tight, why = radius < most, "" if radius < most else f"it states {most} pixels at most here"
-    return Flips(
-        noise, theorem, x, bounds, tight, why, pixel_order(x, direction), min(int(radius) + 1, most), top, rival
-    )
+    why, order = why_not_tight(radius, most), pixel_order(x, direction)
+    return Flips(noise, theorem, x, bounds, not why, why, order, min(int(radius) + 1, most), top, rival)

@@ -208,6 +208,12 @@ def check_alone(recipe: Recipe, step: Step) -> None:
         raise UsageError(f"the recipe {recipe.name!r} trains in one process; train on one device")
 
 
+def takes_the_same(known: BundleInfo, info: BundleInfo) -> bool:
+    """Whether another network takes inputs of the same shape and range."""
+    mine, theirs = info.input_space, known.input_space
+    return (theirs.shape, theirs.low, theirs.high) == (mine.shape, mine.low, mine.high)
+
+
 def check_additive(recipe: Recipe, noise: Noise | None, why: str) -> None:
     """Raise UsageError unless the noise is added to the image; `why` says what in the recipe needs that."""
     if not isinstance(noise, AdditiveNoise):

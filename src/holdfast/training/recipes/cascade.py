@@ -19,7 +19,7 @@ from holdfast.models.architectures.layers import inputs_changed, learned
 from holdfast.models.bundle import load_bundle
 from holdfast.spec import spell_text
 from holdfast.training.recipes.attack import ascend
-from holdfast.training.recipes.base import Step, StepLoss, check_weight
+from holdfast.training.recipes.base import Step, StepLoss, check_weight, takes_the_same
 from holdfast.training.recipes.standard import WithoutNoise
 
 if TYPE_CHECKING:
@@ -75,12 +75,8 @@ class Cascade(WithoutNoise):
         """
         known = load_bundle(Path(self.source)).info
         mine, theirs = info.input_space, known.input_space
-        if known.noise is not None or (theirs.shape, theirs.low, theirs.high, len(known.class_names)) != (
-            mine.shape,
-            mine.low,
-            mine.high,
-            len(info.class_names),
-        ):
+        same = takes_the_same(known, info) and len(known.class_names) == len(info.class_names)
+        if known.noise is not None or not same:
             raise UsageError(
                 f"{self.source} takes inputs of shape {theirs.shape} in [{theirs.low:g}, {theirs.high:g}], knows "
                 f"{len(known.class_names)} classes and was trained for {known.trained_for}; the recipe 'cascade' needs "

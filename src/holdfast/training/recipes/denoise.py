@@ -13,7 +13,7 @@ from holdfast.errors import UsageError
 from holdfast.models.architectures.composed import Denoised
 from holdfast.models.bundle import load_bundle
 from holdfast.spec import spell_text
-from holdfast.training.recipes.base import Recipe, Step, StepLoss, check_additive, check_weight
+from holdfast.training.recipes.base import Recipe, Step, StepLoss, check_additive, check_weight, takes_the_same
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,12 +77,7 @@ class Denoise(Recipe):
                 f"{self.classifier} was trained for {known.trained_for}; a denoiser goes in front of a classifier that "
                 "was trained without noise (recipe standard)"
             )
-        if (theirs.shape, theirs.low, theirs.high, known.class_names) != (
-            mine.shape,
-            mine.low,
-            mine.high,
-            info.class_names,
-        ):
+        if not takes_the_same(known, info) or known.class_names != info.class_names:
             raise UsageError(
                 f"{self.classifier} takes inputs of shape {theirs.shape} in [{theirs.low:g}, {theirs.high:g}] and "
                 f"knows {len(known.class_names)} classes; the data have {mine.shape} in [{mine.low:g}, {mine.high:g}] "

@@ -16,7 +16,7 @@ from holdfast.errors import UsageError
 from holdfast.models.bundle import load_bundle
 from holdfast.plain import is_real, plain
 from holdfast.spec import spell_text
-from holdfast.training.recipes.base import Step, StepLoss
+from holdfast.training.recipes.base import Step, StepLoss, takes_the_same
 from holdfast.training.recipes.standard import WithoutNoise
 
 if TYPE_CHECKING:
@@ -76,12 +76,8 @@ class Distillation(WithoutNoise):
         if self.teacher:
             known = load_bundle(Path(self.teacher)).info
             mine, theirs = info.input_space, known.input_space
-            if known.noise is not None or (theirs.shape, theirs.low, theirs.high, known.class_names) != (
-                mine.shape,
-                mine.low,
-                mine.high,
-                info.class_names,
-            ):
+            same = takes_the_same(known, info) and known.class_names == info.class_names
+            if known.noise is not None or not same:
                 raise UsageError(
                     f"the teacher {self.teacher} takes inputs of shape {theirs.shape} in [{theirs.low:g}, "
                     f"{theirs.high:g}], for the noise {known.trained_for}, and knows {len(known.class_names)} classes; "
