@@ -5,22 +5,21 @@ from __future__ import annotations
 import sys
 import textwrap
 import time
-from dataclasses import replace
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from holdfast.cli import options
-from holdfast.errors import UsageError
+from holdfast.errors import HoldfastError, UsageError
 from holdfast.terminal import console
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from holdfast.folders import Below
     from holdfast.reproductions.base import Study
-    from holdfast.reproductions.pages import Page
+    from holdfast.reproductions.index import Index
     from holdfast.reproductions.records import Job
     from holdfast.workflows.study_models import Workspace
 
@@ -82,6 +81,7 @@ def reproduce_command(
     from holdfast.outputs import check_place
     from holdfast.reproductions import find_study, writing
     from holdfast.reproductions.base import check_scale
+    from holdfast.workflows.study_pages import page_of, write_page
 
     specs = data or []
     _check_call(name, everything, specs)
@@ -101,8 +101,10 @@ def reproduce_command(
         check_place(place.folder / f"{study.name}.{kind}")
     start = time.perf_counter()
     with console.each_warning_once(), console.resumable():
-        page = _page(study, spec, scale, place)
-    files = _write(study.name, page, place.folder, _command(study, spec, scale, folder, model or ()))
+        _check_data(study, spec)
+        page = page_of(study, spec, scale, place)
+    command = _command(study.name, [spec] if study.data and spec else [], scale, folder, place.given)
+    files = write_page(study.name, page, place.folder, command)
     if json:
         paths = [str(place.folder / name) for name in files]
         console.print_json({"name": study.name, "files": paths, **writing.document(page)})
@@ -122,31 +124,50 @@ def _check_call(name: str | None, everything: bool, specs: list[str]) -> None:
 
 
 def _all(specs: list[str], scale: str, folder: Path, place: Workspace, as_json: bool) -> None:
-    from holdfast.cli.reproduce_all import reproduce_all
+    from holdfast.reproductions.index import FILES, document
+    from holdfast.workflows.reproduce_all import reproduce_all
+
+    def command(job: Job | None) -> str:
+        if job is None:
+            return _command("--all", specs, scale, folder, place.given)
+        data = [] if job.spec is None else [job.spec]
+        return _command(job.study.name, data, scale, folder, job.given(place.given, scale))
 
     with console.each_warning_once(), console.resumable():
-        failed = reproduce_all(specs, scale, folder, place, as_json)
-    if failed:
+        index = reproduce_all(specs, scale, place, command, _tell_failure)
+    if as_json:
+        console.print_json({**document(index), "files": [str(folder / name) for name in FILES]})
+    else:
+        _print_index(index, folder)
+    if index.failed:
         raise typer.Exit(1)
 
 
-def made(job: Job, scale: str, folder: Path, place: Workspace) -> tuple[Page, list[str]]:
-    """Run a study and write its files below `folder`, which `place` works in: its page, and the names of the files."""
-    ours = job.given(place.given, scale)
-    page = _renamed(_page(job.study, job.spec, scale, replace(place, given=ours)), job)
-    models = [f"{name}={spec}" for name, spec in ours.items()]
-    return page, _write(job.stem, page, place.folder, _command(job.study, job.spec, scale, folder, models))
+def _tell_failure(job: Job, error: Exception) -> None:
+    from holdfast.workflows.reproduce_all import lines_of
+
+    first, *others = lines_of(error)
+    console.fail(f"{job.stem} failed: {first}", *others)
+    if not isinstance(error, HoldfastError):
+        # A fault of the program, which only its trace explains.
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            console.note(line)
+    console.note("The other studies go on. Repeat the same command to try this one again.")
 
 
-def _renamed(page: Page, job: Job) -> Page:
-    """The page with files that no other kind of data of the same study has."""
+def _print_index(index: Index, folder: Path) -> None:
+    from holdfast.reproductions.index import FILES
 
-    def named(file: str) -> str:
-        ours = job.kind is None or job.kind in file or job.stem == job.study.name
-        return file if ours else job.stem + file.removeprefix(job.study.name)
-
-    charts = tuple(replace(chart, file=named(chart.file)) for chart in page.charts)
-    return replace(page, charts=charts, pictures=tuple(replace(each, file=named(each.file)) for each in page.pictures))
+    rows = [
+        (entry.stem, entry.record.status if entry.record else "not run", *entry.counts(), entry.minutes)
+        for entry in index.entries
+    ]
+    console.print_table(("study", "status", "hold", "do not hold", "not judged", "minutes"), rows)
+    for entry in index.entries:
+        if not entry.has_page:
+            console.say(f"{entry.stem}: {entry.status}")
+    console.say(index.summary)
+    console.say(f"The index is {folder / FILES[0]}")
 
 
 def _place(
@@ -175,11 +196,12 @@ def _given(models: Sequence[str]) -> dict[str, str]:
     return {name: spec for name, _, spec in pairs}
 
 
-def _page(study: Study, spec: str | None, scale: str, place: Workspace) -> Page:
-    from holdfast.reproductions.chance import judged
-    from holdfast.reproductions.results import Finished
-    from holdfast.workflows.reproduce import finished
+def _check_data(study: Study, spec: str | None) -> None:
+    """Say what data are missing or not used.
 
+    Raises:
+        UsageError: the study needs data.
+    """
     if not study.data and spec is not None:
         console.note(f"{study.name} needs no data; --data is not used")
     if study.data and spec is None:
@@ -189,30 +211,12 @@ def _page(study: Study, spec: str | None, scale: str, place: Workspace) -> Page:
             f"Without --data {study.name} computes its equations only; with --data {study.spelling()} its page has "
             "what needs data too"
         )
-    if not study.data or spec is None:
-        return study.page(Finished(scale))
-    done = finished(study, spec, scale, place)
-    return judged(study.page(done), done)
 
 
-def _write(stem: str, page: Page, folder: Below, command: str) -> list[str]:
-    """Write Markdown, HTML, charts and pictures into the folder; their names."""
-    from holdfast.outputs import whole_file
-    from holdfast.reproductions.writing import html, markdown, picture_files
-
-    files = {f"{stem}.html": html(page, command), f"{stem}.md": markdown(page)}
-    files |= {chart.file: chart.draw() for chart in page.charts}
-    contents = {**{name: content.encode() for name, content in files.items()}, **picture_files(page)}
-    for name, content in contents.items():
-        with whole_file(folder / name) as file:
-            file.write(content)
-    return list(contents)
-
-
-def _command(study: Study, spec: str | None, scale: str, folder: Path, models: Sequence[str] = ()) -> str:
-    data = f" --data {spec}" if study.data and spec else ""
-    given = "".join(f" --model {each}" for each in models)
-    return f"holdfast reproduce {study.name}{data}{given} --scale {scale} --out {folder}"
+def _command(what: str, specs: Sequence[str], scale: str, folder: Path, models: Mapping[str, str]) -> str:
+    data = "".join(f" --data {spec}" for spec in specs)
+    given = "".join(f" --model {name}={spec}" for name, spec in models.items())
+    return f"holdfast reproduce {what}{data}{given} --scale {scale} --out {folder}"
 
 
 def _list(as_json: bool) -> None:

@@ -135,15 +135,20 @@ class Index:
         return f"Published tables and figures, reproduced at scale {self.scale}"
 
     @property
+    def failed(self) -> int:
+        """How many studies failed."""
+        return sum(entry.record is not None and entry.record.status == FAILED for entry in self.entries)
+
+    @property
     def summary(self) -> str:
         """All studies in one sentence or two."""
         done = [entry for entry in self.entries if entry.has_page]
-        failed = sum(entry.record is not None and entry.record.status == FAILED for entry in self.entries)
         records = [entry.record for entry in done if entry.record is not None]
         held, wrong, unjudged = (sum(record.counted(each) for record in records) for each in (True, False, None))
         seconds = sum(entry.record.seconds for entry in self.entries if entry.record is not None)
         return (
-            f"{len(done)} of {len(self.entries)} are done, {failed} failed, {len(self.entries) - len(done) - failed} "
+            f"{len(done)} of {len(self.entries)} are done, {self.failed} failed, "
+            f"{len(self.entries) - len(done) - self.failed} "
             f"were not run or not finished. Of {held + wrong + unjudged} statements {held} hold, {wrong} do not hold, "
             f"and {unjudged} were not judged. All calls took {_minutes(seconds)} minutes."
         )

@@ -1,18 +1,16 @@
-"""`holdfast reproduce --all`: every study that the given data allow, one after the other, and one index page."""
+"""Every study that the given data allow, one after the other, and one index page."""
 
 from __future__ import annotations
 
 import os
 import time
-import traceback
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from holdfast.cli import reproduce
 from holdfast.errors import HoldfastError, UsageError, first_line
-from holdfast.reproductions.index import FILES, Entry, Index, document, html, markdown
+from holdfast.outputs import alone_at, check_place, whole_file
+from holdfast.reproductions.index import FILES, Entry, Index, html, markdown
 from holdfast.reproductions.records import (
     FAILED,
     INTERRUPTED,
@@ -24,9 +22,9 @@ from holdfast.reproductions.records import (
     write_record,
 )
 from holdfast.reproductions.thumbnails import thumbnail
-from holdfast.terminal import console
 from holdfast.workflows.observer import Observer
 from holdfast.workflows.study_jobs import jobs_for, kinds_of
+from holdfast.workflows.study_pages import page_of_job, write_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -39,18 +37,21 @@ if TYPE_CHECKING:
 Show = TypeVar("Show")
 
 
-def reproduce_all(specs: Sequence[str], scale: str, folder: Path, place: Workspace, as_json: bool) -> int:
+def reproduce_all(
+    specs: Sequence[str],
+    scale: str,
+    place: Workspace,
+    command: Callable[[Job | None], str],
+    on_failure: Callable[[Job, Exception], None],
+) -> Index:
     """Run every study that the data allow; a study that fails does not keep the others from running.
 
     Args:
         specs: data specs, at most one of each kind.
         scale: of all studies.
-        folder: of all output, as the user named it.
         place: where to work.
-        as_json: whether to print one JSON document in place of a table.
-
-    Returns:
-        How many studies failed.
+        command: the command that makes the page of a job, or with None the whole; the pages show it.
+        on_failure: hears of a job that failed.
 
     Raises:
         UsageError: two specs are of one kind, or one is of none; or a model was given that no study has.
@@ -58,8 +59,6 @@ def reproduce_all(specs: Sequence[str], scale: str, folder: Path, place: Workspa
         RunLockedError: another process reproduces all studies in this folder.
         DataError: a data set is missing or corrupt.
     """
-    from holdfast.outputs import alone_at, check_place
-
     given = kinds_of(specs)
     jobs = jobs_for(given)
     unknown = sorted(set(place.given).difference(*(job.given(place.given, scale) for job in jobs if _runs(job))))
@@ -72,23 +71,29 @@ def reproduce_all(specs: Sequence[str], scale: str, folder: Path, place: Workspa
         check_scale_of(place.folder, job.stem, scale)
         for kind in ("md", "html"):
             check_place(place.folder / f"{job.stem}.{kind}")
-    index = Index(scale, _command(specs, scale, folder, place), (), given)
+    index = Index(scale, command(None), (), given)
     runnable = [job for job in jobs if _runs(job)]
     with alone_at(place.folder / FILES[0], "reproducing all studies"):
         for number, job in enumerate(runnable, start=1):
             place.observer.note(f"[{number}/{len(runnable)}] {job.stem}: {job.study.title}")
-            _run(job, scale, folder, place, lambda: _write(_filled(index, jobs, place), place))
+            _run(job, scale, place, command(job), on_failure, lambda: _write(_filled(index, jobs, place), place))
         index = _filled(index, jobs, place)
         _write(index, place)
-    _print(index, folder, as_json)
-    return sum(entry.record is not None and entry.record.status == FAILED for entry in index.entries)
+    return index
 
 
 def _runs(job: Job) -> bool:
     return job.spec is not None or not job.study.data or not job.study.needs_data
 
 
-def _run(job: Job, scale: str, folder: Path, place: Workspace, refresh: Callable[[], None]) -> None:
+def _run(
+    job: Job,
+    scale: str,
+    place: Workspace,
+    command: str,
+    on_failure: Callable[[Job, Exception], None],
+    refresh: Callable[[], None],
+) -> None:
     """Run one study and record how it ended; only an interruption ends the call."""
     clock = _Clock(read_record(place.folder, job.stem), Record(job.stem, scale, job.spec))
 
@@ -97,25 +102,26 @@ def _run(job: Job, scale: str, folder: Path, place: Workspace, refresh: Callable
 
     save()
     refresh()
+    ours = replace(place, given=job.given(place.given, scale), observer=_Saving(place.observer, save))
     try:
-        page, files = reproduce.made(job, scale, folder, replace(place, observer=_Saving(place.observer, save)))
+        page = page_of_job(job, scale, ours)
+        files = write_page(job.stem, page, place.folder, command)
     except KeyboardInterrupt:
         save(status=INTERRUPTED)
         refresh()
         raise
     except Exception as error:
-        lines = error.lines if isinstance(error, HoldfastError) else (f"{type(error).__name__}: {first_line(error)}",)
-        save(status=FAILED, error=" ".join(lines))
-        console.fail(f"{job.stem} failed: {lines[0]}", *lines[1:])
-        if not isinstance(error, HoldfastError):
-            # A fault of the program, which only its trace explains.
-            for line in traceback.format_exc().splitlines():
-                console.note(line)
-        console.note("The other studies go on. Repeat the same command to try this one again.")
+        save(status=FAILED, error=" ".join(lines_of(error)))
+        on_failure(job, error)
     else:
         write_record(place.folder, clock.record().of_page(page, thumbnail(page) or ""))
-        place.observer.note(f"{job.stem}: {folder / files[0]}")
+        place.observer.note(f"{job.stem}: {place.folder / files[0]}")
     refresh()
+
+
+def lines_of(error: Exception) -> tuple[str, ...]:
+    """What an error says; of one that is a fault of the program, its kind and first line."""
+    return error.lines if isinstance(error, HoldfastError) else (f"{type(error).__name__}: {first_line(error)}",)
 
 
 class _Clock:
@@ -183,30 +189,6 @@ def _filled(index: Index, jobs: Sequence[Job], place: Workspace) -> Index:
 
 
 def _write(index: Index, place: Workspace) -> None:
-    from holdfast.outputs import whole_file
-
     for name, content in zip(FILES, (html(index), markdown(index)), strict=True):
         with whole_file(place.folder / name) as file:
             file.write(content.encode())
-
-
-def _print(index: Index, folder: Path, as_json: bool) -> None:
-    if as_json:
-        console.print_json({**document(index), "files": [str(folder / name) for name in FILES]})
-        return
-    rows = [
-        (entry.stem, entry.record.status if entry.record else "not run", *entry.counts(), entry.minutes)
-        for entry in index.entries
-    ]
-    console.print_table(("study", "status", "hold", "do not hold", "not judged", "minutes"), rows)
-    for entry in index.entries:
-        if not entry.has_page:
-            console.say(f"{entry.stem}: {entry.status}")
-    console.say(index.summary)
-    console.say(f"The index is {folder / FILES[0]}")
-
-
-def _command(specs: Sequence[str], scale: str, folder: Path, place: Workspace) -> str:
-    data = "".join(f" --data {spec}" for spec in specs)
-    models = "".join(f" --model {name}={spec}" for name, spec in place.given.items())
-    return f"holdfast reproduce --all{data}{models} --scale {scale} --out {folder}"
