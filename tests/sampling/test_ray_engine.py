@@ -168,6 +168,35 @@ def test_on_this_machine_alone_and_after_the_driver_was_killed(tmp_path: Path, r
     assert read_run(tmp_path / "run").records == read_run(tmp_path / "local").records
 
 
+def test_standard_output_is_only_what_the_program_prints() -> None:
+    lines = [
+        "import time, torch",
+        "from holdfast.sampling.engines.ray import RayEngine",
+        "from engine_cases import Seen, drawn, examples",
+        "from pathlib import Path",
+        "import ray, tempfile",
+        "from ray._private.utils import publish_error_to_driver",
+        "results = iter(drawn(RayEngine(1), Seen(Path(tempfile.mkdtemp()))))",
+        "next(results)",
+        "client = ray._private.worker.global_worker.gcs_client",
+        "publish_error_to_driver('worker_died', 'A worker died', client)",
+        "time.sleep(2)",
+        "results.close()",
+        "print('ended')",
+        "ray.init(address='local', num_cpus=1, include_dashboard=False, log_to_driver=False)",
+        "client = ray._private.worker.global_worker.gcs_client",
+        "publish_error_to_driver('worker_died', 'Of the user', client)",
+        "time.sleep(2)",
+    ]
+    ended = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    first, rest = ended.stdout.split("\n", 1)
+    assert first == "ended", "a message of Ray's daemons is not in what the program prints"
+    assert "Of the user" in rest, "afterwards Ray prints as its user is used to"
+
+
 def actors(pid: int) -> list[int]:
     """Ray's workers among the descendants of a process."""
     found = []

@@ -28,6 +28,7 @@ from holdfast.sampling.engines.ray_failures import (
     explain_start_failure,
     kill_actor,
     lost_head,
+    print_ray_messages,
     ray_log_hidden,
 )
 from holdfast.sampling.engines.ray_head import Head, check_address
@@ -140,6 +141,7 @@ class _Actors(WorkerPool):
         self._ours = not self._ray.is_initialized()
         if self._ours:
             self._open()
+            print_ray_messages(False)
         try:
             self.size = self._count_actors()
             self._order = self._ray.put(order)
@@ -204,6 +206,8 @@ class _Actors(WorkerPool):
         self._actors = []
         if self._ours and self._ray.is_initialized():
             self._ray.shutdown()
+        if self._ours:
+            print_ray_messages(True)
 
     def _open(self) -> None:
         """Join a cluster, or start one here, without output or usage reports."""

@@ -113,6 +113,17 @@ def ray_log_hidden() -> Iterator[None]:
             sys.stderr.write(visible_lines(b"".join(others).decode("utf-8", "surrogateescape")))
 
 
+def print_ray_messages(allowed: bool) -> None:
+    """Let Ray print the messages of its daemons ("A worker died ...") to standard output, or keep it from it.
+
+    `log_to_driver=False` does not: a thread prints them while the driver is connected, in the middle of a command's
+    JSON. Ray has no public switch for them.
+    """
+    import ray._private.worker
+
+    ray._private.worker._worker_logs_enabled = allowed
+
+
 def lost_head(address: str | None) -> str:
     """The message for a cluster whose head does not answer any more."""
     where = "that was started for this" if address is None else f"at {address!r}"
