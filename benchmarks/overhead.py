@@ -27,7 +27,7 @@ import torch
 from common.plain_loop import plain_loop
 from common.program import machine, parsed, parser
 from common.small import DATA, digits_model
-from common.timed import TimedBackend, TimedNoise, found_slow
+from common.timed import STAGES, TimedBackend, TimedNoise, found_slow, stage_seconds
 from torch import nn
 
 from holdfast.models.architectures.base import build
@@ -46,7 +46,6 @@ from holdfast.types import Example
 from holdfast.workflows.setup import Setup
 
 PRECISIONS = TorchEager.precisions
-STAGES = ("noise", "forward", "count", "near ties")
 CLASSES = 10
 # Network, noise, shape of an input, inputs, samples of each.
 UNTRAINED: tuple[tuple[str, Noise, tuple[int, int, int], int, int], ...] = (
@@ -81,20 +80,11 @@ def measure(case: Case, repetitions: int) -> str:
         start = time.perf_counter()
         for example in case.examples:
             plain_loop(case.network, case.noise, example, case.samples, case.samples, CLASSES)
-        middle = time.perf_counter()
-        network.clear()
-        noise.seconds = 0.0
-        list(loop.run(case.examples))
-        total = time.perf_counter() - middle
-        times = {"noise": noise.seconds, "forward": network.seconds, "near ties": network.alone_seconds}
-        if not (times["noise"] and times["forward"]):
-            raise RuntimeError(
-                "the engine made noise or called the network by a way that is not timed here: see Timed*"
-            )
-        times["count"] = total - sum(times.values())
+        plain = time.perf_counter() - start
+        times, total = stage_seconds(network, noise, lambda: list(loop.run(case.examples)))
         shares = {stage: times[stage] / total for stage in STAGES}
-        rows.append({**shares, "total": total, "ratio": (middle - start) / total, "ties": network.alone_rows})
-        rows[-1]["allowed"] = (middle - start) / times["forward"]
+        rows.append({**shares, "total": total, "ratio": plain / total, "ties": network.alone_rows})
+        rows[-1]["allowed"] = plain / times["forward"]
     # The first repetition warms up.
     return summary(case, size, rows[1:])
 

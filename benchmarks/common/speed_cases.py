@@ -52,20 +52,21 @@ SMALL = "digits-cnn"
 ALL = {**CASES, SMALL: Case((1, 8, 8), Gaussian(0.25), 10, 64, 64, (1.0, 1.0, 1.0))}
 
 
-def network_for(name: str, case: Case, examples: list[Example]) -> nn.Module:
+def network_for(name: str, case: Case, examples: list[Example], device: str = "cpu") -> nn.Module:
     """The network with weights that distinguish the images: trained for some steps, or random except the last layer.
 
-    Near ties are computed twice and cost time; random logits have more of them than trained ones.
+    Near ties are computed twice and cost time; random logits have more of them than trained ones. Computed on `device`,
+    where the network stays.
     """
     torch.manual_seed(0)
     shape = case.noise.noisy_shape(case.shape)
     scale = None if shape[0] != 3 else (0.5,) * 3
-    network = nn.Sequential(Normalization(scale, scale, 3), build(name, shape, case.classes))
+    network = nn.Sequential(Normalization(scale, scale, 3), build(name, shape, case.classes)).to(device)
     source = torch.Generator().manual_seed(1)
     copies = 8 if case.shape[1] > 64 else 32
-    noisy = torch.cat([case.noise.sample(torch.from_numpy(each.x), copies, source) for each in examples])
     if case.steps:
-        return _trained(network, case, examples, source)
+        return _trained(network, case, examples, source, device)
+    noisy = torch.cat([case.noise.sample(torch.from_numpy(each.x), copies, source) for each in examples]).to(device)
     with torch.no_grad():
         network.train()
         for part in torch.split(noisy[torch.randperm(len(noisy))], 40):
@@ -80,19 +81,22 @@ def network_for(name: str, case: Case, examples: list[Example]) -> nn.Module:
         features = torch.cat(seen)
         center = features.mean(0)
         features = (features - center).double()
-        answers = torch.eye(case.classes)[:IMAGES].repeat_interleave(copies, 0).double()
+        answers = torch.eye(case.classes)[:IMAGES].repeat_interleave(copies, 0).to(features)
         gram = features @ features.T
-        ridge = 0.1 * gram.diagonal().mean() * torch.eye(len(gram))
+        ridge = 0.1 * gram.diagonal().mean() * torch.eye(len(gram)).to(features)
         last.weight.copy_((features.T @ torch.linalg.solve(gram + ridge, answers)).T)
         last.bias.copy_(-last.weight @ center)
     return network
 
 
-def _trained(network: nn.Module, case: Case, examples: list[Example], source: torch.Generator) -> nn.Module:
+def _trained(
+    network: nn.Module, case: Case, examples: list[Example], source: torch.Generator, device: str
+) -> nn.Module:
     """Train on a few images under noise, until most copies are distinguished."""
-    optimizer, labels = torch.optim.Adam(network.parameters(), 2e-3), torch.arange(IMAGES).repeat_interleave(6)
+    optimizer = torch.optim.Adam(network.parameters(), 2e-3)
+    labels = torch.arange(IMAGES).repeat_interleave(6).to(device)
     for _ in range(case.steps):
-        noisy = torch.cat([case.noise.sample(torch.from_numpy(each.x), 6, source) for each in examples])
+        noisy = torch.cat([case.noise.sample(torch.from_numpy(each.x), 6, source) for each in examples]).to(device)
         loss = nn.functional.cross_entropy(network(noisy), labels)
         optimizer.zero_grad()
         torch.autograd.backward(loss)

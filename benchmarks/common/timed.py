@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, cast
 
+import torch
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -15,15 +17,26 @@ if TYPE_CHECKING:
 
 # A backend that takes more than this many times the plain loop's time is useless and not measured further.
 HOPELESS = 10.0
+# Parts of the engine's time; near ties are forward passes of inputs computed alone, finding them is counting.
+STAGES = ("noise", "forward", "count", "near ties")
 # Seconds; anything longer is not a hiccup of a busy machine.
 _PATIENCE = 1.0
 
 
-class TimedBackend:
-    """A backend that adds up the time of batches and of inputs that were computed alone, and counts the latter."""
+def wait_for(device: str | torch.device) -> None:
+    """Wait until a GPU has done all that it was told; a processor has."""
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize(device)
 
-    def __init__(self, backend: Backend) -> None:
-        self.backend = backend
+
+class TimedBackend:
+    """A backend that adds up the time of batches and of inputs that were computed alone, and counts the latter.
+
+    On a GPU it waits before and after each call: times are right, and nothing overlaps that would have.
+    """
+
+    def __init__(self, backend: Backend, device: str | torch.device = "cpu") -> None:
+        self.backend, self.device = backend, device
         self.near_tie = backend.near_tie
         self.clear()
 
@@ -32,24 +45,28 @@ class TimedBackend:
         self.seconds, self.alone_seconds, self.alone_rows = 0.0, 0.0, 0
 
     def __call__(self, noisy: Tensor) -> Tensor:
+        wait_for(self.device)
         start = time.perf_counter()
         logits = self.backend(noisy)
+        wait_for(self.device)
         self.seconds += time.perf_counter() - start
         return logits
 
     def alone(self, noisy: Tensor) -> Tensor:
+        wait_for(self.device)
         start = time.perf_counter()
         logits = self.backend.alone(noisy)
+        wait_for(self.device)
         self.alone_seconds += time.perf_counter() - start
         self.alone_rows += len(noisy)
         return logits
 
 
 class TimedNoise:
-    """Wraps a noise, and adds up the time that it takes to make noisy inputs."""
+    """Wraps a noise, and adds up the time that it takes to make noisy inputs; waits as `TimedBackend` does."""
 
-    def __init__(self, noise: Noise) -> None:
-        self._noise = noise
+    def __init__(self, noise: Noise, device: str | torch.device = "cpu") -> None:
+        self._noise, self.device = noise, device
         self.seconds = 0.0
 
     def __getattr__(self, name: str) -> Any:
@@ -65,10 +82,31 @@ class TimedNoise:
         self._timed(self._noise.sample_into, noisy, x, generator)
 
     def _timed(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        wait_for(self.device)
         start = time.perf_counter()
         found = function(*arguments)
+        wait_for(self.device)
         self.seconds += time.perf_counter() - start
         return found
+
+
+def stage_seconds(
+    network: TimedBackend, noise: TimedNoise, run: Callable[[], object]
+) -> tuple[dict[str, float], float]:
+    """Seconds of each of `STAGES`, and in all, of a run of the engine with this network and noise.
+
+    Raises:
+        RuntimeError: the run made noise or called the network in a way that they do not time.
+    """
+    network.clear()
+    noise.seconds = 0.0
+    start = time.perf_counter()
+    run()
+    total = time.perf_counter() - start
+    times = {"noise": noise.seconds, "forward": network.seconds, "near ties": network.alone_seconds}
+    if not (times["noise"] and times["forward"]):
+        raise RuntimeError("the engine made noise or called the network by a way that is not timed here: see Timed*")
+    return {**times, "count": total - sum(times.values())}, total
 
 
 def found_slow(network: Callable[[Tensor], Any], noisy: Tensor, speed: float) -> float | None:

@@ -134,7 +134,7 @@ def test_products_are_as_large_as_there_is_time_for(monkeypatch: pytest.MonkeyPa
     now = [0.0]
     rates = {"float32": 1e11, "bfloat16": 1e9}
 
-    def product(precision: str, size: int):
+    def product(precision: str, size: int, device: object):
         def multiply() -> None:
             now[0] += 2 * size**3 / rates[precision]
 

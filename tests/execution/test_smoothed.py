@@ -155,19 +155,6 @@ def test_the_batch_size_is_measured_when_none_is_given() -> None:
     assert hf.SmoothedClassifier(linear, hf.Gaussian(0.5), 2).certify(inputs(), n=300, alpha=0.01, seed=3) == fixed
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_cuda_counts_do_not_depend_on_the_batch_size() -> None:
-    weights = WEIGHTS.cuda()
-    f = lambda z: torch.stack([z.flatten(1) @ weights, -(z.flatten(1) @ weights)], 1)  # noqa: E731
-    results = [
-        hf.SmoothedClassifier(f, hf.Gaussian(0.5), 2, device="cuda", batch_size=size).certify(
-            inputs(), n=1000, alpha=0.01, seed=3
-        )
-        for size in (50, 1000)
-    ]
-    assert results[0] == results[1]
-
-
 def linear_up_to(most: int) -> Callable[[torch.Tensor], torch.Tensor]:
     """A device with memory for `most` noisy copies."""
 

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from on_cuda import BOTH
 
 import holdfast as hf
 from holdfast.store.run import read_run
@@ -21,16 +22,17 @@ import sys, time
 import holdfast as hf
 def slowly(progress):
     time.sleep(0.05)
-engine = hf.LocalEngine(batch_size=200)
+engine = hf.LocalEngine(sys.argv[2], batch_size=200)
 hf.certify({str(MODEL)!r}, "digits", out=sys.argv[1], engine=engine, progress=slowly, **{SETTINGS!r})
 """
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_process_that_is_stopped_loses_no_finished_record(how: signal.Signals, tmp_path: Path) -> None:
+@pytest.mark.parametrize("device", BOTH)
+def test_a_process_that_is_stopped_loses_no_finished_record(device: str, how: signal.Signals, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     records = folder / "records.jsonl"
-    process = subprocess.Popen([sys.executable, "-c", CALL, str(folder)], stderr=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-c", CALL, str(folder), device], stderr=subprocess.PIPE)
     try:
         end = time.monotonic() + 120
         while time.monotonic() < end and not (records.is_file() and records.stat().st_size):
@@ -42,7 +44,8 @@ def test_a_process_that_is_stopped_loses_no_finished_record(how: signal.Signals,
     assert process.returncode != 0
     before = read_run(folder).records
     assert 0 < len(before) < 30
-    found = hf.certify(MODEL, "digits", out=folder, progress=False, **SETTINGS)
+    engine = hf.LocalEngine(device)
+    found = hf.certify(MODEL, "digits", out=folder, engine=engine, progress=False, **SETTINGS)
     assert {record.index: record for record in before}.items() <= {r.index: r for r in found.run.records}.items()
-    whole = hf.certify(MODEL, "digits", progress=False, **SETTINGS)
+    whole = hf.certify(MODEL, "digits", engine=engine, progress=False, **SETTINGS)
     assert found.results == whole.results
