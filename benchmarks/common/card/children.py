@@ -14,7 +14,8 @@ from typing import IO, TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_LOOK_SECONDS = 0.05
+# Between looks at a process; and for the ends of those that were killed.
+_LOOK_SECONDS, _PATIENCE = 0.05, 5.0
 _PROC = Path("/proc")
 
 
@@ -46,14 +47,30 @@ def waited(process: subprocess.Popen[str], end: float) -> int | None:
 
 
 def finish(process: subprocess.Popen[str]) -> None:
-    """End a process and all that it started and that still runs."""
-    for pid in family(process.pid):
+    """End a process and all that it started and that still runs; wait until none does."""
+    known = family(process.pid)
+    # First, so that it neither sees the others end nor starts more of them.
+    if process.poll() is None:
+        process.kill()
+    known = sorted({*known, *family(process.pid)})
+    for pid in known:
         # It may have ended by itself meanwhile.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
-    if process.poll() is None:
-        process.kill()
     process.wait()
+    # What a card holds for them is free only then.
+    end = time.monotonic() + _PATIENCE
+    while time.monotonic() < end and any(map(is_running, known)):
+        time.sleep(_LOOK_SECONDS)
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there that has not ended; one that has may wait for its parent to notice."""
+    try:
+        stat = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in ("Z", "X")
 
 
 def family(pid: int) -> list[int]:

@@ -38,7 +38,7 @@ def unpack(folder: Path, state: Path) -> bool:
     with tarfile.open(fileobj=io.BytesIO(b"".join(path.read_bytes() for path in parts)), mode="r") as archive:
         for member in archive:
             target = (state / member.name).resolve()
-            source = archive.extractfile(member)
+            source = archive.extractfile(member) if member.isreg() else None
             if source is None or not target.is_relative_to(state.resolve()):
                 raise ValueError(f"{folder} holds no state that `gpu.py` packed: it has {member.name!r}")
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -78,9 +78,16 @@ class Results:
         for path, content in (
             (self._plan.results, text),
             (out / "gpu.json", text),
-            (out / "gpu.md", page(self.all)),
+            (out / "gpu.md", self._page()),
         ):
             _replace(path, content)
+
+    def _page(self) -> str:
+        try:
+            return page(self.all)
+        except Exception as error:
+            # Figures of another release, say: the results themselves are kept.
+            return f"No page could be made of gpu.json:\n\n```\n{trace(error)}\n```\n"
 
 
 def _read(path: Path) -> dict[str, Any]:
