@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 # Between looks at a process; and for the ends of those that were killed.
-_LOOK_SECONDS, _PATIENCE = 0.05, 5.0
+_LOOK_SECONDS, _PATIENCE = 0.05, 2.0
 _PROC = Path("/proc")
 
 

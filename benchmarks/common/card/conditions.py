@@ -63,14 +63,17 @@ def clocks(device: str) -> dict[str, str]:
     if torch.device(device).type != "cuda" or program is None:
         return {}
     uuid = getattr(torch.cuda.get_device_properties(device), "uuid", None)
-    which = ["-i", f"GPU-{uuid}"] if uuid is not None else []
-    asked = f"--query-gpu={','.join(_QUESTIONS.values())}"
-    command = [program, *which, asked, "--format=csv,noheader,nounits"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE)
-    except (OSError, subprocess.TimeoutExpired):
-        return {}
-    return parsed_clocks(done.stdout) if done.returncode == 0 else {}
+    asked = [program, f"--query-gpu={','.join(_QUESTIONS.values())}", "--format=csv,noheader,nounits"]
+    # By its number where the name is not understood; that is right unless CUDA_VISIBLE_DEVICES hides others.
+    for which in ([f"GPU-{uuid}"] if uuid is not None else []) + [str(torch.device(device).index or 0)]:
+        try:
+            done = subprocess.run([*asked, "-i", which], capture_output=True, text=True, timeout=_PATIENCE)
+        except (OSError, subprocess.TimeoutExpired):
+            return {}
+        found = parsed_clocks(done.stdout) if done.returncode == 0 else {}
+        if found:
+            return found
+    return {}
 
 
 def parsed_clocks(said: str) -> dict[str, str]:

@@ -74,7 +74,7 @@ def kill_and_go_on(plan: Plan, name: str, end: float) -> Outcome:
 
 def _certification(plan: Plan, folder: Path, end: float) -> Outcome:
     model = digits_model(folder)
-    n, kills = (1_000, 1) if plan.smoke else (100_000, 3)
+    n, kills = (1_000, 1) if plan.smoke else (20_000, 2)
     settings = ["--data", DATA, "--noise", "gaussian:sigma=0.25", "--n", n, "--every", 24 if plan.smoke else 1]
     settings += ["--seed", 5, "--device", plan.device, "--model", model, "--batch-size", 1024, "--quiet"]
     log, records = folder / "log", folder / "killed" / "records.jsonl"

@@ -58,5 +58,6 @@ def _pinned(name: str) -> str:
     path = ROOT / "constraints.txt"
     if name == "torch" or not path.is_file():
         return ""
-    found = re.search(rf"^{re.escape(name)}(==[^\s;#]+)", path.read_text(encoding="utf-8"), re.MULTILINE | re.I)
-    return found[1] if found else ""
+    # Several versions, for several releases of Python, are no pin.
+    found = re.findall(rf"^{re.escape(name)}(==[^\s;#]+)", path.read_text(encoding="utf-8"), re.MULTILINE | re.I)
+    return str(found[0]) if len(found) == 1 else ""

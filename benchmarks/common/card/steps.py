@@ -12,7 +12,7 @@ import torch
 from common.card.children import end_with_parent
 from common.card.conditions import clocks, conditions
 from common.card.killed import kill_and_go_on
-from common.card.plan import Outcome, Plan
+from common.card.plan import Outcome, Plan, weight
 from common.card.results import Results, trace
 from common.card.speed import network_speed
 from common.card.tests import run_tests
@@ -37,7 +37,7 @@ BROKEN = 75
 
 
 def do_step(plan: Plan, step: str, tried: list[str]) -> None:
-    """All parts of a step but those that were tried; each gets an equal share of the time, of further work all of it.
+    """All parts of a step but those that were tried; each gets its share of the time, of further work all of it.
 
     Ends the process where an error has left the card unusable for it.
     """
@@ -48,8 +48,8 @@ def do_step(plan: Plan, step: str, tried: list[str]) -> None:
     for number, part in enumerate(left):
         if plan.left() < _LEAST:
             break
-        share = plan.left() - _EARLIER
-        end = time.monotonic() + (share if step == "work" else share / (len(left) - number))
+        share = 1.0 if step == "work" else weight(part) / sum(map(weight, left[number:]))
+        end = time.monotonic() + share * (plan.left() - _EARLIER)
         if not _do_part(plan, results, step, part, end):
             # Without what Python does at an end, which may wait for the card.
             sys.stdout.flush()

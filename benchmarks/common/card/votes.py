@@ -137,5 +137,6 @@ def same_noise(device: str) -> dict[str, bool]:
             noise.draw(x.to(each), BLOCK, Generators(0, torch.device(each)).at(0, Stream.ESTIMATION, 0)).cpu()
             for each in ("cpu", device)
         ]
-        found[name] = torch.equal(*draws)
+        one, other = draws
+        found[name] = one.dtype == other.dtype and torch.equal(one, other)
     return found
