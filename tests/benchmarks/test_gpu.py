@@ -14,6 +14,7 @@ import sys
 import tarfile
 import textwrap
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,9 @@ MEASURED = ROOT / "docs" / "measurements" / "gpu.json"
 with pytest.MonkeyPatch.context() as _patch:
     _patch.syspath_prepend(ROOT / "benchmarks")
     gpu = importlib.import_module("gpu")
-    children, conditions, lacks, packed, page, plans, results, tests, work = (
+    children, conditions, lacks, packed, page, plans, results, tests, waits, work = (
         importlib.import_module(f"common.card.{name}")
-        for name in ("children", "conditions", "lacks", "packed", "page", "plan", "results", "tests", "work")
+        for name in ("children", "conditions", "lacks", "packed", "page", "plan", "results", "tests", "waits", "work")
     )
 
 
@@ -267,6 +268,17 @@ def test_clocks_as_nvidia_smi_says_them() -> None:
     assert conditions.parsed_clocks("Failed to initialize NVML\n") == conditions.parsed_clocks("") == {}
 
 
+def test_lines_that_wait_for_the_card_are_counted() -> None:
+    def run() -> None:
+        for _ in range(3):
+            warnings.warn("called a synchronizing CUDA operation (Triggered internally at x.cpp:1)", stacklevel=1)
+        warnings.warn("something else", stacklevel=1)
+
+    ((place, count),) = waits.waits_of("cpu", run).items()
+    assert place.startswith("benchmarks/test_gpu.py:")
+    assert count == 3
+
+
 # The tests of a card.
 
 
@@ -386,6 +398,7 @@ def test_a_figure_replaces_its_row_and_failures_are_shown_with_their_traceback()
     row = {
         "backend": "torch", "precision": "float32", "batch": 512, "samples_per_second": 1234.0, "times_plain": 2.0,
         "times_plain_range": [1.9, 2.1], "times_plain_tf32": 1.5, "of_ceiling": 0.5, "waiting_costs": 1.25,
+        "waits_a_batch": 3.0,
         "shares": {"noise": 0.1, "forward": 0.7, "count": 0.15, "near ties": 0.05},
     }  # fmt: skip
     speed = {
@@ -400,10 +413,36 @@ def test_a_figure_replaces_its_row_and_failures_are_shown_with_their_traceback()
     text = page.page({"smoke": False, "parts": parts})
     found = rows(text)
     (measured,) = [each for each in found if each[1:4] == ["torch", "float32", "1,234"]]
-    assert measured[4:] == ["2.00 (1.90 to 2.10)", "1.50", "50%", "10%", "70%", "15%", "5%", "1.25", "512"]
+    assert measured[4:] == ["2.00 (1.90 to 2.10)", "1.50", "50%", "10%", "70%", "15%", "5%", "1.25", "3.0", "512"]
     assert ["resnet20", "float32", "50.00", "8,192"] in found
     assert any(each[:3] == ["", "", "int8"] and each[3] == "not measured: none / at all" for each in found)
     assert any(each[:2] == ["speed/resnet20", "NVIDIA X"] and "0123456789ab" in each for each in found)
     assert "### kill/certify failed\n\n```\nTraceback\nValueError: x | y\n```" in text
     assert any(each[0] == "certify" and each[1].startswith("not measured: failed") for each in found)
     assert page.page({"smoke": True, "parts": {}}).startswith("**A smoke run")
+
+
+# The table of speed.
+
+
+def test_an_error_in_one_row_leaves_the_others(plan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    speed = importlib.import_module("common.card.speed")
+    honest = speed._Bench.engine_speed
+
+    def broken(bench: Any, row: Any) -> float:
+        if (row.backend, row.precision) == ("torch", "bfloat16"):
+            raise RuntimeError("it answers differently")
+        return float(honest(bench, row))
+
+    monkeypatch.setattr(speed._Bench, "engine_speed", broken)
+    monkeypatch.setattr(speed._Bench, "shares", lambda bench, row: 1 / 0)
+    outcome = speed.network_speed(plan, "digits-cnn", time.monotonic() + 600)
+    assert outcome.status == "done"
+    found = {(row.get("backend"), row["precision"]): row for row in outcome.found["rows"]}
+    assert "it answers differently" in found.pop(("torch", "bfloat16"))["reason"]
+    assert found[None, "int8"]["reason"] == "no backend computes int8 on a card"
+    measured = [row for row in found.values() if "reason" not in row]
+    assert len(measured) == 3
+    assert all(row["samples_per_second"] > 0 and "ZeroDivisionError" in row["shares_reason"] for row in measured)
+    text = page.page({"smoke": True, "parts": {"speed/digits-cnn": {"status": "done", "found": outcome.found}}})
+    assert "not measured: RuntimeError: it answers differently" in text

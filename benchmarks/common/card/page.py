@@ -27,7 +27,8 @@ _TEXTS = {
         "## Speed\n\nThe engine and the loop of published code (batches of 1,000, float32, TF32 off; and with torch's "
         "own settings, which allow TF32) take turns; medians, with the range of the rounds. The ceiling is a large "
         "matrix product in the precision. Shares of the engine's time are those of a run that waits for the card "
-        "between the parts, and takes so many times as long (waiting).\n"
+        "between the parts, and takes so many times as long (waiting). Waits are operations of a batch for which the "
+        "host waits for the card; gpu.json names their lines.\n"
     ),
     "votes": (
         "## The same votes on processor and card\n\nVotes for noise that the processor drew, and for all blocks of a "
@@ -120,7 +121,7 @@ def _speed(parts: dict[str, Part]) -> str:
         "noise",
         "forward",
     ]
-    table = _table([*head, "counting", "near ties", "waiting", "batch"], rows)
+    table = _table([*head, "counting", "near ties", "waiting", "waits", "batch"], rows)
     return f"{table}\nLarge matrix products, in the minutes of each network:\n\n" + _table(
         ["network", "precision", "TFLOP/s", "size"], limits
     )
@@ -139,6 +140,7 @@ def _cells(row: Part) -> list[str]:
         f"{row['of_ceiling']:.0%}" if "of_ceiling" in row else NOT_MEASURED,
         *(f"{shares[stage]:.0%}" if shares else NOT_MEASURED for stage in ("noise", "forward", "count", "near ties")),
         f"{row['waiting_costs']:.2f}" if shares else NOT_MEASURED,
+        f"{row['waits_a_batch']:.1f}" if shares else NOT_MEASURED,
         f"{row['batch']:,}",
     ]
 

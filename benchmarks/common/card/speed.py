@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from common.card.conditions import clocks
 from common.card.plan import Outcome
 from common.card.results import trace
+from common.card.waits import waits_of
 from common.ceiling import PRECISIONS as CEILINGS
 from common.ceiling import Ceiling
 from common.plain_loop import plain_loop
@@ -61,6 +62,8 @@ class _Row:
     batch: int
     samples: int
     speeds: list[float] = field(default_factory=list)
+    # Why it is not measured any further.
+    failed: str = ""
 
 
 class _Bench:
@@ -99,6 +102,17 @@ class _Bench:
         drawn = self._run(row.classifier, self.noise, row)
         return drawn / (time.perf_counter() - start)
 
+    def timed(self, row: _Row, *, warm: bool = False) -> None:
+        """Measure a row once more; an error leaves the others as they are."""
+        if row.failed:
+            return
+        try:
+            found = self.engine_speed(row)
+        except Exception as error:
+            row.failed = trace(error)
+        else:
+            row.speeds += [] if warm else [found]
+
     def _run(self, classifier: VotingClassifier, noise: Noise, row: _Row) -> int:
         each = max(BLOCK, -(-row.samples // (IMAGES * BLOCK)) * BLOCK)
         engine = LocalEngine(self.device, row.batch, self.plan.threads)
@@ -133,7 +147,10 @@ class _Bench:
         start = time.perf_counter()
         drawn = self._run(row.classifier, self.noise, row)
         free = time.perf_counter() - start
+        waits = waits_of(self.device, lambda: self._run(row.classifier, self.noise, row))
         return {
+            "waits_a_batch": sum(waits.values()) / max(1, round(drawn / row.batch)),
+            "waits": waits,
             "shares": {stage: times[stage] / total for stage in STAGES},
             "alone": network.alone_rows / drawn,
             "waiting_costs": total / free,
@@ -225,7 +242,7 @@ def _rounds(bench: _Bench, rows: list[_Row], ceilings: dict[str, Ceiling | str],
     loop_samples = round(first * each)
     for row in rows:
         row.samples = max(BLOCK, round(row.samples * each))
-        bench.engine_speed(row)
+        bench.timed(row, warm=True)
     found: list[dict[str, Any]] = []
     longest = 0.0
     while len(found) < (1 if bench.plan.smoke else ROUNDS):
@@ -236,7 +253,7 @@ def _rounds(bench: _Bench, rows: list[_Row], ceilings: dict[str, Ceiling | str],
             limits = {name: made.measure()[name] for name, made in ceilings.items() if isinstance(made, Ceiling)}
         now = {kind: bench.plain_speed(loop_samples, tf32=kind == "plain_tf32") for kind in _LOOPS}
         for row in rows:
-            row.speeds.append(bench.engine_speed(row))
+            bench.timed(row)
         found.append({**now, "ceilings": limits, "clocks": clocks(bench.device)})
         longest = max(longest, time.monotonic() - start)
     return found
@@ -244,6 +261,8 @@ def _rounds(bench: _Bench, rows: list[_Row], ceilings: dict[str, Ceiling | str],
 
 def _measured(bench: _Bench, row: _Row, rounds: list[dict[str, Any]], operations: float, end: float) -> dict[str, Any]:
     """A row of the table."""
+    if row.failed:
+        return {"backend": row.backend, "precision": row.precision, "batch": row.batch, "reason": row.failed}
     ratios = [speed / one["plain"] for speed, one in zip(row.speeds, rounds, strict=True)]
     found: dict[str, Any] = {
         "backend": row.backend,
@@ -263,7 +282,10 @@ def _measured(bench: _Bench, row: _Row, rounds: list[dict[str, Any]], operations
         )
     if end - time.monotonic() < _LEAST_LEFT / 2:
         return {**found, "shares_reason": "the time was up"}
-    return {**found, **bench.shares(row)}
+    try:
+        return {**found, **bench.shares(row)}
+    except Exception as error:
+        return {**found, "shares_reason": trace(error)}
 
 
 def _median(values: Any) -> float:
