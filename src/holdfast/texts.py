@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from holdfast.encodings import encoding_of
 from holdfast.errors import DataError
+from holdfast.stand_ins import refuse_stand_in
 
 
 def text_of(content: bytes, name: object) -> str:
@@ -14,8 +15,9 @@ def text_of(content: bytes, name: object) -> str:
         name: what errors call it.
 
     Raises:
-        DataError: it is in another encoding, or is not text.
+        DataError: it is in another encoding, is not text, or something stands in its place (`holdfast.stand_ins`).
     """
+    refuse_stand_in(content, name, DataError)
     encoding = encoding_of(content)
     try:
         text = content.decode(encoding)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast.errors import HoldfastError, UsageError, first_line
 from holdfast.shortened import some
 from holdfast.spec import place
+from holdfast.stand_ins import refuse_stand_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,6 +72,7 @@ def _module_of_file(file: Path, what: str) -> ModuleType:
             "module by the name of its file; rename it"
         )
     content = whole.read_bytes()
+    refuse_stand_in(content, file, UsageError)
     if _RUN.get(whole, content) != content:
         raise UsageError(
             f"{what}: {file} has changed since this process ran it, and what was made of it is that of the old file; "

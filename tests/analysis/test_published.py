@@ -39,6 +39,7 @@ def test_levine_at_k_45_on_mnist_once_although_printed_twice():
         ("median certified robustness", 8.0),
     ]
     assert figures[0].table == "Table 1"
+    assert {figure.param for figure in figures} == {"k=45;null=multichannel;N0=1000;N=10000;alpha=0.05"}
     assert figures[0].share == pytest.approx(0.9672)
     assert figures[2].share is None
     assert figures[2].radius is None

@@ -1,4 +1,4 @@
-"""Every file that a source reads, with a Git LFS pointer or a page of a server in its place."""
+"""Every file that a source of data reads, with a pointer or a page of a server in its place."""
 
 import gzip
 import io
@@ -9,22 +9,26 @@ import numpy as np
 import pytest
 
 from holdfast.data import open_data
+from holdfast.data.source import SOURCES
 from holdfast.errors import DataError
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:%b\nsize 1234\n" % (b"0" * 64)
+ANNEX = b"/annex/objects/MD5E-s1234--0123456789abcdef0123456789abcdef.bin\n"
 PAGES = {
     "a page": b"\r\n<!DOCTYPE html>\n<html><head><title>404 Not Found</title></head></html>",
     "a page with a mark": b"\xef\xbb\xbf<html><body>moved</body></html>",
     "a page in UTF-16": "\ufeff<html><body>moved</body></html>".encode("utf-16-le"),
     "an error of a store": b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>',
 }
-IN_PLACE = {"a pointer": POINTER, **PAGES}
+IN_PLACE = {"a pointer": POINTER, "a pointer of git-annex": ANNEX, **PAGES}
 in_place = pytest.mark.parametrize("content", IN_PLACE.values(), ids=IN_PLACE)
 
 
 def expected(content):
     if content is POINTER:
-        return "is a Git LFS pointer, expected the file that it points to; run `git lfs pull` in its repository"
+        return "is a git-lfs pointer, not the file itself: `git lfs pull` fetches it"
+    if content is ANNEX:
+        return "is a git-annex pointer, not the file itself: `git annex get` fetches it"
     return "is an HTML or XML page, as a server sends where a download fails"
 
 
@@ -92,6 +96,22 @@ def parquet(folder):
     return folder
 
 
+def csv(folder):
+    (folder / "test.csv").write_text("a,b,label\n0,1,0\n")
+    return folder / "test.csv"
+
+
+def npz(folder):
+    np.savez(folder / "test.npz", x=np.zeros((1, 2), np.float32), y=np.zeros(1, np.int64))
+    return folder / "test.npz"
+
+
+def saved(folder):
+    datasets = pytest.importorskip("datasets")
+    datasets.Dataset.from_dict({"x": [[0.0, 1.0]] * 5, "label": [0] * 5}).save_to_disk(str(folder / "saved"))
+    return folder / "saved"
+
+
 FILES = [
     ("images", images, "test/cat/0.png"),
     ("images", pooled, "cat/3.png"),
@@ -110,7 +130,16 @@ FILES = [
     ("har", har, "test/X_test.txt"),
     ("har", har, "test/y_test.txt"),
     ("parquet", parquet, "test.parquet"),
+    ("csv", csv, ""),
+    ("npz", npz, ""),
+    ("hf", saved, "data-00000-of-00001.arrow"),
+    ("hf", saved, "state.json"),
 ]
+
+
+def test_every_source_that_reads_files_is_here():
+    # What `python` reads is the user's own code; `digits` comes with the package.
+    assert {source for source, *_ in FILES} == set(SOURCES.names()) - {"python", "digits"}
 
 
 @in_place

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from math import comb
+from typing import Any
 
 import made
 import numpy as np
 import pytest
 
-from holdfast.analysis.dominance import Comparison, found_within, level_of, smaller, within
+from holdfast.analysis.dominance import Comparison, found_within, level_of, pairs, smaller, within
 from holdfast.errors import RunError
 from holdfast.reproductions import attack_dominance, find_study
 from holdfast.reproductions.pages import Page
@@ -85,6 +86,55 @@ def test_the_level_is_shared_by_all_pairs() -> None:
 def test_other_inputs_classifiers_and_norms_are_refused(other: AttackRun, message: str) -> None:
     with pytest.raises(RunError, match=message):
         within(attack([1.0]), other, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"noise": {"name": "gaussian", "sigma": 0.5}}, "different classifiers"),
+        ({"n": 1000, "alpha": 0.001}, "different classifiers"),
+        ({"model": {"sha256": "m", "normalization": {"mean": [0.5], "std": [0.5]}}}, "different classifiers"),
+        ({"wanted": 3}, "different target classes"),
+        ({"data": replace(attack([1.0]).manifest.data, every=50)}, "different images"),
+        ({"data": replace(attack([1.0]).manifest.data, split="train")}, "different data"),
+    ],
+)
+def test_one_model_is_several_classifiers_and_one_data_set_has_many_images(
+    changes: dict[str, Any], message: str
+) -> None:
+    one, other = attack([1.0]), attack([1.0], "b")
+    assert within(one, other, 1.0).inputs == 1
+    with pytest.raises(RunError, match=message):
+        within(one, replace(other, manifest=replace(other.manifest, **changes)), 1.0)
+
+
+def test_what_computes_a_model_may_differ_but_not_the_code_of_one_without_weights() -> None:
+    def run(model: dict[str, Any]) -> AttackRun:
+        made = attack([1.0])
+        return replace(made, manifest=replace(made.manifest, model=model))
+
+    def code(digest: str) -> dict[str, Any]:
+        return {"code": {"net": digest}}
+
+    assert within(run({"sha256": "m", "backend": {"name": "torch"}}), run({"sha256": "m", **code("a")}), 1.0).inputs
+    assert within(run(code("a")), run({**code("a"), "backend": {"name": "torch"}}), 1.0).inputs
+    with pytest.raises(RunError, match="different classifiers"):
+        within(run(code("a")), run(code("b")), 1.0)
+
+
+def test_inputs_count_that_are_right_unchanged_in_both_attacks() -> None:
+    """A smoothed classifier may answer one attack right and the other one wrong."""
+    assert within(attack([1, 1]), attack([-1, None]), 1.0) == Comparison(1, 1, 0)
+    assert within(attack([-1, None]), attack([1, 1]), 1.0) == Comparison(1, 0, 1)
+
+
+def test_pairs_have_the_attack_that_is_ahead_first() -> None:
+    runs = {"a": attack([None] * 8), "b": attack([1] * 8, "b"), "c": attack([1] * 8, "c")}
+    first, second, third = pairs(runs, smaller, 0.05)
+    assert (first.ahead, first.behind, first.found, first.stronger) == ("b", "a", Comparison(8, 8, 0), True)
+    assert (second.ahead, second.behind, second.stronger) == ("c", "a", True)
+    assert (third.ahead, third.behind, third.found, third.stronger) == ("b", "c", Comparison(8, 0, 0), False)
+    assert not any(each.stronger for each in pairs(runs, smaller, 2.0**-9))
 
 
 def done_with(changes: dict[str, float | None]) -> Finished:

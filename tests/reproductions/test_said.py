@@ -8,7 +8,7 @@ from pathlib import Path
 import made
 import pytest
 
-from holdfast.analysis.published import curve, figure
+from holdfast.analysis.published import at_radius, curve, figure
 from holdfast.reproductions import find_study, studies
 from holdfast.reproductions.pages import Page, Row
 from holdfast.reproductions.results import Finished
@@ -114,7 +114,7 @@ def test_the_largest_radii_of_the_logs_do_not_fit_the_alpha_of_the_paper() -> No
 
 def test_the_marks_of_the_survey_are_kept_and_a_note_stands_at_its_own_row() -> None:
     marked = {
-        name: figure("Hajri", "Athalye et al. 2018", "accuracy under BPDA/EOT attack", method=name).note
+        name: figure("Hajri", "Athalye et al. 2018", "accuracy", method=name).note
         for name in ("Buckman et al. 2018", "Ma et al. 2018", "Song et al. 2018", "Samangouei et al. 2018")
     }
     assert marked["Buckman et al. 2018"].startswith("printed as 0%*;")
@@ -126,6 +126,49 @@ def test_the_marks_of_the_survey_are_kept_and_a_note_stands_at_its_own_row() -> 
         for data in ("MNIST", "ImageNet")
     }
     assert lee == {"MNIST": "", "ImageNet": "ImageNet: one channel of one pixel"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "settings", "others"),
+    [
+        (("Table 1", "best sigma"), {"radius": 0.5}, {"radius": 1}),
+        (("Table 2", at_radius(0.0)), {"sigma": 0.25}, {"sigma": 0.5}),
+        (("Table 3", at_radius(0.0)), {"sigma": 0.12}, {"sigma": 0.25}),
+        (("Table 4", "correct, accurate"), {"n": 100}, {"n": 1000}),
+        (("Sec. 4", "attack success"), {"param": "radius 1.5R"}, {"param": "radius 2R"}),
+    ],
+)
+def test_the_first_row_of_a_table_says_which_formulas_were_not_read(
+    wanted: tuple[str, str], settings: dict[str, object], others: dict[str, object]
+) -> None:
+    assert "the text read here has lost" in figure("Cohen", *wanted, **settings).note
+    assert "lost" not in figure("Cohen", *wanted, **others).note
+
+
+def test_a_card_is_named_for_the_one_time_that_the_paper_states_it_for() -> None:
+    notes = {
+        each: figure("Cohen", *each[:2], each[2], method=each[3]).note
+        for each in (
+            ("Sec. 4", "seconds per image", "CIFAR-10", "Certify"),
+            ("Sec. 4", "seconds per image", "ImageNet", "Certify"),
+            ("Sec. 4", "seconds per image", "ImageNet", "Predict"),
+            ("Appendix E.2", "seconds per image", "ImageNet", "Predict"),
+        )
+    }
+    first, *others = notes.values()
+    assert first == "110-layer residual network on an NVIDIA RTX 2080 Ti"
+    assert all("no card is named" in note for note in others)
+    assert "the text of Appendix E.2 says 4%" in figure("Cohen", "Table 4", "abstain", n=10_000).note
+    assert figure("Cohen", "Table 4", "abstain", n=1000).value == 0.04
+
+
+def test_the_names_and_the_metrics_are_those_of_the_documents() -> None:
+    schott = ("Levine", "Table 2", "median adversarial attack magnitude", "MNIST")
+    assert figure(*schott, method="(Schott et al. 2019)").value == 16.5
+    assert figure(*schott, method="Binarized (Schott et al. 2019)").value == 22.0
+    transfer = ("Hajri", "Szegedy et al. 2013 transfer", "success rate")
+    assert figure(*transfer, **{"crafted on": "FC10(1)", "tested on": "AE400-10"}).value == 34.4
+    assert figure(*transfer, **{"stddev": 0.3, "tested on": "AE400-10"}).value == 3.1
 
 
 def test_empty_columns_are_left_out() -> None:

@@ -12,11 +12,13 @@ from holdfast.analysis.wording.attacks import attack_lines
 from holdfast.visible import visible
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from holdfast.analysis.attack_comparison import AttackComparison
     from holdfast.analysis.attacks import AttackSummary
     from holdfast.analysis.runs import CertifiedRun
     from holdfast.folders import Where
@@ -100,6 +102,24 @@ class AttackResult:
         from holdfast.analysis.frames import frame_of_attack
 
         return frame_of_attack(self)
+
+    def compare(self, *others: AttackResult, epsilon: float | Iterable[float] | None = None) -> AttackComparison:
+        """Which of several attacks is stronger, pair by pair, as `holdfast table` shows it of their folders.
+
+        Args:
+            others: attacks on the same inputs of the same classifier.
+            epsilon: a budget or several, in the norm of the attacks, within which success is compared; without it all
+                that the attacks with budgets have in common. Attacks without budgets are compared by size, too.
+
+        Raises:
+            UsageError: no other attack, one given twice, or an epsilon that is no finite number above 0.
+            RunError: they are on different classifiers, images or classes, in different norms, or their budgets do not
+                allow the comparison.
+        """
+        from holdfast.analysis.attack_comparison import compare_attacks
+
+        epsilons = [epsilon] if isinstance(epsilon, int | float) else epsilon
+        return compare_attacks([self.run, *(other.run for other in others)], epsilons)
 
     def save(self, folder: str | Path) -> AttackResult:
         """Copy the attack into a folder that stays, which is not there yet or is empty, and return it.

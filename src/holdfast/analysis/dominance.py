@@ -8,7 +8,8 @@ Derivation: docs/guarantees.md, "Which attack is stronger".
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
 
 from scipy.special import betainc
 
@@ -17,10 +18,11 @@ from holdfast.errors import RunError
 from holdfast.stats.datasets import proportion
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from holdfast.stats.datasets import Proportion
     from holdfast.store.attack import AttackRecord, AttackRun
+    from holdfast.store.attack_manifest import AttackManifest
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Comparison:
     """Two attacks on the same inputs, of which only those count that the classifier gets right unchanged.
 
     Attributes:
-        inputs: how many there are.
+        inputs: how many there are, right unchanged in both attacks.
         first: inputs on which only the first attack succeeds, or does with a smaller change.
         second: likewise for the second attack.
     """
@@ -69,7 +71,7 @@ def within(first: AttackRun, second: AttackRun, epsilon: float) -> Comparison:
     """Compare the success of two attacks within `epsilon`, in their norm.
 
     Raises:
-        RunError: they are not of the same classifier, inputs and norm.
+        RunError: they are not of the same classifier, inputs, aim and norm.
     """
     pairs = _pairs(first, second)
     found = [tuple(attack_magnitude(record) <= epsilon for record in pair) for pair in pairs]
@@ -80,11 +82,52 @@ def smaller(first: AttackRun, second: AttackRun) -> Comparison:
     """Compare the changes that two attacks need; finding nothing is the largest change.
 
     Raises:
-        RunError: they are not of the same classifier, inputs and norm.
+        RunError: they are not of the same classifier, inputs, aim and norm.
     """
     pairs = _pairs(first, second)
     sizes = [tuple(map(attack_magnitude, pair)) for pair in pairs]
     return Comparison(len(pairs), sum(a < b for a, b in sizes), sum(b < a for a, b in sizes))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two attacks by name, with the one that is ahead on more inputs first.
+
+    Attributes:
+        ahead: the attack that is ahead; the first of the two if neither is.
+        behind: the other one.
+        found: their comparison, in this order.
+        stronger: whether the one that is ahead is shown to be stronger.
+    """
+
+    ahead: str
+    behind: str
+    found: Comparison
+    stronger: bool
+
+
+def pairs(
+    runs: Mapping[str, AttackRun], compare: Callable[[AttackRun, AttackRun], Comparison], level: float
+) -> tuple[Pair, ...]:
+    """All pairs of attacks, in the order of their names.
+
+    Args:
+        runs: name -> attack.
+        compare: `smaller`, or `within` at some epsilon.
+        level: of the sign test of each ordered pair; see `level_of`.
+
+    Raises:
+        RunError: two of them are not of the same classifier, inputs, aim and norm.
+    """
+    made = []
+    for one, other in combinations(runs, 2):
+        found = compare(runs[one], runs[other])
+        ahead, behind = one, other
+        if found.second > found.first:
+            # The attack that is ahead stands first, and p is its own.
+            ahead, behind, found = other, one, Comparison(found.inputs, found.second, found.first)
+        made.append(Pair(ahead, behind, found, found.stronger(level)))
+    return tuple(made)
 
 
 def found_within(run: AttackRun, epsilon: float) -> Proportion | None:
@@ -100,13 +143,23 @@ def level_of(pairs: int, confidence: float = 0.95) -> float:
 
 
 def _pairs(first: AttackRun, second: AttackRun) -> list[tuple[AttackRecord, AttackRecord]]:
-    """The records of both on the inputs that are right unchanged."""
+    """The records of both on the inputs that are right unchanged in both: answers of a smoothed classifier vary."""
+    check_comparable(first, second)
+    others: Mapping[int, AttackRecord] = {record.index: record for record in second.records}
+    both = [(record, others[record.index]) for record in first.records if record.index in others]
+    return [pair for pair in both if all(record.reference == record.label for record in pair)]
+
+
+def check_comparable(first: AttackRun, second: AttackRun) -> None:
+    """Raise RunError unless two attacks are on the same inputs of one classifier, with one aim, in one norm."""
     ours, theirs = first.manifest, second.manifest
     different = [
         name
         for name, a, b in (
-            ("classifiers", ours.model.get("sha256"), theirs.model.get("sha256")),
-            ("data", ours.data.sha256, theirs.data.sha256),
+            ("classifiers", _classifier(ours), _classifier(theirs)),
+            ("data", (ours.data.sha256, ours.data.split), (theirs.data.sha256, theirs.data.split)),
+            ("images", list(ours.data.indices()), list(theirs.data.indices())),
+            ("target classes", ours.wanted, theirs.wanted),
             ("norms", ours.norm, theirs.norm),
         )
         if a != b
@@ -116,9 +169,13 @@ def _pairs(first: AttackRun, second: AttackRun) -> list[tuple[AttackRecord, Atta
             f"{first.folder} and {second.folder} have different {' and '.join(different)}; only attacks on the same "
             "inputs of one classifier, in one norm, can be compared"
         )
-    others: Mapping[int, AttackRecord] = {record.index: record for record in second.records}
-    return [
-        (record, others[record.index])
-        for record in first.records
-        if record.index in others and record.reference == record.label
-    ]
+
+
+def _classifier(manifest: AttackManifest) -> tuple[Any, ...]:
+    """What answers the inputs: a model, the noise around it, and how many votes make an answer.
+
+    What computes the model, and the digests of its code where its weights have one, may differ.
+    """
+    left_out = {"backend", "code"} if manifest.model.get("sha256") else {"backend"}
+    model = {key: value for key, value in manifest.model.items() if key not in left_out}
+    return model, manifest.noise, manifest.n, manifest.alpha

@@ -92,28 +92,38 @@ def intervals(summaries: Sequence[Summary]) -> str:
 
 def markdown(summaries: Sequence[Summary]) -> str:
     """A Markdown table and its caption, laid out as in `fitted`."""
-    header, rows = fitted(summaries)
+    return markdown_of(fitted(summaries), caption(summaries), unfinished(summaries))
+
+
+def markdown_of(table: Table, about: str, warnings: Sequence[str] = ()) -> str:
+    """A table in Markdown, its caption below and warnings above it."""
+    header, rows = table
     lines = [header, *rows]
     cells = [[markup.markdown(cell) for cell in line] for line in lines]
     widths = [max(width(line[column]) for line in cells) for column in range(len(header))]
     text = ["| " + " | ".join(map(padded, line, widths)) + " |" for line in cells]
     rule = "|" + "|".join("-" * (wide + 2) for wide in widths) + "|"
     # Keep long words whole: cut after a backslash, it would break the line instead of escaping what follows.
-    below = textwrap.wrap(markup.markdown(caption(summaries)), _WIDTH, break_long_words=False)
-    warnings = [line for sentence in unfinished(summaries) for line in (f"**{markup.markdown(sentence)}**", "")]
-    return "\n".join([*warnings, text[0], rule, *text[1:], "", *map(markup.markdown_line, below), ""])
+    below = textwrap.wrap(markup.markdown(about), _WIDTH, break_long_words=False)
+    above = [line for sentence in warnings for line in (f"**{markup.markdown(sentence)}**", "")]
+    return "\n".join([*above, text[0], rule, *text[1:], "", *map(markup.markdown_line, below), ""])
 
 
 def latex(summaries: Sequence[Summary]) -> str:
     """A LaTeX table (package booktabs) with its caption, laid out as in `fitted`."""
-    header, rows = fitted(summaries)
+    return latex_of(fitted(summaries), caption(summaries), unfinished(summaries))
+
+
+def latex_of(table: Table, caption_text: str, warnings: Sequence[str] = ()) -> str:
+    """A table in LaTeX (package booktabs) with its caption, and warnings as comments."""
+    header, rows = table
     lines = [" & ".join(markup.latex(cell) for cell in line) + r" \\" for line in (header, *rows)]
     body = ["  " + line for line in lines]
-    about = markup.latex(caption(summaries))
+    about = markup.latex(caption_text)
     foreign = not all(text.isascii() for text in (*body, about))
     return "\n".join(
         [
-            *(f"% {sentence}" for sentence in unfinished(summaries)),
+            *(f"% {sentence}" for sentence in warnings),
             r"% needs \usepackage{booktabs}",
             *(["% has letters beyond ASCII: use XeLaTeX or LuaLaTeX, with a font that has them"] if foreign else []),
             r"\begin{table}",

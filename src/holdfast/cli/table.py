@@ -1,4 +1,4 @@
-"""`holdfast table`: certified accuracy of one or several runs, for people, papers and machines."""
+"""`holdfast table`: certified accuracy of runs, or which of several attacks is stronger, for people and machines."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import typer
 from holdfast.cli import options
 from holdfast.errors import UsageError
 from holdfast.terminal import console
-from holdfast.workflows.specs import parse_radii
+from holdfast.workflows.specs import parse_numbers, parse_radii
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.folders import Where
 
-Runs = Annotated[list[Path], typer.Argument(help="Folders of runs.", metavar="RUN...")]
+Runs = Annotated[list[Path], typer.Argument(help="Folders of runs, or of attacks.", metavar="RUN...")]
 
 _FORMATS = ("text", "markdown", "latex", "csv")
 
@@ -38,15 +38,59 @@ def table_command(
     theorem: Annotated[
         str | None, typer.Option("--theorem", help="Compare with another theorem on the same votes: lecuyer or li.")
     ] = None,
+    epsilon: Annotated[
+        str | None,
+        typer.Option("--epsilon", help="Budgets within which to compare attacks, as in 0.1,8/255.", metavar="E,E,..."),
+    ] = None,
     format: Annotated[
         str, typer.Option("--format", help="Format of the table: text, markdown, latex or csv.")
     ] = "text",
     json: options.Json = False,
 ) -> None:
-    """Print accuracy, abstention, certified radii and certified accuracy, each with its subset and interval."""
+    """Print accuracy, abstention, certified radii and certified accuracy, each with its subset and interval.
+
+    Folders of attacks on the same inputs of one classifier give a table of which attack is stronger, pair by pair.
+    """
+    from holdfast.store.attack_manifest import stored_attack_manifest
+
     if format not in _FORMATS:
         raise UsageError(f"--format is one of {', '.join(_FORMATS)}, got {format!r}")
+    attacks = [folder for folder in runs if stored_attack_manifest(folder) is not None]
+    if attacks:
+        if len(attacks) < len(runs) or radii or bounds or theorem:
+            raise UsageError(
+                "attacks are compared with attacks alone, and --epsilon is their only option beside --format and "
+                f"--json; got {len(attacks)} of {len(runs)} folders with attacks, or options of runs. `holdfast report "
+                "RUN --attack FOLDER` shows an attack beside the run whose certificates it attacked"
+            )
+        _print_attacks(attacks, epsilon, as_json=json, style=format)
+        return
+    if epsilon is not None:
+        raise UsageError("--epsilon is for folders of attacks; certified accuracy is at --radii")
     print_summaries(runs, radii, as_json=json, style=format, bounds=bounds, theorem=theorem)
+
+
+def _print_attacks(folders: Sequence[Path], epsilon: str | None, *, as_json: bool, style: str) -> None:
+    """Print which of several attacks is stronger."""
+    from holdfast.analysis.attack_comparison import compare_attacks
+    from holdfast.store.attack import read_attack
+
+    epsilons = None if epsilon is None else parse_numbers("--epsilon", epsilon)
+    found = compare_attacks(list(map(read_attack, folders)), epsilons)
+    # As for runs: output for machines has no lines for people.
+    for text in found.warnings if as_json or style == "csv" else []:
+        console.warn(text)
+    if as_json:
+        console.print_json(found.to_dict())
+    elif style == "text":
+        for text in found.warnings:
+            console.say(text)
+        for table, caption in zip(found.tables, found.captions, strict=True):
+            console.print_table(*table)
+            console.say(caption)
+    else:
+        writers = {"markdown": found.to_markdown, "latex": found.to_latex, "csv": found.to_csv}
+        sys.stdout.write(writers[style]())
 
 
 def print_summaries(

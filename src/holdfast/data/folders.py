@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from holdfast.budgets import content_of
 from holdfast.data.image_formats import ENDINGS, MOST_BYTES
 from holdfast.data.remarks import DEEPER, HIDDEN, LOOSE, NO_IMAGE
-from holdfast.data.stand_ins import refuse_stand_in
 from holdfast.errors import DataError
+from holdfast.stand_ins import refuse_stand_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,13 +49,13 @@ def read_image_file(file: Path) -> bytes:
     """The content of an image file.
 
     Raises:
-        DataError: it cannot be read, or something else lies in its place (`holdfast.data.stand_ins`).
+        DataError: it cannot be read, or something else lies in its place (`holdfast.stand_ins`).
     """
     try:
         content = content_of(file, DataError, MOST_BYTES)
     except OSError as error:
         raise DataError(f"{file} cannot be read, expected an image file ({error}); restore it") from error
-    refuse_stand_in(content, str(file))
+    refuse_stand_in(content, str(file), DataError)
     return content
 
 

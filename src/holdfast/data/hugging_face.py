@@ -18,6 +18,7 @@ from holdfast.data.pictures import Preparation, picture_data_set, require_pillow
 from holdfast.data.splitting import held_out_note, rows_of_split
 from holdfast.errors import DataError, MissingExtraError, UsageError, first_line
 from holdfast.shortened import some
+from holdfast.stand_ins import refuse_stand_in_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,6 +57,8 @@ def opened(path: Path) -> Any:
     try:
         return datasets.load_from_disk(str(path))
     except Exception as error:  # It raises nearly anything on files that are cut off.
+        for file in sorted(each for each in path.rglob("*") if each.is_file()):
+            refuse_stand_in_file(file, DataError)
         raise DataError(
             f"{path} cannot be read, expected a complete folder that datasets' save_to_disk wrote "
             f"({type(error).__name__}: {first_line(error)}); save it again"

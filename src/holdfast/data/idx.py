@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from holdfast.budgets import content_of, unzipped
-from holdfast.data.stand_ins import refuse_stand_in
 from holdfast.errors import DataError
+from holdfast.stand_ins import refuse_stand_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,7 +92,7 @@ def _content(file: Path, item: tuple[int, ...]) -> bytes:
     """The bytes of a file, unpacked as far as its own header asks for, and one more where there are."""
     try:
         content = content_of(file, DataError)
-        refuse_stand_in(content, file)
+        refuse_stand_in(content, file, DataError)
         if not _packed(file):
             return content
         return unzipped(content, file, DataError, lambda start: _bytes_by_header(start, item))

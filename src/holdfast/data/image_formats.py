@@ -9,8 +9,8 @@ import io
 from typing import TYPE_CHECKING
 
 from holdfast.budgets import SMALL
-from holdfast.data.stand_ins import refuse_stand_in
 from holdfast.errors import DataError, first_line
+from holdfast.stand_ins import refuse_stand_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +76,7 @@ def open_image(data: bytes, name: str, *, wide: bool = False) -> Image:
     """
     import PIL.Image
 
-    refuse_stand_in(data, name)
+    refuse_stand_in(data, name, DataError)
     PIL.Image.init()
     try:
         image = PIL.Image.open(io.BytesIO(data), formats=[known for known in _FORMATS if known in PIL.Image.OPEN])

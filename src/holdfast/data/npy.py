@@ -12,8 +12,8 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from holdfast.budgets import check_memory, check_packed, size_of
-from holdfast.data.stand_ins import refuse_stand_in_file
 from holdfast.errors import DataError, first_line
+from holdfast.stand_ins import refuse_stand_in_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +40,7 @@ class Archive:
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        refuse_stand_in_file(file)
+        refuse_stand_in_file(file, DataError)
         self._size = size_of(file, DataError)
         with file.open("rb") as opened:
             self._alone = opened.read(len(_MAGIC)) == _MAGIC

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holdfast.budgets import content_of
-from holdfast.data.stand_ins import refuse_stand_in
 from holdfast.errors import DataError
+from holdfast.stand_ins import refuse_stand_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,13 +50,13 @@ class Original:
         """The content of a file, which as published has `most` bytes or fewer; None for any number.
 
         Raises:
-            DataError: it cannot be read, is larger, or something else lies in its place (`holdfast.data.stand_ins`).
+            DataError: it cannot be read, is larger, or something else lies in its place (`holdfast.stand_ins`).
         """
         try:
             content = content_of(file, DataError, most)
         except OSError as error:
             raise DataError(f"{file} cannot be read ({error}); get {self.files} again from {self.home}") from error
-        refuse_stand_in(content, file)
+        refuse_stand_in(content, file, DataError)
         return content
 
     def other_content(self, name: str, content: bytes, published: str) -> tuple[str, ...]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import zipfile
 from typing import TYPE_CHECKING, NamedTuple
 
+from holdfast.errors import BundleError
 from holdfast.models.checkpoint_files import check_directory
-from holdfast.stand_ins import ENOUGH, StandIn, stand_in
+from holdfast.stand_ins import ENOUGH, refuse_stand_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,34 +25,26 @@ _BY_TORCH = "have its maker save torch.save(model.state_dict(), FILE), or safete
 _ZIP = b"PK"
 TORCHSCRIPT = Mistaken("a TorchScript program", _BY_TORCH)
 EXPORTED = Mistaken("a program of torch.export", _BY_TORCH)
-_STAND_INS = {
-    StandIn.LFS_POINTER: Mistaken("a Git LFS pointer, which only names the file", "fetch it with `git lfs pull`"),
-    StandIn.PAGE: Mistaken(
-        "a web page, as a download leaves that failed or asks for consent", "fetch the file that the page links to"
-    ),
-}
-_BEGINNINGS = {
-    b"/annex/objects/": Mistaken("a git-annex pointer, which only names the file", "fetch it with `git annex get`"),
-    b"\x89HDF\r\n\x1a\n": Mistaken("an HDF5 file, as Keras writes", _BY_TORCH),
-}
+_HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
-def mistaken(path: Path) -> Mistaken | None:
+def mistaken(path: Path, name: object = None) -> Mistaken | None:
     """What a file is instead of weights; None where its beginning says nothing.
 
     Args:
         path: path of a file that is there.
+        name: what errors call it, instead of its path.
+
+    Raises:
+        BundleError: it only stands in for another file (`holdfast.stand_ins`).
     """
     with path.open("rb") as file:
         start = file.read(ENOUGH)
     if not start:
         return Mistaken("an empty file", "fetch it again")
-    instead = stand_in(start)
-    if instead is not None:
-        return _STAND_INS[instead]
-    for beginning, found in _BEGINNINGS.items():
-        if start.startswith(beginning):
-            return found
+    refuse_stand_in(start, name or path, BundleError)
+    if start.startswith(_HDF5):
+        return Mistaken("an HDF5 file, as Keras writes", _BY_TORCH)
     if path.suffix == ".onnx":
         return Mistaken("an ONNX graph, by its name", _BY_TORCH)
     return _archive(path) if start.startswith(_ZIP) else None

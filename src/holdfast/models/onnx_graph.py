@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from holdfast.budgets import check_memory, check_size, sha256_of
 from holdfast.errors import BundleError, MissingExtraError, UsageError, first_line
 from holdfast.models.networks import Opaque, Wrapped
+from holdfast.stand_ins import refuse_stand_in_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,6 +85,8 @@ def read_graph(path: Path, output: str | None = None) -> tuple[Graph, str, list[
         onnx.load_external_data_for_model(model, str(path.parent))
         onnx.checker.check_model(model)
         content = model.SerializeToString()
+    except BundleError:
+        raise
     except Exception as error:  # protobuf raises nearly anything.
         raise BundleError(
             f"{path} is not an ONNX graph that can be read, or files of its weights are missing or outside its folder "
@@ -153,6 +156,7 @@ def _weights_of(model: Any, path: Path) -> list[Path]:
         if not file.resolve().is_relative_to(path.parent.resolve()):
             raise BundleError(f"{path} names weights outside its folder: {file}")
         check_size(file.stat(), file, BundleError)
+        refuse_stand_in_file(file, BundleError)
     return files
 
 

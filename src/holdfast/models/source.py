@@ -26,6 +26,7 @@ from holdfast.models.networks import LOGIT, PROBABILITY, ChannelsLast, FixedBatc
 from holdfast.models.normalization import Normalization
 from holdfast.registry import Registry
 from holdfast.spec import Form, Slashed, Spec, name_of, parse, place, value_of
+from holdfast.stand_ins import ENOUGH, refuse_stand_in
 from holdfast.visible import visible
 
 # Options that every source has but bundles, which say all of this themselves.
@@ -146,6 +147,10 @@ def open_model(
         raise UsageError(f"a model of the source {source.name!r} has no option {unknown[0]!r}; it takes {takes}")
     assert spec.path is not None
     try:
+        # Whatever its name says that it is; sources that read other files, too, look at those.
+        if source.path.startswith("FILE") and (file := place(spec.path)).is_file():
+            with file.open("rb") as opened:
+                refuse_stand_in(opened.read(ENOUGH), spec.path, BundleError)
         found = source.load(spec.path, **given)
     except OSError as error:
         reason, advice = explained(error)

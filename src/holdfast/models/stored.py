@@ -76,7 +76,7 @@ def stored(where: Where) -> Stored:
 
 def _stored(where: Where, path: Path) -> Stored:
     """What the file of a place says of itself, opened by this path."""
-    instead = mistaken(path)
+    instead = mistaken(path, where)
     if instead is not None:
         raise BundleError(f"{where} is not a safetensors file, but {instead.what}: {instead.remedy}")
     try:

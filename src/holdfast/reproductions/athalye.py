@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from holdfast.analysis.published import PublishedFigure
     from holdfast.store.attack import AttackRun
 
-_METRIC = "accuracy under BPDA/EOT attack"
+_METRIC = "accuracy"
 # Budgets on CIFAR-10 are the paper's, where it has one for CIFAR-10, except for rounding, which a change below a sixth
 # does not move from black or white. Against random resizing, an attack that ignores it does some harm, more so with a
 # larger budget.

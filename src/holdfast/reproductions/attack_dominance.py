@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import combinations
 from typing import TYPE_CHECKING
 
-from holdfast.analysis.dominance import Comparison, found_within, level_of, smaller, within
+from holdfast.analysis.dominance import found_within, level_of, pairs, smaller, within
 from holdfast.reproductions import measures
 from holdfast.reproductions.base import Study, register
 from holdfast.reproductions.defences import clean_accuracy, images, mnist_cnn
@@ -17,6 +16,7 @@ from holdfast.types import Norm
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from holdfast.analysis.dominance import Comparison
     from holdfast.stats.datasets import Proportion
     from holdfast.store.attack import AttackRun
 
@@ -90,8 +90,8 @@ def page(done: Finished) -> Page:
     runs = {norm: {name: done.attacks[_folder(norm, name)] for name in _attacks(done.scale, norm)} for norm in _ATTACKS}
     # Both tables of each norm, each pair in both orders.
     numbers = [(len(each), sum(name in _MINIMIZE for name in each)) for each in runs.values()]
-    pairs = sum(number * (number - 1) for each in numbers for number in each)
-    level = level_of(pairs)
+    ordered = sum(number * (number - 1) for each in numbers for number in each)
+    level = level_of(ordered)
     model = mnist_cnn(done.scale, adversarial=False).name
     first = runs[Norm.LINF]["FGSM"]
     right = sum(record.reference == record.label for record in first.records)
@@ -105,7 +105,7 @@ def page(done: Finished) -> Page:
             "second, in percent with 95% intervals; p is that of an exact sign test, one-sided, of the images on which "
             "the two differ. Further tables compare the sizes of the changes in the same way.",
             f"An attack is called stronger if its p is at most {level:.2g}: at this level, with 95% confidence none of "
-            f"the {pairs} ordered pairs is called so wrongly.",
+            f"the {ordered} ordered pairs is called so wrongly.",
             *([measures.SMOKE] if done.scale == "smoke" else []),
             *done.notes,
         ),
@@ -161,18 +161,11 @@ def _sizes(norm: Norm, runs: dict[str, AttackRun], level: float) -> Table:
 def _compared(
     title: str, runs: dict[str, AttackRun], compare: Callable[[AttackRun, AttackRun], Comparison], level: float
 ) -> Table:
-    rows, verdicts = [], []
-    for one, other in combinations(runs, 2):
-        found = compare(runs[one], runs[other])
-        ahead, behind = one, other
-        if found.second > found.first:
-            # The attack that is ahead stands first, and p is its own.
-            ahead, behind, found = other, one, Comparison(found.inputs, found.second, found.first)
-        rows.append(Row(f"{ahead}, {behind}", None, _cells(found)))
-        if found.stronger(level):
-            verdicts.append(f"{ahead} than {behind}")
+    found = pairs(runs, compare, level)
+    rows = tuple(Row(f"{each.ahead}, {each.behind}", None, _cells(each.found)) for each in found)
+    verdicts = [f"{each.ahead} than {each.behind}" for each in found if each.stronger]
     shown = f"Stronger: {', '.join(verdicts)}." if verdicts else "No attack is shown to be stronger than another."
-    return Table(title, ("first", "second", "p"), (Group("", "", tuple(rows)),), (shown,))
+    return Table(title, ("first", "second", "p"), (Group("", "", rows),), (shown,))
 
 
 def _cells(found: Comparison) -> tuple[Measured | None, ...]:

@@ -116,8 +116,8 @@ def _times(done: Finished) -> Table:
         rows = (Row("seconds per image", printed, (found,)),)
         groups.append(Group(f"n = {each.n:,}", f"{len(each.seconds)} images, one at a time; {each.machine}", rows))
     note = (
-        "Median, with the smallest and the largest time in brackets. The paper's times are for ResNet-50 on an "
-        "NVIDIA RTX 2080 Ti: another machine, so no differences are shown, and nothing is concluded from the times."
+        "Median, with the smallest and the largest time in brackets. The paper's times are for ResNet-50 on its "
+        "authors' hardware: another machine, so no differences are shown, and nothing is concluded from the times."
     )
     return Table("Time of Predict", ("here",), tuple(groups), (note,), differences=False)
 

@@ -16,10 +16,11 @@ from holdfast.reproductions.results import Finished
 from holdfast.stats.datasets import proportion
 
 if TYPE_CHECKING:
+    from holdfast.analysis.published import PublishedFigure
     from holdfast.stats.datasets import Proportion
     from holdfast.store.attack import AttackRecord, AttackRun
 
-_TABLE, _METRIC = "Szegedy et al. 2013 transfer", "error rate on adversarial examples"
+_TABLE, _METRIC = "Szegedy et al. 2013 transfer", "success rate"
 _SIGMOID = {"activation": "sigmoid"}
 # The number in a name, divided by 10 units, is taken as the factor of the squared weights: half of SGD's weight decay.
 _DECAYS = {"FC10(1e-4)": 1e-4, "FC10(1e-2)": 1e-2, "FC10(1)": 1.0}
@@ -113,7 +114,7 @@ def _group(done: Finished, made: str, row: dict[str, Proportion | None]) -> Grou
     rows = [
         Row(
             f"on {tested}",
-            _published(f"{made};tested on={tested}"),
+            _published(tested, **{"crafted on": made}),
             (Measured(None, "share") if share is None else Measured.share(share),),
         )
         for tested, share in row.items()
@@ -130,14 +131,13 @@ def _noise(done: Finished, deviation: float) -> Group:
         records = done.attacks[f"{_file(tested)}-noise{deviation}"].records
         # If the noise did not change the answer, it is that to the unchanged image.
         wrong = sum((each.reference if each.magnitude is None else each.answer) != each.label for each in records)
-        known = _published(f"noise{deviation};tested on={tested}")
+        known = _published(tested, stddev=deviation)
         rows.append(Row(f"on {tested}", known, (Measured.share(proportion(wrong, len(records))),)))
     return Group(f"normal noise, deviation {deviation}", "errors on noisy images", tuple(rows))
 
 
-def _published(setting: str) -> Any:
-    made, tested = setting.split(";tested on=")
-    return figure("Hajri", _TABLE, _METRIC, "MNIST", **{"crafted on": made, "tested on": tested})
+def _published(tested: str, **made: object) -> PublishedFigure:
+    return figure("Hajri", _TABLE, _METRIC, "MNIST", **{"tested on": tested}, **made)
 
 
 def _right(attack: AttackRun) -> list[AttackRecord]:

@@ -14,6 +14,7 @@ from holdfast.folders import read_file
 from holdfast.formats.fields import MOST_CLASSES, MOST_EXAMPLES
 from holdfast.formats.strict import MOST_LINES
 from holdfast.shortened import as_json
+from holdfast.stand_ins import refuse_stand_in
 from holdfast.store.data_manifest import UNKNOWN, DataManifest
 from holdfast.store.log_fields import BLANK, least_meant, real, seconds, truth, whole
 from holdfast.store.run import ClaimRecord
@@ -208,6 +209,7 @@ def _text(path: Path) -> str:
     raw = read_file(path, MOST_LINES, DataError)
     if raw is None:
         raise DataError(f"there is no log {path}")
+    refuse_stand_in(raw, path, DataError)
     encoding = encoding_of(raw)
     try:
         text = raw.decode(encoding)

@@ -78,7 +78,7 @@ def comparable(run: CertifiedRun) -> list[PublishedFigure]:
     """The published figures for a run's data set and noise, in the order of the papers; empty if there are none.
 
     Gaussian noise: certified accuracies at L2 radii. Ablation: accuracy, abstentions and the median certified radius.
-    Only figures for the test set; n and alpha may differ and are in `param` if the paper states them.
+    Only figures for the test set; n0, n and alpha may differ: they are in `param`, as `N0`, `N` and `alpha`.
     """
     dataset, noise = _dataset(run), run.manifest.noise
     if dataset is None:

@@ -18,8 +18,8 @@ from holdfast.data.base import DataSet
 from holdfast.data.cifar_pickle import read_dictionary
 from holdfast.data.originals import Original
 from holdfast.data.source import source
-from holdfast.data.stand_ins import refuse_stand_in, refuse_stand_in_file
 from holdfast.errors import DataError
+from holdfast.stand_ins import refuse_stand_in, refuse_stand_in_file
 from holdfast.texts import text_of
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def _from_folder(path: Path, split: str) -> _Found:
 def _from_archive(path: Path, split: str) -> _Found:
     names = {each for version in _VERSIONS.values() for each in (*version.batches(split), version.meta)}
     contents: dict[str, bytes] = {}
-    refuse_stand_in_file(path)
+    refuse_stand_in_file(path, DataError)
     try:
         with _opened(path) as archive:
             for member in archive:
@@ -152,7 +152,7 @@ def _from_archive(path: Path, split: str) -> _Found:
                     raise DataError(f"{path} holds {name} twice, expected it once; get it again from {_ORIGINAL.home}")
                 file = archive.extractfile(member)
                 contents[name] = file.read() if file else b""
-                refuse_stand_in(contents[name], f"{name} in {path}")
+                refuse_stand_in(contents[name], f"{name} in {path}", DataError)
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise DataError(
             f"{path} cannot be read, expected a complete .tar.gz archive ({error}); get it again from {_ORIGINAL.home}"

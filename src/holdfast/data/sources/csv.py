@@ -12,7 +12,6 @@ from holdfast.budgets import check_memory, content_of
 from holdfast.data.base import DataSet
 from holdfast.data.file_splits import files_of
 from holdfast.data.source import source
-from holdfast.data.stand_ins import refuse_stand_in
 from holdfast.data.tables import Asked, Column, Table, data_set_of
 from holdfast.errors import DataError
 from holdfast.shortened import some
@@ -78,7 +77,6 @@ def read_table(file: Path, label: str, features: str) -> Table:
         content = content_of(file, DataError)
     except OSError as error:
         raise DataError(f"{file} cannot be read ({error.strerror or error}); check its permissions") from error
-    refuse_stand_in(content, file)
     check_memory(_TAKEN * len(content), file, DataError, "save it as Parquet and read it by parquet:FILE")
     text = text_of(content, file)
     names, rows = _rows(file, text)

@@ -15,12 +15,12 @@ from holdfast.data.parquet_layout import ParquetSplits, splits_of
 from holdfast.data.pictures import Preparation, picture_data_set, require_pillow
 from holdfast.data.source import source
 from holdfast.data.splitting import held_out_note, rows_of_split
-from holdfast.data.stand_ins import refuse_stand_in_file
 from holdfast.data.tables import Asked, Column, Table, data_set_of
 from holdfast.errors import DataError, MissingExtraError, UsageError
 from holdfast.formats.strict import foreign_object
 from holdfast.shortened import some
 from holdfast.spec import place
+from holdfast.stand_ins import refuse_stand_in_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -404,7 +404,7 @@ def _arrow(file: Path) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    refuse_stand_in_file(file)
+    refuse_stand_in_file(file, DataError)
     try:
         size_of(file, DataError)
         opened = pq.ParquetFile(file, thrift_container_size_limit=_MOST_PARTS)

@@ -12,6 +12,7 @@ from holdfast.budgets import content_of, sha256_of
 from holdfast.errors import BundleError, MissingExtraError, first_line
 from holdfast.models.source import Network, model_source
 from holdfast.spec import place
+from holdfast.stand_ins import refuse_stand_in, refuse_stand_in_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +35,8 @@ def hf(path: str) -> Network:
             f"{path} has no weights in safetensors (there are {', '.join(found)}); save the model again: "
             "model.save_pretrained(DIR, safe_serialization=True)"
         )
+    for each in weights:
+        refuse_stand_in_file(each, BundleError)
     files = [folder / _CONFIG, *weights]
     prepared: dict[str, Any] = {}
     if (folder / _PREPROCESSOR).is_file():
@@ -105,8 +108,10 @@ def _together(files: list[Path]) -> str:
 
 
 def _json(path: Path) -> dict[str, Any]:
+    content = content_of(path, BundleError, _MOST_JSON)
+    refuse_stand_in(content, path, BundleError)
     try:
-        found = json.loads(content_of(path, BundleError, _MOST_JSON))
+        found = json.loads(content)
     except ValueError as error:
         raise BundleError(f"{path} is not JSON ({first_line(error)}); fetch it again") from None
     if not isinstance(found, dict):
