@@ -49,7 +49,11 @@ def leads_of(module: nn.Module, shape: tuple[int, ...], way: str, ball: Ball, la
 @pytest.mark.parametrize(
     ("norm", "limits", "way"),
     [
-        *(("linf", limits, way) for limits in (None, (0.0, 1.0)) for way in ("intervals", "lines on intervals", "lines")),
+        *(
+            ("linf", limits, way)
+            for limits in (None, (0.0, 1.0))
+            for way in ("intervals", "lines on intervals", "lines")
+        ),
         ("l2", None, "lines"),
     ],
 )
@@ -115,7 +119,9 @@ def test_many_projections_come_near_the_exact_widths(module, shape, norm):
             widths = exact[number].high - exact[number].low
             # The median of 20,000 absolute Cauchy values has a deviation of 1.1% of its scale; errors of nine layers
             # add up.
-            torch.testing.assert_close(near[number].high - near[number].low, widths, rtol=0.12, atol=0.02 * float(widths.max()))
+            torch.testing.assert_close(
+                near[number].high - near[number].low, widths, rtol=0.12, atol=0.02 * float(widths.max())
+            )
 
 
 def test_gradients_are_finite_where_all_weights_of_a_unit_are_zero():

@@ -249,7 +249,8 @@ def _errors_by_walk(graph: Graph, x: Tensor) -> Tensor:
     walk = Walk(graph, Ball(x, 0.0, "linf"), adaptive=True, tight=True)
     classes = torch.eye(graph.classes, dtype=x.dtype, device=x.device)
     low, least_negative = walk.least(torch.cat([classes, -classes]).unsqueeze(0), len(graph.nodes))[0].view(2, -1)
-    return ((-least_negative - low) * _UP).nan_to_num(nan=math.inf)
+    found: Tensor = ((-least_negative - low) * _UP).nan_to_num(nan=math.inf)
+    return found
 
 
 def _outward(box: Box, room: Tensor) -> Box:

@@ -68,7 +68,8 @@ def interval_leads(network: Graph, boxes: list[Box], labels: Tensor) -> Tensor:
     """
     rows, node = _differences(network, boxes, labels), network.nodes[-1]
     before = [boxes[each] for each in node.inputs]
-    parts, lowest = node.operation.relax(False, *before).back(rows)
+    parts, constant = node.operation.relax(False, *before).back(rows)
+    lowest = torch.zeros_like(rows[:, :, 0]) + constant
     for part, box in zip(parts, before, strict=True):
         above, below = part.flatten(2).clamp_min(0.0), part.flatten(2).clamp_max(0.0)
         ends = box.low.flatten(1).unsqueeze(2), box.high.flatten(1).unsqueeze(2)

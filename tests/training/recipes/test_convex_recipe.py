@@ -214,7 +214,10 @@ def test_memorize_stores_each_image_once(tmp_path: Any) -> None:
         (lambda: Intervals(epsilon=0.0), "epsilon is a number above 0"),
         (lambda: Intervals(epsilon=0.1, standard=2.0), r"standard is a share in \[0, 1\]"),
         (lambda: Intervals(epsilon=0.1, inputs="some"), "inputs is 'all'"),
-        (lambda: Intervals(epsilon=0.1).check(None, TrainConfig(precision="bfloat16")), "'intervals' trains in float32"),
+        (
+            lambda: Intervals(epsilon=0.1).check(None, TrainConfig(precision="bfloat16")),
+            "'intervals' trains in float32",
+        ),
         (lambda: Memorize().check(None, TrainConfig(epochs=2)), "one epoch"),
         (lambda: Memorize().check(None, TrainConfig(epochs=1, ema=0.9)), "one epoch"),
         (lambda: Memorize().prepare(small()), "nearest-neighbour"),

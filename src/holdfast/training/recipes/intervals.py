@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Intervals(WithoutNoise):
-    """Cross-entropy of the worst logits that intervals allow within epsilon (Linf), beside that of the unchanged images.
+    """Cross-entropy of the worst logits that intervals allow within epsilon (Linf), and that of the unchanged images.
 
-    The weight of the unchanged images (kappa) falls from 1 to `clean`, and epsilon rises from 0, both in a straight line
-    over the same part of the training. A step costs about as much as three of `standard`.
+    The weight of the unchanged images (kappa) falls from 1 to `clean`, and epsilon rises from 0, both in a straight
+    line over the same part of the training. A step costs about as much as three of `standard`.
 
     Args:
         epsilon: radius to certify, in input units (linf).
