@@ -1,14 +1,12 @@
 """The program in this process, and small models for it."""
 
-import gzip
-import struct
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from program import Call
+from published_files import idx_files
 
 from holdfast.cli.main import main
 
@@ -41,20 +39,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _idx(values: np.ndarray) -> bytes:
-    return gzip.compress(struct.pack(f">{1 + values.ndim}I", 0x800 + values.ndim, *values.shape) + values.tobytes())
-
-
 @pytest.fixture(scope="session")
 def mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small set in the likeness of MNIST: the class is the row that is bright."""
-    folder = tmp_path_factory.mktemp("mnist")
-    random = np.random.default_rng(5)
-    for prefix, count in (("train", 500), ("t10k", 1000)):
-        labels = random.integers(0, 10, count).astype(np.uint8)
-        images = random.integers(0, 60, (count, 28, 28)).astype(np.uint8)
-        for image, label in zip(images, labels, strict=True):
-            image[2 * label + 4] = 250
-        (folder / f"{prefix}-images-idx3-ubyte.gz").write_bytes(_idx(images))
-        (folder / f"{prefix}-labels-idx1-ubyte.gz").write_bytes(_idx(labels))
-    return folder
+    return idx_files(tmp_path_factory.mktemp("mnist"))

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 
-from holdfast.reproductions import cohen_heuristics, wong_kolter
+import pytest
+from published_files import FILES
+
+from holdfast.reproductions import cohen_heuristics, cohen_wong, defences, wong_kolter
 
 
 def arguments(name, data, out):
@@ -32,6 +35,38 @@ def test_bounds_and_attacks_are_made_once(call, mnist, tmp_path, monkeypatch):
     code, _, err = call(*arguments("wong-kolter", mnist, tmp_path))
     assert code == 1
     assert "comes from another training" in err
+
+
+@pytest.mark.parametrize("kind", sorted(FILES))
+def test_wong_kolter_takes_each_of_its_data_sets(call, tmp_path, monkeypatch, kind):
+    """Smoke takes one training image in 25; of these small files it has to take more."""
+    monkeypatch.setitem(wong_kolter._EPOCHS, "smoke", 8)
+    monkeypatch.setitem(defences.PART, "smoke", 2)
+    monkeypatch.setitem(wong_kolter._EVERY, "smoke", 50)
+    folder = tmp_path / "data"
+    folder.mkdir()
+    FILES[kind](folder, 400, 500)
+    out = ("--scale", "smoke", "--out", tmp_path / "out", "--json")
+    code, printed, err = call("reproduce", "wong-kolter", "--data", f"{kind}:{folder}", *out)
+    assert code == 0, err
+    document = json.loads(printed)
+    assert "scale smoke" in document["title"]
+    assert {row["published"]["value"] is not None for row in document["tables"][0]["rows"]} == {True}
+    said = [each for each in document["statements"] if "no image that an attack made wrong" in each["text"]]
+    assert len(said) == 2
+    assert all(each["holds"] in (True, None) for each in said)
+
+
+def test_provable_training_beside_smoothing(call, mnist, tmp_path, monkeypatch):
+    monkeypatch.setitem(cohen_wong._PART, "smoke", 10)
+    monkeypatch.setitem(cohen_wong._EPOCHS, "smoke", 4)
+    code, out, err = call(*arguments("cohen-wong", mnist, tmp_path))
+    assert code == 0, err
+    document = json.loads(out)
+    said = [each for each in document["statements"] if "no adversarial of PGD" in each["text"]]
+    assert len(said) == 2
+    assert all(each["holds"] in (True, None) for each in said)
+    assert (tmp_path / "cohen-wong-mnist.svg").is_file()
 
 
 def test_other_settings_of_an_attack_are_refused(call, mnist, tmp_path, monkeypatch):

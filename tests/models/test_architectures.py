@@ -19,6 +19,7 @@ SHAPES = {
     "resnet18": (6, 32, 32),
     "sparse-cnn": (2, 28, 28),
     "wong-small": (1, 8, 8),
+    "wong-resnet": (3, 8, 8),
     "carlini-cnn": (1, 28, 28),
     "madry-cnn": (1, 28, 28),
     "fc": (2, 5),

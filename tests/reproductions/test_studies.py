@@ -37,6 +37,7 @@ NAMES = (
     "cohen-resolution",
     "cohen-tightness",
     "cohen-train-noise",
+    "cohen-wong",
     "cw-targeted",
     "defences-that-fall",
     "goodfellow-panda",

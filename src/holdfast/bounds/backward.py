@@ -1,7 +1,7 @@
 """Linear bounds that go back through a network with branches, and the intervals that they need.
 
 Every step subtracts what its own rounding can be, from the intervals of the values, so that all intervals hold in exact
-arithmetic. See docs/bounds.md.
+arithmetic, and for a network that is computed in float64. See docs/bounds.md.
 """
 
 from __future__ import annotations
@@ -16,11 +16,15 @@ from holdfast.bounds.nodes import Box
 from holdfast.bounds.units import UNDERFLOW, UNIT, gamma
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from holdfast.bounds.graph import Graph
     from holdfast.bounds.nodes import Relaxed
 
 # So many numbers of one layer are computed together.
 _NUMBERS_AT_ONCE = 2**22
+# Errors below this share of the largest logit hardly ever matter.
+_SMALL = 2.0**-20
 # More than is lost where errors are added up in float64.
 _UP = 1.0 + 2.0**-20
 
@@ -29,7 +33,7 @@ class Ball(NamedTuple):
     """The changed inputs that count.
 
     Attributes:
-        x: `(1, *shape)`, float64.
+        x: `(batch, *shape)`; a `Walk` takes a batch of one, in float64.
         epsilon: in input units.
         norm: "linf" or "l2".
         limits: smallest and largest value of the changed inputs (linf); None for all.
@@ -79,15 +83,18 @@ class Walk:
         self.adaptive = adaptive
         self.boxes: list[Box] = [ball.box]
         self._relaxed: dict[int, Relaxed] = {}
+        self._rounding: list[Tensor] = [torch.zeros_like(ball.x)]
         matters = {number for node in graph.nodes if node.operation.relaxes for number in node.inputs}
         for number, node in enumerate(graph.nodes, start=1):
             before = [self.boxes[each] for each in node.inputs]
-            self.boxes.append(_outward(node.operation.box(*before), self._rounding(number)))
+            self._rounding.append(self._rounded(number))
+            # Once for the interval, once for the value itself.
+            self.boxes.append(_outward(node.operation.box(*before), 2.0 * self._rounding[number]))
             if tight and number in matters:
                 self._tighten(number)
 
-    def _rounding(self, number: int) -> Tensor:
-        """How far the computed intervals of a value may be off."""
+    def _rounded(self, number: int) -> Tensor:
+        """How far a value computed in float64, or an end of its interval, may be from the operation on its inputs."""
         operation, inputs = self.graph.nodes[number - 1].operation, self.graph.nodes[number - 1].inputs
         sizes = [self.boxes[each].size for each in inputs]
         total = sum(float(size.sum()) for size in sizes)
@@ -148,6 +155,23 @@ class Walk:
         steps = 4.0 * gamma(2 * number + 32) * (sizes + inputs.abs())
         return inputs + constant - _UP * (lost + steps)
 
+    def near(self, rows: Tensor, number: int) -> Tensor:
+        """As `least`, with one step back and the intervals there."""
+        relaxed = self._at(number)
+        before, constant = relaxed.back(rows)
+        lost = self._step(number, rows, relaxed)
+        found = torch.zeros(rows.shape[:2], dtype=rows.dtype, device=rows.device) + constant
+        sizes = found.abs()
+        for where, part in zip(self.graph.nodes[number - 1].inputs, before, strict=True):
+            box, flat = self.boxes[where], part.flatten(2)
+            above = flat.clamp_min(0.0) @ box.low.flatten(1).unsqueeze(2)
+            below = flat.clamp_max(0.0) @ box.high.flatten(1).unsqueeze(2)
+            found = found + (above + below).squeeze(2)
+            size = _times(part, box.size)
+            lost = lost + 2.0 * gamma(flat.shape[2] + 32) * size + UNDERFLOW * (1.0 + size)
+            sizes = sizes + size
+        return found - _UP * (lost + 4.0 * gamma(64) * sizes)
+
     def _at(self, number: int) -> Relaxed:
         """The operation that gives a value, relaxed on the intervals of its inputs."""
         if number not in self._relaxed:
@@ -156,8 +180,9 @@ class Walk:
         return self._relaxed[number]
 
     def _step(self, number: int, rows: Tensor, relaxed: Relaxed) -> Tensor:
-        """The rounding of a step, and the lines' own."""
+        """The rounding of a step, of the network's value itself, and the lines' own."""
         lost = 2.0 * gamma(self._terms(number)) * _times(rows, relaxed.size)
+        lost = lost + _times(rows, self._rounding[number])
         if isinstance(relaxed.error, Tensor):
             lost = lost + _times(rows, relaxed.error)
         total = sum(float(self.boxes[each].size.sum()) for each in self.graph.nodes[number - 1].inputs)
@@ -166,28 +191,47 @@ class Walk:
 
 def least_leads(walk: Walk, label: int) -> Tensor:
     """Lower bounds on (logit of the label - logit j), `(classes,)`, rounded down; 0 for the label itself."""
+    return _leads(walk, label, walk.least)
+
+
+def nearest_leads(walk: Walk, label: int) -> Tensor:
+    """The same from the intervals before the last operation, in which what two logits share cancels."""
+    return _leads(walk, label, walk.near)
+
+
+def _leads(walk: Walk, label: int, bound: Callable[[Tensor, int], Tensor]) -> Tensor:
     last = len(walk.graph.nodes)
     classes = torch.eye(walk.graph.classes, dtype=walk.ball.x.dtype, device=walk.ball.x.device)
-    linear = walk.least((classes[label] - classes).unsqueeze(0), last)[0]
+    of_differences = bound((classes[label] - classes).unsqueeze(0), last)[0]
     logits = walk.boxes[last]
     apart = logits.low[0, label] - logits.high[0]
-    found = torch.maximum(linear, apart - 4.0 * UNIT * (logits.size[0, label] + logits.size[0]))
+    found = torch.maximum(of_differences, apart - 4.0 * UNIT * (logits.size[0, label] + logits.size[0]))
     found[label] = 0.0
     return found
 
 
-def float_errors(graph: Graph, x: Tensor, epsilon: float) -> Tensor:
-    """How far logits computed in float64 can be from exact ones, at any input within `epsilon` (Linf) of `x`.
+def float_errors(graph: Graph, x: Tensor) -> Tensor:
+    """How far logits computed in float64 can be from exact ones, or from others computed so.
+
+    The product of absolute weights is a bound that costs no more than the logits. Where it is not small, in deep
+    networks, a walk around the input itself takes its place.
 
     Args:
         graph: in float64.
         x: `(batch, *shape)`.
-        epsilon: in input units.
 
     Returns:
         `(batch, classes)`, rounded up.
     """
-    boxes, errors = [Ball(x, epsilon, "linf").box], [torch.zeros_like(x)]
+    errors = _errors_by_products(graph, x)
+    large = (errors > _SMALL * graph.logits(x).abs().amax(dim=1, keepdim=True)).any(dim=1)
+    for number in large.nonzero().flatten().tolist():
+        errors[number] = torch.minimum(errors[number], _errors_by_walk(graph, x[number : number + 1]))
+    return errors
+
+
+def _errors_by_products(graph: Graph, x: Tensor) -> Tensor:
+    boxes, errors = [Ball(x, 0.0, "linf").box], [torch.zeros_like(x)]
     for number, node in enumerate(graph.nodes, start=1):
         operation, inputs = node.operation, node.inputs
         terms = operation.fan(sum(graph.shapes[each].numel() for each in inputs))
@@ -198,6 +242,15 @@ def float_errors(graph: Graph, x: Tensor, epsilon: float) -> Tensor:
         errors.append((operation.stretch(*(errors[each] for each in inputs)) + 4.0 * rounding) * _UP + under)
         boxes.append(_outward(operation.box(*(boxes[each] for each in inputs)), 4.0 * _UP * rounding + under))
     return errors[-1].nan_to_num(nan=math.inf)
+
+
+def _errors_by_walk(graph: Graph, x: Tensor) -> Tensor:
+    """The width of an interval with every logit that float64 can give for one input, and the exact one."""
+    walk = Walk(graph, Ball(x, 0.0, "linf"), adaptive=True, tight=True)
+    classes = torch.eye(graph.classes, dtype=x.dtype, device=x.device)
+    low, least_negative = walk.least(torch.cat([classes, -classes]).unsqueeze(0), len(graph.nodes))[0].view(2, -1)
+    found: Tensor = ((-least_negative - low) * _UP).nan_to_num(nan=math.inf)
+    return found
 
 
 def _outward(box: Box, room: Tensor) -> Box:

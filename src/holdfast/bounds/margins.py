@@ -85,6 +85,10 @@ class MarginWithin(_OfNetwork):
             `(batch, classes)`; the entry of the label itself is not used.
         """
 
+    def slack(self, x: Tensor, labels: Tensor, epsilon: float) -> Tensor | float:
+        """How far `least_margins` can be off through rounding, its own and that of the logits, `(batch, classes)`."""
+        return reach(self.network, x, epsilon).of_difference(labels)
+
     @final
     def radii(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Epsilon, or the largest radius below it that the search certifies, or 0."""
@@ -110,9 +114,8 @@ class MarginWithin(_OfNetwork):
     def _certain(self, x: Tensor, answers: Tensor, epsilon: float) -> Tensor:
         """Whether all inputs within epsilon have this answer, `(batch,)`."""
         labels = answers.clamp_min(0)
-        slack = reach(self.network, x, epsilon).of_difference(labels)
         # Written so that a NaN fails.
-        ahead = self.least_margins(x, labels, epsilon) > slack
+        ahead = self.least_margins(x, labels, epsilon) > self.slack(x, labels, epsilon)
         ahead.scatter_(1, labels.unsqueeze(1), True)
         return ahead.all(dim=1) & (answers != UNDECIDED)
 

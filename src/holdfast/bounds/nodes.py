@@ -54,6 +54,10 @@ class Operation(ABC):
     def forward(self, *x: Tensor) -> Tensor:
         """The output for inputs `(batch, *shape)`."""
 
+    def linear(self, *x: Tensor) -> Tensor:
+        """An affine operation without its constant, for inputs `(batch, *shape)`."""
+        return self.forward(*x)
+
     @abstractmethod
     def box(self, *boxes: Box) -> Box:
         """Intervals of the output, in exact arithmetic."""
@@ -95,7 +99,11 @@ class Weighted(Operation):
         found: Tensor = self.layer(x[0])
         return found
 
-    def linear(self, x: Tensor, weight: Tensor) -> Tensor:
+    def linear(self, *x: Tensor) -> Tensor:
+        """The layer without its bias."""
+        return self._weighted(x[0], self.layer.weight)
+
+    def _weighted(self, x: Tensor, weight: Tensor) -> Tensor:
         """The layer with other weights and no bias."""
         if isinstance(self.layer, nn.Linear):
             return functional.linear(x, weight)
@@ -127,7 +135,7 @@ class Weighted(Operation):
 
     def stretch(self, *sizes: Tensor) -> Tensor:
         """With absolute weights."""
-        return self.linear(sizes[0], self.layer.weight.abs())
+        return self._weighted(sizes[0], self.layer.weight.abs())
 
     @property
     def bias(self) -> Tensor | None:
@@ -168,6 +176,10 @@ class Scaled(Operation):
     def forward(self, *x: Tensor) -> Tensor:
         """Scaled and shifted."""
         return x[0] * self.scale + self.shift
+
+    def linear(self, *x: Tensor) -> Tensor:
+        """Scaled."""
+        return x[0] * self.scale
 
     def box(self, *boxes: Box) -> Box:
         """By the sign of the factor."""
@@ -280,6 +292,11 @@ class Activation(Operation):
     def undecided(self, box: Box) -> Tensor:
         """Units of ReLU with both signs; all others."""
         return (box.low < 0.0) & (box.high > 0.0) if self.kind is nn.ReLU else box.low < box.high
+
+    def parallel(self, box: Box) -> tuple[Tensor, Tensor]:
+        """Slope and offset with slope z <= relu(z) <= slope z + offset."""
+        lines = relu_lines(box.low, box.high, adaptive=False)
+        return lines.high_slope, lines.high_offset
 
     def relax(self, adaptive: bool, *boxes: Box) -> Relaxed:
         """Between two lines."""

@@ -54,7 +54,8 @@ def relu_lines(low: Tensor, high: Tensor, adaptive: bool) -> Lines:
         adaptive: below, whichever of 0 and z leaves the smaller area (CROWN); else parallel to the line above.
     """
     below, above = low.clamp_max(0.0), high.clamp_min(0.0)
-    slope = above / (above - below).clamp_min(1e-300)
+    # A narrower divisor has no effect on undecided units, and the gradients of decided ones stay finite.
+    slope = above / (above - below).clamp_min(max(1e-300, torch.finfo(low.dtype).tiny))
     # Decided units: the identity, or 0.
     slope = torch.where(low >= 0.0, 1.0, torch.where(high <= 0.0, 0.0, slope))
     larger = ((low >= 0.0) | ((high > 0.0) & (high >= -low))).to(low.dtype)

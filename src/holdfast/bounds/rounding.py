@@ -72,7 +72,7 @@ def operations(network: PlainNetwork) -> int:
 def reach(network: PlainNetwork | Graph, x: Tensor, epsilon: float | Tensor) -> Reach:
     """The rounding of bounds on the logits of a network, for inputs within `epsilon` (Linf) of `x`.
 
-    Bounds through networks with branches subtract their own rounding: there, only that of the logits is left.
+    Bounds through networks with branches subtract all rounding themselves: there, this is about the logits at `x`.
 
     Args:
         network: in float64.
@@ -80,7 +80,7 @@ def reach(network: PlainNetwork | Graph, x: Tensor, epsilon: float | Tensor) -> 
         epsilon: in input units, one or `(batch, 1, ...)`.
     """
     if isinstance(network, Graph):
-        errors = float_errors(network, x, float(epsilon))
+        errors = float_errors(network, x)
         return Reach(torch.zeros_like(errors), errors, 0.0)
     factor = gamma(operations(network))
     size = x.abs() + epsilon

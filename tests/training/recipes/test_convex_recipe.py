@@ -12,16 +12,17 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from holdfast.bounds import Classifier
-from holdfast.bounds.intervals import interval_margins
+from holdfast.bounds.backward import Ball
 from holdfast.bounds.layers import plain
 from holdfast.bounds.polytope import least_margins
+from holdfast.bounds.training import interval_boxes, interval_leads, linear_leads, trainable
 from holdfast.data import open_data
 from holdfast.errors import UsageError
 from holdfast.models.bundle import BundleInfo, InputSpace, load_bundle
 from holdfast.noises.gaussian import Gaussian
 from holdfast.training.config import TrainConfig
 from holdfast.training.loop import train
-from holdfast.training.recipes import Autoencoder, Convex, Memorize, Standard
+from holdfast.training.recipes import Autoencoder, Convex, Intervals, Memorize, Standard
 from holdfast.training.recipes.base import Step
 
 DIGITS = open_data("digits", None, "train", {})
@@ -87,8 +88,9 @@ def test_projections_are_repeatable_and_near_the_exact_loss() -> None:
 def test_the_first_share_is_trained_by_intervals() -> None:
     module = info("fc", widths=(12, 12)).build()
     recipe = Convex(epsilon=0.05, intervals=0.5, warm_up=0.0)
+    network, ball = trainable(Classifier(module, (1, 8, 8), 10)), Ball(step(module).x, 0.05, "linf")
     leads = {
-        0.49: interval_margins(plain(Classifier(module, (1, 8, 8), 10)), step(module).x.double(), LABELS, 0.05, None),
+        0.49: linear_leads(network, ball, interval_boxes(network, ball), LABELS).double(),
         0.5: least_margins(
             plain(Classifier(module, (1, 8, 8), 10)), step(module).x.double(), LABELS, 0.05, "linf", None
         ),
@@ -104,23 +106,69 @@ def test_the_first_share_is_trained_by_intervals() -> None:
     assert losses[0] != losses[1]
 
 
+def test_the_recipe_trains_through_residual_blocks() -> None:
+    module = info("wong-resnet", channels=2, units=8).build()
+    recipe = Convex(epsilon=0.1, norm="l2", projections=10)
+    losses = []
+    for _ in range(2):
+        module.zero_grad()
+        loss = recipe.outcome(step(module)).loss
+        loss.backward()
+        losses.append(loss.item())
+        assert all(each.grad is not None and each.grad.abs().sum() > 0 for each in module.parameters())
+    assert losses[0] == losses[1], "projections are drawn from the step's randomness"
+    exact = Convex(epsilon=0.1, norm="l2").outcome(step(module)).loss.item()
+    estimates = [Convex(epsilon=0.1, norm="l2", projections=k).outcome(step(module)).loss.item() for k in (500, 501)]
+    assert estimates == pytest.approx([exact] * 2, rel=0.1)
+
+
+def test_intervals_alone_with_the_schedules_of_the_paper() -> None:
+    recipe = Intervals(epsilon=0.1, standard=0.1, warm_up=0.4, clean=0.25)
+    assert [recipe.risen(progress) for progress in (0.0, 0.09, 0.3, 0.5, 0.9)] == [
+        0.0,
+        0.0,
+        pytest.approx(0.5),
+        1.0,
+        1.0,
+    ]
+    assert Intervals(epsilon=0.1, standard=0.0, warm_up=0.0).risen(0.0) == 1.0
+    module = small()
+    network = trainable(Classifier(module, (1, 8, 8), 10))
+    for progress, kappa in ((0.0, 1.0), (0.3, 0.625), (1.0, 0.25)):
+        made = step(module, progress)
+        ball = Ball(made.x, 0.1 * recipe.risen(progress), "linf")
+        leads = interval_leads(network, interval_boxes(network, ball), made.labels)
+        worst, clean = cross_entropy(-leads, made.labels).item(), Standard().outcome(made).loss.item()
+        outcome = recipe.outcome(made)
+        assert outcome.loss.item() == pytest.approx(kappa * clean + (1 - kappa) * worst, rel=1e-5)
+        assert torch.equal(outcome.logits, -leads)
+    assert worst > clean
+
+
 def test_provable_training_certifies_more(tmp_path: Any) -> None:
     """On digits; convolutions have another memory layout during training."""
     from holdfast.bounds.methods.convex import Convex as Bound
+    from holdfast.bounds.methods.intervals import Intervals as Ends
 
     data, test = DIGITS.part(3), open_data("digits", None, "test", {})
     x = torch.from_numpy(test.batch(np.arange(100)))
-    shares = []
-    recipes = (Standard(), Convex(epsilon=0.05, projections=10), Convex(epsilon=0.05, first=0.0, intervals=1.0))
+    shares, by_intervals = [], []
+    recipes = (
+        Standard(),
+        Convex(epsilon=0.05, projections=10),
+        Convex(epsilon=0.05, first=0.0, intervals=1.0),
+        Intervals(epsilon=0.05),
+    )
     for number, recipe in enumerate(recipes):
         settings = TrainConfig(12, 32, "adamw", 0.005, 0.0, recipe=recipe)
         out = tmp_path / f"{number}.safetensors"
         train(info("wong-small"), settings, data, out)
         module = load_bundle(out).module
-        found = Bound(epsilon=0.05).on(Classifier(module, (1, 8, 8), 10)).certify(x)
-        shares.append(sum(each.radius > 0 for each in found) / 100)
-    assert shares[1] > shares[0] + 0.2
-    assert shares[2] > shares[0] + 0.2
+        on = Classifier(module, (1, 8, 8), 10)
+        for bound, into in ((Bound(epsilon=0.05), shares), (Ends(epsilon=0.05), by_intervals)):
+            into.append(sum(each.radius > 0 for each in bound.on(on).certify(x)) / 100)
+    assert all(share > shares[0] + 0.2 for share in shares[1:])
+    assert by_intervals[3] > max(by_intervals[:2]) + 0.2, "intervals certify what was trained by them"
 
 
 def test_autoencoder_codes_do_not_learn_from_the_labels() -> None:
@@ -163,6 +211,13 @@ def test_memorize_stores_each_image_once(tmp_path: Any) -> None:
         (lambda: Convex(epsilon=0.1, norm="l2", intervals=0.5), "intervals are for norm=linf"),
         (lambda: Convex(epsilon=0.1).check(Gaussian(0.5), TrainConfig()), "trains without noise"),
         (lambda: Convex(epsilon=0.1).check(None, TrainConfig(precision="bfloat16")), "float32"),
+        (lambda: Intervals(epsilon=0.0), "epsilon is a number above 0"),
+        (lambda: Intervals(epsilon=0.1, standard=2.0), r"standard is a share in \[0, 1\]"),
+        (lambda: Intervals(epsilon=0.1, inputs="some"), "inputs is 'all'"),
+        (
+            lambda: Intervals(epsilon=0.1).check(None, TrainConfig(precision="bfloat16")),
+            "'intervals' trains in float32",
+        ),
         (lambda: Memorize().check(None, TrainConfig(epochs=2)), "one epoch"),
         (lambda: Memorize().check(None, TrainConfig(epochs=1, ema=0.9)), "one epoch"),
         (lambda: Memorize().prepare(small()), "nearest-neighbour"),

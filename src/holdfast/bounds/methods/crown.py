@@ -4,7 +4,7 @@ Robustness Certification with General Activation Functions" (CROWN)."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, final
 
 import torch
 
@@ -101,10 +101,17 @@ class Backward(MarginWithin):
         self.adaptive = adaptive
         self.tight = tight
 
+    @final
     def least_margins(self, x: Tensor, labels: Tensor, epsilon: float) -> Tensor:
         """One input after the other, since each has other undecided units."""
-        return torch.stack([self._leads(x[number], int(label), epsilon) for number, label in enumerate(labels)])
+        balls = [Ball(x[number : number + 1], epsilon, self.norm, self.limits) for number in range(len(x))]
+        walks = (Walk(self.graph, ball, self.adaptive, self.tight) for ball in balls)
+        return torch.stack([self.leads(walk, int(label)) for walk, label in zip(walks, labels, strict=True)])
 
-    def _leads(self, x: Tensor, label: int, epsilon: float) -> Tensor:
-        ball = Ball(x.unsqueeze(0), epsilon, self.norm, self.limits)
-        return least_leads(Walk(self.graph, ball, self.adaptive, self.tight), label)
+    def leads(self, walk: Walk, label: int) -> Tensor:
+        """Lower bounds on (logit of the label - logit j), `(classes,)`, rounded down."""
+        return least_leads(walk, label)
+
+    def slack(self, x: Tensor, labels: Tensor, epsilon: float) -> float:
+        """Nothing: a walk subtracts all rounding itself."""
+        return 0.0

@@ -12,10 +12,11 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from holdfast.bounds import Classifier
+from holdfast.bounds.backward import Ball
 from holdfast.bounds.base import check_epsilon
-from holdfast.bounds.intervals import interval_margins
 from holdfast.bounds.layers import plain
 from holdfast.bounds.polytope import EVERYWHERE, NORMS, check_inputs, least_margins
+from holdfast.bounds.training import interval_boxes, linear_leads, projected_boxes, trainable
 from holdfast.errors import UsageError
 from holdfast.estimators.proved import IN_RANGE
 from holdfast.training.recipes.base import Step, StepLoss, check_weight
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
     from holdfast.noises.base import Noise
+    from holdfast.training.recipes.base import Recipe
     from holdfast.training.recipes.settings import Settings
 
 
@@ -38,7 +40,8 @@ class Convex(WithoutNoise):
     Epsilon rises from `first` times its value over the first part of the training, since the full one would hold a new
     network at chance. Exact bounds cost as much as one copy of an image per input value and undecided unit. For
     training only, there are two cheaper ones: `projections` estimates them from random copies, and `intervals` bounds
-    hidden layers by intervals, at the cost of one copy per class. Certificates always use the exact bound.
+    hidden layers by intervals, at the cost of one copy per class. Certificates always use the exact bound. Networks may
+    have residual blocks, without batch normalization.
 
     Args:
         epsilon: radius to certify, in input units; 0.1 in the paper for MNIST.
@@ -66,7 +69,7 @@ class Convex(WithoutNoise):
         check_epsilon(self.epsilon)
         norm_spelt(self.norm, f"the recipe {self.name!r}", NORMS)
         for name in ("first", "warm_up", "clean", "intervals"):
-            _check_share(name, getattr(self, name))
+            check_share(name, getattr(self, name))
         if self.intervals and self.norm != "linf":
             raise UsageError(f"intervals are for norm=linf, got norm={self.norm}")
         check_inputs(self.inputs, self.norm)
@@ -76,8 +79,7 @@ class Convex(WithoutNoise):
     def check(self, noise: Noise | None, config: Settings) -> None:
         """Raise UsageError with noise, or in another precision than float32."""
         super().check(noise, config)
-        if config.precision != "float32":
-            raise UsageError(f"the recipe 'convex' trains in float32, got precision {config.precision!r}")
+        check_precision(self, config)
 
     def epsilon_at(self, progress: float) -> float:
         """The epsilon of a step after this share of the training."""
@@ -87,21 +89,49 @@ class Convex(WithoutNoise):
     def outcome(self, step: Step) -> StepLoss:
         """The robust loss; a hit is an image certified at this step's epsilon."""
         logits = step.model(step.x).float()
-        space = step.space
-        classifier = Classifier(step.module, tuple(step.x.shape[1:]), logits.shape[1], space.low, space.high)
-        limits = (space.low, space.high) if self.inputs == IN_RANGE else None
-        network, epsilon = plain(classifier, dtype=None), self.epsilon_at(step.progress)
-        if step.progress < self.intervals:
-            margins = interval_margins(network, step.x, step.labels, epsilon, limits)
-        else:
-            with _drawn_from(step):
-                margins = least_margins(network, step.x, step.labels, epsilon, self.norm, limits, self.projections)
+        epsilon, limits = self.epsilon_at(step.progress), limits_of(step, self.inputs)
+        margins = self._margins(step, classifier_of(step, logits), epsilon, limits)
         worst = cross_entropy(-margins, step.labels)
         clean = step.cross_entropy(logits, step.labels)
         return StepLoss((1.0 - self.clean) * worst + self.clean * clean, -margins, step.labels)
 
+    def _margins(
+        self, step: Step, classifier: Classifier, epsilon: float, limits: tuple[float, float] | None
+    ) -> Tensor:
+        """Lower bounds on the lead over each class: by intervals, by the library in a row of layers, or by a walk."""
+        ball = Ball(step.x, epsilon, self.norm, limits)
+        if step.progress < self.intervals:
+            network = trainable(classifier)
+            return linear_leads(network, ball, interval_boxes(network, ball), step.labels)
+        try:
+            row = plain(classifier, dtype=None)
+        except UsageError:
+            network = trainable(classifier)
+            with _drawn_from(step):
+                boxes = projected_boxes(network, ball, self.projections)
+            return linear_leads(network, ball, boxes, step.labels)
+        with _drawn_from(step):
+            return least_margins(row, step.x, step.labels, epsilon, self.norm, limits, self.projections)
 
-def _check_share(name: str, value: float) -> None:
+
+def classifier_of(step: Step, logits: Tensor) -> Classifier:
+    """The base classifier of a step, as bounds take it."""
+    return Classifier(step.module, tuple(step.x.shape[1:]), logits.shape[1], step.space.low, step.space.high)
+
+
+def limits_of(step: Step, inputs: str) -> tuple[float, float] | None:
+    """Smallest and largest value of the changed inputs that count; None for all."""
+    return (step.space.low, step.space.high) if inputs == IN_RANGE else None
+
+
+def check_precision(recipe: Recipe, config: Settings) -> None:
+    """Raise UsageError unless the training is in float32."""
+    if config.precision != "float32":
+        raise UsageError(f"the recipe {recipe.name!r} trains in float32, got precision {config.precision!r}")
+
+
+def check_share(name: str, value: float) -> None:
+    """Raise UsageError unless `value` is a share in [0, 1]."""
     check_weight(name, value)
     if value > 1.0:
         raise UsageError(f"{name} is a share in [0, 1], got {value!r}")
