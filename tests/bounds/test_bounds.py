@@ -18,11 +18,11 @@ from holdfast.estimators.proved import MOST_RADIUS
 from holdfast.models.architectures.nearest import NearestNeighbour
 from holdfast.models.normalization import Normalization
 
-GIVEN = {"convex": {"epsilon": 0.1}, "crown": {"epsilon": 0.1}, "lirpa": {"epsilon": 0.1}}
+GIVEN = {name: {"epsilon": 0.1} for name in ("convex", "crown", "intervals", "lirpa")}
 
 
 def test_bounds_are_found_and_described():
-    assert list(bound_classes()) == ["convex", "crown", "linear", "lipschitz", "lirpa", "nearest"]
+    assert list(bound_classes()) == ["convex", "crown", "intervals", "linear", "lipschitz", "lirpa", "nearest"]
     for name, kind in bound_classes().items():
         bound = bound_from_dict({"name": name, **GIVEN.get(name, {})})
         assert bound_from_dict(bound.to_dict()) == bound

@@ -11,7 +11,7 @@ from networks import attacked, classifier, convolutional, in_ball, inputs, relu_
 from torch import Tensor, nn
 from torch.nn import functional
 
-from holdfast.bounds.backward import Ball, Walk, least_leads
+from holdfast.bounds.backward import Ball, Walk, least_leads, nearest_leads
 from holdfast.bounds.graph import graph
 from holdfast.bounds.layers import plain
 from holdfast.bounds.methods.convex import Convex
@@ -374,3 +374,19 @@ class Divided(nn.Module):
 def test_averages_by_another_divisor_are_refused(module):
     with pytest.raises(UsageError, match="this bound takes"):
         graph(classifier(module.eval(), (1, 2, 6), 3))
+
+
+@pytest.mark.parametrize("epsilon", [0.02, 0.3])
+@pytest.mark.parametrize(("module", "shape"), NETWORKS)
+def test_intervals_alone_lie_below_every_change(module, shape, epsilon):
+    """The bound `intervals` lies below every lead in the ball."""
+    network = graph(classifier(module, shape, 3))
+    (x,) = inputs(1, shape)
+    walk = Walk(network, Ball(x.double().unsqueeze(0), epsilon, "linf"), adaptive=True, tight=False)
+    for label in range(3):
+        leads = nearest_leads(walk, label)
+        points = torch.cat([in_ball(x, epsilon, "linf", 500), attacked(module, x, label, epsilon, "linf", steps=20)])
+        module.float()
+        logits = network.logits(points)
+        assert (logits[:, label : label + 1] - logits >= leads - 1e-12).all()
+        assert leads[label] == 0.0

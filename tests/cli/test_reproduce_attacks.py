@@ -40,7 +40,7 @@ def test_bounds_and_attacks_are_made_once(call, mnist, tmp_path, monkeypatch):
 @pytest.mark.parametrize("kind", sorted(FILES))
 def test_wong_kolter_takes_each_of_its_data_sets(call, tmp_path, monkeypatch, kind):
     """Smoke takes one training image in 25; of these small files it has to take more."""
-    monkeypatch.setitem(wong_kolter._EPOCHS, "smoke", 8)
+    monkeypatch.setitem(wong_kolter._EPOCHS, "smoke", 4)
     monkeypatch.setitem(defences.PART, "smoke", 2)
     monkeypatch.setitem(wong_kolter._EVERY, "smoke", 50)
     folder = tmp_path / "data"
