@@ -9,6 +9,7 @@ from holdfast.training.recipes.convex import Convex
 from holdfast.training.recipes.denoise import Denoise
 from holdfast.training.recipes.dimension import DimensionTraining
 from holdfast.training.recipes.distillation import Distillation
+from holdfast.training.recipes.lipschitz_margin import LipschitzMargin
 from holdfast.training.recipes.macer import Macer
 from holdfast.training.recipes.magnet import TrainMagNet
 from holdfast.training.recipes.memorize import Memorize
@@ -30,6 +31,7 @@ __all__ = [
     "Denoise",
     "Distillation",
     "DimensionTraining",
+    "LipschitzMargin",
     "Macer",
     "Memorize",
     "NoiseAugmentation",

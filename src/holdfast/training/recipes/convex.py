@@ -18,7 +18,7 @@ from holdfast.bounds.layers import plain
 from holdfast.bounds.polytope import EVERYWHERE, NORMS, check_inputs, least_margins
 from holdfast.errors import UsageError
 from holdfast.estimators.proved import IN_RANGE
-from holdfast.training.recipes.base import Step, StepLoss, check_weight
+from holdfast.training.recipes.base import Step, StepLoss, check_share
 from holdfast.training.recipes.standard import WithoutNoise
 from holdfast.types import norm_spelt
 
@@ -66,7 +66,7 @@ class Convex(WithoutNoise):
         check_epsilon(self.epsilon)
         norm_spelt(self.norm, f"the recipe {self.name!r}", NORMS)
         for name in ("first", "warm_up", "clean", "intervals"):
-            _check_share(name, getattr(self, name))
+            check_share(name, getattr(self, name))
         if self.intervals and self.norm != "linf":
             raise UsageError(f"intervals are for norm=linf, got norm={self.norm}")
         check_inputs(self.inputs, self.norm)
@@ -99,12 +99,6 @@ class Convex(WithoutNoise):
         worst = cross_entropy(-margins, step.labels)
         clean = step.cross_entropy(logits, step.labels)
         return StepLoss((1.0 - self.clean) * worst + self.clean * clean, -margins, step.labels)
-
-
-def _check_share(name: str, value: float) -> None:
-    check_weight(name, value)
-    if value > 1.0:
-        raise UsageError(f"{name} is a share in [0, 1], got {value!r}")
 
 
 @contextmanager
