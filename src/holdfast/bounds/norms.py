@@ -22,7 +22,7 @@ _SQUARINGS = 10
 # From this Frobenius norm on, squares that are too small for float64 do not count.
 _LEAST = 2.0**-400
 # Convolutions with larger matrices are bounded frequency by frequency.
-_MOST_ENTRIES = 2**20
+_MOST_ENTRIES = 2**18
 # So many numbers are squared together.
 _NUMBERS_AT_ONCE = 2**24
 # How far torch's sine and cosine of an angle computed in float64 may be off: a few units in the last place.
