@@ -13,8 +13,8 @@ from torch import nn
 
 from holdfast.bounds.methods.linear import Linear
 from holdfast.bounds.methods.lipschitz import Lipschitz
-from holdfast.bounds.norms import spectral_norm
 from holdfast.bounds.methods.nearest import Nearest
+from holdfast.bounds.norms import spectral_norm
 from holdfast.errors import UsageError
 from holdfast.models.architectures import build
 from holdfast.models.normalization import Normalization

@@ -68,12 +68,12 @@ def stages(graph: Graph) -> tuple[list[Stage], nn.Linear]:
         if number not in needed:
             continue
         node = graph.nodes[number - 1]
-        operation, scaled = node.operation, None
-        if isinstance(operation, Scaled) and node.inputs[0]:
+        scaled: Scaled | None = None
+        if isinstance(node.operation, Scaled) and node.inputs[0]:
             before = graph.nodes[node.inputs[0] - 1]
             if isinstance(before.operation, Weighted):
-                node, operation, scaled = before, before.operation, operation
-        found.append(Stage(number, node.inputs, graph.shapes[node.inputs[0]], operation, scaled))
+                scaled, node = node.operation, before
+        found.append(Stage(number, node.inputs, graph.shapes[node.inputs[0]], node.operation, scaled))
         needed.update(node.inputs)
     return found[::-1], last.operation.layer
 
@@ -93,8 +93,7 @@ def constants(parts: list[Stage], norm: Callable[[Stage], Norm], one: Norm, up: 
     known: dict[int, Norm] = {0: one}
     for stage in parts:
         if isinstance(stage.operation, Sum):
-            first, second = (known[number] for number in stage.inputs)
-            known[stage.number] = up(first + second)
+            known[stage.number] = up(known[stage.inputs[0]] + known[stage.inputs[1]])
         else:
             known[stage.number] = up(known[stage.inputs[0]] * norm(stage))
     return [known[0], *(known[stage.number] for stage in parts)]
@@ -109,7 +108,6 @@ def slope(operation: Operation) -> float | None:
     if isinstance(operation, Activation):
         return _SLOPES[operation.kind]
     if isinstance(operation, MaxPool):
-        sides = (-(-size // step) for size, step in zip(operation.kernel, operation.stride, strict=True))
-        return math.sqrt(math.prod(sides)) * (1.0 + 2.0**-50)
+        windows = [-(-size // step) for size, step in zip(operation.kernel, operation.stride, strict=True)]
+        return math.sqrt(windows[0] * windows[1]) * (1.0 + 2.0**-50)
     return None
-

@@ -61,11 +61,9 @@ class Baseline:
     def plan(self, scale: str, kind: str) -> Plan:
         """Both networks, their certificates, and attacks on the images of the bound."""
         network, (smoothed, run) = self.model(scale, kind), smoothed_by(scale, kind)
-        every = self.every(scale, kind)
-        limit = run.limit if every is None else None
-        bounding = Bounding(
-            self.bounded(scale, kind), network.name, self.bound(scale, kind), run.every if every is None else every, limit
-        )
+        own = self.every(scale, kind)
+        every, limit = (run.every, run.limit) if own is None else (own, None)
+        bounding = Bounding(self.bounded(scale, kind), network.name, self.bound(scale, kind), every, limit)
         attacks = tuple(
             Attacking(
                 f"{bounding.name}-{name}",

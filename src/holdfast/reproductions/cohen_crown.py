@@ -50,8 +50,9 @@ BASELINE = Baseline(
     every=lambda scale, kind: _EVERY[scale],
     radii={"mnist": (0.0, 0.1, 0.25, 0.5, 1.0), "cifar10": (0.0, 0.02, 0.05, 0.1, 0.25)},
     intro=(
-        "Zhang et al. 2018 (CROWN) certify networks that were trained in the usual way, here a fully connected one of 7 "
-        "layers, by lines around each activation. Beside it stands a smoothed network, which was trained for its noise."
+        "Zhang et al. 2018 (CROWN) certify networks that were trained in the usual way, here a fully connected one of "
+        "7 layers, by lines around each activation. Beside it stands a smoothed network, which was trained for its "
+        "noise."
     ),
     notes=(
         "The paper compares with a network that the authors published (7 layers of 1,024 units) and certifies every "

@@ -37,9 +37,7 @@ def _model(scale: str, kind: str) -> Model:
     name = f"lipschitz-{kind}"
     if scale == "full":
         return plain(scale, name, "wide-resnet", recipe, _WIDE, **_PROGRAM)
-    return plain(
-        scale, name, "wong-small", recipe, epochs=_EPOCHS[scale], batch_size=_BATCH[scale], weight_decay=0.0
-    )
+    return plain(scale, name, "wong-small", recipe, epochs=_EPOCHS[scale], batch_size=_BATCH[scale], weight_decay=0.0)
 
 
 BASELINE = Baseline(
@@ -56,14 +54,15 @@ BASELINE = Baseline(
         "svhn": (0.0, 0.05, 0.1, 0.2, 0.4),
     },
     intro=(
-        "Tsuzuku et al. 2018 train a network for a margin c, with an upper bound of its Lipschitz constant in the loss. "
-        "Divided by that bound, the lead of its answer is a certified L2 radius. Beside it stands a smoothed network."
+        "Tsuzuku et al. 2018 train a network for a margin c, with an upper bound of its Lipschitz constant in the "
+        "loss. Divided by that bound, the lead of its answer is a certified L2 radius. Beside it stands a smoothed "
+        "network."
     ),
     notes=(
         "The paper compares with a network that the authors gave it. Their program's configuration for SVHN with this "
         "network (WRN-16-4, shortcuts by averages) has c = 0.1; settings at full scale are that configuration's, but "
-        "for two: a normalization of the channels stands in front, which the Lipschitz constant includes, and factors of "
-        "batch normalizations may be negative.",
+        "for two: a normalization of the channels stands in front, which the Lipschitz constant includes, and factors "
+        "of batch normalizations may be negative.",
         "The bound is the product of the stages' spectral norms, and the sum over branches, rounded up; the program's "
         "has a coarser bound of convolutions, from their kernels.",
         "Below full scale the network is the small one of Wong & Kolter 2018.",

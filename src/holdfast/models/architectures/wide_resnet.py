@@ -78,14 +78,12 @@ class _Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         active = functional.relu(self.bn1(x))
         out = self.conv2(self.dropout(functional.relu(self.bn2(self.conv1(active)))))
-        beside: Tensor = x if self.shortcut is None else self.shortcut(active)
-        return beside + out
+        found: Tensor = out + (x if self.shortcut is None else self.shortcut(active))
+        return found
 
 
 class _WideResNet(nn.Module):
-    def __init__(
-        self, channels: int, num_classes: int, blocks: int, width: int, dropout: float, average: bool
-    ) -> None:
+    def __init__(self, channels: int, num_classes: int, blocks: int, width: int, dropout: float, average: bool) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels, _STAGES[0], 3, padding=1, bias=False)
         parts: list[nn.Module] = []

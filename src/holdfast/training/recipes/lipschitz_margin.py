@@ -130,7 +130,8 @@ def _power_iteration(stage: Stage, layer: Weighted, iterations: int) -> Tensor:
         x = _unit(torch.randn((1, *stage.shape), dtype=weight.dtype, device=weight.device))
         for _ in range(iterations):
             x = _unit(layer.transposed(layer.linear(x, weight), stage.shape, weight))
-    return torch.linalg.vector_norm(layer.linear(x, weight))
+    found: Tensor = torch.linalg.vector_norm(layer.linear(x, weight))
+    return found
 
 
 def _estimated(weight: Tensor, iterations: int) -> Tensor:
@@ -139,11 +140,13 @@ def _estimated(weight: Tensor, iterations: int) -> Tensor:
         x = _unit(torch.randn(weight.shape[1], dtype=weight.dtype, device=weight.device))
         for _ in range(iterations):
             x = _unit(weight.T @ (weight @ x))
-    return torch.linalg.vector_norm(weight @ x)
+    found: Tensor = torch.linalg.vector_norm(weight @ x)
+    return found
 
 
 def _unit(x: Tensor) -> Tensor:
-    return x / torch.linalg.vector_norm(x).clamp_min(1e-12)
+    found: Tensor = x / torch.linalg.vector_norm(x).clamp_min(1e-12)
+    return found
 
 
 @contextmanager
