@@ -15,8 +15,9 @@ from holdfast.bounds import Classifier
 from holdfast.bounds.layers import plain
 from holdfast.bounds.methods.convex import Convex
 from holdfast.bounds.methods.linear import Linear
-from holdfast.bounds.methods.lipschitz import Lipschitz, spectral_norm
+from holdfast.bounds.methods.lipschitz import Lipschitz
 from holdfast.bounds.methods.nearest import Nearest, _Near
+from holdfast.bounds.norms import spectral_norm
 from holdfast.bounds.rounding import UNDERFLOW, gamma, operations, reach
 from holdfast.models.architectures.nearest import NearestNeighbour
 from holdfast.models.normalization import Normalization

@@ -10,6 +10,7 @@ from torch import nn
 from holdfast.bounds import Classifier, bound_classes, bound_from_dict
 from holdfast.bounds.base import checked_batch
 from holdfast.bounds.methods.convex import Convex
+from holdfast.bounds.methods.crown import Crown
 from holdfast.bounds.methods.linear import Linear
 from holdfast.bounds.methods.lipschitz import Lipschitz
 from holdfast.bounds.methods.nearest import Nearest
@@ -150,7 +151,7 @@ def test_neighbours_that_are_none(front, kind, message):
         Nearest().on(classifier(nn.Sequential(front, module).eval(), (2,), 2))
 
 
-@pytest.mark.parametrize("bound", [Linear(), Lipschitz(), Convex(epsilon=0.1)])
+@pytest.mark.parametrize("bound", [Linear(), Lipschitz(), Convex(epsilon=0.1), Crown(epsilon=0.1)])
 def test_a_module_that_computes_something_else_than_its_layers(bound):
     """Types and hooks do not show it, but the logits do."""
     module = nn.Sequential(nn.Conv2d(1, 1, 1), nn.Flatten(), nn.Linear(4, 3)).eval()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 
+import numpy as np
 import pytest
 from published_files import FILES
+from scipy.io import savemat
 
-from holdfast.reproductions import cohen_heuristics, cohen_wong, defences, wong_kolter
+from holdfast.reproductions import cohen_heuristics, cohen_lipschitz, cohen_wong, defences, models, wong_kolter
 
 
 def arguments(name, data, out):
@@ -91,3 +93,51 @@ def test_an_attack_on_another_certification_is_refused(call, mnist, tmp_path):
     assert code == 1
     assert "is an attack with other settings" in err
     assert "certification" in err
+
+
+@pytest.fixture(scope="module")
+def svhn(tmp_path_factory):
+    """Files of the published layout: the class is the row that is bright."""
+    folder, random = tmp_path_factory.mktemp("svhn"), np.random.default_rng(7)
+    for split, count in (("train", 800), ("test", 1001)):
+        labels = random.integers(0, 10, count)
+        images = random.integers(0, 60, (32, 32, 3, count)).astype(np.uint8)
+        for number, label in enumerate(labels):
+            images[3 * label, :, :, number] = 250
+        # The published files call the digit 0 class 10.
+        savemat(folder / f"{split}_32x32.mat", {"X": images, "y": np.where(labels == 0, 10, labels)[:, None]})
+    return folder
+
+
+def test_figure_13_on_files_of_svhn(call, svhn, tmp_path, monkeypatch):
+    """Both networks, the bound's run, the smoothed one, and the attacks."""
+    monkeypatch.setitem(models._CIFAR_PART, "smoke", 20)
+    command = (
+        "reproduce",
+        "cohen-lipschitz",
+        "--data",
+        f"svhn:{svhn}",
+        "--scale",
+        "smoke",
+        "--out",
+        tmp_path,
+        "--json",
+    )
+    code, out, err = call(*command)
+    assert code == 0, err
+    document = json.loads(out)
+    groups = {row["group"] for row in document["tables"][0]["rows"]}
+    assert {"Lipschitz margin", "smoothing, sigma = 0.25"} < groups
+    said = {each["text"]: each["holds"] for each in document["statements"]}
+    assert said["no attack finds an adversarial within a radius that Lipschitz margin certifies"] is True
+    for name in ("cohen-lipschitz-svhn-figure-13.svg", "cohen-lipschitz-svhn-attack.svg", "cohen-lipschitz.html"):
+        assert (tmp_path / name).is_file()
+    assert "Lipschitz margin" in (tmp_path / "cohen-lipschitz-svhn-figure-13.svg").read_text(encoding="utf-8")
+    # What is there fits, and other settings do not.
+    code, out, err = call(*command)
+    assert code == 0, err
+    assert json.loads(out)["tables"] == document["tables"]
+    monkeypatch.setitem(cohen_lipschitz._MARGIN, "svhn", 0.2)
+    code, _, err = call(*command)
+    assert code == 1
+    assert "comes from another training" in err

@@ -23,6 +23,7 @@ SHAPES = {
     "carlini-cnn": (1, 28, 28),
     "madry-cnn": (1, 28, 28),
     "fc": (2, 5),
+    "wide-resnet": (3, 12, 12),
 }
 
 
@@ -79,6 +80,53 @@ def test_same_seed_same_weights(name):
 )
 def test_number_of_parameters(name, count):
     assert size(build(name, (3, 32, 32), 10)) == count
+
+
+@pytest.mark.parametrize(
+    ("depth", "width", "count"),
+    # Zagoruyko & Komodakis 2016: 2.7M and 36.5M; networks of 10 classes for CIFAR-10.
+    [(16, 4, 2_748_890), (28, 10, 36_479_194)],
+)
+def test_wide_networks_are_those_of_the_paper(depth, width, count):
+    arguments = {"depth": depth, "width": width}
+    with torch.device("meta"):
+        module = build("wide-resnet", (3, 32, 32), 10, arguments)
+        assert size(module) == count
+        assert size(build("wide-resnet", (3, 32, 32), 10, {**arguments, "shortcut": "average"})) == count
+    layers = [each for each in module.modules() if isinstance(each, nn.Conv2d) and each.kernel_size == (3, 3)]
+    # The depth counts the shortcuts by projection, too.
+    assert len(layers) + 3 == depth
+
+
+@pytest.mark.parametrize("side", [4, 7, 32])
+def test_both_shortcuts_of_wide_networks_fit_any_size(side):
+    for shortcut in ("strided", "average"):
+        module = build("wide-resnet", (1, side, side + 1), 3, {"depth": 10, "width": 1, "shortcut": shortcut}).eval()
+        assert module(torch.rand(2, 1, side, side + 1)).shape == (2, 3)
+
+
+def test_wide_networks_leave_out_values_in_training_alone():
+    torch.manual_seed(0)
+    module = build("wide-resnet", (1, 8, 8), 3, {"depth": 10, "width": 1, "dropout": 0.5})
+    x = torch.rand(4, 1, 8, 8)
+    assert not torch.equal(module(x), module(x))
+    module.eval()
+    assert torch.equal(module(x), module(x))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"depth": 18}, "depth of wide-resnet is 6 n + 4, from 10 on"),
+        ({"depth": 4}, "depth of wide-resnet is 6 n + 4"),
+        ({"width": 0}, "width of wide-resnet is a whole number from 1 on, got 0"),
+        ({"dropout": 1.0}, "dropout of wide-resnet lies in [0, 1), got 1.0"),
+        ({"shortcut": "zeros"}, "shortcut of wide-resnet is one of strided, average, got 'zeros'"),
+    ],
+)
+def test_what_wide_networks_cannot_be(arguments, message):
+    with pytest.raises(UsageError, match=re.escape(message)):
+        build("wide-resnet", (3, 32, 32), 10, arguments)
 
 
 @pytest.mark.parametrize(("name", "layers"), [("resnet20", 20), ("resnet56", 56), ("resnet110", 110), ("resnet18", 18)])

@@ -49,6 +49,8 @@ def made(source, shape, classes, bounds=None):
         ("wong-kolter", made("mnist", (1, 28, 28), 10), "mnist"),
         ("wong-kolter", made("fashion-mnist", (1, 28, 28), 10), "fashion-mnist"),
         ("wong-kolter", made("svhn", (3, 32, 32), 10), "svhn"),
+        ("cohen-lipschitz", made("svhn", (3, 32, 32), 10), "svhn"),
+        ("cohen-lipschitz", made("mnist", (1, 28, 28), 10), "mnist"),
         ("wong-kolter", made("har", (561,), 6, (-1.0, 1.0)), "har"),
         ("athalye", made("cifar10", (3, 32, 32), 10), "cifar10"),
         ("athalye", made("parquet", (3, 32, 32), 10), "cifar10"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, final
 import torch
 
 from holdfast.bounds.base import UNDECIDED, Method, checked_logits
-from holdfast.bounds.rounding import UNDERFLOW, decided, reach
+from holdfast.bounds.rounding import UNDERFLOW, Reach, decided, reach
 from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,7 +27,11 @@ class _OfNetwork(Method):
     @final
     def logits(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The network's logits, and the rounding of two computations of them."""
-        return self.network.logits(x), reach(self.network, x, 0.0).between_computations()
+        return self.network.logits(x), self.reach(x).between_computations()
+
+    def reach(self, x: Tensor) -> Reach:
+        """The rounding of the logits of inputs `(batch, *shape)`."""
+        return reach(self.network, x, 0.0)
 
 
 class MarginQuotient(_OfNetwork):
@@ -47,10 +51,11 @@ class MarginQuotient(_OfNetwork):
     def radii(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The smallest quotient, over the other classes."""
         logits = checked_logits(self.network.logits(x))
-        answers = decided(self.network, x, logits)
+        rounding = self.reach(x)
+        answers = decided(rounding, logits)
         labels = answers.clamp_min(0)
         own = labels.unsqueeze(1)
-        margins = logits.gather(1, own) - logits - reach(self.network, x, 0.0).of_difference(labels)
+        margins = logits.gather(1, own) - logits - rounding.of_difference(labels)
         distances = margins / self.slopes[labels]
         distances.scatter_(1, own, math.inf)
         # The quotient is off by one rounding, or too small for float64.
@@ -93,7 +98,7 @@ class MarginWithin(_OfNetwork):
     def radii(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Epsilon, or the largest radius below it that the search certifies, or 0."""
         logits = checked_logits(self.network.logits(x))
-        answers = decided(self.network, x, logits)
+        answers = decided(self.reach(x), logits)
         found = self.epsilon * self._certain(x, answers, self.epsilon).double()
         for number in range(len(x) if self.search else 0):
             if float(found[number]) == 0.0 and int(answers[number]) != UNDECIDED:

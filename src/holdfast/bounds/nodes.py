@@ -95,25 +95,25 @@ class Weighted(Operation):
         self.layer = layer
 
     def forward(self, *x: Tensor) -> Tensor:
-        """The layer itself."""
-        found: Tensor = self.layer(x[0])
-        return found
+        """What its weights say; the layer's own methods may have been replaced."""
+        return self.weighted(x[0], self.layer.weight, self.layer.bias)
 
     def linear(self, *x: Tensor) -> Tensor:
         """The layer without its bias."""
-        return self._weighted(x[0], self.layer.weight)
+        return self.weighted(x[0], self.layer.weight)
 
-    def _weighted(self, x: Tensor, weight: Tensor) -> Tensor:
-        """The layer with other weights and no bias."""
+    def weighted(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """The layer with other weights, by default without a bias."""
         if isinstance(self.layer, nn.Linear):
-            return functional.linear(x, weight)
-        return functional.conv2d(x, weight, None, self.layer.stride, self.layer.padding)
+            return functional.linear(x, weight, bias)
+        return functional.conv2d(x, weight, bias, self.layer.stride, self.layer.padding)
 
-    def transposed(self, y: Tensor, shape: torch.Size) -> Tensor:
-        """From `(batch, *shape of the output)` to `(batch, *shape of the input)`."""
+    def transposed(self, y: Tensor, shape: torch.Size, weight: Tensor | None = None) -> Tensor:
+        """From `(batch, *shape of the output)` to `(batch, *shape of the input)`; with other weights if given."""
         layer = self.layer
+        weight = layer.weight if weight is None else weight
         if isinstance(layer, nn.Linear):
-            return y @ layer.weight
+            return y @ weight
         pads = [int(pad) for pad in layer.padding]
         made = [
             (out - 1) * step - 2 * pad + kernel
@@ -121,7 +121,7 @@ class Weighted(Operation):
         ]
         # Pixels beyond the last step have no part in any output.
         left = [size - each for size, each in zip(shape[1:], made, strict=True)]
-        return functional.conv_transpose2d(y, layer.weight, None, layer.stride, pads, left)
+        return functional.conv_transpose2d(y, weight, None, layer.stride, pads, left)
 
     def fan(self, inputs: int) -> int:
         """As many products as an output has, and a few more."""
@@ -135,7 +135,7 @@ class Weighted(Operation):
 
     def stretch(self, *sizes: Tensor) -> Tensor:
         """With absolute weights."""
-        return self._weighted(sizes[0], self.layer.weight.abs())
+        return self.weighted(sizes[0], self.layer.weight.abs())
 
     @property
     def bias(self) -> Tensor | None:

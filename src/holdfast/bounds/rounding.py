@@ -106,11 +106,11 @@ def reach(network: PlainNetwork | Graph, x: Tensor, epsilon: float | Tensor) -> 
     return Reach(size, carried, factor)
 
 
-def decided(network: PlainNetwork | Graph, x: Tensor, logits: Tensor) -> Tensor:
-    """The classes with the largest logits, or `UNDECIDED` if rounding may have decided."""
+def decided(rounding: Reach, logits: Tensor) -> Tensor:
+    """The classes with the largest logits, or `UNDECIDED` if this rounding of them may have decided."""
     answers = logits.argmax(dim=1)
     own = logits.gather(1, answers.unsqueeze(1))
-    ahead = own - logits > reach(network, x, 0.0).of_difference(answers)
+    ahead = own - logits > rounding.of_difference(answers)
     ahead.scatter_(1, answers.unsqueeze(1), True)
     return torch.where(ahead.all(dim=1), answers, UNDECIDED)
 

@@ -166,7 +166,8 @@ def _check_attack(
     }
     if job.seed is not None:
         entries["seed"] = (manifest.seed, job.seed)
-    if job.run is not None:
+    # Nothing is sampled where the run is that of a deterministic bound.
+    if certification is not None and certification.manifest.kind != "bound":
         entries |= {
             "n": (manifest.n, job.n),
             "alpha": (manifest.alpha, job.alpha),

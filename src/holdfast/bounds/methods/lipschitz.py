@@ -8,32 +8,31 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
-from torch import nn
 
 from holdfast.bounds.base import Bound, Classifier, Method
-from holdfast.bounds.layers import PlainNetwork, plain
+from holdfast.bounds.graph import Graph, graph
 from holdfast.bounds.margins import MarginQuotient
-from holdfast.bounds.rounding import UNDERFLOW, gamma
-from holdfast.errors import UsageError
+from holdfast.bounds.nodes import Fixed, Scaled, Sum, Weighted
+from holdfast.bounds.norms import nonnegative_norm, spectral_norm
+from holdfast.bounds.rounding import UNDERFLOW, Reach, gamma
+from holdfast.bounds.stages import Stage, constants, slope, stages
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-_MOST_ENTRIES = 2**28
-# Squarings of the Gram matrix: the bound is at most width^(2^-(1 + this)) times the spectral norm.
-_SQUARINGS = 10
-# From this Frobenius norm on, squares that are too small for float64 do not count.
-_LEAST = 2.0**-400
-_SLOPES = {nn.ReLU: 1.0, nn.Sigmoid: 0.25, nn.Flatten: 1.0}
+    from holdfast.bounds.nodes import Operation
+
+# More than is lost where errors are added up in float64.
+_UP = 1.0 + 2.0**-20
 
 
 @dataclass(frozen=True)
 class Lipschitz(Bound):
     """The lead over each other class, divided by the most that it can change per unit of L2 length.
 
-    That is the product of the layers' spectral norms, with the difference of two rows instead of the last layer. The
-    paper has sqrt(2) times the last layer's norm, which is never smaller.
+    That is the product of the stages' norms, and the sum over branches, with the difference of two rows instead of the
+    last layer. The paper has sqrt(2) times the last layer's norm, which is never smaller.
     """
 
     name: ClassVar[str] = "lipschitz"
@@ -43,76 +42,77 @@ class Lipschitz(Bound):
 
     def prepare(self, classifier: Classifier) -> Method:
         """Compute spectral norms, which takes seconds for wide layers."""
-        network = plain(classifier, (nn.ReLU, nn.Sigmoid))
-        return MarginQuotient(network, _constants(network))
+        return LipschitzQuotient(graph(classifier))
 
 
-def _constants(network: PlainNetwork) -> Tensor:
-    """The most that the lead of a class over another one can change per unit of L2 length, rounded up."""
-    constant = 1.0
-    for layer, shape in zip(network.hidden, network.shapes, strict=False):
-        constant = constant * spectral_norm(layer, shape) * (1.0 + 2.0**-50) + UNDERFLOW
-    last = network.last
-    rows: Tensor = torch.linalg.vector_norm(last.weight.unsqueeze(1) - last.weight.unsqueeze(0), dim=2)
-    rows = rows * (1.0 + 4.0 * gamma(last.in_features + 8)) + UNDERFLOW
-    return constant * rows * (1.0 + 2.0**-50) + UNDERFLOW
+class LipschitzQuotient(MarginQuotient):
+    """The leads of a network divided by its Lipschitz constants.
 
-
-def spectral_norm(layer: nn.Module, shape: torch.Size) -> float:
-    """An upper bound on the largest factor by which a layer lengthens a difference of two inputs, in L2.
-
-    For an affine layer: with A = W^T W, the norm of A to the power 2^k, to the power 2^-k, where the Frobenius norm
-    stands for the norm of the last power. Each product's rounding is added before its root is taken. If the weights are
-    next to nothing, or too large to be squared, the Frobenius norm of W.
-
-    Raises:
-        UsageError: the matrix of the layer would be too large.
+    Args:
+        network: in float64.
     """
-    if type(layer) in _SLOPES:
-        return _SLOPES[type(layer)]
-    matrix = _matrix(layer, shape)
-    if matrix.shape[0] > matrix.shape[1]:
-        matrix = matrix.T
-    rows, columns = matrix.shape
-    size = float(torch.linalg.matrix_norm(matrix))
-    if not _LEAST <= size < math.inf:
-        return size * (1.0 + gamma(matrix.numel() + 8)) + UNDERFLOW
-    power = _symmetric((matrix / size) @ (matrix / size).T)
-    sizes: list[float] = []
-    for _ in range(_SQUARINGS):
-        sizes.append(float(torch.linalg.matrix_norm(power)))
-        power = power / sizes[-1]
-        power = _symmetric(power @ power)
-    bound = float(torch.linalg.matrix_norm(power)) * (1.0 + gamma(rows * rows + 8)) + gamma(rows + 8)
-    for each in reversed(sizes):
-        # The next power is off by the rounding of its product and of the division, of matrices of size 1.
-        bound = each * math.sqrt(bound + 2.0 * gamma(rows * rows + 8)) * (1.0 + 2.0**-50)
-    return size * math.sqrt(bound + 2.0 * gamma(columns + 8)) * (1.0 + 2.0**-50)
+
+    def __init__(self, network: Graph) -> None:
+        self.graph = network
+        self.stages, self.last = stages(network)
+        with torch.no_grad():
+            self.norms = {each.number: _norm(each) for each in self.stages if not isinstance(each.operation, Sum)}
+            largest = constants(self.stages, lambda each: self.norms[each.number], 1.0, _rounded_up)[-1]
+            weight, share = self.last.weight, 1.0 + 4.0 * gamma(self.last.in_features + 8)
+            self.rows = torch.linalg.vector_norm(weight, dim=1) * share + UNDERFLOW
+            apart: Tensor = torch.linalg.vector_norm(weight.unsqueeze(1) - weight.unsqueeze(0), dim=2)
+            slopes = largest * (apart * share + UNDERFLOW)
+        super().__init__(network, slopes * (1.0 + 2.0**-50) + UNDERFLOW)
+
+    def reach(self, x: Tensor) -> Reach:
+        """How far the computed logits can be from exact ones.
+
+        What is off before a stage is at most the stage's norm times as far off behind it. One pass with absolute
+        weights, as for other bounds, would grow with each layer of a deep network until it exceeds all leads.
+        """
+        values = self.graph.values(x)
+        off = {0: torch.zeros(len(x), dtype=x.dtype, device=x.device)}
+        for stage in self.stages:
+            before = [off[number] for number in stage.inputs]
+            carried = before[0] + before[1] if len(before) > 1 else before[0] * self.norms[stage.number]
+            own = _rounding(stage, [values[number] for number in stage.inputs])
+            off[stage.number] = (carried + torch.linalg.vector_norm(own.flatten(1), dim=1)) * _UP + UNDERFLOW
+        last = self.graph.nodes[-1]
+        before_last = off[last.inputs[0]].unsqueeze(1) * self.rows
+        errors = (before_last + _of_operation(last.operation, [values[last.inputs[0]]])) * _UP + UNDERFLOW
+        return Reach(torch.zeros_like(errors), errors.nan_to_num(nan=math.inf), 0.0)
 
 
-def _symmetric(matrix: Tensor) -> Tensor:
-    """The mean with its transpose: a computed product may be a rounding away from symmetry, which the powers need."""
-    return (matrix + matrix.T) / 2
+def _norm(stage: Stage) -> float:
+    """An upper bound on the most that a stage with one input can lengthen a difference, in L2."""
+    operation = stage.operation
+    known = slope(operation)
+    if known is not None:
+        return known
+    if isinstance(operation, Weighted):
+        return spectral_norm(operation.layer, stage.shape, None if stage.scaled is None else stage.scaled.scale)
+    if isinstance(operation, Scaled):
+        return float(operation.scale.abs().max()) * (1.0 + gamma(64)) + UNDERFLOW
+    assert isinstance(operation, Fixed)
+    return nonnegative_norm(operation, stage.shape)
 
 
-def _matrix(layer: nn.Module, shape: torch.Size) -> Tensor:
-    """The matrix of an affine layer."""
-    if isinstance(layer, nn.Linear):
-        return layer.weight
-    assert isinstance(layer, nn.Conv2d)
-    units = shape.numel()
-    with torch.no_grad():
-        outputs = nn.functional.conv2d(
-            torch.zeros((1, *shape), dtype=layer.weight.dtype, device=layer.weight.device),
-            layer.weight,
-            None,
-            layer.stride,
-            layer.padding,
-        ).numel()
-        if units * outputs > _MOST_ENTRIES:
-            raise UsageError(
-                f"the bound 'lipschitz' writes convolutions as matrices, and {layer} would have {units} x {outputs} "
-                "entries; it is meant for small networks"
-            )
-        each = torch.eye(units, dtype=layer.weight.dtype, device=layer.weight.device).view(units, *shape)
-        return nn.functional.conv2d(each, layer.weight, None, layer.stride, layer.padding).flatten(1)
+def _rounded_up(value: float) -> float:
+    return value * (1.0 + 2.0**-50) + UNDERFLOW
+
+
+def _rounding(stage: Stage, x: list[Tensor]) -> Tensor:
+    """How far each output of a stage, computed from these inputs, may be from that in exact arithmetic."""
+    own = _of_operation(stage.operation, x)
+    if stage.scaled is None:
+        return own
+    between = stage.operation.forward(*x)
+    return stage.scaled.stretch(own) * _UP + _of_operation(stage.scaled, [between])
+
+
+def _of_operation(operation: Operation, x: list[Tensor]) -> Tensor:
+    sizes = [each.abs() for each in x]
+    count = operation.fan(sum(each[0].numel() for each in sizes))
+    total = torch.stack([each.flatten(1).sum(dim=1) for each in sizes]).sum(dim=0)
+    found = 4.0 * gamma(count) * (operation.stretch(*sizes) + operation.constant)
+    return found + UNDERFLOW * (1.0 + total).view(-1, *[1] * (found.ndim - 1))

@@ -10,6 +10,7 @@ from holdfast.training.recipes.denoise import Denoise
 from holdfast.training.recipes.dimension import DimensionTraining
 from holdfast.training.recipes.distillation import Distillation
 from holdfast.training.recipes.intervals import Intervals
+from holdfast.training.recipes.lipschitz_margin import LipschitzMargin
 from holdfast.training.recipes.macer import Macer
 from holdfast.training.recipes.magnet import TrainMagNet
 from holdfast.training.recipes.memorize import Memorize
@@ -32,6 +33,7 @@ __all__ = [
     "Distillation",
     "DimensionTraining",
     "Intervals",
+    "LipschitzMargin",
     "Macer",
     "Memorize",
     "NoiseAugmentation",

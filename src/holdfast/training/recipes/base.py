@@ -229,5 +229,12 @@ def check_weight(name: str, value: float) -> None:
         raise UsageError(f"{name} is a number from 0 on, got {value!r}")
 
 
+def check_share(name: str, value: float) -> None:
+    """Raise UsageError unless a parameter is a share in [0, 1]."""
+    check_weight(name, value)
+    if value > 1.0:
+        raise UsageError(f"{name} is a share in [0, 1], got {value!r}")
+
+
 def _count(images: int, generator: Generator) -> Tensor:
     return torch.full((images,), images)

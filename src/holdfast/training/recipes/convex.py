@@ -19,7 +19,7 @@ from holdfast.bounds.polytope import EVERYWHERE, NORMS, check_inputs, least_marg
 from holdfast.bounds.training import interval_boxes, linear_leads, projected_boxes, trainable
 from holdfast.errors import UsageError
 from holdfast.estimators.proved import IN_RANGE
-from holdfast.training.recipes.base import Step, StepLoss, check_weight
+from holdfast.training.recipes.base import Step, StepLoss, check_share
 from holdfast.training.recipes.standard import WithoutNoise
 from holdfast.types import norm_spelt
 
@@ -128,13 +128,6 @@ def check_precision(recipe: Recipe, config: Settings) -> None:
     """Raise UsageError unless the training is in float32."""
     if config.precision != "float32":
         raise UsageError(f"the recipe {recipe.name!r} trains in float32, got precision {config.precision!r}")
-
-
-def check_share(name: str, value: float) -> None:
-    """Raise UsageError unless `value` is a share in [0, 1]."""
-    check_weight(name, value)
-    if value > 1.0:
-        raise UsageError(f"{name} is a share in [0, 1], got {value!r}")
 
 
 @contextmanager

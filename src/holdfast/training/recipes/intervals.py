@@ -12,8 +12,8 @@ from holdfast.bounds.backward import Ball
 from holdfast.bounds.base import check_epsilon
 from holdfast.bounds.polytope import EVERYWHERE, check_inputs
 from holdfast.bounds.training import interval_boxes, interval_leads, trainable
-from holdfast.training.recipes.base import Step, StepLoss
-from holdfast.training.recipes.convex import check_precision, check_share, classifier_of, limits_of
+from holdfast.training.recipes.base import Step, StepLoss, check_share
+from holdfast.training.recipes.convex import check_precision, classifier_of, limits_of
 from holdfast.training.recipes.standard import WithoutNoise
 
 if TYPE_CHECKING:
