@@ -11,8 +11,10 @@ from holdfast.errors import UsageError
 from holdfast.plain import is_real, plain
 from holdfast.types import Norm
 
-# An excess over the budget of at most this share of it is float32 rounding, and is removed.
-_ROUNDING = 1e-4
+# An excess over the budget of at most this share of it is float32 rounding, and is removed; and so is one of at most
+# this share of the input, which matters for small budgets.
+_ROUNDING, _UNIT = 1e-4, 2.0**-23
+_DOUBLINGS = 12
 
 
 def distance(x: Tensor, other: Tensor, norm: Norm) -> float:
@@ -44,12 +46,30 @@ def within(x: Tensor, other: Tensor, norm: Norm, budget: float) -> Tensor | None
     found = distance(x, other, norm)
     if found <= budget:
         return other
-    if norm is Norm.L0 or not found <= budget * (1.0 + _ROUNDING):
+    if norm is Norm.L0 or not found <= budget * (1.0 + _ROUNDING) + _UNIT * distance(torch.zeros_like(x), other, norm):
         return None
-    # Remove twice the excess, so that rounding cannot put the result outside again.
-    share = max(0.0, 1.0 - 2.0 * (found - budget) / found - 2.0**-22)
-    shrunk = x + share * (other - x)
-    return shrunk if distance(x, shrunk, norm) <= budget else None
+    if norm is Norm.LINF:
+        return _clamped(x, other, budget)
+    # Remove twice the excess, and more as long as rounding puts the result outside again.
+    excess = (found - budget) / found + 2.0**-23
+    for doublings in range(1, _DOUBLINGS):
+        shrunk = x + max(0.0, 1.0 - 2.0**doublings * excess) * (other - x)
+        if distance(x, shrunk, norm) <= budget:
+            return shrunk
+    return None
+
+
+def _clamped(x: Tensor, other: Tensor, budget: float) -> Tensor:
+    """The nearest values to `other` that are within `budget` of `x`, each by itself.
+
+    To shrink the whole change would not do: in a photograph some value is always rounded the wrong way again.
+    """
+    center = x.detach().double()
+    high, low = (center + budget).to(other.dtype), (center - budget).to(other.dtype)
+    # Rounding to the dtype went the wrong way for about half of the values.
+    high = torch.where(high.double() - center > budget, high.nextafter(high.new_full((), -math.inf)), high)
+    low = torch.where(center - low.double() > budget, low.nextafter(low.new_full((), math.inf)), low)
+    return torch.minimum(torch.maximum(other, low), high)
 
 
 def check_budget(norm: Norm, budget: float) -> float:
