@@ -358,9 +358,16 @@ def test_a_bound_looks_into_a_network_of_ones_own(tmp_path: Path) -> None:
     found = hf.bound(hf.load_model(network, mean=0.4, std=0.3), "digits", "lipschitz", limit=4, progress=False)
     assert len(found.results) == 4
     assert all(each.radius is not None and each.radius > 0 for each in found.results if each.predicted is not None)
+    found = hf.bound(hf.load_model(Flat(10).eval()), "digits", "lipschitz", limit=4, progress=False)
+    assert all(each.radius is not None and each.radius > 0 for each in found.results if each.predicted is not None)
+
+    class Sorted(Flat):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x.flatten(1).sort(dim=1).values)
+
     # A network with a forward of its own could do anything between its layers.
-    with pytest.raises(UsageError, match="this bound takes networks of"):
-        hf.bound(hf.load_model(Flat(10).eval()), "digits", "lipschitz", limit=4, progress=False)
+    with pytest.raises(UsageError, match=r"this bound takes networks of.* got sort"):
+        hf.bound(hf.load_model(Sorted(10).eval()), "digits", "lipschitz", limit=4, progress=False)
 
 
 def test_a_number_between_0_and_1_is_read_as_somebody_said() -> None:
