@@ -15,7 +15,7 @@ from holdfast.bounds.margins import MarginQuotient
 from holdfast.bounds.nodes import Fixed, Scaled, Sum, Weighted
 from holdfast.bounds.norms import nonnegative_norm, spectral_norm
 from holdfast.bounds.rounding import UNDERFLOW, Reach, gamma
-from holdfast.bounds.stages import Stage, constants, slope, stages
+from holdfast.bounds.stages import Stage, constant, slope, stages
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class LipschitzQuotient(MarginQuotient):
         self.stages, self.last = stages(network)
         with torch.no_grad():
             self.norms = {each.number: _norm(each) for each in self.stages if not isinstance(each.operation, Sum)}
-            largest = constants(self.stages, lambda each: self.norms[each.number], 1.0, _rounded_up)[-1]
+            largest = constant(self.stages, lambda each: self.norms[each.number], 1.0, _rounded_up)
             weight, share = self.last.weight, 1.0 + 4.0 * gamma(self.last.in_features + 8)
             self.rows = torch.linalg.vector_norm(weight, dim=1) * share + UNDERFLOW
             apart: Tensor = torch.linalg.vector_norm(weight.unsqueeze(1) - weight.unsqueeze(0), dim=2)
