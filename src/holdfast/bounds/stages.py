@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Norm = TypeVar("Norm", float, Tensor)
 # The largest slope of each activation.
-_SLOPES: dict[type[nn.Module], float] = {nn.ReLU: 1.0, nn.Sigmoid: 0.25, nn.Tanh: 1.0}
+SLOPES: dict[type[nn.Module], float] = {nn.ReLU: 1.0, nn.Sigmoid: 0.25, nn.Tanh: 1.0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +99,7 @@ def slope(operation: Operation) -> float | None:
     windows than fit around it.
     """
     if isinstance(operation, Activation):
-        return _SLOPES[operation.kind]
+        return SLOPES[operation.kind]
     if isinstance(operation, MaxPool):
         windows = [-(-size // step) for size, step in zip(operation.kernel, operation.stride, strict=True)]
         return math.sqrt(windows[0] * windows[1]) * (1.0 + 2.0**-50)
