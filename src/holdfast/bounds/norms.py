@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _SQUARINGS = 10
 # From this Frobenius norm on, squares that are too small for float64 do not count.
 _LEAST = 2.0**-400
-# Convolutions with larger matrices are bounded frequency by frequency.
-_MOST_ENTRIES = 2**18
+# Convolutions whose matrices have more entries are bounded frequency by frequency.
+MOST_ENTRIES = 2**18
 # So many numbers are squared together.
 _NUMBERS_AT_ONCE = 2**24
 # How far torch's sine and cosine of an angle computed in float64 may be off: a few units in the last place.
@@ -30,13 +30,16 @@ _ANGLES = 2.0**-46
 _UP = 1.0 + 2.0**-50
 
 
-def spectral_norm(layer: nn.Linear | nn.Conv2d, shape: torch.Size, scale: Tensor | None = None) -> float:
+def spectral_norm(
+    layer: nn.Linear | nn.Conv2d, shape: torch.Size, scale: Tensor | None = None, most_entries: int = MOST_ENTRIES
+) -> float:
     """An upper bound on the spectral norm of a layer.
 
     Args:
         layer: in float64.
         shape: of its input.
         scale: of each of its output channels `(channels, 1, ...)`, to bound the layer and this scaling together.
+        most_entries: of the matrix of a convolution; those with more are bounded on a torus.
     """
     weight = layer.weight.detach()
     offsets = _sizes_of_offsets(weight)
@@ -49,7 +52,7 @@ def spectral_norm(layer: nn.Linear | nn.Conv2d, shape: torch.Size, scale: Tensor
     if isinstance(layer, nn.Linear):
         found = matrix_norm(weight.unsqueeze(0))
     else:
-        matrix = _matrix(layer, weight, shape)
+        matrix = _matrix(layer, weight, shape, most_entries)
         found = matrix_norm(matrix.unsqueeze(0)) if matrix is not None else _on_torus(layer, weight, shape, offsets)
     return (found + rounding) * _UP + UNDERFLOW
 
@@ -117,11 +120,11 @@ def _sizes_of_offsets(weight: Tensor) -> float:
     return float(sizes.sum()) * (1.0 + gamma(weight.numel() + 16)) + UNDERFLOW * len(sizes)
 
 
-def _matrix(layer: nn.Conv2d, weight: Tensor, shape: torch.Size) -> Tensor | None:
-    """The matrix of a convolution; None if it would be large."""
+def _matrix(layer: nn.Conv2d, weight: Tensor, shape: torch.Size, most_entries: int) -> Tensor | None:
+    """The matrix of a convolution; None if it would have more entries."""
     units = shape.numel()
     outputs = layer(torch.zeros((1, *shape), dtype=weight.dtype, device=weight.device)).numel()
-    if units * outputs > _MOST_ENTRIES:
+    if units * outputs > most_entries:
         return None
     each = torch.eye(units, dtype=weight.dtype, device=weight.device).view(units, *shape)
     return functional.conv2d(each, weight, None, layer.stride, layer.padding).flatten(1)

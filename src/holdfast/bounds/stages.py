@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Norm = TypeVar("Norm", float, Tensor)
 # The largest slope of each activation.
-_SLOPES: dict[type[nn.Module], float] = {nn.ReLU: 1.0, nn.Sigmoid: 0.25, nn.Tanh: 1.0}
+SLOPES: dict[type[nn.Module], float] = {nn.ReLU: 1.0, nn.Sigmoid: 0.25, nn.Tanh: 1.0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +44,6 @@ class Stage:
     shape: torch.Size
     operation: Operation
     scaled: Scaled | None = None
-
-    def forward(self, *x: Tensor) -> Tensor:
-        """The value that it gives."""
-        found = self.operation.forward(*x)
-        return found if self.scaled is None else self.scaled.forward(found)
 
 
 def stages(graph: Graph) -> tuple[list[Stage], nn.Linear]:
@@ -78,25 +73,23 @@ def stages(graph: Graph) -> tuple[list[Stage], nn.Linear]:
     return found[::-1], last.operation.layer
 
 
-def constants(parts: list[Stage], norm: Callable[[Stage], Norm], one: Norm, up: Callable[[Norm], Norm]) -> list[Norm]:
-    """How much each value can change per unit of L2 length of a change of the input.
+def constant(parts: list[Stage], norm: Callable[[Stage], Norm], one: Norm, up: Callable[[Norm], Norm]) -> Norm:
+    """How much what goes into the last layer can change per unit of L2 length of a change of the input.
 
     Args:
-        parts: the stages.
+        parts: the stages; the last one gives what goes into the last layer.
         norm: of a stage with one input.
         one: that of the input itself.
         up: applied to each sum and product, to round it up.
-
-    Returns:
-        The input's, and each stage's.
     """
-    known: dict[int, Norm] = {0: one}
+    known, last = {0: one}, 0
     for stage in parts:
         if isinstance(stage.operation, Sum):
             known[stage.number] = up(known[stage.inputs[0]] + known[stage.inputs[1]])
         else:
             known[stage.number] = up(known[stage.inputs[0]] * norm(stage))
-    return [known[each] for each in (0, *(stage.number for stage in parts))]
+        last = stage.number
+    return known[last]
 
 
 def slope(operation: Operation) -> float | None:
@@ -106,7 +99,7 @@ def slope(operation: Operation) -> float | None:
     windows than fit around it.
     """
     if isinstance(operation, Activation):
-        return _SLOPES[operation.kind]
+        return SLOPES[operation.kind]
     if isinstance(operation, MaxPool):
         windows = [-(-size // step) for size, step in zip(operation.kernel, operation.stride, strict=True)]
         return math.sqrt(windows[0] * windows[1]) * (1.0 + 2.0**-50)

@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
+from torch import nn
 
 from holdfast.bounds.base import Bound, Classifier, Method
 from holdfast.bounds.graph import Graph, graph
+from holdfast.bounds.layers import PlainNetwork, plain
 from holdfast.bounds.margins import MarginQuotient
 from holdfast.bounds.nodes import Fixed, Scaled, Sum, Weighted
 from holdfast.bounds.norms import nonnegative_norm, spectral_norm
 from holdfast.bounds.rounding import UNDERFLOW, Reach, gamma
-from holdfast.bounds.stages import Stage, constants, slope, stages
+from holdfast.bounds.stages import SLOPES, Stage, constant, slope, stages
+from holdfast.errors import UsageError
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 
     from holdfast.bounds.nodes import Operation
 
+# In networks without branches, a convolution's matrix has no more entries.
+_PLAIN_ENTRIES = 2**23
 # More than is lost where errors are added up in float64.
 _UP = 1.0 + 2.0**-20
 
@@ -41,8 +46,34 @@ class Lipschitz(Bound):
     assumption = "The network is computed with its stored weights in exact arithmetic."
 
     def prepare(self, classifier: Classifier) -> Method:
-        """Compute spectral norms, which takes seconds for wide layers."""
-        return LipschitzQuotient(graph(classifier))
+        """Compute spectral norms, which takes seconds for wide layers.
+
+        Networks without branches keep the norms that their runs were made with, so that these are proved again.
+        """
+        try:
+            network = plain(classifier, (nn.ReLU, nn.Sigmoid))
+        except UsageError:
+            return LipschitzQuotient(graph(classifier))
+        return MarginQuotient(network, _slopes(network))
+
+
+def _slopes(network: PlainNetwork) -> Tensor:
+    """The most that the lead of a class over another one can change per unit of L2 length, rounded up."""
+    largest = 1.0
+    for layer, shape in zip(network.hidden, network.shapes, strict=False):
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            norm = spectral_norm(layer, shape, most_entries=_PLAIN_ENTRIES)
+        else:
+            norm = SLOPES.get(type(layer), 1.0)
+        largest = _rounded_up(largest * norm)
+    return _of_leads(largest, network.last.weight)
+
+
+def _of_leads(largest: float, weight: Tensor) -> Tensor:
+    """The same, for a bound on the change of what goes into the last layer, which has these weights."""
+    apart: Tensor = torch.linalg.vector_norm(weight.unsqueeze(1) - weight.unsqueeze(0), dim=2)
+    apart = apart * (1.0 + 4.0 * gamma(weight.shape[1] + 8)) + UNDERFLOW
+    return largest * apart * (1.0 + 2.0**-50) + UNDERFLOW
 
 
 class LipschitzQuotient(MarginQuotient):
@@ -57,12 +88,10 @@ class LipschitzQuotient(MarginQuotient):
         self.stages, self.last = stages(network)
         with torch.no_grad():
             self.norms = {each.number: _norm(each) for each in self.stages if not isinstance(each.operation, Sum)}
-            largest = constants(self.stages, lambda each: self.norms[each.number], 1.0, _rounded_up)[-1]
-            weight, share = self.last.weight, 1.0 + 4.0 * gamma(self.last.in_features + 8)
-            self.rows = torch.linalg.vector_norm(weight, dim=1) * share + UNDERFLOW
-            apart: Tensor = torch.linalg.vector_norm(weight.unsqueeze(1) - weight.unsqueeze(0), dim=2)
-            slopes = largest * (apart * share + UNDERFLOW)
-        super().__init__(network, slopes * (1.0 + 2.0**-50) + UNDERFLOW)
+            largest = constant(self.stages, lambda each: self.norms[each.number], 1.0, _rounded_up)
+            share = 1.0 + 4.0 * gamma(self.last.in_features + 8)
+            self.rows = torch.linalg.vector_norm(self.last.weight, dim=1) * share + UNDERFLOW
+        super().__init__(network, _of_leads(largest, self.last.weight))
 
     def reach(self, x: Tensor) -> Reach:
         """How far the computed logits can be from exact ones.

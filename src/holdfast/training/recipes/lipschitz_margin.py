@@ -17,7 +17,7 @@ from holdfast.bounds import Classifier
 from holdfast.bounds.graph import graph
 from holdfast.bounds.nodes import Fixed, Scaled, Weighted
 from holdfast.bounds.norms import nonnegative_norm
-from holdfast.bounds.stages import Stage, constants, slope, stages
+from holdfast.bounds.stages import Stage, constant, slope, stages
 from holdfast.errors import UsageError
 from holdfast.plain import is_real, plain
 from holdfast.training.recipes.base import Step, StepLoss, check_share
@@ -98,7 +98,7 @@ class LipschitzMargin(WithoutNoise):
         """
         parts, last = stages(graph(classifier, dtype=None))
         one = last.weight.new_ones(())
-        largest = constants(parts, self._estimate, one, lambda value: value)[-1]
+        largest = constant(parts, self._estimate, one, lambda value: value)
         if self.last == "rows":
             apart = last.weight.unsqueeze(1) - last.weight.unsqueeze(0)
             # The root has no gradient at 0, which is every class's difference from itself.
