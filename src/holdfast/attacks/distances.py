@@ -48,21 +48,19 @@ def within(x: Tensor, other: Tensor, norm: Norm, budget: float) -> Tensor | None
         return other
     if norm is Norm.L0 or not found <= budget * (1.0 + _ROUNDING) + _UNIT * distance(torch.zeros_like(x), other, norm):
         return None
-    if norm is Norm.LINF:
-        return _clamped(x, other, budget)
     # Remove twice the excess, and more as long as rounding puts the result outside again.
     excess = (found - budget) / found + 2.0**-23
-    for doublings in range(1, _DOUBLINGS):
+    for doublings in range(1, 2 if norm is Norm.LINF else _DOUBLINGS):
         shrunk = x + max(0.0, 1.0 - 2.0**doublings * excess) * (other - x)
         if distance(x, shrunk, norm) <= budget:
             return shrunk
-    return None
+    return _clamped(x, other, budget) if norm is Norm.LINF else None
 
 
 def _clamped(x: Tensor, other: Tensor, budget: float) -> Tensor:
     """The nearest values to `other` that are within `budget` of `x`, each by itself.
 
-    To shrink the whole change would not do: in a photograph some value is always rounded the wrong way again.
+    To shrink the whole change does not suffice: in a photograph some value is nearly always rounded out again.
     """
     center = x.detach().double()
     high, low = (center + budget).to(other.dtype), (center - budget).to(other.dtype)
