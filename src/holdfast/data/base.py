@@ -201,8 +201,12 @@ class DataSet:
 
         Args:
             dataset: has a length, and items by number; random augmentation has to be off.
-            class_names, low, high, channels, split, source: as for `from_arrays`. Class names are those that the data
-                set has as its `classes`, if any.
+            class_names: as for `from_arrays`; by default those that the data set has as its `classes`, if any.
+            low: as for `from_arrays`.
+            high: as for `from_arrays`.
+            channels: as for `from_arrays`.
+            split: as for `from_arrays`.
+            source: as for `from_arrays`.
 
         Warns, Raises: as `from_arrays`; and DataError if an item is no such pair, or another at a second look.
         """
@@ -233,7 +237,9 @@ class DataSet:
             split: "test", "train" or "all".
             x: column of the inputs: images or arrays; by default the one that there is.
             label: column of the class indices; by default "label", "labels" or the only ClassLabel.
-            size, crop, mode: of images, as for the source `images`.
+            size: of images, as for the source `images`.
+            crop: likewise.
+            mode: likewise.
             classes: number of classes, or a file of their names.
 
         Warns:
