@@ -190,14 +190,14 @@ def test_time_that_we_were_stopped_ourselves_does_not_count() -> None:
     now = [0.0]
     watch, silence = Stopwatch(lambda: now[0]), Silence(lambda: now[0])
     silence.heard(1)
-    seen: list[tuple[list[int], list[int]]] = []
+    seen: list[tuple[dict[int, float], dict[int, float]]] = []
     for step in [*[1.0] * 29, 600.0, *[1.0] * 29]:
         now[0] += step
         seen.append((watch.late({1}), silence.late({1})))
-    assert all(each == ([], []) for each in seen)
+    assert all(each == ({}, {}) for each in seen)
     now[0] += 1.0
-    assert watch.late({1}) == [1]
-    assert watch.late(set()) == []
+    assert watch.late({1}) == {1: now[0]}
+    assert watch.late(set()) == {}
 
 
 def test_a_worker_elsewhere_that_is_silent_for_long_is_missed_and_one_that_often_is_is_not() -> None:
@@ -207,13 +207,17 @@ def test_a_worker_elsewhere_that_is_silent_for_long_is_missed_and_one_that_often
     for _ in range(20):
         now[0] += 1.0
         quick.heard(1)
-        assert (quick.late({1}), slow.late({1})) == ([], [])
+        assert (quick.late({1}), slow.late({1})) == ({}, {})
     slow.heard(1)
     for _ in range(int(stopped.SILENT_SECONDS)):
         now[0] += 1.0
-        assert (quick.late({1}), slow.late({1})) == ([], [])
+        assert (quick.late({1}), slow.late({1})) == ({}, {})
+    due = now[0]
     now[0] += 1.0
-    assert (quick.late({1}), slow.late({1})) == ([1], [])
+    assert (quick.late({1}), slow.late({1})) == ({1: due}, {})
+    assert [quick.heard_since(1, time) for time in (0.0, 20.0)] == [True, False]
+    quick.heard(1)
+    assert quick.heard_since(1, due)
 
 
 def test_samples_are_counted(tmp_path: Path) -> None:

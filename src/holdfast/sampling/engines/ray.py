@@ -249,17 +249,20 @@ class _Actors(WorkerPool):
             return
         if self._head.is_lost():
             raise HoldfastError(lost_head(self._engine.address))
-        working = set(self._news.values()) & set(self._where)
+        actors = set(self._news.values())
+        working = actors & set(self._where)
         here = {worker for worker in working if self._where[worker].node == self._node}
         stopped = {worker for worker in here if is_stopped(self._where[worker].process)}
         # Of actors on other machines, only silence is known.
-        silent = self._silence.late(working - here)
-        late = [*self._stopped.late(stopped), *silent]
-        if late and len(stopped) + len(silent) == len(self._news):
-            if len(late) == len(self._news):
-                raise HoldfastError(all_stopped(len(late)))
-            return
-        for worker in late:
+        elsewhere = working - here
+        late = {**self._stopped.late(stopped), **self._silence.late(elsewhere)}
+        if late and len(late) == len(actors):
+            raise HoldfastError(all_stopped(len(late)))
+        others = actors - stopped - set(late)
+        for worker, due in late.items():
+            # If somebody stopped all of them, not all are late at once: another one must have worked since.
+            if not any(other not in elsewhere or self._silence.heard_since(other, due) for other in others):
+                continue
             self._news = {news: each for news, each in self._news.items() if each != worker}
             self._end_actor(worker)
             yield worker, Lost(was_stopped(STOPPED_SECONDS if worker in here else SILENT_SECONDS))

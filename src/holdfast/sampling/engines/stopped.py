@@ -33,14 +33,15 @@ class Stopwatch:
         """Whether to check again."""
         return self._clock() - self._looked >= LOOK_SECONDS
 
-    def late(self, stopped: set[int]) -> list[int]:
-        """The workers that are stopped now and have been for too long."""
+    def late(self, stopped: set[int]) -> dict[int, float]:
+        """The workers that are stopped now and have been for too long, and the time since when it is too long."""
         now = self._clock()
         if now - self._looked > _ASLEEP_SECONDS:
             self._since.clear()
         self._looked = now
         self._since = {worker: self._since.get(worker, now) for worker in stopped}
-        return sorted(worker for worker, since in self._since.items() if now - since >= STOPPED_SECONDS)
+        due = {worker: since + STOPPED_SECONDS for worker, since in sorted(self._since.items())}
+        return {worker: time for worker, time in due.items() if now >= time}
 
     def forget(self, worker: int) -> None:
         """Drop a worker that has ended."""
@@ -62,15 +63,20 @@ class Silence:
         self._longest = max(self._longest, now - self._heard.get(worker, now))
         self._heard[worker] = now
 
-    def late(self, workers: set[int]) -> list[int]:
-        """Those of `workers` that have been silent for too long."""
+    def heard_since(self, worker: int, time: float) -> bool:
+        """Whether a worker has sent a message after `time`."""
+        return self._heard.get(worker, time) > time
+
+    def late(self, workers: set[int]) -> dict[int, float]:
+        """Those of `workers` that have been silent for too long, and the time since when it is too long."""
         now = self._clock()
         if now - self._looked > _ASLEEP_SECONDS:
             # Messages may have come meanwhile.
             self._heard = dict.fromkeys(self._heard, now)
         self._looked = now
         limit = max(SILENT_SECONDS, _LONGER * self._longest)
-        return sorted(worker for worker in workers if now - self._heard.get(worker, now) > limit)
+        due = {worker: self._heard.get(worker, now) + limit for worker in sorted(workers)}
+        return {worker: time for worker, time in due.items() if now > time}
 
 
 def is_stopped(process: int) -> bool:
