@@ -49,7 +49,7 @@ MEMORY = 16 * 2**30
 # The changed modules and their tests; paths within `SOURCE` and `TESTS`.
 _MARGINS = "guarantees/test_known_margins.py"
 _MASKS = ("noises/test_ablation.py", "noises/test_partition.py")
-_NOISES = ("noises/test_contract.py", "noises/test_moments.py", "noises/test_parts.py", _MARGINS)
+_NOISES = ("noises/test_contract.py", "noises/test_moments.py", "noises/test_draws.py", _MARGINS)
 _OTHER = ("noises/test_other_noises.py", *_NOISES)
 _FOLDERS = ("store/test_resumed.py", "store/test_durable.py", "store/test_store.py", "store/test_seeds.py")
 _LOOP = ("sampling/test_rng.py", "sampling/test_counts.py", "sampling/test_smoothed.py", "sampling/test_fresh.py")
@@ -92,7 +92,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
             "sampling/test_steadiness.py",
         ),
         "sampling/rng.py": _LOOP,
-        "sampling/blocks.py": ("noises/test_parts.py", *_LOOP, "sampling/test_memory.py"),
+        "noises/draws.py": ("noises/test_draws.py", *_LOOP),
     },
 }
 # Tests that take seconds or further processes, by parts of their names.

@@ -25,7 +25,8 @@ from holdfast.data.base import DataSet
 from holdfast.models.bundle import load_bundle
 from holdfast.noises.ablation import Ablation
 from holdfast.noises.base import pixel_count
-from holdfast.sampling.rng import Stream, generator
+from holdfast.noises.draws import Draws
+from holdfast.sampling.rng import Stream
 from holdfast.training.config import TrainConfig
 from holdfast.training.loop import train
 from holdfast.training.trainer import TrainProgress
@@ -86,8 +87,7 @@ def votes(model: Path, noise: Ablation, data: DataSet) -> NDArray[np.float64]:
     with torch.inference_mode():
         for row, index in enumerate(indices):
             x = torch.from_numpy(data.batch([index])[0])
-            source = generator(0, index, Stream.TRAINING_CHECK, 0, torch.device("cpu"))
-            chosen = module(noise.sample(x, _DRAWS, source)).argmax(1).numpy()
+            chosen = module(noise.sample(x, Draws(0, index, Stream.TRAINING_CHECK, _DRAWS))).argmax(1).numpy()
             counts[row] = np.bincount(chosen, minlength=len(data.class_names))
     return counts / _DRAWS
 

@@ -36,16 +36,18 @@ from holdfast.models.backends.torch_eager import TorchEager
 from holdfast.models.normalization import Normalization
 from holdfast.noises.ablation import Ablation
 from holdfast.noises.base import Noise
+from holdfast.noises.draws import Draws
 from holdfast.noises.gaussian import Gaussian
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.counts import MonteCarlo
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.procedure import Burst
-from holdfast.sampling.rng import BLOCK
 from holdfast.types import Example
 from holdfast.workflows.setup import Setup
 
 PRECISIONS = TorchEager.precisions
+# Samples of a quick look.
+SOME = 64
 CLASSES = 10
 # Network, noise, shape of an input, inputs, samples of each.
 UNTRAINED: tuple[tuple[str, Noise, tuple[int, int, int], int, int], ...] = (
@@ -140,12 +142,11 @@ def trained(model: str, precision: str) -> Case:
 
 def too_slow(case: Case) -> float | None:
     """Samples a second, if these are fewer than a tenth of what the network does in float32."""
-    x, source = torch.from_numpy(case.examples[0].x), torch.Generator().manual_seed(0)
-    noisy = case.noise.sample(x, BLOCK, source)
+    noisy = case.noise.sample(torch.from_numpy(case.examples[0].x), Draws(0, 0, 0, SOME))
     case.reference(noisy)
     start = time.perf_counter()
     case.reference(noisy)
-    return found_slow(case.network, noisy, BLOCK / (time.perf_counter() - start))
+    return found_slow(case.network, noisy, SOME / (time.perf_counter() - start))
 
 
 def cases_of(given: argparse.Namespace, precision: str) -> Iterator[Case]:
@@ -173,7 +174,7 @@ def main() -> None:
         for precision in [given.precision] if given.precision else PRECISIONS:
             for case in cases_of(given, precision):
                 if given.smoke:
-                    case = replace(case, examples=case.examples[:3], samples=BLOCK)
+                    case = replace(case, examples=case.examples[:3], samples=SOME)
                 slow = too_slow(case)
                 if slow is None:
                     print(measure(case, given.repetitions), flush=True)

@@ -28,13 +28,15 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from holdfast.errors import HoldfastError
 from holdfast.models.backends import PRECISIONS, Calibration, Job, backend_names, prepare, usable
+from holdfast.noises.draws import Draws
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.procedure import Burst
-from holdfast.sampling.rng import BLOCK
 from holdfast.types import Example
 
 CPU = torch.device("cpu")
+# Samples of a quick look, and the least number of one image.
+SOME = 64
 # Beyond this multiple of torch's own products, these say nothing about the processor.
 _NO_CEILING = 4.0
 # For the smallest case, in seconds: every backend except the one that takes a compiler.
@@ -102,8 +104,9 @@ class Bench:
 
     def noisy(self, copies: int) -> Tensor:
         """Noisy copies of each image, `(images * copies, *noisy event)`."""
-        source = torch.Generator().manual_seed(2)
-        return torch.cat([self.case.noise.sample(torch.from_numpy(x.x), copies, source) for x in self.examples])
+        draws = [Draws(2, number, 0, copies) for number in range(len(self.examples))]
+        inputs = [torch.from_numpy(x.x) for x in self.examples]
+        return torch.cat([self.case.noise.sample(x, some) for x, some in zip(inputs, draws, strict=True)])
 
     def rows(self, chosen: list[tuple[str, str]]) -> list[Row]:
         """Every requested backend and precision that is available here."""
@@ -125,17 +128,17 @@ class Bench:
 
     def prepare(self, row: Row, plain: float) -> None:
         """Find out how many samples of a row to time, or that it is too slow to be timed."""
-        row.too_slow = found_slow(row.timed, self.noisy(7)[:BLOCK], plain)
+        row.too_slow = found_slow(row.timed, self.noisy(7)[:SOME], plain)
         if row.too_slow is None:
-            self.run(row.classifier, BLOCK)
-            each = self.run(row.classifier, BLOCK)
+            self.run(row.classifier, SOME)
+            each = self.run(row.classifier, SOME)
             if each * plain <= 1.0:
                 each = self.run(row.classifier, self.case.batch)
                 row.samples = max(self.case.batch, round(self.seconds / each / self.case.batch) * self.case.batch)
                 return
             if each * plain <= HOPELESS:
                 # Slower than the loop: do not wait for full batches.
-                row.samples = max(BLOCK, round(self.seconds / each / BLOCK) * BLOCK)
+                row.samples = max(SOME, round(self.seconds / each / SOME) * SOME)
                 return
             row.too_slow = 1.0 / each
         print(f"  ({row.name} {row.precision} {slow_words(row)})", flush=True)
@@ -156,7 +159,7 @@ class Bench:
 
     def measure(self, rows: list[Row], operations: float) -> None:
         """Measure all rows in rounds, and print the ceilings of each round."""
-        first = self.plain_speed(min(BLOCK, self.case.loop_batch))
+        first = self.plain_speed(min(SOME, self.case.loop_batch))
         for row in rows:
             self.prepare(row, first)
         rows = [row for row in rows if row.too_slow is None]
@@ -176,9 +179,9 @@ class Bench:
 
 
 def shares(samples: int) -> tuple[int, int]:
-    """Images, and samples of each, that make `samples` or a few more: whole blocks, as certificates nearly are."""
-    chosen = max(1, min(IMAGES, samples // BLOCK))
-    return chosen, -(-samples // (chosen * BLOCK)) * BLOCK
+    """Images, and samples of each, that make `samples` or a few more: as many of each."""
+    chosen = max(1, min(IMAGES, samples // SOME))
+    return chosen, -(-samples // (chosen * SOME)) * SOME
 
 
 def slow_words(row: Row) -> str:

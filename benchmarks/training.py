@@ -28,6 +28,7 @@ from torch.utils.data import DataLoader, Dataset
 from holdfast.data.base import DataSet
 from holdfast.models.bundle import BundleInfo
 from holdfast.noises.base import Noise
+from holdfast.noises.draws import Draws
 from holdfast.training.config import TrainConfig
 from holdfast.training.loop import train
 from holdfast.training.trainer import TrainProgress
@@ -87,14 +88,13 @@ def plain(info: BundleInfo, noise: Noise, config: TrainConfig, pictures: Picture
         optimizer: torch.optim.Optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     else:
         optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, nesterov=True, weight_decay=5e-4)
-    source = torch.Generator().manual_seed(0)
     start = 0.0
     for number, (x, labels) in enumerate(DataLoader(pictures, batch_size=config.batch_size, shuffle=True)):
         if number == _UNTIMED:
             start = time.perf_counter()
         if number == _UNTIMED + steps:
             break
-        logits = model(noise.apply(x, noise.draw(x[0], len(x), source)))
+        logits = model(noise.apply(x, noise.draw(x[0], Draws(0, 0, 0, len(x), number * config.batch_size))))
         loss = cross_entropy(logits, labels)
         optimizer.zero_grad()
         torch.autograd.backward(loss)

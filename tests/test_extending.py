@@ -96,7 +96,7 @@ def test_help_and_lists_name_what_the_package_brings(site: Path, tmp_path: Path)
 
 def test_the_noise_takes_the_tests_of_all_noises(site: Path) -> None:
     """Nothing is changed for it: the contract tests find it in the registry."""
-    files = ("tests/noises/test_contract.py", "tests/noises/test_parts.py", "tests/sampling/test_channel_layouts.py")
+    files = ("tests/noises/test_contract.py", "tests/noises/test_draws.py", "tests/sampling/test_channel_layouts.py")
     found = brought.python(
         site,
         ROOT,

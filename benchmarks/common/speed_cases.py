@@ -12,6 +12,7 @@ from holdfast.models.architectures.base import build
 from holdfast.models.normalization import Normalization
 from holdfast.noises.ablation import Ablation
 from holdfast.noises.base import Noise
+from holdfast.noises.draws import Draws
 from holdfast.noises.gaussian import Gaussian
 from holdfast.types import Example
 
@@ -62,11 +63,12 @@ def network_for(name: str, case: Case, examples: list[Example], device: str = "c
     shape = case.noise.noisy_shape(case.shape)
     scale = None if shape[0] != 3 else (0.5,) * 3
     network = nn.Sequential(Normalization(scale, scale, 3), build(name, shape, case.classes)).to(device)
-    source = torch.Generator().manual_seed(1)
     copies = 8 if case.shape[1] > 64 else 32
     if case.steps:
-        return _trained(network, case, examples, source, device)
-    noisy = torch.cat([case.noise.sample(torch.from_numpy(each.x), copies, source) for each in examples]).to(device)
+        return _trained(network, case, examples, device)
+    noisy = torch.cat(
+        [case.noise.sample(torch.from_numpy(x.x), Draws(1, number, 0, copies)) for number, x in enumerate(examples)]
+    ).to(device)
     with torch.no_grad():
         network.train()
         for part in torch.split(noisy[torch.randperm(len(noisy))], 40):
@@ -89,14 +91,14 @@ def network_for(name: str, case: Case, examples: list[Example], device: str = "c
     return network
 
 
-def _trained(
-    network: nn.Module, case: Case, examples: list[Example], source: torch.Generator, device: str
-) -> nn.Module:
+def _trained(network: nn.Module, case: Case, examples: list[Example], device: str) -> nn.Module:
     """Train on a few images under noise, until most copies are distinguished."""
     optimizer = torch.optim.Adam(network.parameters(), 2e-3)
     labels = torch.arange(IMAGES).repeat_interleave(6).to(device)
-    for _ in range(case.steps):
-        noisy = torch.cat([case.noise.sample(torch.from_numpy(each.x), 6, source) for each in examples]).to(device)
+    for step in range(case.steps):
+        some = [Draws(2, number, 0, 6, 6 * step) for number in range(len(examples))]
+        copies = [case.noise.sample(torch.from_numpy(x.x), each) for x, each in zip(examples, some, strict=True)]
+        noisy = torch.cat(copies).to(device)
         loss = nn.functional.cross_entropy(network(noisy), labels)
         optimizer.zero_grad()
         torch.autograd.backward(loss)

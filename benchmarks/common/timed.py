@@ -10,10 +10,11 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from torch import Generator, Tensor
+    from torch import Tensor
 
     from holdfast.models.backends import Backend
     from holdfast.noises.base import Noise
+    from holdfast.noises.draws import Draws
 
 # A backend that takes more than this many times the plain loop's time is useless and not measured further.
 HOPELESS = 10.0
@@ -72,14 +73,14 @@ class TimedNoise:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._noise, name)
 
-    def draw(self, x: Tensor, num: int, generator: Generator) -> Tensor:
-        return cast("Tensor", self._timed(self._noise.draw, x, num, generator))
+    def draw(self, x: Tensor, draws: Draws) -> Tensor:
+        return cast("Tensor", self._timed(self._noise.draw, x, draws))
 
-    def apply(self, x: Tensor, draws: Tensor) -> Tensor:
-        return cast("Tensor", self._timed(self._noise.apply, x, draws))
+    def apply(self, x: Tensor, randomness: Tensor) -> Tensor:
+        return cast("Tensor", self._timed(self._noise.apply, x, randomness))
 
-    def sample_into(self, noisy: Tensor, x: Tensor, generator: Generator) -> None:
-        self._timed(self._noise.sample_into, noisy, x, generator)
+    def sample_into(self, noisy: Tensor, x: Tensor, draws: Draws) -> None:
+        self._timed(self._noise.sample_into, noisy, x, draws)
 
     def _timed(self, function: Callable[..., Any], *arguments: Any) -> Any:
         wait_for(self.device)

@@ -14,10 +14,12 @@ from victims import Victim, made, magnitudes
 from holdfast.attacks import Access, Check, PlainTarget, Problem, SmoothedTarget, Verdict, verify
 from holdfast.attacks.target import ABSTAINS, MOST_LEVEL, Answers, Queries, Target
 from holdfast.errors import UsageError
+from holdfast.noises.draws import Draws
 from holdfast.noises.gaussian import Gaussian
 from holdfast.noises.lattice_gaussian import LatticeGaussian
 from holdfast.noises.partition import Partition
 from holdfast.sampling.classifier import VotingClassifier
+from holdfast.sampling.rng import Stream
 from holdfast.stats.binomial import lower_bound
 from holdfast.types import Counts, Norm
 
@@ -168,7 +170,7 @@ def test_soft_votes_are_the_logarithm_of_the_mean_prediction(gaussian: Victim) -
     target = gaussian.target(soft_samples=7)
     x = gaussian.image(0)[0].unsqueeze(0).requires_grad_()
     logits = target.logits(x)
-    draws = target.noise.draw(x[0].detach(), 7, torch.Generator().manual_seed(target.seed))
+    draws = target.noise.draw(x[0].detach(), Draws(target.seed, 0, Stream.ATTACK, 7))
     mean = gaussian.module(x.detach() + draws).softmax(1).mean(0)
     torch.testing.assert_close(logits[0].exp(), mean)
     assert logits.sum().requires_grad

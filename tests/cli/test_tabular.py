@@ -13,6 +13,7 @@ import torch
 from program import Call
 
 import holdfast as hf
+from holdfast.noises.draws import Draws
 from holdfast.store.run import VoteRecord, read_run
 
 TABLE = "csv:{folder}/breast.csv,label=target"
@@ -37,8 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     noises = {"2": hf.Ablation(2, null="mean", fill=(0.0,)), "3": hf.Ablation(3, null="mean", fill=(0.0,)),
               "l2": hf.Gaussian(20.0)}  # fmt: skip
     for name, noise in noises.items():
-        source = torch.Generator().manual_seed(0)
-        noisy = torch.cat([noise.sample(each, 20, source) for each in x]).numpy()
+        noisy = torch.cat([noise.sample(each, Draws(0, row, 0, 20)) for row, each in enumerate(x)]).numpy()
         forest = RandomForestClassifier(15, min_samples_leaf=3, random_state=0)
         skops.dump(forest.fit(noisy, names[np.repeat(train.labels, 20)]), place / f"{name}.skops")
     return place

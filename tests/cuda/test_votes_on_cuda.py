@@ -17,6 +17,7 @@ from holdfast.models.architectures.base import build
 from holdfast.models.backends import Job, prepare, usable
 from holdfast.models.normalization import Normalization
 from holdfast.noises.base import Noise
+from holdfast.noises.draws import Draws
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.procedure import Burst, Certify
@@ -132,7 +133,7 @@ def test_the_same_blocks_have_the_votes_of_the_processor() -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_same_noise_has_the_votes_of_the_processor_but_for_near_ties(backend: str, precision: str) -> None:
     noise, x = hf.Gaussian(0.5), torch.from_numpy(examples(1)[0].x)
-    noisy = noise.sample(x, 512, torch.Generator().manual_seed(0))
+    noisy = noise.sample(x, Draws(0, 0, 0, 512))
     module = network(noise)
     found = {}
     with computing(1):

@@ -28,7 +28,7 @@ from holdfast.sampling.engines.processes import ProcessesEngine
 SIDE = 8
 BATCH = 64
 # So small that an honest classifier, with noise that differs from one processor to another, is not the false one.
-N0, N, ALPHA, SEED = 100, 2000, 1e-5, 6
+N0, N, ALPHA, SEED = 100, 2000, 1e-5, 7
 INPUTS = 6
 BRIGHT = 0.95
 # Certificates of a rounded Gaussian are about rounded inputs: where the answer changes is known as closely as this.

@@ -21,6 +21,7 @@ from itertools import combinations, product
 import numpy as np
 import pytest
 import torch
+from noise_cases import draws
 from scipy.optimize import minimize_scalar
 from scipy.special import ndtr
 from torch import Tensor
@@ -74,13 +75,10 @@ class Case:
     def shape(self) -> tuple[int, ...]:
         return tuple(self.x.shape)
 
-    def count(self, noise: Noise, x: Tensor, draws: int, seed: int) -> Counts:
+    def count(self, noise: Noise, x: Tensor, num: int, seed: int) -> Counts:
         """Votes under a noise at an input."""
-        generator = torch.Generator().manual_seed(seed)
-        hits = 0
-        for first in range(0, draws, AT_ONCE):
-            hits += int(self.votes(noise.sample(x, min(AT_ONCE, draws - first), generator)).sum())
-        return Counts((draws - hits, hits))
+        hits = sum(int(self.votes(noise.sample(x, some)).sum()) for some in draws(num, seed).parts(AT_ONCE))
+        return Counts((num - hits, hits))
 
     def share(self, x: Tensor) -> Fraction | None:
         """The probability of class 1 at an input, exactly; None where the noise has no end of realizations."""

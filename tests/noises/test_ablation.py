@@ -7,6 +7,7 @@ from math import comb
 
 import pytest
 import torch
+from noise_cases import draws
 
 from holdfast.errors import UsageError
 from holdfast.noises.ablation import Ablation, delta, levine
@@ -63,7 +64,7 @@ def test_radius_at_the_threshold_itself_is_not_certified() -> None:
 
 def test_masks_keep_exactly_k_pixels_and_all_channels_together() -> None:
     x = torch.rand(3, 6, 5)
-    noisy = Ablation(7).sample(x, 200, torch.Generator().manual_seed(0))
+    noisy = Ablation(7).sample(x, draws(200, 0))
     kept = (noisy[:, :3] + noisy[:, 3:]).round()
     assert torch.equal(kept.amax(1), kept.amin(1))
     assert (kept[:, 0].sum((1, 2)) == 7).all()
@@ -71,9 +72,9 @@ def test_masks_keep_exactly_k_pixels_and_all_channels_together() -> None:
 
 def test_null_is_a_pair_of_zeros_distinct_from_every_colour() -> None:
     x = torch.tensor([[[0.0, 0.5, 1.0, 0.25]]])
-    everything = Ablation(4).sample(x, 1, torch.Generator().manual_seed(0))[0]
+    everything = Ablation(4).sample(x, draws(1, 0))[0]
     assert everything.tolist() == [[[0.0, 0.5, 1.0, 0.25]], [[1.0, 0.5, 0.0, 0.75]]]
-    one = Ablation(1).sample(x, 1, torch.Generator().manual_seed(0))[0]
+    one = Ablation(1).sample(x, draws(1, 0))[0]
     assert int((one.sum(0) == 1).sum()) == 1
     assert int((one.sum(0) == 0).sum()) == 3
 
@@ -81,13 +82,13 @@ def test_null_is_a_pair_of_zeros_distinct_from_every_colour() -> None:
 def test_colour_channels_come_before_their_complements() -> None:
     """Levine & Feizi 2020: (red, green, blue, 1 - red, 1 - green, 1 - blue)."""
     x = torch.tensor([0.1, 0.2, 0.3]).view(3, 1, 1)
-    noisy = Ablation(1).sample(x, 1, torch.Generator().manual_seed(0))[0].flatten()
+    noisy = Ablation(1).sample(x, draws(1, 0))[0].flatten()
     assert torch.allclose(noisy, torch.tensor([0.1, 0.2, 0.3, 0.9, 0.8, 0.7]))
 
 
 def test_mean_encoding_puts_the_fill_value_of_each_channel() -> None:
     noise = Ablation(1, null="mean").fitted((0.1, 0.2, 0.3))
-    noisy = noise.sample(torch.ones(3, 2, 2), 1, torch.Generator().manual_seed(0))[0]
+    noisy = noise.sample(torch.ones(3, 2, 2), draws(1, 0))[0]
     for channel, fill in enumerate((0.1, 0.2, 0.3)):
         values = noisy[channel].flatten().tolist()
         assert sorted(values)[:3] == pytest.approx([fill] * 3)
@@ -102,7 +103,7 @@ def test_normalized_encoding_is_that_of_the_normalized_image() -> None:
     noise, x = Ablation(9, null="normalized").fitted(MEAN, DEVIATION), torch.rand(4, 3, 6, 5)
     noise.check_inputs((3, 6, 5), 0.0, 1.0)
     assert noise.noisy_shape((3, 6, 5)) == (6, 6, 5)
-    places = noise.draw(x[0], 4, torch.Generator().manual_seed(0))
+    places = noise.draw(x[0], draws(4, 0))
     mean, deviation = (torch.tensor(each).view(1, 3, 1, 1) for each in (MEAN, DEVIATION))
     normalized = (x - mean) / deviation
     expected = torch.cat([normalized, 1.0 - normalized], dim=1)
@@ -144,7 +145,7 @@ def test_settings_that_cannot_be_right_are_refused() -> None:
 
 def test_pictures_of_normalized_images_have_the_colours_of_the_image() -> None:
     noise, x = Ablation(3, null="normalized").fitted(MEAN, DEVIATION), torch.rand(3, 4, 4)
-    noisy = noise.sample(x, 1, torch.Generator().manual_seed(0))[0].numpy()
+    noisy = noise.sample(x, draws(1, 0))[0].numpy()
     picture = noise.render(noisy)
     kept = (noisy != 0).any(0)
     colours = (x.permute(1, 2, 0).numpy() * 255).round()
@@ -156,7 +157,7 @@ def test_pictures_of_normalized_images_have_the_colours_of_the_image() -> None:
 
 def test_pictures_show_null_in_a_colour_of_its_own() -> None:
     noise = Ablation(2)
-    noisy = noise.sample(torch.zeros(1, 4, 4), 1, torch.Generator().manual_seed(0))[0].numpy()
+    noisy = noise.sample(torch.zeros(1, 4, 4), draws(1, 0))[0].numpy()
     picture = noise.render(noisy)
     colours = Counter(tuple(pixel) for pixel in picture.reshape(-1, 3).tolist())
     assert colours[(0, 0, 0)] == 2

@@ -5,7 +5,7 @@ from dataclasses import FrozenInstanceError, fields
 import numpy as np
 import pytest
 import torch
-from noise_cases import others
+from noise_cases import draws, others
 
 from holdfast.errors import UsageError
 from holdfast.noises.ablation import Ablation
@@ -53,13 +53,9 @@ CASES = [
 CASES += [(noise, (1, 8, 8)) for noise in others(noise for noise, _ in CASES)]
 
 
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
 def some_input(*shape: int) -> torch.Tensor:
     """An 8-bit input in [0, 1]."""
-    return torch.randint(0, 256, shape, generator=generator(1)) / 255
+    return torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(1)) / 255
 
 
 def test_every_noise_has_an_example() -> None:
@@ -70,18 +66,18 @@ def test_every_noise_has_an_example() -> None:
 def test_sample_has_the_promised_shape_and_leaves_the_input_alone(noise: Noise, shape: tuple[int, ...]) -> None:
     x = some_input(*shape)
     before = x.clone()
-    noisy = noise.sample(x, 6, generator())
+    noisy = noise.sample(x, draws(6))
     assert noisy.shape == (6, *noise.noisy_shape(shape))
     assert noisy.dtype == x.dtype
     assert torch.equal(x, before)
 
 
 @pytest.mark.parametrize(("noise", "shape"), CASES, ids=str)
-def test_the_generator_is_the_only_source_of_randomness(noise: Noise, shape: tuple[int, ...]) -> None:
+def test_the_draws_are_the_only_source_of_randomness(noise: Noise, shape: tuple[int, ...]) -> None:
     x = some_input(*shape)
-    assert torch.equal(noise.sample(x, 4, generator(3)), noise.sample(x, 4, generator(3)))
+    assert torch.equal(noise.sample(x, draws(4, 3)), noise.sample(x, draws(4, 3)))
     if noise != Ablation(35):
-        assert not torch.equal(noise.sample(x, 4, generator(3)), noise.sample(x, 4, generator(4)))
+        assert not torch.equal(noise.sample(x, draws(4, 3)), noise.sample(x, draws(4, 4)))
 
 
 @pytest.mark.parametrize(("noise", "shape"), CASES, ids=str)
@@ -90,22 +86,22 @@ def test_samples_are_the_same_written_in_place(noise: Noise, shape: tuple[int, .
     x = some_input(*shape)
     before = x.clone()
     noisy = torch.full((num, *noise.noisy_shape(shape)), float("nan"))
-    noise.sample_into(noisy, x, generator(3))
-    assert torch.equal(noisy, noise.sample(x, num, generator(3)))
-    assert torch.equal(noisy, noise.apply(x.unsqueeze(0), noise.draw(x, num, generator(3))))
+    noise.sample_into(noisy, x, draws(num, 3))
+    assert torch.equal(noisy, noise.sample(x, draws(num, 3)))
+    assert torch.equal(noisy, noise.apply(x.unsqueeze(0), noise.draw(x, draws(num, 3))))
     assert torch.equal(x, before)
 
 
 @pytest.mark.parametrize(("noise", "shape"), CASES, ids=str)
 def test_draws_do_not_depend_on_the_input_values(noise: Noise, shape: tuple[int, ...]) -> None:
     zeros, others = torch.zeros(shape), some_input(*shape)
-    assert torch.equal(noise.draw(zeros, 4, generator(3)), noise.draw(others, 4, generator(3)))
+    assert torch.equal(noise.draw(zeros, draws(4, 3)), noise.draw(others, draws(4, 3)))
 
 
 @pytest.mark.parametrize(("noise", "shape"), CASES, ids=str)
 def test_one_draw_for_a_batch_is_shared_by_all_its_inputs(noise: Noise, shape: tuple[int, ...]) -> None:
     x = some_input(3, *shape)
-    draw = noise.draw(x[0], 1, generator())
+    draw = noise.draw(x[0], draws(1))
     together = noise.apply(x, draw)
     for row in range(3):
         assert torch.equal(together[row], noise.apply(x[row : row + 1], draw)[0])
@@ -126,7 +122,7 @@ def test_frozen(noise: Noise, shape: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize(("noise", "shape"), [case for case in CASES if len(case[1]) == 3], ids=str)
 def test_pictures_are_bytes_in_colour(noise: Noise, shape: tuple[int, ...]) -> None:
-    noisy = noise.sample(some_input(*shape), 1, generator())[0].numpy()
+    noisy = noise.sample(some_input(*shape), draws(1))[0].numpy()
     picture = noise.render(noisy)
     assert picture.shape == (*shape[1:], 3)
     assert picture.dtype == np.uint8

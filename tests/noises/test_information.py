@@ -14,6 +14,7 @@ from itertools import combinations, product
 from typing import TYPE_CHECKING
 
 import pytest
+from noise_cases import draws
 
 from holdfast.noises.ablation import Ablation
 from holdfast.noises.uniform_flip import UniformFlip
@@ -152,7 +153,7 @@ def test_equation_23_is_what_the_noise_draws(kappa: Fraction, values: int) -> No
 
     pixel = one(kappa, values)
     assert sum(pixel.values()) == 1
-    noisy = UniformFlip(float(kappa), values).sample(torch.zeros(1, 100, 100), 8, torch.Generator().manual_seed(1))
+    noisy = UniformFlip(float(kappa), values).sample(torch.zeros(1, 100, 100), draws(8, 1))
     for value in range(values):
         share = float(((noisy * (values - 1)).round() == value).double().mean())
         expected = float(pixel[0, value] * values)

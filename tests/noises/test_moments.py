@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from noise_cases import draws
 from scipy.stats import norm
 from torch import Tensor
 
@@ -211,7 +212,7 @@ WRONG = [(noise, wrong) for noise, several in CASES.items() for wrong in several
 
 
 def sampled(noise: Noise) -> Tensor:
-    return noise.sample(torch.full((FEATURES,), VALUE), DRAWS, torch.Generator().manual_seed(20))
+    return noise.sample(torch.full((FEATURES,), VALUE), draws(DRAWS, 20))
 
 
 def test_every_noise_has_moments_and_a_wrong_one() -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from noise_cases import draws
 from scipy.stats import chisquare, kstest
 
 import holdfast as hf
@@ -23,10 +24,6 @@ from holdfast.noises.uniform_flip import UniformFlip, lee, surviving, threshold
 from holdfast.types import ClassBounds
 
 SHAPE = (1, 8, 8)
-
-
-def source(seed: int = 3) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def two_class(p: float) -> ClassBounds:
@@ -45,7 +42,7 @@ def test_laplace_radii_are_finite_for_the_smallest_rival():
 )
 def test_additive_noise_has_its_distribution(noise, distribution: str, arguments: tuple[float, float]) -> None:
     """Kolmogorov-Smirnov on 64,000 values; the failure rate of this test is 1e-4, and its seed is fixed."""
-    values = noise.sample(torch.zeros(SHAPE), 1000, source()).flatten().double().numpy()
+    values = noise.sample(torch.zeros(SHAPE), draws(1000, 3)).flatten().double().numpy()
     assert kstest(values, distribution, arguments).pvalue > 1e-4
 
 
@@ -167,7 +164,7 @@ def test_channels_are_flipped_apart() -> None:
     """Chi-square over the 27 colours of 3 levels and 3 channels; failure rate 1e-4, fixed seed."""
     noise, kept = ChannelFlip(0.4, levels=3), (0, 2, 1)
     x = torch.tensor(kept).view(3, 1, 1) / 2
-    steps = (noise.sample(x, 60_000, source()) * 2).round().long().flatten(1)
+    steps = (noise.sample(x, draws(60_000, 3)) * 2).round().long().flatten(1)
     counts = np.bincount((steps * torch.tensor([1, 3, 9])).sum(1).numpy(), minlength=27)
     colours = [(code % 3, code // 3 % 3, code // 9) for code in range(27)]
     shares = [math.prod(0.4 if a == b else 0.3 for a, b in zip(colour, kept, strict=True)) for colour in colours]
@@ -183,7 +180,7 @@ def test_flips_keep_pixels_with_probability_kappa_and_are_uniform_otherwise() ->
     """Chi-square over the 8 colours of 2 levels and 3 channels; failure rate 1e-4, fixed seed."""
     noise = UniformFlip(0.4, levels=2)
     x = torch.tensor([0.0, 1.0, 1.0]).view(3, 1, 1)
-    noisy = noise.sample(x, 40_000, source()).long().flatten(1)
+    noisy = noise.sample(x, draws(40_000, 3)).long().flatten(1)
     codes = (noisy * torch.tensor([1, 2, 4])).sum(1)
     counts = np.bincount(codes.numpy(), minlength=8)
     expected = [0.4 if code == 0 * 1 + 1 * 2 + 1 * 4 else 0.6 / 7 for code in range(8)]
@@ -192,10 +189,10 @@ def test_flips_keep_pixels_with_probability_kappa_and_are_uniform_otherwise() ->
 
 def test_flipped_pixels_stay_on_the_grid_and_never_keep_their_value_by_a_flip() -> None:
     noise = UniformFlip(0.3, levels=17)
-    x = torch.randint(0, 17, SHAPE, generator=source(1)) / 16
-    noisy = noise.sample(x, 500, source())
+    x = torch.randint(0, 17, SHAPE, generator=torch.Generator().manual_seed(1)) / 16
+    noisy = noise.sample(x, draws(500, 3))
     assert torch.equal((noisy * 16).round(), noisy * 16)
-    steps = noise.draw(x, 500, source())
+    steps = noise.draw(x, draws(500, 3))
     assert torch.equal((noisy == x).flatten(1), steps == 0)
     assert float((steps == 0).double().mean()) == pytest.approx(0.3, abs=0.01)
 
@@ -210,7 +207,7 @@ def test_information_of_an_ablated_and_of_a_flipped_image() -> None:
 
 def test_inputs_off_the_grid_are_refused() -> None:
     with pytest.raises(InputError, match="values must be multiples of 1/255"):
-        UniformFlip(0.5).sample(torch.full(SHAPE, 0.5), 2, source())
+        UniformFlip(0.5).sample(torch.full(SHAPE, 0.5), draws(2, 3))
     with pytest.raises(UsageError, match="inputs on a grid in"):
         UniformFlip(0.5).check_inputs(SHAPE, 0.0, 255.0)
 
@@ -246,7 +243,7 @@ def test_pixels_with_more_values_than_can_be_drawn_are_refused(levels: int, chan
     with pytest.raises(UsageError, match=words):
         noise.check_inputs(shape, 0.0, 1.0)
     with pytest.raises(UsageError, match=words):
-        noise.sample(torch.zeros(shape), 2, torch.Generator().manual_seed(0))
+        noise.sample(torch.zeros(shape), draws(2, 0))
     smoothed = hf.SmoothedClassifier(lambda z: z.flatten(1)[:, :2], noise, 2, batch_size=64)
     with pytest.raises(UsageError, match=words):
         smoothed.certify(torch.zeros(1, *shape), n=10, alpha=0.1)
@@ -257,7 +254,7 @@ def test_pixels_with_as_many_values_as_can_be_drawn_have_all_of_them(levels: int
     noise = UniformFlip(0.01, levels)
     x = torch.zeros(channels, 4, 4)
     noise.check_inputs(tuple(x.shape), 0.0, 1.0)
-    noisy = noise.sample(x, 64, torch.Generator().manual_seed(0))
+    noisy = noise.sample(x, draws(64, 0))
     # Each channel is 0 once in `levels` times: also the last one, the highest digit of the step.
     zero = (noisy == 0).double().mean(dim=(0, 2, 3))
     deviation = (1 / levels * (1 - 1 / levels) / (64 * 16)) ** 0.5

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from noise_cases import draws
 
 from holdfast.attacks.distances import distance
 from holdfast.execution.smoothed import SmoothedClassifier
@@ -46,7 +47,7 @@ def test_each_noise_is_drawn_and_what_is_kept_is_whole_positions(noise: Noise, s
         pytest.skip("one fill value for each of two channels")
     # On the grid of two levels, and nowhere the value of NULL.
     x = torch.ones(shape)
-    noisy = noise.sample(x, 6, torch.Generator().manual_seed(0))
+    noisy = noise.sample(x, draws(6, 0))
     assert tuple(noisy.shape) == (6, *noise.noisy_shape(shape))
     if isinstance(noise, Ablation | Partition):
         kept = noisy.view(6, -1, pixel_count(shape))[:, :channels] == 1.0

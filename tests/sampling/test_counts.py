@@ -9,11 +9,12 @@ from holdfast.errors import ClassifierError, UsageError
 from holdfast.estimators import FixedSize, TopTwo
 from holdfast.noises.ablation import Ablation
 from holdfast.noises.base import Noise
+from holdfast.noises.draws import Draws
 from holdfast.noises.gaussian import Gaussian
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.counts import MonteCarlo
 from holdfast.sampling.procedure import Burst, Certify, Procedure, Votes
-from holdfast.sampling.rng import BLOCK, Stream, generator
+from holdfast.sampling.rng import Stream
 from holdfast.types import Counts, Example
 
 CPU = torch.device("cpu")
@@ -36,7 +37,7 @@ def counted(
 
 
 @pytest.mark.parametrize("noise", [Gaussian(0.5), Ablation(5)], ids=str)
-@pytest.mark.parametrize("batch_size", [1, 7, BLOCK, 100, 5000])
+@pytest.mark.parametrize("batch_size", [1, 7, 64, 100, 5000])
 def test_counts_do_not_depend_on_the_batch_size(noise: Noise, batch_size: int) -> None:
     procedure = Certify(30, FixedSize(150, 0.01))
     assert counted(noise, procedure, batch_size) == counted(noise, procedure, 333)
@@ -50,17 +51,16 @@ def test_counts_do_not_depend_on_order_or_company() -> None:
         assert counted(Gaussian(0.5), procedure, 64, [example]) == {example.index: together[example.index]}
 
 
-def test_counts_are_those_of_a_plain_loop_over_the_keyed_blocks() -> None:
-    """The baseline: one input at a time, block by block, argmax, count."""
+def test_counts_are_those_of_a_plain_loop_over_the_keyed_draws() -> None:
+    """The baseline: one input at a time, draw by draw, argmax, count."""
     result = counted(Gaussian(0.5), Certify(70, FixedSize(200, 0.01)), 50)
     for example in examples():
         for stream, n in ((Stream.SELECTION, 70), (Stream.ESTIMATION, 200)):
             votes: list[int] = []
-            for block in range(-(-n // BLOCK)):
-                source = generator(5, example.index, stream, block, CPU)
-                copies = Gaussian(0.5).sample(torch.from_numpy(example.x), BLOCK, source)
+            for draw in range(n):
+                copies = Gaussian(0.5).sample(torch.from_numpy(example.x), Draws(5, example.index, stream, 1, draw))
                 votes += f(copies).argmax(1).tolist()
-            expected = Counts.of(np.bincount(votes[:n], minlength=3))
+            expected = Counts.of(np.bincount(votes, minlength=3))
             assert result[example.index][stream] == expected
 
 

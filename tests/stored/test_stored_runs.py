@@ -22,6 +22,8 @@ NAMES = case_names(HERE)
 ATTACKS = [name for name in NAMES if is_attack(HERE, name)]
 RECORDED = [name for name in NAMES if name != "awaiting"]
 COMPUTED = [name for name in RECORDED if name != "imported"]
+# Runs without noise, or of every realization once.
+NOT_RANDOM = ("attack-bound", "attack-plain", "bound-convex", "bound-lipschitz", "partition")
 
 
 def _content(folder: Path) -> dict[str, str]:
@@ -120,7 +122,7 @@ def test_a_changed_label_is_found(stored: Path, tmp_path: Path, name: str) -> No
 @pytest.mark.usefixtures("later_version")
 @pytest.mark.parametrize("name", COMPUTED)
 def test_records_are_computed_again(stored: Path, name: str) -> None:
-    """The same seed, model and data give the same records; gradients and bounds do so on one kind of processor."""
+    """The same seed, model and data give the same records where noise plays no part; that of older runs is refused."""
     versions = entries(stored, name)["versions"]
     here = {"torch": torch.__version__}
     if is_attack(stored, name) or name.startswith("bound"):
@@ -131,6 +133,12 @@ def test_records_are_computed_again(stored: Path, name: str) -> None:
     call = ("verify", stored / "runs" / name, "--model", model_of(stored, name), "--data", "digits", "--replay", "all")
     code, out = run_program(*call, "--json")
     done = json.loads(out)
+    if entries(stored, name).get("block", 64) == 64 and name not in NOT_RANDOM:
+        # Noise has had another definition since; the version that the manifest names still draws it.
+        (failure,) = done["failures"]
+        assert failure.startswith("nothing could be computed again: an older version of Holdfast drew this noise")
+        assert code == 1
+        return
     assert done["failures"] == []
     assert len(done["replayed"]) == len(read_stored(stored, name).records) > 0
     assert code == (3 if name == "unfinished" else 0)

@@ -11,6 +11,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
+from noise_cases import draws
 
 from holdfast.errors import UsageError
 from holdfast.noises.ablation import Ablation
@@ -113,7 +114,7 @@ def test_the_classifier_has_these_probabilities(
     noise: Noise, shape: tuple[int, ...], theorem: str, top: float, rival: float | None
 ) -> None:
     case = case_of(noise, shape, theorem, top, rival)
-    draws = 20_000
+    num = 20_000
     for size in (0.0, case.inside, case.beyond):
         x = torch.from_numpy(case.changed(size)).float()
         exact = case.probabilities(size)
@@ -125,11 +126,11 @@ def test_the_classifier_has_these_probabilities(
                 share = Fraction(int(votes[label]), count)
                 assert Fraction(p.lower) <= share <= Fraction(p.upper)
             continue
-        noisy = noise.sample(x, draws, torch.Generator().manual_seed(3)).numpy()
+        noisy = noise.sample(x, draws(num, 3)).numpy()
         votes = np.bincount(case.classify(noisy), minlength=NUM_CLASSES)
         for label, p in zip((TOP, RIVAL), exact, strict=True):
             middle = (p.lower + p.upper) / 2
-            assert votes[label] / draws == pytest.approx(middle, abs=6 * math.sqrt(0.25 / draws))
+            assert votes[label] / num == pytest.approx(middle, abs=6 * math.sqrt(0.25 / num))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -206,7 +207,7 @@ def test_proposition_6_robust_everywhere_and_hardly_certified(tau: float) -> Non
     # Lemma 5: nowhere has the slab more than in its middle.
     middle = case.probabilities(0.0)[1].upper
     assert all(case.probabilities(size)[1].lower <= middle for size in np.geomspace(1e-6, 10.0, 20))
-    noisy = noise.sample(torch.from_numpy(case.x).float(), 20_000, torch.Generator().manual_seed(2)).numpy()
+    noisy = noise.sample(torch.from_numpy(case.x).float(), draws(20_000, 2)).numpy()
     assert (case.classify(noisy) == RIVAL).mean() == pytest.approx(middle, abs=0.022)
 
 

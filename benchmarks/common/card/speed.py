@@ -26,7 +26,6 @@ from holdfast.noises.ablation import Ablation
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.procedure import Burst
-from holdfast.sampling.rng import BLOCK
 from holdfast.sampling.settings import computing
 
 if TYPE_CHECKING:
@@ -49,6 +48,8 @@ _TINY: dict[str, dict[str, Any]] = {
     "resnet20": {"shape": (3, 8, 8)},
 }
 _LOOPS = {"plain": "float32, TF32 off", "plain_tf32": "float32, with torch's own settings, which allow TF32"}
+# Samples of a quick look.
+SOME = 64
 
 
 @dataclass
@@ -72,7 +73,7 @@ class _Bench:
     def __init__(self, plan: Plan, case: Case, network: nn.Module, examples: list[Example]) -> None:
         self.plan, self.case, self.network, self.examples = plan, case, network, examples
         self.noise, self.device = case.noise, plan.device
-        self.loop_batch = 2 * BLOCK if plan.smoke else LOOP_BATCH
+        self.loop_batch = 2 * SOME if plan.smoke else LOOP_BATCH
 
     def plain_speed(self, samples: int, *, tf32: bool) -> float:
         """Samples a second of the loop, one image after another, in whole batches; smaller ones if memory lacks."""
@@ -114,7 +115,7 @@ class _Bench:
             row.speeds += [] if warm else [found]
 
     def _run(self, classifier: VotingClassifier, noise: Noise, row: _Row) -> int:
-        each = max(BLOCK, -(-row.samples // (IMAGES * BLOCK)) * BLOCK)
+        each = max(SOME, -(-row.samples // (IMAGES * SOME)) * SOME)
         engine = LocalEngine(self.device, row.batch, self.plan.threads)
         return sum(
             votes.total
@@ -241,7 +242,7 @@ def _rounds(bench: _Bench, rows: list[_Row], ceilings: dict[str, Ceiling | str],
     first = max(first, bench.plain_speed(bench.loop_batch, tf32=False))
     loop_samples = round(first * each)
     for row in rows:
-        row.samples = max(BLOCK, round(row.samples * each))
+        row.samples = max(SOME, round(row.samples * each))
         bench.timed(row, warm=True)
     found: list[dict[str, Any]] = []
     longest = 0.0

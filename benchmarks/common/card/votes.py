@@ -18,11 +18,12 @@ from holdfast.models.backends import Job, prepare
 from holdfast.models.backends.base import NEAR_TIE
 from holdfast.models.backends.torch_eager import TorchEager
 from holdfast.noises.base import NOISES
+from holdfast.noises.draws import Draws
 from holdfast.noises.partition import Partition
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.procedure import Certify
-from holdfast.sampling.rng import BLOCK, Generators, Stream, generator
+from holdfast.sampling.rng import Stream
 from holdfast.sampling.settings import computing
 from holdfast.types import Example
 
@@ -31,9 +32,8 @@ if TYPE_CHECKING:
 
     from common.card.plan import Plan
 
-_CPU = torch.device("cpu")
 # Noisy copies of each picture at first; they double until the processor has taken a share of the time.
-_COPIES, _MOST_COPIES, _SHARE = BLOCK, 4096, 0.15
+_COPIES, _MOST_COPIES, _SHARE = 64, 4096, 0.15
 
 
 def same_votes(plan: Plan, name: str, end: float) -> Outcome:
@@ -67,18 +67,18 @@ def network_votes(plan: Plan, name: str, end: float) -> dict[str, Any]:
         precision: {"votes": 0, "differing": 0, "differing_sure": 0, "near_ties": 0}
         for precision in TorchEager.precisions
     }
-    begun, block = time.monotonic(), 0
-    most = 1 if plan.smoke else _MOST_COPIES // BLOCK
-    while block < most and (not block or time.monotonic() - begun < _SHARE * (end - begun)):
+    begun, done = time.monotonic(), 0
+    most = _COPIES if plan.smoke else _MOST_COPIES
+    while done < most and (not done or time.monotonic() - begun < _SHARE * (end - begun)):
         for example in examples:
-            source = generator(0, example.index, Stream.ESTIMATION, block, _CPU)
-            noisy = case.noise.sample(torch.from_numpy(example.x), BLOCK, source)
+            draws = Draws(0, example.index, Stream.ESTIMATION, _COPIES, done)
+            noisy = case.noise.sample(torch.from_numpy(example.x), draws)
             with computing(plan.threads), torch.no_grad():
                 logits = exact(noisy.double())
                 for precision, count in counts.items():
                     _compare(count, noisy, logits, judges, precision, plan.device)
-        block += 1
-    return {"noise": str(case.noise), "copies_of_each": block * BLOCK, "pictures": len(examples), "precisions": counts}
+        done += _COPIES
+    return {"noise": str(case.noise), "copies_of_each": done, "pictures": len(examples), "precisions": counts}
 
 
 def _compare(
@@ -133,10 +133,7 @@ def same_noise(device: str) -> dict[str, bool]:
     found = {}
     for name, kind in sorted(NOISES.all().items()):
         noise = NOISES.from_spec(kind.example)
-        draws = [
-            noise.draw(x.to(each), BLOCK, Generators(0, torch.device(each)).at(0, Stream.ESTIMATION, 0)).cpu()
-            for each in ("cpu", device)
-        ]
+        draws = [noise.draw(x.to(each), Draws(0, 0, Stream.ESTIMATION, _COPIES)).cpu() for each in ("cpu", device)]
         one, other = draws
         found[name] = one.dtype == other.dtype and torch.equal(one, other)
     return found

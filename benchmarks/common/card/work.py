@@ -22,7 +22,6 @@ from holdfast.models.backends import Job, prepare
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.procedure import Burst
-from holdfast.sampling.rng import BLOCK
 from holdfast.sampling.settings import computing
 from holdfast.store.run import read_run
 
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
 _FOR_RESULTS = 1.0
 # Seconds of a long measurement of throughput, and of its warm-up.
 _LONG, _WARM = 60.0, 5.0
+# Samples come in multiples of this.
+SOME = 64
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def throughput(plan: Plan, name: str, end: float) -> Outcome:
     batch, _ = LocalEngine(plan.device, None, plan.threads).fastest_batch(classifier, case.noise, examples[0])
     engine = LocalEngine(plan.device, batch, plan.threads)
     # Whole batches of all pictures together.
-    each = -(-batch // BLOCK) * BLOCK
+    each = -(-batch // SOME) * SOME
 
     def drawn(seconds: float) -> tuple[int, float]:
         start, samples = time.monotonic(), 0

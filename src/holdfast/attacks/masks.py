@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from holdfast.sampling.rng import BLOCK, Generators, Stream
+from holdfast.noises.draws import Draws
+from holdfast.sampling.rng import Stream
 from holdfast.sampling.sizes import votes_of
 from holdfast.sampling.void import no_vote
 from holdfast.types import Counts
@@ -96,10 +97,7 @@ class MaskedVotes:
     def _masks(self, x: Tensor) -> Tensor:
         """Pixel positions `(n, positions)`, drawn as in the engine's loop."""
         if self._places is None:
-            generators = Generators(self.seed, x.device)
-            blocks = range(-(-self.n // BLOCK))
-            drawn = [self.noise.draw(x, BLOCK, generators.at(0, Stream.PREDICTION, block)) for block in blocks]
-            self._places = torch.cat(drawn)[: self.n]
+            self._places = self.noise.draw(x, Draws(self.seed, 0, Stream.PREDICTION, self.n))
         return self._places
 
     def _touched(self, masks: Tensor, old: Tensor, new: Tensor) -> Tensor:

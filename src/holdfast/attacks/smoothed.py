@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.attacks.masks import MOST_PLACES, MaskedVotes
-from holdfast.attacks.randomness import torch_generator
 from holdfast.attacks.target import ABSTAINS, Access, Answers, Queries, Target, check_finite
 from holdfast.errors import UsageError
 from holdfast.estimators import AllVotes, AnswerRule, TopTwo, check_samples
 from holdfast.models.architectures.defended import straight_through
 from holdfast.noises.base import Noise
+from holdfast.noises.draws import Draws
 from holdfast.noises.pixels import TRANSPOSE, counts_pixels, refuse_channels_last
 from holdfast.plain import is_real, plain
 from holdfast.sampling.classifier import VotingClassifier
@@ -24,7 +24,7 @@ from holdfast.sampling.counts import MonteCarlo
 from holdfast.sampling.devices import device_name, torch_device
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.procedure import Burst, Predict
-from holdfast.sampling.rng import Stream, check_seed
+from holdfast.sampling.rng import SEED_BITS, Stream, check_seed
 from holdfast.sampling.soft import soft_smoothed
 from holdfast.stats.binomial import check_alpha, top_two_p_value
 from holdfast.types import Counts, Example
@@ -207,15 +207,17 @@ class SmoothedTarget(Target):
         if self.module is None or not self.smooth:
             return super()._logits(x)
         if self._draws is None:
-            source = torch_generator(self.seed, self.device)
-            self._draws = self.noise.draw(x[0].detach(), self.soft_samples, source)
+            self._draws = self.noise.draw(x[0].detach(), Draws(self.seed, 0, Stream.ATTACK, self.soft_samples))
         draws = self._draws
         return soft_smoothed(torch.stack([self._noisy_logits(each, draws) for each in x]))
 
     def _surrogate(self, x: Tensor, samples: int, generator: torch.Generator) -> Tensor:
         if self.module is None:
             return super()._surrogate(x, samples, generator)
-        return torch.stack([self._noisy_logits(each, self.noise.draw(each.detach(), samples, generator)) for each in x])
+        seed = int(torch.randint(2**SEED_BITS - 1, (), generator=generator, device=generator.device))
+        draws = [Draws(seed, number, Stream.ATTACK, samples) for number in range(len(x))]
+        noise = [self.noise.draw(each.detach(), some) for each, some in zip(x, draws, strict=True)]
+        return torch.stack([self._noisy_logits(each, some) for each, some in zip(x, noise, strict=True)])
 
     def _noisy_logits(self, x: Tensor, draws: Tensor) -> Tensor:
         """Logits `(draws, classes)` of noisy copies of one input, with gradients."""
@@ -255,7 +257,7 @@ class SmoothedTarget(Target):
     def _masked_votes(self, noise: Noise, x: Tensor) -> MaskedVotes | None:
         """The memory of votes; None if all masks together would take too much memory."""
         if self._masked is None:
-            places = noise.draw(x, 1, torch_generator(self.seed, self.device)).shape[1]
+            places = noise.draw(x, Draws(self.seed, 0, Stream.PREDICTION, 1)).shape[1]
             if self.n * places > MOST_PLACES:
                 return None
             size = self.engine.batches(self.classifier, noise, tuple(x.shape)).size

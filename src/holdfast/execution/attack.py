@@ -14,10 +14,12 @@ from holdfast.attacks import Check, DefendedTarget, Queries, SmoothedTarget, att
 from holdfast.errors import AlarmError, UsageError
 from holdfast.execution.adversary import Adversary, Certified
 from holdfast.execution.code import CODE, code_version
+from holdfast.execution.replay import check_block
 from holdfast.execution.session import session
 from holdfast.execution.versions import differing_versions, installed_versions
 from holdfast.noises.base import is_picture, noise_from_dict
 from holdfast.sampling.inputs import checked_example
+from holdfast.sampling.rng import BLOCK
 from holdfast.store.attack import EVIDENCE, AttackRecord, AttackStore
 from holdfast.store.attack_manifest import AttackManifest, norm_of
 from holdfast.store.seeds import Seed, seeded
@@ -90,6 +92,7 @@ def describe_attack(
         **seeded(seed).entries(),
         precision=precision,
         device=target.device.type,
+        block=None if smoothed is None or smoothed.deterministic else BLOCK,
         versions={
             **installed_versions(),
             **_library_versions(),
@@ -185,8 +188,13 @@ def attacked_again(
 
     Returns:
         For each index what differs from the record, in words; empty if nothing does.
+
+    Raises:
+        RunError: an older version drew the noise in another way.
     """
     manifest = found.manifest
+    if isinstance(target, SmoothedTarget) and not target.deterministic:
+        check_block(manifest.block)
     check = Check(manifest.repeats, manifest.confidence)
     adversary = Adversary(manifest, attack_from_dict(manifest.attack), target, check)
     recorded = {record.index: record for record in found.records}

@@ -15,10 +15,11 @@ from holdfast.errors import ClassifierError, UsageError
 from holdfast.models.architectures.rejecting import check_answers
 from holdfast.models.backends import Backend, Calibration, Job, check_precision, having, kind_of, prepare, usable
 from holdfast.models.precision import BFLOAT16, FLOAT32, HOPELESS, Speeds
+from holdfast.noises.draws import Draws
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.devices import torch_device
 from holdfast.sampling.engines.local import LocalEngine
-from holdfast.sampling.rng import Stream, generator
+from holdfast.sampling.rng import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -166,9 +167,7 @@ class ClassifierBuilder:
         """
         if self.precision not in _AGREEMENT:
             return True
-        cpu = torch.device("cpu")
-        inputs = torch.from_numpy(example.x)
-        noisy = self.noise.sample(inputs, _COMPARED, generator(0, 0, Stream.CALIBRATION, 0, cpu))
+        noisy = self.noise.sample(torch.from_numpy(example.x), Draws(0, 0, Stream.CALIBRATION, _COMPARED))
         noisy = noisy.to(torch_device(self.device))
         with torch.no_grad():
             expected, found = (each.outputs(noisy).float() for each in (reference, other))
@@ -203,9 +202,8 @@ def calibration_on(training_set: DataSet, noise: Noise) -> Calibration:
     """Training inputs spread evenly over the split, each with its own noise; they are always the same."""
     count = min(_CALIBRATION_INPUTS, len(training_set))
     indices = np.arange(count) * len(training_set) // count
-    cpu = torch.device("cpu")
     inputs = [
-        noise.sample(torch.from_numpy(x), 1, generator(_CALIBRATION_SEED, int(index), Stream.CALIBRATION, 0, cpu))
+        noise.sample(torch.from_numpy(x), Draws(_CALIBRATION_SEED, int(index), Stream.CALIBRATION, 1))
         for index, x in zip(indices, training_set.batch(indices), strict=True)
     ]
     return Calibration(

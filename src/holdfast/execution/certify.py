@@ -15,11 +15,12 @@ from holdfast.execution.session import session
 from holdfast.execution.versions import installed_versions
 from holdfast.models.backends.base import find
 from holdfast.noises.base import Noise, grey_or_rgb, noise_from_dict
+from holdfast.noises.draws import Draws
 from holdfast.noises.pixels import TRANSPOSE, counts_pixels, refuse_channels_last
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.inputs import checked_example
 from holdfast.sampling.procedure import Certify, certify_votes
-from holdfast.sampling.rng import BLOCK, Stream, generator
+from holdfast.sampling.rng import BLOCK, Stream
 from holdfast.store.data_manifest import DataManifest
 from holdfast.store.gallery import Gallery, read_gallery, write_gallery
 from holdfast.store.run import GALLERY, RunStore, VoteRecord
@@ -187,8 +188,7 @@ def _pictures(seed: int, noise: Noise, example: Example) -> NDArray[np.uint8]:
 
 def _noisy(seed: int, noise: Noise, example: Example, versions: int) -> Tensor:
     """The noisy versions of an example that the gallery shows; the same ones at each call."""
-    source = generator(seed, example.index, Stream.GALLERY, 0, torch.device("cpu"))
-    return noise.sample(torch.from_numpy(example.x), versions, source)
+    return noise.sample(torch.from_numpy(example.x), Draws(seed, example.index, Stream.GALLERY, versions))
 
 
 def _label_gallery(

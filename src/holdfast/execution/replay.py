@@ -58,8 +58,18 @@ def check_place(manifest: RunManifest, device: str) -> None:
         raise RunError(
             f"the run was drawn on {manifest.device}, which has another random generator; use {manifest.device}"
         )
-    if manifest.block != BLOCK:
-        raise RunError(f"the run has blocks of {manifest.block} samples, this version of Holdfast draws {BLOCK}")
+    if not estimator_of(manifest).exhaustive:
+        check_block(manifest.block)
+
+
+def check_block(block: int | None) -> None:
+    """Raise RunError unless a manifest's noise was drawn as this version draws it."""
+    if block != BLOCK:
+        raise RunError(
+            "an older version of Holdfast drew this noise, in blocks of 64 samples with a generator each; now each "
+            "draw is a function of a counter. The votes can be verified, but to draw them again takes the version that "
+            "the manifest names"
+        )
 
 
 def check_origin(manifest: RunManifest, model: Model, data: DataSet) -> None:

@@ -254,6 +254,7 @@ class AttackManifest(_Manifest, kw_only=True):
     seed_origin: Origin | UnsetType = UNSET
     nonce: Nonce | UnsetType = UNSET
     promise: Sha256 | UnsetType = UNSET
+    block: Count | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         check_named(self.attack, "attack")

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from holdfast.errors import ClassifierError, HoldfastError, UsageError, first_line
 from holdfast.memory import is_out_of_memory
 from holdfast.models.networks import Wrapped, one_tensor
+from holdfast.noises.draws import Draws
 from holdfast.stats.binomial import lower_bound
 
 if TYPE_CHECKING:
@@ -43,12 +44,11 @@ def look_at(model: Model, shape: tuple[int, ...], noise: Noise | None, data: Dat
         UsageError: it fails on inputs of this shape, or returns something else than logits or votes for these classes.
     """
     module, classes = model.module, len(model.classes)
-    source = torch.Generator().manual_seed(0)
     device = next((weights.device for weights in module.parameters()), torch.device("cpu"))
     count = min(_NOISY, len(data))
     inputs = torch.from_numpy(data.batch(np.arange(count) * len(data) // count))
     if noise is not None:
-        inputs = torch.cat([noise.sample(each, 1, source) for each in inputs])
+        inputs = torch.cat([noise.sample(each, Draws(0, number, 0, 1)) for number, each in enumerate(inputs)])
     output, raw = _answers(model, inputs.to(device), shape)
     if output.ndim == 1 and not output.is_floating_point():
         return []

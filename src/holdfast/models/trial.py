@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from holdfast.errors import BundleError
+from holdfast.noises.draws import Draws
 from holdfast.stats.binomial import lower_bound
 
 if TYPE_CHECKING:
@@ -51,12 +52,12 @@ def tried(module: torch.nn.Module, info: BundleInfo, data: DataSet) -> Trial:
     """
     count = min(_EXAMPLES, len(data))
     indices = np.arange(count) * len(data) // count
-    source, noise = torch.Generator().manual_seed(0), info.trained_for
+    noise = info.trained_for
     found = []
     for first in range(0, count, _AT_ONCE):
         x = torch.from_numpy(data.batch(indices[first : first + _AT_ONCE]))
         if noise is not None:
-            x = torch.cat([noise.sample(each, 1, source) for each in x])
+            x = torch.cat([noise.sample(each, Draws(0, first + number, 0, 1)) for number, each in enumerate(x)])
         found.append(module(x))
     logits = torch.cat(found)
     # Minus infinity masks a class.

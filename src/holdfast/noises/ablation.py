@@ -19,7 +19,9 @@ from holdfast.types import ClassBounds, Norm
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Generator, Tensor
+    from torch import Tensor
+
+    from holdfast.noises.draws import Draws
 
 # Most sets to enumerate: more would take longer than sampling, and their table too much memory.
 _MOST_SETS = 1_000_000
@@ -50,9 +52,9 @@ class Ablation(MaskingNoise):
         check_k(self.k)
         super().__post_init__()
 
-    def draw(self, x: Tensor, num: int, generator: Generator) -> Tensor:
-        """Positions of the kept pixels, `(num, k)`: k different ones in each row, every such set equally likely."""
-        return random_subsets(x, num, pixel_count(tuple(x.shape)), self.k, generator)
+    def draw(self, x: Tensor, draws: Draws) -> Tensor:
+        """Positions of the kept pixels, `(len(draws), k)`: k different ones in a row, each set equally likely."""
+        return random_subsets(x, draws, pixel_count(tuple(x.shape)), self.k)
 
     def realizations(self, shape: Shape) -> int:
         """The C(d, k) sets of pixels."""

@@ -18,11 +18,12 @@ from holdfast.named import Family, Named
 from holdfast.plain import is_real, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
-    from torch import Generator, Tensor
+    from torch import Tensor
 
+    from holdfast.noises.draws import Draws
     from holdfast.types import ClassBounds, Norm
 
 Shape = tuple[int, ...]
@@ -66,44 +67,34 @@ class Noise(Named, ABC):
         NOISES.register(cls)
 
     @abstractmethod
-    def draw(self, x: Tensor, num: int, generator: Generator) -> Tensor:
-        """`num` independent draws of the randomness for an input like `x`.
+    def draw(self, x: Tensor, draws: Draws) -> Tensor:
+        """The randomness of `len(draws)` independent draws for an input like `x`, `(len(draws), ...)`.
+
+        Each depends on its own draw only: `draw(x, draws[2:5])` is `draw(x, draws)[2:5]`, bit for bit.
 
         Args:
             x: one input, `(*event)`; only its shape, dtype and device may matter, never its values.
-            num: number of draws, at least 1.
-            generator: the only source of randomness, on the device of `x`.
+            draws: the only source of randomness; at least one.
         """
 
     @abstractmethod
-    def apply(self, x: Tensor, draws: Tensor) -> Tensor:
+    def apply(self, x: Tensor, randomness: Tensor) -> Tensor:
         """Noisy inputs `(batch, *noisy event)` from `batch` inputs and `batch` draws; either number may be 1."""
 
     @final
-    def sample(self, x: Tensor, num: int, generator: Generator) -> Tensor:
-        """`num` independent noisy copies of one input: `(*event) -> (num, *noisy event)`."""
-        return self.apply(x.unsqueeze(0), self.draw(x, num, generator))
+    def sample(self, x: Tensor, draws: Draws) -> Tensor:
+        """Independent noisy copies of one input: `(*event) -> (len(draws), *noisy event)`."""
+        return self.apply(x.unsqueeze(0), self.draw(x, draws))
 
-    def draw_parts(self, x: Tensor, num: int, generator: Generator) -> Iterator[Tensor]:
-        """The draws of `draw`, bit for bit, in consecutive parts, each made when needed.
-
-        This version draws all at once. A noise should override it if its draws are as large as the input and the
-        generator gives the same numbers in parts: then one part is in memory at a time, of a few MiB or as few draws as
-        can be made together. Nothing else may be drawn from `generator` before the last part.
-        """
-        draws, size = self.draw(x, num, generator), draws_at_once(x)
-        for first in range(0, num, size):
-            yield draws[first : first + size]
-
-    def sample_into(self, noisy: Tensor, x: Tensor, generator: Generator) -> None:
-        """Write the copies of `sample` into `noisy`, contiguous and of the dtype of `x`: `(num, *noisy event)`.
+    def sample_into(self, noisy: Tensor, x: Tensor, draws: Draws) -> None:
+        """Write the copies of `sample` into `noisy`, contiguous and of the dtype of `x`: `(len(draws), *noisy event)`.
 
         A noise may override it to save passes over memory; the values must be the same, bit for bit.
         """
         position = 0
-        for draws in self.draw_parts(x, len(noisy), generator):
-            noisy[position : position + len(draws)].copy_(self.apply(x.unsqueeze(0), draws))
-            position += len(draws)
+        for part in draws.parts(draws_at_once(x)):
+            noisy[position : position + len(part)].copy_(self.sample(x, part))
+            position += len(part)
 
     def noisy_shape(self, shape: Shape) -> Shape:
         """The shape of a noisy input, `(*noisy event)`, for inputs of `shape`."""
@@ -171,37 +162,23 @@ class AdditiveNoise(Noise):
     )
 
     @abstractmethod
-    def fill(self, values: Tensor, generator: Generator) -> Tensor:
-        """Overwrite `values`, which is contiguous, with independent noise, and return it."""
-
-    def separable(self, x: Tensor, num: int) -> int | None:
-        """The least number of the `num` draws for inputs like `x` that can be made separately, with the same values.
-
-        Multiples of it can, too. None: only all draws together.
-        """
-        return None
+    def fill(self, values: Tensor, draws: Draws) -> Tensor:
+        """Overwrite `values` `(len(draws), *event)`, which is contiguous, with independent noise, and return it."""
 
     @final
-    def draw(self, x: Tensor, num: int, generator: Generator) -> Tensor:
-        """Noise `(num, *event)` in the precision of `x`."""
-        return self.fill(x.new_empty((num, *x.shape)), generator)
-
-    def draw_parts(self, x: Tensor, num: int, generator: Generator) -> Iterator[Tensor]:
-        """The noise, a few draws at a time if they can be made separately."""
-        least = self.separable(x, num)
-        size = num if least is None else -(-draws_at_once(x) // least) * least
-        for first in range(0, num, size):
-            yield self.fill(x.new_empty((min(size, num - first), *x.shape)), generator)
+    def draw(self, x: Tensor, draws: Draws) -> Tensor:
+        """Noise `(len(draws), *event)` in the precision of `x`."""
+        return self.fill(x.new_empty((len(draws), *x.shape)), draws)
 
     @final
-    def apply(self, x: Tensor, draws: Tensor) -> Tensor:
+    def apply(self, x: Tensor, randomness: Tensor) -> Tensor:
         """`x` plus the noise."""
-        return x + draws
+        return x + randomness
 
     @final
-    def sample_into(self, noisy: Tensor, x: Tensor, generator: Generator) -> None:
+    def sample_into(self, noisy: Tensor, x: Tensor, draws: Draws) -> None:
         """Write the noise in place and add `x`."""
-        self.fill(noisy, generator).add_(x)
+        self.fill(noisy, draws).add_(x)
 
 
 def draws_at_once(x: Tensor) -> int:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, ClassVar
 from holdfast.errors import UsageError
 from holdfast.noises.base import Noise, Shape, grid_steps, guarantee, pixel_count
 from holdfast.noises.masking import channel_count
-from holdfast.noises.uniform_flip import MOST_FLIPS, UniformFlip, surviving, uniform_integers
+from holdfast.noises.uniform_flip import MOST_FLIPS, UniformFlip, random_steps, surviving
 from holdfast.types import ClassBounds, Norm
 
 if TYPE_CHECKING:
-    from torch import Generator, Tensor
+    from torch import Tensor
+
+    from holdfast.noises.draws import Draws
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,9 @@ class ChannelFlip(Noise):
         """The levels."""
         return self.levels
 
-    def draw(self, x: Tensor, num: int, generator: Generator) -> Tensor:
-        """Steps `(num, values)`: 0 keeps a value, s moves it s values further in the cyclic order of all."""
-        values = prod(x.shape)
-        steps = uniform_integers(x, (num, values), self.others(), generator) + 1
-        # 53 bits, so that kappa is met to 1e-16.
-        kept = x.new_empty(steps.shape).double().uniform_(generator=generator) < self.kappa
-        return steps.masked_fill_(kept, 0)
+    def draw(self, x: Tensor, draws: Draws) -> Tensor:
+        """Steps `(len(draws), values)`: 0 keeps a value, s moves it s values further in the cyclic order of all."""
+        return random_steps(x, draws, prod(x.shape), self.others(), self.kappa)
 
     def apply(self, x: Tensor, draws: Tensor) -> Tensor:
         """Flipped inputs, on the grid, of the input's shape.

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from holdfast.noises.base import AdditiveNoise, Shape, check_positive, guarantee
+from holdfast.noises.continuous import normal
 from holdfast.stats.rounding import down, normal_quantile_lower, normal_quantile_upper, up
 from holdfast.types import ClassBounds, Norm
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Generator, Tensor
+    from torch import Tensor
 
-# torch makes this many values together on a CPU; a remainder at the end is made in another way.
-_TOGETHER = 16
+    from holdfast.noises.draws import Draws
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,9 @@ class Gaussian(AdditiveNoise):
     def __post_init__(self) -> None:
         check_positive("sigma", self.sigma)
 
-    def fill(self, values: Tensor, generator: Generator) -> Tensor:
-        """Normal noise."""
-        return values.normal_(0.0, self.sigma, generator=generator)
-
-    def separable(self, x: Tensor, num: int) -> int | None:
-        """Whole groups of 16 values: torch's CPU sampler makes 16 values from 16 numbers."""
-        if x.device.type != "cpu" or num * x.numel() % _TOGETHER:
-            return None
-        return _TOGETHER // math.gcd(_TOGETHER, x.numel())
+    def fill(self, values: Tensor, draws: Draws) -> Tensor:
+        """Normal noise, by the transform of Box & Muller 1958."""
+        return normal(values, draws, self.sigma)
 
 
 @guarantee(Gaussian, norm=Norm.L2, cite="Cohen et al. 2019, Theorem 1")

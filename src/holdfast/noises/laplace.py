@@ -6,17 +6,15 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from holdfast.noises.base import AdditiveNoise, Shape, check_positive, draws_at_once, guarantee
+from holdfast.noises.base import AdditiveNoise, Shape, check_positive, guarantee
+from holdfast.noises.continuous import laplace
 from holdfast.stats.rounding import down
 from holdfast.types import ClassBounds, Norm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from torch import Tensor
 
-    from torch import Generator, Tensor
-
-# Values to make at a time: each needs 16 temporary bytes. Few enough to stay in the cache.
-_PIECE = 2**18
+    from holdfast.noises.draws import Draws
 
 # Relative margin for the rounding of a logarithm and of its argument.
 _SLACK = 1e-12
@@ -40,53 +38,9 @@ class Laplace(AdditiveNoise):
     def __post_init__(self) -> None:
         check_positive("b", self.b)
 
-    def fill(self, values: Tensor, generator: Generator) -> Tensor:
-        """Laplace noise: the difference of two exponential variables, ln(1 - u) - ln(1 - v) for uniform u and v.
-
-        u and v have 53 bits, as in torch's `exponential_`, which takes three times as long on a CPU. All u come before
-        all v.
-        """
-        if values.numel() <= _PIECE or values.device.type != "cpu":
-            return self._differences(values, generator, generator)
-        ahead = _after(values, values.numel(), generator)
-        self._in_pieces(values, generator, ahead)
-        generator.set_state(ahead.get_state())
-        return values
-
-    def draw_parts(self, x: Tensor, num: int, generator: Generator) -> Iterator[Tensor]:
-        """The noise, a few draws at a time: u from one generator, v from another one, advanced past all u."""
-        size = draws_at_once(x)
-        if size >= num or x.device.type != "cpu":
-            yield from super().draw_parts(x, num, generator)
-            return
-        ahead = _after(x, num * x.numel(), generator)
-        for first in range(0, num, size):
-            part = x.new_empty((min(size, num - first), *x.shape))
-            self._in_pieces(part, generator, ahead)
-            yield part
-        generator.set_state(ahead.get_state())
-
-    def _in_pieces(self, values: Tensor, first: Generator, second: Generator) -> None:
-        flat = values.view(-1)
-        for start in range(0, len(flat), _PIECE):
-            self._differences(flat[start : start + _PIECE], first, second)
-
-    def _differences(self, values: Tensor, first: Generator, second: Generator) -> Tensor:
-        """Overwrite `values` with noise; u and v come from two generators, or one after the other from one."""
-        u, v = (
-            values.new_empty(values.shape).double().uniform_(generator=source).neg_().log1p_()
-            for source in (first, second)
-        )
-        return values.copy_(u.sub_(v).mul_(self.b))
-
-
-def _after(like: Tensor, count: int, generator: Generator) -> Generator:
-    """A generator in the state that `generator` will have after `count` uniform numbers of 53 bits."""
-    ahead = generator.clone_state()
-    skipped = like.new_empty(min(count, _PIECE)).double()
-    for first in range(0, count, _PIECE):
-        skipped[: count - first].uniform_(generator=ahead)
-    return ahead
+    def fill(self, values: Tensor, draws: Draws) -> Tensor:
+        """Laplace noise: a random sign, and -b ln(u) for a uniform u."""
+        return laplace(values, draws, self.b)
 
 
 @guarantee(Laplace, norm=Norm.L1, cite="Lecuyer et al. 2019; Teng et al. 2020, Theorem 1")

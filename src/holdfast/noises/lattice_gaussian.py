@@ -6,6 +6,7 @@ Derivation: docs/guarantees.md, "Gaussian noise on the 8-bit lattice".
 from __future__ import annotations
 
 import math
+from ctypes import addressof
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
@@ -15,29 +16,30 @@ import numpy as np
 from flint import arb, ctx
 
 from holdfast.errors import UsageError
-from holdfast.noises.base import Noise, Shape, check_positive, draws_at_once, grid_steps, guarantee, pixel_count
+from holdfast.noises.base import Noise, Shape, check_positive, grid_steps, guarantee, pixel_count
 from holdfast.noises.gaussian import Gaussian, cohen
+from holdfast.noises.kernel import Lattice
 from holdfast.stats.rounding import float_above, float_below
 from holdfast.types import ClassBounds, Norm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
-    from torch import Generator, Tensor, dtype
+    from torch import Tensor, dtype
 
-# Bits of the uniform integer behind each step; those that index the table; those drawn if the table is undecided.
+    from holdfast.noises.draws import Draws
+
+# Bits of the uniform integer behind each step; those that index the table; those needed if the table is undecided.
 BITS = 60
 _FIRST_BITS = 16
 _LOW_BITS = BITS - _FIRST_BITS
 # Values to look up at a time, few enough to stay in the cache.
 _PIECE = 2**14
-_SIGN_BIT = 2 ** (_FIRST_BITS - 1)
-# With this lower end, `random_` fills all 64 bits of a word: the first bits of `_PER_WORD` values.
-_LEAST_WORD = -(2**63)
+# Words of the first bits of several values.
 _PER_WORD = 64 // _FIRST_BITS
-# Words to skip at a time.
-_SKIPPED = 2**18
+# Values to make together; what is computed on the way takes a few MiB.
+_TOGETHER = 2**18
+# One in so many steps may be undecided before the words of a lane do not suffice.
+_UNDECIDED = 16
 # sigma in grid steps: below, all but one draw in 16,000 would be 0; above, the thresholds take seconds to compute.
 _LEAST_STEPS, _MOST_STEPS = 0.125, 4096.0
 
@@ -85,49 +87,28 @@ class LatticeGaussian(Noise):
         """The levels."""
         return self.levels
 
-    def draw(self, x: Tensor, num: int, generator: Generator) -> Tensor:
-        """Steps `(num, *event)`: integers, as float32, which represents them exactly.
+    def draw(self, x: Tensor, draws: Draws) -> Tensor:
+        """Steps `(len(draws), *event)`: integers, as float32, which represents them exactly.
 
-        Each belongs to a uniform 60-bit integer (`steps_of`). Its first 16 bits decide most steps, by a table; only the
-        few others need the remaining 44 bits.
+        Each belongs to a uniform 60-bit integer (`steps_of`). Its first 16 bits, from lane 0, decide most steps, by a
+        table; only the few others need the remaining 44 bits: for the j-th of a draw, those of word j from lane 1 on.
         """
-        return self._fill(x.new_empty((num, *x.shape)).float(), x, generator)
+        return self._fill(x.new_empty((len(draws), *x.shape)).float(), x, draws)
 
-    def draw_parts(self, x: Tensor, num: int, generator: Generator) -> Iterator[Tensor]:
-        """The steps, a few draws at a time; the low bits come from a generator advanced past all first bits."""
-        # Whole words of four values.
-        least = _PER_WORD // math.gcd(_PER_WORD, x.numel())
-        size = -(-draws_at_once(x) // least) * least
-        if size >= num or x.device.type != "cpu":
-            yield from super().draw_parts(x, num, generator)
-            return
-        ahead = self._after(x, -(-num * x.numel() // _PER_WORD), generator)
-        for first in range(0, num, size):
-            yield self._fill(x.new_empty((min(size, num - first), *x.shape)).float(), x, generator, ahead)
-        generator.set_state(ahead.get_state())
-
-    def _after(self, x: Tensor, count: int, generator: Generator) -> Generator:
-        """A generator in the state that `generator` will have after `count` words."""
-        ahead = generator.clone_state()
-        skipped = self._tools_for(x)[1].new_empty(min(count, _SKIPPED))
-        for first in range(0, count, _SKIPPED):
-            skipped[: count - first].random_(_LEAST_WORD, None, generator=ahead)
-        return ahead
-
-    def sample_into(self, noisy: Tensor, x: Tensor, generator: Generator) -> None:
+    def sample_into(self, noisy: Tensor, x: Tensor, draws: Draws) -> None:
         """Add noise in place, with the results of `apply`."""
         if noisy.dtype == self._tools_for(x)[0].dtype:
-            self._divided(self._fill(noisy, x, generator).add_(grid_steps(x, self.levels)))
+            self._divided(self._fill(noisy, x, draws).add_(grid_steps(x, self.levels)))
         else:
-            super().sample_into(noisy, x, generator)
+            super().sample_into(noisy, x, draws)
 
-    def apply(self, x: Tensor, draws: Tensor) -> Tensor:
+    def apply(self, x: Tensor, randomness: Tensor) -> Tensor:
         """(j + N)/(levels - 1): the integers are added exactly, and divided last.
 
         Raises:
             InputError: a value is not on the grid.
         """
-        return self._divided(grid_steps(x, self.levels) + draws)
+        return self._divided(grid_steps(x, self.levels) + randomness)
 
     def check_inputs(self, shape: Shape, low: float, high: float) -> None:
         """Raise UsageError unless inputs lie in [0, 1]."""
@@ -142,55 +123,72 @@ class LatticeGaussian(Noise):
         # By a tensor: some devices would replace division by a number with multiplication by its rounded reciprocal.
         return steps.div_(steps.new_full((), self.levels - 1))
 
-    def _fill(self, steps: Tensor, x: Tensor, generator: Generator, ahead: Generator | None = None) -> Tensor:
-        """Overwrite `steps`, float32 and contiguous, with independent steps.
-
-        Args:
-            steps: where to write.
-            x: an input, for its device.
-            generator: source of the first 16 bits of each step.
-            ahead: source of the low bits where needed; by default `generator`, after all first bits.
-        """
-        low_source = ahead or generator
-        decided, words, half_word = self._tools_for(x)
-        count = steps.numel()
-        drawn = words.new_empty(-(-count // _PER_WORD)).random_(_LEAST_WORD, None, generator=generator)
-        if x.device.type == "cpu":
-            # numpy works on the same memory, and finds the undecided ones four times as fast.
-            table, first = decided.numpy(), drawn.numpy().view(np.uint16)[:count]
-            flat = steps.view(-1).numpy()
-            for start in range(0, count, _PIECE):
-                piece = slice(start, start + _PIECE)
-                table.take(first[piece].astype(np.intp), out=flat[piece], mode="clip")
-            where = np.flatnonzero(flat == np.inf)
-            low = words.new_empty(len(where)).random_(_LEAST_WORD, None, generator=low_source)
-            flat[where] = self._resolved(first.take(where), low.numpy())
-        else:
-            bits = drawn.view(half_word)[:count].int().bitwise_and_(2**_FIRST_BITS - 1)
-            taken = decided.index_select(0, bits)
-            undecided = taken.isinf().nonzero().squeeze(1)
-            low = words.new_empty(len(undecided)).random_(_LEAST_WORD, None, generator=low_source)
-            found = self._resolved(bits.index_select(0, undecided).cpu().numpy(), low.cpu().numpy())
-            steps.view(-1).copy_(taken.index_copy_(0, undecided, taken.new_tensor(found)))
+    def _fill(self, steps: Tensor, x: Tensor, draws: Draws) -> Tensor:
+        """Overwrite `steps` `(len(draws), *event)`, float32 and contiguous, with independent steps."""
+        rows = steps.view(len(draws), -1)
+        compiled = tables(self.sigma, self.levels).for_kernel(_width(rows.shape[1]))
+        if draws.values_by_kernel(rows, "lattice", addressof(compiled)):
+            return steps
+        fill = self._fill_on_processor if x.device.type == "cpu" else self._fill_elsewhere
+        size = max(1, _TOGETHER // max(1, rows.shape[1]))
+        for start in range(0, len(draws), size):
+            fill(rows[start : start + size], draws[start : start + size])
         return steps
 
+    def _fill_on_processor(self, rows: Tensor, draws: Draws) -> None:
+        """With numpy on the same memory, which finds the undecided steps four times as fast."""
+        count = rows.shape[1]
+        words = draws.words64(rows, -(-count // _PER_WORD)).numpy()
+        first = np.ascontiguousarray(words.view(np.uint16)[:, :count]).reshape(-1)
+        table, out = self._tools_for(rows)[0].numpy(), rows.view(-1).numpy()
+        for start in range(0, len(out), _PIECE):
+            piece = slice(start, start + _PIECE)
+            table.take(first[piece].astype(np.intp), out=out[piece], mode="clip")
+        where = np.flatnonzero(out == np.inf)
+        if len(where):
+            out[where] = self._resolved(first.take(where), self._low_bits(rows, draws, where // count))
+
+    def _fill_elsewhere(self, rows: Tensor, draws: Draws) -> None:
+        count = rows.shape[1]
+        table, half_word = self._tools_for(rows)
+        words = draws.words64(rows, -(-count // _PER_WORD))
+        first = words.view(half_word)[:, :count].int().bitwise_and_(2**_FIRST_BITS - 1)
+        rows.copy_(table.index_select(0, first.flatten()).view(first.shape))
+        row, column = rows.isinf().nonzero().unbind(1)
+        if len(row):
+            low = self._low_bits(rows, draws, row.cpu().numpy())
+            rows[row, column] = rows.new_tensor(self._resolved(first[row, column].cpu().numpy(), low))
+
+    def _low_bits(self, rows: Tensor, draws: Draws, row: NDArray[np.integer]) -> NDArray[np.int64]:
+        """A word for each undecided step: the next one of its draw, whose number in `draws` is in `row`, in order."""
+        wanted = np.bincount(row, minlength=len(draws))
+        width = _width(rows.shape[1])
+        lanes = range(1, 1 + -(-int(wanted.max()) // width))
+        words = np.concatenate([draws.words64(rows, width, lane).cpu().numpy() for lane in lanes], axis=1)
+        found: NDArray[np.int64] = words[np.arange(words.shape[1]) < wanted[:, np.newaxis]]
+        return found
+
     def _resolved(self, first: NDArray[np.integer], low: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The steps of integers with these first 16 bits, the sign bit flipped, and 44 low bits from random words."""
-        uniform = ((first.astype(np.int64) ^ _SIGN_BIT) << _LOW_BITS) | (low & (2**_LOW_BITS - 1))
+        """The steps of integers with these first 16 bits and 44 low bits from random words."""
+        uniform = (first.astype(np.int64) << _LOW_BITS) | (low & (2**_LOW_BITS - 1))
         return steps_of(uniform, self.sigma, self.levels).astype(np.float32)
 
-    def _tools_for(self, x: Tensor) -> tuple[Tensor, Tensor, dtype]:
-        """On the device of `x`: decided steps by the first 16 bits, and an empty int64 tensor; and the dtype int16."""
+    def _tools_for(self, x: Tensor) -> tuple[Tensor, dtype]:
+        """On the device of `x`: decided steps by the first 16 bits; and the dtype int16."""
         if x.device not in self._tools:
             empty = x.new_empty(0)
-            # Random words are signed: the lowest bucket belongs to the lowest int16.
-            table = empty.float().new_tensor(np.roll(tables(self.sigma, self.levels).decided, _SIGN_BIT))
-            self._tools[x.device] = table, empty.long(), empty.short().dtype
+            table = empty.float().new_tensor(tables(self.sigma, self.levels).decided)
+            self._tools[x.device] = table, empty.short().dtype
         return self._tools[x.device]
 
     @cached_property
-    def _tools(self) -> dict[object, tuple[Tensor, Tensor, dtype]]:
+    def _tools(self) -> dict[object, tuple[Tensor, dtype]]:
         return {}
+
+
+def _width(values: int) -> int:
+    """The words that a lane has for undecided steps of a draw of so many values; the next lanes have as many more."""
+    return -(-values // _UNDECIDED)
 
 
 @lru_cache(maxsize=64)
@@ -242,6 +240,11 @@ class Tables:
     below: NDArray[np.int64]
     decided: NDArray[np.float32]
     ends: NDArray[np.int64]
+
+    def for_kernel(self, width: int) -> Lattice:
+        """The tables as the compiled kernel takes them, with the words that a lane has for a draw."""
+        half = (len(self.ends) - 2) // 2
+        return Lattice(self.decided.ctypes.data, self.below.ctypes.data, self.ends.ctypes.data, half, width)
 
 
 @lru_cache(maxsize=16)

@@ -14,8 +14,10 @@ from holdfast.plain import is_real, plain
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Generator, Tensor
+    from torch import Tensor
     from typing_extensions import Self
+
+    from holdfast.noises.draws import Draws
 
 # NULL pixels in pictures: a colour that grey images do not have and photographs rarely do.
 NULL_COLOUR = np.array([38, 166, 154], dtype=np.uint8)
@@ -57,9 +59,9 @@ class MaskingNoise(Noise):
         return noisy
 
     @final
-    def sample_into(self, noisy: Tensor, x: Tensor, generator: Generator) -> None:
+    def sample_into(self, noisy: Tensor, x: Tensor, draws: Draws) -> None:
         """Write NULL everywhere, then the kept pixels."""
-        self._encode(noisy, x.unsqueeze(0), self.draw(x, len(noisy), generator))
+        self._encode(noisy, x.unsqueeze(0), self.draw(x, draws))
 
     def _encode(self, noisy: Tensor, x: Tensor, places: Tensor) -> None:
         # One feature is one pixel with one channel: (batch, features) is treated as (batch, 1, features).

@@ -18,7 +18,9 @@ from holdfast.types import ClassBounds, Norm
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Generator, Tensor
+    from torch import Tensor
+
+    from holdfast.noises.draws import Draws
 
 _PATTERNS = ("random", "strided")
 
@@ -54,9 +56,9 @@ class Partition(MaskingNoise):
             raise UsageError(f"the pattern is {' or '.join(_PATTERNS)}, got {self.pattern!r}")
         super().__post_init__()
 
-    def draw(self, x: Tensor, num: int, generator: Generator) -> Tensor:
-        """Positions of the pixels of random blocks, each equally likely: `(num, most pixels of a block)`."""
-        chosen = random_subsets(x, num, self.realizations(tuple(x.shape)), 1, generator)
+    def draw(self, x: Tensor, draws: Draws) -> Tensor:
+        """Positions of the pixels of random blocks, each equally likely: `(len(draws), most pixels of a block)`."""
+        chosen = random_subsets(x, draws, self.realizations(tuple(x.shape)), 1)
         return self._places(x, chosen.squeeze(1))
 
     def realizations(self, shape: Shape) -> int:

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from holdfast.noises.base import AdditiveNoise, Shape, check_positive, guarantee
+from holdfast.noises.continuous import uniform
 from holdfast.stats.rounding import down
 from holdfast.types import ClassBounds, Norm
 
 if TYPE_CHECKING:
-    from torch import Generator, Tensor
+    from torch import Tensor
+
+    from holdfast.noises.draws import Draws
 
 # Relative margin for the rounding of powers and logarithms.
 _SLACK = 1e-12
@@ -35,13 +38,9 @@ class Uniform(AdditiveNoise):
     def __post_init__(self) -> None:
         check_positive("half_width", self.half_width)
 
-    def fill(self, values: Tensor, generator: Generator) -> Tensor:
+    def fill(self, values: Tensor, draws: Draws) -> Tensor:
         """Uniform noise."""
-        return values.uniform_(-self.half_width, self.half_width, generator=generator)
-
-    def separable(self, x: Tensor, num: int) -> int | None:
-        """Single draws: on a CPU, torch makes one value after the other."""
-        return 1 if x.device.type == "cpu" else None
+        return uniform(values, draws, self.half_width)
 
 
 @guarantee(Uniform, norm=Norm.L1, cite="Lee et al. 2019; Yang et al. 2020")

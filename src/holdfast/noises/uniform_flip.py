@@ -9,18 +9,18 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 from holdfast.errors import UsageError
-from holdfast.noises.base import Noise, Shape, draws_at_once, grid_steps, guarantee, pixel_count
+from holdfast.noises.base import Noise, Shape, grid_steps, guarantee, pixel_count
 from holdfast.noises.masking import channel_count
 from holdfast.plain import is_real
 from holdfast.types import ClassBounds, Norm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from torch import Tensor
 
-    from torch import Generator, Tensor
+    from holdfast.noises.draws import Draws
 
-# Integers to skip at a time.
-_SKIPPED = 2**18
+# A word has 64 bits; a fraction 53, and an integer 63.
+_UNUSED_BITS, _FRACTION, _MOST_INTEGER = 11, 2**53 - 1, 2**63 - 1
 # The largest radius stated, in pixels.
 MOST_FLIPS = 64
 # The most values of a pixel: another value is drawn as an integer of 63 bits.
@@ -57,30 +57,10 @@ class UniformFlip(Noise):
         """The levels."""
         return self.levels
 
-    def draw(self, x: Tensor, num: int, generator: Generator) -> Tensor:
-        """Steps `(num, pixels)`: 0 keeps a pixel, s in 1..K moves it s values further in the cyclic order of all."""
-        pixels = pixel_count(tuple(x.shape))
-        others = self.others(tuple(x.shape))
-        steps = uniform_integers(x, (num, pixels), others, generator) + 1
-        return self._kept(steps, x, generator)
-
-    def draw_parts(self, x: Tensor, num: int, generator: Generator) -> Iterator[Tensor]:
-        """The steps, a few draws at a time; which pixels are kept comes from a generator advanced past all steps."""
-        size, pixels = draws_at_once(x), pixel_count(tuple(x.shape))
-        others = self.others(tuple(x.shape))
-        ahead = None if size >= num or x.device.type != "cpu" else _after_integers(x, num * pixels, others, generator)
-        if ahead is None:
-            yield from super().draw_parts(x, num, generator)
-            return
-        for first in range(0, num, size):
-            shape = min(size, num - first), pixels
-            yield self._kept(uniform_integers(x, shape, others, generator) + 1, x, ahead)
-        generator.set_state(ahead.get_state())
-
-    def _kept(self, steps: Tensor, x: Tensor, generator: Generator) -> Tensor:
-        # 53 bits, so that kappa is met to 1e-16.
-        kept = x.new_empty(steps.shape).double().uniform_(generator=generator) < self.kappa
-        return steps.masked_fill_(kept, 0)
+    def draw(self, x: Tensor, draws: Draws) -> Tensor:
+        """Steps `(len(draws), pixels)`: 0 keeps a pixel, s in 1..K moves it s values further in the cyclic order."""
+        shape = tuple(x.shape)
+        return random_steps(x, draws, pixel_count(shape), self.others(shape), self.kappa)
 
     def apply(self, x: Tensor, draws: Tensor) -> Tensor:
         """Flipped inputs, on the grid, of the input's shape.
@@ -135,32 +115,26 @@ class UniformFlip(Noise):
         return count
 
 
-def uniform_integers(x: Tensor, shape: Shape, count: int, generator: Generator) -> Tensor:
-    """Integers from 0 to count - 1, exactly uniform: 63 bits modulo `count`, without the incomplete last round."""
-    last = _last(count)
-    drawn = x.new_empty(shape).long().random_(generator=generator)
-    while bool((outside := drawn > last).any()):
-        drawn[outside] = drawn[outside].random_(generator=generator)
-    return drawn % count
+def random_steps(x: Tensor, draws: Draws, places: int, others: int, kappa: float) -> Tensor:
+    """Independent steps, int64 `(len(draws), places)`: 0 with probability `kappa`, 1 to `others` equally likely.
 
-
-def _last(count: int) -> int:
-    """The last integer of 63 bits before the incomplete last round of `count`."""
-    return 2**63 // count * count - 1
-
-
-def _after_integers(x: Tensor, num: int, count: int, generator: Generator) -> Generator | None:
-    """A generator in the state that `generator` will have after `num` of `uniform_integers`.
-
-    None if one of these is drawn again: then the state is unknown. With 3 channels of 256 levels that happens at most
-    once in 2^39 pixels.
+    The kept ones come from the upper 53 bits of lane 0, so that kappa is met to 1e-16.
     """
-    ahead, last = generator.clone_state(), _last(count)
-    skipped = x.new_empty(min(num, _SKIPPED)).long()
-    for first in range(0, num, _SKIPPED):
-        if bool((skipped[: num - first].random_(generator=ahead) > last).any()):
-            return None
-    return ahead
+    kept = (draws.words64(x, places) >> _UNUSED_BITS & _FRACTION) < math.ceil(Fraction(kappa) * (_FRACTION + 1))
+    return uniform_integers(x, draws, places, others, lane=1).add_(1).masked_fill_(kept, 0)
+
+
+def uniform_integers(x: Tensor, draws: Draws, places: int, count: int, lane: int) -> Tensor:
+    """Integers from 0 to count - 1, exactly uniform, int64 `(len(draws), places)`.
+
+    They are 63 bits modulo `count`; integers of the incomplete last round are drawn again, from the next lane.
+    """
+    last = 2**63 // count * count - 1
+    drawn = draws.words64(x, places, lane) & _MOST_INTEGER
+    while bool((outside := drawn > last).any()):
+        lane += 1
+        drawn = (draws.words64(x, places, lane) & _MOST_INTEGER).where(outside, drawn)
+    return drawn % count
 
 
 @lru_cache(maxsize=4096)

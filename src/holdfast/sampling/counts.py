@@ -15,9 +15,9 @@ from torch import Tensor
 
 from holdfast.errors import HoldfastError, InputError, first_line
 from holdfast.memory import is_out_of_memory
+from holdfast.noises.draws import Draws
 from holdfast.sampling.batches import BatchSize
-from holdfast.sampling.blocks import Blocks
-from holdfast.sampling.rng import BLOCK, Stream
+from holdfast.sampling.rng import Stream
 from holdfast.sampling.settings import computing
 from holdfast.sampling.sizes import votes_of
 from holdfast.sampling.void import no_vote
@@ -50,7 +50,7 @@ class _Input:
     votes: Votes = field(default_factory=dict)
 
 
-# An input and a range of its draws, first to end, in one block.
+# An input and a range of its draws, first to end.
 _Piece = tuple[_Input, int, int]
 
 
@@ -61,7 +61,7 @@ class MonteCarlo:
         classifier: the base classifier.
         noise: the smoothing noise.
         procedure: what is drawn for each input.
-        seed: of the run; with an example's index (or its own key), a stream and a block number it keys every generator.
+        seed: of the run; the noise is a function of it, the example's index (or its own key), a stream and a draw.
         batch_size: noisy copies that pass through the classifier at a time, at least 1; or a search for the fastest
             number during the work. Results do not depend on it.
         device: where inputs, noise and counters live.
@@ -96,7 +96,6 @@ class MonteCarlo:
         self.on_batch = on_batch
         self.threads = threads
         self.confirming = confirming
-        self._blocks = Blocks(noise, seed, device)
         slots = min(self.batches.most, _MOST_UNDER_WAY)
         self._free = deque(range(slots))
         # A column for each class, and the last one for void votes.
@@ -177,8 +176,8 @@ class MonteCarlo:
             if position == len(under_way) and not (self._free and self._admit(under_way, waiting)):
                 break
             item = under_way[position]
-            while room and item.drawn < item.until:
-                end = min(item.until, item.drawn + room, (item.drawn // BLOCK + 1) * BLOCK)
+            if item.drawn < item.until:
+                end = min(item.until, item.drawn + room)
                 pieces.append((item, item.drawn, end))
                 room -= end - item.drawn
                 item.drawn = end
@@ -248,7 +247,6 @@ class MonteCarlo:
         """Make batches smaller than this one and warn; raise HoldfastError if it was a single copy."""
         size = _size(batch)
         self._batch = None
-        self._blocks.forget()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         if size == 1:
@@ -279,12 +277,13 @@ class MonteCarlo:
         return self._batch[:size]
 
     def _write(self, noisy: Tensor, item: _Input, first: int, end: int) -> None:
-        """Write the noisy copies `first` to `end` of the input's stream; they lie in one block."""
+        """Write the noisy copies `first` to `end` of the input's stream."""
         try:
             if self.procedure.exhaustive:
                 noisy.copy_(self.noise.apply(item.x.unsqueeze(0), self.noise.enumerate(item.x, first, end)))
             else:
-                self._blocks.write(noisy, item.x, item.example.noise_key, item.stream, first)
+                draws = Draws(self.seed, item.example.noise_key, item.stream, end - first, first)
+                self.noise.sample_into(noisy, item.x, draws)
         except InputError as error:
             # The noise does not know the example.
             raise InputError(f"example {item.example.index}: {error}") from error

@@ -1,11 +1,11 @@
-"""Keyed generators for (seed, example, stream, block): noise that does not depend on batches, order or workers.
+"""Streams and seeds of the noise (`noises.draws`), and generators of torch for what else is random in a training.
 
-A counter-based generator (Philox, Salmon et al. 2011) is keyed with the seed; (example, stream, block) is its
-counter. On a CPU its output fills the whole state of torch's Mersenne Twister, because torch's own seeding there uses
-only 32 bits of the seed, and two of 100,000 blocks would probably share their noise. On CUDA, where torch generates by
-Philox with a 64-bit key, its first output is that key.
+Noise is a function of a counter. The order of the images and their augmentation come from torch's own generators: on a
+CPU, Philox fills the whole state of the Mersenne Twister, because torch's own seeding there uses only 32 bits of a
+seed, and two of 100,000 steps would probably share their randomness. On CUDA, its first output is the key of torch's
+own Philox.
 
-The key of an example is its index, below 2^64, or a 128-bit number (`inputs.content_keys`), whose upper half is the
+The number of an example is its index, below 2^64, or a 128-bit number (`inputs.content_keys`), whose upper half is the
 second word of Philox's key. That word is 0 for indices, so an index and a content key never share noise.
 """
 
@@ -14,7 +14,6 @@ from __future__ import annotations
 import secrets
 from enum import IntEnum
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,12 +22,10 @@ from numpy.typing import NDArray
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.plain import plain
 
-# Samples of one generator; all of them are drawn even if fewer are used.
-BLOCK = 64
-
 SEED_BITS = 63
 
-_WORD = 2**64
+# Draws of noise that share a counter, for manifests. Older versions drew blocks of 64 samples with a generator each.
+BLOCK = 1
 
 # torch's CPU generator state: seed, (left, seeded), next as 64-bit words, then the 624 words of the twister.
 _STATE_WORDS = 624
@@ -46,6 +43,7 @@ class Stream(IntEnum):
     GALLERY = 4
     TRAINING_CHECK = 5
     CALIBRATION = 6
+    ATTACK = 7
 
 
 def fresh_seed() -> int:
@@ -61,49 +59,17 @@ def check_seed(seed: int) -> int:
     return seed
 
 
-class Generators:
-    """The generators of one seed on one device.
-
-    `at` returns the same object every time, with a new state: the previous result is no longer valid. Making an object
-    for each 64 samples would take longer than the noise of a small image.
-
-    Args:
-        seed: of the run.
-        device: where the generators are.
-    """
-
-    def __init__(self, seed: int, device: torch.device) -> None:
-        self._philox = np.random.Philox(key=np.array([seed, 0], dtype=np.uint64))
-        self._start: Any = self._philox.state
-        self._counter: NDArray[np.uint64] = self._start["state"]["counter"]
-        self._key: NDArray[np.uint64] = self._start["state"]["key"]
-        self._torch = torch.Generator(device)
-        self._on_cpu = device.type == "cpu"
-        if self._on_cpu:
-            state = _state_template().copy()
-            self._words = state[_FIRST_WORD_BYTE:][: 8 * _STATE_WORDS].view(np.uint64)
-            self._state = torch.from_numpy(state)
-
-    def at(self, example: int, stream: Stream, block: int) -> torch.Generator:
-        """The generator whose output is a function of seed, example, stream, block and kind of device.
-
-        `example` is a number below 2^128: an index or a content key.
-        """
-        upper, lower = divmod(example, _WORD)
-        self._counter[:] = 0, block, stream, lower
-        self._key[1] = upper
-        self._philox.state = self._start
-        if self._on_cpu:
-            self._words[:] = self._philox.random_raw(_STATE_WORDS // 2).view(np.uint32)
-            self._torch.set_state(self._state)
-        else:
-            self._torch.manual_seed(int(self._philox.random_raw()) >> 1)
-        return self._torch
-
-
-def generator(seed: int, example: int, stream: Stream, block: int, device: torch.device) -> torch.Generator:
-    """A new generator on `device` whose output is a function of the key and the kind of device only."""
-    return Generators(seed, device).at(example, stream, block)
+def generator(seed: int, epoch: int, stream: Stream, step: int, device: torch.device) -> torch.Generator:
+    """A new generator of torch on `device`, whose output is a function of the key and the kind of device only."""
+    philox = np.random.Philox(key=[seed, 0], counter=[0, step, stream, epoch])
+    if device.type != "cpu":
+        return torch.Generator(device).manual_seed(int(philox.random_raw()) >> 1)
+    state = _state_template().copy()
+    words = philox.random_raw(_STATE_WORDS // 2).view(np.uint32)
+    state[_FIRST_WORD_BYTE:][: 8 * _STATE_WORDS].view(np.uint64)[:] = words
+    made = torch.Generator()
+    made.set_state(torch.from_numpy(state))
+    return made
 
 
 @lru_cache(maxsize=1)
@@ -124,6 +90,6 @@ def _state_template() -> NDArray[np.uint8]:
     if left != 1 or not np.array_equal(drawn.astype(np.uint32), expected):
         raise HoldfastError(
             f"torch {torch.__version__} lays out its CPU generator in a way Holdfast does not know; "
-            "its noise could not be keyed. Use a torch release listed in constraints.txt."
+            "its randomness could not be keyed. Use a torch release listed in constraints.txt."
         )
     return state

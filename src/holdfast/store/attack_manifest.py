@@ -83,6 +83,7 @@ class AttackManifest(Manifest):
         seed_origin: as in the manifest of a certification.
         nonce: likewise.
         promise: likewise.
+        block: draws of noise that share a counter; None without randomness, and in older manifests.
     """
 
     document: ClassVar[Any] = Document
@@ -114,6 +115,7 @@ class AttackManifest(Manifest):
     seed_origin: str | None = None
     nonce: str | None = None
     promise: str | None = None
+    block: int | None = None
 
     @classmethod
     def _parsed(cls, raw: dict[str, Any]) -> dict[str, Any]:

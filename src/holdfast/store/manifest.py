@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 # What may differ between the sessions of one run, since no result depends on it, or since it follows from the hash of
 # the data. Where a seed comes from is said when the promise is made, and not again.
 _NOT_COMPARED = ("created", DIGEST, "data.sorted_by_class", "data.notes", *seeds.NOTED_LATER)
+# Attacks note it where a classifier is random.
+_BLOCK = "block"
 # The beginnings of entries that older manifests of these formats lack: compared where there is something to compare.
 _CODE_OF_MODEL, _CODE_AT_WORK = "model.code.", "versions.code"
 _LATER = (_CODE_OF_MODEL, _CODE_AT_WORK)
@@ -73,7 +75,7 @@ class Manifest(Plain):
         """The entries of the document, without the digest."""
         entries = asdict(cast("Any", self))
         data = _without_unnoted(entries["data"], data_manifest.NOTED_LATER)
-        return {**_without_unnoted(entries, seeds.NOTED_LATER), "data": data}
+        return {**_without_unnoted(entries, (*seeds.NOTED_LATER, _BLOCK)), "data": data}
 
     @property
     def origin(self) -> Seed:

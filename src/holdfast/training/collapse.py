@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from holdfast.errors import ClassifierError
-from holdfast.sampling.rng import Stream, generator
+from holdfast.noises.draws import Draws
+from holdfast.sampling.rng import Stream
 from holdfast.training.inputs import Inputs
 
 if TYPE_CHECKING:
@@ -38,9 +39,9 @@ def check_alive(
     x, _ = Inputs(data, device, most_bytes=0).batch(places)
     if len(x) < 2 or bool((x == x[:1]).all()):
         return
-    source = generator(config.seed, 0, Stream.TRAINING_CHECK, 0, device)
+    draws = Draws(config.seed, 1, Stream.TRAINING_CHECK, len(x))
     with torch.no_grad():
-        logits = module(x if noise is None else noise.apply(x, noise.draw(x[0], len(x), source)))
+        logits = module(x if noise is None else noise.apply(x, noise.draw(x[0], draws)))
     spread = (logits.amax(dim=0) - logits.amin(dim=0)).max()
     if spread <= _CONSTANT * logits.abs().max():
         raise ClassifierError(

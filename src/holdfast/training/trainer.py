@@ -25,11 +25,12 @@ from holdfast.formats.checking import fitting
 from holdfast.formats.models import Position
 from holdfast.formats.strict import json_object
 from holdfast.models.bundle import read_tensors, write_tensors
+from holdfast.noises.draws import Draws
 from holdfast.sampling.rng import Stream, generator
 from holdfast.training.augment import augment, check_augmentation
 from holdfast.training.config import TrainConfig
 from holdfast.training.inputs import Inputs
-from holdfast.training.recipes.base import Ending, Step
+from holdfast.training.recipes.base import Look, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -150,16 +151,26 @@ class Trainer:
         with torch.no_grad(), self._own_randomness(self.config.epochs, 0):
             for first in range(0, len(held_out), self.config.batch_size):
                 x, labels = inputs.batch(torch.arange(first, min(first + self.config.batch_size, len(held_out))))
-                source = generator(self.config.seed, 0, Stream.TRAINING_CHECK, first, self.device)
-                noisy = x if self.noise is None else self.noise.apply(x, self.noise.draw(x[0], len(x), source))
+                draws = Draws(self.config.seed, 0, Stream.TRAINING_CHECK, len(x), first)
+                noisy = x if self.noise is None else self.noise.apply(x, self.noise.draw(x[0], draws))
                 correct += int((module(noisy).argmax(dim=1) == labels).sum())
         return correct / len(held_out)
 
+    def begin(self) -> None:
+        """Let the recipe set the weights that the first step starts from."""
+        self.config.recipe.begin(self._look(self.module, self.config.epochs + 1))
+        if self.average is not None:
+            self.average.module.load_state_dict(self.module.state_dict())
+
     def finish(self) -> None:
         """Let the recipe set what steps do not learn."""
+        self.config.recipe.finish(self._look(self.final, self.config.epochs))
+
+    def _look(self, module: nn.Module, epoch: int) -> Look:
+        """The training set as a recipe sees it outside steps; its randomness belongs to an epoch without steps."""
         images = len(self.inputs.data)
-        source = generator(self.config.seed, self.config.epochs, Stream.TRAINING, 0, self.device)
-        self.config.recipe.finish(Ending(self.final.eval(), images, self.inputs.batch, self.config, self.space, source))
+        source = generator(self.config.seed, epoch, Stream.TRAINING, 0, self.device)
+        return Look(module.eval(), images, self.inputs.batch, self.config, self.space, source)
 
     def save(self, path: Below) -> None:
         """Write weights, optimizer state and position, completely or not at all."""
@@ -209,16 +220,19 @@ class Trainer:
     def step(self, indices: Tensor, epoch: int = 0, number: int = 0) -> Tensor:
         """Take one optimizer step; return this process's sums of losses, hits and noisy copies before it."""
         config = self.config
-        # Block 0 of an epoch is its permutation.
+        # Step 0 of an epoch is its permutation.
         source = generator(config.seed, epoch, Stream.TRAINING, number + 1, self.device)
         x, labels = self._augmented(indices, source)
         images, copies = len(x), config.noise_copies
         share, weight = self.team.share(images)
         draws = None
         if self.noise is not None:
-            draws = self.noise.draw(x[0], 1 if config.shared_noise else images * copies, source)
-            if not config.shared_noise:
-                draws = draws[share.start * copies : share.stop * copies]
+            if config.shared_noise:
+                some = Draws(config.seed, epoch, Stream.TRAINING, 1, number)
+            else:
+                whole = Draws(config.seed, epoch, Stream.TRAINING, images * copies, number * config.batch_size * copies)
+                some = whole[share.start * copies : share.stop * copies]
+            draws = self.noise.draw(x[0], some)
         step = Step(
             model=self.model,
             module=self.module,

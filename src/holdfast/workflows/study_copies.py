@@ -72,10 +72,11 @@ def averaged(image: NDArray[np.float32], side: int) -> NDArray[np.float32]:
 def _copy(noise: Noise, clean: NDArray[np.float32], index: int) -> NDArray[np.float32]:
     import torch
 
-    from holdfast.sampling.rng import Stream, generator
+    from holdfast.noises.draws import Draws
+    from holdfast.sampling.rng import Stream
 
     if noise.noisy_shape(clean.shape) != clean.shape:
         raise UsageError(f"{noise} changes the shape of an image, from {clean.shape}; a noise that adds keeps it")
-    source = generator(_SEED, index, Stream.GALLERY, 0, torch.device("cpu"))
-    copy: NDArray[np.float32] = noise.sample(torch.from_numpy(clean), 1, source)[0].numpy()
+    draws = Draws(_SEED, index, Stream.GALLERY, 1)
+    copy: NDArray[np.float32] = noise.sample(torch.from_numpy(clean), draws)[0].numpy()
     return copy

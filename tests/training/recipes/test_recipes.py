@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from holdfast.errors import UsageError
 from holdfast.models.bundle import InputSpace
 from holdfast.noises.ablation import Ablation
+from holdfast.noises.draws import Draws
 from holdfast.noises.gaussian import Gaussian
 from holdfast.noises.laplace import Laplace
 from holdfast.training.config import TrainConfig
@@ -52,7 +53,7 @@ def step(
     """A step on five random images of 1 x 3 x 4 pixels in [0, 1]."""
     source = torch.Generator().manual_seed(1)
     x = torch.rand(5, 1, 3, 4, generator=source, dtype=torch.float64)
-    draws = None if noise is None else noise.draw(x[0], 1 if shared else 5 * copies, source)
+    draws = None if noise is None else noise.draw(x[0], Draws(1, 0, 0, 1 if shared else 5 * copies))
     return Step(
         model=module,
         module=module,

@@ -14,6 +14,7 @@ from holdfast.training.recipes.lipschitz_margin import LipschitzMargin
 from holdfast.training.recipes.macer import Macer
 from holdfast.training.recipes.magnet import TrainMagNet
 from holdfast.training.recipes.memorize import Memorize
+from holdfast.training.recipes.mixture import Mixture
 from holdfast.training.recipes.noise import NoiseAugmentation
 from holdfast.training.recipes.projection import ProjectionTraining
 from holdfast.training.recipes.smoothadv import SmoothAdv
@@ -36,6 +37,7 @@ __all__ = [
     "LipschitzMargin",
     "Macer",
     "Memorize",
+    "Mixture",
     "NoiseAugmentation",
     "ProjectionTraining",
     "Recipe",

@@ -1,0 +1,185 @@
+"""Where noise gets its randomness: words that are a pure function of (seed, example, stream, draw, lane, position).
+
+The function is Philox4x64-10 (Salmon et al. 2011), as numpy has it. Its key is (seed, upper half of the example's
+number), its counter (block, lane, stream, lower half of the example's number). A draw that needs w words of 64 bits
+in a lane has ceil(w/4) consecutive blocks there, the first draw from block 1 on. So any draw can be made alone, in any
+batch and order and on any device, and a range of draws is one run of the counter. Derivation: docs/guarantees.md,
+"Random words".
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, final
+
+import numpy as np
+
+from holdfast.noises.kernel import kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+# Words of 64 bits that one value of the counter gives.
+BLOCK_WORDS = 4
+_WORD = 2**64
+_COUNTER = 2**256
+_HALF_BITS = 32
+_HALF = 2**_HALF_BITS - 1
+_ROUNDS = 10
+# Multipliers and increments of the key (Salmon et al. 2011, Table 2 and section 4).
+_MULTIPLIERS = 0xD2E7470EE14C6C93, 0xCA5A826395121157
+_INCREMENTS = 0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B
+
+
+@final
+class Draws:
+    """Consecutive draws of one stream of one example: `len(draws)` of them, from number `first` on.
+
+    A slice of them has the same randomness: `draws[3:5]` are the fourth and the fifth.
+
+    Args:
+        seed: of the run, below 2^64.
+        example: number of the example, below 2^128: an index, or a key of the content.
+        stream: number of the stream, below 2^64.
+        num: number of draws.
+        first: number of the first draw.
+    """
+
+    __slots__ = ("example", "first", "num", "seed", "stream")
+
+    def __init__(self, seed: int, example: int, stream: int, num: int, first: int = 0) -> None:
+        self.seed, self.example, self.stream = seed, example, int(stream)
+        self.num, self.first = num, first
+
+    def __len__(self) -> int:
+        return self.num
+
+    def __getitem__(self, part: slice) -> Draws:
+        start, stop, _ = part.indices(self.num)
+        return Draws(self.seed, self.example, self.stream, max(0, stop - start), self.first + start)
+
+    def parts(self, size: int) -> Iterator[Draws]:
+        """Consecutive slices of `size` draws; the last one may be shorter."""
+        for first in range(0, self.num, size):
+            yield self[first : first + size]
+
+    def words(self, x: Tensor, count: int, lane: int = 0) -> Tensor:
+        """`count` independent words of 32 bits for each draw, int32 `(num, count)`, on the device of `x`.
+
+        Args:
+            x: gives the device.
+            count: words of a draw, the same in each call for this lane.
+            lane: words of different lanes are independent.
+        """
+        pairs = self.words64(x, -(-count // 2), lane)
+        return pairs.view(x.new_empty(0).int().dtype)[:, :count]
+
+    def words64(self, x: Tensor, count: int, lane: int = 0) -> Tensor:
+        """The same with words of 64 bits, int64 `(num, count)`."""
+        long = x.new_empty(0).long()
+        blocks = -(-count // BLOCK_WORDS)
+        if x.device.type != "cpu":
+            return self._elsewhere(long, blocks, lane)[:, :count]
+        found = long.new_empty((self.num, blocks * BLOCK_WORDS))
+        self._raw(found.view(-1).numpy().view(np.uint64), self.first * blocks, lane)
+        return found[:, :count]
+
+    def _raw(self, found: NDArray[np.uint64], first: int, lane: int) -> None:
+        """Write the words of consecutive blocks of a lane, from block number `first` on."""
+        compiled = kernel()
+        if compiled is None:
+            seed, upper, stream, lower = self._key
+            _LOCAL.philox.words(found, (seed, upper), (first, lane, stream, lower))
+        else:
+            compiled.words(found, first, lane, self._key)
+
+    def values_by_kernel(self, rows: Tensor, kind: str, *how: Any) -> bool:
+        """Write values into `rows` `(len(draws), values)`, contiguous, by `Kernel.values`.
+
+        Returns:
+            Whether it was possible: the kernel is there, and the values are float32 on the processor.
+        """
+        compiled = kernel()
+        if compiled is None or rows.device.type != "cpu" or rows.dtype != rows.new_empty(0).float().dtype:
+            return False
+        compiled.values(kind, rows.data_ptr(), (self.num, rows.shape[1]), self.first, how, self._key)
+        return True
+
+    @property
+    def _key(self) -> tuple[int, int, int, int]:
+        upper, lower = divmod(self.example, _WORD)
+        return self.seed, upper, self.stream, lower
+
+    def _elsewhere(self, long: Tensor, blocks: int, lane: int) -> Tensor:
+        seed, upper, stream, lower = self._key
+        numbers = long.new_ones(self.num * blocks).cumsum(0).add_(self.first * blocks)
+        found = philox((seed, upper), (numbers, lane, stream, lower))
+        return found.view(self.num, blocks * BLOCK_WORDS)
+
+
+def philox(key: tuple[int, int], counter: tuple[Tensor, int, int, int]) -> Tensor:
+    """Philox4x64-10 by operations on int64 tensors, on any device: `(num,)` counters to words `(num, 4)`.
+
+    Args:
+        key: two words of 64 bits.
+        counter: the first words, `(num,)`; and the other three.
+    """
+    a = counter[0]
+    b, c, d = (a.new_full((), _signed(word)).expand_as(a) for word in counter[1:])
+    for number in range(_ROUNDS):
+        first, second = (_signed(word + number * step) for word, step in zip(key, _INCREMENTS, strict=True))
+        high_a, low_a = _product(_MULTIPLIERS[0], a)
+        high_c, low_c = _product(_MULTIPLIERS[1], c)
+        a, b, c, d = high_c ^ b ^ first, low_c, high_a ^ d ^ second, low_a
+    words = a.new_empty((len(a), BLOCK_WORDS))
+    for column, word in enumerate((a, b, c, d)):
+        words[:, column] = word
+    return words
+
+
+def _product(factor: int, x: Tensor) -> tuple[Tensor, Tensor]:
+    """The upper and the lower 64 bits of factor * x, of unsigned integers in int64."""
+    low, high = factor & _HALF, factor >> _HALF_BITS
+    x_low, x_high = x & _HALF, (x >> _HALF_BITS) & _HALF
+    # Sums of 64 bits wrap nowhere: (2^32 - 1)^2 + 2^32 - 1 is below 2^64.
+    middle = x_low * high + ((x_low * low >> _HALF_BITS) & _HALF)
+    other = x_high * low + (middle & _HALF)
+    upper = x_high * high + ((middle >> _HALF_BITS) & _HALF) + ((other >> _HALF_BITS) & _HALF)
+    return upper, x * _signed(factor)
+
+
+def _signed(word: int) -> int:
+    """The int64 with the bits of a word, after the word's overflow."""
+    word %= _WORD
+    return word - _WORD if word >= _WORD // 2 else word
+
+
+class _Philox:
+    """numpy's generator, moved to any counter: making an object takes longer than the noise of a small image."""
+
+    def __init__(self) -> None:
+        self._philox = np.random.Philox(key=np.zeros(2, dtype=np.uint64))
+        self._start: Any = self._philox.state
+        self._counter: NDArray[np.uint64] = self._start["state"]["counter"]
+        self._key: NDArray[np.uint64] = self._start["state"]["key"]
+
+    def words(self, found: NDArray[np.uint64], key: tuple[int, int], counter: tuple[int, int, int, int]) -> None:
+        """Fill `found`, contiguous, with the blocks after the counter `(first, lane, stream, lower)`."""
+        # numpy counts before it computes: the first block has the counter after this one.
+        self._key[:] = key
+        self._counter[:] = counter
+        self._philox.state = self._start
+        found[:] = self._philox.random_raw(found.size)
+
+
+class _Local(threading.local):
+    """A generator for each thread: its state must not change between being set and being used."""
+
+    def __init__(self) -> None:
+        self.philox = _Philox()
+
+
+_LOCAL = _Local()

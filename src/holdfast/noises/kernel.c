@@ -1,0 +1,192 @@
+/* Random words and normal values, as in draws.py and continuous.py, in one pass. Derivation: docs/guarantees.md. */
+#include <math.h>
+#include <stdint.h>
+
+#if defined(__x86_64__) && defined(__gnu_linux__)
+#define FOR_EACH_PROCESSOR __attribute__((target_clones("default", "avx2", "arch=x86-64-v4")))
+#else
+#define FOR_EACH_PROCESSOR
+#endif
+
+/* Blocks of four words made together, and pairs of values that belong to them. */
+#define BLOCKS 16
+#define PAIRS (8 * BLOCKS)
+
+typedef unsigned __int128 wide;
+
+typedef struct {
+    uint64_t seed, upper, stream, lower;
+} place;
+
+/* Philox4x64-10 (Salmon et al. 2011) for `count` counters from `first` on. */
+static inline void philox(uint64_t *words, int64_t count, uint64_t first, uint64_t lane, const place *at)
+{
+    for (int64_t block = 0; block < count; block++) {
+        uint64_t a = first + (uint64_t)block, b = lane, c = at->stream, d = at->lower;
+        uint64_t k = at->seed, l = at->upper;
+        for (int round = 0; round < 10; round++) {
+            wide p = (wide)0xD2E7470EE14C6C93u * a, q = (wide)0xCA5A826395121157u * c;
+            a = (uint64_t)(q >> 64) ^ b ^ k;
+            b = (uint64_t)q;
+            c = (uint64_t)(p >> 64) ^ d ^ l;
+            d = (uint64_t)p;
+            k += 0x9E3779B97F4A7C15u;
+            l += 0xBB67AE8584CAA73Bu;
+        }
+        words[4 * block] = a;
+        words[4 * block + 1] = b;
+        words[4 * block + 2] = c;
+        words[4 * block + 3] = d;
+    }
+}
+
+void holdfast_words(uint64_t *words, int64_t count, uint64_t first, uint64_t lane, const place *at)
+{
+    philox(words, count, first, lane, at);
+}
+
+/* The natural logarithm of x in (0, 1]: x = 2^e m with m in [sqrt(1/2), sqrt(2)), and a polynomial in m - 1. */
+static inline float logarithm(float x)
+{
+    union { float value; int32_t bits; } u = {x};
+    int32_t e = (u.bits - 0x3f3504f3) >> 23;
+    u.bits -= e * (1 << 23);
+    float t = u.value - 1.0f, z = t * t, scale = (float)e;
+    float p = 7.0376836292e-2f;
+    p = p * t - 1.1514610310e-1f;
+    p = p * t + 1.1676998740e-1f;
+    p = p * t - 1.2420140846e-1f;
+    p = p * t + 1.4249322787e-1f;
+    p = p * t - 1.6668057665e-1f;
+    p = p * t + 2.0000714765e-1f;
+    p = p * t - 2.4999993993e-1f;
+    p = p * t + 3.3333331174e-1f;
+    float y = p * t * z - 2.12194440e-4f * scale - 0.5f * z;
+    return t + y + 0.693359375f * scale;
+}
+
+/* Pairs of normal values from pairs of words of 32 bits. */
+FOR_EACH_PROCESSOR
+static void pairs(float *restrict cosines, float *restrict sines, const uint32_t *restrict radii,
+                  const uint32_t *restrict angles, float sigma)
+{
+    for (int i = 0; i < PAIRS; i++) {
+        float u = ((float)(int32_t)(radii[i] & 0x7fffffffu) + 0.5f) * 0x1p-31f;
+        float r = sqrtf(-2.0f * logarithm(u)) * sigma;
+        /* The angle is a quarter turn times `quarter`, plus t in [-pi/4, pi/4]. */
+        int32_t word = (int32_t)angles[i];
+        int32_t quarter = (int32_t)((uint32_t)word + 0x20000000u) >> 30;
+        float t = (float)(int32_t)((uint32_t)word - ((uint32_t)quarter << 30)) * (1.57079632679489662f * 0x1p-30f);
+        float z = t * t;
+        float s = t + t * z * (-1.6666654611e-1f + z * (8.3321608736e-3f - z * 1.9515295891e-4f));
+        float c = 1.0f - 0.5f * z + z * z * (4.166664568298827e-2f + z * (-1.388731625493765e-3f + z * 2.443315711809948e-5f));
+        float y = quarter & 1 ? c : s, x = quarter & 1 ? s : c;
+        cosines[i] = r * ((quarter + 1) & 2 ? -x : x);
+        sines[i] = r * (quarter & 2 ? -y : y);
+    }
+}
+
+static inline void copy(float *restrict out, const float *restrict values, int64_t begin, int64_t end)
+{
+    for (int64_t i = begin; i < end; i++) out[i] = values[i - begin];
+}
+
+/* Write `draws` draws of `values` normal values each, from draw number `first` on. */
+void holdfast_normal(float *out, int64_t draws, int64_t values, uint64_t first, float sigma, const place *at)
+{
+    uint64_t radii[4 * BLOCKS], angles[4 * BLOCKS];
+    float cosines[PAIRS], sines[PAIRS];
+    int64_t half = (values + 1) / 2;
+    /* As draws.py counts: words of 32 bits in pairs of 64, four of these in a block. */
+    int64_t blocks = (half + 7) / 8, all = draws * blocks;
+    int64_t row = 0, begin = 0;
+    for (int64_t block = 0; block < all; block += BLOCKS) {
+        int64_t count = all - block < BLOCKS ? all - block : BLOCKS;
+        uint64_t start = first * (uint64_t)blocks + (uint64_t)block + 1;
+        philox(radii, count, start, 0, at);
+        philox(angles, count, start, 1, at);
+        pairs(cosines, sines, (const uint32_t *)radii, (const uint32_t *)angles, sigma);
+        /* Blocks of one draw lie together; the last one of a draw may have too many values. */
+        for (int64_t done = 0; done < 8 * count;) {
+            int64_t end = begin + 8 * count - done < 8 * blocks ? begin + 8 * count - done : 8 * blocks;
+            copy(out + row * values, cosines + done, begin, end < half ? end : half);
+            copy(out + row * values + half, sines + done, begin, end < values - half ? end : values - half);
+            done += end - begin;
+            begin = end;
+            if (begin == 8 * blocks) {
+                begin = 0;
+                row++;
+            }
+        }
+    }
+}
+
+/* The same of uniform values from -half_width to half_width, from a lane. */
+FOR_EACH_PROCESSOR
+static void scale(float *restrict out, const uint32_t *restrict words, float half_width)
+{
+    for (int i = 0; i < PAIRS; i++) out[i] = (float)(int32_t)words[i] * 0x1p-31f * half_width;
+}
+
+void holdfast_uniform(float *out, int64_t draws, int64_t values, uint64_t first, float half_width,
+                      uint64_t lane, const place *at)
+{
+    uint64_t words[4 * BLOCKS];
+    float scaled[PAIRS];
+    int64_t blocks = (values + 7) / 8, all = draws * blocks;
+    int64_t row = 0, begin = 0;
+    for (int64_t block = 0; block < all; block += BLOCKS) {
+        int64_t count = all - block < BLOCKS ? all - block : BLOCKS;
+        philox(words, count, first * (uint64_t)blocks + (uint64_t)block + 1, lane, at);
+        scale(scaled, (const uint32_t *)words, half_width);
+        for (int64_t done = 0; done < 8 * count;) {
+            int64_t end = begin + 8 * count - done < 8 * blocks ? begin + 8 * count - done : 8 * blocks;
+            copy(out + row * values, scaled + done, begin, end < values ? end : values);
+            done += end - begin;
+            begin = end;
+            if (begin == 8 * blocks) {
+                begin = 0;
+                row++;
+            }
+        }
+    }
+}
+
+/* Tables of a lattice noise (lattice_gaussian.py): steps decided by 16 bits, infinite where they are not; the number of
+   thresholds below a bucket; the thresholds, with a larger value behind; half their number; words of a draw in a lane. */
+typedef struct {
+    const float *decided;
+    const int64_t *below, *ends;
+    int64_t half, width;
+} lattice;
+
+void holdfast_lattice(float *out, int64_t draws, int64_t values, uint64_t first, const lattice *table, const place *at)
+{
+    uint64_t words[4 * BLOCKS], low[4];
+    int64_t blocks = (values + 15) / 16, low_blocks = (table->width + 3) / 4;
+    for (int64_t row = 0; row < draws; row++) {
+        uint64_t draw = first + (uint64_t)row;
+        int64_t undecided = 0, at_hand = -1;
+        for (int64_t block = 0; block < blocks; block += BLOCKS) {
+            int64_t count = blocks - block < BLOCKS ? blocks - block : BLOCKS;
+            philox(words, count, draw * (uint64_t)blocks + (uint64_t)block + 1, 0, at);
+            const uint16_t *bits = (const uint16_t *)words;
+            int64_t begin = 16 * block, end = begin + 16 * count < values ? begin + 16 * count : values;
+            float *steps = out + row * values + begin;
+            for (int64_t i = 0; i < end - begin; i++) steps[i] = table->decided[bits[i]];
+            for (int64_t i = 0; i < end - begin; i++) {
+                if (steps[i] != INFINITY) continue;
+                int64_t lane = undecided / table->width, number = undecided % table->width;
+                if (undecided / table->width * low_blocks + number / 4 != at_hand) {
+                    at_hand = lane * low_blocks + number / 4;
+                    philox(low, 1, draw * (uint64_t)low_blocks + (uint64_t)(number / 4) + 1, (uint64_t)lane + 1, at);
+                }
+                int64_t exact = ((int64_t)bits[i] << 44) | (int64_t)(low[number % 4] & 0xfffffffffffu);
+                int64_t found = table->below[bits[i]];
+                while (exact >= table->ends[found]) found++;
+                steps[i] = (float)(found - table->half);
+                undecided++;
+            }
+        }
+    }
+}
