@@ -86,6 +86,8 @@ def _train(
     checkpoint = _checkpoint(out)
     if lies(checkpoint):
         trainer.load(checkpoint)
+    else:
+        trainer.begin()
     start = time.perf_counter()
     for epoch in range(trainer.epoch, config.epochs):
         trainer.run_epoch(epoch, start, on_progress)

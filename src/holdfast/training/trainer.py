@@ -29,7 +29,7 @@ from holdfast.sampling.rng import Stream, generator
 from holdfast.training.augment import augment, check_augmentation
 from holdfast.training.config import TrainConfig
 from holdfast.training.inputs import Inputs
-from holdfast.training.recipes.base import Ending, Step
+from holdfast.training.recipes.base import Look, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -155,11 +155,21 @@ class Trainer:
                 correct += int((module(noisy).argmax(dim=1) == labels).sum())
         return correct / len(held_out)
 
+    def begin(self) -> None:
+        """Let the recipe set the weights that the first step starts from."""
+        self.config.recipe.begin(self._look(self.module, self.config.epochs + 1))
+        if self.average is not None:
+            self.average.module.load_state_dict(self.module.state_dict())
+
     def finish(self) -> None:
         """Let the recipe set what steps do not learn."""
+        self.config.recipe.finish(self._look(self.final, self.config.epochs))
+
+    def _look(self, module: nn.Module, epoch: int) -> Look:
+        """The training set as a recipe sees it outside steps; its randomness belongs to an epoch without steps."""
         images = len(self.inputs.data)
-        source = generator(self.config.seed, self.config.epochs, Stream.TRAINING, 0, self.device)
-        self.config.recipe.finish(Ending(self.final.eval(), images, self.inputs.batch, self.config, self.space, source))
+        source = generator(self.config.seed, epoch, Stream.TRAINING, 0, self.device)
+        return Look(module.eval(), images, self.inputs.batch, self.config, self.space, source)
 
     def save(self, path: Below) -> None:
         """Write weights, optimizer state and position, completely or not at all."""

@@ -12,6 +12,7 @@ from holdfast.training.recipes.distillation import Distillation
 from holdfast.training.recipes.macer import Macer
 from holdfast.training.recipes.magnet import TrainMagNet
 from holdfast.training.recipes.memorize import Memorize
+from holdfast.training.recipes.mixture import Mixture
 from holdfast.training.recipes.noise import NoiseAugmentation
 from holdfast.training.recipes.projection import ProjectionTraining
 from holdfast.training.recipes.smoothadv import SmoothAdv
@@ -32,6 +33,7 @@ __all__ = [
     "DimensionTraining",
     "Macer",
     "Memorize",
+    "Mixture",
     "NoiseAugmentation",
     "ProjectionTraining",
     "Recipe",

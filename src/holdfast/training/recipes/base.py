@@ -90,11 +90,11 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Ending:
-    """What a recipe has after the last step, to set what is not learned by steps, such as a threshold.
+class Look:
+    """What a recipe has before the first step and after the last one, to set what is not learned by steps.
 
     Attributes:
-        module: the base classifier with its final weights, in eval mode.
+        module: the base classifier in eval mode: before the first step with its first weights, then with its final ones.
         images: number of images in the training set.
         batch: positions, an int64 tensor on the CPU -> images `(num, *event)` in input units and labels `(num,)`.
         config: of the training.
@@ -156,11 +156,14 @@ class Recipe(Named, ABC):
     def prepare(self, module: nn.Module) -> None:
         """Set up a new base classifier before the first step, for example weights that are not trained."""
 
+    def begin(self, look: Look) -> None:
+        """Set weights from the training set, before the first step; not when a training is resumed."""
+
     @abstractmethod
     def outcome(self, step: Step) -> StepLoss:
         """The loss of a step."""
 
-    def finish(self, ending: Ending) -> None:
+    def finish(self, look: Look) -> None:
         """Set what steps do not learn, once the weights are final; in the first process of a team alone."""
 
 

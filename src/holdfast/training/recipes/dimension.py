@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from holdfast.attacks.ascent import check_ascent, climb, random_start
 from holdfast.errors import UsageError
 from holdfast.models.architectures.dimension import DimensionDetector
-from holdfast.training.recipes.base import Ending, Step, StepLoss, part_of
+from holdfast.training.recipes.base import Look, Step, StepLoss, part_of
 from holdfast.training.recipes.standard import WithoutNoise
 
 if TYPE_CHECKING:
@@ -59,11 +59,11 @@ class DimensionTraining(WithoutNoise):
         logits = step.model(step.x).float()
         return StepLoss(step.cross_entropy(logits, step.labels), logits, step.labels)
 
-    def finish(self, ending: Ending) -> None:
+    def finish(self, look: Look) -> None:
         """Set references, regression and threshold, from different training images."""
-        detector = part_of(self, ending.module, DimensionDetector)
+        detector = part_of(self, look.module, DimensionDetector)
         references = len(detector.images)
-        x, labels = ending.some(references + self.examples)
+        x, labels = look.some(references + self.examples)
         if len(x) < references + 10:
             raise UsageError(
                 f"the recipe {self.name!r} needs {references} reference images and some others, got {len(x)} training "
@@ -71,10 +71,10 @@ class DimensionTraining(WithoutNoise):
             )
         detector.images.copy_(x[:references])
         x, labels = x[references:], labels[references:]
-        bounds = ending.space.low, ending.space.high
+        bounds = look.space.low, look.space.high
         unchanged, noisy, moved = [], [], []
         for images, classes in zip(torch.split(x, _BATCH), torch.split(labels, _BATCH), strict=True):
-            start = random_start(images, "linf", self.epsilon, ending.generator)
+            start = random_start(images, "linf", self.epsilon, look.generator)
             found = self._moved(detector, images, classes, start, bounds)
             signs = torch.where(start < 0.0, -self.epsilon, self.epsilon)
             with torch.no_grad():

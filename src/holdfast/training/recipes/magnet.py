@@ -16,7 +16,7 @@ from holdfast.training.recipes.standard import WithoutNoise
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
-    from holdfast.training.recipes.base import Ending
+    from holdfast.training.recipes.base import Look
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,10 @@ class TrainMagNet(WithoutNoise):
         logits = part.classifier(step.x).float()
         return StepLoss(step.cross_entropy(logits, step.labels) + error, logits, step.labels)
 
-    def finish(self, ending: Ending) -> None:
+    def finish(self, look: Look) -> None:
         """Set the thresholds."""
-        part = part_of(self, ending.module, MagNet)
-        x, _ = ending.some(self.measured)
+        part = part_of(self, look.module, MagNet)
+        x, _ = look.some(self.measured)
         with torch.no_grad():
             errors = torch.cat([part.errors(each) for each in torch.split(x, AT_ONCE)])
         for number in range(errors.shape[1]):

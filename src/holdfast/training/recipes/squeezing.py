@@ -18,7 +18,7 @@ from holdfast.training.recipes.standard import WithoutNoise
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from holdfast.training.recipes.base import Ending
+    from holdfast.training.recipes.base import Look
 
 # Images that are measured at a time.
 AT_ONCE = 256
@@ -50,10 +50,10 @@ class Squeezing(WithoutNoise):
         logits = step.model(step.x).float()
         return StepLoss(step.cross_entropy(logits, step.labels), logits, step.labels)
 
-    def finish(self, ending: Ending) -> None:
+    def finish(self, look: Look) -> None:
         """Set the threshold."""
-        part = part_of(self, ending.module, FeatureSqueezing)
-        x, _ = ending.some(self.measured)
+        part = part_of(self, look.module, FeatureSqueezing)
+        x, _ = look.some(self.measured)
         with torch.no_grad():
             largest = torch.cat([part.distances(each).amax(dim=1) for each in torch.split(x, AT_ONCE)])
         part.threshold.copy_(upper_quantile(largest, self.rejected))

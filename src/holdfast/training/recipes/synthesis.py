@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
     from holdfast.noises.base import Noise
-    from holdfast.training.recipes.base import Ending
+    from holdfast.training.recipes.base import Look
     from holdfast.training.recipes.settings import Settings
 
 # Images of each step that are classified to see how the training goes.
@@ -122,11 +122,11 @@ class Synthesis(WithoutNoise):
             loss = loss + _minus_bounds(each, step.x[kind], deviations[kind], beta).sum()
         return StepLoss(loss / len(step.x), _by_encoders(part, step.x[:_SEEN]), step.labels[:_SEEN])
 
-    def finish(self, ending: Ending) -> None:
+    def finish(self, look: Look) -> None:
         """Measure the scales."""
-        part = part_of(self, ending.module, AnalysisBySynthesis)
-        binarized = [each for each in ending.module.modules() if isinstance(each, Quantized)]
-        x, labels = ending.some(self.measured)
+        part = part_of(self, look.module, AnalysisBySynthesis)
+        binarized = [each for each in look.module.modules() if isinstance(each, Quantized)]
+        x, labels = look.some(self.measured)
         with torch.no_grad():
             for each in binarized:
                 x = each.apply_draws(x, x.new_zeros((len(x), 0)))
