@@ -54,10 +54,10 @@ class PixelMixture(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`(batch, 2 x channels, ...)` to logits `(batch, classes)`."""
-        values, inverted = x.reshape(len(x), 2, self.places).unbind(1)
+        values, inverted = x.reshape(-1, 2, self.places).unbind(1)
         known = values + inverted
         # An exporter needs shapes that do not depend on values.
-        fixed = torch.jit.is_tracing() or torch.compiler.is_compiling()
+        fixed = torch.jit.is_tracing() or torch.compiler.is_compiling()  # type: ignore[attr-defined, no-untyped-call]
         scores = self._scores_of_all(values, known) if fixed else self._scores_of_known(values, known)
         return (scores + self.weights).view(-1, self.num_classes, self.components).logsumexp(dim=2)
 

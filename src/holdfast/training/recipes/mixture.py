@@ -1,4 +1,4 @@
-"""Training a mixture of independent pixels: first by counting, then for the lead in votes. Our own; expectation
+"""Training a mixture of independent pixels: first by counting, then for a majority of votes. Our own; expectation
 maximization is that of Dempster, Laird & Rubin 1977, annealed as by Ueda & Nakano 1998."""
 
 from __future__ import annotations
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
-from torch.nn.functional import conv2d, pad
+from torch.nn.functional import conv2d, nll_loss, pad
 
 from holdfast.errors import UsageError
 from holdfast.models.architectures.pixel_mixture import PixelMixture
 from holdfast.noises.masking import MaskingNoise
-from holdfast.training.recipes.base import Recipe, Step, StepLoss, check_alone, part_of
-from holdfast.training.recipes.vote_margin import VoteMargin
+from holdfast.sampling.soft import soft_smoothed
+from holdfast.training.recipes.base import Recipe, Step, StepLoss, check_alone, check_weight, part_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -36,31 +36,36 @@ _NEIGHBOURS = 0.25
 class Mixture(Recipe):
     """Fits `pixel-mixture` to each class by expectation maximization on whole images, and then improves it by steps.
 
-    The steps minimize the loss of `vote-margin`. Because they start from a good classifier, few are enough; the
-    learning rate is small, as 0.001 for AdamW.
+    A step minimizes the cross-entropy of the soft smoothed classifier, plus `weight` x what an image lacks to a
+    majority of soft votes: max(0, `margin` - lead), at most `most`, where the lead is that of the right class over all
+    others together. Soft votes are the means of softmax(`inverse_temperature` x logits) over the noisy copies. Images
+    with a majority by the margin, and those that lack more than `most`, leave the network to the ones in between, which
+    decide how many are certified by the bound of the top class alone (Levine & Feizi 2020, Corollary 1).
 
     Args:
         iterations: of expectation maximization, before the first step; each looks at all images once.
-        weight: of the hinge.
-        margin: the intended lead, in (0, 2].
-        inverse_temperature: factor of the logits.
+        weight: of what is lacking.
+        margin: the intended lead, in (0, 1].
+        most: that counts as lacking, above 0; from `margin` + 1 on, all of it counts.
+        inverse_temperature: factor of the logits; the larger it is, the closer soft votes are to votes.
     """
 
     name: ClassVar[str] = "mixture"
     architecture: ClassVar[str | None] = "pixel-mixture"
     least_copies: ClassVar[int] = 2
     iterations: int = 10
-    weight: float = 4.0
-    margin: float = 0.4
-    inverse_temperature: float = 2.0
+    weight: float = 20.0
+    margin: float = 0.06
+    most: float = 0.4
+    inverse_temperature: float = 4.0
 
     def __post_init__(self) -> None:
         if type(self.iterations) is not int or self.iterations < 1:
             raise UsageError(f"iterations is a whole number from 1 on, got {self.iterations!r}")
-        self._steps()
-
-    def _steps(self) -> VoteMargin:
-        return VoteMargin(self.weight, self.margin, self.inverse_temperature)
+        for name in ("weight", "most", "inverse_temperature"):
+            check_weight(name, getattr(self, name))
+        if not 0.0 < self.margin <= 1.0:
+            raise UsageError(f"margin is a lead over all other classes, in (0, 1], got {self.margin!r}")
 
     def check(self, noise: Noise | None, config: Settings) -> None:
         """Raise UsageError unless the noise takes pixels away and encodes the others as (s, 1 - s)."""
@@ -91,13 +96,18 @@ class Mixture(Recipe):
             part.weights.copy_(torch.cat(weights))
 
     def outcome(self, step: Step) -> StepLoss:
-        """The loss of `vote-margin`.
+        """Cross-entropy of the mean prediction, and what is lacking to a majority.
 
         Raises:
             UsageError: several processes share the step.
         """
         check_alone(self, step)
-        return self._steps().outcome(step)
+        logits = step.model(step.noisy(step.x)).float()
+        copies = logits.view(len(step.x), step.copies, -1)
+        votes = (self.inverse_temperature * copies).softmax(dim=2).mean(dim=1)
+        lead = 2.0 * votes.gather(1, step.labels.unsqueeze(1)) - 1.0
+        lacking = (self.margin - lead).clamp(0.0, self.most).mean()
+        return StepLoss(nll_loss(soft_smoothed(copies), step.labels) + self.weight * lacking, logits, step.targets)
 
 
 @torch.no_grad()
@@ -110,7 +120,7 @@ def _fitted(part: PixelMixture, images: Tensor, iterations: int) -> tuple[Tensor
         iterations: looks at all images.
     """
     count, values = part.components, images.flatten(1)
-    parts = values.split(_AT_ONCE)
+    parts = torch.split(values, _AT_ONCE)
     mean = torch.stack([part.features(each).sum(dim=0) for each in parts]).sum(dim=0) / len(values)
     mean = (mean + _LEAST_SHARE) / (mean + _LEAST_SHARE).sum(dim=1, keepdim=True)
     first = torch.arange(count, device=values.device) % len(values)
