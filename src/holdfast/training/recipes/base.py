@@ -94,7 +94,7 @@ class Look:
     """What a recipe has before the first step and after the last one, to set what is not learned by steps.
 
     Attributes:
-        module: the base classifier in eval mode: before the first step with its first weights, then with its final ones.
+        module: the base classifier in eval mode, with its first weights before the first step, its final ones later.
         images: number of images in the training set.
         batch: positions, an int64 tensor on the CPU -> images `(num, *event)` in input units and labels `(num,)`.
         config: of the training.
