@@ -26,7 +26,8 @@ class PixelMixture(nn.Module):
     """Classes as mixtures of independent pixels, for the encoding (s, 1 - s) of known values s and (0, 0) of others.
 
     Attributes:
-        table: `(places x levels, classes x components)`, the log-probability of each knot at each place.
+        table: `(places x levels, classes x components)`, the log-probability of each knot at each place, less what
+            all components have in common.
         weights: `(classes x components,)`, the logarithms of the components' weights, which contain the class's.
 
     Args:

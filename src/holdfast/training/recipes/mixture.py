@@ -91,8 +91,11 @@ class Mixture(Recipe):
             table, shares = _fitted(part, own, self.iterations)
             tables.append(table.flatten(1).T)
             weights.append((shares * len(own) / len(images)).log())
+        joined = torch.cat(tables, dim=1)
         with torch.no_grad():
-            part.table.copy_(torch.cat(tables, dim=1))
+            # What all components have in common changes no answer, but would make logits large, and more of their
+            # differences count as near ties, which are computed twice.
+            part.table.copy_(joined - joined.mean(dim=1, keepdim=True))
             part.weights.copy_(torch.cat(weights))
 
     def outcome(self, step: Step) -> StepLoss:
