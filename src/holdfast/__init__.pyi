@@ -40,6 +40,7 @@ from holdfast.noises.gaussian import Gaussian as Gaussian
 from holdfast.noises.laplace import Laplace as Laplace
 from holdfast.noises.lattice_gaussian import LatticeGaussian as LatticeGaussian
 from holdfast.noises.partition import Partition as Partition
+from holdfast.noises.splitting import Splitting as Splitting
 from holdfast.noises.uniform import Uniform as Uniform
 from holdfast.noises.uniform_flip import UniformFlip as UniformFlip
 from holdfast.sampling.engines.base import FunctionFactory as FunctionFactory

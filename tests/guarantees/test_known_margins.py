@@ -341,7 +341,29 @@ def partition() -> Case:
     return Case(noise, "partition", x, votes, Fraction(5, 7), 1.0, inside, beyond)
 
 
-CASES = [*gaussian(), lattice(), *laplace(), *uniform(), flips(), channels(), ablation(), partition()]
+def splitting() -> Case:
+    """Five of seven offsets cut the first value's range early enough: each step passes the cut of one of them.
+
+    The cell of 0 ends at the cut, in the offset o + 1/2 steps of 1/16: its middle is (2 o + 1)/64.
+    """
+    noise = hf.Splitting(7 / 32, levels=17)
+    x = torch.zeros(6)
+    inside, beyond = x.clone(), x.clone()
+    inside[0], beyond[0] = 1 / 16, 2 / 16
+    return Case(
+        noise,
+        "splitting",
+        x,
+        lambda z: z[:, 0] < 10 / 64,
+        Fraction(5, 7),
+        1 / 16,
+        inside,
+        beyond,
+        weaker=hf.Splitting(6 / 32, levels=17),
+    )
+
+
+CASES = [*gaussian(), lattice(), *laplace(), *uniform(), flips(), channels(), ablation(), partition(), splitting()]
 
 # Fixed blocks: there is no noise that could be a little too weak, and all of its realizations are counted.
 NOTHING_WEAKER = {"partition"}

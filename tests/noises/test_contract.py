@@ -22,6 +22,7 @@ from holdfast.noises.gaussian import Gaussian
 from holdfast.noises.laplace import Laplace
 from holdfast.noises.lattice_gaussian import LatticeGaussian
 from holdfast.noises.partition import Partition
+from holdfast.noises.splitting import Splitting
 from holdfast.noises.uniform import Uniform
 from holdfast.noises.uniform_flip import UniformFlip
 from holdfast.types import ClassBounds
@@ -38,6 +39,9 @@ CASES = [
     (Partition(5), (1, 8, 8)),
     (Partition(4, pattern="random"), (3, 5, 7)),
     (Partition(3, null="mean", fill=(0.5,)), (11,)),
+    (Splitting(0.5), (1, 8, 8)),
+    (Splitting(0.25, shift=3), (3, 5, 7)),
+    (Splitting(3.0), (11,)),
     (Laplace(0.3), (1, 8, 8)),
     (LatticeGaussian(0.25), (1, 8, 8)),
     (LatticeGaussian(0.5), (3, 5, 7)),

@@ -23,6 +23,7 @@ from holdfast.noises.gaussian import Gaussian
 from holdfast.noises.laplace import Laplace
 from holdfast.noises.lattice_gaussian import LatticeGaussian
 from holdfast.noises.partition import Partition
+from holdfast.noises.splitting import Splitting
 from holdfast.noises.uniform import Uniform
 from holdfast.noises.uniform_flip import UniformFlip
 
@@ -37,6 +38,7 @@ NAMED: list[Noise] = [
     Ablation(5),
     Ablation(9),
     Partition(5),
+    Splitting(0.5),
 ]
 NOISES = [*NAMED, *others(NAMED)]
 SHAPES = [(1, 8, 8), (3, 5, 7), (1, 6, 6), (11,), (3, 32, 32), (1, 27, 29)]
@@ -255,6 +257,7 @@ RECORDED = {
     "ablation:k=5,null=multichannel": (0.5490196347236633, 0.6078431606292725),
     "ablation:k=9,null=multichannel": (0.5490196347236633, 0.7764706015586853),
     "partition:k=5,pattern=strided,null=multichannel": (0.14509804546833038, 0.46666663885116577),
+    "splitting:half_width=0.5,levels=256,shift=0": (0.43431371450424194, 0.2872548997402191),
 }
 
 

@@ -28,6 +28,7 @@ from holdfast.noises.gaussian import Gaussian
 from holdfast.noises.laplace import Laplace
 from holdfast.noises.lattice_gaussian import LatticeGaussian
 from holdfast.noises.partition import Partition
+from holdfast.noises.splitting import Splitting
 from holdfast.noises.uniform import Uniform
 from holdfast.noises.uniform_flip import UniformFlip
 
@@ -181,6 +182,30 @@ def partition(noise: Partition) -> list[Moment]:
     ]
 
 
+def splitting(noise: Splitting) -> list[Moment]:
+    """Each offset, by the cuts themselves, in half steps: one in each cell, which is as wide as the noise is meant."""
+    last = noise.levels - 1
+    width = 2 * math.floor(2 * noise.half_width * last + 1e-6)
+    here, shifts = round(2 * VALUE * last), noise.shifts((FEATURES,))
+
+    def middles(offset: int) -> Tensor:
+        first = [2 * ((offset + shift) % (width // 2)) + 1 for shift in shifts.tolist()]
+        cuts = [[cut + width * cell for cell in range(-2, 2 * last)] for cut in first]
+        ends = [
+            (max(0, *(c for c in each if c < here)), min(2 * last, *(c for c in each if c > here))) for each in cuts
+        ]
+        return torch.tensor([(low + high) / (4 * last) for low, high in ends])
+
+    def met(noisy: Tensor, offset: int) -> Tensor:
+        return (noisy - middles(offset)).abs().amax(1) < 1e-5
+
+    count = width // 2
+    return [
+        *(share(f"offset {each}", lambda noisy, at=each: met(noisy, at), 1 / count) for each in range(count)),
+        share("twice in a row", lambda noisy: met(noisy[::2], 1) & met(noisy[1::2], 1), 1 / count**2),
+    ]
+
+
 MOMENTS: dict[str, Callable[[Any], list[Moment]]] = {
     "ablation": ablation,
     "channel-flip": uniform_flip,
@@ -188,6 +213,7 @@ MOMENTS: dict[str, Callable[[Any], list[Moment]]] = {
     "laplace": laplace,
     "lattice-gaussian": lattice_gaussian,
     "partition": partition,
+    "splitting": splitting,
     "uniform": uniform,
     "uniform-flip": uniform_flip,
 }
@@ -207,6 +233,8 @@ CASES: dict[Noise, list[Noise]] = {
     Ablation(27): [Ablation(26), Ablation(28)],
     Partition(4): [Partition(5)],
     Partition(3, "random"): [Partition(3)],
+    Splitting(0.25, 16): [Splitting(0.28, 16), Splitting(0.2, 16), Splitting(0.25, 16, shift=1)],
+    Splitting(0.05, 256, shift=5): [Splitting(0.049, 256, shift=5), Splitting(0.051, 256, shift=5)],
 }
 WRONG = [(noise, wrong) for noise, several in CASES.items() for wrong in several]
 

@@ -21,6 +21,7 @@ from holdfast.noises.gaussian import Gaussian
 from holdfast.noises.laplace import Laplace
 from holdfast.noises.lattice_gaussian import LatticeGaussian
 from holdfast.noises.partition import Partition
+from holdfast.noises.splitting import Splitting
 from holdfast.noises.uniform import Uniform
 from holdfast.noises.uniform_flip import UniformFlip
 from holdfast.types import ClassBounds
@@ -36,6 +37,7 @@ CASES: dict[str, list[tuple[Noise, tuple[int, ...]]]] = {
     "uniform": [(Uniform(0.5), (1, 3, 3)), (Uniform(2.0), (2,))],
     "ablation": [(Ablation(3), (1, 3, 3)), (Ablation(2), (8,))],
     "partition": [(Partition(2), (1, 4, 4)), (Partition(1), (9,))],
+    "splitting": [(Splitting(0.25, levels=17), (1, 4, 4)), (Splitting(0.3), (5,))],
     "channel-flip": [(ChannelFlip(0.8, levels=3), (1, 3, 3)), (ChannelFlip(0.8, levels=2), (2, 1, 5))],
     "uniform-flip": [(UniformFlip(0.8, levels=3), (1, 3, 3)), (UniformFlip(0.8, levels=2), (12,))],
 }
@@ -250,6 +252,8 @@ def test_the_quantile_theorem_holds_for_changes_of_several_values() -> None:
         (Uniform(1.0), 0.9, None, "overlap_linf", np.arange(1.0, 5.0), "same amount"),
         (Ablation(2, null="mean", fill=(0.5,)), 0.9, None, None, None, "multichannel"),
         (Ablation(2), 0.9, None, None, np.ones(3), "shape of the input"),
+        (Splitting(0.5), 0.9, None, None, np.ones(4), "changes 4"),
+        (Splitting(4.0, levels=17), 0.9, None, None, None, "of the 128 offsets"),
     ],
 )
 def test_what_has_no_worst_case_is_refused(
@@ -264,6 +268,16 @@ def test_where_no_pixel_is_left_the_theorem_states_no_more() -> None:
     assert (case.radius, case.tight) == (6.0, False)
     assert "6 pixels at most" in case.why
     assert case.answer(6.0) == TOP
+
+
+def test_where_a_value_has_no_room_the_worst_case_says_so() -> None:
+    end = np.array([1.0, 0.0, 0.0, 0.0])
+    case = find_worst_case(Splitting(0.25, levels=17), end, 0.9, direction=np.array([1.0, 0.0, 0.0, 0.0]))
+    assert (case.turning, case.tight) == (math.inf, False)
+    assert "can move by 0 steps" in case.why
+    back = find_worst_case(Splitting(0.25, levels=17), end, 0.9, direction=np.array([-1.0, 0.0, 0.0, 0.0]))
+    assert back.tight
+    assert back.turning == back.beyond
 
 
 def test_a_slab_without_width_is_refused() -> None:

@@ -63,6 +63,12 @@ class _Partition(_Named, tag="partition"):
     fill: _Fill
 
 
+class _Splitting(_Named, tag="splitting"):
+    half_width: _Scale
+    levels: Annotated[int, Meta(ge=2, le=65536)]
+    shift: Annotated[int, Meta(ge=0, lt=2**32)]
+
+
 class _Fixed(_Named, tag="fixed"):
     n: Samples
     alpha: Alpha
@@ -107,6 +113,7 @@ class _Other(Struct):
 
 _NOISES: tuple[type[_Named], ...] = (
     _Gaussian, _LatticeGaussian, _Laplace, _Uniform, _UniformFlip, _ChannelFlip, _Ablation, _Partition,
+    _Splitting,
 )  # fmt: skip
 _ESTIMATORS: tuple[type[_Named], ...] = (_Fixed, _Looks, _EProcess, _Exact, _Proved)
 

@@ -1,4 +1,4 @@
-"""The theorems that count pixels: randomized ablation on its lattice, and uniform flips by Neyman-Pearson sums."""
+"""The theorems that count: realizations that a change meets, and pixels flipped by Neyman-Pearson sums."""
 
 from __future__ import annotations
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 MOST_FLIPS = 64
 # Bits of the number of sets that are counted exactly.
 _MOST_BITS = 2**20
+# The width of a cell of splitting noise is a whole number of steps if it is so close to one.
+_WHOLE = Fraction(1, 10**9)
+_MOST_OFFSETS = 2**17
 
 
 def last(most: int, holds: Callable[[int], bool]) -> int:
@@ -71,19 +74,43 @@ def realizations(noise: Noise, shape: Shape) -> int:
         return math.comb(d, noise["k"])
     if name == "partition":
         return -(-d // int(noise["k"]))
-    raise RunError(f"verify knows exact votes under the noises ablation and partition, the manifest has {name!r}")
+    if name == "splitting":
+        return offsets(noise)
+    raise RunError(
+        f"verify knows exact votes under the noises ablation, partition and splitting, the manifest has {name!r}"
+    )
+
+
+def offsets(noise: Noise) -> int:
+    """How many offsets splitting noise has: the steps of the grid in a cell of width 2 half_width, rounded down.
+
+    Raises:
+        RunError: a parameter is out of range.
+    """
+    levels, shift = noise["levels"], noise["shift"]
+    if not (isinstance(levels, int) and 2 <= levels <= 65536 and isinstance(shift, int) and 0 <= shift < 2**32):
+        raise RunError(f"splitting noise has 2 to 65536 levels and a shift from 0 to 2^32 - 1, the manifest {noise}")
+    count = math.floor(2 * Fraction(float(noise["half_width"])) * (levels - 1) + _WHOLE)
+    if not 2 <= count <= _MOST_OFFSETS:
+        raise RunError(f"splitting noise has 2 to {_MOST_OFFSETS} offsets, the manifest's has {count}")
+    return count
 
 
 def touched(radius: int, noise: Noise, shape: Shape) -> int:
-    """How many realizations a change of `radius` pixels can meet: a pixel is in one block of a partition."""
-    return radius if noise.get("name") == "partition" else sets_touched(pixel_count(shape), noise["k"], radius)
+    """How many realizations a change of `radius` pixels, or under splitting noise steps of the grid, can meet.
+
+    A pixel is in one block of a partition. A step moves one value over one place where a cut can lie, and a cut lies
+    there for one offset.
+    """
+    counted = noise.get("name") in ("partition", "splitting")
+    return radius if counted else sets_touched(pixel_count(shape), noise["k"], radius)
 
 
 def leads(radius: int, noise: Noise, shape: Shape, bounds: Bounds) -> bool:
-    """Whether the top class leads after `radius` pixels changed, where votes are counted in realizations.
+    """Whether the top class leads after a change of `radius` pixels or steps, with votes counted in realizations.
 
     Every probability is a number of realizations among all C. The top class has ceil(p_lower C) at least and a rival
-    floor(p_upper C) at most; a change of `radius` pixels moves t at most, each way. Bounds that do not separate certify
+    floor(p_upper C) at most; the change moves t at most, each way. Bounds that do not separate certify
     nothing.
     """
     if at_most(bounds.lower.p, bounds.upper.p):

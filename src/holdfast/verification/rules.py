@@ -15,8 +15,8 @@ from holdfast.verification.bets import hypothesis, is_won
 from holdfast.verification.bounds import Bounds, class_bounds
 from holdfast.verification.findings import Unknown
 from holdfast.verification.intervals import at_most, decided
-from holdfast.verification.pixels import last, pixel_count, realizations, touched
-from holdfast.verification.theorems import find_theorem
+from holdfast.verification.pixels import last, realizations, touched
+from holdfast.verification.theorems import Counted, find_theorem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -198,8 +198,11 @@ class Exhaustive(Rule):
         super().__init__(manifest)
         if self.alpha != 0:
             raise RunError(f"the manifest has alpha = {float(self.alpha)} for exact votes, which leave no such chance")
-        find_theorem(manifest.noise, manifest.theorem)
+        theorem = find_theorem(manifest.noise, manifest.theorem)
         count = realizations(manifest.noise, manifest.shape)
+        # As all theorems of noises with finitely many realizations.
+        assert isinstance(theorem, Counted)
+        self.theorem = theorem
         if self.n != count:
             raise RunError(f"the manifest has n = {self.n}; the noise has {count} realizations for this shape")
 
@@ -214,9 +217,11 @@ class Exhaustive(Rule):
             return [f"class {claim.label} is claimed, the votes say class {top}"]
         rivals = [counts[top] - count - (label < top) for label, count in enumerate(counts) if label != top]
         lead = min(rivals, default=self.n)
-        noise, shape = self.manifest.noise, self.manifest.shape
-        most = last(pixel_count(shape), lambda r: 2 * touched(r, noise, shape) <= lead)
-        return [] if claim.radius == most else [f"radius {claim.radius!r} is claimed, the votes give {most}"]
+        noise, shape, theorem = self.manifest.noise, self.manifest.shape, self.theorem
+        most = last(theorem.limit(noise, shape), lambda r: 2 * touched(r, noise, shape) <= lead)
+        if Fraction(claim.radius) == theorem.claim(most, noise):
+            return []
+        return [f"radius {claim.radius!r} is claimed, the votes give {theorem.shown(most, noise)}"]
 
 
 def rule_of(manifest: Manifest) -> Rule:

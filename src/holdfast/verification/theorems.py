@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _TIGHT = Fraction(1, 10**8)
 # The older theorems are maximized over a grid of their parameter.
 _GRID = Fraction(1, 10**4)
+# More than a float64 loses by rounding, and far less than a unit of what is counted.
+_ROUNDED = Fraction(1, 2**50)
 
 
 class Theorem(ABC):
@@ -94,38 +96,114 @@ class Continuous(Theorem):
         return str(self.reach(noise, shape, bounds).str(11, radius=False)) if separated else "nothing (abstain)"
 
 
+class Counted(Theorem):
+    """A theorem that counts: the radius is a number of units."""
+
+    certifies: Callable[[int, Noise, Shape, Bounds], bool]
+
+    @abstractmethod
+    def unit(self, noise: Noise) -> Fraction:
+        """What is counted, in the unit of the radius."""
+
+    @abstractmethod
+    def limit(self, noise: Noise, shape: Shape) -> int:
+        """The largest number that there can be."""
+
+    @abstractmethod
+    def count(self, radius: Fraction, noise: Noise) -> int:
+        """How many units a claim of a radius from 0 on is about."""
+
+    @abstractmethod
+    def claim(self, count: int, noise: Noise) -> Fraction:
+        """The radius that an estimator claims for so many units."""
+
+    def holds(self, radius: Fraction, noise: Noise, shape: Shape, bounds: Bounds) -> bool:
+        """No more than there can be, and certified."""
+        count = self.count(radius, noise)
+        return count <= self.limit(noise, shape) and self.certifies(count, noise, shape, bounds)
+
+    def misses(self, claimed: Fraction, noise: Noise, shape: Shape, bounds: Bounds) -> bool:
+        """One more; for an abstention, none at all."""
+        more = math.floor(claimed * (1 + _ROUNDED) / self.unit(noise)) + 1 if claimed >= 0 else 0
+        return more <= self.limit(noise, shape) and self.certifies(more, noise, shape, bounds)
+
+    def most(self, noise: Noise, shape: Shape, bounds: Bounds) -> str:
+        """The largest number that is certified, as a radius."""
+        if not self.certifies(0, noise, shape, bounds):
+            return "nothing (abstain)"
+        count = pixels.last(self.limit(noise, shape), lambda radius: self.certifies(radius, noise, shape, bounds))
+        return self.shown(count, noise)
+
+    def shown(self, count: int, noise: Noise) -> str:
+        """So many units as a radius, for people."""
+        return str(self.claim(count, noise))
+
+
 @dataclass(frozen=True)
-class Pixels(Theorem):
+class Pixels(Counted):
     """A theorem that counts pixels."""
 
     whole: ClassVar[bool] = True
     certifies: Callable[[int, Noise, Shape, Bounds], bool]
     largest: int | None = None
 
-    def limit(self, shape: Shape) -> int:
-        """The largest radius that there can be."""
+    def unit(self, noise: Noise) -> Fraction:
+        """One pixel."""
+        return Fraction(1)
+
+    def limit(self, noise: Noise, shape: Shape) -> int:
+        """The pixels of an image."""
         count = pixels.pixel_count(shape)
         return count if self.largest is None else min(self.largest, count)
 
+    def count(self, radius: Fraction, noise: Noise) -> int:
+        """The radius."""
+        return math.ceil(radius)
+
+    def claim(self, count: int, noise: Noise) -> Fraction:
+        """The count."""
+        return Fraction(count)
+
     def holds(self, radius: Fraction, noise: Noise, shape: Shape, bounds: Bounds) -> bool:
         """A whole number of pixels that an image has, and certified."""
-        whole = radius.denominator == 1 and radius <= self.limit(shape)
-        return whole and self.certifies(int(radius), noise, shape, bounds)
+        return radius.denominator == 1 and super().holds(radius, noise, shape, bounds)
 
     def padded(self, radius: Fraction) -> Fraction:
         """Pixels are whole numbers: no room is needed."""
         return radius
 
-    def misses(self, claimed: Fraction, noise: Noise, shape: Shape, bounds: Bounds) -> bool:
-        """One pixel more; for an abstention, none at all."""
-        more = math.floor(claimed) + 1
-        return more <= self.limit(shape) and self.certifies(more, noise, shape, bounds)
 
-    def most(self, noise: Noise, shape: Shape, bounds: Bounds) -> str:
-        """The largest whole number that is certified."""
-        if not self.certifies(0, noise, shape, bounds):
-            return "nothing (abstain)"
-        return str(pixels.last(self.limit(shape), lambda radius: self.certifies(radius, noise, shape, bounds)))
+@dataclass(frozen=True)
+class Steps(Counted):
+    """A theorem that counts steps 1/(levels - 1) of the grid of the inputs."""
+
+    certifies: Callable[[int, Noise, Shape, Bounds], bool]
+
+    def unit(self, noise: Noise) -> Fraction:
+        """One step in input units."""
+        return Fraction(1, int(noise["levels"]) - 1)
+
+    def limit(self, noise: Noise, shape: Shape) -> int:
+        """Every value from one end of the grid to the other."""
+        return math.prod(shape) * (int(noise["levels"]) - 1)
+
+    def count(self, radius: Fraction, noise: Noise) -> int:
+        """The steps that reach it, as the float64 that an estimator has."""
+        return math.ceil(Fraction(float(radius)) / self.unit(noise))
+
+    def claim(self, count: int, noise: Noise) -> Fraction:
+        """The largest float64 that is not larger."""
+        exact = count * self.unit(noise)
+        nearest = float(exact)
+        return Fraction(nearest if nearest <= exact else math.nextafter(nearest, -math.inf))
+
+    def padded(self, radius: Fraction) -> Fraction:
+        """Room for a float64."""
+        return radius * (1 + _ROUNDED)
+
+    def shown(self, count: int, noise: Noise) -> str:
+        """As a float64."""
+        return repr(float(self.claim(count, noise)))
 
 
 def find_theorem(noise: Noise, name: str) -> Theorem:
@@ -225,6 +303,7 @@ _THEOREMS: dict[tuple[Any, str], Theorem] = {
     ("uniform", "overlap_linf"): Continuous(_overlap_linf),
     ("ablation", "levine"): Pixels(pixels.leads),
     ("partition", "partition"): Pixels(pixels.leads),
+    ("splitting", "splitting"): Steps(pixels.leads),
     ("uniform-flip", "lee"): Pixels(pixels.lee, pixels.MOST_FLIPS),
     ("channel-flip", "lee_channels"): Pixels(pixels.lee_channels, pixels.MOST_FLIPS),
 }

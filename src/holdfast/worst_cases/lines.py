@@ -188,7 +188,7 @@ def laplace(
     tight = theorem.name == "quantiles" or p_top <= 0.5 or p_rival >= 1.0 - p_top - 1e-15
     why = "" if tight else "it bounds both classes by one ratio of densities, which holds for one of them only"
     low, high = noise.b * quantile(p_top), -noise.b * quantile(p_rival)
-    return _half_spaces(noise, theorem, x, _one_value(x, direction), low, high, 1.0, distribution, tight, why)
+    return _half_spaces(noise, theorem, x, one_value(x, direction), low, high, 1.0, distribution, tight, why)
 
 
 @worst_case(Uniform, "overlap_l1")
@@ -207,7 +207,7 @@ def uniform(
         return ((place + ball(noise.half_width)) / ball(width)).max(arb(0)).min(arb(1))
 
     low, high = width * p_top - noise.half_width, noise.half_width - width * p_rival
-    return _half_spaces(noise, theorem, x, _one_value(x, direction), low, high, 1.0, distribution, True, "")
+    return _half_spaces(noise, theorem, x, one_value(x, direction), low, high, 1.0, distribution, True, "")
 
 
 @worst_case(LatticeGaussian, "cohen_lattice")
@@ -223,7 +223,7 @@ def lattice(
 
     Where the two together would have a probability above 1, the rival gets the next possible one below.
     """
-    along = _one_value(x, direction)
+    along = one_value(x, direction)
     most = len(thresholds(noise.sigma, noise.levels)) // 2
     low = next((step for step in range(-most, most) if _up_to(noise, step) >= Fraction(p_top)), most)
     wanted = 1 - Fraction(p_rival)
@@ -278,7 +278,7 @@ def _any(x: NDArray[np.float64], direction: NDArray[np.float64] | None) -> NDArr
     return chosen / float(np.linalg.norm(chosen))
 
 
-def _one_value(x: NDArray[np.float64], direction: NDArray[np.float64] | None) -> NDArray[np.float64]:
+def one_value(x: NDArray[np.float64], direction: NDArray[np.float64] | None) -> NDArray[np.float64]:
     """The unit vector along one axis; by default the first one."""
     chosen = np.eye(1, x.size)[0] if direction is None else _flat(x, direction)
     if np.count_nonzero(chosen) != 1:

@@ -156,7 +156,7 @@ def ablation(
     """Any pixels; the top class has the next possible probability from `p_top` on."""
     _check_encoding(noise)
     order = pixel_order(x, direction)
-    top, rival = _votes(noise.realizations(x.shape), p_top, p_rival)
+    top, rival = possible_votes(noise.realizations(x.shape), p_top, p_rival)
     total = noise.realizations(x.shape)
     bounds = ClassBounds(TOP, float_below(Fraction(top, total)), float_above(Fraction(rival, total)))
     return Sets(noise, theorem, x, bounds, True, "", order, top, rival)
@@ -179,12 +179,12 @@ def partition(
     first = {int(blocks[pixel]): pixel for pixel in reversed(preferred)}
     leading = [pixel for pixel in preferred if first[int(blocks[pixel])] == pixel]
     order = np.array([*leading, *(pixel for pixel in preferred if pixel not in set(leading))])
-    top, rival = _votes(total, p_top, p_rival)
+    top, rival = possible_votes(total, p_top, p_rival)
     bounds = ClassBounds(TOP, float_below(Fraction(top, total)), float_above(Fraction(rival, total)), wins_ties=True)
     return Blocks(noise, theorem, x, bounds, True, "", order, top, rival)
 
 
-def _votes(total: int, p_top: float, p_rival: float) -> tuple[int, int]:
+def possible_votes(total: int, p_top: float, p_rival: float) -> tuple[int, int]:
     """The next possible numbers of votes: upward for the top class, and no more than are left for its rival."""
     top = math.ceil(Fraction(p_top) * total)
     return top, min(total - top, math.floor(Fraction(p_rival) * total))
