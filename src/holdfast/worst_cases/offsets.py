@@ -119,7 +119,8 @@ class Offsets(WorstCase):
         shifts = self._noise.shifts(self.x.shape).ravel()
         cuts = 2 * ((np.arange(q)[:, None] + shifts) % q) + 1
         below = cuts + 2 * q * ((2 * self._on_grid(x) - cuts) // (2 * q))
-        return np.maximum(below, 0) + np.minimum(below + 2 * q, 2 * last)
+        rows: NDArray[np.int64] = np.maximum(below, 0) + np.minimum(below + 2 * q, 2 * last)
+        return rows
 
     def _vote(self, row: NDArray[np.int64]) -> int:
         rank = self._ranks.get(row.tobytes())
