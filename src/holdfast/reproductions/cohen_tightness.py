@@ -30,6 +30,7 @@ _NOISES = (
     "uniform:half_width=0.5",
     "ablation:k=5",
     "partition:k=4",
+    "splitting:half_width=0.25",
     "uniform-flip:kappa=0.8,levels=2",
     "channel-flip:kappa=0.8,levels=2",
 )
