@@ -460,6 +460,30 @@ def test_a_partition_is_certified_exactly_and_resumed(call: Call, tmp_path: Path
     assert (code, "has only one kind of class bounds" in err) == (2, True)
 
 
+def test_splitting_noise_is_certified_with_all_offsets_and_sampled(call: Call, tmp_path: Path) -> None:
+    """From training to a replay of all records; a sample certifies no more than all offsets."""
+    model, radii = tmp_path / "m.safetensors", {}
+    train = ("train", "--noise", "splitting:half_width=1,levels=17,shift=4", "--out", model, "--epochs", 6)
+    assert call(*train, "--arch", "digits-mlp", "--learning-rate", 0.1, "--quiet")[0] == 0
+    sampled = ("--estimator", "fixed", "--n", 1000, "--n0", 50, "--alpha", 0.001)
+    for name, options in (("all", ()), ("sampled", sampled)):
+        run = tmp_path / name
+        code, _, err = call("certify", "--model", model, "--out", run, "--every", 12, *options)
+        assert code == 0
+        assert ("has 32 realizations: each is classified once, and alpha is 0" in err) == (name == "all")
+        code, out, _ = call("verify", run, "--model", model, "--data", "digits", "--replay", "all")
+        assert (code, "OK" in out) == (0, True)
+        found = call("export-log", run, "--format", "jsonl")[1].splitlines()
+        radii[name] = [entries["radius"] for entries in map(json.loads, found)]
+        document = json.loads(call("table", run, "--json")[1])[0]
+        assert (document["norm"], document["alpha"]) == ("L1", 0.0 if name == "all" else 0.001)
+    assert all(few <= every for few, every in zip(radii["sampled"], radii["all"], strict=True))
+    assert max(radii["sampled"]) >= 6 / 16
+    attack = ("attack", "--attack", "pointwise", "--model", model, "--limit", 2, "--n", 100, "--out", tmp_path / "a")
+    assert call(*attack, "--quiet")[0] == 0
+    assert call("verify", tmp_path / "a", "--model", model, "--data", "digits", "--replay", "all")[0] == 0
+
+
 def test_other_bounds_on_the_same_votes_are_for_comparison(call: Call, models: Path, tmp_path: Path) -> None:
     call("certify", "--model", models / "gaussian.safetensors", "--out", tmp_path / "run", *CERTIFY)
     radii = {}

@@ -45,6 +45,11 @@ VOTES: dict[str, tuple[str, tuple[object, ...]]] = {
     "uniform-flip": ("uniform-flip", (*FEW, "--n", 20000)),
     "ablation": ("ablation", (*TEN, "--n", 500)),
     "partition": ("ablation", (*TEN, "--noise", "partition:k=4")),
+    "splitting": ("gaussian", (*TEN, "--noise", "splitting:half_width=0.5,levels=17")),
+    "splitting-sampled": (
+        "gaussian",
+        (*FEW, "--n", 500, "--noise", "splitting:half_width=1,levels=17,shift=3", "--estimator", "fixed"),
+    ),
 }
 BOUNDS = {"bound-lipschitz": "lipschitz", "bound-convex": "convex:epsilon=0.02,norm=linf"}
 # Its model, the run whose certificates are attacked, and its settings.

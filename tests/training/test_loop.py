@@ -21,6 +21,7 @@ from holdfast.noises.base import Noise
 from holdfast.noises.gaussian import Gaussian
 from holdfast.noises.laplace import Laplace
 from holdfast.noises.lattice_gaussian import LatticeGaussian
+from holdfast.noises.splitting import Splitting
 from holdfast.noises.uniform_flip import UniformFlip
 from holdfast.outputs import alone_at
 from holdfast.training.config import TrainConfig
@@ -290,7 +291,13 @@ def test_the_checkpoint_of_an_older_version_is_continued(tmp_path: Path, digits:
 
 @pytest.mark.parametrize(
     ("noise", "normalized"),
-    [(Gaussian(0.5), True), (Laplace(0.3), True), (LatticeGaussian(0.5, 17), True), (UniformFlip(0.8, 17), False)],
+    [
+        (Gaussian(0.5), True),
+        (Laplace(0.3), True),
+        (LatticeGaussian(0.5, 17), True),
+        (Splitting(0.5, 17), True),
+        (UniformFlip(0.8, 17), False),
+    ],
     ids=str,
 )
 def test_noise_that_is_added_to_the_values_gets_a_normalization(
