@@ -76,7 +76,9 @@ def test_votes_do_not_depend_on_the_batch_size(backend: str, precision: str) -> 
         assert votes(noise, CUDA, batch, backend=backend, precision=precision) == whole
 
 
-@pytest.mark.parametrize("noise", [hf.Ablation(16), hf.LatticeGaussian(0.5), hf.UniformFlip(0.8)], ids=str)
+@pytest.mark.parametrize(
+    "noise", [hf.Ablation(16), hf.LatticeGaussian(0.5), hf.Splitting(0.5), hf.UniformFlip(0.8)], ids=str
+)
 def test_votes_under_other_noises_do_not_depend_on_the_batch_size(noise: Noise) -> None:
     grid = noise.grid or 256
     cases = [

@@ -34,6 +34,11 @@ _VOTES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     ),
     "bet": ({"name": "laplace", "b": 0.3}, "dwork", {"name": "eprocess", **_ALPHA, "radius": 0.1}),
     "exact": ({"name": "partition", "k": 4, "pattern": "strided", **_MASK}, "partition", {"name": "exact", "n": 4}),
+    "splitting": (
+        {"name": "splitting", "half_width": 0.5, "levels": 17, "shift": 3},
+        "splitting",
+        {"name": "exact", "n": 16},
+    ),
     "flip": (
         {"name": "uniform-flip", "kappa": 0.6, "levels": 17},
         "lee",

@@ -100,7 +100,16 @@ _QUESTIONS = st.tuples(
     *[st.sampled_from(["100", "1000", *_VALUES])] * 2,
     st.sampled_from(["0.001", "1e-90", *_VALUES]),
     *[st.sampled_from(["", "0.1", *_VALUES])] * 2,
-    st.sampled_from(["gaussian:sigma=0.5", "ablation:k=3", "partition:k=4", "uniform-flip:kappa=0.9", "laplace:b=1"]),
+    st.sampled_from(
+        [
+            "gaussian:sigma=0.5",
+            "ablation:k=3",
+            "partition:k=4",
+            "splitting:half_width=0.5",
+            "uniform-flip:kappa=0.9",
+            "laplace:b=1",
+        ]
+    ),
 ).map("|".join)
 
 _PARSERS: dict[str, tuple[Callable[[str], Any], st.SearchStrategy[str]]] = {

@@ -37,6 +37,7 @@ from holdfast.verification.binomial import lower_bound, upper_bound
 from holdfast.verification.manifest import Manifest, read_manifest
 from holdfast.verification.rules import Claim, Votes, look_sizes, rule_of, totals_of
 from holdfast.verification.run import RunFiles, Verification, check_claims, check_files
+from holdfast.verification.theorems import Steps, find_theorem
 
 ESTIMATORS = ("fixed", "looks", "eprocess")
 
@@ -277,7 +278,7 @@ def test_a_bet_supports_its_radius_and_no_other(tmp_path: Path, theorem: str) ->
 def exact(noise: dict, votes: tuple[int, ...], shape: tuple[int, ...] = (1, 8, 8), **estimator: object) -> Votes:
     global _rule
     described = {"name": "exact", "n": sum(votes), **estimator}
-    theorem = {"partition": "partition"}.get(str(noise["name"]), "levine")
+    theorem = str(noise["name"]) if noise["name"] in ("partition", "splitting") else "levine"
     _rule = rule_of(Manifest("certify", noise, theorem, described, 0, shape, len(votes), range(1), 1, None, "0" * 64))
     return Votes((0,) * len(votes), votes)
 
@@ -313,6 +314,63 @@ def test_exact_votes_of_ablation_count_the_sets_that_a_change_meets() -> None:
         counted = exact(noise, votes, (1, 3, 3))
         assert _rule.complaints(counted, Claim(0, top, float(radius))) == []
         assert _rule.complaints(counted, Claim(0, top, radius + 1.0))
+
+
+@pytest.mark.parametrize(
+    ("votes", "top", "steps"),
+    # Cells of 2 x 0.5 x 16 = 16 steps of 1/16 make 16 votes.
+    [
+        ((16, 0, 0), 0, 8),
+        ((0, 16, 0), 1, 7),
+        ((9, 7, 0), 0, 1),
+        ((7, 9, 0), 1, 0),
+        ((8, 8, 0), 0, 0),
+        ((5, 6, 5), 1, 0),
+    ],
+)
+def test_exact_votes_of_splitting_noise_are_counted_in_steps(votes: tuple[int, ...], top: int, steps: int) -> None:
+    counted = exact({"name": "splitting", "half_width": 0.5, "levels": 17, "shift": 1}, votes)
+    assert _rule.complaints(counted, Claim(0, top, steps / 16)) == []
+    for other in (steps + 1, steps - 1, steps + 1e-9, steps - 1e-9, 16 * steps + 1):
+        (complaint,) = _rule.complaints(counted, Claim(0, top, other / 16))
+        assert f"the votes give {steps / 16!r}" in complaint
+    assert _rule.complaints(counted, Claim(0, (top + 1) % 3, steps / 16))
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"levels": 1}, "2 to 65536 levels"),
+        ({"levels": 65537}, "2 to 65536 levels"),
+        ({"shift": -1}, r"a shift from 0 to 2\^32 - 1"),
+        ({"shift": 2**32}, r"a shift from 0 to 2\^32 - 1"),
+        ({"half_width": 1e30}, "has 2 to 131072 offsets"),
+        ({"half_width": 0.06}, "has 2 to 131072 offsets, the manifest's has 1"),
+        ({"half_width": 0.6}, "n = 16; the noise has 19 realizations"),
+    ],
+)
+def test_splitting_noise_that_cannot_be_is_refused(changes: dict, match: str) -> None:
+    with pytest.raises(RunError, match=match):
+        exact({"name": "splitting", "half_width": 0.5, "levels": 17, "shift": 1, **changes}, (16, 0))
+
+
+def test_a_radius_of_splitting_noise_in_a_bet_is_reached_by_the_next_step(tmp_path: Path) -> None:
+    """0.2 is 51/255 in real numbers, as a float64 a little more: 52 steps are needed, and 51 are not enough."""
+    theorem = find_theorem({"name": "splitting"}, "splitting")
+    assert isinstance(theorem, Steps)
+    noise = {"name": "splitting", "half_width": 1.0, "levels": 256, "shift": 0}
+    for text, count in (("0.2", 52), ("0.6", 153), ("0.25", 64), ("1", 255), ("0.3", 77), ("0", 0)):
+        assert theorem.count(Fraction(text), noise) == theorem.count(Fraction(float(text)), noise) == count
+    for steps in range(600):
+        claim = theorem.claim(steps, noise)
+        assert claim <= Fraction(steps, 255) < claim + Fraction(1, 2**50)
+        assert theorem.count(claim, noise) == steps
+    # Whatever radius is asked for, the estimator and verify agree on what it needs.
+    for asked in (0.2, 0.6, 0.1, 0.3, 1 / 3, 52 / 255):
+        manifest = promised("splitting", {**rule("eprocess", "splitting"), "radius": asked}, 20)
+        material, claims = made(tmp_path / str(asked), replace(manifest, noise=noise))
+        assert any(claim.label is not None for claim in claims)
+        assert failures(material, claims) == []
 
 
 def test_exact_votes_must_be_all_votes() -> None:
