@@ -70,6 +70,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "noises/masking.py": (*_MASKS, *_NOISES),
         "noises/partition.py": (*_MASKS, *_NOISES),
         "noises/pixels.py": ("sampling/test_channel_layouts.py",),
+        "noises/splitting.py": ("noises/test_splitting.py", *_NOISES),
         "noises/subsets.py": ("noises/test_subsets.py", *_NOISES),
         "noises/uniform.py": _OTHER,
         "noises/uniform_flip.py": _OTHER,

@@ -68,6 +68,7 @@ def test_everything_else_stays_as_it_was(value: Any) -> None:
         (noise_from_dict, {"name": "ablation", "k": np.int64(6), "null": "mean", "fill": np.float32(0.5)}),
         (noise_from_dict, {"name": "lattice-gaussian", "sigma": np.float32(0.25), "levels": np.int64(256)}),
         (noise_from_dict, {"name": "uniform-flip", "kappa": np.float32(0.25), "levels": np.int64(16)}),
+        (noise_from_dict, {"name": "splitting", "half_width": np.float32(0.25), "levels": np.int64(16)}),
         (attack_from_dict, {"name": "pgd", "norm": "l2", "steps": np.int64(3)}),
         (attack_from_dict, {"name": "gaussian-noise", "deviation": np.float32(0.25)}),
         (bound_from_dict, {"name": "convex", "epsilon": np.float32(0.25), "norm": "linf"}),
