@@ -34,6 +34,8 @@ from holdfast.store.run import RECORDS, ClaimRecord, RunStore, VoteRecord, read_
 from holdfast.store.run_manifest import FILE_NAME, read_run_manifest
 from holdfast.types import Counts
 from holdfast.verification.binomial import lower_bound, upper_bound
+from holdfast.verification.bounds import Bounds
+from holdfast.verification.intervals import exact_share
 from holdfast.verification.manifest import Manifest, read_manifest
 from holdfast.verification.rules import Claim, Votes, look_sizes, rule_of, totals_of
 from holdfast.verification.run import RunFiles, Verification, check_claims, check_files
@@ -371,6 +373,28 @@ def test_a_radius_of_splitting_noise_in_a_bet_is_reached_by_the_next_step(tmp_pa
         material, claims = made(tmp_path / str(asked), replace(manifest, noise=noise))
         assert any(claim.label is not None for claim in claims)
         assert failures(material, claims) == []
+
+
+def test_sampled_radii_of_splitting_noise_are_whole_steps_but_for_rounding(tmp_path: Path) -> None:
+    """Most multiples of 1/255 are no float64: the largest below is right, a step less is too little, one more wrong."""
+    manifest = promised("splitting", rule("fixed", "splitting"), 30)
+    noise = {"name": "splitting", "half_width": 1.0, "levels": 256, "shift": 0}
+    material, claims = made(tmp_path / "run", replace(manifest, noise=noise))
+    assert failures(material, claims) == []
+    certified = [(place, claim) for place, claim in enumerate(claims) if claim.label is not None and claim.radius > 0]
+    assert any(Fraction(claim.radius) * 255 % 1 for _, claim in certified), "some are rounded"
+    for place, claim in certified[:5]:
+        for steps in (-1, 1):
+            others = claims.copy()
+            others[place] = replace(claim, radius=claim.radius + steps / 255)
+            (complaint, *_) = failures(material, others)
+            assert f"the votes give {claim.radius!r}" in complaint
+    # 256 of 510 offsets against 254 certify a radius of 0 and no step: an abstention is less.
+    share = exact_share(Fraction(501, 1000))
+    theorem, bounds = find_theorem(noise, "splitting"), Bounds(share, share.complement)
+    assert theorem.misses(Fraction(-1), noise, (1, 8, 8), bounds)
+    assert not theorem.misses(Fraction(0), noise, (1, 8, 8), bounds)
+    assert theorem.most(noise, (1, 8, 8), bounds) == "0.0"
 
 
 def test_exact_votes_must_be_all_votes() -> None:
