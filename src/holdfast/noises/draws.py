@@ -100,10 +100,10 @@ class Draws:
         """Write values into `rows` `(len(draws), values)`, contiguous, by `Kernel.values`.
 
         Returns:
-            Whether it was possible: the kernel is there, and the values are float32 on the processor.
+            Whether it was possible: the kernel is there, and the values are of its type, on the processor.
         """
         compiled = kernel()
-        if compiled is None or rows.device.type != "cpu" or rows.dtype != rows.new_empty(0).float().dtype:
+        if compiled is None or rows.device.type != "cpu" or str(rows.dtype) != compiled.types[kind]:
             return False
         compiled.values(kind, rows.data_ptr(), (self.num, rows.shape[1]), self.first, how, self._key)
         return True

@@ -121,27 +121,41 @@ void holdfast_normal(float *out, int64_t draws, int64_t values, uint64_t first, 
     }
 }
 
-/* The same of uniform values from -half_width to half_width, from a lane. */
+/* Uniform values from -half_width to half_width. */
 FOR_EACH_PROCESSOR
-static void scale(float *restrict out, const uint32_t *restrict words, float half_width)
+static void fractions(float *restrict out, const uint32_t *restrict words, float half_width)
 {
     for (int i = 0; i < PAIRS; i++) out[i] = (float)(int32_t)words[i] * 0x1p-31f * half_width;
 }
 
-void holdfast_uniform(float *out, int64_t draws, int64_t values, uint64_t first, float half_width,
-                      uint64_t lane, const place *at)
+/* Laplace values of scale b: the size is -b ln u from 31 bits of a word, the sign the other bit. */
+FOR_EACH_PROCESSOR
+static void exponentials(float *restrict out, const uint32_t *restrict words, float b)
+{
+    for (int i = 0; i < PAIRS; i++) {
+        float u = ((float)(int32_t)(words[i] & 0x7fffffffu) + 0.5f) * 0x1p-31f;
+        float size = -b * logarithm(u);
+        union { float value; uint32_t bits; } signed_size = {size};
+        signed_size.bits = (signed_size.bits & 0x7fffffffu) | (words[i] & 0x80000000u);
+        out[i] = signed_size.value;
+    }
+}
+
+/* Values that `make` computes, each from a word of 32 bits of a lane and from a scale. */
+static void each(void (*make)(float *, const uint32_t *, float), float *out, int64_t draws, int64_t values,
+                 uint64_t first, float scale, uint64_t lane, const place *at)
 {
     uint64_t words[4 * BLOCKS];
-    float scaled[PAIRS];
+    float made[PAIRS];
     int64_t blocks = (values + 7) / 8, all = draws * blocks;
     int64_t row = 0, begin = 0;
     for (int64_t block = 0; block < all; block += BLOCKS) {
         int64_t count = all - block < BLOCKS ? all - block : BLOCKS;
         philox(words, count, first * (uint64_t)blocks + (uint64_t)block + 1, lane, at);
-        scale(scaled, (const uint32_t *)words, half_width);
+        make(made, (const uint32_t *)words, scale);
         for (int64_t done = 0; done < 8 * count;) {
             int64_t end = begin + 8 * count - done < 8 * blocks ? begin + 8 * count - done : 8 * blocks;
-            copy(out + row * values, scaled + done, begin, end < values ? end : values);
+            copy(out + row * values, made + done, begin, end < values ? end : values);
             done += end - begin;
             begin = end;
             if (begin == 8 * blocks) {
@@ -150,6 +164,18 @@ void holdfast_uniform(float *out, int64_t draws, int64_t values, uint64_t first,
             }
         }
     }
+}
+
+void holdfast_uniform(float *out, int64_t draws, int64_t values, uint64_t first, float half_width, uint64_t lane,
+                      const place *at)
+{
+    each(fractions, out, draws, values, first, half_width, lane, at);
+}
+
+void holdfast_laplace(float *out, int64_t draws, int64_t values, uint64_t first, float b, uint64_t lane,
+                      const place *at)
+{
+    each(exponentials, out, draws, values, first, b, lane, at);
 }
 
 /* Tables of a lattice noise (lattice_gaussian.py): steps decided by 16 bits, infinite where they are not; the number of
@@ -186,6 +212,85 @@ void holdfast_lattice(float *out, int64_t draws, int64_t values, uint64_t first,
                 while (exact >= table->ends[found]) found++;
                 steps[i] = (float)(found - table->half);
                 undecided++;
+            }
+        }
+    }
+}
+
+/* How subsets.py chooses: the number of places, words of 32 bits in a row, whether to keep what is not chosen, and room
+   for one number for each place, 0 at first. */
+typedef struct {
+    int64_t places, width, leave_out;
+    uint32_t *seen;
+} subsets;
+
+/* Write `draws` sets of `k` different places, from draw number `first` on. */
+void holdfast_subsets(int64_t *out, int64_t draws, int64_t k, uint64_t first, const subsets *how, const place *at)
+{
+    uint64_t words[4 * BLOCKS];
+    uint64_t places = (uint64_t)how->places;
+    uint32_t unfair = (uint32_t)((1ull << 32) % places), mark = 0;
+    int64_t blocks = (how->width + 7) / 8, chosen = how->leave_out ? how->places - k : k;
+    for (int64_t row = 0; row < draws; row++, out += k) {
+        int64_t found = 0;
+        for (uint64_t lane = 0; found < chosen; lane++) {
+            uint64_t start = (first + (uint64_t)row) * (uint64_t)blocks + 1;
+            int fair = 1;
+            found = 0;
+            mark++;
+            for (int64_t block = 0; block < blocks; block += BLOCKS) {
+                int64_t count = blocks - block < BLOCKS ? blocks - block : BLOCKS;
+                int64_t left = how->width - 8 * block, end = left < 8 * count ? left : 8 * count;
+                philox(words, count, start + (uint64_t)block, lane, at);
+                const uint32_t *word = (const uint32_t *)words;
+                for (int64_t i = 0; i < end; i++) {
+                    uint64_t product = word[i] * places;
+                    uint32_t where = (uint32_t)(product >> 32);
+                    fair &= (uint32_t)product >= unfair;
+                    /* Without a branch: a place that is not new is overwritten by the next one. */
+                    if (found < chosen) {
+                        if (!how->leave_out) out[found] = where;
+                        found += how->seen[where] != mark;
+                        how->seen[where] = mark;
+                    }
+                }
+            }
+            /* A word of the incomplete last round, or too few different places: the next lane. */
+            if (!fair) found = 0;
+        }
+        if (!how->leave_out) continue;
+        for (int64_t where = 0, next = 0; next < k; where++) {
+            if (how->seen[where] != mark) out[next++] = where;
+        }
+    }
+}
+
+/* How uniform_flip.py draws steps: the fractions below which a place is kept, of 2^53; the number of other values; the
+   largest integer of a complete round. */
+typedef struct {
+    uint64_t kept, others, last;
+} flips;
+
+/* Write `draws` draws of `places` steps each, from draw number `first` on. */
+void holdfast_flips(int64_t *out, int64_t draws, int64_t places, uint64_t first, const flips *how, const place *at)
+{
+    uint64_t shares[4 * BLOCKS], integers[4 * BLOCKS], again[4];
+    int64_t blocks = (places + 3) / 4;
+    for (int64_t row = 0; row < draws; row++, out += places) {
+        uint64_t start = (first + (uint64_t)row) * (uint64_t)blocks + 1;
+        for (int64_t block = 0; block < blocks; block += BLOCKS) {
+            int64_t count = blocks - block < BLOCKS ? blocks - block : BLOCKS;
+            int64_t begin = 4 * block, end = begin + 4 * count < places ? begin + 4 * count : places;
+            philox(shares, count, start + (uint64_t)block, 0, at);
+            philox(integers, count, start + (uint64_t)block, 1, at);
+            for (int64_t i = begin; i < end; i++) {
+                uint64_t drawn = integers[i - begin] & 0x7fffffffffffffffu;
+                for (uint64_t lane = 2; drawn > how->last; lane++) {
+                    philox(again, 1, start + (uint64_t)(i / 4), lane, at);
+                    drawn = again[i % 4] & 0x7fffffffffffffffu;
+                }
+                int kept = shares[i - begin] >> 11 < how->kept;
+                out[i] = kept ? 0 : (int64_t)(drawn % how->others) + 1;
             }
         }
     }

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from ctypes import addressof
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from holdfast.noises.kernel import Subsets
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,6 +38,11 @@ def random_subsets(x: Tensor, draws: Draws, size: int, k: int) -> Tensor:
     """
     if k >= size:
         return x.new_empty(0).long().new_tensor(range(size)).expand(len(draws), size)
+    places = x.new_empty((len(draws), k), dtype=x.new_empty(0).long().dtype)
+    room = np.zeros(size, dtype=np.uint32)
+    how = Subsets(size, draws_for(size, min(k, size - k)), 2 * k > size, room.ctypes.data)
+    if draws.values_by_kernel(places, "subsets", addressof(how)):
+        return places
     # If k is more than half of the places, choose those to leave out.
     few = min(k, size - k)
     find = _on_processor if x.device.type == "cpu" else _elsewhere
@@ -70,9 +78,9 @@ def _first_different(words: NDArray[np.uint32], size: int, k: int) -> tuple[NDAr
     product >>= np.uint64(_BITS)
     places: NDArray[np.int64] = product.view(np.int64)
     cells = places + rows
-    # Each place of a set is owned by the draw that wrote it last.
+    # Each place of a set is owned by its first draw, which is written last: numpy writes a contiguous array in order.
     owner = np.empty(num * size, dtype=draw.dtype)
-    owner[cells] = draw
+    owner[np.ascontiguousarray(cells[:, ::-1])] = draw[::-1]
     new = owner.take(cells) == draw
     # Before the k-th draw there are fewer than k places: counting starts there.
     rank = new[:, k - 1 :].cumsum(axis=1) + new[:, : k - 1].sum(axis=1, keepdims=True)
@@ -105,7 +113,7 @@ def _first_different_elsewhere(words: Tensor, size: int, k: int) -> tuple[Tensor
     product = (words.long() & (_WORD - 1)) * size
     places, lower = product >> _BITS, product & (_WORD - 1)
     draw = (places.new_ones(places.shape[1]).cumsum(0) - 1).expand_as(places)
-    owner = places.new_zeros((len(places), size)).scatter_reduce_(1, places, draw, "amax")
+    owner = places.new_full((len(places), size), places.shape[1]).scatter_reduce_(1, places, draw, "amin")
     new = owner.gather(1, places) == draw
     rank = new.cumsum(1)
     enough = (rank[:, -1] >= k) & (lower >= _WORD % size).all(dim=1)
@@ -121,6 +129,7 @@ def _layout(num: int, size: int, k: int) -> tuple[NDArray[np.integer], NDArray[n
     return np.arange(width, dtype=np.min_scalar_type(-width)), (np.arange(num) * size)[:, np.newaxis]
 
 
+@lru_cache(maxsize=64)
 def draws_for(size: int, k: int) -> int:
     """Draws that nearly always hold k different places of `size`: the coupon collector's mean and some deviations."""
     seen = np.arange(k)

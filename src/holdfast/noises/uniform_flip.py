@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from ctypes import addressof
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from holdfast.errors import UsageError
 from holdfast.noises.base import Noise, Shape, grid_steps, guarantee, pixel_count
+from holdfast.noises.kernel import Flips
 from holdfast.noises.masking import channel_count
 from holdfast.plain import is_real
 from holdfast.types import ClassBounds, Norm
@@ -120,7 +122,12 @@ def random_steps(x: Tensor, draws: Draws, places: int, others: int, kappa: float
 
     The kept ones come from the upper 53 bits of lane 0, so that kappa is met to 1e-16.
     """
-    kept = (draws.words64(x, places) >> _UNUSED_BITS & _FRACTION) < math.ceil(Fraction(kappa) * (_FRACTION + 1))
+    below = math.ceil(Fraction(kappa) * (_FRACTION + 1))
+    steps = x.new_empty((len(draws), places), dtype=x.new_empty(0).long().dtype)
+    how = Flips(below, others, _last(others))
+    if draws.values_by_kernel(steps, "flips", addressof(how)):
+        return steps
+    kept = (draws.words64(x, places) >> _UNUSED_BITS & _FRACTION) < below
     return uniform_integers(x, draws, places, others, lane=1).add_(1).masked_fill_(kept, 0)
 
 
@@ -129,12 +136,17 @@ def uniform_integers(x: Tensor, draws: Draws, places: int, count: int, lane: int
 
     They are 63 bits modulo `count`; integers of the incomplete last round are drawn again, from the next lane.
     """
-    last = 2**63 // count * count - 1
+    last = _last(count)
     drawn = draws.words64(x, places, lane) & _MOST_INTEGER
     while bool((outside := drawn > last).any()):
         lane += 1
         drawn = (draws.words64(x, places, lane) & _MOST_INTEGER).where(outside, drawn)
     return drawn % count
+
+
+def _last(count: int) -> int:
+    """The last integer of 63 bits that belongs to a complete round of `count`."""
+    return 2**63 // count * count - 1
 
 
 @lru_cache(maxsize=4096)
