@@ -50,6 +50,10 @@ class Redrawn:
         )
 
 
+class OlderNoiseError(RunError):
+    """This version cannot draw the noise of a run or an attack again: that says nothing about its records."""
+
+
 def check_place(manifest: RunManifest, device: str) -> None:
     """Raise RunError unless the votes of the run can be drawn again on this kind of device by this version."""
     if manifest.seed is None:
@@ -63,9 +67,9 @@ def check_place(manifest: RunManifest, device: str) -> None:
 
 
 def check_block(block: int | None) -> None:
-    """Raise RunError unless a manifest's noise was drawn as this version draws it."""
+    """Raise OlderNoiseError unless a manifest's noise was drawn as this version draws it."""
     if block != BLOCK:
-        raise RunError(
+        raise OlderNoiseError(
             "an older version of Holdfast drew this noise, in blocks of 64 samples with a generator each; now each "
             "draw is a function of a counter. The votes can be verified, but to draw them again takes the version that "
             "the manifest names"
