@@ -21,7 +21,7 @@ from holdfast.sampling.transfer import ToHost, to_device
 # Operations that copy a result to the host to find out its size or value, or a list of numbers to the device.
 _OPERATIONS = (
     "_local_scalar_dense", "nonzero", "_unique", "_unique2", "unique_dim", "unique_consecutive", "masked_select",
-    "is_nonzero", "equal", "bincount", "repeat_interleave", "lift_fresh", "lift_fresh_copy", "argwhere",
+    "is_nonzero", "equal", "bincount", "repeat_interleave", "argwhere",
 )  # fmt: skip
 _FUNCTIONS = (
     "item", "tolist", "numpy", "cpu", "__bool__", "__int__", "__float__", "__index__", "__array__", "__contains__",
@@ -57,7 +57,9 @@ class _Functions(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = getattr(func, "__name__", "")
-        to_processor = name == "to" and any(str(each) == "cpu" for each in (*args[1:], *(kwargs or {}).values()))
+        to_processor = name == "to" and "cpu" in [
+            each for each in (*args[1:], *(kwargs or {}).values()) if isinstance(each, str)
+        ]
         if name in _FUNCTIONS or to_processor:
             self._note(name)
         return func(*args, **(kwargs or {}))
@@ -69,7 +71,7 @@ class HostWaits:
     Reading what was sent to the host counts as a wait unless a batch was given to the device after it was sent.
     """
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, noise: Noise, monkeypatch: pytest.MonkeyPatch) -> None:
         self.found: Counter[str] = Counter()
         self.on = False
         # Batches given to the device so far.
@@ -93,6 +95,9 @@ class HostWaits:
         monkeypatch.setattr(ToHost, "__init__", send)
         monkeypatch.setattr(ToHost, "arrived", read)
         monkeypatch.setattr(counts, "to_device", lambda *arguments: self._free(to_device, *arguments))
+        # Of an input on the host.
+        check = type(noise).check_values
+        monkeypatch.setattr(type(noise), "check_values", lambda *arguments: self._free(check, *arguments))
         answers = counts.answers_of
 
         def ask(*arguments: Any) -> Any:

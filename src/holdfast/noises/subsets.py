@@ -96,6 +96,9 @@ def _elsewhere(x: Tensor, draws: Draws, size: int, k: int, *, leave_out: bool) -
     share = min(0.5, _TOO_SHORT + width * (_WORD % size) / _WORD)
     ahead = draws.lanes_ahead(len(draws), share)
     most = min(len(draws), math.ceil(len(draws) * share + _DEVIATIONS_OF_MISSING * math.sqrt(len(draws) * share) + 4))
+    if ahead:
+        # Otherwise a row could be passed over in one lane and drawn from the one after it.
+        draws.holds((~enough).sum() <= most)
     while lane < ahead or not draws.holds(enough.all()):
         lane += 1
         rows = (~enough).int().topk(most).indices if ahead else (~enough).nonzero().flatten()
