@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from holdfast.errors import ClassifierError
 from holdfast.estimators import Exact, FixedSize, TopTwo
+from holdfast.noises import subsets
 from holdfast.noises.ablation import Ablation
 from holdfast.noises.base import NOISES, Noise
 from holdfast.noises.channel_flip import ChannelFlip
@@ -184,7 +185,7 @@ def test_near_ties_are_settled_alone_whatever_the_queue(function: Any, batch_siz
             copy = Gaussian(0.5).sample(torch.from_numpy(example.x), Draws(5, example.index, 2, 1, draw))
             output = function(copy)
             votes[int(output[0] if output.ndim == 1 else output[0].float().numpy().argmax())] += 1
-        assert list(found[example.index].values())[0].votes == tuple(votes)
+        assert next(iter(found[example.index].values())).votes == tuple(votes)
 
 
 def test_requests_that_depend_on_votes_get_the_same_draws() -> None:
@@ -197,7 +198,7 @@ def test_requests_that_depend_on_votes_get_the_same_draws() -> None:
 MANY = UniformFlip(0.5, 200)
 
 
-@pytest.mark.parametrize("noise", [Ablation(9), Ablation(58), LatticeGaussian(0.5), MANY], ids=str)
+@pytest.mark.parametrize("noise", [Ablation(9), Ablation(55), LatticeGaussian(0.5), MANY], ids=str)
 @pytest.mark.parametrize("ahead", [0, 1, 4])
 def test_a_batch_whose_noise_needed_more_words_is_drawn_again(
     noise: Noise, ahead: int, monkeypatch: pytest.MonkeyPatch
@@ -206,7 +207,8 @@ def test_a_batch_whose_noise_needed_more_words_is_drawn_again(
     shape = (8, 2, 2) if noise is MANY else SHAPE
     chosen = examples(shape=shape, levels=noise.grid or 256)
     if isinstance(noise, Ablation):
-        monkeypatch.setattr("holdfast.noises.subsets.draws_for", lambda size, k: k + 2)
+        monkeypatch.setattr("holdfast.noises.subsets.draws_for", lambda size, k: k + 1)
+        monkeypatch.setattr("holdfast.noises.subsets._layout", subsets._layout.__wrapped__)
     if isinstance(noise, LatticeGaussian):
         # Words for two of 64 values, while one in 30 needs one.
         monkeypatch.setattr("holdfast.noises.lattice_gaussian._width", lambda values: 2)
@@ -286,4 +288,4 @@ def test_a_classifier_with_votes_of_its_own_is_asked_for_them() -> None:
 
     loop = MonteCarlo(Own(few, 3), Gaussian(0.5), Burst(10), 0, 4, CPU, queueing=True, confirming=False)
     (_, votes), *_ = loop.run(examples())
-    assert list(votes.values())[0].votes == (0, 0, 10)
+    assert next(iter(votes.values())).votes == (0, 0, 10)
