@@ -22,6 +22,9 @@ _BITS = 32
 _WORD = 2**_BITS
 # A row of places is so long that it has too few different ones with a probability of about 1e-3 at most.
 _DEVIATIONS = 3.5
+_TOO_SHORT = 1e-3
+# Of the number of rows that are drawn again, where their number is fixed beforehand.
+_DEVIATIONS_OF_MISSING = 5.0
 
 
 def random_subsets(x: Tensor, draws: Draws, size: int, k: int) -> Tensor:
@@ -37,7 +40,7 @@ def random_subsets(x: Tensor, draws: Draws, size: int, k: int) -> Tensor:
         k: from 1 to `size`; a larger k takes all places.
     """
     if k >= size:
-        return x.new_empty(0).long().new_tensor(range(size)).expand(len(draws), size)
+        return (x.new_ones(size).long().cumsum(0) - 1).expand(len(draws), size)
     places = x.new_empty((len(draws), k), dtype=x.new_empty(0).long().dtype)
     room = np.zeros(size, dtype=np.uint32)
     how = Subsets(size, draws_for(size, min(k, size - k)), 2 * k > size, room.ctypes.data)
@@ -97,16 +100,26 @@ def _elsewhere(x: Tensor, draws: Draws, size: int, k: int, *, leave_out: bool) -
     """The same sets by operations on tensors, for other devices."""
     width, lane = draws_for(size, k), 0
     found, enough = _first_different_elsewhere(draws.words(x, width), size, k)
-    while not bool(enough.all()):
+    # Where nobody waits, a few rows are drawn again in any case: hardly ever are more missing.
+    share = min(0.5, _TOO_SHORT + width * (_WORD % size) / _WORD)
+    ahead = draws.lanes_ahead(len(draws), share)
+    most = min(len(draws), math.ceil(len(draws) * share + _DEVIATIONS_OF_MISSING * math.sqrt(len(draws) * share) + 4))
+    if ahead:
+        # Otherwise a row could be passed over in one lane and drawn from the one after it.
+        draws.holds((~enough).sum() <= most)
+    while lane < ahead or not draws.holds(enough.all()):
         lane += 1
-        for row in (~enough).nonzero().flatten().tolist():
-            found[row], enough[row] = (
-                each[0] for each in _first_different_elsewhere(draws[row : row + 1].words(x, width, lane), size, k)
-            )
+        rows = (~enough).int().topk(most).indices if ahead else (~enough).nonzero().flatten()
+        again, fine = _first_different_elsewhere(draws.words(x, width, lane, rows), size, k)
+        had = enough.index_select(0, rows)
+        again = found.index_select(0, rows).where(had.unsqueeze(1), again)
+        found.index_copy_(0, rows, again)
+        enough.index_copy_(0, rows, fine | had)
     if not leave_out:
         return found
     left = found.new_ones((len(found), size)).scatter_(1, found, 0)
-    return left.nonzero()[:, 1].view(len(found), -1)
+    # The places of the ones, in order; `nonzero` would wait for the device.
+    return left.sort(dim=1, descending=True, stable=True).indices[:, : size - k]
 
 
 def _first_different_elsewhere(words: Tensor, size: int, k: int) -> tuple[Tensor, Tensor]:

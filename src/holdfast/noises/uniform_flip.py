@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 from holdfast.errors import UsageError
-from holdfast.noises.base import Noise, Shape, grid_steps, guarantee, pixel_count
+from holdfast.noises.base import Noise, Shape, grid_steps, guarantee, nearest_steps, pixel_count
 from holdfast.noises.kernel import Flips
 from holdfast.noises.masking import channel_count
 from holdfast.plain import is_real
@@ -70,14 +70,25 @@ class UniformFlip(Noise):
         Raises:
             InputError: a value is not on the grid.
         """
+        self.check_values(x)
+        return self.apply_unchecked(x, draws)
+
+    def apply_unchecked(self, x: Tensor, draws: Tensor) -> Tensor:
+        """As `apply`, for values on the grid."""
         image = x if x.ndim > 2 else x.unsqueeze(1)
-        grid = grid_steps(image, self.levels)
+        grid = nearest_steps(image, self.levels)
         steps = draws.view(draws.shape[0], 1, *image.shape[2:])
         # The digits of a step in base `levels` are the steps of the channels.
-        bases = steps.new_tensor([self.levels**channel for channel in range(image.shape[1])])
+        bases = steps.new_full((image.shape[1],), self.levels)
+        bases[:1].fill_(1)
+        bases = bases.cumprod(0)
         digits = steps // bases.view(1, -1, *[1] * (image.ndim - 2)) % self.levels
         noisy = ((grid.long() + digits) % self.levels).to(x.dtype) / (self.levels - 1)
         return noisy if x.ndim > 2 else noisy.squeeze(1)
+
+    def check_values(self, x: Tensor) -> None:
+        """Raise InputError unless all values are on the grid."""
+        grid_steps(x, self.levels)
 
     def check_inputs(self, shape: Shape, low: float, high: float) -> None:
         """Raise UsageError unless inputs lie in [0, 1] and keeping a pixel is likelier than each other value."""
@@ -138,9 +149,10 @@ def uniform_integers(x: Tensor, draws: Draws, places: int, count: int, lane: int
     """
     last = _last(count)
     drawn = draws.words64(x, places, lane) & _MOST_INTEGER
-    while bool((outside := drawn > last).any()):
+    ahead = lane + draws.lanes_ahead(drawn.numel(), (_MOST_INTEGER - last) / 2**63)
+    while last < _MOST_INTEGER and (lane < ahead or not draws.holds((drawn <= last).all())):
         lane += 1
-        drawn = (draws.words64(x, places, lane) & _MOST_INTEGER).where(outside, drawn)
+        drawn = (draws.words64(x, places, lane) & _MOST_INTEGER).where(drawn > last, drawn)
     return drawn % count
 
 
