@@ -1,4 +1,5 @@
-/* Random words and normal values, as in draws.py and continuous.py, in one pass. Derivation: docs/guarantees.md. */
+/* Random words and noises, as draws.py, continuous.py, lattice_gaussian.py, subsets.py and uniform_flip.py compute
+   them, in one pass. Derivation: docs/guarantees.md. */
 #include <math.h>
 #include <stdint.h>
 
@@ -86,9 +87,21 @@ static void pairs(float *restrict cosines, float *restrict sines, const uint32_t
     }
 }
 
-static inline void copy(float *restrict out, const float *restrict values, int64_t begin, int64_t end)
+/* Copy what was made of `count` blocks, from number `block` on, to rows that are `stride` apart and keep `limit` values
+   each. A row has `blocks` blocks of 8; the last one may have too many values. */
+static inline void lay(float *restrict out, int64_t stride, int64_t limit, int64_t blocks, int64_t block,
+                       int64_t count, const float *restrict made)
 {
-    for (int64_t i = begin; i < end; i++) out[i] = values[i - begin];
+    int64_t row = block / blocks, begin = block % blocks;
+    while (count > 0) {
+        int64_t some = blocks - begin < count ? blocks - begin : count;
+        int64_t end = 8 * (begin + some) < limit ? 8 * (begin + some) : limit;
+        for (int64_t i = 8 * begin; i < end; i++) out[row * stride + i] = made[i - 8 * begin];
+        made += 8 * some;
+        count -= some;
+        begin = 0;
+        row++;
+    }
 }
 
 /* Write `draws` draws of `values` normal values each, from draw number `first` on. */
@@ -99,25 +112,14 @@ void holdfast_normal(float *out, int64_t draws, int64_t values, uint64_t first, 
     int64_t half = (values + 1) / 2;
     /* As draws.py counts: words of 32 bits in pairs of 64, four of these in a block. */
     int64_t blocks = (half + 7) / 8, all = draws * blocks;
-    int64_t row = 0, begin = 0;
     for (int64_t block = 0; block < all; block += BLOCKS) {
         int64_t count = all - block < BLOCKS ? all - block : BLOCKS;
         uint64_t start = first * (uint64_t)blocks + (uint64_t)block + 1;
         philox(radii, count, start, 0, at);
         philox(angles, count, start, 1, at);
         pairs(cosines, sines, (const uint32_t *)radii, (const uint32_t *)angles, sigma);
-        /* Blocks of one draw lie together; the last one of a draw may have too many values. */
-        for (int64_t done = 0; done < 8 * count;) {
-            int64_t end = begin + 8 * count - done < 8 * blocks ? begin + 8 * count - done : 8 * blocks;
-            copy(out + row * values, cosines + done, begin, end < half ? end : half);
-            copy(out + row * values + half, sines + done, begin, end < values - half ? end : values - half);
-            done += end - begin;
-            begin = end;
-            if (begin == 8 * blocks) {
-                begin = 0;
-                row++;
-            }
-        }
+        lay(out, values, half, blocks, block, count, cosines);
+        lay(out + half, values, values - half, blocks, block, count, sines);
     }
 }
 
@@ -148,21 +150,11 @@ static void each(void (*make)(float *, const uint32_t *, float), float *out, int
     uint64_t words[4 * BLOCKS];
     float made[PAIRS];
     int64_t blocks = (values + 7) / 8, all = draws * blocks;
-    int64_t row = 0, begin = 0;
     for (int64_t block = 0; block < all; block += BLOCKS) {
         int64_t count = all - block < BLOCKS ? all - block : BLOCKS;
         philox(words, count, first * (uint64_t)blocks + (uint64_t)block + 1, lane, at);
         make(made, (const uint32_t *)words, scale);
-        for (int64_t done = 0; done < 8 * count;) {
-            int64_t end = begin + 8 * count - done < 8 * blocks ? begin + 8 * count - done : 8 * blocks;
-            copy(out + row * values, made + done, begin, end < values ? end : values);
-            done += end - begin;
-            begin = end;
-            if (begin == 8 * blocks) {
-                begin = 0;
-                row++;
-            }
-        }
+        lay(out, values, values, blocks, block, count, made);
     }
 }
 
