@@ -60,7 +60,8 @@ def check_place(manifest: RunManifest, device: str) -> None:
         raise RunError("only runs that Holdfast made can be drawn again; this one has no seed")
     if device.partition(":")[0] != manifest.device:
         raise RunError(
-            f"the run was drawn on {manifest.device}, which has another random generator; use {manifest.device}"
+            f"the run was drawn on {manifest.device}, where networks round otherwise, so that votes may differ; use "
+            f"{manifest.device}"
         )
     if not estimator_of(manifest).exhaustive:
         check_block(manifest.block)

@@ -41,15 +41,15 @@ def random_subsets(x: Tensor, draws: Draws, size: int, k: int) -> Tensor:
     """
     if k >= size:
         return (x.new_ones(size).long().cumsum(0) - 1).expand(len(draws), size)
+    # If k is more than half of the places, choose those to leave out.
+    few, leave_out = min(k, size - k), 2 * k > size
     places = x.new_empty((len(draws), k), dtype=x.new_empty(0).long().dtype)
     room = np.zeros(size, dtype=np.uint32)
-    how = Subsets(size, draws_for(size, min(k, size - k)), 2 * k > size, room.ctypes.data)
+    how = Subsets(size, draws_for(size, few), leave_out, room.ctypes.data)
     if draws.values_by_kernel(places, "subsets", addressof(how)):
         return places
-    # If k is more than half of the places, choose those to leave out.
-    few = min(k, size - k)
     find = _on_processor if x.device.type == "cpu" else _elsewhere
-    return find(x, draws, size, few, leave_out=2 * k > size)
+    return find(x, draws, size, few, leave_out=leave_out)
 
 
 def _on_processor(x: Tensor, draws: Draws, size: int, k: int, *, leave_out: bool) -> Tensor:
