@@ -78,7 +78,7 @@ def test_json_for_machines(call: Call, certified: Path) -> None:
     assert list(document) == [
         *("run", "kind", "ok", "exit_code", "level", "checked", "published", "digest", "promise", "nonce", "results"),
         *("examples", "records", "missing", "labels_checked", "replayed", "false_at_most"),
-        *("unknown", "failures", "notes"),
+        *("unknown", "undecided", "failures", "notes"),
         *("not_checked", "claims_checked", "log_lines_checked"),
     ]
     assert (document["ok"], document["claims_checked"], document["failures"]) == (True, 12, [])
@@ -355,13 +355,31 @@ def test_replays_need_what_the_run_was_made_with(call: Call, certified: Path, tm
     for changes, complaint in (
         ({"data": replace(manifest.data, sha256="0" * 64)}, "data: sha256 is"),
         ({"device": "cuda"}, "use cuda"),
-        ({"block": 32}, "blocks of 32 samples"),
     ):
         folder = tmp_path / next(iter(changes))
         with RunStore(folder, replace(manifest, **changes)) as store:
             store.append(read_run(run).records)
         code, _, err = call("verify", folder, "--replay", 1, "--model", model)
         assert (code, complaint in err) == (1, True)
+
+
+def test_noise_of_an_older_version_cannot_be_drawn_again_which_is_no_failure(
+    call: Call, certified: Path, tmp_path: Path
+) -> None:
+    from dataclasses import replace
+
+    run, folder = read_run(certified / "run"), tmp_path / "older"
+    with RunStore(folder, replace(run.manifest, block=64)) as store:
+        store.append(run.records)
+    assert call("verify", folder)[0] == 0
+    command = ("verify", folder, "--replay", 1, "--model", certified / "model.safetensors")
+    code, out, err = call(*command)
+    assert (code, err) == (4, "")
+    assert "UNDECIDED: nothing was drawn again; " in " ".join(out.split())
+    assert "An older version of Holdfast drew this noise" in " ".join(out.split())
+    document = json.loads(call(*command, "--json")[1])
+    assert document["undecided"].startswith("an older version of Holdfast drew this noise")
+    assert (document["failures"], document["replayed"], document["level"]) == ([], [], "data")
 
 
 def test_another_version_is_named_as_a_likely_reason(call: Call, certified: Path, tmp_path: Path) -> None:

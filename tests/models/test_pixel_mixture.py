@@ -7,6 +7,7 @@ import re
 
 import pytest
 import torch
+from noise_cases import draws
 from torch import Tensor
 
 from holdfast.errors import UsageError
@@ -31,7 +32,7 @@ def mixture(shape: tuple[int, ...] = SHAPE, classes: int = 3, components: int = 
 def ablated(k: int, count: int = 20, channels: int = 1) -> Tensor:
     source = torch.Generator().manual_seed(k)
     x = torch.rand(channels, *SHAPE[1:], generator=source).mul(1.4).sub(0.2).clamp(0.0, 1.0)
-    return Ablation(k).sample(x, count, source)
+    return Ablation(k).sample(x, draws(count, k))
 
 
 def test_shares_of_knots_are_linear_between_two_and_one_in_all() -> None:

@@ -14,7 +14,7 @@ import torch
 from noise_cases import others
 from scipy.stats import chisquare, kstest
 
-from holdfast.noises import base, draws, kernel
+from holdfast.noises import base, draws, kernel, subsets
 from holdfast.noises.ablation import Ablation
 from holdfast.noises.base import Noise
 from holdfast.noises.channel_flip import ChannelFlip
@@ -24,8 +24,9 @@ from holdfast.noises.laplace import Laplace
 from holdfast.noises.lattice_gaussian import LatticeGaussian
 from holdfast.noises.partition import Partition
 from holdfast.noises.splitting import Splitting
+from holdfast.noises.subsets import random_subsets
 from holdfast.noises.uniform import Uniform
-from holdfast.noises.uniform_flip import UniformFlip
+from holdfast.noises.uniform_flip import UniformFlip, random_steps
 
 NAMED: list[Noise] = [
     Gaussian(0.5),
@@ -191,6 +192,34 @@ def test_float64_inputs_get_noise_of_their_precision(noise: Noise) -> None:
     assert not torch.equal(found, found.float().double())
     deviation = {"gaussian": 0.5, "uniform": 0.5 / 3**0.5, "laplace": 0.3 * 2**0.5}[noise.name]
     assert float(found.std()) == pytest.approx(deviation, rel=0.02)
+
+
+@pytest.mark.parametrize(("size", "k"), [(784, 45), (784, 700), (50_000, 40), (7, 5), (6, 3), (2, 1)])
+@pytest.mark.parametrize("width", [None, 1])
+def test_sets_do_not_depend_on_the_kernel_however_many_rows_fail(
+    size: int, k: int, width: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one word more than places, nearly every row of many places is drawn anew."""
+    subsets._layout.cache_clear()
+    if width is not None and k < 100:
+        monkeypatch.setattr(subsets, "draws_for", lambda size, k: k + width)
+    few = 20 if width and size == 784 else 300
+    found = random_subsets(torch.zeros(1), at(few), size, k)
+    without_kernel(monkeypatch)
+    assert torch.equal(random_subsets(torch.zeros(1), at(few), size, k), found)
+    subsets._layout.cache_clear()
+
+
+@pytest.mark.parametrize("others", [1, 2, 255, 2**24 - 1, 2**62 + 5, 2**63 - 1])
+def test_steps_do_not_depend_on_the_kernel_however_many_integers_are_drawn_anew(
+    others: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 63 bits modulo 2^62 + 5 nearly a half is drawn anew."""
+    steps = random_steps(torch.zeros(1), at(300), 55, others, 0.8)
+    assert abs(float((steps == 0).float().mean()) - 0.8) < 0.02
+    assert int(steps.max()) <= others
+    without_kernel(monkeypatch)
+    assert torch.equal(random_steps(torch.zeros(1), at(300), 55, others, 0.8), steps)
 
 
 def test_more_undecided_steps_than_a_lane_has_words_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ PATHS = {"run", "attack"}
 # A copy of the manifest, which other tests compare.
 COPIES = {"manifest"}
 # Entries that answers have had since then: left out where they are null.
-SINCE = {"unknown"}
+SINCE = {"unknown", "undecided"}
 # Figures that answers have had since then, which have tests of their own.
 ADDED = {"mean_magnitude", "mean_left_out"}
 # Votes of other bounds or theorems than the run promised: runs that have them.

@@ -15,7 +15,7 @@ from torch.func import functional_call
 
 from holdfast.errors import ClassifierError, InputError, UsageError
 from holdfast.estimators.conclude import certain
-from holdfast.estimators.proved import MOST_RADIUS
+from holdfast.estimators.proved import IN_RANGE, MOST_RADIUS
 from holdfast.models.architectures.rejecting import check_answers
 from holdfast.named import Family, Named
 from holdfast.plain import is_real, plain
@@ -83,7 +83,7 @@ class Bound(Named, ABC):
     """A proof that a classifier without noise keeps its answer: no sampling, alpha is 0.
 
     A subclass is a frozen dataclass with a class attribute `name`; its fields are its parameters, among them `norm` if
-    it has more than one. It defines `prepare`.
+    it has more than one, and `inputs` ("all" or "in-range") if it has the choice. It defines `prepare`.
 
     Attributes:
         norms: of its radii, the default first.
@@ -115,8 +115,8 @@ class Bound(Named, ABC):
 
     @property
     def in_range(self) -> bool:
-        """Whether its certificates are only about changed inputs in the classifier's range."""
-        return False
+        """Whether its certificates are only about changed inputs in the classifier's range: what `inputs` says."""
+        return getattr(self, "inputs", None) == IN_RANGE
 
     @final
     def assumed(self, low: float, high: float) -> str:

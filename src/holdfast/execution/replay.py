@@ -50,22 +50,27 @@ class Redrawn:
         )
 
 
+class OlderNoiseError(RunError):
+    """This version cannot draw the noise of a run or an attack again: that says nothing about its records."""
+
+
 def check_place(manifest: RunManifest, device: str) -> None:
     """Raise RunError unless the votes of the run can be drawn again on this kind of device by this version."""
     if manifest.seed is None:
         raise RunError("only runs that Holdfast made can be drawn again; this one has no seed")
     if device.partition(":")[0] != manifest.device:
         raise RunError(
-            f"the run was drawn on {manifest.device}, which has another random generator; use {manifest.device}"
+            f"the run was drawn on {manifest.device}, where networks round otherwise, so that votes may differ; use "
+            f"{manifest.device}"
         )
     if not estimator_of(manifest).exhaustive:
         check_block(manifest.block)
 
 
 def check_block(block: int | None) -> None:
-    """Raise RunError unless a manifest's noise was drawn as this version draws it."""
+    """Raise OlderNoiseError unless a manifest's noise was drawn as this version draws it."""
     if block != BLOCK:
-        raise RunError(
+        raise OlderNoiseError(
             "an older version of Holdfast drew this noise, in blocks of 64 samples with a generator each; now each "
             "draw is a function of a counter. The votes can be verified, but to draw them again takes the version that "
             "the manifest names"

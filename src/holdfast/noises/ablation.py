@@ -73,7 +73,12 @@ class Ablation(MaskingNoise):
             raise UsageError(
                 f"there are C({pixels}, {self.k}) sets of pixels to keep, more than {_MOST_SETS:,}; sample them"
             )
-        return x.new_empty(0).long().new_tensor(_all_sets(pixels, self.k)[first:end])
+        sets = _all_sets(pixels, self.k)[first:end]
+        long = x.new_empty(0).long()
+        # From pinned memory, so that nobody waits for the copy.
+        host = long.new_empty(sets.shape, device="cpu", pin_memory=x.device.type == "cuda")
+        host.numpy()[:] = sets
+        return long.new_empty(sets.shape).copy_(host, non_blocking=True)
 
     def check_inputs(self, shape: Shape, low: float, high: float) -> None:
         """Raise UsageError if k exceeds the pixels, or the encoding does not fit the range or the channels."""

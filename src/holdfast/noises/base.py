@@ -86,14 +86,20 @@ class Noise(Named, ABC):
         """Independent noisy copies of one input: `(*event) -> (len(draws), *noisy event)`."""
         return self.apply(x.unsqueeze(0), self.draw(x, draws))
 
+    def apply_unchecked(self, x: Tensor, randomness: Tensor) -> Tensor:
+        """As `apply`, for inputs that have passed `check_values`."""
+        return self.apply(x, randomness)
+
     def sample_into(self, noisy: Tensor, x: Tensor, draws: Draws) -> None:
         """Write the copies of `sample` into `noisy`, contiguous and of the dtype of `x`: `(len(draws), *noisy event)`.
 
-        A noise may override it to save passes over memory; the values must be the same, bit for bit.
+        The input has passed `check_values`, so that nobody has to wait for a device to say so again. A noise may
+        override it to save passes over memory; the values must be the same, bit for bit.
         """
         position = 0
         for part in draws.parts(draws_at_once(x)):
-            noisy[position : position + len(part)].copy_(self.sample(x, part))
+            copies = self.apply_unchecked(x.unsqueeze(0), self.draw(x, part))
+            noisy[position : position + len(part)].copy_(copies)
             position += len(part)
 
     def noisy_shape(self, shape: Shape) -> Shape:
@@ -115,6 +121,9 @@ class Noise(Named, ABC):
     def check_inputs(self, shape: Shape, low: float, high: float) -> None:
         """Raise UsageError if inputs of this shape and range cannot be smoothed by this noise."""
         pixel_count(shape)
+
+    def check_values(self, x: Tensor) -> None:
+        """Raise InputError if an input, or one of several, has values that this noise is not defined for."""
 
     def fitted(self, mean: tuple[float, ...], deviation: tuple[float, ...] = ()) -> Noise:
         """This noise with the parameters that come from the training set.
@@ -284,6 +293,11 @@ def grey_or_rgb(image: NDArray[np.float32]) -> NDArray[np.uint8]:
     channels = np.repeat(image, 3, axis=0) if image.shape[0] == 1 else image[:3]
     values = np.rint(np.clip(channels, 0.0, 1.0) * 255.0)
     return np.ascontiguousarray(values.transpose(1, 2, 0), dtype=np.uint8)
+
+
+def nearest_steps(x: Tensor, levels: int) -> Tensor:
+    """j for every value of `x` with the nearest j/(levels - 1), as whole numbers in the dtype of `x`."""
+    return (x * (levels - 1)).round()
 
 
 def grid_steps(x: Tensor, levels: int) -> Tensor:

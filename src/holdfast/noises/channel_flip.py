@@ -9,7 +9,7 @@ from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
 from holdfast.errors import UsageError
-from holdfast.noises.base import Noise, Shape, grid_steps, guarantee, pixel_count
+from holdfast.noises.base import Noise, Shape, grid_steps, guarantee, nearest_steps, pixel_count
 from holdfast.noises.masking import channel_count
 from holdfast.noises.uniform_flip import MOST_FLIPS, UniformFlip, random_steps, surviving
 from holdfast.types import ClassBounds, Norm
@@ -59,8 +59,17 @@ class ChannelFlip(Noise):
         Raises:
             InputError: a value is not on the grid.
         """
+        self.check_values(x)
+        return self.apply_unchecked(x, draws)
+
+    def apply_unchecked(self, x: Tensor, draws: Tensor) -> Tensor:
+        """As `apply`, for values on the grid."""
         steps = draws.view(draws.shape[0], *x.shape[1:])
-        return ((grid_steps(x, self.levels).long() + steps) % self.levels).to(x.dtype) / (self.levels - 1)
+        return ((nearest_steps(x, self.levels).long() + steps) % self.levels).to(x.dtype) / (self.levels - 1)
+
+    def check_values(self, x: Tensor) -> None:
+        """Raise InputError unless all values are on the grid."""
+        grid_steps(x, self.levels)
 
     def check_inputs(self, shape: Shape, low: float, high: float) -> None:
         """Raise UsageError unless inputs lie in [0, 1] and keeping a value is likelier than each other one."""

@@ -9,6 +9,7 @@ batch and order and on any device, and a range of draws is one run of the counte
 
 from __future__ import annotations
 
+import math
 import threading
 from typing import TYPE_CHECKING, Any, final
 
@@ -32,6 +33,9 @@ _ROUNDS = 10
 # Multipliers and increments of the key (Salmon et al. 2011, Table 2 and section 4).
 _MULTIPLIERS = 0xD2E7470EE14C6C93, 0xCA5A826395121157
 _INCREMENTS = 0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B
+# How often a batch may be drawn again because more lanes were needed than were drawn ahead.
+_SELDOM = 1e-2
+_MOST_AHEAD = 64
 
 
 @final
@@ -46,43 +50,77 @@ class Draws:
         stream: number of the stream, below 2^64.
         num: number of draws.
         first: number of the first draw.
+        conditions: where a caller that does not wait for the device collects what must hold for the noise to be right,
+            bool tensors without dimensions; None if noise is to be right when it is returned.
     """
 
-    __slots__ = ("example", "first", "num", "seed", "stream")
+    __slots__ = ("conditions", "example", "first", "num", "seed", "stream")
 
-    def __init__(self, seed: int, example: int, stream: int, num: int, first: int = 0) -> None:
+    def __init__(
+        self,
+        seed: int,
+        example: int,
+        stream: int,
+        num: int,
+        first: int = 0,
+        conditions: list[Tensor] | None = None,
+    ) -> None:
         self.seed, self.example, self.stream = seed, example, int(stream)
-        self.num, self.first = num, first
+        self.num, self.first, self.conditions = num, first, conditions
 
     def __len__(self) -> int:
         return self.num
 
     def __getitem__(self, part: slice) -> Draws:
         start, stop, _ = part.indices(self.num)
-        return Draws(self.seed, self.example, self.stream, max(0, stop - start), self.first + start)
+        num = max(0, stop - start)
+        return Draws(self.seed, self.example, self.stream, num, self.first + start, self.conditions)
 
     def parts(self, size: int) -> Iterator[Draws]:
         """Consecutive slices of `size` draws; the last one may be shorter."""
         for first in range(0, self.num, size):
             yield self[first : first + size]
 
-    def words(self, x: Tensor, count: int, lane: int = 0) -> Tensor:
+    def holds(self, condition: Tensor) -> bool:
+        """Whether a condition of the noise holds, a bool tensor without dimensions.
+
+        True at once if conditions are collected: whoever collects them draws again if one does not hold.
+        """
+        if self.conditions is None:
+            return bool(condition)
+        self.conditions.append(condition)
+        return True
+
+    def lanes_ahead(self, values: int, share: float) -> int:
+        """Lanes to draw before `holds` is asked: 0 unless conditions are collected.
+
+        Args:
+            values: how many there are.
+            share: of them that has to be drawn again from the next lane, on average; below 1.
+        """
+        if self.conditions is None or share <= 0.0:
+            return 0
+        # values share^(lanes + 1) is to be small.
+        return min(_MOST_AHEAD, max(0, math.ceil(math.log(_SELDOM / values) / math.log(share)) - 1))
+
+    def words(self, x: Tensor, count: int, lane: int = 0, rows: Tensor | None = None) -> Tensor:
         """`count` independent words of 32 bits for each draw, int32 `(num, count)`, on the device of `x`.
 
         Args:
             x: gives the device.
             count: words of a draw, the same in each call for this lane.
             lane: words of different lanes are independent.
+            rows: which draws, int64 `(some,)` from 0 to num - 1; None for all.
         """
-        pairs = self.words64(x, -(-count // 2), lane)
+        pairs = self.words64(x, -(-count // 2), lane, rows)
         return pairs.view(x.new_empty(0).int().dtype)[:, :count]
 
-    def words64(self, x: Tensor, count: int, lane: int = 0) -> Tensor:
+    def words64(self, x: Tensor, count: int, lane: int = 0, rows: Tensor | None = None) -> Tensor:
         """The same with words of 64 bits, int64 `(num, count)`."""
         long = x.new_empty(0).long()
         blocks = -(-count // BLOCK_WORDS)
-        if x.device.type != "cpu":
-            return self._elsewhere(long, blocks, lane)[:, :count]
+        if rows is not None or x.device.type != "cpu":
+            return self._elsewhere(long, blocks, lane, rows)[:, :count]
         found = long.new_empty((self.num, blocks * BLOCK_WORDS))
         self._raw(found.view(-1).numpy().view(np.uint64), self.first * blocks, lane)
         return found[:, :count]
@@ -100,10 +138,10 @@ class Draws:
         """Write values into `rows` `(len(draws), values)`, contiguous, by `Kernel.values`.
 
         Returns:
-            Whether it was possible: the kernel is there, and the values are float32 on the processor.
+            Whether it was possible: the kernel is there, and the values are of its type, on the processor.
         """
         compiled = kernel()
-        if compiled is None or rows.device.type != "cpu" or rows.dtype != rows.new_empty(0).float().dtype:
+        if compiled is None or rows.device.type != "cpu" or str(rows.dtype) != compiled.types[kind]:
             return False
         compiled.values(kind, rows.data_ptr(), (self.num, rows.shape[1]), self.first, how, self._key)
         return True
@@ -113,11 +151,15 @@ class Draws:
         upper, lower = divmod(self.example, _WORD)
         return self.seed, upper, self.stream, lower
 
-    def _elsewhere(self, long: Tensor, blocks: int, lane: int) -> Tensor:
+    def _elsewhere(self, long: Tensor, blocks: int, lane: int, rows: Tensor | None) -> Tensor:
         seed, upper, stream, lower = self._key
-        numbers = long.new_ones(self.num * blocks).cumsum(0).add_(self.first * blocks)
+        if rows is None:
+            numbers = long.new_ones(self.num * blocks).cumsum(0).add_(self.first * blocks)
+        else:
+            starts = rows.add(self.first).mul_(blocks)
+            numbers = (starts.unsqueeze(1) + long.new_ones(blocks).cumsum(0)).flatten()
         found = philox((seed, upper), (numbers, lane, stream, lower))
-        return found.view(self.num, blocks * BLOCK_WORDS)
+        return found.view(-1, blocks * BLOCK_WORDS)
 
 
 def philox(key: tuple[int, int], counter: tuple[Tensor, int, int, int]) -> Tensor:

@@ -1,4 +1,5 @@
-/* Random words and normal values, as in draws.py and continuous.py, in one pass. Derivation: docs/guarantees.md. */
+/* Random words and noises, as draws.py, continuous.py, lattice_gaussian.py, subsets.py and uniform_flip.py compute
+   them, in one pass. Derivation: docs/guarantees.md. */
 #include <math.h>
 #include <stdint.h>
 
@@ -13,6 +14,9 @@
 #define PAIRS (8 * BLOCKS)
 
 typedef unsigned __int128 wide;
+/* Parts of words of 64 bits: without the attribute a compiler may read them before the words are written. */
+typedef uint32_t __attribute__((may_alias)) word32;
+typedef uint16_t __attribute__((may_alias)) word16;
 
 typedef struct {
     uint64_t seed, upper, stream, lower;
@@ -67,8 +71,8 @@ static inline float logarithm(float x)
 
 /* Pairs of normal values from pairs of words of 32 bits. */
 FOR_EACH_PROCESSOR
-static void pairs(float *restrict cosines, float *restrict sines, const uint32_t *restrict radii,
-                  const uint32_t *restrict angles, float sigma)
+static void pairs(float *restrict cosines, float *restrict sines, const word32 *restrict radii,
+                  const word32 *restrict angles, float sigma)
 {
     for (int i = 0; i < PAIRS; i++) {
         float u = ((float)(int32_t)(radii[i] & 0x7fffffffu) + 0.5f) * 0x1p-31f;
@@ -86,9 +90,21 @@ static void pairs(float *restrict cosines, float *restrict sines, const uint32_t
     }
 }
 
-static inline void copy(float *restrict out, const float *restrict values, int64_t begin, int64_t end)
+/* Copy what was made of `count` blocks, from number `block` on, to rows that are `stride` apart and keep `limit` values
+   each. A row has `blocks` blocks of 8; the last one may have too many values. */
+static inline void lay(float *restrict out, int64_t stride, int64_t limit, int64_t blocks, int64_t block,
+                       int64_t count, const float *restrict made)
 {
-    for (int64_t i = begin; i < end; i++) out[i] = values[i - begin];
+    int64_t row = block / blocks, begin = block % blocks;
+    while (count > 0) {
+        int64_t some = blocks - begin < count ? blocks - begin : count;
+        int64_t end = 8 * (begin + some) < limit ? 8 * (begin + some) : limit;
+        for (int64_t i = 8 * begin; i < end; i++) out[row * stride + i] = made[i - 8 * begin];
+        made += 8 * some;
+        count -= some;
+        begin = 0;
+        row++;
+    }
 }
 
 /* Write `draws` draws of `values` normal values each, from draw number `first` on. */
@@ -99,57 +115,62 @@ void holdfast_normal(float *out, int64_t draws, int64_t values, uint64_t first, 
     int64_t half = (values + 1) / 2;
     /* As draws.py counts: words of 32 bits in pairs of 64, four of these in a block. */
     int64_t blocks = (half + 7) / 8, all = draws * blocks;
-    int64_t row = 0, begin = 0;
     for (int64_t block = 0; block < all; block += BLOCKS) {
         int64_t count = all - block < BLOCKS ? all - block : BLOCKS;
         uint64_t start = first * (uint64_t)blocks + (uint64_t)block + 1;
         philox(radii, count, start, 0, at);
         philox(angles, count, start, 1, at);
-        pairs(cosines, sines, (const uint32_t *)radii, (const uint32_t *)angles, sigma);
-        /* Blocks of one draw lie together; the last one of a draw may have too many values. */
-        for (int64_t done = 0; done < 8 * count;) {
-            int64_t end = begin + 8 * count - done < 8 * blocks ? begin + 8 * count - done : 8 * blocks;
-            copy(out + row * values, cosines + done, begin, end < half ? end : half);
-            copy(out + row * values + half, sines + done, begin, end < values - half ? end : values - half);
-            done += end - begin;
-            begin = end;
-            if (begin == 8 * blocks) {
-                begin = 0;
-                row++;
-            }
-        }
+        pairs(cosines, sines, (const word32 *)radii, (const word32 *)angles, sigma);
+        lay(out, values, half, blocks, block, count, cosines);
+        lay(out + half, values, values - half, blocks, block, count, sines);
     }
 }
 
-/* The same of uniform values from -half_width to half_width, from a lane. */
+/* Uniform values from -half_width to half_width. */
 FOR_EACH_PROCESSOR
-static void scale(float *restrict out, const uint32_t *restrict words, float half_width)
+static void fractions(float *restrict out, const word32 *restrict words, float half_width)
 {
     for (int i = 0; i < PAIRS; i++) out[i] = (float)(int32_t)words[i] * 0x1p-31f * half_width;
 }
 
-void holdfast_uniform(float *out, int64_t draws, int64_t values, uint64_t first, float half_width,
-                      uint64_t lane, const place *at)
+/* Laplace values of scale b: the size is -b ln u from 31 bits of a word, the sign the other bit. */
+FOR_EACH_PROCESSOR
+static void exponentials(float *restrict out, const word32 *restrict words, float b)
+{
+    for (int i = 0; i < PAIRS; i++) {
+        float u = ((float)(int32_t)(words[i] & 0x7fffffffu) + 0.5f) * 0x1p-31f;
+        float size = -b * logarithm(u);
+        union { float value; uint32_t bits; } signed_size = {size};
+        signed_size.bits = (signed_size.bits & 0x7fffffffu) | (words[i] & 0x80000000u);
+        out[i] = signed_size.value;
+    }
+}
+
+/* Values that `make` computes, each from a word of 32 bits of a lane and from a scale. */
+static void each(void (*make)(float *, const word32 *, float), float *out, int64_t draws, int64_t values,
+                 uint64_t first, float scale, uint64_t lane, const place *at)
 {
     uint64_t words[4 * BLOCKS];
-    float scaled[PAIRS];
+    float made[PAIRS];
     int64_t blocks = (values + 7) / 8, all = draws * blocks;
-    int64_t row = 0, begin = 0;
     for (int64_t block = 0; block < all; block += BLOCKS) {
         int64_t count = all - block < BLOCKS ? all - block : BLOCKS;
         philox(words, count, first * (uint64_t)blocks + (uint64_t)block + 1, lane, at);
-        scale(scaled, (const uint32_t *)words, half_width);
-        for (int64_t done = 0; done < 8 * count;) {
-            int64_t end = begin + 8 * count - done < 8 * blocks ? begin + 8 * count - done : 8 * blocks;
-            copy(out + row * values, scaled + done, begin, end < values ? end : values);
-            done += end - begin;
-            begin = end;
-            if (begin == 8 * blocks) {
-                begin = 0;
-                row++;
-            }
-        }
+        make(made, (const word32 *)words, scale);
+        lay(out, values, values, blocks, block, count, made);
     }
+}
+
+void holdfast_uniform(float *out, int64_t draws, int64_t values, uint64_t first, float half_width, uint64_t lane,
+                      const place *at)
+{
+    each(fractions, out, draws, values, first, half_width, lane, at);
+}
+
+void holdfast_laplace(float *out, int64_t draws, int64_t values, uint64_t first, float b, uint64_t lane,
+                      const place *at)
+{
+    each(exponentials, out, draws, values, first, b, lane, at);
 }
 
 /* Tables of a lattice noise (lattice_gaussian.py): steps decided by 16 bits, infinite where they are not; the number of
@@ -170,7 +191,7 @@ void holdfast_lattice(float *out, int64_t draws, int64_t values, uint64_t first,
         for (int64_t block = 0; block < blocks; block += BLOCKS) {
             int64_t count = blocks - block < BLOCKS ? blocks - block : BLOCKS;
             philox(words, count, draw * (uint64_t)blocks + (uint64_t)block + 1, 0, at);
-            const uint16_t *bits = (const uint16_t *)words;
+            const word16 *bits = (const word16 *)words;
             int64_t begin = 16 * block, end = begin + 16 * count < values ? begin + 16 * count : values;
             float *steps = out + row * values + begin;
             for (int64_t i = 0; i < end - begin; i++) steps[i] = table->decided[bits[i]];
@@ -186,6 +207,85 @@ void holdfast_lattice(float *out, int64_t draws, int64_t values, uint64_t first,
                 while (exact >= table->ends[found]) found++;
                 steps[i] = (float)(found - table->half);
                 undecided++;
+            }
+        }
+    }
+}
+
+/* How subsets.py chooses: the number of places, words of 32 bits in a row, whether to keep what is not chosen, and room
+   for one number for each place, 0 at first. */
+typedef struct {
+    int64_t places, width, leave_out;
+    uint32_t *seen;
+} subsets;
+
+/* Write `draws` sets of `k` different places, from draw number `first` on. */
+void holdfast_subsets(int64_t *out, int64_t draws, int64_t k, uint64_t first, const subsets *how, const place *at)
+{
+    uint64_t words[4 * BLOCKS];
+    uint64_t places = (uint64_t)how->places;
+    uint32_t unfair = (uint32_t)((1ull << 32) % places), mark = 0;
+    int64_t blocks = (how->width + 7) / 8, chosen = how->leave_out ? how->places - k : k;
+    for (int64_t row = 0; row < draws; row++, out += k) {
+        int64_t found = 0;
+        for (uint64_t lane = 0; found < chosen; lane++) {
+            uint64_t start = (first + (uint64_t)row) * (uint64_t)blocks + 1;
+            int fair = 1;
+            found = 0;
+            mark++;
+            for (int64_t block = 0; block < blocks; block += BLOCKS) {
+                int64_t count = blocks - block < BLOCKS ? blocks - block : BLOCKS;
+                int64_t left = how->width - 8 * block, end = left < 8 * count ? left : 8 * count;
+                philox(words, count, start + (uint64_t)block, lane, at);
+                const word32 *word = (const word32 *)words;
+                for (int64_t i = 0; i < end; i++) {
+                    uint64_t product = word[i] * places;
+                    uint32_t where = (uint32_t)(product >> 32);
+                    fair &= (uint32_t)product >= unfair;
+                    /* Without a branch: a place that is not new is overwritten by the next one. */
+                    if (found < chosen) {
+                        if (!how->leave_out) out[found] = where;
+                        found += how->seen[where] != mark;
+                        how->seen[where] = mark;
+                    }
+                }
+            }
+            /* A word of the incomplete last round, or too few different places: the next lane. */
+            if (!fair) found = 0;
+        }
+        if (!how->leave_out) continue;
+        for (int64_t where = 0, next = 0; next < k; where++) {
+            if (how->seen[where] != mark) out[next++] = where;
+        }
+    }
+}
+
+/* How uniform_flip.py draws steps: the fractions below which a place is kept, of 2^53; the number of other values; the
+   largest integer of a complete round. */
+typedef struct {
+    uint64_t kept, others, last;
+} flips;
+
+/* Write `draws` draws of `places` steps each, from draw number `first` on. */
+void holdfast_flips(int64_t *out, int64_t draws, int64_t places, uint64_t first, const flips *how, const place *at)
+{
+    uint64_t shares[4 * BLOCKS], integers[4 * BLOCKS], again[4];
+    int64_t blocks = (places + 3) / 4;
+    for (int64_t row = 0; row < draws; row++, out += places) {
+        uint64_t start = (first + (uint64_t)row) * (uint64_t)blocks + 1;
+        for (int64_t block = 0; block < blocks; block += BLOCKS) {
+            int64_t count = blocks - block < BLOCKS ? blocks - block : BLOCKS;
+            int64_t begin = 4 * block, end = begin + 4 * count < places ? begin + 4 * count : places;
+            philox(shares, count, start + (uint64_t)block, 0, at);
+            philox(integers, count, start + (uint64_t)block, 1, at);
+            for (int64_t i = begin; i < end; i++) {
+                uint64_t drawn = integers[i - begin] & 0x7fffffffffffffffu;
+                for (uint64_t lane = 2; drawn > how->last; lane++) {
+                    philox(again, 1, start + (uint64_t)(i / 4), lane, at);
+                    drawn = again[i % 4] & 0x7fffffffffffffffu;
+                }
+                int kept = shares[i - begin] >> 11 < how->kept;
+                out[i] = kept ? 0 : (int64_t)(drawn % how->others) + 1;
             }
         }
     }

@@ -1,4 +1,4 @@
-"""The compiled kernel of random words and normal values, where this machine has a C compiler.
+"""The compiled kernel of random words and noises, where this machine has a C compiler.
 
 It is compiled once, in a second, and kept in the user's cache folder. Its words are those of numpy's generator, bit for
 bit; its normal values are those of `continuous.normal` up to rounding. Without a compiler nothing but speed changes.
@@ -29,6 +29,8 @@ _VARIABLE = "HOLDFAST_COMPILER"
 _OPTIONS = ("-O3", "-std=gnu11", "-shared", "-fPIC", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math")
 _MOST_SECONDS = 60.0
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+# Kinds of values that are int64; the others are float32.
+_INTEGERS = "subsets", "flips"
 # Blocks of words that are compared with numpy's.
 _TRIED = 3
 
@@ -54,10 +56,34 @@ class Lattice(ctypes.Structure):
     )
 
 
+class Subsets(ctypes.Structure):
+    """How sets of places are chosen; whoever makes it keeps the room for one number for each place alive."""
+
+    _fields_ = (
+        ("places", ctypes.c_int64),
+        ("width", ctypes.c_int64),
+        ("leave_out", ctypes.c_int64),
+        ("seen", ctypes.c_void_p),
+    )
+
+
+class Flips(ctypes.Structure):
+    """How steps are drawn: fractions below which a place is kept, other values, the last integer of whole rounds."""
+
+    _fields_ = (
+        ("kept", ctypes.c_uint64),
+        ("others", ctypes.c_uint64),
+        ("last", ctypes.c_uint64),
+    )
+
+
 class Kernel:
     """The functions of the compiled library.
 
     A key is `(seed, upper, stream, lower)`; memory is given by its address.
+
+    Attributes:
+        types: torch's name of the type of each kind of values.
     """
 
     def __init__(self, library: ctypes.CDLL) -> None:
@@ -67,8 +93,13 @@ class Kernel:
         self._of = {
             "normal": _typed(library.holdfast_normal, [*values, number, where]),
             "uniform": _typed(library.holdfast_uniform, [*values, number, word, where]),
+            "laplace": _typed(library.holdfast_laplace, [*values, number, word, where]),
             "lattice": _typed(library.holdfast_lattice, [*values, where, where]),
+            "subsets": _typed(library.holdfast_subsets, [*values, where, where]),
+            "flips": _typed(library.holdfast_flips, [*values, where, where]),
         }
+
+        self.types = {kind: "torch.int64" if kind in _INTEGERS else "torch.float32" for kind in self._of}
 
     def words(self, found: NDArray[np.uint64], first: int, lane: int, key: tuple[int, int, int, int]) -> None:
         """Fill `found`, contiguous, with the words of consecutive blocks of a lane, from number `first` on."""
@@ -84,11 +115,12 @@ class Kernel:
         how: tuple[Any, ...],
         key: tuple[int, int, int, int],
     ) -> None:
-        """Write float32 values `(draws, values)`, from draw number `first` on.
+        """Write values `(draws, values)`, from draw number `first` on.
 
         Args:
-            kind: "normal" with their deviation, "uniform" with their half width and a lane, or "lattice" with the
-                address of its tables.
+            kind: float32: "normal" with their deviation, "uniform" with their half width and a lane, "laplace" with
+                their scale and a lane, or "lattice" with the address of its tables. int64: "subsets" or "flips", with
+                the address of how.
             where: address to write to.
             shape: of what is written.
             first: number of the first draw.

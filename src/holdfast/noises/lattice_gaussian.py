@@ -16,7 +16,7 @@ import numpy as np
 from flint import arb, ctx
 
 from holdfast.errors import UsageError
-from holdfast.noises.base import Noise, Shape, check_positive, grid_steps, guarantee, pixel_count
+from holdfast.noises.base import Noise, Shape, check_positive, grid_steps, guarantee, nearest_steps, pixel_count
 from holdfast.noises.gaussian import Gaussian, cohen
 from holdfast.noises.kernel import Lattice
 from holdfast.stats.rounding import float_above, float_below
@@ -38,6 +38,12 @@ _PIECE = 2**14
 _PER_WORD = 64 // _FIRST_BITS
 # Values to make together; what is computed on the way takes a few MiB.
 _TOGETHER = 2**18
+# The same on other devices, where each operation has a fixed cost.
+_TOGETHER_ELSEWHERE = 2**22
+# Lanes for undecided steps suffice for a draw with so many more than usual.
+_DEVIATIONS = 8.0
+# Values after the thresholds in a table that are above every integer.
+_ABOVE = 2
 # One in so many steps may be undecided before the words of a lane do not suffice.
 _UNDECIDED = 16
 # sigma in grid steps: below, all but one draw in 16,000 would be 0; above, the thresholds take seconds to compute.
@@ -98,7 +104,7 @@ class LatticeGaussian(Noise):
     def sample_into(self, noisy: Tensor, x: Tensor, draws: Draws) -> None:
         """Add noise in place, with the results of `apply`."""
         if noisy.dtype == self._tools_for(x)[0].dtype:
-            self._divided(self._fill(noisy, x, draws).add_(grid_steps(x, self.levels)))
+            self._divided(self._fill(noisy, x, draws).add_(nearest_steps(x, self.levels)))
         else:
             super().sample_into(noisy, x, draws)
 
@@ -109,6 +115,14 @@ class LatticeGaussian(Noise):
             InputError: a value is not on the grid.
         """
         return self._divided(grid_steps(x, self.levels) + randomness)
+
+    def apply_unchecked(self, x: Tensor, randomness: Tensor) -> Tensor:
+        """As `apply`, for values on the grid."""
+        return self._divided(nearest_steps(x, self.levels) + randomness)
+
+    def check_values(self, x: Tensor) -> None:
+        """Raise InputError unless all values are on the grid."""
+        grid_steps(x, self.levels)
 
     def check_inputs(self, shape: Shape, low: float, high: float) -> None:
         """Raise UsageError unless inputs lie in [0, 1]."""
@@ -129,8 +143,12 @@ class LatticeGaussian(Noise):
         compiled = tables(self.sigma, self.levels).for_kernel(_width(rows.shape[1]))
         if draws.values_by_kernel(rows, "lattice", addressof(compiled)):
             return steps
-        fill = self._fill_on_processor if x.device.type == "cpu" else self._fill_elsewhere
-        size = max(1, _TOGETHER // max(1, rows.shape[1]))
+        fill, together = (
+            (self._fill_on_processor, _TOGETHER)
+            if x.device.type == "cpu"
+            else (self._fill_elsewhere, _TOGETHER_ELSEWHERE)
+        )
+        size = max(1, together // max(1, rows.shape[1]))
         for start in range(0, len(draws), size):
             fill(rows[start : start + size], draws[start : start + size])
         return steps
@@ -149,15 +167,43 @@ class LatticeGaussian(Noise):
             out[where] = self._resolved(first.take(where), self._low_bits(rows, draws, where // count))
 
     def _fill_elsewhere(self, rows: Tensor, draws: Draws) -> None:
+        """By operations on all values, since the device would have to be asked which ones are undecided."""
         count = rows.shape[1]
         table, half_word = self._tools_for(rows)
         words = draws.words64(rows, -(-count // _PER_WORD))
-        first = words.view(half_word)[:, :count].int().bitwise_and_(2**_FIRST_BITS - 1)
-        rows.copy_(table.index_select(0, first.flatten()).view(first.shape))
-        row, column = rows.isinf().nonzero().unbind(1)
-        if len(row):
-            low = self._low_bits(rows, draws, row.cpu().numpy())
-            rows[row, column] = rows.new_tensor(self._resolved(first[row, column].cpu().numpy(), low))
+        first = words.view(half_word)[:, :count].long().bitwise_and_(2**_FIRST_BITS - 1)
+        decided = table.index_select(0, first.flatten()).view(first.shape)
+        undecided = decided.isinf()
+        # The number of each undecided step in its draw, from 1 on.
+        number = undecided.long().cumsum(1)
+        width, lanes = _width(count), self._lanes(count)
+        while not draws.holds((number[:, -1] <= lanes * width).all()):
+            lanes *= 2
+        low = words.new_empty((len(rows), lanes * width))
+        for lane in range(lanes):
+            low[:, lane * width : (lane + 1) * width] = draws.words64(rows, width, lane + 1)
+        low = low.gather(1, (number - 1).clamp_(0, lanes * width - 1)).bitwise_and_(2**_LOW_BITS - 1)
+        rows.copy_(self._steps_elsewhere(rows, first, low).where(undecided, decided))
+
+    def _steps_elsewhere(self, x: Tensor, first: Tensor, low: Tensor) -> Tensor:
+        """`steps_of` the integers with these first 16 and other 44 bits, on the device of `x`: a binary search."""
+        if x.device not in self._thresholds:
+            found = tables(self.sigma, self.levels)
+            self._thresholds[x.device] = first.new_tensor(found.below), first.new_tensor(found.ends), found.most
+        below, ends, most = self._thresholds[x.device]
+        uniform = (first << _LOW_BITS) | low
+        reached = below.index_select(0, first.flatten()).view(first.shape)
+        # The last entries of `ends` are above all integers.
+        for power in reversed(range(most.bit_length())):
+            further = reached + 2**power
+            bound = ends.index_select(0, (further - 1).clamp_(max=len(ends) - 1).flatten()).view(first.shape)
+            reached = further.where(uniform >= bound, reached)
+        return (reached - (len(ends) - _ABOVE) // 2).to(x.dtype)
+
+    def _lanes(self, count: int) -> int:
+        """Lanes with enough words for the undecided steps of nearly every draw of `count` values."""
+        mean = count * tables(self.sigma, self.levels).undecided
+        return max(1, math.ceil((mean + _DEVIATIONS * math.sqrt(mean)) / _width(count)))
 
     def _low_bits(self, rows: Tensor, draws: Draws, row: NDArray[np.integer]) -> NDArray[np.int64]:
         """A word for each undecided step: the next one of its draw, whose number in `draws` is in `row`, in order."""
@@ -183,6 +229,11 @@ class LatticeGaussian(Noise):
 
     @cached_property
     def _tools(self) -> dict[object, tuple[Tensor, dtype]]:
+        return {}
+
+    @cached_property
+    def _thresholds(self) -> dict[object, tuple[Tensor, Tensor, int]]:
+        """For each device: the thresholds up to each bucket, all of them, and the most that a bucket has."""
         return {}
 
 
@@ -235,15 +286,19 @@ class Tables:
         below: number of thresholds up to each bucket's first integer, `(65536,)`.
         decided: the step of all integers of a bucket, `(65536,)`; infinite if they have several.
         ends: the thresholds, followed by two values above every 60-bit integer.
+        most: the most thresholds that a bucket has.
+        undecided: share of the buckets with several steps.
     """
 
     below: NDArray[np.int64]
     decided: NDArray[np.float32]
     ends: NDArray[np.int64]
+    most: int
+    undecided: float
 
     def for_kernel(self, width: int) -> Lattice:
         """The tables as the compiled kernel takes them, with the words that a lane has for a draw."""
-        half = (len(self.ends) - 2) // 2
+        half = (len(self.ends) - _ABOVE) // 2
         return Lattice(self.decided.ctypes.data, self.below.ctypes.data, self.ends.ctypes.data, half, width)
 
 
@@ -253,9 +308,11 @@ def tables(sigma: float, levels: int) -> Tables:
     exact = thresholds(sigma, levels)
     first = np.arange(2**_FIRST_BITS, dtype=np.int64) << _LOW_BITS
     below = exact.searchsorted(first, side="right")
-    several = exact.searchsorted(first + (2**_LOW_BITS - 1), side="right") > below
+    inside = exact.searchsorted(first + (2**_LOW_BITS - 1), side="right") - below
+    several = inside > 0
     decided = np.where(several, np.inf, below - len(exact) // 2).astype(np.float32)
-    return Tables(below, decided, np.append(exact, [2**BITS, 2**BITS]))
+    ends = np.append(exact, [2**BITS] * _ABOVE)
+    return Tables(below, decided, ends, int(inside.max()), float(several.mean()))
 
 
 def steps_of(uniform: NDArray[np.int64], sigma: float, levels: int) -> NDArray[np.int64]:

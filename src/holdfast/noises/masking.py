@@ -71,12 +71,17 @@ class MaskingNoise(Noise):
         where = places.unsqueeze(1).expand(len(noisy), channels, -1)
         kept = values.expand(len(noisy), -1, -1).gather(2, where)
         if self.null == "mean":
-            encoded.copy_(x.new_tensor(self._fill_of(channels)).view(1, -1, 1))
+            # Number by number: a tensor of them would have to be copied to the device, which waits.
+            for channel, value in enumerate(self._fill_of(channels)):
+                encoded[:, channel].fill_(value)
             encoded.scatter_(2, where, kept)
             return
         if self.null == "normalized":
-            mean, deviation = x.new_tensor(self._fill_of(channels)).view(2, -1, 1)
-            kept = (kept - mean) / deviation
+            # By tensors: some devices would replace division by a number with multiplication by its reciprocal.
+            constants = x.new_empty((2, channels, 1))
+            for place, value in zip(constants.view(-1).unbind(), self._fill_of(channels), strict=True):
+                place.fill_(value)
+            kept = (kept - constants[0]) / constants[1]
         encoded.zero_()
         encoded[:, :channels].scatter_(2, where, kept)
         encoded[:, channels:].scatter_(2, where, 1.0 - kept)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, ClassVar
 
@@ -67,7 +67,7 @@ class Partition(MaskingNoise):
 
     def enumerate(self, x: Tensor, first: int, end: int) -> Tensor:
         """The blocks number `first` to `end - 1`."""
-        return self._places(x, x.new_empty(0).long().new_tensor(range(first, end)))
+        return self._places(x, x.new_ones(end - first).long().cumsum(0).add_(first - 1))
 
     def blocks(self, shape: Shape) -> NDArray[np.int64]:
         """The block number of each pixel, `(pixels,)`, row by row."""
@@ -84,7 +84,16 @@ class Partition(MaskingNoise):
         return pixel_count(shape) / self.realizations(shape) * channel_count(shape) * math.log2(levels)
 
     def _places(self, x: Tensor, chosen: Tensor) -> Tensor:
-        return chosen.new_tensor(_places_of(self, tuple(x.shape))).index_select(0, chosen)
+        known = self._known
+        key = tuple(x.shape), x.device
+        if key not in known:
+            known[key] = chosen.new_tensor(_places_of(self, tuple(x.shape)))
+        return known[key].index_select(0, chosen)
+
+    @cached_property
+    def _known(self) -> dict[tuple[Shape, object], Tensor]:
+        """The blocks for a shape, on a device."""
+        return {}
 
 
 @lru_cache(maxsize=8)

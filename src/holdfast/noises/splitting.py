@@ -5,14 +5,23 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import shake_256
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from holdfast.errors import UsageError
-from holdfast.noises.base import Noise, Shape, check_positive, grid_steps, guarantee, pixel_count, votes_ahead
+from holdfast.noises.base import (
+    Noise,
+    Shape,
+    check_positive,
+    grid_steps,
+    guarantee,
+    nearest_steps,
+    pixel_count,
+    votes_ahead,
+)
 from holdfast.noises.subsets import random_subsets
 from holdfast.plain import plain
 from holdfast.stats.rounding import float_below
@@ -102,7 +111,7 @@ class Splitting(Noise):
 
     def enumerate(self, x: Tensor, first: int, end: int) -> Tensor:
         """The offsets `first` to `end - 1`."""
-        return x.new_empty(0).long().new_tensor(range(first, end))
+        return x.new_ones(end - first).long().cumsum(0).add_(first - 1)
 
     def apply(self, x: Tensor, offsets: Tensor) -> Tensor:
         """The middles of the cells, in the shape of the input.
@@ -112,12 +121,17 @@ class Splitting(Noise):
         Raises:
             InputError: a value is not on the grid.
         """
+        self.check_values(x)
+        return self.apply_unchecked(x, offsets)
+
+    def apply_unchecked(self, x: Tensor, offsets: Tensor) -> Tensor:
+        """As `apply`, for values on the grid."""
         q, top, ones = self.offsets, 2 * (self.levels - 1), (1,) * (x.dim() - 1)
-        shifts = offsets.new_tensor(self.shifts(tuple(x.shape[1:])))
+        shifts = self._shifts_on(offsets, tuple(x.shape[1:]))
         cuts = (offsets.view(-1, *ones) + shifts).remainder_(q).float()
         # The last cut below value j lies half a step above cut + q floor((j - cut - 1/2)/q). Before it is rounded down,
         # the quotient is at least 1/(2q) away from a whole number, far more than float32 errs.
-        below = grid_steps(x, self.levels).float().sub(cuts).sub_(0.5).div_(q).floor_()
+        below = nearest_steps(x, self.levels).float().sub(cuts).sub_(0.5).div_(q).floor_()
         below.mul_(q).add_(cuts).mul_(2).add_(1)
         middles = below.clamp(min=0).add_(below.add_(2 * q).clamp_(max=top)).to(x.dtype)
         # By a tensor: some devices would replace division by a number with multiplication by its rounded reciprocal.
@@ -127,6 +141,10 @@ class Splitting(Noise):
         """The shift of each value in steps of the grid, `(*shape)`, below the number of offsets."""
         return _shifts(self.shift, math.prod(shape), self.offsets).reshape(shape)
 
+    def check_values(self, x: Tensor) -> None:
+        """Raise InputError unless all values are on the grid."""
+        grid_steps(x, self.levels)
+
     def check_inputs(self, shape: Shape, low: float, high: float) -> None:
         """Raise UsageError unless inputs lie in [0, 1]."""
         pixel_count(shape)
@@ -135,6 +153,17 @@ class Splitting(Noise):
                 f"splitting noise is for inputs on a grid in [0, 1]; the input space is [{low:g}, {high:g}]. "
                 "Scale the data, or take uniform noise"
             )
+
+    def _shifts_on(self, offsets: Tensor, shape: Shape) -> Tensor:
+        known, key = self._known, (shape, offsets.device)
+        if key not in known:
+            known[key] = offsets.new_tensor(self.shifts(shape))
+        return known[key]
+
+    @cached_property
+    def _known(self) -> dict[tuple[Shape, object], Tensor]:
+        """The shifts for a shape, on a device."""
+        return {}
 
 
 @lru_cache(maxsize=8)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from ctypes import addressof
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from holdfast.noises.kernel import Subsets
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,6 +22,9 @@ _BITS = 32
 _WORD = 2**_BITS
 # A row of places is so long that it has too few different ones with a probability of about 1e-3 at most.
 _DEVIATIONS = 3.5
+_TOO_SHORT = 1e-3
+# Of the number of rows that are drawn again, where their number is fixed beforehand.
+_DEVIATIONS_OF_MISSING = 5.0
 
 
 def random_subsets(x: Tensor, draws: Draws, size: int, k: int) -> Tensor:
@@ -34,11 +40,16 @@ def random_subsets(x: Tensor, draws: Draws, size: int, k: int) -> Tensor:
         k: from 1 to `size`; a larger k takes all places.
     """
     if k >= size:
-        return x.new_empty(0).long().new_tensor(range(size)).expand(len(draws), size)
+        return (x.new_ones(size).long().cumsum(0) - 1).expand(len(draws), size)
     # If k is more than half of the places, choose those to leave out.
-    few = min(k, size - k)
+    few, leave_out = min(k, size - k), 2 * k > size
+    places = x.new_empty((len(draws), k), dtype=x.new_empty(0).long().dtype)
+    room = np.zeros(size, dtype=np.uint32)
+    how = Subsets(size, draws_for(size, few), leave_out, room.ctypes.data)
+    if draws.values_by_kernel(places, "subsets", addressof(how)):
+        return places
     find = _on_processor if x.device.type == "cpu" else _elsewhere
-    return find(x, draws, size, few, leave_out=2 * k > size)
+    return find(x, draws, size, few, leave_out=leave_out)
 
 
 def _on_processor(x: Tensor, draws: Draws, size: int, k: int, *, leave_out: bool) -> Tensor:
@@ -70,9 +81,9 @@ def _first_different(words: NDArray[np.uint32], size: int, k: int) -> tuple[NDAr
     product >>= np.uint64(_BITS)
     places: NDArray[np.int64] = product.view(np.int64)
     cells = places + rows
-    # Each place of a set is owned by the draw that wrote it last.
+    # Each place of a set is owned by its first draw, which is written last: numpy writes a contiguous array in order.
     owner = np.empty(num * size, dtype=draw.dtype)
-    owner[cells] = draw
+    owner[np.ascontiguousarray(cells[:, ::-1])] = draw[::-1]
     new = owner.take(cells) == draw
     # Before the k-th draw there are fewer than k places: counting starts there.
     rank = new[:, k - 1 :].cumsum(axis=1) + new[:, : k - 1].sum(axis=1, keepdims=True)
@@ -89,23 +100,33 @@ def _elsewhere(x: Tensor, draws: Draws, size: int, k: int, *, leave_out: bool) -
     """The same sets by operations on tensors, for other devices."""
     width, lane = draws_for(size, k), 0
     found, enough = _first_different_elsewhere(draws.words(x, width), size, k)
-    while not bool(enough.all()):
+    # Where nobody waits, a few rows are drawn again in any case: hardly ever are more missing.
+    share = min(0.5, _TOO_SHORT + width * (_WORD % size) / _WORD)
+    ahead = draws.lanes_ahead(len(draws), share)
+    most = min(len(draws), math.ceil(len(draws) * share + _DEVIATIONS_OF_MISSING * math.sqrt(len(draws) * share) + 4))
+    if ahead:
+        # Otherwise a row could be passed over in one lane and drawn from the one after it.
+        draws.holds((~enough).sum() <= most)
+    while lane < ahead or not draws.holds(enough.all()):
         lane += 1
-        for row in (~enough).nonzero().flatten().tolist():
-            found[row], enough[row] = (
-                each[0] for each in _first_different_elsewhere(draws[row : row + 1].words(x, width, lane), size, k)
-            )
+        rows = (~enough).int().topk(most).indices if ahead else (~enough).nonzero().flatten()
+        again, fine = _first_different_elsewhere(draws.words(x, width, lane, rows), size, k)
+        had = enough.index_select(0, rows)
+        again = found.index_select(0, rows).where(had.unsqueeze(1), again)
+        found.index_copy_(0, rows, again)
+        enough.index_copy_(0, rows, fine | had)
     if not leave_out:
         return found
     left = found.new_ones((len(found), size)).scatter_(1, found, 0)
-    return left.nonzero()[:, 1].view(len(found), -1)
+    # The places of the ones, in order; `nonzero` would wait for the device.
+    return left.sort(dim=1, descending=True, stable=True).indices[:, : size - k]
 
 
 def _first_different_elsewhere(words: Tensor, size: int, k: int) -> tuple[Tensor, Tensor]:
     product = (words.long() & (_WORD - 1)) * size
     places, lower = product >> _BITS, product & (_WORD - 1)
     draw = (places.new_ones(places.shape[1]).cumsum(0) - 1).expand_as(places)
-    owner = places.new_zeros((len(places), size)).scatter_reduce_(1, places, draw, "amax")
+    owner = places.new_full((len(places), size), places.shape[1]).scatter_reduce_(1, places, draw, "amin")
     new = owner.gather(1, places) == draw
     rank = new.cumsum(1)
     enough = (rank[:, -1] >= k) & (lower >= _WORD % size).all(dim=1)
@@ -121,6 +142,7 @@ def _layout(num: int, size: int, k: int) -> tuple[NDArray[np.integer], NDArray[n
     return np.arange(width, dtype=np.min_scalar_type(-width)), (np.arange(num) * size)[:, np.newaxis]
 
 
+@lru_cache(maxsize=64)
 def draws_for(size: int, k: int) -> int:
     """Draws that nearly always hold k different places of `size`: the coupon collector's mean and some deviations."""
     seen = np.arange(k)

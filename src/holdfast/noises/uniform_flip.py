@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from ctypes import addressof
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 from holdfast.errors import UsageError
-from holdfast.noises.base import Noise, Shape, grid_steps, guarantee, pixel_count
+from holdfast.noises.base import Noise, Shape, grid_steps, guarantee, nearest_steps, pixel_count
+from holdfast.noises.kernel import Flips
 from holdfast.noises.masking import channel_count
 from holdfast.plain import is_real
 from holdfast.types import ClassBounds, Norm
@@ -68,14 +70,25 @@ class UniformFlip(Noise):
         Raises:
             InputError: a value is not on the grid.
         """
+        self.check_values(x)
+        return self.apply_unchecked(x, draws)
+
+    def apply_unchecked(self, x: Tensor, draws: Tensor) -> Tensor:
+        """As `apply`, for values on the grid."""
         image = x if x.ndim > 2 else x.unsqueeze(1)
-        grid = grid_steps(image, self.levels)
+        grid = nearest_steps(image, self.levels)
         steps = draws.view(draws.shape[0], 1, *image.shape[2:])
         # The digits of a step in base `levels` are the steps of the channels.
-        bases = steps.new_tensor([self.levels**channel for channel in range(image.shape[1])])
+        bases = steps.new_full((image.shape[1],), self.levels)
+        bases[:1].fill_(1)
+        bases = bases.cumprod(0)
         digits = steps // bases.view(1, -1, *[1] * (image.ndim - 2)) % self.levels
         noisy = ((grid.long() + digits) % self.levels).to(x.dtype) / (self.levels - 1)
         return noisy if x.ndim > 2 else noisy.squeeze(1)
+
+    def check_values(self, x: Tensor) -> None:
+        """Raise InputError unless all values are on the grid."""
+        grid_steps(x, self.levels)
 
     def check_inputs(self, shape: Shape, low: float, high: float) -> None:
         """Raise UsageError unless inputs lie in [0, 1] and keeping a pixel is likelier than each other value."""
@@ -120,7 +133,12 @@ def random_steps(x: Tensor, draws: Draws, places: int, others: int, kappa: float
 
     The kept ones come from the upper 53 bits of lane 0, so that kappa is met to 1e-16.
     """
-    kept = (draws.words64(x, places) >> _UNUSED_BITS & _FRACTION) < math.ceil(Fraction(kappa) * (_FRACTION + 1))
+    below = math.ceil(Fraction(kappa) * (_FRACTION + 1))
+    steps = x.new_empty((len(draws), places), dtype=x.new_empty(0).long().dtype)
+    how = Flips(below, others, _last(others))
+    if draws.values_by_kernel(steps, "flips", addressof(how)):
+        return steps
+    kept = (draws.words64(x, places) >> _UNUSED_BITS & _FRACTION) < below
     return uniform_integers(x, draws, places, others, lane=1).add_(1).masked_fill_(kept, 0)
 
 
@@ -129,12 +147,18 @@ def uniform_integers(x: Tensor, draws: Draws, places: int, count: int, lane: int
 
     They are 63 bits modulo `count`; integers of the incomplete last round are drawn again, from the next lane.
     """
-    last = 2**63 // count * count - 1
+    last = _last(count)
     drawn = draws.words64(x, places, lane) & _MOST_INTEGER
-    while bool((outside := drawn > last).any()):
+    ahead = lane + draws.lanes_ahead(drawn.numel(), (_MOST_INTEGER - last) / 2**63)
+    while last < _MOST_INTEGER and (lane < ahead or not draws.holds((drawn <= last).all())):
         lane += 1
-        drawn = (draws.words64(x, places, lane) & _MOST_INTEGER).where(outside, drawn)
+        drawn = (draws.words64(x, places, lane) & _MOST_INTEGER).where(drawn > last, drawn)
     return drawn % count
+
+
+def _last(count: int) -> int:
+    """The last integer of 63 bits that belongs to a complete round of `count`."""
+    return 2**63 // count * count - 1
 
 
 @lru_cache(maxsize=4096)

@@ -121,20 +121,18 @@ def mnist(scale: str, noise: str, name: str, options: str = "") -> Model:
 
 def mnist_mixture(scale: str, k: int) -> Model:
     """Another base classifier for few pixels, which costs a processor far less than the paper's network."""
-    part, components, epochs, copies = (_MNIST_PART["smoke"], 10, 1, 8) if scale == "smoke" else (1, 100, 8, 32)
     settings = {
         "recipe": "mixture:weight=20,margin=0.06,most=0.4",
-        "epochs": epochs,
+        "epochs": 8,
         "batch_size": 96,
-        "noise_copies": copies,
+        "noise_copies": 32,
         "optimizer": "adamw",
         "learning_rate": 0.001,
         "weight_decay": 0.0,
         "schedule": "one-cycle",
     }
-    name = f"mnist-k{k}-mixture"
-    arguments = {"components": components}
-    return Model(name, f"ablation:k={k}", "pixel-mixture", settings, arguments, part, checked=CHECKED[scale])
+    name, arguments = f"mnist-k{k}-mixture", {"components": 100}
+    return Model(name, f"ablation:k={k}", "pixel-mixture", settings, arguments, 1, checked=CHECKED[scale])
 
 
 def mnist_run(scale: str, model: Model) -> Certification:

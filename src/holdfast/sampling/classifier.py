@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -40,6 +41,23 @@ class OwnRounding(Protocol):
 
     def alone(self, noisy: Tensor) -> Any:
         """The output for a batch, each row computed alone."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a classifier answered for a batch, before its near ties are settled.
+
+    Attributes:
+        votes: int64 class indices `(batch,)`; those of near ties and void ones say nothing.
+        void: bool `(batch,)`, True where there is no vote.
+        close: bool `(batch,)`, True for near ties; None where the classifier casts votes itself.
+        valid: whether all votes are classes, a bool tensor without dimensions; None where this is known.
+    """
+
+    votes: Tensor
+    void: Tensor
+    close: Tensor | None
+    valid: Tensor | None
 
 
 class VotingClassifier:
@@ -102,15 +120,51 @@ class VotingClassifier:
             ClassifierError: the output has an unexpected shape or type, a vote is not a class, or the output for an
                 input changes with the rest of its batch, or with time.
         """
+        found = self._answers(noisy, None)
+        if found.close is not None:
+            rows = found.close.nonzero().squeeze(1)
+            if len(rows):
+                settled = self._settle(noisy[rows])
+                if bool((settled > self.num_classes).any()):
+                    raise undecided()
+                found.votes[rows] = settled
+        return found.votes, found.void
+
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def answers(self, noisy: Tensor) -> Answers:
+        """The first half of `votes`, which does not wait for the device once the first batch is done.
+
+        Args:
+            noisy: `(batch, *noisy event)`; not changed.
+
+        Raises:
+            ClassifierError: as `votes`, except that votes which are no classes are told by `Answers.valid`.
+        """
+        return self._answers(noisy, [])
+
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def settled(self, noisy: Tensor) -> Tensor:
+        """The second half of `votes`: int64 votes for near ties, each computed alone, without waiting for the device.
+
+        Returns:
+            `(num,)`; `num_classes + 1` where the output for an input alone has a NaN (`undecided`).
+        """
+        return self._settle(noisy)
+
+    def _answers(self, noisy: Tensor, conditions: list[Tensor] | None) -> Answers:
+        """Votes but for near ties; `conditions` collects what must hold for votes to be classes, or None to check."""
         if not self._probed and self._own is None:
             self._fresh = fresh_copy(self.function)
-        output = self.outputs(noisy)
+        output = self._checked(self.function(noisy.clone()), noisy, conditions)
         if not self._probed:
             self._probe(noisy, output)
             self._probed = True
         self._steadiness.observe(noisy, output)
         if output.ndim == 1:
-            return output, torch.zeros_like(output, dtype=torch.bool)
+            valid = conditions[0] if conditions else None
+            return Answers(output, torch.zeros_like(output, dtype=torch.bool), None, valid)
         leaders, classes = output.topk(2, dim=1)
         # Not from `leaders`: on some devices `topk` does not put a NaN first.
         finite = output.amax(dim=1).isfinite()
@@ -118,10 +172,7 @@ class VotingClassifier:
         # Not the row's own logits alone: (s, -s) with s near 0 rounds as larger logits do.
         scale = sizes(output, leaders, self._center).clamp(min=self._scale)
         close = (leaders[:, 0] - leaders[:, 1] <= self._tie_of(output) * scale) & finite
-        rows = close.nonzero().squeeze(1)
-        if len(rows):
-            votes[rows] = self._settle(noisy[rows])
-        return votes, ~finite
+        return Answers(votes, ~finite, close, None)
 
     @torch.inference_mode(False)
     @torch.no_grad()
@@ -173,8 +224,14 @@ class VotingClassifier:
     def _tie_of(self, output: Tensor) -> float:
         return _NEAR_TIE[output.dtype] if self._near_tie is None else self._near_tie
 
-    def _checked(self, output: Any, noisy: Tensor) -> Tensor:
-        """A copy of `output` as a tensor of logits or votes, after checks of its shape and type."""
+    def _checked(self, output: Any, noisy: Tensor, conditions: list[Tensor] | None = None) -> Tensor:
+        """A copy of `output` as a tensor of logits or votes, after checks of its shape and type.
+
+        Args:
+            output: of the function.
+            noisy: what it was asked.
+            conditions: collects that votes are classes, which others then become; None raises an error instead.
+        """
         if isinstance(output, np.ndarray):
             output = _tensor(output)
         if not isinstance(output, Tensor):
@@ -186,7 +243,11 @@ class VotingClassifier:
             return output.detach().to(noisy.device, copy=True)
         if dense and whole and shape == (len(noisy),):
             found = output.to(noisy.device, torch.int64, copy=True)
-            if bool(((found < 0) | (found >= self.num_classes)).any()):
+            outside = ((found < 0) | (found >= self.num_classes)).any()
+            if conditions is not None:
+                conditions.append(~outside)
+                return found.clamp_(0, self.num_classes - 1)
+            if bool(outside):
                 raise ClassifierError(
                     f"votes are class indices in 0..{self.num_classes - 1}, "
                     f"got values from {int(found.min())} to {int(found.max())}"
@@ -200,7 +261,7 @@ class VotingClassifier:
         )
 
     def _settle(self, noisy: Tensor) -> Tensor:
-        """Votes for inputs with nearly equal logits: each is computed alone, on one thread."""
+        """Votes for inputs with nearly equal logits, each computed alone, on one thread; `num_classes + 1` for NaN."""
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
@@ -208,13 +269,8 @@ class VotingClassifier:
         finally:
             torch.set_num_threads(threads)
         is_top = output == output.amax(dim=1, keepdim=True)
-        if not bool(is_top.any(dim=1).all()):
-            raise ClassifierError(
-                "the base classifier returns NaN for an input alone, and finite logits for it in a batch: it depends "
-                "on its batch, and nothing can be certified"
-            )
         classes = torch.arange(self.num_classes, device=output.device)
-        return torch.where(is_top, classes, self.num_classes).amin(dim=1)
+        return torch.where(is_top, classes, self.num_classes + 1).amin(dim=1)
 
     def _probe(self, noisy: Tensor, output: Tensor) -> None:
         """Learn the size of the logits, and how much outputs for an input alone and in its batch differ.
@@ -231,6 +287,14 @@ class VotingClassifier:
         self._scale = float(sizes(probes, probes.topk(2, dim=1).values, self._center).max())
         if self._scale:
             self._near_tie = max(tie, MARGIN * difference / self._scale)
+
+
+def undecided() -> ClassifierError:
+    """The error for a near tie that has a NaN among its logits when it is computed alone."""
+    return ClassifierError(
+        "the base classifier returns NaN for an input alone, and finite logits for it in a batch: it depends "
+        "on its batch, and nothing can be certified"
+    )
 
 
 def _tensor(array: NDArray[Any]) -> Tensor:

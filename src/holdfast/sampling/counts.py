@@ -6,6 +6,7 @@ import math
 import time
 import warnings
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,9 +18,11 @@ from holdfast.errors import HoldfastError, InputError, first_line
 from holdfast.memory import is_out_of_memory
 from holdfast.noises.draws import Draws
 from holdfast.sampling.batches import BatchSize
+from holdfast.sampling.classifier import VotingClassifier, undecided
 from holdfast.sampling.rng import Stream
 from holdfast.sampling.settings import computing
-from holdfast.sampling.sizes import votes_of
+from holdfast.sampling.sizes import answers_of, settled_of, votes_of
+from holdfast.sampling.transfer import ToHost, to_device
 from holdfast.sampling.void import no_vote
 from holdfast.types import Counts
 
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from holdfast.noises.base import Noise
-    from holdfast.sampling.classifier import VotingClassifier
+    from holdfast.sampling.classifier import Answers
     from holdfast.sampling.procedure import Procedure, Votes
     from holdfast.types import Example
 
@@ -47,11 +50,29 @@ class _Input:
     stream: Stream
     drawn: int
     until: int
+    # Steps of the device that must end before its request is served.
+    pending: int = 0
     votes: Votes = field(default_factory=dict)
 
 
 # An input and a range of its draws, first to end.
 _Piece = tuple[_Input, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class _Queued:
+    """A batch that the device computes: its noisy copies and answers, and what the host must know of it.
+
+    Attributes:
+        known: whether each condition of the noise and of the votes holds, and then which copies are near ties.
+        conditions: the number of conditions.
+    """
+
+    pieces: list[_Piece]
+    noisy: Tensor
+    answers: Answers
+    known: ToHost
+    conditions: int
 
 
 class MonteCarlo:
@@ -69,9 +90,17 @@ class MonteCarlo:
         threads: torch's processor threads during the loop.
         confirming: whether an input's counts wait until the classifier was checked again, and are withheld if it has
             changed (`VotingClassifier.confirm`).
+        queueing: whether a batch is given to the device before the last one is finished with, so that the device never
+            waits for the host; None for all devices but processors. Results do not depend on it.
 
     If the device has no memory for a batch, this batch and all later ones are halved, with a RuntimeWarning unless a
-    search chose the size. All batches use the same tensor of noisy copies.
+    search chose the size. All batches use the same tensor of noisy copies; with `queueing`, two take turns.
+
+    With `queueing`, the host asks for three things of a batch only after the next one is under way: which copies are
+    near ties, which then are computed alone; whether noise needed more random words than were drawn ahead, or votes
+    were not classes, and then the batch is computed again as without `queueing`; and, another batch later, the counts
+    of the inputs that it completed. Batches that are timed, by a search for the fastest size or for a deadline, are
+    waited for.
     """
 
     def __init__(
@@ -86,6 +115,7 @@ class MonteCarlo:
         *,
         threads: int = 1,
         confirming: bool = True,
+        queueing: bool | None = None,
     ) -> None:
         self.classifier = classifier
         self.noise = noise
@@ -96,12 +126,22 @@ class MonteCarlo:
         self.on_batch = on_batch
         self.threads = threads
         self.confirming = confirming
-        slots = min(self.batches.most, _MOST_UNDER_WAY)
+        # A classifier that overrides `votes` is asked for them.
+        in_two_steps = type(classifier).votes is VotingClassifier.votes
+        self._queueing = in_two_steps and (device.type != "cpu" if queueing is None else queueing)
+        # With a queue, the inputs of three batches may wait for their counts.
+        slots = min(self.batches.most * (3 if self._queueing else 1), _MOST_UNDER_WAY)
         self._free = deque(range(slots))
-        # A column for each class, and the last one for void votes.
-        self._counters = torch.zeros((slots, classifier.num_classes + 1), dtype=torch.int64, device=device)
+        # A column for each class, one for void votes, and one for near ties that cannot be settled.
+        self._counters = torch.zeros((slots, classifier.num_classes + 2), dtype=torch.int64, device=device)
         self._one = torch.ones((), dtype=torch.int64, device=device)
-        self._batch: Tensor | None = None
+        # The tensors of noisy copies, and which of them the next batch takes.
+        self._copies: list[Tensor | None] = [None, None]
+        self._turn = 0
+        self._queue: deque[_Queued] = deque()
+        # Inputs whose counts are on their way.
+        self._asked: deque[tuple[list[_Input], ToHost]] = deque()
+        self._older = 0
         # Copies a second of the last batch that was timed; None before.
         self._pace: float | None = None
 
@@ -129,21 +169,27 @@ class MonteCarlo:
             left = self.procedure.seconds_left()
             over = left is not None and left <= 0.0
             pieces = [] if over else self._fill_batch(under_way, waiting, self._room(left))
-            if pieces:
+            working = bool(pieces or self._queue or self._asked)
+            if working:
                 self._count(pieces)
-                unconfirmed += self._finished(under_way)
+                unconfirmed += self._finished(under_way, waiting=not pieces)
             elif over:
                 unconfirmed += self._cut_short(under_way, waiting)
-            if unconfirmed and (not self.confirming or self.classifier.confirm(now=not pieces)):
+            if unconfirmed and (not self.confirming or self.classifier.confirm(now=not working)):
                 confirmed, unconfirmed = unconfirmed, []
                 yield from confirmed
-            if not pieces:
+            if not working:
                 return
 
-    def _finished(self, under_way: deque[_Input]) -> list[tuple[Example, Votes]]:
-        """Take out the inputs whose counts are complete."""
-        served = [item for item in under_way if item.drawn == item.until]
-        self._collect(served)
+    def _finished(self, under_way: deque[_Input], *, waiting: bool) -> list[tuple[Example, Votes]]:
+        """Take out the inputs whose counts are complete; `waiting` tells whether there is nothing else to do."""
+        if waiting:
+            self._settle_queue(0)
+        self._ask([item for item in under_way if item.drawn == item.until and not item.pending])
+        # While the device has a batch to work on, only counts that were asked for before it.
+        ready = self._older if self._queue else len(self._asked)
+        served = [item for _ in range(ready) for item in self._collect(*self._asked.popleft())]
+        self._older = len(self._asked)
         done = [item for item in served if not self._start_request(item)]
         for item in done:
             under_way.remove(item)
@@ -156,9 +202,7 @@ class MonteCarlo:
         So each has as many votes as at one of its looks: the clock chooses among looks, and never among votes.
         """
         for item in under_way:
-            *votes, void = self._counters[item.slot].tolist()
-            if void:
-                raise no_vote(void, void + sum(votes), f"noisy copies of example {item.example.index}")
+            self._check(item, self._counters[item.slot].tolist())
         return [(item.example, item.votes) for item in under_way] + [(example, {}) for example in waiting]
 
     def _room(self, left: float | None) -> int:
@@ -188,7 +232,10 @@ class MonteCarlo:
         example = next(waiting, None)
         if example is None:
             return False
-        x = torch.from_numpy(example.x).to(self.device)
+        host = torch.from_numpy(example.x)
+        with _naming(example):
+            self.noise.check_values(host)
+        x = to_device(host, self.device)
         item = _Input(example, x, self._free.popleft(), Stream.SELECTION, 0, 0)
         if not self._start_request(item):
             raise ValueError(f"{self.procedure} asks for no samples")
@@ -213,14 +260,19 @@ class MonteCarlo:
             batch, remaining = _cut(pieces, self.batches.size)
             searching, start = not self.batches.settled, time.perf_counter()
             timed = self.procedure.seconds_left() is not None
+            queueing = self._queueing and not (searching or timed)
             try:
-                votes, void = votes_of(self.classifier, self._noisy(batch))
+                if queueing:
+                    self._enqueue(batch)
+                else:
+                    self._add(batch, *votes_of(self.classifier, self._noisy(batch)))
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
                 message = first_line(error)
             else:
-                self._add(batch, votes, void)
+                # The last batch, now that the device has this one to work on.
+                self._settle_queue(1 if queueing else 0)
                 if searching or timed:
                     self._wait()
                     seconds = time.perf_counter() - start
@@ -236,8 +288,37 @@ class MonteCarlo:
     def _add(self, pieces: list[_Piece], votes: Tensor, void: Tensor) -> None:
         columns = self._counters.shape[1]
         rows = np.repeat([item.slot * columns for item, _, _ in pieces], [end - first for _, first, end in pieces])
-        cells = torch.from_numpy(rows).to(self.device, non_blocking=True) + votes.masked_fill(void, columns - 1)
+        cells = to_device(torch.from_numpy(rows), self.device) + votes.masked_fill(void, self.classifier.num_classes)
         self._counters.view(-1).scatter_add_(0, cells, self._one.expand(len(cells)))
+
+    def _enqueue(self, batch: list[_Piece]) -> None:
+        """Have the device compute a batch, without waiting for it."""
+        conditions: list[Tensor] = []
+        noisy = self._noisy(batch, conditions)
+        answers = answers_of(self.classifier, noisy)
+        if answers.valid is not None:
+            conditions.append(answers.valid)
+        known = [each.reshape(1) for each in conditions] + ([] if answers.close is None else [answers.close])
+        self._queue.append(_Queued(batch, noisy, answers, ToHost(torch.cat(known)), len(conditions)))
+        for item, _, _ in batch:
+            item.pending += 1
+        self._turn = 1 - self._turn
+
+    def _settle_queue(self, keep: int) -> None:
+        """Finish all batches of the queue but the last `keep` ones: settle their near ties and count their votes."""
+        while len(self._queue) > keep:
+            batch = self._queue.popleft()
+            known, votes, void = batch.known.arrived(), batch.answers.votes, batch.answers.void
+            if not known[: batch.conditions].all():
+                # Now waiting for the device.
+                self._write_all(batch.noisy, batch.pieces, None)
+                votes, void = votes_of(self.classifier, batch.noisy)
+            elif len(rows := np.flatnonzero(known[batch.conditions :])):
+                alone = settled_of(self.classifier, torch.stack([batch.noisy[row] for row in rows.tolist()]))
+                votes.index_copy_(0, to_device(torch.from_numpy(rows), self.device), alone)
+            self._add(batch.pieces, votes, void)
+            for item, _, _ in batch.pieces:
+                item.pending -= 1
 
     def _wait(self) -> None:
         if self.device.type == "cuda":
@@ -246,7 +327,10 @@ class MonteCarlo:
     def _halve(self, batch: list[_Piece], message: str) -> None:
         """Make batches smaller than this one and warn; raise HoldfastError if it was a single copy."""
         size = _size(batch)
-        self._batch = None
+        # The batch before is in the other tensor.
+        self._copies[self._turn] = None
+        self._settle_queue(0)
+        self._copies = [None, None]
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         if size == 1:
@@ -262,44 +346,70 @@ class MonteCarlo:
                 stacklevel=2,
             )
 
-    def _noisy(self, pieces: list[_Piece]) -> Tensor:
-        """The noisy copies of all pieces, in a tensor that every batch reuses."""
+    def _noisy(self, pieces: list[_Piece], conditions: list[Tensor] | None = None) -> Tensor:
+        """The noisy copies of all pieces, in a tensor that every batch, or every second one, reuses."""
         size = _size(pieces)
         x = pieces[0][0].x
-        if self._batch is None or len(self._batch) < size:
+        copies = self._copies[self._turn]
+        if copies is None or len(copies) < size:
             # No larger than needed: many calls have no larger batch. Free the old tensor first.
-            self._batch = None
-            self._batch = x.new_empty((size, *self.noise.noisy_shape(tuple(x.shape))))
+            copies = self._copies[self._turn] = None
+            copies = self._copies[self._turn] = x.new_empty((size, *self.noise.noisy_shape(tuple(x.shape))))
+        self._write_all(copies[:size], pieces, conditions)
+        return copies[:size]
+
+    def _write_all(self, noisy: Tensor, pieces: list[_Piece], conditions: list[Tensor] | None) -> None:
+        """Write the noisy copies of all pieces; `conditions` as in `Draws`."""
         position = 0
         for item, first, end in pieces:
-            self._write(self._batch[position : position + end - first], item, first, end)
+            self._write(noisy[position : position + end - first], item, first, end, conditions)
             position += end - first
-        return self._batch[:size]
 
-    def _write(self, noisy: Tensor, item: _Input, first: int, end: int) -> None:
+    def _write(self, noisy: Tensor, item: _Input, first: int, end: int, conditions: list[Tensor] | None) -> None:
         """Write the noisy copies `first` to `end` of the input's stream."""
-        try:
+        with _naming(item.example):
             if self.procedure.exhaustive:
-                noisy.copy_(self.noise.apply(item.x.unsqueeze(0), self.noise.enumerate(item.x, first, end)))
+                noisy.copy_(self.noise.apply_unchecked(item.x.unsqueeze(0), self.noise.enumerate(item.x, first, end)))
             else:
-                draws = Draws(self.seed, item.example.noise_key, item.stream, end - first, first)
+                draws = Draws(self.seed, item.example.noise_key, item.stream, end - first, first, conditions)
                 self.noise.sample_into(noisy, item.x, draws)
-        except InputError as error:
-            # The noise does not know the example.
-            raise InputError(f"example {item.example.index}: {error}") from error
 
-    def _collect(self, finished: list[_Input]) -> None:
-        """Move the inputs' counters to the host in one transfer, and clear them."""
+    def _ask(self, finished: list[_Input]) -> None:
+        """Send the inputs' counters to the host in one transfer, and clear them."""
         if not finished:
             return
-        slots = torch.tensor([item.slot for item in finished], device=self.device)
-        rows = self._counters.index_select(0, slots).cpu().tolist()
+        slots = to_device(torch.from_numpy(np.array([item.slot for item in finished])), self.device)
+        self._asked.append((finished, ToHost(self._counters.index_select(0, slots))))
         self._counters.index_fill_(0, slots, 0)
-        for item, (*votes, void) in zip(finished, rows, strict=True):
-            if void:
-                raise no_vote(void, void + sum(votes), f"noisy copies of example {item.example.index}")
+        for item in finished:
+            item.pending += 1
+
+    def _collect(self, finished: list[_Input], counts: ToHost) -> list[_Input]:
+        """Add the counts that have arrived to the inputs' votes; return the inputs."""
+        for item, row in zip(finished, counts.arrived().tolist(), strict=True):
+            votes = self._check(item, row)
             before = item.votes.get(item.stream, Counts((0,) * len(votes)))
             item.votes[item.stream] = Counts(tuple(old + new for old, new in zip(before.votes, votes, strict=True)))
+            item.pending -= 1
+        return finished
+
+    def _check(self, item: _Input, row: list[int]) -> list[int]:
+        """The votes in a row of counters; ClassifierError if there are copies without one."""
+        *votes, void, alone = row
+        if alone:
+            raise undecided()
+        if void:
+            raise no_vote(void, void + sum(votes), f"noisy copies of example {item.example.index}")
+        return votes
+
+
+@contextmanager
+def _naming(example: Example) -> Iterator[None]:
+    """Name the example in the error for values that the noise is not defined for."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"example {example.index}: {error}") from error
 
 
 def _size(pieces: list[_Piece]) -> int:

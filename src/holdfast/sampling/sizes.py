@@ -7,7 +7,7 @@ computed alone.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
@@ -15,15 +15,20 @@ from holdfast.errors import ClassifierError, HoldfastError, first_line
 from holdfast.memory import is_out_of_memory
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
-    from holdfast.sampling.classifier import VotingClassifier
+    from holdfast.sampling.classifier import Answers, VotingClassifier
 
 # Batch size for random inputs, and sizes that a program may have been made for, the likeliest first.
 _RANDOM = 16
 _USUAL = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 10, 100, 1000, 3, 5, 6, 7, *range(9, 65), 200, 500)
 # Largest batch to try, and for how long.
 _MOST_BYTES, _MOST_SECONDS = 2**26, 5.0
+
+
+_Found = TypeVar("_Found")
 
 
 def votes_of(classifier: VotingClassifier, noisy: Tensor) -> tuple[Tensor, Tensor]:
@@ -33,8 +38,22 @@ def votes_of(classifier: VotingClassifier, noisy: Tensor) -> tuple[Tensor, Tenso
         ClassifierError: from `votes`, or because the base classifier fails only for batches of some sizes. Other
             exceptions of the base classifier pass through.
     """
+    return _asked(classifier, classifier.votes, noisy)
+
+
+def answers_of(classifier: VotingClassifier, noisy: Tensor) -> Answers:
+    """Call `classifier.answers(noisy)`; errors are those of `votes_of`."""
+    return _asked(classifier, classifier.answers, noisy)
+
+
+def settled_of(classifier: VotingClassifier, noisy: Tensor) -> Tensor:
+    """Call `classifier.settled(noisy)`; errors are those of `votes_of`."""
+    return _asked(classifier, classifier.settled, noisy)
+
+
+def _asked(classifier: VotingClassifier, ask: Callable[[Tensor], _Found], noisy: Tensor) -> _Found:
     try:
-        return classifier.votes(noisy)
+        return ask(noisy)
     except Exception as error:
         known = isinstance(error, HoldfastError)
         if not is_out_of_memory(error) and (not known or isinstance(error, ClassifierError)):

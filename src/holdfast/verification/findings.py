@@ -34,6 +34,8 @@ class Findings:
         pinned: the digests that were compared with published ones: "manifest", "results".
         replayed: examples that were computed again.
         unknown: what verify has no version of, so that no radius was checked; empty if there is nothing.
+        undecided: why records that were to be computed again could not be, though nothing is wrong with them; empty if
+            there is no such reason.
         failures: one line each; empty if all is well.
         notes: what else a reader should know.
     """
@@ -50,6 +52,7 @@ class Findings:
     pinned: list[str] = field(default_factory=list)
     replayed: list[int] = field(default_factory=list)
     unknown: str = ""
+    undecided: str = ""
     failures: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -77,7 +80,7 @@ class Findings:
     def exit_code(self, required: str) -> int:
         """0; 1 if something is wrong; 3 if records are missing; 4 if less was checked than is required.
 
-        It is always 4 if verify does not know what radii follow from the votes.
+        It is always 4 if verify does not know what radii follow from the votes, or cannot do what it was asked for.
 
         Args:
             required: one of `LEVELS`.
@@ -86,7 +89,8 @@ class Findings:
             return FAILED
         if self.missing:
             return INCOMPLETE
-        return NOT_ENOUGH if self.unknown or LEVELS.index(self.level) < LEVELS.index(required) else 0
+        undecided = self.unknown or self.undecided
+        return NOT_ENOUGH if undecided or LEVELS.index(self.level) < LEVELS.index(required) else 0
 
     def expect(self, manifest: str | None, results: str | None = None) -> None:
         """Add a failure for a digest that is not the published one; None if none was published.

@@ -191,6 +191,7 @@ def _again(
     run: CertifiedRun | None, given: Given, data: DataSet | None, engine: Engine, result: Verification, show: Show
 ) -> None:
     """Compute records again, unless something is already wrong."""
+    from holdfast.execution.replay import OlderNoiseError
     from holdfast.sampling.devices import torch_device
 
     if run is None and result.unknown:
@@ -202,6 +203,8 @@ def _again(
     torch_device(engine.device)
     try:
         _replay(run, given, data, engine, given.replay, result, show)
+    except OlderNoiseError as error:
+        result.undecided = str(error)
     except HoldfastError as error:
         (result.notes if result.unknown else result.failures).append(f"nothing could be computed again: {error}")
 

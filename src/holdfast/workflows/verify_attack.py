@@ -105,8 +105,12 @@ def _check_classifier(
         )
     if given.replay is None or data is None:
         return
+    from holdfast.execution.replay import OlderNoiseError
+
     try:
         _attack_again(found, given, target, data, result, show)
+    except OlderNoiseError as error:
+        result.undecided = str(error)
     except HoldfastError as error:
         result.failures.append(f"nothing could be computed again: {error}")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from noise_cases import draws
 from safetensors.torch import load_file
 
 from holdfast.data import DataSet, open_data
@@ -102,8 +103,8 @@ def test_few_known_pixels_are_classified_nearly_as_well_as_they_can_be() -> None
     """The best possible classifier knows the distribution that the images were drawn from."""
     images, labels, _ = drawn()
     module = fitted(images, labels)
-    noise, source = Ablation(6), torch.Generator().manual_seed(9)
-    noisy = noise.apply(images, noise.draw(images[0], len(images), source))
+    noise = Ablation(6)
+    noisy = noise.apply(images, noise.draw(images[0], draws(len(images))))
     bright = torch.full((4, 6, 6), 0.15)
     for number in range(4):
         row, column = 3 * (number // 2), 3 * (number % 2)
@@ -137,7 +138,7 @@ def test_the_loss_is_its_formula(most: float) -> None:
     module = fitted(images, labels)
     few, own, copies = images[:8], labels[:8], 3
     noise = Ablation(5)
-    draws = noise.draw(few[0], len(few) * copies, torch.Generator().manual_seed(2))
+    masks = noise.draw(few[0], draws(len(few) * copies, 2))
     step = Step(
         model=module,
         module=module,
@@ -147,7 +148,7 @@ def test_the_loss_is_its_formula(most: float) -> None:
         space=InputSpace(SHAPE, 0.0, 1.0),
         progress=0.0,
         noise=noise,
-        draws=draws,
+        draws=masks,
         randomness=lambda make: make(8, torch.Generator()),
     )
     recipe = Mixture(weight=3.0, margin=0.3, most=most, inverse_temperature=2.0)
@@ -246,6 +247,6 @@ def test_labels_of_any_order_give_the_same_classes() -> None:
     swapped = fitted(images, 1 - labels)
     plain = fitted(images, labels)
     with torch.no_grad():
-        noisy = Ablation(9).apply(images, Ablation(9).draw(images[0], 400, torch.Generator().manual_seed(1)))
+        noisy = Ablation(9).apply(images, Ablation(9).draw(images[0], draws(400, 1)))
         agreeing = (swapped(noisy).argmax(1) == 1 - plain(noisy).argmax(1)).float().mean().item()
     assert agreeing == pytest.approx(1.0, abs=0.01)

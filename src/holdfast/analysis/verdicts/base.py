@@ -63,6 +63,8 @@ def verdict(outcome: Findings, required: str, again: str) -> list[str]:
         words = f"INCOMPLETE: {outcome.missing:,} of {outcome.examples:,} examples have no record; otherwise {agreed}."
     elif outcome.unknown:
         words = f"UNKNOWN: no radius was checked; {agreed}."
+    elif outcome.undecided:
+        words = f"UNDECIDED: nothing was {again}; {agreed}."
     elif code == NOT_ENOUGH and outcome.level == CLAIMS:
         words = f"CLAIMS ONLY: {agreed}."
     elif code == NOT_ENOUGH:
@@ -73,6 +75,7 @@ def verdict(outcome: Findings, required: str, again: str) -> list[str]:
     return [
         words,
         *([f"{outcome.unknown[0].upper()}{outcome.unknown[1:]}."] if outcome.unknown else []),
+        *([f"{outcome.undecided[0].upper()}{outcome.undecided[1:]}."] if outcome.undecided else []),
         *([f"Also agree: {', '.join(also)}."] if also else []),
         *([f"With {formats.percent(float(CONFIDENCE), 0)}% confidence {sample}."] if sample else []),
     ]
@@ -134,6 +137,7 @@ def document(outcome: Findings, required: str, left: list[str]) -> dict[str, Any
         "replayed": sorted(outcome.replayed),
         "false_at_most": most_false(outcome.records, len(outcome.replayed)) if partial else None,
         "unknown": outcome.unknown or None,
+        "undecided": outcome.undecided or None,
         "failures": outcome.failures,
         "notes": outcome.notes,
         "not_checked": [as_options(each) for each in left],

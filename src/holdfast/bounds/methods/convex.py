@@ -16,7 +16,6 @@ from holdfast.bounds.margins import MarginWithin, check_search
 from holdfast.bounds.methods.crown import Backward
 from holdfast.bounds.polytope import EVERYWHERE, NORMS, check_inputs, least_margins
 from holdfast.errors import UsageError
-from holdfast.estimators.proved import IN_RANGE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,11 +55,6 @@ class Convex(Bound):
         check_norm(self, self.norm)
         check_inputs(self.inputs, self.norm)
         check_search(self.search)
-
-    @property
-    def in_range(self) -> bool:
-        """Whether `inputs` says so."""
-        return self.inputs == IN_RANGE
 
     def prepare(self, classifier: Classifier) -> Method:
         """Extract the network's layers; a first call shows whether the package is installed."""

@@ -14,7 +14,6 @@ from holdfast.bounds.graph import Graph, graph
 from holdfast.bounds.margins import MarginWithin, check_search
 from holdfast.bounds.polytope import EVERYWHERE, check_inputs
 from holdfast.errors import UsageError
-from holdfast.estimators.proved import IN_RANGE
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
@@ -57,11 +56,6 @@ class Crown(Bound):
         check_search(self.search)
         if self.hidden not in HIDDEN:
             raise UsageError(f"hidden is one of {', '.join(HIDDEN)}, got {self.hidden!r}")
-
-    @property
-    def in_range(self) -> bool:
-        """Whether `inputs` says so."""
-        return self.inputs == IN_RANGE
 
     def prepare(self, classifier: Classifier) -> Method:
         """Read the network's operations."""

@@ -12,7 +12,6 @@ from holdfast.bounds.graph import graph
 from holdfast.bounds.margins import check_search
 from holdfast.bounds.methods.crown import Backward
 from holdfast.bounds.polytope import EVERYWHERE, check_inputs
-from holdfast.estimators.proved import IN_RANGE
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
@@ -48,11 +47,6 @@ class Intervals(Bound):
         check_epsilon(self.epsilon)
         check_inputs(self.inputs, "linf")
         check_search(self.search)
-
-    @property
-    def in_range(self) -> bool:
-        """Whether `inputs` says so."""
-        return self.inputs == IN_RANGE
 
     def prepare(self, classifier: Classifier) -> Method:
         """Read the network's operations."""
