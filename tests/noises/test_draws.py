@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,6 +75,9 @@ def some_input(shape: tuple[int, ...]) -> torch.Tensor:
 
 def at(num: int = NUM, first: int = 0, example: int = 3) -> Draws:
     return Draws(7, example, 1, num, first)
+
+
+KERNEL_NOISES = [Gaussian(0.5), Uniform(0.5), Laplace(0.3), LatticeGaussian(0.5), Ablation(20), UniformFlip(0.8, 256)]
 
 
 def without_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,6 +172,22 @@ def test_any_draws_alone_are_those_of_all(
             assert torch.equal(noisy, whole[first:end])
 
 
+KNOWN: dict[str, list[float]] = json.loads((Path(__file__).parent / "known_draws.json").read_text())
+
+
+@pytest.mark.parametrize("spec", KNOWN)
+@pytest.mark.parametrize("compiled", [True, False])
+def test_noise_is_what_it_was_when_runs_were_made_with_it(
+    spec: str, compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second draw of some for each noise, of a large example: whoever changes it cannot draw older runs again."""
+    if not compiled:
+        without_kernel(monkeypatch)
+    found = base.NOISES.from_spec(spec).draw(torch.zeros(1, 5, 7), Draws(7, 2**70 + 3, 1, 2, 5))[1].flatten().tolist()
+    whole = all(type(value) is int for value in KNOWN[spec])
+    assert found == (KNOWN[spec] if whole else pytest.approx(KNOWN[spec], rel=1e-4))
+
+
 @pytest.mark.parametrize("noise", NOISES, ids=str)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("how", ["no kernel", "another device"])
@@ -229,6 +251,32 @@ def test_more_undecided_steps_than_a_lane_has_words_for(monkeypatch: pytest.Monk
     assert expected.unique().numel() > 3000
     without_kernel(monkeypatch)
     assert torch.equal(noise.draw(x, at(5)), expected)
+
+
+@pytest.mark.skipif(kernel.kernel() is None, reason="no C compiler on this machine")
+@pytest.mark.parametrize("noise", KERNEL_NOISES, ids=str)
+def test_a_kernel_with_wrong_values_is_not_used(noise: Noise, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of the first 256 values is wrong, by one unit of its last place; normal and Laplace values by a hundredth."""
+    compiled = kernel.kernel()
+    assert compiled is not None
+    x = some_input((1, 9, 7))
+    with monkeypatch.context() as without:
+        without_kernel(without)
+        expected = noise.draw(x, at())
+    right = compiled.values
+
+    def wrong(kind: str, where: int, *rest: Any) -> None:
+        right(kind, where, *rest)
+        # The fifth integer, or the ninth float32.
+        ctypes.c_int32.from_address(where + 32).value ^= 2**16 if kind in ("normal", "laplace") else 1
+
+    monkeypatch.setattr(compiled, "values", wrong)
+    monkeypatch.setattr(compiled, "right", {})
+    with pytest.warns(RuntimeWarning, match="HOLDFAST_COMPILER"):
+        assert torch.equal(noise.draw(x, at()), expected)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert torch.equal(noise.draw(x, at()), expected)
 
 
 PROGRAM = """

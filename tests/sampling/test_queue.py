@@ -212,7 +212,7 @@ def test_a_batch_whose_noise_needed_more_words_is_drawn_again(
     if isinstance(noise, LatticeGaussian):
         # Words for two of 64 values, while one in 30 needs one.
         monkeypatch.setattr("holdfast.noises.lattice_gaussian._width", lambda values: 2)
-        monkeypatch.setattr(Draws, "values_by_kernel", lambda *_: False)
+        monkeypatch.setattr("holdfast.noises.draws.kernel", lambda: None)
     expected = counted(few, noise, Burst(150), 60, queueing=False, chosen=chosen)
     drawn_elsewhere(noise, monkeypatch)
     again = []
@@ -279,6 +279,29 @@ def test_too_large_batches_are_halved_and_the_one_before_is_kept() -> None:
         warnings.simplefilter("always")
         assert counted(limited, Gaussian(0.5), Burst(300), 60, queueing=True, confirming=False) == expected
     assert any("no memory for batches of 60" in str(each.message) for each in caught)
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_memory_for_fewer_near_ties_than_a_batch_has_is_enough(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = counted(coarse, Gaussian(0.5), Burst(300), 60, queueing=False)
+    settled, refused = VotingClassifier.settled, []
+
+    def limited(self: VotingClassifier, noisy: Tensor) -> Tensor:
+        if len(noisy) > most:
+            refused.append(len(noisy))
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return settled(self, noisy)
+
+    monkeypatch.setattr(VotingClassifier, "settled", limited)
+    assert counted(coarse, Gaussian(0.5), Burst(300), 60, queueing=True) == expected
+    assert refused
+
+    def never(self: VotingClassifier, noisy: Tensor) -> Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(VotingClassifier, "settled", never)
+    with pytest.raises(torch.OutOfMemoryError):
+        counted(coarse, Gaussian(0.5), Burst(300), 60, queueing=True)
 
 
 def test_a_classifier_with_votes_of_its_own_is_asked_for_them() -> None:

@@ -50,6 +50,13 @@ VOTES: dict[str, tuple[str, tuple[object, ...]]] = {
         "gaussian",
         (*FEW, "--n", 500, "--noise", "splitting:half_width=1,levels=17,shift=3", "--estimator", "fixed"),
     ),
+    # With noise that is a function of a counter (docs/decisions/0092), as in "splitting-sampled".
+    "counter-gaussian": ("gaussian", (*TEN, "--n", 500)),
+    "counter-looks": ("gaussian", (*FEW, "--n", 3000, "--until-radius", "0,.25,.5")),
+    "counter-lattice": ("gaussian", (*FEW, "--n", 500, "--noise", "lattice-gaussian:sigma=0.25,levels=17")),
+    "counter-laplace": ("gaussian", (*FEW, "--n", 500, "--noise", "laplace:b=0.15")),
+    "counter-uniform-flip": ("uniform-flip", (*FEW, "--n", 5000)),
+    "counter-ablation": ("ablation", (*TEN, "--n", 500)),
 }
 BOUNDS = {"bound-lipschitz": "lipschitz", "bound-convex": "convex:epsilon=0.02,norm=linf"}
 # Its model, the run whose certificates are attacked, and its settings.

@@ -28,14 +28,16 @@ def normal(values: Tensor, draws: Draws, sigma: float) -> Tensor:
     Source: Box & Muller 1958.
     """
     rows = values.view(len(draws), -1)
-    if draws.values_by_kernel(rows, "normal", sigma):
-        return values
     half = -(-rows.shape[1] // 2)
-    for out, part in _pieces(rows, draws):
-        radius = _unit(rows, part, half, 0).log_().mul_(-2.0).sqrt_().mul_(sigma)
-        angle = _signed(rows, part, half, 1).mul_(math.pi)
-        out[:, :half] = angle.cos().mul_(radius)
-        out[:, half:] = angle.sin_().mul_(radius)[:, : rows.shape[1] - half]
+
+    def otherwise(rows: Tensor, draws: Draws) -> None:
+        for out, part in _pieces(rows, draws):
+            radius = _unit(rows, part, half, 0).log_().mul_(-2.0).sqrt_().mul_(sigma)
+            angle = _signed(rows, part, half, 1).mul_(math.pi)
+            out[:, :half] = angle.cos().mul_(radius)
+            out[:, half:] = angle.sin_().mul_(radius)[:, : rows.shape[1] - half]
+
+    draws.write(rows, "normal", (sigma,), otherwise)
     return values
 
 
@@ -45,10 +47,12 @@ def uniform(values: Tensor, draws: Draws, half_width: float, lane: int = 0) -> T
     Those of another lane are independent.
     """
     rows = values.view(len(draws), -1)
-    if draws.values_by_kernel(rows, "uniform", half_width, lane):
-        return values
-    for out, part in _pieces(rows, draws):
-        out.copy_(_signed(rows, part, rows.shape[1], lane).mul_(half_width))
+
+    def otherwise(rows: Tensor, draws: Draws) -> None:
+        for out, part in _pieces(rows, draws):
+            out.copy_(_signed(rows, part, rows.shape[1], lane).mul_(half_width))
+
+    draws.write(rows, "uniform", (half_width, lane), otherwise)
     return values
 
 
@@ -58,12 +62,14 @@ def laplace(values: Tensor, draws: Draws, b: float) -> Tensor:
     The size is -b ln u; the sign is that of the word that u comes from, which u does not depend on.
     """
     rows = values.view(len(draws), -1)
-    if draws.values_by_kernel(rows, "laplace", b, 0):
-        return values
-    for out, part in _pieces(rows, draws):
-        words = _words(rows, part, rows.shape[1], 0)
-        size = _unit_of(words, rows).log_().mul_(-b)
-        out.copy_(size.copysign_(words))
+
+    def otherwise(rows: Tensor, draws: Draws) -> None:
+        for out, part in _pieces(rows, draws):
+            words = _words(rows, part, rows.shape[1], 0)
+            size = _unit_of(words, rows).log_().mul_(-b)
+            out.copy_(size.copysign_(words))
+
+    draws.write(rows, "laplace", (b, 0), otherwise)
     return values
 
 

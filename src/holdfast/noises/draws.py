@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import threading
+import warnings
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -18,10 +19,12 @@ import numpy as np
 from holdfast.noises.kernel import kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
     from torch import Tensor
+
+    from holdfast.noises.kernel import Kernel
 
 # Words of 64 bits that one value of the counter gives.
 BLOCK_WORDS = 4
@@ -36,6 +39,11 @@ _INCREMENTS = 0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B
 # How often a batch may be drawn again because more lanes were needed than were drawn ahead.
 _SELDOM = 1e-2
 _MOST_AHEAD = 64
+# How many values by the kernel are compared at least.
+_TRIED = 256
+# Kinds of values that may differ between the kernel and torch, and by how much at most, as a share of the largest.
+_ROUNDED = "normal", "laplace"
+_ROUNDING = 1e-5
 
 
 @final
@@ -134,17 +142,46 @@ class Draws:
         else:
             compiled.words(found, first, lane, self._key)
 
-    def values_by_kernel(self, rows: Tensor, kind: str, *how: Any) -> bool:
-        """Write values into `rows` `(len(draws), values)`, contiguous, by `Kernel.values`.
+    def write(
+        self, rows: Tensor, kind: str, how: tuple[Any, ...], otherwise: Callable[[Tensor, Draws], object]
+    ) -> None:
+        """Write values into `rows` `(len(draws), values)`, contiguous: by `Kernel.values` where that is possible.
 
-        Returns:
-            Whether it was possible: the kernel is there, and the values are of its type, on the processor.
+        The first values of each kind are made both ways. If they differ, the kernel makes no values of this kind in
+        this process, with a RuntimeWarning: what was compiled is wrong.
+
+        Args:
+            rows: to write to.
+            kind: of values.
+            how: what belongs to the kind.
+            otherwise: writes the same values into rows, for draws.
         """
+        if not rows.numel():
+            return
         compiled = kernel()
         if compiled is None or rows.device.type != "cpu" or str(rows.dtype) != compiled.types[kind]:
-            return False
+            otherwise(rows, self)
+            return
+        if compiled.right.get(kind) is None:
+            few = Draws(self.seed, self.example, self.stream, -(-_TRIED // rows.shape[1]), self.first)
+            tried, expected = rows.new_empty((2, len(few), rows.shape[1]))
+            few._by(compiled, tried, kind, how)
+            otherwise(expected, few)
+            compiled.right[kind] = _same(kind, tried.numpy(), expected.numpy())
+            if not compiled.right[kind]:
+                warnings.warn(
+                    f"the compiled kernel makes other {kind} values than numpy and torch, and is not used for them; "
+                    "noise is right, and slower. Name another C compiler in HOLDFAST_COMPILER, or none",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+        if compiled.right[kind]:
+            self._by(compiled, rows, kind, how)
+        else:
+            otherwise(rows, self)
+
+    def _by(self, compiled: Kernel, rows: Tensor, kind: str, how: tuple[Any, ...]) -> None:
         compiled.values(kind, rows.data_ptr(), (self.num, rows.shape[1]), self.first, how, self._key)
-        return True
 
     @property
     def _key(self) -> tuple[int, int, int, int]:
@@ -160,6 +197,13 @@ class Draws:
             numbers = (starts.unsqueeze(1) + long.new_ones(blocks).cumsum(0)).flatten()
         found = philox((seed, upper), (numbers, lane, stream, lower))
         return found.view(-1, blocks * BLOCK_WORDS)
+
+
+def _same(kind: str, found: NDArray[Any], expected: NDArray[Any]) -> bool:
+    """Whether values are equal, those of some kinds up to the rounding of logarithms, sines and cosines."""
+    if kind not in _ROUNDED:
+        return np.array_equal(found, expected)
+    return bool(np.abs(found - expected).max(initial=0.0) <= _ROUNDING * np.abs(expected).max(initial=0.0))
 
 
 def philox(key: tuple[int, int], counter: tuple[Tensor, int, int, int]) -> Tensor:

@@ -2,6 +2,7 @@
    them, in one pass. Derivation: docs/guarantees.md. */
 #include <math.h>
 #include <stdint.h>
+#include <string.h>
 
 #if defined(__x86_64__) && defined(__gnu_linux__)
 #define FOR_EACH_PROCESSOR __attribute__((target_clones("default", "avx2", "arch=x86-64-v4")))
@@ -213,7 +214,7 @@ void holdfast_lattice(float *out, int64_t draws, int64_t values, uint64_t first,
 }
 
 /* How subsets.py chooses: the number of places, words of 32 bits in a row, whether to keep what is not chosen, and room
-   for one number for each place, 0 at first. */
+   for one number for each place. */
 typedef struct {
     int64_t places, width, leave_out;
     uint32_t *seen;
@@ -226,6 +227,7 @@ void holdfast_subsets(int64_t *out, int64_t draws, int64_t k, uint64_t first, co
     uint64_t places = (uint64_t)how->places;
     uint32_t unfair = (uint32_t)((1ull << 32) % places), mark = 0;
     int64_t blocks = (how->width + 7) / 8, chosen = how->leave_out ? how->places - k : k;
+    memset(how->seen, 0, places * sizeof *how->seen);
     for (int64_t row = 0; row < draws; row++, out += k) {
         int64_t found = 0;
         for (uint64_t lane = 0; found < chosen; lane++) {

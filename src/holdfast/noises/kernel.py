@@ -84,6 +84,7 @@ class Kernel:
 
     Attributes:
         types: torch's name of the type of each kind of values.
+        right: whether its values were found right, for each kind that was asked for (`Draws.write`).
     """
 
     def __init__(self, library: ctypes.CDLL) -> None:
@@ -100,6 +101,7 @@ class Kernel:
         }
 
         self.types = {kind: "torch.int64" if kind in _INTEGERS else "torch.float32" for kind in self._of}
+        self.right: dict[str, bool] = {}
 
     def words(self, found: NDArray[np.uint64], first: int, lane: int, key: tuple[int, int, int, int]) -> None:
         """Fill `found`, contiguous, with the words of consecutive blocks of a lane, from number `first` on."""

@@ -99,12 +99,12 @@ class LatticeGaussian(Noise):
         Each belongs to a uniform 60-bit integer (`steps_of`). Its first 16 bits, from lane 0, decide most steps, by a
         table; only the few others need the remaining 44 bits: for the j-th of a draw, those of word j from lane 1 on.
         """
-        return self._fill(x.new_empty((len(draws), *x.shape)).float(), x, draws)
+        return self._fill(x.new_empty((len(draws), *x.shape)).float(), draws)
 
     def sample_into(self, noisy: Tensor, x: Tensor, draws: Draws) -> None:
         """Add noise in place, with the results of `apply`."""
         if noisy.dtype == self._tools_for(x)[0].dtype:
-            self._divided(self._fill(noisy, x, draws).add_(nearest_steps(x, self.levels)))
+            self._divided(self._fill(noisy, draws).add_(nearest_steps(x, self.levels)))
         else:
             super().sample_into(noisy, x, draws)
 
@@ -137,21 +137,22 @@ class LatticeGaussian(Noise):
         # By a tensor: some devices would replace division by a number with multiplication by its rounded reciprocal.
         return steps.div_(steps.new_full((), self.levels - 1))
 
-    def _fill(self, steps: Tensor, x: Tensor, draws: Draws) -> Tensor:
+    def _fill(self, steps: Tensor, draws: Draws) -> Tensor:
         """Overwrite `steps` `(len(draws), *event)`, float32 and contiguous, with independent steps."""
         rows = steps.view(len(draws), -1)
         compiled = tables(self.sigma, self.levels).for_kernel(_width(rows.shape[1]))
-        if draws.values_by_kernel(rows, "lattice", addressof(compiled)):
-            return steps
+        draws.write(rows, "lattice", (addressof(compiled),), self._fill_otherwise)
+        return steps
+
+    def _fill_otherwise(self, rows: Tensor, draws: Draws) -> None:
         fill, together = (
             (self._fill_on_processor, _TOGETHER)
-            if x.device.type == "cpu"
+            if rows.device.type == "cpu"
             else (self._fill_elsewhere, _TOGETHER_ELSEWHERE)
         )
         size = max(1, together // max(1, rows.shape[1]))
         for start in range(0, len(draws), size):
             fill(rows[start : start + size], draws[start : start + size])
-        return steps
 
     def _fill_on_processor(self, rows: Tensor, draws: Draws) -> None:
         """With numpy on the same memory, which finds the undecided steps four times as fast."""

@@ -44,12 +44,15 @@ def random_subsets(x: Tensor, draws: Draws, size: int, k: int) -> Tensor:
     # If k is more than half of the places, choose those to leave out.
     few, leave_out = min(k, size - k), 2 * k > size
     places = x.new_empty((len(draws), k), dtype=x.new_empty(0).long().dtype)
-    room = np.zeros(size, dtype=np.uint32)
+    room = np.empty(size, dtype=np.uint32)
     how = Subsets(size, draws_for(size, few), leave_out, room.ctypes.data)
-    if draws.values_by_kernel(places, "subsets", addressof(how)):
-        return places
     find = _on_processor if x.device.type == "cpu" else _elsewhere
-    return find(x, draws, size, few, leave_out=leave_out)
+
+    def otherwise(rows: Tensor, draws: Draws) -> None:
+        rows.copy_(find(x, draws, size, few, leave_out=leave_out))
+
+    draws.write(places, "subsets", (addressof(how),), otherwise)
+    return places
 
 
 def _on_processor(x: Tensor, draws: Draws, size: int, k: int, *, leave_out: bool) -> Tensor:

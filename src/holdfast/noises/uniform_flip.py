@@ -136,10 +136,13 @@ def random_steps(x: Tensor, draws: Draws, places: int, others: int, kappa: float
     below = math.ceil(Fraction(kappa) * (_FRACTION + 1))
     steps = x.new_empty((len(draws), places), dtype=x.new_empty(0).long().dtype)
     how = Flips(below, others, _last(others))
-    if draws.values_by_kernel(steps, "flips", addressof(how)):
-        return steps
-    kept = (draws.words64(x, places) >> _UNUSED_BITS & _FRACTION) < below
-    return uniform_integers(x, draws, places, others, lane=1).add_(1).masked_fill_(kept, 0)
+
+    def otherwise(rows: Tensor, draws: Draws) -> None:
+        kept = (draws.words64(x, places) >> _UNUSED_BITS & _FRACTION) < below
+        rows.copy_(uniform_integers(x, draws, places, others, lane=1).add_(1).masked_fill_(kept, 0))
+
+    draws.write(steps, "flips", (addressof(how),), otherwise)
+    return steps
 
 
 def uniform_integers(x: Tensor, draws: Draws, places: int, count: int, lane: int) -> Tensor:

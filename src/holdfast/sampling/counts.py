@@ -312,17 +312,37 @@ class MonteCarlo:
             if not known[: batch.conditions].all():
                 # Now waiting for the device.
                 self._write_all(batch.noisy, batch.pieces, None)
-                votes, void = votes_of(self.classifier, batch.noisy)
+                votes, void = self._in_halves(lambda noisy: votes_of(self.classifier, noisy), batch.noisy)
             elif len(rows := np.flatnonzero(known[batch.conditions :])):
-                alone = settled_of(self.classifier, torch.stack([batch.noisy[row] for row in rows.tolist()]))
+                near = torch.stack([batch.noisy[row] for row in rows.tolist()])
+                (alone,) = self._in_halves(lambda noisy: (settled_of(self.classifier, noisy),), near)
                 votes.index_copy_(0, to_device(torch.from_numpy(rows), self.device), alone)
             self._add(batch.pieces, votes, void)
             for item, _, _ in batch.pieces:
                 item.pending -= 1
 
+    def _in_halves(self, ask: Callable[[Tensor], tuple[Tensor, ...]], noisy: Tensor) -> tuple[Tensor, ...]:
+        """What `ask` gives for the copies; in halves where the device has no memory for all, even when it is idle."""
+        for last in (False, True):
+            try:
+                return ask(noisy)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error) or (last and len(noisy) == 1):
+                    raise
+            # Outside the handler, whose error keeps the memory from being freed: the batch after may have ended now.
+            self._wait()
+            self._free_memory()
+        half = len(noisy) // 2
+        parts = (self._in_halves(ask, part) for part in (noisy[:half], noisy[half:]))
+        return tuple(torch.cat(both) for both in zip(*parts, strict=True))
+
     def _wait(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
+
+    def _free_memory(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def _halve(self, batch: list[_Piece], message: str) -> None:
         """Make batches smaller than this one and warn; raise HoldfastError if it was a single copy."""
@@ -331,8 +351,7 @@ class MonteCarlo:
         self._copies[self._turn] = None
         self._settle_queue(0)
         self._copies = [None, None]
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+        self._free_memory()
         if size == 1:
             raise HoldfastError(
                 f"{self.device} has no memory for a single noisy copy of example {batch[0][0].example.index}; use "
