@@ -12,8 +12,9 @@ import pytest
 from program import CERTIFY, Call
 
 from holdfast.errors import DataError
-from holdfast.store.run import RECORDS, RunStore, read_run
+from holdfast.store.run import RECORDS, RunStore, VoteRecord, read_run
 from holdfast.store.run_manifest import read_run_manifest
+from holdfast.types import Counts
 
 TRAIN = ("--noise", "gaussian:sigma=0.25", "--arch", "digits-mlp", "--quiet", "--learning-rate", 0.1)
 
@@ -352,15 +353,11 @@ def test_replays_need_what_the_run_was_made_with(call: Call, certified: Path, tm
     from dataclasses import replace
 
     manifest = read_run(run).manifest
-    for changes, complaint in (
-        ({"data": replace(manifest.data, sha256="0" * 64)}, "data: sha256 is"),
-        ({"device": "cuda"}, "use cuda"),
-    ):
-        folder = tmp_path / next(iter(changes))
-        with RunStore(folder, replace(manifest, **changes)) as store:
-            store.append(read_run(run).records)
-        code, _, err = call("verify", folder, "--replay", 1, "--model", model)
-        assert (code, complaint in err) == (1, True)
+    folder = tmp_path / "data"
+    with RunStore(folder, replace(manifest, data=replace(manifest.data, sha256="0" * 64))) as store:
+        store.append(read_run(run).records)
+    code, _, err = call("verify", folder, "--replay", 1, "--model", model)
+    assert (code, "data: sha256 is" in err) == (1, True)
 
 
 def test_noise_of_an_older_version_cannot_be_drawn_again_which_is_no_failure(
@@ -380,6 +377,47 @@ def test_noise_of_an_older_version_cannot_be_drawn_again_which_is_no_failure(
     document = json.loads(call(*command, "--json")[1])
     assert document["undecided"].startswith("an older version of Holdfast drew this noise")
     assert (document["failures"], document["replayed"], document["level"]) == ([], [], "data")
+
+
+def test_a_run_of_another_device_is_drawn_again_and_near_ties_are_said_apart(
+    call: Call, certified: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
+
+    from holdfast.execution import replay
+
+    run = read_run(certified / "run")
+    other, folder, forged = replace(run.manifest, device="cuda"), tmp_path / "other", tmp_path / "forged"
+    first, *rest = run.records
+    assert isinstance(first, VoteRecord)
+    votes = list(first.estimation.votes)
+    top = votes.index(max(votes))
+    votes[top], votes[top - 1] = votes[top] - 1, votes[top - 1] + 1
+    moved = replace(first, estimation=Counts(tuple(votes)))
+    for where, records in ((folder, run.records), (forged, [moved, *rest])):
+        with RunStore(where, other) as store:
+            store.append(records)
+    given = ("--replay", "all", "--model", certified / "model.safetensors")
+    code, out, _ = call("verify", folder, *given)
+    assert (code, "OK: all 12 records drawn again" in out) == (0, True)
+    assert "Note: the run was drawn on cuda, and drawn again on cpu." in " ".join(out.split())
+    # No copy of this input is a near tie.
+    code, out, err = call("verify", forged, *given)
+    assert (code, f"example {first.index}, drawn again: estimation votes" in " ".join(err.split())) == (1, True)
+    monkeypatch.setattr(replay, "_FURTHER", 1e9)
+    code, out, _ = call("verify", forged, *given)
+    printed = " ".join(out.split())
+    total = first.selection.total + first.estimation.total
+    assert code == 4
+    assert "UNDECIDED: not every record that was drawn again agrees" in printed
+    assert f"example {first.index}, 1 of {total} votes differ, {total} of the noisy copies are near ties." in printed
+    document = json.loads(call("verify", forged, *given, "--json")[1])
+    assert document["undecided"].startswith("1 of the 12 records that were drawn again differ")
+    assert (document["failures"], len(document["replayed"])) == ([], 11)
+    # On its own device, a difference is a difference.
+    with RunStore(tmp_path / "own", run.manifest) as store:
+        store.append([moved, *rest])
+    assert call("verify", tmp_path / "own", *given)[0] == 1
 
 
 def test_another_version_is_named_as_a_likely_reason(call: Call, certified: Path, tmp_path: Path) -> None:

@@ -6,12 +6,16 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from holdfast.code_digest import place
 from holdfast.errors import RunError
 from holdfast.execution.certify import code_of_votes, procedure_of
 from holdfast.execution.code import CODE, of_holdfast, other_code
 from holdfast.execution.versions import differing_versions, installed_versions
 from holdfast.noises.base import noise_from_dict
+from holdfast.noises.draws import Draws
+from holdfast.sampling.devices import torch_device
 from holdfast.sampling.inputs import checked_example
 from holdfast.sampling.rng import BLOCK, Stream
 from holdfast.store.run import VoteRecord
@@ -23,9 +27,16 @@ if TYPE_CHECKING:
 
     from holdfast.data.base import DataSet
     from holdfast.models.model import Model
+    from holdfast.sampling.classifier import VotingClassifier
     from holdfast.sampling.engines.base import Base, Engine
     from holdfast.store.run import Run
     from holdfast.store.run_manifest import RunManifest
+
+
+# Networks of two devices, and normal noise on them, may differ by more than those of two batches.
+_FURTHER = 4.0
+# Noisy copies at a time.
+_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -54,17 +65,23 @@ class OlderNoiseError(RunError):
     """This version cannot draw the noise of a run or an attack again: that says nothing about its records."""
 
 
-def check_place(manifest: RunManifest, device: str) -> None:
-    """Raise RunError unless the votes of the run can be drawn again on this kind of device by this version."""
+def seed_of(manifest: RunManifest) -> int:
+    """The seed of a run; RunError if it has none."""
     if manifest.seed is None:
         raise RunError("only runs that Holdfast made can be drawn again; this one has no seed")
-    if device.partition(":")[0] != manifest.device:
-        raise RunError(
-            f"the run was drawn on {manifest.device}, where networks round otherwise, so that votes may differ; use "
-            f"{manifest.device}"
-        )
+    return manifest.seed
+
+
+def check_noise(manifest: RunManifest) -> None:
+    """Raise RunError unless this version can draw the noise of a run."""
+    seed_of(manifest)
     if not estimator_of(manifest).exhaustive:
         check_block(manifest.block)
+
+
+def elsewhere(manifest: RunManifest, device: str) -> bool:
+    """Whether the votes of a run come from another kind of device than this one, where networks round otherwise."""
+    return device.partition(":")[0] != manifest.device
 
 
 def check_block(block: int | None) -> None:
@@ -174,15 +191,56 @@ def draw_again(run: Run, indices: Sequence[int], classifier: Base, data: DataSet
         engine: where the loop runs.
     """
     manifest = run.manifest
-    if manifest.seed is None:
-        raise RunError("an imported log has no seed; it cannot be drawn again")
     recorded = {record.index: record for record in run.records if isinstance(record, VoteRecord)}
     expected = manifest.data
     examples = (checked_example(each, expected.shape, expected.low, expected.high) for each in data.examples(indices))
     noise, none = noise_from_dict(manifest.noise), Counts((0,) * len(expected.class_names))
-    for example, votes in engine.run(classifier, noise, procedure_of(manifest), manifest.seed, examples):
+    for example, votes in engine.run(classifier, noise, procedure_of(manifest), seed_of(manifest), examples):
         selection, estimation = (votes.get(stream, none) for stream in (Stream.SELECTION, Stream.ESTIMATION))
         yield Redrawn(recorded[example.index], example.label, selection, estimation)
+
+
+def within_near_ties(run: Run, redrawn: Redrawn, classifier: VotingClassifier, data: DataSet, device: str) -> str:
+    """How votes from another device differ from those drawn again here, if near ties may be the reason.
+
+    The record's noisy copies are drawn again, as many as it has votes. Where two logits are so close that another
+    device may order them otherwise, no vote is certain.
+
+    Args:
+        run: run on another kind of device.
+        redrawn: one of its records, drawn again with a difference.
+        classifier: the base classifier here.
+        data: the data set of the run.
+        device: where the classifier computes.
+
+    Returns:
+        How many votes differ and how many near ties there are; empty if more votes differ, or the label does.
+    """
+    manifest, record = run.manifest, redrawn.record
+    if redrawn.label != record.label:
+        return ""
+    expected, noise = manifest.data, noise_from_dict(manifest.noise)
+    (given,) = data.examples([record.index])
+    example = checked_example(given, expected.shape, expected.low, expected.high)
+    x = torch.from_numpy(example.x).to(torch_device(device))
+    differing, near = 0, 0
+    for stream, recorded in ((Stream.SELECTION, record.selection), (Stream.ESTIMATION, record.estimation)):
+        found, close = [0] * len(recorded.votes), 0
+        for first in range(0, recorded.total, _BATCH):
+            end = min(first + _BATCH, recorded.total)
+            if estimator_of(manifest).exhaustive:
+                noisy = noise.apply(x.unsqueeze(0), noise.enumerate(x, first, end))
+            else:
+                noisy = noise.sample(x, Draws(seed_of(manifest), example.noise_key, stream, end - first, first))
+            votes = classifier.votes(noisy)[0].bincount(minlength=len(found)).tolist()
+            found = [old + new for old, new in zip(found, votes, strict=True)]
+            close += int(classifier.near_ties(noisy, _FURTHER).sum())
+        others = sum(max(0, new - old) for new, old in zip(found, recorded.votes, strict=True))
+        if others > close:
+            return ""
+        differing, near = differing + others, near + close
+    total = record.selection.total + record.estimation.total
+    return f"{differing} of {total} votes differ, {near} of the noisy copies are near ties"
 
 
 def _quantization(backend: dict[str, Any]) -> dict[str, Any]:

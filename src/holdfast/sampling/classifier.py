@@ -169,10 +169,27 @@ class VotingClassifier:
         # Not from `leaders`: on some devices `topk` does not put a NaN first.
         finite = output.amax(dim=1).isfinite()
         votes = classes[:, 0]
+        close = self._close(output, leaders, 1.0) & finite
+        return Answers(votes, ~finite, close, None)
+
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def near_ties(self, noisy: Tensor, times: float) -> Tensor:
+        """Which of the noisy inputs are near ties, bool `(batch,)`; none where the classifier casts votes itself.
+
+        Args:
+            noisy: `(batch, *noisy event)`, after the first call of `votes`.
+            times: so many times as far apart as for `votes`, two logits still count as close.
+        """
+        output = self.outputs(noisy)
+        if output.ndim == 1:
+            return torch.zeros_like(output, dtype=torch.bool)
+        return self._close(output, output.topk(2, dim=1).values, times)
+
+    def _close(self, output: Tensor, leaders: Tensor, times: float) -> Tensor:
         # Not the row's own logits alone: (s, -s) with s near 0 rounds as larger logits do.
         scale = sizes(output, leaders, self._center).clamp(min=self._scale)
-        close = (leaders[:, 0] - leaders[:, 1] <= self._tie_of(output) * scale) & finite
-        return Answers(votes, ~finite, close, None)
+        return leaders[:, 0] - leaders[:, 1] <= times * self._tie_of(output) * scale
 
     @torch.inference_mode(False)
     @torch.no_grad()

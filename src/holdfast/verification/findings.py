@@ -32,10 +32,11 @@ class Findings:
         data: whether the data were compared, with all that the manifest says of them.
         model: whether the model was.
         pinned: the digests that were compared with published ones: "manifest", "results".
+        seeded: whether what is computed again depends on a seed.
         replayed: examples that were computed again.
         unknown: what verify has no version of, so that no radius was checked; empty if there is nothing.
-        undecided: why records that were to be computed again could not be, though nothing is wrong with them; empty if
-            there is no such reason.
+        undecided: why records that were to be computed again could not be, or nothing follows from how they differ;
+            empty if there is no such reason.
         failures: one line each; empty if all is well.
         notes: what else a reader should know.
     """
@@ -50,6 +51,7 @@ class Findings:
     data: bool = False
     model: bool = False
     pinned: list[str] = field(default_factory=list)
+    seeded: bool = True
     replayed: list[int] = field(default_factory=list)
     unknown: str = ""
     undecided: str = ""

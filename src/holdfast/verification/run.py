@@ -43,6 +43,7 @@ def check_files(folder: Where, result: Verification) -> RunFiles | None:
         return None
     result.digest, result.examples = manifest.digest, len(manifest.indices)
     result.kind, result.from_votes = manifest.kind, kind.from_votes
+    result.seeded = kind.from_votes if rule is None else rule.sampled
     manifest.story.tell(result)
     kind.check_manifest(manifest, result)
     records: dict[int, Mapping[str, Any]] = {}

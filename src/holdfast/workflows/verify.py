@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from holdfast.verification.sample import Sample
 
 AnyItem = TypeVar("AnyItem")
+# Records that are named at most.
+_SHOWN = 10
 
 
 class Show(Protocol):
@@ -241,26 +243,46 @@ def _replay(
         verb, done, again = "prove", "proved", _proved(run, chosen, given, data, engine)
     else:
         verb, done, again = "draw", "drawn", _drawn(run.run, chosen, given, data, engine, result.notes)
-    for index, difference in show(f"{verb} again {run.folder.name}", again, len(chosen)):
+    unsure = []
+    for index, difference, doubt in show(f"{verb} again {run.folder.name}", again, len(chosen)):
+        if doubt:
+            unsure.append(f"example {index}, {doubt}")
+            continue
         result.replayed.append(index)
         if difference:
             result.failures.append(f"example {index}, {done} again: {difference}")
+    if unsure:
+        result.undecided = (
+            f"{len(unsure)} of the {len(chosen)} records that were {done} again differ, by no more votes than there "
+            f"are near ties, where networks of another device may answer otherwise: {'; '.join(unsure[:_SHOWN])}"
+            f"{'; ...' if len(unsure) > _SHOWN else ''}. To decide, replay them on a device like the run's"
+        )
 
 
 def _drawn(
     run: Run, chosen: Sequence[int], given: Given, data: DataSet, engine: Engine, notes: list[str]
-) -> Iterator[tuple[int, str | None]]:
-    """For some records, how the votes differ when they are drawn again from the run's seed."""
+) -> Iterator[tuple[int, str | None, str]]:
+    """For some records, how the votes differ when they are drawn again from the run's seed.
+
+    The third is why nothing follows from the difference, if the run was drawn on another kind of device.
+    """
     from holdfast.execution.backends import ClassifierBuilder, description
     from holdfast.execution.factories import base_for
-    from holdfast.execution.replay import check_backend, check_place, draw_again, other_versions
+    from holdfast.execution.replay import (
+        check_backend,
+        check_noise,
+        draw_again,
+        elsewhere,
+        other_versions,
+        within_near_ties,
+    )
     from holdfast.noises.base import noise_from_dict
     from holdfast.store.run_manifest import backend_of
 
     manifest, opened = run.manifest, given.data
     model = given.model_of(manifest.entries())
     assert opened is not None
-    check_place(manifest, engine.device)
+    check_noise(manifest)
     noise = noise_from_dict(manifest.noise)
     place = ClassifierBuilder(model, noise, manifest.precision, engine.device, engine.threads, lambda: opened("train"))
     classifier = place.classifier(backend_of(manifest))
@@ -268,7 +290,12 @@ def _drawn(
     differ = False
     for redrawn in draw_again(run, chosen, base_for(engine, classifier, noise), data, engine):
         differ |= bool(redrawn.difference)
-        yield redrawn.record.index, redrawn.difference
+        doubt = ""
+        if redrawn.difference and elsewhere(manifest, engine.device):
+            doubt = within_near_ties(run, redrawn, classifier, data, engine.device)
+        yield redrawn.record.index, redrawn.difference, doubt
+    if elsewhere(manifest, engine.device):
+        notes.append(f"the run was drawn on {manifest.device}, and drawn again on {engine.device}")
     versions = other_versions(manifest, description(classifier))
     if differ and versions:
         notes.append(f"counts may differ because versions do: {'; '.join(versions)}")
@@ -276,7 +303,7 @@ def _drawn(
 
 def _proved(
     run: BoundRun, chosen: Sequence[int], given: Given, data: DataSet, engine: Engine
-) -> Iterator[tuple[int, str | None]]:
+) -> Iterator[tuple[int, str | None, str]]:
     """For some records, how a deterministic bound differs when it is computed again."""
     import torch
 
@@ -292,4 +319,5 @@ def _proved(
     space, where = model.input_space, torch_device(engine.device)
     module = in_sequence(model.differentiable(), space.shape)
     classifier = Classifier(module, space.shape, len(model.classes), space.low, space.high, where)
-    yield from proved_again(run.run, chosen, bound.on(classifier), data)
+    for index, difference in proved_again(run.run, chosen, bound.on(classifier), data):
+        yield index, difference, ""

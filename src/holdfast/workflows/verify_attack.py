@@ -141,7 +141,7 @@ def _attack_again(
 
     if target.device.type != found.manifest.device:
         raise RunError(
-            f"the attack was made on {found.manifest.device}, which has another random generator; use such a device"
+            f"the attack was made on {found.manifest.device}, where networks round otherwise; use such a device"
         )
     assert given.replay is not None
     chosen = drawn_from([record.index for record in found.records], given.replay)

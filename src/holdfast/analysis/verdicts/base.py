@@ -64,7 +64,8 @@ def verdict(outcome: Findings, required: str, again: str) -> list[str]:
     elif outcome.unknown:
         words = f"UNKNOWN: no radius was checked; {agreed}."
     elif outcome.undecided:
-        words = f"UNDECIDED: nothing was {again}; {agreed}."
+        what = f"not every record that was {again} agrees" if outcome.replayed else f"nothing was {again}"
+        words = f"UNDECIDED: {what}; {agreed}."
     elif code == NOT_ENOUGH and outcome.level == CLAIMS:
         words = f"CLAIMS ONLY: {agreed}."
     elif code == NOT_ENOUGH:
@@ -82,9 +83,9 @@ def verdict(outcome: Findings, required: str, again: str) -> list[str]:
 
 
 def sampled(outcome: Findings) -> str | None:
-    """What the records that were computed again say about all; None if none or all were computed again."""
+    """What the records that were computed again say about all; None if none or all were, or some are undecided."""
     drawn = len(outcome.replayed)
-    if not 0 < drawn < outcome.records:
+    if outcome.undecided or not 0 < drawn < outcome.records:
         return None
     most = most_false(outcome.records, drawn)
     # Rounded up.
@@ -163,7 +164,8 @@ def listed(indices: list[int], most: int = 12) -> str:
 def _agreed(outcome: Findings, again: str) -> str:
     """How far the check went, in words."""
     if outcome.level == REPLAY:
-        return f"all {outcome.records:,} records {again} from seed, model and data"
+        sources = "seed, model and data" if outcome.seeded else "model and data"
+        return f"all {outcome.records:,} records {again} from {sources}"
     return _PHRASES[outcome.level]
 
 

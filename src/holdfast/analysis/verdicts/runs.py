@@ -21,15 +21,14 @@ class _Words:
         what: it is.
         checked: how its claims were checked.
         again: how its records are computed again.
-        source: of what is computed again, as the end of a sentence.
         model: whether there is a model to compare.
-        open: what is left open of records that were not computed again, with `{}` for their number; empty for nothing.
+        open: what is left open of records that were not computed again, with `{}` for their number and `{source}` for
+            what votes come from; empty for nothing.
     """
 
     what: str
     checked: str = "recomputed from the votes"
     again: str = "drawn again"
-    source: str = ""
     model: bool = True
     open: str = ""
 
@@ -37,8 +36,7 @@ class _Words:
 _KINDS = {
     "certify": _Words(
         "a run of certificates from votes",
-        source=" from the seed",
-        open="that the votes of {:,} records were those of the seed (@replay)",
+        open="that the votes of {:,} records are those of the {source} (@replay)",
     ),
     "imported": _Words(
         "an imported log, which is not a certificate from votes: its radii are claims of another tool", model=False
@@ -74,7 +72,8 @@ def lines(run: Path, result: Verification) -> list[str]:
     if result.labels:
         printed.append(f"{result.labels:,} labels compared with the data")
     if result.replayed:
-        printed.append(f"{words.again}{words.source}: {base.listed(result.replayed)}")
+        source = " from the seed" if result.seeded else ""
+        printed.append(f"{words.again}{source}: {base.listed(result.replayed)}")
     return printed
 
 
@@ -82,7 +81,7 @@ def questions(result: Verification) -> list[str]:
     """What was left open."""
     words, others = _words(result), result.records - len(result.replayed)
     model = ["the model (@model)"] if words.model and not result.model else []
-    records = [words.open.format(others)] if words.open and others else []
+    records = [words.open.format(others, source="seed" if result.seeded else "model")] if words.open and others else []
     return base.questions(result, model + records)
 
 
