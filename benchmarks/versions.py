@@ -1,0 +1,118 @@
+"""Processor time of `SmoothedClassifier.certify` with this checkout and with another one, in turns.
+
+For each base classifier (random weights) and number of samples: two processes, one for each checkout, on one thread.
+Each has made the call once; then they take turns, and the medians of the ratios of neighbouring calls are printed, with
+their quartiles. Below 1, this checkout is faster. Batches have 256 noisy copies: what a search finds would add noise.
+
+python benchmarks/versions.py CHECKOUT [--rounds N] [--only NAME] [--precision NAME] [--smoke]
+ATEN_CPU_CAPABILITY=avx2 python benchmarks/versions.py CHECKOUT
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from common.program import machine, parsed, parser
+
+HERE = Path(__file__).resolve().parents[1]
+# Name, noise, and shape of an input; images and samples of a call, which makes its time a second or less.
+CASES = {
+    "linear": ("gaussian:sigma=0.25", (1, 8, 8)),
+    "digits-cnn": ("gaussian:sigma=0.25", (1, 8, 8)),
+    "digits-cnn, ablation": ("ablation:k=16", (1, 8, 8)),
+    "digits-cnn, lattice": ("lattice-gaussian:sigma=0.25", (1, 8, 8)),
+    "mnist-cnn": ("ablation:k=45", (1, 28, 28)),
+    "mnist-cnn, gaussian": ("gaussian:sigma=0.5", (1, 28, 28)),
+    "resnet20": ("gaussian:sigma=0.5", (3, 32, 32)),
+}
+CALLS = ((1, 100), (1, 1000), (8, 2000))
+# What runs in each process: it reads a line for each call, and answers with the processor time in seconds.
+WORKER = """
+import json, sys, time
+import numpy as np, torch
+import holdfast as hf
+from holdfast.models.architectures.base import build
+from holdfast.noises.base import NOISES
+torch.set_num_threads(1)
+made = {}
+for line in sys.stdin:
+    name, spec, shape, images, n, precision = json.loads(line)
+    key = name, precision
+    noise = NOISES.from_spec(spec)
+    if key not in made:
+        torch.manual_seed(0)
+        flat = int(np.prod(noise.noisy_shape(tuple(shape))))
+        network = (
+            torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(flat, 10)) if name == "linear"
+            else build(name.split(",")[0], noise.noisy_shape(tuple(shape)), 10, {})
+        )
+        network.eval().requires_grad_(False)
+        made[key] = hf.SmoothedClassifier(network, noise, 10, precision=precision, batch_size=256)
+    x = np.random.default_rng(0).integers(0, 256, (images, *shape)).astype(np.float32) / np.float32(255)
+    start = time.process_time()
+    made[key].certify(x, n0=100, n=n, alpha=0.001)
+    print(time.process_time() - start, flush=True)
+"""
+
+
+def worker(checkout: Path) -> subprocess.Popen[str]:
+    """A process that certifies with the code of a checkout."""
+    environment = {**os.environ, "PYTHONPATH": str(checkout / "src"), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-c", WORKER], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+def seconds(process: subprocess.Popen[str], call: tuple[object, ...]) -> float:
+    """Processor time of one call in such a process."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    print(json.dumps(call), file=process.stdin, flush=True)
+    if not (answer := process.stdout.readline()):
+        raise SystemExit(f"the process that certified {call} ended; what it printed is above")
+    return float(answer)
+
+
+def main() -> None:
+    """One line for each base classifier and call."""
+    options = parser(__doc__)
+    options.add_argument("checkout", nargs="?", type=Path, help="folder of the other checkout")
+    options.add_argument("--rounds", type=int, default=9)
+    options.add_argument("--only")
+    options.add_argument("--precision", default="float32")
+    given = parsed(options, "checkout")
+    cases = {name: case for name, case in CASES.items() if given.only in (None, name)}
+    calls, rounds = CALLS, given.rounds
+    if given.smoke:
+        cases, calls, rounds = {"linear": CASES["linear"]}, CALLS[:1], 2
+    other, here = worker(given.checkout or HERE), worker(HERE)
+    print(f"{machine()}; {given.precision}; {rounds} rounds", flush=True)
+    print(f"{'base classifier':22} {'images':>6} {'n':>6} {'s before':>9}  ratio (quartiles)")
+    for name, (noise, shape) in cases.items():
+        for images, n in calls:
+            call = (name, noise, shape, images, n, given.precision)
+            ratios, before = [], []
+            for round_ in range(rounds + 1):
+                old, new = seconds(other, call), seconds(here, call)
+                # The first call warms up.
+                if round_:
+                    ratios.append(new / old)
+                    before.append(old)
+            low, middle, high = statistics.quantiles(ratios, n=4)
+            print(
+                f"{name:22} {images:6} {n:6} {statistics.median(before):9.3f}  {middle:.3f} ({low:.3f} to {high:.3f})",
+                flush=True,
+            )
+    for process in (other, here):
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait()
+
+
+if __name__ == "__main__":
+    main()
