@@ -1,10 +1,11 @@
 """Processor time of `SmoothedClassifier.certify` with this checkout and with another one, in turns.
 
-For each base classifier (random weights) and number of samples: two processes, one for each checkout, on one thread.
-Each has made the call once; then they take turns, and the medians of the ratios of neighbouring calls are printed, with
-their quartiles. Below 1, this checkout is faster. Batches have 256 noisy copies: what a search finds would add noise.
+For each base classifier (random weights) and number of samples: pairs of processes, one for each checkout, with one
+thread on the same core. Each has made the call once; then they take turns. The medians of the ratios of neighbouring
+calls of all pairs are printed, with their quartiles. Below 1, this checkout is faster. Batches have 256 noisy copies:
+what a search finds would add noise, as would one pair, whose memory lies where it happens to lie.
 
-python benchmarks/versions.py CHECKOUT [--rounds N] [--only NAME] [--precision NAME] [--smoke]
+python benchmarks/versions.py CHECKOUT [--pairs N] [--rounds N] [--only NAME] [--precision NAME] [--smoke]
 ATEN_CPU_CAPABILITY=avx2 python benchmarks/versions.py CHECKOUT
 """
 
@@ -62,10 +63,13 @@ for line in sys.stdin:
 
 def worker(checkout: Path) -> subprocess.Popen[str]:
     """A process that certifies with the code of a checkout."""
+    core = min(os.sched_getaffinity(0))
     environment = {**os.environ, "PYTHONPATH": str(checkout / "src"), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
+    made = subprocess.Popen(
         [sys.executable, "-c", WORKER], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
+    os.sched_setaffinity(made.pid, {core})
+    return made
 
 
 def seconds(process: subprocess.Popen[str], call: tuple[object, ...]) -> float:
@@ -82,36 +86,35 @@ def main() -> None:
     """One line for each base classifier and call."""
     options = parser(__doc__)
     options.add_argument("checkout", nargs="?", type=Path, help="folder of the other checkout")
-    options.add_argument("--rounds", type=int, default=9)
+    options.add_argument("--pairs", type=int, default=3, help="of processes")
+    options.add_argument("--rounds", type=int, default=5, help="of each pair")
     options.add_argument("--only")
     options.add_argument("--precision", default="float32")
     given = parsed(options, "checkout")
     cases = {name: case for name, case in CASES.items() if given.only in (None, name)}
-    calls, rounds = CALLS, given.rounds
+    calls: tuple[tuple[int, int], ...] = CALLS
+    pairs, rounds = given.pairs, given.rounds
     if given.smoke:
-        cases, calls, rounds = {"linear": CASES["linear"]}, CALLS[:1], 2
-    other, here = worker(given.checkout or HERE), worker(HERE)
-    print(f"{machine()}; {given.precision}; {rounds} rounds", flush=True)
+        cases, calls, pairs, rounds = {"linear": CASES["linear"]}, CALLS[:1], 1, 2
+    print(f"{machine()}; {given.precision}; {pairs} pairs of {rounds} rounds", flush=True)
     print(f"{'base classifier':22} {'images':>6} {'n':>6} {'s before':>9}  ratio (quartiles)")
     for name, (noise, shape) in cases.items():
-        for images, n in calls:
-            call = (name, noise, shape, images, n, given.precision)
-            ratios, before = [], []
-            for round_ in range(rounds + 1):
-                old, new = seconds(other, call), seconds(here, call)
-                # The first call warms up.
-                if round_:
-                    ratios.append(new / old)
-                    before.append(old)
-            low, middle, high = statistics.quantiles(ratios, n=4)
-            print(
-                f"{name:22} {images:6} {n:6} {statistics.median(before):9.3f}  {middle:.3f} ({low:.3f} to {high:.3f})",
-                flush=True,
-            )
-    for process in (other, here):
-        assert process.stdin is not None
-        process.stdin.close()
-        process.wait()
+        found: dict[tuple[int, int], list[tuple[float, float]]] = {call: [] for call in calls}
+        for _ in range(pairs):
+            other, here = worker(given.checkout or HERE), worker(HERE)
+            for images, n in calls:
+                call = (name, noise, shape, images, n, given.precision)
+                taken = [(seconds(other, call), seconds(here, call)) for _ in range(rounds + 1)]
+                # The first calls warm up.
+                found[images, n] += taken[1:]
+            for process in (other, here):
+                assert process.stdin is not None
+                process.stdin.close()
+                process.wait()
+        for (images, n), times in found.items():
+            low, middle, high = statistics.quantiles([new / old for old, new in times], n=4)
+            before = statistics.median(old for old, _ in times)
+            print(f"{name:22} {images:6} {n:6} {before:9.3f}  {middle:.3f} ({low:.3f} to {high:.3f})", flush=True)
 
 
 if __name__ == "__main__":

@@ -68,10 +68,11 @@ def test_a_run_of_a_card_is_computed_again_there(model: Path, run: hf.CertifiedR
 
 
 @pytest.mark.skipif(CUDA == "cpu", reason="a run of the processor is computed again there")
-def test_a_run_of_a_card_is_not_computed_again_on_a_processor(model: Path, run: hf.CertifiedRun) -> None:
-    found = hf.verify(run, model=model, data="digits", replay=1, progress=False)
-    assert not found.ok
-    assert any("use cuda" in words for words in found.failures)
+def test_a_run_of_a_card_is_drawn_again_on_a_processor_up_to_near_ties(model: Path, run: hf.CertifiedRun) -> None:
+    found = hf.verify(run, model=model, data="digits", replay="all", progress=False)
+    assert found.failures == []
+    assert any("was drawn on cuda" in words for words in found.notes)
+    assert found.ok or "near ties" in str(found)
 
 
 def test_backends_and_precisions_certify_on_a_card(model: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,8 @@ from on_cuda import CUDA, ON_CUDA
 from scipy.stats import ks_2samp
 
 from holdfast.noises.base import Noise
-from holdfast.noises.draws import Draws
+from holdfast.noises.card import checked
+from holdfast.noises.draws import Draws, philox
 from holdfast.noises.gaussian import Gaussian
 from holdfast.noises.laplace import Laplace
 
@@ -30,6 +33,16 @@ def image(device: str) -> torch.Tensor:
 
 def fitted(noise: Noise) -> Noise:
     return noise.fitted((0.5,), (0.25,))
+
+
+@pytest.mark.skipif(CUDA == "cpu", reason="Triton's words are for cards")
+def test_words_come_from_one_launch() -> None:
+    """With torch's builds for CUDA, which bring Triton along, its words are right and nothing warns."""
+    pytest.importorskip("triton", reason="Triton is not installed")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = checked(philox, torch.zeros(0, dtype=torch.int64, device=CUDA))
+    assert found.__module__ == "holdfast.noises.card.triton_words"
 
 
 @pytest.mark.parametrize("noise", NOISES, ids=str)
