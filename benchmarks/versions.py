@@ -21,17 +21,17 @@ from pathlib import Path
 from common.program import machine, parsed, parser
 
 HERE = Path(__file__).resolve().parents[1]
-# Name, noise, and shape of an input; images and samples of a call, which makes its time a second or less.
+# Noise, shape of an input, and images of the largest call, which takes a second or so.
 CASES = {
-    "linear": ("gaussian:sigma=0.25", (1, 8, 8)),
-    "digits-cnn": ("gaussian:sigma=0.25", (1, 8, 8)),
-    "digits-cnn, ablation": ("ablation:k=16", (1, 8, 8)),
-    "digits-cnn, lattice": ("lattice-gaussian:sigma=0.25", (1, 8, 8)),
-    "mnist-cnn": ("ablation:k=45", (1, 28, 28)),
-    "mnist-cnn, gaussian": ("gaussian:sigma=0.5", (1, 28, 28)),
-    "resnet20": ("gaussian:sigma=0.5", (3, 32, 32)),
+    "linear": ("gaussian:sigma=0.25", (1, 8, 8), 8),
+    "digits-cnn": ("gaussian:sigma=0.25", (1, 8, 8), 8),
+    "digits-cnn, ablation": ("ablation:k=16", (1, 8, 8), 8),
+    "digits-cnn, lattice": ("lattice-gaussian:sigma=0.25", (1, 8, 8), 8),
+    "mnist-cnn": ("ablation:k=45", (1, 28, 28), 2),
+    "mnist-cnn, gaussian": ("gaussian:sigma=0.5", (1, 28, 28), 2),
+    "resnet20": ("gaussian:sigma=0.5", (3, 32, 32), 1),
 }
-CALLS = ((1, 100), (1, 1000), (8, 2000))
+SAMPLES = 100, 1000, 2000
 # What runs in each process: it reads a line for each call, and answers with the processor time in seconds.
 WORKER = """
 import json, sys, time
@@ -92,29 +92,30 @@ def main() -> None:
     options.add_argument("--precision", default="float32")
     given = parsed(options, "checkout")
     cases = {name: case for name, case in CASES.items() if given.only in (None, name)}
-    calls: tuple[tuple[int, int], ...] = CALLS
+    samples: tuple[int, ...] = SAMPLES
     pairs, rounds = given.pairs, given.rounds
     if given.smoke:
-        cases, calls, pairs, rounds = {"linear": CASES["linear"]}, CALLS[:1], 1, 2
+        cases, samples, pairs, rounds = {"linear": CASES["linear"]}, SAMPLES[:1], 1, 2
     print(f"{machine()}; {given.precision}; {pairs} pairs of {rounds} rounds", flush=True)
     print(f"{'base classifier':22} {'images':>6} {'n':>6} {'s before':>9}  ratio (quartiles)")
-    for name, (noise, shape) in cases.items():
+    for name, (noise, shape, images) in cases.items():
+        calls = [(images if n == SAMPLES[-1] else 1, n) for n in samples]
         found: dict[tuple[int, int], list[tuple[float, float]]] = {call: [] for call in calls}
         for _ in range(pairs):
             other, here = worker(given.checkout or HERE), worker(HERE)
-            for images, n in calls:
-                call = (name, noise, shape, images, n, given.precision)
+            for few, n in calls:
+                call = (name, noise, shape, few, n, given.precision)
                 taken = [(seconds(other, call), seconds(here, call)) for _ in range(rounds + 1)]
                 # The first calls warm up.
-                found[images, n] += taken[1:]
+                found[few, n] += taken[1:]
             for process in (other, here):
                 assert process.stdin is not None
                 process.stdin.close()
                 process.wait()
-        for (images, n), times in found.items():
+        for (few, n), times in found.items():
             low, middle, high = statistics.quantiles([new / old for old, new in times], n=4)
             before = statistics.median(old for old, _ in times)
-            print(f"{name:22} {images:6} {n:6} {before:9.3f}  {middle:.3f} ({low:.3f} to {high:.3f})", flush=True)
+            print(f"{name:22} {few:6} {n:6} {before:9.3f}  {middle:.3f} ({low:.3f} to {high:.3f})", flush=True)
 
 
 if __name__ == "__main__":
