@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from holdfast.formats import manifests, models, records
+from holdfast.formats import manifests, models, outputs, records
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +25,8 @@ _KINDS: dict[str, tuple[str, Any]] = {
     "session": ("a line of sessions.jsonl", records.SessionLine),
     "log-line": ("a line of a log that was exported as JSON lines", records.LogLine),
     "bundle-header": ("the entry holdfast in the header of a bundle", models.BundleHeader),
+    "table-by-class": ("the list that holdfast table --by-class --json prints", list[outputs.ClassTableDocument]),
+    "table-compare": ("the object that holdfast table --compare --json prints", outputs.RunComparisonDocument),
     "checkpoint-position": ("the entry holdfast-checkpoint in the header of a checkpoint", models.Position),
 }
 
