@@ -25,8 +25,8 @@ _KINDS: dict[str, tuple[str, Any]] = {
     "session": ("a line of sessions.jsonl", records.SessionLine),
     "log-line": ("a line of a log that was exported as JSON lines", records.LogLine),
     "bundle-header": ("the entry holdfast in the header of a bundle", models.BundleHeader),
-    "table-by-class": ("the list that holdfast table --by-class --json prints", list[outputs.ClassTableDocument]),
-    "table-compare": ("the object that holdfast table --compare --json prints", outputs.RunComparisonDocument),
+    "table-by-class": ("what holdfast table prints of the classes of runs", list[outputs.ClassTableDocument]),
+    "table-compare": ("what holdfast table prints of runs compared with each other", outputs.RunComparisonDocument),
     "checkpoint-position": ("the entry holdfast-checkpoint in the header of a checkpoint", models.Position),
 }
 

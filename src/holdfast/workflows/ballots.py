@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,9 +53,9 @@ def counted(jobs: Sequence[Balloting], kind: str, file: str, scale: str) -> Fini
 
 def _arrays(file: str) -> Mapping[str, NDArray[Any]]:
     try:
-        with np.load(Path(file), allow_pickle=False) as opened:
+        with Path(file).open("rb") as stream, np.load(stream, allow_pickle=False) as opened:
             return {name: opened[name] for name in opened.files}
-    except (OSError, ValueError, KeyError, EOFError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{visible(file)} is no .npz file of votes: {visible(error)}") from error
 
 
