@@ -1,6 +1,8 @@
 """The public names of Holdfast, each with the module that it comes from. They stand here alone."""
 
 from holdfast.analysis.attack_results import AttackResult as AttackResult
+from holdfast.analysis.class_tables import ClassTable as ClassTable
+from holdfast.analysis.run_comparison import RunComparison as RunComparison
 from holdfast.analysis.run_tables import RunTable as RunTable
 from holdfast.analysis.runs import CertifiedRun as CertifiedRun
 from holdfast.analysis.verdicts.result import VerificationResult as VerificationResult

@@ -15,7 +15,7 @@ from holdfast.types import Norm
 
 KEYS = {
     "run", "noise", "norm", "examples", "subset", "n", "mean_draws", "alpha", "accuracy", "abstention_rate",
-    "average_certified_radius", "median_certified_radius", "certified_accuracy", "condition", "claimed",
+    "average_certified_radius", "median_certified_radius", "p_A", "certified_accuracy", "condition", "claimed",
     "seed_origin", "chosen", "missing", "digest", "results",
 }  # fmt: skip
 
@@ -63,6 +63,10 @@ def test_rows_show_shares_with_intervals_and_radii_rounded_down(summary):
     assert row["Abstains"] == "0.0% [0.0, 60.3]"
     assert row["Accuracy"].startswith("75.0%")
     assert row["r = 0.5"] == "25.0% [0.5, 80.6]"
+    # Votes for the true class: 1000, 900, 0 (another class leads) and 500: a tenth has a bound of 0, half that of 900.
+    assert (
+        row["p_A 10/50/90%"] == f"0.000/{beta.ppf(0.001, 900, 101):.3f}/{int(1000 * beta.ppf(0.001, 1000, 1)) / 1000}"
+    )
     assert "Subset" not in row
 
 

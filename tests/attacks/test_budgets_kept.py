@@ -18,7 +18,7 @@ from holdfast.attacks.distances import distance, within
 from holdfast.types import Norm
 
 SHAPE = (1, 2, 2)
-BUDGETS = {Norm.L0: 2.0, Norm.L2: 0.5, Norm.LINF: 0.25}
+BUDGETS = {Norm.L0: 2.0, Norm.L1: 0.75, Norm.L2: 0.5, Norm.LINF: 0.25}
 
 
 def bright(x: Tensor) -> Tensor:
@@ -42,7 +42,7 @@ def overshooting() -> Iterator[type[Attack]]:
     class Overshooting(Attack):
         name = "overshooting"
         needs = Access.DECISIONS
-        norms = (Norm.L2, Norm.LINF, Norm.L0)
+        norms = (Norm.L2, Norm.L1, Norm.LINF, Norm.L0)
         minimizes = False
         source = "made up"
         size: float

@@ -35,6 +35,7 @@ DIGITS = [
     (made("autoattack", "l2"), 1.0, 1.0),
     (made("bpda", "linf"), 0.2, 0.2),
     (made("bpda", "l2"), 1.0, 1.0),
+    (made("frank-wolfe"), 5.0, 5.0),
     (made("nattack", "linf"), 0.2, 0.2),
     (made("nattack", "l2"), 2.0, 2.0),
     (made("deepfool", "l2"), math.inf, 0.9),
@@ -60,6 +61,7 @@ SHORT = [
     made("pgd-iterates", steps=10),
     made("autoattack"),
     made("bpda", steps=10),
+    made("frank-wolfe", steps=10),
     made("nattack", steps=20, population=50),
     made("deepfool", steps=20),
     made("cw-l2", steps=60, searches=4),
@@ -77,7 +79,7 @@ SHORT = [
 ]
 # These need to know what lies beside what.
 OF_IMAGES = ("autoattack", "background", "patch")
-BUDGETS = {Norm.LINF: 0.4, Norm.L2: 3.0, Norm.L0: 5.0}
+BUDGETS = {Norm.LINF: 0.4, Norm.L1: 10.0, Norm.L2: 3.0, Norm.L0: 5.0}
 
 
 def budget(attack: Attack) -> float:
@@ -203,7 +205,7 @@ def test_another_range_and_features_instead_of_images(attack: Attack) -> None:
     target = PlainTarget(network, 4, (6,), -2.0, 5.0)
     x = torch.linspace(-1.5, 4.5, 6)
     label = int(network(x.unsqueeze(0)).argmax())
-    wide = {Norm.LINF: 4.0, Norm.L2: 12.0, Norm.L0: 5.0}[attack.measure]
+    wide = {Norm.LINF: 4.0, Norm.L1: 60.0, Norm.L2: 12.0, Norm.L0: 5.0}[attack.measure]
     found = attack.run(target, x, label, math.inf if attack.minimizes else wide)
     assert found is not None
     assert float(found.min()) >= -2.0
@@ -560,9 +562,8 @@ def test_distances_of_a_picture_by_hand() -> None:
     y[0, 0, 0], y[1, 0, 0], y[1, 1, 1] = 3.0, 4.0, 12.0
     assert distance(x, y, Norm.L0) == 2
     assert distance(x, y, Norm.L2) == 13
+    assert distance(x, y, Norm.L1) == 19
     assert distance(x, y, Norm.LINF) == 12
-    with pytest.raises(UsageError, match="L0, L2 or Linf, got L1"):
-        distance(x, y, Norm.L1)
 
 
 def test_a_target_in_float64_takes_float32_and_leaves_the_module_alone():

@@ -9,13 +9,14 @@ from statistics import NormalDist
 import numpy as np
 
 from holdfast.analysis.runs import CertifiedRun, analyze
-from holdfast.estimators import FixedSize
+from holdfast.estimators import Exact, FixedSize
 from holdfast.execution.bound import describe_bound
 from holdfast.noises.base import find_guarantee
 from holdfast.reproductions.base import Study
 from holdfast.reproductions.plans import (
     Answering,
     Attacking,
+    Balloting,
     Bounding,
     Certification,
     Importing,
@@ -23,7 +24,7 @@ from holdfast.reproductions.plans import (
     Model,
     Noising,
 )
-from holdfast.reproductions.results import Answered, Finished, Looked, Noised, Timed, Trained
+from holdfast.reproductions.results import Answered, Finished, Looked, Noised, Recount, Timed, Trained
 from holdfast.stats.datasets import proportion
 from holdfast.store.attack import AttackRecord, AttackRun
 from holdfast.store.attack_manifest import AttackManifest
@@ -43,6 +44,7 @@ DATA = {
     "svhn": ("svhn", (3, 32, 32), 26_032, 10),
     "har": ("har", (561,), 2_947, 6),
     "cohen-logs": ("cifar10", (1,), 10_000, 10),
+    "dssn-votes": ("cifar10", (3, 32, 32), 10_000, 10),
 }
 _MOST = 40
 # Of examples without votes; adversarials are answered with another one.
@@ -61,6 +63,8 @@ def finished(study: Study, scale: str, kind: str, certainty: float = 9.0) -> Fin
         for each in plan.attacks
     }
     runs |= {each.name: imported(each, certainty) for each in plan.logs}
+    runs |= {each.name: counted(each, certainty) for each in plan.ballots}
+    recounts = {each.name: Recount(_MOST, _MOST) for each in plan.ballots}
     timed = {each.name: Timed((0.2, 0.1, 0.3), each.n, "a processor, 1 thread") for each in plan.timings}
     logs = {each.name: tuple(AnswerLine(i, i % 9, i % 9, 0.1) for i in range(90)) for each in plan.answer_logs}
     answers = {each.name: answered(each, kind, models[each.model].sha256) for each in plan.answers}
@@ -79,6 +83,7 @@ def finished(study: Study, scale: str, kind: str, certainty: float = 9.0) -> Fin
         noisy=noisy,
         timed=timed,
         answer_logs=logs,
+        recounts=recounts,
     )
 
 
@@ -95,6 +100,18 @@ def imported(wanted: Importing, certainty: float) -> CertifiedRun:
     log = Log(tuple(claims), max(claim.radius for claim in claims), 0)
     rule = FixedSize(wanted.n, wanted.alpha, "cohen")
     manifest = imported_manifest(log, noise, "cohen", rule, wanted.n0, wanted.dataset, "a.tsv")
+    return analyze(Run(Path("runs") / wanted.name, manifest, log.claims, ()))
+
+
+def counted(wanted: Balloting, certainty: float) -> CertifiedRun:
+    """Forty images with random radii, larger for larger cells."""
+    random, noise = np.random.default_rng(len(wanted.name)), parse_noise(wanted.noise)
+    claims = []
+    for index in range(_MOST):
+        label, steps = int(random.integers(10)), int(noise.offsets / 2 * random.beta(certainty, 3.0))
+        claims.append(ClaimRecord(index, label, label if index % 4 else 9 - label, steps / 255, None))
+    log = Log(tuple(claims), max(claim.radius for claim in claims), 0)
+    manifest = imported_manifest(log, noise, find_guarantee(noise).name, Exact(noise.offsets), 0, "cifar10", "a.npz")
     return analyze(Run(Path("runs") / wanted.name, manifest, log.claims, ()))
 
 
@@ -222,7 +239,7 @@ def run(wanted: Certification, noise: str | None, kind: str, digest: str, certai
         kind="certify",
         noise=smoothing.to_dict(),
         guarantee=find_guarantee(smoothing).name,
-        estimator=FixedSize(wanted.n, wanted.alpha, wanted.bounds).to_dict(),
+        estimator=(Exact(wanted.n) if wanted.exact else FixedSize(wanted.n, wanted.alpha, wanted.bounds)).to_dict(),
         n0=wanted.n0,
         data=promised(kind, wanted.every),
         model={"sha256": digest},

@@ -48,6 +48,7 @@ NAMES = (
     "levine-cw",
     "levine-delta",
     "levine-imagenet",
+    "levine-l1",
     "levine-lee",
     "levine-mnist",
     "levine-null",

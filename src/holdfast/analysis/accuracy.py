@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from holdfast.types import Certificate
 
+# Keeps a share of 0.9 of ten values from meaning ten of them.
+_ROUNDING = 1e-9
+
 
 @dataclass(frozen=True)
 class Result:
@@ -70,8 +73,7 @@ def median_certified_radius(results: Sequence[Result]) -> float | None:
 
     Misclassified examples and abstentions count as minus infinity (Levine & Feizi 2020, "Results").
     """
-    ranked = sorted((result.certified_radius for result in results), reverse=True)
-    median = ranked[math.ceil(len(ranked) / 2) - 1]
+    median = quantile([result.certified_radius for result in results], 0.5)
     return None if median == -math.inf else median
 
 
@@ -83,19 +85,46 @@ def median_interval(
     The lower end is the largest radius at which the whole interval of certified accuracy is at least one half; the
     upper end is the largest radius at which its upper end still is.
     """
-    ranked = sorted((result.certified_radius for result in results), reverse=True)
-    counts = range(1, len(ranked) + 1)
+    ends = quantile_interval([result.certified_radius for result in results], 0.5, alpha, confidence)
+    lower, upper = (None if end == -math.inf else end for end in ends)
+    return lower, upper
 
-    def reached(end: Callable[[Proportion], float]) -> float | None:
-        """The largest radius of an example at which this end of the interval reaches one half."""
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The largest value that at least this share of the values reach.
+
+    Args:
+        values: at least one.
+        share: above 0, at most 1; 0.5 for the median, 0.9 for the tenth percentile.
+    """
+    return sorted(values, reverse=True)[math.ceil(share * len(values) - _ROUNDING) - 1]
+
+
+def quantile_interval(
+    values: Sequence[float], share: float, alpha: float, confidence: float = DEFAULT_CONFIDENCE
+) -> tuple[float, float]:
+    """An interval for the largest value that this share of the population reaches; an end may be minus infinity.
+
+    The lower end is the largest value at which the whole interval of the share that reaches it is at least `share`; the
+    upper end is the largest value at which its upper end still is. Derivation: docs/guarantees.md, "Quantiles".
+
+    Args:
+        values: lower bounds of a quantity of each example, each false with probability at most alpha.
+        share: as for `quantile`.
+        alpha: failure probability of each value.
+        confidence: of the interval.
+    """
+    ranked, counts = sorted(values, reverse=True), range(1, len(values) + 1)
+
+    def reached(end: Callable[[Proportion], float]) -> float:
         position = bisect_left(
             counts,
             True,
-            key=lambda count: end(certified_proportion(count, len(ranked), alpha, confidence)) >= 0.5,
+            key=lambda count: end(certified_proportion(count, len(ranked), alpha, confidence)) >= share,
         )
-        return None if position == len(ranked) or ranked[position] == -math.inf else ranked[position]
+        return -math.inf if position == len(ranked) else ranked[position]
 
-    return reached(lambda share: share.lower), reached(lambda share: share.upper)
+    return reached(lambda each: each.lower), reached(lambda each: each.upper)
 
 
 def median_among_certified(results: Sequence[Result]) -> float | None:

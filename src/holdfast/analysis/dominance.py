@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from scipy.special import betainc
-
 from holdfast.analysis.attacks import attack_magnitude
 from holdfast.errors import RunError
 from holdfast.stats.datasets import proportion
+from holdfast.stats.pairs import sign_test
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -58,9 +57,7 @@ class Comparison:
     def p_value(self) -> float:
         """One-sided exact sign test of "the first attack is not stronger": the probability of at least this many inputs
         on which it is ahead, of those on which they differ, if each attack is ahead with probability 1/2."""
-        if self.first == 0:
-            return 1.0
-        return float(betainc(self.first, self.second + 1, 0.5))
+        return sign_test(self.first, self.second)
 
     def stronger(self, level: float) -> bool:
         """Whether the first attack is shown to be stronger, at this level of the sign test."""

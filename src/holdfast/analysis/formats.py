@@ -11,6 +11,7 @@ from holdfast.types import Norm
 
 if TYPE_CHECKING:
     from holdfast.stats.datasets import Proportion
+    from holdfast.stats.pairs import Difference
 
 NOT_AVAILABLE = "N/A"
 
@@ -39,6 +40,30 @@ def interval(share: Proportion) -> str:
 def with_interval(share: Proportion) -> str:
     """A share with its interval: 74.8% [69.9, 79.1]."""
     return f"{percent(share.value)}% {interval(share)}"
+
+
+def points(difference: Difference) -> tuple[str, str, str]:
+    """A difference of shares in points with its sign, and both ends of its interval, rounded outward."""
+    value, lower, upper = (100.0 * each for each in (difference.value, difference.lower, difference.upper))
+    below, above = show_down(lower, 1), show_down(-upper, 1)
+    above = above[1:] if above.startswith("-") else f"-{above}"
+    return tuple(_signed(text) for text in (f"{value:.1f}", below, above))  # type: ignore[return-value]
+
+
+def _signed(text: str) -> str:
+    """+1.5, -1.5, 0.0."""
+    zero = not text.strip("-0.")
+    return text.lstrip("-") if zero else text if text.startswith("-") else f"+{text}"
+
+
+def probability(value: float) -> str:
+    """A probability rounded down to three decimals."""
+    return show_down(value, 3)
+
+
+def probabilities(lower: float, upper: float) -> str:
+    """An interval of a probability, rounded outward."""
+    return f"[{show_down(lower, 3)}, {show_down(-upper, 3).lstrip('-')}]"
 
 
 def radius(norm: Norm, value: float | None, digits: int | None = None) -> str:

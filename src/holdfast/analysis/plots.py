@@ -50,13 +50,18 @@ def write_plot(runs: Sequence[CertifiedRun], out: Path) -> None:
     lines = curves(runs)
 
     def draw(figure: Any) -> None:
-        axes = figure.add_subplot()
-        for number, (run, line) in enumerate(zip(runs, lines, strict=True)):
-            _draw(axes, line, _label(run, line.name), number)
-        _finish(axes, lines)
+        draw_curves(figure.add_subplot(), runs, lines)
         figure.supxlabel(_caption(runs), fontsize=7.5, color="#555555", x=0.01, ha="left")
 
     saved(out, draw)
+
+
+def draw_curves(axes: Any, runs: Sequence[CertifiedRun], lines: Sequence[Curve]) -> None:
+    """Draw the curves of runs into axes, with a legend above the figure."""
+    for number, (run, line) in enumerate(zip(runs, lines, strict=True)):
+        _draw(axes, line, _label(run, line.name), number)
+    _lay_out(axes, lines)
+    axes.figure.legend(loc="outside upper left", frameon=False, fontsize=8, ncols=1 if len(lines) < 3 else 2)
 
 
 def draw_run(run: CertifiedRun, axes: Any = None) -> Any:
@@ -182,11 +187,6 @@ def _draw(axes: Any, line: Curve, label: str, number: int) -> None:
     median = line.median()
     if median is not None:
         axes.axvline(median[0], color=colour, linestyle=":", linewidth=1.6, label=f"published median: {median[1]}")
-
-
-def _finish(axes: Any, lines: Sequence[Curve]) -> None:
-    _lay_out(axes, lines)
-    axes.figure.legend(loc="outside upper left", frameon=False, fontsize=8, ncols=1 if len(lines) < 3 else 2)
 
 
 def _lay_out(axes: Any, lines: Sequence[Curve], *, marked: bool = True) -> None:

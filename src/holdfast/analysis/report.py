@@ -13,18 +13,22 @@ from typing import TYPE_CHECKING, Any
 from holdfast.analysis import charts, choices, formats, settings, tables, wording
 from holdfast.analysis.attacks import summarize_attack
 from holdfast.analysis.changes import COLUMNS, LEGEND, changes
+from holdfast.analysis.class_tables import class_table
 from holdfast.analysis.curves import curves, distinct_names
+from holdfast.analysis.difference_plots import difference_picture
 from holdfast.analysis.gallery import cards
 from holdfast.analysis.gap_pictures import gap_chart, gap_picture
 from holdfast.analysis.gaps import gap
 from holdfast.analysis.html import rendered
 from holdfast.analysis.pictures import data_uri, png
+from holdfast.analysis.probability_pictures import histogram
 from holdfast.analysis.published import comparable
 from holdfast.analysis.radii import radii_for
+from holdfast.analysis.run_comparison import compare_runs
 from holdfast.analysis.summaries import summarize
 from holdfast.analysis.wording.attacks import attack_lines, upper_curve
 from holdfast.analysis.wording.imported import claims
-from holdfast.errors import UsageError
+from holdfast.errors import RunError, UsageError
 from holdfast.outputs import whole_file
 from holdfast.types import Norm
 
@@ -32,11 +36,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.analysis.changes import Change
+    from holdfast.analysis.class_tables import ClassTable
     from holdfast.analysis.gallery import Card
     from holdfast.analysis.gaps import Gap
     from holdfast.analysis.published import PublishedFigure
+    from holdfast.analysis.run_comparison import RunComparison
     from holdfast.analysis.runs import CertifiedRun
     from holdfast.analysis.summaries import Summary
+    from holdfast.analysis.tables import Table
     from holdfast.folders import Where
     from holdfast.store.attack import AttackRun
 
@@ -96,12 +103,26 @@ class RunSection:
     speed: str | None
     spent: str
     comparisons: list[Comparison]
+    histogram: str
+    classes: ClassTable
     cards: list[Card]
     legend: str
     proved: list[str]
     attacks: list[AttackSection]
     entries: list[settings.Entry]
     raw: str
+
+
+@dataclass(frozen=True)
+class Differences:
+    """Runs on the same images compared with each other, and the first minus the others as a picture."""
+
+    found: RunComparison
+    picture: str
+
+    def shown(self) -> list[tuple[str, Table]]:
+        """Each table with what it is about."""
+        return list(zip(self.found.captions, self.found.tables, strict=True))
 
 
 @dataclass(frozen=True)
@@ -117,6 +138,8 @@ class Group:
     radii: list[float]
     spec: dict[str, Any]
     picture: str
+    differences: Differences | None
+    incomparable: str
 
 
 def write_report(
@@ -214,6 +237,8 @@ def _section(
         speed=words.speed(),
         spent=wording.spent(summary),
         comparisons=_comparisons(run, summary),
+        histogram="" if summary.probabilities is None else histogram(summary.probabilities),
+        classes=class_table(run, radii),
         cards=cards(run),
         legend=f" ({legend})" if legend else "",
         proved=words.proved(summary),
@@ -279,7 +304,19 @@ def _group(norm: Norm, sections: list[RunSection]) -> Group:
         radii=list(sections[0].summary.certified_accuracy),
         spec=charts.chart(lines),
         picture=charts.picture(lines),
+        **_differences(runs, list(sections[0].summary.certified_accuracy)),
     )
+
+
+def _differences(runs: Sequence[CertifiedRun], radii: Sequence[float]) -> dict[str, Any]:
+    """The runs compared with each other, or why they cannot be."""
+    if len(runs) < 2:
+        return {"differences": None, "incomparable": ""}
+    try:
+        found = compare_runs(runs, radii)
+    except (RunError, UsageError) as error:
+        return {"differences": None, "incomparable": str(error)}
+    return {"differences": Differences(found, difference_picture(found.runs)), "incomparable": ""}
 
 
 def _comparisons(run: CertifiedRun, summary: Summary) -> list[Comparison]:

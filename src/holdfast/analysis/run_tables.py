@@ -104,8 +104,17 @@ def table_of(run: CertifiedRun, radii: Iterable[float] | None) -> RunTable:
         UsageError: a radius is no finite number from 0 on.
         RunError: the run has no records.
     """
+    return RunTable((summarize(run, radii_of(run, radii)),))
+
+
+def radii_of(run: CertifiedRun, radii: Iterable[float] | None) -> Sequence[float]:
+    """The radii of a table of one run: those that are wanted, or those that suit it.
+
+    Raises:
+        UsageError: a radius is no finite number from 0 on.
+    """
     (at,) = radii_for([run], None if radii is None else checked_radii(radii))
-    return RunTable((summarize(run, at),))
+    return at
 
 
 def checked_radii(radii: Iterable[float]) -> Sequence[float]:

@@ -12,6 +12,7 @@ from holdfast.analysis.accuracy import (
     certified_accuracy,
     median_certified_radius,
 )
+from holdfast.analysis.probabilities import probabilities_of
 from holdfast.errors import RunError
 from holdfast.stats.datasets import DEFAULT_CONFIDENCE
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.analysis.accuracy import Result
+    from holdfast.analysis.probabilities import Probabilities
     from holdfast.analysis.runs import CertifiedRun
     from holdfast.stats.datasets import Proportion
 
@@ -45,6 +47,7 @@ class Summary:
         abstention_rate: share of examples on which Predict abstains.
         average_certified_radius: in the norm's unit.
         median_certified_radius: in the norm's unit; None if fewer than half of the examples are correct.
+        probabilities: the distribution of p_A; None where there are no votes.
         certified_accuracy: at each requested radius, with its interval.
         confidence: of all intervals.
         condition: what a certificate requires of a changed input besides being near; None for nothing.
@@ -73,6 +76,7 @@ class Summary:
     abstention_rate: Proportion
     average_certified_radius: float
     median_certified_radius: float | None
+    probabilities: Probabilities | None
     certified_accuracy: dict[float, Proportion]
     confidence: float
     condition: str | None
@@ -115,6 +119,7 @@ def summarize(run: CertifiedRun, radii: Sequence[float], confidence: float = DEF
         abstention_rate=abstention_rate(results, confidence),
         average_certified_radius=average_certified_radius(results),
         median_certified_radius=median_certified_radius(results),
+        probabilities=probabilities_of(results, alpha, confidence),
         certified_accuracy={radius: certified_accuracy(results, radius, alpha, confidence) for radius in radii},
         confidence=confidence,
         condition=run.condition,

@@ -6,6 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 from holdfast.analysis import choices, formats, markup
+from holdfast.analysis.probabilities import PERCENTILES, SHOWN
 from holdfast.analysis.wording.imported import claims
 from holdfast.types import Norm
 from holdfast.widths import padded, width
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 Table = tuple[list[str], list[list[str]]]
 
+# The column of the distribution of p_A.
+P_A = f"p_A {'/'.join(map(str, SHOWN))}%"
 _WIDTH = 80
 
 
@@ -38,7 +41,7 @@ def table_rows(summaries: Sequence[Summary], intervals_apart: bool = False) -> T
     for radius in radii:
         at = [summary.certified_accuracy.get(radius) for summary in summaries]
         shares[f"r = {formats.threshold(radius)}"] = at
-    columns = _facts(summaries, intervals_apart or _subsets_differ(summaries))
+    columns = _facts(summaries, intervals_apart or _subsets_differ(summaries), intervals_apart)
     if intervals_apart:
         # These tables have no caption to say it.
         columns["Claims"] = [summary.claimed or "" for summary in summaries]
@@ -51,12 +54,15 @@ def table_rows(summaries: Sequence[Summary], intervals_apart: bool = False) -> T
 
 def unfinished(summaries: Sequence[Summary]) -> list[str]:
     """The warnings that must come first: a sentence for each run without all its records."""
-    return [
-        f"INCOMPLETE: {summary.run} has {summary.examples:,} of {summary.examples + summary.missing:,} promised "
-        "examples; the numbers are about these alone."
-        for summary in summaries
-        if summary.missing
-    ]
+    return [text for summary in summaries for text in unfinished_of(summary.run, summary.examples, summary.missing)]
+
+
+def unfinished_of(run: str, examples: int, missing: int) -> list[str]:
+    """The warning about one run, if examples are missing."""
+    if not missing:
+        return []
+    promised = examples + missing
+    return [f"INCOMPLETE: {run} has {examples:,} of {promised:,} promised examples; the numbers are about these alone."]
 
 
 def caption(summaries: Sequence[Summary]) -> str:
@@ -66,6 +72,8 @@ def caption(summaries: Sequence[Summary]) -> str:
         "Accuracy: share of unchanged examples answered correctly. r = x: share certified correct at radius x or more.",
         intervals(summaries),
     ]
+    if any(summary.probabilities for summary in summaries):
+        sentences.append(p_a_words())
     if not _subsets_differ(summaries):
         sentences.insert(0, f"Subset: {summaries[0].subset}.")
     sentences[:0] = claims((summary.run, summary.claimed) for summary in summaries)
@@ -75,6 +83,15 @@ def caption(summaries: Sequence[Summary]) -> str:
     for noise, condition in sorted({(summary.noise, summary.condition) for summary in summaries if summary.condition}):
         sentences.append(f"{noise}: as long as {condition}.")
     return " ".join(sentences)
+
+
+def p_a_words() -> str:
+    """What the row about p_A says."""
+    shown = ", ".join(map(str, SHOWN[:-1]))
+    return (
+        f"p_A: probability of the true class under noise, lower bounds; {shown} and {SHOWN[-1]}% of the examples have "
+        "at most this, rounded down (0: another class leads)."
+    )
 
 
 def intervals(summaries: Sequence[Summary]) -> str:
@@ -170,6 +187,7 @@ def _as_json(summary: Summary) -> dict[str, Any]:
         "abstention_rate": summary.abstention_rate.value,
         "average_certified_radius": summary.average_certified_radius,
         "median_certified_radius": summary.median_certified_radius,
+        "p_A": None if summary.probabilities is None else summary.probabilities.to_dict(),
         "certified_accuracy": {
             str(radius): {"value": share.value, "lower": share.lower, "upper": share.upper}
             for radius, share in summary.certified_accuracy.items()
@@ -184,7 +202,7 @@ def _as_json(summary: Summary) -> dict[str, Any]:
     }
 
 
-def _facts(summaries: Sequence[Summary], with_subset: bool) -> dict[str, list[str]]:
+def _facts(summaries: Sequence[Summary], with_subset: bool, apart: bool) -> dict[str, list[str]]:
     """The columns before the shares."""
     columns = {
         "Run": [summary.run for summary in summaries],
@@ -202,7 +220,24 @@ def _facts(summaries: Sequence[Summary], with_subset: bool) -> dict[str, list[st
     columns["Median radius"] = [
         formats.radius(Norm(summary.norm), summary.median_certified_radius) for summary in summaries
     ]
+    columns.update(_probabilities(summaries, apart))
     return columns
+
+
+def _probabilities(summaries: Sequence[Summary], apart: bool) -> dict[str, list[str]]:
+    """Lower bounds on p_A of the hardest tenth, the median and the easiest tenth; empty cells where nothing voted."""
+    if not apart:
+        if not any(summary.probabilities for summary in summaries):
+            return {}
+        return {P_A: ["/".join(_bounds(summary, SHOWN)) for summary in summaries]}
+    cells = [_bounds(summary, PERCENTILES) or [""] * len(PERCENTILES) for summary in summaries]
+    return {f"p_A at {each}%": [row[place] for row in cells] for place, each in enumerate(PERCENTILES)}
+
+
+def _bounds(summary: Summary, percents: Sequence[int]) -> list[str]:
+    if summary.probabilities is None:
+        return []
+    return [formats.probability(summary.probabilities.percentiles[each].bound) for each in percents]
 
 
 def _share_columns(name: str, values: Sequence[Proportion | None], intervals_apart: bool) -> dict[str, list[str]]:

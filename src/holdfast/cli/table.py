@@ -16,6 +16,7 @@ from holdfast.workflows.specs import parse_numbers, parse_radii
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from holdfast.analysis.runs import CertifiedRun
     from holdfast.folders import Where
 
 Runs = Annotated[list[Path], typer.Argument(help="Folders of runs, or of attacks.", metavar="RUN...")]
@@ -42,14 +43,25 @@ def table_command(
         str | None,
         typer.Option("--epsilon", help="Budgets within which to compare attacks, as in 0.1,8/255.", metavar="E,E,..."),
     ] = None,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Tell which of several runs on the same images certifies more.")
+    ] = False,
+    by_class: Annotated[
+        bool, typer.Option("--by-class", help="Show each class, their mean (balanced), and the worst class.")
+    ] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", help="With --compare: also draw it as .png, .svg or .pdf.", metavar="FILE"),
+    ] = None,
     format: Annotated[
         str, typer.Option("--format", help="Format of the table: text, markdown, latex or csv.")
     ] = "text",
     json: options.Json = False,
 ) -> None:
-    """Print accuracy, abstention, certified radii and certified accuracy, each with its subset and interval.
+    """Print accuracy, abstention, certified radii, p_A and certified accuracy, with subset and intervals.
 
-    Folders of attacks on the same inputs of one classifier give a table of which attack is stronger, pair by pair.
+    --compare gives paired differences of runs on the same images instead, --by-class a table of the classes of each
+    run. Folders of attacks on the same inputs of one classifier give a table of which attack is stronger, pair by pair.
     """
     from holdfast.store.attack_manifest import stored_attack_manifest
 
@@ -57,7 +69,7 @@ def table_command(
         raise UsageError(f"--format is one of {', '.join(_FORMATS)}, got {format!r}")
     attacks = [folder for folder in runs if stored_attack_manifest(folder) is not None]
     if attacks:
-        if len(attacks) < len(runs) or radii or bounds or theorem:
+        if len(attacks) < len(runs) or radii or bounds or theorem or compare or by_class or plot:
             raise UsageError(
                 "attacks are compared with attacks alone, and --epsilon is their only option beside --format and "
                 f"--json; got {len(attacks)} of {len(runs)} folders with attacks, or options of runs. `holdfast report "
@@ -67,6 +79,16 @@ def table_command(
         return
     if epsilon is not None:
         raise UsageError("--epsilon is for folders of attacks; certified accuracy is at --radii")
+    if compare and by_class:
+        raise UsageError("--compare and --by-class are two tables: ask for one at a time")
+    if plot is not None and not compare:
+        raise UsageError("--plot draws what --compare tells; `holdfast report RUN --plot FILE` draws curves alone")
+    if compare:
+        _print_comparison(_loaded(runs, bounds, theorem), radii, plot, as_json=json, style=format)
+        return
+    if by_class:
+        _print_classes(_loaded(runs, bounds, theorem), radii, as_json=json, style=format)
+        return
     print_summaries(runs, radii, as_json=json, style=format, bounds=bounds, theorem=theorem)
 
 
@@ -93,6 +115,74 @@ def _print_attacks(folders: Sequence[Path], epsilon: str | None, *, as_json: boo
         sys.stdout.write(writers[style]())
 
 
+def _loaded(folders: Sequence[Where], bounds: str | None = None, theorem: str | None = None) -> list[CertifiedRun]:
+    """The runs, by other bounds or another theorem on the same votes where one is asked for."""
+    from holdfast.analysis.runs import analyze
+    from holdfast.store.run import read_run
+
+    runs = [analyze(read_run(folder)) for folder in folders]
+    if bounds or theorem:
+        from holdfast.analysis.projections import compared
+
+        runs = [compared(run, bounds, theorem) for run in runs]
+        console.warn("these are not the bounds in the manifests of the runs: they are for comparison on the same votes")
+    return runs
+
+
+def _print_comparison(
+    runs: Sequence[CertifiedRun], radii: str | None, plot: Path | None, *, as_json: bool, style: str
+) -> None:
+    """Print which of several runs certifies more, and draw it."""
+    from holdfast.analysis.run_comparison import compare_runs
+    from holdfast.outputs import check_place
+
+    if plot is not None:
+        check_place(plot)
+    found = compare_runs(runs, None if radii is None else parse_radii(radii))
+    for text in found.warnings if as_json or style == "csv" else []:
+        console.warn(text)
+    if as_json:
+        console.print_json(found.to_dict())
+    elif style == "text":
+        for text in found.warnings:
+            console.say(text)
+        for title, table in zip(found.captions, found.tables, strict=True):
+            console.say(title)
+            console.print_table(*table)
+        console.say(found.caption)
+    else:
+        writers = {"markdown": found.to_markdown, "latex": found.to_latex, "csv": found.to_csv}
+        sys.stdout.write(writers[style]())
+    if plot is not None:
+        from holdfast.analysis.difference_plots import write_comparison_plot
+
+        write_comparison_plot(found, plot)
+        console.note(f"plot: {plot}")
+
+
+def _print_classes(runs: Sequence[CertifiedRun], radii: str | None, *, as_json: bool, style: str) -> None:
+    """Print the classes of each run."""
+    at = None if radii is None else parse_radii(radii)
+    found = [run.by_class(at) for run in runs]
+    for text in [text for each in found for text in each.warnings] if as_json or style == "csv" else []:
+        console.warn(text)
+    if as_json:
+        console.print_json([each.to_dict() for each in found])
+        return
+    for number, each in enumerate(found):
+        if style == "text":
+            for text in each.warnings:
+                console.say(text)
+            for table in each.tables:
+                console.print_table(*table)
+            console.say(each.caption)
+        else:
+            writers = {"markdown": each.to_markdown, "latex": each.to_latex, "csv": each.to_csv}
+            text = writers[style]()
+            # One header for all runs.
+            sys.stdout.write(text.partition("\n")[2] if style == "csv" and number else text)
+
+
 def print_summaries(
     folders: Sequence[Where],
     radii: str | None,
@@ -105,16 +195,9 @@ def print_summaries(
     """Print the summaries of runs at the radii of a spec, or at radii that suit them; a table for each norm."""
     from holdfast.analysis import tables
     from holdfast.analysis.radii import radii_for
-    from holdfast.analysis.runs import analyze
     from holdfast.analysis.summaries import summarize
-    from holdfast.store.run import read_run
 
-    runs = [analyze(read_run(folder)) for folder in folders]
-    if bounds or theorem:
-        from holdfast.analysis.projections import compared
-
-        runs = [compared(run, bounds, theorem) for run in runs]
-        console.warn("these are not the bounds in the manifests of the runs: they are for comparison on the same votes")
+    runs = _loaded(folders, bounds, theorem)
     at = radii_for(runs, None if radii is None else parse_radii(radii))
     summaries = [summarize(run, chosen) for run, chosen in zip(runs, at, strict=True)]
     # Output for machines has no lines for people: they go to stderr.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from holdfast.formats import manifests, models, records
+from holdfast.formats import manifests, models, outputs, records
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +25,8 @@ _KINDS: dict[str, tuple[str, Any]] = {
     "session": ("a line of sessions.jsonl", records.SessionLine),
     "log-line": ("a line of a log that was exported as JSON lines", records.LogLine),
     "bundle-header": ("the entry holdfast in the header of a bundle", models.BundleHeader),
+    "table-by-class": ("what holdfast table prints of the classes of runs", list[outputs.ClassTableDocument]),
+    "table-compare": ("what holdfast table prints of runs compared with each other", outputs.RunComparisonDocument),
     "checkpoint-position": ("the entry holdfast-checkpoint in the header of a checkpoint", models.Position),
 }
 

@@ -23,7 +23,7 @@ class Kind:
         side: height and width of its images; None for any from 64 on.
         classes: number of classes; None for any.
         features: whether its inputs are feature vectors instead of images.
-        logs: whether it is no data set but a folder of logs that other people published.
+        logs: whether it is no data set but logs or votes that other people published.
     """
 
     spelling: str
@@ -54,6 +54,7 @@ KINDS = {
     "fashion-mnist": Kind("fashion-mnist:DIR", ("fashion-mnist",), 1, 28, 10),
     "svhn": Kind("svhn:DIR", ("svhn",), 3, 32, 10),
     "har": Kind("har:DIR", ("har",), 561, None, 6, features=True),
+    "dssn-votes": Kind("votes:FILE", (), 0, None, None, logs=True),
     "cohen-logs": Kind("logs:DIR", (), 0, None, None, logs=True),
 }
 

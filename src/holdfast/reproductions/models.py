@@ -89,6 +89,18 @@ _COHEN: dict[str, Any] = {
 }
 # Up to this sigma, Jeong & Shin 2020 double the weight of consistency.
 _SMALL_SIGMA = 0.25
+# The defaults of the training program of Levine & Feizi 2021, a fork of that of Yang et al. 2020 (src/train.py in
+# github.com/tonyduan/rs4a).
+_LEVINE_L1: dict[str, Any] = {
+    "epochs": 120,
+    "batch_size": 64,
+    "optimizer": "sgd",
+    "learning_rate": 0.1,
+    "momentum": 0.9,
+    "nesterov": True,
+    "weight_decay": 1e-4,
+    "schedule": "cosine",
+}
 _CIFAR_EPOCHS = {"smoke": 3, "small": 22}
 _ABLATION_EPOCHS = {"smoke": 3, "small": 10}
 _CIFAR_PART = {"smoke": 100, "small": 1, "full": 1}
@@ -219,6 +231,22 @@ def cifar_ablation(
     settings = {**_cifar_fast(scale), "epochs": passes, **regularization}
     part = _CIFAR_PART[scale] if scale == "smoke" or epochs is None else 20
     return Model(named, noise, architecture or "resnet20", settings, part=part, checked=CHECKED[scale])
+
+
+def cifar_splitting(scale: str, noise: str, name: str) -> Model:
+    """WRN-40-2 as Levine & Feizi 2021 trained it for splitting noise on CIFAR-10; ResNet-20 below full scale."""
+    named = f"cifar10-{name}"
+    if scale == "full":
+        settings = {**_LEVINE_L1, **_AUGMENTED}
+        return Model(named, noise, "wide-resnet", settings, {"depth": 40, "width": 2})
+    settings = {**_cifar_fast(scale), **_AUGMENTED, "epochs": _CIFAR_EPOCHS[scale]}
+    return Model(named, noise, "resnet20", settings, part=_CIFAR_PART[scale], checked=CHECKED[scale])
+
+
+def splitting_run(scale: str, model: Model, offsets: int) -> Certification:
+    """All offsets of splitting noise, on all test images."""
+    every = {"smoke": 1000, "small": 50, "full": 1}[scale]
+    return Certification(model.name, model.name, every, 0, offsets, 0.0, precision=PRECISION[scale], exact=True)
 
 
 def cifar_unprotected(scale: str) -> Model:

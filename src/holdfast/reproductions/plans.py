@@ -51,6 +51,7 @@ class Certification:
         noise: to smooth with; None for the noise that the model was trained for.
         precision: of the base classifier; "auto" for the faster one of float32 and bfloat16.
         sample: a random sample of so many test images in the place of `every` and `limit`, as on the command line.
+        exact: take each of the n realizations of the noise once; n0 and alpha are 0.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Certification:
     noise: str | None = None
     precision: str = "auto"
     sample: str | None = None
+    exact: bool = False
 
 
 @dataclass(frozen=True)
@@ -212,6 +214,21 @@ class Reading:
 
 
 @dataclass(frozen=True)
+class Balloting:
+    """Published votes of all realizations of a noise on CIFAR-10, with the radii that were published beside them.
+
+    Attributes:
+        name: by which the page finds their run.
+        sigma: by which the file names them: 0.5 is `s0_5`.
+        noise: that was enumerated, as on the command line.
+    """
+
+    name: str
+    sigma: float
+    noise: str
+
+
+@dataclass(frozen=True)
 class Noising:
     """Noisy copies of a few test images, one of each, for pictures. They are made anew each time, always the same.
 
@@ -248,6 +265,7 @@ class Plan:
         looks: images to show.
         logs: published logs to read; those that are not in the folder are left out.
         answer_logs: published logs of answers to read, likewise.
+        ballots: published votes to count; all are in one file.
         timings: of single answers; measured anew each time.
         noisy: noisy copies of images.
         asked: names of attacks whose classifiers, without noise, are asked how sure they are of the first adversarials.
@@ -262,6 +280,7 @@ class Plan:
     looks: tuple[Looking, ...] = ()
     logs: tuple[Importing, ...] = ()
     answer_logs: tuple[Reading, ...] = ()
+    ballots: tuple[Balloting, ...] = ()
     timings: tuple[Timing, ...] = ()
     noisy: tuple[Noising, ...] = ()
     asked: tuple[str, ...] = ()

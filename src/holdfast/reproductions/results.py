@@ -128,6 +128,19 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class Recount:
+    """Published radii beside those that follow from the votes published with them.
+
+    Attributes:
+        images: how many there are.
+        same: for how many of them both are the same.
+    """
+
+    images: int
+    same: int
+
+
+@dataclass(frozen=True)
 class Finished:
     """What a page is made from.
 
@@ -145,6 +158,7 @@ class Finished:
         looks: images to show, by name.
         timed: by name.
         answer_logs: the lines of published logs of answers, by name.
+        recounts: of published votes, by the name of their run.
         noisy: noisy copies of images, by the name of their job.
         asked: what classifiers say of the first adversarials, by the name of the attack and the index of the image.
     """
@@ -160,6 +174,7 @@ class Finished:
     looks: Mapping[str, Looked] = field(default_factory=dict)
     timed: Mapping[str, Timed] = field(default_factory=dict)
     answer_logs: Mapping[str, tuple[AnswerLine, ...]] = field(default_factory=dict)
+    recounts: Mapping[str, Recount] = field(default_factory=dict)
     noisy: Mapping[str, tuple[Noised, ...]] = field(default_factory=dict)
     asked: Mapping[str, Mapping[int, Asked]] = field(default_factory=dict)
 

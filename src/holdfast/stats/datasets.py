@@ -47,7 +47,7 @@ def certified_proportion(
     """
     if not 0.0 <= alpha < 1.0:
         raise UsageError(f"alpha lies in [0, 1), got {alpha}")
-    side = _one_side(confidence)
+    side = one_side(confidence)
     observed = lower_bound(certified, examples, side)
     return Proportion(
         value=certified / examples,
@@ -105,7 +105,7 @@ def _check_share(certified: int, examples: int, alpha: float, rho: float) -> Non
 
 def proportion(hits: int, examples: int, confidence: float = DEFAULT_CONFIDENCE) -> Proportion:
     """A plain share of a population from a random subset of it, with its exact binomial interval."""
-    side = _one_side(confidence)
+    side = one_side(confidence)
     return Proportion(hits / examples, lower_bound(hits, examples, side), upper_bound(hits, examples, side))
 
 
@@ -134,7 +134,7 @@ def mean(values: Sequence[float], confidence: float = DEFAULT_CONFIDENCE) -> Mea
     Raises:
         UsageError: there are no values, one is not finite, or the confidence is out of range.
     """
-    side = _one_side(confidence)
+    side = one_side(confidence)
     if not values or not all(map(math.isfinite, values)):
         raise UsageError(f"a mean is of finite numbers, at least one; got {list(values[:3])!r}, {len(values)} in all")
     count = len(values)
@@ -146,7 +146,8 @@ def mean(values: Sequence[float], confidence: float = DEFAULT_CONFIDENCE) -> Mea
     return Mean(middle, middle - half, middle + half)
 
 
-def _one_side(confidence: float) -> float:
+def one_side(confidence: float) -> float:
+    """The failure probability of each end of an interval; UsageError unless the confidence lies between 0 and 1."""
     if not 0.0 < confidence < 1.0:
         raise UsageError(f"a confidence lies between 0 and 1 (0.95, say), got {confidence}")
     return (1.0 - confidence) / 2.0

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from holdfast.terminal.streams import Guarded
 from holdfast.visible import visible
+from holdfast.widths import width
 from holdfast.workflows.observer import Observer
 
 if TYPE_CHECKING:
@@ -109,12 +110,21 @@ def fail(text: str, *more: str) -> None:
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table, as wide as the terminal, or in full to a file; the first column is text, the others numbers."""
     table = Table(header_style="bold")
-    for number, name in enumerate(header):
-        table.add_column(Text(_text(name, out)), justify="left" if number == 0 else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(_text(cell, out)) for cell in row))
+    lines = [[_text(cell, out) for cell in line] for line in (header, *rows)]
     measured = out.is_terminal or "COLUMNS" in os.environ
+    if measured and sum(_needed(column) + 3 for column in zip(*lines, strict=True)) >= out.width:
+        # An interval goes below its value, rather than being broken in its middle.
+        lines = [[cell.replace(" [", "\n[") for cell in line] for line in lines]
+    for number, name in enumerate(lines[0]):
+        table.add_column(Text(name), justify="left" if number == 0 else "right", overflow="fold")
+    for line in lines[1:]:
+        table.add_row(*map(Text, line))
     (out if measured else _Terminal(width=_WIDE)).print(table)
+
+
+def _needed(column: Sequence[str]) -> int:
+    """The columns of the terminal that the cells with an interval need, or all cells if there is no interval."""
+    return max(width(cell) for cell in [cell for cell in column if " [" in cell] or column)
 
 
 @contextmanager

@@ -65,7 +65,7 @@ class AttackFiles:
 
     Attributes:
         folder: folder of the attack.
-        norm: norm of its distances: L0, L2 or Linf.
+        norm: norm of its distances: L0, L1, L2 or Linf.
         n: votes of each answer; 0 without noise.
         shape: shape of one input.
         low: smallest value of an input.
@@ -309,6 +309,8 @@ def _distance(norm: str, shape: tuple[int, ...], x: Sequence[float], other: Sequ
     changes = [abs(second - first) for first, second in zip(x, other, strict=True)]
     if norm == "Linf":
         return max(changes)
+    if norm == "L1":
+        return math.fsum(changes)
     if norm == "L2":
         return math.sqrt(math.fsum(change * change for change in changes))
     pixels = math.prod(shape[1:]) if len(shape) > 1 else shape[0]

@@ -19,6 +19,7 @@ from holdfast.workflows.study_times import timed
 
 if TYPE_CHECKING:
     from holdfast.data.base import DataSet
+    from holdfast.estimators import Estimator
     from holdfast.folders import Where
     from holdfast.reproductions.base import Study
     from holdfast.reproductions.plans import Certification, Model
@@ -88,7 +89,6 @@ def finished(study: Study, spec: str, scale: str, place: Workspace) -> Finished:
 
 def _certified(job: Certification, model: Model, trained: Trained, splits: Splits, place: Workspace, scale: str) -> Run:
     """The finished run: reused if it is complete, else resumed or started."""
-    from holdfast.estimators import FixedSize
     from holdfast.store.run import read_run
 
     folder = place.run(job.name)
@@ -112,7 +112,7 @@ def _certified(job: Certification, model: Model, trained: Trained, splits: Split
         limit=job.limit,
         sample=sample,
         n0=job.n0,
-        estimator=FixedSize(job.n, job.alpha, job.bounds),
+        estimator=_rule(job),
         engine=parse_engine(
             f"processes:{place.workers}" if aside else "local",
             None,
@@ -128,6 +128,13 @@ def _certified(job: Certification, model: Model, trained: Trained, splits: Split
         )
         certify_into(folder, setup, settings, show)
     return read_run(folder)
+
+
+def _rule(job: Certification) -> Estimator:
+    """When to stop sampling."""
+    from holdfast.estimators import Exact, FixedSize
+
+    return Exact(job.n) if job.exact else FixedSize(job.n, job.alpha, job.bounds)
 
 
 def _reusable(folder: Where, job: Certification, trained: Trained, data: DataSet) -> Run | None:
@@ -150,9 +157,8 @@ def _reusable(folder: Where, job: Certification, trained: Trained, data: DataSet
         "limit": (manifest.data.limit, job.limit),
         "sample": (manifest.data.drawn, None if sample is None or sample.size >= len(data) else sample),
         "n0": (manifest.n0, job.n0),
-        "n": (estimator.get("n"), job.n),
-        "alpha": (estimator.get("alpha"), job.alpha),
-        "bounds": (estimator.get("method"), job.bounds),
+        **{key: (estimator.get(key), value) for key, value in _rule(job).to_dict().items() if key != "method"},
+        "bounds": (estimator.get("method", job.bounds), job.bounds),
     }
     if job.precision != AUTO:
         entries["precision"] = (manifest.precision, job.precision)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from holdfast.errors import DataError
+from holdfast.workflows.ballots import counted
 from holdfast.workflows.logs import import_log
 from holdfast.workflows.specs import parse_noise
 
@@ -27,7 +28,7 @@ def imported(study: Study, kind: str, folder: str, scale: str, place: Workspace)
         place: where to work.
 
     Raises:
-        DataError: none of the logs is there, or one is none.
+        DataError: none of the logs is there, or one is none; or a file has not the votes of the plan.
         RunError: the place holds other claims.
     """
     from holdfast.analysis.runs import analyze
@@ -36,6 +37,8 @@ def imported(study: Study, kind: str, folder: str, scale: str, place: Workspace)
     from holdfast.store.logs import read_answers
 
     plan = study.plan(scale, kind)
+    if plan.ballots:
+        return counted(plan.ballots, kind, folder, scale)
     jobs: list[Importing | Reading] = [*plan.logs, *plan.answer_logs]
     found = {job.name: file for job in jobs if (file := _file(Path(folder), job)) is not None}
     if not found:

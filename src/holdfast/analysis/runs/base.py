@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from holdfast.analysis.accuracy import Result
     from holdfast.analysis.attack_results import AttackResult
+    from holdfast.analysis.class_tables import ClassTable
+    from holdfast.analysis.run_comparison import RunComparison
     from holdfast.analysis.run_tables import RunTable
     from holdfast.estimators import Estimator
     from holdfast.folders import Where
@@ -164,6 +166,37 @@ class CertifiedRun(ABC):
         from holdfast.analysis.run_tables import table_of
 
         return table_of(self, radii)
+
+    @final
+    def by_class(self, radii: Iterable[float] | None = None) -> ClassTable:
+        """Certified accuracy of each class, their mean (balanced), and that of the worst class, with intervals.
+
+        Args:
+            radii: as for `table`.
+
+        Raises:
+            UsageError: a radius is no finite number from 0 on.
+            RunError: there are no records.
+        """
+        from holdfast.analysis.class_tables import class_table
+
+        return class_table(self, radii)
+
+    @final
+    def compare(self, *others: CertifiedRun, radii: Iterable[float] | None = None) -> RunComparison:
+        """Which of several runs on the same images certifies more at each radius, with paired intervals.
+
+        Args:
+            others: runs of the same images in the same norm; models, noises and estimators may differ.
+            radii: as for `table`.
+
+        Raises:
+            UsageError: no other run, one given twice, or a radius that is no finite number from 0 on.
+            RunError: a run has no records, they are about different images, or their norms differ.
+        """
+        from holdfast.analysis.run_comparison import compare_runs
+
+        return compare_runs([self, *others], radii)
 
     @final
     def to_dataframe(self) -> Any:
