@@ -386,8 +386,12 @@ def test_exact_votes_of_windows_are_counted_in_sides_of_a_patch(
 def test_windows_that_cannot_be_are_refused(noise: dict, shape: tuple[int, ...], match: str) -> None:
     count = 16 if shape == (1, 6, 16) else 18
     with pytest.raises(RunError, match=match):
-        counted = exact({**noise, "null": "multichannel", "fill": None}, (count, 0), shape)
-        _rule.complaints(counted, Claim(0, 0, 0.0))
+        _complaints({**noise, "null": "multichannel", "fill": None}, (count, 0), shape)
+
+
+def _complaints(noise: dict, votes: tuple[int, ...], shape: tuple[int, ...]) -> list[str]:
+    counted = exact(noise, votes, shape)
+    return _rule.complaints(counted, Claim(0, 0, 0.0))
 
 
 @pytest.mark.parametrize(
