@@ -51,6 +51,7 @@ NAMES = (
     "levine-lee",
     "levine-mnist",
     "levine-null",
+    "levine-patch",
     "levine-unprotected",
     "madry",
     "szegedy-transfer",
