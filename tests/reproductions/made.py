@@ -9,7 +9,7 @@ from statistics import NormalDist
 import numpy as np
 
 from holdfast.analysis.runs import CertifiedRun, analyze
-from holdfast.estimators import FixedSize
+from holdfast.estimators import Exact, FixedSize
 from holdfast.execution.bound import describe_bound
 from holdfast.noises.base import find_guarantee
 from holdfast.reproductions.base import Study
@@ -214,15 +214,21 @@ def trained(model: Model) -> Trained:
     return Trained(model.architecture, noise, digest, made)
 
 
+def once(wanted: Certification, noise: str | None, kind: str) -> int:
+    """The realizations of the noise of a run."""
+    return parse_noise(wanted.noise or str(noise)).realizations(DATA[kind][1])
+
+
 def run(wanted: Certification, noise: str | None, kind: str, digest: str, certainty: float = 9.0) -> CertifiedRun:
     """A run with random votes for up to so many of its examples."""
     classes = DATA[kind][-1]
     smoothing = parse_noise(wanted.noise or str(noise))
+    rule = FixedSize(wanted.n, wanted.alpha, wanted.bounds) if wanted.n else Exact(once(wanted, noise, kind))
     manifest = RunManifest(
         kind="certify",
         noise=smoothing.to_dict(),
         guarantee=find_guarantee(smoothing).name,
-        estimator=FixedSize(wanted.n, wanted.alpha, wanted.bounds).to_dict(),
+        estimator=rule.to_dict(),
         n0=wanted.n0,
         data=promised(kind, wanted.every),
         model={"sha256": digest},
@@ -239,6 +245,6 @@ def run(wanted: Certification, noise: str | None, kind: str, digest: str, certai
         weights = np.full(classes, 0.3)
         weights[label] = certainty
         shares = random.dirichlet(weights)
-        votes = [Counts.of(random.multinomial(total, shares)) for total in (wanted.n0, wanted.n)]
+        votes = [Counts.of(random.multinomial(total, shares)) for total in (wanted.n0, rule.n)]
         records.append(VoteRecord(index, label, *votes))
     return analyze(Run(Path("runs") / wanted.name, manifest, tuple(records), ()))

@@ -56,9 +56,8 @@ def _model(scale: str, noise: str) -> Model:
 
 
 def _run(scale: str, model: Model) -> Certification:
-    """All windows, since there are no more than samples would be drawn."""
-    run = mnist_run(scale, model)
-    return replace(run, n=1_000) if scale == "smoke" else run
+    """Every window once."""
+    return replace(mnist_run(scale, model), n0=0, n=0, alpha=0.0)
 
 
 def _short(noise: str) -> str:

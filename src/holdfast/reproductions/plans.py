@@ -44,7 +44,7 @@ class Certification:
         model: the name of its base classifier.
         every: certify every `every`-th test image.
         n0: selection samples.
-        n: estimation samples.
+        n: estimation samples; 0 for every realization of the noise once, with n0 and alpha 0.
         alpha: failure probability of each certificate.
         limit: most images.
         bounds: the class bounds; by default the papers'.

@@ -88,7 +88,7 @@ def finished(study: Study, spec: str, scale: str, place: Workspace) -> Finished:
 
 def _certified(job: Certification, model: Model, trained: Trained, splits: Splits, place: Workspace, scale: str) -> Run:
     """The finished run: reused if it is complete, else resumed or started."""
-    from holdfast.estimators import FixedSize
+    from holdfast.estimators import Exact, FixedSize
     from holdfast.store.run import read_run
 
     folder = place.run(job.name)
@@ -105,14 +105,16 @@ def _certified(job: Certification, model: Model, trained: Trained, splits: Split
         FLOAT32 if job.precision == AUTO else job.precision,
     )
     sample = parse_drawn(job.sample)
-    samples = (job.n0 + job.n) * len(setup.indices(job.every, job.limit, sample))
+    once = 0 if job.n else setup.noise.realizations(setup.data.shape)
+    rule = Exact(once) if once else FixedSize(job.n, job.alpha, job.bounds)
+    samples = (job.n0 + rule.most_draws) * len(setup.indices(job.every, job.limit, sample))
     aside = place.workers > 1 and samples >= _SAMPLES_FOR_PROCESSES
     settings = Settings(
         every=job.every,
         limit=job.limit,
         sample=sample,
         n0=job.n0,
-        estimator=FixedSize(job.n, job.alpha, job.bounds),
+        estimator=rule,
         engine=parse_engine(
             f"processes:{place.workers}" if aside else "local",
             None,
@@ -150,10 +152,13 @@ def _reusable(folder: Where, job: Certification, trained: Trained, data: DataSet
         "limit": (manifest.data.limit, job.limit),
         "sample": (manifest.data.drawn, None if sample is None or sample.size >= len(data) else sample),
         "n0": (manifest.n0, job.n0),
-        "n": (estimator.get("n"), job.n),
-        "alpha": (estimator.get("alpha"), job.alpha),
-        "bounds": (estimator.get("method"), job.bounds),
     }
+    if job.n:
+        entries["n"] = estimator.get("n"), job.n
+        entries["alpha"] = estimator.get("alpha"), job.alpha
+        entries["bounds"] = estimator.get("method"), job.bounds
+    else:
+        entries["estimator"] = estimator.get("name"), "exact"
     if job.precision != AUTO:
         entries["precision"] = (manifest.precision, job.precision)
     if job.noise is not None:
