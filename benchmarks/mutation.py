@@ -64,6 +64,8 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "noises": {
         "noises/ablation.py": (*_MASKS, *_NOISES),
         "noises/base.py": (*_OTHER, "noises/test_partition.py"),
+        "noises/blocks.py": ("noises/test_windows.py", *_NOISES),
+        "noises/columns.py": ("noises/test_windows.py", *_NOISES),
         "noises/gaussian.py": ("noises/test_gaussian.py", *_NOISES),
         "noises/laplace.py": _OTHER,
         "noises/lattice_gaussian.py": ("noises/test_lattice_gaussian.py", *_NOISES),
@@ -74,6 +76,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "noises/subsets.py": ("noises/test_subsets.py", *_NOISES),
         "noises/uniform.py": _OTHER,
         "noises/uniform_flip.py": _OTHER,
+        "noises/windows.py": ("noises/test_windows.py", *_NOISES),
     },
     "estimators": {
         f"estimators/{name}.py": ("test_estimators.py", "test_sequential.py", "noises/test_partition.py")

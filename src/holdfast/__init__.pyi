@@ -37,7 +37,9 @@ from holdfast.models.model import Model as Model
 from holdfast.noises.ablation import Ablation as Ablation
 from holdfast.noises.base import Guarantee as Guarantee
 from holdfast.noises.base import guarantees_of as guarantees_of
+from holdfast.noises.blocks import Blocks as Blocks
 from holdfast.noises.channel_flip import ChannelFlip as ChannelFlip
+from holdfast.noises.columns import Columns as Columns
 from holdfast.noises.gaussian import Gaussian as Gaussian
 from holdfast.noises.laplace import Laplace as Laplace
 from holdfast.noises.lattice_gaussian import LatticeGaussian as LatticeGaussian

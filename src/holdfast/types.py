@@ -24,15 +24,22 @@ class Norm(str, Enum):
     L1 = "L1"
     L2 = "L2"
     LINF = "Linf"
+    # The side of the smallest square that holds all changed pixels; it may go on at the opposite edge of the image.
+    PATCH = "patch"
 
     @property
     def unit(self) -> str:
         """The unit of a radius in this norm, in plain words."""
-        return "pixels" if self is Norm.L0 else "input units"
+        return {Norm.L0: "pixels", Norm.PATCH: "pixels a side"}.get(self, "input units")
+
+    @property
+    def whole(self) -> bool:
+        """Whether sizes are whole numbers of pixels."""
+        return self in (Norm.L0, Norm.PATCH)
 
     @property
     def spelling(self) -> str:
-        """The spelling in parameters: `l0`, `l1`, `l2`, `linf`."""
+        """The spelling in parameters: `l0`, `l1`, `l2`, `linf`, `patch`."""
         return self.value.lower()
 
 

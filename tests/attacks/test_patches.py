@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from victims import Victim, made
 
 from holdfast.attacks import PlainTarget
-from holdfast.attacks.distances import changed_pixels
+from holdfast.attacks.distances import changed_pixels, distance
 from holdfast.attacks.methods.background import background
 from holdfast.attacks.methods.patch import put
 from holdfast.errors import UsageError
+from holdfast.types import Norm
 
 
 @pytest.mark.parametrize("theta", [1.0, -1.0])
@@ -102,6 +103,20 @@ def test_a_patch_finds_the_only_place_that_works() -> None:
     assert int(changed_pixels(x, found)[:6, :6].sum()) == 0
     # One pixel is a quarter of the mean.
     assert made("patch").run(target, x, 0, 3) is None
+
+
+def test_a_patch_in_patch_units_has_the_side_that_it_is_given() -> None:
+    target, x = PlainTarget(Corner().eval(), 2, (1, 8, 8)), torch.zeros(1, 8, 8)
+    attack = made("patch", norm="patch")
+    assert attack.measure is Norm.PATCH
+    found = attack.run(target, x, 0, 2)
+    assert found is not None
+    assert distance(x, found, Norm.PATCH) == 2.0
+    assert attack.run(target, x, 0, 1) is None
+    with pytest.raises(UsageError, match="a budget in patch must be a whole number of pixels"):
+        attack.run(target, x, 0, 1.5)
+    with pytest.raises(UsageError, match="is measured in l0, patch, got 'l2'"):
+        made("patch", norm="l2")
 
 
 def test_a_larger_patch_does_no_less(plain: Victim) -> None:

@@ -14,6 +14,7 @@ from victims import Victim, made, magnitudes
 from holdfast.attacks import Access, Check, PlainTarget, Problem, SmoothedTarget, Verdict, verify
 from holdfast.attacks.target import ABSTAINS, MOST_LEVEL, Answers, Queries, Target
 from holdfast.errors import UsageError
+from holdfast.noises.columns import Columns
 from holdfast.noises.draws import Draws
 from holdfast.noises.gaussian import Gaussian
 from holdfast.noises.lattice_gaussian import LatticeGaussian
@@ -233,6 +234,22 @@ def test_where_all_realizations_are_taken_nothing_is_random(ablation: Victim) ->
     verdict, queries = verify(target, found, label, None, Check(), 4, seed=3)
     assert verdict == Verdict(True, verdict.answer, 1, 1, verdict.silent, None)
     assert queries.decisions == 1
+
+
+def test_gradients_take_all_realizations_where_these_are_few(ablation: Victim) -> None:
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(2 * 64, 10)).eval()
+    noise, x = Columns(3), ablation.image(0)[0]
+    shares = network(noise.apply(x.unsqueeze(0), noise.enumerate(x, 0, 8))).softmax(dim=1).mean(dim=0)
+    found = [
+        SmoothedTarget(
+            VotingClassifier(network, 10), noise, (1, 8, 8), 1000, 0.001, module=network, soft_samples=samples
+        ).logits(x.unsqueeze(0))
+        for samples in (8, 64, 7)
+    ]
+    assert torch.allclose(found[0].softmax(dim=1)[0], shares, atol=1e-6)
+    assert torch.equal(found[0], found[1])
+    assert not torch.allclose(found[2].softmax(dim=1)[0], shares, atol=1e-6), "seven at random"
 
 
 def test_adversarials_stay_on_the_grid_of_lattice_noise(gaussian: Victim) -> None:

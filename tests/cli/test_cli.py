@@ -8,10 +8,12 @@ import sys
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from program import CERTIFY, Call
 
+from holdfast.store.attack import read_attack
 from holdfast.store.run import RECORDS, read_run
 
 
@@ -483,6 +485,63 @@ def test_splitting_noise_is_certified_with_all_offsets_and_sampled(call: Call, t
     attack = ("attack", "--attack", "pointwise", "--model", model, "--limit", 2, "--n", 100, "--out", tmp_path / "a")
     assert call(*attack, "--quiet")[0] == 0
     assert call("verify", tmp_path / "a", "--model", model, "--data", "digits", "--replay", "all")[0] == 0
+
+
+def test_patches_are_certified_attacked_reported_and_verified(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From training to an attack within the certificates, in pixels a side; a theorem that claims more is found out."""
+    model, run = tmp_path / "m.safetensors", tmp_path / "run"
+    train = ("train", "--noise", "columns:width=3", "--out", model, "--epochs", 20, "--learning-rate", 0.1)
+    assert call(*train, "--arch", "digits-mlp", "--quiet")[0] == 0
+    code, out, _ = call("plan", "--model", model)
+    assert (code, "360 examples x (0 + 8) = 2,880 samples" in out) == (0, True)
+    code, _, err = call("certify", "--model", model, "--out", run, "--every", 6)
+    assert code == 0
+    assert "columns:width=3,null=multichannel has 8 realizations: each is classified once, and alpha is 0" in err
+    code, out, _ = call("verify", run, "--model", model, "--data", "digits", "--replay", "all")
+    assert (code, "OK" in out) == (0, True)
+    code, out, _ = call("table", run)
+    assert (code, "patch radii are in pixels a side, rounded down: of a square patch" in " ".join(out.split())) == (
+        0,
+        True,
+    )
+    document = json.loads(call("table", run, "--json")[1])[0]
+    assert (document["norm"], document["alpha"], document["mean_draws"]) == ("patch", 0.0, 8.0)
+    radii = [json.loads(line)["radius"] for line in call("export-log", run, "--format", "jsonl")[1].splitlines()]
+    # A lead of all 8 bands, halved, less 2.
+    assert max(radii) == 2.0
+    assert {radius for radius in radii if radius >= 0} <= {0.0, 1.0, 2.0}
+
+    attack = ("attack", run, "--attack", "patch:norm=patch,steps=8,samples=4", "--model", model, "--limit", 12)
+    code, out, err = call(*attack, "--budget", "1,2,4", "--out", tmp_path / "a", "--quiet")
+    assert code == 0, err
+    records = [json.loads(line) for line in (tmp_path / "a" / "records.jsonl").read_text().splitlines()]
+    broken = [record for record in records if record["magnitude"] is not None and record["reference"] is not None]
+    assert any(record["magnitude"] > 0 for record in broken), "a patch of half the image changes some answers"
+    assert all(record["magnitude"] > record["radius"] for record in broken)
+    code, out, _ = call("verify", tmp_path / "a", "--model", model, "--data", "digits", "--replay", "all")
+    assert code == 0, out
+    assert call("report", run, "--attack", tmp_path / "a", "--out", tmp_path / "r.html")[0] == 0
+    text = " ".join((tmp_path / "r.html").read_text().split())
+    for words in ("no certificate is false (alpha = 0)", "within one square patch", "teal pixels were taken away"):
+        assert words in text
+    code, _, err = call("attack", run, "--attack", "patch", "--model", model, "--out", tmp_path / "b")
+    assert (code, "the attack is measured in L0" in err) == (2, True)
+    code, _, err = call(*attack, "--budget", "1.5", "--out", tmp_path / "c")
+    assert (code, "a budget in patch must be a whole number of pixels" in err) == (2, True)
+
+    monkeypatch.setattr("holdfast.noises.columns.largest_side", lambda noise, bounds, shape: 4.0)
+    code, _, err = call(*attack, "--budget", "4", "--out", tmp_path / "d", "--quiet")
+    assert (code, "ALARM: example" in err) == (1, True)
+    (alarm,) = [each for each in read_attack(tmp_path / "d").records if each.alarm]
+    assert alarm.radius == 4.0
+    stored = np.load(tmp_path / "d" / "evidence" / f"{alarm.index}.npz")
+    changed = (stored["adversarial"] != stored["x"])[0]
+    assert all(np.ptp(np.flatnonzero(changed.any(axis=axis))) < 4 for axis in (0, 1))
+    code, out, err = call("verify", run)
+    assert code == 1, "verify has a theorem of its own"
+    assert "radius 4.0 is claimed, the votes give" in " ".join((out + err).split())
 
 
 def test_other_bounds_on_the_same_votes_are_for_comparison(call: Call, models: Path, tmp_path: Path) -> None:

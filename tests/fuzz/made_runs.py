@@ -34,6 +34,8 @@ _VOTES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     ),
     "bet": ({"name": "laplace", "b": 0.3}, "dwork", {"name": "eprocess", **_ALPHA, "radius": 0.1}),
     "exact": ({"name": "partition", "k": 4, "pattern": "strided", **_MASK}, "partition", {"name": "exact", "n": 4}),
+    "columns": ({"name": "columns", "width": 1, **_MASK}, "columns", {"name": "exact", "n": 4}),
+    "blocks": ({"name": "blocks", "size": 2, **_MASK}, "blocks", {"name": "exact", "n": 16}),
     "splitting": (
         {"name": "splitting", "half_width": 0.5, "levels": 17, "shift": 3},
         "splitting",

@@ -106,6 +106,8 @@ _QUESTIONS = st.tuples(
             "ablation:k=3",
             "partition:k=4",
             "splitting:half_width=0.5",
+            "columns:width=2",
+            "blocks:size=2",
             "uniform-flip:kappa=0.9",
             "laplace:b=1",
         ]

@@ -363,10 +363,46 @@ def splitting() -> Case:
     )
 
 
-CASES = [*gaussian(), lattice(), *laplace(), *uniform(), flips(), channels(), ablation(), partition(), splitting()]
+def columns() -> Case:
+    """10 of 13 bands of two columns are of class 1 unless a changed pixel shows: m changed columns are in m + 1."""
+    noise = hf.Columns(2)
 
-# Fixed blocks: there is no noise that could be a little too weak, and all of its realizations are counted.
-NOTHING_WEAKER = {"partition"}
+    def votes(z: Tensor) -> Tensor:
+        shown = z.sum(1)[:, 0] > 0.5
+        begin = (shown & ~shown.roll(1, 1)).int().argmax(1)
+        return (begin < 10) & ~(z[:, 0] > 0.5).flatten(1).any(1)
+
+    x = torch.zeros(1, 3, 13)
+    inside, beyond = x.clone(), x.clone()
+    inside[:, 1:, 4:6] = 1.0
+    beyond[:, :, 4:7] = 1.0
+    return Case(noise, "columns", x, votes, Fraction(10, 13), 2.0, inside, beyond)
+
+
+def blocks() -> Case:
+    """20 of 25 single pixels are of class 1 unless changed: 4 leave them ahead, 9 do not."""
+    noise = hf.Blocks(1)
+
+    def votes(z: Tensor) -> Tensor:
+        shown = z.sum(1) > 0.5
+        rows, columns = shown.any(2), shown.any(1)
+        begin = 5 * (rows & ~rows.roll(1, 1)).int().argmax(1) + (columns & ~columns.roll(1, 1)).int().argmax(1)
+        return (begin < 20) & ~(z[:, 0] > 0.5).flatten(1).any(1)
+
+    x = torch.zeros(1, 5, 5)
+    inside, beyond = x.clone(), x.clone()
+    inside[:, 1:3, 1:3] = 1.0
+    beyond[:, 1:4, 1:4] = 1.0
+    return Case(noise, "blocks", x, votes, Fraction(20, 25), 2.0, inside, beyond)
+
+
+CASES = [
+    *gaussian(), lattice(), *laplace(), *uniform(), flips(), channels(), ablation(), partition(), splitting(),
+    columns(), blocks(),
+]  # fmt: skip
+
+# Fixed blocks and windows: no noise could be a little too weak, and all of its realizations are counted.
+NOTHING_WEAKER = {"partition", "columns", "blocks"}
 
 
 def test_every_noise_and_every_theorem_has_a_case() -> None:
@@ -396,13 +432,21 @@ def test_the_theorem_certifies_its_radius_at_the_true_probability(case: Case) ->
     assert case.limit * (1 - 1e-5) <= radius <= case.limit * (1 + 1e-9)
 
 
+def side_of(changed: Tensor) -> float:
+    """The side of the square around changed pixels `(channels, height, width)`, none of them across an edge."""
+    spans = [each.max() - each.min() + 1 for each in changed.nonzero(as_tuple=True)[1:]]
+    return float(max(spans))
+
+
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_the_radius_is_the_true_one(case: Case) -> None:
     """In the theorem's norm, the input just inside is still of class 1 and the one just beyond is not."""
     norm = find_guarantee(case.noise, case.theorem).norm.value
     orders = {"L0": 0, "L1": 1, "L2": 2, "Linf": math.inf}
     near, far = (
-        float(torch.linalg.vector_norm((each - case.x).double().flatten(), orders[norm]))
+        side_of(each != case.x)
+        if norm == "patch"
+        else float(torch.linalg.vector_norm((each - case.x).double().flatten(), orders[norm]))
         for each in (case.inside, case.beyond)
     )
     assert near <= case.limit < far or not case.tight

@@ -17,7 +17,9 @@ from holdfast.noises.base import (
     noise_names,
     pixel_count,
 )
+from holdfast.noises.blocks import Blocks
 from holdfast.noises.channel_flip import ChannelFlip
+from holdfast.noises.columns import Columns
 from holdfast.noises.gaussian import Gaussian
 from holdfast.noises.laplace import Laplace
 from holdfast.noises.lattice_gaussian import LatticeGaussian
@@ -39,6 +41,11 @@ CASES = [
     (Partition(5), (1, 8, 8)),
     (Partition(4, pattern="random"), (3, 5, 7)),
     (Partition(3, null="mean", fill=(0.5,)), (11,)),
+    (Columns(4), (1, 8, 8)),
+    (Columns(6), (3, 5, 7)),
+    (Columns(2, null="mean", fill=(0.1, 0.2, 0.3)), (3, 5, 7)),
+    (Blocks(1), (1, 8, 8)),
+    (Blocks(4), (3, 5, 7)),
     (Splitting(0.5), (1, 8, 8)),
     (Splitting(0.25, shift=3), (3, 5, 7)),
     (Splitting(3.0), (11,)),
@@ -146,7 +153,7 @@ def test_guarantees_grow_with_the_bounds_and_abstain_without_a_majority(noise: N
 def test_unknown_names_and_parameters_are_refused_with_what_is_known() -> None:
     with pytest.raises(
         UsageError,
-        match=r"'laplacian'; known are ablation, channel-flip, gaussian, laplace, lattice-gaussian, partition, ",
+        match=r"'laplacian'; known are ablation, blocks, channel-flip, columns, gaussian, laplace, lattice-gaussian, ",
     ):
         noise_from_dict({"name": "laplacian"})
     with pytest.raises(UsageError, match=r"no parameter 'sigm'; it takes sigma"):

@@ -17,7 +17,7 @@ from scipy.stats import chisquare
 import holdfast as hf
 from holdfast.errors import InputError, UsageError
 from holdfast.estimators import Exact
-from holdfast.noises import splitting as module
+from holdfast.noises import subsets
 from holdfast.noises.base import find_guarantee
 from holdfast.noises.splitting import Splitting
 from holdfast.types import ClassBounds, Counts
@@ -154,7 +154,7 @@ def test_offsets_are_drawn_evenly_and_in_parts_as_at_once(monkeypatch: pytest.Mo
     assert (len(counts), chisquare(counts).pvalue > 1e-4) == (51, True)
     pairs = np.bincount((found[:-1:2] * 51 + found[1::2]).numpy(), minlength=51 * 51)
     assert chisquare(pairs).pvalue > 1e-4
-    monkeypatch.setattr(module, "_TABLE", 1000)
+    monkeypatch.setattr(subsets, "_TABLE", 1000)
     assert torch.equal(noise.draw(x, draws(2_000, 6)), found[:2_000])
     assert noise.enumerate(x, 3, 9).tolist() == [3, 4, 5, 6, 7, 8]
     assert noise.realizations((3, 2, 2)) == 51

@@ -52,6 +52,7 @@ NAMES = (
     "levine-lee",
     "levine-mnist",
     "levine-null",
+    "levine-patch",
     "levine-unprotected",
     "madry",
     "szegedy-transfer",
@@ -149,7 +150,8 @@ def test_a_page_fits_a_terminal_and_says_the_settings_beside_the_numbers(name: s
     flat = " ".join(shown.split())
     plan = find_study(name).plan(scale, kind)
     for run in plan.runs:
-        assert f"n = {run.n:,}, alpha = {run.alpha:g}" in flat
+        n = run.n or made.once(run, next(model.noise for model in plan.models if model.name == run.model), kind)
+        assert f"n = {n:,}, alpha = {run.alpha:g}" in flat
     written = markdown(page)
     for model in plan.models:
         if model.training is not None:

@@ -32,6 +32,8 @@ THEOREMS = {
     "li": {"name": "gaussian", "sigma": 0.3},
     "levine": {"name": "ablation", "k": 12, "null": "multichannel", "fill": None},
     "partition": {"name": "partition", "k": 3, "pattern": "strided", "null": "multichannel", "fill": None},
+    "columns": {"name": "columns", "width": 1, "null": "multichannel", "fill": None},
+    "blocks": {"name": "blocks", "size": 2, "null": "multichannel", "fill": None},
     "splitting": {"name": "splitting", "half_width": 2.0, "levels": 17, "shift": 2},
     "dwork": {"name": "laplace", "b": 0.3},
     "quantiles": {"name": "laplace", "b": 0.3},
@@ -49,7 +51,7 @@ PROVED: dict[str, Any] = {
     "assumption": "none",
     "most": None,
 }
-COUNTS_PIXELS = ("levine", "partition", "lee", "lee_channels")
+COUNTS_PIXELS = ("levine", "partition", "columns", "blocks", "lee", "lee_channels")
 # A radius of each theorem that many votes certify and few do not.
 ASKED = dict.fromkeys(COUNTS_PIXELS, 1.0) | {
     "cohen": 0.3,

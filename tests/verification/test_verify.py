@@ -280,7 +280,7 @@ def test_a_bet_supports_its_radius_and_no_other(tmp_path: Path, theorem: str) ->
 def exact(noise: dict, votes: tuple[int, ...], shape: tuple[int, ...] = (1, 8, 8), **estimator: object) -> Votes:
     global _rule
     described = {"name": "exact", "n": sum(votes), **estimator}
-    theorem = str(noise["name"]) if noise["name"] in ("partition", "splitting") else "levine"
+    theorem = str(noise["name"]) if noise["name"] in ("partition", "splitting", "columns", "blocks") else "levine"
     _rule = rule_of(Manifest("certify", noise, theorem, described, 0, shape, len(votes), range(1), 1, None, "0" * 64))
     return Votes((0,) * len(votes), votes)
 
@@ -337,6 +337,61 @@ def test_exact_votes_of_splitting_noise_are_counted_in_steps(votes: tuple[int, .
         (complaint,) = _rule.complaints(counted, Claim(0, top, other / 16))
         assert f"the votes give {steps / 16!r}" in complaint
     assert _rule.complaints(counted, Claim(0, (top + 1) % 3, steps / 16))
+
+
+@pytest.mark.parametrize(
+    ("noise", "votes", "top", "side"),
+    # 2 (m + width - 1) and 2 (m + size - 1)^2 are at most v_A - v_c - [c < A]; the images have 6 x 16 pixels.
+    [
+        ({"name": "columns", "width": 1}, (16, 0, 0), 0, 8),
+        ({"name": "columns", "width": 1}, (0, 16, 0), 1, 7),
+        ({"name": "columns", "width": 4}, (16, 0, 0), 0, 5),
+        ({"name": "columns", "width": 4}, (12, 4, 0), 0, 1),
+        ({"name": "columns", "width": 4}, (4, 12, 0), 1, 0),
+        ({"name": "columns", "width": 4}, (8, 8, 0), 0, 0),
+        ({"name": "columns", "width": 16}, (16, 0, 0), 0, 0),
+        ({"name": "blocks", "size": 1}, (96, 0, 0), 0, 8),
+        ({"name": "blocks", "size": 1}, (94, 1, 1), 0, 7),
+        ({"name": "blocks", "size": 2}, (96, 0, 0), 0, 7),
+        ({"name": "blocks", "size": 2}, (2, 94, 0), 1, 6),
+        ({"name": "blocks", "size": 3}, (57, 39, 0), 0, 1),
+        ({"name": "blocks", "size": 3}, (39, 57, 0), 1, 0),
+        ({"name": "blocks", "size": 6}, (96, 0, 0), 0, 3),
+    ],
+)
+def test_exact_votes_of_windows_are_counted_in_sides_of_a_patch(
+    noise: dict, votes: tuple[int, ...], top: int, side: int
+) -> None:
+    counted = exact({**noise, "null": "multichannel", "fill": None}, votes, (2, 6, 16))
+    assert _rule.complaints(counted, Claim(0, top, float(side))) == []
+    for other in (side + 1, side - 1, side + 0.5, 16, 60):
+        (complaint,) = _rule.complaints(counted, Claim(0, top, float(other)))
+        assert f"the votes give {side}" in complaint
+    assert _rule.complaints(counted, Claim(0, (top + 1) % 3, float(side)))
+
+
+@pytest.mark.parametrize(
+    ("noise", "shape", "match"),
+    [
+        ({"name": "columns", "width": 17}, (1, 6, 16), "no more than an image has"),
+        ({"name": "columns", "width": 0}, (1, 6, 16), "no more than an image has"),
+        ({"name": "columns", "width": 2.0}, (1, 6, 16), "no more than an image has"),
+        ({"name": "blocks", "size": 4}, (1, 3, 6), "no more than an image has"),
+        ({"name": "columns", "width": 1}, (18,), "patches are of images"),
+        ({"name": "columns", "width": 1}, (1, 3, 2, 3), "patches are of images"),
+        ({"name": "columns", "width": 1}, (1, 18, 17), "n = 18; the noise has 17 realizations"),
+        ({"name": "blocks", "size": 1}, (1, 2, 8), "n = 18; the noise has 16 realizations"),
+    ],
+)
+def test_windows_that_cannot_be_are_refused(noise: dict, shape: tuple[int, ...], match: str) -> None:
+    count = 16 if shape == (1, 6, 16) else 18
+    with pytest.raises(RunError, match=match):
+        _complaints({**noise, "null": "multichannel", "fill": None}, (count, 0), shape)
+
+
+def _complaints(noise: dict, votes: tuple[int, ...], shape: tuple[int, ...]) -> list[str]:
+    counted = exact(noise, votes, shape)
+    return _rule.complaints(counted, Claim(0, 0, 0.0))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,9 @@ from noise_cases import draws
 from holdfast.errors import UsageError
 from holdfast.noises.ablation import Ablation
 from holdfast.noises.base import NOISES, AdditiveNoise, Noise, find_guarantee, guarantees_of, noise_names
+from holdfast.noises.blocks import Blocks
 from holdfast.noises.channel_flip import ChannelFlip
+from holdfast.noises.columns import Columns
 from holdfast.noises.gaussian import Gaussian
 from holdfast.noises.laplace import Laplace
 from holdfast.noises.lattice_gaussian import LatticeGaussian
@@ -37,6 +39,8 @@ CASES: dict[str, list[tuple[Noise, tuple[int, ...]]]] = {
     "uniform": [(Uniform(0.5), (1, 3, 3)), (Uniform(2.0), (2,))],
     "ablation": [(Ablation(3), (1, 3, 3)), (Ablation(2), (8,))],
     "partition": [(Partition(2), (1, 4, 4)), (Partition(1), (9,))],
+    "columns": [(Columns(2), (1, 4, 12)), (Columns(1), (3, 2, 7))],
+    "blocks": [(Blocks(2), (1, 9, 7)), (Blocks(1), (2, 3, 8))],
     "splitting": [(Splitting(0.25, levels=17), (1, 4, 4)), (Splitting(0.3), (5,))],
     "channel-flip": [(ChannelFlip(0.8, levels=3), (1, 3, 3)), (ChannelFlip(0.8, levels=2), (2, 1, 5))],
     "uniform-flip": [(UniformFlip(0.8, levels=3), (1, 3, 3)), (UniformFlip(0.8, levels=2), (12,))],
@@ -58,6 +62,11 @@ def inputs(noise: Noise, shape: tuple[int, ...]) -> np.ndarray:
 
 def case_of(noise: Noise, shape: tuple[int, ...], theorem: str, top: float, rival: float | None) -> WorstCase:
     return find_worst_case(noise, inputs(noise, shape), top, rival, theorem)
+
+
+def arc(marked: np.ndarray) -> int:
+    """The least length of a range of places that holds all marked ones and may go on at the other end."""
+    return min(int(np.flatnonzero(np.roll(marked, k)).max(initial=-1)) + 1 for k in range(len(marked)))
 
 
 def test_every_theorem_of_every_noise_has_a_worst_case() -> None:
@@ -152,6 +161,7 @@ def test_the_size_of_a_change_is_that_of_the_norm() -> None:
         "L2": lambda d: math.sqrt((d**2).sum()),
         "Linf": lambda d: np.abs(d).max(),
         "L0": lambda d: float(np.count_nonzero(d.reshape(d.shape[0], -1).any(axis=0) if d.ndim > 1 else d)),
+        "patch": lambda d: float(max(arc(d.any(axis=(0, 2))), arc(d.any(axis=(0, 1))))),
     }
     for noise, shape, theorem, top, rival in ALL:
         case = case_of(noise, shape, theorem, top, rival)
@@ -252,6 +262,7 @@ def test_the_quantile_theorem_holds_for_changes_of_several_values() -> None:
         (Uniform(1.0), 0.9, None, "overlap_linf", np.arange(1.0, 5.0), "same amount"),
         (Ablation(2, null="mean", fill=(0.5,)), 0.9, None, None, None, "multichannel"),
         (Ablation(2), 0.9, None, None, np.ones(3), "shape of the input"),
+        (Columns(2, null="mean", fill=(0.5,)), 0.9, None, None, None, "multichannel"),
         (Splitting(0.5), 0.9, None, None, np.ones(4), "changes 4"),
         (Splitting(4.0, levels=17), 0.9, None, None, None, "of the 128 offsets"),
     ],

@@ -113,7 +113,7 @@ def _version() -> str:
 def _curve_layers(alt: Any, lines: Sequence[Curve], colour: Any, legend: Any, interactive: bool) -> list[Any]:
     """The bands and the curves, and, if `interactive`, a point with its numbers under the pointer."""
     norm = lines[0].norm
-    axis = alt.Axis(values=_whole_ticks(_end(lines)), format="d") if norm is Norm.L0 else alt.Undefined
+    axis = alt.Axis(values=_whole_ticks(_end(lines)), format="d") if norm.whole else alt.Undefined
     x = alt.X("start:Q", title=axis_title(norm), scale=alt.Scale(domain=[0, _end(lines)], nice=False), axis=axis)
     y = alt.Y("accuracy:Q", title="certified accuracy", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"))
     dash_range = [list(DASHES[number % len(DASHES)]) for number in range(len(lines))]
@@ -206,7 +206,7 @@ def _whole_ticks(end: float) -> list[int]:
 
 
 def _axis_format(norm: Norm) -> str:
-    return "d" if norm is Norm.L0 else ".3~f"
+    return "d" if norm.whole else ".3~f"
 
 
 def _theme() -> dict[str, Any]:

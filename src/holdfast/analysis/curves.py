@@ -69,7 +69,7 @@ class Curve:
     @property
     def whole(self) -> bool:
         """Whether the radii are whole numbers, and few enough to mark each."""
-        return self.norm is Norm.L0 and len(self.steps) <= _MOST_MARKED
+        return self.norm.whole and len(self.steps) <= _MOST_MARKED
 
     def points(self) -> list[tuple[float, float, str]]:
         """Published certified accuracies up to the end of the axis: radius, share and citation."""
@@ -139,7 +139,7 @@ def _steps(radii: list[float], norm: Norm, alpha: float, attainable: float, most
 
     reached = [value for value in radii if value > -math.inf]
     last = max([attainable, *reached[-1:]])
-    if norm is Norm.L0:
+    if norm.whole:
         end = math.floor(last) + 1
         # For very large inputs, list only the radii at which the share changes and the ones after them.
         changes = {0, end, *(int(value) for value in reached), *(int(value) + 1 for value in reached)}

@@ -67,16 +67,16 @@ def probabilities(lower: float, upper: float) -> str:
 
 
 def radius(norm: Norm, value: float | None, digits: int | None = None) -> str:
-    """A certified radius rounded down: whole pixels in L0, else three decimals; N/A for None or minus infinity."""
+    """A certified radius rounded down: whole pixels, or three decimals; N/A for None or minus infinity."""
     if value is None or value == -math.inf:
         return NOT_AVAILABLE
-    places = (0 if norm is Norm.L0 else 3) if digits is None else digits
+    places = (0 if norm.whole else 3) if digits is None else digits
     return show_down(value, places)
 
 
 def mean_radius(norm: Norm, value: float) -> str:
-    """An average radius rounded down; in L0 it need not be whole."""
-    return radius(norm, value, 2 if norm is Norm.L0 else 3)
+    """An average radius rounded down; of counted pixels it need not be whole."""
+    return radius(norm, value, 2 if norm.whole else 3)
 
 
 def threshold(value: float) -> str:
@@ -91,4 +91,4 @@ def draws(most: int, mean: float | None) -> str:
 
 def with_unit(norm: Norm, text: str) -> str:
     """A radius with its unit: `0.25 input units`, `1 pixel`."""
-    return f"{text} {norm.unit.removesuffix('s') if text == '1' else norm.unit}"
+    return f"{text} {norm.unit.replace('pixels', 'pixel').removesuffix('s') if text == '1' else norm.unit}"

@@ -58,7 +58,7 @@ def write_gap_plot(gap: Gap, out: Path, subset: str) -> None:
         axes.set_ylabel("accuracy")
         axes.set_xlim(0.0, end)
         axes.set_ylim(0.0, 1.0)
-        if gap.norm is Norm.L0:
+        if gap.norm.whole:
             axes.xaxis.get_major_locator().set_params(integer=True)
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%")
         axes.grid(alpha=0.25, linewidth=0.6)

@@ -116,7 +116,7 @@ def gap(attack: AttackRun, run: CertifiedRun | None) -> Gap:
 
 
 def _whole(norm: Norm, budget: float) -> float:
-    return float(math.floor(budget)) if norm is Norm.L0 and budget < math.inf else budget
+    return float(math.floor(budget)) if norm.whole and budget < math.inf else budget
 
 
 def same_inputs(attack: AttackRun, run: CertifiedRun) -> CertifiedRun:
@@ -148,7 +148,7 @@ def attack_steps(records: Sequence[AttackRecord], norm: Norm) -> tuple[Step, ...
 
     found = [value for value in magnitudes if value < math.inf]
     starts = sorted({0.0, *found})
-    if norm is Norm.L0:
+    if norm.whole:
         starts = [float(whole) for whole in range(int(starts[-1]) + 1)]
     return tuple(Step(start, start, share(sum(value > start for value in magnitudes))) for start in starts)
 

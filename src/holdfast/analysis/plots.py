@@ -13,7 +13,6 @@ from holdfast.analysis.curves import DASHES, PALETTE, axis_title, curves, distin
 from holdfast.analysis.wording.imported import claims
 from holdfast.errors import UsageError
 from holdfast.outputs import whole_file
-from holdfast.types import Norm
 from holdfast.visible import visible, visible_lines
 
 if TYPE_CHECKING:
@@ -194,7 +193,7 @@ def _lay_out(axes: Any, lines: Sequence[Curve], *, marked: bool = True) -> None:
     axes.set_ylabel("certified accuracy", color=_INK)
     axes.set_ylim(0.0, 1.0)
     axes.set_xlim(0.0, max(_right_end(line) for line in lines))
-    if lines[0].norm is Norm.L0:
+    if lines[0].norm.whole:
         axes.xaxis.get_major_locator().set_params(integer=True)
     axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%")
     axes.grid(alpha=0.25, linewidth=0.6)

@@ -24,7 +24,7 @@ def default_radii(norm: Norm, attainable: float | None) -> tuple[float, ...]:
     """
     if attainable is None or attainable <= 0.0:
         return (0.0,)
-    if norm is Norm.L0:
+    if norm.whole:
         doubled = [float(2**power) for power in range(64) if 2**power <= attainable]
         return (0.0, *doubled)
     step = next((step for step in _STEPS if 2 <= attainable / step < _MOST), attainable / (_MOST - 1))

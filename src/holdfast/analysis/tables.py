@@ -23,6 +23,12 @@ Table = tuple[list[str], list[list[str]]]
 P_A = f"p_A {'/'.join(map(str, SHOWN))}%"
 _WIDTH = 80
 
+# What the unit of a radius counts.
+_COUNTED = {
+    Norm.L0: ": a pixel is a position with all its channels, or a feature",
+    Norm.PATCH: ": of a square patch, anywhere in the image",
+}
+
 
 def table_rows(summaries: Sequence[Summary], intervals_apart: bool = False) -> Table:
     """Header and rows of strings, one row for each run.
@@ -78,7 +84,7 @@ def caption(summaries: Sequence[Summary]) -> str:
         sentences.insert(0, f"Subset: {summaries[0].subset}.")
     sentences[:0] = claims((summary.run, summary.claimed) for summary in summaries)
     for norm in sorted({summary.norm for summary in summaries}):
-        counted = ": a pixel is a position with all its channels, or a feature" if Norm(norm) is Norm.L0 else ""
+        counted = _COUNTED.get(Norm(norm), "")
         sentences.append(f"{norm} radii are in {Norm(norm).unit}, rounded down{counted}.")
     for noise, condition in sorted({(summary.noise, summary.condition) for summary in summaries if summary.condition}):
         sentences.append(f"{noise}: as long as {condition}.")

@@ -197,7 +197,7 @@ class Attack(Named, ABC):
 
     def check(self, target: Target) -> None:
         """Raise UsageError if the attack cannot attack this target."""
-        if self.measure is Norm.L0:
+        if self.measure.whole:
             refuse_channels_last(f"the attack {self.name!r}", target.shape, TRANSPOSE)
         if self.needs > target.gives:
             able = [name for name, known in ATTACKS.all().items() if known.needs <= target.gives]

@@ -15,6 +15,7 @@ from holdfast.types import Norm
 # this share of the input, which matters for small budgets.
 _ROUNDING, _UNIT = 1e-4, 2.0**-23
 _DOUBLINGS = 12
+_AXES_OF_A_PATCH = 2
 
 
 def distance(x: Tensor, other: Tensor, norm: Norm) -> float:
@@ -23,7 +24,8 @@ def distance(x: Tensor, other: Tensor, norm: Norm) -> float:
     Args:
         x: an input.
         other: another input.
-        norm: L0 counts pixels; all channels of a pixel count as one, and features of tabular data are pixels.
+        norm: L0 counts pixels; all channels of a pixel count as one, and features of tabular data are pixels. That of a
+            patch is its side (`patch_side`).
     """
     difference = other.detach().double() - x.detach().double()
     if norm is Norm.L0:
@@ -32,6 +34,8 @@ def distance(x: Tensor, other: Tensor, norm: Norm) -> float:
         return float(difference.abs().sum())
     if norm is Norm.L2:
         return float(torch.linalg.vector_norm(difference))
+    if norm is Norm.PATCH:
+        return float(patch_side(x, other))
     return float(difference.abs().max())
 
 
@@ -41,12 +45,36 @@ def changed_pixels(x: Tensor, other: Tensor) -> Tensor:
     return differs.any(dim=0) if x.ndim > 1 else differs
 
 
+def patch_side(x: Tensor, other: Tensor) -> int:
+    """The side of the smallest square that holds all pixels in which two images `(channels, height, width)` differ.
+
+    The square may reach beyond an edge and go on at the opposite one.
+
+    Raises:
+        UsageError: the inputs are no images.
+    """
+    differs = changed_pixels(x, other)
+    if differs.ndim != _AXES_OF_A_PATCH:
+        raise UsageError(f"patches are of images (channels, height, width), got inputs of shape {tuple(x.shape)}")
+    return max(_covered(differs.any(dim=1).tolist()), _covered(differs.any(dim=0).tolist()))
+
+
+def _covered(marked: list[bool]) -> int:
+    """The length of the shortest arc of a circle of places that holds all marked ones."""
+    places = [place for place, here in enumerate(marked) if here]
+    if not places:
+        return 0
+    following = [*places[1:], places[0] + len(marked)]
+    # All places but the longest gap between two that follow each other.
+    return len(marked) - max(after - before - 1 for before, after in zip(places, following, strict=True))
+
+
 def within(x: Tensor, other: Tensor, norm: Norm, budget: float) -> Tensor | None:
     """`other` if it is within `budget` of `x`, moved by no more than rounding; None if it is further off."""
     found = distance(x, other, norm)
     if found <= budget:
         return other
-    if norm is Norm.L0 or not found <= budget * (1.0 + _ROUNDING) + _UNIT * distance(torch.zeros_like(x), other, norm):
+    if norm.whole or not found <= budget * (1.0 + _ROUNDING) + _UNIT * distance(torch.zeros_like(x), other, norm):
         return None
     # Remove twice the excess, and more as long as rounding puts the result outside again.
     excess = (found - budget) / found + 2.0**-23
@@ -82,6 +110,6 @@ def check_budget(norm: Norm, budget: float) -> float:
             f"the budget of an attack must be a number above 0 in {norm.unit}, got {budget!r}: with no change allowed "
             "there is nothing to search. `holdfast predict` shows the answers for unchanged inputs"
         )
-    if norm is Norm.L0 and budget != math.inf and budget != int(budget):
-        raise UsageError(f"an L0 budget must be a whole number of pixels, got {budget!r}")
+    if norm.whole and budget != math.inf and budget != int(budget):
+        raise UsageError(f"a budget in {norm.value} must be a whole number of pixels, got {budget!r}")
     return float(budget)

@@ -58,7 +58,7 @@ class SmoothedTarget(Target):
         module: the base classifier as a torch module in eval mode, for gradients; None for no gradients. It may
             compute at another precision than `classifier`.
         search_alpha: in (0, 1), at least alpha.
-        soft_samples: noisy copies that `logits` averages.
+        soft_samples: noisy copies that `logits` averages, or all there are where these are fewer.
         seed: of the noise.
         device: on which to compute.
         batch_size: noisy copies per batch; if None, the fastest number is found during the work.
@@ -207,7 +207,13 @@ class SmoothedTarget(Target):
         if self.module is None or not self.smooth:
             return super()._logits(x)
         if self._draws is None:
-            self._draws = self.noise.draw(x[0].detach(), Draws(self.seed, 0, Stream.ATTACK, self.soft_samples))
+            one, count = x[0].detach(), self.noise.realizations(self.shape)
+            # All realizations, where they are no more than samples would be drawn.
+            self._draws = (
+                self.noise.enumerate(one, 0, count)
+                if self.exhaustive and count is not None and count <= self.soft_samples
+                else self.noise.draw(one, Draws(self.seed, 0, Stream.ATTACK, self.soft_samples))
+            )
         draws = self._draws
         return soft_smoothed(torch.stack([self._noisy_logits(each, draws) for each in x]))
 

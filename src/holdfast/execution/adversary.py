@@ -18,7 +18,6 @@ from holdfast.errors import AttackError, RunError, UsageError
 from holdfast.store.adversarials import hashed
 from holdfast.store.attack import ABSTAINS, AttackRecord
 from holdfast.store.attack_manifest import AttackManifest
-from holdfast.types import Norm
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -127,7 +126,7 @@ class Adversary:
 
     def _whole(self, budget: float) -> float:
         """Without a part of a pixel: what is within 1.5 times 5 pixels is within 7."""
-        return float(math.floor(budget)) if self.attack.measure is Norm.L0 and budget != math.inf else budget
+        return float(math.floor(budget)) if self.attack.measure.whole and budget != math.inf else budget
 
     def _target_class(self, reference: int | None) -> int | None:
         target_class = self.manifest.wanted

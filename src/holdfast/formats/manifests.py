@@ -235,7 +235,7 @@ class AttackManifest(_Manifest, kw_only=True):
 
     format: Literal[1]
     attack: NamedEntry
-    norm: Literal["L0", "L1", "L2", "Linf"]
+    norm: Literal["L0", "L1", "L2", "Linf", "patch"]
     budgets: Budgets
     wanted: Label | Literal["next"] | None
     restarts: Positive

@@ -69,6 +69,18 @@ class _Splitting(_Named, tag="splitting"):
     shift: Annotated[int, Meta(ge=0, lt=2**32)]
 
 
+class _Columns(_Named, tag="columns"):
+    width: Positive
+    null: _Null
+    fill: _Fill
+
+
+class _Blocks(_Named, tag="blocks"):
+    size: Positive
+    null: _Null
+    fill: _Fill
+
+
 class _Fixed(_Named, tag="fixed"):
     n: Samples
     alpha: Alpha
@@ -113,7 +125,7 @@ class _Other(Struct):
 
 _NOISES: tuple[type[_Named], ...] = (
     _Gaussian, _LatticeGaussian, _Laplace, _Uniform, _UniformFlip, _ChannelFlip, _Ablation, _Partition,
-    _Splitting,
+    _Splitting, _Columns, _Blocks,
 )  # fmt: skip
 _ESTIMATORS: tuple[type[_Named], ...] = (_Fixed, _Looks, _EProcess, _Exact, _Proved)
 

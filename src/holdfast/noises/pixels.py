@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from holdfast.errors import UsageError
 from holdfast.noises.base import guarantees_of
-from holdfast.types import Norm
 
 if TYPE_CHECKING:
     from holdfast.noises.base import Noise, Shape
@@ -30,7 +29,7 @@ def check_layout(layout: str | None) -> str | None:
 
 def counts_pixels(noise: Noise) -> bool:
     """Whether a guarantee of the noise is in pixels, so that the channel axis must be known."""
-    return any(theorem.norm is Norm.L0 for theorem in guarantees_of(noise))
+    return any(theorem.norm.whole for theorem in guarantees_of(noise))
 
 
 def looks_channels_last(shape: Shape) -> bool:

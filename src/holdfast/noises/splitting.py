@@ -22,7 +22,7 @@ from holdfast.noises.base import (
     pixel_count,
     votes_ahead,
 )
-from holdfast.noises.subsets import random_subsets
+from holdfast.noises.subsets import random_places
 from holdfast.plain import plain
 from holdfast.stats.rounding import float_below
 from holdfast.types import ClassBounds, Norm
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 _MOST_OFFSETS = 2**17
 # The width of a cell is a whole number of steps if it is this close to one: half_width = 64/255 is meant as 128 steps.
 _WHOLE = Fraction(1, 10**9)
-# Cells of the table with which offsets are drawn, for one part of the draws.
-_TABLE = 2**22
 # Bytes of the hash behind the shift of one value.
 _SHIFT_BYTES = 8
 
@@ -98,12 +96,7 @@ class Splitting(Noise):
 
     def draw(self, x: Tensor, draws: Draws) -> Tensor:
         """Offsets `(len(draws),)`, int64, each equally likely."""
-        found = x.new_empty(len(draws)).long()
-        size, position = max(1, _TABLE // self.offsets), 0
-        for part in draws.parts(size):
-            found[position : position + len(part)] = random_subsets(x, part, self.offsets, 1).squeeze(1)
-            position += len(part)
-        return found
+        return random_places(x, draws, self.offsets)
 
     def realizations(self, shape: Shape) -> int:
         """The offsets."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # Bits of a random word.
 _BITS = 32
 _WORD = 2**_BITS
+# Cells of the table with which single places are drawn, for one part of the draws.
+_TABLE = 2**22
 # A row of places is so long that it has too few different ones with a probability of about 1e-3 at most.
 _DEVIATIONS = 3.5
 _TOO_SHORT = 1e-3
@@ -53,6 +55,15 @@ def random_subsets(x: Tensor, draws: Draws, size: int, k: int) -> Tensor:
 
     draws.write(places, "subsets", (addressof(how),), otherwise)
     return places
+
+
+def random_places(x: Tensor, draws: Draws, size: int) -> Tensor:
+    """One of the places 0..size - 1 for each draw, int64 `(len(draws),)`, each equally likely; in parts, for memory."""
+    found, position = x.new_empty(len(draws)).long(), 0
+    for part in draws.parts(max(1, _TABLE // size)):
+        found[position : position + len(part)] = random_subsets(x, part, size, 1).squeeze(1)
+        position += len(part)
+    return found
 
 
 def _on_processor(x: Tensor, draws: Draws, size: int, k: int, *, leave_out: bool) -> Tensor:

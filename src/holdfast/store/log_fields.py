@@ -78,7 +78,7 @@ def truth(text: str) -> bool | None:
 
 def least_meant(text: str, norm: Norm) -> float:
     """The smallest radius that the decimal `text` can stand for, were it rounded to nearest; no count of pixels is."""
-    if norm is Norm.L0:
+    if norm.whole:
         return float(text)
     mantissa, _, exponent = text.strip(BLANK).lower().partition("e")
     digits = len(mantissa.partition(".")[2]) - int(exponent or 0)

@@ -335,9 +335,9 @@ def _claim(path: Path, number: int, row: dict[str, str], norm: Norm) -> ClaimRec
             f"{path}, line {number}: classes are numbers from 0 to {MOST_CLASSES - 1:,}, and predict is one of them "
             f"or -1 (abstain); found {row}"
         )
-    if norm is Norm.L0 and not claim.radius.is_integer():
+    if norm.whole and not claim.radius.is_integer():
         raise DataError(
-            f"{path}, line {number} has the radius {row['radius'].strip(BLANK)}; a radius in L0 is a whole number of "
-            "pixels. Name the noise that the log was made with, or repair the line"
+            f"{path}, line {number} has the radius {row['radius'].strip(BLANK)}; a radius in {norm.value} is a whole "
+            "number of pixels. Name the noise that the log was made with, or repair the line"
         )
     return claim

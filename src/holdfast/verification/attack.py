@@ -65,7 +65,7 @@ class AttackFiles:
 
     Attributes:
         folder: folder of the attack.
-        norm: norm of its distances: L0, L1, L2 or Linf.
+        norm: norm of its distances: L0, L1, L2, Linf or patch.
         n: votes of each answer; 0 without noise.
         shape: shape of one input.
         low: smallest value of an input.
@@ -305,7 +305,11 @@ def _contradicts(record: Mapping[str, Any]) -> bool:
 
 
 def _distance(norm: str, shape: tuple[int, ...], x: Sequence[float], other: Sequence[float]) -> float:
-    """The distance of two inputs; in L0 all channels of a pixel count as one."""
+    """The distance of two inputs; all channels of a pixel count as one.
+
+    The size of a patch is the side of the smallest square that holds all changed pixels, on the circle of rows and on
+    that of columns.
+    """
     changes = [abs(second - first) for first, second in zip(x, other, strict=True)]
     if norm == "Linf":
         return max(changes)
@@ -314,7 +318,22 @@ def _distance(norm: str, shape: tuple[int, ...], x: Sequence[float], other: Sequ
     if norm == "L2":
         return math.sqrt(math.fsum(change * change for change in changes))
     pixels = math.prod(shape[1:]) if len(shape) > 1 else shape[0]
-    return float(sum(any(changes[pixel::pixels]) for pixel in range(pixels)))
+    differs = [any(changes[pixel::pixels]) for pixel in range(pixels)]
+    if norm == "L0":
+        return float(sum(differs))
+    height, width = shape[1:]
+    rows = [any(differs[row * width : (row + 1) * width]) for row in range(height)]
+    return float(max(_arc(rows), _arc([any(differs[column::width]) for column in range(width)])))
+
+
+def _arc(marked: list[bool]) -> int:
+    """The least number of places in a row, on a circle, among which all marked ones are."""
+    twice = marked + marked
+    return next(
+        length
+        for length in range(len(marked) + 1)
+        if any(sum(twice[first : first + length]) == sum(marked) for first in range(len(marked)))
+    )
 
 
 def _float32(value: float) -> float:

@@ -76,9 +76,24 @@ def realizations(noise: Noise, shape: Shape) -> int:
         return -(-d // int(noise["k"]))
     if name == "splitting":
         return offsets(noise)
+    if name in ("columns", "blocks"):
+        height, width = image(shape)
+        return width if name == "columns" else height * width
     raise RunError(
-        f"verify knows exact votes under the noises ablation, partition and splitting, the manifest has {name!r}"
+        "verify knows exact votes under the noises ablation, partition, splitting, columns and blocks, the manifest "
+        f"has {name!r}"
     )
+
+
+def image(shape: Shape) -> tuple[int, int]:
+    """Height and width of an image.
+
+    Raises:
+        RunError: the shape is not that of (channels, height, width).
+    """
+    if len(shape) != 3 or min(shape) < 1:
+        raise RunError(f"patches are of images (channels, height, width), the manifest has inputs of shape {shape}")
+    return shape[1], shape[2]
 
 
 def offsets(noise: Noise) -> int:
@@ -100,10 +115,35 @@ def touched(radius: int, noise: Noise, shape: Shape) -> int:
     """How many realizations a change of `radius` pixels, or under splitting noise steps of the grid, can meet.
 
     A pixel is in one block of a partition. A step moves one value over one place where a cut can lie, and a cut lies
-    there for one offset.
+    there for one offset. Of bands of columns and of blocks, `radius` is the side of a square patch, which touches those
+    that begin at one of its pixels or less than their own size before it, on the circle of columns (and rows).
     """
+    if noise.get("name") in ("columns", "blocks"):
+        return windows_touched(radius, noise, shape)
     counted = noise.get("name") in ("partition", "splitting")
     return radius if counted else sets_touched(pixel_count(shape), noise["k"], radius)
+
+
+def windows_touched(side: int, noise: Noise, shape: Shape) -> int:
+    """How many bands, or blocks, show a pixel of a square patch: counted, one by one, on one axis.
+
+    Raises:
+        RunError: a band or a block is larger than the image, or its size is no whole number of pixels.
+    """
+    height, width = image(shape)
+    name = noise.get("name")
+    size = noise["width"] if name == "columns" else noise["size"]
+    if type(size) is not int or not 1 <= size <= (width if name == "columns" else min(height, width)):
+        raise RunError(f"{name} keep 1 pixel at least and no more than an image has, the manifest has {size!r}")
+    across = _begins(side, size, width)
+    return across if name == "columns" else across * _begins(side, size, height)
+
+
+@lru_cache(maxsize=4096)
+def _begins(side: int, size: int, length: int) -> int:
+    """At how many places of a circle a window can begin that shares a place with the first `side` ones."""
+    patch = set(range(min(side, length)))
+    return sum(any((begin + step) % length in patch for step in range(size)) for begin in range(length))
 
 
 def leads(radius: int, noise: Noise, shape: Shape, bounds: Bounds) -> bool:

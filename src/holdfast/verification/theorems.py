@@ -174,6 +174,15 @@ class Pixels(Counted):
 
 
 @dataclass(frozen=True)
+class Sides(Pixels):
+    """A theorem about square patches: it counts the pixels of a side."""
+
+    def limit(self, noise: Noise, shape: Shape) -> int:
+        """The longer side of the image."""
+        return max(pixels.image(shape))
+
+
+@dataclass(frozen=True)
 class Steps(Counted):
     """A theorem that counts steps 1/(levels - 1) of the grid of the inputs."""
 
@@ -304,6 +313,8 @@ _THEOREMS: dict[tuple[Any, str], Theorem] = {
     ("ablation", "levine"): Pixels(pixels.leads),
     ("partition", "partition"): Pixels(pixels.leads),
     ("splitting", "splitting"): Steps(pixels.leads),
+    ("columns", "columns"): Sides(pixels.leads),
+    ("blocks", "blocks"): Sides(pixels.leads),
     ("uniform-flip", "lee"): Pixels(pixels.lee, pixels.MOST_FLIPS),
     ("channel-flip", "lee_channels"): Pixels(pixels.lee_channels, pixels.MOST_FLIPS),
 }

@@ -158,7 +158,7 @@ def find_worst_case(
         theorem: name of the guarantee; None for the noise's default.
         direction: of the change, with the shape of `x`; None for one in which the theorem is tight. In L2 any one; in
             L1 and on a grid a single value; in Linf all values by the same amount, up or down; in L0 the pixels that
-            are not 0, in the order of their size, largest first.
+            are not 0, in the order of their size, largest first; of a patch, the largest is its upper left corner.
 
     Raises:
         UsageError: no worst case is known, the probabilities are none, or the theorem has another worst direction.

@@ -12,7 +12,7 @@ import numpy as np
 from holdfast.errors import UsageError
 from holdfast.noises.ablation import Ablation
 from holdfast.noises.base import pixel_count
-from holdfast.noises.masking import channel_count
+from holdfast.noises.masking import MaskingNoise, channel_count
 from holdfast.noises.partition import Partition
 from holdfast.stats.rounding import float_above, float_below
 from holdfast.types import ClassBounds
@@ -154,7 +154,7 @@ def ablation(
     p_rival: float,
 ) -> Sets:
     """Any pixels; the top class has the next possible probability from `p_top` on."""
-    _check_encoding(noise)
+    check_encoding(noise)
     order = pixel_order(x, direction)
     top, rival = possible_votes(noise.realizations(x.shape), p_top, p_rival)
     total = noise.realizations(x.shape)
@@ -172,7 +172,7 @@ def partition(
     p_rival: float,
 ) -> Blocks:
     """Pixels of different blocks; all votes are known, and the top class, with the lowest index, wins ties."""
-    _check_encoding(noise)
+    check_encoding(noise)
     blocks, total = noise.blocks(x.shape), noise.realizations(x.shape)
     preferred = pixel_order(x, direction).tolist()
     # One pixel of each block first.
@@ -202,7 +202,8 @@ def pixel_order(x: NDArray[np.float64], direction: NDArray[np.float64] | None) -
     return order
 
 
-def _check_encoding(noise: Ablation | Partition) -> None:
+def check_encoding(noise: MaskingNoise) -> None:
+    """Raise UsageError if hidden pixels may look like kept ones."""
     if noise.null != "multichannel":
         raise UsageError(
             "the worst case tells a hidden pixel from a kept one; with null='mean' they may be equal. Take "

@@ -81,4 +81,4 @@ class ImportedRun(SmoothedRun):
 
 def limit_known(data: DataManifest, norm: Norm) -> bool:
     """Whether the largest radius that n and alpha allow can be computed: in L0 it depends on the input shape."""
-    return norm is not Norm.L0 or data.shape_known
+    return not norm.whole or data.shape_known

@@ -121,6 +121,11 @@ def adversary(norm: Norm, space: tuple[float, float] | None) -> str:
             "The adversary may change some pixels of the input to any values; the radius is the number of changed "
             "pixels. All colour channels of a pixel count as one; for tabular data, a pixel is a feature."
         )
+    if norm is Norm.PATCH:
+        return (
+            "The adversary may change all pixels within one square patch, anywhere in the image and to any values; the "
+            "radius is the side of the square in pixels. The square may go on at the opposite edge."
+        )
     span = "" if space is None else f", where every value lies between {space[0]:g} and {space[1]:g}"
     return (
         f"The adversary may change every value of the input a little; the radius is the {norm.value} norm of the "
@@ -161,6 +166,9 @@ def _every_change(norm: Norm, radius: float) -> str:
     size = formats.with_unit(norm, formats.threshold(radius))
     if norm is Norm.L0:
         return f"every change of {'' if radius == 1 else 'up to '}{size}, whatever the new values"
+    if norm is Norm.PATCH:
+        side = formats.threshold(radius)
+        return f"every change within a square patch of {side} x {side} pixels, anywhere and whatever the new values"
     return f"every change of {norm.value} norm up to {size}"
 
 

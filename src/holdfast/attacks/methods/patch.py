@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from holdfast.attacks.base import Attack, check_above_zero, check_whole
+from holdfast.attacks.base import Attack, check_above_zero, check_norm, check_whole
 from holdfast.attacks.descent import descend
 from holdfast.attacks.target import Access
 from holdfast.errors import UsageError
@@ -31,8 +31,8 @@ _DIMENSIONS = 3
 class Patch(Attack):
     """Optimize the content of a square at random places, put it where it does most, and optimize it there.
 
-    The budget is the area of the square in pixels: 25 allows a side of 5. The side is the whole part of its root, and
-    at most that of the image.
+    In L0 the budget is the area of the square in pixels: 25 allows a side of 5, the whole part of its root. With
+    `norm=patch` it is the side. The side is at most that of the image. The square lies within the image.
 
     Args:
         steps: steps of Adam at random places, and at each place after that.
@@ -40,11 +40,12 @@ class Patch(Attack):
         samples: random places in each step.
         places: most places at which the square is tried, on an even grid.
         tries: of these, the best ones at which it is optimized again, one after the other.
+        norm: "l0" or "patch".
     """
 
     name: ClassVar[str] = "patch"
     needs = Access.GRADIENTS
-    norms = (Norm.L0,)
+    norms = (Norm.L0, Norm.PATCH)
     minimizes = False
     source = "Brown et al. 2017; own code"
     steps: int = 50
@@ -52,8 +53,10 @@ class Patch(Attack):
     samples: int = 16
     places: int = 256
     tries: int = 4
+    norm: str = "l0"
 
     def __post_init__(self) -> None:
+        check_norm(self, self.norm)
         for name in ("steps", "samples", "places", "tries"):
             check_whole(name, getattr(self, name))
         check_above_zero("step_size", self.step_size)
@@ -65,7 +68,8 @@ class Patch(Attack):
 
     def search(self, problem: Problem) -> Tensor | None:
         """Optimize everywhere, then at the best places."""
-        side = min(math.isqrt(int(problem.budget)), *problem.x.shape[-2:])
+        budget = int(problem.budget)
+        side = min(budget if problem.norm is Norm.PATCH else math.isqrt(budget), *problem.x.shape[-2:])
         generator = problem.generator()
         content = torch.rand((1, problem.x.shape[1], side, side), generator=generator, device=problem.x.device)
         content = problem.target.low + content * (problem.target.high - problem.target.low)
