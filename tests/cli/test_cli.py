@@ -392,7 +392,12 @@ def test_until_radius_stops_early_and_says_what_was_saved(call: Call, models: Pa
     options = [argument for argument in CERTIFY if argument not in ("--n", 200)]
     base = ["certify", "--model", models / "gaussian.safetensors", *options, "--n", 2000]
     assert call(*base, "--out", tmp_path / "fixed")[0] == 0
-    for name, extra in (("looks", (".1,.3",)), ("eprocess", (".3", "--estimator", "eprocess"))):
+    asked = {
+        "looks": (".1,.3",),
+        "bets": (".1,.3", "--estimator", "bets"),
+        "eprocess": (".3", "--estimator", "eprocess"),
+    }
+    for name, extra in asked.items():
         code, out, err = call(*base, "--out", tmp_path / name, "--until-radius", *extra)
         assert (code, err) == (0, "")
         assert "of 2000" in out
@@ -408,7 +413,7 @@ def test_until_radius_stops_early_and_says_what_was_saved(call: Call, models: Pa
     code, _, err = call(*base, "--out", tmp_path / "x", "--until-radius", ".1,.3", "--estimator", "eprocess")
     assert (code, "an e-process decides one radius" in err) == (2, True)
     code, _, err = call(*base, "--out", tmp_path / "x", "--until-radius", ".1", "--estimator", "sprt")
-    assert (code, "an estimator is auto, exact, fixed, looks, eprocess; got 'sprt'" in err) == (2, True)
+    assert (code, "an estimator is auto, exact, fixed, looks, bets, eprocess; got 'sprt'" in err) == (2, True)
 
 
 def test_until_precision_comes_within_the_share_that_was_asked_for(call: Call, models: Path, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ from holdfast.verification.rules import Claim, Votes, look_sizes, rule_of, total
 from holdfast.verification.run import RunFiles, Verification, check_claims, check_files
 from holdfast.verification.theorems import Steps, find_theorem
 
-ESTIMATORS = ("fixed", "looks", "eprocess")
+ESTIMATORS = ("fixed", "looks", "bets", "eprocess")
 
 
 # --- Clopper-Pearson -------------------------------------------------------------------------------------------------
@@ -585,7 +585,11 @@ def test_records_that_the_procedure_cannot_have_written(tmp_path: Path, change: 
 
 
 def test_looks_and_bets_stop_where_they_may(tmp_path: Path) -> None:
-    for name, allowed, odd in (("looks", [30, 45, 1000], [29, 46, 1001]), ("eprocess", [30, 60, 1000], [29, 31, 1001])):
+    for name, allowed, odd in (
+        ("looks", [30, 45, 1000], [29, 46, 1001]),
+        ("bets", [30, 600, 630, 661, 1000], [29, 31, 660, 693, 1001]),
+        ("eprocess", [30, 60, 1000], [29, 31, 1001]),
+    ):
         folder = tmp_path / name
         made(folder, promised("cohen", rule(name, "cohen"), 1))
         record = json.loads((folder / RECORDS).read_text())
