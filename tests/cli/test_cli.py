@@ -90,6 +90,25 @@ def test_the_same_command_resumes_with_the_recorded_seed(call: Call, models: Pat
     assert read_run(tmp_path / "run").records == expected
 
 
+def test_bets_resume_in_the_middle_and_are_verified_to_the_last_vote(call: Call, models: Path, tmp_path: Path) -> None:
+    """Their stakes follow the selection votes: a resumed run, verify and a replay find them in the records."""
+    model, run = models / "gaussian.safetensors", tmp_path / "run"
+    options = [argument for argument in CERTIFY if argument not in ("--n", 200)]
+    command = ["certify", "--model", model, "--out", run, *options, "--n", 2000, "--until-radius", ".1,.3"]
+    assert call(*command, "--estimator", "bets")[0] == 0
+    expected = read_run(run)
+    assert expected.manifest.estimator["selection_share"] == 0.8
+    assert len({record.estimation.total for record in expected.records}) > 1
+    (run / RECORDS).write_bytes((run / RECORDS).read_bytes()[:1000])
+    assert call(*command, "--estimator", "bets")[0] == 0
+    assert read_run(run).records == expected.records
+    code, out, _ = call("verify", run, "--model", model, "--data", "digits", "--replay", "all")
+    assert code == 0, out
+    code, _, err = call(*command, "--estimator", "looks")
+    assert code == 1
+    assert "estimator" in err
+
+
 def test_another_promise_is_a_failed_run(call: Call, models: Path, tmp_path: Path) -> None:
     """Output path without sigma: a second run into the same folder is refused, not overwritten."""
     command = ["certify", "--model", models / "gaussian.safetensors", "--out", tmp_path / "run", *CERTIFY]

@@ -274,6 +274,32 @@ def test_a_bet_supports_its_radius_and_no_other(tmp_path: Path, theorem: str) ->
         assert "is not won" in failures(material, [replace(claim, label=top, radius=asked)])[0]
 
 
+@pytest.mark.parametrize("method", ["split", "cohen"])
+def test_bounds_of_bets_are_checked_from_both_sides(tmp_path: Path, method: str) -> None:
+    """A little more radius is unsound, a little less is missing; and selection votes matter."""
+    material, claims = made(tmp_path / "run", promised("cohen", rule("bets", "cohen", method), 30))
+    certified = [claim for claim in claims if claim.label is not None and claim.radius > 0]
+    assert certified
+    for claim in certified[:6]:
+        for factor in (1 + 1e-8, 1 - 1e-5):
+            assert "the votes give" in failures(material, [replace(claim, radius=claim.radius * factor)])[0]
+        assert "the votes give" in failures(material, [replace(claim, label=None, radius=0.0)])[0]
+        assert any("p_lower" in text for text in failures(material, [replace(claim, p_lower=claim.p_lower + 1e-9)]))
+        assert any("p_upper" in text for text in failures(material, [replace(claim, p_upper=claim.p_upper - 1e-6)]))
+    settings = (50, SHAPE, 2, range(1), 1, None, "0" * 64)
+    by_votes = rule_of(Manifest("certify", THEOREMS["cohen"], "cohen", rule("bets", "cohen", method), *settings))
+    assert by_votes.most(Votes((48, 2), (285, 15))) != by_votes.most(Votes((26, 24), (285, 15)))
+    assert by_votes.most(Votes((48, 2), (950, 50))) > by_votes.most(Votes((48, 2), (285, 15)))
+
+
+@pytest.mark.parametrize("share", ["1", "-0.1"])
+def test_a_share_of_the_stake_that_leaves_nothing_is_refused(share: str) -> None:
+    settings = (50, SHAPE, 2, range(1), 1, None, "0" * 64)
+    described = {**rule("bets", "cohen"), "selection_share": share}
+    with pytest.raises(RunError, match="the share of a stake lies from 0 to below 1"):
+        rule_of(Manifest("certify", THEOREMS["cohen"], "cohen", described, *settings))
+
+
 # --- Exact votes -----------------------------------------------------------------------------------------------------
 
 

@@ -122,11 +122,11 @@ class Bets(Estimator):
         return Stakes(total - strongest if of_rivals else votes[top], total, self.selection_share)
 
     def _decided(self, top: int, counts: Counts) -> bool:
-        reached = self.scale(self.bounds(top, counts))
-        return settled(self.radii, self.precision, reached, lambda: self.scale(self.bounds(top, self._end(top, counts))))
+        def forecast() -> float | None:
+            end = outlook(top, counts, self.n, _GIVE_UP, self.selection)
+            return self.scale(self.bounds(top, end))
 
-    def _end(self, top: int, counts: Counts) -> Counts:
-        return outlook(top, counts, self.n, _GIVE_UP, self.selection)
+        return settled(self.radii, self.precision, self.scale(self.bounds(top, counts)), forecast)
 
 
 def next_total(total: int, n: int) -> int:

@@ -84,10 +84,19 @@ class _Watched(NamedTuple):
 def _capital(hits: int, n: int, q: Fraction, a: Fraction, b: Fraction) -> _Watched:
     """The likelihood ratio of Beta(a, b), restricted to what lies above 1 - q, to the probability 1 - q itself."""
     p, rest, first, second = rational(1 - q), rational(q), rational(a), rational(b)
-    stake = rest.beta_lower(second, first)
-    capital = rest.beta_lower(second + (n - hits), first + hits) / stake / p**hits / rest ** (n - hits)
+    stake = _above(rest, first, second)
+    capital = _above(rest, first + hits, second + (n - hits)) / stake / p**hits / rest ** (n - hits)
     hazard = p ** (first - 1) * rest ** (second - 1) / stake
     return _Watched(capital, hazard * (capital - 1) - capital * (hits / p - (n - hits) / rest))
+
+
+def _above(rest: arb, a: arb, b: arb) -> arb:
+    """The integral of p^(a-1) (1-p)^(b-1) over 1 - `rest` to 1."""
+    found = rest.beta_lower(b, a)
+    if found.is_finite():
+        return found
+    # Where nearly all of the mass is there, `arb` finds none of the integral, and all of what is missing to the whole.
+    return (a.lgamma() + b.lgamma() - (a + b).lgamma()).exp() - (1 - rest).beta_lower(a, b)
 
 
 @dataclass(frozen=True)
@@ -120,9 +129,7 @@ class Stakes:
         told = _capital(hits, n, q, 1 + known * self.hits, 1 + known * (self.trials - self.hits))
         plain = _capital(hits, n, q, Fraction(1), Fraction(1, 2))
         first, second = rational(self.share), rational(1 - self.share)
-        return _Watched(
-            first * told.capital + second * plain.capital, first * told.slope + second * plain.slope
-        )
+        return _Watched(first * told.capital + second * plain.capital, first * told.slope + second * plain.slope)
 
 
 @lru_cache(maxsize=1 << 16)
@@ -138,14 +145,19 @@ def _enclosed(stakes: Stakes, hits: int, n: int, alpha: Fraction, bits: int) -> 
             now = stakes.watched(hits, n, q)
             gap = now.capital.log() - enough
             reach = min(q, 1 - q) / 2 ** (bits - 8)
-            step = end((gap * now.capital / now.slope).mid(), upper=False)
-            if abs(step) < reach / 4:
+            step = gap * now.capital / now.slope
+            if not step.is_finite():
+                # Far from hits/n, most probably; that the end of the search is right is checked.
+                q = _cut((low + q) / 2, bits)
+                continue
+            move = end(step.mid(), upper=False)
+            if abs(move) < reach / 4:
                 near, far = stakes.watched(hits, n, q - reach), stakes.watched(hits, n, q + reach)
                 if near.capital.log() <= enough and far.capital.log() >= enough:
                     between = arb(0, rational(reach).upper())
                     return Share(rational(1 - q) + between, rational(q) + between)
             low, high = (q, high) if gap < 0 else (low, q)
-            moved = q + step
+            moved = q + move
             q = _cut(moved if low < moved < high else (low + high) / 2, bits)
     raise RunError(f"no bet on {hits} of {n} votes at {float(alpha)} could be enclosed; please report this")
 
