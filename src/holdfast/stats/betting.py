@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 from scipy.optimize import brentq
 from scipy.special import betaincc, betaln
@@ -98,21 +99,27 @@ class Stakes(Plain):
         Returns:
             A probability in [0, 1); 0.0 where no bet is won.
         """
-        needed = capital_needed(n, alpha)
+        return _lower_bound(self, hits, n, alpha)
 
-        def missing(p: float) -> float:
-            return max(self.capital(hits, n, p), -1e300) - needed
 
-        # At hits/n the capital is 1 at most: alternatives above it explain the votes less well.
-        low, high = hits / n * 2.0**-60, min(hits / n, 1.0 - 2.0**-53)
-        if hits == 0 or missing(low) < 0.0:
-            return 0.0
-        p = float(brentq(missing, low, high, xtol=2.0**-60, rtol=2.0**-50))
-        step = (1.0 - p) * 2.0**-44
-        while missing(p) < 0.0:
-            p = max(low, down(p - step))
-            step *= 2.0
-        return p
+# The loop, the store and the analysis ask for the same bounds.
+@lru_cache(maxsize=1 << 14)
+def _lower_bound(stakes: Stakes, hits: int, n: int, alpha: float) -> float:
+    needed = capital_needed(n, alpha)
+
+    def missing(p: float) -> float:
+        return max(stakes.capital(hits, n, p), -1e300) - needed
+
+    # At hits/n the capital is 1 at most: alternatives above it explain the votes less well.
+    low, high = hits / n * 2.0**-60, min(hits / n, 1.0 - 2.0**-53)
+    if hits == 0 or missing(low) < 0.0:
+        return 0.0
+    p = float(brentq(missing, low, high, xtol=2.0**-60, rtol=2.0**-50))
+    step = (1.0 - p) * 2.0**-44
+    while missing(p) < 0.0:
+        p = max(low, down(p - step))
+        step *= 2.0
+    return p
 
 
 def check_share(share: float) -> None:
