@@ -83,11 +83,11 @@ PATIENT: tuple[Rule, ...] = (
 BETS: tuple[Rule, ...] = (
     ("bets", "cohen", "one"),
     ("bets", "split", "one of two"),
-    ("bets", "split", "two equal"),
 )
 PATIENT_BETS: tuple[Rule, ...] = (
     ("bets, patient", "cohen", "one"),
     ("bets, patient", "split", "one of two"),
+    ("bets, patient", "split", "two equal"),
     ("bets, patient, all selected it", "cohen", "one"),
     ("bets, patient, none selected it", "cohen", "one"),
 )
@@ -243,7 +243,7 @@ def wrong(alpha: float) -> dict[str, tuple[Case, Any]]:
     case = Case("fixed", "cohen", "one", Gaussian(0.5), "cohen", 0.95, alpha)
     looks = Looks(_MOST, alpha, (case.radius,), method="cohen", scale=case.scale)
     bet = EProcess(_MOST_PATIENT, 2 * alpha, case.radius, scale=case.scale)
-    bets = Bets(_MOST_PATIENT, 2 * alpha, (case.radius,), method="cohen", scale=case.scale).informed(Counts((95, 5)))
+    bets = Bets(_MOST_PATIENT, 4 * alpha, (case.radius,), method="cohen", scale=case.scale).informed(Counts((95, 5)))
 
     def at_full_alpha(top: int, counts: Counts) -> ClassBounds:
         return ClassBounds(top, *METHODS["cohen"](top, counts.votes, alpha))
@@ -251,7 +251,7 @@ def wrong(alpha: float) -> dict[str, tuple[Case, Any]]:
     return {
         "looks with all of alpha each": (case, Patient(looks.schedule.looks, at_full_alpha, case.scale, case.radius)),
         "bet that wins at 1/(2 alpha)": (case, Patient(often(_MOST_PATIENT), bet.bounds, case.scale, case.radius)),
-        "bets, twice alpha": (case, Patient(often(_MOST_PATIENT), bets.bounds, case.scale, case.radius)),
+        "bets, four times alpha": (case, Patient(often(_MOST_PATIENT), bets.bounds, case.scale, case.radius)),
         "fixed, twice alpha": (case, FixedSize(hardest_size(case.aim, 2 * alpha, "cohen", 2), 2 * alpha, "cohen")),
     }
 

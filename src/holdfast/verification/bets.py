@@ -163,10 +163,12 @@ def _enclosed(stakes: Stakes, hits: int, n: int, alpha: Fraction, bits: int) -> 
 
 
 def _start(hits: int, n: int, alpha: Fraction) -> Fraction:
-    """A probability of failure that the bet surely finds too high, by Hoeffding's inequality and a factor n."""
-    spread = math.sqrt((math.log(n + 1) - math.log(alpha.numerator) + math.log(alpha.denominator)) / (2 * n))
-    rest = Fraction(n - hits, n)
-    return _cut(min(rest + Fraction(spread), (1 + rest) / 2), 53)
+    """A probability of failure that the bet most probably finds too high: by Hoeffding's, or for few by Chernoff's."""
+    nats = math.log(n + 1) - math.log(alpha.numerator) + math.log(alpha.denominator)
+    rest, failures = Fraction(n - hits, n), n - hits
+    some = Fraction(math.sqrt(nats / (2 * n)))
+    few = Fraction(2 * nats + math.sqrt(2 * failures * nats)) / n
+    return _cut(min(rest + some, rest + few, (1 + rest) / 2), 53)
 
 
 def _cut(q: Fraction, bits: int) -> Fraction:
