@@ -22,7 +22,7 @@ from common.failure_simulation import Rate, Votes, exact, failed, measure
 from common.program import parsed, parser
 from scipy.stats import binom
 
-from holdfast.estimators import EProcess, FixedSize, Looks, prediction, scale_of
+from holdfast.estimators import Bets, EProcess, FixedSize, Looks, prediction, scale_of
 from holdfast.noises.ablation import Ablation
 from holdfast.noises.base import Noise
 from holdfast.noises.gaussian import Gaussian
@@ -79,6 +79,19 @@ PATIENT: tuple[Rule, ...] = (
     ("looks, patient", "split", "one of two"),
     ("eprocess, patient", "cohen", "one"),
 )
+# Bets by what the selection votes said: as the probabilities are, or all for the class, or none for it.
+BETS: tuple[Rule, ...] = (
+    ("bets", "cohen", "one"),
+    ("bets", "split", "one of two"),
+)
+PATIENT_BETS: tuple[Rule, ...] = (
+    ("bets, patient", "cohen", "one"),
+    ("bets, patient", "split", "one of two"),
+    ("bets, patient", "split", "two equal"),
+    ("bets, patient, all selected it", "cohen", "one"),
+    ("bets, patient, none selected it", "cohen", "one"),
+)
+_SELECTED = 100
 
 
 @dataclass(frozen=True)
@@ -121,8 +134,20 @@ class Case:
         if name == "looks":
             looks = Looks(most, self.alpha, (self.radius,), method=self.method, scale=self.scale)
             return Patient(looks.schedule.looks, looks.bounds, self.scale, self.radius) if patient else looks
+        if name == "bets":
+            bets = Bets(most, self.alpha, (self.radius,), method=self.method, scale=self.scale)
+            bets = bets.informed(self.selection(shares))
+            return Patient(often(most), bets.bounds, self.scale, self.radius) if patient else bets
         bet = EProcess(most, self.alpha, self.radius, scale=self.scale)
         return Patient(often(most), bet.bounds, self.scale, self.radius) if patient else bet
+
+    def selection(self, shares: tuple[float, ...]) -> Counts:
+        """The selection votes of the case."""
+        first = round(_SELECTED * shares[0])
+        if self.estimator.endswith("selected it"):
+            first = _SELECTED if ", all" in self.estimator else 0
+        second = _SELECTED - first if len(shares) < 3 or not shares[2] else (_SELECTED - first) // 2
+        return Counts((first, second, _SELECTED - first - second)[: len(shares)])
 
     def _rest(self, p: float) -> tuple[float, ...]:
         return tuple((1.0 - p) * part for part in SPREAD[self.rivals])
@@ -166,8 +191,9 @@ def cases(alphas: Iterable[float] = tuple(CERTIFICATES)) -> list[Case]:
     alphas = tuple(alphas)
     return [
         Case(*rule, noise, theorem, aim, alpha)
+        for rules, patient in ((RULES, PATIENT), (BETS, PATIENT_BETS))
         for noise, theorem, aim in THEOREMS
-        for rule in (*RULES, *(PATIENT if theorem == "cohen" else ()))
+        for rule in (*rules, *(patient if theorem == "cohen" else ()))
         for alpha in alphas
     ]
 
@@ -217,6 +243,7 @@ def wrong(alpha: float) -> dict[str, tuple[Case, Any]]:
     case = Case("fixed", "cohen", "one", Gaussian(0.5), "cohen", 0.95, alpha)
     looks = Looks(_MOST, alpha, (case.radius,), method="cohen", scale=case.scale)
     bet = EProcess(_MOST_PATIENT, 2 * alpha, case.radius, scale=case.scale)
+    bets = Bets(_MOST_PATIENT, 4 * alpha, (case.radius,), method="cohen", scale=case.scale).informed(Counts((95, 5)))
 
     def at_full_alpha(top: int, counts: Counts) -> ClassBounds:
         return ClassBounds(top, *METHODS["cohen"](top, counts.votes, alpha))
@@ -224,6 +251,7 @@ def wrong(alpha: float) -> dict[str, tuple[Case, Any]]:
     return {
         "looks with all of alpha each": (case, Patient(looks.schedule.looks, at_full_alpha, case.scale, case.radius)),
         "bet that wins at 1/(2 alpha)": (case, Patient(often(_MOST_PATIENT), bet.bounds, case.scale, case.radius)),
+        "bets, four times alpha": (case, Patient(often(_MOST_PATIENT), bets.bounds, case.scale, case.radius)),
         "fixed, twice alpha": (case, FixedSize(hardest_size(case.aim, 2 * alpha, "cohen", 2), 2 * alpha, "cohen")),
     }
 
@@ -234,13 +262,13 @@ def wrong_rate(case: Case, rule: Any, certificates: int, rng: np.random.Generato
     return measure(rule, shares, failed(rule, shares, case.scale, case.radius), certificates, rng)
 
 
-def answer_at_a_stop(rule: Looks | EProcess) -> float:
+def answer_at_a_stop(rule: Looks | EProcess | Bets) -> float:
     """How often a rule names a class of two that are tied, on the votes at which it stopped: exact."""
     ended = exact(rule, (0.5, 0.5))
     return math.fsum(mass for votes, mass in ended.items() if rule.answer(0, Counts(votes)) is not None)
 
 
-def fixed_answer_at_a_stop(rule: Looks | EProcess) -> float:
+def fixed_answer_at_a_stop(rule: Looks | EProcess | Bets) -> float:
     """The same with Predict at all of alpha, which is proved for a number of votes that was fixed beforehand."""
     ended = exact(rule, (0.5, 0.5))
     return math.fsum(mass for votes, mass in ended.items() if prediction(Counts(votes), rule.alpha).label is not None)
@@ -301,7 +329,8 @@ def print_answers(alphas: tuple[float, ...]) -> None:
     for alpha in alphas:
         for radius in (0.04, 0.2, 1.0):
             looks = Looks(_MOST_PATIENT, alpha, (radius,), scale=scale)
-            for rule in (looks, EProcess(_MOST_PATIENT, alpha, radius, scale=scale)):
+            bets = Bets(_MOST_PATIENT, alpha, (radius,), scale=scale).informed(Counts((50, 50)))
+            for rule in (looks, EProcess(_MOST_PATIENT, alpha, radius, scale=scale), bets):
                 shares = [each(rule) / alpha for each in (answer_at_a_stop, fixed_answer_at_a_stop)]
                 print(f"| {rule.name} | {radius:g} | {alpha:g} | {shares[0]:.2f} | {shares[1]:.2f} |")
 

@@ -67,7 +67,7 @@ def test_fixed_size_asks_for_what_is_missing() -> None:
 
 def test_estimators_survive_the_manifest() -> None:
     assert estimator_from_dict(RULE.to_dict(), SCALE) == RULE
-    with pytest.raises(UsageError, match="unknown estimator 'adaptive'; known are eprocess, exact, fixed, looks"):
+    with pytest.raises(UsageError, match="unknown estimator 'adaptive'; known are bets, eprocess, exact, fixed, looks"):
         estimator_from_dict({"name": "adaptive"}, SCALE)
 
 

@@ -21,6 +21,7 @@ from holdfast.errors import RunLockedError as RunLockedError
 from holdfast.errors import StorageError as StorageError
 from holdfast.errors import UsageError as UsageError
 from holdfast.estimators import AllVotes as AllVotes
+from holdfast.estimators import Bets as Bets
 from holdfast.estimators import EProcess as EProcess
 from holdfast.estimators import Exact as Exact
 from holdfast.estimators import FixedSize as FixedSize

@@ -92,6 +92,25 @@ def test_the_same_command_resumes_with_the_recorded_seed(call: Call, models: Pat
     assert read_run(tmp_path / "run").records == expected
 
 
+def test_bets_resume_in_the_middle_and_are_verified_to_the_last_vote(call: Call, models: Path, tmp_path: Path) -> None:
+    """Their stakes follow the selection votes: a resumed run, verify and a replay find them in the records."""
+    model, run = models / "gaussian.safetensors", tmp_path / "run"
+    options = [argument for argument in CERTIFY if argument not in ("--n", 200)]
+    command = ["certify", "--model", model, "--out", run, *options, "--n", 2000, "--until-radius", ".1,.3"]
+    assert call(*command, "--estimator", "bets")[0] == 0
+    expected = read_run(run)
+    assert expected.manifest.estimator["selection_share"] == 0.8
+    assert len({record.estimation.total for record in expected.records}) > 1
+    (run / RECORDS).write_bytes((run / RECORDS).read_bytes()[:1000])
+    assert call(*command, "--estimator", "bets")[0] == 0
+    assert read_run(run).records == expected.records
+    code, out, _ = call("verify", run, "--model", model, "--data", "digits", "--replay", "all")
+    assert code == 0, out
+    code, _, err = call(*command, "--estimator", "looks")
+    assert code == 1
+    assert "estimator" in err
+
+
 def test_another_promise_is_a_failed_run(call: Call, models: Path, tmp_path: Path) -> None:
     """Output path without sigma: a second run into the same folder is refused, not overwritten."""
     command = ["certify", "--model", models / "gaussian.safetensors", "--out", tmp_path / "run", *CERTIFY]
@@ -394,7 +413,12 @@ def test_until_radius_stops_early_and_says_what_was_saved(call: Call, models: Pa
     options = [argument for argument in CERTIFY if argument not in ("--n", 200)]
     base = ["certify", "--model", models / "gaussian.safetensors", *options, "--n", 2000]
     assert call(*base, "--out", tmp_path / "fixed")[0] == 0
-    for name, extra in (("looks", (".1,.3",)), ("eprocess", (".3", "--estimator", "eprocess"))):
+    asked = {
+        "looks": (".1,.3",),
+        "bets": (".1,.3", "--estimator", "bets"),
+        "eprocess": (".3", "--estimator", "eprocess"),
+    }
+    for name, extra in asked.items():
         code, out, err = call(*base, "--out", tmp_path / name, "--until-radius", *extra)
         assert (code, err) == (0, "")
         assert "of 2000" in out
@@ -410,7 +434,7 @@ def test_until_radius_stops_early_and_says_what_was_saved(call: Call, models: Pa
     code, _, err = call(*base, "--out", tmp_path / "x", "--until-radius", ".1,.3", "--estimator", "eprocess")
     assert (code, "an e-process decides one radius" in err) == (2, True)
     code, _, err = call(*base, "--out", tmp_path / "x", "--until-radius", ".1", "--estimator", "sprt")
-    assert (code, "an estimator is auto, exact, fixed, looks, eprocess; got 'sprt'" in err) == (2, True)
+    assert (code, "an estimator is auto, exact, fixed, looks, bets, eprocess; got 'sprt'" in err) == (2, True)
 
 
 def test_until_precision_comes_within_the_share_that_was_asked_for(call: Call, models: Path, tmp_path: Path) -> None:

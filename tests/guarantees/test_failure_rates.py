@@ -26,7 +26,7 @@ CASES = [case for case in failure_rates.cases() if case.alpha == 0.05 or (case.t
 
 def test_every_estimator_meets_every_bound_and_theorem() -> None:
     estimators = {(case.estimator.partition(",")[0], case.method) for case in CASES}
-    assert estimators == {(kind, method) for kind in ("fixed", "looks") for method in ("cohen", "split")} | {
+    assert estimators == {(kind, method) for kind in ("fixed", "looks", "bets") for method in ("cohen", "split")} | {
         ("eprocess", "cohen")
     }
     theorems = {case.theorem for case in CASES}

@@ -74,6 +74,11 @@ def rule(name: str, theorem: str, method: str = "split", n: int = 1000, alpha: f
             "ratio": 1.5,
             "method": method,
         }
+    if name == "bets":
+        return {"name": name, "n": n, "alpha": alpha, "radii": [ASKED[theorem]], "precision": None} | {
+            "method": method,
+            "selection_share": 0.8,
+        }
     if name == "eprocess":
         return {"name": name, "n": n, "alpha": alpha, "radius": ASKED[theorem]}
     return {"name": "fixed", "n": n, "alpha": alpha, "method": method}
@@ -103,8 +108,8 @@ def promised(theorem: str, estimator: dict[str, Any], size: int, classes: int = 
 def drawn_votes(manifest: RunManifest, shares: NDArray[np.float64], rng: np.random.Generator) -> tuple[Counts, Counts]:
     """Selection and estimation votes from class probabilities, drawn until the estimator asks for no more."""
     scale = scale_of(noise_from_dict(manifest.noise), manifest.guarantee, manifest.data.shape)
-    estimator = estimator_from_dict(manifest.estimator, scale)
     selection = Counts.of(rng.multinomial(manifest.n0, shares))
+    estimator = estimator_from_dict(manifest.estimator, scale).informed(selection)
     votes = np.zeros(len(shares), dtype=np.int64)
     while draws := estimator.draws_wanted(selection.top, Counts.of(votes)):
         votes += rng.multinomial(draws, shares)

@@ -41,7 +41,7 @@ from holdfast.verification.rules import Claim, Votes, look_sizes, rule_of, total
 from holdfast.verification.run import RunFiles, Verification, check_claims, check_files
 from holdfast.verification.theorems import Steps, find_theorem
 
-ESTIMATORS = ("fixed", "looks", "eprocess")
+ESTIMATORS = ("fixed", "looks", "bets", "eprocess")
 
 
 # --- Clopper-Pearson -------------------------------------------------------------------------------------------------
@@ -272,6 +272,32 @@ def test_a_bet_supports_its_radius_and_no_other(tmp_path: Path, theorem: str) ->
     for claim in abstained[:2]:
         top = read_run(tmp_path / "run").records[claim.index].selection.top
         assert "is not won" in failures(material, [replace(claim, label=top, radius=asked)])[0]
+
+
+@pytest.mark.parametrize("method", ["split", "cohen"])
+def test_bounds_of_bets_are_checked_from_both_sides(tmp_path: Path, method: str) -> None:
+    """A little more radius is unsound, a little less is missing; and selection votes matter."""
+    material, claims = made(tmp_path / "run", promised("cohen", rule("bets", "cohen", method), 30))
+    certified = [claim for claim in claims if claim.label is not None and claim.radius > 0]
+    assert certified
+    for claim in certified[:6]:
+        for factor in (1 + 1e-8, 1 - 1e-5):
+            assert "the votes give" in failures(material, [replace(claim, radius=claim.radius * factor)])[0]
+        assert "the votes give" in failures(material, [replace(claim, label=None, radius=0.0)])[0]
+        assert any("p_lower" in text for text in failures(material, [replace(claim, p_lower=claim.p_lower + 1e-9)]))
+        assert any("p_upper" in text for text in failures(material, [replace(claim, p_upper=claim.p_upper - 1e-6)]))
+    settings = (50, SHAPE, 2, range(1), 1, None, "0" * 64)
+    by_votes = rule_of(Manifest("certify", THEOREMS["cohen"], "cohen", rule("bets", "cohen", method), *settings))
+    assert by_votes.most(Votes((48, 2), (285, 15))) != by_votes.most(Votes((26, 24), (285, 15)))
+    assert by_votes.most(Votes((48, 2), (950, 50))) > by_votes.most(Votes((48, 2), (285, 15)))
+
+
+@pytest.mark.parametrize("share", ["1", "-0.1"])
+def test_a_share_of_the_stake_that_leaves_nothing_is_refused(share: str) -> None:
+    settings = (50, SHAPE, 2, range(1), 1, None, "0" * 64)
+    described = {**rule("bets", "cohen"), "selection_share": share}
+    with pytest.raises(RunError, match="the share of a stake lies from 0 to below 1"):
+        rule_of(Manifest("certify", THEOREMS["cohen"], "cohen", described, *settings))
 
 
 # --- Exact votes -----------------------------------------------------------------------------------------------------
@@ -640,7 +666,11 @@ def test_records_that_the_procedure_cannot_have_written(tmp_path: Path, change: 
 
 
 def test_looks_and_bets_stop_where_they_may(tmp_path: Path) -> None:
-    for name, allowed, odd in (("looks", [30, 45, 1000], [29, 46, 1001]), ("eprocess", [30, 60, 1000], [29, 31, 1001])):
+    for name, allowed, odd in (
+        ("looks", [30, 45, 1000], [29, 46, 1001]),
+        ("bets", [30, 600, 630, 661, 1000], [29, 31, 660, 693, 1001]),
+        ("eprocess", [30, 60, 1000], [29, 31, 1001]),
+    ):
         folder = tmp_path / name
         made(folder, promised("cohen", rule(name, "cohen"), 1))
         record = json.loads((folder / RECORDS).read_text())

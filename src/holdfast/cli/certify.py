@@ -75,7 +75,7 @@ def certify_command(
     anything can be certified. An input that stops early may end as an abstention.
 
     `--estimator auto` is exact where the noise has no more realizations than samples would be drawn, looks with
-    --until-radius or --until-precision, and fixed otherwise.
+    --until-radius or --until-precision, and fixed otherwise. `--estimator bets` needs fewer samples than looks.
 
     A nonce has 32 hexadecimal digits or more, and is named after the digest is published (docs/how-to/verify.md).
     """

@@ -63,7 +63,7 @@ EstimatorName = Annotated[
     str,
     typer.Option(
         "--estimator",
-        help="How votes become bounds: auto, fixed, looks, eprocess (one radius) or exact (every noise once).",
+        help="How votes become bounds: auto, fixed, looks, bets, eprocess (one radius) or exact.",
     ),
 ]
 Samples = Annotated[int, typer.Option("--n", help="Samples for each input that estimate the class bounds.")]

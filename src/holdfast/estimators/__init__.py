@@ -5,6 +5,7 @@ One file for each estimator; this package loads all of them, so that a manifest 
 
 from holdfast.estimators.answers import AllVotes, AnswerRule, TopTwo, prediction
 from holdfast.estimators.base import Estimator, Scale, check_samples, estimator_from_dict, radii_of, scale_of
+from holdfast.estimators.bets import Bets
 from holdfast.estimators.conclude import best_radius, certain, certificate, concluded, fitting_alpha
 from holdfast.estimators.eprocess import EProcess
 from holdfast.estimators.exact import Exact
@@ -16,6 +17,7 @@ from holdfast.estimators.schedule import Schedule, outlook
 __all__ = [
     "AllVotes",
     "AnswerRule",
+    "Bets",
     "EProcess",
     "Estimator",
     "Exact",

@@ -17,10 +17,14 @@ from holdfast.types import ClassBounds, Counts
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from typing_extensions import Self
+
     from holdfast.noises.base import Noise, Shape
 
 # From class bounds to a radius, or None (abstain).
 Scale = Callable[[ClassBounds], float | None]
+# Fields that follow from other entries of a run: the theorem, and an input's own votes.
+_GIVEN = {"scale", "selection"}
 
 
 class Estimator(Plain, ABC):
@@ -48,6 +52,10 @@ class Estimator(Plain, ABC):
         """The class that the bounds are about: the top class of the selection votes."""
         return selection.top
 
+    def informed(self, selection: Counts) -> Self:
+        """The same estimator for an input with these selection votes, for estimators whose bets depend on them."""
+        return self
+
     @abstractmethod
     def bounds(self, top: int, counts: Counts) -> ClassBounds:
         """Class bounds for `top`, jointly valid with probability at least 1 - alpha once sampling has stopped."""
@@ -70,7 +78,7 @@ class Estimator(Plain, ABC):
 
     def to_dict(self) -> dict[str, Any]:
         """Name and parameters, for the manifest; `estimator_from_dict` is the inverse."""
-        stored = {item.name: getattr(self, item.name) for item in fields(cast("Any", self)) if item.name != "scale"}
+        stored = {item.name: getattr(self, item.name) for item in fields(cast("Any", self)) if item.name not in _GIVEN}
         return {"name": self.name, **stored}
 
 
@@ -93,7 +101,7 @@ def estimator_from_dict(description: Mapping[str, Any], scale: Scale) -> Estimat
     parameters = {key: tuple(value) if isinstance(value, list) else value for key, value in description.items()}
     name = parameters.pop("name", None)
     kind = _ESTIMATORS.find(name)
-    expected = {item.name for item in fields(cast("Any", kind))} - {"scale"}
+    expected = {item.name for item in fields(cast("Any", kind))} - _GIVEN
     if set(parameters) != expected:
         mismatched = ", ".join(sorted(set(parameters) ^ expected))
         raise UsageError(

@@ -43,7 +43,7 @@ def concluded(
     theorem: Guarantee, noise: Noise, estimator: Estimator, shape: Shape, selection: Counts, estimation: Counts
 ) -> Certificate:
     """`certificate` with a theorem that is already looked up, for many inputs of one run."""
-    bounds = estimator.bounds(estimator.chosen(selection, estimation), estimation)
+    bounds = estimator.informed(selection).bounds(estimator.chosen(selection, estimation), estimation)
     radius = theorem.radius(noise, bounds, shape)
     return Certificate(
         label=None if radius is None else bounds.top,

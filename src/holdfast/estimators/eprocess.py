@@ -11,13 +11,10 @@ from holdfast.errors import UsageError
 from holdfast.estimators.base import Estimator, Scale, check_samples
 from holdfast.estimators.schedule import FIRST_LOOK, outlook
 from holdfast.plain import is_real
-from holdfast.stats.betting import truncated_capital
+from holdfast.stats.betting import capital_needed, truncated_capital
 from holdfast.stats.binomial import check_alpha
 from holdfast.stats.rounding import complement_upper
 from holdfast.types import ClassBounds, Counts
-
-# Margin for rounding in the logarithm of a bet's capital, a sum of terms as large as n: a constant, and a part of n.
-_LOG_SLACK, _LOG_SLACK_OF_N = 1e-9, 2.0**-48
 
 
 @dataclass(frozen=True)
@@ -99,7 +96,7 @@ class EProcess(Estimator):
 
     def _won(self, top: int, counts: Counts) -> bool:
         capital = truncated_capital(counts.votes[top], counts.total, self.threshold)
-        return capital >= -math.log(self.alpha) + _LOG_SLACK + _LOG_SLACK_OF_N * counts.total
+        return capital >= capital_needed(counts.total, self.alpha)
 
     def _stopped(self, top: int, counts: Counts) -> bool:
         return self._won(top, counts) or not self._won(top, outlook(top, counts, self.n))

@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar
 
-from holdfast.errors import UsageError
 from holdfast.estimators.answers import prediction
-from holdfast.estimators.base import Estimator, Scale, check_radii
+from holdfast.estimators.base import Estimator, Scale
+from holdfast.estimators.question import check_question, settled
 from holdfast.estimators.schedule import Schedule, outlook
-from holdfast.plain import is_real
 from holdfast.stats.binomial import check_alpha
 from holdfast.stats.class_bounds import METHODS, check_method
 from holdfast.types import ClassBounds, Counts
@@ -51,12 +50,7 @@ class Looks(Estimator):
     def __post_init__(self) -> None:
         check_alpha(self.alpha)
         check_method(self.method)
-        if self.radii or self.precision is None:
-            check_radii(self.radii)
-        if self.precision is not None and not (is_real(self.precision) and 0.0 < self.precision < 1.0):
-            raise UsageError(
-                f"the precision is a share of the radius between 0 and 1 (0.05, say), got {self.precision!r}"
-            )
+        check_question(self.radii, self.precision)
         # Validates n and the ratio.
         _ = self.schedule
 
@@ -87,11 +81,6 @@ class Looks(Estimator):
 
     def _decided(self, top: int, counts: Counts) -> bool:
         reached = self.scale(self.bounds(top, counts))
-        open_radii = [radius for radius in self.radii if reached is None or reached < radius]
-        if not open_radii and self.precision is None:
-            return True
-        optimistic = self.scale(self.bounds(top, outlook(top, counts, self.n)))
-        if optimistic is None:
-            return True
-        close = self.precision is None or (reached is not None and reached >= (1.0 - self.precision) * optimistic)
-        return close and (not open_radii or optimistic < min(open_radii))
+        return settled(
+            self.radii, self.precision, reached, lambda: self.scale(self.bounds(top, outlook(top, counts, self.n)))
+        )

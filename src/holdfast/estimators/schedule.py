@@ -78,15 +78,23 @@ class Schedule(Plain):
         return down(share * alpha)
 
 
-def outlook(top: int, counts: Counts, n: int) -> Counts:
+def outlook(top: int, counts: Counts, n: int, level: float = _GIVE_UP, others: Counts | None = None) -> Counts:
     """The votes that an optimist expects after n samples, given those so far.
 
-    The top class continues at the upper end of a one-sided interval at 0.001, and the strongest rival has no more than
-    its lower end or its even share of the remaining votes. An input that this would not certify is given up.
+    The top class continues at the upper end of a one-sided interval at `level`, and the strongest rival has no more
+    than its lower end or its even share of the remaining votes. An input that this would not certify is given up.
+
+    Args:
+        top: the class in question.
+        counts: votes so far.
+        n: samples at the end.
+        level: of the intervals, in (0, 1).
+        others: further votes for the same input, which count for the intervals and not among the n.
     """
     votes, total = counts.votes, counts.total
-    strongest = max(count for label, count in enumerate(votes) if label != top)
-    p_top, p_rival = upper_bound(votes[top], total, _GIVE_UP), lower_bound(strongest, total, _GIVE_UP)
+    known = votes if others is None else tuple(map(sum, zip(votes, others.votes, strict=True)))
+    strongest = max(count for label, count in enumerate(known) if label != top)
+    p_top, p_rival = upper_bound(known[top], sum(known), level), lower_bound(strongest, sum(known), level)
     expected = min(n, votes[top] + math.ceil(p_top * (n - total)))
     remaining, rivals = n - expected, len(votes) - 1
     largest = max(min(math.floor(p_rival * n), remaining), math.ceil(remaining / rivals))

@@ -102,6 +102,15 @@ class _EProcess(_Named, tag="eprocess"):
     radius: Above
 
 
+class _Bets(_Named, tag="bets"):
+    n: Samples
+    alpha: Alpha
+    radii: list[NotNegative]
+    precision: OpenShare | None
+    method: _Method
+    selection_share: Annotated[float, Meta(ge=0.0, lt=1.0)]
+
+
 class _Exact(_Named, tag="exact"):
     n: Samples
 
@@ -127,7 +136,7 @@ _NOISES: tuple[type[_Named], ...] = (
     _Gaussian, _LatticeGaussian, _Laplace, _Uniform, _UniformFlip, _ChannelFlip, _Ablation, _Partition,
     _Splitting, _Columns, _Blocks,
 )  # fmt: skip
-_ESTIMATORS: tuple[type[_Named], ...] = (_Fixed, _Looks, _EProcess, _Exact, _Proved)
+_ESTIMATORS: tuple[type[_Named], ...] = (_Fixed, _Looks, _EProcess, _Bets, _Exact, _Proved)
 
 
 def _schema(known: tuple[type[_Named], ...]) -> dict[str, Any]:

@@ -64,7 +64,8 @@ class Certify(Procedure):
         if self.n0 and Stream.SELECTION not in votes:
             return Stream.SELECTION, self.n0
         selection, estimation = certify_votes(votes)
-        draws = self.estimator.draws_wanted(self.estimator.chosen(selection, estimation), estimation)
+        estimator = self.estimator.informed(selection)
+        draws = estimator.draws_wanted(estimator.chosen(selection, estimation), estimation)
         return (Stream.ESTIMATION, draws) if draws > 0 else None
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 # The top class's share of alpha; the rivals share the rest. An even split would lose at small n.
-_TOP_SHARE = 0.9
+TOP_SHARE = 0.9
 
 Bounds = tuple[float, float]
 
@@ -36,8 +36,8 @@ def split(top: int, votes: Sequence[int], alpha: float) -> Bounds:
     if len(rivals) < 2:
         return cohen(top, votes, alpha)
     total = sum(votes)
-    p_lower = lower_bound(votes[top], total, down(_TOP_SHARE * alpha))
-    each = down((1.0 - _TOP_SHARE) * alpha / len(rivals))
+    p_lower = lower_bound(votes[top], total, down(TOP_SHARE * alpha))
+    each = down((1.0 - TOP_SHARE) * alpha / len(rivals))
     return p_lower, min(complement_upper(p_lower), upper_bound(max(rivals), total, each))
 
 

@@ -245,7 +245,7 @@ def _votes_of(manifest: RunManifest) -> Callable[[bytes], VoteRecord]:
             raise ValueError(f"expected {manifest.n0} selection votes, found {selection.total}")
         if not estimator.passes(estimation.total):
             raise ValueError(f"the estimator does not stop at {estimation.total} votes")
-        missing = estimator.draws_wanted(selection.top, estimation)
+        missing = estimator.informed(selection).draws_wanted(selection.top, estimation)
         if missing:
             raise ValueError(f"{estimation.total} estimation votes, {missing} fewer than the estimator asks for")
         return VoteRecord(line.index, _class("label", line.label, classes), selection, estimation)

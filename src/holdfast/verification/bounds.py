@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 # Of alpha, with "split": what the top class gets; the rivals share the rest evenly.
-_TOP_SHARE = Fraction(9, 10)
+TOP_SHARE = Fraction(9, 10)
 
 
 class Bounds(NamedTuple):
@@ -25,6 +25,13 @@ class Bounds(NamedTuple):
     def relaxed(self, by: Fraction) -> Bounds:
         """Both bounds moved away from each other."""
         return Bounds(self.lower.moved(-by), self.upper.moved(by))
+
+    def tightened(self, other: Bounds) -> Bounds:
+        """The better of both, each by itself."""
+        return Bounds(
+            Share(self.lower.p.max(other.lower.p), self.lower.q.min(other.lower.q)),
+            Share(self.upper.p.min(other.upper.p), self.upper.q.max(other.upper.q)),
+        )
 
 
 def class_bounds(method: str, top: int, votes: Sequence[int], alpha: Fraction, bits: int) -> Bounds:
@@ -40,7 +47,6 @@ def class_bounds(method: str, top: int, votes: Sequence[int], alpha: Fraction, b
     if method == "cohen" or len(rivals) < 2:
         lower = lower_bound(votes[top], n, alpha, bits)
         return Bounds(lower, lower.complement)
-    lower = lower_bound(votes[top], n, _TOP_SHARE * alpha, bits)
-    rival = upper_bound(max(rivals), n, (1 - _TOP_SHARE) * alpha / len(rivals), bits)
-    rest = lower.complement
-    return Bounds(lower, Share(rest.p.min(rival.p), rest.q.max(rival.q)))
+    lower = lower_bound(votes[top], n, TOP_SHARE * alpha, bits)
+    rival = upper_bound(max(rivals), n, (1 - TOP_SHARE) * alpha / len(rivals), bits)
+    return Bounds(lower, lower.complement).tightened(Bounds(lower, rival))

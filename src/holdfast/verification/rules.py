@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from flint import arb
 
 from holdfast.errors import RunError
-from holdfast.verification.bets import hypothesis, is_won
-from holdfast.verification.bounds import Bounds, class_bounds
+from holdfast.verification.bets import Stakes, hypothesis, is_won
+from holdfast.verification.bounds import TOP_SHARE, Bounds, class_bounds
 from holdfast.verification.findings import Unknown
-from holdfast.verification.intervals import at_most, decided
+from holdfast.verification.intervals import Share, at_most, decided
 from holdfast.verification.pixels import last, realizations, touched
 from holdfast.verification.theorems import Counted, find_theorem
 
@@ -29,6 +29,8 @@ _BOUND_SLACK = Fraction(1, 2**44)
 _CAPITAL_SLACK = Fraction(1, 10**6)
 # Of alpha: what the last of several looks has.
 _LAST_LOOK = Fraction(4, 5)
+# Of alpha: what bets have that are watched at any time; the bound at n has the rest.
+_BETS = Fraction(4, 5)
 # No look and no step of a bet is smaller than this.
 _LEAST_STEP = 30
 # Votes of an example at most: a bound on the share of more takes long to compute.
@@ -146,6 +148,57 @@ def _bounds_complaints(claim: Claim, bounds: Callable[[int], Bounds]) -> list[st
     return complaints
 
 
+class ByBets(ByBounds):
+    """Bounds by bets whose stakes follow the selection votes; at n, bounds for so many votes as well."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        super().__init__(manifest, {})
+        self.share = Fraction(manifest.estimator["selection_share"])
+        if not 0 <= self.share < 1:
+            raise RunError(f"the share of a stake lies from 0 to below 1, the manifest has {float(self.share)}")
+
+    def misses(self, votes: Votes, claimed: Fraction) -> bool:
+        """Whether the votes certify more than rounding, that of the capital too, can have lost."""
+        noise, shape = self.manifest.noise, self.manifest.shape
+        slack = _CAPITAL_SLACK + Fraction(sum(votes.estimation), 2**46)
+        return decided(
+            lambda bits: self.theorem.misses(
+                claimed, noise, shape, self._bounds(votes, bits, 1 - slack).relaxed(_BOUND_SLACK)
+            ),
+            otherwise=False,
+        )
+
+    def _bounds(self, votes: Votes, bits: int, part: Fraction = Fraction(1)) -> Bounds:
+        """The bounds at a part of alpha."""
+        alpha, top, n = part * self.alpha, self.top(votes), sum(votes.estimation)
+        bounds = self._by_bets(votes, _BETS * alpha, bits)
+        if n < self.n:
+            return bounds
+        last = class_bounds(self.method, top, votes.estimation, (1 - _BETS) * alpha, bits)
+        return bounds.tightened(last)
+
+    def _by_bets(self, votes: Votes, alpha: Fraction, bits: int) -> Bounds:
+        top, n, n0 = self.top(votes), sum(votes.estimation), sum(votes.selection)
+        known, strongest = _top_and_rival(votes.selection, top)
+        hits, rival = _top_and_rival(votes.estimation, top)
+        rivals = len(votes.estimation) - 1
+
+        def bound(of_known: int, of_hits: int, share: Fraction) -> Share:
+            return Stakes(of_known, n0, self.share).lower_bound(of_hits, n, share, bits)
+
+        if self.method == "cohen" or rivals < 2:
+            lower = bound(known, hits, alpha)
+            return Bounds(lower, lower.complement)
+        lower = bound(known, hits, TOP_SHARE * alpha)
+        others = bound(n0 - strongest, n - rival, (1 - TOP_SHARE) * alpha / rivals)
+        return Bounds(lower, lower.complement).tightened(Bounds(lower, others.complement))
+
+
+def _top_and_rival(votes: Sequence[int], top: int) -> tuple[int, int]:
+    """Votes of the class in question, and of the strongest other one."""
+    return votes[top], max((count for label, count in enumerate(votes) if label != top), default=0)
+
+
 class Bet(Rule):
     """A bet against "the radius is not certified"; won at capital 1/alpha."""
 
@@ -249,16 +302,18 @@ def totals_of(manifest: Manifest) -> frozenset[int] | None:
     if name == "looks":
         return frozenset(look_sizes(n, float(manifest.estimator["ratio"])))
     if name == "eprocess":
-        return frozenset(_steps(n))
+        return frozenset(_steps(n, 10))
+    if name == "bets":
+        return frozenset(_steps(n, 20))
     # One look, or each realization once.
     return frozenset({n}) if name in _RULES else None
 
 
-def _steps(n: int) -> Iterator[int]:
-    """A tenth more each time, 30 at least, n at last."""
+def _steps(n: int, part: int) -> Iterator[int]:
+    """One part in so many more each time, 30 at least, n at last."""
     total = 0
     while total < n:
-        total += min(n - total, max(_LEAST_STEP, total // 10))
+        total += min(n - total, max(_LEAST_STEP, total // part))
         yield total
 
 
@@ -292,5 +347,6 @@ _RULES: dict[Any, Callable[[Manifest], Rule]] = {
     "fixed": _fixed,
     "looks": _looks,
     "eprocess": Bet,
+    "bets": ByBets,
     "exact": Exhaustive,
 }

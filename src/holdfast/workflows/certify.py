@@ -72,7 +72,7 @@ class Settings:
         Args:
             setup: model, data and noise.
             question: what is asked of each example; with `joint` its alpha is that of all certificates together.
-            estimator: auto, fixed, looks, eprocess or exact.
+            estimator: auto, fixed, looks, bets, eprocess or exact.
             joint: all certificates hold together: each has alpha divided by the number of examples.
             every, limit, engine, seed, commitment, backend, sample: see the attributes.
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from holdfast.estimators import Estimator
     from holdfast.noises.base import Noise, Shape
 
-_ESTIMATORS = ("exact", "fixed", "looks", "eprocess")
+_ESTIMATORS = ("exact", "fixed", "looks", "bets", "eprocess")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Question:
         Raises:
             UsageError: an unknown name, one that does not fit the question, or a value out of range.
         """
-        from holdfast.estimators import EProcess, Exact, FixedSize, Looks, check_samples, scale_of
+        from holdfast.estimators import Bets, EProcess, Exact, FixedSize, Looks, check_samples, scale_of
 
         early = bool(self.radii) or self.precision is not None
         count = noise.realizations(shape)
@@ -71,8 +71,10 @@ class Question:
         scale = scale_of(noise, theorem, shape)
         if name == "looks":
             return Looks(self.n, self.alpha, self.radii, self.precision, method=self.bounds, scale=scale)
+        if name == "bets":
+            return Bets(self.n, self.alpha, self.radii, self.precision, method=self.bounds, scale=scale)
         if len(self.radii) != 1 or self.precision is not None:
             raise UsageError(
-                "an e-process decides one radius; take the estimator looks for several, or for a precision"
+                "an e-process decides one radius; take the estimator bets or looks for several, or for a precision"
             )
         return EProcess(self.n, self.alpha, self.radii[0], scale=scale)

@@ -32,7 +32,7 @@ class VoteRun(SmoothedRun):
         shape, results = run.manifest.data.shape, []
         for record in records_of(run, VoteRecord):
             proved = concluded(theorem, noise, estimator, shape, record.selection, record.estimation)
-            answer = estimator.answer(proved.bounds.top, record.estimation)
+            answer = estimator.informed(record.selection).answer(proved.bounds.top, record.estimation)
             results.append(Result(record.index, record.label, proved.label, proved.radius, answer, proved))
         return cls(run, theorem, estimator, noise, tuple(results))
 
