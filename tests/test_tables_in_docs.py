@@ -100,6 +100,6 @@ def test_norms_of_noises() -> None:
         assert found
         noise = parse_noise(found[1])
         norms = {theorem.norm.value for theorem in guarantees_of(noise)}
-        named = set(re.findall(r"L(?:inf|\d)", cells[0]))
+        named = set(re.findall(r"L(?:inf|\d)|patch\b", cells[0]))
         assert named <= norms
         assert find_guarantee(noise, found[2]).norm.value in named
