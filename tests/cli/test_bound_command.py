@@ -50,7 +50,7 @@ def test_bound_table_report_verify(call, plain, models, tmp_path):
     assert "- that 16 radii can be proved (--replay)" in out.splitlines()
     assert "OK: labels and data agree with the files." in out.splitlines()
     out = call("verify", run, "--replay", "all", "--model", plain, "--threads", 1)[1]
-    assert "OK: all 18 records proved again from seed, model and data." in out.splitlines()
+    assert "OK: all 18 records proved again from model and data." in out.splitlines()
     code, _, err = call("verify", run, "--replay", 2, "--model", plain, "--batch-size", 5)
     assert (code, "--batch-size would be ignored, since nothing is sampled here" in err) == (2, True)
 

@@ -128,7 +128,7 @@ def test_table_json_has_the_documented_keys(call: Call, models: Path, tmp_path: 
     assert code == 0
     assert list(row) == [
         *("run", "noise", "norm", "examples", "subset", "n", "mean_draws", "alpha", "accuracy", "abstention_rate"),
-        *("average_certified_radius", "median_certified_radius", "certified_accuracy", "condition", "claimed"),
+        *("average_certified_radius", "median_certified_radius", "p_A", "certified_accuracy", "condition", "claimed"),
         *("seed_origin", "chosen", "missing", "digest", "results"),
     ]
     assert list(row["certified_accuracy"]) == ["0.0", "0.25", "0.5"]
@@ -263,7 +263,7 @@ def test_our_runs_are_exported_with_their_votes(call: Call, models: Path, tmp_pa
         (("plan", "--noise", "gaussian:sigma"), "cannot read 'sigma' in 'gaussian:sigma'"),
         (("plan", "--noise", "gaussian:sigma=1,sigma=2"), "'sigma' is given twice"),
         (("plan", "--noise", "gaussian:sigma=abc"), "sigma is a positive number"),
-        (("plan", "--noise", "cauchy:b=1"), "unknown noise 'cauchy'; known are ablation, channel-flip"),
+        (("plan", "--noise", "cauchy:b=1"), "unknown noise 'cauchy'; known are ablation, blocks, channel-flip"),
         (("plan", "--noise", "ablation:k=65"), "k = 65 pixels cannot be kept of the 64"),
         (("plan", "--noise", "gaussian:sigma=1", "--alpha", "2"), "alpha is a failure probability"),
         (("plan", "--noise", "gaussian:sigma=1", "--alpha", "nan"), "alpha is a failure probability"),
