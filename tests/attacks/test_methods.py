@@ -92,6 +92,8 @@ def test_every_attack_of_the_table_is_tried() -> None:
         ("smooth-pgd", Norm.L2),
         ("smooth-pgd", Norm.LINF),
         ("gaussian-noise", Norm.L2),
+        # In test_patches.py.
+        ("patch", Norm.PATCH),
     } == {(name, norm) for name, kind in attack_classes().items() for norm in kind.norms}
 
 

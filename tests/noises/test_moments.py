@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,9 @@ from torch import Tensor
 
 from holdfast.noises.ablation import Ablation
 from holdfast.noises.base import Noise, noise_names
+from holdfast.noises.blocks import Blocks
 from holdfast.noises.channel_flip import ChannelFlip
+from holdfast.noises.columns import Columns
 from holdfast.noises.gaussian import Gaussian
 from holdfast.noises.laplace import Laplace
 from holdfast.noises.lattice_gaussian import LatticeGaussian
@@ -31,9 +34,12 @@ from holdfast.noises.partition import Partition
 from holdfast.noises.splitting import Splitting
 from holdfast.noises.uniform import Uniform
 from holdfast.noises.uniform_flip import UniformFlip
+from holdfast.noises.windows import Windows
 
 STANDARD_ERRORS = 6.0
 FEATURES, DRAWS = 32, 25_000
+# As many values, for noises of images alone.
+IMAGE = 1, 4, 8
 # A multiple of 1/255 and of 1/15: on the grids of the noises below that have one.
 VALUE = 0.2
 
@@ -206,9 +212,30 @@ def splitting(noise: Splitting) -> list[Moment]:
     ]
 
 
+def windows(noise: Windows) -> list[Moment]:
+    """Each position alike, and a window that goes on at the opposite edge."""
+    rows, columns = IMAGE[1:]
+    height, width = noise.window(IMAGE)
+    down, right = noise.positions(IMAGE)
+
+    def met(noisy: Tensor, place: int) -> Tensor:
+        mask = torch.zeros(rows, columns, dtype=torch.bool)
+        for i, j in product(range(height), range(width)):
+            mask[(place // right + i) % rows, (place % right + j) % columns] = True
+        return (visible(noisy) == mask).flatten(1).all(1)
+
+    count = down * right
+    return [
+        *(share(f"position {each}", lambda noisy, at=each: met(noisy, at), 1 / count) for each in range(count)),
+        share("twice in a row", lambda noisy: met(noisy[::2], 1) & met(noisy[1::2], 1), 1 / count**2),
+    ]
+
+
 MOMENTS: dict[str, Callable[[Any], list[Moment]]] = {
     "ablation": ablation,
+    "blocks": windows,
     "channel-flip": uniform_flip,
+    "columns": windows,
     "gaussian": gaussian,
     "laplace": laplace,
     "lattice-gaussian": lattice_gaussian,
@@ -233,6 +260,8 @@ CASES: dict[Noise, list[Noise]] = {
     Ablation(27): [Ablation(26), Ablation(28)],
     Partition(4): [Partition(5)],
     Partition(3, "random"): [Partition(3)],
+    Columns(3): [Columns(2), Columns(4), Blocks(3)],
+    Blocks(2): [Blocks(1), Blocks(3), Columns(2)],
     Splitting(0.25, 16): [Splitting(0.28, 16), Splitting(0.2, 16), Splitting(0.25, 16, shift=1)],
     Splitting(0.05, 256, shift=5): [Splitting(0.049, 256, shift=5), Splitting(0.051, 256, shift=5)],
 }
@@ -240,7 +269,8 @@ WRONG = [(noise, wrong) for noise, several in CASES.items() for wrong in several
 
 
 def sampled(noise: Noise) -> Tensor:
-    return noise.sample(torch.full((FEATURES,), VALUE), draws(DRAWS, 20))
+    shape = IMAGE if isinstance(noise, Windows) else (FEATURES,)
+    return noise.sample(torch.full(shape, VALUE), draws(DRAWS, 20))
 
 
 def test_every_noise_has_moments_and_a_wrong_one() -> None:
