@@ -30,10 +30,13 @@ _NOISES = (
     "uniform:half_width=0.5",
     "ablation:k=5",
     "partition:k=4",
+    "columns:width=2",
+    "blocks:size=2",
     "splitting:half_width=0.25",
     "uniform-flip:kappa=0.8,levels=2",
     "channel-flip:kappa=0.8,levels=2",
 )
+_WHOLE = "k", "levels", "width", "size"
 _SHAPE = (1, 8, 8)
 _PAIRS = ((0.9, 0.1), (0.99, 0.01), (0.7, 0.1), (0.9, 0.02))
 _SLABS = (0.001, 0.1, 1.0)
@@ -66,7 +69,7 @@ def page(done: Finished) -> Page:
 def _noise(spec: str) -> Noise:
     name, _, rest = spec.partition(":")
     values = {key: float(value) for key, _, value in (part.partition("=") for part in rest.split(","))}
-    whole = {key: int(value) if key in ("k", "levels") else value for key, value in values.items()}
+    whole = {key: int(value) if key in _WHOLE else value for key, value in values.items()}
     return NOISES.from_dict({"name": name, **whole})
 
 
