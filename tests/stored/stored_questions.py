@@ -36,7 +36,7 @@ COPIES = {"manifest"}
 # Entries that answers have had since then: left out where they are null.
 SINCE = {"unknown", "undecided"}
 # Figures that answers have had since then, which have tests of their own.
-ADDED = {"mean_magnitude", "mean_left_out"}
+ADDED = {"mean_magnitude", "mean_left_out", "p_A"}
 # Votes of other bounds or theorems than the run promised: runs that have them.
 COHEN = {"gaussian", "laplace", "ablation", "uniform-flip", "looks"}
 OTHER_THEOREMS = {"gaussian": ("lecuyer", "li", "cohen_linf"), "uniform": ("overlap_linf",)}
@@ -147,8 +147,10 @@ def _answer(key: str, code: int, out: str) -> Any:
 
 
 def numbers_of_csv(text: str) -> list[list[str]]:
-    """The cells of each line below the header that are numbers, as they are written."""
-    return [[cell for cell in line if _is_number(cell)] for line in csv.reader(io.StringIO(text))][1:]
+    """The cells of each line below the header that are numbers, as they are written, but for those of `ADDED`."""
+    lines = list(csv.reader(io.StringIO(text)))
+    known = [not title.startswith(tuple(ADDED)) for line in lines[:1] for title in line]
+    return [[cell for cell, old in zip(line, known, strict=True) if old and _is_number(cell)] for line in lines[1:]]
 
 
 def _is_number(text: str) -> bool:
