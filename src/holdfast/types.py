@@ -33,6 +33,11 @@ class Norm(str, Enum):
         return {Norm.L0: "pixels", Norm.PATCH: "pixels a side"}.get(self, "input units")
 
     @property
+    def changes(self) -> str:
+        """The changes that it measures, in words."""
+        return "changes within one square patch" if self is Norm.PATCH else f"changes measured in {self.value}"
+
+    @property
     def whole(self) -> bool:
         """Whether sizes are whole numbers of pixels."""
         return self in (Norm.L0, Norm.PATCH)

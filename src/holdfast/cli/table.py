@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
@@ -14,9 +14,10 @@ from holdfast.terminal import console
 from holdfast.workflows.specs import parse_numbers, parse_radii
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from holdfast.analysis.runs import CertifiedRun
+    from holdfast.analysis.tables import Table
     from holdfast.folders import Where
 
 Runs = Annotated[list[Path], typer.Argument(help="Folders of runs, or of attacks.", metavar="RUN...")]
@@ -99,20 +100,44 @@ def _print_attacks(folders: Sequence[Path], epsilon: str | None, *, as_json: boo
 
     epsilons = None if epsilon is None else parse_numbers("--epsilon", epsilon)
     found = compare_attacks(list(map(read_attack, folders)), epsilons)
+    parts = [part for pair in zip(found.tables, found.captions, strict=True) for part in pair]
+    _print_found(found, parts, as_json=as_json, style=style)
+
+
+class _Found(Protocol):
+    """What is printed: with warnings, for machines, and in each style."""
+
+    @property
+    def warnings(self) -> Sequence[str]: ...
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_markdown(self) -> str: ...
+    def to_latex(self) -> str: ...
+    def to_csv(self) -> str: ...
+
+
+def _print_found(found: _Found, parts: Iterable[Table | str], *, as_json: bool, style: str) -> None:
+    """Print something for machines, or as text: its warnings, then its parts, tables and lines."""
     # As for runs: output for machines has no lines for people.
     for text in found.warnings if as_json or style == "csv" else []:
         console.warn(text)
     if as_json:
         console.print_json(found.to_dict())
     elif style == "text":
-        for text in found.warnings:
-            console.say(text)
-        for table, caption in zip(found.tables, found.captions, strict=True):
-            console.print_table(*table)
-            console.say(caption)
+        _say(found, parts)
     else:
-        writers = {"markdown": found.to_markdown, "latex": found.to_latex, "csv": found.to_csv}
-        sys.stdout.write(writers[style]())
+        sys.stdout.write(_written(found, style))
+
+
+def _say(found: _Found, parts: Iterable[Table | str]) -> None:
+    for part in (*found.warnings, *parts):
+        if isinstance(part, str):
+            console.say(part)
+        else:
+            console.print_table(*part)
+
+
+def _written(found: _Found, style: str) -> str:
+    return {"markdown": found.to_markdown, "latex": found.to_latex, "csv": found.to_csv}[style]()
 
 
 def _loaded(folders: Sequence[Where], bounds: str | None = None, theorem: str | None = None) -> list[CertifiedRun]:
@@ -139,20 +164,8 @@ def _print_comparison(
     if plot is not None:
         check_place(plot)
     found = compare_runs(runs, None if radii is None else parse_radii(radii))
-    for text in found.warnings if as_json or style == "csv" else []:
-        console.warn(text)
-    if as_json:
-        console.print_json(found.to_dict())
-    elif style == "text":
-        for text in found.warnings:
-            console.say(text)
-        for title, table in zip(found.captions, found.tables, strict=True):
-            console.say(title)
-            console.print_table(*table)
-        console.say(found.caption)
-    else:
-        writers = {"markdown": found.to_markdown, "latex": found.to_latex, "csv": found.to_csv}
-        sys.stdout.write(writers[style]())
+    parts = [part for pair in zip(found.captions, found.tables, strict=True) for part in pair]
+    _print_found(found, [*parts, found.caption], as_json=as_json, style=style)
     if plot is not None:
         from holdfast.analysis.difference_plots import write_comparison_plot
 
@@ -171,14 +184,9 @@ def _print_classes(runs: Sequence[CertifiedRun], radii: str | None, *, as_json: 
         return
     for number, each in enumerate(found):
         if style == "text":
-            for text in each.warnings:
-                console.say(text)
-            for table in each.tables:
-                console.print_table(*table)
-            console.say(each.caption)
+            _say(each, [*each.tables, each.caption])
         else:
-            writers = {"markdown": each.to_markdown, "latex": each.to_latex, "csv": each.to_csv}
-            text = writers[style]()
+            text = _written(each, style)
             # One header for all runs.
             sys.stdout.write(text.partition("\n")[2] if style == "csv" and number else text)
 

@@ -13,7 +13,7 @@ from holdfast.errors import RunError
 from holdfast.execution.certify import code_of_votes, procedure_of
 from holdfast.execution.code import CODE, of_holdfast, other_code
 from holdfast.execution.versions import differing_versions, installed_versions
-from holdfast.noises.base import noise_from_dict
+from holdfast.noises.base import draws_at_once, noise_from_dict
 from holdfast.noises.draws import Draws
 from holdfast.sampling.devices import torch_device
 from holdfast.sampling.inputs import checked_example
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 # Networks of two devices, and normal noise on them, may differ by more than those of two batches.
 _FURTHER = 4.0
-# Noisy copies at a time.
-_BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -223,11 +221,11 @@ def within_near_ties(run: Run, redrawn: Redrawn, classifier: VotingClassifier, d
     (given,) = data.examples([record.index])
     example = checked_example(given, expected.shape, expected.low, expected.high)
     x = torch.from_numpy(example.x).to(torch_device(device))
-    differing, near = 0, 0
+    differing, near, at_once = 0, 0, draws_at_once(x)
     for stream, recorded in ((Stream.SELECTION, record.selection), (Stream.ESTIMATION, record.estimation)):
         found, close = [0] * len(recorded.votes), 0
-        for first in range(0, recorded.total, _BATCH):
-            end = min(first + _BATCH, recorded.total)
+        for first in range(0, recorded.total, at_once):
+            end = min(first + at_once, recorded.total)
             if estimator_of(manifest).exhaustive:
                 noisy = noise.apply(x.unsqueeze(0), noise.enumerate(x, first, end))
             else:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, final
 
 import numpy as np
 
-from holdfast.errors import InputError, UsageError
+from holdfast.errors import UsageError
 from holdfast.named import Family, Named
 from holdfast.plain import is_real, plain
 
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 
-# A value further than this many steps from its grid is not on it. float32 is off by at most 0.004 steps, at 65,536
-# levels; values of another grid are off by far more somewhere in an image.
-_OFF_GRID = 1e-2
 
 # Largest scale of a noise: float32 ends at 3e38.
 _LARGEST_SCALE = 1e30
@@ -190,6 +187,11 @@ class AdditiveNoise(Noise):
         self.fill(noisy, draws).add_(x)
 
 
+def whole_numbers(x: Tensor, first: int, end: int) -> Tensor:
+    """The whole numbers `first` to `end - 1`, int64, on the device of `x`, which nobody has to wait for."""
+    return x.new_ones(end - first).long().cumsum(0).add_(first - 1)
+
+
 def draws_at_once(x: Tensor) -> int:
     """The number of draws, each as large as the input `x`, in one part: about 4 MiB, at least one draw."""
     return max(1, _PART_BYTES // max(1, x.numel() * x.element_size()))
@@ -293,29 +295,6 @@ def grey_or_rgb(image: NDArray[np.float32]) -> NDArray[np.uint8]:
     channels = np.repeat(image, 3, axis=0) if image.shape[0] == 1 else image[:3]
     values = np.rint(np.clip(channels, 0.0, 1.0) * 255.0)
     return np.ascontiguousarray(values.transpose(1, 2, 0), dtype=np.uint8)
-
-
-def nearest_steps(x: Tensor, levels: int) -> Tensor:
-    """j for every value of `x` with the nearest j/(levels - 1), as whole numbers in the dtype of `x`."""
-    return (x * (levels - 1)).round()
-
-
-def grid_steps(x: Tensor, levels: int) -> Tensor:
-    """j for every value j/(levels - 1) of `x`, as whole numbers in the dtype of `x`.
-
-    Raises:
-        InputError: a value is further from the grid than rounding explains.
-    """
-    scaled = x * (levels - 1)
-    steps = scaled.round()
-    distances = (scaled - steps).abs()
-    # Written so that a NaN fails.
-    if not float(distances.max()) <= _OFF_GRID:
-        worst = float(x.flatten()[distances.argmax()])
-        raise InputError(
-            f"values must be multiples of 1/{levels - 1}, got {worst:g}; scale the data, or choose other levels"
-        )
-    return steps
 
 
 def check_positive(name: str, value: float) -> None:

@@ -9,7 +9,8 @@ from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
 from holdfast.errors import UsageError
-from holdfast.noises.base import Noise, Shape, grid_steps, guarantee, nearest_steps, pixel_count
+from holdfast.noises.base import Shape, guarantee, pixel_count
+from holdfast.noises.grid import GridNoise
 from holdfast.noises.masking import channel_count
 from holdfast.noises.uniform_flip import MOST_FLIPS, UniformFlip, random_steps, surviving
 from holdfast.types import ClassBounds, Norm
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ChannelFlip(Noise):
+class ChannelFlip(GridNoise):
     """Keep each channel of each pixel with probability kappa; otherwise give it another value, each equally likely.
 
     As `UniformFlip`, but the channels of a pixel are kept or replaced apart. For one channel the two are the same.
@@ -37,6 +38,7 @@ class ChannelFlip(Noise):
 
     name: ClassVar[str] = "channel-flip"
     example: ClassVar[str] = "channel-flip:kappa=0.8"
+    subject: ClassVar[str] = "flips of channels are"
     kappa: float
     levels: int = 256
 
@@ -44,41 +46,19 @@ class ChannelFlip(Noise):
         # The same parameters in the same ranges.
         UniformFlip(self.kappa, self.levels)
 
-    @property
-    def grid(self) -> int:
-        """The levels."""
-        return self.levels
-
     def draw(self, x: Tensor, draws: Draws) -> Tensor:
         """Steps `(len(draws), values)`: 0 keeps a value, s moves it s values further in the cyclic order of all."""
         return random_steps(x, draws, prod(x.shape), self.others(), self.kappa)
 
-    def apply(self, x: Tensor, draws: Tensor) -> Tensor:
-        """Flipped inputs, on the grid, of the input's shape.
-
-        Raises:
-            InputError: a value is not on the grid.
-        """
-        self.check_values(x)
-        return self.apply_unchecked(x, draws)
-
     def apply_unchecked(self, x: Tensor, draws: Tensor) -> Tensor:
-        """As `apply`, for values on the grid."""
+        """Flipped inputs, on the grid, of the input's shape."""
         steps = draws.view(draws.shape[0], *x.shape[1:])
-        return ((nearest_steps(x, self.levels).long() + steps) % self.levels).to(x.dtype) / (self.levels - 1)
-
-    def check_values(self, x: Tensor) -> None:
-        """Raise InputError unless all values are on the grid."""
-        grid_steps(x, self.levels)
+        return ((self.nearest_steps(x).long() + steps) % self.levels).to(x.dtype) / (self.levels - 1)
 
     def check_inputs(self, shape: Shape, low: float, high: float) -> None:
         """Raise UsageError unless inputs lie in [0, 1] and keeping a value is likelier than each other one."""
-        pixel_count(shape)
         self.others()
-        if (low, high) != (0.0, 1.0):
-            raise UsageError(
-                f"flips of channels are for inputs on a grid in [0, 1]; the input space is [{low}, {high}]"
-            )
+        super().check_inputs(shape, low, high)
 
     def information(self, shape: Shape, levels: int = 256) -> float:
         """As for flips of pixels, with each channel as a pixel (Levine & Feizi 2020, equation 21)."""

@@ -16,8 +16,9 @@ import numpy as np
 from flint import arb, ctx
 
 from holdfast.errors import UsageError
-from holdfast.noises.base import Noise, Shape, check_positive, grid_steps, guarantee, nearest_steps, pixel_count
+from holdfast.noises.base import Shape, check_positive, guarantee
 from holdfast.noises.gaussian import Gaussian, cohen
+from holdfast.noises.grid import GridNoise
 from holdfast.noises.kernel import Lattice
 from holdfast.stats.rounding import float_above, float_below
 from holdfast.types import ClassBounds, Norm
@@ -51,7 +52,7 @@ _LEAST_STEPS, _MOST_STEPS = 0.125, 4096.0
 
 
 @dataclass(frozen=True)
-class LatticeGaussian(Noise):
+class LatticeGaussian(GridNoise):
     """Normal noise with standard deviation `sigma`, rounded to whole steps of the grid of the inputs.
 
     An input value j/(levels - 1) becomes (j + N)/(levels - 1), N an integer with P(N <= i) =
@@ -69,6 +70,7 @@ class LatticeGaussian(Noise):
     name: ClassVar[str] = "lattice-gaussian"
     example: ClassVar[str] = "lattice-gaussian:sigma=0.5"
     normalizable: ClassVar[bool] = True
+    instead: ClassVar[str] = ", or take gaussian noise"
     assumption: ClassVar[str] = (
         "The noise is drawn as whole steps of the inputs' grid, by exact integers. Its distribution differs from the "
         "rounded normal one of the theorem by less than a known total variation, which is taken off the class bounds. "
@@ -88,11 +90,6 @@ class LatticeGaussian(Noise):
                 f"{steps:g} steps of 1/{self.levels - 1}. Choose another sigma or other levels, or take gaussian noise"
             )
 
-    @property
-    def grid(self) -> int:
-        """The levels."""
-        return self.levels
-
     def draw(self, x: Tensor, draws: Draws) -> Tensor:
         """Steps `(len(draws), *event)`: integers, as float32, which represents them exactly.
 
@@ -104,34 +101,13 @@ class LatticeGaussian(Noise):
     def sample_into(self, noisy: Tensor, x: Tensor, draws: Draws) -> None:
         """Add noise in place, with the results of `apply`."""
         if noisy.dtype == self._tools_for(x)[0].dtype:
-            self._divided(self._fill(noisy, draws).add_(nearest_steps(x, self.levels)))
+            self._divided(self._fill(noisy, draws).add_(self.nearest_steps(x)))
         else:
             super().sample_into(noisy, x, draws)
 
-    def apply(self, x: Tensor, randomness: Tensor) -> Tensor:
-        """(j + N)/(levels - 1): the integers are added exactly, and divided last.
-
-        Raises:
-            InputError: a value is not on the grid.
-        """
-        return self._divided(grid_steps(x, self.levels) + randomness)
-
     def apply_unchecked(self, x: Tensor, randomness: Tensor) -> Tensor:
-        """As `apply`, for values on the grid."""
-        return self._divided(nearest_steps(x, self.levels) + randomness)
-
-    def check_values(self, x: Tensor) -> None:
-        """Raise InputError unless all values are on the grid."""
-        grid_steps(x, self.levels)
-
-    def check_inputs(self, shape: Shape, low: float, high: float) -> None:
-        """Raise UsageError unless inputs lie in [0, 1]."""
-        pixel_count(shape)
-        if (low, high) != (0.0, 1.0):
-            raise UsageError(
-                f"lattice-gaussian noise is for inputs on a grid in [0, 1]; the input space is [{low:g}, {high:g}]. "
-                "Scale the data, or take gaussian noise"
-            )
+        """(j + N)/(levels - 1): the integers are added exactly, and divided last."""
+        return self._divided(self.nearest_steps(x) + randomness)
 
     def _divided(self, steps: Tensor) -> Tensor:
         # By a tensor: some devices would replace division by a number with multiplication by its rounded reciprocal.

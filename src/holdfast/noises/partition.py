@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from holdfast.errors import UsageError
-from holdfast.noises.base import Shape, guarantee, pixel_count, votes_ahead
+from holdfast.noises.base import Shape, guarantee, pixel_count, votes_ahead, whole_numbers
 from holdfast.noises.masking import MaskingNoise, channel_count, check_k, check_kept
 from holdfast.noises.subsets import random_subsets
 from holdfast.types import ClassBounds, Norm
@@ -67,7 +67,7 @@ class Partition(MaskingNoise):
 
     def enumerate(self, x: Tensor, first: int, end: int) -> Tensor:
         """The blocks number `first` to `end - 1`."""
-        return self._places(x, x.new_ones(end - first).long().cumsum(0).add_(first - 1))
+        return self._places(x, whole_numbers(x, first, end))
 
     def blocks(self, shape: Shape) -> NDArray[np.int64]:
         """The block number of each pixel, `(pixels,)`, row by row."""

@@ -12,16 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from holdfast.errors import UsageError
-from holdfast.noises.base import (
-    Noise,
-    Shape,
-    check_positive,
-    grid_steps,
-    guarantee,
-    nearest_steps,
-    pixel_count,
-    votes_ahead,
-)
+from holdfast.noises.base import Shape, check_positive, guarantee, votes_ahead, whole_numbers
+from holdfast.noises.grid import GridNoise
 from holdfast.noises.subsets import random_places
 from holdfast.plain import plain
 from holdfast.stats.rounding import float_below
@@ -42,7 +34,7 @@ _SHIFT_BYTES = 8
 
 
 @dataclass(frozen=True)
-class Splitting(Noise):
+class Splitting(GridNoise):
     """Cut the range of every value into cells of width 2 half_width, and replace it by the middle of its cell.
 
     Inputs lie on the grid 0, 1/(levels - 1), ..., 1, and no cut on a value of it. A cell is q = floor(2 half_width
@@ -64,6 +56,7 @@ class Splitting(Noise):
     name: ClassVar[str] = "splitting"
     example: ClassVar[str] = "splitting:half_width=0.5"
     normalizable: ClassVar[bool] = True
+    instead: ClassVar[str] = ", or take uniform noise"
     assumption: ClassVar[str] = (
         "The guarantee is for inputs on the grid. Where all offsets are taken, nothing else is assumed. Where they "
         "are sampled, the pseudo-random generator is taken for ideal randomness."
@@ -85,11 +78,6 @@ class Splitting(Noise):
             )
 
     @property
-    def grid(self) -> int:
-        """The levels."""
-        return self.levels
-
-    @property
     def offsets(self) -> int:
         """The number of offsets: the width of a cell in steps of the grid."""
         return math.floor(2 * Fraction(float(self.half_width)) * (self.levels - 1) + _WHOLE)
@@ -104,27 +92,19 @@ class Splitting(Noise):
 
     def enumerate(self, x: Tensor, first: int, end: int) -> Tensor:
         """The offsets `first` to `end - 1`."""
-        return x.new_ones(end - first).long().cumsum(0).add_(first - 1)
+        return whole_numbers(x, first, end)
 
-    def apply(self, x: Tensor, offsets: Tensor) -> Tensor:
+    def apply_unchecked(self, x: Tensor, offsets: Tensor) -> Tensor:
         """The middles of the cells, in the shape of the input.
 
         All is exact in float32 up to the last division: equal cells give equal values, bit for bit.
-
-        Raises:
-            InputError: a value is not on the grid.
         """
-        self.check_values(x)
-        return self.apply_unchecked(x, offsets)
-
-    def apply_unchecked(self, x: Tensor, offsets: Tensor) -> Tensor:
-        """As `apply`, for values on the grid."""
         q, top, ones = self.offsets, 2 * (self.levels - 1), (1,) * (x.dim() - 1)
         shifts = self._shifts_on(offsets, tuple(x.shape[1:]))
         cuts = (offsets.view(-1, *ones) + shifts).remainder_(q).float()
         # The last cut below value j lies half a step above cut + q floor((j - cut - 1/2)/q). Before it is rounded down,
         # the quotient is at least 1/(2q) away from a whole number, far more than float32 errs.
-        below = nearest_steps(x, self.levels).float().sub(cuts).sub_(0.5).div_(q).floor_()
+        below = self.nearest_steps(x).float().sub(cuts).sub_(0.5).div_(q).floor_()
         below.mul_(q).add_(cuts).mul_(2).add_(1)
         middles = below.clamp(min=0).add_(below.add_(2 * q).clamp_(max=top)).to(x.dtype)
         # By a tensor: some devices would replace division by a number with multiplication by its rounded reciprocal.
@@ -133,19 +113,6 @@ class Splitting(Noise):
     def shifts(self, shape: Shape) -> NDArray[np.int64]:
         """The shift of each value in steps of the grid, `(*shape)`, below the number of offsets."""
         return _shifts(self.shift, math.prod(shape), self.offsets).reshape(shape)
-
-    def check_values(self, x: Tensor) -> None:
-        """Raise InputError unless all values are on the grid."""
-        grid_steps(x, self.levels)
-
-    def check_inputs(self, shape: Shape, low: float, high: float) -> None:
-        """Raise UsageError unless inputs lie in [0, 1]."""
-        pixel_count(shape)
-        if (low, high) != (0.0, 1.0):
-            raise UsageError(
-                f"splitting noise is for inputs on a grid in [0, 1]; the input space is [{low:g}, {high:g}]. "
-                "Scale the data, or take uniform noise"
-            )
 
     def _shifts_on(self, offsets: Tensor, shape: Shape) -> Tensor:
         known, key = self._known, (shape, offsets.device)

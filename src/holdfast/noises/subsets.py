@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from holdfast.noises.base import whole_numbers
 from holdfast.noises.kernel import Subsets
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def random_subsets(x: Tensor, draws: Draws, size: int, k: int) -> Tensor:
         k: from 1 to `size`; a larger k takes all places.
     """
     if k >= size:
-        return (x.new_ones(size).long().cumsum(0) - 1).expand(len(draws), size)
+        return whole_numbers(x, 0, size).expand(len(draws), size)
     # If k is more than half of the places, choose those to leave out.
     few, leave_out = min(k, size - k), 2 * k > size
     places = x.new_empty((len(draws), k), dtype=x.new_empty(0).long().dtype)
@@ -139,7 +140,7 @@ def _elsewhere(x: Tensor, draws: Draws, size: int, k: int, *, leave_out: bool) -
 def _first_different_elsewhere(words: Tensor, size: int, k: int) -> tuple[Tensor, Tensor]:
     product = (words.long() & (_WORD - 1)) * size
     places, lower = product >> _BITS, product & (_WORD - 1)
-    draw = (places.new_ones(places.shape[1]).cumsum(0) - 1).expand_as(places)
+    draw = whole_numbers(places, 0, places.shape[1]).expand_as(places)
     owner = places.new_full((len(places), size), places.shape[1]).scatter_reduce_(1, places, draw, "amin")
     new = owner.gather(1, places) == draw
     rank = new.cumsum(1)

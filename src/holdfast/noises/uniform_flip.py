@@ -10,7 +10,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 from holdfast.errors import UsageError
-from holdfast.noises.base import Noise, Shape, grid_steps, guarantee, nearest_steps, pixel_count
+from holdfast.noises.base import Shape, guarantee, pixel_count
+from holdfast.noises.grid import GridNoise
 from holdfast.noises.kernel import Flips
 from holdfast.noises.masking import channel_count
 from holdfast.plain import is_real
@@ -30,7 +31,7 @@ _MOST_VALUES = 2**63
 
 
 @dataclass(frozen=True)
-class UniformFlip(Noise):
+class UniformFlip(GridNoise):
     """Keep each pixel with probability kappa; otherwise give it another value, each of the others equally likely.
 
     All channels of a pixel are kept or replaced together. Inputs lie on the grid 0, 1/(levels - 1), ..., 1.
@@ -45,6 +46,7 @@ class UniformFlip(Noise):
 
     name: ClassVar[str] = "uniform-flip"
     example: ClassVar[str] = "uniform-flip:kappa=0.8"
+    subject: ClassVar[str] = "uniform flips are"
     kappa: float
     levels: int = 256
 
@@ -54,29 +56,15 @@ class UniformFlip(Noise):
         if type(self.levels) is not int or not 2 <= self.levels <= 256:
             raise UsageError(f"levels is a whole number from 2 to 256, got {self.levels!r}")
 
-    @property
-    def grid(self) -> int:
-        """The levels."""
-        return self.levels
-
     def draw(self, x: Tensor, draws: Draws) -> Tensor:
         """Steps `(len(draws), pixels)`: 0 keeps a pixel, s in 1..K moves it s values further in the cyclic order."""
         shape = tuple(x.shape)
         return random_steps(x, draws, pixel_count(shape), self.others(shape), self.kappa)
 
-    def apply(self, x: Tensor, draws: Tensor) -> Tensor:
-        """Flipped inputs, on the grid, of the input's shape.
-
-        Raises:
-            InputError: a value is not on the grid.
-        """
-        self.check_values(x)
-        return self.apply_unchecked(x, draws)
-
     def apply_unchecked(self, x: Tensor, draws: Tensor) -> Tensor:
-        """As `apply`, for values on the grid."""
+        """Flipped inputs, on the grid, of the input's shape."""
         image = x if x.ndim > 2 else x.unsqueeze(1)
-        grid = nearest_steps(image, self.levels)
+        grid = self.nearest_steps(image)
         steps = draws.view(draws.shape[0], 1, *image.shape[2:])
         # The digits of a step in base `levels` are the steps of the channels.
         bases = steps.new_full((image.shape[1],), self.levels)
@@ -86,15 +74,10 @@ class UniformFlip(Noise):
         noisy = ((grid.long() + digits) % self.levels).to(x.dtype) / (self.levels - 1)
         return noisy if x.ndim > 2 else noisy.squeeze(1)
 
-    def check_values(self, x: Tensor) -> None:
-        """Raise InputError unless all values are on the grid."""
-        grid_steps(x, self.levels)
-
     def check_inputs(self, shape: Shape, low: float, high: float) -> None:
         """Raise UsageError unless inputs lie in [0, 1] and keeping a pixel is likelier than each other value."""
         self.others(shape)
-        if (low, high) != (0.0, 1.0):
-            raise UsageError(f"uniform flips are for inputs on a grid in [0, 1]; the input space is [{low}, {high}]")
+        super().check_inputs(shape, low, high)
 
     def information(self, shape: Shape, levels: int = 256) -> float:
         """d (log2 S + kappa log2 kappa + (1 - kappa) log2((1 - kappa)/(S - 1))) for S values of a pixel.

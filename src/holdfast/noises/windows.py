@@ -11,7 +11,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from holdfast.errors import UsageError
-from holdfast.noises.base import Shape, votes_ahead
+from holdfast.noises.base import Shape, votes_ahead, whole_numbers
 from holdfast.noises.masking import MaskingNoise, channel_count
 from holdfast.noises.subsets import random_places
 from holdfast.plain import plain
@@ -51,7 +51,7 @@ class Windows(MaskingNoise):
 
     def enumerate(self, x: Tensor, first: int, end: int) -> Tensor:
         """The windows number `first` to `end - 1`, row by row."""
-        return self._places(x, x.new_ones(end - first).long().cumsum(0).add_(first - 1))
+        return self._places(x, whole_numbers(x, first, end))
 
     def met(self, side: int, shape: Shape) -> int:
         """The largest number of windows that show a pixel of one square patch with this side, wherever it lies.
@@ -83,14 +83,9 @@ class Windows(MaskingNoise):
         height, width = shape[1:]
         rows, columns = self.window(shape)
         begins = self.positions(shape)[1]
-        down = (chosen // begins).unsqueeze(1) + _counted(chosen, rows)
-        right = (chosen % begins).unsqueeze(1) + _counted(chosen, columns)
+        down = (chosen // begins).unsqueeze(1) + whole_numbers(chosen, 0, rows)
+        right = (chosen % begins).unsqueeze(1) + whole_numbers(chosen, 0, columns)
         return ((down % height * width).unsqueeze(2) + (right % width).unsqueeze(1)).flatten(1)
-
-
-def _counted(like: Tensor, count: int) -> Tensor:
-    """0 to count - 1."""
-    return like.new_ones(count).cumsum(0).sub_(1)
 
 
 def largest_side(noise: Windows, bounds: ClassBounds, shape: Shape) -> float | None:

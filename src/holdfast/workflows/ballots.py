@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from holdfast.data.npy import Archive
 from holdfast.errors import DataError
 from holdfast.visible import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -41,7 +38,10 @@ def counted(jobs: Sequence[Balloting], kind: str, file: str, scale: str) -> Fini
     """
     from holdfast.reproductions.results import Finished
 
-    arrays = _arrays(file)
+    try:
+        arrays = Archive(Path(file))
+    except DataError as error:
+        raise DataError(f"{visible(file)} is no .npz file of votes: {error}") from error
     found = {job.name: _counted(job, arrays, file) for job in jobs}
     return Finished(
         scale,
@@ -51,15 +51,7 @@ def counted(jobs: Sequence[Balloting], kind: str, file: str, scale: str) -> Fini
     )
 
 
-def _arrays(file: str) -> Mapping[str, NDArray[Any]]:
-    try:
-        with Path(file).open("rb") as stream, np.load(stream, allow_pickle=False) as opened:
-            return {name: opened[name] for name in opened.files}
-    except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{visible(file)} is no .npz file of votes: {visible(error)}") from error
-
-
-def _counted(job: Balloting, arrays: Mapping[str, NDArray[Any]], file: str) -> tuple[CertifiedRun, Recount]:
+def _counted(job: Balloting, arrays: Archive, file: str) -> tuple[CertifiedRun, Recount]:
     """The run of one sigma, with the radii that follow from its votes."""
     from holdfast.analysis.runs import analyze
     from holdfast.estimators import Exact, concluded
@@ -88,14 +80,14 @@ def _counted(job: Balloting, arrays: Mapping[str, NDArray[Any]], file: str) -> t
 
 
 def _fitting(
-    arrays: Mapping[str, NDArray[Any]], key: str, realizations: int | None, file: str
+    arrays: Archive, key: str, realizations: int | None, file: str
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Votes, labels and published radii, if they fit each other and the noise."""
     names = [f"{key}_{part}" for part in ("counts", "labels", "radius_255ths", "realizations")]
-    missing = [name for name in names if name not in arrays]
+    missing = [name for name in names if name not in arrays.shapes]
     if missing:
         raise DataError(f"{visible(file)} has no {' and no '.join(missing)}: it is no file of these votes")
-    votes, labels, published, total = (arrays[name] for name in names)
+    votes, labels, published, total = map(arrays.read, names)
     whole = all(array.dtype.kind in "iu" for array in (votes, labels, published, total))
     fits = (
         whole
