@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 GAUSSIAN = {"name": "gaussian", "sigma": 0.25}
 ABLATION = {"name": "ablation", "k": 45, "null": "multichannel", "fill": None}
+COLUMNS = {"name": "columns", "width": 2, "null": "multichannel", "fill": None}
+# The theorem of a run, by its noise.
+THEOREMS = {"gaussian": "cohen", "columns": "columns"}
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 DIGITS = tuple(str(digit) for digit in range(10))
 
@@ -45,7 +48,7 @@ def manifest(promise: DataManifest, noise: dict[str, Any] = GAUSSIAN, n: int = 1
     whole = RunManifest(
         kind="certify",
         noise=noise,
-        guarantee="cohen" if noise["name"] == "gaussian" else "levine",
+        guarantee=THEOREMS.get(noise["name"], "levine"),
         estimator={"name": "fixed", "n": n, "alpha": 0.001, "method": "cohen"},
         n0=100,
         data=promise,

@@ -12,7 +12,7 @@ import jsonschema
 import numpy as np
 import pytest
 from scipy.stats import beta
-from synthetic_runs import ABLATION, CIFAR10, GAUSSIAN, data, four, imported, manifest, votes, write_run
+from synthetic_runs import ABLATION, CIFAR10, COLUMNS, GAUSSIAN, data, four, imported, manifest, votes, write_run
 
 from holdfast.analysis.accuracy import quantile, quantile_interval
 from holdfast.analysis.class_tables import class_table
@@ -219,10 +219,10 @@ def test_an_imported_log_is_compared_by_its_indices_and_labels(tmp_path):
     assert "claimed by the tool" in found.caption
 
 
-@pytest.mark.parametrize("noise", [GAUSSIAN, ABLATION])
+@pytest.mark.parametrize("noise", [GAUSSIAN, ABLATION, COLUMNS])
 @pytest.mark.parametrize("most", [None, 5])
 def test_the_curve_of_differences_is_that_of_single_radii(tmp_path, noise, most):
-    shape = (1, 28, 28) if noise is ABLATION else (1, 8, 8)
+    shape = (1, 8, 8) if noise is GAUSSIAN else (1, 28, 28)
     runs = [run_of(tmp_path / name, hits, noise, shape=shape) for name, hits in (("a", FIRST), ("b", SECOND))]
     (line,) = differences(runs, most)
     assert line.name == "a - b"
@@ -231,7 +231,7 @@ def test_the_curve_of_differences_is_that_of_single_radii(tmp_path, noise, most)
         assert len(line.steps) <= most + 2
         return
     ends = [*(step.start for step in line.steps[1:]), line.end + 1.0]
-    radii = [step.start for step in line.steps] if noise is ABLATION else ends
+    radii = ends if noise is GAUSSIAN else [step.start for step in line.steps]
     for step, radius in zip(line.steps, radii, strict=True):
         assert step.difference == compare_runs(runs, [radius]).pairs[0].at[0].difference
     assert line.steps[-1].difference.value == 0.0

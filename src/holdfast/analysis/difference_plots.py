@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from holdfast.analysis import charts, extras, plots
 from holdfast.analysis.curves import DASHES, PALETTE, axis_title, curves
 from holdfast.analysis.differences import differences
-from holdfast.types import Norm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +73,7 @@ def draw_differences(runs: Sequence[CertifiedRun], axes: Any = None) -> Any:
     axes.set_xlabel(axis_title(lines[0].norm))
     axes.set_ylabel(_TITLE)
     axes.set_xlim(0.0, max(end, axes.get_xlim()[1] if axes.get_shared_x_axes().get_siblings(axes)[1:] else end))
-    if lines[0].norm is Norm.L0:
+    if lines[0].norm.whole:
         axes.xaxis.get_major_locator().set_params(integer=True)
     axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:+.0f}" if round(100 * value) else "0")
     axes.grid(alpha=0.25, linewidth=0.6)

@@ -70,7 +70,7 @@ def _steps(first: CertifiedRun, second: CertifiedRun, most: int | None) -> Itera
     size = len(first.results)
     both, ours, theirs = _reached(first.results, second.results)
     ends = sorted({*ours, *theirs})
-    if first.norm is Norm.L0:
+    if first.norm.whole:
         # A radius between two whole numbers of pixels means the smaller one.
         ends = sorted({0.0, *(value for end in ends for value in (end, end + 1.0))})
     elif most is not None and len(ends) > most:
@@ -85,10 +85,10 @@ def _steps(first: CertifiedRun, second: CertifiedRun, most: int | None) -> Itera
     for end in ends:
         counts = [len(values) - bisect_left(values, end) for values in (both, ours, theirs)]
         yield DifferenceStep(
-            end if first.norm is Norm.L0 else start, difference(counts[1] - counts[0], counts[2] - counts[0])
+            end if first.norm.whole else start, difference(counts[1] - counts[0], counts[2] - counts[0])
         )
         start = end
-    if first.norm is not Norm.L0 or not ends:
+    if not first.norm.whole or not ends:
         yield DifferenceStep(start, difference(0, 0))
 
 
