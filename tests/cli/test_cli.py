@@ -183,6 +183,14 @@ def test_plan_says_what_can_be_certified_and_warns_when_nothing_can(call: Call, 
     assert document["seconds"] == pytest.approx(document["samples"] / document["samples_per_second"])
 
 
+@pytest.mark.parametrize(
+    ("noise", "most"), [("columns:width=4", "patch radius 1 pixel a side"), ("ablation:k=16", "L0 radius 2 pixels")]
+)
+def test_a_plan_in_whole_pixels_shows_no_decimals(call: Call, noise: str, most: str) -> None:
+    code, out, _ = call("plan", "--noise", noise, "--n", 10_000, "--alpha", 0.01)
+    assert (code, f"at most: {most}, where all votes agree" in out) == (0, True)
+
+
 def test_least_n_of_a_plan_is_the_least(call: Call) -> None:
     for alpha in (0.05, 0.001, 0.5, 0.25):
         _, out, _ = call("plan", "--noise", "gaussian:sigma=1", "--alpha", alpha, "--json")

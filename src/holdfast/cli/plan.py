@@ -92,9 +92,11 @@ def plan_command(
 
 
 def _print(document: Mapping[str, Any]) -> None:
+    from holdfast.analysis import formats
     from holdfast.stats.rounding import show_down
+    from holdfast.types import Norm
 
-    radius, unit = document["largest_radius"], document["unit"]
+    radius = document["largest_radius"]
     console.say(f"{document['noise']}, n = {document['n']:,}, alpha = {document['alpha']:g}")
     if radius is None:
         console.warn(
@@ -103,9 +105,10 @@ def _print(document: Mapping[str, Any]) -> None:
             f"At this alpha n must be at least {document['least_n']}"
         )
     else:
-        digits = 0 if unit == "pixels" else 3
+        norm = Norm(document["norm"])
+        most = formats.with_unit(norm, formats.radius(norm, radius))
         console.say(
-            f"  at most: {document['norm']} radius {show_down(radius, digits)} {unit}, where all votes agree "
+            f"  at most: {norm.value} radius {most}, where all votes agree "
             f"(p_lower = {show_down(document['best_p_lower'], 6)})"
         )
     if document["information_bits"] is not None:
