@@ -145,14 +145,14 @@ def test_a_lost_node_changes_nothing(tmp_path: Path, cluster: Any) -> None:
 
 def test_on_this_machine_alone_and_after_the_driver_was_killed(tmp_path: Path, real: Real) -> None:
     command = [*PROGRAM, "certify", "--model", str(real.model), "--out", str(tmp_path / "run"), "--every", "20"]
-    command += ["--n", "20000", "--seed", "3", "--engine", "ray:2", "--batch-size", "100", "--json"]
-    driver = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    wait_until(lambda: (tmp_path / "run" / RECORDS).exists() and bool(read_run(tmp_path / "run").records))
-    # The second worker may start after the first one's first record.
-    wait_until(lambda: len(actors(driver.pid)) == 2)
-    started, workers = descendants(driver.pid), actors(driver.pid)
-    driver.kill()
-    driver.wait()
+    # So many samples that one worker alone is not done before the other one has started.
+    command += ["--n", "60000", "--seed", "3", "--engine", "ray:2", "--batch-size", "100", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as driver:
+        wait_until(lambda: (tmp_path / "run" / RECORDS).exists() and bool(read_run(tmp_path / "run").records))
+        # The second worker may start after the first one's first record.
+        wait_until(lambda: len(actors(driver.pid)) == 2 or driver.poll() is not None)
+        started, workers = descendants(driver.pid), actors(driver.pid)
+        driver.kill()
     kept = len(read_run(tmp_path / "run").records)
     wait_until(lambda: not any(map(alive, workers)))
     # Ray's own agents take most of a minute to notice that they are alone.
