@@ -167,10 +167,10 @@ class VotingClassifier:
             return Answers(output, torch.zeros_like(output, dtype=torch.bool), None, valid)
         leaders, classes = output.topk(2, dim=1)
         # Not from `leaders`: on some devices `topk` does not put a NaN first.
-        finite = output.amax(dim=1).isfinite()
-        votes = classes[:, 0]
-        close = self._close(output, leaders, 1.0) & finite
-        return Answers(votes, ~finite, close, None)
+        largest = output.amax(dim=1)
+        # NaN unless it is finite.
+        void = largest - largest != 0.0
+        return Answers(classes[:, 0], void, self._close(output, leaders, 1.0) & ~void, None)
 
     @torch.inference_mode(False)
     @torch.no_grad()

@@ -159,9 +159,10 @@ class MonteCarlo:
                 found = next(steps, None)
             if found is None:
                 return
-            yield found
+            yield from found
 
-    def _run(self, examples: Iterable[Example]) -> Iterator[tuple[Example, Votes]]:
+    def _run(self, examples: Iterable[Example]) -> Iterator[list[tuple[Example, Votes]]]:
+        """What `run` yields, as it becomes complete."""
         waiting = iter(examples)
         under_way: deque[_Input] = deque()
         unconfirmed: list[tuple[Example, Votes]] = []
@@ -177,7 +178,7 @@ class MonteCarlo:
                 unconfirmed += self._cut_short(under_way, waiting)
             if unconfirmed and (not self.confirming or self.classifier.confirm(now=not working)):
                 confirmed, unconfirmed = unconfirmed, []
-                yield from confirmed
+                yield confirmed
             if not working:
                 return
 

@@ -60,7 +60,7 @@ def sizes(logits: Tensor, leaders: Tensor, center: Tensor) -> Tensor:
         leaders: `(num, 2)`, the two largest logits of each row.
         center: `(num_classes,)`, of the same type.
     """
-    return torch.maximum(_finite(leaders).amax(dim=1), _finite(logits - center).amax(dim=1))
+    return _finite(torch.cat([leaders, logits - center], dim=1)).amax(dim=1)
 
 
 def spread_of(logits: Tensor, center: Tensor) -> float:
