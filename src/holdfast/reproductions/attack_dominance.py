@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from holdfast.stats.datasets import Proportion
     from holdfast.store.attack import AttackRun
 
-_EVERY = {"smoke": 2000, "small": 50, "full": 1}
+_EVERY = {"smoke": 2000, "small": 100, "full": 1}
 # Where an unprotected network of MNIST falls to some attacks on some images and not to others.
 _EPSILON = {Norm.LINF: 0.1, Norm.L2: 1.5, Norm.L0: 12}
 # Name -> attack at scales small and full, and at scale smoke; None leaves it out there.
@@ -199,7 +199,7 @@ STUDY = register(
         name="attack-dominance",
         title="Hajri 2021: which attack is stronger, for all pairs of attacks in Linf, L2 and L0",
         data=("mnist",),
-        cost={"smoke": "2 minutes", "small": "1 to 2 hours of one core", "full": "a day of one core"},
+        cost={"smoke": "2 minutes", "small": "an hour of one core", "full": "a day of one core"},
         plan=plan,
         page=page,
         items=("H79", "H80", "L35"),
