@@ -27,7 +27,10 @@ NoiseSpec = Annotated[
     ),
 ]
 # Written out, since the sources of models need torch, and help does not.
-MODEL_HELP = "Model: .safetensors, .onnx, .pt2, .skops, python:FILE.py:NAME, hf:DIR, timm:NAME, torchscript:FILE."
+MODEL_HELP = (
+    "Model: .safetensors, .onnx, .pt2, .skops, python:FILE.py:NAME, hf:DIR, timm:NAME, torchscript:FILE, "
+    "double-masking:MODEL."
+)
 ModelSpec = Annotated[str, typer.Option("--model", help=MODEL_HELP, metavar="SPEC")]
 Denoiser = Annotated[
     str | None,
