@@ -27,10 +27,7 @@ NoiseSpec = Annotated[
     ),
 ]
 # Written out, since the sources of models need torch, and help does not.
-MODEL_HELP = (
-    "Model: .safetensors, .onnx, .pt2, .skops, python:FILE.py:NAME, hf:DIR, timm:NAME, torchscript:FILE, "
-    "double-masking:MODEL."
-)
+MODEL_HELP = "Model: .safetensors, .onnx, .pt2, .skops, python:FILE.py:NAME, hf:DIR, timm:NAME, torchscript:FILE."
 ModelSpec = Annotated[str, typer.Option("--model", help=MODEL_HELP, metavar="SPEC")]
 Denoiser = Annotated[
     str | None,
