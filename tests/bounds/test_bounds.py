@@ -23,7 +23,16 @@ GIVEN = {name: {"epsilon": 0.1} for name in ("convex", "crown", "intervals", "li
 
 
 def test_bounds_are_found_and_described():
-    assert list(bound_classes()) == ["convex", "crown", "intervals", "linear", "lipschitz", "lirpa", "nearest"]
+    assert list(bound_classes()) == [
+        "convex",
+        "crown",
+        "double-masking",
+        "intervals",
+        "linear",
+        "lipschitz",
+        "lirpa",
+        "nearest",
+    ]
     for name, kind in bound_classes().items():
         bound = bound_from_dict({"name": name, **GIVEN.get(name, {})})
         assert bound_from_dict(bound.to_dict()) == bound

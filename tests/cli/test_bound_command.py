@@ -104,6 +104,51 @@ def test_what_cannot_be_shown_is_said_before_anything_is_computed(call, plain, t
     assert not list(tmp_path.iterdir())
 
 
+def test_masks_certify_against_patches_and_are_attacked_and_verified(call, plain, tmp_path):
+    """The defended classifier throughout; radii that the masks cannot give, and masks that are others, are found."""
+    run, forged, out = tmp_path / "masks", tmp_path / "forged", tmp_path / "attack"
+    model = ("--model", f"double-masking:{plain},patch=1,masks=8,value=0")
+    assert call("bound", *model, "--bound", "double-masking", "--every", 12, "--out", run, "--quiet")[0] == 0
+    honest = read_run(run)
+    assert honest.manifest.model["double_masking"] == {"patch": 1, "masks": 8, "value": 0.0}
+    assert {record.radius for record in honest.records} == {0.0, 1.0}
+    assert call("verify", run, *model, "--replay", 12)[0] == 0
+    assert call("verify", run, "--model", f"double-masking:{plain},patch=2,masks=8,value=0", "--replay", 12)[0] == 1
+    with RunStore(forged, honest.manifest) as store:
+        store.append(replace(record, radius=3.0 if record.radius else 0.0) for record in honest.records)
+    code, printed, err = call("verify", forged)
+    assert code == 1
+    assert "is neither 0 nor the side of the patch, 1" in " ".join((printed + err).split())
+    search = ("--attack", "patch:norm=patch,steps=4,samples=4,places=16,tries=2", "--budget", "1,2,5", "--limit", 12)
+    assert call("attack", run, *model, *search, "--out", out, "--quiet")[0] == 0
+    records = read_attack(out).records
+    assert not any(record.alarm for record in records)
+    assert any(record.radius for record in records)
+    # A patch that the masks do not hide does what it wants.
+    assert any(record.magnitude and record.magnitude > record.radius for record in records)
+    assert call("verify", out, *model, "--replay", 2)[0] == 0
+    code, _, err = call("bound", "--model", plain, "--bound", "double-masking", "--out", tmp_path / "bare")
+    assert code == 2
+    assert "takes models behind two rounds of masks" in " ".join(err.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("", "is for one size of patch: add patch=M"),
+        (",patch=9", "patches of 9 x 9 are for images"),
+        (",patch=2,masks=many", "from 1 to 64, got 'many'"),
+        (",patch=2,mean=.5,std=.5", "put it into quotes with the model that it is about"),
+        (",patch=2,rounds=3", "no option 'rounds'"),
+    ],
+)
+def test_masks_that_cannot_be(call, plain, tmp_path, options, message):
+    model = f"double-masking:{plain}{options}"
+    code, _, err = call("bound", "--model", model, "--bound", "double-masking", "--out", tmp_path / "run")
+    assert code == 2
+    assert message in " ".join(err.split())
+
+
 def test_a_forged_radius_raises_the_alarm(call, plain, tmp_path):
     run, forged, out = tmp_path / "lipschitz", tmp_path / "forged", tmp_path / "attack"
     assert call("bound", "--model", plain, "--bound", "lipschitz", "--every", 120, "--out", run, "--quiet")[0] == 0

@@ -150,9 +150,10 @@ def test_the_same_network_gives_the_same_answers_from_every_file(
 
 
 def test_every_source_is_in_the_table(specs: dict[str, str]) -> None:
-    # ffdnet is a denoiser, bundles have tests of their own, and timm needs a torchvision that fits torch.
+    # ffdnet is a denoiser, bundles and double masking have tests of their own, and timm needs a torchvision that fits
+    # torch.
     tested = {"python", "exported", "torchscript", "onnx", "sklearn", "hf"}
-    assert set(MODEL_SOURCES.names()) == tested | {"bundle", "ffdnet", "timm"}
+    assert set(MODEL_SOURCES.names()) == tested | {"bundle", "double-masking", "ffdnet", "timm"}
 
 
 def resumed(model: str, out: Path) -> str:
@@ -265,9 +266,9 @@ def test_help_names_every_source_of_classifiers() -> None:
     from holdfast.cli.options import MODEL_HELP
 
     for name, source in MODEL_SOURCES.all().items():
-        # A denoiser is no classifier: --denoiser names it.
+        # A denoiser is no classifier: --denoiser names it. Masks are around one of the others.
         shown = source.suffixes[0] if source.suffixes else f"{name}:"
-        assert (shown in MODEL_HELP) == (name != "ffdnet"), name
+        assert (shown in MODEL_HELP) == (name not in ("ffdnet", "double-masking")), name
 
 
 GRADIENTS = (

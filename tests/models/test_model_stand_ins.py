@@ -25,6 +25,7 @@ CODE = "from torch import nn\n\n\ndef make():\n    return nn.Sequential(nn.Flatt
 # Source -> the file in whose place another one lies, and specs that read it.
 FILES: dict[str, list[tuple[str, str]]] = {
     "bundle": [("w.safetensors", "{0}/w.safetensors"), ("w", "bundle:{0}/w")],
+    "double-masking": [("w.safetensors", "double-masking:{0}/w.safetensors,patch=1")],
     "exported": [("w.pt2", "{0}/w.pt2"), ("w", "exported:{0}/w")],
     "ffdnet": [("w.pth", "ffdnet:{0}/w.pth,level=0.1")],
     "hf": [("config.json", "hf:{0}"), ("config.json", "{0}"), ("model.safetensors", "hf:{0}")],

@@ -104,6 +104,14 @@ class Weights(Document):
     sha256: Sha256
 
 
+class DoubleMasking(Document):
+    """The two rounds of masks in front of a classifier."""
+
+    patch: Positive
+    masks: Positive
+    value: float
+
+
 class Model(Document):
     """The base classifier, as far as it was described."""
 
@@ -120,6 +128,7 @@ class Model(Document):
     code: Words | UnsetType = UNSET
     # A model in front of it, without a backend of its own.
     denoiser: Model | UnsetType = UNSET
+    double_masking: DoubleMasking | UnsetType = UNSET
     backend: NamedEntry | UnsetType = UNSET
 
     def __post_init__(self) -> None:

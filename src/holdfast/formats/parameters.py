@@ -117,7 +117,7 @@ class _Exact(_Named, tag="exact"):
 
 class _Proved(_Named, tag="proved"):
     bound: Annotated[dict[str, Any], Meta(extra_json_schema={"required": ["name"]})]
-    norm: Literal["L0", "L1", "L2", "Linf"]
+    norm: Literal["L0", "L1", "L2", "Linf", "patch"]
     source: Text
     assumption: Text
     most: NotNegative | None

@@ -12,7 +12,12 @@ if TYPE_CHECKING:
     from torch import nn
 
 # What of Holdfast belongs to a model; the rest is no part of any.
-_OURS = ("holdfast.models.architectures", "holdfast.models.networks", "holdfast.models.normalization")
+_OURS = (
+    "holdfast.models.architectures",
+    "holdfast.models.double_masking",
+    "holdfast.models.networks",
+    "holdfast.models.normalization",
+)
 
 # Libraries of networks: their versions stand for their hundreds of modules.
 _LIBRARIES = frozenset({"onnx2torch", "timm", "torchvision", "transformers"})

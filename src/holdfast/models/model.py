@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 
 from holdfast.errors import UsageError
+from holdfast.models.architectures.defended import DefendedClassifier
+from holdfast.models.double_masking import DoubleMasked
+from holdfast.models.identity import model_code
 from holdfast.models.networks import Behind, differentiable
 from holdfast.shortened import some
 from holdfast.visible import visible
@@ -234,6 +237,36 @@ class Model:
             says_noise=False,
             noise=None,
             notes=(*denoiser.notes, *self.notes),
+        )
+
+    def double_masked(self, patch: int, masks: int = 6, value: float = 0.5) -> Model:
+        """The model behind two rounds of masks, whose answers the bound `double-masking` certifies against patches.
+
+        Args:
+            patch: side of the largest patch in pixels.
+            masks: masks along each side of an image, at most.
+            value: of hidden pixels, in input units.
+
+        Raises:
+            UsageError: a parameter is out of range, or an answer of the model depends on more than its input.
+        """
+        if any(isinstance(part, DefendedClassifier) and part.random for part in self.module.modules()):
+            raise UsageError(
+                f"{self.name} is random, and double masking needs a classifier that always gives an image the same "
+                "answer; mask it without its defence"
+            )
+        module = DoubleMasked(self.module, patch, masks, value)
+        settings = {"patch": module.patch, "masks": module.masks, "value": module.value}
+        return replace(
+            self,
+            module=module,
+            entries={
+                **self.entries,
+                "double_masking": settings,
+                "code": {**self.code, **model_code(module)},
+            },
+            says_noise=False,
+            noise=None,
         )
 
     def on(self, device: torch.device) -> Model:

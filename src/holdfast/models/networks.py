@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
@@ -190,7 +191,19 @@ class Wrapped(Still):
         return logits
 
 
-class Behind(Still):
+class Composed(Still, ABC):
+    """A network around others, which may have gradients or not."""
+
+    @abstractmethod
+    def differentiable(self) -> nn.Module:
+        """The same with gradients.
+
+        Raises:
+            UsageError: one of the others has none.
+        """
+
+
+class Behind(Composed):
     """A classifier behind a denoiser: the two are smoothed together. Source: Salman, Sun, Yang, Kapoor & Kolter 2020,
     "Denoised Smoothing".
 
@@ -215,6 +228,10 @@ class Behind(Still):
         logits: Tensor = self.classifier(cleaned.to(x.dtype))
         return logits
 
+    def differentiable(self) -> nn.Module:
+        """Both with gradients."""
+        return Behind(differentiable(self.denoiser), differentiable(self.classifier))
+
 
 def differentiable(module: nn.Module) -> nn.Module:
     """A module with gradients: the same, with torch networks in the place of others.
@@ -223,8 +240,8 @@ def differentiable(module: nn.Module) -> nn.Module:
         UsageError: there is none.
         MissingExtraError: what converts it is not installed.
     """
-    if isinstance(module, Behind):
-        return Behind(differentiable(module.denoiser), differentiable(module.classifier))
+    if isinstance(module, Composed):
+        return module.differentiable()
     if not isinstance(module, Wrapped) or not isinstance(module.network, Opaque):
         return module
     return Wrapped(deepcopy(module.before), module.network.differentiable(), module.reader)

@@ -157,9 +157,8 @@ def open_model(
         raise BundleError(f"{visible(spec.path)} cannot be read: {reason}. {advice}") from error
     if isinstance(found, Model):
         if shared:
-            raise UsageError(
-                f"{name} is a bundle, which says by itself what {next(iter(shared))!r} would: leave it out"
-            )
+            within = "leave it out" if source.name == "bundle" else "put it into quotes with the model that it is about"
+            raise UsageError(f"{name} says by itself what {next(iter(shared))!r} would: {within}")
         return found if device is None else found.on(device)
     if unknown or source.options.keys() & given.keys():
         found.entries.setdefault("arguments", {key: str(value) for key, value in given.items() if key != "weights"})

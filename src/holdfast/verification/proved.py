@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from holdfast.formats.records import BoundLine
+from holdfast.verification import masks
 from holdfast.verification.files import Kind
 
 if TYPE_CHECKING:
@@ -38,6 +39,11 @@ class BoundKind(Kind):
         most = _MOST if manifest.estimator["most"] is None else min(_MOST, Fraction(str(manifest.estimator["most"])))
         if not 0 <= radius <= most:
             raise ValueError(f"example {index}: the radius {record['radius']} is not between 0 and {float(most):g}")
+        if manifest.theorem == masks.NAME and radius not in (0, masks.certified_side(manifest)):
+            raise ValueError(
+                f"example {index}: the radius {record['radius']} is neither 0 nor the side of the patch, "
+                f"{masks.certified_side(manifest)}"
+            )
         if answer is None and radius:
             raise ValueError(f"example {index}: there is no answer, and a radius of {record['radius']}")
 

@@ -54,7 +54,7 @@ def bound_into(
 
     from holdfast.bounds import Classifier
     from holdfast.execution.bound import bound_run, describe_bound
-    from holdfast.models.networks import in_sequence
+    from holdfast.models.networks import in_sequence, is_torch
     from holdfast.sampling.devices import torch_device
     from holdfast.store.data_manifest import DataManifest
     from holdfast.store.run import RunStore
@@ -67,8 +67,9 @@ def bound_into(
         )
     warn_of_class_order(examples, every, limit, sample)
     torch.set_num_threads(threads)
+    as_it_is = bound.asks_the_module and not is_torch(model.module)
     classifier = Classifier(
-        in_sequence(model.differentiable(), space.shape),
+        model.module if as_it_is else in_sequence(model.differentiable(), space.shape),
         space.shape,
         len(model.classes),
         space.low,
