@@ -1,5 +1,6 @@
-"""The exact margin of a nearest-neighbour classifier. Source: Wang, Liu, Yi, Zhou & Hsieh 2019, "Evaluating the
-Robustness of Nearest Neighbor Classifiers: A Primal-Dual Perspective"."""
+"""The exact margin of a classifier by the nearest stored input or learned prototype. Sources: Wang, Liu, Yi, Zhou &
+Hsieh 2019, "Evaluating the Robustness of Nearest Neighbor Classifiers: A Primal-Dual Perspective"; Voracek & Hein 2022,
+"Provably Adversarially Robust Nearest Prototype Classifiers"."""
 
 from __future__ import annotations
 
@@ -15,12 +16,13 @@ from holdfast.bounds.layers import flat, statistics
 from holdfast.bounds.rounding import UNDERFLOW, gamma
 from holdfast.errors import UsageError
 from holdfast.models.architectures.nearest import BEYOND, NearestNeighbour
+from holdfast.models.architectures.prototypes import Prototypes
 from holdfast.models.normalization import Normalization
 from holdfast.types import Norm
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Tensor
+    from torch import Tensor, nn
 
     Array = NDArray[np.float64]
 
@@ -32,10 +34,10 @@ _CUTS, _ROUNDS = 32, 8
 class Nearest(Bound):
     """The distance to the nearest Voronoi cell of another class, or a lower bound on it, rounded down.
 
-    An input in the cell of a stored input j is nearer to j than to every i of the answered class: linear inequalities
-    in the change. Any weights on them from 0 on give a lower bound on the change (weak duality), and in L2 those of the
-    quadratic program give the distance itself. In Linf and L1, the best single inequality and the weights of the L2
-    program give a lower bound.
+    Prototypes count as stored inputs. An input in the cell of a stored input j is nearer to j than to every i of the
+    answered class: linear inequalities in the change. Any weights on them from 0 on give a lower bound on the change
+    (weak duality), and in L2 those of the quadratic program give the distance itself. In Linf and L1, the best single
+    inequality and the weights of the L2 program give a lower bound.
 
     Args:
         norm: "l2", "linf" or "l1".
@@ -58,17 +60,42 @@ class Nearest(Bound):
     def prepare(self, classifier: Classifier) -> Method:
         """Extract the stored inputs, and the normalization before them."""
         parts = list(flat(classifier.module))
-        if not parts or type(parts[-1]) is not NearestNeighbour or len(parts) > 2:
+        if not parts or type(parts[-1]) not in (NearestNeighbour, Prototypes) or len(parts) > 2:
             raise UsageError(
-                "the bound 'nearest' takes classifiers of the architecture nearest-neighbour; for networks there are "
-                "convex and lipschitz"
+                "the bound 'nearest' takes classifiers of the architecture nearest-neighbour or prototypes; for "
+                "networks there are convex and lipschitz"
             )
         before = parts[0] if len(parts) == 2 else None
         if before is not None and type(before) is not Normalization:
             raise UsageError(
                 f"the bound 'nearest' takes nothing but a normalization before the neighbours, got {before}"
             )
-        return _Cells(self, classifier, parts[-1], before)
+        return _Cells(self, classifier, _stored(parts[-1]), before)
+
+
+class _Stored(NamedTuple):
+    """What an input is compared with.
+
+    Attributes:
+        images: normalized `(num, features)`.
+        labels: their classes `(num,)`.
+        steepness: the factor of logits.
+    """
+
+    images: Array
+    labels: NDArray[np.int64]
+    steepness: float
+
+
+def _stored(module: nn.Module) -> _Stored:
+    if isinstance(module, Prototypes):
+        return _Stored(module.points.detach().double().cpu().numpy(), module.labels.cpu().numpy(), 1.0)
+    assert isinstance(module, NearestNeighbour)
+    count, steepness = int(module.filled), float(module.scale.detach())
+    if count == 0 or steepness <= 0.0:
+        raise UsageError("the nearest-neighbour classifier has no stored inputs; train it by the recipe memorize")
+    images = module.images[:count].double().cpu().numpy()
+    return _Stored(images, module.labels[:count].cpu().numpy(), steepness)
 
 
 class _Near(NamedTuple):
@@ -93,16 +120,11 @@ class _Cells(Method):
     """Distances to cells, one input at a time."""
 
     def __init__(
-        self, bound: Nearest, classifier: Classifier, module: NearestNeighbour, normalization: Normalization | None
+        self, bound: Nearest, classifier: Classifier, stored: _Stored, normalization: Normalization | None
     ) -> None:
         self.cells, self.num_classes = bound.cells, classifier.num_classes
         self.order = DUAL_ORDERS[bound.norm]
-        count = int(module.filled)
-        self.steepness = float(module.scale.detach())
-        if count == 0 or self.steepness <= 0.0:
-            raise UsageError("the nearest-neighbour classifier has no stored inputs; train it by the recipe memorize")
-        self.images: Array = module.images[:count].double().cpu().numpy()
-        self.labels: NDArray[np.int64] = module.labels[:count].cpu().numpy()
+        self.images, self.labels, self.steepness = stored
         features = self.images.shape[1]
         self.scale, self.shift = np.ones(features), np.zeros(features)
         if normalization is not None and normalization.active:
@@ -166,7 +188,7 @@ class _Cells(Method):
             if number == self.cells:
                 best = min(best, plane)
                 break
-            best = min(best, max(plane, self._cell(near, near.others[number])))
+            best = min(best, max(plane, self._cell(near, near.others[number], best)))
         return best
 
     def _planes(self, point: Array, size: Array, others: Array, own: Array) -> Array:
@@ -189,12 +211,17 @@ class _Cells(Method):
         length: Array = np.linalg.norm(change, self.order, axis=-1)
         return length + UNDERFLOW
 
-    def _cell(self, near: _Near, cell: Array) -> float:
-        """A lower bound on the distance to the cell of one stored input: in L2 its distance, up to rounding."""
+    def _cell(self, near: _Near, cell: Array, enough: float) -> float:
+        """A lower bound on the distance to the cell of one stored input: in L2 its distance, up to rounding.
+
+        From `enough` on, a better one is not needed.
+        """
         planes = self._planes_of(near, cell)
         best = float(planes.max())
         chosen = np.argsort(-planes)[:_CUTS]
         for _ in range(_ROUNDS):
+            if best >= enough:
+                break
             weights, change = self._program(near, cell, near.own[chosen])
             if weights is None:
                 break
