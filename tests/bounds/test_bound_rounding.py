@@ -20,6 +20,7 @@ from holdfast.bounds.methods.nearest import Nearest, _Near
 from holdfast.bounds.norms import spectral_norm
 from holdfast.bounds.rounding import UNDERFLOW, gamma, operations, reach
 from holdfast.models.architectures.nearest import NearestNeighbour
+from holdfast.models.architectures.prototypes import Prototypes
 from holdfast.models.normalization import Normalization
 
 Rows = list[list[Fraction]]
@@ -154,6 +155,51 @@ def test_one_plane_between_neighbours_is_no_further_than_exact(norm):
             assert 0 < Fraction(found.radius) <= lead / sum(map(abs, slopes))
         else:
             assert 0 < Fraction(found.radius) ** 2 * sum(slope**2 for slope in slopes) <= lead**2
+
+
+def learned(points: list[list[float]]) -> nn.Module:
+    """One prototype of class 0, and one of class 1 for each further point; float64."""
+    module = Prototypes((len(points[0]),), 2, len(points) - 1).double()
+    with torch.no_grad():
+        module.points.copy_(torch.tensor([points[0]] * (len(points) - 1) + points[1:], dtype=torch.float64))
+    return module.eval()
+
+
+@pytest.mark.parametrize("size", [1e-150, 1e-8, 1.0, 1e8, 1e150])
+def test_planes_between_prototypes_of_any_size_are_no_further_than_exact(size):
+    """The exact distance by rationals, where nearly all of the points' squares cancels."""
+    source = torch.Generator().manual_seed(4)
+    proved = 0
+    for _ in range(30):
+        first, second, x = (size * torch.rand((3, 2), generator=source, dtype=torch.float64)).unbind()
+        second = first + (second - first) * 2.0**-20
+        x = first + (x - first) * 2.0**-21
+        on = Classifier(learned([first.tolist(), second.tolist()]), (2,), 2, -size, 2.0 * size)
+        (found,) = Nearest().on(on).certify(x.unsqueeze(0))
+        o, c, p = exact(first), exact(second), exact(x)
+        lead = sum((Fraction(1, 2) * (a + b) - v) * (b - a) for a, b, v in zip(o, c, p, strict=True))
+        length = sum((b - a) ** 2 for a, b in zip(o, c, strict=True))
+        if found.label is not None:
+            assert (found.label == 0) == (lead > 0)
+            assert Fraction(found.radius) ** 2 * length <= lead**2
+            proved += found.radius > 0.0
+    assert proved > 20 if size >= 1e-8 else proved == 0
+
+
+def test_inputs_between_prototypes_have_no_answer():
+    """On the bisector, at equal prototypes of two classes, and next to both closer than rounding can tell apart."""
+    on = Classifier(learned([[0.0, 0.5], [1.0, 0.5], [3.0, 3.0]]), (2,), 2)
+    halves = torch.tensor([[0.5, 0.0], [0.5, 0.25], [0.5 - 2.0**-53, 1.0]], dtype=torch.float64)
+    assert [(each.label, each.radius) for each in Nearest().on(on).certify(halves)] == [(None, 0.0)] * 3
+    on = Classifier(learned([[0.5, 0.5], [0.5, 0.5], [1.0, 1.0]]), (2,), 2)
+    (found,) = Nearest().on(on).certify(torch.tensor([[0.25, 0.5]]))
+    assert (found.label, found.radius) == (None, 0.0)
+    # A prototype twice is one.
+    once, twice = (learned([[0.0, 0.0], *others]) for others in ([[1.0, 0.0]], [[1.0, 0.0], [1.0, 0.0]]))
+    x = torch.tensor([[0.25, 0.5]])
+    radii = [Nearest().on(Classifier(each, (2,), 2)).certify(x)[0].radius for each in (once, twice)]
+    assert radii == pytest.approx([0.25, 0.25])
+    assert max(radii) <= 0.25
 
 
 def test_weights_of_planes_prove_no_more_than_exactly():

@@ -76,7 +76,7 @@ def nearest_squares(x: Tensor, points: Tensor, labels: Tensor, num_classes: int)
     # But for the input's own square: by products, in one look at the points for all classes.
     squares = torch.linalg.vector_norm(points, dim=1).square() - 2.0 * (x @ points.T)
     nearest = x.new_full((len(x), num_classes), BEYOND)
-    nearest = nearest.scatter_reduce(1, labels.expand(len(x), -1), squares, "amin")
+    nearest = nearest.scatter_reduce(1, labels.expand(len(x), -1), squares, "amin", include_self=False)
     return x.square().sum(dim=1, keepdim=True) + nearest
 
 
