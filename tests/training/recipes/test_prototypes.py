@@ -32,7 +32,18 @@ def info(architecture: str = "prototypes", **arguments: Any) -> BundleInfo:
 
 
 def step(module: nn.Module, x: torch.Tensor, labels: torch.Tensor) -> Step:
-    return Step(module, module, x, labels, TrainConfig(), SPACE, 0.0, None, None, lambda make: torch.zeros(len(x)))
+    return Step(
+        module,
+        module,
+        x,
+        labels,
+        TrainConfig(),
+        SPACE,
+        0.0,
+        None,
+        None,
+        lambda make: make(len(x), torch.Generator().manual_seed(3)),
+    )
 
 
 def some(classes: int = 3, per_class: int = 4, features: int = 5) -> tuple[Prototypes, torch.Tensor, torch.Tensor]:
@@ -63,17 +74,17 @@ def test_the_loss_is_minus_the_clipped_radius() -> None:
     ]
     assert min(wanted) < 0.0 < max(wanted)
     recipe = PrototypeTraining(target=10.0, least=-10.0, own=4, rivals=8)
-    assert recipe.radii(module, x, labels).tolist() == pytest.approx(wanted, abs=1e-5)
+    assert recipe.radii(module, x, labels)[0].tolist() == pytest.approx(wanted, abs=1e-5)
     loss, logits, targets = PrototypeTraining(target=0.1, least=-0.2, own=4, rivals=8).outcome(step(module, x, labels))
     assert loss.item() == pytest.approx(-np.clip(wanted, -0.2, 0.1).mean(), abs=1e-6)
-    assert torch.equal(logits, module(x))
+    assert torch.allclose(logits - x.square().sum(dim=1, keepdim=True), module(x), atol=1e-5)
     assert torch.equal(targets, labels)
 
 
 def test_radii_that_are_trained_for_are_certified() -> None:
     """The bound's radius, which counts all planes together, is no smaller."""
     module, x, labels = some()
-    radii = PrototypeTraining(target=1.0, own=4, rivals=8).radii(module, x, labels).tolist()
+    radii = PrototypeTraining(target=1.0, own=4, rivals=8).radii(module, x, labels)[0].tolist()
     found = Nearest().on(Classifier(nn.Sequential(module).eval(), (5,), 3)).certify(x)
     for radius, each, label in zip(radii, found, labels.tolist(), strict=True):
         assert (radius > 0.0) == (each.label == label)
@@ -93,6 +104,23 @@ def test_gradients_reach_two_prototypes_of_each_image_within_the_limits() -> Non
     given_up = replace(recipe, target=1e-4, least=-1e-4)
     given_up.outcome(step(module, x[:1], labels[:1])).loss.backward()
     assert float(module.points.grad.abs().sum()) == 0.0
+
+
+def test_some_images_move_by_a_pixel() -> None:
+    module = build("prototypes", (1, 3, 3), 2, {"per_class": 1})
+    x = torch.arange(1.0, 10.0).view(1, 1, 3, 3).expand(4000, 1, 3, 3)
+    made = step(module, x, torch.zeros(4000, dtype=torch.int64))
+    moved = PrototypeTraining(target=1.0, moved=0.4)._moved(made)
+    kinds, counts = moved.flatten(1).unique(dim=0, return_counts=True)
+    shares = {tuple(kind): count / 4000 for kind, count in zip(kinds.int().tolist(), counts.tolist(), strict=True)}
+    assert shares == {
+        (1, 2, 3, 4, 5, 6, 7, 8, 9): pytest.approx(0.6, abs=0.03),
+        (0, 0, 0, 1, 2, 3, 4, 5, 6): pytest.approx(0.1, abs=0.02),
+        (4, 5, 6, 7, 8, 9, 0, 0, 0): pytest.approx(0.1, abs=0.02),
+        (0, 1, 2, 0, 4, 5, 0, 7, 8): pytest.approx(0.1, abs=0.02),
+        (2, 3, 0, 5, 6, 0, 8, 9, 0): pytest.approx(0.1, abs=0.02),
+    }
+    assert x[0].flatten().tolist() == list(range(1, 10))
 
 
 def test_prototypes_that_are_equal_have_finite_gradients() -> None:
@@ -156,6 +184,9 @@ def test_training_certifies_more_than_the_centres(tmp_path: Any) -> None:
         (lambda: PrototypeTraining(target=0.0), "target is a number above 0"),
         (lambda: PrototypeTraining(target=float("inf")), "target is a number above 0"),
         (lambda: PrototypeTraining(target=1.0, least=0.5), "least is a finite number up to 0"),
+        (lambda: PrototypeTraining(target=1.0, moved=1.5), r"moved is a share in \[0, 1\]"),
+        (lambda: PrototypeTraining(target=1.0, moved=0.5).outcome(step(*some())), "moves images by pixels"),
+        (lambda: PrototypeTraining(target=1.0).outcome(_shared()), "one process"),
         (lambda: PrototypeTraining(target=1.0, own=0), "own is a whole number from 1 on"),
         (lambda: PrototypeTraining(target=1.0, rivals=1.5), "rivals is a whole number"),
         (lambda: PrototypeTraining(target=1.0).check(Gaussian(0.5), TrainConfig()), "trains without noise"),
@@ -172,3 +203,9 @@ def test_what_is_refused(make: Any, message: str) -> None:
 
 def _normalized() -> BundleInfo:
     return replace(info(), input_space=replace(SPACE, mean=(0.5,), std=(0.5,)))
+
+
+def _shared() -> Step:
+    """Ten of twenty images of a minibatch."""
+    made = step(*some())
+    return replace(made, x=made.x[:10], labels=made.labels[:10])

@@ -15,7 +15,7 @@ from holdfast.errors import UsageError
 from holdfast.models.architectures.prototypes import Prototypes
 from holdfast.models.normalization import Normalization
 from holdfast.plain import is_real, plain
-from holdfast.training.recipes.base import Look, Step, StepLoss, part_of
+from holdfast.training.recipes.base import Look, Step, StepLoss, check_alone, check_share, part_of
 from holdfast.training.recipes.standard import WithoutNoise
 
 if TYPE_CHECKING:
@@ -36,14 +36,15 @@ class PrototypeTraining(WithoutNoise):
 
     The radius of an image is the smallest, over prototypes j of other classes, of the largest, over prototypes i of its
     own class, distance to the plane between i and j; below 0 if j is nearer than all i. docs/bounds.md has the proof.
-    A step looks at the `own` nearest prototypes i, and at the `rivals` prototypes j with the nearest planes for the
-    nearest i. Before the first step, prototypes are the centres of k-means of each class.
+    A step looks at the nearest prototypes alone. Before the first step, prototypes are the centres of k-means of each
+    class.
 
     Args:
-        target: radius, in input units, from which on an image gives no gradient; a little above the intended one.
+        target: radius, in input units, from which on an image gives no gradient; above the intended one.
         least: signed radius below which an image is given up and gives no gradient, at most 0.
-        own: prototypes of the right class to look at.
-        rivals: prototypes of other classes to look at.
+        moved: share of images that each step moves by one pixel, up, down, left or right.
+        own: nearest prototypes of the right class to look at.
+        rivals: nearest prototypes of other classes to look at.
         iterations: of k-means.
     """
 
@@ -51,6 +52,7 @@ class PrototypeTraining(WithoutNoise):
     architecture: ClassVar[str | None] = "prototypes"
     target: float
     least: float = -1.0
+    moved: float = 0.0
     own: int = 4
     rivals: int = 16
     iterations: int = 10
@@ -60,6 +62,7 @@ class PrototypeTraining(WithoutNoise):
             raise UsageError(f"target is a number above 0 in input units, got {self.target!r}")
         if not (is_real(plain(self.least)) and -math.inf < self.least <= 0.0):
             raise UsageError(f"least is a finite number up to 0 in input units, got {self.least!r}")
+        check_share("moved", self.moved)
         for name in ("own", "rivals", "iterations"):
             value = getattr(self, name)
             if type(value) is not int or value < 1:
@@ -96,45 +99,71 @@ class PrototypeTraining(WithoutNoise):
                 part.points[part.labels == label] = centres.to(part.points)
 
     def outcome(self, step: Step) -> StepLoss:
-        """The mean of minus the clipped radius."""
-        logits = step.model(step.x)
+        """The mean of minus the clipped radius.
+
+        Raises:
+            UsageError: several processes share the step, or images are to be moved and inputs are no images.
+        """
+        check_alone(self, step)
         part = part_of(self, step.module, Prototypes)
-        radii = self.radii(part, step.x.flatten(1), step.labels)
+        x = step.x if self.moved == 0.0 else self._moved(step)
+        radii, logits = self.radii(part, x.flatten(1), step.labels)
         return StepLoss(-radii.clamp(self.least, self.target).mean(), logits, step.labels)
 
-    def radii(self, part: Prototypes, x: Tensor, labels: Tensor) -> Tensor:
-        """Signed radii `(batch,)` of inputs `(batch, features)`, with gradients to the two prototypes that decide each.
+    def radii(self, part: Prototypes, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Signed radii `(batch,)`, with gradients to the two prototypes that decide each; and logits, without.
 
-        With all prototypes looked at they are exact but for float32; with fewer, none is an upper or lower bound.
+        The logits lack the input's own square, which all classes have in common. With all prototypes looked at, radii
+        are those of single planes but for float32; with fewer, they may be smaller or larger.
+
+        Args:
+            part: the prototypes.
+            x: inputs `(batch, features)`.
+            labels: `(batch,)`.
         """
-        own, rival = self._deciding(part, x, labels)
+        own, rival, logits = self._deciding(part, x, labels)
         apart = part.points[own] - part.points[rival]
         middle = 0.5 * (part.points[own] + part.points[rival])
-        found: Tensor = ((x - middle) * apart).sum(dim=1) / torch.linalg.vector_norm(apart, dim=1).clamp_min(_APART)
-        return found
+        lengths = torch.linalg.vector_norm(apart, dim=1).clamp_min(_APART)
+        return ((x - middle) * apart).sum(dim=1) / lengths, logits
 
     @torch.no_grad()
-    def _deciding(self, part: Prototypes, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The positions of the prototypes i and j, `(batch,)` each, whose plane is the radius."""
+    def _deciding(self, part: Prototypes, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The positions `(batch,)` of the prototypes i and j whose plane is the radius, and logits."""
         points, sizes = part.points, part.points.square().sum(dim=1)
-        # Squared distances but for the input's own square, which all have in common.
-        squares = sizes - 2.0 * (x @ points.T)
-        is_own = part.labels == labels.unsqueeze(1)
-        lead, own = squares.masked_fill(~is_own, math.inf).topk(min(self.own, part.per_class), largest=False)
-        apart = sizes[own[:, :1]] + sizes - 2.0 * (points[own[:, 0]] @ points.T)
-        planes = _distances(squares - lead[:, :1], apart).masked_fill(is_own, math.inf)
-        rivals = planes.topk(min(self.rivals, len(points) - part.per_class), largest=False).indices
-        products = points[own] @ points[rivals].transpose(1, 2)
-        apart = sizes[own].unsqueeze(2) + sizes[rivals].unsqueeze(1) - 2.0 * products
-        planes = _distances(squares.gather(1, rivals).unsqueeze(1) - lead.unsqueeze(2), apart)
+        # Squared distances but for the input's own square, `(batch, prototypes)`.
+        squares = torch.addmm(sizes, x, points.T, alpha=-2.0)
+        by_class = squares.view(len(x), part.num_classes, part.per_class)
+        logits = -by_class.amin(dim=2)
+        everyone = torch.arange(len(x), device=x.device)
+        near, own = by_class[everyone, labels].topk(min(self.own, part.per_class), largest=False)
+        own = own + part.per_class * labels.unsqueeze(1)
+        by_class[everyone, labels] = math.inf
+        far, rivals = squares.topk(min(self.rivals, len(points) - part.per_class), largest=False)
+        apart = (
+            sizes[own].unsqueeze(2) + sizes[rivals].unsqueeze(1) - 2.0 * points[own] @ points[rivals].transpose(1, 2)
+        )
+        planes = (far.unsqueeze(1) - near.unsqueeze(2)) / (2.0 * apart.clamp_min(_APART**2).sqrt())
         farthest, of_rival = planes.max(dim=1)
         nearest = farthest.argmin(dim=1, keepdim=True)
-        return own.gather(1, of_rival.gather(1, nearest)).squeeze(1), rivals.gather(1, nearest).squeeze(1)
+        return own.gather(1, of_rival.gather(1, nearest)).squeeze(1), rivals.gather(1, nearest).squeeze(1), logits
 
-
-def _distances(lead: Tensor, apart: Tensor) -> Tensor:
-    """Signed distances to planes, from differences of squared distances to two points and the square between these."""
-    return lead / (2.0 * apart.clamp_min(_APART**2).sqrt())
+    def _moved(self, step: Step) -> Tensor:
+        """The images, a share of them one pixel up, down, left or right; the lowest value comes in at the edge."""
+        x, low = step.x, step.space.low
+        if x.ndim != 4:
+            raise UsageError(
+                f"the recipe {self.name!r} moves images by pixels, got inputs of shape {tuple(x.shape[1:])}"
+            )
+        chosen = step.randomness(lambda images, source: torch.rand(images, generator=source, device=x.device))
+        where = (chosen / self.moved * 4.0).long()
+        found = x.clone()
+        for number, (axis, by) in enumerate(((2, 1), (2, -1), (3, 1), (3, -1))):
+            some = where == number
+            shifted = torch.roll(x[some], by, axis)
+            shifted.select(axis, 0 if by > 0 else -1).fill_(low)
+            found[some] = shifted
+        return found
 
 
 def _centres(images: Tensor, count: int, iterations: int, generator: Generator) -> Tensor:
