@@ -105,14 +105,14 @@ class _Near(NamedTuple):
         point: normalized `(features,)`.
         size: what its rounding is relative to.
         own: stored inputs of the answered class, the nearest first.
-        others: stored inputs of other classes, those with the nearest planes first.
+        others: positions of stored inputs of other classes, those with the nearest planes first.
         planes: lower bounds on the distance to them.
     """
 
     point: Array
     size: Array
     own: Array
-    others: Array
+    others: NDArray[np.int64]
     planes: Array
 
 
@@ -134,6 +134,11 @@ class _Cells(Method):
                 for channels in statistics(normalization, classifier.shape)
             )
             self.scale, self.shift = 1.0 / std, mean / std
+        self.squares = np.square(self.images).sum(axis=1)
+        self.lengths = np.sqrt(self.squares)
+        # The same of the slopes of leads, which normalization stretches.
+        self.scaled = self.images if (self.scale == 1.0).all() else self.images * self.scale
+        self.spreads = np.square(self.scaled).sum(axis=1)
         # Error of a lead, more than twice over. No lead is larger than what its error is relative to, so the remainder
         # covers the relative errors of a length, of a quotient, and of a weighted sum.
         self.gamma = gamma(4 * features + 4 * len(self.labels) + 64)
@@ -164,20 +169,52 @@ class _Cells(Method):
 
     def _radius(self, x: Array) -> tuple[int, float]:
         point, size = self._point(x)
-        squares = np.square(self.images - point).sum(axis=1)
-        nearest = int(squares.argmin())
+        # Squared distances but for the input's own square, by one product.
+        squares = self.squares - 2.0 * (self.images @ point)
+        nearest = self._nearest(point, size, squares)
         answer = int(self.labels[nearest])
         same = self.labels == answer
-        own = self.images[same][np.argsort(squares[same])]
-        others = self.images[~same]
+        others = np.flatnonzero(~same)
         if not len(others):
             return UNDECIDED, 0.0
-        planes = self._planes(point, size, others, own[:1])[:, 0]
-        if planes.min() <= 0.0:
+        planes = self._first_planes(point, size, nearest, others)
+        # Written so that a NaN decides nothing.
+        if not planes.min() > 0.0:
             return UNDECIDED, 0.0
+        own = self.images[same][np.argsort(squares[same])]
         order = np.argsort(planes)
         nearest_cell = self._nearest_cell(_Near(point, size, own, others[order], planes[order]))
         return answer, max(0.0, nearest_cell - UNDERFLOW)
+
+    def _nearest(self, point: Array, size: Array, squares: Array) -> int:
+        """The nearest stored input: of those that rounding may have made the nearest, by the more exact formula."""
+        slack = self.gamma * np.square(self.lengths.max() + np.linalg.norm(size))
+        close = np.flatnonzero(squares <= squares.min() + slack)
+        if not len(close):
+            # Squares overflowed; what follows decides nothing.
+            return 0
+        return int(close[np.square(self.images[close] - point).sum(axis=1).argmin()])
+
+    def _first_planes(self, point: Array, size: Array, nearest: int, others: NDArray[np.int64]) -> Array:
+        """Lower bounds on the distances to the planes between the nearest stored input and each of `others`.
+
+        In L2 by two products for all of them; by differences in other norms, and where that leaves open which side of
+        a plane the input is on.
+        """
+        own = self.images[nearest : nearest + 1]
+        if self.order != DUAL_ORDERS["l2"]:
+            return self._planes(point, size, self.images[others], own)[:, 0]
+        products = self.images @ point
+        lead = 0.5 * (self.squares - self.squares[nearest]) - (products - products[nearest])
+        sizes = self.lengths + self.lengths[nearest]
+        error = self.gamma * (sizes + np.linalg.norm(size)) * sizes + UNDERFLOW
+        apart = self.spreads + self.spreads[nearest] - 2.0 * (self.scaled @ self.scaled[nearest])
+        rounding = self.gamma * np.square(np.sqrt(self.spreads) + math.sqrt(self.spreads[nearest]))
+        found: Array = (lead - error) / (np.sqrt(np.maximum(apart, 0.0) + rounding) + UNDERFLOW)
+        found = found[others]
+        open_ones = ~(found > 0.0)
+        found[open_ones] = self._planes(point, size, self.images[others[open_ones]], own)[:, 0]
+        return found
 
     def _nearest_cell(self, near: _Near) -> float:
         """The distance to the nearest cell; cells beyond the nearest one found so far need no program."""
@@ -188,7 +225,7 @@ class _Cells(Method):
             if number == self.cells:
                 best = min(best, plane)
                 break
-            best = min(best, max(plane, self._cell(near, near.others[number], best)))
+            best = min(best, max(plane, self._cell(near, self.images[near.others[number]], best)))
         return best
 
     def _planes(self, point: Array, size: Array, others: Array, own: Array) -> Array:

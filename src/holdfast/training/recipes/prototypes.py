@@ -51,7 +51,7 @@ class PrototypeTraining(WithoutNoise):
     name: ClassVar[str] = "prototypes"
     architecture: ClassVar[str | None] = "prototypes"
     target: float
-    least: float = -1.0
+    least: float = -10.0
     moved: float = 0.0
     own: int = 4
     rivals: int = 16
