@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -20,6 +21,7 @@ from holdfast.bounds.methods.nearest import Nearest, _Near
 from holdfast.bounds.norms import spectral_norm
 from holdfast.bounds.rounding import UNDERFLOW, gamma, operations, reach
 from holdfast.models.architectures.nearest import NearestNeighbour
+from holdfast.models.architectures.prototypes import Prototypes
 from holdfast.models.normalization import Normalization
 
 Rows = list[list[Fraction]]
@@ -156,6 +158,83 @@ def test_one_plane_between_neighbours_is_no_further_than_exact(norm):
             assert 0 < Fraction(found.radius) ** 2 * sum(slope**2 for slope in slopes) <= lead**2
 
 
+def learned(points: list[list[float]]) -> nn.Module:
+    """One prototype of class 0, and one of class 1 for each further point; float64."""
+    module = Prototypes((len(points[0]),), 2, len(points) - 1).double()
+    with torch.no_grad():
+        module.points.copy_(torch.tensor([points[0]] * (len(points) - 1) + points[1:], dtype=torch.float64))
+    return module.eval()
+
+
+@pytest.mark.parametrize("size", [1e-150, 1e-8, 1.0, 1e8, 1e150])
+def test_planes_between_prototypes_of_any_size_are_no_further_than_exact(size):
+    """The exact distance by rationals, where nearly all of the points' squares cancels."""
+    source = torch.Generator().manual_seed(4)
+    proved = 0
+    for _ in range(30):
+        first, second, x = (size * torch.rand((3, 2), generator=source, dtype=torch.float64)).unbind()
+        second = first + (second - first) * 2.0**-20
+        x = first + (x - first) * 2.0**-21
+        on = Classifier(learned([first.tolist(), second.tolist()]), (2,), 2, -size, 2.0 * size)
+        (found,) = Nearest().on(on).certify(x.unsqueeze(0))
+        o, c, p = exact(first), exact(second), exact(x)
+        lead = sum((Fraction(1, 2) * (a + b) - v) * (b - a) for a, b, v in zip(o, c, p, strict=True))
+        length = sum((b - a) ** 2 for a, b in zip(o, c, strict=True))
+        if found.label is not None:
+            assert (found.label == 0) == (lead > 0)
+            assert Fraction(found.radius) ** 2 * length <= lead**2
+            proved += found.radius > 0.0
+    assert proved > 20 if size >= 1e-8 else proved == 0
+
+
+@pytest.mark.parametrize("spread", [1.0, 2.0**-12, 2.0**-24])
+@pytest.mark.parametrize("normalized", [False, True])
+def test_first_planes_by_products_are_no_further_than_exact(spread, normalized):
+    """Bounds for all points at once, where the lengths between points cancel, too; never above, and close below."""
+    source = torch.Generator().manual_seed(6)
+    front = Normalization((0.1, 0.2, 0.3), (0.3, 0.7, 0.9), 1) if normalized else nn.Identity()
+    points = 0.5 + spread * torch.rand((12, 3), generator=source, dtype=torch.float64)
+    module = nn.Sequential(front, learned(points[:1].tolist() + points.tolist())).eval()
+    with torch.no_grad():
+        module[1].points.copy_(torch.cat([points[:1].expand(12, 3), points]))
+    method = Nearest().on(Classifier(module, (3,), 2)).method
+    x = 0.5 + spread * torch.rand(3, generator=source, dtype=torch.float64)
+    point, size = method._point(x.numpy())
+    others = np.arange(13, 24)
+    found = method._first_planes(point, size, 0, others)
+    means, deviations = [Fraction(0)] * 3, [Fraction(1)] * 3
+    if normalized:
+        means, deviations = exact(front.get_buffer("mean")), exact(front.get_buffer("std"))
+    p = [(v - m) / s for v, m, s in zip(exact(x), means, deviations, strict=True)]
+    o = exact(module[1].points[0])
+    for number, bound in zip(others, found, strict=True):
+        c = exact(module[1].points[int(number)])
+        lead = sum((Fraction(1, 2) * (a + b) - v) * (b - a) for a, b, v in zip(o, c, p, strict=True))
+        square = sum(((b - a) / s) ** 2 for a, b, s in zip(o, c, deviations, strict=True))
+        # bound <= lead / sqrt(square), for either sign of both.
+        assert bound <= 0 if lead <= 0 else Fraction(max(bound, 0.0)) ** 2 * square <= lead**2
+        if lead <= 0:
+            assert Fraction(bound) ** 2 * square >= lead**2
+        if spread > 2.0**-20:
+            assert bound == pytest.approx(float(lead) / math.sqrt(square), rel=1e-3, abs=1e-9)
+
+
+def test_inputs_between_prototypes_have_no_answer():
+    """On the bisector, at equal prototypes of two classes, and next to both closer than rounding can tell apart."""
+    on = Classifier(learned([[0.0, 0.5], [1.0, 0.5], [3.0, 3.0]]), (2,), 2)
+    halves = torch.tensor([[0.5, 0.0], [0.5, 0.25], [0.5 - 2.0**-53, 1.0]], dtype=torch.float64)
+    assert [(each.label, each.radius) for each in Nearest().on(on).certify(halves)] == [(None, 0.0)] * 3
+    on = Classifier(learned([[0.5, 0.5], [0.5, 0.5], [1.0, 1.0]]), (2,), 2)
+    (found,) = Nearest().on(on).certify(torch.tensor([[0.25, 0.5]]))
+    assert (found.label, found.radius) == (None, 0.0)
+    # A prototype twice is one.
+    once, twice = (learned([[0.0, 0.0], *others]) for others in ([[1.0, 0.0]], [[1.0, 0.0], [1.0, 0.0]]))
+    x = torch.tensor([[0.25, 0.5]])
+    radii = [Nearest().on(Classifier(each, (2,), 2)).certify(x)[0].radius for each in (once, twice)]
+    assert radii == pytest.approx([0.25, 0.25])
+    assert max(radii) <= 0.25
+
+
 def test_weights_of_planes_prove_no_more_than_exactly():
     """The spread of `_dual`: two nearly opposite planes, far away, whose weighted sum is a small difference."""
     source = torch.Generator().manual_seed(3)
@@ -167,7 +246,7 @@ def test_weights_of_planes_prove_no_more_than_exactly():
         method = Nearest(norm="linf").on(Classifier(module, (2,), 2, -1e8, 1e8)).method
         x = torch.tensor([0.0, 1e7], dtype=torch.float64)
         own, other, weights = stored[:2], stored[2], 1.0 / torch.tensor([left, right], dtype=torch.float64)
-        near = _Near(*method._point(x.numpy()), own.numpy(), other.numpy()[None], np.zeros(1))
+        near = _Near(*method._point(x.numpy()), own.numpy(), np.array([2]), np.zeros(1))
         found = method._dual(near, other.numpy(), own.numpy(), weights.numpy())
         leads, sums = Fraction(0), [Fraction(0)] * 2
         for weight, each in zip(exact(weights), rows(own), strict=True):

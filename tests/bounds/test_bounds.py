@@ -17,6 +17,7 @@ from holdfast.bounds.methods.nearest import Nearest
 from holdfast.errors import ClassifierError, InputError, UsageError
 from holdfast.estimators.proved import MOST_RADIUS
 from holdfast.models.architectures.nearest import NearestNeighbour
+from holdfast.models.architectures.prototypes import Prototypes
 from holdfast.models.normalization import Normalization
 
 GIVEN = {name: {"epsilon": 0.1} for name in ("convex", "crown", "intervals", "lirpa")}
@@ -88,6 +89,11 @@ def test_logits_that_overflow_are_refused():
 class _Doubled(nn.Linear):
     def forward(self, x):
         return 2 * super().forward(x)
+
+
+class _Attracted(Prototypes):
+    def forward(self, x):
+        return -super().forward(x)
 
 
 class _Stretched(Normalization):
@@ -167,6 +173,20 @@ def test_a_module_that_computes_something_else_than_its_layers(bound):
     module[0]._conv_forward = lambda x, weight, bias: -x
     with pytest.raises(UsageError, match=r"a logit is .* away from theirs, and rounding explains"):
         bound.on(Classifier(module, (1, 2, 2), 3))
+
+
+def test_prototypes_that_are_none():
+    with pytest.raises(UsageError, match="architecture nearest-neighbour or prototypes"):
+        Nearest().on(classifier(nn.Sequential(_Attracted((2,), 2, 3)).eval(), (2,), 2))
+    module = Prototypes((2,), 2, 3).eval()
+    module.register_forward_hook(lambda module, given, found: -found)
+    with pytest.raises(UsageError, match="hooks"):
+        Nearest().on(classifier(nn.Sequential(module).eval(), (2,), 2))
+    # The bound takes the classes that the module computes with.
+    module = Prototypes((2,), 2, 3).eval()
+    module.labels = module.labels.flip(0)
+    (found,) = Nearest().on(classifier(nn.Sequential(module).eval(), (2,), 2)).certify(module.points[:1].detach())
+    assert found.label == 1
 
 
 def test_a_nearest_neighbour_that_computes_something_else(monkeypatch):

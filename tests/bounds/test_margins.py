@@ -118,11 +118,64 @@ def neighbours(count: int = 30, shape: tuple[int, ...] = (4,), normalized: bool 
     return nn.Sequential(front, module).eval()
 
 
+def prototypes(per_class: int = 10) -> nn.Module:
+    """The same classifier as `neighbours`, but of learned points."""
+    module = build("prototypes", (4,), 3, {"per_class": per_class})
+    x = inputs(3 * per_class, (4,), seed=5)
+    with torch.no_grad():
+        module.points.copy_(torch.cat([x[label::3] for label in range(3)]))
+    return nn.Sequential(module).eval()
+
+
 def test_the_nearest_neighbour_answers():
     module = neighbours()
     stored, x = inputs(30, (4,), seed=5), inputs(50, (4,))
     nearest = (x.unsqueeze(1) - stored).square().sum(dim=2).argmin(dim=1)
     assert torch.equal(module(x).argmax(dim=1), nearest % 3)
+
+
+@pytest.mark.parametrize("norm", ORDERS)
+def test_prototypes_are_neighbours_that_are_learned(norm):
+    x = inputs(15, (4,), seed=8)
+    learned, stored = prototypes(), neighbours()
+    assert torch.equal(learned(x), stored(x))
+    found = [Nearest(norm=norm).on(classifier(each, (4,), 3)).certify(x) for each in (learned, stored)]
+    assert [each.label for each in found[0]] == [each.label for each in found[1]]
+    radii = [[each.radius for each in certificates] for certificates in found]
+    assert radii[0] == pytest.approx(radii[1], rel=1e-12)
+    assert min(radii[0]) > 0.0
+
+
+def test_the_radius_is_no_less_than_that_of_single_planes():
+    """For each point of another class, the farthest of its planes to points of the own class is a lower bound."""
+    module, x = prototypes(), inputs(30, (4,), seed=9)
+    points, labels = module[0].points.detach().double().numpy(), np.repeat(np.arange(3), 10)
+    better = 0
+    for point, found in zip(x.double().numpy(), Nearest().on(classifier(module, (4,), 3)).certify(x), strict=True):
+        squares = np.square(points - point).sum(axis=1)
+        own = np.flatnonzero(labels == labels[squares.argmin()])
+        rivals = np.flatnonzero(labels != labels[squares.argmin()])
+        planes = [
+            max((squares[j] - squares[i]) / (2.0 * np.linalg.norm(points[i] - points[j])) for i in own) for j in rivals
+        ]
+        assert found.radius >= min(planes) * (1.0 - 1e-9)
+        better += found.radius > 1.001 * min(planes)
+    assert better > 3
+
+
+def test_no_attack_reaches_into_the_radius_of_prototypes():
+    """An ascent finds no other class within it, and finds one just beyond for most inputs."""
+    module, x = prototypes(), inputs(20, (4,), seed=10)
+    beyond = 0
+    for each, point in zip(Nearest().on(classifier(module, (4,), 3)).certify(x), x, strict=True):
+        for factor in (1.0, 1.05):
+            moved = attacked(module, point, each.label, factor * each.radius, "l2")
+            with torch.no_grad():
+                changed = bool((module.double()(moved).argmax(dim=1) != each.label).any())
+            assert not (changed and factor == 1.0)
+            beyond += changed
+        module.float()
+    assert beyond >= 12
 
 
 @pytest.mark.parametrize("norm", ORDERS)
@@ -138,9 +191,10 @@ def test_nearest_holds(norm, normalized):
         module.float()
 
 
-def test_nearest_is_exact_in_l2():
+@pytest.mark.parametrize("make", [neighbours, lambda count: prototypes(count // 3)])
+def test_nearest_is_exact_in_l2(make):
     """Against a general solver for the distance to each cell of another class."""
-    module = neighbours(18)
+    module = make(18)
     stored = inputs(18, (4,), seed=5).double().numpy()
     labels = np.arange(18) % 3
     x = inputs(8, (4,))

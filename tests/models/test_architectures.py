@@ -31,7 +31,16 @@ OTHERS = (
     *("autoencoder", "binarized-cnn", "denoised", "ensemble", "exported", "nearest-neighbour", "quantized"),
     *("random-resized", "resnet50"),
     *("abs", "binarized-abs", "feature-squeezing", "magnet"),
-    *("dimension-detector", "pixel-mixture", "projected", "pruned", "region-based", "self-ensemble", "thermometer"),
+    *(
+        "dimension-detector",
+        "pixel-mixture",
+        "projected",
+        "prototypes",
+        "pruned",
+        "region-based",
+        "self-ensemble",
+        "thermometer",
+    ),
 )
 
 

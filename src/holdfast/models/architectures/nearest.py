@@ -60,12 +60,24 @@ class NearestNeighbour(nn.Module):
         """`(batch, *shape)` to logits `(batch, classes)`."""
         flat = x.flatten(1)
         count = int(self.filled)
-        images, labels = self.images[:count].to(flat.dtype), self.labels[:count]
-        # Squared distances but for the input's own square: by products, in one look at the images for all classes.
-        squares = torch.linalg.vector_norm(images, dim=1).square() - 2.0 * (flat @ images.T)
-        nearest = flat.new_full((len(flat), self.num_classes), BEYOND)
-        nearest = nearest.scatter_reduce(1, labels.expand(len(flat), -1), squares, "amin")
-        return -self.scale * (flat.square().sum(dim=1, keepdim=True) + nearest)
+        images = self.images[:count].to(flat.dtype)
+        return -self.scale * nearest_squares(flat, images, self.labels[:count], self.num_classes)
+
+
+def nearest_squares(x: Tensor, points: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    """Squared L2 distances to the nearest point of each class, `(batch, classes)`; `BEYOND` for a class without points.
+
+    Args:
+        x: `(batch, features)`.
+        points: `(num, features)`.
+        labels: `(num,)` their classes.
+        num_classes: how many there are.
+    """
+    # But for the input's own square: by products, in one look at the points for all classes.
+    squares = torch.linalg.vector_norm(points, dim=1).square() - 2.0 * (x @ points.T)
+    nearest = x.new_full((len(x), num_classes), BEYOND)
+    nearest = nearest.scatter_reduce(1, labels.expand(len(x), -1), squares, "amin", include_self=False)
+    return x.square().sum(dim=1, keepdim=True) + nearest
 
 
 @architecture("nearest-neighbour", raw=True)

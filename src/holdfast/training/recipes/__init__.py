@@ -17,6 +17,7 @@ from holdfast.training.recipes.memorize import Memorize
 from holdfast.training.recipes.mixture import Mixture
 from holdfast.training.recipes.noise import NoiseAugmentation
 from holdfast.training.recipes.projection import ProjectionTraining
+from holdfast.training.recipes.prototypes import PrototypeTraining
 from holdfast.training.recipes.smoothadv import SmoothAdv
 from holdfast.training.recipes.squeezing import Squeezing
 from holdfast.training.recipes.stability import Stability
@@ -40,6 +41,7 @@ __all__ = [
     "Mixture",
     "NoiseAugmentation",
     "ProjectionTraining",
+    "PrototypeTraining",
     "Recipe",
     "SmoothAdv",
     "Squeezing",
