@@ -191,6 +191,77 @@ def test_a_plan_in_whole_pixels_shows_no_decimals(call: Call, noise: str, most: 
     assert (code, f"at most: {most}, where all votes agree" in out) == (0, True)
 
 
+def test_a_plan_says_what_a_question_takes_by_each_estimator(
+    call: Call, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    few = ("--n", 1000, "--simulate", 20)
+    asked = ("--until-radius", "0,.25", "--until-precision", "10%")
+    noise, model = ("--noise", "gaussian:sigma=0.25"), ("--model", models / "gaussian.safetensors")
+    code, out, err = call("plan", *noise, *few, *asked, "--probabilities", ".6,.99", "--json")
+    assert code == 0, err
+    document = json.loads(out)
+    assert document["assumed"] == {"by": "probabilities", "probabilities": [0.6, 0.99]}
+    assert document["simulated"] == 20
+    found = {
+        (tuple(part["radii"]), part["precision"]): {each["estimator"]: each for each in part["estimators"]}
+        for part in document["questions"]
+    }
+    # Each question alone, then the whole; an e-process is for one radius above 0.
+    assert {key: list(each) for key, each in found.items()} == {
+        ((0.0,), None): ["fixed", "looks", "bets"],
+        ((0.25,), None): ["fixed", "looks", "bets", "eprocess"],
+        ((), 0.1): ["fixed", "looks", "bets"],
+        ((0.0, 0.25), 0.1): ["fixed", "looks", "bets"],
+    }
+    one = found[(0.25,), None]
+    assert (one["fixed"]["samples"], one["fixed"]["error"], one["fixed"]["certified"]) == (1000, 0, {"0.25": 0.5})
+    assert 30 <= one["bets"]["samples"] < 700
+    assert one["bets"]["error"] > 0
+    assert one["looks"]["seconds"] is None
+    assert one["looks"]["samples_in_all"] == pytest.approx(360 * (100 + one["looks"]["samples"]))
+    # A pilot, and a speed: the time has the samples and the bounds.
+    code, out, _ = call("plan", *model, *few, "--until-radius", ".25", "--pilot", 5, "--estimator", "bets", "--json")
+    assert code == 0
+    document = json.loads(out)
+    assert (document["assumed"]["examples"], document["assumed"]["samples"]) == (5, 1000)
+    assert len(document["assumed"]["probabilities"]) == 5
+    ((bets,),) = [part["estimators"] for part in document["questions"]]
+    spent = bets["samples_in_all"] / document["samples_per_second"] + bets["seconds_of_bounds"]
+    assert (bets["estimator"], bets["seconds"]) == ("bets", pytest.approx(spent))
+    code, out, err = call("plan", *noise, *few, *asked, "--probabilities", "beta:8,1")
+    assert code == 0
+    assert "simulating 20 inputs" not in out
+    assert "one rival with the rest" in " ".join(out.split())
+    table = [line for line in out.splitlines() if line.startswith(("\u2502", "\u2503"))]
+    assert len(table) == 14
+    assert all(len(line) <= 80 for line in table)
+    assert "r = 0, 0.25, within 10%" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--until-radius", ".25"), "together with either --probabilities or --pilot"),
+        (("--probabilities", ".9"), "together with either --probabilities or --pilot"),
+        (("--until-radius", ".25", "--probabilities", ".9", "--pilot", "9"), "either --probabilities or --pilot"),
+        (("--until-radius", ".25", "--pilot", "9"), "a pilot samples a model"),
+        (("--until-radius", ".25", "--probabilities", "1.5"), "numbers from 0 to 1"),
+        (("--until-radius", ".25", "--probabilities", "beta:1"), "two parameters, as in beta:8,1"),
+        (("--until-radius", ".25", "--probabilities", "beta:-1,1"), "positive numbers"),
+        (("--until-radius", ".25", "--probabilities", "x"), "takes numbers separated by commas"),
+        (("--until-radius", ".25", "--probabilities", ".9", "--estimator", "fixed"), "does not stop early"),
+        (("--until-radius", "0,1", "--probabilities", ".9", "--estimator", "eprocess"), "decides one radius"),
+        (("--until-radius", ".25", "--probabilities", ".9", "--noise", "columns:width=2"), "8 realizations"),
+    ],
+)
+def test_wrong_questions_of_a_plan_exit_with_2(call: Call, arguments: tuple[str, ...], message: str) -> None:
+    noise = () if "--noise" in arguments else ("--noise", "gaussian:sigma=0.25")
+    code, _, err = call("plan", *noise, *arguments)
+    assert code == 2
+    assert message in " ".join(err.replace("\u2502", " ").split())
+
+
 def test_least_n_of_a_plan_is_the_least(call: Call) -> None:
     for alpha in (0.05, 0.001, 0.5, 0.25):
         _, out, _ = call("plan", "--noise", "gaussian:sigma=1", "--alpha", alpha, "--json")

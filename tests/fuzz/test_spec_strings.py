@@ -96,7 +96,7 @@ def _estimator(text: str) -> Any:
 
 
 _QUESTIONS = st.tuples(
-    st.sampled_from(["auto", "fixed", "looks", "eprocess", "exact", "x"]),
+    st.sampled_from(["auto", "fixed", "looks", "bets", "eprocess", "exact", "x"]),
     *[st.sampled_from(["100", "1000", *_VALUES])] * 2,
     st.sampled_from(["0.001", "1e-90", *_VALUES]),
     *[st.sampled_from(["", "0.1", *_VALUES])] * 2,

@@ -42,7 +42,7 @@ def test_the_numbers_of_the_streams_never_change() -> None:
     """They key the noise of all runs; two streams with one number would share their noise."""
     assert {name: stream.value for name, stream in Stream.__members__.items()} == {
         "SELECTION": 0, "ESTIMATION": 1, "PREDICTION": 2, "TRAINING": 3, "GALLERY": 4, "TRAINING_CHECK": 5,
-        "CALIBRATION": 6, "ATTACK": 7,
+        "CALIBRATION": 6, "ATTACK": 7, "PILOT": 8,
     }  # fmt: skip
 
 

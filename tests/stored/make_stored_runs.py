@@ -58,6 +58,11 @@ VOTES: dict[str, tuple[str, tuple[object, ...]]] = {
     "counter-laplace": ("gaussian", (*FEW, "--n", 500, "--noise", "laplace:b=0.15")),
     "counter-uniform-flip": ("uniform-flip", (*FEW, "--n", 5000)),
     "counter-ablation": ("ablation", (*TEN, "--n", 500)),
+    "bets": ("gaussian", (*TEN, "--n", 3000, "--until-radius", "0,.25,.5", "--estimator", "bets")),
+    "bets-precision": (
+        "gaussian",
+        (*FEW, "--n", 3000, "--until-precision", "10%", "--bounds", "cohen", "--estimator", "bets"),
+    ),
 }
 BOUNDS = {"bound-lipschitz": "lipschitz", "bound-convex": "convex:epsilon=0.02,norm=linf"}
 # Its model, the run whose certificates are attacked, and its settings.

@@ -1,4 +1,4 @@
-"""`holdfast plan`: the largest radius that n, alpha and the noise can certify, and how long sampling takes."""
+"""`holdfast plan`: the largest radius that n, alpha and the noise can certify, and what a question is going to cost."""
 
 from __future__ import annotations
 
@@ -12,10 +12,18 @@ from holdfast.errors import UsageError
 from holdfast.models.precision import AUTO, FLOAT32
 from holdfast.store.samples import chosen as subset_of
 from holdfast.terminal import console
-from holdfast.workflows.plan import attainable, measured_speed
+from holdfast.workflows.plan import Asked, assumption, attainable, measured_speed, pilot
 from holdfast.workflows.question import Question
 from holdfast.workflows.setup import Setup, warn_of_class_order
-from holdfast.workflows.specs import open_data_spec, parse_batch_size, parse_drawn, parse_noise
+from holdfast.workflows.specs import (
+    open_data_spec,
+    parse_batch_size,
+    parse_drawn,
+    parse_noise,
+    parse_probabilities,
+    parse_radii,
+    parse_share,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +50,29 @@ def plan_command(
     n: options.Samples = 10_000,
     alpha: options.Alpha = 0.001,
     bounds: options.Bounds = "split",
+    until_radius: options.UntilRadius = None,
+    until_precision: options.UntilPrecision = None,
+    estimator: options.EstimatorName = "auto",
+    probabilities: Annotated[
+        str | None,
+        typer.Option(
+            "--probabilities",
+            help="Assumed probabilities of the top class, as in .6,.9,.99, or their distribution, as in beta:8,1.",
+            metavar="P,P,...",
+        ),
+    ] = None,
+    pilot_size: Annotated[
+        int | None,
+        typer.Option(
+            "--pilot",
+            help="In their place: sample this many examples a little, with noise that no run has.",
+            min=2,
+            metavar="N",
+        ),
+    ] = None,
+    simulate: Annotated[
+        int, typer.Option("--simulate", help="Inputs to simulate for each estimator.", min=2, max=100_000, metavar="N")
+    ] = 200,
     batch_size: options.BatchSize = "auto",
     device: options.Device = "cpu",
     threads: options.Threads = 1,
@@ -54,7 +85,27 @@ def plan_command(
 
     Nothing is sampled: give --model to measure its speed in a short burst. `--precision auto` and `--backend auto` pick
     what `holdfast certify` would pick.
+
+    With --until-radius or --until-precision it states the samples that each estimator is expected to take, by
+    simulation from --probabilities or from a --pilot, whose votes are never used again.
     """
+    question = Question(
+        n0,
+        n,
+        alpha,
+        bounds,
+        () if until_radius is None else tuple(parse_radii(until_radius)),
+        None if until_precision is None else parse_share(until_precision),
+    )
+    asks = bool(question.radii) or question.precision is not None
+    top = None if probabilities is None else parse_probabilities(probabilities)
+    if asks == (top is None and pilot_size is None) or (top is not None and pilot_size is not None):
+        raise UsageError(
+            "how many samples a question takes depends on the inputs: give --until-radius or --until-precision "
+            "together with either --probabilities or --pilot"
+        )
+    if pilot_size is not None and model is None:
+        raise UsageError("a pilot samples a model: give --model")
     setup = (
         None
         if model is None
@@ -69,11 +120,14 @@ def plan_command(
     chosen.check_inputs(examples.shape, examples.low, examples.high)
     drawn = parse_drawn(sample)
     warn_of_class_order(examples, every, limit, drawn)
-    rule = Question(n0, n, alpha, bounds).estimator("auto", chosen, examples.shape)
+    indices = subset_of(len(examples), every, limit, drawn)
+    asked = Asked.of(question, estimator, chosen, examples.shape) if asks else None
+    rule = replace(question, radii=(), precision=None).estimator("auto", chosen, examples.shape)
     document = attainable(chosen, examples, rule)
-    document["examples"] = len(subset_of(len(examples), every, limit, drawn))
+    document["examples"] = len(indices)
     document["n0"] = 0 if rule.exhaustive else n0
     document["samples"] = document["examples"] * (document["n0"] + rule.most_draws)
+    votes = None
     if setup:
         if not (json or quiet):
             console.note(f"measuring how fast {model} is here")
@@ -85,6 +139,13 @@ def plan_command(
         classifier = place.chosen(backend, setup.data[0], document["samples"])
         speed = measured_speed(setup, classifier, parse_batch_size(batch_size), device, threads)
         document |= {**speed, "seconds": document["samples"] / speed["samples_per_second"]}
+        if pilot_size is not None:
+            votes = pilot(setup, classifier, indices, pilot_size, device, speed["batch_size"], threads)
+    if asked is not None:
+        if not (json or quiet):
+            console.note(f"simulating {simulate} inputs for each estimator")
+        classes = len(examples.class_names)
+        document |= asked.answered(document, assumption(top, votes, classes, simulate))
     if json:
         console.print_json(document)
     else:
@@ -128,6 +189,41 @@ def _print(document: Mapping[str, Any]) -> None:
         )
     else:
         console.say("  time: give --model to have the speed measured")
+    if "questions" in document:
+        _print_questions(document)
+
+
+def _print_questions(document: Mapping[str, Any]) -> None:
+    """A line for each question and estimator: samples of an example, of all, the time, and what is certified."""
+    from holdfast.analysis import formats
+    from holdfast.types import Norm
+
+    assumed = document["assumed"]
+    basis = (
+        f"a pilot of {assumed['examples']} examples, {assumed['samples']:,} samples, which no run uses"
+        if assumed["by"] == "pilot"
+        else f"{len(assumed['probabilities'])} assumed probabilities of the top class, and one rival with the rest"
+    )
+    console.say(f"  expected samples, by simulation of {document['simulated']:,} inputs from {basis}:")
+    rows = []
+    for part in document["questions"]:
+        for place, each in enumerate(part["estimators"]):
+            error = f" \u00b1 {each['error']:,.0f}" if each["error"] else ""
+            seconds = "-" if each["seconds"] is None else _duration(each["seconds"])
+            shares = ", ".join(f"{formats.percent(share, 0)}%" for share in each["certified"].values())
+            found = shares or formats.mean_radius(Norm(document["norm"]), each["mean_radius"])
+            question = "" if place else _question(part)
+            rows.append([question, each["estimator"], f"{each['samples']:,.0f}{error}", seconds, found])
+    console.print_table(["question", "estimator", "samples each", "time", "finds"], rows)
+    console.say(
+        "  \u00b1 one standard error. finds: the share certified at each radius, or the mean radius. "
+        f"The time has {document['n0']:,} samples more for each example, which select, and that of the bounds"
+    )
+
+
+def _question(part: Mapping[str, Any]) -> str:
+    parts = [f"r = {', '.join(f'{radius:g}' for radius in part['radii'])}"] if part["radii"] else []
+    return ", ".join([*parts, *([] if part["precision"] is None else [f"within {100 * part['precision']:.3g}%"])])
 
 
 def _duration(seconds: float) -> str:

@@ -9,6 +9,7 @@ from holdfast.estimators.bets import Bets
 from holdfast.estimators.conclude import best_radius, certain, certificate, concluded, fitting_alpha
 from holdfast.estimators.eprocess import EProcess
 from holdfast.estimators.exact import Exact
+from holdfast.estimators.expected import Assumed, Expected, beta_quantiles, expected
 from holdfast.estimators.fixed import FixedSize
 from holdfast.estimators.looks import Looks
 from holdfast.estimators.proved import Proved
@@ -17,10 +18,12 @@ from holdfast.estimators.schedule import Schedule, outlook
 __all__ = [
     "AllVotes",
     "AnswerRule",
+    "Assumed",
     "Bets",
     "EProcess",
     "Estimator",
     "Exact",
+    "Expected",
     "FixedSize",
     "Looks",
     "Proved",
@@ -28,11 +31,13 @@ __all__ = [
     "Schedule",
     "TopTwo",
     "best_radius",
+    "beta_quantiles",
     "certain",
     "certificate",
     "check_samples",
     "concluded",
     "estimator_from_dict",
+    "expected",
     "fitting_alpha",
     "outlook",
     "prediction",

@@ -127,6 +127,20 @@ class Burst(Procedure):
         return None if Stream.PREDICTION in votes else (Stream.PREDICTION, self.n)
 
 
+@dataclass(frozen=True)
+class Pilot(Procedure):
+    """n samples from a stream that no certificate draws from: votes to plan by, never used again."""
+
+    n: int
+
+    def __post_init__(self) -> None:
+        check_samples("the pilot", self.n)
+
+    def next_draws(self, votes: Mapping[Stream, Counts]) -> tuple[Stream, int] | None:
+        """All samples at once."""
+        return None if Stream.PILOT in votes else (Stream.PILOT, self.n)
+
+
 def certify_votes(votes: Mapping[Stream, Counts]) -> tuple[Counts, Counts]:
     """Selection and estimation votes; zeros for a stream without draws."""
     classes = max((len(counts.votes) for counts in votes.values()), default=2)

@@ -44,6 +44,7 @@ class Stream(IntEnum):
     TRAINING_CHECK = 5
     CALIBRATION = 6
     ATTACK = 7
+    PILOT = 8
 
 
 def fresh_seed() -> int:

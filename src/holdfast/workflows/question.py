@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from holdfast.estimators import Estimator
     from holdfast.noises.base import Noise, Shape
 
-_ESTIMATORS = ("exact", "fixed", "looks", "bets", "eprocess")
+# That sample, of which two stop early for any question, and the last for one radius.
+SAMPLING = ("fixed", "looks", "bets", "eprocess")
+_ESTIMATORS = ("exact", *SAMPLING)
 
 
 @dataclass(frozen=True)

@@ -205,6 +205,25 @@ def parse_replay(text: str) -> replays.Sample:
         raise UsageError(f"how many records are computed again: {error}") from None
 
 
+def parse_probabilities(text: str) -> tuple[float, ...]:
+    """`.6,.9,.99` as numbers in their order, or `beta:8,1` as the quantiles of that distribution.
+
+    Raises:
+        UsageError: something else, or a number that is no probability.
+    """
+    from holdfast.estimators import beta_quantiles
+
+    if text.startswith("beta:"):
+        parameters = parse_numbers("beta:", text.removeprefix("beta:"))
+        if len(parameters) != 2:
+            raise UsageError(f"a beta distribution has two parameters, as in beta:8,1; got {text!r}")
+        return beta_quantiles(*parameters)
+    found = parse_numbers("a list of probabilities", text)
+    if not all(0.0 <= p <= 1.0 for p in found):
+        raise UsageError(f"probabilities of the top class are numbers from 0 to 1, got {text!r}")
+    return found
+
+
 def parse_batch_size(text: str) -> int | None:
     """A number of noisy copies, or `auto` (None), which measures.
 
