@@ -13,6 +13,8 @@ MOST_SAMPLES = 10**9
 LEAST_ALPHA = 1e-100
 # Most bits in the number of sets of pixels: images of a million pixels need fewer, and sums of more take long.
 MOST_SET_BITS = 2**20
+# Most classes that a run-off ranks: a record has a number for every two of them.
+MOST_RANKED = 200
 
 
 def set_bits(d: int, k: int) -> float:

@@ -122,6 +122,48 @@ class Counts(Plain):
 
 
 @dataclass(frozen=True)
+class RankedCounts(Counts):
+    """Votes of the base classifier, and how it ranks every two classes.
+
+    Attributes:
+        votes: for each class, how often it has the first place.
+        pairs: `pairs[i][j]` is how often class i is ranked above class j; 0 on the diagonal.
+
+    Raises:
+        UsageError: the numbers do not come from rankings.
+    """
+
+    pairs: tuple[tuple[int, ...], ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if found := unranked(self.votes, self.pairs):
+            raise UsageError(found)
+
+    @classmethod
+    def ranked(cls, votes: Sequence[int], pairs: Sequence[Sequence[int]]) -> RankedCounts:
+        """Counts from sequences of Python's integers."""
+        return cls(tuple(votes), tuple(tuple(row) for row in pairs))
+
+
+def unranked(votes: Sequence[int], pairs: Sequence[Sequence[int]]) -> str:
+    """Why first places and pairs cannot be those of rankings, as a sentence; empty if nothing speaks against it."""
+    classes, total = range(len(votes)), sum(votes)
+    if [len(row) for row in pairs] != [len(votes)] * len(votes):
+        return f"pairs are a number for every two of {len(votes)} classes"
+    for one in classes:
+        if pairs[one][one] != 0:
+            return f"class {one} is ranked above itself"
+        for other in classes:
+            above = pairs[one][other]
+            if type(above) is not int or above < 0 or (other != one and above + pairs[other][one] != total):
+                return f"classes {one} and {other} are not ranked in each of {total} rankings"
+            if other != one and above < votes[one]:
+                return f"class {one} is first {votes[one]} times, and above class {other} only {above} times"
+    return ""
+
+
+@dataclass(frozen=True)
 class ClassBounds:
     """Bounds on class probabilities under noise, jointly valid with probability at least 1 - alpha.
 
@@ -132,12 +174,16 @@ class ClassBounds:
         wins_ties: whether the smoothed classifier still answers `top` if another class, of at most p_upper, has the
             same probability. Only if the probabilities are known exactly; p_upper then counts one more realization of
             the noise for classes that would win a tie.
+        replaced: so many realizations of the noise may get any other answers of the base classifier, whichever they
+            are, and the smoothed classifier still answers `top`; None where this is not known. In a run-off, where
+            p_lower and p_upper are the shares of first places and do not say it.
     """
 
     top: int
     p_lower: float
     p_upper: float
     wins_ties: bool = False
+    replaced: int | None = None
 
     def __post_init__(self) -> None:
         # Written so that a NaN fails: every comparison with NaN is false.

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from victims import Victim, made, magnitudes
 
+from holdfast import SmoothedClassifier
 from holdfast.attacks import Access, Check, PlainTarget, Problem, SmoothedTarget, Verdict, verify
 from holdfast.attacks.target import ABSTAINS, MOST_LEVEL, Answers, Queries, Target
 from holdfast.errors import UsageError
@@ -234,6 +235,29 @@ def test_where_all_realizations_are_taken_nothing_is_random(ablation: Victim) ->
     verdict, queries = verify(target, found, label, None, Check(), 4, seed=3)
     assert verdict == Verdict(True, verdict.answer, 1, 1, verdict.silent, None)
     assert queries.decisions == 1
+
+
+def test_a_run_off_is_attacked_as_it_answers(ablation: Victim) -> None:
+    """Even where fewer votes than blocks are asked for: the answers are those of all blocks."""
+    torch.manual_seed(1)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(2 * 64, 10)).eval()
+    noise = Partition(8, decision="runoff")
+    target = SmoothedTarget(VotingClassifier(network, 10), noise, (1, 8, 8), 3, 0.001, module=network)
+    smoothed = SmoothedClassifier(network, noise, 10)
+    images = torch.stack([ablation.image(number)[0] for number in range(40)])
+    certified = smoothed.certify_exactly(images)
+    assert target.deterministic
+    assert target.decide(images).tolist() == [each.label for each in certified]
+    others = [each for each in certified if each.label != each.estimation.top]
+    assert others, "an image on which the majority answers otherwise"
+    for x, each in zip(images[:5], certified[:5], strict=True):
+        assert each.label is not None
+        found = made("pointwise").run(target, x, each.label, seed=1)
+        assert found is not None
+        assert int((found != x).flatten(1).any(0).sum()) > each.radius
+        verdict, _ = verify(target, found, each.label, None, Check(), 4, seed=3)
+        assert verdict.holds
+        assert smoothed.certify_exactly(found[None])[0].label == verdict.answer != each.label
 
 
 def test_gradients_take_all_realizations_where_these_are_few(ablation: Victim) -> None:

@@ -13,6 +13,7 @@ import pytest
 import torch
 from program import CERTIFY, Call
 
+from holdfast.analysis.runs import analyze
 from holdfast.store.attack import read_attack
 from holdfast.store.run import RECORDS, read_run
 
@@ -564,6 +565,43 @@ def test_a_partition_is_certified_exactly_and_resumed(call: Call, tmp_path: Path
     assert "no certificate is false (alpha = 0)" in text
     code, _, err = call("table", run, "--bounds", "cohen")
     assert (code, "has only one kind of class bounds" in err) == (2, True)
+
+
+def test_a_run_off_from_a_model_of_blocks_to_an_attack(call: Call, tmp_path: Path) -> None:
+    """Certified, compared with the majority, verified and drawn again, predicted, and attacked in vain."""
+    model, run = tmp_path / "m.safetensors", tmp_path / "run"
+    train = ("train", "--noise", "partition:k=8", "--out", model, "--epochs", 6, "--arch", "digits-mlp", "--quiet")
+    assert call(*train)[0] == 0
+    noise = ("--noise", "partition:k=8,decision=runoff")
+    code, _, err = call("certify", "--model", model, *noise, "--every", 12, "--out", run, "--quiet")
+    assert code == 0, err
+    found = json.loads(call("table", run, "--json")[1])[0]
+    assert (found["alpha"], found["n"]) == (0.0, 8)
+    code, out, err = call("table", run, "--bounds", "majority", "--json")
+    assert (code, "for comparison on the same votes" in err) == (0, True)
+    majority = json.loads(out)[0]
+    assert majority["noise"] == "partition:k=8,pattern=strided,null=multichannel"
+    exact = tmp_path / "majority"
+    assert call("certify", "--model", model, "--every", 12, "--out", exact, "--quiet")[0] == 0
+    plain = json.loads(call("table", exact, "--json")[1])[0]
+    same = ("accuracy", "average_certified_radius", "certified_accuracy", "median_certified_radius")
+    assert {name: plain[name] for name in same} == {name: majority[name] for name in same}
+    assert found["average_certified_radius"] != plain["average_certified_radius"]
+    code, _, err = call("table", exact, "--bounds", "majority")
+    assert (code, "has no run-off" in err) == (2, True)
+    replay = ("--replay", "all", "--model", model, "--data", "digits")
+    code, out, _ = call("verify", run, *replay)
+    assert (code, "all 30 records drawn again" in " ".join(out.split())) == (0, True)
+    code, out, _ = call("predict", "--model", model, *noise, "--every", 12, "--n", 3, "--json")
+    answers = [each["label"] for each in json.loads(out)["predictions"]]
+    assert answers == [each.answer for each in analyze(read_run(run)).results]
+    attack = ("--model", model, "--attack", "pointwise", "--budget", "1x,3x", "--limit", 6)
+    code, out, err = call("attack", run, *attack, "--out", tmp_path / "attack", "--quiet")
+    assert code == 0, err
+    assert call("verify", tmp_path / "attack", "--run", run, *replay[2:])[0] == 0
+    code, _, err = call("certify", "--model", model, *noise, "--every", 60, "--out", tmp_path / "x", "--estimator",
+                        "fixed")  # fmt: skip
+    assert (code, "leave the estimator fixed out" in err) == (2, True)
 
 
 def test_splitting_noise_is_certified_with_all_offsets_and_sampled(call: Call, tmp_path: Path) -> None:

@@ -34,6 +34,11 @@ _VOTES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     ),
     "bet": ({"name": "laplace", "b": 0.3}, "dwork", {"name": "eprocess", **_ALPHA, "radius": 0.1}),
     "exact": ({"name": "partition", "k": 4, "pattern": "strided", **_MASK}, "partition", {"name": "exact", "n": 4}),
+    "runoff": (
+        {"name": "partition", "k": 4, "pattern": "strided", **_MASK, "decision": "runoff"},
+        "partition",
+        {"name": "runoff", "n": 4},
+    ),
     "columns": ({"name": "columns", "width": 1, **_MASK}, "columns", {"name": "exact", "n": 4}),
     "blocks": ({"name": "blocks", "size": 2, **_MASK}, "blocks", {"name": "exact", "n": 16}),
     "splitting": (
@@ -115,7 +120,7 @@ def _documents(folder: Path, name: str) -> Made:
 def runs() -> dict[str, Made]:
     """Runs by a name for what is particular about them."""
     promised = {
-        name: _manifest("certify", noise, theorem, estimator, n0=0 if name == "exact" else 20)
+        name: _manifest("certify", noise, theorem, estimator, n0=0 if name in ("exact", "runoff") else 20)
         for name, (noise, theorem, estimator) in _VOTES.items()
     }
     promised["joint"] = _manifest("certify", *_VOTES["fixed"], joint_alpha=0.003)

@@ -105,6 +105,7 @@ _QUESTIONS = st.tuples(
             "gaussian:sigma=0.5",
             "ablation:k=3",
             "partition:k=4",
+            "partition:k=4,decision=runoff",
             "splitting:half_width=0.5",
             "columns:width=2",
             "blocks:size=2",

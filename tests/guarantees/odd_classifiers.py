@@ -74,6 +74,8 @@ def cases() -> dict[str, Case]:
         "ablation": Case(hf.Ablation(8), bright(list(range(7))), 2),
         # 6 of 8 blocks vote for class 1; where 2 pixels are dark, 4 do, and the tie goes to class 0.
         "partition": Case(partition, bright(shown), 2),
+        # Between two classes, the second round is the first one.
+        "runoff": Case(hf.Partition(8, decision="runoff"), bright(shown), 2),
     }
 
 

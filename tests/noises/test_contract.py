@@ -40,6 +40,7 @@ CASES = [
     (Ablation(5, null="mean", fill=(0.5,)), (11,)),
     (Partition(5), (1, 8, 8)),
     (Partition(4, pattern="random"), (3, 5, 7)),
+    (Partition(5, decision="runoff"), (1, 8, 8)),
     (Partition(3, null="mean", fill=(0.5,)), (11,)),
     (Columns(4), (1, 8, 8)),
     (Columns(6), (3, 5, 7)),
@@ -145,7 +146,9 @@ def test_guarantees_grow_with_the_bounds_and_abstain_without_a_majority(noise: N
     assert theorem in guarantees_of(noise)
     assert theorem.radius(noise, ClassBounds(0, 0.5, 0.5), shape) is None
     assert theorem.radius(noise, ClassBounds(0, 0.3, 0.7), shape) is None
-    radii = [theorem.radius(noise, ClassBounds(0, p, 1 - p), shape) for p in (0.51, 0.7, 0.9, 0.999)]
+    # Of a run-off, shares alone say nothing.
+    bounds = [ClassBounds(0, p, 1 - p, replaced=int(10 * p) - 5 if noise.runoff else None) for p in (0.51, 0.7, 0.9, 1)]
+    radii = [theorem.radius(noise, each, shape) for each in bounds]
     assert all(radius is not None and radius >= 0.0 for radius in radii)
     assert radii == sorted(radii, key=lambda radius: radius or 0.0)
 

@@ -8,13 +8,14 @@ import pytest
 import torch
 
 import holdfast as hf
-from holdfast.errors import UsageError
+from holdfast.errors import ClassifierError, UsageError
 from holdfast.estimators import Exact
 from holdfast.noises.ablation import Ablation
 from holdfast.noises.base import find_guarantee
 from holdfast.noises.masking import MaskingNoise
 from holdfast.noises.partition import Partition, best_step
-from holdfast.types import ClassBounds, Counts
+from holdfast.types import ClassBounds, Counts, RankedCounts
+from holdfast.workflows.specs import parse_noise
 
 
 @pytest.mark.parametrize("pattern", ["random", "strided"])
@@ -77,7 +78,17 @@ def test_radius_is_the_formula_and_no_vote_vector_does_better() -> None:
         assert any(label != top for label in worst[1::2])
 
 
-@pytest.mark.parametrize("noise", [Partition(2), Partition(1, "random"), Ablation(2), Ablation(1)], ids=str)
+_EXACT = [
+    Partition(2),
+    Partition(1, "random"),
+    Partition(2, decision="runoff"),
+    Partition(1, "random", decision="runoff"),
+    Ablation(2),
+    Ablation(1),
+]
+
+
+@pytest.mark.parametrize("noise", _EXACT, ids=str)
 def test_no_change_within_an_exact_radius_changes_the_answer(noise: MaskingNoise) -> None:
     """All inputs with values 0 and 1 on 7 pixels, under base classifiers that are random tables."""
     d, classes, certified = 7, 3, 0
@@ -135,3 +146,64 @@ def test_what_cannot_be_partitioned_or_enumerated_is_refused() -> None:
         gaussian.certify_exactly(torch.zeros(1, 4))
     with pytest.raises(UsageError, match="cannot be enumerated"):
         hf.Gaussian(0.5).enumerate(torch.zeros(1, 4), 0, 1)
+
+
+# --- Run-offs --------------------------------------------------------------------------------------------------------
+
+_RUNOFF = Partition(2, decision="runoff")
+
+
+def test_the_decision_is_written_only_where_it_is_no_majority() -> None:
+    """Manifests and bundles of older versions have no decision."""
+    assert "decision" not in Partition(2).to_dict()
+    assert _RUNOFF.to_dict()["decision"] == "runoff"
+    assert str(_RUNOFF) == "partition:k=2,pattern=strided,null=multichannel,decision=runoff"
+    assert parse_noise(str(_RUNOFF)) == _RUNOFF
+    assert parse_noise("partition:k=2,decision=majority") == Partition(2)
+    with pytest.raises(UsageError, match="the decision is majority or runoff, got 'lottery'"):
+        Partition(2, decision="lottery")
+
+
+def _logits(z: torch.Tensor) -> torch.Tensor:
+    """Rankings of three classes from the first two shown values."""
+    first, second = z[:, 0, ::2].sum(1), z[:, 0, 1::2].sum(1)
+    return torch.stack([first, second, 0.4 * first + 0.7 * second - 0.1], 1)
+
+
+def test_a_run_off_needs_all_blocks_and_logits() -> None:
+    x = torch.rand(4, 14, generator=torch.Generator().manual_seed(3))
+    smoothed = hf.SmoothedClassifier(_logits, _RUNOFF, 3)
+    with pytest.raises(UsageError, match="decides by a run-off of all its realizations; use certify_exactly"):
+        smoothed.certify(x, n=100, alpha=0.01)
+    with pytest.raises(ClassifierError, match="ranks classes by logits, and the base classifier returns votes"):
+        hf.SmoothedClassifier(lambda z: _logits(z).argmax(1), _RUNOFF, 3).certify_exactly(x)
+    with pytest.raises(UsageError, match="for 200 classes at most; got 201"):
+        hf.SmoothedClassifier(lambda z: torch.rand(len(z), 201), _RUNOFF, 201).certify_exactly(x)
+    certified, predicted = smoothed.certify_exactly(x), smoothed.predict(x, n=3, alpha=0.01)
+    assert [each.label for each in certified] == [each.label for each in predicted]
+    assert all(each.estimation.total == 7 and each.alpha == 0.0 for each in certified)
+    for each, row in zip(certified, x, strict=True):
+        assert isinstance(each.estimation, RankedCounts)
+        rows = _logits(_RUNOFF.apply(row[None], _RUNOFF.enumerate(row, 0, 7)))
+        pairs = (rows.unsqueeze(2) > rows.unsqueeze(1)).sum(0)
+        assert each.estimation.pairs == tuple(map(tuple, pairs.tolist()))
+        assert each.estimation.votes == tuple(rows.argmax(1).bincount(minlength=3).tolist())
+
+
+@pytest.mark.parametrize("batch", [1, 2, 7, 64])
+def test_rankings_do_not_depend_on_the_batch(batch: int) -> None:
+    """The second and third class differ by less than the rounding of a batch, and are equal where each is alone."""
+
+    def uneven(z: torch.Tensor) -> torch.Tensor:
+        logits = torch.stack([torch.full((len(z),), 2.0), z[:, 0].sum(1), z[:, 0].sum(1)], 1)
+        # A row's place in the batch decides which one gets a little more.
+        places = torch.arange(len(z)) % 2
+        logits[:, 1] += 1e-6 * places
+        logits[:, 2] += 1e-6 * (1 - places) * (len(z) > 1)
+        return logits
+
+    x = torch.rand(5, 14, generator=torch.Generator().manual_seed(4))
+    for certificate in hf.SmoothedClassifier(uneven, _RUNOFF, 3, batch_size=batch).certify_exactly(x):
+        assert isinstance(certificate.estimation, RankedCounts)
+        # Equal where each is alone: the lower index is ranked above.
+        assert certificate.estimation.pairs[1][2] == 7

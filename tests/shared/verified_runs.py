@@ -17,7 +17,7 @@ from holdfast.noises.base import noise_from_dict
 from holdfast.store.data_manifest import DataManifest
 from holdfast.store.run import RECORDS, RunStore, VoteRecord, read_run
 from holdfast.store.run_manifest import RunManifest, read_run_manifest
-from holdfast.types import Counts
+from holdfast.types import Counts, RankedCounts
 from holdfast.verification.rules import Claim
 from holdfast.verification.run import RunFiles, Verification, check_claims, check_files
 from holdfast.workflows.verify import claims_of
@@ -110,10 +110,20 @@ def drawn_votes(manifest: RunManifest, shares: NDArray[np.float64], rng: np.rand
     scale = scale_of(noise_from_dict(manifest.noise), manifest.guarantee, manifest.data.shape)
     selection = Counts.of(rng.multinomial(manifest.n0, shares))
     estimator = estimator_from_dict(manifest.estimator, scale).informed(selection)
+    if estimator.ranked:
+        return selection, drawn_rankings(estimator.most_draws, shares, rng)
     votes = np.zeros(len(shares), dtype=np.int64)
     while draws := estimator.draws_wanted(selection.top, Counts.of(votes)):
         votes += rng.multinomial(draws, shares)
     return selection, Counts.of(votes)
+
+
+def drawn_rankings(number: int, shares: NDArray[np.float64], rng: np.random.Generator) -> RankedCounts:
+    """Rankings in which each class is first with its probability, and then first among the others (Plackett-Luce)."""
+    scores = np.log(shares + 1e-9) + rng.gumbel(size=(number, len(shares)))
+    above = (scores[:, :, None] > scores[:, None, :]).sum(axis=0)
+    votes = np.bincount(scores.argmax(axis=1), minlength=len(shares))
+    return RankedCounts.ranked(votes.tolist(), above.tolist())
 
 
 def random_records(manifest: RunManifest, seed: int = 0) -> list[VoteRecord]:

@@ -15,7 +15,7 @@ from helpers import SHARED, manifest, run
 from verified_runs import seal
 
 from holdfast.errors import RunError, RunLockedError, StorageError, UsageError
-from holdfast.estimators import Exact
+from holdfast.estimators import Exact, RunOff
 from holdfast.noises.partition import Partition
 from holdfast.store.digests import manifest_digest
 from holdfast.store.manifest import differences
@@ -390,3 +390,11 @@ def test_an_estimator_that_takes_all_realizations_promises_as_many_as_there_are(
         return
     with pytest.raises(UsageError, match=f"takes {blocks} realizations of partition:k=4.*which has 9 for inputs"):
         checked_estimator(exact)
+
+
+@pytest.mark.parametrize("ranked", [True, False])
+def test_estimator_and_noise_decide_alike(ranked: bool) -> None:
+    noise, rule = Partition(4, decision="runoff" if ranked else "majority"), Exact(9) if ranked else RunOff(9)
+    promised = manifest(noise=noise.to_dict(), guarantee="partition", estimator=rule.to_dict(), n0=0)
+    with pytest.raises(UsageError, match=f"the estimator {rule.name} does not decide as partition:k=4.* says"):
+        checked_estimator(promised)

@@ -45,6 +45,7 @@ VOTES: dict[str, tuple[str, tuple[object, ...]]] = {
     "uniform-flip": ("uniform-flip", (*FEW, "--n", 20000)),
     "ablation": ("ablation", (*TEN, "--n", 500)),
     "partition": ("ablation", (*TEN, "--noise", "partition:k=4")),
+    "runoff": ("ablation", (*TEN, "--noise", "partition:k=4,decision=runoff")),
     "columns": ("ablation", (*TEN, "--noise", "columns:width=2")),
     "splitting": ("gaussian", (*TEN, "--noise", "splitting:half_width=0.5,levels=17")),
     "splitting-sampled": (

@@ -23,7 +23,8 @@ ATTACKS = [name for name in NAMES if is_attack(HERE, name)]
 RECORDED = [name for name in NAMES if name != "awaiting"]
 COMPUTED = [name for name in RECORDED if name != "imported"]
 # Runs without noise, or of every realization once.
-NOT_RANDOM = ("attack-bound", "attack-plain", "bound-convex", "bound-lipschitz", "columns", "partition", "splitting")
+_EVERY_ONE = ("columns", "partition", "runoff", "splitting")
+NOT_RANDOM = ("attack-bound", "attack-plain", "bound-convex", "bound-lipschitz", *_EVERY_ONE)
 
 
 def _content(folder: Path) -> dict[str, str]:

@@ -35,6 +35,7 @@ from holdfast.store.run_manifest import FILE_NAME, read_run_manifest
 from holdfast.types import Counts
 from holdfast.verification.binomial import lower_bound, upper_bound
 from holdfast.verification.bounds import Bounds
+from holdfast.verification.findings import Unknown
 from holdfast.verification.intervals import exact_share
 from holdfast.verification.manifest import Manifest, read_manifest
 from holdfast.verification.rules import Claim, Votes, look_sizes, rule_of, totals_of
@@ -486,6 +487,103 @@ def test_exact_votes_must_be_all_votes() -> None:
         exact(noise, (16, 0), alpha=Fraction(1, 2))
     with pytest.raises(RunError, match="does not know theorem 'levine' of noise 'gaussian'"):
         exact({"name": "gaussian", "sigma": 1.0}, (16, 0))
+
+
+# --- Run-offs --------------------------------------------------------------------------------------------------------
+
+_RUNOFF = {**THEOREMS["partition"], "decision": "runoff"}
+
+
+def run_off(folder: Path, size: int = 30, seed: int = 0) -> tuple[RunFiles, list[Claim]]:
+    return made(folder, promised("partition", {"name": "runoff", "n": 22}, size, noise=_RUNOFF, n0=0), seed)
+
+
+def test_a_run_off_supports_its_winner_and_radius_and_no_other(tmp_path: Path) -> None:
+    material, claims = run_off(tmp_path / "run", 60)
+    assert failures(material, claims) == []
+    assert len({claim.radius for claim in claims}) > 4
+    for claim in claims:
+        for radius in (claim.radius + 1, claim.radius - 1, claim.radius + 0.5):
+            if radius >= 0:
+                assert failures(material, [replace(claim, radius=radius)])
+        assert failures(material, [replace(claim, label=None, radius=0.0)])
+        assert claim.label is not None
+        assert "the run-off says" in failures(material, [replace(claim, label=(claim.label + 1) % 5)])[0]
+    # What would be claimed of a majority is another class, or another radius.
+    votes = [record.estimation for record in read_run(tmp_path / "run").records if isinstance(record, VoteRecord)]
+    majority = [min(2 * a.votes[a.top] - a.votes[a.top] - b - (c < a.top) for c, b in enumerate(a.votes) if c != a.top)
+                // 2 for a in votes]  # fmt: skip
+    plain = [replace(claim, label=a.top, radius=float(r)) for claim, a, r in zip(claims, votes, majority, strict=True)]
+    assert sum(bool(failures(material, [claim])) for claim in plain) > 5
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda pairs: pairs[0].__setitem__(0, 1), "above itself"),
+        (lambda pairs: pairs[0].__setitem__(1, pairs[0][1] + 1), "rankings of 22"),
+        (lambda pairs: pairs.pop(), "pairs are 5 x 5 numbers"),
+        (lambda pairs: pairs[2].pop(), "pairs are 5 x 5 numbers"),
+        (lambda pairs: pairs[0].__setitem__(1, -1), "pairs"),
+    ],
+)
+def test_pairs_that_no_rankings_have_are_refused(tmp_path: Path, change: Callable, why: str) -> None:
+    run_off(tmp_path / "run", 2)
+    first, second = (tmp_path / "run" / RECORDS).read_text().splitlines(keepends=True)
+    entries = json.loads(first)
+    change(entries["pairs"])
+    (tmp_path / "run" / RECORDS).write_text(seal(tmp_path / "run", entries) + second)
+    result = Verification()
+    check_files(tmp_path / "run", result)
+    assert any(why in text for text in result.failures), result.failures
+    with pytest.raises(RunError):
+        read_run(tmp_path / "run")
+
+
+def test_a_class_that_is_first_more_often_than_above_others_is_refused(tmp_path: Path) -> None:
+    run_off(tmp_path / "run", 1)
+    entries = json.loads((tmp_path / "run" / RECORDS).read_text())
+    top = entries["estimation"].index(max(entries["estimation"]))
+    other = (top + 1) % 5
+    entries["pairs"][top][other], entries["pairs"][other][top] = (
+        entries["estimation"][top] - 1,
+        23 - max(entries["estimation"]),
+    )
+    (tmp_path / "run" / RECORDS).write_text(seal(tmp_path / "run", entries))
+    result = Verification()
+    check_files(tmp_path / "run", result)
+    assert "first more often than above" in result.failures[0]
+    with pytest.raises(RunError, match=r"is first .* times, and above class"):
+        read_run(tmp_path / "run")
+
+
+@pytest.mark.parametrize("ranked", [True, False])
+def test_pairs_belong_to_run_offs_alone(tmp_path: Path, ranked: bool) -> None:
+    if ranked:
+        run_off(tmp_path / "run", 1)
+    else:
+        made(tmp_path / "run", promised("partition", {"name": "exact", "n": 22}, 1, n0=0))
+    entries = json.loads((tmp_path / "run" / RECORDS).read_text())
+    if ranked:
+        del entries["pairs"]
+    else:
+        entries["pairs"] = [[0] * 5] * 5
+    (tmp_path / "run" / RECORDS).write_text(seal(tmp_path / "run", entries))
+    result = Verification()
+    check_files(tmp_path / "run", result)
+    assert "pairs are of run-offs" in result.failures[0]
+    with pytest.raises(RunError, match="rankings of pairs, in the entry pairs"):
+        read_run(tmp_path / "run")
+
+
+def test_the_estimator_decides_as_the_noise_says() -> None:
+    settings = (0, SHAPE, 2, range(1), 1, None, "0" * 64)
+    for noise, name in ((_RUNOFF, "exact"), (THEOREMS["partition"], "runoff"), (_RUNOFF, "fixed")):
+        with pytest.raises(RunError, match="do not fit"):
+            rule_of(Manifest("certify", noise, "partition", {"name": name, "n": 22}, *settings))
+    columns = {**THEOREMS["columns"], "decision": "runoff"}
+    with pytest.raises(Unknown, match="run-offs of disjoint blocks"):
+        rule_of(Manifest("certify", columns, "columns", {"name": "runoff", "n": 8}, *settings))
 
 
 # --- Broken estimators -----------------------------------------------------------------------------------------------

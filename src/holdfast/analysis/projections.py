@@ -12,7 +12,7 @@ import numpy as np
 
 from holdfast.analysis.runs import analyze
 from holdfast.errors import UsageError
-from holdfast.estimators import FixedSize
+from holdfast.estimators import Exact, FixedSize, RunOff
 from holdfast.noises.base import find_guarantee
 from holdfast.stats.class_bounds import check_method
 from holdfast.store.run import VoteRecord
@@ -24,9 +24,15 @@ if TYPE_CHECKING:
 
     from holdfast.analysis.runs import CertifiedRun
 
+# Beside the methods of class bounds.
+_MAJORITY = "majority"
+
 
 def compared(run: CertifiedRun, bounds: str | None = None, guarantee: str | None = None) -> CertifiedRun:
     """The same votes under other class bounds or another theorem than the manifest names.
+
+    The bounds "majority" are those of the class that the votes of a run-off name without a second round: another
+    classifier, and its certificate.
 
     Raises:
         UsageError: the run's estimator or noise does not offer them.
@@ -34,6 +40,8 @@ def compared(run: CertifiedRun, bounds: str | None = None, guarantee: str | None
     """
     run.check_votes("no other bound can be computed")
     estimator = run.manifest.estimator
+    if bounds == _MAJORITY:
+        return _by_majority(run)
     if bounds is not None:
         if "method" not in estimator:
             raise UsageError(f"the estimator {estimator['name']!r} of {run.folder} has only one kind of class bounds")
@@ -41,6 +49,20 @@ def compared(run: CertifiedRun, bounds: str | None = None, guarantee: str | None
     # `find_guarantee` checks the name.
     theorem = run.theorem if guarantee is None or run.noise is None else find_guarantee(run.noise, guarantee)
     return analyze(replace(run.run, manifest=replace(run.manifest, estimator=estimator, guarantee=theorem.name)))
+
+
+def _by_majority(run: CertifiedRun) -> CertifiedRun:
+    """The run as if the class with the most votes were the answer: without what only a run-off needs."""
+    manifest = run.manifest
+    if not isinstance(run.estimator, RunOff):
+        raise UsageError(f"{run.folder} has no run-off: its answers are those of the majority")
+    noise = {key: value for key, value in manifest.noise.items() if key != "decision"}
+    changed = replace(manifest, noise=noise, estimator=Exact(run.estimator.n).to_dict())
+    records = tuple(
+        replace(record, estimation=Counts(record.estimation.votes)) if isinstance(record, VoteRecord) else record
+        for record in run.run.records
+    )
+    return analyze(replace(run.run, manifest=changed, records=records))
 
 
 def with_alpha(run: CertifiedRun, alpha: float) -> CertifiedRun:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from holdfast.attacks.masks import MOST_PLACES, MaskedVotes
 from holdfast.attacks.target import ABSTAINS, Access, Answers, Queries, Target, check_finite
 from holdfast.errors import UsageError
-from holdfast.estimators import AllVotes, AnswerRule, TopTwo, check_samples
+from holdfast.estimators import AnswerRule, TopTwo, check_samples, exhaustive_rule
 from holdfast.models.architectures.defended import straight_through
 from holdfast.noises.base import Noise
 from holdfast.noises.draws import Draws
@@ -112,8 +112,8 @@ class SmoothedTarget(Target):
         self.soft_samples = soft_samples
         self.seed = check_seed(seed)
         count = noise.realizations(self.shape)
-        # If all realizations are as cheap as n samples, use them all, without randomness.
-        self.exhaustive = count is not None and count <= n
+        # If all realizations are as cheap as n samples, use them all, without randomness. A run-off needs them all.
+        self.exhaustive = count is not None and (noise.runoff or count <= n)
         self.deterministic = self.exhaustive
         if not self.exhaustive:
             check_answers(n, check_alpha(alpha))
@@ -122,7 +122,7 @@ class SmoothedTarget(Target):
                     f"search_alpha must lie between alpha ({alpha:g}) and 1, got {search_alpha!r}; a smaller one would "
                     "count abstentions in the search that Predict does not make"
                 )
-        self._rule: AnswerRule = AllVotes(count or n) if self.exhaustive else TopTwo(n, search_alpha)
+        self._rule: AnswerRule = exhaustive_rule(noise, count or n) if self.exhaustive else TopTwo(n, search_alpha)
         self.gives = Access.SCORES
         if module is not None:
             self.gives = Access.GRADIENTS if self.smooth else Access.SURROGATE

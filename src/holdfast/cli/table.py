@@ -35,7 +35,9 @@ def table_command(
     radii: options.Radii = None,
     bounds: Annotated[
         str | None,
-        typer.Option("--bounds", help="Compare with other class bounds on the same votes: split or cohen."),
+        typer.Option(
+            "--bounds", help="Compare with other bounds on the same votes: split, cohen; majority: no run-off."
+        ),
     ] = None,
     theorem: Annotated[
         str | None, typer.Option("--theorem", help="Compare with another theorem on the same votes: lecuyer or li.")

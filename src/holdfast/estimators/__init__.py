@@ -6,16 +6,26 @@ One file for each estimator; this package loads all of them, so that a manifest 
 from holdfast.estimators.answers import AllVotes, AnswerRule, TopTwo, prediction
 from holdfast.estimators.base import Estimator, Scale, check_samples, estimator_from_dict, radii_of, scale_of
 from holdfast.estimators.bets import Bets
-from holdfast.estimators.conclude import best_radius, certain, certificate, concluded, fitting_alpha
+from holdfast.estimators.conclude import (
+    best_radius,
+    certain,
+    certificate,
+    concluded,
+    exhaustive,
+    exhaustive_rule,
+    fitting_alpha,
+)
 from holdfast.estimators.eprocess import EProcess
 from holdfast.estimators.exact import Exact
 from holdfast.estimators.expected import Assumed, Expected, beta_quantiles, expected
 from holdfast.estimators.fixed import FixedSize
 from holdfast.estimators.looks import Looks
 from holdfast.estimators.proved import Proved
+from holdfast.estimators.runoff import AllRankings, RunOff
 from holdfast.estimators.schedule import Schedule, outlook
 
 __all__ = [
+    "AllRankings",
     "AllVotes",
     "AnswerRule",
     "Assumed",
@@ -27,6 +37,7 @@ __all__ = [
     "FixedSize",
     "Looks",
     "Proved",
+    "RunOff",
     "Scale",
     "Schedule",
     "TopTwo",
@@ -38,6 +49,8 @@ __all__ = [
     "concluded",
     "estimator_from_dict",
     "expected",
+    "exhaustive",
+    "exhaustive_rule",
     "fitting_alpha",
     "outlook",
     "prediction",

@@ -31,6 +31,8 @@ class AnswerRule(Plain, ABC):
 
     # Whether each realization of the noise is taken once instead of random draws.
     exhaustive: ClassVar[bool] = False
+    # Whether the answer depends on how the base classifier ranks all classes: counts are then `RankedCounts`.
+    ranked: ClassVar[bool] = False
     n: int
 
     @abstractmethod

@@ -33,6 +33,8 @@ class Estimator(Plain, ABC):
     name: ClassVar[str]
     # Whether each realization of the noise is taken once instead of random draws.
     exhaustive: ClassVar[bool] = False
+    # Whether the answer depends on how the base classifier ranks all classes: counts are then `RankedCounts`.
+    ranked: ClassVar[bool] = False
     alpha: float
     method: str
 

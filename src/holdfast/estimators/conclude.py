@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from holdfast.estimators.answers import AllVotes
+from holdfast.estimators.exact import Exact
 from holdfast.estimators.fixed import FixedSize
+from holdfast.estimators.runoff import AllRankings, RunOff
 from holdfast.noises.base import find_guarantee
 from holdfast.types import Certificate, ClassBounds, Counts, Norm
 
@@ -54,6 +57,16 @@ def concluded(
         estimation=estimation,
         bounds=bounds,
     )
+
+
+def exhaustive(noise: Noise, count: int) -> Exact:
+    """The estimator that takes each of the `count` realizations of a noise once, and decides as the noise says."""
+    return RunOff(count) if noise.runoff else Exact(count)
+
+
+def exhaustive_rule(noise: Noise, count: int) -> AllVotes:
+    """The same for an answer without a radius."""
+    return AllRankings(count) if noise.runoff else AllVotes(count)
 
 
 def certain(

@@ -19,7 +19,7 @@ from holdfast.noises.draws import Draws
 from holdfast.noises.pixels import TRANSPOSE, counts_pixels, refuse_channels_last
 from holdfast.sampling.classifier import VotingClassifier
 from holdfast.sampling.inputs import checked_example
-from holdfast.sampling.procedure import Certify, certify_votes
+from holdfast.sampling.procedure import Certify, certify_votes, check_ranked
 from holdfast.sampling.rng import BLOCK, Stream
 from holdfast.store.data_manifest import DataManifest
 from holdfast.store.gallery import Gallery, read_gallery, write_gallery
@@ -103,6 +103,8 @@ def procedure_of(manifest: RunManifest) -> Procedure:
             f"{noise} has {noise.realizations(shape)} realizations for inputs of shape {shape}; the manifest promises "
             f"to take each of {estimator.most_draws} once"
         )
+    if estimator.ranked:
+        check_ranked(len(manifest.data.class_names))
     return Certify(manifest.n0, estimator)
 
 

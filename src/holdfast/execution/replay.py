@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,13 +21,16 @@ from holdfast.sampling.inputs import checked_example
 from holdfast.sampling.rng import BLOCK, Stream
 from holdfast.store.run import VoteRecord
 from holdfast.store.run_manifest import estimator_of
-from holdfast.types import Counts
+from holdfast.types import Counts, RankedCounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from torch import Tensor
+
     from holdfast.data.base import DataSet
     from holdfast.models.model import Model
+    from holdfast.noises.base import Noise
     from holdfast.sampling.classifier import VotingClassifier
     from holdfast.sampling.engines.base import Base, Engine
     from holdfast.store.run import Run
@@ -49,9 +53,10 @@ class Redrawn:
     @property
     def difference(self) -> str:
         """What differs, in words; empty if nothing does."""
-        found = ((self.label,), self.selection.votes, self.estimation.votes)
-        recorded = ((self.record.label,), self.record.selection.votes, self.record.estimation.votes)
-        names = ("label", "selection votes", "estimation votes")
+        found = ((self.label,), self.selection.votes, self.estimation.votes, _pairs(self.estimation))
+        record = self.record
+        recorded = ((record.label,), record.selection.votes, record.estimation.votes, _pairs(record.estimation))
+        names = ("label", "selection votes", "estimation votes", "rankings of pairs")
         return "; ".join(
             f"{name} drawn again {_spell(new)}, recorded {_spell(old)}"
             for name, new, old in zip(names, found, recorded, strict=True)
@@ -222,6 +227,8 @@ def within_near_ties(run: Run, redrawn: Redrawn, classifier: VotingClassifier, d
     example = checked_example(given, expected.shape, expected.low, expected.high)
     x = torch.from_numpy(example.x).to(torch_device(device))
     differing, near, at_once = 0, 0, draws_at_once(x)
+    if isinstance(record.estimation, RankedCounts):
+        return _within_near_rankings(noise, x, record.estimation, redrawn.estimation, classifier)
     for stream, recorded in ((Stream.SELECTION, record.selection), (Stream.ESTIMATION, record.estimation)):
         found, close = [0] * len(recorded.votes), 0
         for first in range(0, recorded.total, at_once):
@@ -239,6 +246,28 @@ def within_near_ties(run: Run, redrawn: Redrawn, classifier: VotingClassifier, d
         differing, near = differing + others, near + close
     total = record.selection.total + record.estimation.total
     return f"{differing} of {total} votes differ, {near} of the noisy copies are near ties"
+
+
+def _within_near_rankings(
+    noise: Noise, x: Tensor, recorded: Counts, found: Counts, classifier: VotingClassifier
+) -> str:
+    """`within_near_ties` for rankings of all realizations: how far the numbers of two classes differ at most."""
+    pairs = zip(_pairs(recorded), _pairs(found), strict=True)
+    votes = sum(max(0, new - old) for new, old in zip(found.votes, recorded.votes, strict=True))
+    others = max(votes, *(abs(new - old) for old, new in pairs))
+    near = 0
+    for first in range(0, recorded.total, draws_at_once(x)):
+        end = min(first + draws_at_once(x), recorded.total)
+        noisy = noise.apply(x.unsqueeze(0), noise.enumerate(x, first, end))
+        near += int(classifier.near_ties(noisy, _FURTHER, ranked=True).sum())
+    if others > near:
+        return ""
+    return f"{others} or more of {recorded.total} rankings differ, {near} of the noisy copies are near ties"
+
+
+def _pairs(counts: Counts) -> tuple[int, ...]:
+    """How often each class is ranked above each other one, row by row; nothing where there are votes alone."""
+    return tuple(chain.from_iterable(counts.pairs)) if isinstance(counts, RankedCounts) else ()
 
 
 def _quantization(backend: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,18 @@ import numpy as np
 from torch import Tensor, nn
 
 from holdfast.errors import ClassifierError, HoldfastWarning, InputError, UsageError
-from holdfast.estimators import AnswerRule, Estimator, Exact, FixedSize, Looks, TopTwo, certificate, radii_of, scale_of
+from holdfast.estimators import (
+    AnswerRule,
+    Estimator,
+    FixedSize,
+    Looks,
+    TopTwo,
+    certificate,
+    exhaustive,
+    exhaustive_rule,
+    radii_of,
+    scale_of,
+)
 from holdfast.execution.backends import AUTO, ClassifierBuilder
 from holdfast.execution.factories import base_for
 from holdfast.models.architectures.rejecting import check_answers
@@ -204,7 +215,7 @@ class SmoothedClassifier:
         Args:
             x: inputs `(batch, *event)` in input units: a tensor or an array of real numbers, converted to float32,
                 which represents every bfloat16 and float16 exactly; one input is a batch of one.
-            n: largest number of samples of each input.
+            n: largest number of samples of each input; in a run-off (`Partition.decision`), all blocks are asked.
             alpha: probability, for each input, of returning another class than the smoothed classifier's.
             ratio: between the sample sizes at which to look whether the answer is clear (`TopTwo`); None to take all n
                 and look once, as Cohen et al. do.
@@ -221,7 +232,13 @@ class SmoothedClassifier:
 
         Source: Cohen et al. 2019, Predict.
         """
-        return self.predict_examples(self._examples(x, indices), TopTwo(n, alpha, ratio), seed=seed, deadline=deadline)
+        examples = self._examples(x, indices)
+        return self.predict_examples(examples, self._rule(examples, n, alpha, ratio), seed=seed, deadline=deadline)
+
+    def _rule(self, examples: Sequence[Example], n: int, alpha: float, ratio: float | None) -> AnswerRule:
+        """When to stop: never before the end in a run-off, whose n and alpha are those of the noise."""
+        count = self.noise.realizations(examples[0].x.shape) if examples and self.noise.runoff else None
+        return TopTwo(n, alpha, ratio) if count is None else exhaustive_rule(self.noise, count)
 
     def predict_one(self, x: Tensor | NDArray[np.floating], *, index: int | None = None, **settings: Any) -> Prediction:
         """`predict` for one input `(*event)`, with the same settings; `index` keys its noise."""
@@ -241,6 +258,7 @@ class SmoothedClassifier:
 
         `on_done` is called after each example, with the number of finished examples and of all examples.
         """
+        self._check_decision(rule.ranked)
         until = self._until(Predict(rule), deadline)
         votes = self._votes(examples, until, seed, on_done)
         cut = [isinstance(until, Until) and until.cut(each) for each in votes]
@@ -331,7 +349,7 @@ class SmoothedClassifier:
         count = self.noise.realizations(examples[0].x.shape)
         if count is None:
             raise UsageError(f"{self.noise} has infinitely many realizations; use certify, which samples them")
-        return self._certify(examples, 0, Exact(count), 0, self._theorem(theorem))
+        return self._certify(examples, 0, exhaustive(self.noise, count), 0, self._theorem(theorem))
 
     def _theorem(self, named: str | None) -> str:
         return self.theorem if named is None else find_guarantee(self.noise, named).name
@@ -345,6 +363,7 @@ class SmoothedClassifier:
         theorem: str,
         deadline: float | None = None,
     ) -> list[Certificate]:
+        self._check_decision(estimator.ranked)
         until = self._until(Certify(n0, estimator), deadline)
         votes = self._votes(examples, until, seed)
         cut = [isinstance(until, Until) and until.cut(each) for each in votes]
@@ -353,6 +372,15 @@ class SmoothedClassifier:
             self._certificate(estimator, example.x.shape, each, theorem, short)
             for example, each, short in zip(examples, votes, cut, strict=True)
         ]
+
+    def _check_decision(self, ranked: bool) -> None:
+        """Raise UsageError unless votes, or rankings, decide as the noise says."""
+        if ranked != self.noise.runoff:
+            raise UsageError(
+                f"{self.noise} decides by a run-off of all its realizations; use certify_exactly"
+                if self.noise.runoff
+                else f"{self.noise} decides by votes, not by a run-off"
+            )
 
     def _certificate(
         self, estimator: Estimator, shape: tuple[int, ...], votes: Votes, theorem: str, cut: bool

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from holdfast.limits import LEAST_ALPHA, MOST_SAMPLES
+from holdfast.limits import LEAST_ALPHA, MOST_RANKED, MOST_SAMPLES
 
 # More than any data set has.
 MOST_EXAMPLES = 10**12
@@ -34,6 +34,10 @@ Count = Annotated[int, Meta(ge=0, le=10**18)]
 Samples = Annotated[int, Meta(ge=1, le=MOST_SAMPLES)]
 Positive = Annotated[int, Meta(ge=1, le=10**12)]
 Votes = Annotated[list[Count], Meta(min_length=1, max_length=MOST_CLASSES)]
+# Of a run-off: how often each class was ranked above each other one.
+Pairs = Annotated[
+    list[Annotated[list[Count], Meta(min_length=2, max_length=MOST_RANKED)]], Meta(min_length=2, max_length=MOST_RANKED)
+]
 # msgspec has no bounds above 2^63; `check_seed` checks the maximum.
 Seed = Annotated[int, Meta(ge=0, extra_json_schema={"maximum": MOST_SEED})]
 

@@ -61,6 +61,7 @@ class _Partition(_Named, tag="partition"):
     pattern: Literal["random", "strided"]
     null: _Null
     fill: _Fill
+    decision: Literal["majority", "runoff"] = "majority"
 
 
 class _Splitting(_Named, tag="splitting"):
@@ -115,6 +116,10 @@ class _Exact(_Named, tag="exact"):
     n: Samples
 
 
+class _RunOff(_Named, tag="runoff"):
+    n: Samples
+
+
 class _Proved(_Named, tag="proved"):
     bound: Annotated[dict[str, Any], Meta(extra_json_schema={"required": ["name"]})]
     norm: Literal["L0", "L1", "L2", "Linf", "patch"]
@@ -136,7 +141,7 @@ _NOISES: tuple[type[_Named], ...] = (
     _Gaussian, _LatticeGaussian, _Laplace, _Uniform, _UniformFlip, _ChannelFlip, _Ablation, _Partition,
     _Splitting, _Columns, _Blocks,
 )  # fmt: skip
-_ESTIMATORS: tuple[type[_Named], ...] = (_Fixed, _Looks, _EProcess, _Bets, _Exact, _Proved)
+_ESTIMATORS: tuple[type[_Named], ...] = (_Fixed, _Looks, _EProcess, _Bets, _Exact, _RunOff, _Proved)
 
 
 def _schema(known: tuple[type[_Named], ...]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from holdfast.formats.fields import Count, Document, Free, Index, Label, NotNegative, RecordDigest, Sha256, Votes
+from holdfast.formats.fields import Count, Document, Free, Index, Label, NotNegative, Pairs, RecordDigest, Sha256, Votes
 
 
 def _check_sign(**distances: float | None) -> None:
@@ -25,6 +25,7 @@ class VoteLine(Document):
     selection: Votes
     estimation: Votes
     digest: RecordDigest
+    pairs: Pairs | None = None
 
 
 class ClaimLine(Document):

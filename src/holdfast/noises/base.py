@@ -139,6 +139,14 @@ class Noise(Named, ABC):
         """
         return None
 
+    @property
+    def runoff(self) -> bool:
+        """Whether the smoothed classifier answers the winner of a run-off, instead of the class with the most votes.
+
+        The base classifier then ranks all classes, and every realization of the noise is taken once.
+        """
+        return False
+
     def information(self, shape: Shape, levels: int = 256) -> float | None:
         """Bits about a uniformly distributed input in one noisy copy (mutual information); None if unknown.
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from hashlib import sha256
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from holdfast.noises.draws import Draws
 
 _PATTERNS = ("random", "strided")
+_MAJORITY, _RUNOFF = "majority", "runoff"
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Partition(MaskingNoise):
             regular grid as far from each other as possible, and so show more of an image.
         null: how NULL is encoded, "multichannel", "normalized" or "mean" (`MaskingNoise`).
         fill: for "mean" and "normalized", numbers for each channel that training takes from the training set.
+        decision: "majority", the class with the most votes; or "runoff": of the two classes with the most votes, the
+            one that more blocks rank above the other by their logits. Training does not depend on it.
 
     Raises:
         UsageError: a parameter is out of range.
@@ -49,12 +52,27 @@ class Partition(MaskingNoise):
     pattern: str = "strided"
     null: str = "multichannel"
     fill: tuple[float, ...] | None = None
+    decision: str = _MAJORITY
 
     def __post_init__(self) -> None:
         check_k(self.k)
+        if self.decision not in (_MAJORITY, _RUNOFF):
+            raise UsageError(f"the decision is {_MAJORITY} or {_RUNOFF}, got {self.decision!r}")
         if self.pattern not in _PATTERNS:
             raise UsageError(f"the pattern is {' or '.join(_PATTERNS)}, got {self.pattern!r}")
         super().__post_init__()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Name and parameters; without the decision where it is the majority, as before there was another one."""
+        described = super().to_dict()
+        if not self.runoff:
+            del described["decision"]
+        return described
+
+    @property
+    def runoff(self) -> bool:
+        """Whether the decision is a run-off."""
+        return self.decision == _RUNOFF
 
     def draw(self, x: Tensor, draws: Draws) -> Tensor:
         """Positions of the pixels of random blocks, each equally likely: `(len(draws), most pixels of a block)`."""
@@ -139,7 +157,10 @@ def best_step(count: int) -> int:
 def partition(noise: Partition, bounds: ClassBounds, shape: Shape) -> float | None:
     """Half of the top class's lead in votes, rounded down, in pixels: a changed pixel is in one block.
 
-    With all votes known, min over classes c of floor((v_A - v_c - [c < A]) / 2).
+    With all votes known, min over classes c of floor((v_A - v_c - [c < A]) / 2). Of a run-off, the blocks that may be
+    replaced by any others (`holdfast.stats.runoff`), and nothing where this is not known.
     """
+    if noise.runoff:
+        return None if bounds.replaced is None else float(min(bounds.replaced, pixel_count(shape)))
     ahead = votes_ahead(bounds, noise.realizations(shape))
     return None if ahead is None else float(min(ahead // 2, pixel_count(shape)))

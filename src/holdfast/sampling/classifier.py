@@ -132,6 +132,37 @@ class VotingClassifier:
 
     @torch.inference_mode(False)
     @torch.no_grad()
+    def rankings(self, noisy: Tensor) -> tuple[Tensor, Tensor]:
+        """All classes for each noisy input, from the largest logit to the smallest, and which inputs have no vote.
+
+        The first class is the vote. If any two neighbors are so close that the rounding of another batch could swap
+        them, the input is computed again, alone; classes whose logits are still equal stand in the order of their
+        indices. So a ranking, too, is a function of the input.
+
+        Args:
+            noisy: `(batch, *noisy event)`; not changed.
+
+        Returns:
+            int64 class indices `(batch, num_classes)` and a bool tensor `(batch,)`, as for `votes`.
+
+        Raises:
+            ClassifierError: as `votes`, or the function casts votes, which rank nothing.
+        """
+        output = self._observed(noisy, None)
+        if output.ndim == 1:
+            raise ClassifierError("a run-off ranks classes by logits, and the base classifier returns votes alone")
+        ranked, rankings = output.sort(dim=1, descending=True, stable=True)
+        finite = output.amax(dim=1).isfinite()
+        rows = (self._close(output, ranked, 1.0) & finite).nonzero().squeeze(1)
+        if len(rows):
+            alone = self._alone_on_one_thread(noisy[rows])
+            if bool(alone.isnan().any()):
+                raise undecided()
+            rankings[rows] = alone.sort(dim=1, descending=True, stable=True).indices
+        return rankings, ~finite
+
+    @torch.inference_mode(False)
+    @torch.no_grad()
     def answers(self, noisy: Tensor) -> Answers:
         """The first half of `votes`, which does not wait for the device once the first batch is done.
 
@@ -153,8 +184,8 @@ class VotingClassifier:
         """
         return self._settle(noisy)
 
-    def _answers(self, noisy: Tensor, conditions: list[Tensor] | None) -> Answers:
-        """Votes but for near ties; `conditions` collects what must hold for votes to be classes, or None to check."""
+    def _observed(self, noisy: Tensor, conditions: list[Tensor] | None) -> Tensor:
+        """The function's output for a batch whose rows are compared later; `conditions` as for `_answers`."""
         if not self._probed and self._own is None:
             self._fresh = fresh_copy(self.function)
         output = self._checked(self.function(noisy.clone()), noisy, conditions)
@@ -162,6 +193,11 @@ class VotingClassifier:
             self._probe(noisy, output)
             self._probed = True
         self._steadiness.observe(noisy, output)
+        return output
+
+    def _answers(self, noisy: Tensor, conditions: list[Tensor] | None) -> Answers:
+        """Votes but for near ties; `conditions` collects what must hold for votes to be classes, or None to check."""
+        output = self._observed(noisy, conditions)
         if output.ndim == 1:
             valid = conditions[0] if conditions else None
             return Answers(output, torch.zeros_like(output, dtype=torch.bool), None, valid)
@@ -174,22 +210,25 @@ class VotingClassifier:
 
     @torch.inference_mode(False)
     @torch.no_grad()
-    def near_ties(self, noisy: Tensor, times: float) -> Tensor:
+    def near_ties(self, noisy: Tensor, times: float, *, ranked: bool = False) -> Tensor:
         """Which of the noisy inputs are near ties, bool `(batch,)`; none where the classifier casts votes itself.
 
         Args:
-            noisy: `(batch, *noisy event)`, after the first call of `votes`.
+            noisy: `(batch, *noisy event)`, after the first call of `votes` or `rankings`.
             times: so many times as far apart as for `votes`, two logits still count as close.
+            ranked: whether any two neighbors in the ranking count, or the two leaders alone.
         """
         output = self.outputs(noisy)
         if output.ndim == 1:
             return torch.zeros_like(output, dtype=torch.bool)
-        return self._close(output, output.topk(2, dim=1).values, times)
+        return self._close(output, output.topk(self.num_classes if ranked else 2, dim=1).values, times)
 
     def _close(self, output: Tensor, leaders: Tensor, times: float) -> Tensor:
+        """Whether two neighbors among the largest logits `(batch, 2 or more)`, in decreasing order, are close."""
         # Not the row's own logits alone: (s, -s) with s near 0 rounds as larger logits do.
         scale = sizes(output, leaders, self._center).clamp(min=self._scale)
-        return leaders[:, 0] - leaders[:, 1] <= times * self._tie_of(output) * scale
+        gaps = leaders[:, :-1] - leaders[:, 1:]
+        return (gaps <= (times * self._tie_of(output) * scale).unsqueeze(1)).any(dim=1)
 
     @torch.inference_mode(False)
     @torch.no_grad()
@@ -279,15 +318,18 @@ class VotingClassifier:
 
     def _settle(self, noisy: Tensor) -> Tensor:
         """Votes for inputs with nearly equal logits, each computed alone, on one thread; `num_classes + 1` for NaN."""
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            output = self._outputs_alone(noisy)
-        finally:
-            torch.set_num_threads(threads)
+        output = self._alone_on_one_thread(noisy)
         is_top = output == output.amax(dim=1, keepdim=True)
         classes = torch.arange(self.num_classes, device=output.device)
         return torch.where(is_top, classes, self.num_classes + 1).amin(dim=1)
+
+    def _alone_on_one_thread(self, noisy: Tensor) -> Tensor:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return self._outputs_alone(noisy)
+        finally:
+            torch.set_num_threads(threads)
 
     def _probe(self, noisy: Tensor, output: Tensor) -> None:
         """Learn the size of the logits, and how much outputs for an input alone and in its batch differ.

@@ -19,12 +19,13 @@ from holdfast.memory import is_out_of_memory
 from holdfast.noises.draws import Draws
 from holdfast.sampling.batches import BatchSize
 from holdfast.sampling.classifier import VotingClassifier, undecided
+from holdfast.sampling.procedure import check_ranked
 from holdfast.sampling.rng import Stream
 from holdfast.sampling.settings import computing
-from holdfast.sampling.sizes import answers_of, settled_of, votes_of
+from holdfast.sampling.sizes import answers_of, rankings_of, settled_of, votes_of
 from holdfast.sampling.transfer import ToHost, to_device
 from holdfast.sampling.void import no_vote
-from holdfast.types import Counts
+from holdfast.types import Counts, RankedCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 # Inputs in progress at once; each needs a row of counters on the device.
 _MOST_UNDER_WAY = 1024
+# Rankings are compared class with class for so many numbers at once.
+_PAIRS = 2**24
 # Where there is a deadline, how long a batch takes is found out with so many copies.
 _FIRST_TIMED = 16
 
@@ -126,14 +129,20 @@ class MonteCarlo:
         self.on_batch = on_batch
         self.threads = threads
         self.confirming = confirming
+        # Of a run-off, rankings; there are few of them, since every realization of the noise is taken once.
+        self._ranked = procedure.ranked
+        if self._ranked:
+            check_ranked(classifier.num_classes)
         # A classifier that overrides `votes` is asked for them.
-        in_two_steps = type(classifier).votes is VotingClassifier.votes
+        in_two_steps = type(classifier).votes is VotingClassifier.votes and not self._ranked
         self._queueing = in_two_steps and (device.type != "cpu" if queueing is None else queueing)
         # With a queue, the inputs of three batches may wait for their counts.
         slots = min(self.batches.most * (3 if self._queueing else 1), _MOST_UNDER_WAY)
         self._free = deque(range(slots))
-        # A column for each class, one for void votes, and one for near ties that cannot be settled.
-        self._counters = torch.zeros((slots, classifier.num_classes + 2), dtype=torch.int64, device=device)
+        # A column for each class, one for void votes, one for near ties that cannot be settled, and with rankings one
+        # for each two classes.
+        columns = classifier.num_classes + 2 + (classifier.num_classes**2 if self._ranked else 0)
+        self._counters = torch.zeros((slots, columns), dtype=torch.int64, device=device)
         self._one = torch.ones((), dtype=torch.int64, device=device)
         # The tensors of noisy copies, and which of them the next batch takes.
         self._copies: list[Tensor | None] = [None, None]
@@ -266,7 +275,7 @@ class MonteCarlo:
                 if queueing:
                     self._enqueue(batch)
                 else:
-                    self._add(batch, *votes_of(self.classifier, self._noisy(batch)))
+                    self._add_all(batch, self._noisy(batch))
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
@@ -285,6 +294,21 @@ class MonteCarlo:
                 continue
             # Outside the handler, whose error keeps the memory from being freed.
             self._halve(batch, message)
+
+    def _add_all(self, pieces: list[_Piece], noisy: Tensor) -> None:
+        """Ask the classifier about a batch, waiting for its answers, and add them."""
+        if not self._ranked:
+            self._add(pieces, *votes_of(self.classifier, noisy))
+            return
+        rankings, void = rankings_of(self.classifier, noisy)
+        self._add(pieces, rankings[:, 0], void)
+        classes, position = self.classifier.num_classes, 0
+        places, at_once = rankings.argsort(dim=1).masked_fill(void.unsqueeze(1), 0), max(1, _PAIRS // classes**2)
+        for item, first, end in pieces:
+            pairs = self._counters[item.slot, classes + 2 :].view(classes, classes)
+            for part in torch.split(places[position : position + end - first], at_once):
+                pairs += (part.unsqueeze(2) < part.unsqueeze(1)).sum(dim=0)
+            position += end - first
 
     def _add(self, pieces: list[_Piece], votes: Tensor, void: Tensor) -> None:
         columns = self._counters.shape[1]
@@ -408,19 +432,31 @@ class MonteCarlo:
         """Add the counts that have arrived to the inputs' votes; return the inputs."""
         for item, row in zip(finished, counts.arrived().tolist(), strict=True):
             votes = self._check(item, row)
-            before = item.votes.get(item.stream, Counts((0,) * len(votes)))
-            item.votes[item.stream] = Counts(tuple(old + new for old, new in zip(before.votes, votes, strict=True)))
+            before = item.votes.get(item.stream)
+            item.votes[item.stream] = votes if before is None else _added(before, votes)
             item.pending -= 1
         return finished
 
-    def _check(self, item: _Input, row: list[int]) -> list[int]:
+    def _check(self, item: _Input, row: list[int]) -> Counts:
         """The votes in a row of counters; ClassifierError if there are copies without one."""
-        *votes, void, alone = row
+        classes = self.classifier.num_classes
+        votes, (void, alone), pairs = row[:classes], row[classes : classes + 2], row[classes + 2 :]
         if alone:
             raise undecided()
         if void:
             raise no_vote(void, void + sum(votes), f"noisy copies of example {item.example.index}")
-        return votes
+        if not self._ranked:
+            return Counts(tuple(votes))
+        return RankedCounts.ranked(votes, [pairs[first : first + classes] for first in range(0, len(pairs), classes)])
+
+
+def _added(before: Counts, votes: Counts) -> Counts:
+    """The votes of two requests together."""
+    together = [old + new for old, new in zip(before.votes, votes.votes, strict=True)]
+    if not (isinstance(before, RankedCounts) and isinstance(votes, RankedCounts)):
+        return Counts(tuple(together))
+    rows = zip(before.pairs, votes.pairs, strict=True)
+    return RankedCounts.ranked(together, [[a + b for a, b in zip(one, two, strict=True)] for one, two in rows])
 
 
 @contextmanager

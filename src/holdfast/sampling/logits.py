@@ -57,7 +57,7 @@ def sizes(logits: Tensor, leaders: Tensor, center: Tensor) -> Tensor:
 
     Args:
         logits: `(num, num_classes)`; infinite values and NaN do not count.
-        leaders: `(num, 2)`, the two largest logits of each row.
+        leaders: `(num, 2 or more)`, the logits of each row whose order matters, its largest ones.
         center: `(num_classes,)`, of the same type.
     """
     return _finite(torch.cat([leaders, logits - center], dim=1)).amax(dim=1)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from holdfast.errors import UsageError
 from holdfast.estimators import check_samples
+from holdfast.limits import MOST_RANKED
 from holdfast.plain import Plain
 from holdfast.sampling.rng import Stream
 from holdfast.types import Counts
@@ -31,6 +32,11 @@ class Procedure(Plain, ABC):
     @property
     def exhaustive(self) -> bool:
         """Whether each realization of the noise is taken once, in order, instead of at random."""
+        return False
+
+    @property
+    def ranked(self) -> bool:
+        """Whether the base classifier ranks all classes, so that counts are `RankedCounts`."""
         return False
 
     def seconds_left(self) -> float | None:
@@ -59,6 +65,11 @@ class Certify(Procedure):
         """Whether the estimator is exhaustive."""
         return self.estimator.exhaustive
 
+    @property
+    def ranked(self) -> bool:
+        """Whether the estimator needs rankings."""
+        return self.estimator.ranked
+
     def next_draws(self, votes: Mapping[Stream, Counts]) -> tuple[Stream, int] | None:
         """Selection first, then the estimator's samples."""
         if self.n0 and Stream.SELECTION not in votes:
@@ -79,6 +90,11 @@ class Predict(Procedure):
     def exhaustive(self) -> bool:
         """Whether the rule is exhaustive."""
         return self.rule.exhaustive
+
+    @property
+    def ranked(self) -> bool:
+        """Whether the rule needs rankings."""
+        return self.rule.ranked
 
     def next_draws(self, votes: Mapping[Stream, Counts]) -> tuple[Stream, int] | None:
         """The rule's samples."""
@@ -102,6 +118,11 @@ class Until(Procedure):
     def exhaustive(self) -> bool:
         """As the whole."""
         return self.whole.exhaustive
+
+    @property
+    def ranked(self) -> bool:
+        """As the whole."""
+        return self.whole.ranked
 
     def next_draws(self, votes: Mapping[Stream, Counts]) -> tuple[Stream, int] | None:
         """As the whole: the loop looks at the clock."""
@@ -139,6 +160,13 @@ class Pilot(Procedure):
     def next_draws(self, votes: Mapping[Stream, Counts]) -> tuple[Stream, int] | None:
         """All samples at once."""
         return None if Stream.PILOT in votes else (Stream.PILOT, self.n)
+def check_ranked(classes: int) -> None:
+    """Raise UsageError if a record would hold too many pairs of so many classes."""
+    if classes > MOST_RANKED:
+        raise UsageError(
+            f"a run-off records a number for every two classes, for {MOST_RANKED} classes at most; got {classes}. Take "
+            "decision=majority"
+        )
 
 
 def certify_votes(votes: Mapping[Stream, Counts]) -> tuple[Counts, Counts]:

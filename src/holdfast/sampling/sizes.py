@@ -41,6 +41,11 @@ def votes_of(classifier: VotingClassifier, noisy: Tensor) -> tuple[Tensor, Tenso
     return _asked(classifier, classifier.votes, noisy)
 
 
+def rankings_of(classifier: VotingClassifier, noisy: Tensor) -> tuple[Tensor, Tensor]:
+    """Call `classifier.rankings(noisy)`; errors are those of `votes_of`."""
+    return _asked(classifier, classifier.rankings, noisy)
+
+
 def answers_of(classifier: VotingClassifier, noisy: Tensor) -> Answers:
     """Call `classifier.answers(noisy)`; errors are those of `votes_of`."""
     return _asked(classifier, classifier.answers, noisy)

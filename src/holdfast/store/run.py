@@ -37,7 +37,7 @@ from holdfast.store.run_manifest import (
     proved_of,
     read_run_manifest,
 )
-from holdfast.types import Counts
+from holdfast.types import Counts, RankedCounts, unranked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -73,12 +73,14 @@ class VoteRecord(Plain):
 
     def to_line(self, manifest_digest: str) -> str:
         """The record as one line of JSON, in a run whose manifest has the digest `manifest_digest`."""
+        pairs = self.estimation.pairs if isinstance(self.estimation, RankedCounts) else None
         return sealed(
             manifest_digest,
             index=self.index,
             label=self.label,
             selection=list(self.selection.votes),
             estimation=list(self.estimation.votes),
+            **({} if pairs is None else {"pairs": [list(row) for row in pairs]}),
         )
 
 
@@ -238,7 +240,7 @@ def _votes_of(manifest: RunManifest) -> Callable[[bytes], VoteRecord]:
 
     def read(text: bytes) -> VoteRecord:
         line = opened(text, manifest_digest, VoteLine)
-        selection, estimation = Counts(tuple(line.selection)), Counts(tuple(line.estimation))
+        selection, estimation = Counts(tuple(line.selection)), _estimation(line, ranked=estimator.ranked)
         if len(selection.votes) != classes or len(estimation.votes) != classes:
             raise ValueError(f"expected votes for {classes} classes")
         if selection.total != manifest.n0:
@@ -251,6 +253,16 @@ def _votes_of(manifest: RunManifest) -> Callable[[bytes], VoteRecord]:
         return VoteRecord(line.index, _class("label", line.label, classes), selection, estimation)
 
     return read
+
+
+def _estimation(line: VoteLine, *, ranked: bool) -> Counts:
+    if (line.pairs is not None) != ranked:
+        raise ValueError(f"the estimator {'needs' if ranked else 'has no'} rankings of pairs, in the entry pairs")
+    if line.pairs is None:
+        return Counts(tuple(line.estimation))
+    if found := unranked(line.estimation, line.pairs):
+        raise ValueError(found)
+    return RankedCounts.ranked(line.estimation, line.pairs)
 
 
 def _claims_of(manifest: RunManifest) -> Callable[[bytes], ClaimRecord]:

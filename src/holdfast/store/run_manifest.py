@@ -124,6 +124,8 @@ def checked_estimator(manifest: RunManifest) -> Estimator:
             f"the estimator takes {estimator.most_draws} realizations of {noise}, which has {count} for inputs of "
             f"shape {data.shape}"
         )
+    if estimator.ranked != noise.runoff:
+        raise UsageError(f"the estimator {estimator.name} does not decide as {noise} says")
     joint, spent = manifest.joint_alpha, estimator.alpha * len(data.indices())
     if joint is not None and not math.isclose(spent, joint, rel_tol=_JOINT_SLACK):
         raise UsageError(f"joint_alpha = {joint:g}, and alpha times the number of examples is {spent:g}")

@@ -56,7 +56,8 @@ class RunFiles:
     def votes(self, index: int) -> Votes:
         """The votes of a record."""
         record = self.records[index]
-        return Votes(tuple(record["selection"]), tuple(record["estimation"]))
+        pairs = tuple(tuple(row) for row in record.get("pairs") or ())
+        return Votes(tuple(record["selection"]), tuple(record["estimation"]), pairs)
 
 
 class Kind(ABC):

@@ -16,6 +16,7 @@ from holdfast.verification.bounds import TOP_SHARE, Bounds, class_bounds
 from holdfast.verification.findings import Unknown
 from holdfast.verification.intervals import Share, at_most, decided
 from holdfast.verification.pixels import last, realizations, touched
+from holdfast.verification.runoff import final, upset
 from holdfast.verification.theorems import Counted, find_theorem
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Votes(NamedTuple):
 
     selection: tuple[int, ...]
     estimation: tuple[int, ...]
+    pairs: tuple[tuple[int, ...], ...] = ()
 
 
 class Rule(ABC):
@@ -277,6 +279,30 @@ class Exhaustive(Rule):
         return [f"radius {claim.radius!r} is claimed, the votes give {theorem.shown(most, noise)}"]
 
 
+class RunOff(Exhaustive):
+    """Every realization ranked all classes once, and the winner of a run-off is the answer."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        super().__init__(manifest)
+        if manifest.noise.get("name") != "partition":
+            raise Unknown(f"verify knows run-offs of disjoint blocks, the manifest has {manifest.noise.get('name')!r}")
+
+    def top(self, votes: Votes) -> int:
+        """The winner."""
+        return final(votes.estimation, votes.pairs)
+
+    def complaints(self, votes: Votes, claim: Claim) -> list[str]:
+        """The most pixels, each of which changes one ranking, that bring no other winner."""
+        top, noise = self.top(votes), self.manifest.noise
+        if claim.label != top:
+            return [f"class {claim.label} is claimed, the run-off says class {top}"]
+        limit = self.theorem.limit(noise, self.manifest.shape)
+        most = last(limit, lambda ballots: not upset(votes.estimation, votes.pairs, ballots))
+        if Fraction(claim.radius) == self.theorem.claim(most, noise):
+            return []
+        return [f"radius {claim.radius!r} is claimed, the votes give {self.theorem.shown(most, noise)}"]
+
+
 def rule_of(manifest: Manifest) -> Rule:
     """The rule of the manifest's estimator.
 
@@ -287,6 +313,10 @@ def rule_of(manifest: Manifest) -> Rule:
     name = manifest.estimator.get("name")
     if name not in _RULES:
         raise Unknown(f"verify does not know the estimator {name!r}; it knows {', '.join(_RULES)}")
+    if (name == "runoff") != (manifest.noise.get("decision") == "runoff"):
+        raise RunError(
+            f"the estimator {name!r} and the noise's decision {manifest.noise.get('decision', 'majority')!r} do not fit"
+        )
     try:
         return _RULES[name](manifest)
     except (KeyError, ValueError, TypeError) as error:
@@ -349,4 +379,5 @@ _RULES: dict[Any, Callable[[Manifest], Rule]] = {
     "eprocess": Bet,
     "bets": ByBets,
     "exact": Exhaustive,
+    "runoff": RunOff,
 }

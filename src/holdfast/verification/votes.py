@@ -10,6 +10,7 @@ from holdfast.formats.records import VoteLine
 from holdfast.verification.files import Kind
 from holdfast.verification.findings import Unknown
 from holdfast.verification.rules import rule_of, totals_of
+from holdfast.verification.runoff import fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -62,6 +63,10 @@ class VoteKind(Kind):
             raise ValueError(
                 f"example {index}: {sum(record['selection'])} selection votes, the manifest has {manifest.n0}"
             )
+        if (record.get("pairs") is not None) != (manifest.estimator.get("name") == "runoff"):
+            raise ValueError(f"example {index}: pairs are of run-offs, and the estimator is no other")
+        if record.get("pairs") is not None and (found := fault(record["estimation"], record["pairs"])):
+            raise ValueError(f"example {index}: {found}")
         if totals is not None and sum(record["estimation"]) not in totals:
             raise ValueError(f"example {index}: the estimator does not stop at {sum(record['estimation'])} votes")
 

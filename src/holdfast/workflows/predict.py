@@ -121,7 +121,7 @@ def answers(
         sample: random sample in the place of `every` and `limit`; None for none.
         on_done: called with the number of examples that are done, and the number of all.
     """
-    from holdfast.estimators import AllVotes, TopTwo
+    from holdfast.estimators import TopTwo, exhaustive_rule
     from holdfast.execution.backends import description
     from holdfast.execution.factories import base_for
     from holdfast.execution.smoothed import SmoothedClassifier
@@ -140,8 +140,10 @@ def answers(
     drawn = fresh_seed() if seed is None else seed
     examples = list(setup.data.examples(indices))
     count = setup.noise.realizations(setup.data.shape)
-    few = count is not None and count <= n
-    rule: AnswerRule = AllVotes(count) if few and count else TopTwo(n, alpha, None if fixed else TopTwo.ratio)
+    if count is not None and (setup.noise.runoff or count <= n):
+        rule: AnswerRule = exhaustive_rule(setup.noise, count)
+    else:
+        rule = TopTwo(n, alpha, None if fixed else TopTwo.ratio)
     predictions = smoothed.predict_examples(examples, rule, seed=drawn, on_done=on_done)
     name = str(description(classifier)["name"])
     return Answers(examples, predictions, rule, setup.there(every, limit, sample), drawn, name)

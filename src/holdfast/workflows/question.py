@@ -42,12 +42,12 @@ class Question:
         Raises:
             UsageError: an unknown name, one that does not fit the question, or a value out of range.
         """
-        from holdfast.estimators import Bets, EProcess, Exact, FixedSize, Looks, check_samples, scale_of
+        from holdfast.estimators import Bets, EProcess, FixedSize, Looks, check_samples, exhaustive, scale_of
 
         early = bool(self.radii) or self.precision is not None
         count = noise.realizations(shape)
         if name == "auto":
-            few = count is not None and count <= self.n0 + self.n
+            few = noise.runoff or (count is not None and count <= self.n0 + self.n)
             name = "exact" if few else "looks" if early else "fixed"
         if name not in _ESTIMATORS:
             raise UsageError(f"an estimator is auto, {', '.join(_ESTIMATORS)}; got {name!r}")
@@ -56,7 +56,9 @@ class Question:
                 raise UsageError(
                     f"{noise} has infinitely many realizations, which cannot each be taken once; take another estimator"
                 )
-            return Exact(count)
+            return exhaustive(noise, count)
+        if noise.runoff:
+            raise UsageError(f"a run-off takes each realization of {noise} once; leave the estimator {name} out")
         # Before the speed of a model is measured for so many.
         check_samples("n0", self.n0)
         if name == "fixed":

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from holdfast.data.base import DataSet
     from holdfast.estimators import Estimator
     from holdfast.folders import Where
+    from holdfast.noises.base import Noise
     from holdfast.reproductions.base import Study
     from holdfast.reproductions.plans import Certification, Model
     from holdfast.reproductions.results import Finished, Trained
@@ -112,7 +113,7 @@ def _certified(job: Certification, model: Model, trained: Trained, splits: Split
         limit=job.limit,
         sample=sample,
         n0=job.n0,
-        estimator=_rule(job),
+        estimator=_rule(job, setup.noise),
         engine=parse_engine(
             f"processes:{place.workers}" if aside else "local",
             None,
@@ -130,11 +131,11 @@ def _certified(job: Certification, model: Model, trained: Trained, splits: Split
     return read_run(folder)
 
 
-def _rule(job: Certification) -> Estimator:
+def _rule(job: Certification, noise: Noise) -> Estimator:
     """When to stop sampling."""
-    from holdfast.estimators import Exact, FixedSize
+    from holdfast.estimators import FixedSize, exhaustive
 
-    return Exact(job.n) if job.exact else FixedSize(job.n, job.alpha, job.bounds)
+    return exhaustive(noise, job.n) if job.exact else FixedSize(job.n, job.alpha, job.bounds)
 
 
 def _reusable(folder: Where, job: Certification, trained: Trained, data: DataSet) -> Run | None:
@@ -143,6 +144,7 @@ def _reusable(folder: Where, job: Certification, trained: Trained, data: DataSet
     Raises:
         RunError: its manifest has other settings.
     """
+    from holdfast.noises.base import noise_from_dict
     from holdfast.store.run import read_run
     from holdfast.store.run_manifest import stored_run_manifest
 
@@ -150,6 +152,7 @@ def _reusable(folder: Where, job: Certification, trained: Trained, data: DataSet
         return None
     run = read_run(folder, to_go_on=True)
     manifest, estimator, sample = run.manifest, run.manifest.estimator, parse_drawn(job.sample)
+    rule = _rule(job, noise_from_dict(manifest.noise)).to_dict()
     entries: dict[str, tuple[Any, Any]] = {
         "model": (manifest.model.get("sha256"), trained.sha256),
         "images": (manifest.data.sha256, data.sha256),
@@ -157,7 +160,7 @@ def _reusable(folder: Where, job: Certification, trained: Trained, data: DataSet
         "limit": (manifest.data.limit, job.limit),
         "sample": (manifest.data.drawn, None if sample is None or sample.size >= len(data) else sample),
         "n0": (manifest.n0, job.n0),
-        **{key: (estimator.get(key), value) for key, value in _rule(job).to_dict().items() if key != "method"},
+        **{key: (estimator.get(key), value) for key, value in rule.items() if key != "method"},
         "bounds": (estimator.get("method", job.bounds), job.bounds),
     }
     if job.precision != AUTO:
