@@ -160,6 +160,8 @@ class Pilot(Procedure):
     def next_draws(self, votes: Mapping[Stream, Counts]) -> tuple[Stream, int] | None:
         """All samples at once."""
         return None if Stream.PILOT in votes else (Stream.PILOT, self.n)
+
+
 def check_ranked(classes: int) -> None:
     """Raise UsageError if a record would hold too many pairs of so many classes."""
     if classes > MOST_RANKED:
