@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _SIGMA, _EPSILON = 0.5, 1.0
 _EPOCHS = {"smoke": 8, "small": 8, "full": 60}
-_LIMIT = {"smoke": 5, "small": 100, "full": 500}
+_LIMIT = {"smoke": 5, "small": 50, "full": 500}
 _COPIES = {"smoke": 5, "small": 20, "full": 100}
 _SAMPLES = {"smoke": 4, "small": 16, "full": 64}
 _STEPS = {"smoke": 8, "small": 40, "full": 100}
@@ -178,7 +178,7 @@ STUDY = register(
         name="cohen-heuristics",
         title="Cohen et al. 2019, Section 2: heuristic forerunners of smoothing, beside a certificate",
         data=("mnist",),
-        cost={"smoke": "a minute", "small": "half an hour on a core", "full": "hours on a GPU"},
+        cost={"smoke": "a minute", "small": "an hour on a core", "full": "hours on a GPU"},
         plan=plan,
         page=page,
         items=("C71",),
