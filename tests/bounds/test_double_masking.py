@@ -246,5 +246,5 @@ def test_what_cannot_be_masked_is_refused():
     from holdfast.models.architectures import build
 
     resized = build("random-resized", (1, 28, 28), 10).eval()
-    with pytest.raises(UsageError, match="is random, and double masking needs a classifier that always gives"):
+    with pytest.raises(UsageError, match="is random, and a classifier around it needs one that always gives"):
         hf.load_model(resized).double_masked(5)

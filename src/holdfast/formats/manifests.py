@@ -112,6 +112,18 @@ class DoubleMasking(Document):
     value: float
 
 
+class ThresholdVotes(Document):
+    """The windows whose votes by a threshold are counted."""
+
+    noise: NoiseEntry
+    threshold: Above
+
+    def __post_init__(self) -> None:
+        check_noise(self.noise, "model.threshold_votes.noise")
+        if self.threshold > 1.0:
+            raise ValueError(f"the threshold of votes is at most 1, found {self.threshold}")
+
+
 class Model(Document):
     """The base classifier, as far as it was described."""
 
@@ -129,6 +141,7 @@ class Model(Document):
     # A model in front of it, without a backend of its own.
     denoiser: Model | UnsetType = UNSET
     double_masking: DoubleMasking | UnsetType = UNSET
+    threshold_votes: ThresholdVotes | UnsetType = UNSET
     backend: NamedEntry | UnsetType = UNSET
 
     def __post_init__(self) -> None:

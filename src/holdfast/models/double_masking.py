@@ -13,14 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from holdfast.errors import ClassifierError, UsageError
-from holdfast.models.networks import Composed, differentiable, is_fixed, one_tensor
+from holdfast.errors import UsageError
+from holdfast.models.asking import CLEAR, Asking
+from holdfast.models.networks import differentiable, one_tensor
 from holdfast.plain import is_real, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-    from typing_extensions import Self
 
     Pair = tuple[int, int]
 
@@ -29,16 +28,11 @@ _DIMENSIONS = 3
 _MOST_MASKS = 64
 # float32 cannot hold much larger values.
 _LARGEST = 1e30
-# The largest logit is clear if it leads by more than this share of the largest absolute value: far more than rounding
-# moves a logit in float64, and more than it does in float32.
-_CLEAR = 1e-4
-# Values of images that go through the classifier at a time, and the most images.
-_VALUES, _IMAGES = 2**24, 512
 # Pairs of masks that are looked at before the next ones.
 _TOGETHER = 128
 
 
-class DoubleMasked(Composed):
+class DoubleMasked(Asking):
     """The answer of a classifier in two rounds of masks; a square patch can be certified not to change it.
 
     Round 1 hides each mask of the image in turn. If all answers agree, that is the answer. Otherwise each mask whose
@@ -58,11 +52,8 @@ class DoubleMasked(Composed):
         UsageError: a parameter is out of range.
     """
 
-    # It chooses what to compute by what it has computed.
-    fixed_precision = True
-
     def __init__(self, classifier: nn.Module, patch: int, masks: int = 6, value: float = 0.5) -> None:
-        super().__init__()
+        super().__init__(classifier)
         patch, masks, value = plain(patch), plain(masks), plain(value)
         if type(patch) is not int or patch < 1:
             raise UsageError(f"patch is the side of a patch in pixels, a whole number from 1 on, got {patch!r}")
@@ -72,7 +63,6 @@ class DoubleMasked(Composed):
             raise UsageError(
                 f"value is that of hidden pixels, a number in input units up to {_LARGEST:g}, got {value!r}"
             )
-        self.classifier = classifier
         self.patch = patch
         self.masks = masks
         # Without the sign of -0.0: masked images are compared by their values.
@@ -81,10 +71,6 @@ class DoubleMasked(Composed):
     def differentiable(self) -> nn.Module:
         """The same around a classifier with gradients."""
         return DoubleMasked(differentiable(self.classifier), self.patch, self.masks, self.value)
-
-    def double(self) -> Self:
-        """With the classifier in float64, unless it computes in the precision that it was exported in."""
-        return self if is_fixed(self.classifier) else super().double()
 
     def forward(self, x: Tensor) -> Tensor:
         """Images `(batch, channels, height, width)` to scores `(batch, classes)`, the largest of which is the answer.
@@ -121,17 +107,6 @@ class DoubleMasked(Composed):
             )
         down, across = (_along(length, self.patch, self.masks) for length in shape[1:])
         return (down[:, None, :, None] & across[None, :, None, :]).flatten(0, 1)
-
-    def ask(self, images: Tensor) -> Tensor:
-        """What the classifier returns for images, in parts: logits `(batch, classes)`, or votes `(batch,)`."""
-        size = min(_IMAGES, max(1, _VALUES // images[0].numel()))
-        found = torch.cat([one_tensor(self.classifier(part)) for part in torch.split(images, size)])
-        if not bool(found.isfinite().all()):
-            raise ClassifierError(
-                "the classifier behind the masks returned NaN or infinite logits, expected finite ones; train it "
-                "again, or compute it in float32 if it was trained in that"
-            )
-        return found
 
     def _scores(self, x: Tensor) -> Tensor:
         """The scores of one image, or its vote."""
@@ -226,7 +201,7 @@ class Views:
         else:
             largest, which = values.topk(2, dim=1)
             classes = which[:, 0]
-            self.clear &= bool((largest[:, 0] - largest[:, 1] > _CLEAR * values.abs().amax(dim=1)).all())
+            self.clear &= bool((largest[:, 0] - largest[:, 1] > CLEAR * values.abs().amax(dim=1)).all())
         self._answers.update(zip(keys, classes.tolist(), strict=True))
 
 

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 # What of Holdfast belongs to a model; the rest is no part of any.
 _OURS = (
     "holdfast.models.architectures",
+    "holdfast.models.asking",
     "holdfast.models.double_masking",
     "holdfast.models.networks",
     "holdfast.models.normalization",
+    "holdfast.models.threshold_votes",
 )
 
 # Libraries of networks: their versions stand for their hundreds of modules.

@@ -12,6 +12,7 @@ from holdfast.models.architectures.defended import DefendedClassifier
 from holdfast.models.double_masking import DoubleMasked
 from holdfast.models.identity import model_code
 from holdfast.models.networks import Behind, differentiable
+from holdfast.models.threshold_votes import ThresholdVotes
 from holdfast.shortened import some
 from holdfast.visible import visible
 
@@ -250,24 +251,51 @@ class Model:
         Raises:
             UsageError: a parameter is out of range, or an answer of the model depends on more than its input.
         """
+        module = DoubleMasked(self._asked(), patch, masks, value)
+        settings = {"patch": module.patch, "masks": module.masks, "value": module.value}
+        return self._within(module, double_masking=settings)
+
+    def threshold_votes(self, threshold: float) -> Model:
+        """The votes of all windows, each for every class whose softmax is at least `threshold`; the bound
+        `threshold-votes` certifies their answers against patches.
+
+        Args:
+            threshold: above 0 and at most 1.
+
+        Raises:
+            UsageError: the model was not trained for bands of columns or blocks, the threshold is out of range, or an
+                answer of the model depends on more than its input.
+        """
+        from holdfast.noises.windows import Windows
+
+        noise = self.trained_for
+        if not isinstance(noise, Windows):
+            raise UsageError(
+                f"{self.name} was trained for {noise or 'no noise that it names'}, and votes by a threshold are those "
+                "of windows: train a model for columns or blocks, as in --noise columns:width=4"
+            )
+        module = ThresholdVotes(self._asked(), noise, threshold)
+        settings = {"noise": noise.to_dict(), "threshold": module.threshold}
+        return replace(self._within(module, threshold_votes=settings), takes=None)
+
+    def _asked(self) -> nn.Module:
+        """The module, if another classifier can rest on its answers.
+
+        Raises:
+            UsageError: it is random.
+        """
         if any(isinstance(part, DefendedClassifier) and part.random for part in self.module.modules()):
             raise UsageError(
-                f"{self.name} is random, and double masking needs a classifier that always gives an image the same "
-                "answer; mask it without its defence"
+                f"{self.name} is random, and a classifier around it needs one that always gives an image the same "
+                "answer; take it without its defence"
             )
-        module = DoubleMasked(self.module, patch, masks, value)
-        settings = {"patch": module.patch, "masks": module.masks, "value": module.value}
-        return replace(
-            self,
-            module=module,
-            entries={
-                **self.entries,
-                "double_masking": settings,
-                "code": {**self.code, **model_code(module)},
-            },
-            says_noise=False,
-            noise=None,
-        )
+        return self.module
+
+    def _within(self, module: nn.Module, **settings: Any) -> Model:
+        """The model that this one is a part of; it was trained without noise."""
+        code = {**self.code, **model_code(module)}
+        entries = {**self.entries, **settings, "code": code}
+        return replace(self, module=module, entries=entries, says_noise=False, noise=None)
 
     def on(self, device: torch.device) -> Model:
         """The model with its weights on a device."""

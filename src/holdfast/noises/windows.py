@@ -95,12 +95,15 @@ def largest_side(noise: Windows, bounds: ClassBounds, shape: Shape) -> float | N
     twice, are no more than the lead of the top class, one less where a rival wins the tie.
     """
     ahead = votes_ahead(bounds, noise.realizations(shape))
-    if ahead is None:
-        return None
+    return None if ahead is None else float(side_within(noise, ahead, shape))
+
+
+def side_within(noise: Windows, ahead: int, shape: Shape) -> int:
+    """The side of the largest square patch whose windows, twice, are no more than a lead of so many votes."""
     side, most = 0, max(image_size(shape, noise.name))
     while side < most and 2 * noise.met(side + 1, shape) <= ahead:
         side += 1
-    return float(side)
+    return side
 
 
 def image_size(shape: Shape, name: str) -> tuple[int, int]:

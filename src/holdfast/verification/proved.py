@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from holdfast.formats.records import BoundLine
-from holdfast.verification import masks
+from holdfast.verification import masks, threshold_votes
 from holdfast.verification.files import Kind
 
 if TYPE_CHECKING:
@@ -43,6 +43,10 @@ class BoundKind(Kind):
             raise ValueError(
                 f"example {index}: the radius {record['radius']} is neither 0 nor the side of the patch, "
                 f"{masks.certified_side(manifest)}"
+            )
+        if manifest.theorem == threshold_votes.NAME and not threshold_votes.can_be(radius, manifest):
+            raise ValueError(
+                f"example {index}: no lead in the votes of all windows certifies the radius {record['radius']}"
             )
         if answer is None and radius:
             raise ValueError(f"example {index}: there is no answer, and a radius of {record['radius']}")
