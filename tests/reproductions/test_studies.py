@@ -56,6 +56,7 @@ NAMES = (
     "levine-unprotected",
     "madry",
     "szegedy-transfer",
+    "voracek-prototypes",
     "wong-kolter",
 )
 WITH_DATA = [(study.name, kind) for study in studies() for kind in study.data]

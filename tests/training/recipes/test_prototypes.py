@@ -151,6 +151,8 @@ def test_prototypes_start_as_centres_of_their_classes() -> None:
             break
     else:
         pytest.fail("no start of twenty found the two means")
+    PrototypeTraining(target=1.0, iterations=0).begin(look)
+    assert all(any(torch.equal(each, image) for image in x) for each in module.points.detach())
     labels[4] = 0
     with pytest.raises(UsageError, match="class 1 has none"):
         PrototypeTraining(target=1.0).begin(look)
@@ -187,6 +189,7 @@ def test_training_certifies_more_than_the_centres(tmp_path: Any) -> None:
         (lambda: PrototypeTraining(target=1.0, moved=1.5), r"moved is a share in \[0, 1\]"),
         (lambda: PrototypeTraining(target=1.0, moved=0.5).outcome(step(*some())), "moves images by pixels"),
         (lambda: PrototypeTraining(target=1.0).outcome(_shared()), "one process"),
+        (lambda: PrototypeTraining(target=1.0, iterations=-1), "iterations is a whole number from 0 on"),
         (lambda: PrototypeTraining(target=1.0, own=0), "own is a whole number from 1 on"),
         (lambda: PrototypeTraining(target=1.0, rivals=1.5), "rivals is a whole number"),
         (lambda: PrototypeTraining(target=1.0).check(Gaussian(0.5), TrainConfig()), "trains without noise"),

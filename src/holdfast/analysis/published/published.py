@@ -98,7 +98,7 @@ def figure(author: str, table: str, metric: str, dataset: str | None = None, **s
     """The figure printed in a paper for one metric under one setting.
 
     Args:
-        author: the first author, "Levine", "Cohen" or "Hajri".
+        author: the first author, "Levine", "Cohen", "Hajri" or "Voracek".
         table: as in "Table 1".
         metric: what was measured, as in the data.
         dataset: the paper's name for the data set, if the table covers several.

@@ -45,7 +45,7 @@ class PrototypeTraining(WithoutNoise):
         moved: share of images that each step moves by one pixel, up, down, left or right.
         own: nearest prototypes of the right class to look at.
         rivals: nearest prototypes of other classes to look at.
-        iterations: of k-means.
+        iterations: of k-means; without any, prototypes start as training images.
     """
 
     name: ClassVar[str] = "prototypes"
@@ -63,10 +63,12 @@ class PrototypeTraining(WithoutNoise):
         if not (is_real(plain(self.least)) and -math.inf < self.least <= 0.0):
             raise UsageError(f"least is a finite number up to 0 in input units, got {self.least!r}")
         check_share("moved", self.moved)
-        for name in ("own", "rivals", "iterations"):
+        for name in ("own", "rivals"):
             value = getattr(self, name)
             if type(value) is not int or value < 1:
                 raise UsageError(f"{name} is a whole number from 1 on, got {value!r}")
+        if type(self.iterations) is not int or self.iterations < 0:
+            raise UsageError(f"iterations is a whole number from 0 on, got {self.iterations!r}")
 
     def check(self, noise: Noise | None, config: Settings) -> None:
         """Raise UsageError with noise, or in another precision than float32."""
@@ -170,6 +172,8 @@ def _centres(images: Tensor, count: int, iterations: int, generator: Generator) 
     """`count` centres of k-means `(count, features)`, from images drawn at random; some twice if there are fewer."""
     order = torch.randperm(len(images), generator=generator, device=generator.device)
     first = images[order.to(images.device)[torch.arange(count, device=images.device) % len(images)]]
+    if not iterations:
+        return first
     with warnings.catch_warnings():
         # A centre without images keeps its place.
         warnings.filterwarnings("ignore", message="One of the clusters is empty")
