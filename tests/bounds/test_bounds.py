@@ -33,6 +33,7 @@ def test_bounds_are_found_and_described():
         "lipschitz",
         "lirpa",
         "nearest",
+        "threshold-votes",
     ]
     for name, kind in bound_classes().items():
         bound = bound_from_dict({"name": name, **GIVEN.get(name, {})})

@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from program import CERTIFY, Call
 
 from holdfast.analysis.runs import analyze
 from holdfast.store.attack import read_attack
-from holdfast.store.run import RECORDS, read_run
+from holdfast.store.run import RECORDS, RunStore, read_run
 
 
 def test_from_training_to_a_report(call: Call, models: Path, tmp_path: Path) -> None:
@@ -628,6 +630,33 @@ def test_splitting_noise_is_certified_with_all_offsets_and_sampled(call: Call, t
     assert call("verify", tmp_path / "a", "--model", model, "--data", "digits", "--replay", "all")[0] == 0
 
 
+def _check_threshold(call: Call, model: Path, tmp_path: Path) -> None:
+    """Votes by a threshold of the same network: certified, verified and attacked, and a forged side found."""
+    run, forged, defended = tmp_path / "thr", tmp_path / "forged", f"threshold-votes:{model},threshold=.3"
+    bound = ("bound", "--bound", "threshold-votes", "--model", defended, "--every", 6, "--out", run, "--quiet")
+    assert call(*bound)[0] == 0
+    honest = read_run(run)
+    assert {record.radius for record in honest.records} == {0.0, 1.0, 2.0}
+    assert honest.manifest.model["threshold_votes"]["threshold"] == 0.3
+    code, out, _ = call("verify", run, "--model", defended, "--data", "digits", "--replay", "all")
+    assert (code, "OK" in out) == (0, True)
+    other = f"threshold-votes:{model},threshold=.4"
+    assert call("verify", run, "--model", other, "--data", "digits", "--replay", "all")[0] == 1
+    for radius in (1.5, 3.0):
+        with RunStore(forged, honest.manifest) as store:
+            store.append(replace(record, radius=radius if record.radius else 0.0) for record in honest.records)
+        code, out, err = call("verify", forged)
+        assert (code, f"certifies the radius {radius}" in " ".join((out + err).split())) == (1, True)
+        shutil.rmtree(forged)
+    search = ("--attack", "patch:norm=patch,steps=4,samples=4,tries=2", "--budget", "1,2,4", "--limit", 12)
+    assert call("attack", run, *search, "--model", defended, "--out", tmp_path / "t", "--quiet")[0] == 0
+    records = read_attack(tmp_path / "t").records
+    assert not any(record.alarm for record in records)
+    assert any(record.magnitude and record.magnitude > (record.radius or 0.0) for record in records)
+    code, _, err = call("bound", "--bound", "threshold-votes", "--model", f"threshold-votes:{model}", "--out", run)
+    assert (code, "add threshold=.3, say" in " ".join(err.split())) == (2, True)
+
+
 def test_patches_are_certified_attacked_reported_and_verified(
     call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -654,6 +683,7 @@ def test_patches_are_certified_attacked_reported_and_verified(
     assert max(radii) == 2.0
     assert {radius for radius in radii if radius >= 0} <= {0.0, 1.0, 2.0}
 
+    _check_threshold(call, model, tmp_path)
     attack = ("attack", run, "--attack", "patch:norm=patch,steps=8,samples=4", "--model", model, "--limit", 12)
     code, out, err = call(*attack, "--budget", "1,2,4", "--out", tmp_path / "a", "--quiet")
     assert code == 0, err

@@ -150,10 +150,10 @@ def test_the_same_network_gives_the_same_answers_from_every_file(
 
 
 def test_every_source_is_in_the_table(specs: dict[str, str]) -> None:
-    # ffdnet is a denoiser, bundles and double masking have tests of their own, and timm needs a torchvision that fits
-    # torch.
+    # ffdnet is a denoiser; bundles, masks and votes by a threshold have tests of their own; timm needs a torchvision
+    # that fits torch.
     tested = {"python", "exported", "torchscript", "onnx", "sklearn", "hf"}
-    assert set(MODEL_SOURCES.names()) == tested | {"bundle", "double-masking", "ffdnet", "timm"}
+    assert set(MODEL_SOURCES.names()) == tested | {"bundle", "double-masking", "ffdnet", "threshold-votes", "timm"}
 
 
 def resumed(model: str, out: Path) -> str:
@@ -265,10 +265,11 @@ def test_what_torch_cannot_compute_is_not_frozen(specs: dict[str, str], tmp_path
 def test_help_names_every_source_of_classifiers() -> None:
     from holdfast.cli.options import MODEL_HELP
 
+    # A denoiser is no classifier: --denoiser names it. Masks, and votes by a threshold, are around one of the others.
+    apart = ("ffdnet", "double-masking", "threshold-votes")
     for name, source in MODEL_SOURCES.all().items():
-        # A denoiser is no classifier: --denoiser names it. Masks are around one of the others.
         shown = source.suffixes[0] if source.suffixes else f"{name}:"
-        assert (shown in MODEL_HELP) == (name not in ("ffdnet", "double-masking")), name
+        assert (shown in MODEL_HELP) == (name not in apart), name
 
 
 GRADIENTS = (

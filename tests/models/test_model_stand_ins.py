@@ -36,6 +36,7 @@ FILES: dict[str, list[tuple[str, str]]] = {
         ("w.safetensors", "python:{0}/{1}.py:make,weights={0}/w.safetensors"),
     ],
     "sklearn": [("w.skops", "{0}/w.skops"), ("w", "sklearn:{0}/w")],
+    "threshold-votes": [("w.safetensors", "threshold-votes:{0}/w.safetensors,threshold=.3")],
     "timm": [("w.safetensors", "timm:resnet18,weights={0}/w.safetensors")],
     "torchscript": [("w.pt", "torchscript:{0}/w.pt"), ("w", "torchscript:{0}/w")],
 }
