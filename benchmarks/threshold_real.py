@@ -1,12 +1,12 @@
 """Number of samples for "is the radius at least r?" on a real model, and whether the answers stay the same.
 
-Every estimator goes through the engine on real images: `FixedSize` once, `Looks` and `EProcess` for each radius, and
-`Looks` for all radii together. Noise is keyed by seed, example and block, so with the same seed the estimators that
-stop early see the first of the very samples that `FixedSize` sees: a paired comparison. Then they run again with noise
-of another seed.
+Every estimator goes through the engine on real images: `FixedSize` once, `Looks`, `Bets` and `EProcess` for each
+radius, and `Looks` and `Bets` for all radii together. Processor time is that of samples and bounds. Noise is keyed by
+seed, example and draw, so with the same seed the estimators that stop early see the first of the very samples that
+`FixedSize` sees: a paired comparison. Then they run again with noise of another seed.
 
-`Looks` bounds every class ("split", as `FixedSize` does by default); the bet bounds the top class only, and is compared
-with `FixedSize` by the papers' bounds ("cohen") on the same votes.
+`Looks` and `Bets` bound every class ("split", as `FixedSize` does by default); an e-process bounds the top class only,
+and is compared with `FixedSize` by the papers' bounds ("cohen") on the same votes.
 
 python benchmarks/threshold_real.py MODEL.safetensors DATA [--every K] [--limit M] [--precision bfloat16] [--seed S]
     [--batch-size B]
@@ -26,7 +26,7 @@ import numpy as np
 from common.program import machine, parsed, parser
 from common.small import DATA, digits_model
 
-from holdfast.estimators import EProcess, Estimator, FixedSize, Looks, certificate, scale_of
+from holdfast.estimators import Bets, EProcess, Estimator, FixedSize, Looks, certificate, scale_of
 from holdfast.sampling.engines.local import LocalEngine
 from holdfast.sampling.procedure import Certify
 from holdfast.sampling.rng import Stream
@@ -54,14 +54,14 @@ class Setting:
     engine: LocalEngine
     n: int
 
-    def sample(self, estimator: Estimator, seed: int) -> dict[int, Votes]:
-        """The engine's votes for every example, by index."""
-        start = time.perf_counter()
+    def sample(self, estimator: Estimator, seed: int) -> tuple[dict[int, Votes], float]:
+        """The engine's votes for every example, by index, and the processor seconds that they took."""
+        start, spent = time.perf_counter(), time.process_time()
         results = self.engine.run(self.classifier, self.material.noise, Certify(N0, estimator), seed, self.examples)
         votes = {example.index: each for example, each in results}
         total = sum(counts.total for each in votes.values() for counts in each.values())
         print(f"{estimator}: {total:,} samples in {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
-        return votes
+        return votes, time.process_time() - spent
 
     def right(self, estimator: Estimator, votes: dict[int, Votes], radius: float) -> np.ndarray:
         """Which examples are certified correct at a radius."""
@@ -79,8 +79,12 @@ class Setting:
         return np.array([each.label == example.label and each.radius >= radius for example, each in pairs])
 
 
-def line(setting: Setting, radius: float, rule: Estimator, taken: dict[int, Votes], fixed: dict[int, Votes]) -> str:
+Sampled = tuple[dict[int, "Votes"], float]
+
+
+def line(setting: Setting, radius: float, rule: Estimator, sampled: Sampled, whole: Sampled) -> str:
     """One estimator at one radius against `FixedSize` by the same kind of bounds, as a row of the table."""
+    (taken, spent), (fixed, most) = sampled, whole
     counts = np.array([votes[Stream.ESTIMATION].total for votes in taken.values()])
     error = counts.std(ddof=1) / len(counts) ** 0.5
     early = setting.right(rule, taken, radius)
@@ -88,28 +92,38 @@ def line(setting: Setting, radius: float, rule: Estimator, taken: dict[int, Vote
     share = proportion(int(late.sum()), len(late))
     return (
         f"| {radius:g} | {rule.name} | {counts.mean():,.0f} ± {error:,.0f} | {setting.n / counts.mean():.1f} "
-        f"| {(setting.n + N0) / (counts.mean() + N0):.1f} | {early.mean():.1%} "
+        f"| {(setting.n + N0) / (counts.mean() + N0):.1f} | {spent:.1f} s | {most / spent:.1f} | {early.mean():.1%} "
         f"| {late.mean():.1%} [{share.lower:.1%}, {share.upper:.1%}] | {int((early & ~late).sum())} "
         f"| {int((late & ~early).sum())} |"
     )
 
 
-def table(setting: Setting, fixed: dict[int, Votes], seed: int) -> None:
+def table(setting: Setting, fixed: Sampled, seed: int) -> None:
     """Print a row for each radius and estimator, and one for all radii together."""
     print(
-        "| radius | estimator | samples | times fewer | with selection | certified | `FixedSize` "
+        "| radius | estimator | samples | times fewer | with selection | processor | faster | certified | `FixedSize` "
         "| only early | only fixed |"
     )
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("|" + "---|" * 11)
     material = setting.material
     scale = scale_of(material.noise, material.theorem, material.data.shape)
     for radius in RADII:
-        for rule in (Looks(setting.n, ALPHA, (radius,), scale=scale), EProcess(setting.n, ALPHA, radius, scale=scale)):
+        rules: tuple[Estimator, ...] = (
+            Looks(setting.n, ALPHA, (radius,), scale=scale),
+            Bets(setting.n, ALPHA, (radius,), scale=scale),
+            EProcess(setting.n, ALPHA, radius, scale=scale),
+        )
+        for rule in rules:
             print(line(setting, radius, rule, setting.sample(rule, seed), fixed), flush=True)
-    together = Looks(setting.n, ALPHA, RADII, scale=scale)
-    taken = setting.sample(together, seed)
-    for radius in RADII:
-        print(line(setting, radius, together, taken, fixed).replace("| looks |", "| looks, all radii at once |"))
+    several: tuple[Estimator, ...] = (
+        Looks(setting.n, ALPHA, RADII, scale=scale),
+        Bets(setting.n, ALPHA, RADII, scale=scale),
+    )
+    for together in several:
+        taken = setting.sample(together, seed)
+        for radius in RADII:
+            words = line(setting, radius, together, taken, fixed)
+            print(words.replace(f"| {together.name} |", f"| {together.name}, all radii at once |"), flush=True)
 
 
 def main() -> None:
