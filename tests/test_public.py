@@ -64,7 +64,7 @@ def test_every_error_estimator_and_engine_is_public() -> None:
     assert all(getattr(holdfast, name) for name in ("LocalEngine", "ProcessesEngine", "RayEngine"))
     ours = {each for each in all_below(Engine) if each.__module__.startswith("holdfast.")} - {Engine}
     ours |= {each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, Exception)}
-    names = ("FixedSize", "Looks", "EProcess", "Bets", "Exact", "TopTwo")
+    names = ("FixedSize", "Looks", "EProcess", "Bets", "Exact", "RunOff", "TopTwo")
     rules = {getattr(estimators, name) for name in names}
     for each in {*ours, *rules, errors.HoldfastWarning}:
         assert getattr(holdfast, each.__name__) is each

@@ -20,12 +20,14 @@ from holdfast.errors import RunError as RunError
 from holdfast.errors import RunLockedError as RunLockedError
 from holdfast.errors import StorageError as StorageError
 from holdfast.errors import UsageError as UsageError
+from holdfast.estimators import AllRankings as AllRankings
 from holdfast.estimators import AllVotes as AllVotes
 from holdfast.estimators import Bets as Bets
 from holdfast.estimators import EProcess as EProcess
 from holdfast.estimators import Exact as Exact
 from holdfast.estimators import FixedSize as FixedSize
 from holdfast.estimators import Looks as Looks
+from holdfast.estimators import RunOff as RunOff
 from holdfast.estimators import TopTwo as TopTwo
 from holdfast.execution.smoothed import SmoothedClassifier as SmoothedClassifier
 from holdfast.jobs.attack import attack as attack
@@ -58,6 +60,7 @@ from holdfast.types import Counts as Counts
 from holdfast.types import Example as Example
 from holdfast.types import Norm as Norm
 from holdfast.types import Prediction as Prediction
+from holdfast.types import RankedCounts as RankedCounts
 from holdfast.workflows.predict import Answers as Answers
 from holdfast.workflows.python import load_data as load_data
 from holdfast.workflows.python import load_model as load_model

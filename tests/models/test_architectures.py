@@ -29,7 +29,7 @@ SHAPES = {
 
 OTHERS = (
     *("autoencoder", "binarized-cnn", "denoised", "ensemble", "exported", "nearest-neighbour", "quantized"),
-    *("random-resized", "resnet50"),
+    *("block-networks", "random-resized", "resnet50"),
     *("abs", "binarized-abs", "feature-squeezing", "magnet"),
     *(
         "dimension-detector",

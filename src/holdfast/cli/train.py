@@ -39,9 +39,9 @@ def train_command(
         typer.Option(
             "--recipe",
             help="Training loss. With noise: noise, consistency, stability, smoothadv:epsilon=E, macer, "
-            "vote-margin, mixture, denoise:classifier=FILE. Without noise: standard, adversarial:epsilon=E, "
-            "convex:epsilon=E, intervals:epsilon=E, lipschitz-margin:margin=C, prototypes:target=R, "
-            "autoencoder, memorize, abs, magnet, squeezing, distillation, "
+            "vote-margin, mixture, block-votes, denoise:classifier=FILE. Without noise: standard, "
+            "adversarial:epsilon=E, convex:epsilon=E, intervals:epsilon=E, lipschitz-margin:margin=C, "
+            "prototypes:target=R, autoencoder, memorize, abs, magnet, squeezing, distillation, "
             "cascade:source=FILE,epsilon=E, dimension:epsilon=E, projection.",
             metavar="SPEC",
         ),

@@ -3,6 +3,7 @@
 from holdfast.training.recipes.adversarial import Adversarial
 from holdfast.training.recipes.autoencoder import Autoencoder
 from holdfast.training.recipes.base import Recipe, recipe_from_dict, recipe_names
+from holdfast.training.recipes.block_votes import BlockVotes
 from holdfast.training.recipes.cascade import Cascade
 from holdfast.training.recipes.consistency import Consistency
 from holdfast.training.recipes.convex import Convex
@@ -28,6 +29,7 @@ from holdfast.training.recipes.vote_margin import VoteMargin
 __all__ = [
     "Adversarial",
     "Autoencoder",
+    "BlockVotes",
     "Cascade",
     "Consistency",
     "Convex",
