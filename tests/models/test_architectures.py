@@ -1,3 +1,4 @@
+import math
 import re
 
 import numpy as np
@@ -8,6 +9,7 @@ from torch import nn
 from holdfast.data import open_data
 from holdfast.errors import UsageError
 from holdfast.models.architectures import architecture, architecture_names, build
+from holdfast.models.architectures.base import architecture_from_spec
 
 SHAPES = {
     "digits-mlp": (1, 8, 8),
@@ -172,7 +174,11 @@ def test_carlini_cnn_is_that_of_table_1(shape, arguments, features):
     ("arguments", "message"),
     [
         ({"widths": [32]}, "widths are two whole numbers above 0, and hidden is one; got [32] and 200"),
-        ({"hidden": 0}, "got [32, 64] and 0"),
+        (
+            {"widths": [32, 0.5]},
+            "argument widths of carlini-cnn is positive whole numbers, as in 256/128, got [32, 0.5]",
+        ),
+        ({"hidden": 0}, "got (32, 64) and 0"),
         ({"dropout": 1.0}, "dropout is a share from 0 to below 1, got 1.0"),
     ],
 )
@@ -259,6 +265,13 @@ def test_published_weights_of_resnet20_load_and_classify(data_folder):
     assert np.mean(labels == data.labels[:500]) > 0.75
 
 
+@pytest.mark.parametrize("name", ["digits-mlp", "fc"])
+def test_widths_of_a_spec(name):
+    name, arguments = architecture_from_spec(f"{name}:widths=16/8")
+    hidden = [layer.out_features for layer in build(name, (5,), 4, arguments) if isinstance(layer, nn.Linear)]
+    assert hidden == [16, 8, 4]
+
+
 @pytest.mark.parametrize("widths", [(), 32, [32], (64, 32, 16)])
 def test_widths_of_digits_mlp(widths):
     module = build("digits-mlp", (5,), 4, {"widths": widths})
@@ -267,7 +280,7 @@ def test_widths_of_digits_mlp(widths):
     assert module(torch.rand(3, 5)).shape == (3, 4)
 
 
-@pytest.mark.parametrize("widths", [0, (64, -1), "64", (64.0,), True, None, 3.5])
+@pytest.mark.parametrize("widths", [0, (64, -1), "64", (64.5,), True, None, 3.5, (math.inf,), (math.nan,)])
 def test_widths_that_cannot_be(widths):
     with pytest.raises(UsageError, match="argument widths of digits-mlp is positive whole numbers, as in 256/128, got"):
         build("digits-mlp", (1, 8, 8), 10, {"widths": widths})

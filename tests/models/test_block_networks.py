@@ -72,7 +72,7 @@ def test_gradients_reach_the_inputs_and_all_networks() -> None:
     [
         ((3, 4, 4), {}, "each channel s encoded as"),
         ((2, 4, 4), {"widths": (0,)}, "positive whole numbers"),
-        ((2, 4, 4), {"widths": ()}, "positive whole numbers"),
+        ((2, 4, 4), {"widths": ()}, "has a hidden layer at least"),
         ((2, 4, 4), {"widths": 2.5}, "positive whole numbers"),
         ((2, 4, 4), {"k": 17}, "cannot be kept"),
         ((2, 4, 4), {"k": 4, "pattern": "checkers"}, "the pattern is"),

@@ -16,12 +16,12 @@ from torch import nn
 
 from holdfast.errors import UsageError
 from holdfast.models.normalization import Normalization
-from holdfast.plain import plain
+from holdfast.plain import is_real, plain
 from holdfast.registry import Registry
 from holdfast.spec import Form, Slashed, name_of, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from holdfast.spec import Value
 
@@ -167,6 +167,18 @@ def build_normalized(description: Mapping[str, Any], shape: Shape, num_classes: 
     """
     network = build(description["architecture"], shape, num_classes, description["arguments"])
     return nn.Sequential(Normalization(description["mean"], description["std"], len(shape)), network)
+
+
+def widths_of(name: str, widths: float | Sequence[float]) -> tuple[int, ...]:
+    """The argument `widths` of an architecture: of several layers, or of one. A spec gives them as float.
+
+    Raises:
+        UsageError: one is no whole number, or below 1.
+    """
+    given: list[Any] = list(widths) if isinstance(widths, list | tuple) else [widths]
+    if not all(is_real(width) and width >= 1 and width == int(width) for width in given):
+        raise UsageError(f"argument widths of {name} is positive whole numbers, as in 256/128, got {widths!r}")
+    return tuple(map(int, given))
 
 
 def image_size(name: str, shape: Shape, smallest: int = 1) -> tuple[int, int, int]:

@@ -15,9 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from holdfast.errors import UsageError
-from holdfast.models.architectures.base import Shape, architecture
+from holdfast.models.architectures.base import Shape, architecture, widths_of
 from holdfast.noises.partition import Partition
-from holdfast.plain import is_real
 
 
 class BlockNetworks(nn.Module):
@@ -110,9 +109,9 @@ def block_networks(
             "architecture 'block-networks' takes blocks of pixels, each channel s encoded as (s, 1 - s), as under "
             f"partition:k=25; got inputs of shape {shape}"
         )
-    given = list(widths) if isinstance(widths, Sequence) else [widths]
-    if not given or not all(is_real(width) and width >= 1 and width == int(width) for width in given):
-        raise UsageError(f"argument widths of block-networks is positive whole numbers, as in 128/128, got {widths!r}")
+    given = widths_of("block-networks", widths)
+    if not given:
+        raise UsageError("architecture 'block-networks' has a hidden layer at least, as in widths=128/128; got none")
     noise, plain = Partition(k, pattern), (shape[0] // 2, *shape[1:])
     noise.check_inputs(plain, 0.0, 1.0)
-    return BlockNetworks(plain, num_classes, noise, tuple(map(int, given)))
+    return BlockNetworks(plain, num_classes, noise, given)

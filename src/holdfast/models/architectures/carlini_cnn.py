@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from holdfast.errors import UsageError
-from holdfast.models.architectures.base import Shape, architecture, image_size
+from holdfast.models.architectures.base import Shape, architecture, image_size, widths_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @architecture("carlini-cnn")
 def carlini_cnn(
-    shape: Shape, num_classes: int, *, widths: Sequence[int] = (32, 64), hidden: int = 200, dropout: float = 0.5
+    shape: Shape, num_classes: int, *, widths: Sequence[float] = (32, 64), hidden: int = 200, dropout: float = 0.5
 ) -> nn.Module:
     """Two stages of two 3 x 3 convolutions and a 2 x 2 max pooling, then two fully connected layers.
 
@@ -31,11 +31,12 @@ def carlini_cnn(
         UsageError: `shape` is not an image's of at least 16 x 16 pixels, or an argument is out of range.
     """
     channels, height, width = image_size("carlini-cnn", shape, smallest=16)
-    if len(widths) != 2 or not all(type(each) is int and each > 0 for each in (*widths, hidden)):
-        raise UsageError(f"widths are two whole numbers above 0, and hidden is one; got {list(widths)} and {hidden!r}")
+    channels_of = widths_of("carlini-cnn", widths)
+    if len(channels_of) != 2 or type(hidden) is not int or hidden < 1:
+        raise UsageError(f"widths are two whole numbers above 0, and hidden is one; got {widths!r} and {hidden!r}")
     if not 0.0 <= dropout < 1.0:
         raise UsageError(f"dropout is a share from 0 to below 1, got {dropout!r}")
-    first, second = widths
+    first, second = channels_of
     # No padding, so each convolution takes a pixel from every side.
     rows, columns = (((side - 4) // 2 - 4) // 2 for side in (height, width))
     return nn.Sequential(

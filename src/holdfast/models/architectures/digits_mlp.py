@@ -7,12 +7,11 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from holdfast.errors import UsageError
-from holdfast.models.architectures.base import Shape, architecture
+from holdfast.models.architectures.base import Shape, architecture, widths_of
 
 
 @architecture("digits-mlp")
-def digits_mlp(shape: Shape, num_classes: int, *, widths: int | Sequence[int] = (256, 128)) -> nn.Module:
+def digits_mlp(shape: Shape, num_classes: int, *, widths: float | Sequence[float] = (256, 128)) -> nn.Module:
     """Fully connected layers with ReLU between them.
 
     Args:
@@ -23,12 +22,9 @@ def digits_mlp(shape: Shape, num_classes: int, *, widths: int | Sequence[int] = 
     Raises:
         UsageError: `widths` has something other than positive whole numbers.
     """
-    hidden = list(widths) if isinstance(widths, Sequence) else [widths]
-    if any(type(width) is not int or width < 1 for width in hidden):
-        raise UsageError(f"argument widths of digits-mlp is positive whole numbers, as in 256/128, got {widths!r}")
     layers: list[nn.Module] = [nn.Flatten()]
     incoming = math.prod(shape)
-    for width in hidden:
+    for width in widths_of("digits-mlp", widths):
         layers += [nn.Linear(incoming, width), nn.ReLU()]
         incoming = width
     return nn.Sequential(*layers, nn.Linear(incoming, num_classes))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from holdfast.errors import UsageError
-from holdfast.models.architectures.base import Shape, architecture
+from holdfast.models.architectures.base import Shape, architecture, widths_of
 
 # Those that Hajri 2021 (lecture) names for perceptrons.
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -35,13 +35,10 @@ def fully_connected(
     Raises:
         UsageError: `widths` has something other than positive whole numbers, or the activation is not known.
     """
-    hidden = list(widths) if isinstance(widths, Sequence) else [widths]
-    if any(type(width) not in (int, float) or not 1 <= width < math.inf or width != int(width) for width in hidden):
-        raise UsageError(f"argument widths of fc is positive whole numbers, as in 100/100, got {widths!r}")
     check_activation("fc", activation)
     layers: list[nn.Module] = [nn.Flatten()]
     incoming = math.prod(shape)
-    for width in map(int, hidden):
+    for width in widths_of("fc", widths):
         layers += [nn.Linear(incoming, width), ACTIVATIONS[activation]()]
         incoming = width
     return nn.Sequential(*layers, nn.Linear(incoming, num_classes))
