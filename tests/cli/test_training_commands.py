@@ -32,7 +32,7 @@ def test_the_help_names_every_recipe(call: Call, monkeypatch: pytest.MonkeyPatch
     printed = words(re.sub(boxes, " ", re.sub(colours, "", printed)))
     listed = re.search(r"--recipe SPEC Training loss. With noise: (.*?)\. Without noise: (.*?)\. \[default", printed)
     assert listed, printed
-    specs = [re.sub("=[EC]", "=0.1", text).split(", ") for text in listed.groups()]
+    specs = [re.sub("=[ECR]", "=0.1", text).split(", ") for text in listed.groups()]
     with_noise, without = ([parse_recipe(spec) for spec in each] for each in specs)
     assert sorted(recipe.name for recipe in (*with_noise, *without)) == recipe_names()
     assert not any(isinstance(recipe, WithoutNoise) for recipe in with_noise)

@@ -17,7 +17,9 @@ def test_no_odd_classifier_gets_a_false_certificate(name: str, form: str, noise:
     found = outcome(name, CASES[noise], engines()["python"], form)
     assert not found.startswith("FALSE"), found
     if noise == "runoff" and form == "votes":
-        assert found.startswith("refused: ClassifierError: a run-off ranks classes by logits")
+        # Odd ones may be refused for what they are, before.
+        assert found.startswith("refused: ClassifierError")
+        assert name not in FUNCTIONS or "a run-off ranks classes by logits" in found
     elif name in FUNCTIONS:
         assert found == "certified right"
 
