@@ -18,7 +18,7 @@ def test_no_odd_classifier_gets_a_false_certificate(name: str, form: str, noise:
     assert not found.startswith("FALSE"), found
     if noise == "runoff" and form == "votes":
         # Odd ones may be refused for what they are, before.
-        assert found.startswith("refused: ClassifierError")
+        assert found.startswith("refused: ")
         assert name not in FUNCTIONS or "a run-off ranks classes by logits" in found
     elif name in FUNCTIONS:
         assert found == "certified right"
