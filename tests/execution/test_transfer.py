@@ -12,7 +12,7 @@ from helpers import CLASSES, SHAPE, examples
 from torch import Tensor
 
 from holdfast.analysis.attacks import transfer_matrix
-from holdfast.attacks import PlainTarget
+from holdfast.attacks import PlainTarget, attack_from_dict
 from holdfast.errors import RunError
 from holdfast.execution.attack import attack_run
 from holdfast.execution.transfer import transfer
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 SIZE = 12
 TRUE = [example.label for example in examples(range(SIZE))]
+KNOWN = torch.stack([torch.from_numpy(example.x) for example in examples(range(SIZE))]).flatten(1)
 
 
 def knowing(x: Tensor) -> Tensor:
     """A perfect model of unchanged inputs: the class of the nearest one."""
-    known = torch.stack([torch.from_numpy(example.x) for example in examples(range(SIZE))]).flatten(1)
-    nearest = torch.cdist(x.flatten(1), known).argmin(dim=1)
+    nearest = torch.cdist(x.flatten(1), KNOWN).argmin(dim=1)
     return torch.nn.functional.one_hot(torch.tensor(TRUE)[nearest], CLASSES).float()
 
 
@@ -39,7 +39,9 @@ def scored(x: Tensor) -> Tensor:
 
 
 def attacked(folder: Path, model: Callable[[Tensor], Tensor], **changes: object) -> AttackRun:
-    promised = attack_manifest(SIZE, attack="boundary", budgets=(), **changes)
+    # It needs no more than some adversarial of each input.
+    short = attack_from_dict({"name": "boundary", "steps": 300}).to_dict()
+    promised = replace(attack_manifest(SIZE, attack="boundary", budgets=(), **changes), attack=short)
     attack_run(folder, promised, PlainTarget(model, CLASSES, SHAPE), examples)
     return read_attack(folder)
 
