@@ -43,7 +43,7 @@ def specs(page: str, head: str, column: int = 0) -> list[str]:
 
 # What a table has for values that a reader chooses.
 def filled(spec: str) -> str:
-    return re.sub("=[EC](?=,|$)", "=0.1", spec).replace("=FILE", "=m.safetensors")
+    return re.sub("=[ECR](?=,|$)", "=0.1", spec).replace("=FILE", "=m.safetensors")
 
 
 TABLES: dict[str, tuple[list[str], list[str], Callable[[str], Any]]] = {

@@ -20,6 +20,7 @@ from holdfast.errors import RunError
 from holdfast.estimators import FixedSize, Proved
 from holdfast.formats.manifests import AttackManifest as AttackDocument
 from holdfast.formats.manifests import Bound, Budgets, Certify, Data, Imported, Model
+from holdfast.noises.columns import Columns
 from holdfast.store.attack import AttackStore
 from holdfast.store.attack_manifest import AttackManifest
 from holdfast.store.manifest import Manifest
@@ -60,6 +61,8 @@ def whole(promised: Any) -> Any:
         "weights": {"file": "net.pt", "sha256": "4" * 64},
         "layout": "channels-last",
         "output": "probability",
+        "double_masking": {"patch": 5, "masks": 6, "value": 0.5},
+        "threshold_votes": {"noise": {**Columns(4, "mean").to_dict(), "fill": [0.1]}, "threshold": 0.3},
         "code": CODES,
     }
     model = {**network, "denoiser": network, "backend": {"name": "torch"}}

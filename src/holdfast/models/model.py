@@ -272,7 +272,7 @@ class Model:
         if not isinstance(noise, Windows):
             raise UsageError(
                 f"{self.name} was trained for {noise or 'no noise that it names'}, and votes by a threshold are those "
-                "of windows: train a model for columns or blocks, as in --noise columns:width=4"
+                "of windows: take a model that was trained for the noise columns or blocks"
             )
         module = ThresholdVotes(self._asked(), noise, threshold)
         settings = {"noise": noise.to_dict(), "threshold": module.threshold}
