@@ -207,3 +207,22 @@ def test_rankings_do_not_depend_on_the_batch(batch: int) -> None:
         assert isinstance(certificate.estimation, RankedCounts)
         # Equal where each is alone: the lower index is ranked above.
         assert certificate.estimation.pairs[1][2] == 7
+
+
+def test_no_ranking_counts_twice_where_memory_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The classifier has answered when pairs of classes do not fit: the batch is asked again, in halves."""
+    whole, refused = torch.Tensor.__lt__, []
+
+    def short(one: torch.Tensor, other: object) -> torch.Tensor:
+        if one.dim() == 3 and len(one) > 2:
+            refused.append(len(one))
+            raise torch.OutOfMemoryError("out of memory")
+        return whole(one, other)
+
+    x = torch.rand(5, 14, generator=torch.Generator().manual_seed(4))
+    expected = hf.SmoothedClassifier(_logits, _RUNOFF, 3).certify_exactly(x)
+    monkeypatch.setattr(torch.Tensor, "__lt__", short)
+    with pytest.warns(RuntimeWarning, match="no memory for batches of"):
+        found = hf.SmoothedClassifier(_logits, _RUNOFF, 3, batch_size=16).certify_exactly(x)
+    assert refused
+    assert found == expected

@@ -152,14 +152,14 @@ class VotingClassifier:
         if output.ndim == 1:
             raise ClassifierError("a run-off ranks classes by logits, and the base classifier returns votes alone")
         ranked, rankings = output.sort(dim=1, descending=True, stable=True)
-        finite = output.amax(dim=1).isfinite()
-        rows = (self._close(output, ranked, 1.0) & finite).nonzero().squeeze(1)
+        void = _void(output)
+        rows = (self._close(output, ranked, 1.0) & ~void).nonzero().squeeze(1)
         if len(rows):
             alone = self._alone_on_one_thread(noisy[rows])
             if bool(alone.isnan().any()):
                 raise undecided()
             rankings[rows] = alone.sort(dim=1, descending=True, stable=True).indices
-        return rankings, ~finite
+        return rankings, void
 
     @torch.inference_mode(False)
     @torch.no_grad()
@@ -202,10 +202,7 @@ class VotingClassifier:
             valid = conditions[0] if conditions else None
             return Answers(output, torch.zeros_like(output, dtype=torch.bool), None, valid)
         leaders, classes = output.topk(2, dim=1)
-        # Not from `leaders`: on some devices `topk` does not put a NaN first.
-        largest = output.amax(dim=1)
-        # NaN unless it is finite.
-        void = largest - largest != 0.0
+        void = _void(output)
         return Answers(classes[:, 0], void, self._close(output, leaders, 1.0) & ~void, None)
 
     @torch.inference_mode(False)
@@ -346,6 +343,13 @@ class VotingClassifier:
         self._scale = float(sizes(probes, probes.topk(2, dim=1).values, self._center).max())
         if self._scale:
             self._near_tie = max(tie, MARGIN * difference / self._scale)
+
+
+def _void(logits: Tensor) -> Tensor:
+    """Which rows have no vote: the largest logit is NaN or infinite."""
+    # Not from `topk`, which on some devices does not put a NaN first.
+    largest = logits.amax(dim=1)
+    return largest - largest != 0.0
 
 
 def undecided() -> ClassifierError:

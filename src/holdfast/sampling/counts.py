@@ -301,14 +301,27 @@ class MonteCarlo:
             self._add(pieces, *votes_of(self.classifier, noisy))
             return
         rankings, void = rankings_of(self.classifier, noisy)
+        # Before anything is added: where memory does not suffice for them, the batch is asked again in halves.
+        pairs = self._pairs(pieces, rankings.argsort(dim=1).masked_fill(void.unsqueeze(1), 0))
         self._add(pieces, rankings[:, 0], void)
-        classes, position = self.classifier.num_classes, 0
-        places, at_once = rankings.argsort(dim=1).masked_fill(void.unsqueeze(1), 0), max(1, _PAIRS // classes**2)
-        for item, first, end in pieces:
-            pairs = self._counters[item.slot, classes + 2 :].view(classes, classes)
-            for part in torch.split(places[position : position + end - first], at_once):
+        for (item, _, _), found in zip(pieces, pairs, strict=True):
+            self._counters[item.slot, self.classifier.num_classes + 2 :] += found.flatten()
+
+    def _pairs(self, pieces: list[_Piece], places: Tensor) -> list[Tensor]:
+        """How often each class is ranked above each other one, `(classes, classes)` for each piece.
+
+        Args:
+            pieces: of the batch.
+            places: of the classes in each ranking `(batch, classes)`, the first one 0; all 0 where there is no vote.
+        """
+        classes = self.classifier.num_classes
+        found = []
+        for of_piece in places.split([end - first for _, first, end in pieces]):
+            pairs = places.new_zeros((classes, classes))
+            for part in of_piece.split(max(1, _PAIRS // classes**2)):
                 pairs += (part.unsqueeze(2) < part.unsqueeze(1)).sum(dim=0)
-            position += end - first
+            found.append(pairs)
+        return found
 
     def _add(self, pieces: list[_Piece], votes: Tensor, void: Tensor) -> None:
         columns = self._counters.shape[1]
