@@ -316,9 +316,9 @@ class MonteCarlo:
         """
         classes = self.classifier.num_classes
         found = []
-        for of_piece in places.split([end - first for _, first, end in pieces]):
+        for of_piece in torch.split(places, [end - first for _, first, end in pieces]):
             pairs = places.new_zeros((classes, classes))
-            for part in of_piece.split(max(1, _PAIRS // classes**2)):
+            for part in torch.split(of_piece, max(1, _PAIRS // classes**2)):
                 pairs += (part.unsqueeze(2) < part.unsqueeze(1)).sum(dim=0)
             found.append(pairs)
         return found
